@@ -1,0 +1,89 @@
+//! The product: what the whole service is about.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::price::Price;
+
+/// Identifies a product. Positive, given by the database, never reused, not even after a delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProductId(i64);
+
+impl ProductId {
+    /// `None` unless `id` is positive.
+    pub fn new(id: i64) -> Option<Self> {
+        (id > 0).then_some(ProductId(id))
+    }
+
+    /// The number itself.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    /// For rows, whose ids the schema keeps positive.
+    pub(crate) fn from_row(id: i64) -> Self {
+        ProductId(id)
+    }
+}
+
+impl fmt::Display for ProductId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Counts the committed changes of one product: 1 when created, one more with each change, a delete included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(i64);
+
+impl Version {
+    /// The version of a product that was just created.
+    pub const FIRST: Version = Version(1);
+
+    /// The version of that number.
+    pub fn new(version: i64) -> Self {
+        Version(version)
+    }
+
+    /// The number itself.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A product as it is stored and as it reads in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Product {
+    /// Identifies it for ever.
+    pub id: ProductId,
+    /// 1 to 255 characters, without white space around them.
+    pub name: String,
+    /// At most 1,000 characters.
+    pub description: String,
+    /// Exact, in minor units.
+    pub price: Price,
+    /// Pieces at hand, never negative.
+    pub stock: i64,
+    /// At most 100 characters.
+    pub category: String,
+    /// The organization it belongs to; 1 is built in.
+    pub organization_id: i64,
+    /// The schema its details follow; 1 is built in.
+    pub schema_id: i64,
+    /// Grows by one with each committed change.
+    pub version: Version,
+    /// When it was created, UTC, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// When it was changed last, UTC, to the millisecond.
+    pub updated_at: DateTime<Utc>,
+}
