@@ -262,11 +262,7 @@ mod tests {
         );
         assert_eq!(
             errors_of(r#"{"name":null,"price":null,"stock":1.5}"#),
-            [
-                pair("name", "must be a string"),
-                pair("price", "must be a number"),
-                pair("stock", "must be an integer")
-            ]
+            [pair("name", "must be a string"), pair("price", "must be a number"), pair("stock", "must be an integer")]
         );
     }
 
@@ -294,7 +290,8 @@ mod tests {
 
     #[test]
     fn an_exported_product_may_carry_what_the_service_set() {
-        let json = br#"{"id":4,"name":"Cup","price":3,"version":9,"created_at":"2026-01-15T10:30:00Z","updated_at":"x"}"#;
+        let json =
+            br#"{"id":4,"name":"Cup","price":3,"version":9,"created_at":"2026-01-15T10:30:00Z","updated_at":"x"}"#;
         assert!(ProductDraft::from_exported_json(json).expect("an object").into_new().is_ok());
         assert_eq!(ProductDraft::from_json(json).expect("an object").into_new().expect_err("strict").0.len(), 4);
     }

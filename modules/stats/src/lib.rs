@@ -1,1 +1,30 @@
-//! x
+//! For counting: what the caches, the HTTP server and the database do, as atomic counters that cost a hit nothing
+//! but an increment. Read as a JSON snapshot or as a Prometheus page. May depend on `lifecycle` only.
+//!
+//! ```
+//! use hotshelf_stats::Stats;
+//!
+//! let stats = Stats::new()?;
+//! let products = stats.cache("product");
+//! products.misses.inc();
+//! products.hits_l1.inc();
+//! products.hits_l1.inc();
+//!
+//! let snapshot = stats.snapshot();
+//! assert_eq!((snapshot.hits, snapshot.misses, snapshot.hit_rate), (2, 1, 0.667));
+//! assert!(stats.prometheus()?.contains(r#"cache_hits_total{tier="l1",type="product"} 2"#));
+//! # Ok::<(), hotshelf_stats::MetricsError>(())
+//! ```
+
+mod cache;
+mod http;
+mod metrics;
+mod module;
+mod snapshot;
+
+pub use cache::{CacheCounters, L2State, TierGauges, TierLevels};
+pub use http::HttpMetrics;
+pub use metrics::{MetricsError, Stats};
+pub use module::StatsModule;
+pub use prometheus::{Histogram, IntCounter};
+pub use snapshot::{CacheSnapshot, L1Snapshot, L2Snapshot, StatsSnapshot};

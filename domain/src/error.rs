@@ -1,0 +1,82 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::product::{ProductId, Version};
+
+/// Why the repository could not do what it was asked. One kind per thing that a caller can do about it; cheap to clone,
+/// because many may wait for the same answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such product, or no longer.
+    #[error("product {0} does not exist")]
+    NotFound(ProductId),
+    /// The product is not at a version the caller expects. Nothing was changed.
+    #[error("product {id} is at version {current}")]
+    PreconditionFailed {
+        /// The product.
+        id: ProductId,
+        /// Where it is.
+        current: Version,
+    },
+    /// Too much is waiting already, or it waited too long. Nothing was changed; try again later.
+    #[error("the database is overloaded: {0}")]
+    Overloaded(&'static str),
+    /// The database failed, and a write that was under way may or may not have been committed.
+    #[error("the database failed: {0}")]
+    Unavailable(Arc<diesel::result::Error>),
+    /// The repository is stopping or one of its tasks has died; a write may or may not have been committed.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether a write that ended so is certain to have changed nothing.
+    pub fn changed_nothing(&self) -> bool {
+        match self {
+            StoreError::NotFound(_) | StoreError::PreconditionFailed { .. } | StoreError::Overloaded(_) => true,
+            StoreError::Unavailable(_) | StoreError::Closed => false,
+        }
+    }
+}
+
+impl From<diesel::result::Error> for StoreError {
+    fn from(error: diesel::result::Error) -> Self {
+        StoreError::Unavailable(Arc::new(error))
+    }
+}
+
+/// Why the database cannot be opened; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process works on this database.
+    #[error(
+        "{} is in use by another process (lock file {}): stop it, or start every instance with SHARED_DB=true",
+        .database.display(), .lock.display()
+    )]
+    InUse {
+        /// The database file.
+        database: PathBuf,
+        /// The lock file beside it.
+        lock: PathBuf,
+    },
+    /// The lock file could not be made or locked.
+    #[error("cannot lock {}: {cause}", .lock.display())]
+    Lock {
+        /// The lock file.
+        lock: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The path is not text that SQLite accepts.
+    #[error("{} is not a valid UTF-8 path", .0.display())]
+    Path(PathBuf),
+    /// The file is there but cannot be used as a database.
+    #[error("cannot open {}: {cause}", .database.display())]
+    Open {
+        /// The database file.
+        database: PathBuf,
+        /// What went wrong, in the database's words.
+        cause: String,
+    },
+}

@@ -1,0 +1,182 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotshelf_stats::Stats;
+
+use crate::draft::{NewProduct, ProductPatch};
+use crate::error::{OpenError, StoreError};
+use crate::page::{PageRequest, ProductPage};
+use crate::product::{Product, ProductId, Version};
+use crate::sqlite::SqliteCatalogue;
+
+/// Which database, and who else is in it.
+#[derive(Clone, Debug)]
+pub struct DatabaseOptions {
+    /// The SQLite file, made when it is not there.
+    pub path: PathBuf,
+    /// Several processes share the database. Otherwise a lock file keeps a second one out.
+    pub shared: bool,
+}
+
+/// What a write requires of the product it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// That it exists.
+    Anything,
+    /// That it is at one of these versions.
+    OneOf(Vec<Version>),
+}
+
+/// Whether copies of what is being written are barred for the time of the write, wherever they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// They are: nobody can read an old copy or make one.
+    Fenced,
+    /// They are not, because their keeper is out of reach. The write advances the epoch of all copies with it.
+    Unfenced,
+}
+
+/// What a write did, and the epoch it opened if it had to ([`Copies::Unfenced`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// The result.
+    pub value: T,
+    /// Copies of an older epoch than this are void.
+    pub epoch: Option<i64>,
+}
+
+/// The products in the database: the truth that caches hold copies of.
+///
+/// A cheap handle. A write that has returned `Ok` is on disk: it survives the end of the process and the loss of
+/// power. A read sees every write that had returned before the read began. Writes share commits, so many concurrent
+/// ones cost little more than one; a write whose caller goes away happens all the same.
+///
+/// ```
+/// use hotshelf_domain::{Copies, DatabaseOptions, ProductDraft, ProductRepository};
+/// use hotshelf_stats::Stats;
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # let directory = tempfile::tempdir()?;
+/// let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+/// let products = ProductRepository::open(options, &Stats::new()?).await?;
+///
+/// let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
+/// let cup = products.create(draft.into_new()?, Copies::Fenced).await?.value;
+/// assert_eq!(products.find(cup.id).await?, Some(cup));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ProductRepository(Arc<SqliteCatalogue>);
+
+impl ProductRepository {
+    /// Locks, migrates and opens the database.
+    ///
+    /// # Errors
+    /// [`OpenError`], each kind with what to do about it.
+    pub async fn open(options: DatabaseOptions, stats: &Stats) -> Result<Self, OpenError> {
+        Ok(ProductRepository(Arc::new(SqliteCatalogue::open(options, stats).await?)))
+    }
+
+    /// The product, `None` when there is none or no longer. Concurrent calls share one query.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::Closed`].
+    pub async fn find(&self, id: ProductId) -> Result<Option<Product>, StoreError> {
+        self.0.find(id).await
+    }
+
+    /// One page of the products, by id, with the total of the same moment.
+    ///
+    /// # Errors
+    /// As [`find`](ProductRepository::find).
+    pub async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {
+        self.0.page(request).await
+    }
+
+    /// Stores a new product under an id that no product ever had.
+    ///
+    /// # Errors
+    /// As [`find`](ProductRepository::find); see [`StoreError::changed_nothing`].
+    pub async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
+        self.0.create(new, copies).await
+    }
+
+    /// Stores all of them or, on an error, none. Their ids come back in the same order.
+    ///
+    /// # Errors
+    /// As [`create`](ProductRepository::create).
+    pub async fn create_many(
+        &self,
+        new: Vec<NewProduct>,
+        copies: Copies,
+    ) -> Result<Committed<Vec<ProductId>>, StoreError> {
+        self.0.create_many(new, copies).await
+    }
+
+    /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], and as [`create`](ProductRepository::create).
+    pub async fn update(
+        &self,
+        id: ProductId,
+        patch: ProductPatch,
+        expect: Expect,
+        copies: Copies,
+    ) -> Result<Committed<Product>, StoreError> {
+        self.0.update(id, patch, expect, copies).await
+    }
+
+    /// Takes the product out of the catalogue; its id is never used again.
+    ///
+    /// # Errors
+    /// As [`update`](ProductRepository::update).
+    pub async fn delete(&self, id: ProductId, expect: Expect, copies: Copies) -> Result<Committed<()>, StoreError> {
+        self.0.delete(id, expect, copies).await
+    }
+
+    /// Makes every copy void that is of the epoch until now, and returns the new one.
+    ///
+    /// # Errors
+    /// As [`create`](ProductRepository::create).
+    pub async fn advance_epoch(&self) -> Result<i64, StoreError> {
+        self.0.advance_epoch().await
+    }
+
+    /// The epoch that goes with the memory of `server`: the current one when the same server was named last, else a
+    /// new one, since another server's memory, or one that was restarted, may hold anything.
+    ///
+    /// # Errors
+    /// As [`create`](ProductRepository::create).
+    pub async fn reconcile_epoch(&self, server: String) -> Result<i64, StoreError> {
+        self.0.reconcile_epoch(server).await
+    }
+
+    /// Whether the database answers a read.
+    ///
+    /// # Errors
+    /// As [`find`](ProductRepository::find).
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.0.ping().await
+    }
+
+    /// Finishes the writes that were accepted, refuses new ones, and checkpoints.
+    ///
+    /// # Errors
+    /// When that took longer than `patience` or the checkpoint failed; nothing acknowledged is lost either way.
+    pub async fn close(&self, patience: Duration) -> Result<(), StoreError> {
+        self.0.close(patience).await
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn ended_tasks(&self) -> Vec<&'static str> {
+        self.0.ended_tasks()
+    }
+}

@@ -1,0 +1,159 @@
+//! The catalogue on SQLite: one group-committing writer, a pool of readers, gathered reads by id.
+
+mod connect;
+mod epoch;
+mod lock;
+mod point_reads;
+mod readers;
+mod rows;
+mod schema;
+mod writer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use hotshelf_lifecycle::Tasks;
+use hotshelf_stats::{Histogram, Stats};
+
+use crate::draft::{NewProduct, ProductPatch};
+use crate::error::{OpenError, StoreError};
+use crate::page::{PageRequest, ProductPage};
+use crate::product::{Product, ProductId};
+use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
+use lock::DatabaseLock;
+use point_reads::PointReads;
+use readers::Readers;
+use writer::Writer;
+
+/// Connections that read at the same time. SQLite readers do not block each other; more than a few only queue on the CPU.
+const READERS: usize = 4;
+/// Gathered reads under way at a time.
+const POINT_QUERIES: usize = 2;
+
+/// An open SQLite catalogue.
+pub(crate) struct SqliteCatalogue {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+    point_reads: PointReads,
+    tasks: Tasks,
+    page_reads: Histogram,
+    _lock: DatabaseLock,
+}
+
+impl SqliteCatalogue {
+    pub(crate) async fn open(options: DatabaseOptions, stats: &Stats) -> Result<Self, OpenError> {
+        let path = options.path;
+        let url = path.to_str().ok_or_else(|| OpenError::Path(path.clone()))?.to_owned();
+        let failed = |cause: String| OpenError::Open { database: path.clone(), cause };
+        let lock = DatabaseLock::acquire(&path, options.shared)?;
+        let (file, address) = (path.clone(), url.clone());
+        let prepared = tokio::task::spawn_blocking(move || connect::prepare(&file, &address)).await;
+        prepared.map_err(|error| failed(error.to_string()))??;
+
+        let tasks = Tasks::default();
+        let readers = Readers::new(&url, READERS).map_err(failed)?;
+        Ok(SqliteCatalogue {
+            writer: Writer::spawn(url, &tasks, stats.db_query("commit")),
+            point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, stats.db_query("find")),
+            page_reads: stats.db_query("page"),
+            readers,
+            tasks,
+            path,
+            _lock: lock,
+        })
+    }
+
+    pub(crate) async fn find(&self, id: ProductId) -> Result<Option<Product>, StoreError> {
+        self.point_reads.find(id).await
+    }
+
+    pub(crate) async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {
+        let _timer = self.page_reads.start_timer();
+        self.readers.read(move |conn| rows::page(conn, &request)).await
+    }
+
+    pub(crate) async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
+        self.commit(copies, move |conn| rows::insert(conn, &new)).await
+    }
+
+    pub(crate) async fn create_many(
+        &self,
+        new: Vec<NewProduct>,
+        copies: Copies,
+    ) -> Result<Committed<Vec<ProductId>>, StoreError> {
+        self.commit(copies, move |conn| {
+            new.iter().map(|new| rows::insert(conn, new).map(|product| product.id)).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn update(
+        &self,
+        id: ProductId,
+        patch: ProductPatch,
+        expect: Expect,
+        copies: Copies,
+    ) -> Result<Committed<Product>, StoreError> {
+        self.commit(copies, move |conn| rows::update(conn, id, &patch, &expect)).await
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        id: ProductId,
+        expect: Expect,
+        copies: Copies,
+    ) -> Result<Committed<()>, StoreError> {
+        self.commit(copies, move |conn| rows::delete(conn, id, &expect)).await
+    }
+
+    pub(crate) async fn advance_epoch(&self) -> Result<i64, StoreError> {
+        self.writer.submit(epoch::advance).await
+    }
+
+    pub(crate) async fn reconcile_epoch(&self, server: String) -> Result<i64, StoreError> {
+        self.writer.submit(move |conn| epoch::reconcile(conn, &server)).await
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        self.readers.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM catalogue_totals")?)).await
+    }
+
+    /// Writes what has been accepted, then moves the write-ahead log into the database file.
+    pub(crate) async fn close(&self, patience: Duration) -> Result<(), StoreError> {
+        let checkpoint = self.readers.read(|conn| Ok(conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?));
+        if !self.tasks.stop(patience).await {
+            return Err(StoreError::Overloaded("writes were still under way"));
+        }
+        let done = checkpoint.await;
+        self.readers.close();
+        done
+    }
+
+    pub(crate) fn ended_tasks(&self) -> Vec<&'static str> {
+        self.tasks.ended_early()
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// One write and, when copies elsewhere may have missed it, the advance of their epoch with it: both or neither.
+    async fn commit<T: Send + 'static>(
+        &self,
+        copies: Copies,
+        work: impl FnOnce(&mut diesel::sqlite::SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Committed<T>, StoreError> {
+        self.writer
+            .submit(move |conn| {
+                let value = work(conn)?;
+                let epoch = match copies {
+                    Copies::Fenced => None,
+                    Copies::Unfenced => Some(epoch::advance(conn)?),
+                };
+                Ok(Committed { value, epoch })
+            })
+            .await
+    }
+}

@@ -1,0 +1,20 @@
+//! The epoch of the copies, in the same database as the rows they are copies of.
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::schema::copy_epoch::dsl::{copy_epoch, epoch, server};
+use crate::error::StoreError;
+
+pub(super) fn advance(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    Ok(diesel::update(copy_epoch).set(epoch.eq(epoch + 1)).returning(epoch).get_result(conn)?)
+}
+
+pub(super) fn reconcile(conn: &mut SqliteConnection, current_server: &str) -> Result<i64, StoreError> {
+    let (known_epoch, known_server): (i64, String) = copy_epoch.select((epoch, server)).first(conn)?;
+    if known_server == current_server {
+        return Ok(known_epoch);
+    }
+    diesel::update(copy_epoch).set(server.eq(current_server)).execute(conn)?;
+    advance(conn)
+}

@@ -1,0 +1,67 @@
+//! The readers: a pool of connections beside the writer. Each read is one closure on a blocking thread, so that it
+//! costs one hop however many statements it runs, and a reader that goes away cannot leave a transaction open.
+
+use std::time::Duration;
+
+use diesel::sqlite::SqliteConnection;
+use diesel_async::pooled_connection::deadpool::{Pool, PoolError};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use futures_util::FutureExt;
+use tokio::time::timeout;
+
+use super::connect::connect;
+use crate::error::StoreError;
+
+type Connection = SyncConnectionWrapper<SqliteConnection>;
+
+/// How long a read may take, waiting for a connection included.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A cheap handle on the pool.
+#[derive(Clone)]
+pub(super) struct Readers {
+    pool: Pool<Connection>,
+}
+
+impl Readers {
+    pub(super) fn new(url: &str, connections: usize) -> Result<Self, String> {
+        let mut config = ManagerConfig::default();
+        config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(|url| {
+            let url = url.to_owned();
+            async move {
+                let connected = tokio::task::spawn_blocking(move || connect(&url)).await;
+                let died = |error| diesel::ConnectionError::BadConnection(format!("{error}"));
+                Ok(SyncConnectionWrapper::new(connected.map_err(died)??))
+            }
+            .boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(url, config);
+        let pool = Pool::builder(manager).max_size(connections).build().map_err(|error| error.to_string())?;
+        Ok(Readers { pool })
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let answered = timeout(PATIENCE, async {
+            let mut conn = self.pool.get().await.map_err(|error| match error {
+                PoolError::Backend(error) => unavailable(error.to_string()),
+                other => unavailable(other.to_string()),
+            })?;
+            conn.spawn_blocking(move |conn| Ok(query(conn))).await?
+        });
+        answered.await.unwrap_or(Err(StoreError::Overloaded("the read took too long")))
+    }
+
+    /// Closes the connections that are not in use; the others follow when they are given back.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+fn unavailable(cause: String) -> StoreError {
+    diesel::result::Error::QueryBuilderError(cause.into()).into()
+}

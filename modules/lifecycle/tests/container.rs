@@ -1,0 +1,170 @@
+//! The container's promises: order, roll-back, deadlines, health.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hotshelf_lifecycle::{Container, Failure, Health, HealthBoard, Module, Phase, Services, Status, async_trait};
+
+type Diary = Arc<Mutex<Vec<String>>>;
+
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Trouble {
+    #[default]
+    None,
+    Init,
+    Start,
+    HangsInStop,
+    Degraded,
+}
+
+struct Probe {
+    name: &'static str,
+    diary: Diary,
+    trouble: Trouble,
+}
+
+impl Probe {
+    fn note(&self, step: &str) {
+        self.diary.lock().unwrap().push(format!("{} {step}", self.name));
+    }
+
+    fn failing_in(&self, trouble: Trouble) -> Result<(), Failure> {
+        if self.trouble == trouble { Err("no luck".into()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Module for Probe {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn init(&self, _: &mut Services) -> Result<(), Failure> {
+        self.note("init");
+        self.failing_in(Trouble::Init)
+    }
+
+    async fn start(&self) -> Result<(), Failure> {
+        self.note("start");
+        self.failing_in(Trouble::Start)
+    }
+
+    async fn stop(&self, _: Duration) -> Result<(), Failure> {
+        self.note("stop");
+        if self.trouble == Trouble::HangsInStop {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn health(&self) -> Health {
+        if self.trouble == Trouble::Degraded { Health::degraded("limping") } else { Health::healthy("fine") }
+    }
+}
+
+fn container(troubles: [Trouble; 3]) -> (Container, Diary) {
+    let diary = Diary::default();
+    let mut container = Container::new(Duration::from_secs(30));
+    for (name, trouble) in ["a", "b", "c"].into_iter().zip(troubles) {
+        container.register(Probe { name, diary: Arc::clone(&diary), trouble });
+    }
+    (container, diary)
+}
+
+fn entries(diary: &Diary) -> Vec<String> {
+    diary.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn modules_start_in_order_and_stop_in_reverse() {
+    let (container, diary) = container([Trouble::None; 3]);
+    container.start().await.expect("starts").stop().await.expect("stops");
+    let expected = ["a init", "b init", "c init", "a start", "b start", "c start", "c stop", "b stop", "a stop"];
+    assert_eq!(entries(&diary), expected);
+}
+
+#[tokio::test]
+async fn a_failed_init_stops_only_what_was_initialized() {
+    let (container, diary) = container([Trouble::None, Trouble::Init, Trouble::None]);
+    let error = container.start().await.err().expect("must fail");
+    assert_eq!(error.to_string(), "module `b` failed to init: no luck");
+    assert_eq!(entries(&diary), ["a init", "b init", "a stop"]);
+}
+
+#[tokio::test]
+async fn a_failed_start_rolls_back_everything_in_reverse() {
+    let (container, diary) = container([Trouble::None, Trouble::Start, Trouble::None]);
+    let error = container.start().await.err().expect("must fail");
+    assert_eq!(error.to_string(), "module `b` failed to start: no luck");
+    let expected = ["a init", "b init", "c init", "a start", "b start", "c stop", "b stop", "a stop"];
+    assert_eq!(entries(&diary), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_that_hangs_in_stop_is_named_and_the_others_still_stop() {
+    let (container, diary) = container([Trouble::None, Trouble::HangsInStop, Trouble::None]);
+    let error = container.start().await.expect("starts").stop().await.expect_err("must time out");
+    assert_eq!(error.to_string(), "module `b` failed to stop: still busy after 30s");
+    assert_eq!(entries(&diary)[6..], ["c stop", "b stop", "a stop"]);
+}
+
+struct Boarded(Arc<Mutex<Option<HealthBoard>>>);
+
+#[async_trait]
+impl Module for Boarded {
+    fn name(&self) -> &'static str {
+        "boarded"
+    }
+
+    async fn init(&self, services: &mut Services) -> Result<(), Failure> {
+        *self.0.lock().unwrap() = Some(services.require("container")?);
+        Ok(())
+    }
+
+    async fn health(&self) -> Health {
+        Health::healthy("fine")
+    }
+}
+
+#[tokio::test]
+async fn the_board_reports_the_worst_status_and_the_phase() {
+    let (mut container, _) = container([Trouble::None, Trouble::Degraded, Trouble::None]);
+    let slot = Arc::default();
+    container.register(Boarded(Arc::clone(&slot)));
+    let running = container.start().await.expect("starts");
+    let board = slot.lock().unwrap().clone().expect("the container provides it");
+
+    let report = board.report().await;
+    assert_eq!(report.status, Status::Degraded);
+    assert_eq!(report.modules[1], ("b", Health::degraded("limping")));
+    assert_eq!(board.phase(), Phase::Running);
+
+    running.stop().await.expect("stops");
+    assert_eq!(board.phase(), Phase::Stopping);
+}
+
+struct Needy;
+
+#[async_trait]
+impl Module for Needy {
+    fn name(&self) -> &'static str {
+        "needy"
+    }
+
+    async fn init(&self, services: &mut Services) -> Result<(), Failure> {
+        services.require::<u64>("numbers")?;
+        Ok(())
+    }
+
+    async fn health(&self) -> Health {
+        Health::healthy("fine")
+    }
+}
+
+#[tokio::test]
+async fn a_missing_dependency_names_both_modules() {
+    let mut container = Container::new(Duration::from_secs(1));
+    container.register(Needy);
+    let error = container.start().await.err().expect("must fail").to_string();
+    assert!(error.contains("module `needy` needs u64 of module `numbers`"), "{error}");
+}

@@ -1,0 +1,139 @@
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+use crate::metrics::MetricsError;
+
+/// The counters of one named cache. Every field is an atomic that only grows; incrementing is the whole interface.
+#[derive(Clone, Debug)]
+pub struct CacheCounters {
+    /// Lookups answered from this process' memory.
+    pub hits_l1: IntCounter,
+    /// Lookups answered by Redis.
+    pub hits_l2: IntCounter,
+    /// Lookups answered by no tier.
+    pub misses: IntCounter,
+    /// Lookups that memory was asked for and did not answer.
+    pub misses_l1: IntCounter,
+    /// Lookups that Redis was asked for and did not answer.
+    pub misses_l2: IntCounter,
+    /// Loads that found a value in the database.
+    pub loads_ok: IntCounter,
+    /// Loads that found that there is no such thing.
+    pub loads_absent: IntCounter,
+    /// Loads that failed.
+    pub loads_error: IntCounter,
+    /// Lookups that waited for the load of another.
+    pub coalesced: IntCounter,
+    /// Values stored, in whichever tiers.
+    pub sets: IntCounter,
+    /// Entries deleted, by a write or by an operator.
+    pub deletes: IntCounter,
+    /// Loaded values that were kept nowhere because a write came in between.
+    pub fills_refused: IntCounter,
+    /// Entries invalidated by a write of this process.
+    pub invalidations_local: IntCounter,
+    /// Entries found void because the epoch had advanced.
+    pub invalidations_epoch: IntCounter,
+    /// Entries that left memory because of its bound.
+    pub evictions: IntCounter,
+}
+
+/// What the tiers hold right now, as opposed to what has happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierLevels {
+    /// Entries in memory.
+    pub l1_entries: u64,
+    /// Their size in bytes, keys and bookkeeping included.
+    pub l1_bytes: u64,
+    /// Whether Redis is trusted.
+    pub l2: L2State,
+}
+
+/// Whether the second tier takes part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum L2State {
+    /// Not configured.
+    #[default]
+    Off,
+    /// Connected, and what it holds is trusted.
+    Up,
+    /// Unreachable, too slow, or not trusted yet.
+    Down,
+}
+
+/// Implemented by the cache: tells the levels when somebody looks.
+pub trait TierGauges: Send + Sync {
+    /// The levels now. Called for each snapshot and each scrape.
+    fn levels(&self) -> TierLevels;
+}
+
+/// The labelled families from which [`CacheCounters`] are made.
+pub(crate) struct CacheFamilies {
+    hits: IntCounterVec,
+    misses: IntCounterVec,
+    tier_misses: IntCounterVec,
+    loads: IntCounterVec,
+    coalesced: IntCounterVec,
+    sets: IntCounterVec,
+    deletes: IntCounterVec,
+    fills_refused: IntCounterVec,
+    invalidations: IntCounterVec,
+    evictions: IntCounterVec,
+    pub(crate) errors: IntCounterVec,
+}
+
+pub(crate) fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, MetricsError> {
+    let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
+}
+
+impl CacheFamilies {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, MetricsError> {
+        let family = |name, help, labels: &[&str]| counters(registry, name, help, labels);
+        Ok(CacheFamilies {
+            hits: family("cache_hits_total", "Lookups answered by that tier", &["type", "tier"])?,
+            misses: family("cache_misses_total", "Lookups answered by no tier", &["type"])?,
+            tier_misses: family("cache_tier_misses_total", "Lookups that tier did not answer", &["type", "tier"])?,
+            loads: family("cache_loads_total", "Loads that went to the database", &["type", "outcome"])?,
+            coalesced: family("cache_coalesced_total", "Lookups that waited for another's load", &["type"])?,
+            sets: family("cache_sets_total", "Values stored", &["type"])?,
+            deletes: family("cache_deletes_total", "Entries deleted", &["type"])?,
+            fills_refused: family("cache_fills_refused_total", "Fills a write came in between", &["type"])?,
+            invalidations: family("cache_invalidations_total", "Entries invalidated", &["type", "source"])?,
+            evictions: family("cache_evictions_total", "Entries evicted from memory", &["type"])?,
+            errors: family(
+                "cache_errors_total",
+                "Cache operations that failed and were survived",
+                &["tier", "operation"],
+            )?,
+        })
+    }
+
+    pub(crate) fn counters_of(&self, cache: &str) -> CacheCounters {
+        let invalidated = |source| self.invalidations.with_label_values(&[cache, source]);
+        let loaded = |outcome| self.loads.with_label_values(&[cache, outcome]);
+        CacheCounters {
+            hits_l1: self.hits.with_label_values(&[cache, "l1"]),
+            hits_l2: self.hits.with_label_values(&[cache, "l2"]),
+            misses: self.misses.with_label_values(&[cache]),
+            misses_l1: self.tier_misses.with_label_values(&[cache, "l1"]),
+            misses_l2: self.tier_misses.with_label_values(&[cache, "l2"]),
+            loads_ok: loaded("ok"),
+            loads_absent: loaded("absent"),
+            loads_error: loaded("error"),
+            coalesced: self.coalesced.with_label_values(&[cache]),
+            sets: self.sets.with_label_values(&[cache]),
+            deletes: self.deletes.with_label_values(&[cache]),
+            fills_refused: self.fills_refused.with_label_values(&[cache]),
+            invalidations_local: invalidated("local"),
+            invalidations_epoch: invalidated("epoch"),
+            evictions: self.evictions.with_label_values(&[cache]),
+        }
+    }
+}

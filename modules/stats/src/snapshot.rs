@@ -1,0 +1,167 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::cache::{CacheCounters, L2State, TierLevels};
+
+/// What the caches did since the last reset, in the shape of the statistics endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StatsSnapshot {
+    /// Lookups answered by a tier.
+    pub hits: u64,
+    /// Lookups answered by no tier.
+    pub misses: u64,
+    /// Values stored.
+    pub sets: u64,
+    /// Entries deleted.
+    pub deletes: u64,
+    /// Cache operations that failed and were survived.
+    pub errors: u64,
+    /// `hits / (hits + misses)` to three decimals, 0 when there were none.
+    pub hit_rate: f64,
+    /// The in-process tier.
+    pub l1: L1Snapshot,
+    /// Redis.
+    pub l2: L2Snapshot,
+    /// Each cache by its name.
+    pub caches: BTreeMap<&'static str, CacheSnapshot>,
+}
+
+/// The in-process tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct L1Snapshot {
+    /// Lookups it answered.
+    pub hits: u64,
+    /// Lookups it was asked for and did not answer.
+    pub misses: u64,
+    /// Entries it holds now.
+    pub entries: u64,
+    /// Bytes it holds now, keys and bookkeeping included.
+    pub bytes: u64,
+    /// Entries that left because of its bound.
+    pub evictions: u64,
+}
+
+/// Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct L2Snapshot {
+    /// Lookups it answered.
+    pub hits: u64,
+    /// Lookups it was asked for and did not answer.
+    pub misses: u64,
+    /// Whether it takes part.
+    pub state: L2State,
+}
+
+/// One named cache.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CacheSnapshot {
+    /// Lookups answered by a tier.
+    pub hits: u64,
+    /// Lookups answered by no tier.
+    pub misses: u64,
+    /// Values stored.
+    pub sets: u64,
+    /// Entries deleted.
+    pub deletes: u64,
+    /// `hits / (hits + misses)` to three decimals, 0 when there were none.
+    pub hit_rate: f64,
+}
+
+/// The counters of one cache at one moment.
+#[derive(Clone, Copy, Default)]
+struct CacheCounts {
+    hits_l1: u64,
+    hits_l2: u64,
+    misses: u64,
+    misses_l1: u64,
+    misses_l2: u64,
+    sets: u64,
+    deletes: u64,
+    evictions: u64,
+}
+
+/// All counters at one moment.
+#[derive(Default)]
+pub(crate) struct Counts {
+    caches: BTreeMap<&'static str, CacheCounts>,
+    errors: u64,
+}
+
+impl Counts {
+    pub(crate) fn read(caches: &BTreeMap<&'static str, CacheCounters>, errors: u64) -> Self {
+        let read = |counters: &CacheCounters| CacheCounts {
+            hits_l1: counters.hits_l1.get(),
+            hits_l2: counters.hits_l2.get(),
+            misses: counters.misses.get(),
+            misses_l1: counters.misses_l1.get(),
+            misses_l2: counters.misses_l2.get(),
+            sets: counters.sets.get(),
+            deletes: counters.deletes.get(),
+            evictions: counters.evictions.get(),
+        };
+        Counts { caches: caches.iter().map(|(name, counters)| (*name, read(counters))).collect(), errors }
+    }
+
+    pub(crate) fn since(mut self, baseline: &Counts) -> Self {
+        for (name, counts) in &mut self.caches {
+            *counts = counts.combine(baseline.caches.get(name).copied().unwrap_or_default(), u64::saturating_sub);
+        }
+        self.errors = self.errors.saturating_sub(baseline.errors);
+        self
+    }
+
+    pub(crate) fn into_snapshot(self, levels: TierLevels) -> StatsSnapshot {
+        let sum =
+            self.caches.values().fold(CacheCounts::default(), |sum, counts| sum.combine(*counts, u64::saturating_add));
+        let total = sum.snapshot();
+        StatsSnapshot {
+            hits: total.hits,
+            misses: total.misses,
+            sets: total.sets,
+            deletes: total.deletes,
+            errors: self.errors,
+            hit_rate: total.hit_rate,
+            l1: L1Snapshot {
+                hits: sum.hits_l1,
+                misses: sum.misses_l1,
+                entries: levels.l1_entries,
+                bytes: levels.l1_bytes,
+                evictions: sum.evictions,
+            },
+            l2: L2Snapshot { hits: sum.hits_l2, misses: sum.misses_l2, state: levels.l2 },
+            caches: self.caches.iter().map(|(name, counts)| (*name, counts.snapshot())).collect(),
+        }
+    }
+}
+
+impl CacheCounts {
+    fn combine(self, other: CacheCounts, with: impl Fn(u64, u64) -> u64) -> CacheCounts {
+        CacheCounts {
+            hits_l1: with(self.hits_l1, other.hits_l1),
+            hits_l2: with(self.hits_l2, other.hits_l2),
+            misses: with(self.misses, other.misses),
+            misses_l1: with(self.misses_l1, other.misses_l1),
+            misses_l2: with(self.misses_l2, other.misses_l2),
+            sets: with(self.sets, other.sets),
+            deletes: with(self.deletes, other.deletes),
+            evictions: with(self.evictions, other.evictions),
+        }
+    }
+
+    fn snapshot(&self) -> CacheSnapshot {
+        let hits = self.hits_l1 + self.hits_l2;
+        CacheSnapshot {
+            hits,
+            misses: self.misses,
+            sets: self.sets,
+            deletes: self.deletes,
+            hit_rate: rate(hits, self.misses),
+        }
+    }
+}
+
+fn rate(hits: u64, misses: u64) -> f64 {
+    let lookups = hits + misses;
+    if lookups == 0 { 0.0 } else { (hits as f64 / lookups as f64 * 1_000.0).round() / 1_000.0 }
+}
