@@ -1,1 +1,75 @@
-//! x
+//! For caching what a database holds without ever lying about it: an in-process tier, Redis behind it, and a protocol
+//! between them and the writes. Knows nothing of what it caches. May depend on `stats` and `lifecycle`.
+//!
+//! A read is [`Cache::get_or_load`]. A write is [`Cache::begin`], then the commit, then [`Write::committed`], and only then
+//! the acknowledgement:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use bytes::Bytes;
+//! use hotshelf_cache::*;
+//!
+//! # struct Row;
+//! # #[hotshelf_lifecycle::async_trait]
+//! # impl EpochStore for Row {
+//! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! # }
+//! # let redis = RedisOptions { url: "redis://localhost:6379".into(), password: None, database: 0,
+//! #     prefix: "product:".into(), command_timeout: Duration::from_millis(100), connect_timeout: Duration::from_secs(1) };
+//! # let epoch_row = Arc::new(Row);
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let options = CacheOptions {
+//!     tiers: Tiers::Memory, shared_database: false, memory_bytes: 64 << 20,
+//!     write_strategy: WriteStrategy::Invalidate, redis,
+//! };
+//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?);
+//! let everything = Collection::new("products");
+//! let products = cache.region(RegionOptions {
+//!     name: "product", ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10),
+//!     collection: everything.clone(), depends: Depends::WhenAbsent,
+//! });
+//! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1 })) };
+//!
+//! let first = cache.get_or_load(&products, Key::numbered("id:", 7), Read::default(), load).await.unwrap();
+//! let second = cache.get_or_load(&products, Key::numbered("id:", 7), Read::default(), load).await.unwrap();
+//! assert_eq!(first.source, Source::Loaded { stored: true });
+//! assert!(second.source.is_hit());
+//!
+//! let target = Target { entry: Some((&products, Key::numbered("id:", 7))), collections: &[everything] };
+//! let write = cache.begin(target).await?;
+//! // … write to the database and commit; if !write.covered(), advance the epoch in the same transaction …
+//! write.committed(None, None).await?;
+//! // … acknowledge …
+//! let third = cache.get_or_load(&products, Key::numbered("id:", 7), Read::default(), load).await.unwrap();
+//! assert!(!third.source.is_hit());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cache;
+mod epoch;
+mod epochs;
+mod flights;
+mod key;
+mod locks;
+mod memory;
+mod module;
+mod options;
+mod redis;
+mod region;
+mod tier;
+mod value;
+mod write;
+
+pub use cache::Cache;
+pub use epoch::EpochStore;
+pub use key::Key;
+pub use module::CacheModule;
+pub use options::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
+pub use region::{Collection, Depends, Region, RegionOptions};
+pub use tier::{DeleteError, Unsettled};
+pub use value::{Found, Read, Source, Value};
+pub use write::{Locked, Target, Write};

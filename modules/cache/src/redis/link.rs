@@ -1,0 +1,186 @@
+//! One connection to one server, from its birth to its end. It is never mended: fred is told not to reconnect, because
+//! a command that is sent again on a new connection would reach a server whose memory nobody has vouched for yet. When
+//! a link ends, the supervisor makes a new one.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::clients::Client;
+use fred::error::Error;
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, TcpConfig, UnresponsiveConfig};
+use fred::types::scripts::Script;
+use fred::types::{Builder, ConnectHandle, Expiration, InfoKind, RespVersion, SetOptions};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::options::RedisOptions;
+
+/// Commands that may wait for their answer at a time; more fail at once.
+const MAX_WAITING: usize = 16_384;
+/// After so many failures in a row, a link is given up.
+const FAILURES_TO_GIVE_UP: u32 = 5;
+
+pub(super) struct Link {
+    client: Client,
+    scripts: Scripts,
+    failures: AtomicU32,
+    /// Somebody should look at this link: it has failed too often.
+    pub(super) troubled: Notify,
+}
+
+/// A link that is open but not published yet, and what the supervisor needs to vouch for it.
+pub(super) struct Opened {
+    pub(super) link: Link,
+    /// Identifies the server's process: it changes when the server restarts.
+    pub(super) server: String,
+    /// Ends when the connection does.
+    pub(super) connection: ConnectHandle,
+}
+
+struct Scripts {
+    fill: Script,
+    fence: Script,
+    release: Script,
+    epoch: Script,
+}
+
+impl Link {
+    pub(super) async fn open(options: &RedisOptions) -> Result<Opened, Error> {
+        let client = client(options)?;
+        let connection =
+            timeout(options.connect_timeout, client.init()).await.map_err(|_| timed_out("connecting"))??;
+        let scripts = Scripts {
+            fill: Script::from_lua(include_str!("scripts/fill.lua")),
+            fence: Script::from_lua(include_str!("scripts/fence.lua")),
+            release: Script::from_lua(include_str!("scripts/release.lua")),
+            epoch: Script::from_lua(include_str!("scripts/epoch.lua")),
+        };
+        let link = Link { client, scripts, failures: AtomicU32::new(0), troubled: Notify::new() };
+        match link.introduce().await {
+            Ok(server) => Ok(Opened { link, server, connection }),
+            Err(error) => {
+                link.close(connection).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Loads the scripts and asks the server who it is.
+    async fn introduce(&self) -> Result<String, Error> {
+        for script in [&self.scripts.fill, &self.scripts.fence, &self.scripts.release, &self.scripts.epoch] {
+            script.load(&self.client).await?;
+        }
+        let info: String = self.client.info(Some(InfoKind::Server)).await?;
+        let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+        let run_id = run_id.ok_or_else(|| Error::new(fred::error::ErrorKind::Protocol, "INFO names no run_id"))?;
+        Ok(run_id.trim().to_owned())
+    }
+
+    /// `SET key state NX GET PX life`: what the key holds; if nothing, it holds `state` from now on. One native
+    /// command, so a hit costs the server what a `GET` does.
+    pub(super) async fn get_or_set(
+        &self,
+        key: &str,
+        state: Bytes,
+        life: Option<Duration>,
+    ) -> Result<Option<Bytes>, Error> {
+        let life = life.map(expiration);
+        self.noting(self.client.set(key, state, life, Some(SetOptions::NX), true).await)
+    }
+
+    pub(super) async fn set(&self, key: &str, state: Bytes, life: Duration) -> Result<(), Error> {
+        self.noting(self.client.set(key, state, Some(expiration(life)), None, false).await)
+    }
+
+    pub(super) async fn fill(&self, key: &str, expected: Bytes, value: Bytes, life: Duration) -> Result<bool, Error> {
+        self.noting(self.scripts.fill.evalsha(&self.client, key, (expected, value, millis(life))).await)
+    }
+
+    pub(super) async fn fence(&self, key: &str, fence: Bytes, life: Duration) -> Result<bool, Error> {
+        self.noting(self.scripts.fence.evalsha(&self.client, key, (fence, millis(life))).await)
+    }
+
+    pub(super) async fn release(&self, key: &str, fence: Bytes, value: Bytes, life: Duration) -> Result<(), Error> {
+        self.noting(self.scripts.release.evalsha(&self.client, key, (fence, value, millis(life))).await)
+    }
+
+    /// The larger of `epoch` and the one that the server knows, which it becomes.
+    pub(super) async fn agree_on_epoch(&self, key: &str, epoch: u64) -> Result<u64, Error> {
+        self.noting(self.scripts.epoch.evalsha(&self.client, key, epoch.to_string()).await)
+    }
+
+    /// One step of `SCAN`: the next cursor and some keys.
+    pub(super) async fn scan(&self, cursor: String, pattern: &str, count: u32) -> Result<(String, Vec<String>), Error> {
+        self.noting(self.client.scan_page(cursor, pattern, Some(count), None).await)
+    }
+
+    pub(super) async fn unlink(&self, keys: Vec<String>) -> Result<u64, Error> {
+        self.noting(self.client.unlink(keys).await)
+    }
+
+    /// Ends the connection, without waiting for a server that does not answer.
+    pub(super) async fn close(&self, connection: ConnectHandle) {
+        let _ = timeout(Duration::from_millis(50), self.client.quit()).await;
+        connection.abort();
+    }
+
+    /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
+    fn noting<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        match &result {
+            Ok(_) => {
+                if self.failures.load(Ordering::Relaxed) != 0 {
+                    self.failures.store(0, Ordering::Relaxed);
+                }
+            }
+            Err(_) => {
+                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_TO_GIVE_UP {
+                    self.troubled.notify_one();
+                }
+            }
+        }
+        result
+    }
+}
+
+fn client(options: &RedisOptions) -> Result<Client, Error> {
+    let mut config = Config::from_url(&options.url)?;
+    config.version = RespVersion::RESP3;
+    config.fail_fast = true;
+    if options.password.is_some() {
+        config.password.clone_from(&options.password);
+    }
+    if options.database != 0 {
+        config.database = Some(options.database);
+    }
+    let performance =
+        PerformanceConfig { default_command_timeout: options.command_timeout, ..PerformanceConfig::default() };
+    let connection = ConnectionConfig {
+        connection_timeout: options.connect_timeout,
+        internal_command_timeout: options.connect_timeout,
+        max_command_attempts: 1,
+        max_command_buffer_len: MAX_WAITING,
+        unresponsive: UnresponsiveConfig {
+            max_timeout: Some(options.connect_timeout),
+            interval: options.connect_timeout / 4,
+        },
+        tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },
+        ..ConnectionConfig::default()
+    };
+    let mut builder = Builder::from_config(config);
+    builder.set_performance_config(performance).set_connection_config(connection);
+    builder.build()
+}
+
+fn expiration(life: Duration) -> Expiration {
+    Expiration::PX(life.as_millis().try_into().unwrap_or(i64::MAX))
+}
+
+fn millis(life: Duration) -> i64 {
+    life.as_millis().try_into().unwrap_or(i64::MAX)
+}
+
+fn timed_out(what: &'static str) -> Error {
+    Error::new(fred::error::ErrorKind::Timeout, what)
+}

@@ -1,0 +1,149 @@
+//! The four states of a key in Redis and how they read in bytes: absent, a lease, a fence, or a value.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::tier::Token;
+use crate::value::Value;
+
+const LEASE: u8 = b'L';
+const FENCE: u8 = b'F';
+const VALUE: u8 = b'V';
+/// Counts the layouts of values; another one than this is void.
+const LAYOUT: u8 = 1;
+const PRESENT: u8 = 1;
+const ABSENT: u8 = 0;
+/// `V`, layout, present, 16 bytes of stamp, epoch, generation, revision, end of life.
+const HEAD: usize = 3 + 16 + 8 + 16 + 8 + 8;
+
+/// The generation of a collection as Redis keeps it: random, so that one that was lost never comes back.
+pub(super) type Generation = [u8; 16];
+/// For entries that depend on no collection.
+pub(super) const NO_GENERATION: Generation = [0; 16];
+
+pub(super) fn lease(token: Token) -> Bytes {
+    tagged(LEASE, token)
+}
+
+pub(super) fn fence(token: Token) -> Bytes {
+    tagged(FENCE, token)
+}
+
+fn tagged(tag: u8, token: Token) -> Bytes {
+    let mut state = BytesMut::with_capacity(17);
+    state.put_u8(tag);
+    state.put_slice(&token.0);
+    state.freeze()
+}
+
+/// What a key holds, as found.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Somebody loads or writes it.
+    Occupied,
+    Value(Stored),
+    /// Nothing that this version wrote. Its first bytes.
+    Foreign(Bytes),
+}
+
+/// A value and what decides whether it still counts.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// The first bytes, unique to this value: whoever replaces it shows that it is still there by these.
+    pub(super) head: Bytes,
+    pub(super) epoch: u64,
+    pub(super) generation: Generation,
+    pub(super) ttl: Duration,
+    /// `None`: there is no such thing.
+    pub(super) value: Option<Value>,
+}
+
+/// What goes around a value.
+pub(super) struct Envelope {
+    pub(super) epoch: u64,
+    pub(super) generation: Generation,
+    pub(super) ttl: Duration,
+}
+
+impl Envelope {
+    pub(super) fn seal(&self, value: Option<&Value>) -> Bytes {
+        let payload = value.map_or(&[][..], |value| &value.payload);
+        let mut state = BytesMut::with_capacity(HEAD + payload.len());
+        state.put_u8(VALUE);
+        state.put_u8(LAYOUT);
+        state.put_u8(if value.is_some() { PRESENT } else { ABSENT });
+        state.put_slice(&Token::random().0);
+        state.put_u64(self.epoch);
+        state.put_slice(&self.generation);
+        state.put_u64(value.map_or(0, |value| value.revision));
+        state.put_u64(unix_millis() + self.ttl.as_millis() as u64);
+        state.put_slice(payload);
+        state.freeze()
+    }
+}
+
+/// Takes apart what a key holds. The payload shares the bytes that came from the connection.
+pub(super) fn open(state: Bytes) -> State {
+    match state.first() {
+        Some(&LEASE | &FENCE) => State::Occupied,
+        Some(&VALUE) if state.len() >= HEAD && state[1] == LAYOUT => State::Value(open_value(&state)),
+        _ => State::Foreign(state.slice(..state.len().min(HEAD))),
+    }
+}
+
+fn open_value(state: &Bytes) -> Stored {
+    let number = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| state[at + i]));
+    let revision = number(43);
+    // The clock decides only how long a copy may live at most, never which of two is newer.
+    let left = number(51).saturating_sub(unix_millis());
+    Stored {
+        head: state.slice(..HEAD),
+        epoch: number(19),
+        generation: std::array::from_fn(|i| state[27 + i]),
+        ttl: Duration::from_millis(left),
+        value: (state[2] == PRESENT).then(|| Value { payload: state.slice(HEAD..), revision }),
+    }
+}
+
+fn unix_millis() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_reads_back_as_it_was_sealed() {
+        let value = Value { payload: Bytes::from_static(b"{\"id\":1}"), revision: 7 };
+        let envelope = Envelope { epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
+        let State::Value(stored) = open(envelope.seal(Some(&value))) else { panic!("not a value") };
+        assert_eq!((stored.epoch, stored.generation), (3, [9; 16]));
+        assert_eq!(stored.value, Some(value));
+        assert!(stored.ttl <= Duration::from_secs(300) && stored.ttl > Duration::from_secs(299));
+
+        let State::Value(stored) = open(envelope.seal(None)) else { panic!("not a value") };
+        assert_eq!(stored.value, None);
+    }
+
+    #[test]
+    fn two_seals_of_one_value_have_different_heads() {
+        let envelope = Envelope { epoch: 1, generation: NO_GENERATION, ttl: Duration::from_secs(1) };
+        let head = |state| match open(state) {
+            State::Value(stored) => stored.head,
+            other => panic!("{other:?}"),
+        };
+        assert_ne!(head(envelope.seal(None)), head(envelope.seal(None)));
+    }
+
+    #[test]
+    fn what_others_wrote_is_no_value() {
+        assert!(matches!(open(lease(Token::random())), State::Occupied));
+        assert!(matches!(open(fence(Token::random())), State::Occupied));
+        for foreign in [&b""[..], b"hello", b"V", b"V\x01\x01short"] {
+            assert!(matches!(open(Bytes::from_static(foreign)), State::Foreign(_)), "{foreign:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hotshelf_stats::CacheCounters;
+use rand::RngExt;
+
+/// A set of things, such as "all products", whose membership some entries depend on. Void it, and all of them are void
+/// at once, without anybody knowing their keys.
+///
+/// Each copy of such an entry carries the generation that it was loaded under; the collection has moved on to another one
+/// when the copy is void. A cheap handle.
+#[derive(Clone)]
+pub struct Collection(Arc<CollectionState>);
+
+struct CollectionState {
+    name: &'static str,
+    /// The generation that copies in this process' memory carry. Copies elsewhere carry the one that is kept there.
+    generation: AtomicU64,
+}
+
+impl Collection {
+    /// A collection of that name, unique within the cache.
+    pub fn new(name: &'static str) -> Self {
+        Collection(Arc::new(CollectionState { name, generation: AtomicU64::new(1) }))
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn advance(&self) {
+        self.0.generation.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl fmt::Debug for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Collection({} at {})", self.0.name, self.generation())
+    }
+}
+
+/// Which of a region's entries are void when its collection changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depends {
+    /// All: they are pages of the collection.
+    Always,
+    /// Those that say "does not exist": a new member may prove them wrong.
+    WhenAbsent,
+}
+
+/// How the entries of one region live.
+#[derive(Clone, Debug)]
+pub struct RegionOptions {
+    /// The name in statistics.
+    pub name: &'static str,
+    /// Life of an entry. Each gets up to a tenth more or less, so that what was filled together does not expire together.
+    pub ttl: Duration,
+    /// Life of an entry that says "does not exist".
+    pub negative_ttl: Duration,
+    /// The collection that the region's entries depend on.
+    pub collection: Collection,
+    /// Which of them do.
+    pub depends: Depends,
+}
+
+/// The entries of one kind: their lives, their collection, their statistics. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Region(Arc<RegionState>);
+
+#[derive(Debug)]
+struct RegionState {
+    options: RegionOptions,
+    counters: CacheCounters,
+}
+
+impl Region {
+    pub(crate) fn new(options: RegionOptions, counters: CacheCounters) -> Self {
+        Region(Arc::new(RegionState { options, counters }))
+    }
+
+    pub(crate) fn counters(&self) -> &CacheCounters {
+        &self.0.counters
+    }
+
+    pub(crate) fn collection(&self) -> &Collection {
+        &self.0.options.collection
+    }
+
+    /// Whether an entry is bound to the collection's generation.
+    pub(crate) fn depends(&self, absent: bool) -> bool {
+        absent || self.0.options.depends == Depends::Always
+    }
+
+    /// The life of the next entry, with its jitter of ±10 %.
+    pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
+        let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
+        ttl.mul_f64(rand::rng().random_range(0.9..1.1))
+    }
+}

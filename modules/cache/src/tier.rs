@@ -1,0 +1,139 @@
+//! What a tier is. Memory and Redis are one each; the cache works on a list of them, nearest first: `[memory, Redis]`,
+//! one alone, or none.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hotshelf_stats::TierLevels;
+use rand::RngExt;
+
+use crate::epochs::Stamp;
+use crate::key::Key;
+use crate::redis::RedisClaim;
+use crate::region::{Collection, Region};
+use crate::value::{Source, Value};
+
+/// One entry's place: which region's rules it lives by, and its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) region: Region,
+    pub(crate) key: Key,
+}
+
+/// A tier's answer to a lookup.
+pub(crate) enum Lookup {
+    Hit(Hit),
+    /// Nothing here. With a claim, the tier may be given the value once it is loaded; without one (somebody else loads
+    /// or writes it, or the tier is out of reach) it must not.
+    Miss(Option<Claim>),
+}
+
+pub(crate) struct Hit {
+    /// `None`: there is no such thing.
+    pub(crate) value: Option<Value>,
+    pub(crate) ttl: Duration,
+    pub(crate) source: fn(Duration) -> Source,
+}
+
+/// The right to fill a slot, good only as long as nobody has written it since.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    Memory(Stamp),
+    Redis(RedisClaim),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    Stored,
+    /// A write came in between: what was loaded may be old already.
+    Refused,
+    /// The tier is out of reach.
+    Failed,
+}
+
+/// Names one writer, or one loader, for as long as its write or load lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(pub(crate) [u8; 16]);
+
+impl Token {
+    pub(crate) fn random() -> Self {
+        Token(rand::rng().random())
+    }
+}
+
+/// What a write is about to touch.
+#[derive(Clone, Debug)]
+pub(crate) struct Intent {
+    /// The entry of what is written; none for something that has no entry yet.
+    pub(crate) slot: Option<Slot>,
+    /// The collections it changes.
+    pub(crate) voids: Vec<Collection>,
+    pub(crate) token: Token,
+}
+
+/// How the beginning of a write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// The slot is fenced: nobody reads an old copy here or leaves one.
+    Fenced,
+    /// The tier is out of reach and may go on holding an old copy, which must be made void with the commit.
+    Uncovered,
+    /// Another process is writing this.
+    Taken,
+}
+
+/// What came of a write.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// It changed something, or may have. `keep` is what to leave in place of the old value.
+    Changed { keep: Option<Value>, epoch: Option<u64>, covered: bool },
+    /// It is certain to have changed nothing.
+    Unchanged,
+}
+
+/// A committed write could not be made known, nor the epoch advanced in its stead: old copies may still be read. The
+/// write must not be acknowledged.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the write is committed, but old copies could not be made void: {0}")]
+pub struct Unsettled(pub(crate) String);
+
+#[async_trait]
+pub(crate) trait Tier: Send + Sync {
+    /// What can be told at once, without waiting for anything.
+    fn peek(&self, _slot: &Slot) -> Option<Hit> {
+        None
+    }
+
+    /// Drops this process' copy, without waiting for anything.
+    fn forget(&self, _slot: &Slot) {}
+
+    async fn lookup(&self, slot: &Slot) -> Lookup;
+
+    /// Called when a load has found nothing and that is to be kept: binds the claim to the collection's generation.
+    /// `true` when the generation was read only now, so that the load has to be done again under it.
+    async fn bind_to_collection(&self, _slot: &Slot, _claim: &mut Claim) -> bool {
+        false
+    }
+
+    async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill;
+
+    /// Gives a claim back unused.
+    async fn abandon(&self, _slot: &Slot, _claim: Claim) {}
+
+    /// Before the database is written.
+    async fn begin(&self, intent: &Intent) -> Begun;
+
+    /// After the commit, before it is acknowledged.
+    async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled>;
+
+    /// Deletes the entries whose keys match (`*`, `?`), and tells how many there were.
+    async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError>;
+
+    /// Adds what this tier holds.
+    fn report(&self, levels: &mut TierLevels);
+}
+
+/// Entries could not be deleted; some may have been.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot delete entries from Redis: {0}")]
+pub struct DeleteError(pub(crate) String);

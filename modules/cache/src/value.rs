@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// What a loader brings and a lookup returns: the bytes as they go out, ready serialized, and what tells this state of
+/// the thing from its other states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Handed on as it is: a hit copies and parses nothing.
+    pub payload: Bytes,
+    /// Grows with each change of the thing where the caller compares it ([`Read::min_revision`]); else any number that
+    /// differs when the payload differs.
+    pub revision: u64,
+}
+
+/// What a lookup asks for beyond the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Ask no tier, load.
+    pub bypass: bool,
+    /// Pass over copies of a smaller revision, and over copies that say the thing does not exist.
+    pub min_revision: Option<u64>,
+}
+
+/// The answer to a lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// `None`: there is no such thing.
+    pub value: Option<Value>,
+    /// Where the answer comes from.
+    pub source: Source,
+}
+
+/// Where an answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// This process' memory.
+    L1 {
+        /// How much of the entry's life is left.
+        ttl: Duration,
+    },
+    /// The shared tier.
+    L2 {
+        /// How much of the entry's life is left.
+        ttl: Duration,
+    },
+    /// The loader, because no tier had an answer.
+    Loaded {
+        /// Whether a tier has kept the answer.
+        stored: bool,
+    },
+    /// The loader, because the caller wanted to bypass the tiers.
+    Bypassed,
+}
+
+impl Source {
+    /// Whether a tier answered, so that nothing was loaded for this lookup.
+    pub fn is_hit(self) -> bool {
+        matches!(self, Source::L1 { .. } | Source::L2 { .. })
+    }
+}
+
+impl Read {
+    /// Whether a copy is new enough for the reader.
+    pub(crate) fn accepts(&self, value: Option<&Value>) -> bool {
+        match (self.min_revision, value) {
+            (None, _) => true,
+            (Some(min), Some(value)) => value.revision >= min,
+            (Some(_), None) => false,
+        }
+    }
+}
