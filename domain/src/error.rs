@@ -30,6 +30,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A row that could not be turned into what is sent or stored; always a defect.
+    pub fn from_serialization(cause: String) -> Self {
+        diesel::result::Error::SerializationError(cause.into()).into()
+    }
+
     /// Whether a write that ended so is certain to have changed nothing.
     pub fn changed_nothing(&self) -> bool {
         match self {

@@ -1,1 +1,47 @@
-//! x
+//! For products behind the cache: what is cached under which key, for how long, and what a write voids. Knows no HTTP
+//! and no SQL. May depend on `cache`, `domain`, `stats` and `lifecycle`.
+//!
+//! [`ProductService`] is the one handle. Reads return serialized JSON, ready to be sent; writes return what was
+//! committed, after no cache can serve anything older.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use std::time::Duration;
+//! use hotshelf_cache::{Cache, Read};
+//! use hotshelf_domain::{Expect, ProductDraft, ProductRepository};
+//! use hotshelf_product::{CatalogueEpoch, Lives, ProductService};
+//!
+//! # use hotshelf_cache::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! # let directory = tempfile::tempdir()?;
+//! # let stats = hotshelf_stats::Stats::new()?;
+//! # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+//! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
+//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions { url: String::new(), password: None, database: 0,
+//! #     prefix: String::new(), command_timeout: Duration::from_millis(100), connect_timeout: Duration::from_secs(1) } };
+//! let repository = ProductRepository::open(database, &stats).await?;
+//! let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats);
+//! let products = ProductService::new(cache, repository, Lives::default());
+//!
+//! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
+//! let cup = products.create(draft.into_new()?).await?;
+//! let first = products.get(cup.id, Read::default()).await?;
+//! let second = products.get(cup.id, Read::default()).await?;
+//! assert!(!first.source.is_hit() && second.source.is_hit());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cursor;
+mod epoch;
+mod error;
+mod module;
+mod render;
+mod service;
+
+pub use cursor::{BadCursor, Cursor};
+pub use epoch::CatalogueEpoch;
+pub use error::ProductError;
+pub use module::ProductModule;
+pub use service::{Lives, ProductService};

@@ -1,0 +1,25 @@
+use hotshelf_cache::EpochStore;
+use hotshelf_domain::ProductRepository;
+use hotshelf_lifecycle::{Failure, async_trait};
+
+/// Keeps the epoch of the cached copies in the catalogue's database, so that a write and the epoch it opens are
+/// committed together or not at all.
+pub struct CatalogueEpoch(ProductRepository);
+
+impl CatalogueEpoch {
+    /// On this database.
+    pub fn new(repository: ProductRepository) -> Self {
+        CatalogueEpoch(repository)
+    }
+}
+
+#[async_trait]
+impl EpochStore for CatalogueEpoch {
+    async fn reconcile(&self, server: &str) -> Result<u64, Failure> {
+        Ok(u64::try_from(self.0.reconcile_epoch(server.to_owned()).await?)?)
+    }
+
+    async fn advance(&self) -> Result<u64, Failure> {
+        Ok(u64::try_from(self.0.advance_epoch().await?)?)
+    }
+}
