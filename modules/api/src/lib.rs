@@ -1,1 +1,32 @@
-//! x
+//! For HTTP: routes, parameters, conditional requests, problem responses, and the edge that every request passes.
+//! Knows no SQL and no Redis. May depend on `product` and all below it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use hotshelf_api::{ApiModule, ApiOptions};
+//! use hotshelf_lifecycle::Container;
+//!
+//! let mut container = Container::new(Duration::from_secs(30));
+//! // … after `stats`, `database`, `cache` and `product`:
+//! container.register(ApiModule::new(ApiOptions {
+//!     host: "127.0.0.1".to_owned(),
+//!     port: 3000,
+//!     request_timeout: Duration::from_secs(10),
+//!     max_concurrent_requests: 1024,
+//!     cors_origins: Vec::new(),
+//! }));
+//! ```
+
+mod body;
+mod conditions;
+mod edge;
+mod module;
+mod negotiation;
+mod params;
+mod problem;
+mod reply;
+mod router;
+mod routes;
+mod server;
+
+pub use module::{ApiModule, ApiOptions};

@@ -1,0 +1,109 @@
+//! Conditional requests (RFC 9110, section 13) and what a request asks of the caches.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use hotshelf_cache::Read;
+use hotshelf_domain::{Expect, FieldError, ProductId, Version};
+
+use crate::problem::Problem;
+
+const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
+
+/// The tag of one version of a product.
+pub(crate) fn product_tag(id: ProductId, version: u64) -> String {
+    format!("\"{id}-{version}\"")
+}
+
+/// The tag of one state of a page.
+pub(crate) fn page_tag(revision: u64) -> String {
+    format!("\"{revision:016x}\"")
+}
+
+/// What the request requires of the product: `If-Match`. Weak tags match nothing, as the comparison is strong.
+pub(crate) fn expectation(headers: &HeaderMap, id: ProductId) -> Expect {
+    let mut tags = tags(headers, header::IF_MATCH).peekable();
+    if tags.peek().is_none() {
+        return Expect::Anything;
+    }
+    let mut versions = Vec::new();
+    for tag in tags {
+        if tag == "*" {
+            return Expect::Anything;
+        }
+        let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        let version = inner.and_then(|tag| tag.strip_prefix(&format!("{id}-"))?.parse().ok());
+        versions.extend(version.map(Version::new));
+    }
+    Expect::OneOf(versions)
+}
+
+/// Whether the client has this state already: `If-None-Match`, compared weakly.
+pub(crate) fn has_already(headers: &HeaderMap, tag: &str) -> bool {
+    let mut tags = tags(headers, header::IF_NONE_MATCH);
+    tags.any(|sent| sent == "*" || sent.strip_prefix("W/").unwrap_or(sent) == tag)
+}
+
+/// The tags of all fields of that name. Commas inside of the quotes do not occur in tags of this service.
+fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|tag| !tag.is_empty())
+}
+
+/// How fresh the answer must be: `Cache-Control: no-cache` and `X-Min-Version`.
+pub(crate) fn freshness(headers: &HeaderMap) -> Result<Read, Problem> {
+    let min_revision = headers.get(&MIN_VERSION).map(min_version).transpose()?;
+    Ok(Read { bypass: headers.get_all(header::CACHE_CONTROL).iter().any(forbids_caches), min_revision })
+}
+
+fn forbids_caches(value: &HeaderValue) -> bool {
+    let directives = value.to_str().unwrap_or_default().split(',').map(str::trim);
+    directives.into_iter().any(|directive| {
+        let name = directive.split('=').next().unwrap_or_default();
+        name.eq_ignore_ascii_case("no-cache") || name.eq_ignore_ascii_case("no-store")
+    })
+}
+
+fn min_version(value: &HeaderValue) -> Result<u64, Problem> {
+    value.to_str().ok().and_then(|value| value.parse().ok()).ok_or_else(|| {
+        let message = "must be a version number, 0 or more".to_owned();
+        Problem::bad_parameters(vec![FieldError { field: "X-Min-Version".to_owned(), message }])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).expect("a value"))).collect()
+    }
+
+    fn id(number: i64) -> ProductId {
+        ProductId::new(number).expect("positive")
+    }
+
+    #[test]
+    fn if_match_names_versions() {
+        let expect = |values: &[&str]| expectation(&headers(header::IF_MATCH, values), id(4));
+        assert_eq!(expect(&[]), Expect::Anything);
+        assert_eq!(expect(&["*"]), Expect::Anything);
+        assert_eq!(expect(&["\"4-7\""]), Expect::OneOf(vec![Version::new(7)]));
+        assert_eq!(expect(&["\"4-7\", \"4-8\"", "\"4-9\""]), Expect::OneOf([7, 8, 9].map(Version::new).to_vec()));
+        for nothing in ["W/\"4-7\"", "\"5-7\"", "4-7", "\"4-x\"", "garbage"] {
+            assert_eq!(expect(&[nothing]), Expect::OneOf(vec![]), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        let has = |value: &str| has_already(&headers(header::IF_NONE_MATCH, &[value]), "\"4-7\"");
+        assert!(has("\"4-7\"") && has("W/\"4-7\"") && has("\"x\", \"4-7\"") && has("*"));
+        assert!(!has("\"4-8\"") && !has("4-7"));
+    }
+
+    #[test]
+    fn no_cache_is_found_among_other_directives() {
+        let bypass = |value: &str| freshness(&headers(header::CACHE_CONTROL, &[value])).expect("readable").bypass;
+        assert!(bypass("no-cache") && bypass("max-age=0, No-Cache") && bypass("no-store"));
+        assert!(!bypass("max-age=0") && !bypass(""));
+    }
+}

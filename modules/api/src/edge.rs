@@ -1,0 +1,134 @@
+//! What every request passes on its way in and out, in one layer, since each layer of its own would cost a hit an
+//! allocation: the request id, the bound on requests under way, the deadline, the catching of panics, the bodies of
+//! problems, and the metrics.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use hotshelf_stats::HttpMetrics;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::negotiation::accepts_json;
+use crate::problem::{Dialect, Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A caller's id longer than this is replaced: it goes into logs and answers.
+const LONGEST_REQUEST_ID: usize = 128;
+
+pub(crate) struct Edge {
+    deadline: Duration,
+    under_way: Semaphore,
+    metrics: HttpMetrics,
+    /// Makes the ids of this process differ from those of others.
+    id_prefix: u32,
+    next_id: AtomicU64,
+}
+
+impl Edge {
+    pub(crate) fn new(deadline: Duration, max_under_way: usize, metrics: HttpMetrics) -> Self {
+        let under_way = Semaphore::new(max_under_way.min(Semaphore::MAX_PERMITS));
+        Edge { deadline, under_way, metrics, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
+    }
+
+    /// The caller's id if it sent a sane one, else a new one.
+    fn request_id(&self, request: &Request) -> HeaderValue {
+        let sane = |id: &&HeaderValue| {
+            let byte = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+            (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(byte)
+        };
+        request.headers().get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(|| {
+            let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+            let id = format!("{:08x}-{number:08x}", self.id_prefix);
+            HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        })
+    }
+
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        // Probes must get through when nothing else does.
+        let probe = request.uri().path().starts_with("/health");
+        let _permit = match self.under_way.try_acquire() {
+            Ok(permit) => Some(permit),
+            Err(_) if probe => None,
+            Err(_) => return Problem::unavailable("too many requests are under way, try again").into_response(),
+        };
+        // Polled first, so a request that is answered at once never sets the timer.
+        match timeout(self.deadline, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(panic)) => Problem::internal(format!("panic: {}", message_of(&*panic))).into_response(),
+            Err(_) => Problem::unavailable(format!("no answer within {:?}, try again", self.deadline)).into_response(),
+        }
+    }
+}
+
+/// The middleware.
+pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let request_id = edge.request_id(&request);
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let dialect = dialect_of(request.uri().path());
+
+    let mut response = match accepts_json(&request) {
+        true => edge.answer(request, next).await,
+        false => {
+            Problem::new(axum::http::StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
+                .into_response()
+        }
+    };
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        write_problem(&mut response, &problem, &request_id, dialect);
+    }
+    response.headers_mut().insert(REQUEST_ID, request_id);
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    edge.metrics.record(method, route, response.status().as_str(), begin.elapsed());
+    response
+}
+
+fn write_problem(response: &mut Response, problem: &Problem, request_id: &HeaderValue, dialect: Dialect) {
+    let request_id = request_id.to_str().unwrap_or_default();
+    let status = problem.status.as_u16();
+    match &problem.cause {
+        Some(cause) if status == 500 => tracing::error!(request_id, status, cause, "request failed"),
+        Some(cause) => tracing::warn!(request_id, status, cause, "request failed"),
+        None => tracing::debug!(request_id, status, ?problem, "request refused"),
+    }
+    let (body, media_type) = problem.render(request_id, dialect);
+    *response.body_mut() = Body::from(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+}
+
+fn dialect_of(path: &str) -> Dialect {
+    let envelope = path == "/products" || path.starts_with("/products/");
+    if envelope { Dialect::Envelope } else { Dialect::Problem }
+}
+
+/// The label of the metrics: clients can send any word as a method, and each would be a series of its own.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of unknown kind")
+}

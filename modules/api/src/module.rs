@@ -1,0 +1,83 @@
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use axum::Router;
+use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, async_trait};
+use hotshelf_product::ProductService;
+use hotshelf_stats::Stats;
+use tokio::net::TcpListener;
+
+use crate::router::{AppState, router};
+use crate::server;
+
+/// Where and how to serve.
+#[derive(Clone, Debug)]
+pub struct ApiOptions {
+    /// Address or host name to listen on.
+    pub host: String,
+    /// Port to listen on; 0 takes any that is free.
+    pub port: u16,
+    /// A request that takes longer is answered with 503.
+    pub request_timeout: Duration,
+    /// While so many requests are under way, further ones are answered with 503 at once.
+    pub max_concurrent_requests: usize,
+    /// Origins that browsers may call from; none turns CORS off, `*` allows all.
+    pub cors_origins: Vec<String>,
+}
+
+/// The life of the HTTP server. Offers nothing to other modules.
+pub struct ApiModule {
+    options: ApiOptions,
+    router: OnceLock<Router>,
+    address: OnceLock<SocketAddr>,
+    tasks: Tasks,
+}
+
+impl ApiModule {
+    /// Listens to nothing yet.
+    pub fn new(options: ApiOptions) -> Self {
+        ApiModule { options, router: OnceLock::new(), address: OnceLock::new(), tasks: Tasks::default() }
+    }
+}
+
+#[async_trait]
+impl Module for ApiModule {
+    fn name(&self) -> &'static str {
+        "api"
+    }
+
+    async fn init(&self, services: &mut Services) -> Result<(), Failure> {
+        let state = AppState {
+            products: services.require::<ProductService>("product")?,
+            stats: services.require::<Stats>("stats")?,
+            health: services.require::<HealthBoard>("container")?,
+        };
+        let _ = self.router.set(router(state, &self.options));
+        Ok(())
+    }
+
+    async fn start(&self) -> Result<(), Failure> {
+        let router = self.router.get().ok_or("started before it was initialized")?.clone();
+        let (host, port) = (self.options.host.as_str(), self.options.port);
+        let listener = TcpListener::bind((host, port)).await;
+        let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
+        let address = listener.local_addr()?;
+        let _ = self.address.set(address);
+        self.tasks.spawn_loop("http server", server::run(listener, router, self.tasks.stopping()));
+        tracing::info!(%address, "listening on http://{address}");
+        Ok(())
+    }
+
+    async fn stop(&self, patience: Duration) -> Result<(), Failure> {
+        if self.tasks.stop(patience).await { Ok(()) } else { Err("requests were still under way".into()) }
+    }
+
+    async fn health(&self) -> Health {
+        match (self.tasks.ended_early().first(), self.address.get()) {
+            (Some(task), _) => Health::unhealthy(format!("task `{task}` has died; restart the service")),
+            (None, Some(address)) => Health::healthy(format!("listening on {address}")),
+            (None, None) => Health::unhealthy("not listening yet"),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Content negotiation: what a client would accept, and what it sends.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, header};
+
+/// Whether a JSON answer is welcome (RFC 9110, section 12.5.1). `/metrics` is text and answers anybody.
+pub(crate) fn accepts_json(request: &Request) -> bool {
+    let mut values = request.headers().get_all(header::ACCEPT).iter().peekable();
+    values.peek().is_none() || request.uri().path() == "/metrics" || values.any(admits_json)
+}
+
+fn admits_json(value: &HeaderValue) -> bool {
+    let Ok(value) = value.to_str() else { return false };
+    value.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|parameter| {
+            let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
+            weight.is_some_and(|weight| weight.parse() == Ok(0.0))
+        });
+        let json = matches!(media_type.as_str(), "*/*" | "application/*" | "application/json");
+        (json || media_type.starts_with("application/") && media_type.ends_with("+json")) && !refused
+    })
+}
+
+/// Whether the body claims to be JSON: `application/json`, or a type that ends in `+json`, with any parameters.
+pub(crate) fn sends_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json" || media_type.starts_with("application/") && media_type.ends_with("+json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(value: &str) -> bool {
+        admits_json(&HeaderValue::from_str(value).expect("a header value"))
+    }
+
+    #[test]
+    fn json_is_welcome_where_a_range_covers_it() {
+        for value in ["*/*", "application/*;q=0.1", "text/html, application/json;q=0.9", "application/problem+json"] {
+            assert!(admits(value), "{value}");
+        }
+        for value in ["text/html", "application/json;q=0", "application/xml, text/*", "", "image/png;q=1.0"] {
+            assert!(!admits(value), "{value}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Every error answer is made here. Handlers return a [`Problem`]; what a lower crate's error means to a client is
+//! decided by the `From` implementations below, whose matches are closed: a new error is a compile error here.
+//!
+//! A problem becomes a response in two steps: [`IntoResponse`] sets the status and carries the problem along, and the
+//! edge, which knows the request's id, writes the body ([`Problem::render`]).
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hotshelf_domain::{FieldError, Invalid, MalformedInput, StoreError};
+use hotshelf_product::ProductError;
+use serde::Serialize;
+
+/// What went wrong, for the client and for the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    detail: String,
+    errors: Vec<FieldError>,
+    /// Seconds after which a client may try again.
+    retry_after: Option<u32>,
+    /// For the log only: what a client must not see.
+    pub(crate) cause: Option<String>,
+}
+
+/// How an error body looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// RFC 9457.
+    Problem,
+    /// The envelope of the simple clients.
+    Envelope,
+}
+
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+#[derive(Serialize)]
+struct EnvelopeBody<'a> {
+    status: &'static str,
+    message: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Problem { status, detail: detail.into(), errors: Vec::new(), retry_after: None, cause: None }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// Parameters that are out of range or cannot be read, each by name.
+    pub(crate) fn bad_parameters(errors: Vec<FieldError>) -> Self {
+        let invalid = Invalid(errors);
+        Problem { errors: invalid.0.clone(), ..Problem::bad_request(invalid.to_string()) }
+    }
+
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// A defect. The client learns nothing but the request's id; the log has the cause under it.
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+        let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an unexpected error; the log has the cause");
+        Problem { cause: Some(cause.into()), ..problem }
+    }
+
+    fn caused_by(self, cause: impl ToString) -> Self {
+        Problem { cause: Some(cause.to_string()), ..self }
+    }
+
+    /// The body, and the headers that go with it.
+    pub(crate) fn render(&self, request_id: &str, dialect: Dialect) -> (Vec<u8>, &'static str) {
+        let errors = self.errors.as_slice();
+        let rendered = match dialect {
+            Dialect::Problem => serde_json::to_vec(&ProblemBody {
+                r#type: "about:blank",
+                title: self.status.canonical_reason().unwrap_or("Error"),
+                status: self.status.as_u16(),
+                detail: &self.detail,
+                request_id,
+                errors,
+            }),
+            Dialect::Envelope => {
+                serde_json::to_vec(&EnvelopeBody { status: "error", message: &self.detail, request_id, errors })
+            }
+        };
+        let media_type = match dialect {
+            Dialect::Problem => "application/problem+json",
+            Dialect::Envelope => "application/json",
+        };
+        (rendered.unwrap_or_default(), media_type)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let retry_after: Option<[(HeaderName, HeaderValue); 1]> =
+            self.retry_after.map(|seconds| [(header::RETRY_AFTER, HeaderValue::from(seconds))]);
+        let mut response =
+            (self.status, retry_after.map_or_else(Default::default, axum::http::HeaderMap::from_iter)).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        Problem { errors: invalid.0, ..Problem::bad_request("the product is not valid") }
+    }
+}
+
+impl From<MalformedInput> for Problem {
+    fn from(malformed: MalformedInput) -> Self {
+        Problem::bad_request(malformed.to_string())
+    }
+}
+
+impl From<ProductError> for Problem {
+    fn from(error: ProductError) -> Self {
+        match error {
+            ProductError::Locked => {
+                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
+            }
+            ProductError::Store(error) => error.into(),
+            ProductError::Unsettled(error) => {
+                Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
+            }
+            ProductError::BrokeOff => Problem::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::NotFound(id) => Problem::new(StatusCode::NOT_FOUND, format!("Product {id} does not exist")),
+            StoreError::PreconditionFailed { .. } => {
+                Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match does not hold: {error}"))
+            }
+            StoreError::Overloaded(_) => Problem::unavailable("the database is overloaded, try again").caused_by(error),
+            StoreError::Unavailable(_) | StoreError::Closed => {
+                Problem::unavailable("the database is unavailable, try again").caused_by(error)
+            }
+        }
+    }
+}

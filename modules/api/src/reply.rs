@@ -1,0 +1,88 @@
+//! The answers to reads: bytes from the cache with `from_cache` and `duration_ms` spliced in. Nothing is parsed, and
+//! the one copy is into the buffer that is sent.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::{BufMut, Bytes, BytesMut};
+use hotshelf_cache::Source;
+
+use crate::conditions::has_already;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Clients may keep an answer, and ask each time whether it still holds.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
+/// The rest of a body: the longest `duration_ms` and what is around it.
+const TAIL: usize = 64;
+
+/// `head`, `payload`, then where it came from and how long that took, then `}`.
+pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration) -> Bytes {
+    let mut body = BytesMut::with_capacity(head.len() + payload.len() + TAIL);
+    body.put_slice(head);
+    body.put_slice(payload);
+    body.put_slice(if source.is_hit() { b",\"from_cache\":true" } else { b",\"from_cache\":false" });
+    body.put_slice(b",\"duration_ms\":");
+    let micros = took.as_micros();
+    body.put_slice(itoa::Buffer::new().format(micros / 1_000).as_bytes());
+    let fraction = (micros % 1_000) as u16;
+    let digit = |value: u16| b'0' + (value % 10) as u8;
+    body.put_slice(&[b'.', digit(fraction / 100), digit(fraction / 10), digit(fraction), b'}']);
+    body.freeze()
+}
+
+/// 200 with the body, or 304 without it when the client has this state already.
+pub(crate) fn cacheable(request: &HeaderMap, tag: String, source: Source, body: impl FnOnce() -> Bytes) -> Response {
+    let not_modified = has_already(request, &tag);
+    let mut response = Response::new(if not_modified { Body::empty() } else { Body::from(body()) });
+    let headers = response.headers_mut();
+    if !not_modified {
+        headers.insert(header::CONTENT_TYPE, JSON);
+    }
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, REVALIDATE);
+    headers.insert(CACHE_STATUS, cache_status(source));
+    if not_modified {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    response
+}
+
+/// What the caches did, in the terms of RFC 9211.
+fn cache_status(source: Source) -> HeaderValue {
+    let hit = |ttl: Duration, tier: &str| {
+        let status = ["hotshelf; hit; ttl=", itoa::Buffer::new().format(ttl.as_secs()), "; detail=", tier].concat();
+        HeaderValue::try_from(status).unwrap_or_else(|_| HeaderValue::from_static("hotshelf; hit"))
+    };
+    match source {
+        Source::L1 { ttl } => hit(ttl, "l1"),
+        Source::L2 { ttl } => hit(ttl, "l2"),
+        Source::Loaded { stored: true } => HeaderValue::from_static("hotshelf; fwd=miss; stored"),
+        Source::Loaded { stored: false } => HeaderValue::from_static("hotshelf; fwd=miss"),
+        Source::Bypassed => HeaderValue::from_static("hotshelf; fwd=request; detail=database"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_duration_has_three_decimals() {
+        let hit = Source::L1 { ttl: Duration::ZERO };
+        for (took, expected) in [
+            (Duration::from_nanos(900), "0.000"),
+            (Duration::from_micros(12), "0.012"),
+            (Duration::from_micros(412), "0.412"),
+            (Duration::from_micros(10_007_050), "10007.050"),
+        ] {
+            let body = splice(b"{\"product\":", b"{}", hit, took);
+            let expected = format!("{{\"product\":{{}},\"from_cache\":true,\"duration_ms\":{expected}}}");
+            assert_eq!(body, expected.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! All routes and what is around them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::{Router, middleware};
+use hotshelf_lifecycle::HealthBoard;
+use hotshelf_product::ProductService;
+use hotshelf_stats::Stats;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use crate::edge::{self, Edge};
+use crate::module::ApiOptions;
+use crate::problem::Problem;
+use crate::routes;
+
+/// How long a browser may remember the answer to a preflight request.
+const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
+
+/// What handlers work with: handles only, cheap to clone.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) products: ProductService,
+    pub(crate) stats: Stats,
+    pub(crate) health: HealthBoard,
+}
+
+pub(crate) fn router(state: AppState, options: &ApiOptions) -> Router {
+    let edge = Arc::new(Edge::new(options.request_timeout, options.max_concurrent_requests, state.stats.http()));
+    let router = Router::new()
+        .merge(routes::products::routes())
+        .merge(routes::envelope::routes())
+        .merge(routes::statistics::routes())
+        .merge(routes::health::routes())
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .with_state(state)
+        .layer(middleware::from_fn_with_state(edge, edge::pass));
+    match cors(&options.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+async fn unknown_path(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+}
+
+async fn unknown_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not answer {method}", uri.path()))
+}
+
+/// Off unless origins are configured; `*` allows all.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let origin = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let layer = CorsLayer::new().allow_origin(origin).allow_methods(methods).allow_headers(Any).expose_headers(Any);
+    Some(layer.max_age(PREFLIGHT_LIFE))
+}

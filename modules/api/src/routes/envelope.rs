@@ -1,0 +1,81 @@
+//! `/products`: the same products in the envelope that simple clients expect.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use chrono::{DateTime, Utc};
+use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::body::JsonBody;
+use crate::conditions::{expectation, freshness};
+use crate::params::IdPath;
+use crate::problem::Problem;
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new().route("/products", routing::post(create)).route("/products/{id}", routing::get(get).put(update))
+}
+
+#[derive(Serialize)]
+struct Envelope {
+    status: &'static str,
+    message: &'static str,
+    data: Data,
+    source: &'static str,
+}
+
+#[derive(Serialize)]
+struct Data {
+    id: String,
+    name: String,
+    price: Price,
+    last_updated: DateTime<Utc>,
+}
+
+/// What the envelope shows of a cached product.
+#[derive(Deserialize)]
+struct Shown {
+    id: ProductId,
+    name: String,
+    price: Price,
+    updated_at: DateTime<Utc>,
+}
+
+async fn get(State(app): State<AppState>, IdPath(id): IdPath, headers: HeaderMap) -> Result<Response, Problem> {
+    let found = app.products.get(id, freshness(&headers)?).await?;
+    let product = found.value.ok_or(StoreError::NotFound(id))?;
+    let shown: Shown = serde_json::from_slice(&product.payload)
+        .map_err(|error| Problem::internal(format!("product {id} is cached in a form that does not parse: {error}")))?;
+    let data = Data { id: shown.id.to_string(), name: shown.name, price: shown.price, last_updated: shown.updated_at };
+    let source = if found.source.is_hit() { "cache" } else { "database" };
+    Ok(success("Product retrieved successfully", data, source).into_response())
+}
+
+async fn create(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
+    let product = app.products.create(ProductDraft::from_json(&body)?.into_new()?).await?;
+    let created = success("Product created successfully", product.into(), "database");
+    Ok((StatusCode::CREATED, created).into_response())
+}
+
+async fn update(
+    State(app): State<AppState>,
+    IdPath(id): IdPath,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let patch = ProductDraft::from_json(&body)?.into_patch()?;
+    let product = app.products.update(id, patch, expectation(&headers, id)).await?;
+    Ok(success("Product updated successfully", product.into(), "database").into_response())
+}
+
+fn success(message: &'static str, data: Data, source: &'static str) -> Json<Envelope> {
+    Json(Envelope { status: "success", message, data, source })
+}
+
+impl From<Product> for Data {
+    fn from(product: Product) -> Self {
+        Data { id: product.id.to_string(), name: product.name, price: product.price, last_updated: product.updated_at }
+    }
+}

@@ -1,0 +1,70 @@
+//! `/health` and the probes.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::{Json, Router, routing};
+use chrono::{DateTime, Utc};
+use hotshelf_lifecycle::{Phase, Status};
+use serde::Serialize;
+
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/health", routing::get(health))
+        .route("/health/live", routing::get(live))
+        .route("/health/ready", routing::get(ready))
+}
+
+#[derive(Serialize)]
+struct Report {
+    status: &'static str,
+    service: &'static str,
+    timestamp: DateTime<Utc>,
+    modules: BTreeMap<&'static str, ModuleHealth>,
+}
+
+#[derive(Serialize)]
+struct ModuleHealth {
+    status: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Probe {
+    status: &'static str,
+}
+
+async fn health(State(app): State<AppState>) -> impl IntoResponse {
+    let report = app.health.report().await;
+    let modules = report
+        .modules
+        .into_iter()
+        .map(|(name, health)| (name, ModuleHealth { status: health.status.as_str(), message: health.message }));
+    let body = Report {
+        status: report.status.as_str(),
+        service: "hotshelf",
+        timestamp: Utc::now(),
+        modules: modules.collect(),
+    };
+    (code(report.status != Status::Unhealthy), Json(body))
+}
+
+/// That it answers is the answer.
+async fn live() -> impl IntoResponse {
+    Json(Probe { status: "alive" })
+}
+
+async fn ready(State(app): State<AppState>) -> impl IntoResponse {
+    let running = app.health.phase() == Phase::Running;
+    let database = app.health.of("database").await;
+    let ready = running && database.is_some_and(|health| health.status != Status::Unhealthy);
+    (code(ready), Json(Probe { status: if ready { "ready" } else { "not ready" } }))
+}
+
+fn code(well: bool) -> StatusCode {
+    if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}

@@ -1,0 +1,44 @@
+//! `/api/v1/cache/stats` and `/metrics`.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::{Json, Router, routing};
+use chrono::{DateTime, Utc};
+use hotshelf_stats::StatsSnapshot;
+use serde::Serialize;
+
+use crate::problem::Problem;
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/cache/stats", routing::get(stats))
+        .route("/api/v1/cache/stats/reset", routing::post(reset))
+        .route("/metrics", routing::get(metrics))
+}
+
+#[derive(Serialize)]
+struct Statistics {
+    cache_stats: StatsSnapshot,
+    timestamp: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct Done {
+    message: &'static str,
+}
+
+async fn stats(State(app): State<AppState>) -> impl IntoResponse {
+    Json(Statistics { cache_stats: app.stats.snapshot(), timestamp: Utc::now() })
+}
+
+async fn reset(State(app): State<AppState>) -> impl IntoResponse {
+    app.stats.reset();
+    Json(Done { message: "Cache statistics reset successfully" })
+}
+
+async fn metrics(State(app): State<AppState>) -> Result<impl IntoResponse, Problem> {
+    let page = app.stats.prometheus().map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
+}
