@@ -1,1 +1,126 @@
-fn main(){}
+//! The `hotshelf` binary: parse the command line, load the configuration, run, turn the outcome into an exit code.
+//!
+//! Exit codes: 0 done, 1 the command failed, 2 the command line or the configuration is wrong.
+
+mod cli;
+mod config;
+mod export;
+mod import;
+mod serve;
+mod wiring;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use hotshelf_domain::StoreError;
+use hotshelf_lifecycle::{ServiceError, StartError, StopError};
+use hotshelf_product::ProductError;
+
+use cli::{Cli, Command};
+use config::{Config, LogConfig, LogFormat, Values};
+use export::Export;
+use import::Import;
+
+/// Why a command failed: one sentence for the person at the terminal.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Stop(#[from] StopError),
+    #[error(transparent)]
+    Wiring(#[from] ServiceError),
+    #[error("cannot listen for signals: {0}")]
+    Signals(#[source] io::Error),
+    #[error("cannot run asynchronous tasks: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("cannot import {file}: {cause}")]
+    Import { file: String, cause: String },
+    #[error("nothing was imported: {bad} bad rows, and --strict wants none")]
+    Strict { bad: usize },
+    #[error("nothing was imported: every row is bad")]
+    NothingImported,
+    #[error("the products could not be stored: {0}")]
+    Products(#[from] ProductError),
+    #[error("the products could not be read: {0}")]
+    Store(#[from] StoreError),
+    #[error("cannot tell the format from the file's name: name it .csv or .jsonl, or use --format")]
+    NoExportFormat,
+    #[error("there is no database at {}: set DB_PATH", .path.display())]
+    NoDatabase { path: PathBuf },
+    #[error("cannot write {file}: {cause}")]
+    Export {
+        file: String,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command();
+    let (config, values) = match Config::load() {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            problems.iter().for_each(complain);
+            return ExitCode::from(2);
+        }
+    };
+    start_logging(&config.log);
+    match run(command, &config, &values) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure> {
+    if let Command::CheckConfig = command {
+        return print(&values.to_string());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve => serve::run(config).await,
+            Command::Import { file, format, strict } => {
+                Import { file: &file, format: format.map(Into::into), strict }.run(config).await
+            }
+            Command::Export { file, format } => {
+                Export { file: &file, format: format.map(Into::into) }.run(config).await
+            }
+            Command::CheckConfig => Ok(()),
+        }
+    })
+}
+
+/// Logs go to standard error: standard output belongs to what a command prints, such as an export.
+fn start_logging(log: &LogConfig) {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(log.filter.clone())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && !no_color);
+    match log.format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// A reader that has seen enough (`hotshelf check-config | head -1`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// One line on standard error. That it cannot be written is no reason to panic.
+pub(crate) fn complain(message: &impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "hotshelf: {message}");
+}

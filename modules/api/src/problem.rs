@@ -86,7 +86,7 @@ impl Problem {
         let rendered = match dialect {
             Dialect::Problem => serde_json::to_vec(&ProblemBody {
                 r#type: "about:blank",
-                title: self.status.canonical_reason().unwrap_or("Error"),
+                title: title(self.status),
                 status: self.status.as_u16(),
                 detail: &self.detail,
                 request_id,
@@ -101,6 +101,14 @@ impl Problem {
             Dialect::Envelope => "application/json",
         };
         (rendered.unwrap_or_default(), media_type)
+    }
+}
+
+/// The phrases of RFC 9110, which has renamed this one since.
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        other => other.canonical_reason().unwrap_or("Error"),
     }
 }
 

@@ -49,18 +49,15 @@ impl Container {
     pub async fn start(self) -> Result<Running, StartError> {
         let (phase, watching) = watch::channel(Phase::Starting);
         let modules: Arc<[Arc<dyn Module>]> = self.modules.into();
-        let running = Running { modules, phase, shutdown_timeout: self.shutdown_timeout };
-        let mut services = Services::new("container");
+        let services = Services::new("container");
+        let mut running = Running { modules, services, phase, shutdown_timeout: self.shutdown_timeout };
         let board = HealthBoard::new(Arc::clone(&running.modules), watching);
-        services.provide(board).map_err(|error| StartError {
-            module: "container",
-            step: "init",
-            cause: error.into(),
-        })?;
+        let provided = running.services.provide(board);
+        provided.map_err(|error| StartError { module: "container", step: "init", cause: error.into() })?;
 
-        for (index, module) in running.modules.iter().enumerate() {
-            services.current = module.name();
-            if let Err(cause) = module.init(&mut services).await {
+        for (index, module) in Arc::clone(&running.modules).iter().enumerate() {
+            running.services.current = module.name();
+            if let Err(cause) = module.init(&mut running.services).await {
                 running.roll_back(index).await;
                 return Err(StartError { module: module.name(), step: "init", cause });
             }
@@ -72,6 +69,7 @@ impl Container {
             }
             tracing::debug!(module = module.name(), "started");
         }
+        running.services.current = "container";
         running.phase.send_replace(Phase::Running);
         Ok(running)
     }
@@ -80,11 +78,17 @@ impl Container {
 /// A program whose modules have all started.
 pub struct Running {
     modules: Arc<[Arc<dyn Module>]>,
+    services: Services,
     phase: watch::Sender<Phase>,
     shutdown_timeout: Duration,
 }
 
 impl Running {
+    /// What the modules have offered, for the program around them.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
     /// Stops the modules in reverse order. The time is shared: what one leaves of it is there for the next, and each
     /// gets at least a tenth, so that a module that hangs does not keep the database from closing.
     ///

@@ -96,7 +96,12 @@ pub(crate) fn counters(
 impl CacheFamilies {
     pub(crate) fn register(registry: &Registry) -> Result<Self, MetricsError> {
         let family = |name, help, labels: &[&str]| counters(registry, name, help, labels);
+        let errors =
+            family("cache_errors_total", "Cache operations that failed and were survived", &["tier", "operation"])?;
+        // A family shows from its first series on; a dashboard should not have to wait for the first failure.
+        errors.with_label_values(&["l2", "lookup"]);
         Ok(CacheFamilies {
+            errors,
             hits: family("cache_hits_total", "Lookups answered by that tier", &["type", "tier"])?,
             misses: family("cache_misses_total", "Lookups answered by no tier", &["type"])?,
             tier_misses: family("cache_tier_misses_total", "Lookups that tier did not answer", &["type", "tier"])?,
@@ -107,11 +112,6 @@ impl CacheFamilies {
             fills_refused: family("cache_fills_refused_total", "Fills a write came in between", &["type"])?,
             invalidations: family("cache_invalidations_total", "Entries invalidated", &["type", "source"])?,
             evictions: family("cache_evictions_total", "Entries evicted from memory", &["type"])?,
-            errors: family(
-                "cache_errors_total",
-                "Cache operations that failed and were survived",
-                &["tier", "operation"],
-            )?,
         })
     }
 

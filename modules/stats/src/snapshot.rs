@@ -54,18 +54,12 @@ pub struct L2Snapshot {
 }
 
 /// One named cache.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CacheSnapshot {
     /// Lookups answered by a tier.
     pub hits: u64,
     /// Lookups answered by no tier.
     pub misses: u64,
-    /// Values stored.
-    pub sets: u64,
-    /// Entries deleted.
-    pub deletes: u64,
-    /// `hits / (hits + misses)` to three decimals, 0 when there were none.
-    pub hit_rate: f64,
 }
 
 /// The counters of one cache at one moment.
@@ -114,14 +108,14 @@ impl Counts {
     pub(crate) fn into_snapshot(self, levels: TierLevels) -> StatsSnapshot {
         let sum =
             self.caches.values().fold(CacheCounts::default(), |sum, counts| sum.combine(*counts, u64::saturating_add));
-        let total = sum.snapshot();
+        let hits = sum.hits();
         StatsSnapshot {
-            hits: total.hits,
-            misses: total.misses,
-            sets: total.sets,
-            deletes: total.deletes,
+            hits,
+            misses: sum.misses,
+            sets: sum.sets,
+            deletes: sum.deletes,
             errors: self.errors,
-            hit_rate: total.hit_rate,
+            hit_rate: rate(hits, sum.misses),
             l1: L1Snapshot {
                 hits: sum.hits_l1,
                 misses: sum.misses_l1,
@@ -149,15 +143,12 @@ impl CacheCounts {
         }
     }
 
+    fn hits(&self) -> u64 {
+        self.hits_l1 + self.hits_l2
+    }
+
     fn snapshot(&self) -> CacheSnapshot {
-        let hits = self.hits_l1 + self.hits_l2;
-        CacheSnapshot {
-            hits,
-            misses: self.misses,
-            sets: self.sets,
-            deletes: self.deletes,
-            hit_rate: rate(hits, self.misses),
-        }
+        CacheSnapshot { hits: self.hits(), misses: self.misses }
     }
 }
 

@@ -1,0 +1,97 @@
+//! A shop's product that is put together from several rows.
+
+use hotshelf_domain::{FieldError, Price, PriceError, ProductDraft};
+
+use crate::error::{RowError, field_error};
+use crate::number::with_decimal_point;
+use crate::reader::{Parsed, Row};
+use crate::table::Record;
+
+/// The product so far.
+pub(crate) struct Listing {
+    /// Of the first row.
+    line: u64,
+    /// Of the first row.
+    position: u64,
+    pub(crate) name: Option<String>,
+    pub(crate) description: String,
+    pub(crate) category: String,
+    lowest_price: Option<Price>,
+    stock: i64,
+    errors: Vec<FieldError>,
+    /// The line of the first error.
+    wrong_line: Option<u64>,
+}
+
+impl Listing {
+    /// Starts with `record` as its first row.
+    pub(crate) fn new(record: &Record) -> Self {
+        Listing {
+            line: record.line,
+            position: record.position,
+            name: None,
+            description: String::new(),
+            category: String::new(),
+            lowest_price: None,
+            stock: 0,
+            errors: Vec::new(),
+            wrong_line: None,
+        }
+    }
+
+    /// Adds something that can be bought: the lowest price counts, and the sum of the stocks, of which a negative one
+    /// (oversold) is 0. An empty text says nothing.
+    pub(crate) fn add_offer(&mut self, line: u64, price: &str, stock: &str) {
+        if let Err(error) = self.add_price(price.trim()) {
+            self.wrong(line, field_error("price", error.to_string()));
+        }
+        if let Err(message) = self.add_stock(stock.trim()) {
+            self.wrong(line, field_error("stock", message));
+        }
+    }
+
+    fn add_price(&mut self, price: &str) -> Result<(), PriceError> {
+        if !price.is_empty() {
+            let price: Price = with_decimal_point(price).parse()?;
+            self.lowest_price = Some(self.lowest_price.map_or(price, |lowest| lowest.min(price)));
+        }
+        Ok(())
+    }
+
+    fn add_stock(&mut self, stock: &str) -> Result<(), &'static str> {
+        if !stock.is_empty() {
+            let pieces: i64 = stock.parse().map_err(|_| "must be an integer")?;
+            self.stock = self.stock.checked_add(pieces.max(0)).ok_or("is too large in sum")?;
+        }
+        Ok(())
+    }
+
+    fn wrong(&mut self, line: u64, error: FieldError) {
+        self.wrong_line.get_or_insert(line);
+        self.errors.push(error);
+    }
+
+    /// The product, or what is wrong with it: at the line of the first bad row, or else of the first row.
+    pub(crate) fn finish(self) -> Parsed {
+        let draft = ProductDraft {
+            name: self.name,
+            description: Some(self.description),
+            price: self.lowest_price.map(|price| price.to_string()),
+            stock: Some(self.stock),
+            category: Some(self.category),
+            errors: self.errors,
+            ..ProductDraft::default()
+        };
+        let at_fault = |error: RowError| RowError::new(self.wrong_line.unwrap_or(error.line), error.fault);
+        Parsed { position: self.position, result: Row::checked(self.line, draft).map_err(at_fault) }
+    }
+}
+
+/// Products and complaints in the order of the file.
+pub(crate) fn in_file_order(mut rows: Vec<Parsed>) -> Vec<Parsed> {
+    rows.sort_by_key(|parsed| match &parsed.result {
+        Ok(row) => row.line,
+        Err(error) => error.line,
+    });
+    rows
+}

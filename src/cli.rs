@@ -1,0 +1,137 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use hotshelf_transfer as transfer;
+
+use crate::config;
+
+/// A product-catalogue service whose heart is a cache that never lies.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hotshelf",
+    version,
+    after_help = "Settings come from environment variables and hotshelf.toml: `hotshelf --help` lists them, \
+                  `hotshelf check-config` prints the effective values.",
+    after_long_help = config::help()
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+impl Cli {
+    /// The chosen command: `serve` unless another one is named.
+    pub(crate) fn command(self) -> Command {
+        self.command.unwrap_or(Command::Serve)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the service until SIGTERM or Ctrl-C (the default)
+    Serve,
+    /// Print the effective configuration and where each value comes from, then exit
+    CheckConfig,
+    /// Read products from a file into the database
+    Import {
+        /// The file to read; - for standard input
+        file: PathBuf,
+        /// What the file holds [default: recognized from its header]
+        #[arg(long, value_enum)]
+        format: Option<ImportFormat>,
+        /// Import nothing if any row is bad, instead of reporting bad rows and going on
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Write all products to a file, in a form that `import` takes back
+    Export {
+        /// The file to write; - for standard output
+        file: PathBuf,
+        /// How to write [default: by the file's ending]
+        #[arg(long, value_enum)]
+        format: Option<ExportFormat>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// CSV with the header name,description,price,stock,category
+    Csv,
+    /// One JSON product per line
+    Jsonl,
+    /// Product export of Shopify (CSV)
+    Shopify,
+    /// Product export of WooCommerce (CSV)
+    #[value(name = "woocommerce")]
+    WooCommerce,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// CSV with a header
+    Csv,
+    /// One JSON product per line
+    Jsonl,
+}
+
+impl From<ImportFormat> for transfer::Format {
+    fn from(format: ImportFormat) -> Self {
+        match format {
+            ImportFormat::Csv => transfer::Format::Csv,
+            ImportFormat::Jsonl => transfer::Format::JsonLines,
+            ImportFormat::Shopify => transfer::Format::Shopify,
+            ImportFormat::WooCommerce => transfer::Format::WooCommerce,
+        }
+    }
+}
+
+impl From<ExportFormat> for transfer::ExportFormat {
+    fn from(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::Csv => transfer::ExportFormat::Csv,
+            ExportFormat::Jsonl => transfer::ExportFormat::JsonLines,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(Cli::command)
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Cli as CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default() {
+        assert!(matches!(parse("hotshelf"), Ok(Command::Serve)));
+        assert!(matches!(parse("hotshelf serve"), Ok(Command::Serve)));
+    }
+
+    #[test]
+    fn import_takes_a_file_a_format_and_strictness() {
+        let Ok(Command::Import { file, format, strict }) = parse("hotshelf import p.csv --format woocommerce --strict")
+        else {
+            panic!("not an import");
+        };
+        assert_eq!((file, format, strict), ("p.csv".into(), Some(ImportFormat::WooCommerce), true));
+    }
+
+    #[test]
+    fn export_takes_standard_output_and_only_formats_that_it_can_write() {
+        let Ok(Command::Export { file, format }) = parse("hotshelf export - --format jsonl") else {
+            panic!("not an export");
+        };
+        assert_eq!((file, format), ("-".into(), Some(ExportFormat::Jsonl)));
+        assert!(parse("hotshelf export - --format shopify").is_err());
+    }
+}

@@ -1,0 +1,175 @@
+//! What an operator can set: one typed struct per concern, read once at start.
+//!
+//! Environment variables win over an optional `hotshelf.toml`, which wins over the defaults. [`settings`] lists every
+//! variable once; the reading, the check for unknown keys, `--help` and `check-config` all follow that list. Whoever
+//! holds a [`Config`] may rely on every value in it: what does not parse has stopped the start, with one line per bad
+//! value that names the variable, the value, where it came from and what is expected.
+
+mod assemble;
+mod layers;
+mod parse;
+mod problem;
+mod report;
+mod secret;
+mod settings;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use layers::Values;
+use layers::{Environment, Layers};
+pub(crate) use problem::Problem;
+pub(crate) use secret::Secret;
+pub(crate) use settings::help;
+
+/// The whole configuration of one process.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) http: HttpConfig,
+    pub(crate) database: DatabaseConfig,
+    pub(crate) redis: RedisConfig,
+    pub(crate) cache: CacheConfig,
+    pub(crate) log: LogConfig,
+}
+
+/// The listener and the limits of the HTTP interface.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpConfig {
+    /// A host name or an IP address, an IPv6 address without its brackets.
+    pub(crate) host: String,
+    /// 0 lets the system choose a free port.
+    pub(crate) port: u16,
+    /// How long a request may take before it is answered with 503.
+    pub(crate) request_timeout: Duration,
+    /// Requests beyond this number are shed with 503. At least 1.
+    pub(crate) max_concurrent_requests: usize,
+    pub(crate) cors_origins: CorsOrigins,
+    /// How long a stop waits for requests in flight.
+    pub(crate) shutdown_timeout: Duration,
+}
+
+/// Which web origins may call the service from a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CorsOrigins {
+    /// CORS is off.
+    None,
+    /// Any origin (`*`).
+    Any,
+    /// These, each as a browser sends it: `https://shop.example`, lower case, no trailing slash. Never empty.
+    Listed(Vec<String>),
+}
+
+/// Where the catalogue is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabaseConfig {
+    /// The SQLite file. Relative to the working directory.
+    pub(crate) path: PathBuf,
+    /// Whether other instances use the same file at the same time.
+    pub(crate) shared: bool,
+}
+
+/// How to reach Redis, with `REDIS_URL` already weighed against the single variables.
+#[derive(Debug, Clone)]
+pub(crate) struct RedisConfig {
+    pub(crate) endpoint: RedisEndpoint,
+    /// The ACL user; only `REDIS_URL` can name one.
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Secret>,
+    /// The logical database.
+    pub(crate) db: u8,
+    /// After this long a cache command counts as failed and the request goes on without it.
+    pub(crate) command_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+}
+
+/// The address of one Redis server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RedisEndpoint {
+    /// A host name or an IP address, an IPv6 address without its brackets.
+    pub(crate) host: String,
+    /// Never 0.
+    pub(crate) port: u16,
+    /// Whether the connection is encrypted (`rediss://`).
+    pub(crate) tls: bool,
+}
+
+/// What is cached, where and for how long.
+#[derive(Debug, Clone)]
+pub(crate) struct CacheConfig {
+    pub(crate) backend: CacheBackend,
+    /// Life of a cached product: 1 second to 30 days.
+    pub(crate) ttl: Duration,
+    /// Life of a cached list: 1 second to 30 days.
+    pub(crate) list_ttl: Duration,
+    /// Life of a cached "does not exist": 1 second to 30 days.
+    pub(crate) negative_ttl: Duration,
+    /// Starts every Redis key of this service. Not empty, printable ASCII, nothing that a key pattern would interpret.
+    pub(crate) prefix: String,
+    /// Bound of the memory tier in bytes.
+    pub(crate) l1_bytes: u64,
+    pub(crate) write_strategy: WriteStrategy,
+}
+
+/// Which tiers hold cached entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CacheBackend {
+    /// Memory in front of Redis.
+    Tiered,
+    /// Redis alone.
+    Redis,
+    /// Memory alone.
+    Memory,
+    /// No cache.
+    None,
+}
+
+/// What a committed write does to the cached copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteStrategy {
+    /// Removes it.
+    Invalidate,
+    /// Replaces it.
+    WriteThrough,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct LogConfig {
+    pub(crate) filter: EnvFilter,
+    pub(crate) format: LogFormat,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Config {
+    /// Reads the process environment and the configuration file.
+    ///
+    /// Also returns the effective values with their origins, as `check-config` prints them. Fails with everything that
+    /// is wrong at once, so that one start is enough to see it; no [`Problem`] contains a secret.
+    pub(crate) fn load() -> Result<(Config, Values), Vec<Problem>> {
+        let environment = Environment::of_process().map_err(|problem| vec![problem])?;
+        let file = layers::find_file(std::env::var_os("HOTSHELF_CONFIG")).map_err(|problem| vec![problem])?;
+        Config::from_layers(Layers { environment, file })
+    }
+
+    fn from_layers(layers: Layers) -> Result<(Config, Values), Vec<Problem>> {
+        let mut values = layers.merge().map_err(|problem| vec![problem])?;
+        let config = assemble::config(&mut values);
+        match (config, values.take_problems()) {
+            (Some(config), problems) if problems.is_empty() => Ok((config, values)),
+            (_, problems) => Err(problems),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

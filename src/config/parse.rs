@@ -1,0 +1,121 @@
+//! From the text of one variable to its value.
+
+mod network;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use tracing_subscriber::EnvFilter;
+
+use super::{CacheBackend, LogFormat, Secret, WriteStrategy};
+
+pub(crate) use network::{RedisUrl, cors_origins, database_url, host, listen_port, redis_addr, redis_url};
+
+/// Why a text is no value.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is not what the variable expects.
+    Malformed,
+    /// It is understood, and cannot be had. The sentence must not repeat a secret.
+    Because(String),
+}
+
+const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The life of a cached entry: 1 second to 30 days.
+pub(crate) fn life(text: &str) -> Result<Duration, Refusal> {
+    duration(text, Duration::from_secs(1), 30 * ONE_DAY)
+}
+
+/// A deadline: more than nothing, at most a day.
+pub(crate) fn timeout(text: &str) -> Result<Duration, Refusal> {
+    duration(text, Duration::from_nanos(1), ONE_DAY)
+}
+
+fn duration(text: &str, min: Duration, max: Duration) -> Result<Duration, Refusal> {
+    let duration = humantime::parse_duration(text).map_err(|_| Refusal::Malformed)?;
+    if (min..=max).contains(&duration) { Ok(duration) } else { Err(Refusal::Malformed) }
+}
+
+pub(crate) fn boolean(text: &str) -> Result<bool, Refusal> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+pub(crate) fn concurrency(text: &str) -> Result<usize, Refusal> {
+    whole_number(text).filter(|number| (1..=1_000_000).contains(number)).ok_or(Refusal::Malformed)
+}
+
+pub(crate) fn redis_db(text: &str) -> Result<u8, Refusal> {
+    whole_number(text).ok_or(Refusal::Malformed)
+}
+
+/// Digits only: `str::parse` alone would also take `+1`.
+fn whole_number<N: std::str::FromStr>(text: &str) -> Option<N> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// A size in bytes: 1 KiB to 1 TiB.
+pub(crate) fn memory_bound(text: &str) -> Result<u64, Refusal> {
+    let size: ByteSize = text.parse().map_err(|_| Refusal::Malformed)?;
+    if (ByteSize::kib(1)..=ByteSize::tib(1)).contains(&size) { Ok(size.as_u64()) } else { Err(Refusal::Malformed) }
+}
+
+/// Every key of the service starts with the prefix, also the ones it searches by pattern: a prefix with a wildcard in
+/// it would reach into other people's keys. Braces would put all keys into one slot of a cluster.
+pub(crate) fn key_prefix(text: &str) -> Result<String, Refusal> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !br"*?[]{}\".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err(Refusal::Malformed)
+    }
+}
+
+/// A file that every connection of a pool can open: SQLite gives each connection its own `:memory:`, and reads a
+/// leading `file:` as a URL.
+pub(crate) fn database_path(text: &str) -> Result<PathBuf, Refusal> {
+    let special = text.is_empty() || text == ":memory:" || text.starts_with("file:") || text.contains('\0');
+    if special { Err(Refusal::Malformed) } else { Ok(PathBuf::from(text)) }
+}
+
+pub(crate) fn password(text: &str) -> Result<Option<Secret>, Refusal> {
+    Ok((!text.is_empty()).then(|| Secret::new(text.to_owned())))
+}
+
+pub(crate) fn cache_backend(text: &str) -> Result<CacheBackend, Refusal> {
+    match text {
+        "tiered" => Ok(CacheBackend::Tiered),
+        "redis" => Ok(CacheBackend::Redis),
+        "memory" => Ok(CacheBackend::Memory),
+        "none" => Ok(CacheBackend::None),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+pub(crate) fn write_strategy(text: &str) -> Result<WriteStrategy, Refusal> {
+    match text {
+        "invalidate" => Ok(WriteStrategy::Invalidate),
+        "write_through" => Ok(WriteStrategy::WriteThrough),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+pub(crate) fn log_filter(text: &str) -> Result<EnvFilter, Refusal> {
+    if text.is_empty() { Err(Refusal::Malformed) } else { EnvFilter::try_new(text).map_err(|_| Refusal::Malformed) }
+}
+
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refusal> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests;

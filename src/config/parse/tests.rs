@@ -1,0 +1,125 @@
+use super::super::{CorsOrigins, RedisEndpoint};
+use super::*;
+
+const REFUSED: Result<(), Refusal> = Err(Refusal::Malformed);
+
+/// Asserts that `parse` refuses each text as malformed.
+#[track_caller]
+fn refuses<T>(parse: impl Fn(&str) -> Result<T, Refusal>, texts: &[&str]) {
+    for text in texts {
+        assert_eq!(parse(text).map(drop), REFUSED, "{text:?} was not refused as malformed");
+    }
+}
+
+#[track_caller]
+fn accepts<T>(parse: impl Fn(&str) -> Result<T, Refusal>, texts: &[&str]) {
+    for text in texts {
+        assert_eq!(parse(text).map(drop), Ok(()), "{text:?} was refused");
+    }
+}
+
+#[test]
+fn durations_have_units_and_bounds() {
+    assert_eq!(life("1h30m"), Ok(Duration::from_secs(5400)));
+    assert_eq!(timeout("100ms"), Ok(Duration::from_millis(100)));
+    accepts(life, &["1s", "90s", "5m", "30days"]);
+    refuses(life, &["", "0", "0s", "300", "999ms", "31days", "5 parsecs", "-5m", "1000000000000y"]);
+    refuses(timeout, &["0ms", "25h", "soon"]);
+}
+
+#[test]
+fn numbers_are_digits_within_bounds() {
+    assert_eq!((listen_port("0"), listen_port("65535")), (Ok(0), Ok(65535)));
+    refuses(listen_port, &["", "65536", "99999", "-1", "+1", " 1", "http"]);
+    accepts(concurrency, &["1", "1000000"]);
+    refuses(concurrency, &["0", "1000001"]);
+    accepts(redis_db, &["0", "255"]);
+    refuses(redis_db, &["256", "-1", ""]);
+}
+
+#[test]
+fn sizes_have_units_and_bounds() {
+    assert_eq!((memory_bound("64MiB"), memory_bound("64MB")), (Ok(64 << 20), Ok(64_000_000)));
+    accepts(memory_bound, &["1KiB", "1TiB", "2048", "1.5 GiB"]);
+    refuses(memory_bound, &["", "0", "1023", "2TiB", "64 apples", "MiB", "-1MiB"]);
+}
+
+#[test]
+fn booleans_are_four_words() {
+    assert_eq!(
+        [boolean("true"), boolean("1"), boolean("false"), boolean("0")],
+        [Ok(true), Ok(true), Ok(false), Ok(false)]
+    );
+    refuses(boolean, &["", "yes", "2", "TRUE"]);
+}
+
+#[test]
+fn a_key_prefix_is_literal_in_a_pattern() {
+    accepts(key_prefix, &["product:", "p", &"x".repeat(64)]);
+    refuses(key_prefix, &["", "a b", "*", "a?", "[a]", "a\\", "{a}", "kä", "a\n", &"x".repeat(65)]);
+}
+
+#[test]
+fn a_database_path_is_a_file() {
+    accepts(database_path, &["./products.db", "/var/lib/hotshelf/products.db", "profile:x.db"]);
+    refuses(database_path, &["", ":memory:", "file:products.db?mode=memory"]);
+}
+
+#[test]
+fn hosts_are_names_or_addresses() {
+    assert_eq!(host("[::1]").as_deref(), Ok("::1"));
+    accepts(host, &["localhost", "redis_1", "a-b.example", "a.example.", "0.0.0.0", "::", "10.0.0.255"]);
+    refuses(host, &["", "a b", "-a", "a-", "a..b", "10.0.0.256", "1234", "[localhost]", "[::1", "a/b", "[127.0.0.1]"]);
+}
+
+#[test]
+fn a_redis_address_has_a_host_and_a_port() {
+    assert_eq!(redis_addr("[::1]:6380"), Ok(RedisEndpoint { host: "::1".into(), port: 6380, tls: false }));
+    accepts(redis_addr, &["localhost:6379", "10.0.0.1:1"]);
+    refuses(
+        redis_addr,
+        &["nonsense", "", ":6379", "localhost:", "localhost:0", "localhost:65536", "::1:6379", "[::1]"],
+    );
+}
+
+#[test]
+fn a_redis_url_has_at_least_a_host() {
+    let url = redis_url("redis://:p%3Aw%2f@[::1]:7/15").unwrap().unwrap();
+    assert_eq!(url.endpoint, RedisEndpoint { host: "::1".into(), port: 7, tls: false });
+    assert_eq!((url.username, url.password, url.db), (None, Some(Secret::new("p:w/".into())), Some(15)));
+    assert_eq!(redis_url(""), Ok(None));
+    accepts(redis_url, &["redis://localhost", "rediss://a.example/", "redis://user@host", "redis://[::1]"]);
+    refuses(redis_url, &["localhost:6379", "redis://", "redis://:6379", "redis://user:pw@", "http://localhost"]);
+    refuses(
+        redis_url,
+        &["redis://h/x", "redis://h/256", "redis://h/0/1", "redis://h?db=1", "redis://h:0", "redis://%4@h"],
+    );
+}
+
+#[test]
+fn clusters_and_sentinels_are_refused_by_name() {
+    for scheme in ["redis-cluster", "redis-sentinel"] {
+        let Err(Refusal::Because(reason)) = redis_url(&format!("{scheme}://host")) else {
+            panic!("{scheme} was not refused with a reason");
+        };
+        assert!(reason.starts_with(&format!("{scheme}:// is not supported yet")), "{reason}");
+    }
+}
+
+#[test]
+fn origins_are_what_a_browser_sends() {
+    let listed = ["https://shop.example".to_owned(), "http://localhost:5173".to_owned()];
+    assert_eq!(cors_origins("https://Shop.example, http://localhost:5173"), Ok(CorsOrigins::Listed(listed.into())));
+    assert_eq!((cors_origins(""), cors_origins("*")), (Ok(CorsOrigins::None), Ok(CorsOrigins::Any)));
+    refuses(
+        cors_origins,
+        &["shop.example", "https://shop.example/", "https://a.example,*", "https://a.example,", "null"],
+    );
+    refuses(cors_origins, &["https://", "ftp://a.example", "https://a.example:0", "https://*.example"]);
+}
+
+#[test]
+fn log_filters_are_checked() {
+    accepts(log_filter, &["info", "warn,hotshelf=debug"]);
+    refuses(log_filter, &["", "hotshelf=loud", "a=b=c"]);
+}

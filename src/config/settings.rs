@@ -1,0 +1,134 @@
+//! The list of all variables. A new one is a row here, a field of its struct and a line in `assemble`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::parse::{self, RedisUrl, Refusal};
+use super::secret::{Secret, Visibility};
+use super::{CacheBackend, CorsOrigins, LogFormat, RedisEndpoint, WriteStrategy};
+
+/// What there is to know about one variable without its type.
+#[derive(Clone, Copy)]
+pub(crate) struct Variable {
+    /// The name in the environment.
+    pub(crate) name: &'static str,
+    /// The text that is parsed when nothing else is given; empty where a value may be left out.
+    pub(crate) default: &'static str,
+    pub(crate) visibility: Visibility,
+    pub(crate) meaning: &'static str,
+    /// What a good value is: completes "expected …".
+    pub(crate) expected: &'static str,
+    /// Whether an empty environment variable is a value, and not the same as an unset one.
+    pub(crate) may_be_empty: bool,
+}
+
+impl Variable {
+    /// The key in the configuration file.
+    pub(crate) fn key(&self) -> String {
+        self.name.to_ascii_lowercase()
+    }
+}
+
+/// A variable together with the way from its text to its value.
+pub(crate) struct Setting<T> {
+    pub(crate) variable: Variable,
+    pub(crate) parse: fn(&str) -> Result<T, Refusal>,
+}
+
+/// Turns each row into a [`Setting`] constant of the variable's name, and all rows into [`ALL`].
+macro_rules! settings {
+    ($($name:ident: $type:ty = $default:literal, $parse:path, $visibility:ident $(, $may_be_empty:expr)?;
+       $meaning:literal, $expected:expr;)*) => {
+        $(pub(crate) const $name: Setting<$type> = Setting {
+            variable: Variable {
+                name: stringify!($name),
+                default: $default,
+                visibility: Visibility::$visibility,
+                meaning: $meaning,
+                expected: $expected,
+                may_be_empty: false $(|| $may_be_empty)?,
+            },
+            parse: $parse,
+        };)*
+
+        /// Every variable, in the order in which people are shown them.
+        pub(crate) const ALL: &[Variable] = &[$($name.variable),*];
+    };
+}
+
+/// Marks the rows in which an empty environment variable is a value.
+const MAY_BE_EMPTY: bool = true;
+
+const LIFE: &str = "a duration from 1s to 30days, such as 90s, 5m or 1h30m";
+const TIMEOUT: &str = "a duration above 0 and up to 1day, such as 100ms, 10s or 1m30s";
+
+settings! {
+    HTTP_HOST: String = "127.0.0.1", parse::host, Open;
+        "address to listen on", "a host name or an IP address";
+    HTTP_PORT: u16 = "3000", parse::listen_port, Open;
+        "port to listen on", "a port number from 0 to 65535 (0 takes any free port)";
+    REQUEST_TIMEOUT: Duration = "10s", parse::timeout, Open;
+        "deadline of a request", TIMEOUT;
+    SHUTDOWN_TIMEOUT: Duration = "30s", parse::timeout, Open;
+        "how long a stop waits for requests in flight", TIMEOUT;
+    MAX_CONCURRENT_REQUESTS: usize = "1024", parse::concurrency, Open;
+        "requests beyond this number are shed", "a whole number from 1 to 1000000";
+    CORS_ORIGINS: CorsOrigins = "", parse::cors_origins, Open, MAY_BE_EMPTY;
+        "web origins that may call the service", "* or origins separated by commas, such as https://shop.example";
+
+    DB_PATH: PathBuf = "./products.db", parse::database_path, Open;
+        "SQLite file", "the path of a file (no :memory: and no file: address)";
+    DATABASE_URL: () = "", parse::database_url, Url;
+        "reserved for PostgreSQL, refused for now", "no value";
+    SHARED_DB: bool = "false", parse::boolean, Open;
+        "several instances share the database", "true, false, 1 or 0";
+
+    REDIS_ADDR: RedisEndpoint = "localhost:6379", parse::redis_addr, Open;
+        "Redis server", "host:port, such as localhost:6379 or [::1]:6379";
+    REDIS_URL: Option<RedisUrl> = "", parse::redis_url, Url;
+        "Redis server as a URL, wins over the other REDIS_ variables",
+        "redis://[user:password@]host[:port][/db] or rediss://…, special characters in the password percent-encoded";
+    REDIS_PASSWORD: Option<Secret> = "", parse::password, Hidden, MAY_BE_EMPTY;
+        "password of the Redis server", "a password";
+    REDIS_DB: u8 = "0", parse::redis_db, Open;
+        "logical database of the Redis server", "a whole number from 0 to 255";
+    REDIS_COMMAND_TIMEOUT: Duration = "100ms", parse::timeout, Open;
+        "deadline of a cache command", TIMEOUT;
+    REDIS_CONNECT_TIMEOUT: Duration = "1s", parse::timeout, Open;
+        "deadline of a connection attempt", TIMEOUT;
+
+    CACHE_BACKEND: CacheBackend = "tiered", parse::cache_backend, Open;
+        "tiers of the cache", "tiered, redis, memory or none";
+    CACHE_TTL: Duration = "5m", parse::life, Open;
+        "life of a cached product", LIFE;
+    CACHE_LIST_TTL: Duration = "5m", parse::life, Open;
+        "life of a cached list", LIFE;
+    CACHE_NEGATIVE_TTL: Duration = "10s", parse::life, Open;
+        "life of a cached \"does not exist\"", LIFE;
+    CACHE_PREFIX: String = "product:", parse::key_prefix, Open;
+        "start of every Redis key", "1 to 64 printable ASCII characters, none of them a space or one of * ? [ ] { } \\";
+    CACHE_L1_BYTES: u64 = "64MiB", parse::memory_bound, Open;
+        "bound of the memory tier", "a size from 1KiB to 1TiB, such as 64MiB";
+    CACHE_WRITE_STRATEGY: WriteStrategy = "invalidate", parse::write_strategy, Open;
+        "what a write does to the cached copy", "invalidate or write_through";
+
+    RUST_LOG: EnvFilter = "info", parse::log_filter, Open;
+        "log filter", "a filter such as info or warn,hotshelf=debug";
+    LOG_FORMAT: LogFormat = "text", parse::log_format, Open;
+        "shape of the log lines", "text or json";
+}
+
+/// The variables with meaning and default, for `--help`.
+pub(crate) fn help() -> String {
+    let width = ALL.iter().map(|variable| variable.name.len()).max().unwrap_or_default();
+    let mut text = "Environment variables, which win over hotshelf.toml in the working directory (or the file that\n\
+                    HOTSHELF_CONFIG names), where the keys are the same names in lower case:\n"
+        .to_owned();
+    for Variable { name, meaning, default, .. } in ALL {
+        text += &format!("  {name:width$}  {meaning}");
+        text += &if default.is_empty() { "\n".to_owned() } else { format!(" [default: {default}]\n") };
+    }
+    text + "\n`hotshelf check-config` prints the effective values."
+}

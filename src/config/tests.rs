@@ -1,0 +1,71 @@
+//! What several variables make together. How the binary tells it is in `tests/config.rs`.
+
+use super::*;
+
+fn load(environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let lookup = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, text)| text.into());
+    let environment = Environment::of(lookup).unwrap();
+    match Config::from_layers(Layers { environment, file: None }) {
+        Ok((config, _)) => Ok(config),
+        Err(problems) => Err(problems.iter().map(Problem::to_string).collect()),
+    }
+}
+
+fn endpoint(host: &str, port: u16, tls: bool) -> RedisEndpoint {
+    RedisEndpoint { host: host.into(), port, tls }
+}
+
+#[test]
+fn every_default_is_a_good_value() {
+    let config = load(&[]).unwrap();
+    assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 3000));
+    assert_eq!(config.http.cors_origins, CorsOrigins::None);
+    assert_eq!(config.database.path, PathBuf::from("./products.db"));
+    assert!(!config.database.shared);
+    assert_eq!(config.redis.endpoint, endpoint("localhost", 6379, false));
+    assert_eq!((config.redis.username, config.redis.password, config.redis.db), (None, None, 0));
+    assert_eq!(config.cache.backend, CacheBackend::Tiered);
+    assert_eq!(config.cache.ttl, Duration::from_secs(300));
+    assert_eq!(config.cache.l1_bytes, 64 * 1024 * 1024);
+}
+
+#[test]
+fn the_url_wins_where_it_says_something() {
+    let single = [("REDIS_ADDR", "other:1"), ("REDIS_PASSWORD", "single"), ("REDIS_DB", "7")];
+    let with_url = |url| load(&[&single[..], &[("REDIS_URL", url)]].concat()).unwrap().redis;
+
+    let full = with_url("rediss://app:from%40url@cache.example:6380/2");
+    assert_eq!(full.endpoint, endpoint("cache.example", 6380, true));
+    assert_eq!(full.username.as_deref(), Some("app"));
+    assert_eq!(full.password.unwrap().expose(), "from@url");
+    assert_eq!(full.db, 2);
+
+    let bare = with_url("redis://cache.example");
+    assert_eq!(bare.endpoint, endpoint("cache.example", 6379, false));
+    assert_eq!(bare.password.unwrap().expose(), "single");
+    assert_eq!(bare.db, 7);
+}
+
+#[test]
+fn a_password_stays_the_text_that_it_is() {
+    for text in ["00123", "true", "1e3", "[a]", "\"quoted\"", " "] {
+        let config = load(&[("REDIS_PASSWORD", text)]).unwrap();
+        assert_eq!(config.redis.password.unwrap().expose(), text);
+    }
+}
+
+#[test]
+fn a_memory_cache_cannot_share_a_database() {
+    let problems = load(&[("SHARED_DB", "true"), ("CACHE_BACKEND", "memory")]).unwrap_err();
+    let expected = "SHARED_DB=\"true\" (environment): contradicts CACHE_BACKEND=memory: a memory-only cache cannot \
+                    hear the other instances' writes";
+    assert_eq!(problems, [expected]);
+    assert!(load(&[("SHARED_DB", "true"), ("CACHE_BACKEND", "none")]).is_ok());
+}
+
+#[test]
+fn the_debug_output_contains_no_password() {
+    let config = load(&[("REDIS_URL", "redis://app:hunter2@cache")]).unwrap();
+    let debug = format!("{config:?}");
+    assert!(debug.contains("password: Some(***)") && !debug.contains("hunter2"), "{debug}");
+}

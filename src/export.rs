@@ -1,0 +1,67 @@
+//! `hotshelf export`: the products of the catalogue into a file that `import` takes back.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use hotshelf_domain::{PageRequest, PageStart, ProductRepository};
+use hotshelf_transfer::{ExportFormat, ProductWriter};
+
+use crate::config::Config;
+use crate::{Failure, complain, wiring};
+
+/// Products read at a time.
+const BATCH: u32 = 1_000;
+
+/// What is to be exported, and how.
+pub(crate) struct Export<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) format: Option<ExportFormat>,
+}
+
+impl Export<'_> {
+    pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
+        let format = self.format.or_else(|| ExportFormat::of_path(self.file)).ok_or(Failure::NoExportFormat)?;
+        if !config.database.path.exists() {
+            return Err(Failure::NoDatabase { path: config.database.path.clone() });
+        }
+        let running = wiring::catalogue(config).start().await?;
+        let exported = match running.services().require::<ProductRepository>("database") {
+            Ok(repository) => self.write(&repository, format).await,
+            Err(error) => Err(Failure::Wiring(error)),
+        };
+        running.stop().await?;
+        // On standard error: standard output may be the export.
+        complain(&format_args!("{} products exported to {}", exported?, self.name()));
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        if self.is_stdout() { "standard output".to_owned() } else { self.file.display().to_string() }
+    }
+
+    fn is_stdout(&self) -> bool {
+        self.file == Path::new("-")
+    }
+
+    async fn write(&self, repository: &ProductRepository, format: ExportFormat) -> Result<u64, Failure> {
+        let failed = |cause: io::Error| Failure::Export { file: self.name(), cause };
+        let output: Box<dyn Write + Send> =
+            if self.is_stdout() { Box::new(io::stdout()) } else { Box::new(File::create(self.file).map_err(failed)?) };
+        let mut writer = ProductWriter::new(output, format).map_err(failed)?;
+        let (mut start, mut written) = (PageStart::Offset(0), 0);
+        loop {
+            let page = repository.page(PageRequest { start, limit: BATCH }).await?;
+            for product in &page.products {
+                writer.write(product).map_err(failed)?;
+                written += 1;
+            }
+            match page.products.last() {
+                Some(last) if page.has_more => start = PageStart::After { id: last.id, position: written },
+                _ => break,
+            }
+        }
+        writer.finish().map_err(failed)?.flush().map_err(failed)?;
+        Ok(written.unsigned_abs())
+    }
+}

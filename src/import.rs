@@ -1,0 +1,134 @@
+//! `hotshelf import`: products from a file into the catalogue.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hotshelf_domain::NewProduct;
+use hotshelf_product::ProductService;
+use hotshelf_transfer::{Format, ProductReader};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::config::Config;
+use crate::{Failure, complain, wiring};
+
+/// Products in one transaction.
+const BATCH: usize = 1_000;
+
+/// What is to be imported, and how.
+pub(crate) struct Import<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) format: Option<Format>,
+    /// All or nothing.
+    pub(crate) strict: bool,
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Summary {
+    imported: usize,
+    bad: usize,
+}
+
+impl Import<'_> {
+    pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
+        let begin = Instant::now();
+        // A file that cannot be read is refused before a database is made for it.
+        let (mut reader, progress) = self.open()?;
+        let running = wiring::catalogue(config).start().await?;
+        let summary = match running.services().require::<ProductService>("product") {
+            Ok(products) => self.copy(&mut reader, &products, &progress).await,
+            Err(error) => Err(Failure::Wiring(error)),
+        };
+        progress.finish_and_clear();
+        let stopped = running.stop().await;
+        let Summary { imported, bad } = summary?;
+        stopped?;
+        let taken = begin.elapsed().as_secs_f64();
+        println!(
+            "{imported} products imported from {} as {}, {bad} bad rows, {taken:.1} s",
+            self.name(),
+            reader.format()
+        );
+        if imported == 0 && bad > 0 { Err(Failure::NothingImported) } else { Ok(()) }
+    }
+
+    fn name(&self) -> String {
+        if self.is_stdin() { "standard input".to_owned() } else { self.file.display().to_string() }
+    }
+
+    fn is_stdin(&self) -> bool {
+        self.file == Path::new("-")
+    }
+
+    fn open(&self) -> Result<(ProductReader, ProgressBar), Failure> {
+        let unreadable = |cause: String| Failure::Import { file: self.name(), cause };
+        let (input, size): (Box<dyn Read + Send>, Option<u64>) = if self.is_stdin() {
+            (Box::new(io::stdin()), None)
+        } else {
+            let file = File::open(self.file).map_err(|error| unreadable(error.to_string()))?;
+            let size = file.metadata().map(|metadata| metadata.len()).ok();
+            (Box::new(file), size)
+        };
+        let reader = ProductReader::open(input, self.format).map_err(|error| unreadable(error.to_string()))?;
+        Ok((reader, progress_bar(size)))
+    }
+
+    async fn copy(
+        &self,
+        reader: &mut ProductReader,
+        products: &ProductService,
+        progress: &ProgressBar,
+    ) -> Result<Summary, Failure> {
+        let mut summary = Summary::default();
+        let mut waiting = Vec::new();
+        while let Some(row) = reader.next() {
+            match row {
+                Ok(row) => waiting.push(row.product),
+                Err(error) => {
+                    summary.bad += 1;
+                    progress.suspend(|| complain(&format_args!("{}: {error}", self.name())));
+                    if error.ends_reading() {
+                        break;
+                    }
+                }
+            }
+            if waiting.len() >= BATCH && !self.strict {
+                summary.imported += store(products, &mut waiting).await?;
+            }
+            progress.set_position(ProductReader::position(reader));
+        }
+        if self.strict && summary.bad > 0 {
+            return Err(Failure::Strict { bad: summary.bad });
+        }
+        // In strict mode these are all of them: one transaction, whose failure leaves nothing behind either.
+        summary.imported += store(products, &mut waiting).await?;
+        Ok(summary)
+    }
+}
+
+async fn store(products: &ProductService, waiting: &mut Vec<NewProduct>) -> Result<usize, Failure> {
+    if waiting.is_empty() {
+        return Ok(0);
+    }
+    let ids = products.create_many(std::mem::take(waiting)).await?;
+    Ok(ids.len())
+}
+
+/// By bytes where the size is known; nothing at all unless a person watches.
+fn progress_bar(size: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::with_draw_target(size, ProgressDrawTarget::hidden());
+    }
+    let template = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    let bar = match size {
+        Some(size) => ProgressBar::new(size),
+        None => ProgressBar::new_spinner(),
+    };
+    bar.enable_steady_tick(Duration::from_millis(100));
+    match ProgressStyle::with_template(template) {
+        Ok(style) if size.is_some() => bar.with_style(style),
+        _ => bar,
+    }
+}

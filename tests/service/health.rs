@@ -1,0 +1,60 @@
+//! `/health`, `/health/live`, `/health/ready`.
+
+use hotshelf_testkit::RedisServer;
+use serde_json::Value;
+
+use crate::catalogue::wait_for_redis;
+use crate::hotshelf;
+use crate::shapes::{assert_utc, fields};
+
+/// The modules that do not call themselves healthy, with what they say.
+#[track_caller]
+fn ailing(health: &Value) -> Vec<String> {
+    let modules = health["modules"].as_object().unwrap();
+    assert!(!modules.is_empty(), "no modules: {health}");
+    for module in modules.values() {
+        assert_eq!(fields(module), ["message", "status"], "{health}");
+    }
+    let ailing = modules.values().filter(|module| module["status"] != "healthy");
+    ailing.map(|module| format!("{}: {}", module["status"], module["message"])).collect()
+}
+
+#[tokio::test]
+async fn a_service_that_lacks_nothing_is_healthy() {
+    let service = hotshelf().backend("memory").start().await;
+    let reply = service.get("/health").await.expect(200);
+    assert_eq!(reply.header("content-type"), "application/json");
+    let health = reply.json();
+    assert_eq!(fields(&health), ["modules", "service", "status", "timestamp"]);
+    assert_eq!((&health["status"], &health["service"]), (&"healthy".into(), &"hotshelf".into()));
+    assert_utc(&health["timestamp"]);
+    assert_eq!(ailing(&health), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn with_its_redis_it_is_healthy() {
+    let redis = RedisServer::start();
+    let service = hotshelf().redis(&redis).start().await;
+    wait_for_redis(&service, "up").await;
+    let health = service.get("/health").await.expect(200).json();
+    assert_eq!(health["status"], "healthy", "{health}");
+}
+
+#[tokio::test]
+async fn without_redis_it_is_degraded_and_says_why() {
+    let service = hotshelf().without_redis().start().await;
+    let health = service.get("/health").await.expect(200).json();
+    assert_eq!(health["status"], "degraded");
+    let ailing = ailing(&health);
+    assert!(ailing.iter().any(|module| module.starts_with("\"degraded\"") && module.contains("Redis")), "{ailing:?}");
+}
+
+#[tokio::test]
+async fn it_is_live_and_ready_with_or_without_redis() {
+    for backend in ["tiered", "redis", "memory", "none"] {
+        let service = hotshelf().backend(backend).without_redis().start().await;
+        for path in ["/health/live", "/health/ready"] {
+            service.get(path).await.expect(200);
+        }
+    }
+}

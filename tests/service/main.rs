@@ -1,0 +1,31 @@
+//! The service from outside: the real binary over HTTP, with a database of its own and, where Redis matters, with a
+//! real Redis. The modules mirror the routes and the promises of the HTTP contract; `catalogue` and `shapes` are the
+//! words they tell their stories in.
+#![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
+
+mod catalogue;
+mod coherence;
+mod conditional;
+mod envelope;
+mod health;
+mod history;
+mod lifecycle;
+mod lists;
+mod load;
+mod logs;
+mod metrics;
+mod negotiation;
+mod problems;
+mod products;
+mod redis;
+mod request_id;
+mod shapes;
+mod statistics;
+mod validation;
+
+use hotshelf_testkit::{Service, ServiceBuilder};
+
+/// The service that this package builds, about to be started.
+fn hotshelf() -> ServiceBuilder {
+    Service::builder(env!("CARGO_BIN_EXE_hotshelf"))
+}

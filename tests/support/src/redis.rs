@@ -1,0 +1,209 @@
+//! A real `redis-server` that belongs to one test.
+
+use std::fs;
+use std::io;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::port::free_port;
+use crate::process::Process;
+use crate::resp::{self, RedisReply};
+use crate::wait::{PATIENCE, POLL};
+
+const SNAPSHOT: &str = "dump.rdb";
+
+/// A Redis on a loopback port of its own, with a directory of its own, that keeps nothing on disk unless told to. The
+/// address stays the same for life, however often it is stopped and started.
+///
+/// Shared by reference: the tasks of a test may look into it while another restarts it.
+pub struct RedisServer {
+    directory: TempDir,
+    address: String,
+    port: u16,
+    arguments: Vec<String>,
+    // `None` while it is stopped. Held while it starts and stops, so that these do not overlap.
+    process: Mutex<Option<Process>>,
+}
+
+impl RedisServer {
+    /// Starts an empty server and returns when it answers.
+    ///
+    /// # Panics
+    /// When there is no `redis-server` on this machine, or it does not start.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`start`](RedisServer::start), with further arguments such as `["--maxmemory", "1mb"]`.
+    ///
+    /// # Panics
+    /// As [`start`](RedisServer::start).
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let mut failure = String::new();
+        // Between the choice of a port and its use another process may take it.
+        for _ in 0..5 {
+            let server = Self::prepare(arguments);
+            match server.launch() {
+                Ok(()) => return server,
+                Err(log) => failure = log,
+            }
+        }
+        panic!("redis-server does not start:\n{failure}");
+    }
+
+    /// An address at which no server answers yet: the first [`restart`](RedisServer::restart) starts one.
+    pub fn not_started() -> Self {
+        Self::prepare(&[])
+    }
+
+    fn prepare(arguments: &[&str]) -> Self {
+        let port = free_port();
+        RedisServer {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            address: format!("127.0.0.1:{port}"),
+            port,
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            process: Mutex::new(None),
+        }
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The address as a `redis://` URL.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// Kills it (SIGKILL): what is not in a snapshot is lost. Nothing happens when it is not running.
+    pub fn stop(&self) {
+        if let Some(mut process) = self.process().take() {
+            process.kill();
+        }
+    }
+
+    /// Starts it at the same address with nothing in it, killing it first if it runs.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&self) {
+        self.stop();
+        match fs::remove_file(self.directory.path().join(SNAPSHOT)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("the snapshot cannot be removed: {error}"),
+            _ => self.relaunch(),
+        }
+    }
+
+    /// Writes a snapshot of all keys, to be found again by
+    /// [`restart_from_snapshot`](RedisServer::restart_from_snapshot).
+    pub fn save_snapshot(&self) {
+        self.command(&["SAVE"]);
+    }
+
+    /// Starts it at the same address with the keys of the last snapshot, killing it first if it runs.
+    ///
+    /// # Panics
+    /// When there is no snapshot, or it does not start.
+    pub fn restart_from_snapshot(&self) {
+        self.stop();
+        assert!(self.directory.path().join(SNAPSHOT).exists(), "no snapshot was saved");
+        self.relaunch();
+    }
+
+    /// Stops it in its tracks (SIGSTOP): connections stay open, nothing is answered.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a paused server go on; it then answers what has piled up.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// The reply to a command, such as `["GET", "key"]`.
+    ///
+    /// # Panics
+    /// When the server refuses it or cannot be reached.
+    pub fn command(&self, command: &[&str]) -> RedisReply {
+        match resp::call(&self.address, command) {
+            Ok(RedisReply::Error(error)) => panic!("Redis refused {command:?}: {error}"),
+            Ok(reply) => reply,
+            Err(error) => panic!("Redis at {} did not answer {command:?}: {error}", self.address),
+        }
+    }
+
+    /// The keys that match `pattern`, sorted.
+    ///
+    /// # Panics
+    /// As [`command`](RedisServer::command).
+    pub fn keys(&self, pattern: &str) -> Vec<String> {
+        let mut keys = self.command(&["KEYS", pattern]).texts();
+        keys.sort();
+        keys
+    }
+
+    /// The string under `key`, if there is one; bytes that are no UTF-8 are replaced.
+    ///
+    /// # Panics
+    /// As [`command`](RedisServer::command).
+    pub fn get(&self, key: &str) -> Option<String> {
+        self.command(&["GET", key]).text()
+    }
+
+    fn signal(&self, name: &str) {
+        self.process().as_ref().expect("Redis is running").signal(name);
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn relaunch(&self) {
+        if let Err(log) = self.launch() {
+            panic!("redis-server does not start again at {}:\n{log}", self.address);
+        }
+    }
+
+    /// Returns when the server answers; the error is its log.
+    fn launch(&self) -> Result<(), String> {
+        let mut command = Command::new("redis-server");
+        command.current_dir(self.directory.path());
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
+        command.args(["--save", "", "--appendonly", "no", "--dbfilename", SNAPSHOT]).args(&self.arguments);
+        let mut process = match Process::start(&mut command, self.directory.path().join("redis.log")) {
+            Ok(process) => process,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                panic!("redis-server is not installed; ./test.sh installs it")
+            }
+            Err(error) => panic!("redis-server cannot be started: {error}"),
+        };
+        let started = Instant::now();
+        while !self.answers() {
+            if process.exited().is_some() || started.elapsed() > PATIENCE {
+                return Err(process.log());
+            }
+            thread::sleep(POLL);
+        }
+        // Somebody else may have taken the port and answer in its place.
+        if process.exited().is_some() {
+            return Err(process.log());
+        }
+        *self.process() = Some(process);
+        Ok(())
+    }
+
+    /// Whether commands are served: not while a snapshot is loading. A server that asks for a password is up, too.
+    fn answers(&self) -> bool {
+        match resp::call(&self.address, &["PING"]) {
+            Ok(RedisReply::Error(error)) => error.starts_with("NOAUTH"),
+            Ok(_) => true,
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The service's own binary, as a test runs it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::port::free_port;
+use crate::process::Process;
+use crate::redis::RedisServer;
+use crate::wait::{PATIENCE, POLL};
+
+/// Nobody listens on the lowest port: connections are refused at once.
+const NOBODY: &str = "127.0.0.1:1";
+
+/// How a service is to be started. Unless told otherwise: memory and Redis as cache, with no Redis to be reached, and
+/// a database of its own. The environment holds what is set here and nothing else, the working directory is empty.
+#[derive(Clone, Debug)]
+pub struct ServiceBuilder {
+    binary: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+impl ServiceBuilder {
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.environment.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Uses that Redis.
+    pub fn redis(self, redis: &RedisServer) -> Self {
+        self.env("REDIS_ADDR", redis.address())
+    }
+
+    /// Looks for Redis where nothing answers.
+    pub fn without_redis(self) -> Self {
+        self.env("REDIS_ADDR", NOBODY)
+    }
+
+    /// Caches by `tiered`, `redis`, `memory` or `none`.
+    pub fn backend(self, name: &str) -> Self {
+        self.env("CACHE_BACKEND", name)
+    }
+
+    /// Uses the database in that file, which outlives the service.
+    pub fn database(self, path: &Path) -> Self {
+        self.env("DB_PATH", path.display())
+    }
+
+    /// Uses the database in that file together with other instances.
+    pub fn shared_db(self, path: &Path) -> Self {
+        self.database(path).env("SHARED_DB", true)
+    }
+
+    /// Starts it and returns when it is ready.
+    ///
+    /// # Panics
+    /// With its log, when it ends or is not ready in time.
+    pub async fn start(self) -> Service {
+        self.try_start().await.unwrap_or_else(|exit| panic!("{exit}"))
+    }
+
+    /// Starts it where its refusal is an outcome to be expected.
+    ///
+    /// # Errors
+    /// [`EarlyExit`] when it ends before it is ready.
+    ///
+    /// # Panics
+    /// When it neither ends nor is ready in time.
+    pub async fn try_start(self) -> Result<Service, EarlyExit> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        // A directory of its own, so that a file the service drops in its working directory is not taken for ours.
+        fs::create_dir(directory.path().join("work")).expect("a directory to work in");
+        let running = self.launch(directory.path()).await?;
+        Ok(Service { builder: self, running: Some(running.process), client: running.client, directory })
+    }
+
+    async fn launch(&self, directory: &Path) -> Result<Running, EarlyExit> {
+        for _ in 0..5 {
+            match self.launch_on(free_port(), directory).await {
+                // Between the choice of a port and its use another process may take it.
+                Err(exit) if exit.lost_its_port() && !self.environment.contains_key("HTTP_PORT") => {}
+                outcome => return outcome,
+            }
+        }
+        panic!("five ports in a row were taken by others before the service came to listen");
+    }
+
+    async fn launch_on(&self, port: u16, directory: &Path) -> Result<Running, EarlyExit> {
+        let mut command = Command::new(&self.binary);
+        command.current_dir(directory.join("work")).env_clear();
+        command.env("HTTP_PORT", port.to_string()).env("DB_PATH", own_database(directory)).envs(&self.environment);
+        let mut process = Process::start(&mut command, directory.join("service.log"))
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.binary.display()));
+        let client = Client::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let started = Instant::now();
+        loop {
+            if let Some(status) = process.exited() {
+                return Err(EarlyExit { status, log: process.log() });
+            }
+            if client.get("/health/ready").try_send().await.is_ok_and(|reply| reply.status == 200) {
+                return Ok(Running { process, client });
+            }
+            assert!(started.elapsed() < PATIENCE, "not ready after {PATIENCE:?}:\n{}", process.log());
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+fn own_database(directory: &Path) -> PathBuf {
+    directory.join("products.db")
+}
+
+struct Running {
+    process: Process,
+    client: Client,
+}
+
+/// The service ended before it was ready.
+#[derive(Clone, Debug)]
+pub struct EarlyExit {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output and standard error.
+    pub log: String,
+}
+
+impl EarlyExit {
+    fn lost_its_port(&self) -> bool {
+        self.log.to_lowercase().contains("address already in use")
+    }
+}
+
+impl fmt::Display for EarlyExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the service ended at its start ({}):\n{}", self.status, self.log)
+    }
+}
+
+/// A running service, and a [`Client`] of it.
+///
+/// When it is dropped it is killed, and the test fails if the service had ended by itself or if a panic is in its log.
+pub struct Service {
+    builder: ServiceBuilder,
+    // Before the directory, which is removed when nobody uses it any more. `None` once the test has ended the service.
+    running: Option<Process>,
+    client: Client,
+    directory: TempDir,
+}
+
+impl Service {
+    /// Starts a description of how to run `binary`; in the tests of a package with a binary `hotshelf`, that is
+    /// `env!("CARGO_BIN_EXE_hotshelf")`.
+    pub fn builder(binary: impl Into<PathBuf>) -> ServiceBuilder {
+        ServiceBuilder { binary: binary.into(), environment: BTreeMap::new() }.without_redis()
+    }
+
+    /// The client, to be cloned into tasks. It is another one after a restart.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The file of its database.
+    pub fn database(&self) -> PathBuf {
+        match self.builder.environment.get("DB_PATH") {
+            Some(path) => PathBuf::from(path),
+            None => own_database(self.directory.path()),
+        }
+    }
+
+    /// What the running process has written so far.
+    pub fn log(&self) -> String {
+        self.process().log()
+    }
+
+    /// Sends a signal by its short name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        self.process().signal(name);
+    }
+
+    /// Kills it (SIGKILL), in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.running.take() {
+            process.kill();
+        }
+    }
+
+    /// Asks it to stop (SIGTERM) and returns how it ended.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.exit(PATIENCE).await
+    }
+
+    /// Waits until it ends and returns how it ended.
+    ///
+    /// # Panics
+    /// When it does not end within `deadline`.
+    pub async fn exit(&mut self, deadline: Duration) -> ExitStatus {
+        let mut process = self.running.take().expect("the service is running");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = process.exited() {
+                check_log(&process.log());
+                return status;
+            }
+            assert!(started.elapsed() < deadline, "still running after {deadline:?}:\n{}", process.log());
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Starts it again with the same settings on the same database, killing it first if it runs. The port is
+    /// another one.
+    ///
+    /// # Panics
+    /// As [`ServiceBuilder::start`].
+    pub async fn restart(&mut self) {
+        self.kill();
+        let running = self.builder.launch(self.directory.path()).await.unwrap_or_else(|exit| panic!("{exit}"));
+        self.running = Some(running.process);
+        self.client = running.client;
+    }
+
+    fn process(&self) -> &Process {
+        self.running.as_ref().expect("the service is running")
+    }
+}
+
+impl Deref for Service {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let Some(process) = &mut self.running else { return };
+        let ended = process.exited();
+        process.kill();
+        let log = process.log();
+        if thread::panicking() {
+            eprintln!("--- log of the service\n{log}--- end of the log");
+            return;
+        }
+        assert!(ended.is_none(), "the service had ended by itself ({ended:?}):\n{log}");
+        check_log(&log);
+    }
+}
+
+/// A handler that panics answers 500 and a task that panics is gone; either way it is a defect, seen or not.
+fn check_log(log: &str) {
+    assert!(!log.contains("panicked at"), "the service panicked:\n{log}");
+}

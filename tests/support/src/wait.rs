@@ -1,0 +1,21 @@
+//! Waiting for a condition, in place of sleeping and hoping.
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must come: far longer than it takes on a slow machine, so that running out of it
+/// means that it does not come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) const POLL: Duration = Duration::from_millis(10);
+
+/// Returns as soon as `condition` holds.
+///
+/// # Panics
+/// Naming `what`, when it does not hold within `deadline`.
+pub async fn wait_until(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < deadline, "waited {deadline:?} in vain until {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}
