@@ -58,7 +58,7 @@ async fn it_picks_redis_up_when_it_appears() {
     assert_eq!(service.metrics().await.value("cache_l2_up", &[]), 1.0);
     let product = update(&service, &product, &json!({"stock": 1})).await;
     assert_eq!(read(&service, &product).await, product);
-    wait_until("the product is in Redis", PATIENCE, async || redis.keys("*") == ["product:id:1"]).await;
+    wait_until("the product is in Redis", PATIENCE, async || redis.keys("product:id:*") == ["product:id:1"]).await;
 }
 
 #[tokio::test]
