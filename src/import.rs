@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hotshelf_domain::NewProduct;
 use hotshelf_product::ProductService;
-use hotshelf_transfer::{Format, ProductReader};
+use hotshelf_transfer::{ExportFormat, Format, ProductReader};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::Config;
@@ -71,8 +71,14 @@ impl Import<'_> {
             let size = file.metadata().map(|metadata| metadata.len()).ok();
             (Box::new(file), size)
         };
-        let reader = ProductReader::open(input, self.format).map_err(|error| unreadable(error.to_string()))?;
+        let reader = ProductReader::open(input, self.format.or_else(|| self.format_of_name()))
+            .map_err(|error| unreadable(error.to_string()))?;
         Ok((reader, progress_bar(size)))
+    }
+
+    /// JSON lines say so by their name; without it, an empty file could be anything.
+    fn format_of_name(&self) -> Option<Format> {
+        ExportFormat::of_path(self.file).filter(|format| *format == ExportFormat::JsonLines).map(Format::from)
     }
 
     async fn copy(
@@ -83,28 +89,34 @@ impl Import<'_> {
     ) -> Result<Summary, Failure> {
         let mut summary = Summary::default();
         let mut waiting = Vec::new();
+        let mut broken_off = None;
         while let Some(row) = reader.next() {
             match row {
                 Ok(row) => waiting.push(row.product),
+                // What came before it is good all the same, unless it is all or nothing.
+                Err(error) if error.ends_reading() => broken_off = Some(error),
                 Err(error) => {
                     summary.bad += 1;
                     progress.suspend(|| complain(&format_args!("{}: {error}", self.name())));
-                    if error.ends_reading() {
-                        break;
-                    }
                 }
             }
             if waiting.len() >= BATCH && !self.strict {
                 summary.imported += store(products, &mut waiting).await?;
             }
-            progress.set_position(ProductReader::position(reader));
+            progress.set_position(reader.bytes_read());
         }
-        if self.strict && summary.bad > 0 {
-            return Err(Failure::Strict { bad: summary.bad });
+        if self.strict && (summary.bad > 0 || broken_off.is_some()) {
+            broken_off.iter().for_each(|error| complain(&format_args!("{}: {error}", self.name())));
+            return Err(Failure::Strict { bad: summary.bad + usize::from(broken_off.is_some()) });
         }
         // In strict mode these are all of them: one transaction, whose failure leaves nothing behind either.
         summary.imported += store(products, &mut waiting).await?;
-        Ok(summary)
+        match broken_off {
+            None => Ok(summary),
+            Some(error) => {
+                Err(Failure::BrokenOff { file: self.name(), imported: summary.imported, cause: error.to_string() })
+            }
+        }
     }
 }
 

@@ -38,6 +38,8 @@ enum Failure {
     Runtime(#[source] io::Error),
     #[error("cannot import {file}: {cause}")]
     Import { file: String, cause: String },
+    #[error("{imported} products were imported from {file}, then it could not be read further: {cause}")]
+    BrokenOff { file: String, imported: usize, cause: String },
     #[error("nothing was imported: {bad} bad rows, and --strict wants none")]
     Strict { bad: usize },
     #[error("nothing was imported: every row is bad")]

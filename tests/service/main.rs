@@ -15,6 +15,7 @@ mod load;
 mod logs;
 mod metrics;
 mod negotiation;
+mod openapi;
 mod problems;
 mod products;
 mod redis;

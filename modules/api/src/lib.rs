@@ -22,6 +22,7 @@ mod conditions;
 mod edge;
 mod module;
 mod negotiation;
+mod openapi;
 mod params;
 mod problem;
 mod reply;

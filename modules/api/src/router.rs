@@ -12,6 +12,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::edge::{self, Edge};
 use crate::module::ApiOptions;
+use crate::openapi;
 use crate::problem::Problem;
 use crate::routes;
 
@@ -33,6 +34,7 @@ pub(crate) fn router(state: AppState, options: &ApiOptions) -> Router {
         .merge(routes::envelope::routes())
         .merge(routes::statistics::routes())
         .merge(routes::health::routes())
+        .merge(openapi::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(state)

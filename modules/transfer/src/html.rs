@@ -229,7 +229,7 @@ mod tests {
         for (html, text) in [
             ("<b>one</b>\ntwo", "one\ntwo"),
             ("one\n\n<em>two</em>", "one\n\ntwo"),
-            ("<ul>\n <li>a</li>\n <li>b</li>\n</ul>\nafter", "- a\n- b\n\nafter"),
+            ("<ul>\n <li>a</li>\n <li>b</li>\n</ul>\nafter", "- a\n- b\nafter"),
             ("<p>a</p>\n\n<P>b</P>", "a\n\nb"),
         ] {
             assert_eq!(to_text(&line_breaks_to_tags(html)), text, "{html:?}");

@@ -83,7 +83,7 @@ impl ProductReader {
     /// Bytes of the file up to the end of the row that came last, to drive a progress bar by the file's length. For a
     /// shop's export that is the product's first row, so it stands still while the file is being read and then moves
     /// with the products.
-    pub fn position(&self) -> u64 {
+    pub fn bytes_read(&self) -> u64 {
         self.position
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::body::JsonBody;
 use crate::conditions::{expectation, freshness};
+use crate::openapi::{EnvelopeSchema, ProductInputSchema};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::router::AppState;
@@ -43,7 +44,16 @@ struct Shown {
     updated_at: DateTime<Utc>,
 }
 
-async fn get(State(app): State<AppState>, IdPath(id): IdPath, headers: HeaderMap) -> Result<Response, Problem> {
+/// One product in the envelope.
+#[utoipa::path(
+    get, path = "/products/{id}", tag = "envelope", params(("id" = i64, Path, minimum = 1)),
+    responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+)]
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    IdPath(id): IdPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let found = app.products.get(id, freshness(&headers)?).await?;
     let product = found.value.ok_or(StoreError::NotFound(id))?;
     let shown: Shown = serde_json::from_slice(&product.payload)
@@ -53,13 +63,23 @@ async fn get(State(app): State<AppState>, IdPath(id): IdPath, headers: HeaderMap
     Ok(success("Product retrieved successfully", data, source).into_response())
 }
 
-async fn create(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
+/// Stores a new product and answers in the envelope.
+#[utoipa::path(
+    post, path = "/products", tag = "envelope", request_body = ProductInputSchema,
+    responses((status = 201, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+)]
+pub(crate) async fn create(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
     let product = app.products.create(ProductDraft::from_json(&body)?.into_new()?).await?;
     let created = success("Product created successfully", product.into(), "database");
     Ok((StatusCode::CREATED, created).into_response())
 }
 
-async fn update(
+/// Changes the fields that are given and answers in the envelope.
+#[utoipa::path(
+    put, path = "/products/{id}", tag = "envelope", request_body = ProductInputSchema, params(("id" = i64, Path, minimum = 1)),
+    responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+)]
+pub(crate) async fn update(
     State(app): State<AppState>,
     IdPath(id): IdPath,
     headers: HeaderMap,

@@ -38,7 +38,10 @@ struct Probe {
     status: &'static str,
 }
 
-async fn health(State(app): State<AppState>) -> impl IntoResponse {
+/// How every module is.
+#[utoipa::path(get, path = "/health", tag = "health",
+    responses((status = 200, description = "healthy or degraded: requests are served"), (status = 503, description = "unhealthy: the database cannot serve")))]
+pub(crate) async fn health(State(app): State<AppState>) -> impl IntoResponse {
     let report = app.health.report().await;
     let modules = report
         .modules
@@ -53,12 +56,17 @@ async fn health(State(app): State<AppState>) -> impl IntoResponse {
     (code(report.status != Status::Unhealthy), Json(body))
 }
 
-/// That it answers is the answer.
-async fn live() -> impl IntoResponse {
+/// That the process answers is the answer.
+#[utoipa::path(get, path = "/health/live", tag = "health",
+    responses((status = 200, description = "alive")))]
+pub(crate) async fn live() -> impl IntoResponse {
     Json(Probe { status: "alive" })
 }
 
-async fn ready(State(app): State<AppState>) -> impl IntoResponse {
+/// Whether to send requests here: started, not stopping, and the database answers.
+#[utoipa::path(get, path = "/health/ready", tag = "health",
+    responses((status = 200, description = "ready"), (status = 503, description = "not ready")))]
+pub(crate) async fn ready(State(app): State<AppState>) -> impl IntoResponse {
     let running = app.health.phase() == Phase::Running;
     let database = app.health.of("database").await;
     let ready = running && database.is_some_and(|health| health.status != Status::Unhealthy);

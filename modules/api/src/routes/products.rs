@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::body::JsonBody;
 use crate::conditions::{expectation, freshness, page_tag, product_tag};
+use crate::openapi::{DoneSchema, PageSchema, ProblemSchema, ProductAnswerSchema, ProductInputSchema, WrittenSchema};
 use crate::params::{IdPath, PageQuery};
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice};
@@ -33,7 +34,27 @@ struct Done {
     message: &'static str,
 }
 
-async fn get(State(app): State<AppState>, IdPath(id): IdPath, headers: HeaderMap) -> Result<Response, Problem> {
+/// One product, from the nearest cache that has it.
+#[utoipa::path(
+    get, path = "/api/v1/products/{id}", tag = "products",
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("If-None-Match" = Option<String>, Header, description = "304 when the product still has this tag"),
+        ("Cache-Control" = Option<String>, Header, description = "`no-cache` reads the database"),
+        ("X-Min-Version" = Option<u64>, Header, description = "passes over copies of an older version"),
+    ),
+    responses(
+        (status = 200, body = ProductAnswerSchema),
+        (status = 304, description = "not modified"),
+        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    IdPath(id): IdPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let begin = Instant::now();
     let found = app.products.get(id, freshness(&headers)?).await?;
     let product = found.value.ok_or(StoreError::NotFound(id))?;
@@ -42,7 +63,21 @@ async fn get(State(app): State<AppState>, IdPath(id): IdPath, headers: HeaderMap
     Ok(cacheable(&headers, tag, found.source, body))
 }
 
-async fn list(
+/// A page of the products, by id.
+#[utoipa::path(
+    get, path = "/api/v1/products", tag = "products",
+    params(
+        ("offset" = Option<i64>, Query, minimum = 0, description = "products to skip, 0 by default"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, instead of `offset`"),
+    ),
+    responses(
+        (status = 200, body = PageSchema),
+        (status = 304, description = "not modified"),
+        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(
     State(app): State<AppState>,
     PageQuery(request): PageQuery,
     headers: HeaderMap,
@@ -56,14 +91,39 @@ async fn list(
     Ok(cacheable(&headers, page_tag(page.revision), found.source, body))
 }
 
-async fn create(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
+/// Stores a new product.
+#[utoipa::path(
+    post, path = "/api/v1/products", tag = "products", request_body = ProductInputSchema,
+    responses(
+        (status = 201, body = WrittenSchema, headers(("Location" = String))),
+        (status = 400, description = "not a valid product, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
     let product = app.products.create(ProductDraft::from_json(&body)?.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
     let message = "Product created successfully";
     Ok((StatusCode::CREATED, tagged(&product), location, Json(Written { product, message })).into_response())
 }
 
-async fn update(
+/// Changes the fields that are given. `PATCH` is the same.
+#[utoipa::path(
+    put, path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+    ),
+    responses(
+        (status = 200, body = WrittenSchema),
+        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, description = "another update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn update(
     State(app): State<AppState>,
     IdPath(id): IdPath,
     headers: HeaderMap,
@@ -74,7 +134,22 @@ async fn update(
     Ok((tagged(&product), Json(Written { product, message: "Product updated successfully" })).into_response())
 }
 
-async fn delete(
+/// Takes a product out of the catalogue.
+#[utoipa::path(
+    delete, path = "/api/v1/products/{id}", tag = "products",
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+    ),
+    responses(
+        (status = 200, body = DoneSchema),
+        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, description = "an update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn delete(
     State(app): State<AppState>,
     IdPath(id): IdPath,
     headers: HeaderMap,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use hotshelf_stats::StatsSnapshot;
 use serde::Serialize;
 
+use crate::openapi::DoneSchema;
 use crate::problem::Problem;
 use crate::router::AppState;
 
@@ -29,16 +30,25 @@ struct Done {
     message: &'static str,
 }
 
-async fn stats(State(app): State<AppState>) -> impl IntoResponse {
+/// What the caches did since the start or the last reset.
+#[utoipa::path(get, path = "/api/v1/cache/stats", tag = "statistics",
+    responses((status = 200, description = "counters by tier and by cache")))]
+pub(crate) async fn stats(State(app): State<AppState>) -> impl IntoResponse {
     Json(Statistics { cache_stats: app.stats.snapshot(), timestamp: Utc::now() })
 }
 
-async fn reset(State(app): State<AppState>) -> impl IntoResponse {
+/// Sets every counter of the statistics back to 0; those of `/metrics` go on.
+#[utoipa::path(post, path = "/api/v1/cache/stats/reset", tag = "statistics",
+    responses((status = 200, body = DoneSchema)))]
+pub(crate) async fn reset(State(app): State<AppState>) -> impl IntoResponse {
     app.stats.reset();
     Json(Done { message: "Cache statistics reset successfully" })
 }
 
-async fn metrics(State(app): State<AppState>) -> Result<impl IntoResponse, Problem> {
+/// All metrics in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "statistics",
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(app): State<AppState>) -> Result<impl IntoResponse, Problem> {
     let page = app.stats.prometheus().map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }
