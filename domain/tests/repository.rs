@@ -1,5 +1,11 @@
 //! What the repository promises: durable, exact, one version more with each change, ids never given twice.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy.toml allows them in test functions, but not in their helpers"
+)]
+
 use std::time::Duration;
 
 use hotshelf_domain::{
@@ -179,7 +185,8 @@ async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_one_does_not(
 
     let missing = ProductId::new(9_999).unwrap();
     catalogue.products.delete(missing, Expect::Anything, Copies::Unfenced).await.expect_err("no such product");
-    let Committed { epoch, .. } = catalogue.products.delete(value.id, Expect::Anything, Copies::Unfenced).await.unwrap();
+    let Committed { epoch, .. } =
+        catalogue.products.delete(value.id, Expect::Anything, Copies::Unfenced).await.unwrap();
     assert_eq!(epoch, Some(before + 2));
 }
 
