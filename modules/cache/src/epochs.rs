@@ -58,3 +58,55 @@ impl Epochs {
         change();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hotshelf_stats::Stats;
+
+    use super::*;
+    use crate::region::{Collection, Depends, RegionOptions};
+
+    fn region() -> Region {
+        let (ttl, collection) = (Duration::from_secs(1), Collection::new("things"));
+        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, collection, depends: Depends::WhenAbsent };
+        Region::new(options, Stats::new().unwrap().cache("thing"))
+    }
+
+    fn fills(epochs: &Epochs, key: &Key, stamp: Stamp) -> bool {
+        let mut kept = false;
+        assert_eq!(epochs.fill(key, stamp, || kept = true), kept, "says what it has done");
+        kept
+    }
+
+    #[test]
+    fn a_write_bars_what_was_loaded_before_it_and_nothing_after_it() {
+        let (epochs, region, key) = (Epochs::new(), region(), Key::new("id:1"));
+        let before = epochs.stamp(&region, &key);
+        assert!(fills(&epochs, &key, before));
+        epochs.advance(&key, || {});
+        assert!(!fills(&epochs, &key, before));
+        assert!(fills(&epochs, &key, epochs.stamp(&region, &key)));
+    }
+
+    #[test]
+    fn a_write_bars_few_other_keys() {
+        let (epochs, region) = (Epochs::new(), region());
+        let keys: Vec<_> = (0..1_000).map(|id| Key::numbered("id:", id)).collect();
+        let stamps: Vec<_> = keys.iter().map(|key| epochs.stamp(&region, key)).collect();
+        epochs.advance(&Key::new("written"), || {});
+        let barred = keys.iter().zip(stamps).filter(|(key, stamp)| !fills(&epochs, key, *stamp)).count();
+        assert!(barred < 20, "{barred} of 1,000 share one of {STRIPES} stripes");
+    }
+
+    #[test]
+    fn the_stamp_tells_the_generation() {
+        let (epochs, region, key) = (Epochs::new(), region(), Key::new("id:1"));
+        let before = epochs.stamp(&region, &key);
+        region.collection().advance();
+        let after = epochs.stamp(&region, &key);
+        assert_ne!(before, after);
+        assert!(before.generation < after.generation);
+    }
+}

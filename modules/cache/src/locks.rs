@@ -21,7 +21,7 @@ pub(crate) struct KeyLocks {
 pub(crate) struct KeyLock {
     key: Key,
     table: Table,
-    /// `None` only while dropping.
+    /// `None` while waiting for it and while dropping.
     guard: Option<OwnedMutexGuard<()>>,
 }
 
@@ -29,12 +29,10 @@ impl KeyLocks {
     /// `None` when the key was still locked after `patience`.
     pub(crate) async fn lock(&self, key: &Key, patience: Duration) -> Option<KeyLock> {
         let lock = Arc::clone(self.table.lock().entry(key.clone()).or_default());
-        let guard = timeout(patience, Arc::clone(&lock).lock_owned()).await.ok();
-        if guard.is_none() {
-            drop(lock);
-            forget_unused(&self.table, key);
-        }
-        Some(KeyLock { key: key.clone(), table: Arc::clone(&self.table), guard: Some(guard?) })
+        // Made before waiting, so that its end tidies the table also when the wait is in vain or cut off.
+        let mut held = KeyLock { key: key.clone(), table: Arc::clone(&self.table), guard: None };
+        held.guard = Some(timeout(patience, lock.lock_owned()).await.ok()?);
+        Some(held)
     }
 
     #[cfg(test)]
@@ -55,5 +53,67 @@ fn forget_unused(table: &Table, key: &Key) {
     let mut table = table.lock();
     if table.get(key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
         table.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn key() -> Key {
+        Key::new("id:1")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writers_of_one_key_take_turns() {
+        let locks = KeyLocks::default();
+        let inside = AtomicU32::new(0);
+        let turns = (0..10).map(|_| async {
+            let lock = locks.lock(&key(), PATIENCE).await.unwrap();
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two writers at a time");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            inside.fetch_sub(1, Ordering::SeqCst);
+            drop(lock);
+        });
+        futures_util::future::join_all(turns).await;
+        assert_eq!(locks.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn other_keys_do_not_wait() {
+        let locks = KeyLocks::default();
+        let one = locks.lock(&key(), PATIENCE).await;
+        let other = locks.lock(&Key::new("id:2"), Duration::ZERO).await;
+        assert!(one.is_some() && other.is_some());
+        assert_eq!(locks.count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_gives_up_when_its_patience_ends() {
+        let locks = KeyLocks::default();
+        let held = locks.lock(&key(), PATIENCE).await.unwrap();
+        let began = tokio::time::Instant::now();
+        assert!(locks.lock(&key(), PATIENCE).await.is_none());
+        assert!(began.elapsed() >= PATIENCE);
+        assert_eq!(locks.count(), 1, "the holder's");
+        drop(held);
+        assert_eq!(locks.count(), 0);
+        assert!(locks.lock(&key(), Duration::ZERO).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_cut_off_while_it_waits_leaves_nothing() {
+        let (locks, key) = (KeyLocks::default(), key());
+        let held = locks.lock(&key, PATIENCE).await.unwrap();
+        let mut waiting = Box::pin(locks.lock(&key, PATIENCE));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        // The lock is the waiter's now, but the waiter goes away without having heard of it.
+        drop(held);
+        drop(waiting);
+        assert_eq!(locks.count(), 0);
     }
 }

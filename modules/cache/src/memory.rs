@@ -160,3 +160,6 @@ impl Tier for MemoryTier {
         levels.l1_bytes = self.entries.weighted_size();
     }
 }
+
+#[cfg(test)]
+mod tests;

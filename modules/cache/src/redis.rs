@@ -6,6 +6,7 @@ mod link;
 mod state;
 mod supervisor;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -137,7 +138,7 @@ impl RedisTier {
     }
 
     /// Each failure is survived, and counted.
-    fn survive(&self, operation: &str, error: &Error) {
+    fn survive(&self, operation: &str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
         self.stats.cache_errors("l2", operation).inc();
     }
@@ -175,17 +176,24 @@ impl RedisTier {
             }
             false => (None, read.await?),
         };
-        pending.answered = true;
         let claim =
             |expected, leased| Lookup::Miss(Some(Claim::Redis(RedisClaim { expected, leased, epoch, generation })));
-        let Some(held) = held else { return Ok(claim(lease.clone(), true)) };
-        match state::open(held) {
-            State::Occupied => Ok(Lookup::Miss(None)),
-            State::Foreign(head) => Ok(claim(head, false)),
-            State::Value(stored) if self.stands(link, slot, &stored, generation).await? => {
+        let state = held.map(state::open);
+        if let Some(State::Foreign(head)) = state {
+            // It makes room for a lease now, not for the value after the load: few bytes (or none) may also be how
+            // something begins that a writer leaves meanwhile.
+            let leased = link.fill(&name, head, lease.clone(), LEASE_LIFE).await?;
+            pending.answered = true;
+            return Ok(if leased { claim(lease.clone(), true) } else { Lookup::Miss(None) });
+        }
+        pending.answered = true;
+        match state {
+            None => Ok(claim(lease.clone(), true)),
+            Some(State::Occupied | State::Foreign(_)) => Ok(Lookup::Miss(None)),
+            Some(State::Value(stored)) if self.stands(link, slot, &stored, generation).await? => {
                 Ok(Lookup::Hit(Hit { value: stored.value, ttl: stored.ttl, source: |ttl| Source::L2 { ttl } }))
             }
-            State::Value(stored) => Ok(claim(stored.head, false)),
+            Some(State::Value(stored)) => Ok(claim(stored.head, false)),
         }
     }
 
@@ -208,7 +216,7 @@ impl RedisTier {
             Some(generation) => generation,
             None => self.generation(link, slot.region.collection()).await?,
         };
-        Ok(stored.generation == current)
+        Ok(stored.generation == current && current != NO_GENERATION)
     }
 
     async fn release(&self, intent: &Intent, keep: Option<&Value>) -> Result<(), Error> {
@@ -244,11 +252,17 @@ impl RedisTier {
     }
 }
 
+/// Redis' patterns know more special characters than ours, and the prefix is no pattern at all.
+fn escape(text: &str, special: &str) -> String {
+    let escaped = |char| special.contains(char).then_some('\\').into_iter().chain([char]);
+    text.chars().flat_map(escaped).collect()
+}
+
 fn no_link() -> Error {
     Error::new(fred::error::ErrorKind::IO, "no link to Redis")
 }
 
-/// Anything but 16 bytes is not ours, and equals no generation.
+/// Anything but 16 bytes is not ours, and nothing stands under it.
 fn generation_from(bytes: &Bytes) -> Generation {
     bytes[..].try_into().unwrap_or(NO_GENERATION)
 }
@@ -333,19 +347,26 @@ impl Tier for RedisTier {
     }
 
     async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {
-        let (keep, covered) = match outcome {
+        let (keep, changed) = match outcome {
+            Outcome::Changed { epoch: Some(epoch), covered: false, .. } => {
+                // From here on, no lookup of this process takes an older copy for good. What the server holds is void as
+                // a whole, and the fence, if it came to stand, is an orphan: waiting for a release would cost the caller
+                // a second time-out.
+                self.adopt(*epoch);
+                return Ok(());
+            }
             Outcome::Changed { keep, epoch, covered } => {
-                // First of all: from here on, no lookup of this process takes an older copy for good.
                 self.adopt(epoch.unwrap_or(0));
-                (keep.as_ref(), *covered)
+                // Not barred before the commit, another process may have written a newer one.
+                (keep.as_ref().filter(|_| *covered), true)
             }
             Outcome::Unchanged => (None, false),
         };
         let Err(error) = self.release(intent, keep).await else { return Ok(()) };
         self.survive("release", &error);
         self.orphan(intent);
-        if covered {
-            // The fence was set, but is it still there, and were the collections made void? What cannot be
+        if changed {
+            // The fence may have been set, but is it still there, and were the collections made void? What cannot be
             // confirmed is made void as a whole, on disk, before the write is acknowledged.
             let epoch = self.epoch_store.advance().await.map_err(|cause| Unsettled(cause.to_string()))?;
             self.adopt(epoch);
@@ -356,7 +377,7 @@ impl Tier for RedisTier {
     async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
         let link = self.link.load_full().ok_or_else(|| DeleteError(no_link().to_string()))?;
         let failed = |error: Error| DeleteError(error.to_string());
-        let pattern = [self.options.prefix.as_str(), pattern].concat();
+        let pattern = [escape(&self.options.prefix, r"*?[]\"), escape(pattern, r"[]\")].concat();
         let (mut cursor, mut deleted) = ("0".to_owned(), 0);
         loop {
             let (next, keys) = link.scan(cursor, &pattern, DELETE_BATCH).await.map_err(failed)?;

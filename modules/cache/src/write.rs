@@ -101,8 +101,11 @@ impl<E> Write<E> {
 
     /// The database is certain to have changed nothing.
     pub async fn unchanged(mut self) {
-        // What a failure leaves behind is a fence, and that bars only until it ends.
-        let _ = self.finish(&Outcome::Unchanged).await;
+        // A fence of which nobody knows whether it stands is an orphan already.
+        if self.covered {
+            // What a failure leaves behind is a fence, and that bars only until it ends.
+            let _ = self.finish(&Outcome::Unchanged).await;
+        }
         self.ended = true;
     }
 

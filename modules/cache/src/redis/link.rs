@@ -21,11 +21,16 @@ use crate::options::RedisOptions;
 const MAX_WAITING: usize = 16_384;
 /// After so many failures in a row, a link is given up.
 const FAILURES_TO_GIVE_UP: u32 = 5;
+/// How long the good-bye to a server may take.
+const PARTING: Duration = Duration::from_millis(50);
 
 pub(super) struct Link {
     client: Client,
     scripts: Scripts,
     failures: AtomicU32,
+    /// Identifies the server's memory: it changes when the server restarts, and when it becomes, or stops being, another's
+    /// replica.
+    pub(super) server: String,
     /// Somebody should look at this link: it has failed too often.
     pub(super) troubled: Notify,
 }
@@ -33,8 +38,6 @@ pub(super) struct Link {
 /// A link that is open but not published yet, and what the supervisor needs to vouch for it.
 pub(super) struct Opened {
     pub(super) link: Link,
-    /// Identifies the server's process: it changes when the server restarts.
-    pub(super) server: String,
     /// Ends when the connection does.
     pub(super) connection: ConnectHandle,
 }
@@ -49,17 +52,25 @@ struct Scripts {
 impl Link {
     pub(super) async fn open(options: &RedisOptions) -> Result<Opened, Error> {
         let client = client(options)?;
-        let connection =
-            timeout(options.connect_timeout, client.init()).await.map_err(|_| timed_out("connecting"))??;
+        let Ok(connection) = timeout(options.connect_timeout, client.init()).await else {
+            // fred goes on trying in a task of its own. If that succeeds after all, this is what ends it.
+            let _ = timeout(PARTING, client.quit()).await;
+            return Err(timed_out("connecting"));
+        };
+        let connection = connection?;
         let scripts = Scripts {
             fill: Script::from_lua(include_str!("scripts/fill.lua")),
             fence: Script::from_lua(include_str!("scripts/fence.lua")),
             release: Script::from_lua(include_str!("scripts/release.lua")),
             epoch: Script::from_lua(include_str!("scripts/epoch.lua")),
         };
-        let link = Link { client, scripts, failures: AtomicU32::new(0), troubled: Notify::new() };
+        let (failures, server, troubled) = (AtomicU32::new(0), String::new(), Notify::new());
+        let mut link = Link { client, scripts, failures, server, troubled };
         match link.introduce().await {
-            Ok(server) => Ok(Opened { link, server, connection }),
+            Ok(server) => {
+                link.server = server;
+                Ok(Opened { link, connection })
+            }
             Err(error) => {
                 link.close(connection).await;
                 Err(error)
@@ -72,10 +83,17 @@ impl Link {
         for script in [&self.scripts.fill, &self.scripts.fence, &self.scripts.release, &self.scripts.epoch] {
             script.load(&self.client).await?;
         }
-        let info: String = self.client.info(Some(InfoKind::Server)).await?;
-        let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
-        let run_id = run_id.ok_or_else(|| Error::new(fred::error::ErrorKind::Protocol, "INFO names no run_id"))?;
-        Ok(run_id.trim().to_owned())
+        let process = self.info(InfoKind::Server, "run_id:").await?;
+        // A replica takes over its master's memory, within the same process.
+        let memory = self.info(InfoKind::Replication, "master_replid:").await?;
+        Ok(format!("{process}/{memory}"))
+    }
+
+    async fn info(&self, section: InfoKind, name: &'static str) -> Result<String, Error> {
+        let info: String = self.client.info(Some(section)).await?;
+        let value = info.lines().find_map(|line| line.strip_prefix(name));
+        let missing = || Error::new(fred::error::ErrorKind::Protocol, format!("INFO names no {name}"));
+        Ok(value.ok_or_else(missing)?.trim().to_owned())
     }
 
     /// `SET key state NX GET PX life`: what the key holds; if nothing, it holds `state` from now on. One native
@@ -122,7 +140,7 @@ impl Link {
 
     /// Ends the connection, without waiting for a server that does not answer.
     pub(super) async fn close(&self, connection: ConnectHandle) {
-        let _ = timeout(Duration::from_millis(50), self.client.quit()).await;
+        let _ = timeout(PARTING, self.client.quit()).await;
         connection.abort();
     }
 
@@ -134,6 +152,8 @@ impl Link {
                     self.failures.store(0, Ordering::Relaxed);
                 }
             }
+            // One key of another type says nothing about the link, and would take it down with every few lookups.
+            Err(error) if error.details().starts_with("WRONGTYPE") => {}
             Err(_) => {
                 if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_TO_GIVE_UP {
                     self.troubled.notify_one();

@@ -14,6 +14,8 @@ const VALUE: u8 = b'V';
 const LAYOUT: u8 = 1;
 const PRESENT: u8 = 1;
 const ABSENT: u8 = 0;
+/// Tag and token.
+const TAGGED: usize = 1 + 16;
 /// `V`, layout, present, 16 bytes of stamp, epoch, generation, revision, end of life.
 const HEAD: usize = 3 + 16 + 8 + 16 + 8 + 8;
 
@@ -31,7 +33,7 @@ pub(super) fn fence(token: Token) -> Bytes {
 }
 
 fn tagged(tag: u8, token: Token) -> Bytes {
-    let mut state = BytesMut::with_capacity(17);
+    let mut state = BytesMut::with_capacity(TAGGED);
     state.put_u8(tag);
     state.put_slice(&token.0);
     state.freeze()
@@ -86,7 +88,7 @@ impl Envelope {
 /// Takes apart what a key holds. The payload shares the bytes that came from the connection.
 pub(super) fn open(state: Bytes) -> State {
     match state.first() {
-        Some(&LEASE | &FENCE) => State::Occupied,
+        Some(&LEASE | &FENCE) if state.len() == TAGGED => State::Occupied,
         Some(&VALUE) if state.len() >= HEAD && state[1] == LAYOUT => State::Value(open_value(&state)),
         _ => State::Foreign(state.slice(..state.len().min(HEAD))),
     }
@@ -142,7 +144,7 @@ mod tests {
     fn what_others_wrote_is_no_value() {
         assert!(matches!(open(lease(Token::random())), State::Occupied));
         assert!(matches!(open(fence(Token::random())), State::Occupied));
-        for foreign in [&b""[..], b"hello", b"V", b"V\x01\x01short"] {
+        for foreign in [&b""[..], b"hello", b"Laptop", b"Foreign", b"V", b"V\x01\x01short"] {
             assert!(matches!(open(Bytes::from_static(foreign)), State::Foreign(_)), "{foreign:?}");
         }
     }

@@ -15,6 +15,8 @@ use super::link::{Link, Opened};
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
 const BEAT: Duration = Duration::from_millis(250);
+/// So far the epoch is advanced to overtake one that Redis knows from another database.
+const MOST_ADVANCES: u64 = 10_000;
 /// Beats in a row that may fail.
 const MISSED_BEATS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -23,10 +25,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
     let mut pause = FIRST_PAUSE;
     let mut down_since: Option<Instant> = None;
+    let mut last_server = None;
     loop {
         let opened = tokio::select! {
             () = stopping.cancelled() => return,
-            opened = open(&tier) => opened,
+            opened = open(&tier, &mut last_server) => opened,
         };
         match opened {
             Ok((link, connection)) => {
@@ -48,20 +51,50 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
 }
 
 /// Opens a link and makes sure of the memory behind it before anybody may use it.
-async fn open(tier: &RedisTier) -> Result<(Arc<Link>, ConnectHandle), Failure> {
-    let Opened { link, server, connection } = Link::open(&tier.options).await?;
+async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<(Arc<Link>, ConnectHandle), Failure> {
+    let Opened { link, connection } = Link::open(&tier.options).await?;
     // The same server process, and every write since was either fenced there or has advanced the epoch: its values
     // count. Another process, or the same one restarted, may hold anything: the epoch advances now.
     let vouched = async {
-        tier.adopt(tier.epoch_store.reconcile(&server).await?);
-        tier.adopt(link.agree_on_epoch(&tier.epoch_name(), tier.epoch()).await?);
-        Ok::<_, Failure>(())
+        tier.adopt(tier.epoch_store.reconcile(&link.server).await?);
+        if last_server.as_ref().is_some_and(|last| *last != link.server) {
+            // Other processes may have come here first, for them the server is the one named last, and have filled it
+            // since with what this one then wrote under fences on the server that it comes from.
+            tier.adopt(tier.epoch_store.advance().await?);
+        }
+        *last_server = Some(link.server.clone());
+        agree_on_epoch(tier, &link).await
     };
     if let Err(error) = vouched.await {
         link.close(connection).await;
         return Err(error);
     }
     Ok((Arc::new(link), connection))
+}
+
+/// Tells the server the epoch, and hears of one that another process has opened. It is the database's word that counts.
+async fn agree_on_epoch(tier: &RedisTier, link: &Link) -> Result<(), Failure> {
+    let known = link.agree_on_epoch(&tier.epoch_name(), tier.epoch()).await?;
+    if known <= tier.epoch() {
+        return Ok(());
+    }
+    // Whoever opens an epoch does so in the database first.
+    tier.adopt(tier.epoch_store.reconcile(&link.server).await?);
+    if known <= tier.epoch() {
+        return Ok(());
+    }
+    // The database has been replaced, or restored from a backup: the epochs that it will open next have been before, and
+    // Redis still holds values of theirs. They are passed over.
+    if known - tier.epoch() > MOST_ADVANCES {
+        return Err(
+            format!("Redis holds epoch {known} of another database; delete its keys or use another prefix").into()
+        );
+    }
+    while tier.epoch() <= known {
+        tier.adopt(tier.epoch_store.advance().await?);
+    }
+    link.agree_on_epoch(&tier.epoch_name(), tier.epoch()).await?;
+    Ok(())
 }
 
 /// Publishes the link and returns, with the link taken back, when it is of no use any more.
@@ -83,10 +116,9 @@ async fn watch(
                 _ => "the connection was closed".to_owned(),
             },
             () = link.troubled.notified() => break "too many commands failed in a row".to_owned(),
-            _ = beats.tick() => match link.agree_on_epoch(&tier.epoch_name(), tier.epoch()).await {
-                Ok(epoch) => {
+            _ = beats.tick() => match agree_on_epoch(tier, &link).await {
+                Ok(()) => {
                     missed = 0;
-                    tier.adopt(epoch);
                     tier.release_orphans(&link).await;
                 }
                 Err(error) => {

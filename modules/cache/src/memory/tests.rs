@@ -1,0 +1,166 @@
+use bytes::Bytes;
+use hotshelf_stats::Stats;
+use tokio::time::advance;
+
+use super::*;
+use crate::region::{Collection, Depends, Region, RegionOptions};
+use crate::tier::Token;
+
+const TTL: Duration = Duration::from_secs(100);
+const NEGATIVE_TTL: Duration = Duration::from_secs(10);
+
+struct World {
+    tier: MemoryTier,
+    everything: Collection,
+    things: Region,
+    pages: Region,
+}
+
+impl World {
+    fn of_bytes(max_bytes: u64) -> Self {
+        let stats = Stats::new().unwrap();
+        let everything = Collection::new("things");
+        let region = |name, depends| {
+            let collection = everything.clone();
+            let options = RegionOptions { name, ttl: TTL, negative_ttl: NEGATIVE_TTL, collection, depends };
+            Region::new(options, stats.cache(name))
+        };
+        let things = region("thing", Depends::WhenAbsent);
+        let pages = region("page", Depends::Always);
+        World { tier: MemoryTier::new(max_bytes, Arc::new(Epochs::new())), everything, things, pages }
+    }
+
+    fn thing(&self, id: i64) -> Slot {
+        Slot { region: self.things.clone(), key: Key::numbered("id:", id) }
+    }
+
+    fn page(&self) -> Slot {
+        Slot { region: self.pages.clone(), key: Key::new("list:0:10") }
+    }
+
+    async fn claim(&self, slot: &Slot) -> Claim {
+        match self.tier.lookup(slot).await {
+            Lookup::Miss(Some(claim)) => claim,
+            Lookup::Miss(None) => panic!("memory can always be filled"),
+            Lookup::Hit(_) => panic!("{} is there already", slot.key),
+        }
+    }
+
+    async fn keep(&self, slot: &Slot, value: Option<&Value>) {
+        let claim = self.claim(slot).await;
+        let ttl = if value.is_some() { TTL } else { NEGATIVE_TTL };
+        assert_eq!(self.tier.fill(slot, claim, value, ttl).await, Fill::Stored);
+    }
+
+    /// The copy, if there is one: `Some(None)` is one that says that there is no such thing.
+    fn copy(&self, slot: &Slot) -> Option<Option<Value>> {
+        self.tier.peek(slot).map(|hit| hit.value)
+    }
+
+    async fn write(&self, slot: Slot, keep: Option<Value>) {
+        let intent = Intent { slot: Some(slot), voids: vec![], token: Token::random() };
+        self.tier.finish(&intent, &Outcome::Changed { keep, epoch: None, covered: true }).await.unwrap();
+    }
+}
+
+fn value(text: &'static str) -> Value {
+    Value { payload: Bytes::from_static(text.as_bytes()), revision: 1 }
+}
+
+#[tokio::test]
+async fn what_is_kept_is_found() {
+    let world = World::of_bytes(1 << 20);
+    let slot = world.thing(1);
+    assert_eq!(world.copy(&slot), None);
+    world.keep(&slot, Some(&value("one"))).await;
+    assert_eq!(world.copy(&slot), Some(Some(value("one"))));
+    assert_eq!(world.copy(&world.thing(2)), None);
+}
+
+#[tokio::test]
+async fn the_bound_in_bytes_holds() {
+    const BOUND: u64 = 1 << 20;
+    let world = World::of_bytes(BOUND);
+    let big = Value { payload: Bytes::from(vec![b'x'; 1_000]), revision: 1 };
+    for id in 0..10_000 {
+        world.keep(&world.thing(id), Some(&big)).await;
+    }
+    let mut levels = TierLevels::default();
+    world.tier.report(&mut levels);
+    assert!(levels.l1_bytes <= BOUND, "{} bytes", levels.l1_bytes);
+    assert!(levels.l1_bytes > BOUND / 2, "only {} bytes of {BOUND} are used", levels.l1_bytes);
+    assert!(levels.l1_entries * 1_000 <= BOUND, "{} entries", levels.l1_entries);
+    assert!(world.things.counters().evictions.get() > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_ends_with_its_life() {
+    let world = World::of_bytes(1 << 20);
+    let (there, absent) = (world.thing(1), world.thing(2));
+    world.keep(&there, Some(&value("one"))).await;
+    world.keep(&absent, None).await;
+    advance(NEGATIVE_TTL - Duration::from_millis(1)).await;
+    assert_eq!(world.copy(&absent), Some(None));
+    advance(Duration::from_millis(2)).await;
+    assert_eq!(world.copy(&absent), None);
+    assert_eq!(world.copy(&there), Some(Some(value("one"))));
+    advance(TTL - NEGATIVE_TTL).await;
+    assert_eq!(world.copy(&there), None);
+}
+
+#[tokio::test]
+async fn a_new_generation_voids_pages_and_what_was_not_there() {
+    let world = World::of_bytes(1 << 20);
+    let (there, absent, page) = (world.thing(1), world.thing(2), world.page());
+    world.keep(&there, Some(&value("one"))).await;
+    world.keep(&absent, None).await;
+    world.keep(&page, Some(&value("[1]"))).await;
+    world.everything.advance();
+    assert_eq!(world.copy(&there), Some(Some(value("one"))));
+    assert_eq!(world.copy(&absent), None);
+    assert_eq!(world.copy(&page), None);
+}
+
+#[tokio::test]
+async fn a_page_loaded_across_a_new_generation_is_void() {
+    let world = World::of_bytes(1 << 20);
+    let page = world.page();
+    let claim = world.claim(&page).await;
+    world.everything.advance();
+    world.tier.fill(&page, claim, Some(&value("[1]")), TTL).await;
+    assert_eq!(world.copy(&page), None);
+}
+
+#[tokio::test]
+async fn remove_during_a_running_load() {
+    let world = World::of_bytes(1 << 20);
+    let slot = world.thing(1);
+    let claim = world.claim(&slot).await;
+    world.write(slot.clone(), None).await;
+    assert_eq!(world.tier.fill(&slot, claim, Some(&value("old")), TTL).await, Fill::Refused);
+    assert_eq!(world.copy(&slot), None);
+}
+
+#[tokio::test]
+async fn what_a_write_leaves_is_not_replaced_by_an_older_load() {
+    let world = World::of_bytes(1 << 20);
+    let slot = world.thing(1);
+    let claim = world.claim(&slot).await;
+    world.write(slot.clone(), Some(value("new"))).await;
+    assert_eq!(world.tier.fill(&slot, claim, Some(&value("old")), TTL).await, Fill::Refused);
+    assert_eq!(world.copy(&slot), Some(Some(value("new"))));
+}
+
+#[tokio::test]
+async fn deletion_by_pattern_takes_what_matches() {
+    let world = World::of_bytes(1 << 20);
+    for id in [1, 2, 10] {
+        world.keep(&world.thing(id), Some(&value("x"))).await;
+    }
+    world.keep(&world.page(), Some(&value("[]"))).await;
+    assert_eq!(world.tier.delete_matching("id:1*").await.unwrap(), 2);
+    let left = [1, 2, 10].map(|id| world.copy(&world.thing(id)).is_some());
+    assert_eq!(left, [false, true, false]);
+    assert_eq!(world.tier.delete_matching("*").await.unwrap(), 2);
+    assert_eq!(world.copy(&world.page()), None);
+}

@@ -1,0 +1,199 @@
+//! One process with its cache, the database it is a cache of, and the Redis it may use.
+
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotshelf_cache::{
+    Cache, CacheOptions, Collection, Depends, Found, Key, Read, RedisOptions, Region, RegionOptions, Source, Target,
+    Tiers, Write, WriteStrategy,
+};
+use hotshelf_lifecycle::Status;
+use hotshelf_stats::Stats;
+use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
+use tokio::task::JoinHandle;
+
+use crate::truth::{Broken, Truth};
+
+/// Long enough that a busy machine does not reach it.
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_millis(500);
+pub(crate) const PREFIX: &str = "shop:";
+
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) cache: Cache<Broken>,
+    pub(crate) truth: Arc<Truth>,
+    pub(crate) redis: Option<Arc<RedisServer>>,
+    pub(crate) stats: Stats,
+    pub(crate) things: Region,
+    pages: Region,
+    everything: Collection,
+    options: CacheOptions,
+}
+
+impl World {
+    /// In this configuration, Redis up if there is one.
+    pub(crate) async fn of(tiers: Tiers) -> Self {
+        Self::with(tiers, WriteStrategy::Invalidate).await
+    }
+
+    pub(crate) async fn with(tiers: Tiers, write_strategy: WriteStrategy) -> Self {
+        let needs_redis = matches!(tiers, Tiers::Redis | Tiers::Tiered);
+        let redis = needs_redis.then(|| Arc::new(RedisServer::start()));
+        let options = Self::options(tiers, write_strategy, redis.as_deref());
+        Self::new(options, redis, Arc::default()).await.up().await
+    }
+
+    /// With a Redis that is not there yet.
+    pub(crate) async fn without_redis_yet(tiers: Tiers) -> Self {
+        let redis = Arc::new(RedisServer::not_started());
+        let options = Self::options(tiers, WriteStrategy::Invalidate, Some(&redis));
+        Self::new(options, Some(redis), Arc::default()).await
+    }
+
+    pub(crate) fn options(tiers: Tiers, write_strategy: WriteStrategy, redis: Option<&RedisServer>) -> CacheOptions {
+        let redis = RedisOptions {
+            url: redis.map_or("redis://127.0.0.1:1".to_owned(), RedisServer::url),
+            password: None,
+            database: 0,
+            prefix: PREFIX.to_owned(),
+            command_timeout: COMMAND_TIMEOUT,
+            connect_timeout: Duration::from_secs(1),
+        };
+        CacheOptions { tiers, shared_database: false, memory_bytes: 16 << 20, write_strategy, redis }
+    }
+
+    pub(crate) async fn new(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>) -> Self {
+        let stats = Stats::new().unwrap();
+        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, &stats);
+        let everything = Collection::new("things");
+        let region = |name, depends| {
+            let (ttl, negative_ttl) = (Duration::from_secs(300), Duration::from_secs(60));
+            cache.region(RegionOptions { name, ttl, negative_ttl, collection: everything.clone(), depends })
+        };
+        let (things, pages) = (region("thing", Depends::WhenAbsent), region("page", Depends::Always));
+        cache.start().await.unwrap();
+        World { cache, truth, redis, stats, things, pages, everything, options }
+    }
+
+    /// The same process with Redis up.
+    pub(crate) async fn up(self) -> Self {
+        wait_until("Redis is up", PATIENCE, async || self.is_up()).await;
+        self
+    }
+
+    pub(crate) async fn down(&self) {
+        wait_until("Redis is given up", PATIENCE, async || !self.is_up()).await;
+    }
+
+    fn is_up(&self) -> bool {
+        self.cache.health().status == Status::Healthy
+    }
+
+    /// Another process on the same database and the same Redis.
+    pub(crate) async fn another_process(&self) -> Self {
+        let options = CacheOptions { shared_database: true, ..self.options.clone() };
+        Self::new(options, self.redis.clone(), Arc::clone(&self.truth)).await.up().await
+    }
+
+    pub(crate) fn redis(&self) -> &RedisServer {
+        self.redis.as_deref().unwrap()
+    }
+
+    /// Whether any tier keeps anything.
+    pub(crate) fn keeps(&self) -> bool {
+        self.options.tiers != Tiers::None
+    }
+
+    pub(crate) async fn read(&self, id: i64) -> Found {
+        self.try_read(id, Read::default()).await.unwrap()
+    }
+
+    pub(crate) async fn try_read(&self, id: i64, read: Read) -> Result<Found, Broken> {
+        let truth = Arc::clone(&self.truth);
+        self.cache.get_or_load(&self.things, thing(id), read, move || Arc::clone(&truth).load(id)).await
+    }
+
+    /// A read in a task of its own.
+    pub(crate) fn reading(&self, id: i64) -> JoinHandle<Result<Found, Broken>> {
+        let world = self.clone();
+        tokio::spawn(async move { world.try_read(id, Read::default()).await })
+    }
+
+    /// A read whose load has read the database but has not come back: drop the guard to let it.
+    pub(crate) async fn read_with_load_held(
+        &self,
+        id: i64,
+    ) -> (JoinHandle<Result<Found, Broken>>, impl Drop + Send + use<>) {
+        let gate = self.truth.hold_loads().await;
+        let reading = self.reading(id);
+        wait_until("the load is under way", PATIENCE, async || self.truth.held() == 1).await;
+        (reading, gate)
+    }
+
+    pub(crate) async fn page(&self) -> Found {
+        let truth = Arc::clone(&self.truth);
+        let load = move || Arc::clone(&truth).load_page();
+        self.cache.get_or_load(&self.pages, Key::new("list:0:10"), Read::default(), load).await.unwrap()
+    }
+
+    /// A whole write of a thing that exists, or stops to, acknowledged.
+    pub(crate) async fn write(&self, id: i64, text: Option<&str>) {
+        let write = self.begin(id).await;
+        self.commit(write, id, text).await;
+    }
+
+    pub(crate) async fn begin(&self, id: i64) -> Write<Broken> {
+        let target = Target { entry: Some((&self.things, thing(id))), collections: slice::from_ref(&self.everything) };
+        self.cache.begin(target).await.unwrap()
+    }
+
+    pub(crate) async fn commit(&self, write: Write<Broken>, id: i64, text: Option<&str>) {
+        let (value, epoch) = self.truth.commit(id, text, write.covered());
+        write.committed(value, epoch).await.unwrap();
+    }
+
+    /// A whole write of a thing that did not exist, acknowledged.
+    pub(crate) async fn create(&self, id: i64, text: &str) {
+        let target = Target { entry: None, collections: slice::from_ref(&self.everything) };
+        let write = self.cache.begin(target).await.unwrap();
+        self.commit(write, id, Some(text)).await;
+    }
+
+    /// Ends well: no lease and no fence is left in Redis, long before they end by themselves.
+    pub(crate) async fn leaves_nothing_behind(&self) {
+        let Some(redis) = &self.redis else { return };
+        let none_left = async || leases_and_fences(redis).is_empty();
+        wait_until("no lease and no fence is left", Duration::from_secs(2), none_left).await;
+    }
+}
+
+/// The keys that hold one.
+pub(crate) fn leases_and_fences(redis: &RedisServer) -> Vec<String> {
+    let state = |key: &String| redis.get(key).unwrap_or_default();
+    let mut keys = redis.keys(&format!("{PREFIX}id:*"));
+    keys.retain(|key| state(key).starts_with(['L', 'F']));
+    keys
+}
+
+pub(crate) fn thing(id: i64) -> Key {
+    Key::numbered("id:", id)
+}
+
+/// The name of a thing in Redis.
+pub(crate) fn name(id: i64) -> String {
+    format!("{PREFIX}id:{id}")
+}
+
+/// The text of an answer.
+pub(crate) fn text(found: &Found) -> Option<&str> {
+    found.value.as_ref().map(|value| std::str::from_utf8(&value.payload).unwrap())
+}
+
+/// Whether the answer was loaded, and whether it was kept then.
+pub(crate) fn stored(found: &Found) -> bool {
+    match found.source {
+        Source::Loaded { stored } => stored,
+        other => panic!("{other:?} instead of a load"),
+    }
+}
