@@ -1,5 +1,5 @@
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -8,7 +8,7 @@ use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
 use tokio::net::TcpListener;
 
-use crate::router::{AppState, router};
+use crate::router::{App, router};
 use crate::server;
 
 /// Where and how to serve.
@@ -48,11 +48,11 @@ impl Module for ApiModule {
     }
 
     async fn init(&self, services: &mut Services) -> Result<(), Failure> {
-        let state = AppState {
+        let state = Arc::new(App {
             products: services.require::<ProductService>("product")?,
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
-        };
+        });
         let _ = self.router.set(router(state, &self.options));
         Ok(())
     }

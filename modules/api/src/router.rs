@@ -19,9 +19,10 @@ use crate::routes;
 /// How long a browser may remember the answer to a preflight request.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
 
-/// What handlers work with: handles only, cheap to clone.
-#[derive(Clone)]
-pub(crate) struct AppState {
+/// What handlers work with. One pointer, because it is cloned for each request.
+pub(crate) type AppState = Arc<App>;
+
+pub(crate) struct App {
     pub(crate) products: ProductService,
     pub(crate) stats: Stats,
     pub(crate) health: HealthBoard,

@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{Cache, Collection, Depends, Found, Key, Read, Region, RegionOptions, Target, Value};
@@ -36,7 +37,9 @@ impl Default for Lives {
 /// | that there is no such product | `id:<id>` | any product is created |
 /// | a page | `list:<offset>:<limit>`, `list:after:<id>:<position>:<limit>` | any product changes |
 #[derive(Clone)]
-pub struct ProductService {
+pub struct ProductService(Arc<Shelves>);
+
+struct Shelves {
     cache: Cache<StoreError>,
     repository: ProductRepository,
     products: Region,
@@ -63,7 +66,8 @@ impl ProductService {
             collection: catalogue.clone(),
             depends: Depends::Always,
         });
-        ProductService { cache, repository, products, pages, catalogue, writes: Tasks::default() }
+        let writes = Tasks::default();
+        ProductService(Arc::new(Shelves { cache, repository, products, pages, catalogue, writes }))
     }
 
     /// The product as JSON; no value when there is none. Its revision is its version.
@@ -71,12 +75,12 @@ impl ProductService {
     /// # Errors
     /// [`ProductError::Store`] when the database had to be asked and failed.
     pub async fn get(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
-        let repository = self.repository.clone();
+        let repository = self.0.repository.clone();
         let load = move || {
             let repository = repository.clone();
             async move { repository.find(id).await?.as_ref().map(render::product).transpose() }
         };
-        Ok(self.cache.get_or_load(&self.products, product_key(id), read, load).await?)
+        Ok(self.0.cache.get_or_load(&self.0.products, product_key(id), read, load).await?)
     }
 
     /// A page as JSON: an object with `products`, `total`, `offset`, `limit` and `next_cursor`. Its revision tells it
@@ -85,12 +89,12 @@ impl ProductService {
     /// # Errors
     /// As [`get`](ProductService::get).
     pub async fn page(&self, request: PageRequest, read: Read) -> Result<Found, ProductError> {
-        let repository = self.repository.clone();
+        let repository = self.0.repository.clone();
         let load = move || {
             let repository = repository.clone();
             async move { Ok(Some(render::page(&request, &repository.page(request).await?)?)) }
         };
-        Ok(self.cache.get_or_load(&self.pages, page_key(&request), read, load).await?)
+        Ok(self.0.cache.get_or_load(&self.0.pages, page_key(&request), read, load).await?)
     }
 
     /// Stores a new product.
@@ -98,7 +102,7 @@ impl ProductService {
     /// # Errors
     /// [`ProductError::Store`], [`ProductError::Unsettled`].
     pub async fn create(&self, new: NewProduct) -> Result<Product, ProductError> {
-        let repository = self.repository.clone();
+        let repository = self.0.repository.clone();
         self.write(None, async move |copies| repository.create(new, copies).await, |_| Ok(None)).await
     }
 
@@ -107,7 +111,7 @@ impl ProductService {
     /// # Errors
     /// As [`create`](ProductService::create).
     pub async fn create_many(&self, new: Vec<NewProduct>) -> Result<Vec<ProductId>, ProductError> {
-        let repository = self.repository.clone();
+        let repository = self.0.repository.clone();
         self.write(None, async move |copies| repository.create_many(new, copies).await, |_| Ok(None)).await
     }
 
@@ -117,7 +121,7 @@ impl ProductService {
     /// [`ProductError::Locked`], [`ProductError::Store`] with [`StoreError::NotFound`] or
     /// [`StoreError::PreconditionFailed`] among others, [`ProductError::Unsettled`].
     pub async fn update(&self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
-        let repository = self.repository.clone();
+        let repository = self.0.repository.clone();
         let commit = async move |copies| repository.update(id, patch, expect, copies).await;
         self.write(Some(id), commit, |product| render::product(product).map(Some)).await
     }
@@ -127,14 +131,14 @@ impl ProductService {
     /// # Errors
     /// As [`update`](ProductService::update).
     pub async fn delete(&self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
-        let repository = self.repository.clone();
+        let repository = self.0.repository.clone();
         let commit = async move |copies| repository.delete(id, expect, copies).await;
         self.write(Some(id), commit, |()| Ok(None)).await
     }
 
     /// Waits for the writes under way. `false` when that took longer than `patience`.
     pub async fn stop(&self, patience: Duration) -> bool {
-        self.writes.stop(patience).await
+        self.0.writes.stop(patience).await
     }
 
     /// The order that keeps the promise: bar the caches, commit, void the caches, acknowledge. In a task of its own, so
@@ -150,11 +154,11 @@ impl ProductService {
         C: FnOnce(Copies) -> F + Send + 'static,
         F: Future<Output = Result<Committed<T>, StoreError>> + Send + 'static,
     {
-        let service = self.clone();
-        let work = self.writes.spawn(async move {
-            let entry = id.map(|id| (&service.products, product_key(id)));
-            let collections = std::slice::from_ref(&service.catalogue);
-            let write = service.cache.begin(Target { entry, collections }).await?;
+        let shelves = Arc::clone(&self.0);
+        let work = self.0.writes.spawn(async move {
+            let entry = id.map(|id| (&shelves.products, product_key(id)));
+            let collections = std::slice::from_ref(&shelves.catalogue);
+            let write = shelves.cache.begin(Target { entry, collections }).await?;
             let copies = if write.covered() { Copies::Fenced } else { Copies::Unfenced };
             match commit(copies).await {
                 Ok(Committed { value, epoch }) => {
