@@ -1,0 +1,120 @@
+//! Durable creates, against an axum handler that stores each product in a transaction of its own, with the same
+//! settings of SQLite: what committing in groups gains.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use chrono::Utc;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use hotshelf_domain::{DatabaseOptions, Price, Product, ProductRepository};
+use hotshelf_stats::Stats;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::bare::BareProcess;
+use crate::catalogue::Catalogue;
+use crate::failure::Failure;
+use crate::load::Workload;
+use crate::report::Comparison;
+use crate::rounds::{self, Plan};
+use crate::rows::{self, ProductRow, connect, failed, products};
+use crate::service;
+
+const PRODUCT: &str = r#"{"name":"Standing desk lamp","description":"Dimmable LED lamp with a heavy base, three colour temperatures and a shade of brushed steel; 140 cm high","price":89.95,"stock":12,"category":"Home & living"}"#;
+
+pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
+    let (ours, theirs) = (Catalogue::empty()?, Catalogue::empty()?);
+    let service = service::on(&ours).backend("memory").start().await;
+    let bare = BareProcess::start("create", theirs.database())?;
+
+    let servers = [("hotshelf, group commit", service.address()), ("axum, one transaction per row", bare.address)];
+    let measured = rounds::in_turns(plan, &Workload::creates(PRODUCT), &servers).await?;
+    // Killed, not stopped: what was acknowledged must be there all the same.
+    drop((service, bare));
+    for (series, catalogue) in measured.iter().zip([&ours, &theirs]) {
+        let stored = rows::count(&catalogue.database())?;
+        if stored != series.answered {
+            let acknowledged = series.answered;
+            return Err(format!("{}: {acknowledged} creates acknowledged, {stored} stored", series.name).into());
+        }
+    }
+    Ok(Comparison::new("create", 4.0, measured))
+}
+
+#[derive(Deserialize)]
+struct NewProduct {
+    name: String,
+    description: String,
+    price: Price,
+    stock: i64,
+    category: String,
+}
+
+#[derive(Serialize)]
+struct Created {
+    product: Product,
+    message: &'static str,
+}
+
+type Stored = Result<Product, Failure>;
+type Writer = mpsc::Sender<(NewProduct, oneshot::Sender<Stored>)>;
+
+/// The counterpart: one connection on a thread of its own, which nobody has to wait for but in the queue.
+pub(crate) async fn bare(database: &Path) -> Result<Router, Failure> {
+    prepare(database).await?;
+    let mut conn = connect(database.to_str().ok_or("the path is no UTF-8")?)?;
+    let (writer, queue) = mpsc::channel::<(NewProduct, oneshot::Sender<Stored>)>();
+    thread::spawn(move || {
+        for (new, reply) in queue {
+            // Whoever asked may be gone.
+            drop(reply.send(insert(&mut conn, &new)));
+        }
+    });
+    Ok(Router::new().route("/api/v1/products", routing::post(create)).with_state(writer))
+}
+
+/// Makes the tables, with write-ahead logging, as the service does.
+async fn prepare(database: &Path) -> Result<(), Failure> {
+    let options = DatabaseOptions { path: database.to_owned(), shared: false };
+    ProductRepository::open(options, &Stats::new()?).await?.close(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+async fn create(State(writer): State<Writer>, Json(new): Json<NewProduct>) -> Response {
+    let (reply, stored) = oneshot::channel();
+    let stored = async {
+        writer.send((new, reply))?;
+        stored.await?
+    };
+    let message = "Product created successfully";
+    match stored.await {
+        Ok(product) => (StatusCode::CREATED, Json(Created { product, message })).into_response(),
+        Err(failure) => failed(&failure),
+    }
+}
+
+/// A statement outside of a transaction is one of its own.
+fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
+    let now = Utc::now().timestamp_millis();
+    let row = (
+        products::name.eq(&new.name),
+        products::description.eq(&new.description),
+        products::price.eq(new.price.minor_units()),
+        products::stock.eq(new.stock),
+        products::category.eq(&new.category),
+        products::organization_id.eq(1),
+        products::schema_id.eq(1),
+        products::version.eq(1),
+        products::created_at.eq(now),
+        products::updated_at.eq(now),
+    );
+    let inserted = diesel::insert_into(products::table).values(row).returning(ProductRow::as_returning());
+    inserted.get_result::<ProductRow>(conn)?.into_product()
+}

@@ -1,0 +1,97 @@
+//! The load: clients that each ask, wait for the answer and ask again. Light, and the same for every server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use tokio::task::JoinSet;
+
+use crate::failure::Failure;
+use crate::http::{Connection, ExchangeError};
+
+/// Connections, each with one request under way.
+pub(crate) const CLIENTS: usize = 64;
+
+/// What is asked, as it goes over the wire, and with which status it must be answered.
+pub(crate) struct Workload {
+    requests: Vec<String>,
+    status: u16,
+}
+
+impl Workload {
+    /// Reads of the products 1 to `last`, each as likely as the others.
+    pub(crate) fn reads(last: usize) -> Arc<Self> {
+        let get = |id| format!("GET /api/v1/products/{id} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n");
+        Arc::new(Workload { requests: (1..=last).map(get).collect(), status: 200 })
+    }
+
+    /// Creates of products that look like `product`, a JSON text.
+    pub(crate) fn creates(product: &str) -> Arc<Self> {
+        let head = "POST /api/v1/products HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\ncontent-type: application/json";
+        let post = format!("{head}\r\ncontent-length: {}\r\n\r\n{product}", product.len());
+        Arc::new(Workload { requests: vec![post], status: 201 })
+    }
+
+    fn any(&self) -> &[u8] {
+        self.requests[rand::rng().random_range(0..self.requests.len())].as_bytes()
+    }
+}
+
+/// What one server did under load for a while.
+pub(crate) struct Measured {
+    pub(crate) answered: usize,
+    pub(crate) per_second: f64,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+/// Puts the server under load for `duration`. Every request that was sent is answered when this returns.
+pub(crate) async fn measure(
+    address: SocketAddr,
+    workload: &Arc<Workload>,
+    duration: Duration,
+) -> Result<Measured, Failure> {
+    let mut connections = Vec::new();
+    for _ in 0..CLIENTS {
+        connections.push(Connection::open(address).await?);
+    }
+    let begin = Instant::now();
+    let mut clients = JoinSet::new();
+    for connection in connections {
+        clients.spawn(ask_until(begin + duration, connection, Arc::clone(workload)));
+    }
+    let mut latencies = Vec::new();
+    while let Some(client) = clients.join_next().await {
+        latencies.extend(client??);
+    }
+    let elapsed = begin.elapsed();
+    latencies.sort_unstable();
+    Ok(Measured {
+        answered: latencies.len(),
+        per_second: latencies.len() as f64 / elapsed.as_secs_f64(),
+        p50: quantile(&latencies, 0.50),
+        p99: quantile(&latencies, 0.99),
+    })
+}
+
+async fn ask_until(
+    deadline: Instant,
+    mut connection: Connection,
+    workload: Arc<Workload>,
+) -> Result<Vec<Duration>, ExchangeError> {
+    let mut latencies = Vec::new();
+    let mut sent = Instant::now();
+    while sent < deadline {
+        connection.exchange(workload.any(), workload.status).await?;
+        let answered = Instant::now();
+        latencies.push(answered - sent);
+        sent = answered;
+    }
+    Ok(latencies)
+}
+
+fn quantile(sorted: &[Duration], share: f64) -> Duration {
+    let index = (sorted.len() as f64 * share) as usize;
+    sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+}

@@ -1,0 +1,112 @@
+//! `cargo bench`: what hotshelf costs, and what it gains, against the bare stack it is made of.
+//!
+//! Each case lets the service and its bare counterpart answer the same load over real HTTP, in turns within one run,
+//! and prints their ratio. Both are processes of their own: the service is the binary of this package, a counterpart is
+//! this executable started again with `bare …`. See `docs/benchmarks.md` for what is compared and how to read it.
+//!
+//! Exit codes: 0 measured, whatever the ratios; anything else: something did not work.
+
+mod bare;
+mod catalogue;
+mod create;
+mod failure;
+mod hit;
+mod http;
+mod load;
+mod miss;
+mod redis;
+mod report;
+mod rounds;
+mod rows;
+mod service;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use failure::Failure;
+use report::Comparison;
+use rounds::Plan;
+
+/// Compares the service with the bare stack.
+#[derive(Parser)]
+#[command(name = "cargo bench --", args_conflicts_with_subcommands = true)]
+struct Options {
+    /// The cases to run [default: all]
+    #[arg(value_enum)]
+    cases: Vec<Case>,
+    /// Two rounds of one second, to see that everything works; too short to believe
+    #[arg(long)]
+    quick: bool,
+    /// What cargo passes for `cargo bench`, and for nothing else
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Be a counterpart
+    #[command(subcommand, hide = true)]
+    Bare(bare::Counterpart),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Case {
+    /// A product from the memory tier, against axum with ready bytes
+    Hit,
+    /// A product from Redis, against axum and one GET
+    Redis,
+    /// A product from the database, against axum and the same query
+    Miss,
+    /// Durable creates, against axum and one transaction per row
+    Create,
+}
+
+impl Case {
+    async fn run(self, plan: &Plan) -> Result<Comparison, Failure> {
+        match self {
+            Case::Hit => hit::run(plan).await,
+            Case::Redis => redis::run(plan).await,
+            Case::Miss => miss::run(plan).await,
+            Case::Create => create::run(plan).await,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = match &options.role {
+        Some(Role::Bare(counterpart)) => bare::run(counterpart),
+        None if options.bench => compare(&options),
+        // `cargo test --all-targets` runs benchmarks too, in a build that says nothing about speed.
+        None => {
+            println!("nothing is measured here: use cargo bench");
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("the benchmark failed: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(options: &Options) -> Result<(), Failure> {
+    let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
+    let chosen = |case: &&Case| options.cases.is_empty() || options.cases.contains(case);
+    // One thread: the load must leave the machine to the servers.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    report::print_conditions(&plan);
+    let mut comparisons = Vec::new();
+    for case in Case::value_variants().iter().filter(chosen) {
+        let comparison = runtime.block_on(case.run(&plan))?;
+        comparison.print();
+        comparisons.push(comparison);
+    }
+    report::print_ratios(&comparisons);
+    Ok(())
+}
