@@ -1,6 +1,7 @@
 //! Conditional requests (RFC 9110, section 13) and what a request asks of the caches.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use compact_str::{CompactString, format_compact};
 use hotshelf_cache::Read;
 use hotshelf_domain::{Expect, FieldError, ProductId, Version};
 
@@ -9,13 +10,19 @@ use crate::problem::Problem;
 const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
 
 /// The tag of one version of a product.
-pub(crate) fn product_tag(id: ProductId, version: u64) -> String {
-    format!("\"{id}-{version}\"")
+pub(crate) fn product_tag(id: ProductId, version: u64) -> CompactString {
+    let mut digits = itoa::Buffer::new();
+    let mut tag = CompactString::const_new("\"");
+    tag.push_str(digits.format(id.get()));
+    tag.push('-');
+    tag.push_str(digits.format(version));
+    tag.push('"');
+    tag
 }
 
 /// The tag of one state of a page.
-pub(crate) fn page_tag(revision: u64) -> String {
-    format!("\"{revision:016x}\"")
+pub(crate) fn page_tag(revision: u64) -> CompactString {
+    format_compact!("\"{revision:016x}\"")
 }
 
 /// What the request requires of the product: `If-Match`. Weak tags match nothing, as the comparison is strong.

@@ -3,14 +3,15 @@
 //! problems, and the metrics.
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::extract::{MatchedPath, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -21,7 +22,7 @@ use tokio::time::timeout;
 use crate::negotiation::accepts_json;
 use crate::problem::{Dialect, Problem};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A caller's id longer than this is replaced: it goes into logs and answers.
 const LONGEST_REQUEST_ID: usize = 128;
 
@@ -41,28 +42,41 @@ impl Edge {
     }
 
     /// The caller's id if it sent a sane one, else a new one.
-    fn request_id(&self, request: &Request) -> HeaderValue {
+    pub(crate) fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
         let sane = |id: &&HeaderValue| {
             let byte = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
             (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(byte)
         };
-        request.headers().get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(|| {
+        headers.get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(|| {
             let number = self.next_id.fetch_add(1, Ordering::Relaxed);
-            let id = format!("{:08x}-{number:08x}", self.id_prefix);
-            HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+            new_id(self.id_prefix, number)
         })
     }
 
-    async fn answer(&self, request: Request, next: Next) -> Response {
-        // Probes must get through when nothing else does.
-        let probe = request.uri().path().starts_with("/health");
+    /// Answers the request by `answering`, unless there are too many, it takes too long, or it breaks.
+    pub(crate) async fn pass(&self, passage: Passage<'_>, answering: impl Future<Output = Response>) -> Response {
+        let mut response = match passage.welcome {
+            true => self.bounded(passage.probe, answering).await,
+            false => Problem::new(StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
+                .into_response(),
+        };
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            write_problem(&mut response, &problem, &passage.request_id, passage.dialect);
+        }
+        response.headers_mut().insert(REQUEST_ID, passage.request_id);
+        self.metrics.record(passage.method, passage.route, response.status().as_str(), passage.begin.elapsed());
+        response
+    }
+
+    async fn bounded(&self, probe: bool, answering: impl Future<Output = Response>) -> Response {
         let _permit = match self.under_way.try_acquire() {
             Ok(permit) => Some(permit),
+            // Probes must get through when nothing else does.
             Err(_) if probe => None,
             Err(_) => return Problem::unavailable("too many requests are under way, try again").into_response(),
         };
         // Polled first, so a request that is answered at once never sets the timer.
-        match timeout(self.deadline, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
+        match timeout(self.deadline, AssertUnwindSafe(answering).catch_unwind()).await {
             Ok(Ok(response)) => response,
             Ok(Err(panic)) => Problem::internal(format!("panic: {}", message_of(&*panic))).into_response(),
             Err(_) => Problem::unavailable(format!("no answer within {:?}, try again", self.deadline)).into_response(),
@@ -70,28 +84,56 @@ impl Edge {
     }
 }
 
-/// The middleware.
-pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let begin = Instant::now();
-    let request_id = edge.request_id(&request);
-    let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let dialect = dialect_of(request.uri().path());
+/// What is remembered of a request while it is answered.
+pub(crate) struct Passage<'a> {
+    begin: Instant,
+    request_id: HeaderValue,
+    method: &'static str,
+    route: &'a str,
+    dialect: Dialect,
+    probe: bool,
+    /// Whether the caller takes JSON.
+    welcome: bool,
+}
 
-    let mut response = match accepts_json(&request) {
-        true => edge.answer(request, next).await,
-        false => {
-            Problem::new(axum::http::StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
-                .into_response()
+impl<'a> Passage<'a> {
+    /// Begins now.
+    pub(crate) fn of<B>(request: &Request<B>, route: &'a str, edge: &Edge) -> Self {
+        let path = request.uri().path();
+        Passage {
+            begin: Instant::now(),
+            request_id: edge.request_id(request.headers()),
+            method: method_label(request.method()),
+            route,
+            dialect: dialect_of(path),
+            probe: path.starts_with("/health"),
+            welcome: accepts_json(request.uri(), request.headers()),
         }
-    };
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        write_problem(&mut response, &problem, &request_id, dialect);
     }
-    response.headers_mut().insert(REQUEST_ID, request_id);
+}
+
+/// The middleware.
+pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request<Body>, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    edge.metrics.record(method, route, response.status().as_str(), begin.elapsed());
-    response
+    let passage = Passage::of(&request, route, &edge);
+    edge.pass(passage, next.run(request)).await
+}
+
+/// Eight hexadecimal digits for the process and twelve for the request.
+fn new_id(prefix: u32, number: u64) -> HeaderValue {
+    let mut id = *b"00000000-000000000000";
+    write_hex(&mut id[..8], prefix.into());
+    write_hex(&mut id[9..], number);
+    HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// The last digits of the number, as many as there is room for.
+fn write_hex(room: &mut [u8], mut number: u64) {
+    for digit in room.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
+    }
 }
 
 fn write_problem(response: &mut Response, problem: &Problem, request_id: &HeaderValue, dialect: Dialect) {

@@ -20,6 +20,7 @@
 mod body;
 mod conditions;
 mod edge;
+mod front;
 mod module;
 mod negotiation;
 mod openapi;

@@ -2,13 +2,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, async_trait};
 use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
 use tokio::net::TcpListener;
 
-use crate::router::{App, router};
+use crate::front::Front;
+use crate::router::{App, front};
 use crate::server;
 
 /// Where and how to serve.
@@ -29,7 +29,7 @@ pub struct ApiOptions {
 /// The life of the HTTP server. Offers nothing to other modules.
 pub struct ApiModule {
     options: ApiOptions,
-    router: OnceLock<Router>,
+    front: OnceLock<Front>,
     address: OnceLock<SocketAddr>,
     tasks: Tasks,
 }
@@ -37,7 +37,7 @@ pub struct ApiModule {
 impl ApiModule {
     /// Listens to nothing yet.
     pub fn new(options: ApiOptions) -> Self {
-        ApiModule { options, router: OnceLock::new(), address: OnceLock::new(), tasks: Tasks::default() }
+        ApiModule { options, front: OnceLock::new(), address: OnceLock::new(), tasks: Tasks::default() }
     }
 }
 
@@ -53,18 +53,18 @@ impl Module for ApiModule {
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
         });
-        let _ = self.router.set(router(state, &self.options));
+        let _ = self.front.set(front(state, &self.options));
         Ok(())
     }
 
     async fn start(&self) -> Result<(), Failure> {
-        let router = self.router.get().ok_or("started before it was initialized")?.clone();
+        let front = self.front.get().ok_or("started before it was initialized")?.clone();
         let (host, port) = (self.options.host.as_str(), self.options.port);
         let listener = TcpListener::bind((host, port)).await;
         let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
         let address = listener.local_addr()?;
         let _ = self.address.set(address);
-        self.tasks.spawn_loop("http server", server::run(listener, router, self.tasks.stopping()));
+        self.tasks.spawn_loop("http server", server::run(listener, front, self.tasks.stopping()));
         tracing::info!(%address, "listening on http://{address}");
         Ok(())
     }

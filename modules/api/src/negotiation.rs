@@ -1,15 +1,17 @@
 //! Content negotiation: what a client would accept, and what it sends.
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
 /// Whether a JSON answer is welcome (RFC 9110, section 12.5.1). `/metrics` is text and answers anybody.
-pub(crate) fn accepts_json(request: &Request) -> bool {
-    let mut values = request.headers().get_all(header::ACCEPT).iter().peekable();
-    values.peek().is_none() || request.uri().path() == "/metrics" || values.any(admits_json)
+pub(crate) fn accepts_json(uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+    values.peek().is_none() || uri.path() == "/metrics" || values.any(admits_json)
 }
 
 fn admits_json(value: &HeaderValue) -> bool {
+    if value == "*/*" {
+        return true;
+    }
     let Ok(value) = value.to_str() else { return false };
     value.split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);

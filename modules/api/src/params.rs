@@ -20,11 +20,16 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let id = Path::<String>::from_request_parts(parts, state).await.ok();
-        // Digits only: a sign would give one product several addresses.
-        let digits = id.filter(|Path(id)| id.bytes().all(|byte| byte.is_ascii_digit()));
-        let id = digits.and_then(|Path(id)| ProductId::new(id.parse().ok()?));
-        id.map(IdPath).ok_or_else(|| Problem::bad_parameters(vec![wrong("id", "must be a positive integer")]))
+        id.and_then(|Path(id)| product_id(&id))
+            .map(IdPath)
+            .ok_or_else(|| Problem::bad_parameters(vec![wrong("id", "must be a positive integer")]))
     }
+}
+
+/// Digits only: a sign would give one product several addresses.
+pub(crate) fn product_id(text: &str) -> Option<ProductId> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok().and_then(ProductId::new)).flatten()
 }
 
 /// The parameters of a list.

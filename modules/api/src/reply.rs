@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use hotshelf_cache::Source;
 
 use crate::conditions::has_already;
@@ -15,33 +15,32 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Clients may keep an answer, and ask each time whether it still holds.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
-/// The rest of a body: the longest `duration_ms` and what is around it.
-const TAIL: usize = 64;
 
 /// `head`, `payload`, then where it came from and how long that took, then `}`.
 pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration) -> Bytes {
-    let mut body = BytesMut::with_capacity(head.len() + payload.len() + TAIL);
-    body.put_slice(head);
-    body.put_slice(payload);
-    body.put_slice(if source.is_hit() { b",\"from_cache\":true" } else { b",\"from_cache\":false" });
-    body.put_slice(b",\"duration_ms\":");
-    let micros = took.as_micros();
-    body.put_slice(itoa::Buffer::new().format(micros / 1_000).as_bytes());
-    let fraction = (micros % 1_000) as u16;
-    let digit = |value: u16| b'0' + (value % 10) as u8;
-    body.put_slice(&[b'.', digit(fraction / 100), digit(fraction / 10), digit(fraction), b'}']);
-    body.freeze()
+    let origin: &[u8] = match source.is_hit() {
+        true => b",\"from_cache\":true,\"duration_ms\":",
+        false => b",\"from_cache\":false,\"duration_ms\":",
+    };
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let mut digits = itoa::Buffer::new();
+    let milliseconds = digits.format(micros / 1_000).as_bytes();
+    let digit = |value: u64| b'0' + (value % 10) as u8;
+    let fraction = micros % 1_000;
+    let fraction = [b'.', digit(fraction / 100), digit(fraction / 10), digit(fraction), b'}'];
+    // Of just the right size, a vector becomes `Bytes` as it is.
+    Bytes::from([head, payload, origin, milliseconds, &fraction].concat())
 }
 
 /// 200 with the body, or 304 without it when the client has this state already.
-pub(crate) fn cacheable(request: &HeaderMap, tag: String, source: Source, body: impl FnOnce() -> Bytes) -> Response {
-    let not_modified = has_already(request, &tag);
+pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
+    let not_modified = has_already(request, tag);
     let mut response = Response::new(if not_modified { Body::empty() } else { Body::from(body()) });
     let headers = response.headers_mut();
     if !not_modified {
         headers.insert(header::CONTENT_TYPE, JSON);
     }
-    if let Ok(tag) = HeaderValue::try_from(tag) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }
     headers.insert(header::CACHE_CONTROL, REVALIDATE);

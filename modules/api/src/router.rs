@@ -11,6 +11,7 @@ use hotshelf_stats::Stats;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::edge::{self, Edge};
+use crate::front::{Front, ProductReads};
 use crate::module::ApiOptions;
 use crate::openapi;
 use crate::problem::Problem;
@@ -28,9 +29,21 @@ pub(crate) struct App {
     pub(crate) health: HealthBoard,
 }
 
-pub(crate) fn router(state: AppState, options: &ApiOptions) -> Router {
-    let edge = Arc::new(Edge::new(options.request_timeout, options.max_concurrent_requests, state.stats.http()));
-    let router = Router::new()
+pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
+    let metrics = state.stats.http();
+    let edge = Arc::new(Edge::new(options.request_timeout, options.max_concurrent_requests, metrics.clone()));
+    match cors(&options.cors_origins) {
+        // Its headers depend on each request, so all of them go through the layer.
+        Some(cors) => Front::new(router(state, edge).layer(cors), None),
+        None => {
+            let products = ProductReads::new(Arc::clone(&state), Arc::clone(&edge), &metrics);
+            Front::new(router(state, edge), Some(products))
+        }
+    }
+}
+
+fn router(state: AppState, edge: Arc<Edge>) -> Router {
+    Router::new()
         .merge(routes::products::routes())
         .merge(routes::envelope::routes())
         .merge(routes::statistics::routes())
@@ -39,11 +52,7 @@ pub(crate) fn router(state: AppState, options: &ApiOptions) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(state)
-        .layer(middleware::from_fn_with_state(edge, edge::pass));
-    match cors(&options.cors_origins) {
-        Some(cors) => router.layer(cors),
-        None => router,
-    }
+        .layer(middleware::from_fn_with_state(edge, edge::pass))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

@@ -1,20 +1,58 @@
 //! The HTTP server: given a listener and told when to stop.
 
-use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::front::Front;
+
+/// After a failure to accept that will not go away at once, such as too many open files.
+const BREATHER: Duration = Duration::from_millis(500);
 
 /// Serves until `stopping`; then takes no more connections and returns when the requests under way are answered.
-pub(crate) async fn run(listener: TcpListener, router: Router, stopping: CancellationToken) {
-    // Answers are small and written whole: waiting to fill a packet would only delay them.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+pub(crate) async fn run(listener: TcpListener, front: Front, stopping: CancellationToken) {
+    let connections = TaskTracker::new();
+    while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, _)) => drop(connections.spawn(serve(stream, front.clone(), stopping.clone()))),
+            Err(error) if is_of_the_connection(&error) => tracing::debug!(%error, "a connection broke off"),
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                tokio::time::sleep(BREATHER).await;
+            }
         }
-    });
-    let served = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the HTTP server failed");
     }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+async fn serve(stream: TcpStream, front: Front, stopping: CancellationToken) {
+    // Answers are small and written whole: waiting to fill a packet would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), front));
+    let served = match stopping.run_until_cancelled(connection.as_mut()).await {
+        Some(served) => served,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// Whether only one connection failed, before it was accepted, and the next may do better.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

@@ -125,6 +125,24 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         if levels.l2 == L2State::Up { Health::healthy(redis.condition()) } else { Health::degraded(redis.condition()) }
     }
 
+    /// The value that this process' memory holds under `key`, without waiting for anything. A hit is counted; without
+    /// one, nothing is: the caller goes on with [`get_or_load`](Cache::get_or_load), also where memory knows that there
+    /// is no such thing. Allocates nothing.
+    pub fn peek(&self, region: &Region, key: &Key, read: Read) -> Option<(Value, Source)> {
+        let Found { value, source } = self.look(region, key, read)?;
+        let value = value?;
+        region.counters().hits_l1.inc();
+        Some((value, source))
+    }
+
+    fn look(&self, region: &Region, key: &Key, read: Read) -> Option<Found> {
+        if read.bypass {
+            return None;
+        }
+        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(region, key))?;
+        read.accepts(hit.value.as_ref()).then(|| found(hit))
+    }
+
     /// What a tier holds under `key`, or else what `load` brings, which the tiers then keep.
     ///
     /// `load` reads the truth and never a cache; `None` from it means that there is no such thing, which is kept too,
@@ -140,20 +158,19 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
-        let slot = Slot { region: region.clone(), key };
+        if let Some(found) = self.look(region, &key, read) {
+            return Ok(answer(region, found, false));
+        }
         if read.bypass {
             region.counters().misses.inc();
             return Ok(Found { value: counted(region, load()).await?, source: Source::Bypassed });
-        }
-        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(&slot));
-        if let Some(hit) = hit.filter(|hit| read.accepts(hit.value.as_ref())) {
-            return Ok(answer(region, found(hit), false));
         }
         if self.0.tiers.is_empty() {
             let value = counted(region, load()).await?;
             return Ok(answer(region, Found { value, source: Source::Loaded { stored: false } }, false));
         }
-        self.fly(slot, read, load).await
+        self.0.tiers.iter().for_each(|tier| tier.peeked_in_vain(region));
+        self.fly(Slot { region: region.clone(), key }, read, load).await
     }
 
     /// Leads a flight or waits for one, until one lands.

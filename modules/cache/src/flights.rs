@@ -1,11 +1,11 @@
 //! Single flight: of the lookups of one key that no memory answers, one goes and the others wait for what it brings.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::epochs::Stamp;
@@ -22,7 +22,7 @@ const JOIN_WINDOW: Duration = Duration::from_millis(500);
 
 pub(crate) type Landed<E> = Result<Found, E>;
 
-type Airborne<E> = Arc<Mutex<HashMap<FlightId, Waiter<E>>>>;
+type Airborne<E> = Arc<Mutex<HashMap<FlightId, Waiter<E>, foldhash::fast::RandomState>>>;
 
 pub(crate) struct Flights<E> {
     airborne: Airborne<E>,
@@ -40,12 +40,19 @@ pub(crate) enum Role<E> {
 pub(crate) struct Flight<E> {
     id: FlightId,
     airborne: Airborne<E>,
-    result: watch::Sender<Option<Landed<E>>>,
+    course: Arc<Course<E>>,
 }
 
 pub(crate) struct Waiter<E> {
-    result: watch::Receiver<Option<Landed<E>>>,
+    course: Arc<Course<E>>,
     since: Instant,
+}
+
+/// What leader and waiters share.
+struct Course<E> {
+    /// Set once: what the leader brought, or that it was lost on the way.
+    end: OnceLock<Option<Landed<E>>>,
+    ended: Notify,
 }
 
 impl<E: Clone> Flights<E> {
@@ -58,11 +65,12 @@ impl<E: Clone> Flights<E> {
         let mut airborne = self.airborne.lock();
         let flight = airborne.get(&id);
         match flight.filter(|flight| !self.others_write || flight.since.elapsed() < JOIN_WINDOW) {
-            Some(flight) => Role::Waiter(Waiter { result: flight.result.clone(), since: flight.since }),
+            Some(flight) => Role::Waiter(flight.clone()),
             None => {
-                let (result, waiting) = watch::channel(None);
-                airborne.insert(id.clone(), Waiter { result: waiting, since: Instant::now() });
-                Role::Leader(Flight { id, airborne: Arc::clone(&self.airborne), result })
+                let course = Arc::new(Course { end: OnceLock::new(), ended: Notify::new() });
+                let waiter = Waiter { course: Arc::clone(&course), since: Instant::now() };
+                airborne.insert(id.clone(), waiter);
+                Role::Leader(Flight { id, airborne: Arc::clone(&self.airborne), course })
             }
         }
     }
@@ -76,25 +84,40 @@ impl<E: Clone> Flights<E> {
 
 impl<E> Flight<E> {
     pub(crate) fn land(self, result: Landed<E>) {
-        // `drop` takes the flight off the map first; those who hold a waiter still see this value.
-        self.result.send_replace(Some(result));
+        let _ = self.course.end.set(Some(result));
+        // `drop` does the rest.
     }
 }
 
 impl<E> Drop for Flight<E> {
     fn drop(&mut self) {
-        let mut airborne = self.airborne.lock();
-        // A later flight may have taken this one's place.
-        if airborne.get(&self.id).is_some_and(|flight| flight.result.same_channel(&self.result.subscribe())) {
-            airborne.remove(&self.id);
+        {
+            let mut airborne = self.airborne.lock();
+            // A later flight may have taken this one's place.
+            if airborne.get(&self.id).is_some_and(|flight| Arc::ptr_eq(&flight.course, &self.course)) {
+                airborne.remove(&self.id);
+            }
         }
+        self.course.end.get_or_init(|| None);
+        self.course.ended.notify_waiters();
+    }
+}
+
+impl<E> Clone for Waiter<E> {
+    fn clone(&self) -> Self {
+        Waiter { course: Arc::clone(&self.course), since: self.since }
     }
 }
 
 impl<E: Clone> Waiter<E> {
     /// What the leader brought; `None` when it was lost on the way.
-    pub(crate) async fn wait(mut self) -> Option<Landed<E>> {
-        self.result.wait_for(Option::is_some).await.ok()?.clone()
+    pub(crate) async fn wait(self) -> Option<Landed<E>> {
+        // In this order: an end that comes after the look wakes those who were waiting by then.
+        let ended = self.course.ended.notified();
+        if self.course.end.get().is_none() {
+            ended.await;
+        }
+        self.course.end.get()?.clone()
     }
 }
 

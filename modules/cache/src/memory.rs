@@ -14,6 +14,7 @@ use wildmatch::WildMatch;
 
 use crate::epochs::Epochs;
 use crate::key::Key;
+use crate::region::Region;
 use crate::tier::{Begun, Claim, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Slot, Tier, Unsettled};
 use crate::value::{Source, Value};
 
@@ -80,9 +81,9 @@ impl MemoryTier {
     }
 
     /// The living copy, if there is one.
-    fn get(&self, slot: &Slot) -> Option<Hit> {
-        let entry = self.entries.get(&slot.key)?;
-        let current = entry.generation.is_none_or(|generation| generation == slot.region.collection().generation());
+    fn get(&self, region: &Region, key: &Key) -> Option<Hit> {
+        let entry = self.entries.get(key)?;
+        let current = entry.generation.is_none_or(|generation| generation == region.collection().generation());
         let ttl = entry.remaining();
         let lives = current && !ttl.is_zero();
         lives.then(|| Hit { value: entry.value.clone(), ttl, source: |ttl| Source::L1 { ttl } })
@@ -101,12 +102,12 @@ impl MemoryTier {
 
 #[async_trait]
 impl Tier for MemoryTier {
-    fn peek(&self, slot: &Slot) -> Option<Hit> {
-        let hit = self.get(slot);
-        if hit.is_none() {
-            slot.region.counters().misses_l1.inc();
-        }
-        hit
+    fn peek(&self, region: &Region, key: &Key) -> Option<Hit> {
+        self.get(region, key)
+    }
+
+    fn peeked_in_vain(&self, region: &Region) {
+        region.counters().misses_l1.inc();
     }
 
     fn forget(&self, slot: &Slot) {
@@ -116,7 +117,7 @@ impl Tier for MemoryTier {
     async fn lookup(&self, slot: &Slot) -> Lookup {
         // The stamp comes before the look: what the look misses is loaded under it.
         let stamp = self.epochs.stamp(&slot.region, &slot.key);
-        self.get(slot).map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
+        self.get(&slot.region, &slot.key).map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
     }
 
     async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill {

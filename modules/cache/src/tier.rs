@@ -100,9 +100,12 @@ pub struct Unsettled(pub(crate) String);
 #[async_trait]
 pub(crate) trait Tier: Send + Sync {
     /// What can be told at once, without waiting for anything.
-    fn peek(&self, _slot: &Slot) -> Option<Hit> {
+    fn peek(&self, _region: &Region, _key: &Key) -> Option<Hit> {
         None
     }
+
+    /// Counts a lookup that [`peek`](Tier::peek) did not answer.
+    fn peeked_in_vain(&self, _region: &Region) {}
 
     /// Drops this process' copy, without waiting for anything.
     fn forget(&self, _slot: &Slot) {}

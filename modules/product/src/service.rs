@@ -2,7 +2,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_cache::{Cache, Collection, Depends, Found, Key, Read, Region, RegionOptions, Target, Value};
+use hotshelf_cache::{Cache, Collection, Depends, Found, Key, Read, Region, RegionOptions, Source, Target, Value};
 use hotshelf_domain::{
     Committed, Copies, Expect, NewProduct, PageRequest, PageStart, Product, ProductId, ProductPatch, ProductRepository,
     StoreError,
@@ -81,6 +81,12 @@ impl ProductService {
             async move { repository.find(id).await?.as_ref().map(render::product).transpose() }
         };
         Ok(self.0.cache.get_or_load(&self.0.products, product_key(id), read, load).await?)
+    }
+
+    /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
+    /// [`get`](ProductService::get).
+    pub fn peek(&self, id: ProductId, read: Read) -> Option<(Value, Source)> {
+        self.0.cache.peek(&self.0.products, &product_key(id), read)
     }
 
     /// A page as JSON: an object with `products`, `total`, `offset`, `limit` and `next_cursor`. Its revision tells it

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Registry};
 
 use crate::cache::counters;
 use crate::metrics::MetricsError;
@@ -28,11 +28,31 @@ impl HttpMetrics {
         Ok(HttpMetrics { requests, durations })
     }
 
+    /// The series of one route and status, for requests too quick to look it up each time.
+    pub fn series(&self, method: &str, route: &str, status: &str) -> HttpSeries {
+        let labels = [method, route, status];
+        let requests = self.requests.with_label_values(&labels);
+        HttpSeries { requests, durations: self.durations.with_label_values(&labels) }
+    }
+
     /// Records one answered request. `route` is the pattern (`/products/{id}`), never the path, so that the number of
     /// series stays bounded.
     pub fn record(&self, method: &str, route: &str, status: &str, taken: Duration) {
-        let labels = [method, route, status];
-        self.requests.with_label_values(&labels).inc();
-        self.durations.with_label_values(&labels).observe(taken.as_secs_f64());
+        self.series(method, route, status).record(taken);
+    }
+}
+
+/// Counts and times the requests of one method, route and status.
+#[derive(Clone)]
+pub struct HttpSeries {
+    requests: IntCounter,
+    durations: Histogram,
+}
+
+impl HttpSeries {
+    /// Records one answered request.
+    pub fn record(&self, taken: Duration) {
+        self.requests.inc();
+        self.durations.observe(taken.as_secs_f64());
     }
 }

@@ -23,7 +23,7 @@ mod module;
 mod snapshot;
 
 pub use cache::{CacheCounters, L2State, TierGauges, TierLevels};
-pub use http::HttpMetrics;
+pub use http::{HttpMetrics, HttpSeries};
 pub use metrics::{MetricsError, Stats};
 pub use module::StatsModule;
 pub use prometheus::{Histogram, IntCounter};

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
+use hotshelf_cache::{Source, Value};
 use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
 use serde::Serialize;
 
@@ -15,12 +16,15 @@ use crate::openapi::{DoneSchema, PageSchema, ProblemSchema, ProductAnswerSchema,
 use crate::params::{IdPath, PageQuery};
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice};
-use crate::router::AppState;
+use crate::router::{App, AppState};
+
+/// One product.
+pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/api/v1/products", routing::get(list).post(create))
-        .route("/api/v1/products/{id}", routing::get(get).put(update).patch(update).delete(delete))
+        .route(PRODUCT_ROUTE, routing::get(get).put(update).patch(update).delete(delete))
 }
 
 #[derive(Serialize)]
@@ -55,12 +59,27 @@ pub(crate) async fn get(
     IdPath(id): IdPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    find(&app, id, &headers).await
+}
+
+/// The answer to a request with these headers.
+pub(crate) async fn find(app: &App, id: ProductId, headers: &HeaderMap) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = app.products.get(id, freshness(&headers)?).await?;
+    let found = app.products.get(id, freshness(headers)?).await?;
     let product = found.value.ok_or(StoreError::NotFound(id))?;
-    let tag = product_tag(id, product.revision);
-    let body = || splice(b"{\"product\":", &product.payload, found.source, begin.elapsed());
-    Ok(cacheable(&headers, tag, found.source, body))
+    Ok(product_answer(headers, id, &product, found.source, begin))
+}
+
+/// The answer to a request for this product that came in at `begin`.
+pub(crate) fn product_answer(
+    request: &HeaderMap,
+    id: ProductId,
+    product: &Value,
+    source: Source,
+    begin: Instant,
+) -> Response {
+    let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
+    cacheable(request, &product_tag(id, product.revision), source, body)
 }
 
 /// A page of the products, by id.
@@ -88,7 +107,7 @@ pub(crate) async fn list(
     // The page is an object of its own; what is spliced in continues it.
     let open = page.payload.strip_suffix(b"}").unwrap_or(&page.payload);
     let body = || splice(b"", open, found.source, begin.elapsed());
-    Ok(cacheable(&headers, page_tag(page.revision), found.source, body))
+    Ok(cacheable(&headers, &page_tag(page.revision), found.source, body))
 }
 
 /// Stores a new product.
@@ -161,6 +180,6 @@ pub(crate) async fn delete(
 /// The tag of what was written, so that a client can go on from it without reading it again.
 fn tagged(product: &Product) -> HeaderMap {
     let version = u64::try_from(product.version.get()).unwrap_or_default();
-    let tag = HeaderValue::try_from(product_tag(ProductId::clone(&product.id), version));
+    let tag = HeaderValue::from_str(&product_tag(product.id, version));
     tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
 }

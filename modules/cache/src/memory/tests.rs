@@ -54,7 +54,7 @@ impl World {
 
     /// The copy, if there is one: `Some(None)` is one that says that there is no such thing.
     fn copy(&self, slot: &Slot) -> Option<Option<Value>> {
-        self.tier.peek(slot).map(|hit| hit.value)
+        self.tier.peek(&slot.region, &slot.key).map(|hit| hit.value)
     }
 
     async fn write(&self, slot: Slot, keep: Option<Value>) {
