@@ -93,7 +93,19 @@ impl Drop for Hotshelf {
 
 struct Table(String);
 
+/// A file of this repository.
+#[track_caller]
+fn document(name: &str) -> String {
+    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
 impl Table {
+    /// Every variable with its value, in the order of the table.
+    fn values(&self) -> Vec<(&str, &str)> {
+        let names = self.0.lines().skip(1).map(|line| line.split(' ').next().unwrap());
+        names.map(|name| (name, self.row(name).0)).collect()
+    }
+
     /// Value and origin of one variable. Columns are at least two spaces apart.
     #[track_caller]
     fn row(&self, variable: &str) -> (&str, &str) {
@@ -300,6 +312,34 @@ fn the_help_lists_the_variables() {
     for variable in ["HTTP_PORT", "REDIS_URL", "CACHE_WRITE_STRATEGY", "HOTSHELF_CONFIG"] {
         assert!(outcome.stdout.contains(variable), "{variable} is not in the help:\n{}", outcome.stdout);
     }
+}
+
+#[test]
+fn the_example_file_has_every_setting_with_its_default() {
+    // Prose has a space after its #, a setting has none.
+    let uncommented = |line: &str| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|first: char| first.is_ascii_lowercase()) => setting.to_owned(),
+        _ => line.to_owned(),
+    };
+    let example: Vec<String> = document("hotshelf.example.toml").lines().map(uncommented).collect();
+    let defaults = Hotshelf::check_config().table();
+    let named = Hotshelf::check_config().env("HOTSHELF_CONFIG", "example.toml");
+    let table = named.file("example.toml", &example.join("\n")).table();
+    assert_eq!(table.values(), defaults.values());
+    for (variable, _) in defaults.values() {
+        assert_eq!(table.row(variable).1, "example.toml", "{variable} is not in the example");
+    }
+}
+
+#[test]
+fn the_readme_lists_the_variables_with_their_defaults() {
+    let readme = document("README.md");
+    let (_, section) = readme.split_once("\n## Configuration\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    // | `NAME` | `default` | meaning |
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let documented = rows.map(|(variable, rest)| (variable, rest.split_once(" | ").unwrap().0.trim_matches('`')));
+    assert_eq!(documented.collect::<Vec<_>>(), Hotshelf::check_config().table().values());
 }
 
 #[test]
