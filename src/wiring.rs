@@ -64,14 +64,24 @@ fn redis(config: &Config) -> RedisOptions {
     } else {
         redis.endpoint.host.clone()
     };
+    let user = redis.username.as_deref().map(|name| percent_encode(name) + "@").unwrap_or_default();
     RedisOptions {
-        url: format!("{scheme}://{host}:{}", redis.endpoint.port),
+        url: format!("{scheme}://{user}{host}:{}", redis.endpoint.port),
         password: redis.password.as_ref().map(|password| password.expose().to_owned()),
         database: redis.db,
         prefix: config.cache.prefix.clone(),
         command_timeout: redis.command_timeout,
         connect_timeout: redis.connect_timeout,
     }
+}
+
+/// `app@shop` becomes `app%40shop`, as it has to stand in a URL.
+fn percent_encode(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 fn lives(config: &Config) -> Lives {

@@ -1,4 +1,5 @@
-//! `docs/architecture.md` draws which crate uses which. The drawing is compared with what cargo knows.
+//! `docs/architecture.md` draws which crate uses which, and which libraries from outside stay behind a border. The drawing
+//! is compared with what cargo knows.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
@@ -12,37 +13,52 @@ use serde_json::Value;
 /// Crates by their short names, each with those it uses.
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
-/// The drawing: lines of the form `crate -> crate, crate`, from the top of the house to the bottom.
-fn drawn() -> Vec<(String, BTreeSet<String>)> {
+/// The lines of the page that have this arrow in them, in two.
+fn lines_with(arrow: &str) -> Vec<(String, String)> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
     let page = fs::read_to_string(page).unwrap();
-    let is_name = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase());
-    let lines = page.lines().filter_map(|line| line.split_once("->"));
-    lines
-        .filter(|(from, _)| is_name(from.trim()))
-        .map(|(from, to)| {
-            let used = to.split(',').map(str::trim).filter(|name| !name.is_empty());
-            (from.trim().to_owned(), used.map(str::to_owned).collect())
-        })
-        .collect()
+    let lines = page.lines().filter_map(|line| line.split_once(arrow));
+    lines.map(|(left, right)| (left.trim().to_owned(), right.to_owned())).collect()
 }
 
-/// What the crates of the workspace use of each other when they are built, tests aside.
-fn real() -> Edges {
+fn names(list: &str) -> BTreeSet<String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Lines of the form `crate -> crate, crate`, from the top of the house to the bottom.
+fn drawn() -> Vec<(String, BTreeSet<String>)> {
+    lines_with("->").into_iter().map(|(user, used)| (user, names(&used))).collect()
+}
+
+/// Lines of the form `library, library <- crate, crate`: each library with the crates that use it.
+fn borders() -> Edges {
+    let mut borders = Edges::new();
+    for (libraries, users) in lines_with("<-") {
+        borders.extend(names(&libraries).into_iter().map(|library| (library, names(&users))));
+    }
+    borders
+}
+
+/// What cargo knows about the crates of the workspace.
+fn packages() -> Vec<Value> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     let output = cargo.output().unwrap();
     assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
-    packages.iter().map(|package| (short_name(package), uses(package))).collect()
+    let mut metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    metadata["packages"].as_array_mut().map(std::mem::take).unwrap()
 }
 
-fn uses(package: &Value) -> BTreeSet<String> {
-    let dependencies = package["dependencies"].as_array().unwrap().iter();
-    // One with a path is a crate of this workspace; without a kind, it is neither for tests nor for the build.
-    let ours = dependencies.filter(|dependency| dependency["path"].is_string() && dependency["kind"].is_null());
-    ours.map(short_name).collect()
+/// What the crates of the workspace use of each other when they are built, tests aside.
+fn real() -> Edges {
+    packages().iter().map(|package| (short_name(package), uses(package, true))).collect()
+}
+
+/// What a crate uses when it is built: crates of this workspace, or those from outside.
+fn uses(package: &Value, ours: bool) -> BTreeSet<String> {
+    let dependencies = package["dependencies"].as_array().unwrap().iter().filter(|used| used["kind"] != "dev");
+    // One with a path is a crate of this workspace.
+    dependencies.filter(|used| used["path"].is_string() == ours).map(short_name).collect()
 }
 
 fn short_name(of: &Value) -> String {
@@ -64,4 +80,19 @@ fn every_arrow_points_downwards() {
         let upwards: Vec<&String> = used.iter().filter(|name| !below.contains(name)).collect();
         assert!(upwards.is_empty(), "{from} uses {upwards:?}, which the drawing does not show below it");
     }
+}
+
+#[test]
+fn libraries_stay_behind_their_borders() {
+    let borders = borders();
+    assert!(borders.contains_key("diesel"), "no lines of the form `library <- crate`: {borders:?}");
+    let mut real: Edges = borders.keys().map(|library| (library.clone(), BTreeSet::new())).collect();
+    for package in packages() {
+        for library in uses(&package, false) {
+            if let Some(users) = real.get_mut(&library) {
+                users.insert(short_name(&package));
+            }
+        }
+    }
+    assert_eq!(real, borders, "left: the Cargo.toml files; right: docs/architecture.md");
 }

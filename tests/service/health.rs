@@ -3,9 +3,10 @@
 use hotshelf_testkit::RedisServer;
 use serde_json::Value;
 
-use crate::catalogue::wait_for_redis;
+use crate::catalogue::{PRODUCTS, wait_for_redis};
 use crate::hotshelf;
-use crate::shapes::{assert_utc, fields};
+use crate::outsider::Outsider;
+use crate::shapes::{assert_utc, fields, problem};
 
 /// The modules that do not call themselves healthy, with what they say.
 #[track_caller]
@@ -47,6 +48,28 @@ async fn without_redis_it_is_degraded_and_says_why() {
     assert_eq!(health["status"], "degraded");
     let ailing = ailing(&health);
     assert!(ailing.iter().any(|module| module.starts_with("\"degraded\"") && module.contains("Redis")), "{ailing:?}");
+}
+
+#[tokio::test]
+async fn without_a_database_it_is_unhealthy_until_it_has_one_again() {
+    let service = hotshelf().backend("memory").start().await;
+    let mut outsider = Outsider::on_database_of(&service);
+    outsider.run("ALTER TABLE catalogue_totals RENAME TO mislaid");
+
+    let health = service.get("/health").await.expect(503).json();
+    assert_eq!(health["status"], "unhealthy");
+    assert_eq!(health["modules"]["database"]["status"], "unhealthy");
+    assert_eq!(ailing(&health).len(), 1, "{health}");
+    service.get("/health/ready").await.expect(503);
+    service.get("/health/live").await.expect(200);
+    let reply = service.get(PRODUCTS).await;
+    assert_eq!(reply.header("retry-after"), "1");
+    assert_eq!(problem(reply, 503)["detail"], "the database is unavailable, try again");
+
+    outsider.run("ALTER TABLE mislaid RENAME TO catalogue_totals");
+    assert_eq!(service.get("/health").await.expect(200).json()["status"], "healthy");
+    service.get("/health/ready").await.expect(200);
+    service.get(PRODUCTS).await.expect(200);
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Start, stop, crash, and two processes that want the same database.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::{Arc, Mutex};
@@ -12,43 +11,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::catalogue::{PRODUCTS, create, laptop, path, read};
+use crate::half_sent::HalfSent;
 use crate::hotshelf;
-
-/// A request to create a product whose body is on its way: the service has begun to read it and waits for the rest.
-struct HalfSent {
-    connection: TcpStream,
-    rest: String,
-}
-
-impl HalfSent {
-    fn to(address: SocketAddr) -> Self {
-        let mut rest = laptop().to_string();
-        let mut connection = TcpStream::connect(address).unwrap();
-        connection.set_read_timeout(Some(PATIENCE)).unwrap();
-        let head = format!(
-            "POST {PRODUCTS} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nexpect: 100-continue\r\n\r\n",
-            rest.len()
-        );
-        connection.write_all(head.as_bytes()).unwrap();
-        // This answer comes when the handler asks for the body, not before.
-        let expected = b"HTTP/1.1 100 Continue\r\n\r\n";
-        let mut answer = vec![0; expected.len()];
-        connection.read_exact(&mut answer).unwrap();
-        assert_eq!(String::from_utf8_lossy(&answer), String::from_utf8_lossy(expected));
-        let second_half = rest.split_off(10);
-        connection.write_all(rest.as_bytes()).unwrap();
-        HalfSent { connection, rest: second_half }
-    }
-
-    /// Sends the rest and returns everything the service answers until it closes the connection.
-    fn finish(mut self) -> String {
-        self.connection.write_all(self.rest.as_bytes()).unwrap();
-        let mut answer = String::new();
-        self.connection.read_to_string(&mut answer).unwrap();
-        answer
-    }
-}
 
 async fn wait_until_nobody_listens(address: SocketAddr) {
     wait_until("the listener is closed", PATIENCE, async || TcpStream::connect(address).is_err()).await;
@@ -90,7 +54,8 @@ async fn a_second_signal_ends_it_at_once() {
     wait_until_nobody_listens(service.address()).await;
     service.signal("TERM");
     // Far less than the 30 s for which the request in flight would be waited for.
-    service.exit(Duration::from_secs(5)).await;
+    let status = service.exit(Duration::from_secs(5)).await;
+    assert_eq!(status.code(), Some(130), "{status}");
 }
 
 #[tokio::test]

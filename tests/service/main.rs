@@ -1,12 +1,17 @@
 //! The service from outside: the real binary over HTTP, with a database of its own and, where Redis matters, with a
-//! real Redis. The modules mirror the routes and the promises of the HTTP contract; `catalogue` and `shapes` are the
-//! words they tell their stories in.
-#![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
+//! real Redis. The modules mirror the routes and the promises of the HTTP contract; `catalogue`, `shapes`,
+//! `history`, `load`, `half_sent` and `outsider` are the words they tell their stories in.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the words of the stories panic for the test that uses them"
+)]
 
 mod catalogue;
 mod coherence;
 mod conditional;
 mod envelope;
+mod half_sent;
 mod health;
 mod history;
 mod lifecycle;
@@ -16,9 +21,12 @@ mod logs;
 mod metrics;
 mod negotiation;
 mod openapi;
+mod outsider;
+mod overload;
 mod problems;
 mod products;
 mod redis;
+mod redis_access;
 mod request_id;
 mod shapes;
 mod statistics;

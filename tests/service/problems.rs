@@ -1,5 +1,9 @@
 //! The rows of the error table that are not about validation or about a race.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use hotshelf_testkit::PATIENCE;
 use serde_json::json;
 
 use crate::catalogue::{PRODUCTS, create, laptop};
@@ -60,6 +64,25 @@ async fn a_body_over_one_mebibyte_is_too_large() {
             reply.expect(status).json()
         };
     }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_tell_its_size_has_the_same_limit() {
+    let service = hotshelf().start().await;
+    let mut connection = TcpStream::connect(service.address()).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST {PRODUCTS} HTTP/1.1\r\nhost: hotshelf\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\n\r\n{:x}\r\n",
+        MIB + 1
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    // The end of the chunk never comes: the answer does not wait for it.
+    connection.write_all(&vec![b' '; MIB + 1]).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("\"title\":\"Content Too Large\""), "{answer}");
 }
 
 #[tokio::test]

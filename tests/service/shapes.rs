@@ -80,6 +80,7 @@ fn title(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
+        409 => "Conflict",
         412 => "Precondition Failed",
         // RFC 9110 renamed it from "Payload Too Large".
         413 => "Content Too Large",

@@ -2,6 +2,7 @@
 //! that one key (see `docs/consistency.md`). What a key holds counts only while the link is up and the value is of the
 //! current epoch.
 
+mod error;
 mod link;
 mod state;
 mod supervisor;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use fred::error::Error;
 use futures_util::future::{join, join_all};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{L2State, Stats, TierLevels};
@@ -26,6 +26,7 @@ use crate::options::RedisOptions;
 use crate::region::Collection;
 use crate::tier::{Begun, Claim, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Slot, Tier, Token, Unsettled};
 use crate::value::{Source, Value};
+use error::RedisError;
 use link::Link;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 
@@ -144,7 +145,7 @@ impl RedisTier {
     }
 
     /// The generation that counts now; a new one if there is none.
-    async fn generation(&self, link: &Link, collection: &Collection) -> Result<Generation, Error> {
+    async fn generation(&self, link: &Link, collection: &Collection) -> Result<Generation, RedisError> {
         let proposed: Generation = rand::rng().random();
         let current =
             link.get_or_set(&self.generation_name(collection), Bytes::copy_from_slice(&proposed), None).await?;
@@ -152,7 +153,7 @@ impl RedisTier {
     }
 
     /// Makes void what depends on these collections.
-    async fn void(&self, link: &Link, collections: &[Collection]) -> Result<(), Error> {
+    async fn void(&self, link: &Link, collections: &[Collection]) -> Result<(), RedisError> {
         let advance = collections.iter().map(|collection| {
             let next: Generation = rand::rng().random();
             let name = self.generation_name(collection);
@@ -162,10 +163,10 @@ impl RedisTier {
     }
 
     /// Reads the key and, if it is free, takes a lease on it; for pages together with the generation they depend on.
-    async fn consult(&self, link: &Arc<Link>, slot: &Slot) -> Result<Lookup, Error> {
+    async fn consult(&self, link: &Arc<Link>, slot: &Slot) -> Result<Lookup, RedisError> {
         // Before the value is read: what is filled later is of this epoch or older.
         let epoch = self.epoch();
-        let (name, lease) = (self.name_of(slot), state::lease(Token::random()));
+        let (name, lease) = (self.name_of(slot), state::lease(Token::random(), link.run));
         let mut pending = PendingLease { tier: self, link, name: &name, lease: &lease, answered: false };
         let read = link.get_or_set(&name, lease.clone(), Some(LEASE_LIFE));
         let (generation, held) = match slot.region.depends(false) {
@@ -178,7 +179,7 @@ impl RedisTier {
         };
         let claim =
             |expected, leased| Lookup::Miss(Some(Claim::Redis(RedisClaim { expected, leased, epoch, generation })));
-        let state = held.map(state::open);
+        let state = held.map(|held| state::open(held, link.run));
         if let Some(State::Foreign(head)) = state {
             // It makes room for a lease now, not for the value after the load: few bytes (or none) may also be how
             // something begins that a writer leaves meanwhile.
@@ -204,7 +205,7 @@ impl RedisTier {
         slot: &Slot,
         stored: &Stored,
         known: Option<Generation>,
-    ) -> Result<bool, Error> {
+    ) -> Result<bool, RedisError> {
         if stored.epoch != self.epoch() {
             slot.region.counters().invalidations_epoch.inc();
             return Ok(false);
@@ -219,15 +220,13 @@ impl RedisTier {
         Ok(stored.generation == current && current != NO_GENERATION)
     }
 
-    async fn release(&self, intent: &Intent, keep: Option<&Value>) -> Result<(), Error> {
-        let link = self.link.load_full();
-        let link = link.as_deref().ok_or_else(no_link)?;
+    async fn release(&self, link: &Link, intent: &Intent, keep: Option<&Value>) -> Result<(), RedisError> {
         let Some(slot) = &intent.slot else { return self.void(link, &intent.voids).await };
         let ttl = slot.region.next_ttl(false);
         let envelope = Envelope { epoch: self.epoch(), generation: NO_GENERATION, ttl };
         let value = keep.map(|value| envelope.seal(Some(value))).unwrap_or_default();
         let name = self.name_of(slot);
-        let release = link.release(&name, state::fence(intent.token), value, ttl);
+        let release = link.release(&name, state::fence(intent.token, link.run), value, ttl);
         let (released, voided) = join(release, self.void(link, &intent.voids)).await;
         released.and(voided)
     }
@@ -244,7 +243,7 @@ impl RedisTier {
     async fn release_orphans(&self, link: &Link) {
         let orphans = std::mem::take(&mut *self.orphans.lock());
         for (index, (name, token)) in orphans.iter().enumerate() {
-            if link.release(name, state::fence(*token), Bytes::new(), FENCE_LIFE).await.is_err() {
+            if link.release(name, state::fence(*token, link.run), Bytes::new(), FENCE_LIFE).await.is_err() {
                 self.orphans.lock().extend_from_slice(&orphans[index..]);
                 return;
             }
@@ -256,10 +255,6 @@ impl RedisTier {
 fn escape(text: &str, special: &str) -> String {
     let escaped = |char| special.contains(char).then_some('\\').into_iter().chain([char]);
     text.chars().flat_map(escaped).collect()
-}
-
-fn no_link() -> Error {
-    Error::new(fred::error::ErrorKind::IO, "no link to Redis")
 }
 
 /// Anything but 16 bytes is not ours, and nothing stands under it.
@@ -327,7 +322,7 @@ impl Tier for RedisTier {
         loop {
             let fence = async {
                 let Some(slot) = &intent.slot else { return Ok(true) };
-                link.fence(&self.name_of(slot), state::fence(intent.token), FENCE_LIFE).await
+                link.fence(&self.name_of(slot), state::fence(intent.token, link.run), FENCE_LIFE).await
             };
             match join(fence, self.void(&link, &intent.voids)).await {
                 (Ok(true), Ok(())) => return Begun::Fenced,
@@ -362,8 +357,13 @@ impl Tier for RedisTier {
             }
             Outcome::Unchanged => (None, false),
         };
-        let Err(error) = self.release(intent, keep).await else { return Ok(()) };
-        self.survive("release", &error);
+        // Without a link there is no command that could fail: its loss has been told already.
+        if let Some(link) = self.link.load_full() {
+            match self.release(&link, intent, keep).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.survive("release", &error),
+            }
+        }
         self.orphan(intent);
         if changed {
             // The fence may have been set, but is it still there, and were the collections made void? What cannot be
@@ -375,8 +375,8 @@ impl Tier for RedisTier {
     }
 
     async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
-        let link = self.link.load_full().ok_or_else(|| DeleteError(no_link().to_string()))?;
-        let failed = |error: Error| DeleteError(error.to_string());
+        let link = self.link.load_full().ok_or_else(|| DeleteError("it is not connected".to_owned()))?;
+        let failed = |error: RedisError| DeleteError(error.to_string());
         let pattern = [escape(&self.options.prefix, r"*?[]\"), escape(pattern, r"[]\")].concat();
         let (mut cursor, mut deleted) = ("0".to_owned(), 0);
         loop {

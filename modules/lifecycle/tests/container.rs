@@ -1,5 +1,7 @@
 //! The container's promises: order, roll-back, deadlines, health.
 
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

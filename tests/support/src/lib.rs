@@ -24,6 +24,7 @@ mod client;
 mod metrics;
 mod port;
 mod process;
+mod proxy;
 mod redis;
 mod resp;
 mod service;
@@ -31,6 +32,7 @@ mod wait;
 
 pub use client::{Client, Reply, Request};
 pub use metrics::{Metrics, Sample};
+pub use proxy::{Network, Proxy};
 pub use redis::RedisServer;
 pub use resp::RedisReply;
 pub use service::{EarlyExit, Service, ServiceBuilder};

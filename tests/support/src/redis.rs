@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,6 +16,13 @@ use crate::resp::{self, RedisReply};
 use crate::wait::{PATIENCE, POLL};
 
 const SNAPSHOT: &str = "dump.rdb";
+const AUTHORITY: &str = "authority.pem";
+/// What `tls/make.sh` has made, under the names that they get in the server's directory.
+const TLS_FILES: [(&str, &str); 3] = [
+    (AUTHORITY, include_str!("../tls/authority.pem")),
+    ("server.pem", include_str!("../tls/server.pem")),
+    ("server.key", include_str!("../tls/server.key")),
+];
 
 /// A Redis on a loopback port of its own, with a directory of its own, that keeps nothing on disk unless told to. The
 /// address stays the same for life, however often it is stopped and started.
@@ -24,6 +32,7 @@ pub struct RedisServer {
     directory: TempDir,
     address: String,
     port: u16,
+    tls_port: Option<u16>,
     arguments: Vec<String>,
     // `None` while it is stopped. Held while it starts and stops, so that these do not overlap.
     process: Mutex<Option<Process>>,
@@ -43,10 +52,33 @@ impl RedisServer {
     /// # Panics
     /// As [`start`](RedisServer::start).
     pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_prepared(|| Self::prepare(arguments))
+    }
+
+    /// As [`start`](RedisServer::start), with a second port for TLS: see [`tls_url`](RedisServer::tls_url).
+    ///
+    /// # Panics
+    /// As [`start`](RedisServer::start); also when this `redis-server` knows no TLS.
+    pub fn start_with_tls() -> Self {
+        Self::start_prepared(|| {
+            let mut server = Self::prepare(&[]);
+            for (name, content) in TLS_FILES {
+                fs::write(server.directory.path().join(name), content).expect("the directory takes files");
+            }
+            let port = free_port();
+            let options =
+                ["--tls-port", &port.to_string(), "--tls-auth-clients", "no", "--tls-cert-file", "server.pem"];
+            server.arguments = options.into_iter().chain(["--tls-key-file", "server.key"]).map(str::to_owned).collect();
+            server.tls_port = Some(port);
+            server
+        })
+    }
+
+    fn start_prepared(prepare: impl Fn() -> Self) -> Self {
         let mut failure = String::new();
         // Between the choice of a port and its use another process may take it.
         for _ in 0..5 {
-            let server = Self::prepare(arguments);
+            let server = prepare();
             match server.launch() {
                 Ok(()) => return server,
                 Err(log) => failure = log,
@@ -66,6 +98,7 @@ impl RedisServer {
             directory: tempfile::tempdir().expect("a temporary directory"),
             address: format!("127.0.0.1:{port}"),
             port,
+            tls_port: None,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             process: Mutex::new(None),
         }
@@ -79,6 +112,20 @@ impl RedisServer {
     /// The address as a `redis://` URL.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// The address for TLS. The server's certificate is for `127.0.0.1`, by the authority of
+    /// [`authority`](RedisServer::authority).
+    ///
+    /// # Panics
+    /// When it was not started by [`start_with_tls`](RedisServer::start_with_tls).
+    pub fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}", self.tls_port.expect("Redis was started with TLS"))
+    }
+
+    /// The certificate of the authority that vouches for the server, in PEM.
+    pub fn authority(&self) -> PathBuf {
+        self.directory.path().join(AUTHORITY)
     }
 
     /// Kills it (SIGKILL): what is not in a snapshot is lost. Nothing happens when it is not running.

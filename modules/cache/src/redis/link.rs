@@ -9,12 +9,14 @@ use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::Error;
 use fred::interfaces::{ClientLike, KeysInterface};
-use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, TcpConfig, UnresponsiveConfig};
+use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ServerConfig, TcpConfig, UnresponsiveConfig};
 use fred::types::scripts::Script;
 use fred::types::{Builder, ConnectHandle, Expiration, InfoKind, RespVersion, SetOptions};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::error::RedisError;
+use super::state::Run;
 use crate::options::RedisOptions;
 
 /// Commands that may wait for their answer at a time; more fail at once.
@@ -31,6 +33,8 @@ pub(super) struct Link {
     /// Identifies the server's memory: it changes when the server restarts, and when it becomes, or stops being, another's
     /// replica.
     pub(super) server: String,
+    /// Identifies the server's process.
+    pub(super) run: Run,
     /// Somebody should look at this link: it has failed too often.
     pub(super) troubled: Notify,
 }
@@ -50,12 +54,12 @@ struct Scripts {
 }
 
 impl Link {
-    pub(super) async fn open(options: &RedisOptions) -> Result<Opened, Error> {
+    pub(super) async fn open(options: &RedisOptions) -> Result<Opened, RedisError> {
         let client = client(options)?;
         let Ok(connection) = timeout(options.connect_timeout, client.init()).await else {
             // fred goes on trying in a task of its own. If that succeeds after all, this is what ends it.
             let _ = timeout(PARTING, client.quit()).await;
-            return Err(timed_out("connecting"));
+            return Err(RedisError(format!("no connection within {:?}", options.connect_timeout)));
         };
         let connection = connection?;
         let scripts = Scripts {
@@ -64,13 +68,10 @@ impl Link {
             release: Script::from_lua(include_str!("scripts/release.lua")),
             epoch: Script::from_lua(include_str!("scripts/epoch.lua")),
         };
-        let (failures, server, troubled) = (AtomicU32::new(0), String::new(), Notify::new());
-        let mut link = Link { client, scripts, failures, server, troubled };
+        let (failures, troubled) = (AtomicU32::new(0), Notify::new());
+        let mut link = Link { client, scripts, failures, server: String::new(), run: Run::default(), troubled };
         match link.introduce().await {
-            Ok(server) => {
-                link.server = server;
-                Ok(Opened { link, connection })
-            }
+            Ok(()) => Ok(Opened { link, connection }),
             Err(error) => {
                 link.close(connection).await;
                 Err(error)
@@ -79,20 +80,22 @@ impl Link {
     }
 
     /// Loads the scripts and asks the server who it is.
-    async fn introduce(&self) -> Result<String, Error> {
+    async fn introduce(&mut self) -> Result<(), RedisError> {
         for script in [&self.scripts.fill, &self.scripts.fence, &self.scripts.release, &self.scripts.epoch] {
             script.load(&self.client).await?;
         }
         let process = self.info(InfoKind::Server, "run_id:").await?;
         // A replica takes over its master's memory, within the same process.
         let memory = self.info(InfoKind::Replication, "master_replid:").await?;
-        Ok(format!("{process}/{memory}"))
+        self.run.iter_mut().zip(process.bytes()).for_each(|(to, from)| *to = from);
+        self.server = format!("{process}/{memory}");
+        Ok(())
     }
 
-    async fn info(&self, section: InfoKind, name: &'static str) -> Result<String, Error> {
+    async fn info(&self, section: InfoKind, name: &'static str) -> Result<String, RedisError> {
         let info: String = self.client.info(Some(section)).await?;
         let value = info.lines().find_map(|line| line.strip_prefix(name));
-        let missing = || Error::new(fred::error::ErrorKind::Protocol, format!("INFO names no {name}"));
+        let missing = || RedisError(format!("INFO names no {name}"));
         Ok(value.ok_or_else(missing)?.trim().to_owned())
     }
 
@@ -103,38 +106,55 @@ impl Link {
         key: &str,
         state: Bytes,
         life: Option<Duration>,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Option<Bytes>, RedisError> {
         let life = life.map(expiration);
         self.noting(self.client.set(key, state, life, Some(SetOptions::NX), true).await)
     }
 
-    pub(super) async fn set(&self, key: &str, state: Bytes, life: Duration) -> Result<(), Error> {
+    pub(super) async fn set(&self, key: &str, state: Bytes, life: Duration) -> Result<(), RedisError> {
         self.noting(self.client.set(key, state, Some(expiration(life)), None, false).await)
     }
 
-    pub(super) async fn fill(&self, key: &str, expected: Bytes, value: Bytes, life: Duration) -> Result<bool, Error> {
+    pub(super) async fn fill(
+        &self,
+        key: &str,
+        expected: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError> {
         self.noting(self.scripts.fill.evalsha(&self.client, key, (expected, value, millis(life))).await)
     }
 
-    pub(super) async fn fence(&self, key: &str, fence: Bytes, life: Duration) -> Result<bool, Error> {
+    pub(super) async fn fence(&self, key: &str, fence: Bytes, life: Duration) -> Result<bool, RedisError> {
         self.noting(self.scripts.fence.evalsha(&self.client, key, (fence, millis(life))).await)
     }
 
-    pub(super) async fn release(&self, key: &str, fence: Bytes, value: Bytes, life: Duration) -> Result<(), Error> {
+    pub(super) async fn release(
+        &self,
+        key: &str,
+        fence: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<(), RedisError> {
         self.noting(self.scripts.release.evalsha(&self.client, key, (fence, value, millis(life))).await)
     }
 
     /// The larger of `epoch` and the one that the server knows, which it becomes.
-    pub(super) async fn agree_on_epoch(&self, key: &str, epoch: u64) -> Result<u64, Error> {
+    pub(super) async fn agree_on_epoch(&self, key: &str, epoch: u64) -> Result<u64, RedisError> {
         self.noting(self.scripts.epoch.evalsha(&self.client, key, epoch.to_string()).await)
     }
 
     /// One step of `SCAN`: the next cursor and some keys.
-    pub(super) async fn scan(&self, cursor: String, pattern: &str, count: u32) -> Result<(String, Vec<String>), Error> {
+    pub(super) async fn scan(
+        &self,
+        cursor: String,
+        pattern: &str,
+        count: u32,
+    ) -> Result<(String, Vec<String>), RedisError> {
         self.noting(self.client.scan_page(cursor, pattern, Some(count), None).await)
     }
 
-    pub(super) async fn unlink(&self, keys: Vec<String>) -> Result<u64, Error> {
+    pub(super) async fn unlink(&self, keys: Vec<String>) -> Result<u64, RedisError> {
         self.noting(self.client.unlink(keys).await)
     }
 
@@ -145,7 +165,7 @@ impl Link {
     }
 
     /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
-    fn noting<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+    fn noting<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
         match &result {
             Ok(_) => {
                 if self.failures.load(Ordering::Relaxed) != 0 {
@@ -160,7 +180,7 @@ impl Link {
                 }
             }
         }
-        result
+        result.map_err(RedisError::from)
     }
 }
 
@@ -173,6 +193,11 @@ fn client(options: &RedisOptions) -> Result<Client, Error> {
     }
     if options.database != 0 {
         config.database = Some(options.database);
+    }
+    if let ServerConfig::Centralized { server } = &mut config.server {
+        // A certificate names an IPv6 address without the brackets that it has in a URL.
+        let bare = server.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        server.tls_server_name = bare.map(Into::into);
     }
     let performance =
         PerformanceConfig { default_command_timeout: options.command_timeout, ..PerformanceConfig::default() };
@@ -199,8 +224,4 @@ fn expiration(life: Duration) -> Expiration {
 
 fn millis(life: Duration) -> i64 {
     life.as_millis().try_into().unwrap_or(i64::MAX)
-}
-
-fn timed_out(what: &'static str) -> Error {
-    Error::new(fred::error::ErrorKind::Timeout, what)
 }

@@ -14,8 +14,8 @@ const VALUE: u8 = b'V';
 const LAYOUT: u8 = 1;
 const PRESENT: u8 = 1;
 const ABSENT: u8 = 0;
-/// Tag and token.
-const TAGGED: usize = 1 + 16;
+/// Tag, token, run.
+const TAGGED: usize = 1 + 16 + 16;
 /// `V`, layout, present, 16 bytes of stamp, epoch, generation, revision, end of life.
 const HEAD: usize = 3 + 16 + 8 + 16 + 8 + 8;
 
@@ -24,18 +24,23 @@ pub(super) type Generation = [u8; 16];
 /// For entries that depend on no collection.
 pub(super) const NO_GENERATION: Generation = [0; 16];
 
-pub(super) fn lease(token: Token) -> Bytes {
-    tagged(LEASE, token)
+/// Names one run of a server. A lease or a fence of another run has come back with a snapshot: whoever set it has lost
+/// the connection since, and may have ended long ago. It bars nobody.
+pub(super) type Run = [u8; 16];
+
+pub(super) fn lease(token: Token, run: Run) -> Bytes {
+    tagged(LEASE, token, run)
 }
 
-pub(super) fn fence(token: Token) -> Bytes {
-    tagged(FENCE, token)
+pub(super) fn fence(token: Token, run: Run) -> Bytes {
+    tagged(FENCE, token, run)
 }
 
-fn tagged(tag: u8, token: Token) -> Bytes {
+fn tagged(tag: u8, token: Token, run: Run) -> Bytes {
     let mut state = BytesMut::with_capacity(TAGGED);
     state.put_u8(tag);
     state.put_slice(&token.0);
+    state.put_slice(&run);
     state.freeze()
 }
 
@@ -45,7 +50,7 @@ pub(super) enum State {
     /// Somebody loads or writes it.
     Occupied,
     Value(Stored),
-    /// Nothing that this version wrote. Its first bytes.
+    /// Nothing that this version wrote in this run of the server. Its first bytes.
     Foreign(Bytes),
 }
 
@@ -85,10 +90,10 @@ impl Envelope {
     }
 }
 
-/// Takes apart what a key holds. The payload shares the bytes that came from the connection.
-pub(super) fn open(state: Bytes) -> State {
+/// Takes apart what a key holds in this run of the server. The payload shares the bytes that came from the connection.
+pub(super) fn open(state: Bytes, run: Run) -> State {
     match state.first() {
-        Some(&LEASE | &FENCE) if state.len() == TAGGED => State::Occupied,
+        Some(&LEASE | &FENCE) if state.len() == TAGGED && state.ends_with(&run) => State::Occupied,
         Some(&VALUE) if state.len() >= HEAD && state[1] == LAYOUT => State::Value(open_value(&state)),
         _ => State::Foreign(state.slice(..state.len().min(HEAD))),
     }
@@ -117,23 +122,25 @@ fn unix_millis() -> u64 {
 mod tests {
     use super::*;
 
+    const RUN: Run = *b"0123456789abcdef";
+
     #[test]
     fn a_value_reads_back_as_it_was_sealed() {
         let value = Value { payload: Bytes::from_static(b"{\"id\":1}"), revision: 7 };
         let envelope = Envelope { epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
-        let State::Value(stored) = open(envelope.seal(Some(&value))) else { panic!("not a value") };
+        let State::Value(stored) = open(envelope.seal(Some(&value)), RUN) else { panic!("not a value") };
         assert_eq!((stored.epoch, stored.generation), (3, [9; 16]));
         assert_eq!(stored.value, Some(value));
         assert!(stored.ttl <= Duration::from_secs(300) && stored.ttl > Duration::from_secs(299));
 
-        let State::Value(stored) = open(envelope.seal(None)) else { panic!("not a value") };
+        let State::Value(stored) = open(envelope.seal(None), RUN) else { panic!("not a value") };
         assert_eq!(stored.value, None);
     }
 
     #[test]
     fn two_seals_of_one_value_have_different_heads() {
         let envelope = Envelope { epoch: 1, generation: NO_GENERATION, ttl: Duration::from_secs(1) };
-        let head = |state| match open(state) {
+        let head = |state| match open(state, RUN) {
             State::Value(stored) => stored.head,
             other => panic!("{other:?}"),
         };
@@ -142,10 +149,12 @@ mod tests {
 
     #[test]
     fn what_others_wrote_is_no_value() {
-        assert!(matches!(open(lease(Token::random())), State::Occupied));
-        assert!(matches!(open(fence(Token::random())), State::Occupied));
+        for state in [lease, fence] {
+            assert!(matches!(open(state(Token::random(), RUN), RUN), State::Occupied));
+            assert!(matches!(open(state(Token::random(), *b"of another run.."), RUN), State::Foreign(_)));
+        }
         for foreign in [&b""[..], b"hello", b"Laptop", b"Foreign", b"V", b"V\x01\x01short"] {
-            assert!(matches!(open(Bytes::from_static(foreign)), State::Foreign(_)), "{foreign:?}");
+            assert!(matches!(open(Bytes::from_static(foreign), RUN), State::Foreign(_)), "{foreign:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
+use super::error::RedisError;
 use super::link::{Link, Opened};
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
@@ -112,7 +113,7 @@ async fn watch(
         tokio::select! {
             () = stopping.cancelled() => break "stopping".to_owned(),
             ended = &mut connection => break match ended {
-                Ok(Err(error)) => error.to_string(),
+                Ok(Err(error)) => RedisError::from(error).to_string(),
                 _ => "the connection was closed".to_owned(),
             },
             () = link.troubled.notified() => break "too many commands failed in a row".to_owned(),

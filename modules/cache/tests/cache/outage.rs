@@ -40,6 +40,18 @@ async fn memory_goes_on_without_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_ends_without_a_link_has_no_command_that_could_fail() {
+    let world = World::of(Tiers::Redis).await;
+    world.create(1, "old").await;
+    let write = world.begin(1).await;
+    world.redis().stop();
+    world.down().await;
+    world.commit(write, 1, Some("new")).await;
+    assert_eq!(world.stats.cache_errors("l2", "release").get(), 0);
+    assert_eq!(text(&world.read(1).await), Some("new"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn redis_is_killed_between_begin_and_commit() {
     for tiers in [Tiers::Redis, Tiers::Tiered] {
         let world = World::of(tiers).await;

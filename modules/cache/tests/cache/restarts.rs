@@ -132,6 +132,31 @@ async fn cut_off_and_connected_again_to_the_same_memory() {
     assert!(world.page().await.source.is_hit());
 }
 
+/// What it bars is over: its writer released it after the snapshot, and will not come back to do so again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fence_that_comes_back_with_a_snapshot_bars_nobody() {
+    let world = World::of(Tiers::Redis).await;
+    world.create(1, "old").await;
+    let write = world.begin(1).await;
+    world.redis().save_snapshot();
+    world.commit(write, 1, Some("new")).await;
+    world.redis().restart_from_snapshot();
+    assert!(world.redis().get(&name(1)).unwrap().starts_with('F'), "the fence is there again");
+    let covered = async || {
+        let write = world.begin(1).await;
+        let covered = write.covered();
+        world.commit(write, 1, Some("newer")).await;
+        covered
+    };
+    wait_until("a writer gets past it", PATIENCE, covered).await;
+
+    world.redis().restart_from_snapshot();
+    let hit = async || world.read(1).await.source.is_hit();
+    wait_until("what readers load is kept in its place", PATIENCE, hit).await;
+    assert_eq!(text(&world.read(1).await), Some("newer"));
+    world.leaves_nothing_behind().await;
+}
+
 /// A replica that missed the last deletes takes over, here within the process that was the master before.
 #[tokio::test(flavor = "multi_thread")]
 async fn made_a_replica_of_an_older_memory_and_promoted_again() {

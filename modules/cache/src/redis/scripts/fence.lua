@@ -1,8 +1,10 @@
--- fence: from absent, a lease or a value. Refused while another writer's fence stands.
+-- fence: from absent, a lease or a value. Refused while another writer's fence stands, of this run of the server: one that
+-- a snapshot has brought back bars nobody.
 -- KEYS[1] the key   ARGV[1] the fence   ARGV[2] life in ms
 -- Of another type it is not ours (pcall returns a table then), and makes room like anything that is no fence.
 local held = redis.pcall('GETRANGE', KEYS[1], 0, #ARGV[1])
-if type(held) == 'string' and #held == #ARGV[1] and string.sub(held, 1, 1) == 'F' and held ~= ARGV[1] then
+if type(held) == 'string' and #held == #ARGV[1] and string.sub(held, 1, 1) == 'F' and held ~= ARGV[1]
+    and string.sub(held, 18) == string.sub(ARGV[1], 18) then
     return 0
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

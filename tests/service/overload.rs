@@ -1,0 +1,96 @@
+//! More than the service can take, and what takes too long: an answer all the same, and soon.
+
+use std::future::IntoFuture;
+
+use hotshelf_testkit::{Client, RedisServer};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::catalogue::{PRODUCTS, create, laptop, lookup, path, read, wait_for_redis};
+use crate::half_sent::HalfSent;
+use crate::hotshelf;
+use crate::outsider::Outsider;
+use crate::shapes::problem;
+
+#[tokio::test]
+async fn requests_beyond_the_bound_are_shed_and_probes_get_through() {
+    let service = hotshelf().env("MAX_CONCURRENT_REQUESTS", 1).start().await;
+    let product = create(&service, &laptop()).await;
+    let only_one = HalfSent::to(service.address());
+    for request in [service.get(&path(&product)), service.post(PRODUCTS).json(&laptop()), service.get(PRODUCTS)] {
+        let reply = request.await;
+        assert_eq!(reply.header("retry-after"), "1");
+        assert_eq!(problem(reply, 503)["detail"], "too many requests are under way, try again");
+    }
+    for probe in ["/health", "/health/live", "/health/ready"] {
+        service.get(probe).await.expect(200);
+    }
+    let answer = only_one.finish();
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    assert_eq!(read(&service, &product).await, product);
+}
+
+#[tokio::test]
+async fn a_request_past_its_deadline_is_answered() {
+    let service = hotshelf().env("REQUEST_TIMEOUT", "300ms").start().await;
+    let product = create(&service, &laptop()).await;
+    let mut outsider = Outsider::on_database_of(&service);
+    outsider.hold_writes_up();
+    let reply = service.put(&path(&product)).json(&json!({"stock": 1})).await;
+    outsider.let_write();
+    assert_eq!(reply.header("retry-after"), "1");
+    assert_eq!(problem(reply, 503)["detail"], "no answer within 300ms, try again");
+}
+
+#[tokio::test]
+async fn a_client_that_never_sends_the_rest_is_answered_at_the_deadline() {
+    let service = hotshelf().env("REQUEST_TIMEOUT", "300ms").start().await;
+    let answer = HalfSent::to(service.address()).answer();
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+}
+
+/// Two changes of the same product at a time, one through each client, while the database takes none: one of them has
+/// its turn, the other is told to come again. Returns what became of the one that had it.
+async fn contend(clients: [&Client; 2], product: &Value, outsider: &mut Outsider) -> Value {
+    outsider.hold_writes_up();
+    let mut writers = JoinSet::new();
+    for client in clients {
+        writers.spawn(client.put(&path(product)).json(&json!({"stock": 1})).into_future());
+    }
+    let refused = writers.join_next().await.unwrap().unwrap();
+    for client in clients {
+        assert_eq!(lookup(client, product).await.json()["product"], *product, "readers wait for nobody");
+    }
+    outsider.let_write();
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(problem(refused, 409)["detail"], "product is being updated, try again");
+    writers.join_next().await.unwrap().unwrap().expect(200).json()["product"].take()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_product_that_is_being_updated_is_not_updated_by_a_second_writer() {
+    let service = hotshelf().start().await;
+    let product = create(&service, &laptop()).await;
+    let mut outsider = Outsider::on_database_of(&service);
+    let updated = contend([&service, &service], &product, &mut outsider).await;
+    assert_eq!(updated["version"], 2);
+    assert_eq!(read(&service, &product).await, updated);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_by_another_instance() {
+    let redis = RedisServer::start();
+    let first = hotshelf().redis(&redis).env("SHARED_DB", true).start().await;
+    let second = hotshelf().redis(&redis).shared_db(&first.database()).start().await;
+    for instance in [&first, &second] {
+        wait_for_redis(instance, "up").await;
+    }
+    let product = create(&first, &laptop()).await;
+    let mut outsider = Outsider::on_database_of(&first);
+    let updated = contend([&first, &second], &product, &mut outsider).await;
+    assert_eq!(updated["version"], 2);
+    for instance in [&first, &second] {
+        assert_eq!(read(instance, &product).await, updated);
+    }
+}
