@@ -28,7 +28,7 @@ pub use draft::{FieldError, Invalid, NewProduct, ProductDraft, ProductPatch};
 pub use error::{OpenError, StoreError};
 pub use fields::MalformedInput;
 pub use module::DatabaseModule;
-pub use page::{PageRequest, PageStart, ProductPage};
+pub use page::{PageIds, PageRequest, PageStart, ProductPage};
 pub use price::{Price, PriceError};
 pub use product::{Product, ProductId, Version};
 pub use repository::{Committed, Copies, DatabaseOptions, Expect, ProductRepository};

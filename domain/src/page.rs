@@ -32,6 +32,17 @@ impl PageStart {
     }
 }
 
+/// Which products are on a page, and what is around it, all of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageIds {
+    /// In order.
+    pub ids: Vec<ProductId>,
+    /// How many products there are in the whole list.
+    pub total: i64,
+    /// Whether any come after this page.
+    pub has_more: bool,
+}
+
 /// One page of the list and what is around it, all of one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProductPage {

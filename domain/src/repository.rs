@@ -6,7 +6,7 @@ use hotshelf_stats::Stats;
 
 use crate::draft::{NewProduct, ProductPatch};
 use crate::error::{OpenError, StoreError};
-use crate::page::{PageRequest, ProductPage};
+use crate::page::{PageIds, PageRequest, ProductPage};
 use crate::product::{Product, ProductId, Version};
 use crate::sqlite::SqliteCatalogue;
 
@@ -94,6 +94,14 @@ impl ProductRepository {
     /// As [`find`](ProductRepository::find).
     pub async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {
         self.0.page(request).await
+    }
+
+    /// Which products are on a page. Reads no product, only the index.
+    ///
+    /// # Errors
+    /// As [`find`](ProductRepository::find).
+    pub async fn page_ids(&self, request: PageRequest) -> Result<PageIds, StoreError> {
+        self.0.page_ids(request).await
     }
 
     /// Stores a new product under an id that no product ever had.

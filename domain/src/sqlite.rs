@@ -18,7 +18,7 @@ use hotshelf_stats::{Histogram, Stats};
 
 use crate::draft::{NewProduct, ProductPatch};
 use crate::error::{OpenError, StoreError};
-use crate::page::{PageRequest, ProductPage};
+use crate::page::{PageIds, PageRequest, ProductPage};
 use crate::product::{Product, ProductId};
 use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
 use lock::DatabaseLock;
@@ -39,6 +39,7 @@ pub(crate) struct SqliteCatalogue {
     point_reads: PointReads,
     tasks: Tasks,
     page_reads: Histogram,
+    page_id_reads: Histogram,
     _lock: DatabaseLock,
 }
 
@@ -58,6 +59,7 @@ impl SqliteCatalogue {
             writer: Writer::spawn(url, &tasks, stats.db_query("commit")),
             point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, stats.db_query("find")),
             page_reads: stats.db_query("page"),
+            page_id_reads: stats.db_query("page_ids"),
             readers,
             tasks,
             path,
@@ -72,6 +74,11 @@ impl SqliteCatalogue {
     pub(crate) async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {
         let _timer = self.page_reads.start_timer();
         self.readers.read(move |conn| rows::page(conn, &request)).await
+    }
+
+    pub(crate) async fn page_ids(&self, request: PageRequest) -> Result<PageIds, StoreError> {
+        let _timer = self.page_id_reads.start_timer();
+        self.readers.read(move |conn| rows::page_ids(conn, &request)).await
     }
 
     pub(crate) async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {

@@ -9,7 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use super::schema::{catalogue_totals, products};
 use crate::draft::{NewProduct, ProductPatch};
 use crate::error::StoreError;
-use crate::page::{PageRequest, PageStart, ProductPage};
+use crate::page::{PageIds, PageRequest, PageStart, ProductPage};
 use crate::price::Price;
 use crate::product::{Product, ProductId, Version};
 use crate::repository::Expect;
@@ -167,6 +167,27 @@ pub(super) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<Hash
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq_any(ids));
     let rows: Vec<ProductRow> = live.select(ProductRow::as_select()).load(conn)?;
     rows.into_iter().map(|row| Ok((row.id, row.into_product()?))).collect()
+}
+
+pub(super) fn page_ids(conn: &mut SqliteConnection, request: &PageRequest) -> Result<PageIds, StoreError> {
+    // One transaction, so that the total and the ids are of the same moment.
+    conn.transaction(|conn| {
+        let total: i64 = catalogue_totals::table.select(catalogue_totals::live_products).first(conn)?;
+        let one_more = i64::from(request.limit) + 1;
+        let live = products::table
+            .filter(products::deleted_at.is_null())
+            .select(products::id)
+            .order(products::id)
+            .limit(one_more);
+        let mut ids: Vec<i64> = match request.start {
+            PageStart::Offset(offset) => live.offset(offset).load(conn)?,
+            PageStart::After { id, .. } => live.filter(products::id.gt(id.get())).load(conn)?,
+        };
+        let has_more = ids.len() as i64 == one_more;
+        ids.truncate(request.limit as usize);
+        let ids = ids.into_iter().filter_map(ProductId::new).collect();
+        Ok(PageIds { ids, total, has_more })
+    })
 }
 
 pub(super) fn page(conn: &mut SqliteConnection, request: &PageRequest) -> Result<ProductPage, StoreError> {

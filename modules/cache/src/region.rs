@@ -84,6 +84,13 @@ impl Region {
         Region(Arc::new(RegionState { options, counters }))
     }
 
+    /// The same entries for lookups that are part of another one, and must not be counted beside it. What is done for
+    /// them, loads and fills, is.
+    pub fn uncounted(&self) -> Region {
+        let RegionState { options, counters } = &*self.0;
+        Region::new(options.clone(), counters.without_lookups())
+    }
+
     pub(crate) fn counters(&self) -> &CacheCounters {
         &self.0.counters
     }

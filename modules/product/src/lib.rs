@@ -37,6 +37,7 @@ mod cursor;
 mod epoch;
 mod error;
 mod module;
+mod pages;
 mod render;
 mod service;
 
@@ -44,4 +45,5 @@ pub use cursor::{BadCursor, Cursor};
 pub use epoch::CatalogueEpoch;
 pub use error::ProductError;
 pub use module::ProductModule;
+pub use pages::Page;
 pub use service::{Lives, ProductService};

@@ -2,14 +2,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use hotshelf_cache::{Cache, Collection, Depends, Found, Key, Read, Region, RegionOptions, Source, Target, Value};
 use hotshelf_domain::{
-    Committed, Copies, Expect, NewProduct, PageRequest, PageStart, Product, ProductId, ProductPatch, ProductRepository,
-    StoreError,
+    Committed, Copies, Expect, NewProduct, PageIds, PageRequest, PageStart, Product, ProductId, ProductPage,
+    ProductPatch, ProductRepository, StoreError,
 };
 use hotshelf_lifecycle::Tasks;
 
 use crate::error::ProductError;
+use crate::pages::{Listing, Page, farther};
 use crate::render;
 
 /// How long entries live.
@@ -35,7 +37,7 @@ impl Default for Lives {
 /// |---|---|---|
 /// | a product | `id:<id>` | it changes |
 /// | that there is no such product | `id:<id>` | any product is created |
-/// | a page | `list:<offset>:<limit>`, `list:after:<id>:<position>:<limit>` | any product changes |
+/// | the ids on a page | `list:<offset>:<limit>`, `list:after:<id>:<position>:<limit>` | any product is created or deleted |
 #[derive(Clone)]
 pub struct ProductService(Arc<Shelves>);
 
@@ -43,6 +45,8 @@ struct Shelves {
     cache: Cache<StoreError>,
     repository: ProductRepository,
     products: Region,
+    /// The same entries, looked up as parts of pages.
+    members: Region,
     pages: Region,
     catalogue: Collection,
     writes: Tasks,
@@ -67,7 +71,8 @@ impl ProductService {
             depends: Depends::Always,
         });
         let writes = Tasks::default();
-        ProductService(Arc::new(Shelves { cache, repository, products, pages, catalogue, writes }))
+        let members = products.uncounted();
+        ProductService(Arc::new(Shelves { cache, repository, products, members, pages, catalogue, writes }))
     }
 
     /// The product as JSON; no value when there is none. Its revision is its version.
@@ -75,12 +80,16 @@ impl ProductService {
     /// # Errors
     /// [`ProductError::Store`] when the database had to be asked and failed.
     pub async fn get(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
+        self.lookup(&self.0.products, id, read).await
+    }
+
+    async fn lookup(&self, region: &Region, id: ProductId, read: Read) -> Result<Found, ProductError> {
         let repository = self.0.repository.clone();
         let load = move || {
             let repository = repository.clone();
             async move { repository.find(id).await?.as_ref().map(render::product).transpose() }
         };
-        Ok(self.0.cache.get_or_load(&self.0.products, product_key(id), read, load).await?)
+        Ok(self.0.cache.get_or_load(region, product_key(id), read, load).await?)
     }
 
     /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
@@ -89,18 +98,46 @@ impl ProductService {
         self.0.cache.peek(&self.0.products, &product_key(id), read)
     }
 
-    /// A page as JSON: an object with `products`, `total`, `offset`, `limit` and `next_cursor`. Its revision tells it
-    /// from other states of the same page.
+    /// A page of the products. What is cached of it are the ids; the products come from their own entries.
+    ///
+    /// Counted as one lookup of the page; those of its products are not counted.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).
-    pub async fn page(&self, request: PageRequest, read: Read) -> Result<Found, ProductError> {
+    pub async fn page(&self, request: PageRequest, read: Read) -> Result<Page, ProductError> {
         let repository = self.0.repository.clone();
         let load = move || {
             let repository = repository.clone();
-            async move { Ok(Some(render::page(&request, &repository.page(request).await?)?)) }
+            async move {
+                let PageIds { ids, total, has_more } = repository.page_ids(request).await?;
+                Ok(Some(Listing::new(&request, ids, total, has_more)?.pack()))
+            }
         };
-        Ok(self.0.cache.get_or_load(&self.0.pages, page_key(&request), read, load).await?)
+        let found = self.0.cache.get_or_load(&self.0.pages, page_key(&request), read, load).await?;
+        let listing = found.value.and_then(|value| Listing::unpack(value.payload));
+        let listing = listing.filter(|_| found.source != Source::Bypassed);
+        if let Some(listing) = listing
+            && let Some((products, source)) = self.members(&listing.ids).await?
+        {
+            return Ok(listing.show(&products, farther(found.source, source)));
+        }
+        // Asked for, or one of the products was deleted since the page was read: all of one moment.
+        let ProductPage { products, total, has_more } = self.0.repository.page(request).await?;
+        let ids = products.iter().map(|product| product.id).collect();
+        let products = products.iter().map(render::product).collect::<Result<Vec<_>, _>>()?;
+        Ok(Listing::new(&request, ids, total, has_more)?.show(&products, Source::Bypassed))
+    }
+
+    /// The products, and the farthest place that one of them came from; `None` when not all of them exist.
+    async fn members(&self, ids: &[ProductId]) -> Result<Option<(Vec<Value>, Source)>, ProductError> {
+        let mut source = Source::L1 { ttl: Duration::MAX };
+        // All at once: Redis gets them in one go, and the database gathers them into one query.
+        let products = try_join_all(ids.iter().map(|id| self.lookup(&self.0.members, *id, Read::default()))).await?;
+        let products = products.into_iter().map(|found| {
+            source = farther(source, found.source);
+            found.value
+        });
+        Ok(products.collect::<Option<Vec<_>>>().map(|products| (products, source)))
     }
 
     /// Stores a new product.
@@ -109,7 +146,8 @@ impl ProductService {
     /// [`ProductError::Store`], [`ProductError::Unsettled`].
     pub async fn create(&self, new: NewProduct) -> Result<Product, ProductError> {
         let repository = self.0.repository.clone();
-        self.write(None, async move |copies| repository.create(new, copies).await, |_| Ok(None)).await
+        let commit = async move |copies| repository.create(new, copies).await;
+        self.write(None, Membership::Changes, commit, |_| Ok(None)).await
     }
 
     /// Stores all of them or, on an error, none; up to some thousands at a time. Their ids come in the same order.
@@ -118,7 +156,8 @@ impl ProductService {
     /// As [`create`](ProductService::create).
     pub async fn create_many(&self, new: Vec<NewProduct>) -> Result<Vec<ProductId>, ProductError> {
         let repository = self.0.repository.clone();
-        self.write(None, async move |copies| repository.create_many(new, copies).await, |_| Ok(None)).await
+        let commit = async move |copies| repository.create_many(new, copies).await;
+        self.write(None, Membership::Changes, commit, |_| Ok(None)).await
     }
 
     /// Changes what the patch names.
@@ -129,7 +168,7 @@ impl ProductService {
     pub async fn update(&self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
         let repository = self.0.repository.clone();
         let commit = async move |copies| repository.update(id, patch, expect, copies).await;
-        self.write(Some(id), commit, |product| render::product(product).map(Some)).await
+        self.write(Some(id), Membership::Stays, commit, |product| render::product(product).map(Some)).await
     }
 
     /// Takes the product out of the catalogue.
@@ -139,7 +178,7 @@ impl ProductService {
     pub async fn delete(&self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
         let repository = self.0.repository.clone();
         let commit = async move |copies| repository.delete(id, expect, copies).await;
-        self.write(Some(id), commit, |()| Ok(None)).await
+        self.write(Some(id), Membership::Changes, commit, |()| Ok(None)).await
     }
 
     /// Waits for the writes under way. `false` when that took longer than `patience`.
@@ -152,6 +191,7 @@ impl ProductService {
     async fn write<T, C, F>(
         &self,
         id: Option<ProductId>,
+        membership: Membership,
         commit: C,
         new_entry: fn(&T) -> Result<Option<Value>, StoreError>,
     ) -> Result<T, ProductError>
@@ -163,7 +203,10 @@ impl ProductService {
         let shelves = Arc::clone(&self.0);
         let work = self.0.writes.spawn(async move {
             let entry = id.map(|id| (&shelves.products, product_key(id)));
-            let collections = std::slice::from_ref(&shelves.catalogue);
+            let collections = match membership {
+                Membership::Changes => std::slice::from_ref(&shelves.catalogue),
+                Membership::Stays => &[],
+            };
             let write = shelves.cache.begin(Target { entry, collections }).await?;
             let copies = if write.covered() { Copies::Fenced } else { Copies::Unfenced };
             match commit(copies).await {
@@ -188,6 +231,13 @@ impl ProductService {
             Err(ProductError::BrokeOff)
         })
     }
+}
+
+/// Whether a write changes which products there are.
+#[derive(Clone, Copy)]
+enum Membership {
+    Changes,
+    Stays,
 }
 
 fn product_key(id: ProductId) -> Key {

@@ -37,6 +37,22 @@ pub struct CacheCounters {
     pub evictions: IntCounter,
 }
 
+impl CacheCounters {
+    /// The same, except that hits and misses are shown nowhere.
+    pub fn without_lookups(&self) -> Self {
+        let unseen = || IntCounter::new("unseen", "unseen").unwrap_or_else(|_| self.misses.clone());
+        CacheCounters {
+            hits_l1: unseen(),
+            hits_l2: unseen(),
+            misses: unseen(),
+            misses_l1: unseen(),
+            misses_l2: unseen(),
+            coalesced: unseen(),
+            ..self.clone()
+        }
+    }
+}
+
 /// What the tiers hold right now, as opposed to what has happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TierLevels {

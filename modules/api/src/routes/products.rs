@@ -102,12 +102,9 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = app.products.page(request, freshness(&headers)?).await?;
-    let page = found.value.ok_or_else(|| Problem::internal("a page without a value"))?;
-    // The page is an object of its own; what is spliced in continues it.
-    let open = page.payload.strip_suffix(b"}").unwrap_or(&page.payload);
-    let body = || splice(b"", open, found.source, begin.elapsed());
-    Ok(cacheable(&headers, &page_tag(page.revision), found.source, body))
+    let page = app.products.page(request, freshness(&headers)?).await?;
+    let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
+    Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
 }
 
 /// Stores a new product.
