@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
-use hotshelf_testkit::Client;
+use hotshelf_testkit::{Client, PATIENCE};
 use serde_json::{Value, json};
 
-use crate::catalogue::{PRODUCTS, path, update};
+use crate::catalogue::{PRODUCTS, path};
 
 /// The history of one product, shared by those who write and those who read it. The versions of a product grow with
 /// each commit, so a read is stale if and only if it shows less than the highest version that had been acknowledged
@@ -30,11 +31,20 @@ impl History {
         History { client: client.clone(), ..self }
     }
 
-    /// One more change. Each carries its number, so that content and version can be held against each other.
+    /// One more change. Each carries its number, so that content and version can be held against each other. Refused
+    /// because another one takes long, as on a disk that is busy with something else, it is tried again, as it says.
     pub(crate) async fn write(&self) {
+        let give_up = Instant::now() + PATIENCE;
         let stock = self.acknowledged.load(Ordering::SeqCst);
-        let after = update(&self.client, &self.product, &json!({"stock": stock})).await;
-        self.acknowledged.fetch_max(version_of(&after), Ordering::SeqCst);
+        loop {
+            let reply = self.client.put(&path(&self.product)).json(&json!({"stock": stock})).await;
+            if reply.status == 409 && Instant::now() < give_up {
+                continue;
+            }
+            let after = reply.expect(200).json()["product"].take();
+            self.acknowledged.fetch_max(version_of(&after), Ordering::SeqCst);
+            return;
+        }
     }
 
     /// One read of the product and one of its page, neither of which may be stale.
