@@ -148,24 +148,19 @@ async fn deliver(
     direction: Direction,
     mut network: watch::Receiver<Network>,
 ) -> io::Result<()> {
+    let mut half_closing = network.clone();
     loop {
-        tokio::select! {
-            chunk = under_way.recv() => {
-                let Some((sent, chunk)) = chunk else { break };
-                if wait_until_it_passes(&mut network, direction).await? == Network::HalfClosed {
-                    break;
-                }
-                let passes = *network.borrow();
-                if let Network::Slow(delay) = passes {
-                    sleep_until((sent + delay).into()).await;
-                }
-                to.write_all(&chunk).await?;
-            }
-            half_closed = network.wait_for(|network| *network == Network::HalfClosed), if direction == Direction::Back => {
-                half_closed.map_err(gone)?;
-                break;
-            }
+        let chunk = tokio::select! {
+            chunk = under_way.recv() => chunk,
+            _ = half_closing.wait_for(|network| *network == Network::HalfClosed), if direction == Direction::Back => None,
+        };
+        let Some((sent, chunk)) = chunk else { break };
+        match wait_until_it_passes(&mut network, direction).await? {
+            Network::HalfClosed if direction == Direction::Back => break,
+            Network::Slow(delay) => sleep_until((sent + delay).into()).await,
+            _ => {}
         }
+        to.write_all(&chunk).await?;
     }
     // The end of the stream is held up as well.
     wait_until_it_passes(&mut network, direction).await?;
