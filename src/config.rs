@@ -105,11 +105,15 @@ pub(crate) struct CacheConfig {
     pub(crate) list_ttl: Duration,
     /// Life of a cached "does not exist": 1 second to 30 days.
     pub(crate) negative_ttl: Duration,
+    /// How long past its life a copy is served while the database fails: up to 30 days.
+    pub(crate) grace: Duration,
     /// Starts every Redis key of this service. Not empty, printable ASCII, nothing that a key pattern would interpret.
     pub(crate) prefix: String,
     /// Bound of the memory tier in bytes.
     pub(crate) l1_bytes: u64,
     pub(crate) write_strategy: WriteStrategy,
+    /// Entries compared with the database each second; 0 turns the audit off.
+    pub(crate) audit_rate: f64,
 }
 
 /// Which tiers hold cached entries.

@@ -14,6 +14,11 @@ use crate::config::{self, CacheBackend, Config, CorsOrigins};
 
 /// The catalogue without its HTTP interface, for commands that work on the products and then end.
 pub(crate) fn catalogue(config: &Config) -> Container {
+    // Over before an audit could tell anything.
+    modules(config, 0.0)
+}
+
+fn modules(config: &Config, audit_rate: f64) -> Container {
     let mut container = Container::new(config.http.shutdown_timeout);
     container
         .register(StatsModule)
@@ -22,13 +27,13 @@ pub(crate) fn catalogue(config: &Config) -> Container {
             let repository = services.require::<ProductRepository>("database")?;
             Ok(Arc::new(CatalogueEpoch::new(repository)) as Arc<dyn EpochStore>)
         }))
-        .register(ProductModule::new(lives(config)));
+        .register(ProductModule::new(lives(config), audit_rate));
     container
 }
 
 /// The whole service.
 pub(crate) fn service(config: &Config) -> Container {
-    let mut container = catalogue(config);
+    let mut container = modules(config, config.cache.audit_rate);
     container.register(ApiModule::new(api(config)));
     container
 }
@@ -86,7 +91,7 @@ fn percent_encode(text: &str) -> String {
 
 fn lives(config: &Config) -> Lives {
     let cache = &config.cache;
-    Lives { product: cache.ttl, list: cache.list_ttl, negative: cache.negative_ttl }
+    Lives { product: cache.ttl, list: cache.list_ttl, negative: cache.negative_ttl, grace: cache.grace }
 }
 
 fn api(config: &Config) -> ApiOptions {

@@ -200,17 +200,19 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("CACHE_TTL", "5m"),
         ("CACHE_LIST_TTL", "5m"),
         ("CACHE_NEGATIVE_TTL", "10s"),
+        ("CACHE_GRACE", "10m"),
         ("CACHE_PREFIX", "product:"),
         ("CACHE_BACKEND", "tiered"),
         ("CACHE_L1_BYTES", "64MiB"),
         ("CACHE_WRITE_STRATEGY", "invalidate"),
+        ("AUDIT_RATE", "1"),
         ("RUST_LOG", "info"),
         ("LOG_FORMAT", "text"),
     ] {
         assert_eq!(table.row(variable), (value, "default"), "{variable}");
     }
     let starts: Vec<_> = table.0.lines().skip(1).map(|line| line.rfind("default")).collect();
-    assert_eq!(starts.len(), 24, "a variable is missing from this test");
+    assert_eq!(starts.len(), 26, "a variable is missing from this test");
     assert!(starts.iter().all(|start| *start == starts[0]), "the last column is ragged:\n{}", table.0);
 }
 

@@ -146,6 +146,14 @@ impl ProductRepository {
         self.0.delete(id, expect, copies).await
     }
 
+    /// The epoch of all copies.
+    ///
+    /// # Errors
+    /// As [`find`](ProductRepository::find).
+    pub async fn epoch(&self) -> Result<i64, StoreError> {
+        self.0.epoch().await
+    }
+
     /// Makes every copy void that is of the epoch until now, and returns the new one.
     ///
     /// # Errors

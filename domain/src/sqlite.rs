@@ -115,6 +115,10 @@ impl SqliteCatalogue {
         self.commit(copies, move |conn| rows::delete(conn, id, &expect)).await
     }
 
+    pub(crate) async fn epoch(&self) -> Result<i64, StoreError> {
+        self.readers.read(epoch::current).await
+    }
+
     pub(crate) async fn advance_epoch(&self) -> Result<i64, StoreError> {
         self.writer.submit(epoch::advance).await
     }

@@ -85,17 +85,21 @@ fn cache(values: &mut Values) -> Option<CacheConfig> {
     let ttl = values.read(&CACHE_TTL);
     let list_ttl = values.read(&CACHE_LIST_TTL);
     let negative_ttl = values.read(&CACHE_NEGATIVE_TTL);
+    let grace = values.read(&CACHE_GRACE);
     let prefix = values.read(&CACHE_PREFIX);
     let l1_bytes = values.read(&CACHE_L1_BYTES);
     let write_strategy = values.read(&CACHE_WRITE_STRATEGY);
+    let audit_rate = values.read(&AUDIT_RATE);
     Some(CacheConfig {
         backend: backend?,
         ttl: ttl?,
         list_ttl: list_ttl?,
         negative_ttl: negative_ttl?,
+        grace: grace?,
         prefix: prefix?,
         l1_bytes: l1_bytes?,
         write_strategy: write_strategy?,
+        audit_rate: audit_rate?,
     })
 }
 

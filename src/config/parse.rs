@@ -28,6 +28,16 @@ pub(crate) fn life(text: &str) -> Result<Duration, Refusal> {
     duration(text, Duration::from_secs(1), 30 * ONE_DAY)
 }
 
+/// For how long something may be late: nothing to 30 days.
+pub(crate) fn grace(text: &str) -> Result<Duration, Refusal> {
+    duration(text, Duration::ZERO, 30 * ONE_DAY)
+}
+
+/// Times a second, 0 to 1000.
+pub(crate) fn rate(text: &str) -> Result<f64, Refusal> {
+    text.parse().ok().filter(|rate| (0.0..=1_000.0).contains(rate)).ok_or(Refusal::Malformed)
+}
+
 /// A deadline: more than nothing, at most a day.
 pub(crate) fn timeout(text: &str) -> Result<Duration, Refusal> {
     duration(text, Duration::from_nanos(1), ONE_DAY)

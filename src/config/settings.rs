@@ -107,12 +107,17 @@ settings! {
         "life of a cached list", LIFE;
     CACHE_NEGATIVE_TTL: Duration = "10s", parse::life, Open;
         "life of a cached \"does not exist\"", LIFE;
+    CACHE_GRACE: Duration = "10m", parse::grace, Open;
+        "how long past its life a copy is served while the database fails", "a duration from 0s to 30days, such as 10m";
     CACHE_PREFIX: String = "product:", parse::key_prefix, Open;
         "start of every Redis key", "1 to 64 printable ASCII characters, none of them a space or one of * ? [ ] { } \\";
     CACHE_L1_BYTES: u64 = "64MiB", parse::memory_bound, Open;
         "bound of the memory tier", "a size from 1KiB to 1TiB, such as 64MiB";
     CACHE_WRITE_STRATEGY: WriteStrategy = "invalidate", parse::write_strategy, Open;
         "what a write does to the cached copy", "invalidate or write_through";
+
+    AUDIT_RATE: f64 = "1", parse::rate, Open;
+        "cached entries compared with the database each second", "a number from 0 (off) to 1000, such as 1 or 0.5";
 
     RUST_LOG: EnvFilter = "info", parse::log_filter, Open;
         "log filter", "a filter such as info or warn,hotshelf=debug";

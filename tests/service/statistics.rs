@@ -18,7 +18,7 @@ async fn the_shape_is_the_contracts() {
     assert_eq!(fields(&body), ["cache_stats", "timestamp"]);
     assert_utc(&body["timestamp"]);
     let stats = &body["cache_stats"];
-    let expected = ["caches", "deletes", "errors", "hit_rate", "hits", "l1", "l2", "misses", "sets"];
+    let expected = ["audit", "caches", "deletes", "errors", "hit_rate", "hits", "l1", "l2", "misses", "sets"];
     assert_eq!(fields(stats), expected);
     assert_eq!(fields(&stats["l1"]), ["bytes", "entries", "evictions", "hits", "misses"]);
     assert_eq!(fields(&stats["l2"]), ["hits", "misses", "state"]);
@@ -34,6 +34,7 @@ async fn a_fresh_service_has_counted_nothing() {
         "hits": 0, "misses": 0, "sets": 0, "deletes": 0, "errors": 0, "hit_rate": 0.0,
         "l1": {"hits": 0, "misses": 0, "entries": 0, "bytes": 0, "evictions": 0},
         "l2": {"hits": 0, "misses": 0, "state": "off"},
+        "audit": {"checks": 0, "stale": 0, "consistency": 1.0},
         "caches": {"product": {"hits": 0, "misses": 0}, "list": {"hits": 0, "misses": 0}},
     });
     let mut stats = statistics(&service).await;

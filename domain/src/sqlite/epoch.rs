@@ -6,6 +6,10 @@ use diesel::sqlite::SqliteConnection;
 use super::schema::copy_epoch::dsl::{copy_epoch, epoch, server};
 use crate::error::StoreError;
 
+pub(super) fn current(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    Ok(copy_epoch.select(epoch).first(conn)?)
+}
+
 pub(super) fn advance(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
     Ok(diesel::update(copy_epoch).set(epoch.eq(epoch + 1)).returning(epoch).get_result(conn)?)
 }

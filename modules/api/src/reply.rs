@@ -60,6 +60,10 @@ fn cache_status(source: Source) -> HeaderValue {
     match source {
         Source::L1 { ttl } => hit(ttl, "l1"),
         Source::L2 { ttl } => hit(ttl, "l2"),
+        Source::Stale { overdue } => {
+            let status = format!("hotshelf; hit; ttl=-{}; detail=stale-if-error", overdue.as_secs());
+            HeaderValue::try_from(status).unwrap_or_else(|_| HeaderValue::from_static("hotshelf; hit"))
+        }
         Source::Loaded { stored: true } => HeaderValue::from_static("hotshelf; fwd=miss; stored"),
         Source::Loaded { stored: false } => HeaderValue::from_static("hotshelf; fwd=miss"),
         Source::Bypassed => HeaderValue::from_static("hotshelf; fwd=request; detail=database"),

@@ -6,6 +6,8 @@ use hotshelf_lifecycle::{Failure, Health, Tasks};
 use hotshelf_stats::{L2State, Stats, TierGauges, TierLevels};
 use tokio::task::JoinError;
 
+use crate::audit::Sample;
+use crate::coherence::{Coherence, MemoryLease};
 use crate::epoch::EpochStore;
 use crate::epochs::Epochs;
 use crate::flights::{Flight, Flights, Role};
@@ -13,9 +15,9 @@ use crate::key::Key;
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::options::{CacheOptions, Tiers, WriteStrategy};
-use crate::redis::RedisTier;
+use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier};
 use crate::region::{Region, RegionOptions};
-use crate::tier::{Claim, DeleteError, Fill, Hit, Lookup, Slot, Tier};
+use crate::tier::{Claim, DeleteError, Fill, Hit, Lookup, SharedTier, Slot, Tier};
 use crate::value::{Found, Read, Source, Value};
 
 /// The cache: tiers, single flight and the write protocol around a loader. A cheap handle; `E` is what loads fail with.
@@ -34,13 +36,19 @@ impl<E> Clone for Cache<E> {
 pub(crate) struct CacheState<E> {
     /// Nearest first.
     pub(crate) tiers: Vec<Arc<dyn Tier>>,
-    redis: Option<Arc<RedisTier>>,
+    redis: Option<Arc<dyn SharedTier>>,
+    /// Other processes write to the same database.
+    shared: bool,
     pub(crate) epochs: Arc<Epochs>,
+    coherence: Arc<Coherence>,
     flights: Flights<E>,
+    /// Loads ahead of the end of an entry's life.
+    refreshes: Flights<E>,
     pub(crate) locks: KeyLocks,
     pub(crate) write_strategy: WriteStrategy,
+    pub(crate) sample: Sample,
     epoch_store: Arc<dyn EpochStore>,
-    tasks: Tasks,
+    pub(crate) tasks: Tasks,
     stats: Stats,
 }
 
@@ -54,34 +62,61 @@ impl TierGauges for Levels {
     }
 }
 
+type Claims = Vec<(Arc<dyn Tier>, Claim)>;
+
 enum Consulted {
-    Hit(Found),
+    Hit(Hit),
     /// With the claims of the tiers that may be filled.
-    Miss(Vec<(Arc<dyn Tier>, Claim)>),
+    Miss(Claims),
 }
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A working cache; Redis takes part from some time after [`start`](Cache::start).
     pub fn new(options: CacheOptions, epoch_store: Arc<dyn EpochStore>, stats: &Stats) -> Self {
-        let epochs = Arc::new(Epochs::new());
-        // In memory, nothing tells of the writes of other processes.
-        let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered) && !options.shared_database;
-        let memory = wants_memory.then(|| Arc::new(MemoryTier::new(options.memory_bytes, Arc::clone(&epochs))));
+        let connector = FredConnector(options.redis.clone());
+        Self::with_connector(options, connector, epoch_store, stats)
+    }
+
+    pub(crate) fn with_connector<C: Connector>(
+        options: CacheOptions,
+        connector: C,
+        epoch_store: Arc<dyn EpochStore>,
+        stats: &Stats,
+    ) -> Self {
+        let shared = options.shared_database;
+        let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
         let wants_redis = matches!(options.tiers, Tiers::Redis | Tiers::Tiered);
-        let tasks = Tasks::default();
-        let redis =
-            wants_redis.then(|| RedisTier::new(options.redis, Arc::clone(&epoch_store), stats.clone(), tasks.clone()));
+        let (epochs, tasks) = (Arc::new(Epochs::new()), Tasks::default());
+        let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
+        let new_memory = || MemoryTier::new(options.memory_bytes, Arc::clone(&epochs), Arc::clone(&lease), shared);
+        let memory = wants_memory.then(|| Arc::new(new_memory()));
+        let coherence = Arc::new(Coherence::new(Arc::clone(&epochs), Arc::clone(&lease), memory.clone()));
+        let redis = wants_redis.then(|| {
+            let setup = RedisSetup {
+                names: Names::new(options.redis.prefix.clone()),
+                shared,
+                epoch_store: Arc::clone(&epoch_store),
+                coherence: Arc::clone(&coherence),
+                stats: stats.clone(),
+                tasks: tasks.clone(),
+            };
+            RedisTier::new(connector, setup)
+        });
 
         let nearest = memory.into_iter().map(|memory| memory as Arc<dyn Tier>);
         let tiers: Vec<_> = nearest.chain(redis.clone().map(|redis| redis as Arc<dyn Tier>)).collect();
         stats.watch_tiers(Arc::new(Levels(tiers.clone())));
         Cache(Arc::new(CacheState {
             tiers,
-            redis,
+            redis: redis.map(|redis| redis as Arc<dyn SharedTier>),
+            shared,
             epochs,
-            flights: Flights::new(options.shared_database),
+            coherence,
+            flights: Flights::new(shared),
+            refreshes: Flights::new(false),
             locks: KeyLocks::default(),
             write_strategy: options.write_strategy,
+            sample: Sample::default(),
             epoch_store,
             tasks,
             stats: stats.clone(),
@@ -95,7 +130,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// When the epoch could not be advanced.
     pub async fn start(&self) -> Result<(), Failure> {
         match &self.0.redis {
-            Some(redis) => redis.start(),
+            Some(redis) => Arc::clone(redis).start(),
             None => drop(self.0.epoch_store.reconcile("").await?),
         }
         Ok(())
@@ -109,6 +144,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A region for entries of one kind. Regions of one name share their statistics.
     pub fn region(&self, options: RegionOptions) -> Region {
         let counters = self.0.stats.cache(options.name);
+        self.0.coherence.follow(&options.collection);
         Region::new(options, counters)
     }
 
@@ -127,20 +163,21 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// The value that this process' memory holds under `key`, without waiting for anything. A hit is counted; without
     /// one, nothing is: the caller goes on with [`get_or_load`](Cache::get_or_load), also where memory knows that there
-    /// is no such thing. Allocates nothing.
+    /// is no such thing, or the entry is to be loaded ahead of its end. Allocates nothing.
     pub fn peek(&self, region: &Region, key: &Key, read: Read) -> Option<(Value, Source)> {
-        let Found { value, source } = self.look(region, key, read)?;
-        let value = value?;
+        let hit = self.look(key, read).filter(|hit| !is_due(region, hit))?;
+        let source = (hit.source)(hit.ttl);
+        let value = hit.value?;
         region.counters().hits_l1.inc();
         Some((value, source))
     }
 
-    fn look(&self, region: &Region, key: &Key, read: Read) -> Option<Found> {
+    fn look(&self, key: &Key, read: Read) -> Option<Hit> {
         if read.bypass {
             return None;
         }
-        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(region, key))?;
-        read.accepts(hit.value.as_ref()).then(|| found(hit))
+        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(key))?;
+        read.accepts(hit.value.as_ref()).then_some(hit)
     }
 
     /// What a tier holds under `key`, or else what `load` brings, which the tiers then keep.
@@ -149,17 +186,22 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// for a shorter time. Of concurrent lookups of one key one loads and the others wait for it. The load runs in a
     /// task of its own: it goes on when the caller goes away. It may be called a second time.
     ///
-    /// A hit in memory is answered without waiting and costs about as much as looking it up.
+    /// A hit in memory is answered without waiting and costs about as much as looking it up. A hit in the last fifth of
+    /// an entry's life also loads it again, in the background.
     ///
     /// # Errors
-    /// What `load` failed with, for all that waited for it. Failures are not kept. A panic in `load` is passed on.
+    /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which is
+    /// the answer then. Failures are not kept. A panic in `load` is passed on.
     pub async fn get_or_load<L, F>(&self, region: &Region, key: Key, read: Read, load: L) -> Result<Found, E>
     where
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
-        if let Some(found) = self.look(region, &key, read) {
-            return Ok(answer(region, found, false));
+        if let Some(hit) = self.look(&key, read) {
+            if is_due(region, &hit) {
+                self.refresh(Slot { region: region.clone(), key }, load);
+            }
+            return Ok(answer(region, found(hit), false));
         }
         if read.bypass {
             region.counters().misses.inc();
@@ -208,15 +250,26 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     {
         // If this caller goes away meanwhile, the flight is dropped and a waiter takes the lead. From the moment that
         // there is something to load, it no longer matters who goes.
-        let claims = match self.consult(&slot, read).await {
-            Consulted::Hit(found) => {
+        let claims = match self.consult(&slot, read, Duration::ZERO).await {
+            Consulted::Hit(hit) => {
+                let due = is_due(&slot.region, &hit);
+                let found = found(hit);
                 flight.land(Ok(found.clone()));
+                if due {
+                    self.refresh(slot, load);
+                }
                 return Ok(found);
             }
             Consulted::Miss(claims) => claims,
         };
+        let cache = self.clone();
         let loading = self.0.tasks.spawn(async move {
-            let landed = load_and_fill(&slot, claims, load).await;
+            let mut landed = cache.load_and_fill(&slot, claims, load).await;
+            if landed.is_err()
+                && let Some(found) = cache.overdue(&slot, read).await
+            {
+                landed = Ok(found);
+            }
             flight.land(landed.clone());
             landed
         });
@@ -228,23 +281,106 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
+    /// Loads an entry ahead of its end, in the background and once at a time, unless another process has done so.
+    fn refresh<L, F>(&self, slot: Slot, load: L)
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+    {
+        let stamp = self.0.epochs.stamp(&slot.region, &slot.key);
+        let Role::Leader(flight) = self.0.refreshes.join(&slot.key, stamp) else { return };
+        let cache = self.clone();
+        self.0.tasks.spawn(async move {
+            let fresh_for = slot.region.refresh_ahead();
+            if let Consulted::Miss(claims) = cache.consult(&slot, Read::default(), fresh_for).await {
+                slot.region.counters().refreshes.inc();
+                // On a failure, the entry goes on to live as long as it would have.
+                let _ = cache.load_and_fill(&slot, claims, load).await;
+            }
+            drop(flight);
+        });
+    }
+
+    /// What a tier holds past the end of its life, within the grace, when it could not be loaded again.
+    async fn overdue(&self, slot: &Slot, read: Read) -> Option<Found> {
+        for tier in &self.0.tiers {
+            if let Some((value, overdue)) = tier.overdue(slot).await
+                && read.accepts(Some(&value))
+            {
+                return Some(Found { value: Some(value), source: Source::Stale { overdue } });
+            }
+        }
+        None
+    }
+
     /// Asks one tier after the other; what a farther one has is copied to the nearer ones.
-    async fn consult(&self, slot: &Slot, read: Read) -> Consulted {
+    async fn consult(&self, slot: &Slot, read: Read, fresh_for: Duration) -> Consulted {
         let mut claims = Vec::with_capacity(self.0.tiers.len());
         for tier in &self.0.tiers {
-            match tier.lookup(slot).await {
+            match tier.lookup(slot, fresh_for).await {
                 Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => {
                     for (nearer, claim) in claims {
                         let nearer: Arc<dyn Tier> = nearer;
                         nearer.fill(slot, claim, hit.value.as_ref(), hit.ttl).await;
                     }
-                    return Consulted::Hit(found(hit));
+                    self.0.sample.add(slot);
+                    return Consulted::Hit(hit);
                 }
                 Lookup::Hit(_) | Lookup::Miss(None) => {}
                 Lookup::Miss(Some(claim)) => claims.push((Arc::clone(tier), claim)),
             }
         }
         Consulted::Miss(claims)
+    }
+
+    /// Loads and gives the value to whichever tier still wants it.
+    async fn load_and_fill<L, F>(&self, slot: &Slot, mut claims: Claims, load: L) -> Result<Found, E>
+    where
+        L: Fn() -> F + Send + Sync,
+        F: Future<Output = Result<Option<Value>, E>> + Send,
+    {
+        let mut loaded = counted(&slot.region, load()).await;
+        if matches!(loaded, Ok(None)) {
+            // "Does not exist" is only as good as the generation that was read before the load.
+            let mut again = false;
+            for (tier, claim) in &mut claims {
+                again |= tier.bind_to_collection(slot, claim).await;
+            }
+            if again {
+                loaded = counted(&slot.region, load()).await;
+            }
+        }
+        match loaded {
+            Ok(value) => Ok(self.fill(slot, claims, value).await),
+            Err(error) => {
+                for (tier, claim) in claims {
+                    tier.abandon(slot, claim).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Farthest first.
+    async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
+        let ttl = slot.region.next_ttl(value.is_none());
+        let (mut stored, mut refused) = (false, false);
+        for (tier, claim) in claims.into_iter().rev() {
+            // Where others write, it is the fence in Redis that bars memory, too: it takes only what Redis has taken.
+            if self.0.shared && matches!(claim, Claim::Memory(_)) && !stored {
+                continue;
+            }
+            let fill = tier.fill(slot, claim, value.as_ref(), ttl).await;
+            stored |= fill == Fill::Stored;
+            refused |= fill == Fill::Refused;
+        }
+        if stored {
+            self.0.sample.add(slot);
+        }
+        let counters = slot.region.counters();
+        counters.sets.inc_by(u64::from(stored));
+        counters.fills_refused.inc_by(u64::from(refused));
+        Found { value, source: Source::Loaded { stored } }
     }
 
     /// Deletes the entries whose keys match, where `*` stands for any text and `?` for one character. Returns how many
@@ -261,45 +397,6 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 }
 
-/// Loads and gives the value to whichever tier still wants it.
-async fn load_and_fill<E, L, F>(slot: &Slot, mut claims: Vec<(Arc<dyn Tier>, Claim)>, load: L) -> Result<Found, E>
-where
-    L: Fn() -> F + Send + Sync,
-    F: Future<Output = Result<Option<Value>, E>> + Send,
-{
-    let mut loaded = counted(&slot.region, load()).await;
-    if matches!(loaded, Ok(None)) {
-        // "Does not exist" is only as good as the generation that was read before the load.
-        let mut again = false;
-        for (tier, claim) in &mut claims {
-            again |= tier.bind_to_collection(slot, claim).await;
-        }
-        if again {
-            loaded = counted(&slot.region, load()).await;
-        }
-    }
-    let value = match loaded {
-        Ok(value) => value,
-        Err(error) => {
-            for (tier, claim) in claims {
-                tier.abandon(slot, claim).await;
-            }
-            return Err(error);
-        }
-    };
-    let ttl = slot.region.next_ttl(value.is_none());
-    let (mut stored, mut refused) = (false, false);
-    for (tier, claim) in claims.into_iter().rev() {
-        let fill = tier.fill(slot, claim, value.as_ref(), ttl).await;
-        stored |= fill == Fill::Stored;
-        refused |= fill == Fill::Refused;
-    }
-    let counters = slot.region.counters();
-    counters.sets.inc_by(u64::from(stored));
-    counters.fills_refused.inc_by(u64::from(refused));
-    Ok(Found { value, source: Source::Loaded { stored } })
-}
-
 async fn counted<E>(region: &Region, load: impl Future<Output = Result<Option<Value>, E>>) -> Result<Option<Value>, E> {
     let loaded = load.await;
     let counters = region.counters();
@@ -309,6 +406,11 @@ async fn counted<E>(region: &Region, load: impl Future<Output = Result<Option<Va
         Err(_) => counters.loads_error.inc(),
     }
     loaded
+}
+
+/// Whether the entry should be loaded again ahead of its end.
+fn is_due(region: &Region, hit: &Hit) -> bool {
+    hit.value.is_some() && hit.ttl < region.refresh_ahead()
 }
 
 fn found(hit: Hit) -> Found {
@@ -321,6 +423,7 @@ fn answer(region: &Region, found: Found, waited: bool) -> Found {
     match found.source {
         Source::L1 { .. } => counters.hits_l1.inc(),
         Source::L2 { .. } => counters.hits_l2.inc(),
+        Source::Stale { .. } => counters.stale_if_error.inc(),
         Source::Loaded { .. } | Source::Bypassed => {
             counters.misses.inc();
             counters.coalesced.inc_by(u64::from(waited));

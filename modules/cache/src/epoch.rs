@@ -11,6 +11,9 @@ pub trait EpochStore: Send + Sync + 'static {
     /// last, else a new one.
     async fn reconcile(&self, server: &str) -> Result<u64, Failure>;
 
+    /// The current epoch.
+    async fn current(&self) -> Result<u64, Failure>;
+
     /// Opens a new epoch and returns it when it is on disk.
     async fn advance(&self) -> Result<u64, Failure>;
 }

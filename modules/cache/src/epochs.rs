@@ -3,6 +3,7 @@
 //! that key has finished since ("Scaling Memcache at Facebook", NSDI '13, calls this a lease).
 
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -15,11 +16,14 @@ const STRIPES: usize = 1_024;
 /// What was true of a key before a load began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Stamp {
+    pub(crate) era: u64,
     epoch: u64,
     pub(crate) generation: u64,
 }
 
 pub(crate) struct Epochs {
+    /// Copies of an older era are void.
+    era: AtomicU64,
     stripes: Box<[Mutex<u64>]>,
     hasher: foldhash::fast::RandomState,
 }
@@ -27,7 +31,7 @@ pub(crate) struct Epochs {
 impl Epochs {
     pub(crate) fn new() -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(0)).collect();
-        Epochs { stripes, hasher: foldhash::fast::RandomState::default() }
+        Epochs { era: AtomicU64::new(0), stripes, hasher: foldhash::fast::RandomState::default() }
     }
 
     fn stripe(&self, key: &Key) -> &Mutex<u64> {
@@ -35,9 +39,9 @@ impl Epochs {
     }
 
     pub(crate) fn stamp(&self, region: &Region, key: &Key) -> Stamp {
-        // Generation first: if it moves right after, the fill made under this stamp is void on its first read.
-        let generation = region.collection().generation();
-        Stamp { epoch: *self.stripe(key).lock(), generation }
+        // These first: if they move right after, the fill made under this stamp is void on its first read.
+        let (era, generation) = (self.era(), region.collection().generation());
+        Stamp { era, epoch: *self.stripe(key).lock(), generation }
     }
 
     /// Runs `keep` if no write of the key has finished since `stamp`. The stripe is held meanwhile: a write that
@@ -49,6 +53,15 @@ impl Epochs {
             keep();
         }
         fits
+    }
+
+    pub(crate) fn era(&self) -> u64 {
+        self.era.load(Ordering::Acquire)
+    }
+
+    /// Makes every copy void, and every one that is yet to be made under a stamp from before.
+    pub(crate) fn begin_era(&self) {
+        self.era.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Makes every stamp of the key unfit and runs `change`, both in one step.
@@ -70,7 +83,14 @@ mod tests {
 
     fn region() -> Region {
         let (ttl, collection) = (Duration::from_secs(1), Collection::new("things"));
-        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, collection, depends: Depends::WhenAbsent };
+        let options = RegionOptions {
+            name: "thing",
+            ttl,
+            negative_ttl: ttl,
+            grace: ttl,
+            collection,
+            depends: Depends::WhenAbsent,
+        };
         Region::new(options, Stats::new().unwrap().cache("thing"))
     }
 

@@ -136,7 +136,7 @@ mod tests {
     fn stamps() -> (Stamp, Stamp) {
         let collection = Collection::new("things");
         let (ttl, depends) = (Duration::from_secs(1), Depends::Always);
-        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, collection, depends };
+        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, collection, depends };
         let region = Region::new(options, Stats::new().unwrap().cache("thing"));
         let epochs = Epochs::new();
         let before = epochs.stamp(&region, &key());

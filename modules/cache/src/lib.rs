@@ -14,6 +14,7 @@
 //! # #[hotshelf_lifecycle::async_trait]
 //! # impl EpochStore for Row {
 //! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     async fn current(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
 //! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
 //! # }
 //! # let redis = RedisOptions { url: "redis://localhost:6379".into(), password: None, database: 0,
@@ -28,6 +29,7 @@
 //! let everything = Collection::new("products");
 //! let products = cache.region(RegionOptions {
 //!     name: "product", ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10),
+//!     grace: Duration::from_secs(600),
 //!     collection: everything.clone(), depends: Depends::WhenAbsent,
 //! });
 //! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1 })) };
@@ -49,7 +51,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod audit;
 mod cache;
+mod chance;
+mod coherence;
 mod epoch;
 mod epochs;
 mod flights;

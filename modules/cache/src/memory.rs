@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as ProcessInstant};
 
 use async_trait::async_trait;
-use hotshelf_stats::{IntCounter, TierLevels};
+use bytes::Bytes;
+use hotshelf_stats::TierLevels;
 use moka::Expiry;
 use moka::notification::RemovalCause;
 use moka::sync::Cache as Moka;
 use tokio::time::Instant;
 use wildmatch::WildMatch;
 
+use crate::coherence::MemoryLease;
 use crate::epochs::Epochs;
 use crate::key::Key;
+use crate::redis::GENERATION_LIFE;
 use crate::region::Region;
-use crate::tier::{Begun, Claim, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Slot, Tier, Unsettled};
+use crate::tier::{Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Slot, Tier, Unsettled};
 use crate::value::{Source, Value};
 
 /// What an entry costs beyond its key and payload: the map's node, the policy's queues, the reference counts. Measured
@@ -25,23 +28,29 @@ const OVERHEAD: usize = 200;
 pub(crate) struct MemoryTier {
     entries: Moka<Key, Arc<Entry>, foldhash::fast::RandomState>,
     epochs: Arc<Epochs>,
+    lease: Arc<MemoryLease>,
+    /// Other processes write to the same database.
+    shared: bool,
 }
 
 /// A copy in memory.
 struct Entry {
+    region: Region,
     value: Option<Value>,
     expires_at: Instant,
+    /// Void when memory has begun another era.
+    era: u64,
     /// Void when the region's collection has moved on from here; `None` when the entry does not depend on it.
     generation: Option<u64>,
-    evictions: IntCounter,
 }
 
-/// Lets moka drop entries at the end of their own lives instead of carrying them until they are evicted.
+/// Lets moka drop entries at the end of their own lives, and of their grace, instead of carrying them until they are
+/// evicted.
 struct OwnLife;
 
 impl Expiry<Key, Arc<Entry>> for OwnLife {
     fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: ProcessInstant) -> Option<Duration> {
-        Some(entry.remaining())
+        Some(entry.kept_for())
     }
 
     fn expire_after_update(
@@ -51,19 +60,18 @@ impl Expiry<Key, Arc<Entry>> for OwnLife {
         _: ProcessInstant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(entry.remaining())
+        Some(entry.kept_for())
     }
 }
 
 impl Entry {
-    /// What is left of its life, zero at its end.
-    fn remaining(&self) -> Duration {
-        self.expires_at.saturating_duration_since(Instant::now())
+    fn kept_for(&self) -> Duration {
+        self.expires_at.saturating_duration_since(Instant::now()) + self.region.grace(self.value.is_none())
     }
 }
 
 impl MemoryTier {
-    pub(crate) fn new(max_bytes: u64, epochs: Arc<Epochs>) -> Self {
+    pub(crate) fn new(max_bytes: u64, epochs: Arc<Epochs>, lease: Arc<MemoryLease>, shared: bool) -> Self {
         let entries = Moka::builder()
             .max_capacity(max_bytes)
             .weigher(|key: &Key, entry: &Arc<Entry>| {
@@ -73,57 +81,97 @@ impl MemoryTier {
             .expire_after(OwnLife)
             .eviction_listener(|_, entry: Arc<Entry>, cause| {
                 if cause == RemovalCause::Size {
-                    entry.evictions.inc();
+                    entry.region.counters().evictions.inc();
                 }
             })
             .build_with_hasher(foldhash::fast::RandomState::default());
-        MemoryTier { entries, epochs }
+        MemoryTier { entries, epochs, lease, shared }
     }
 
-    /// The living copy, if there is one.
-    fn get(&self, region: &Region, key: &Key) -> Option<Hit> {
+    /// The copy that nothing has made void, whatever is left of its life.
+    fn standing(&self, key: &Key, now: Instant) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
-        let current = entry.generation.is_none_or(|generation| generation == region.collection().generation());
-        let ttl = entry.remaining();
-        let lives = current && !ttl.is_zero();
-        lives.then(|| Hit { value: entry.value.clone(), ttl, source: |ttl| Source::L1 { ttl } })
+        let current = entry.generation.is_none_or(|generation| generation == entry.region.collection().generation());
+        (current && entry.era == self.epochs.era() && self.lease.holds_at(now)).then_some(entry)
     }
 
-    fn keep(&self, slot: &Slot, value: Option<&Value>, generation: u64, ttl: Duration) {
+    fn get(&self, key: &Key, fresh_for: Duration) -> Option<Hit> {
+        let now = Instant::now();
+        let entry = self.standing(key, now)?;
+        let ttl = entry.expires_at.saturating_duration_since(now);
+        (ttl > fresh_for).then(|| Hit { value: entry.value.clone(), ttl, source: |ttl| Source::L1 { ttl } })
+    }
+
+    fn keep(&self, slot: &Slot, value: Option<&Value>, era: u64, generation: u64, ttl: Duration) {
+        let depends = slot.region.depends(value.is_none());
+        // The writer of a generation may die before its second one, which alone would tell this process.
+        let ttl = if depends && self.shared { ttl.min(GENERATION_LIFE) } else { ttl };
         let entry = Entry {
-            generation: slot.region.depends(value.is_none()).then_some(generation),
+            region: slot.region.clone(),
             value: value.cloned(),
             expires_at: Instant::now() + ttl,
-            evictions: slot.region.counters().evictions.clone(),
+            era,
+            generation: depends.then_some(generation),
         };
         self.entries.insert(slot.key.clone(), Arc::new(entry));
+    }
+
+    /// Because another process has changed it.
+    pub(crate) fn drop_copy(&self, key: &Key) {
+        self.epochs.advance(key, || {
+            if let Some(entry) = self.entries.remove(key) {
+                entry.region.counters().invalidations_push.inc();
+            }
+        });
+    }
+
+    /// Gives back the memory of copies that a new era has made void.
+    pub(crate) fn clear(&self) {
+        self.entries.invalidate_all();
     }
 }
 
 #[async_trait]
 impl Tier for MemoryTier {
-    fn peek(&self, region: &Region, key: &Key) -> Option<Hit> {
-        self.get(region, key)
+    fn peek(&self, key: &Key) -> Option<Hit> {
+        self.get(key, Duration::ZERO)
     }
 
     fn peeked_in_vain(&self, region: &Region) {
         region.counters().misses_l1.inc();
     }
 
-    fn forget(&self, slot: &Slot) {
-        self.epochs.advance(&slot.key, || self.entries.invalidate(&slot.key));
+    fn forget(&self, key: &Key) {
+        self.epochs.advance(key, || self.entries.invalidate(key));
     }
 
-    async fn lookup(&self, slot: &Slot) -> Lookup {
+    async fn lookup(&self, slot: &Slot, fresh_for: Duration) -> Lookup {
         // The stamp comes before the look: what the look misses is loaded under it.
         let stamp = self.epochs.stamp(&slot.region, &slot.key);
-        self.get(&slot.region, &slot.key).map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
+        self.get(&slot.key, fresh_for).map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
     }
 
     async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill {
         let Claim::Memory(stamp) = claim else { return Fill::Refused };
-        let kept = self.epochs.fill(&slot.key, stamp, || self.keep(slot, value, stamp.generation, ttl));
+        let kept = self.epochs.fill(&slot.key, stamp, || self.keep(slot, value, stamp.era, stamp.generation, ttl));
         if kept { Fill::Stored } else { Fill::Refused }
+    }
+
+    async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
+        let now = Instant::now();
+        let entry = self.standing(&slot.key, now)?;
+        Some((entry.value.clone()?, now.saturating_duration_since(entry.expires_at)))
+    }
+
+    async fn inspect(&self, slot: &Slot) -> Option<Copy> {
+        let now = Instant::now();
+        let entry = self.standing(&slot.key, now).filter(|entry| entry.expires_at > now)?;
+        let identity = Bytes::copy_from_slice(&(Arc::as_ptr(&entry) as usize).to_be_bytes());
+        Some(Copy { tier: "l1", identity, value: entry.value.clone() })
+    }
+
+    async fn discard(&self, slot: &Slot, _: &Copy) {
+        self.forget(&slot.key);
     }
 
     async fn begin(&self, _: &Intent) -> Begun {
@@ -134,12 +182,12 @@ impl Tier for MemoryTier {
     async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {
         let (Some(slot), Outcome::Changed { keep, .. }) = (&intent.slot, outcome) else { return Ok(()) };
         match keep {
-            None => self.forget(slot),
-            // Writers of one key take turns, so this is the newest value there is.
-            Some(value) => self.epochs.advance(&slot.key, || {
-                let generation = slot.region.collection().generation();
-                self.keep(slot, Some(value), generation, slot.region.next_ttl(false));
+            // Alone on the database, writers of one key take turns, so this is the newest value there is.
+            Some(value) if !self.shared => self.epochs.advance(&slot.key, || {
+                let (era, generation) = (self.epochs.era(), slot.region.collection().generation());
+                self.keep(slot, Some(value), era, generation, slot.region.next_ttl(false));
             }),
+            _ => self.forget(&slot.key),
         }
         Ok(())
     }

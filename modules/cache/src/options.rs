@@ -27,8 +27,8 @@ pub enum WriteStrategy {
 pub struct CacheOptions {
     /// Which tiers there are.
     pub tiers: Tiers,
-    /// Other processes write to the same database. Their writes cannot be heard in memory, so
-    /// [`Tiers::Tiered`] works on Redis alone then.
+    /// Other processes write to the same database. Memory then serves only while it is certain to hear of their writes
+    /// through Redis.
     pub shared_database: bool,
     /// Bound of the memory tier in bytes, keys and bookkeeping included.
     pub memory_bytes: u64,

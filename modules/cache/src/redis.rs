@@ -3,9 +3,13 @@
 //! current epoch.
 
 mod error;
+mod fred_link;
 mod link;
+mod listener;
+mod names;
 mod state;
 mod supervisor;
+mod writing;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -15,67 +19,78 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{L2State, Stats, TierLevels};
 use parking_lot::Mutex;
-use rand::RngExt;
+use tokio::time::timeout;
 
+use crate::chance;
+use crate::coherence::Coherence;
 use crate::epoch::EpochStore;
-use crate::options::RedisOptions;
 use crate::region::Collection;
-use crate::tier::{Begun, Claim, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Slot, Tier, Token, Unsettled};
+use crate::tier::{
+    Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, SharedTier, Slot, Tier, Token, Unsettled,
+};
 use crate::value::{Source, Value};
 use error::RedisError;
-use link::Link;
+pub(crate) use fred_link::FredConnector;
+pub(crate) use link::{Connector, Link};
+use listener::Beats;
+pub(crate) use names::Names;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
+pub(crate) use writing::GENERATION_LIFE;
 
 /// Life of a lease: a loader that has died keeps others from filling no longer than this.
 const LEASE_LIFE: Duration = Duration::from_secs(3);
-/// Life of a fence, longer than a write may take in the database. A writer that has died leaves a fence, which ends in
-/// nothing: never in the old value.
-const FENCE_LIFE: Duration = Duration::from_secs(30);
-/// Each generation a writer sets ends by itself after this, and so does what was filled under it: the writer's second
-/// one, after its commit, may never come.
-const GENERATION_LIFE: Duration = FENCE_LIFE;
-/// A writer tries this long to get a fence that another process holds.
-const FENCE_PATIENCE: Duration = Duration::from_secs(2);
-/// Fences that could not be released in time, to be released later; they also end by themselves.
-const MAX_ORPHANS: usize = 1_024;
+/// A reader waits no longer than this for what others load, however often they begin anew.
+const LONGEST_WAIT: Duration = LEASE_LIFE.saturating_mul(2);
 /// Keys per `SCAN` step and per `UNLINK`.
 const DELETE_BATCH: u32 = 500;
 
-pub(crate) struct RedisTier {
-    options: RedisOptions,
-    link: ArcSwapOption<Link>,
+/// What the tier works with.
+pub(crate) struct RedisSetup {
+    pub(crate) names: Names,
+    /// Other processes write to the same database.
+    pub(crate) shared: bool,
+    pub(crate) epoch_store: Arc<dyn EpochStore>,
+    pub(crate) coherence: Arc<Coherence>,
+    pub(crate) stats: Stats,
+    pub(crate) tasks: Tasks,
+}
+
+pub(crate) struct RedisTier<C: Connector> {
+    connector: C,
+    link: ArcSwapOption<C::Link>,
     /// Values of an older epoch are void. Only grows; may be 0 only while there has never been a link.
     epoch: AtomicU64,
-    epoch_store: Arc<dyn EpochStore>,
     orphans: Mutex<Vec<(String, Token)>>,
+    beats: Beats,
     /// One sentence about the link, for health reports.
     condition: Mutex<String>,
-    stats: Stats,
-    tasks: Tasks,
+    setup: RedisSetup,
 }
 
 /// While a lookup is under way, its lease may stand in Redis without anybody knowing whether it does. If the caller goes
 /// away just then, the lease is taken back.
-struct PendingLease<'a> {
-    tier: &'a RedisTier,
-    link: &'a Arc<Link>,
+struct PendingLease<'a, C: Connector> {
+    tier: &'a RedisTier<C>,
+    link: &'a Arc<C::Link>,
     name: &'a str,
     lease: &'a Bytes,
     answered: bool,
 }
 
-impl Drop for PendingLease<'_> {
+impl<C: Connector> Drop for PendingLease<'_, C> {
     fn drop(&mut self) {
         if self.answered || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let (link, name, lease) = (Arc::clone(self.link), self.name.to_owned(), self.lease.clone());
+        let marker = self.tier.setup.names.marker(&name);
         // Without an answer the lease ends by itself.
-        self.tier.tasks.spawn(async move { link.fill(&name, lease, Bytes::new(), LEASE_LIFE).await });
+        let tasks = &self.tier.setup.tasks;
+        tasks.spawn(async move { link.fill(&name, &marker, lease, Bytes::new(), LEASE_LIFE).await });
     }
 }
 
@@ -90,48 +105,36 @@ pub(crate) struct RedisClaim {
     generation: Option<Generation>,
 }
 
-impl RedisTier {
-    pub(crate) fn new(
-        options: RedisOptions,
-        epoch_store: Arc<dyn EpochStore>,
-        stats: Stats,
-        tasks: Tasks,
-    ) -> Arc<Self> {
+/// What a look at the key has brought.
+enum Looked {
+    Answer(Lookup),
+    /// Another process loads it, under this lease.
+    Loading(Bytes),
+}
+
+impl<C: Connector> RedisTier<C> {
+    pub(crate) fn new(connector: C, setup: RedisSetup) -> Arc<Self> {
         Arc::new(RedisTier {
-            options,
+            connector,
             link: ArcSwapOption::empty(),
             epoch: AtomicU64::new(0),
-            epoch_store,
             orphans: Mutex::default(),
+            beats: Beats::new(),
             condition: Mutex::new("not connected yet".to_owned()),
-            stats,
-            tasks,
+            setup,
         })
     }
 
-    /// Begins to connect; the link is kept up until the tasks stop.
-    pub(crate) fn start(self: &Arc<Self>) {
-        self.tasks.spawn_loop("redis supervisor", supervisor::run(Arc::clone(self), self.tasks.stopping()));
-    }
-
-    pub(crate) fn condition(&self) -> String {
-        self.condition.lock().clone()
-    }
-
     fn name_of(&self, slot: &Slot) -> String {
-        [self.options.prefix.as_str(), slot.key.as_str()].concat()
+        self.setup.names.entry(&slot.key)
     }
 
-    fn generation_name(&self, collection: &Collection) -> String {
-        [self.options.prefix.as_str(), "gen:", collection.name()].concat()
-    }
-
-    fn epoch_name(&self) -> String {
-        [self.options.prefix.as_str(), "epoch"].concat()
-    }
-
+    /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
+    /// this process.
     fn adopt(&self, epoch: u64) {
-        self.epoch.fetch_max(epoch, Ordering::AcqRel);
+        if self.epoch.fetch_max(epoch, Ordering::AcqRel) < epoch && self.setup.shared {
+            self.setup.coherence.everything_changed();
+        }
     }
 
     fn epoch(&self) -> u64 {
@@ -141,32 +144,43 @@ impl RedisTier {
     /// Each failure is survived, and counted.
     fn survive(&self, operation: &str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
-        self.stats.cache_errors("l2", operation).inc();
+        self.setup.stats.cache_errors("l2", operation).inc();
     }
 
     /// The generation that counts now; a new one if there is none.
-    async fn generation(&self, link: &Link, collection: &Collection) -> Result<Generation, RedisError> {
-        let proposed: Generation = rand::rng().random();
-        let current =
-            link.get_or_set(&self.generation_name(collection), Bytes::copy_from_slice(&proposed), None).await?;
+    async fn generation(&self, link: &C::Link, collection: &Collection) -> Result<Generation, RedisError> {
+        let proposed: Generation = chance::bytes();
+        let name = self.setup.names.generation(collection);
+        let current = link.get_or_set(&name, Bytes::copy_from_slice(&proposed), None).await?;
         Ok(current.map_or(proposed, |bytes| generation_from(&bytes)))
     }
 
-    /// Makes void what depends on these collections.
-    async fn void(&self, link: &Link, collections: &[Collection]) -> Result<(), RedisError> {
-        let advance = collections.iter().map(|collection| {
-            let next: Generation = rand::rng().random();
-            let name = self.generation_name(collection);
-            async move { link.set(&name, Bytes::copy_from_slice(&next), GENERATION_LIFE).await }
-        });
-        join_all(advance).await.into_iter().collect()
+    /// Looks, and waits for what another process loads.
+    async fn consult(&self, link: &Arc<C::Link>, slot: &Slot, fresh_for: Duration) -> Result<Lookup, RedisError> {
+        let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
+        loop {
+            let lease = match self.look(link, slot, fresh_for).await? {
+                Looked::Answer(lookup) => return Ok(lookup),
+                Looked::Loading(lease) => lease,
+            };
+            // Alone on the database, only an earlier run of this service can have left it.
+            if !self.setup.shared || !self.setup.coherence.hears() || tokio::time::Instant::now() >= give_up {
+                return Ok(Lookup::Miss(None));
+            }
+            // In this order: a change after the question wakes.
+            let changed = self.setup.coherence.change_of(&slot.key);
+            if let Some(left) = link.wait(&self.name_of(slot), lease).await? {
+                // When the holder has died, the lease ends.
+                let _ = timeout(left + Duration::from_millis(1), changed).await;
+            }
+        }
     }
 
     /// Reads the key and, if it is free, takes a lease on it; for pages together with the generation they depend on.
-    async fn consult(&self, link: &Arc<Link>, slot: &Slot) -> Result<Lookup, RedisError> {
+    async fn look(&self, link: &Arc<C::Link>, slot: &Slot, fresh_for: Duration) -> Result<Looked, RedisError> {
         // Before the value is read: what is filled later is of this epoch or older.
         let epoch = self.epoch();
-        let (name, lease) = (self.name_of(slot), state::lease(Token::random(), link.run));
+        let (name, lease) = (self.name_of(slot), state::lease(Token::random(), link.run()));
         let mut pending = PendingLease { tier: self, link, name: &name, lease: &lease, answered: false };
         let read = link.get_or_set(&name, lease.clone(), Some(LEASE_LIFE));
         let (generation, held) = match slot.region.depends(false) {
@@ -177,31 +191,37 @@ impl RedisTier {
             }
             false => (None, read.await?),
         };
-        let claim =
-            |expected, leased| Lookup::Miss(Some(Claim::Redis(RedisClaim { expected, leased, epoch, generation })));
-        let state = held.map(|held| state::open(held, link.run));
+        let claim = |expected, leased| {
+            Looked::Answer(Lookup::Miss(Some(Claim::Redis(RedisClaim { expected, leased, epoch, generation }))))
+        };
+        let state = held.map(|held| state::open(held, link.run()));
         if let Some(State::Foreign(head)) = state {
             // It makes room for a lease now, not for the value after the load: few bytes (or none) may also be how
             // something begins that a writer leaves meanwhile.
-            let leased = link.fill(&name, head, lease.clone(), LEASE_LIFE).await?;
+            let marker = self.setup.names.marker(&name);
+            let leased = link.fill(&name, &marker, head, lease.clone(), LEASE_LIFE).await?;
             pending.answered = true;
-            return Ok(if leased { claim(lease.clone(), true) } else { Lookup::Miss(None) });
+            return Ok(if leased { claim(lease.clone(), true) } else { Looked::Answer(Lookup::Miss(None)) });
         }
         pending.answered = true;
         match state {
             None => Ok(claim(lease.clone(), true)),
-            Some(State::Occupied | State::Foreign(_)) => Ok(Lookup::Miss(None)),
-            Some(State::Value(stored)) if self.stands(link, slot, &stored, generation).await? => {
-                Ok(Lookup::Hit(Hit { value: stored.value, ttl: stored.ttl, source: |ttl| Source::L2 { ttl } }))
+            Some(State::Leased(lease)) => Ok(Looked::Loading(lease)),
+            Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
+            Some(State::Value(stored)) => {
+                let fresh = stored.ttl > fresh_for;
+                if fresh && self.stands(link, slot, &stored, generation).await? {
+                    return Ok(Looked::Answer(Lookup::Hit(hit(stored))));
+                }
+                Ok(claim(stored.head, false))
             }
-            Some(State::Value(stored)) => Ok(claim(stored.head, false)),
         }
     }
 
     /// Whether a value still counts.
     async fn stands(
         &self,
-        link: &Link,
+        link: &C::Link,
         slot: &Slot,
         stored: &Stored,
         known: Option<Generation>,
@@ -220,35 +240,25 @@ impl RedisTier {
         Ok(stored.generation == current && current != NO_GENERATION)
     }
 
-    async fn release(&self, link: &Link, intent: &Intent, keep: Option<&Value>) -> Result<(), RedisError> {
-        let Some(slot) = &intent.slot else { return self.void(link, &intent.voids).await };
-        let ttl = slot.region.next_ttl(false);
-        let envelope = Envelope { epoch: self.epoch(), generation: NO_GENERATION, ttl };
-        let value = keep.map(|value| envelope.seal(Some(value))).unwrap_or_default();
+    /// The value that stands there, also one whose life is over.
+    async fn standing(&self, slot: &Slot) -> Result<Option<Stored>, RedisError> {
+        let Some(link) = self.link.load_full() else { return Ok(None) };
+        let held = link.get(&self.name_of(slot)).await?;
+        match held.map(|held| state::open(held, link.run())) {
+            Some(State::Value(stored)) if self.stands(&link, slot, &stored, None).await? => Ok(Some(stored)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn replace(&self, slot: &Slot, expected: Bytes, value: Bytes, life: Duration) -> Result<bool, RedisError> {
+        let Some(link) = self.link.load_full() else { return Ok(false) };
         let name = self.name_of(slot);
-        let release = link.release(&name, state::fence(intent.token, link.run), value, ttl);
-        let (released, voided) = join(release, self.void(link, &intent.voids)).await;
-        released.and(voided)
+        link.fill(&name, &self.setup.names.marker(&name), expected, value, life).await
     }
+}
 
-    /// To be released when Redis answers again; else nobody could write this before the fence ends by itself.
-    fn orphan(&self, intent: &Intent) {
-        let Some(slot) = &intent.slot else { return };
-        let mut orphans = self.orphans.lock();
-        if orphans.len() < MAX_ORPHANS {
-            orphans.push((self.name_of(slot), intent.token));
-        }
-    }
-
-    async fn release_orphans(&self, link: &Link) {
-        let orphans = std::mem::take(&mut *self.orphans.lock());
-        for (index, (name, token)) in orphans.iter().enumerate() {
-            if link.release(name, state::fence(*token, link.run), Bytes::new(), FENCE_LIFE).await.is_err() {
-                self.orphans.lock().extend_from_slice(&orphans[index..]);
-                return;
-            }
-        }
-    }
+fn hit(stored: Stored) -> Hit {
+    Hit { value: stored.value, ttl: stored.ttl, source: |ttl| Source::L2 { ttl } }
 }
 
 /// Redis' patterns know more special characters than ours, and the prefix is no pattern at all.
@@ -263,10 +273,10 @@ fn generation_from(bytes: &Bytes) -> Generation {
 }
 
 #[async_trait]
-impl Tier for RedisTier {
-    async fn lookup(&self, slot: &Slot) -> Lookup {
+impl<C: Connector> Tier for RedisTier<C> {
+    async fn lookup(&self, slot: &Slot, fresh_for: Duration) -> Lookup {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
-        let answer = self.consult(&link, slot).await.unwrap_or_else(|error| {
+        let answer = self.consult(&link, slot, fresh_for).await.unwrap_or_else(|error| {
             self.survive("lookup", &error);
             Lookup::Miss(None)
         });
@@ -288,7 +298,9 @@ impl Tier for RedisTier {
 
     async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill {
         let Claim::Redis(claim) = claim else { return Fill::Refused };
-        let Some(link) = self.link.load_full() else { return Fill::Failed };
+        if self.link.load().is_none() {
+            return Fill::Failed;
+        }
         let depends = slot.region.depends(value.is_none());
         let generation = match (depends, claim.generation) {
             (true, Some(generation)) => generation,
@@ -296,7 +308,7 @@ impl Tier for RedisTier {
             (false, _) => NO_GENERATION,
         };
         let sealed = Envelope { epoch: claim.epoch, generation, ttl }.seal(value);
-        match link.fill(&self.name_of(slot), claim.expected, sealed, ttl).await {
+        match self.replace(slot, claim.expected, sealed, ttl + slot.region.grace(value.is_none())).await {
             Ok(true) => Fill::Stored,
             Ok(false) => Fill::Refused,
             Err(error) => {
@@ -307,77 +319,43 @@ impl Tier for RedisTier {
     }
 
     async fn abandon(&self, slot: &Slot, claim: Claim) {
-        let (Claim::Redis(RedisClaim { expected, leased: true, .. }), Some(link)) = (claim, self.link.load_full())
-        else {
-            return;
-        };
-        if let Err(error) = link.fill(&self.name_of(slot), expected, Bytes::new(), LEASE_LIFE).await {
+        let Claim::Redis(RedisClaim { expected, leased: true, .. }) = claim else { return };
+        if let Err(error) = self.replace(slot, expected, Bytes::new(), LEASE_LIFE).await {
             self.survive("abandon", &error);
         }
     }
 
+    async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
+        let stored = self.standing(slot).await.unwrap_or_else(|error| {
+            self.survive("overdue", &error);
+            None
+        })?;
+        Some((stored.value?, stored.overdue))
+    }
+
     async fn begin(&self, intent: &Intent) -> Begun {
-        let Some(link) = self.link.load_full() else { return Begun::Uncovered };
-        let give_up = tokio::time::Instant::now() + FENCE_PATIENCE;
-        loop {
-            let fence = async {
-                let Some(slot) = &intent.slot else { return Ok(true) };
-                link.fence(&self.name_of(slot), state::fence(intent.token, link.run), FENCE_LIFE).await
-            };
-            match join(fence, self.void(&link, &intent.voids)).await {
-                (Ok(true), Ok(())) => return Begun::Fenced,
-                (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Taken,
-                (Ok(false), Ok(())) => {
-                    let pause = rand::rng().random_range(5..25);
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                }
-                (Err(error), _) | (_, Err(error)) => {
-                    // It may be there all the same: the answer may have been lost, or be late.
-                    self.survive("fence", &error);
-                    self.orphan(intent);
-                    return Begun::Uncovered;
-                }
-            }
-        }
+        self.begin_write(intent).await
     }
 
     async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {
-        let (keep, changed) = match outcome {
-            Outcome::Changed { epoch: Some(epoch), covered: false, .. } => {
-                // From here on, no lookup of this process takes an older copy for good. What the server holds is void as
-                // a whole, and the fence, if it came to stand, is an orphan: waiting for a release would cost the caller
-                // a second time-out.
-                self.adopt(*epoch);
-                return Ok(());
-            }
-            Outcome::Changed { keep, epoch, covered } => {
-                self.adopt(epoch.unwrap_or(0));
-                // Not barred before the commit, another process may have written a newer one.
-                (keep.as_ref().filter(|_| *covered), true)
-            }
-            Outcome::Unchanged => (None, false),
-        };
-        // Without a link there is no command that could fail: its loss has been told already.
-        if let Some(link) = self.link.load_full() {
-            match self.release(&link, intent, keep).await {
-                Ok(()) => return Ok(()),
-                Err(error) => self.survive("release", &error),
-            }
+        self.finish_write(intent, outcome).await
+    }
+
+    async fn inspect(&self, slot: &Slot) -> Option<Copy> {
+        let stored = self.standing(slot).await.ok()??;
+        Some(Copy { tier: "l2", identity: stored.head, value: stored.value })
+    }
+
+    async fn discard(&self, slot: &Slot, copy: &Copy) {
+        if let Err(error) = self.replace(slot, copy.identity.clone(), Bytes::new(), LEASE_LIFE).await {
+            self.survive("discard", &error);
         }
-        self.orphan(intent);
-        if changed {
-            // The fence may have been set, but is it still there, and were the collections made void? What cannot be
-            // confirmed is made void as a whole, on disk, before the write is acknowledged.
-            let epoch = self.epoch_store.advance().await.map_err(|cause| Unsettled(cause.to_string()))?;
-            self.adopt(epoch);
-        }
-        Ok(())
     }
 
     async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
         let link = self.link.load_full().ok_or_else(|| DeleteError("it is not connected".to_owned()))?;
         let failed = |error: RedisError| DeleteError(error.to_string());
-        let pattern = [escape(&self.options.prefix, r"*?[]\"), escape(pattern, r"[]\")].concat();
+        let pattern = [escape(self.setup.names.prefix(), r"*?[]\"), escape(pattern, r"[]\")].concat();
         let (mut cursor, mut deleted) = ("0".to_owned(), 0);
         loop {
             let (next, keys) = link.scan(cursor, &pattern, DELETE_BATCH).await.map_err(failed)?;
@@ -393,5 +371,19 @@ impl Tier for RedisTier {
 
     fn report(&self, levels: &mut TierLevels) {
         levels.l2 = if self.link.load().is_some() { L2State::Up } else { L2State::Down };
+    }
+}
+
+impl<C: Connector> SharedTier for RedisTier<C> {
+    fn start(self: Arc<Self>) {
+        let tasks = self.setup.tasks.clone();
+        tasks.spawn_loop("redis supervisor", supervisor::run(Arc::clone(&self), tasks.stopping()));
+        if self.setup.shared {
+            tasks.spawn_loop("redis listener", listener::run(self, tasks.stopping()));
+        }
+    }
+
+    fn condition(&self) -> String {
+        self.condition.lock().clone()
     }
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hotshelf_stats::CacheCounters;
-use rand::RngExt;
+
+use crate::chance;
 
 /// A set of things, such as "all products", whose membership some entries depend on. Void it, and all of them are void
 /// at once, without anybody knowing their keys.
@@ -28,6 +29,10 @@ impl Collection {
 
     pub(crate) fn name(&self) -> &'static str {
         self.0.name
+    }
+
+    pub(crate) fn is(&self, other: &Collection) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -63,6 +68,8 @@ pub struct RegionOptions {
     pub ttl: Duration,
     /// Life of an entry that says "does not exist".
     pub negative_ttl: Duration,
+    /// How long after the end of its life a value is still served when it cannot be loaded again.
+    pub grace: Duration,
     /// The collection that the region's entries depend on.
     pub collection: Collection,
     /// Which of them do.
@@ -91,6 +98,11 @@ impl Region {
         Region::new(options.clone(), counters.without_lookups())
     }
 
+    /// Whether entries of both live in one place: by the same name.
+    pub(crate) fn is_kin_of(&self, other: &Region) -> bool {
+        self.0.options.name == other.0.options.name
+    }
+
     pub(crate) fn counters(&self) -> &CacheCounters {
         &self.0.counters
     }
@@ -104,9 +116,19 @@ impl Region {
         absent || self.0.options.depends == Depends::Always
     }
 
+    /// How long an entry is kept beyond its life. What does not exist is not kept.
+    pub(crate) fn grace(&self, absent: bool) -> Duration {
+        if absent { Duration::ZERO } else { self.0.options.grace }
+    }
+
+    /// What is left of the life of an entry when it is loaded again ahead of its end.
+    pub(crate) fn refresh_ahead(&self) -> Duration {
+        self.0.options.ttl / 5
+    }
+
     /// The life of the next entry, with its jitter of ±10 %.
     pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
         let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
-        ttl.mul_f64(rand::rng().random_range(0.9..1.1))
+        ttl.mul_f64(chance::about_one())
     }
 }

@@ -1,12 +1,14 @@
 //! What a tier is. Memory and Redis are one each; the cache works on a list of them, nearest first: `[memory, Redis]`,
 //! one alone, or none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hotshelf_stats::TierLevels;
-use rand::RngExt;
 
+use crate::chance;
 use crate::epochs::Stamp;
 use crate::key::Key;
 use crate::redis::RedisClaim;
@@ -57,7 +59,7 @@ pub(crate) struct Token(pub(crate) [u8; 16]);
 
 impl Token {
     pub(crate) fn random() -> Self {
-        Token(rand::rng().random())
+        Token(chance::bytes())
     }
 }
 
@@ -100,7 +102,7 @@ pub struct Unsettled(pub(crate) String);
 #[async_trait]
 pub(crate) trait Tier: Send + Sync {
     /// What can be told at once, without waiting for anything.
-    fn peek(&self, _region: &Region, _key: &Key) -> Option<Hit> {
+    fn peek(&self, _key: &Key) -> Option<Hit> {
         None
     }
 
@@ -108,9 +110,10 @@ pub(crate) trait Tier: Send + Sync {
     fn peeked_in_vain(&self, _region: &Region) {}
 
     /// Drops this process' copy, without waiting for anything.
-    fn forget(&self, _slot: &Slot) {}
+    fn forget(&self, _key: &Key) {}
 
-    async fn lookup(&self, slot: &Slot) -> Lookup;
+    /// What stands here, if more than `fresh_for` is left of its life.
+    async fn lookup(&self, slot: &Slot, fresh_for: Duration) -> Lookup;
 
     /// Called when a load has found nothing and that is to be kept: binds the claim to the collection's generation.
     /// `true` when the generation was read only now, so that the load has to be done again under it.
@@ -123,6 +126,15 @@ pub(crate) trait Tier: Send + Sync {
     /// Gives a claim back unused.
     async fn abandon(&self, _slot: &Slot, _claim: Claim) {}
 
+    /// The value that stands here though its life may be over, and for how long it has been.
+    async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)>;
+
+    /// The copy that a lookup would be answered with.
+    async fn inspect(&self, slot: &Slot) -> Option<Copy>;
+
+    /// Removes that copy, and no newer one.
+    async fn discard(&self, slot: &Slot, copy: &Copy);
+
     /// Before the database is written.
     async fn begin(&self, intent: &Intent) -> Begun;
 
@@ -134,6 +146,25 @@ pub(crate) trait Tier: Send + Sync {
 
     /// Adds what this tier holds.
     fn report(&self, levels: &mut TierLevels);
+}
+
+/// A tier that other processes share.
+pub(crate) trait SharedTier: Tier {
+    /// Begins to connect; the link is kept up until the tasks stop.
+    fn start(self: Arc<Self>);
+
+    /// One sentence about the link, for health reports.
+    fn condition(&self) -> String;
+}
+
+/// One tier's copy of an entry, for comparing it with the truth.
+#[derive(Clone, Debug)]
+pub(crate) struct Copy {
+    pub(crate) tier: &'static str,
+    /// Differs from that of every other copy, also of the same value.
+    pub(crate) identity: Bytes,
+    /// `None`: it says that there is no such thing.
+    pub(crate) value: Option<Value>,
 }
 
 /// Entries could not be deleted; some may have been.

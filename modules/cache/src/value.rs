@@ -44,6 +44,11 @@ pub enum Source {
         /// How much of the entry's life is left.
         ttl: Duration,
     },
+    /// A tier that holds a value past its life, because the loader failed.
+    Stale {
+        /// How long its life has been over.
+        overdue: Duration,
+    },
     /// The loader, because no tier had an answer.
     Loaded {
         /// Whether a tier has kept the answer.
@@ -56,7 +61,7 @@ pub enum Source {
 impl Source {
     /// Whether a tier answered, so that nothing was loaded for this lookup.
     pub fn is_hit(self) -> bool {
-        matches!(self, Source::L1 { .. } | Source::L2 { .. })
+        matches!(self, Source::L1 { .. } | Source::L2 { .. } | Source::Stale { .. })
     }
 }
 

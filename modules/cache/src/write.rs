@@ -133,7 +133,7 @@ impl<E> Drop for Write<E> {
             return;
         }
         if let Some(slot) = &self.intent.slot {
-            self.cache.0.tiers.iter().for_each(|tier| tier.forget(slot));
+            self.cache.0.tiers.iter().for_each(|tier| tier.forget(&slot.key));
         }
         self.advance();
     }

@@ -19,6 +19,10 @@ impl EpochStore for CatalogueEpoch {
         Ok(u64::try_from(self.0.reconcile_epoch(server.to_owned()).await?)?)
     }
 
+    async fn current(&self) -> Result<u64, Failure> {
+        Ok(u64::try_from(self.0.epoch().await?)?)
+    }
+
     async fn advance(&self) -> Result<u64, Failure> {
         Ok(u64::try_from(self.0.advance_epoch().await?)?)
     }

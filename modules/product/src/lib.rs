@@ -36,6 +36,7 @@
 mod cursor;
 mod epoch;
 mod error;
+mod keys;
 mod module;
 mod pages;
 mod render;

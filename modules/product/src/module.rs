@@ -10,13 +10,14 @@ use crate::service::{Lives, ProductService};
 /// The life of the [`ProductService`], which it offers to the other modules.
 pub struct ProductModule {
     lives: Lives,
+    audit_rate: f64,
     service: OnceLock<ProductService>,
 }
 
 impl ProductModule {
-    /// With entries that live so long.
-    pub fn new(lives: Lives) -> Self {
-        ProductModule { lives, service: OnceLock::new() }
+    /// With entries that live so long, of which so many each second are compared with the database.
+    pub fn new(lives: Lives, audit_rate: f64) -> Self {
+        ProductModule { lives, audit_rate, service: OnceLock::new() }
     }
 }
 
@@ -32,6 +33,11 @@ impl Module for ProductModule {
         let service = ProductService::new(cache, repository, self.lives);
         services.provide(service.clone())?;
         let _ = self.service.set(service);
+        Ok(())
+    }
+
+    async fn start(&self) -> Result<(), Failure> {
+        self.service.get().ok_or("started before it was initialized")?.audit(self.audit_rate);
         Ok(())
     }
 

@@ -91,9 +91,12 @@ impl Listing {
     }
 }
 
-/// Where something comes from that is made of two: the farther of them.
+/// Where something comes from that is made of two: the farther of them. Loading is farther than any cache, and a cache
+/// asked because loading failed is farther than that.
 pub(crate) fn farther(one: Source, other: Source) -> Source {
     match (one, other) {
+        (Source::Stale { overdue: a }, Source::Stale { overdue: b }) => Source::Stale { overdue: a.max(b) },
+        (stale @ Source::Stale { .. }, _) | (_, stale @ Source::Stale { .. }) => stale,
         (Source::Loaded { stored: a }, Source::Loaded { stored: b }) => Source::Loaded { stored: a && b },
         (loaded @ (Source::Loaded { .. } | Source::Bypassed), _) => loaded,
         (_, loaded @ (Source::Loaded { .. } | Source::Bypassed)) => loaded,

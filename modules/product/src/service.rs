@@ -3,14 +3,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use hotshelf_cache::{Cache, Collection, Depends, Found, Key, Read, Region, RegionOptions, Source, Target, Value};
+use hotshelf_cache::{Cache, Collection, Depends, Found, Read, Region, RegionOptions, Source, Target, Value};
 use hotshelf_domain::{
-    Committed, Copies, Expect, NewProduct, PageIds, PageRequest, PageStart, Product, ProductId, ProductPage,
-    ProductPatch, ProductRepository, StoreError,
+    Committed, Copies, Expect, NewProduct, PageIds, PageRequest, Product, ProductId, ProductPage, ProductPatch,
+    ProductRepository, StoreError,
 };
 use hotshelf_lifecycle::Tasks;
 
 use crate::error::ProductError;
+use crate::keys;
 use crate::pages::{Listing, Page, farther};
 use crate::render;
 
@@ -23,11 +24,18 @@ pub struct Lives {
     pub list: Duration,
     /// "There is no such product."
     pub negative: Duration,
+    /// How long past its life a copy is served while the database fails.
+    pub grace: Duration,
 }
 
 impl Default for Lives {
     fn default() -> Self {
-        Lives { product: Duration::from_secs(300), list: Duration::from_secs(300), negative: Duration::from_secs(10) }
+        Lives {
+            product: Duration::from_secs(300),
+            list: Duration::from_secs(300),
+            negative: Duration::from_secs(10),
+            grace: Duration::from_secs(600),
+        }
     }
 }
 
@@ -60,6 +68,7 @@ impl ProductService {
             name: "product",
             ttl: lives.product,
             negative_ttl: lives.negative,
+            grace: lives.grace,
             collection: catalogue.clone(),
             depends: Depends::WhenAbsent,
         });
@@ -67,6 +76,7 @@ impl ProductService {
             name: "list",
             ttl: lives.list,
             negative_ttl: lives.negative,
+            grace: lives.grace,
             collection: catalogue.clone(),
             depends: Depends::Always,
         });
@@ -85,17 +95,14 @@ impl ProductService {
 
     async fn lookup(&self, region: &Region, id: ProductId, read: Read) -> Result<Found, ProductError> {
         let repository = self.0.repository.clone();
-        let load = move || {
-            let repository = repository.clone();
-            async move { repository.find(id).await?.as_ref().map(render::product).transpose() }
-        };
-        Ok(self.0.cache.get_or_load(region, product_key(id), read, load).await?)
+        let load = move || load_product(repository.clone(), id);
+        Ok(self.0.cache.get_or_load(region, keys::product(id), read, load).await?)
     }
 
     /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
     /// [`get`](ProductService::get).
     pub fn peek(&self, id: ProductId, read: Read) -> Option<(Value, Source)> {
-        self.0.cache.peek(&self.0.products, &product_key(id), read)
+        self.0.cache.peek(&self.0.products, &keys::product(id), read)
     }
 
     /// A page of the products. What is cached of it are the ids; the products come from their own entries.
@@ -106,14 +113,8 @@ impl ProductService {
     /// As [`get`](ProductService::get).
     pub async fn page(&self, request: PageRequest, read: Read) -> Result<Page, ProductError> {
         let repository = self.0.repository.clone();
-        let load = move || {
-            let repository = repository.clone();
-            async move {
-                let PageIds { ids, total, has_more } = repository.page_ids(request).await?;
-                Ok(Some(Listing::new(&request, ids, total, has_more)?.pack()))
-            }
-        };
-        let found = self.0.cache.get_or_load(&self.0.pages, page_key(&request), read, load).await?;
+        let load = move || load_listing(repository.clone(), request);
+        let found = self.0.cache.get_or_load(&self.0.pages, keys::page(&request), read, load).await?;
         let listing = found.value.and_then(|value| Listing::unpack(value.payload));
         let listing = listing.filter(|_| found.source != Source::Bypassed);
         if let Some(listing) = listing
@@ -181,6 +182,21 @@ impl ProductService {
         self.write(Some(id), Membership::Changes, commit, |()| Ok(None)).await
     }
 
+    /// Compares cached products and pages with the database from now on, `rate` of them each second.
+    pub fn audit(&self, rate: f64) {
+        let Shelves { cache, repository, products, pages, .. } = &*self.0;
+        let source = repository.clone();
+        cache.audit(products, rate, move |key| {
+            let (repository, id) = (source.clone(), keys::product_of(&key));
+            async move { load_product(repository, id.ok_or(StoreError::Closed)?).await }
+        });
+        let source = repository.clone();
+        cache.audit(pages, rate, move |key| {
+            let (repository, request) = (source.clone(), keys::page_of(&key));
+            async move { load_listing(repository, request.ok_or(StoreError::Closed)?).await }
+        });
+    }
+
     /// Waits for the writes under way. `false` when that took longer than `patience`.
     pub async fn stop(&self, patience: Duration) -> bool {
         self.0.writes.stop(patience).await
@@ -202,7 +218,7 @@ impl ProductService {
     {
         let shelves = Arc::clone(&self.0);
         let work = self.0.writes.spawn(async move {
-            let entry = id.map(|id| (&shelves.products, product_key(id)));
+            let entry = id.map(|id| (&shelves.products, keys::product(id)));
             let collections = match membership {
                 Membership::Changes => std::slice::from_ref(&shelves.catalogue),
                 Membership::Stays => &[],
@@ -240,14 +256,11 @@ enum Membership {
     Stays,
 }
 
-fn product_key(id: ProductId) -> Key {
-    Key::numbered("id:", id.get())
+async fn load_product(repository: ProductRepository, id: ProductId) -> Result<Option<Value>, StoreError> {
+    repository.find(id).await?.as_ref().map(render::product).transpose()
 }
 
-fn page_key(request: &PageRequest) -> Key {
-    let limit = request.limit;
-    match request.start {
-        PageStart::Offset(offset) => Key::new(format!("list:{offset}:{limit}")),
-        PageStart::After { id, position } => Key::new(format!("list:after:{id}:{position}:{limit}")),
-    }
+async fn load_listing(repository: ProductRepository, request: PageRequest) -> Result<Option<Value>, StoreError> {
+    let PageIds { ids, total, has_more } = repository.page_ids(request).await?;
+    Ok(Some(Listing::new(&request, ids, total, has_more)?.pack()))
 }

@@ -31,10 +31,20 @@ pub struct CacheCounters {
     pub fills_refused: IntCounter,
     /// Entries invalidated by a write of this process.
     pub invalidations_local: IntCounter,
+    /// Entries invalidated because another process has written them.
+    pub invalidations_push: IntCounter,
     /// Entries found void because the epoch had advanced.
     pub invalidations_epoch: IntCounter,
     /// Entries that left memory because of its bound.
     pub evictions: IntCounter,
+    /// Entries loaded again ahead of the end of their lives.
+    pub refreshes: IntCounter,
+    /// Lookups answered by an entry past its life, because the load had failed.
+    pub stale_if_error: IntCounter,
+    /// Copies compared with the database by the self-audit.
+    pub audit_checks: IntCounter,
+    /// Copies that the self-audit found older than the database for longer than the bound.
+    pub audit_stale: IntCounter,
 }
 
 impl CacheCounters {
@@ -95,6 +105,10 @@ pub(crate) struct CacheFamilies {
     fills_refused: IntCounterVec,
     invalidations: IntCounterVec,
     evictions: IntCounterVec,
+    refreshes: IntCounterVec,
+    stale_if_error: IntCounterVec,
+    audit_checks: IntCounterVec,
+    audit_stale: IntCounterVec,
     pub(crate) errors: IntCounterVec,
 }
 
@@ -128,6 +142,10 @@ impl CacheFamilies {
             fills_refused: family("cache_fills_refused_total", "Fills a write came in between", &["type"])?,
             invalidations: family("cache_invalidations_total", "Entries invalidated", &["type", "source"])?,
             evictions: family("cache_evictions_total", "Entries evicted from memory", &["type"])?,
+            refreshes: family("cache_refreshes_total", "Entries loaded again ahead of their end", &["type"])?,
+            stale_if_error: family("cache_stale_if_error_total", "Lookups answered past the end of a life", &["type"])?,
+            audit_checks: family("cache_audit_checks_total", "Copies compared with the database", &["type"])?,
+            audit_stale: family("cache_audit_stale_total", "Copies found older than the bound", &["type"])?,
         })
     }
 
@@ -148,8 +166,13 @@ impl CacheFamilies {
             deletes: self.deletes.with_label_values(&[cache]),
             fills_refused: self.fills_refused.with_label_values(&[cache]),
             invalidations_local: invalidated("local"),
+            invalidations_push: invalidated("push"),
             invalidations_epoch: invalidated("epoch"),
             evictions: self.evictions.with_label_values(&[cache]),
+            refreshes: self.refreshes.with_label_values(&[cache]),
+            stale_if_error: self.stale_if_error.with_label_values(&[cache]),
+            audit_checks: self.audit_checks.with_label_values(&[cache]),
+            audit_stale: self.audit_stale.with_label_values(&[cache]),
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct StatsSnapshot {
     pub l1: L1Snapshot,
     /// Redis.
     pub l2: L2Snapshot,
+    /// What the self-audit has found.
+    pub audit: AuditSnapshot,
     /// Each cache by its name.
     pub caches: BTreeMap<&'static str, CacheSnapshot>,
 }
@@ -53,6 +55,17 @@ pub struct L2Snapshot {
     pub state: L2State,
 }
 
+/// What the self-audit has found.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct AuditSnapshot {
+    /// Copies compared with the database.
+    pub checks: u64,
+    /// Those that were older than it for longer than the bound.
+    pub stale: u64,
+    /// The share of those that were not: 1 when there was nothing to find.
+    pub consistency: f64,
+}
+
 /// One named cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CacheSnapshot {
@@ -73,6 +86,9 @@ struct CacheCounts {
     sets: u64,
     deletes: u64,
     evictions: u64,
+    stale_if_error: u64,
+    audit_checks: u64,
+    audit_stale: u64,
 }
 
 /// All counters at one moment.
@@ -93,6 +109,9 @@ impl Counts {
             sets: counters.sets.get(),
             deletes: counters.deletes.get(),
             evictions: counters.evictions.get(),
+            stale_if_error: counters.stale_if_error.get(),
+            audit_checks: counters.audit_checks.get(),
+            audit_stale: counters.audit_stale.get(),
         };
         Counts { caches: caches.iter().map(|(name, counters)| (*name, read(counters))).collect(), errors }
     }
@@ -124,6 +143,11 @@ impl Counts {
                 evictions: sum.evictions,
             },
             l2: L2Snapshot { hits: sum.hits_l2, misses: sum.misses_l2, state: levels.l2 },
+            audit: AuditSnapshot {
+                checks: sum.audit_checks,
+                stale: sum.audit_stale,
+                consistency: consistency(sum.audit_checks, sum.audit_stale),
+            },
             caches: self.caches.iter().map(|(name, counts)| (*name, counts.snapshot())).collect(),
         }
     }
@@ -140,16 +164,23 @@ impl CacheCounts {
             sets: with(self.sets, other.sets),
             deletes: with(self.deletes, other.deletes),
             evictions: with(self.evictions, other.evictions),
+            stale_if_error: with(self.stale_if_error, other.stale_if_error),
+            audit_checks: with(self.audit_checks, other.audit_checks),
+            audit_stale: with(self.audit_stale, other.audit_stale),
         }
     }
 
     fn hits(&self) -> u64 {
-        self.hits_l1 + self.hits_l2
+        self.hits_l1 + self.hits_l2 + self.stale_if_error
     }
 
     fn snapshot(&self) -> CacheSnapshot {
         CacheSnapshot { hits: self.hits(), misses: self.misses }
     }
+}
+
+fn consistency(checks: u64, stale: u64) -> f64 {
+    if checks == 0 { 1.0 } else { 1.0 - stale as f64 / checks as f64 }
 }
 
 fn rate(hits: u64, misses: u64) -> f64 {

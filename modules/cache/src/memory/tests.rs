@@ -8,6 +8,7 @@ use crate::tier::Token;
 
 const TTL: Duration = Duration::from_secs(100);
 const NEGATIVE_TTL: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(20);
 
 struct World {
     tier: MemoryTier,
@@ -22,12 +23,14 @@ impl World {
         let everything = Collection::new("things");
         let region = |name, depends| {
             let collection = everything.clone();
-            let options = RegionOptions { name, ttl: TTL, negative_ttl: NEGATIVE_TTL, collection, depends };
+            let options =
+                RegionOptions { name, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, collection, depends };
             Region::new(options, stats.cache(name))
         };
         let things = region("thing", Depends::WhenAbsent);
         let pages = region("page", Depends::Always);
-        World { tier: MemoryTier::new(max_bytes, Arc::new(Epochs::new())), everything, things, pages }
+        let tier = MemoryTier::new(max_bytes, Arc::new(Epochs::new()), Arc::new(MemoryLease::endless()), false);
+        World { tier, everything, things, pages }
     }
 
     fn thing(&self, id: i64) -> Slot {
@@ -39,7 +42,7 @@ impl World {
     }
 
     async fn claim(&self, slot: &Slot) -> Claim {
-        match self.tier.lookup(slot).await {
+        match self.tier.lookup(slot, Duration::ZERO).await {
             Lookup::Miss(Some(claim)) => claim,
             Lookup::Miss(None) => panic!("memory can always be filled"),
             Lookup::Hit(_) => panic!("{} is there already", slot.key),
@@ -54,7 +57,7 @@ impl World {
 
     /// The copy, if there is one: `Some(None)` is one that says that there is no such thing.
     fn copy(&self, slot: &Slot) -> Option<Option<Value>> {
-        self.tier.peek(&slot.region, &slot.key).map(|hit| hit.value)
+        self.tier.peek(&slot.key).map(|hit| hit.value)
     }
 
     async fn write(&self, slot: Slot, keep: Option<Value>) {

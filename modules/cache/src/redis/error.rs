@@ -6,7 +6,7 @@ use fred::error::{Error, ErrorKind};
 /// Why a command or a connection failed: one clause, without a capital and without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct RedisError(pub(super) String);
+pub(crate) struct RedisError(pub(crate) String);
 
 impl From<Error> for RedisError {
     fn from(error: Error) -> Self {

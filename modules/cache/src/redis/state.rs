@@ -8,6 +8,8 @@ use crate::tier::Token;
 use crate::value::Value;
 
 const LEASE: u8 = b'L';
+/// A lease that somebody in another process waits for.
+const AWAITED: u8 = b'W';
 const FENCE: u8 = b'F';
 const VALUE: u8 = b'V';
 /// Counts the layouts of values; another one than this is void.
@@ -20,13 +22,13 @@ const TAGGED: usize = 1 + 16 + 16;
 const HEAD: usize = 3 + 16 + 8 + 16 + 8 + 8;
 
 /// The generation of a collection as Redis keeps it: random, so that one that was lost never comes back.
-pub(super) type Generation = [u8; 16];
+pub(crate) type Generation = [u8; 16];
 /// For entries that depend on no collection.
 pub(super) const NO_GENERATION: Generation = [0; 16];
 
 /// Names one run of a server. A lease or a fence of another run has come back with a snapshot: whoever set it has lost
 /// the connection since, and may have ended long ago. It bars nobody.
-pub(super) type Run = [u8; 16];
+pub(crate) type Run = [u8; 16];
 
 pub(super) fn lease(token: Token, run: Run) -> Bytes {
     tagged(LEASE, token, run)
@@ -47,8 +49,10 @@ fn tagged(tag: u8, token: Token, run: Run) -> Bytes {
 /// What a key holds, as found.
 #[derive(Debug)]
 pub(super) enum State {
-    /// Somebody loads or writes it.
-    Occupied,
+    /// Somebody loads it; their lease.
+    Leased(Bytes),
+    /// Somebody writes it.
+    Fenced,
     Value(Stored),
     /// Nothing that this version wrote in this run of the server. Its first bytes.
     Foreign(Bytes),
@@ -61,7 +65,10 @@ pub(super) struct Stored {
     pub(super) head: Bytes,
     pub(super) epoch: u64,
     pub(super) generation: Generation,
+    /// What is left of its life, zero at its end.
     pub(super) ttl: Duration,
+    /// How long its life has been over.
+    pub(super) overdue: Duration,
     /// `None`: there is no such thing.
     pub(super) value: Option<Value>,
 }
@@ -93,7 +100,8 @@ impl Envelope {
 /// Takes apart what a key holds in this run of the server. The payload shares the bytes that came from the connection.
 pub(super) fn open(state: Bytes, run: Run) -> State {
     match state.first() {
-        Some(&LEASE | &FENCE) if state.len() == TAGGED && state.ends_with(&run) => State::Occupied,
+        Some(&LEASE | &AWAITED) if state.len() == TAGGED && state.ends_with(&run) => State::Leased(state),
+        Some(&FENCE) if state.len() == TAGGED && state.ends_with(&run) => State::Fenced,
         Some(&VALUE) if state.len() >= HEAD && state[1] == LAYOUT => State::Value(open_value(&state)),
         _ => State::Foreign(state.slice(..state.len().min(HEAD))),
     }
@@ -103,12 +111,13 @@ fn open_value(state: &Bytes) -> Stored {
     let number = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| state[at + i]));
     let revision = number(43);
     // The clock decides only how long a copy may live at most, never which of two is newer.
-    let left = number(51).saturating_sub(unix_millis());
+    let (end, now) = (number(51), unix_millis());
     Stored {
         head: state.slice(..HEAD),
         epoch: number(19),
         generation: std::array::from_fn(|i| state[27 + i]),
-        ttl: Duration::from_millis(left),
+        ttl: Duration::from_millis(end.saturating_sub(now)),
+        overdue: Duration::from_millis(now.saturating_sub(end)),
         value: (state[2] == PRESENT).then(|| Value { payload: state.slice(HEAD..), revision }),
     }
 }
@@ -149,8 +158,9 @@ mod tests {
 
     #[test]
     fn what_others_wrote_is_no_value() {
+        assert!(matches!(open(lease(Token::random(), RUN), RUN), State::Leased(_)));
+        assert!(matches!(open(fence(Token::random(), RUN), RUN), State::Fenced));
         for state in [lease, fence] {
-            assert!(matches!(open(state(Token::random(), RUN), RUN), State::Occupied));
             assert!(matches!(open(state(Token::random(), *b"of another run.."), RUN), State::Foreign(_)));
         }
         for foreign in [&b""[..], b"hello", b"Laptop", b"Foreign", b"V", b"V\x01\x01short"] {

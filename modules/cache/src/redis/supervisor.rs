@@ -5,14 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::types::ConnectHandle;
 use hotshelf_lifecycle::Failure;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
-use super::error::RedisError;
-use super::link::{Link, Opened};
+use super::link::{Connector, Link};
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
 const BEAT: Duration = Duration::from_millis(250);
@@ -23,20 +21,17 @@ const MISSED_BEATS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
+pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: CancellationToken) {
     let mut pause = FIRST_PAUSE;
     let mut down_since: Option<Instant> = None;
     let mut last_server = None;
     loop {
-        let opened = tokio::select! {
-            () = stopping.cancelled() => return,
-            opened = open(&tier, &mut last_server) => opened,
-        };
+        let Some(opened) = stopping.run_until_cancelled(open(&tier, &mut last_server)).await else { return };
         match opened {
-            Ok((link, connection)) => {
+            Ok(link) => {
                 announce_up(&tier, down_since.take());
                 pause = FIRST_PAUSE;
-                let reason = watch(&tier, link, connection, &stopping).await;
+                let reason = watch(&tier, link, &stopping).await;
                 if stopping.is_cancelled() {
                     return;
                 }
@@ -44,43 +39,45 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
             }
             Err(error) => announce_down(&tier, &mut down_since, error.to_string()),
         }
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+        if stopping.run_until_cancelled(sleep(pause)).await.is_none() {
+            return;
         }
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 /// Opens a link and makes sure of the memory behind it before anybody may use it.
-async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<(Arc<Link>, ConnectHandle), Failure> {
-    let Opened { link, connection } = Link::open(&tier.options).await?;
+async fn open<C: Connector>(tier: &RedisTier<C>, last_server: &mut Option<String>) -> Result<Arc<C::Link>, Failure> {
+    let link = tier.connector.open().await?;
     // The same server process, and every write since was either fenced there or has advanced the epoch: its values
     // count. Another process, or the same one restarted, may hold anything: the epoch advances now.
+    let store = &tier.setup.epoch_store;
     let vouched = async {
-        tier.adopt(tier.epoch_store.reconcile(&link.server).await?);
-        if last_server.as_ref().is_some_and(|last| *last != link.server) {
+        tier.adopt(store.reconcile(link.server()).await?);
+        if last_server.as_ref().is_some_and(|last| last != link.server()) {
             // Other processes may have come here first, for them the server is the one named last, and have filled it
             // since with what this one then wrote under fences on the server that it comes from.
-            tier.adopt(tier.epoch_store.advance().await?);
+            tier.adopt(store.advance().await?);
         }
-        *last_server = Some(link.server.clone());
+        *last_server = Some(link.server().to_owned());
         agree_on_epoch(tier, &link).await
     };
     if let Err(error) = vouched.await {
-        link.close(connection).await;
+        link.close().await;
         return Err(error);
     }
-    Ok((Arc::new(link), connection))
+    Ok(Arc::new(link))
 }
 
 /// Tells the server the epoch, and hears of one that another process has opened. It is the database's word that counts.
-async fn agree_on_epoch(tier: &RedisTier, link: &Link) -> Result<(), Failure> {
-    let known = link.agree_on_epoch(&tier.epoch_name(), tier.epoch()).await?;
+async fn agree_on_epoch<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<(), Failure> {
+    let (name, store) = (tier.setup.names.epoch(), &tier.setup.epoch_store);
+    let known = link.agree_on_epoch(&name, tier.epoch()).await?;
     if known <= tier.epoch() {
         return Ok(());
     }
     // Whoever opens an epoch does so in the database first.
-    tier.adopt(tier.epoch_store.reconcile(&link.server).await?);
+    tier.adopt(store.reconcile(link.server()).await?);
     if known <= tier.epoch() {
         return Ok(());
     }
@@ -92,59 +89,70 @@ async fn agree_on_epoch(tier: &RedisTier, link: &Link) -> Result<(), Failure> {
         );
     }
     while tier.epoch() <= known {
-        tier.adopt(tier.epoch_store.advance().await?);
+        tier.adopt(store.advance().await?);
     }
-    link.agree_on_epoch(&tier.epoch_name(), tier.epoch()).await?;
+    link.agree_on_epoch(&name, tier.epoch()).await?;
     Ok(())
 }
 
 /// Publishes the link and returns, with the link taken back, when it is of no use any more.
-async fn watch(
-    tier: &RedisTier,
-    link: Arc<Link>,
-    mut connection: ConnectHandle,
-    stopping: &CancellationToken,
-) -> String {
+async fn watch<C: Connector>(tier: &RedisTier<C>, link: Arc<C::Link>, stopping: &CancellationToken) -> String {
     tier.link.store(Some(Arc::clone(&link)));
-    let mut beats = interval(BEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut missed = 0;
-    let reason = loop {
-        tokio::select! {
-            () = stopping.cancelled() => break "stopping".to_owned(),
-            ended = &mut connection => break match ended {
-                Ok(Err(error)) => RedisError::from(error).to_string(),
-                _ => "the connection was closed".to_owned(),
-            },
-            () = link.troubled.notified() => break "too many commands failed in a row".to_owned(),
-            _ = beats.tick() => match agree_on_epoch(tier, &link).await {
-                Ok(()) => {
-                    missed = 0;
-                    tier.release_orphans(&link).await;
-                }
-                Err(error) => {
-                    missed += 1;
-                    tier.survive("beat", &error);
-                    if missed == MISSED_BEATS {
-                        break format!("no answer: {error}");
-                    }
-                }
-            },
-        }
+    let reason = tokio::select! {
+        biased;
+        () = stopping.cancelled() => "stopping".to_owned(),
+        reason = link.lost() => reason,
+        reason = beat_on(tier, &link) => reason,
     };
     tier.link.store(None);
-    link.close(connection).await;
+    link.close().await;
     reason
 }
 
-fn announce_up(tier: &RedisTier, down_since: Option<Instant>) {
+/// Beats until too many beats in a row have failed; then tells why.
+async fn beat_on<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut missed = 0;
+    loop {
+        beats.tick().await;
+        match beat(tier, link).await {
+            Ok(()) => {
+                missed = 0;
+                tier.release_orphans(link).await;
+            }
+            Err(error) => {
+                missed += 1;
+                tier.survive("beat", &error);
+                if missed == MISSED_BEATS {
+                    return format!("no answer: {error}");
+                }
+            }
+        }
+    }
+}
+
+async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<(), Failure> {
+    let begin = Instant::now();
+    if tier.setup.shared {
+        // A process that is cut off from Redis leaves word of its writes in the database.
+        tier.adopt(tier.setup.epoch_store.current().await?);
+    }
+    agree_on_epoch(tier, link).await?;
+    if tier.setup.shared {
+        link.mark(&tier.setup.names.beat(tier.beats.instance(), tier.beats.begin(begin))).await?;
+    }
+    Ok(())
+}
+
+fn announce_up<C: Connector>(tier: &RedisTier<C>, down_since: Option<Instant>) {
     let down = down_since.map(|since| since.elapsed());
     tracing::info!(epoch = tier.epoch(), ?down, "Redis is up");
     *tier.condition.lock() = "Redis is up".to_owned();
 }
 
 /// Logs the change, once; what keeps it down goes into the health report.
-fn announce_down(tier: &RedisTier, down_since: &mut Option<Instant>, reason: String) {
+fn announce_down<C: Connector>(tier: &RedisTier<C>, down_since: &mut Option<Instant>, reason: String) {
     if down_since.is_none() {
         *down_since = Some(Instant::now());
         tracing::warn!(reason, "Redis is down; serving without it and trying again");

@@ -7,7 +7,7 @@ use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::timeout;
 
 use crate::truth::Mode;
-use crate::world::{World, leases_and_fences, name, stored, text};
+use crate::world::{World, stored, text};
 
 const CACHED: [Tiers; 3] = [Tiers::Memory, Tiers::Redis, Tiers::Tiered];
 
@@ -109,21 +109,6 @@ async fn a_dropped_lookup_leaves_no_lease() {
     assert!(stored(&world.read(2).await));
     world.leaves_nothing_behind().await;
     assert_eq!(text(&world.read(1).await), Some("one"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_one_process_loads_the_others_keep_nothing() {
-    let here = World::of(Tiers::Redis).await;
-    let there = here.another_process().await;
-    here.create(1, "one").await;
-    let (leading, gate) = here.read_with_load_held(1).await;
-    assert_eq!(leases_and_fences(here.redis()), [name(1)]);
-    let reading = there.reading(1);
-    wait_until("both load", PATIENCE, async || here.truth.held() == 2).await;
-    drop(gate);
-    assert!(!stored(&reading.await.unwrap().unwrap()));
-    assert!(stored(&leading.await.unwrap().unwrap()));
-    assert!(there.read(1).await.source.is_hit());
 }
 
 #[tokio::test(flavor = "multi_thread")]

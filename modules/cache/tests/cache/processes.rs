@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use hotshelf_cache::{Locked, Target, Tiers};
-use hotshelf_testkit::PATIENCE;
+use hotshelf_cache::{Locked, Source, Target, Tiers};
+use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::{Instant, timeout};
 
 use crate::world::{World, name, stored, text, thing};
 
 async fn two_processes() -> (World, World) {
-    let here = World::of(Tiers::Redis).await;
-    let there = here.another_process().await;
-    (here, there)
+    World::two(Tiers::Redis).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,15 +29,62 @@ async fn a_write_here_shows_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tiered_on_a_shared_database_keeps_nothing_in_memory() {
-    let here = World::of(Tiers::Tiered).await;
-    let there = here.another_process().await;
+async fn memory_follows_the_writes_of_another_process() {
+    let (here, there) = World::two(Tiers::Tiered).await;
     here.create(1, "one").await;
-    there.read(1).await;
-    there.read(1).await;
+    for _ in 0..3 {
+        let in_memory = async || matches!(there.read(1).await.source, Source::L1 { .. });
+        wait_until("memory has it", PATIENCE, in_memory).await;
+        here.write(1, Some("new")).await;
+        let seen = async || text(&there.read(1).await) == Some("new");
+        wait_until("the change is heard", PATIENCE, seen).await;
+        here.write(1, Some("one")).await;
+    }
+    let page_in_memory = async || matches!(there.page().await.source, Source::L1 { .. });
+    wait_until("memory has the page", PATIENCE, page_in_memory).await;
+    here.create(2, "two").await;
+    wait_until("the new one is heard of", PATIENCE, async || text(&there.page().await) == Some("one,two")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reconnect_of_the_back_plane() {
+    let (here, there) = World::two(Tiers::Tiered).await;
+    here.create(1, "one").await;
+    let in_memory = async || matches!(there.read(1).await.source, Source::L1 { .. });
+    wait_until("memory has it", PATIENCE, in_memory).await;
+    // Every connection of both ends; what happens before they are back is heard by nobody.
+    here.redis().command(&["CLIENT", "KILL", "TYPE", "normal"]);
     here.write(1, Some("new")).await;
+    let bound = Instant::now() + Duration::from_secs(1);
+    tokio::time::sleep_until(bound).await;
+    assert_eq!(text(&there.read(1).await), Some("new"), "the lease of memory has ended");
+    wait_until("memory follows again", PATIENCE, in_memory).await;
     assert_eq!(text(&there.read(1).await), Some("new"));
-    assert_eq!(there.stats.snapshot().l1.entries, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_waits_for_the_load_of_another_process_and_is_woken() {
+    let (here, there) = World::two(Tiers::Tiered).await;
+    here.create(1, "one").await;
+    wait_until("changes are heard", PATIENCE, async || {
+        there.read(1).await;
+        matches!(there.read(1).await.source, Source::L1 { .. })
+    })
+    .await;
+    here.write(1, Some("new")).await;
+    let loads = here.truth.loads();
+    let (reading, gate) = here.read_with_load_held(1).await;
+    let mut waiting = tokio::spawn({
+        let there = there.clone();
+        async move { there.read(1).await }
+    });
+    assert!(timeout(Duration::from_millis(300), &mut waiting).await.is_err(), "not before it is there");
+    drop(gate);
+    let found = timeout(Duration::from_secs(1), waiting).await.unwrap().unwrap();
+    assert!(matches!(found.source, Source::L2 { .. }), "{found:?}");
+    assert_eq!(text(&found), Some("new"));
+    reading.await.unwrap().unwrap();
+    assert_eq!(here.truth.loads(), loads + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

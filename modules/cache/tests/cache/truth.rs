@@ -131,6 +131,10 @@ impl EpochStore for Truth {
         Ok(rows.epoch)
     }
 
+    async fn current(&self) -> Result<u64, Failure> {
+        Ok(self.rows.lock().unwrap().epoch)
+    }
+
     async fn advance(&self) -> Result<u64, Failure> {
         let mut rows = self.rows.lock().unwrap();
         rows.epoch += 1;

@@ -69,7 +69,8 @@ impl World {
         let everything = Collection::new("things");
         let region = |name, depends| {
             let (ttl, negative_ttl) = (Duration::from_secs(300), Duration::from_secs(60));
-            cache.region(RegionOptions { name, ttl, negative_ttl, collection: everything.clone(), depends })
+            let grace = Duration::from_secs(600);
+            cache.region(RegionOptions { name, ttl, negative_ttl, grace, collection: everything.clone(), depends })
         };
         let (things, pages) = (region("thing", Depends::WhenAbsent), region("page", Depends::Always));
         cache.start().await.unwrap();
@@ -90,10 +91,19 @@ impl World {
         self.cache.health().status == Status::Healthy
     }
 
+    /// Two processes on one database and one Redis.
+    pub(crate) async fn two(tiers: Tiers) -> (Self, Self) {
+        let redis = Arc::new(RedisServer::start());
+        let options = Self::options(tiers, WriteStrategy::Invalidate, Some(&redis));
+        let options = CacheOptions { shared_database: true, ..options };
+        let here = Self::new(options, Some(redis), Arc::default()).await.up().await;
+        let there = here.another_process().await;
+        (here, there)
+    }
+
     /// Another process on the same database and the same Redis.
     pub(crate) async fn another_process(&self) -> Self {
-        let options = CacheOptions { shared_database: true, ..self.options.clone() };
-        Self::new(options, self.redis.clone(), Arc::clone(&self.truth)).await.up().await
+        Self::new(self.options.clone(), self.redis.clone(), Arc::clone(&self.truth)).await.up().await
     }
 
     pub(crate) fn redis(&self) -> &RedisServer {

@@ -1,0 +1,150 @@
+//! The cache watches itself: it compares copies with the truth, a few each second, counts those that stay older than it,
+//! removes them and tells their history. It is what "Polaris" does for the caches of Meta ("Cache made consistent", 2022).
+
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::cache::Cache;
+use crate::key::Key;
+use crate::region::Region;
+use crate::tier::{Copy, Slot, Tier};
+use crate::value::Value;
+
+/// A copy may differ from the database for so long: a write needs time from its commit to its acknowledgement, and the
+/// memory of another process may lag by its lease of one second.
+const BOUND: Duration = Duration::from_millis(1_500);
+/// Entries that are remembered for the audit; the oldest are forgotten first.
+const MOST_ENTRIES: usize = 10_000;
+/// The shortest time between two rounds of the audit; at higher rates a round has several entries.
+const SHORTEST_ROUND: Duration = Duration::from_millis(20);
+
+/// Entries that were put into a tier, or found there, in the order in which they are to be looked at.
+#[derive(Default)]
+pub(crate) struct Sample(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    /// Off, nothing is remembered.
+    on: bool,
+    queue: VecDeque<Slot>,
+    known: HashSet<Key>,
+}
+
+impl Sample {
+    fn switch_on(&self) {
+        self.0.lock().on = true;
+    }
+
+    pub(crate) fn add(&self, slot: &Slot) {
+        let mut entries = self.0.lock();
+        if !entries.on || entries.known.contains(&slot.key) {
+            return;
+        }
+        if entries.queue.len() == MOST_ENTRIES
+            && let Some(oldest) = entries.queue.pop_front()
+        {
+            entries.known.remove(&oldest.key);
+        }
+        entries.known.insert(slot.key.clone());
+        entries.queue.push_back(slot.clone());
+    }
+
+    /// The next entry of the region, which is then the last.
+    fn next(&self, region: &Region) -> Option<Slot> {
+        let mut entries = self.0.lock();
+        let place = entries.queue.iter().position(|slot| slot.region.is_kin_of(region))?;
+        let slot = entries.queue.remove(place)?;
+        entries.queue.push_back(slot.clone());
+        Some(slot)
+    }
+
+    fn forget(&self, key: &Key) {
+        let mut entries = self.0.lock();
+        entries.known.remove(key);
+        entries.queue.retain(|slot| slot.key != *key);
+    }
+}
+
+impl<E: Clone + Send + Sync + 'static> Cache<E> {
+    /// Audits the region until the cache stops: `rate` entries a second, none if that is 0. `truth` loads the entry of a
+    /// key as the region's lookups do; an error skips the entry.
+    ///
+    /// An entry that was written within the last seconds is given the time that its write needs. One that stays older
+    /// than the truth for longer is counted, removed and logged.
+    pub fn audit<T, F>(&self, region: &Region, rate: f64, truth: T)
+    where
+        T: Fn(Key) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send,
+    {
+        if rate <= 0.0 || self.0.tiers.is_empty() {
+            return;
+        }
+        self.0.sample.switch_on();
+        let period = Duration::from_secs_f64(1.0 / rate).max(SHORTEST_ROUND);
+        let entries_a_round = (rate * period.as_secs_f64()).round().max(1.0) as usize;
+        let (cache, region) = (self.clone(), region.clone());
+        let stopping = self.0.tasks.stopping();
+        self.0.tasks.spawn_loop("audit", async move {
+            let mut rounds = interval(period);
+            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let auditing = async {
+                loop {
+                    rounds.tick().await;
+                    let slots = (0..entries_a_round).filter_map(|_| cache.0.sample.next(&region));
+                    let slots: Vec<Slot> = slots.collect();
+                    futures_util::future::join_all(slots.iter().map(|slot| check(&cache, slot, &truth))).await;
+                }
+            };
+            stopping.run_until_cancelled(auditing).await;
+        });
+    }
+}
+
+async fn check<E, T, F>(cache: &Cache<E>, slot: &Slot, truth: &T)
+where
+    T: Fn(Key) -> F,
+    F: Future<Output = Result<Option<Value>, E>>,
+{
+    let mut copies = 0;
+    for tier in &cache.0.tiers {
+        let Some(copy) = tier.inspect(slot).await else { continue };
+        copies += 1;
+        slot.region.counters().audit_checks.inc();
+        let Ok(true_value) = truth(slot.key.clone()).await else { return };
+        if copy.value != true_value {
+            verify(&**tier, slot, copy, truth).await;
+        }
+    }
+    if copies == 0 {
+        cache.0.sample.forget(&slot.key);
+    }
+}
+
+/// It may have been written just now. If the same copy still stands when any write has had its time, and still differs,
+/// it is stale.
+async fn verify<E, T, F>(tier: &dyn Tier, slot: &Slot, copy: Copy, truth: &T)
+where
+    T: Fn(Key) -> F,
+    F: Future<Output = Result<Option<Value>, E>>,
+{
+    sleep(BOUND).await;
+    let Ok(true_value) = truth(slot.key.clone()).await else { return };
+    let same = tier.inspect(slot).await.filter(|now| now.identity == copy.identity);
+    if same.is_none() || copy.value == true_value {
+        return;
+    }
+    slot.region.counters().audit_stale.inc();
+    tier.discard(slot, &copy).await;
+    let revision = |value: &Option<Value>| value.as_ref().map(|value| value.revision);
+    tracing::error!(
+        key = %slot.key,
+        tier = copy.tier,
+        cached = revision(&copy.value),
+        database = revision(&true_value),
+        "a stale copy was found and removed: please report this"
+    );
+}

@@ -1,0 +1,123 @@
+//! Hears what other processes change, so that memory can follow them.
+//!
+//! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its event
+//! loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends *beats*, markers
+//! of its own, by the connection for commands: when one comes back here, so has everything that happened before it.
+//! No answer to a command could prove that: it may overtake the push of an earlier write.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::RedisTier;
+use super::error::RedisError;
+use super::link::{Connector, Ear};
+use super::names::Mark;
+use crate::chance;
+
+/// How long memory may serve after the beginning of the last beat that came back.
+pub(super) const MEMORY_LEASE: Duration = Duration::from_secs(1);
+/// Beats that may be under way; older ones are forgotten.
+const MAX_BEATS: usize = 16;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The beats of this process that are under way.
+pub(super) struct Beats {
+    instance: String,
+    sent: Mutex<Sent>,
+}
+
+#[derive(Default)]
+struct Sent {
+    next: u64,
+    under_way: VecDeque<(u64, Instant)>,
+}
+
+impl Beats {
+    pub(super) fn new() -> Self {
+        let instance = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        Beats { instance, sent: Mutex::default() }
+    }
+
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The number of a beat that begins at `moment`.
+    pub(super) fn begin(&self, moment: Instant) -> u64 {
+        let mut sent = self.sent.lock();
+        let number = sent.next;
+        sent.next += 1;
+        sent.under_way.push_back((number, moment));
+        if sent.under_way.len() > MAX_BEATS {
+            sent.under_way.pop_front();
+        }
+        number
+    }
+
+    /// When the beat that has come back began.
+    fn back(&self, number: u64) -> Option<Instant> {
+        let mut sent = self.sent.lock();
+        let (_, begun) = *sent.under_way.iter().find(|(sent, _)| *sent == number)?;
+        // What is older may come back, too, and tells nothing new.
+        sent.under_way.retain(|(sent, _)| *sent > number);
+        Some(begun)
+    }
+}
+
+pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: CancellationToken) {
+    let markers = tier.setup.names.markers();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let Some(ear) = stopping.run_until_cancelled(tier.connector.listen(&markers)).await else { return };
+        let reason = match ear {
+            Ok(mut ear) => {
+                // What has happened until now was not heard.
+                tier.setup.coherence.everything_changed();
+                pause = FIRST_PAUSE;
+                let ended = stopping.run_until_cancelled(listen(&tier, &mut ear)).await;
+                tier.setup.coherence.deaf();
+                let Some(reason) = ended else { return };
+                reason
+            }
+            Err(error) => error,
+        };
+        tracing::debug!(%reason, "memory follows nobody; listening again");
+        if stopping.run_until_cancelled(sleep(pause)).await.is_none() {
+            return;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn listen<C: Connector>(tier: &RedisTier<C>, ear: &mut C::Ear) -> RedisError {
+    loop {
+        let heard = match ear.next().await {
+            Ok(heard) => heard,
+            Err(error) => return error,
+        };
+        // Of one turn of Redis' event loop, in no particular order: changes first, then what vouches for them.
+        let marks: Vec<Mark> = heard.iter().filter_map(|marker| tier.setup.names.read(marker)).collect();
+        let coherence = &tier.setup.coherence;
+        for mark in &marks {
+            match mark {
+                Mark::Entry(key) => coherence.entry_changed(key),
+                Mark::Collection(name) => coherence.collection_changed(name),
+                Mark::Beat { .. } => {}
+            }
+        }
+        for mark in marks {
+            if let Mark::Beat { instance, number } = mark
+                && instance == tier.beats.instance()
+                && let Some(begun) = tier.beats.back(number)
+            {
+                coherence.heard_all_until(begun, MEMORY_LEASE);
+            }
+        }
+    }
+}
