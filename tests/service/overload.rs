@@ -81,8 +81,10 @@ async fn a_product_that_is_being_updated_is_not_updated_by_a_second_writer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_by_another_instance() {
     let redis = RedisServer::start();
-    let first = hotshelf().redis(&redis).env("SHARED_DB", true).start().await;
-    let second = hotshelf().redis(&redis).shared_db(&first.database()).start().await;
+    // It is about writers, not about a Redis that is slow because the machine is busy.
+    let patient = || hotshelf().redis(&redis).env("REDIS_COMMAND_TIMEOUT", "5s");
+    let first = patient().env("SHARED_DB", true).start().await;
+    let second = patient().shared_db(&first.database()).start().await;
     for instance in [&first, &second] {
         wait_for_redis(instance, "up").await;
     }

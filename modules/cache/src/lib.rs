@@ -63,6 +63,7 @@ mod locks;
 mod memory;
 mod module;
 mod options;
+mod reading;
 mod redis;
 mod region;
 mod tier;

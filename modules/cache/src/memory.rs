@@ -18,7 +18,7 @@ use crate::epochs::Epochs;
 use crate::key::Key;
 use crate::redis::GENERATION_LIFE;
 use crate::region::Region;
-use crate::tier::{Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Slot, Tier, Unsettled};
+use crate::tier::{Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Slot, Tier, Unsettled, Until};
 use crate::value::{Source, Value};
 
 /// What an entry costs beyond its key and payload: the map's node, the policy's queues, the reference counts. Measured
@@ -38,6 +38,8 @@ struct Entry {
     region: Region,
     value: Option<Value>,
     expires_at: Instant,
+    /// From then on, it should be loaded again.
+    due_at: Instant,
     /// Void when memory has begun another era.
     era: u64,
     /// Void when the region's collection has moved on from here; `None` when the entry does not depend on it.
@@ -95,21 +97,24 @@ impl MemoryTier {
         (current && entry.era == self.epochs.era() && self.lease.holds_at(now)).then_some(entry)
     }
 
-    fn get(&self, key: &Key, fresh_for: Duration) -> Option<Hit> {
+    fn get(&self, key: &Key) -> Option<Hit> {
         let now = Instant::now();
         let entry = self.standing(key, now)?;
-        let ttl = entry.expires_at.saturating_duration_since(now);
-        (ttl > fresh_for).then(|| Hit { value: entry.value.clone(), ttl, source: |ttl| Source::L1 { ttl } })
+        let (ttl, due) =
+            (entry.expires_at.saturating_duration_since(now), entry.value.is_some() && now >= entry.due_at);
+        (!ttl.is_zero()).then(|| Hit { value: entry.value.clone(), ttl, due, source: |ttl| Source::L1 { ttl } })
     }
 
     fn keep(&self, slot: &Slot, value: Option<&Value>, era: u64, generation: u64, ttl: Duration) {
         let depends = slot.region.depends(value.is_none());
+        let due_at = Instant::now() + ttl.saturating_sub(slot.region.refresh_ahead());
         // The writer of a generation may die before its second one, which alone would tell this process.
         let ttl = if depends && self.shared { ttl.min(GENERATION_LIFE) } else { ttl };
         let entry = Entry {
             region: slot.region.clone(),
             value: value.cloned(),
             expires_at: Instant::now() + ttl,
+            due_at,
             era,
             generation: depends.then_some(generation),
         };
@@ -134,7 +139,7 @@ impl MemoryTier {
 #[async_trait]
 impl Tier for MemoryTier {
     fn peek(&self, key: &Key) -> Option<Hit> {
-        self.get(key, Duration::ZERO)
+        self.get(key)
     }
 
     fn peeked_in_vain(&self, region: &Region) {
@@ -145,10 +150,11 @@ impl Tier for MemoryTier {
         self.epochs.advance(key, || self.entries.invalidate(key));
     }
 
-    async fn lookup(&self, slot: &Slot, fresh_for: Duration) -> Lookup {
+    async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
         // The stamp comes before the look: what the look misses is loaded under it.
         let stamp = self.epochs.stamp(&slot.region, &slot.key);
-        self.get(&slot.key, fresh_for).map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
+        let hit = self.get(&slot.key).filter(|hit| until == Until::ItsEnd || !hit.due);
+        hit.map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
     }
 
     async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill {

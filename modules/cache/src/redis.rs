@@ -31,6 +31,7 @@ use crate::epoch::EpochStore;
 use crate::region::Collection;
 use crate::tier::{
     Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, SharedTier, Slot, Tier, Token, Unsettled,
+    Until,
 };
 use crate::value::{Source, Value};
 use error::RedisError;
@@ -156,10 +157,10 @@ impl<C: Connector> RedisTier<C> {
     }
 
     /// Looks, and waits for what another process loads.
-    async fn consult(&self, link: &Arc<C::Link>, slot: &Slot, fresh_for: Duration) -> Result<Lookup, RedisError> {
+    async fn consult(&self, link: &Arc<C::Link>, slot: &Slot, until: Until) -> Result<Lookup, RedisError> {
         let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
-            let lease = match self.look(link, slot, fresh_for).await? {
+            let lease = match self.look(link, slot, until).await? {
                 Looked::Answer(lookup) => return Ok(lookup),
                 Looked::Loading(lease) => lease,
             };
@@ -177,7 +178,7 @@ impl<C: Connector> RedisTier<C> {
     }
 
     /// Reads the key and, if it is free, takes a lease on it; for pages together with the generation they depend on.
-    async fn look(&self, link: &Arc<C::Link>, slot: &Slot, fresh_for: Duration) -> Result<Looked, RedisError> {
+    async fn look(&self, link: &Arc<C::Link>, slot: &Slot, until: Until) -> Result<Looked, RedisError> {
         // Before the value is read: what is filled later is of this epoch or older.
         let epoch = self.epoch();
         let (name, lease) = (self.name_of(slot), state::lease(Token::random(), link.run()));
@@ -209,9 +210,11 @@ impl<C: Connector> RedisTier<C> {
             Some(State::Leased(lease)) => Ok(Looked::Loading(lease)),
             Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
             Some(State::Value(stored)) => {
-                let fresh = stored.ttl > fresh_for;
-                if fresh && self.stands(link, slot, &stored, generation).await? {
-                    return Ok(Looked::Answer(Lookup::Hit(hit(stored))));
+                let due = stored.value.is_some() && stored.ttl < slot.region.refresh_ahead();
+                let good = !stored.ttl.is_zero() && (until == Until::ItsEnd || !due);
+                if good && self.stands(link, slot, &stored, generation).await? {
+                    let Stored { value, ttl, .. } = stored;
+                    return Ok(Looked::Answer(Lookup::Hit(Hit { value, ttl, due, source: |ttl| Source::L2 { ttl } })));
                 }
                 Ok(claim(stored.head, false))
             }
@@ -257,10 +260,6 @@ impl<C: Connector> RedisTier<C> {
     }
 }
 
-fn hit(stored: Stored) -> Hit {
-    Hit { value: stored.value, ttl: stored.ttl, source: |ttl| Source::L2 { ttl } }
-}
-
 /// Redis' patterns know more special characters than ours, and the prefix is no pattern at all.
 fn escape(text: &str, special: &str) -> String {
     let escaped = |char| special.contains(char).then_some('\\').into_iter().chain([char]);
@@ -274,9 +273,9 @@ fn generation_from(bytes: &Bytes) -> Generation {
 
 #[async_trait]
 impl<C: Connector> Tier for RedisTier<C> {
-    async fn lookup(&self, slot: &Slot, fresh_for: Duration) -> Lookup {
+    async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
-        let answer = self.consult(&link, slot, fresh_for).await.unwrap_or_else(|error| {
+        let answer = self.consult(&link, slot, until).await.unwrap_or_else(|error| {
             self.survive("lookup", &error);
             Lookup::Miss(None)
         });

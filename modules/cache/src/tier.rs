@@ -34,7 +34,18 @@ pub(crate) struct Hit {
     /// `None`: there is no such thing.
     pub(crate) value: Option<Value>,
     pub(crate) ttl: Duration,
+    /// It should be loaded again ahead of its end.
+    pub(crate) due: bool,
     pub(crate) source: fn(Duration) -> Source,
+}
+
+/// How far into its life an entry is good enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// For answering.
+    ItsEnd,
+    /// For not being loaded again ahead of its end.
+    ItIsDue,
 }
 
 /// The right to fill a slot, good only as long as nobody has written it since.
@@ -112,8 +123,8 @@ pub(crate) trait Tier: Send + Sync {
     /// Drops this process' copy, without waiting for anything.
     fn forget(&self, _key: &Key) {}
 
-    /// What stands here, if more than `fresh_for` is left of its life.
-    async fn lookup(&self, slot: &Slot, fresh_for: Duration) -> Lookup;
+    /// What stands here, if its life has not passed that point.
+    async fn lookup(&self, slot: &Slot, until: Until) -> Lookup;
 
     /// Called when a load has found nothing and that is to be kept: binds the claim to the collection's generation.
     /// `true` when the generation was read only now, so that the load has to be done again under it.

@@ -42,7 +42,7 @@ impl World {
     }
 
     async fn claim(&self, slot: &Slot) -> Claim {
-        match self.tier.lookup(slot, Duration::ZERO).await {
+        match self.tier.lookup(slot, Until::ItsEnd).await {
             Lookup::Miss(Some(claim)) => claim,
             Lookup::Miss(None) => panic!("memory can always be filled"),
             Lookup::Hit(_) => panic!("{} is there already", slot.key),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_lifecycle::Failure;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
@@ -132,14 +132,23 @@ async fn beat_on<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
     }
 }
 
+/// A process that is cut off from Redis leaves word of its writes in the database. Whether that could be asked: if not,
+/// Redis is as good as before, but memory may not be told that it has heard all.
+async fn hear_of_those_cut_off<C: Connector>(tier: &RedisTier<C>) -> bool {
+    match timeout(BEAT, tier.setup.epoch_store.current()).await {
+        Ok(Ok(epoch)) => {
+            tier.adopt(epoch);
+            true
+        }
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
 async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<(), Failure> {
     let begin = Instant::now();
-    if tier.setup.shared {
-        // A process that is cut off from Redis leaves word of its writes in the database.
-        tier.adopt(tier.setup.epoch_store.current().await?);
-    }
+    let told = tier.setup.shared && hear_of_those_cut_off(tier).await;
     agree_on_epoch(tier, link).await?;
-    if tier.setup.shared {
+    if told {
         link.mark(&tier.setup.names.beat(tier.beats.instance(), tier.beats.begin(begin))).await?;
     }
     Ok(())

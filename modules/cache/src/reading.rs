@@ -1,0 +1,305 @@
+//! A lookup: memory, then Redis, then the truth; one load at a time for each key.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio::time::{sleep, timeout};
+
+use crate::cache::Cache;
+use crate::flights::{Flight, Role};
+use crate::key::Key;
+use crate::region::Region;
+use crate::tier::{Claim, Fill, Hit, Lookup, Slot, Tier, Until};
+use crate::value::{Found, Read, Source, Value};
+
+/// After a load ahead of an entry's end has failed, so long passes before the next.
+const REFRESH_PAUSE: Duration = Duration::from_secs(1);
+/// When a load takes longer, a value past its life is served if there is one.
+const PATIENCE_WITH_OVERDUE: Duration = Duration::from_secs(1);
+
+type Claims = Vec<(Arc<dyn Tier>, Claim)>;
+
+enum Consulted {
+    Hit(Hit),
+    /// With the claims of the tiers that may be filled.
+    Miss(Claims),
+}
+
+impl<E: Clone + Send + Sync + 'static> Cache<E> {
+    /// The value that this process' memory holds under `key`, without waiting for anything. A hit is counted; without
+    /// one, nothing is: the caller goes on with [`get_or_load`](Cache::get_or_load), also where memory knows that there
+    /// is no such thing, or the entry is to be loaded ahead of its end. Allocates nothing.
+    pub fn peek(&self, region: &Region, key: &Key, read: Read) -> Option<(Value, Source)> {
+        let hit = self.look(key, read).filter(|hit| !hit.due)?;
+        let source = (hit.source)(hit.ttl);
+        let value = hit.value?;
+        region.counters().hits_l1.inc();
+        Some((value, source))
+    }
+
+    fn look(&self, key: &Key, read: Read) -> Option<Hit> {
+        if read.bypass {
+            return None;
+        }
+        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(key))?;
+        read.accepts(hit.value.as_ref()).then_some(hit)
+    }
+
+    /// What a tier holds under `key`, or else what `load` brings, which the tiers then keep.
+    ///
+    /// `load` reads the truth and never a cache; `None` from it means that there is no such thing, which is kept too,
+    /// for a shorter time. Of concurrent lookups of one key one loads and the others wait for it. The load runs in a
+    /// task of its own: it goes on when the caller goes away. It may be called a second time.
+    ///
+    /// A hit in memory is answered without waiting and costs about as much as looking it up. A hit in the last fifth of
+    /// an entry's life also loads it again, in the background.
+    ///
+    /// # Errors
+    /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which is
+    /// the answer then. Failures are not kept. A panic in `load` is passed on.
+    pub async fn get_or_load<L, F>(&self, region: &Region, key: Key, read: Read, load: L) -> Result<Found, E>
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+    {
+        if let Some(hit) = self.look(&key, read) {
+            if hit.due {
+                self.refresh(Slot { region: region.clone(), key }, load);
+            }
+            return Ok(answer(region, found(hit), false));
+        }
+        if read.bypass {
+            region.counters().misses.inc();
+            return Ok(Found { value: counted(region, load()).await?, source: Source::Bypassed });
+        }
+        if self.0.tiers.is_empty() {
+            let value = counted(region, load()).await?;
+            return Ok(answer(region, Found { value, source: Source::Loaded { stored: false } }, false));
+        }
+        self.0.tiers.iter().for_each(|tier| tier.peeked_in_vain(region));
+        self.fly(Slot { region: region.clone(), key }, read, load).await
+    }
+
+    /// Leads a flight or waits for one, until one lands.
+    async fn fly<L, F>(&self, slot: Slot, read: Read, load: L) -> Result<Found, E>
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+    {
+        loop {
+            let stamp = self.0.epochs.stamp(&slot.region, &slot.key);
+            let waiter = match self.0.flights.join(&slot.key, stamp) {
+                Role::Leader(flight) => {
+                    let region = slot.region.clone();
+                    return self.lead(slot, read, flight, load).await.map(|found| answer(&region, found, false));
+                }
+                Role::Waiter(waiter) => waiter,
+            };
+            match self.or_overdue(&slot, read, waiter.wait(), |found| Some(Ok(found))).await {
+                // The leader may have asked for less than this reader does.
+                Some(Ok(landed)) if !read.accepts(landed.value.as_ref()) => {
+                    let value = counted(&slot.region, load()).await?;
+                    let source = Source::Loaded { stored: false };
+                    return Ok(answer(&slot.region, Found { value, source }, false));
+                }
+                Some(landed) => return Ok(answer(&slot.region, landed?, true)),
+                None => {}
+            }
+        }
+    }
+
+    async fn lead<L, F>(&self, slot: Slot, read: Read, flight: Flight<E>, load: L) -> Result<Found, E>
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+    {
+        // If this caller goes away meanwhile, the flight is dropped and a waiter takes the lead. From the moment that
+        // there is something to load, it no longer matters who goes.
+        let claims = match self.consult(&slot, read, Until::ItsEnd).await {
+            Consulted::Hit(hit) => {
+                let due = hit.due;
+                let found = found(hit);
+                flight.land(Ok(found.clone()));
+                if due {
+                    self.refresh(slot, load);
+                }
+                return Ok(found);
+            }
+            Consulted::Miss(claims) => claims,
+        };
+        let (cache, overdue_slot) = (self.clone(), slot.clone());
+        let loading = self.0.tasks.spawn(async move {
+            let mut landed = cache.load_and_fill(&slot, claims, load).await;
+            if landed.is_err()
+                && let Some(found) = cache.overdue(&slot, read).await
+            {
+                landed = Ok(found);
+            }
+            flight.land(landed.clone());
+            landed
+        });
+        let landing = async {
+            match loading.await.map_err(JoinError::try_into_panic) {
+                Ok(landed) => landed,
+                Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                // Cancelled: the runtime is going down, and this task with it.
+                Err(Err(_)) => std::future::pending().await,
+            }
+        };
+        self.or_overdue(&overdue_slot, read, landing, Ok).await
+    }
+
+    /// What `landing` brings, or, if that takes long, a value past its life, if there is one.
+    async fn or_overdue<T>(
+        &self,
+        slot: &Slot,
+        read: Read,
+        landing: impl Future<Output = T>,
+        instead: fn(Found) -> T,
+    ) -> T {
+        let mut landing = pin!(landing);
+        match timeout(PATIENCE_WITH_OVERDUE, landing.as_mut()).await {
+            Ok(landed) => landed,
+            Err(_) => match self.overdue(slot, read).await {
+                Some(found) => instead(found),
+                None => landing.await,
+            },
+        }
+    }
+
+    /// Loads an entry ahead of its end, in the background and once at a time, unless another process has done so.
+    fn refresh<L, F>(&self, slot: Slot, load: L)
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+    {
+        let stamp = self.0.epochs.stamp(&slot.region, &slot.key);
+        let Role::Leader(flight) = self.0.refreshes.join(&slot.key, stamp) else { return };
+        let cache = self.clone();
+        self.0.tasks.spawn(async move {
+            if let Consulted::Miss(claims) = cache.consult(&slot, Read::default(), Until::ItIsDue).await {
+                slot.region.counters().refreshes.inc();
+                if cache.load_and_fill(&slot, claims, load).await.is_err() {
+                    // The entry goes on to live as long as it would have; the next lookups do not try again at once.
+                    sleep(REFRESH_PAUSE).await;
+                }
+            }
+            drop(flight);
+        });
+    }
+
+    /// What a tier holds past the end of its life, within the grace, when it could not be loaded again.
+    async fn overdue(&self, slot: &Slot, read: Read) -> Option<Found> {
+        for tier in &self.0.tiers {
+            if let Some((value, overdue)) = tier.overdue(slot).await
+                && read.accepts(Some(&value))
+            {
+                return Some(Found { value: Some(value), source: Source::Stale { overdue } });
+            }
+        }
+        None
+    }
+
+    /// Asks one tier after the other; what a farther one has is copied to the nearer ones.
+    async fn consult(&self, slot: &Slot, read: Read, until: Until) -> Consulted {
+        let mut claims = Vec::with_capacity(self.0.tiers.len());
+        for tier in &self.0.tiers {
+            match tier.lookup(slot, until).await {
+                Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => {
+                    for (nearer, claim) in claims {
+                        let nearer: Arc<dyn Tier> = nearer;
+                        nearer.fill(slot, claim, hit.value.as_ref(), hit.ttl).await;
+                    }
+                    self.0.sample.add(slot);
+                    return Consulted::Hit(hit);
+                }
+                Lookup::Hit(_) | Lookup::Miss(None) => {}
+                Lookup::Miss(Some(claim)) => claims.push((Arc::clone(tier), claim)),
+            }
+        }
+        Consulted::Miss(claims)
+    }
+
+    /// Loads and gives the value to whichever tier still wants it.
+    async fn load_and_fill<L, F>(&self, slot: &Slot, mut claims: Claims, load: L) -> Result<Found, E>
+    where
+        L: Fn() -> F + Send + Sync,
+        F: Future<Output = Result<Option<Value>, E>> + Send,
+    {
+        let mut loaded = counted(&slot.region, load()).await;
+        if matches!(loaded, Ok(None)) {
+            // "Does not exist" is only as good as the generation that was read before the load.
+            let mut again = false;
+            for (tier, claim) in &mut claims {
+                again |= tier.bind_to_collection(slot, claim).await;
+            }
+            if again {
+                loaded = counted(&slot.region, load()).await;
+            }
+        }
+        match loaded {
+            Ok(value) => Ok(self.fill(slot, claims, value).await),
+            Err(error) => {
+                for (tier, claim) in claims {
+                    tier.abandon(slot, claim).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Farthest first.
+    async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
+        let ttl = slot.region.next_ttl(value.is_none());
+        let (mut stored, mut refused) = (false, false);
+        for (tier, claim) in claims.into_iter().rev() {
+            // Where others write, it is the fence in Redis that bars memory, too: it takes only what Redis has taken.
+            if self.0.shared && matches!(claim, Claim::Memory(_)) && !stored {
+                continue;
+            }
+            let fill = tier.fill(slot, claim, value.as_ref(), ttl).await;
+            stored |= fill == Fill::Stored;
+            refused |= fill == Fill::Refused;
+        }
+        if stored {
+            self.0.sample.add(slot);
+        }
+        let counters = slot.region.counters();
+        counters.sets.inc_by(u64::from(stored));
+        counters.fills_refused.inc_by(u64::from(refused));
+        Found { value, source: Source::Loaded { stored } }
+    }
+}
+
+async fn counted<E>(region: &Region, load: impl Future<Output = Result<Option<Value>, E>>) -> Result<Option<Value>, E> {
+    let loaded = load.await;
+    let counters = region.counters();
+    match &loaded {
+        Ok(Some(_)) => counters.loads_ok.inc(),
+        Ok(None) => counters.loads_absent.inc(),
+        Err(_) => counters.loads_error.inc(),
+    }
+    loaded
+}
+
+fn found(hit: Hit) -> Found {
+    Found { value: hit.value, source: (hit.source)(hit.ttl) }
+}
+
+/// Counts a lookup that was answered: exactly one hit or one miss.
+fn answer(region: &Region, found: Found, waited: bool) -> Found {
+    let counters = region.counters();
+    match found.source {
+        Source::L1 { .. } => counters.hits_l1.inc(),
+        Source::L2 { .. } => counters.hits_l2.inc(),
+        Source::Stale { .. } => counters.stale_if_error.inc(),
+        Source::Loaded { .. } | Source::Bypassed => {
+            counters.misses.inc();
+            counters.coalesced.inc_by(u64::from(waited));
+        }
+    }
+    found
+}
