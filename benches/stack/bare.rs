@@ -15,7 +15,7 @@ use clap::Subcommand;
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;
-use crate::{create, hit, miss, redis};
+use crate::{create, hit, miss, mixed, redis};
 
 /// Which counterpart this process is, with what it needs.
 #[derive(Subcommand)]
@@ -30,6 +30,8 @@ pub(crate) enum Counterpart {
     MissBlocking { database: String },
     /// Stores each product in a transaction of its own
     Create { database: PathBuf },
+    /// Keeps products and pages, and drops all pages at every write
+    Aside { database: PathBuf },
 }
 
 /// Serves until the process that started it is gone.
@@ -40,6 +42,7 @@ pub(crate) fn run(counterpart: &Counterpart) -> Result<(), Failure> {
         Counterpart::MissAsync { database } => serve(miss::asynchronous::bare(database)),
         Counterpart::MissBlocking { database } => serve(miss::blocking::bare(database)),
         Counterpart::Create { database } => serve(create::bare(database)),
+        Counterpart::Aside { database } => serve(mixed::aside::bare(database)),
     }
 }
 

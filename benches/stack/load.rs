@@ -33,6 +33,11 @@ impl Workload {
         Arc::new(Workload { requests: vec![post], status: 201 })
     }
 
+    /// Any of these requests, each as likely as the others.
+    pub(crate) fn of(requests: Vec<String>, status: u16) -> Arc<Self> {
+        Arc::new(Workload { requests, status })
+    }
+
     fn any(&self) -> &[u8] {
         self.requests[rand::rng().random_range(0..self.requests.len())].as_bytes()
     }

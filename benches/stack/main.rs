@@ -14,6 +14,7 @@ mod hit;
 mod http;
 mod load;
 mod miss;
+mod mixed;
 mod redis;
 mod report;
 mod rounds;
@@ -62,6 +63,8 @@ enum Case {
     Miss,
     /// Durable creates, against axum and one transaction per row
     Create,
+    /// 90 % reads, 5 % lists, 5 % updates, against a plain cache-aside
+    Mixed,
 }
 
 impl Case {
@@ -71,6 +74,7 @@ impl Case {
             Case::Redis => redis::run(plan).await,
             Case::Miss => miss::run(plan).await,
             Case::Create => create::run(plan).await,
+            Case::Mixed => mixed::run(plan).await,
         }
     }
 }
