@@ -1,6 +1,8 @@
 //! How a connection is opened: the settings that durability and concurrency rest on.
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -9,12 +11,17 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::OpenError;
 
+type MigrationResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// Comes first: without it, the pragmas after it would fail while another connection holds a lock.
 const WAIT_FOR_LOCKS: &str = "PRAGMA busy_timeout = 5000;";
 /// FULL: a commit has reached the disk before it returns, so that it survives the loss of power.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;";
+
+const SWITCH_PATIENCE: Duration = Duration::from_secs(5);
+const SWITCH_PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) fn connect(url: &str) -> ConnectionResult<SqliteConnection> {
     let mut conn = SqliteConnection::establish(url)?;
@@ -23,12 +30,27 @@ pub(super) fn connect(url: &str) -> ConnectionResult<SqliteConnection> {
     Ok(conn)
 }
 
-/// Switches to write-ahead logging and runs the migrations, on one connection before any other is open: several that
-/// switch at once fail with "database is locked", whatever their busy timeout.
+/// Switches to write-ahead logging and runs the migrations, on one connection before any other of this process is open.
 pub(super) fn prepare(path: &Path, url: &str) -> Result<(), OpenError> {
     let failed = |cause: String| OpenError::Open { database: path.to_owned(), cause };
     let mut conn = connect(url).map_err(|error| failed(error.to_string()))?;
-    conn.batch_execute("PRAGMA journal_mode = WAL;").map_err(|error| failed(error.to_string()))?;
-    conn.run_pending_migrations(MIGRATIONS).map_err(|error| failed(format!("migration: {error}")))?;
+    switch_to_wal(&mut conn).map_err(|error| failed(error.to_string()))?;
+    // Processes that share the database may start at the same time: one migrates, the others wait for it and find it done.
+    let migrated: MigrationResult =
+        conn.immediate_transaction(|conn| conn.run_pending_migrations(MIGRATIONS).map(drop));
+    migrated.map_err(|error| failed(format!("migration: {error}")))?;
     Ok(())
+}
+
+/// Of several processes that switch at once, all but one fail with "database is locked", whatever their busy timeout.
+fn switch_to_wal(conn: &mut SqliteConnection) -> QueryResult<()> {
+    let give_up = Instant::now() + SWITCH_PATIENCE;
+    loop {
+        match conn.batch_execute("PRAGMA journal_mode = WAL;") {
+            Err(error) if error.to_string().contains("locked") && Instant::now() < give_up => {
+                thread::sleep(SWITCH_PAUSE);
+            }
+            switched => return switched,
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! The cache watches itself: it compares copies with the truth, a few each second, counts those that stay older than it,
 //! removes them and tells their history. It is what "Polaris" does for the caches of Meta ("Cache made consistent", 2022).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::cache::Cache;
 use crate::key::Key;
@@ -19,6 +19,9 @@ use crate::value::Value;
 const BOUND: Duration = Duration::from_millis(1_500);
 /// Entries that are remembered for the audit; the oldest are forgotten first.
 const MOST_ENTRIES: usize = 10_000;
+/// An entry without a copy is looked at for so long before it is forgotten. One that comes back without having been filled
+/// here is suspicious above all.
+const WATCHED_WITHOUT_COPY: Duration = Duration::from_secs(30);
 /// The shortest time between two rounds of the audit; at higher rates a round has several entries.
 const SHORTEST_ROUND: Duration = Duration::from_millis(20);
 
@@ -31,7 +34,8 @@ struct Entries {
     /// Off, nothing is remembered.
     on: bool,
     queue: VecDeque<Slot>,
-    known: HashSet<Key>,
+    /// With the time since which no tier has had a copy, if none has.
+    known: HashMap<Key, Option<Instant>>,
 }
 
 impl Sample {
@@ -41,7 +45,7 @@ impl Sample {
 
     pub(crate) fn add(&self, slot: &Slot) {
         let mut entries = self.0.lock();
-        if !entries.on || entries.known.contains(&slot.key) {
+        if !entries.on || entries.known.contains_key(&slot.key) {
             return;
         }
         if entries.queue.len() == MOST_ENTRIES
@@ -49,7 +53,7 @@ impl Sample {
         {
             entries.known.remove(&oldest.key);
         }
-        entries.known.insert(slot.key.clone());
+        entries.known.insert(slot.key.clone(), None);
         entries.queue.push_back(slot.clone());
     }
 
@@ -62,10 +66,16 @@ impl Sample {
         Some(slot)
     }
 
-    fn forget(&self, key: &Key) {
+    /// Notes whether some tier has a copy, and forgets the entry when none has had one for long.
+    fn note(&self, key: &Key, has_copy: bool) {
         let mut entries = self.0.lock();
-        entries.known.remove(key);
-        entries.queue.retain(|slot| slot.key != *key);
+        let Some(without_since) = entries.known.get_mut(key) else { return };
+        if has_copy {
+            *without_since = None;
+        } else if without_since.get_or_insert_with(Instant::now).elapsed() >= WATCHED_WITHOUT_COPY {
+            entries.known.remove(key);
+            entries.queue.retain(|slot| slot.key != *key);
+        }
     }
 }
 
@@ -109,19 +119,17 @@ where
     T: Fn(Key) -> F,
     F: Future<Output = Result<Option<Value>, E>>,
 {
-    let mut copies = 0;
+    let mut has_copy = false;
     for tier in &cache.0.tiers {
         let Some(copy) = tier.inspect(slot).await else { continue };
-        copies += 1;
+        has_copy = true;
         slot.region.counters().audit_checks.inc();
         let Ok(true_value) = truth(slot.key.clone()).await else { return };
         if copy.value != true_value {
             verify(&**tier, slot, copy, truth).await;
         }
     }
-    if copies == 0 {
-        cache.0.sample.forget(&slot.key);
-    }
+    cache.0.sample.note(&slot.key, has_copy);
 }
 
 /// It may have been written just now. If the same copy still stands when any write has had its time, and still differs,
@@ -133,8 +141,9 @@ where
 {
     sleep(BOUND).await;
     let Ok(true_value) = truth(slot.key.clone()).await else { return };
-    let same = tier.inspect(slot).await.filter(|now| now.identity == copy.identity);
-    if same.is_none() || copy.value == true_value {
+    // Also its value: what identifies a copy in memory may be given to another one when the first is gone.
+    let stands = |now: Copy| now.identity == copy.identity && now.value == copy.value;
+    if !tier.inspect(slot).await.is_some_and(stands) || copy.value == true_value {
         return;
     }
     slot.region.counters().audit_stale.inc();

@@ -36,7 +36,7 @@ pub(crate) struct CacheState<E> {
     /// Other processes write to the same database.
     pub(crate) shared: bool,
     pub(crate) epochs: Arc<Epochs>,
-    coherence: Arc<Coherence>,
+    pub(crate) coherence: Arc<Coherence>,
     pub(crate) flights: Flights<E>,
     /// Loads ahead of the end of an entry's life.
     pub(crate) refreshes: Flights<E>,

@@ -7,6 +7,13 @@ use rand::RngExt;
 #[cfg(test)]
 use rand::SeedableRng;
 
+/// Where copies, flights and those who wait for them are put. The process throws the dice for it once; under test it is
+/// always the same.
+#[cfg(not(test))]
+pub(crate) type Hashing = foldhash::fast::RandomState;
+#[cfg(test)]
+pub(crate) type Hashing = foldhash::fast::FixedState;
+
 #[cfg(test)]
 thread_local! {
     static LOADED: std::cell::RefCell<Option<rand::rngs::SmallRng>> = const { std::cell::RefCell::new(None) };

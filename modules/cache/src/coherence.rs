@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::chance::Hashing;
 use crate::epochs::Epochs;
 use crate::key::Key;
 use crate::memory::MemoryTier;
@@ -64,13 +65,13 @@ pub(crate) struct Coherence {
     memory: Option<Arc<MemoryTier>>,
     collections: Mutex<Vec<Collection>>,
     waiting: Box<[Notify]>,
-    hasher: foldhash::fast::RandomState,
+    hasher: Hashing,
 }
 
 impl Coherence {
     pub(crate) fn new(epochs: Arc<Epochs>, lease: Arc<MemoryLease>, memory: Option<Arc<MemoryTier>>) -> Self {
         let waiting = (0..WAITING_STRIPES).map(|_| Notify::new()).collect();
-        let hasher = foldhash::fast::RandomState::default();
+        let hasher = Hashing::default();
         Coherence { epochs, lease, memory, collections: Mutex::default(), waiting, hasher }
     }
 

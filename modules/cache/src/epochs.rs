@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::chance::Hashing;
 use crate::key::Key;
 use crate::region::Region;
 
@@ -25,13 +26,13 @@ pub(crate) struct Epochs {
     /// Copies of an older era are void.
     era: AtomicU64,
     stripes: Box<[Mutex<u64>]>,
-    hasher: foldhash::fast::RandomState,
+    hasher: Hashing,
 }
 
 impl Epochs {
     pub(crate) fn new() -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(0)).collect();
-        Epochs { era: AtomicU64::new(0), stripes, hasher: foldhash::fast::RandomState::default() }
+        Epochs { era: AtomicU64::new(0), stripes, hasher: Hashing::default() }
     }
 
     fn stripe(&self, key: &Key) -> &Mutex<u64> {

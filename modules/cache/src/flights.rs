@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::chance::Hashing;
 use crate::epochs::Stamp;
 use crate::key::Key;
 use crate::value::Found;
@@ -22,7 +23,7 @@ const JOIN_WINDOW: Duration = Duration::from_millis(500);
 
 pub(crate) type Landed<E> = Result<Found, E>;
 
-type Airborne<E> = Arc<Mutex<HashMap<FlightId, Waiter<E>, foldhash::fast::RandomState>>>;
+type Airborne<E> = Arc<Mutex<HashMap<FlightId, Waiter<E>, Hashing>>>;
 
 pub(crate) struct Flights<E> {
     airborne: Airborne<E>,
@@ -73,6 +74,12 @@ impl<E: Clone> Flights<E> {
                 Role::Leader(Flight { id, airborne: Arc::clone(&self.airborne), course })
             }
         }
+    }
+
+    /// When the flight took off that such a lookup would join.
+    #[cfg(test)]
+    pub(crate) fn took_off(&self, key: &Key, stamp: Stamp) -> Option<Instant> {
+        Some(self.airborne.lock().get(&(key.clone(), stamp))?.since)
     }
 
     /// How many are under way.

@@ -54,6 +54,7 @@
 mod audit;
 mod cache;
 mod chance;
+mod clock;
 mod coherence;
 mod epoch;
 mod epochs;
@@ -66,6 +67,8 @@ mod options;
 mod reading;
 mod redis;
 mod region;
+#[cfg(test)]
+mod simulation;
 mod tier;
 mod value;
 mod write;

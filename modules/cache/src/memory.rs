@@ -13,6 +13,7 @@ use moka::sync::Cache as Moka;
 use tokio::time::Instant;
 use wildmatch::WildMatch;
 
+use crate::chance::Hashing;
 use crate::coherence::MemoryLease;
 use crate::epochs::Epochs;
 use crate::key::Key;
@@ -26,7 +27,7 @@ use crate::value::{Source, Value};
 const OVERHEAD: usize = 200;
 
 pub(crate) struct MemoryTier {
-    entries: Moka<Key, Arc<Entry>, foldhash::fast::RandomState>,
+    entries: Moka<Key, Arc<Entry>, Hashing>,
     epochs: Arc<Epochs>,
     lease: Arc<MemoryLease>,
     /// Other processes write to the same database.
@@ -86,7 +87,7 @@ impl MemoryTier {
                     entry.region.counters().evictions.inc();
                 }
             })
-            .build_with_hasher(foldhash::fast::RandomState::default());
+            .build_with_hasher(Hashing::default());
         MemoryTier { entries, epochs, lease, shared }
     }
 

@@ -11,6 +11,7 @@ mod state;
 mod supervisor;
 mod writing;
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,10 +36,16 @@ use crate::tier::{
 };
 use crate::value::{Source, Value};
 use error::RedisError;
+#[cfg(test)]
+pub(crate) use error::RedisError as LinkError;
 pub(crate) use fred_link::FredConnector;
 pub(crate) use link::{Connector, Link};
+#[cfg(test)]
+pub(crate) use link::{Ear, Step};
 use listener::Beats;
 pub(crate) use names::Names;
+#[cfg(test)]
+pub(crate) use state::Run;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use writing::GENERATION_LIFE;
 
@@ -46,6 +53,8 @@ pub(crate) use writing::GENERATION_LIFE;
 const LEASE_LIFE: Duration = Duration::from_secs(3);
 /// A reader waits no longer than this for what others load, however often they begin anew.
 const LONGEST_WAIT: Duration = LEASE_LIFE.saturating_mul(2);
+/// Between two looks at what others load, where no push would wake.
+const DEAF_PAUSE: Duration = Duration::from_millis(50);
 /// Keys per `SCAN` step and per `UNLINK`.
 const DELETE_BATCH: u32 = 500;
 
@@ -67,6 +76,8 @@ pub(crate) struct RedisTier<C: Connector> {
     epoch: AtomicU64,
     orphans: Mutex<Vec<(String, Token)>>,
     beats: Beats,
+    /// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is void.
+    generations: Mutex<HashMap<&'static str, Generation>>,
     /// One sentence about the link, for health reports.
     condition: Mutex<String>,
     setup: RedisSetup,
@@ -121,6 +132,7 @@ impl<C: Connector> RedisTier<C> {
             epoch: AtomicU64::new(0),
             orphans: Mutex::default(),
             beats: Beats::new(),
+            generations: Mutex::default(),
             condition: Mutex::new("not connected yet".to_owned()),
             setup,
         })
@@ -153,7 +165,9 @@ impl<C: Connector> RedisTier<C> {
         let proposed: Generation = chance::bytes();
         let name = self.setup.names.generation(collection);
         let current = link.get_or_set(&name, Bytes::copy_from_slice(&proposed), None).await?;
-        Ok(current.map_or(proposed, |bytes| generation_from(&bytes)))
+        let current = current.map_or(proposed, |bytes| generation_from(&bytes));
+        self.generations.lock().insert(collection.name(), current);
+        Ok(current)
     }
 
     /// Looks, and waits for what another process loads.
@@ -165,14 +179,16 @@ impl<C: Connector> RedisTier<C> {
                 Looked::Loading(lease) => lease,
             };
             // Alone on the database, only an earlier run of this service can have left it.
-            if !self.setup.shared || !self.setup.coherence.hears() || tokio::time::Instant::now() >= give_up {
+            if !self.setup.shared || tokio::time::Instant::now() >= give_up {
                 return Ok(Lookup::Miss(None));
             }
             // In this order: a change after the question wakes.
             let changed = self.setup.coherence.change_of(&slot.key);
             if let Some(left) = link.wait(&self.name_of(slot), lease).await? {
                 // When the holder has died, the lease ends.
-                let _ = timeout(left + Duration::from_millis(1), changed).await;
+                let left = left + Duration::from_millis(1);
+                let patience = if self.setup.coherence.hears() { left } else { left.min(DEAF_PAUSE) };
+                let _ = timeout(patience, changed).await;
             }
         }
     }
@@ -193,6 +209,9 @@ impl<C: Connector> RedisTier<C> {
             false => (None, read.await?),
         };
         let claim = |expected, leased| {
+            // One that was read some time before the load is as good, as long as it stands.
+            let known = || self.generations.lock().get(slot.region.collection().name()).copied();
+            let generation = generation.or_else(known);
             Looked::Answer(Lookup::Miss(Some(Claim::Redis(RedisClaim { expected, leased, epoch, generation }))))
         };
         let state = held.map(|held| state::open(held, link.run()));

@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod crash;
 mod cursor;
 mod epoch;
 mod error;

@@ -10,6 +10,7 @@ use hotshelf_domain::{
 };
 use hotshelf_lifecycle::Tasks;
 
+use crate::crash::Step;
 use crate::error::ProductError;
 use crate::keys;
 use crate::pages::{Listing, Page, farther};
@@ -223,12 +224,16 @@ impl ProductService {
                 Membership::Changes => std::slice::from_ref(&shelves.catalogue),
                 Membership::Stays => &[],
             };
+            Step::BeforeFence.reached();
             let write = shelves.cache.begin(Target { entry, collections }).await?;
+            Step::AfterFence.reached();
             let copies = if write.covered() { Copies::Fenced } else { Copies::Unfenced };
             match commit(copies).await {
                 Ok(Committed { value, epoch }) => {
+                    Step::AfterCommit.reached();
                     let entry = new_entry(&value).ok().flatten();
                     write.committed(entry, epoch.and_then(|epoch| u64::try_from(epoch).ok())).await?;
+                    Step::AfterRelease.reached();
                     Ok(value)
                 }
                 Err(error) if error.changed_nothing() => {
@@ -242,10 +247,12 @@ impl ProductService {
                 }
             }
         });
-        work.await.unwrap_or_else(|error| {
+        let done = work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a write's task died");
             Err(ProductError::BrokeOff)
-        })
+        });
+        Step::BeforeAck.reached();
+        done
     }
 }
 

@@ -20,8 +20,10 @@
 //! the background wants the runtime with several threads.
 #![expect(clippy::expect_used, reason = "a harness reports by panicking, inside the test that uses it")]
 
+pub mod catalogue;
 mod client;
 mod metrics;
+mod monitor;
 mod port;
 mod process;
 mod proxy;
@@ -32,6 +34,7 @@ mod wait;
 
 pub use client::{Client, Reply, Request};
 pub use metrics::{Metrics, Sample};
+pub use monitor::Monitor;
 pub use proxy::{Network, Proxy};
 pub use redis::RedisServer;
 pub use resp::RedisReply;

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
+use crate::monitor::Monitor;
 use crate::port::free_port;
 use crate::process::Process;
 use crate::resp::{self, RedisReply};
@@ -183,6 +184,14 @@ impl RedisServer {
             Ok(reply) => reply,
             Err(error) => panic!("Redis at {} did not answer {command:?}: {error}", self.address),
         }
+    }
+
+    /// Notes every command from now on.
+    ///
+    /// # Panics
+    /// When the server cannot be reached.
+    pub fn monitor(&self) -> Monitor<'_> {
+        Monitor::of(self)
     }
 
     /// The keys that match `pattern`, sorted.

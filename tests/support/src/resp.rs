@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// A server that is paused answers nothing: better an error than a test that hangs.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What Redis answered to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +63,16 @@ pub(crate) fn call(address: &str, command: &[&str]) -> io::Result<RedisReply> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
+    send(&mut stream, command)?;
+    read_reply(&mut BufReader::new(stream))
+}
+
+pub(crate) fn send(stream: &mut TcpStream, command: &[&str]) -> io::Result<()> {
     let mut request = format!("*{}\r\n", command.len());
     for word in command {
         request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
-    stream.write_all(request.as_bytes())?;
-    read_reply(&mut BufReader::new(stream))
+    stream.write_all(request.as_bytes())
 }
 
 fn read_reply(from: &mut impl BufRead) -> io::Result<RedisReply> {

@@ -1,5 +1,11 @@
 //! The network of a test breaks as its modes say.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy.toml allows them in test functions, but not in their helpers"
+)]
+
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Redis by fred. It is told not to reconnect (see [`Link`]).
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fred::clients::Client;
@@ -36,7 +36,7 @@ pub(crate) struct FredLink {
     client: Client,
     connection: Mutex<ConnectHandle>,
     scripts: Scripts,
-    failures: AtomicU32,
+    failures: Failures,
     server: String,
     run: Run,
     /// Somebody should look at this link: it has failed too often.
@@ -47,6 +47,40 @@ pub(crate) struct FredEar {
     client: Client,
     connection: ConnectHandle,
     pushes: Receiver<Invalidation>,
+}
+
+/// Failures in a row. Those that come within one time-out count as one: a moment in which this process could not run
+/// makes all commands late that were under way.
+struct Failures {
+    begin: Instant,
+    span: Duration,
+    in_a_row: AtomicU32,
+    /// In milliseconds since the beginning.
+    last: AtomicU64,
+}
+
+impl Failures {
+    fn new(span: Duration) -> Self {
+        Failures { begin: Instant::now(), span, in_a_row: AtomicU32::new(0), last: AtomicU64::new(0) }
+    }
+
+    fn end(&self) {
+        if self.in_a_row.load(Ordering::Relaxed) != 0 {
+            self.in_a_row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn add(&self) -> u32 {
+        let now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let last = self.last.load(Ordering::Relaxed);
+        let apart = u128::from(now.saturating_sub(last)) >= self.span.as_millis();
+        let in_a_row = self.in_a_row.load(Ordering::Relaxed);
+        if in_a_row > 0 && !apart {
+            return in_a_row;
+        }
+        self.last.store(now, Ordering::Relaxed);
+        self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 struct Scripts {
@@ -96,7 +130,7 @@ impl Connector for FredConnector {
                 let mut run = Run::default();
                 run.iter_mut().zip(process.bytes()).for_each(|(to, from)| *to = from);
                 let (server, connection) = (format!("{process}/{memory}"), Mutex::new(connection));
-                let (failures, troubled) = (AtomicU32::new(0), Notify::new());
+                let (failures, troubled) = (Failures::new(self.0.command_timeout), Notify::new());
                 Ok(FredLink { client, connection, scripts, failures, server, run, troubled })
             }
             Err(error) => {
@@ -234,15 +268,11 @@ impl FredLink {
     /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
     fn noting<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
         match &result {
-            Ok(_) => {
-                if self.failures.load(Ordering::Relaxed) != 0 {
-                    self.failures.store(0, Ordering::Relaxed);
-                }
-            }
+            Ok(_) => self.failures.end(),
             // One key of another type says nothing about the link, and would take it down with every few lookups.
             Err(error) if error.details().starts_with("WRONGTYPE") => {}
             Err(_) => {
-                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_TO_GIVE_UP {
+                if self.failures.add() >= FAILURES_TO_GIVE_UP {
                     self.troubled.notify_one();
                 }
             }
@@ -274,7 +304,9 @@ async fn info(client: &Client, section: InfoKind, name: &'static str) -> Result<
 }
 
 async fn part(client: &Client, connection: &ConnectHandle) {
-    let _ = timeout(PARTING, client.quit()).await;
+    if !connection.is_finished() {
+        let _ = timeout(PARTING, client.quit()).await;
+    }
     connection.abort();
 }
 

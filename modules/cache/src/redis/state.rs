@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::clock::unix_millis;
 use crate::tier::Token;
 use crate::value::Value;
 
@@ -120,11 +121,6 @@ fn open_value(state: &Bytes) -> Stored {
         overdue: Duration::from_millis(now.saturating_sub(end)),
         value: (state[2] == PRESENT).then(|| Value { payload: state.slice(HEAD..), revision }),
     }
-}
-
-fn unix_millis() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 #[cfg(test)]

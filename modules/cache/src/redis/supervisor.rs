@@ -31,11 +31,15 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
             Ok(link) => {
                 announce_up(&tier, down_since.take());
                 pause = FIRST_PAUSE;
-                let reason = watch(&tier, link, &stopping).await;
+                let reason = watch(&tier, &link, &stopping).await;
+                if !stopping.is_cancelled() {
+                    announce_down(&tier, &mut down_since, reason);
+                }
+                // After the word is out: parting from a server that hangs takes time.
+                link.close().await;
                 if stopping.is_cancelled() {
                     return;
                 }
-                announce_down(&tier, &mut down_since, reason);
             }
             Err(error) => announce_down(&tier, &mut down_since, error.to_string()),
         }
@@ -96,16 +100,15 @@ async fn agree_on_epoch<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Re
 }
 
 /// Publishes the link and returns, with the link taken back, when it is of no use any more.
-async fn watch<C: Connector>(tier: &RedisTier<C>, link: Arc<C::Link>, stopping: &CancellationToken) -> String {
-    tier.link.store(Some(Arc::clone(&link)));
+async fn watch<C: Connector>(tier: &RedisTier<C>, link: &Arc<C::Link>, stopping: &CancellationToken) -> String {
+    tier.link.store(Some(Arc::clone(link)));
     let reason = tokio::select! {
         biased;
         () = stopping.cancelled() => "stopping".to_owned(),
         reason = link.lost() => reason,
-        reason = beat_on(tier, &link) => reason,
+        reason = beat_on(tier, link) => reason,
     };
     tier.link.store(None);
-    link.close().await;
     reason
 }
 

@@ -39,7 +39,11 @@ impl<C: Connector> RedisTier<C> {
             let next: Generation = chance::bytes();
             let name = self.setup.names.generation(collection);
             let marker = self.marker_of(&name);
-            async move { link.void(&name, marker.as_deref(), Bytes::copy_from_slice(&next), GENERATION_LIFE).await }
+            async move {
+                link.void(&name, marker.as_deref(), Bytes::copy_from_slice(&next), GENERATION_LIFE).await?;
+                self.generations.lock().insert(collection.name(), next);
+                Ok(())
+            }
         });
         join_all(advance).await.into_iter().collect()
     }

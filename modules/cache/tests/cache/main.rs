@@ -9,6 +9,7 @@ mod loads;
 mod outage;
 mod processes;
 mod restarts;
+mod traps;
 mod truth;
 mod world;
 mod writes;

@@ -18,6 +18,10 @@ use crate::truth::{Broken, Truth};
 /// Long enough that a busy machine does not reach it.
 pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const PREFIX: &str = "shop:";
+/// Life of entries: longer than any story.
+const LONG_LIFE: Duration = Duration::from_secs(300);
+/// Short enough that a story sees its end, and entries being loaded again ahead of it.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub(crate) struct World {
@@ -29,6 +33,7 @@ pub(crate) struct World {
     pages: Region,
     everything: Collection,
     options: CacheOptions,
+    life: Duration,
 }
 
 impl World {
@@ -64,17 +69,21 @@ impl World {
     }
 
     pub(crate) async fn new(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>) -> Self {
+        Self::living(options, redis, truth, LONG_LIFE).await
+    }
+
+    async fn living(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>, life: Duration) -> Self {
         let stats = Stats::new().unwrap();
         let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, &stats);
         let everything = Collection::new("things");
         let region = |name, depends| {
-            let (ttl, negative_ttl) = (Duration::from_secs(300), Duration::from_secs(60));
+            let (ttl, negative_ttl) = (life, Duration::from_secs(60));
             let grace = Duration::from_secs(600);
             cache.region(RegionOptions { name, ttl, negative_ttl, grace, collection: everything.clone(), depends })
         };
         let (things, pages) = (region("thing", Depends::WhenAbsent), region("page", Depends::Always));
         cache.start().await.unwrap();
-        World { cache, truth, redis, stats, things, pages, everything, options }
+        World { cache, truth, redis, stats, things, pages, everything, options, life }
     }
 
     /// The same process with Redis up.
@@ -91,19 +100,37 @@ impl World {
         self.cache.health().status == Status::Healthy
     }
 
+    /// In this configuration, with entries that are soon over.
+    pub(crate) async fn short_lived(tiers: Tiers) -> Self {
+        Self::of(tiers).await.process_living(SHORT_LIFE).await
+    }
+
     /// Two processes on one database and one Redis.
     pub(crate) async fn two(tiers: Tiers) -> (Self, Self) {
+        Self::two_living(tiers, WriteStrategy::Invalidate, LONG_LIFE).await
+    }
+
+    /// Two processes whose entries are soon over.
+    pub(crate) async fn two_short_lived(tiers: Tiers, write_strategy: WriteStrategy) -> (Self, Self) {
+        Self::two_living(tiers, write_strategy, SHORT_LIFE).await
+    }
+
+    async fn two_living(tiers: Tiers, write_strategy: WriteStrategy, life: Duration) -> (Self, Self) {
         let redis = Arc::new(RedisServer::start());
-        let options = Self::options(tiers, WriteStrategy::Invalidate, Some(&redis));
+        let options = Self::options(tiers, write_strategy, Some(&redis));
         let options = CacheOptions { shared_database: true, ..options };
-        let here = Self::new(options, Some(redis), Arc::default()).await.up().await;
+        let here = Self::living(options, Some(redis), Arc::default(), life).await.up().await;
         let there = here.another_process().await;
         (here, there)
     }
 
     /// Another process on the same database and the same Redis.
     pub(crate) async fn another_process(&self) -> Self {
-        Self::new(self.options.clone(), self.redis.clone(), Arc::clone(&self.truth)).await.up().await
+        self.process_living(self.life).await
+    }
+
+    async fn process_living(&self, life: Duration) -> Self {
+        Self::living(self.options.clone(), self.redis.clone(), Arc::clone(&self.truth), life).await.up().await
     }
 
     pub(crate) fn redis(&self) -> &RedisServer {

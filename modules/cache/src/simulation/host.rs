@@ -1,0 +1,116 @@
+//! A process as the rest of the world sees it: its name, its connections, and whether it is still alive.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::dice;
+
+pub(super) struct Host {
+    pub(super) number: usize,
+    /// Cancelled when the process dies.
+    pub(super) death: CancellationToken,
+    /// The newest epoch that the database has told it.
+    told: AtomicU64,
+    advances: AtomicU64,
+    pub(super) network: Mutex<Network>,
+}
+
+/// The way between the process and Redis.
+pub(super) struct Network {
+    /// Nothing arrives before.
+    pub(super) stalled_until: Instant,
+    /// No push arrives before.
+    pub(super) deaf_until: Instant,
+    /// No connection is made before.
+    pub(super) refused_until: Instant,
+    pub(super) connections: Vec<Arc<Connection>>,
+}
+
+pub(super) struct Connection {
+    pub(super) hears: bool,
+    /// Cancelled when the process notices that it is cut.
+    pub(super) cut: CancellationToken,
+    /// What is still on its way to the server is lost.
+    pub(super) reset: AtomicBool,
+}
+
+impl Host {
+    pub(super) fn new(number: usize) -> Arc<Self> {
+        let now = Instant::now();
+        let network = Network { stalled_until: now, deaf_until: now, refused_until: now, connections: Vec::new() };
+        Arc::new(Host {
+            number,
+            death: CancellationToken::new(),
+            told: AtomicU64::new(0),
+            advances: AtomicU64::new(0),
+            network: Mutex::new(network),
+        })
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("p{}", self.number)
+    }
+
+    /// Never returns when the process is dead: its next step in the world does not take place. What it would have gone
+    /// on with in its own memory, nobody sees.
+    pub(super) async fn alive(&self) {
+        if self.death.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Dies. Of what it has sent, some may still arrive.
+    pub(super) fn die(&self) {
+        self.death.cancel();
+        for connection in self.network.lock().connections.drain(..) {
+            connection.reset.store(dice::one_in(2), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hear_of(&self, epoch: u64) {
+        self.told.fetch_max(epoch, Ordering::Relaxed);
+    }
+
+    pub(super) fn advances(&self) -> u64 {
+        self.advances.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_advance(&self) {
+        self.advances.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Cuts the connections for commands, or those for pushes.
+    pub(super) fn cut(&self, hearing: bool) {
+        self.network.lock().connections.retain(|connection| {
+            if connection.hears == hearing {
+                connection.reset.store(dice::one_in(2), Ordering::Relaxed);
+                connection.cut.cancel();
+            }
+            connection.hears != hearing
+        });
+    }
+
+    /// Returns at `moment`, or later when the network is stalled then.
+    pub(super) async fn passes(&self, moment: Instant, push: bool) {
+        let mut moment = moment;
+        loop {
+            dice::until(moment).await;
+            let network = self.network.lock();
+            moment = network.stalled_until;
+            if push {
+                moment = moment.max(network.deaf_until);
+            }
+            if moment <= Instant::now() {
+                return;
+            }
+        }
+    }
+}

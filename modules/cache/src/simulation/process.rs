@@ -1,0 +1,256 @@
+//! A process of the service: a whole cache on the simulated world, and what clients do with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hotshelf_lifecycle::Status;
+use hotshelf_stats::Stats;
+
+use super::database::{Change, Database, Down, EpochRow, PAGE, Reader};
+use super::host::Host;
+use super::wire::SimulatedRedis;
+use super::world::World;
+use super::{dice, schedule::Plan};
+use crate::cache::Cache;
+use crate::key::Key;
+use crate::options::{CacheOptions, RedisOptions};
+use crate::region::{Collection, Depends, Region, RegionOptions};
+use crate::tier::Slot;
+use crate::value::{Found, Read, Source, Value};
+use crate::write::{Target, Write};
+
+thread_local! {
+    /// Counters decide nothing: all processes of a thread share them, since making them takes time.
+    static STATS: Stats = Stats::new().unwrap();
+}
+
+#[derive(Clone)]
+pub(super) struct Process {
+    pub(super) host: Arc<Host>,
+    pub(super) cache: Cache<Down>,
+    world: Arc<World>,
+    things: Region,
+    pages: Region,
+    everything: Collection,
+    alone: bool,
+}
+
+impl Process {
+    pub(super) async fn start(world: &Arc<World>, number: usize, plan: &Plan) -> Self {
+        let host = Host::new(number);
+        let (world, row_host) = (Arc::clone(world), Arc::clone(&host));
+        let row = EpochRow { world: Arc::clone(&world), host: row_host };
+        let connector = SimulatedRedis { world: Arc::clone(&world), host: Arc::clone(&host) };
+        let options = CacheOptions {
+            tiers: plan.tiers,
+            shared_database: plan.processes > 1,
+            memory_bytes: 1 << 20,
+            write_strategy: plan.write_strategy,
+            redis: RedisOptions {
+                url: String::new(),
+                password: None,
+                database: 0,
+                prefix: "p:".to_owned(),
+                command_timeout: Duration::ZERO,
+                connect_timeout: Duration::ZERO,
+            },
+        };
+        let cache = STATS.with(|stats| Cache::with_connector(options, connector, Arc::new(row), stats));
+        let everything = Collection::new("products");
+        let region = |name, depends| {
+            cache.region(RegionOptions {
+                name,
+                ttl: plan.ttl,
+                negative_ttl: plan.ttl,
+                grace: plan.grace,
+                collection: everything.clone(),
+                depends,
+            })
+        };
+        let (things, pages) = (region("product", Depends::WhenAbsent), region("list", Depends::Always));
+        world.note(|| format!("p{number} starts"));
+        cache.start().await.unwrap();
+        Process { host, cache, world, things, pages, everything, alone: plan.processes == 1 }
+    }
+
+    pub(super) fn slot(&self, track: usize) -> Slot {
+        match track {
+            PAGE => Slot { region: self.pages.clone(), key: Key::new("list:0:20") },
+            id => Slot { region: self.things.clone(), key: Key::numbered("id:", id as i64) },
+        }
+    }
+
+    pub(super) fn exists(&self, id: usize) -> bool {
+        self.world.database.lock().exists(id)
+    }
+
+    /// Everything works: Redis takes part, and memory serves.
+    pub(super) fn is_well(&self) {
+        let health = self.cache.health();
+        if health.status != Status::Healthy || !(self.alone || self.cache.0.coherence.hears()) {
+            self.world.violated(format!("at rest, {} is not well: {}", self.host.name(), health.message));
+        }
+    }
+
+    /// One read; what it brings must be as new as what was acknowledged before it began.
+    pub(super) async fn read(&self, track: usize) {
+        let Slot { region, key } = self.slot(track);
+        let state = &self.cache.0;
+        let joins = state.flights.took_off(&key, state.epochs.stamp(&region, &key));
+        let (reader, firm) = {
+            let database = self.world.database.lock();
+            (database.reader(track, &self.host, self.alone, joins), database.firm(track))
+        };
+        let name = self.host.name();
+        self.world.note(|| format!("{name} reads {key}"));
+        if dice::one_in(2)
+            && let Some((value, source)) = self.cache.peek(&region, &key, Read::default())
+        {
+            return self.judge(track, &reader, &Found { value: Some(value), source }, false);
+        }
+        let read = match dice::below(12) {
+            0 => Read { bypass: true, min_revision: None },
+            1 => Read { bypass: false, min_revision: Some(firm as u64) },
+            _ => Read::default(),
+        };
+        let loaded = Arc::new(AtomicBool::new(false));
+        let (world, host, loads) = (Arc::clone(&self.world), Arc::clone(&self.host), Arc::clone(&loaded));
+        let load = move || {
+            loads.store(true, Ordering::Relaxed);
+            load(Arc::clone(&world), Arc::clone(&host), track)
+        };
+        let found = self.cache.get_or_load(&region, key, read, load).await;
+        self.host.alive().await;
+        match found {
+            Ok(found) => {
+                let itself = loaded.load(Ordering::Relaxed) && matches!(found.source, Source::Loaded { .. });
+                let sharp = itself || read != Read::default() && found.source == Source::Bypassed;
+                if read.min_revision.is_some_and(|min| found.value.as_ref().is_some_and(|value| value.revision < min)) {
+                    self.world.violated(format!("{name} passed on {found:?} to a reader of version {firm} or newer"));
+                }
+                self.judge(track, &reader, &found, sharp);
+            }
+            Err(Down) => self.world.note(|| format!("{name} reads {track}: the database is down")),
+        }
+    }
+
+    /// `sharp`: it asked the database itself, and has no excuse.
+    fn judge(&self, track: usize, reader: &Reader, found: &Found, sharp: bool) {
+        let database = self.world.database.lock();
+        let from_memory = matches!(found.source, Source::L1 { .. } | Source::Stale { .. });
+        let floor =
+            if sharp { database.strict_floor(track, reader) } else { database.floor(track, reader, from_memory) };
+        let name = self.host.name();
+        self.world.note(|| format!("{name} got {} of track {track}, allowed from {floor}", shown(found)));
+        if !database.has_been(track, found.value.as_ref(), floor) {
+            let newest = database.newest(track);
+            self.world.violated(format!(
+                "{name} got {} of track {track}, although version {floor} was acknowledged before the read began, \
+                 and {newest} is the newest ({reader:?})",
+                shown(found)
+            ));
+        }
+    }
+
+    /// One write, as the service does it. It is acknowledged when it returns in the end.
+    pub(super) async fn write(&self, id: usize, change: Change) {
+        let Slot { region, key } = self.slot(id);
+        let name = self.host.name();
+        let everything = [self.everything.clone()];
+        // A create has no entry, as long as nothing of that name has ever been cached but its absence. (The service
+        // gives each product a new name.)
+        let anew = !self.world.database.lock().has_ever_existed(id);
+        let entry = (!anew || dice::one_in(4)).then_some((&region, key));
+        let collections = if change == Change::Update { &[][..] } else { &everything[..] };
+        self.world.note(|| format!("{name} begins: {change:?} {id}"));
+        let Ok(write) = self.cache.begin(Target { entry, collections }).await else {
+            return self.world.note(|| format!("{name} gives up: {change:?} {id}: locked"));
+        };
+        self.host.alive().await;
+        let covered = write.covered();
+        if dice::one_in(60) {
+            self.world.note(|| format!("{name} breaks off: {change:?} {id}"));
+            return drop(write);
+        }
+        if dice::one_in(100) {
+            // Longer than a fence lives.
+            tokio::time::sleep(Duration::from_secs(25) + dice::up_to(10_000)).await;
+        }
+        dice::step().await;
+        self.host.alive().await;
+        let advances = self.host.advances();
+        let committed = {
+            let mut database = self.world.database.lock();
+            if database.is_down() { None } else { database.commit(id, change, covered) }
+        };
+        self.world.note(|| format!("{name} commits: {change:?} {id}, covered {covered}: {committed:?}"));
+        let Some(committed) = committed else {
+            write.unchanged().await;
+            return;
+        };
+        dice::step().await;
+        self.host.alive().await;
+        if dice::one_in(40) {
+            // The database's answer is lost: nobody knows whether it has committed.
+            return drop(write.committed(None, None).await);
+        }
+        let settled = self.settle(write, committed.value.clone(), committed.epoch).await;
+        self.host.alive().await;
+        self.world.note(|| format!("{name} acknowledges {committed:?}: {settled}"));
+        if settled {
+            let by_epoch = !covered || self.host.advances() != advances;
+            let mut database = self.world.database.lock();
+            database.acknowledge(&committed, self.host.number, by_epoch);
+            database.open_ended -= 1;
+        }
+    }
+
+    async fn settle(&self, write: Write<Down>, value: Option<Value>, epoch: Option<u64>) -> bool {
+        write.committed(value, epoch).await.is_ok()
+    }
+
+    /// What the tiers hold, and what a reader gets, when everything has come to rest.
+    pub(super) async fn inspect(&self, oldest: impl Fn(&Database, usize) -> usize) {
+        let tracks = self.world.database.lock().tracks();
+        for track in tracks {
+            let slot = self.slot(track);
+            for tier in &self.cache.0.tiers {
+                let Some(copy) = tier.inspect(&slot).await else { continue };
+                let database = self.world.database.lock();
+                if !database.has_been(track, copy.value.as_ref(), oldest(&database, track)) {
+                    let (name, newest) = (self.host.name(), database.newest(track));
+                    let revision = copy.value.map(|value| value.revision);
+                    self.world.violated(format!(
+                        "at rest, {} of {name} holds version {revision:?} of track {track}, the database {newest}",
+                        copy.tier
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn shown(found: &Found) -> String {
+    format!("version {:?} from {:?}", found.value.as_ref().map(|value| value.revision), found.source)
+}
+
+/// What the service's loader does: one query, at one moment.
+async fn load(world: Arc<World>, host: Arc<Host>, track: usize) -> Result<Option<Value>, Down> {
+    host.alive().await;
+    dice::step().await;
+    let row = {
+        let database = world.database.lock();
+        if database.is_down() { Err(Down) } else { Ok(database.row(track)) }
+    };
+    world.note(|| {
+        format!(
+            "{} database: loads track {track}: {:?}",
+            host.name(),
+            row.as_ref().map(|row| row.as_ref().map(|row| row.revision))
+        )
+    });
+    dice::step().await;
+    host.alive().await;
+    row
+}

@@ -1,0 +1,172 @@
+//! One schedule: what its seed says of processes, clients and faults, from the start until everything has come to rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::time::{sleep, timeout};
+
+use super::database::{Change, PAGE};
+use super::process::Process;
+use super::world::World;
+use super::{Defect, dice, faults};
+use crate::options::{Tiers, WriteStrategy};
+use crate::{chance, clock};
+
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) processes: usize,
+    pub(super) tiers: Tiers,
+    pub(super) write_strategy: WriteStrategy,
+    pub(super) ttl: Duration,
+    pub(super) grace: Duration,
+    pub(super) faults: u64,
+    things: usize,
+    clients: u64,
+    steps: u64,
+}
+
+impl Plan {
+    fn throw() -> Self {
+        Plan {
+            processes: dice::pick(&[1, 2, 2]),
+            tiers: dice::pick(&[Tiers::Tiered, Tiers::Tiered, Tiers::Redis]),
+            write_strategy: dice::pick(&[WriteStrategy::Invalidate, WriteStrategy::WriteThrough]),
+            ttl: dice::pick(&[Duration::from_secs(1), Duration::from_secs(300)]),
+            grace: Duration::from_secs(600),
+            faults: dice::pick(&[0, 1, 1, 2, 3, 5]),
+            things: dice::pick(&[1, 2, 3]),
+            clients: dice::pick(&[2, 3, 5]),
+            steps: dice::pick(&[4, 8, 12]),
+        }
+    }
+}
+
+/// The processes that are alive; one that has died is replaced by another.
+#[derive(Clone)]
+pub(super) struct Running(Arc<RunningState>);
+
+struct RunningState {
+    world: Arc<World>,
+    plan: Plan,
+    processes: Mutex<Vec<Process>>,
+    started: Mutex<usize>,
+}
+
+impl Running {
+    async fn start(world: &Arc<World>, plan: &Plan) -> Self {
+        let mut processes = Vec::new();
+        for number in 0..plan.processes {
+            processes.push(Process::start(world, number, plan).await);
+        }
+        let (processes, started) = (Mutex::new(processes), Mutex::new(plan.processes));
+        Running(Arc::new(RunningState { world: Arc::clone(world), plan: plan.clone(), processes, started }))
+    }
+
+    pub(super) fn processes(&self) -> Vec<Process> {
+        self.0.processes.lock().clone()
+    }
+
+    pub(super) fn process(&self, place: usize) -> Process {
+        self.0.processes.lock()[place].clone()
+    }
+
+    pub(super) async fn replace(&self, place: usize) {
+        let number = {
+            let mut started = self.0.started.lock();
+            *started += 1;
+            *started - 1
+        };
+        let successor = Process::start(&self.0.world, number, &self.0.plan).await;
+        self.0.processes.lock()[place] = successor;
+    }
+}
+
+/// What came of a schedule.
+pub(super) struct Outcome {
+    pub(super) violation: Option<String>,
+    pub(super) trace: Vec<String>,
+}
+
+/// Runs the schedule of that seed, on this thread.
+pub(super) fn run(seed: u64, defect: Option<Defect>, traced: bool) -> Outcome {
+    chance::load(seed);
+    dice::calm(false);
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        clock::simulate();
+        let plan = Plan::throw();
+        let world = World::new(plan.things, defect, traced);
+        world.note(|| format!("{plan:?}"));
+        play(&world, &plan).await;
+        Outcome { violation: world.violation(), trace: world.trace() }
+    })
+}
+
+async fn play(world: &Arc<World>, plan: &Plan) {
+    let running = Running::start(world, plan).await;
+    sleep(dice::up_to(if dice::one_in(4) { 5 } else { 400 })).await;
+    let clients = (0..plan.clients).map(|_| tokio::spawn(client(running.clone(), plan.clone())));
+    let strikes = tokio::spawn(faults::strike(Arc::clone(world), running.clone(), plan.clone()));
+    for ended in join_all(clients).await {
+        ended.unwrap();
+    }
+    strikes.await.unwrap();
+    faults::heal(world, &running);
+    rest(world, &running).await;
+}
+
+async fn client(running: Running, plan: Plan) {
+    for _ in 0..plan.steps {
+        sleep(pause()).await;
+        let process = running.process(dice::below(plan.processes as u64) as usize);
+        let step = step(&process, &plan);
+        // The client of a process that dies gets no answer.
+        process.host.death.run_until_cancelled(step).await;
+    }
+}
+
+fn pause() -> Duration {
+    match dice::below(100) {
+        0 => dice::up_to(35_000),
+        1..=3 => dice::up_to(2_000),
+        4..=19 => dice::up_to(300),
+        20..=59 => dice::up_to(20),
+        _ => dice::up_to(3),
+    }
+}
+
+async fn step(process: &Process, plan: &Plan) {
+    let id = 1 + dice::below(plan.things as u64) as usize;
+    let exists = process.exists(id);
+    match dice::below(100) {
+        // A client that hangs up.
+        0..=5 => drop(timeout(dice::up_to(10), process.read(id)).await),
+        6..=49 => process.read(id).await,
+        50..=64 => process.read(PAGE).await,
+        65..=89 if exists => process.write(id, Change::Update).await,
+        90.. if exists => process.write(id, Change::Delete).await,
+        _ => process.write(id, Change::Create).await,
+    }
+}
+
+/// When nothing happens any more, no tier holds anything that is older than what the database does.
+async fn rest(world: &Arc<World>, running: &Running) {
+    let (unacknowledged, forgot) = (world.database.lock().open_ended > 0, world.server.lock().forgot);
+    sleep(if unacknowledged { faults::REST } else { faults::SHORT_REST }).await;
+    for process in running.processes() {
+        process.is_well();
+        // A write that was not acknowledged may have lost its fence before it ended.
+        process
+            .inspect(
+                |database, track| if unacknowledged && forgot { database.firm(track) } else { database.newest(track) },
+            )
+            .await;
+        let tracks = world.database.lock().tracks();
+        for track in tracks {
+            process.read(track).await;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a Redis server holds, and what the commands and scripts in `redis/scripts` do to it, line by line. Every key is a
+//! string: what the scripts do with other types is left to the tests with a real server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Defect;
+use crate::clock::unix_millis;
+use crate::redis::LinkError;
+
+#[derive(Clone, Default)]
+pub(super) struct Store {
+    keys: BTreeMap<String, Held>,
+    /// The markers of this turn of the event loop.
+    pub(super) marked: BTreeSet<String>,
+    pub(super) defect: Option<Defect>,
+}
+
+#[derive(Clone)]
+struct Held {
+    bytes: Bytes,
+    ends: Option<u64>,
+}
+
+type Answer<T> = Result<T, LinkError>;
+
+impl Store {
+    pub(super) fn new(defect: Option<Defect>) -> Self {
+        Store { defect, ..Store::default() }
+    }
+
+    pub(super) fn get(&mut self, key: &str) -> Option<Bytes> {
+        if self.keys.get(key)?.ends.is_some_and(|ends| unix_millis() > ends) {
+            self.keys.remove(key);
+        }
+        Some(self.keys.get(key)?.bytes.clone())
+    }
+
+    fn set(&mut self, key: &str, bytes: Bytes, life: Option<Duration>) -> Answer<()> {
+        let life = life.map(|life| life.as_millis() as u64);
+        if life == Some(0) {
+            return Err(LinkError("ERR invalid expire time in 'set' command".to_owned()));
+        }
+        self.keys.insert(key.to_owned(), Held { bytes, ends: life.map(|life| unix_millis() + life) });
+        Ok(())
+    }
+
+    /// `GETRANGE key 0 last`.
+    fn range(&mut self, key: &str, last: isize) -> Bytes {
+        let held = self.get(key).unwrap_or_default();
+        let last = if last < 0 { held.len() as isize + last } else { last };
+        held.slice(..held.len().min((last + 1).max(0) as usize))
+    }
+
+    fn mark_if(&mut self, marker: Option<&str>) {
+        self.marked.extend(marker.map(str::to_owned));
+    }
+
+    pub(super) fn get_or_set(&mut self, key: &str, state: Bytes, life: Option<Duration>) -> Answer<Option<Bytes>> {
+        let held = self.get(key);
+        if held.is_none() {
+            self.set(key, state, life)?;
+        }
+        Ok(held)
+    }
+
+    pub(super) fn fill(
+        &mut self,
+        key: &str,
+        marker: &str,
+        expected: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Answer<bool> {
+        let held = self.range(key, expected.len() as isize - 1);
+        let waited = held.first() == Some(&b'W') && expected.first() == Some(&b'L') && held[1..] == expected[1..];
+        if held != expected && !waited && self.defect != Some(Defect::FillDoesNotCompare) {
+            return Ok(false);
+        }
+        self.leave(key, value, life)?;
+        if waited {
+            self.mark_if(Some(marker));
+        }
+        Ok(true)
+    }
+
+    fn leave(&mut self, key: &str, value: Bytes, life: Duration) -> Answer<()> {
+        if value.is_empty() {
+            self.keys.remove(key);
+            return Ok(());
+        }
+        self.set(key, value, Some(life))
+    }
+
+    pub(super) fn fence(&mut self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Answer<bool> {
+        let held = self.range(key, fence.len() as isize);
+        if is_other_fence(&held, &fence) && held != fence && self.defect != Some(Defect::FenceIsAlwaysGranted) {
+            return Ok(false);
+        }
+        if self.defect != Some(Defect::FenceDoesNotStand) {
+            self.set(key, fence, Some(life))?;
+        }
+        self.mark_if(marker);
+        Ok(true)
+    }
+
+    pub(super) fn release(
+        &mut self,
+        key: &str,
+        marker: Option<&str>,
+        fence: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Answer<bool> {
+        let held = self.range(key, fence.len() as isize);
+        if held == fence {
+            self.leave(key, value, life)?;
+            return Ok(true);
+        }
+        let spared = match self.defect {
+            Some(Defect::ReleaseSparesWhatStands) => true,
+            Some(Defect::ReleaseTakesOtherFences) => false,
+            _ => is_other_fence(&held, &fence),
+        };
+        if !spared {
+            self.keys.remove(key);
+        }
+        self.mark_if(marker);
+        Ok(false)
+    }
+
+    pub(super) fn void(&mut self, key: &str, marker: Option<&str>, next: Bytes, life: Duration) -> Answer<()> {
+        if self.defect != Some(Defect::GenerationsStay) {
+            self.set(key, next, Some(life))?;
+        }
+        self.mark_if(marker);
+        Ok(())
+    }
+
+    pub(super) fn wait(&mut self, key: &str, lease: Bytes) -> Answer<Option<Duration>> {
+        let held = self.range(key, lease.len() as isize);
+        if held.get(1..) != lease.get(1..) || !matches!(held.first(), Some(b'L' | b'W')) {
+            return Ok(None);
+        }
+        let ends = self.keys.get(key).and_then(|held| held.ends);
+        let waited: Bytes = std::iter::once(b'W').chain(held[1..].iter().copied()).collect();
+        self.keys.insert(key.to_owned(), Held { bytes: waited, ends });
+        Ok(ends.map(|ends| Duration::from_millis(ends.saturating_sub(unix_millis()))))
+    }
+
+    pub(super) fn mark(&mut self, marker: &str) -> Answer<()> {
+        self.mark_if(Some(marker));
+        Ok(())
+    }
+
+    pub(super) fn agree_on_epoch(&mut self, key: &str, epoch: u64) -> Answer<u64> {
+        let held = self.get(key).unwrap_or_default();
+        let digits = !held.is_empty() && held.len() <= 15 && held.iter().all(u8::is_ascii_digit);
+        let held = std::str::from_utf8(&held).ok().filter(|_| digits);
+        let known = held.and_then(|held| held.parse().ok()).unwrap_or(0).max(epoch);
+        self.set(key, known.to_string().into(), None)?;
+        Ok(known)
+    }
+
+    pub(super) fn unlink(&mut self, keys: &[String]) -> u64 {
+        keys.iter().filter(|key| self.get(key).is_some() && self.keys.remove(*key).is_some()).count() as u64
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.keys.clear();
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.keys.keys().cloned().collect()
+    }
+}
+
+/// Whether `held` is a fence of the same run as `fence`.
+fn is_other_fence(held: &Bytes, fence: &Bytes) -> bool {
+    held.len() == fence.len() && held.first() == Some(&b'F') && held.get(17..) == fence.get(17..)
+}

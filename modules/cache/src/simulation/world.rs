@@ -1,0 +1,163 @@
+//! Everything outside of the processes: the database, the Redis server, and the record of what happens.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+
+use super::database::Database;
+use super::host::Connection;
+use super::store::Store;
+use super::{Defect, dice};
+use crate::chance;
+use crate::redis::Run;
+
+pub(super) struct World {
+    pub(super) database: Mutex<Database>,
+    pub(super) server: Mutex<Server>,
+    pub(super) defect: Option<Defect>,
+    begin: Instant,
+    /// `None` when nobody reads it.
+    trace: Option<Mutex<Vec<String>>>,
+    violation: Mutex<Option<String>>,
+}
+
+/// One address at which one Redis server after the other answers.
+pub(super) struct Server {
+    pub(super) store: Store,
+    snapshots: Vec<Store>,
+    pub(super) up: bool,
+    /// It hangs until then.
+    pub(super) hangs_until: Instant,
+    /// Counts its starts.
+    pub(super) start: u64,
+    pub(super) run: Run,
+    ears: Vec<EarEnd>,
+    /// Fences may have been lost.
+    pub(super) forgot: bool,
+}
+
+pub(super) struct Push {
+    pub(super) arrives: Instant,
+    pub(super) markers: Vec<String>,
+}
+
+struct EarEnd {
+    connection: Arc<Connection>,
+    prefix: String,
+    pushes: UnboundedSender<Push>,
+    last: Instant,
+}
+
+impl World {
+    pub(super) fn new(things: usize, defect: Option<Defect>, traced: bool) -> Arc<Self> {
+        let now = Instant::now();
+        let server = Server {
+            store: Store::new(defect),
+            snapshots: Vec::new(),
+            up: true,
+            hangs_until: now,
+            start: 0,
+            run: chance::bytes(),
+            ears: Vec::new(),
+            forgot: false,
+        };
+        Arc::new(World {
+            database: Mutex::new(Database::new(things, defect)),
+            server: Mutex::new(server),
+            defect,
+            begin: now,
+            trace: traced.then(Mutex::default),
+            violation: Mutex::default(),
+        })
+    }
+
+    pub(super) fn note(&self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            let line = format!("{:>6} ms  {}", self.begin.elapsed().as_millis(), line());
+            trace.lock().push(line);
+        }
+    }
+
+    pub(super) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    pub(super) fn trace(&self) -> Vec<String> {
+        self.trace.as_ref().map(|trace| trace.lock().clone()).unwrap_or_default()
+    }
+
+    /// The first one counts.
+    pub(super) fn violated(&self, what: String) {
+        self.note(|| format!("VIOLATION: {what}"));
+        self.violation.lock().get_or_insert(what);
+    }
+
+    pub(super) fn violation(&self) -> Option<String> {
+        self.violation.lock().clone()
+    }
+}
+
+impl Server {
+    pub(super) fn listens(&mut self, connection: Arc<Connection>, prefix: &str, pushes: UnboundedSender<Push>) {
+        self.ears.push(EarEnd { connection, prefix: prefix.to_owned(), pushes, last: Instant::now() });
+    }
+
+    /// At the end of a turn of the event loop, those who listen are told what was marked in it, in no particular order.
+    pub(super) fn end_turn(&mut self) {
+        let mut marked: Vec<String> = std::mem::take(&mut self.store.marked).into_iter().collect();
+        if self.store.defect == Some(Defect::PushesGetLost) {
+            marked.retain(|marker| marker.contains("chg:{beat:"));
+        }
+        for end in 1..marked.len() {
+            marked.swap(end, dice::below(end as u64 + 1) as usize);
+        }
+        self.ears.retain(|ear| !ear.connection.cut.is_cancelled());
+        for ear in &mut self.ears {
+            let markers: Vec<_> = marked.iter().filter(|marker| marker.starts_with(&ear.prefix)).cloned().collect();
+            if !markers.is_empty() {
+                ear.last = ear.last.max(Instant::now() + dice::delay());
+                let _ = ear.pushes.send(Push { arrives: ear.last, markers });
+            }
+        }
+    }
+
+    pub(super) fn save_snapshot(&mut self) {
+        self.snapshots.push(self.store.clone());
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.forgot = true;
+        self.store.flush();
+    }
+
+    /// Loses one key.
+    pub(super) fn evict(&mut self) {
+        let names = self.store.names();
+        if !names.is_empty() {
+            self.forgot = true;
+            self.store.unlink(&[names[dice::below(names.len() as u64) as usize].clone()]);
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.forgot = true;
+        self.up = false;
+        self.start += 1;
+        self.ears.clear();
+    }
+
+    /// Starts with nothing, or with one of the snapshots.
+    pub(super) fn restart(&mut self, from_snapshot: bool) {
+        let snapshot = match self.snapshots.len() {
+            0 => None,
+            count => Some(self.snapshots[dice::below(count as u64) as usize].clone()),
+        };
+        let empty = Store::new(self.store.defect);
+        self.store = snapshot.filter(|_| from_snapshot).unwrap_or(empty);
+        self.store.marked.clear();
+        self.run = chance::bytes();
+        self.up = true;
+    }
+}

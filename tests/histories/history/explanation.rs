@@ -1,0 +1,71 @@
+//! For the one who has to find out why a read was stale.
+
+use std::time::Instant;
+
+use super::{Ack, Claim, History, Life, Page, Read, Verdict};
+
+/// The latest writes of each product in question.
+const WRITES: usize = 6;
+
+impl History {
+    /// The read, and what was written before it; times in seconds before it was sent.
+    pub(crate) fn explain(&self, read: &Read, verdict: &Verdict) -> String {
+        let Read { sent, answered, of, kind, claim } = read;
+        let at = chrono::Utc::now() - sent.elapsed();
+        let mut lines = vec![
+            format!("{verdict:?}: instance {of} ({kind:?}) answered {claim:?}"),
+            format!("  sent at {at}, answered after {:?}. Seconds before it was sent:", *answered - *sent),
+        ];
+        for outage in &self.outages {
+            let (from, to) = (before(*sent, outage.from), outage.to.map(|to| before(*sent, to)));
+            lines
+                .push(format!("  instance {} without Redis ({:?}) from {from:.3} to {to:?}", outage.of, outage.source));
+        }
+        let ids = match claim {
+            Claim::There(seen) => vec![seen.id],
+            Claim::NotThere(id) => vec![*id],
+            Claim::Page(page) => self.suspects(page, *answered),
+        };
+        for id in ids {
+            match self.lives.get(&id) {
+                Some(life) => lines.extend(life.tell(id, *sent)),
+                None => lines.push(format!("  product {id} is unknown")),
+            }
+        }
+        lines.join("\n")
+    }
+
+    /// The products for which a page may be wrong.
+    fn suspects(&self, page: &Page, answered: Instant) -> Vec<i64> {
+        let everything = |_: &Ack| true;
+        let shown = |id: i64| page.products.iter().find(|seen| seen.id == id);
+        let suspect = |id: i64, life: &Life| match shown(id) {
+            Some(seen) => !life.agrees_with(seen, &everything),
+            None => life.must_be_there(answered, &everything),
+        };
+        let unknown = page.products.iter().map(|seen| seen.id).filter(|id| !self.lives.contains_key(id));
+        let known = self.lives.iter().filter(|(id, life)| suspect(**id, life)).map(|(&id, _)| id);
+        known.chain(unknown).collect()
+    }
+}
+
+impl Life {
+    fn tell(&self, id: i64, sent: Instant) -> Vec<String> {
+        let version = |revision: &super::Revision| (format!("version {}", revision.version), revision.ack);
+        let mut written: Vec<_> = self.revisions.iter().map(version).collect();
+        written.extend(self.born.map(|ack| ("created".to_owned(), ack)));
+        written.extend(self.died.map(|ack| ("deleted".to_owned(), ack)));
+        written.sort_by_key(|(_, ack)| ack.at);
+        let mut lines = vec![format!("  product {id}: {} updates sent", self.updates)];
+        for (what, ack) in written.split_off(written.len().saturating_sub(WRITES)) {
+            let (began, ended) = (before(sent, ack.sent), before(sent, ack.at));
+            lines.push(format!("    {what} by {}: sent {began:.4}, acknowledged {ended:.4}", ack.by));
+        }
+        lines
+    }
+}
+
+/// How many seconds `time` lies before `read`; negative when it lies after it.
+fn before(read: Instant, time: Instant) -> f64 {
+    read.saturating_duration_since(time).as_secs_f64() - time.saturating_duration_since(read).as_secs_f64()
+}

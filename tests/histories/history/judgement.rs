@@ -1,0 +1,203 @@
+//! The judge. A read *agrees* with a set of acknowledged writes if it can have been answered when they had happened,
+//! whatever else had. How stale it is follows from the sets that it agrees with.
+
+use std::time::{Duration, Instant};
+
+use super::{Ack, History, Life, Revision};
+
+/// A product as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) id: i64,
+    pub(crate) version: i64,
+    pub(crate) stock: i64,
+}
+
+/// A page as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub(crate) products: Vec<Seen>,
+    pub(crate) total: usize,
+    pub(crate) limit: usize,
+    pub(crate) start: Start,
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    Offset(usize),
+    After(i64),
+}
+
+/// What the answer to a read says.
+#[derive(Clone, Debug)]
+pub(crate) enum Claim {
+    There(Seen),
+    NotThere(i64),
+    Page(Page),
+}
+
+/// What the reader asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What the instance has.
+    Plain,
+    /// `Cache-Control: no-cache`, or an `X-Min-Version`: no write may be missing, whoever acknowledged it.
+    Strict,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub(crate) sent: Instant,
+    pub(crate) answered: Instant,
+    /// The instance that was asked.
+    pub(crate) of: usize,
+    pub(crate) kind: Kind,
+    pub(crate) claim: Claim,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Fresh,
+    /// It misses writes of other instances, the oldest of them acknowledged so long before it was sent; within the lease.
+    Lagging(Duration),
+    /// What it misses, or at least what it misses for longer than the lease, was written by others without Redis, and
+    /// whoever wrote it has not reached Redis yet.
+    Excepted(Duration),
+    /// It breaks the promise. For so long, if any set of writes explains it at all.
+    Stale(Option<Duration>),
+}
+
+impl History {
+    pub(crate) fn judge(&self, read: &Read) -> Verdict {
+        let acknowledged = |ack: &Ack| ack.at < read.sent;
+        if self.agrees(read, &acknowledged) {
+            return Verdict::Fresh;
+        }
+        let own = |ack: &Ack| acknowledged(ack) && (ack.by == read.of || read.kind == Kind::Strict);
+        if !self.agrees(read, &own) {
+            return Verdict::Stale(self.lag(read, &|_| false));
+        }
+        let Some(lag) = self.lag(read, &own) else { return Verdict::Stale(None) };
+        let covered = |ack: &Ack| own(ack) || acknowledged(ack) && !self.excepted(ack, read.sent);
+        let due = |ack: &Ack| covered(ack) && (own(ack) || read.sent - ack.at > self.lease);
+        if !self.agrees(read, &due) {
+            return Verdict::Stale(Some(lag));
+        }
+        match lag > self.lease || self.agrees(read, &covered) {
+            true => Verdict::Excepted(lag),
+            false => Verdict::Lagging(lag),
+        }
+    }
+
+    /// The age, when the read was sent, of the oldest acknowledged write that it misses, given that it knows of `certain`.
+    fn lag(&self, read: &Read, certain: &dyn Fn(&Ack) -> bool) -> Option<Duration> {
+        let acks = self.acks(&read.claim).filter(|ack| ack.at < read.sent && !certain(ack));
+        let mut acknowledged: Vec<_> = acks.map(|ack| ack.at).collect();
+        acknowledged.sort_unstable();
+        let agrees_up_to = |newest: Instant| self.agrees(read, &|ack| certain(ack) || ack.at <= newest);
+        if !self.agrees(read, certain) {
+            return None;
+        }
+        // The more has been heard of, the less agrees with it.
+        let missed_from = acknowledged.partition_point(|&newest| agrees_up_to(newest));
+        Some(read.sent - *acknowledged.get(missed_from)?)
+    }
+
+    /// The acknowledged writes that the answer may depend on.
+    fn acks(&self, claim: &Claim) -> Box<dyn Iterator<Item = &Ack> + '_> {
+        match claim {
+            Claim::There(Seen { id, .. }) | Claim::NotThere(id) => {
+                Box::new(self.lives.get(id).into_iter().flat_map(Life::acks))
+            }
+            Claim::Page(_) => Box::new(self.lives.values().flat_map(Life::acks)),
+        }
+    }
+
+    /// Whether that write was made without Redis, by somebody who had not reached Redis again at that time.
+    fn excepted(&self, ack: &Ack, at: Instant) -> bool {
+        let open_at = |time: Instant, to: Option<Instant>| to.is_none_or(|to| time < to);
+        self.outages.iter().any(|outage| {
+            outage.of == ack.by && ack.at > outage.from && open_at(ack.sent, outage.to) && open_at(at, outage.to)
+        })
+    }
+
+    fn agrees(&self, read: &Read, heard: &dyn Fn(&Ack) -> bool) -> bool {
+        match &read.claim {
+            Claim::There(seen) => self.lives.get(&seen.id).is_some_and(|life| life.agrees_with(seen, heard)),
+            Claim::NotThere(id) => !self.lives.get(id).is_some_and(|life| life.must_be_there(read.answered, heard)),
+            Claim::Page(page) => self.agrees_with_page(page, read.answered, heard),
+        }
+    }
+
+    fn agrees_with_page(&self, page: &Page, answered: Instant, heard: &dyn Fn(&Ack) -> bool) -> bool {
+        let products_agree = || {
+            let mut products = page.products.iter();
+            products.all(|seen| self.lives.get(&seen.id).is_some_and(|life| life.agrees_with(seen, heard)))
+        };
+        self.agrees_with_members(page, answered, heard) && products_agree()
+    }
+
+    /// Whether some set of products between those that must be there and those that may be there has this page.
+    fn agrees_with_members(&self, page: &Page, answered: Instant, heard: &dyn Fn(&Ack) -> bool) -> bool {
+        let mut shown = page.products.iter().map(|seen| seen.id).peekable();
+        let (first, last) = (page.products.first().map(|seen| seen.id), page.products.last().map(|seen| seen.id));
+        let full = page.products.len() >= page.limit;
+        // Of the products so far. Those whose id nobody knows yet may be anywhere.
+        let (mut must, mut may) = (0, self.pending.iter().filter(|pending| pending.sent < answered).count());
+        // How many may come before the page: if it is empty, that is all of them.
+        let mut before = None;
+        for (&id, life) in &self.lives {
+            if Some(id) == first {
+                before = Some((must, may));
+            }
+            let must_be_there = life.must_be_there(answered, heard);
+            let passed_over = match page.start {
+                Start::Offset(_) => first.is_none_or(|first| id < first),
+                Start::After(after) => id <= after,
+            };
+            let behind = full && Some(id) > last;
+            if shown.next_if_eq(&id).is_none() && must_be_there && !passed_over && !behind {
+                return false;
+            }
+            must += usize::from(must_be_there);
+            may += usize::from(life.may_be_there(answered, heard));
+        }
+        let starts = match page.start {
+            Start::Offset(offset) => match before {
+                Some((must, may)) => (must..=may).contains(&offset),
+                None => offset >= must,
+            },
+            Start::After(after) => first.is_none_or(|first| first > after),
+        };
+        // What is left to be shown is unknown, or out of order.
+        starts && shown.peek().is_none() && (must..=may).contains(&page.total)
+    }
+}
+
+impl Life {
+    fn acks(&self) -> impl Iterator<Item = &Ack> {
+        self.born.iter().chain(&self.died).chain(self.revisions.iter().map(|revision| &revision.ack))
+    }
+
+    pub(super) fn must_be_there(&self, answered: Instant, heard: &dyn Fn(&Ack) -> bool) -> bool {
+        self.born.as_ref().is_some_and(heard) && self.deleted.is_none_or(|deleted| deleted > answered)
+    }
+
+    fn may_be_there(&self, answered: Instant, heard: &dyn Fn(&Ack) -> bool) -> bool {
+        self.created < answered && !self.died.as_ref().is_some_and(heard)
+    }
+
+    /// Whether it may have been seen so: alive, in a version that exists, with what was written in that version, and not
+    /// older than what was heard of.
+    pub(super) fn agrees_with(&self, seen: &Seen, heard: &dyn Fn(&Ack) -> bool) -> bool {
+        let dead = self.died.as_ref().is_some_and(heard);
+        let invented = seen.version < 1 || seen.version > 1 + self.updates;
+        let newer = self.revisions.iter().rev().take_while(|revision| revision.version >= seen.version);
+        let contradicts = |revision: &Revision| match revision.version == seen.version {
+            true => revision.stock != seen.stock,
+            false => heard(&revision.ack),
+        };
+        !dead && !invented && !newer.into_iter().any(contradicts)
+    }
+}

@@ -1,0 +1,126 @@
+//! The promise, held against histories of the real thing: once a write has been acknowledged, no read that is sent after
+//! that returns what was there before it. Concurrent clients write and read products and pages on one instance or two
+//! while Redis, the network, and the instances themselves fail; each read is judged by what had been acknowledged.
+//!
+//! What is required of reads: on the instance that wrote, and with `Cache-Control: no-cache` or `X-Min-Version` anywhere,
+//! no stale one; on another instance none that lags by more than the L1 lease, except for writes that were
+//! made without Redis, until their instance reaches Redis again (counted in a column of their own). At rest after each
+//! fault, all instances and the database agree on every product and page.
+//!
+//! [`control`] is a plain cache-aside that the same checker convicts, so that its silence about the service means
+//! something.
+//!
+//! Run with `--nocapture`, the tests print their table; it is also in `target/histories.txt`. `HOTSHELF_LONG=1` repeats
+//! each fault until 200,000 reads were checked under it.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the harness panics for the test that uses it")]
+
+mod control;
+mod faults;
+mod history;
+mod load;
+mod report;
+mod rest;
+mod scene;
+mod stand;
+mod trial;
+
+use std::time::Duration;
+
+use control::PlainOptions;
+use faults::Fault;
+use stand::Stand;
+use trial::Trial;
+
+const WRITE_THROUGH: (&str, &str) = ("CACHE_WRITE_STRATEGY", "write_through");
+/// Copies that end while they are watched, so that loads and refreshes are always under way. Elsewhere they live longer than
+/// the test: what is stale stays so.
+const SHORT_LIVES: [(&str, &str); 2] = [("CACHE_TTL", "3s"), ("CACHE_LIST_TTL", "2s")];
+
+/// What broke the promise.
+async fn broken_promises(topology: &str, instances: usize, environment: &[(&str, &str)]) -> Vec<String> {
+    let mut trial = Trial::new(topology, Stand::of_hotshelf(instances, environment).await);
+    let mut broken = Vec::new();
+    for fault in Fault::ALL {
+        broken.extend(trial.run(fault).await.complaints());
+    }
+    broken
+}
+
+#[track_caller]
+fn assert_none(broken: &[Vec<String>]) {
+    let broken = broken.concat();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_instance_keeps_the_promise_under_every_fault() {
+    let write_through = [&SHORT_LIVES[..], &[WRITE_THROUGH]].concat();
+    let (invalidate, write_through) = tokio::join!(
+        broken_promises("one instance, invalidate", 1, &[]),
+        broken_promises("one instance, write-through", 1, &write_through),
+    );
+    assert_none(&[invalidate, write_through]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_keep_the_promise_under_every_fault() {
+    let (invalidate, write_through) = tokio::join!(
+        broken_promises("two instances, invalidate", 2, &SHORT_LIVES),
+        broken_promises("two instances, write-through", 2, &[WRITE_THROUGH]),
+    );
+    assert_none(&[invalidate, write_through]);
+}
+
+/// What is in memory ends soon, as it should in a cache-aside with two tiers.
+const PLAIN: PlainOptions =
+    PlainOptions { memory_life: Duration::from_millis(100), load: Duration::ZERO, hesitation: Duration::ZERO };
+
+async fn assert_convicted(topology: &str, instances: usize, options: PlainOptions, fault: Fault) {
+    let row = Trial::new(topology, Stand::of_plain(instances, options).await).run(fault).await;
+    assert!(row.tally.stale > 0, "a plain cache-aside came off without a stale read: {row}");
+}
+
+/// A reader stores what it loaded before the write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_cache_aside_is_convicted_of_stale_sets() {
+    let slow_database = PlainOptions { load: Duration::from_millis(40), ..PLAIN };
+    assert_convicted("control: stale set", 1, slow_database, Fault::None).await;
+}
+
+/// It is killed between commit and delete. The write was not acknowledged, so no read is stale; but the cache keeps saying
+/// something else than the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_cache_aside_is_convicted_of_a_crash_before_the_delete() {
+    let hesitating = PlainOptions { hesitation: Duration::from_millis(40), ..PLAIN };
+    let mut trial = Trial::new("control: crash", Stand::of_plain(1, hesitating).await);
+    for _ in 0..ATTEMPTS {
+        if !trial.run(Fault::InstanceKilled).await.disagreements.is_empty() {
+            return;
+        }
+    }
+    panic!("a plain cache-aside agreed with its database after each of {ATTEMPTS} crashes");
+}
+
+/// It may die when nobody writes, and the next write may repair what it left.
+const ATTEMPTS: usize = 10;
+
+/// The delete after the write does not reach Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_cache_aside_is_convicted_of_lost_deletes() {
+    for fault in [Fault::CutReset, Fault::CutHalfClosed] {
+        assert_convicted("control: lost delete", 1, PLAIN, fault).await;
+    }
+}
+
+/// Redis comes back with what it held before the write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_cache_aside_is_convicted_of_trusting_a_snapshot() {
+    assert_convicted("control: old snapshot", 1, PLAIN, Fault::RedisFromOldSnapshot).await;
+}
+
+/// The memory of one instance does not hear of the writes of the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_cache_aside_is_convicted_of_deaf_memory() {
+    let lasting_memory = PlainOptions { memory_life: Duration::from_secs(10), ..PLAIN };
+    assert_convicted("control: deaf memory", 2, lasting_memory, Fault::None).await;
+}

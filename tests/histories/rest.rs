@@ -1,0 +1,69 @@
+//! At rest, when nobody writes any more: every instance and the database must say the same.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::history::{Claim, Read};
+use crate::scene::{Asked, Freshness, PRODUCTS, Scene};
+
+/// Offsets and limits of the pages that are compared: those that were read, and some others.
+const PAGES: [(usize, usize); 8] = [(0, 100), (0, 20), (20, 20), (0, 5), (5, 5), (35, 5), (40, 5), (3, 4)];
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What the instances and the database do not agree on, after having been given `patience` to do so.
+pub(crate) async fn disagreements(scene: &Scene, patience: Duration) -> Vec<String> {
+    let started = Instant::now();
+    loop {
+        let found = compare(scene).await;
+        if found.is_empty() || started.elapsed() > patience {
+            settle(scene).await;
+            return found;
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Compares each product that lives or has lived, and pages, as cached by each instance and as in the database; and the
+/// database with the history.
+async fn compare(scene: &Scene) -> Vec<String> {
+    let mut ids = scene.history().ids();
+    // One that has never been.
+    ids.push(ids.last().map_or(1, |last| last + 1));
+    let products = ids.iter().map(|id| format!("{PRODUCTS}/{id}"));
+    let pages = PAGES.iter().map(|(offset, limit)| format!("{PRODUCTS}?offset={offset}&limit={limit}"));
+    let mut found = Vec::new();
+    for target in products.chain(pages) {
+        let truth = look(scene, 0, &target, true).await;
+        for instance in 0..scene.instances() {
+            let cached = look(scene, instance, &target, false).await;
+            if cached != truth {
+                found.push(format!("{target}: instance {instance} says {cached:?}, the database {truth:?}"));
+            }
+        }
+    }
+    found
+}
+
+/// Status and body without what differs from answer to answer.
+async fn look(scene: &Scene, instance: usize, target: &str, from_database: bool) -> (u16, Value) {
+    let mut request = scene.client(instance).get(target);
+    if from_database {
+        request = request.header("cache-control", "no-cache");
+    }
+    let reply = request.await;
+    let mut body = if reply.status == 200 { reply.json() } else { Value::Null };
+    if let Some(fields) = body.as_object_mut() {
+        fields.retain(|name, _| !matches!(name.as_str(), "from_cache" | "duration_ms"));
+    }
+    (reply.status, body)
+}
+
+/// Forgets what is settled, by what the database shows. That no acknowledged write is lost has been checked with this read.
+async fn settle(scene: &Scene) {
+    let read = scene.read(0, Asked::Page(0, 100), Freshness::NoCache).await;
+    let Some(Read { claim: Claim::Page(page), .. }) = read else { panic!("at rest the database answers") };
+    let there: Vec<i64> = page.products.iter().map(|seen| seen.id).collect();
+    scene.history().settle(&there);
+}

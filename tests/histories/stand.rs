@@ -1,0 +1,174 @@
+//! The test stand: instances over one database, each with a network of its own to one Redis.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hotshelf_testkit::{Client, Network, PATIENCE, Proxy, RedisServer, Service, ServiceBuilder, wait_until};
+use tempfile::TempDir;
+
+use crate::control::{Plain, PlainOptions};
+use crate::history::Source;
+use crate::scene::{Scene, redis_is_up};
+
+/// What reads of another instance than the one that wrote may lag by: the life of the L1 lease.
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
+
+/// Of the log of each instance, when something has to be explained.
+const LOG_LINES: usize = 30;
+
+pub(crate) struct Stand {
+    pub(crate) redis: RedisServer,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) scene: Arc<Scene>,
+    /// Where the instances' common database lies.
+    _directory: TempDir,
+}
+
+/// One instance, and the network between it and Redis.
+pub(crate) struct Instance {
+    pub(crate) program: Program,
+    pub(crate) network: Proxy,
+}
+
+/// What is tested, or what it is compared with.
+pub(crate) enum Program {
+    Hotshelf(Service),
+    Plain(Plain),
+}
+
+impl Stand {
+    /// Instances of the service; several of them share the database. `environment` goes to each.
+    pub(crate) async fn of_hotshelf(instances: usize, environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("products.db");
+        let redis = RedisServer::start();
+        let mut built = Vec::new();
+        for _ in 0..instances {
+            let network = Proxy::start(redis.address()).await;
+            let service = hotshelf(instances, &database, environment).env("REDIS_ADDR", network.address());
+            built.push(Instance { program: Program::Hotshelf(service.start().await), network });
+        }
+        Self::assemble(redis, built, directory, true).await
+    }
+
+    /// Instances of the plain cache-aside over one truth.
+    pub(crate) async fn of_plain(instances: usize, options: PlainOptions) -> Self {
+        let redis = RedisServer::start();
+        let truth = Arc::default();
+        let mut built = Vec::new();
+        for _ in 0..instances {
+            let network = Proxy::start(redis.address()).await;
+            let plain = Plain::start(&network.address(), Arc::clone(&truth), options);
+            built.push(Instance { program: Program::Plain(plain), network });
+        }
+        Self::assemble(redis, built, tempfile::tempdir().unwrap(), false).await
+    }
+
+    async fn assemble(redis: RedisServer, instances: Vec<Instance>, directory: TempDir, knows_versions: bool) -> Self {
+        let clients = instances.iter().map(|instance| Mutex::new(instance.program.client().clone())).collect();
+        let stand =
+            Stand { redis, instances, scene: Scene::new(LEASE, clients, knows_versions), _directory: directory };
+        for instance in 0..stand.instances.len() {
+            stand.wait_for_redis(instance).await;
+        }
+        stand.scene.set_up().await;
+        stand
+    }
+
+    /// All instances.
+    pub(crate) fn all(&self) -> Vec<usize> {
+        (0..self.instances.len()).collect()
+    }
+
+    /// What the instances have said of late.
+    pub(crate) fn logs(&self) -> Vec<String> {
+        let of = |(index, instance): (usize, &Instance)| match &instance.program {
+            Program::Hotshelf(service) => {
+                let log = service.log();
+                let lines: Vec<_> = log.lines().collect();
+                let latest = &lines[lines.len().saturating_sub(LOG_LINES)..];
+                format!("--- log of instance {index}\n{}", latest.join("\n"))
+            }
+            Program::Plain(_) => String::new(),
+        };
+        self.instances.iter().enumerate().map(of).collect()
+    }
+
+    /// Notes that these may not reach Redis from now on.
+    pub(crate) fn cut_off(&self, instances: &[usize]) {
+        for &instance in instances {
+            self.scene.history().cut_off(instance, Instant::now(), Source::Fault);
+        }
+    }
+
+    pub(crate) fn set_network(&self, instances: &[usize], network: Network) {
+        for &instance in instances {
+            self.instances[instance].network.set(network);
+        }
+    }
+
+    /// Waits until these use Redis again, and notes it.
+    pub(crate) async fn reach_redis(&self, instances: &[usize]) {
+        for &instance in instances {
+            self.wait_for_redis(instance).await;
+            self.scene.history().reached(instance, Source::Fault);
+        }
+    }
+
+    async fn wait_for_redis(&self, instance: usize) {
+        let client = self.instances[instance].program.client();
+        let up = async || redis_is_up(client).await == Some(true);
+        wait_until(&format!("instance {instance} uses Redis"), PATIENCE, up).await;
+    }
+
+    /// Kills an instance in the middle of whatever it does, and starts it again.
+    pub(crate) async fn kill_and_restart(&mut self, instance: usize, between: Duration) {
+        let program = &mut self.instances[instance].program;
+        program.kill();
+        tokio::time::sleep(between).await;
+        program.restart().await;
+        self.scene.replace_client(instance, program.client());
+    }
+}
+
+impl Program {
+    pub(crate) fn client(&self) -> &Client {
+        match self {
+            Program::Hotshelf(service) => service.client(),
+            Program::Plain(plain) => plain.client(),
+        }
+    }
+
+    /// Stops the process in its tracks, or lets it go on: `STOP` and `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        match self {
+            Program::Hotshelf(service) => service.signal(name),
+            Program::Plain(_) => panic!("the plain cache-aside is no process of its own"),
+        }
+    }
+
+    fn kill(&mut self) {
+        match self {
+            Program::Hotshelf(service) => service.kill(),
+            Program::Plain(plain) => plain.kill(),
+        }
+    }
+
+    async fn restart(&mut self) {
+        match self {
+            Program::Hotshelf(service) => service.restart().await,
+            Program::Plain(plain) => plain.restart(),
+        }
+    }
+}
+
+fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> ServiceBuilder {
+    // Nothing is to repair in the background what the checker is to find.
+    let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("AUDIT_RATE", 0);
+    let service = match instances {
+        1 => service.database(database),
+        _ => service.shared_db(database),
+    };
+    environment.iter().fold(service, |service, (name, value)| service.env(name, value))
+}

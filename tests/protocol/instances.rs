@@ -1,0 +1,98 @@
+//! One instance of the service with its Redis, or two on the same database and the same Redis.
+
+use std::path::Path;
+
+use hotshelf_testkit::catalogue::{create_named, lookup, wait_for_redis};
+use hotshelf_testkit::{Client, PATIENCE, RedisServer, Reply, Service, ServiceBuilder, wait_until};
+use tempfile::TempDir;
+
+use crate::hotshelf;
+
+pub(crate) type Settings<'a> = &'a [(&'a str, &'a str)];
+
+/// Two instances, both up and hearing of each other's writes.
+pub(crate) struct Pair {
+    pub(crate) first: Service,
+    pub(crate) second: Service,
+    pub(crate) redis: RedisServer,
+    directory: TempDir,
+}
+
+impl Pair {
+    pub(crate) async fn start(settings: Settings<'_>) -> Self {
+        let (redis, directory) = (RedisServer::start(), tempfile::tempdir().unwrap());
+        let (first, second) = tokio::join!(
+            sharing(directory.path(), settings).redis(&redis).start(),
+            sharing(directory.path(), settings).redis(&redis).start()
+        );
+        let pair = Pair { first, second, redis, directory };
+        pair.wait_until_both_hear().await;
+        pair
+    }
+
+    async fn wait_until_both_hear(&self) {
+        let probe = create_named(&self.first, "Probe").await;
+        for instance in [&self.first, &self.second] {
+            wait_for_redis(instance, "up").await;
+            let from_memory = async || cache_status(&lookup(instance, &probe).await).ends_with("; detail=l1");
+            wait_until("memory serves what it hears of", PATIENCE, from_memory).await;
+        }
+    }
+
+    /// Another instance beside these, about to be started.
+    pub(crate) fn another(&self, settings: Settings<'_>) -> ServiceBuilder {
+        sharing(self.directory.path(), settings).redis(&self.redis)
+    }
+
+    pub(crate) fn both(&self) -> [&Client; 2] {
+        [&self.first, &self.second]
+    }
+}
+
+fn sharing(directory: &Path, settings: Settings<'_>) -> ServiceBuilder {
+    with(hotshelf().shared_db(&directory.join("products.db")), settings)
+}
+
+pub(crate) fn with(service: ServiceBuilder, settings: Settings<'_>) -> ServiceBuilder {
+    settings.iter().fold(service, |service, (name, value)| service.env(name, value))
+}
+
+/// One instance with that backend, which uses its Redis if it has one.
+pub(crate) async fn alone(backend: &str, redis: &RedisServer, settings: Settings<'_>) -> Service {
+    let service = with(hotshelf().backend(backend).redis(redis), settings).start().await;
+    if matches!(backend, "redis" | "tiered") {
+        wait_for_redis(&service, "up").await;
+    }
+    service
+}
+
+/// How many loads of products have reached the database, from all of these together.
+pub(crate) async fn loads(instances: &[&Client]) -> f64 {
+    let mut loads = 0.0;
+    for instance in instances {
+        loads += instance.metrics().await.value("cache_loads_total", &[("type", "product")]);
+    }
+    loads
+}
+
+#[track_caller]
+pub(crate) fn cache_status(reply: &Reply) -> &str {
+    reply.header("cache-status")
+}
+
+/// The name of a product's entry in Redis.
+pub(crate) fn entry(product: &serde_json::Value) -> String {
+    format!("product:id:{}", product["id"])
+}
+
+/// Whether the entry holds a value: `V`, a lease: `L` or awaited `W`, a fence: `F`; a blank when it holds nothing.
+pub(crate) fn state(redis: &RedisServer, entry: &str) -> char {
+    redis.get(entry).and_then(|held| held.chars().next()).unwrap_or(' ')
+}
+
+/// Neither lease nor fence is left of what is over, long before they would end by themselves.
+pub(crate) async fn assert_nothing_is_left(redis: &RedisServer) {
+    let left = || redis.keys("product:id:*").into_iter().filter(|key| "LWF".contains(state(redis, key)));
+    let none = async || left().next().is_none();
+    wait_until("no lease and no fence is left", std::time::Duration::from_secs(2), none).await;
+}

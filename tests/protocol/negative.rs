@@ -1,0 +1,62 @@
+//! What does not exist is asked of the database once, and exists as soon as it is made.
+
+use std::time::Duration;
+
+use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop};
+use hotshelf_testkit::{Client, RedisServer};
+use tokio::time::{Instant, sleep_until};
+
+use crate::instances::{Pair, alone, loads};
+use crate::readers::storm;
+
+const REQUESTS: usize = 500;
+/// What memory may lag behind another instance.
+const LEASE: Duration = Duration::from_secs(1);
+
+/// All of them find nothing.
+async fn flood(instances: &[&Client], path: &str) {
+    let mut storm = storm(instances, path, REQUESTS);
+    while let Some(reply) = storm.join_next().await {
+        reply.unwrap().unwrap().expect(404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_an_unknown_id_reaches_the_database_once_and_a_create_shows_at_once() {
+    let redis = RedisServer::start();
+    for backend in ["memory", "redis", "tiered"] {
+        redis.restart();
+        let service = alone(backend, &redis, &[("CACHE_NEGATIVE_TTL", "5m")]).await;
+        create(&service, &laptop()).await;
+        for id in 2..=4 {
+            let (unknown, before) = (format!("{PRODUCTS}/{id}"), loads(&[&service]).await);
+            flood(&[&service], &unknown).await;
+            flood(&[&service], &unknown).await;
+            assert_eq!(loads(&[&service]).await - before, 1.0, "{backend}, {unknown}");
+            let product = create(&service, &laptop()).await;
+            assert_eq!(product["id"], id);
+            assert_eq!(service.get(&unknown).await.expect(200).json()["product"], product);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_two_instances_too() {
+    let pair = Pair::start(&[("CACHE_NEGATIVE_TTL", "5m")]).await;
+    // Its probe was the first one.
+    for id in 2..=4 {
+        let (unknown, before) = (format!("{PRODUCTS}/{id}"), loads(&pair.both()).await);
+        flood(&pair.both(), &unknown).await;
+        // Once more if the instance that loads has yet to hear of the generation that the other one has set.
+        let loaded = loads(&pair.both()).await - before;
+        assert!(loaded <= 2.0, "{unknown}: {loaded} loads");
+        let product = create(&pair.first, &laptop()).await;
+        let acknowledged = Instant::now();
+        assert_eq!(product["id"], id);
+        pair.first.get(&unknown).await.expect(200);
+        pair.second.get(&unknown).header("cache-control", "no-cache").await.expect(200);
+        pair.second.get(&unknown).header("x-min-version", "1").await.expect(200);
+        sleep_until(acknowledged + LEASE).await;
+        pair.second.get(&unknown).await.expect(200);
+    }
+}
