@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::cache::Cache;
+use crate::chance::Hashing;
 use crate::key::Key;
 use crate::region::Region;
 use crate::tier::{Copy, Slot, Tier};
@@ -35,7 +36,7 @@ struct Entries {
     on: bool,
     queue: VecDeque<Slot>,
     /// With the time since which no tier has had a copy, if none has.
-    known: HashMap<Key, Option<Instant>>,
+    known: HashMap<Key, Option<Instant>, Hashing>,
 }
 
 impl Sample {
@@ -43,18 +44,16 @@ impl Sample {
         self.0.lock().on = true;
     }
 
+    /// An entry that was put into a tier.
     pub(crate) fn add(&self, slot: &Slot) {
-        let mut entries = self.0.lock();
-        if !entries.on || entries.known.contains_key(&slot.key) {
-            return;
+        self.0.lock().add(slot);
+    }
+
+    /// An entry that was found in a tier; missed when others are at it, as it will be found again.
+    pub(crate) fn notice(&self, slot: &Slot) {
+        if let Some(mut entries) = self.0.try_lock() {
+            entries.add(slot);
         }
-        if entries.queue.len() == MOST_ENTRIES
-            && let Some(oldest) = entries.queue.pop_front()
-        {
-            entries.known.remove(&oldest.key);
-        }
-        entries.known.insert(slot.key.clone(), None);
-        entries.queue.push_back(slot.clone());
     }
 
     /// The next entry of the region, which is then the last.
@@ -76,6 +75,21 @@ impl Sample {
             entries.known.remove(key);
             entries.queue.retain(|slot| slot.key != *key);
         }
+    }
+}
+
+impl Entries {
+    fn add(&mut self, slot: &Slot) {
+        if !self.on || self.known.contains_key(&slot.key) {
+            return;
+        }
+        if self.queue.len() == MOST_ENTRIES
+            && let Some(oldest) = self.queue.pop_front()
+        {
+            self.known.remove(&oldest.key);
+        }
+        self.known.insert(slot.key.clone(), None);
+        self.queue.push_back(slot.clone());
     }
 }
 

@@ -213,7 +213,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                         let nearer: Arc<dyn Tier> = nearer;
                         nearer.fill(slot, claim, hit.value.as_ref(), hit.ttl).await;
                     }
-                    self.0.sample.add(slot);
+                    self.0.sample.notice(slot);
                     return Consulted::Hit(hit);
                 }
                 Lookup::Hit(_) | Lookup::Miss(None) => {}
