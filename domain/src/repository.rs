@@ -146,11 +146,11 @@ impl ProductRepository {
         self.0.delete(id, expect, copies).await
     }
 
-    /// The epoch of all copies.
+    /// The epoch of all copies, and the server whose memory goes with it, as it was named last.
     ///
     /// # Errors
     /// As [`find`](ProductRepository::find).
-    pub async fn epoch(&self) -> Result<i64, StoreError> {
+    pub async fn epoch(&self) -> Result<(i64, String), StoreError> {
         self.0.epoch().await
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct SqliteCatalogue {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    /// Of its own, so that the word about the epoch does not wait behind pages.
+    epoch_reader: Readers,
     point_reads: PointReads,
     tasks: Tasks,
     page_reads: Histogram,
@@ -55,12 +57,14 @@ impl SqliteCatalogue {
 
         let tasks = Tasks::default();
         let readers = Readers::new(&url, READERS).map_err(failed)?;
+        let epoch_reader = Readers::new(&url, 1).map_err(failed)?;
         Ok(SqliteCatalogue {
             writer: Writer::spawn(url, &tasks, stats.db_query("commit")),
             point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, stats.db_query("find")),
             page_reads: stats.db_query("page"),
             page_id_reads: stats.db_query("page_ids"),
             readers,
+            epoch_reader,
             tasks,
             path,
             _lock: lock,
@@ -115,8 +119,8 @@ impl SqliteCatalogue {
         self.commit(copies, move |conn| rows::delete(conn, id, &expect)).await
     }
 
-    pub(crate) async fn epoch(&self) -> Result<i64, StoreError> {
-        self.readers.read(epoch::current).await
+    pub(crate) async fn epoch(&self) -> Result<(i64, String), StoreError> {
+        self.epoch_reader.read(epoch::current).await
     }
 
     pub(crate) async fn advance_epoch(&self) -> Result<i64, StoreError> {
@@ -124,7 +128,11 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn reconcile_epoch(&self, server: String) -> Result<i64, StoreError> {
-        self.writer.submit(move |conn| epoch::reconcile(conn, &server)).await
+        // Most of the time there is nothing to write, and no need to wait for a turn among the writers.
+        match self.epoch().await? {
+            (epoch, known) if known == server => Ok(epoch),
+            _ => self.writer.submit(move |conn| epoch::reconcile(conn, &server)).await,
+        }
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
@@ -139,6 +147,7 @@ impl SqliteCatalogue {
         }
         let done = checkpoint.await;
         self.readers.close();
+        self.epoch_reader.close();
         done
     }
 

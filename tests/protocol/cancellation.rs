@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use hotshelf_testkit::catalogue::{create, laptop, lookup, path, read, update};
-use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
+use hotshelf_testkit::{Client, PATIENCE, RedisServer, wait_until};
 use serde_json::json;
 
 use crate::hang_up::Unanswered;
@@ -13,6 +13,13 @@ use crate::outsider::Outsider;
 
 const LOAD: Duration = Duration::from_millis(500);
 const CACHED: [&str; 2] = ["redis", "tiered"];
+
+/// Returns when the database is being asked: every cache has been, in vain. Somebody who goes before that has begun nothing.
+async fn wait_for_a_load(client: &Client) {
+    let labels = [("type", "product"), ("tier", "l2")];
+    let missed = async || client.metrics().await.value("cache_tier_misses_total", &labels) >= 1.0;
+    wait_until("the load is under way", PATIENCE, missed).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_goes_on_without_the_one_who_began_it() {
@@ -24,8 +31,8 @@ async fn a_load_goes_on_without_the_one_who_began_it() {
         let mut outsider = Outsider::on_database(&service.database());
         outsider.slow_reads_down(LOAD);
         let leading = Unanswered::get(service.address(), &path(&product));
-        let leased = async || state(&redis, &entry(&product)) == 'L';
-        wait_until("the load is under way", PATIENCE, leased).await;
+        wait_for_a_load(&service).await;
+        assert_eq!(state(&redis, &entry(&product)), 'L', "{backend}");
         let waiting = tokio::spawn(service.get(&path(&product)).into_future());
         leading.hang_up();
 
@@ -46,11 +53,11 @@ async fn a_load_for_which_nobody_waits_any_more_leaves_no_lease() {
     let mut outsider = Outsider::on_database(&service.database());
     outsider.slow_reads_down(LOAD);
     let all: Vec<_> = (0..20).map(|_| Unanswered::get(service.address(), &path(&product))).collect();
-    let leased = async || state(&redis, &entry(&product)) == 'L';
-    wait_until("the load is under way", PATIENCE, leased).await;
+    wait_for_a_load(&service).await;
     all.into_iter().for_each(Unanswered::hang_up);
     outsider.mend();
     assert_nothing_is_left(&redis).await;
+    outsider.assert_no_transaction_is_left();
     assert_eq!(read(&service, &product).await, product);
     assert_eq!(loads(&[&service]).await, 1.0);
 }
@@ -101,6 +108,6 @@ async fn a_write_goes_on_to_its_end_without_its_client() {
         let last = update(&service, &product, &json!({"stock": 3})).await;
         assert_eq!(read(&service, &product).await, last, "{backend}");
         assert_nothing_is_left(&redis).await;
-        outsider.assert_nobody_writes();
+        outsider.assert_no_transaction_is_left();
     }
 }

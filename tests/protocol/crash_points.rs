@@ -10,7 +10,7 @@ use hotshelf_testkit::{Client, PATIENCE, RedisServer, Request, Service, ServiceB
 use serde_json::{Value, json};
 
 use crate::hotshelf;
-use crate::instances::{cache_status, state};
+use crate::instances::{cache_status, state, with};
 use crate::outsider::Outsider;
 
 const SIGABRT: i32 = 6;
@@ -49,7 +49,7 @@ struct Crash {
 
 impl Crash {
     fn service(&self, database: &Path, redis: &RedisServer) -> ServiceBuilder {
-        let service = hotshelf().env("CACHE_WRITE_STRATEGY", self.strategy).env("AUDIT_RATE", 0);
+        let service = with(hotshelf(), &[("CACHE_WRITE_STRATEGY", self.strategy), ("AUDIT_RATE", "0")]);
         match self.survivor {
             Survivor::RestartedWithoutRedis => service.backend("memory").database(database),
             Survivor::Restarted => service.redis(redis).database(database),

@@ -111,6 +111,24 @@ async fn what_was_written_through_is_served_past_its_life_and_nothing_older() {
     }
 }
 
+/// It does not fail, it takes for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_a_database_that_hangs_who_can_have_a_copy_past_its_life() {
+    let redis = RedisServer::start();
+    for backend in BACKENDS {
+        redis.restart();
+        let service = alone(backend, &redis, LONG_GRACE).await;
+        let product = create_named(&service, "Old").await;
+        read(&service, &product).await;
+        tokio::time::sleep(A_LIFE).await;
+        let mut outsider = Outsider::on_database(&service.database());
+        outsider.slow_reads_down(Duration::from_secs(3));
+        let reply = lookup(&service, &product).await;
+        assert!(overdue(cache_status(&reply)).is_some(), "{backend}: {reply:?}");
+        assert_eq!(reply.json()["product"], product, "{backend}");
+    }
+}
+
 /// The write could not tell Redis, and Redis comes back with the old copy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_what_was_invalidated_while_redis_was_away() {

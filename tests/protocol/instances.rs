@@ -8,6 +8,9 @@ use tempfile::TempDir;
 
 use crate::hotshelf;
 
+/// Far more than Redis needs: that the machine is busy is no outage, and no reason to go without what Redis holds.
+pub(crate) const PATIENT: (&str, &str) = ("REDIS_COMMAND_TIMEOUT", "1s");
+
 pub(crate) type Settings<'a> = &'a [(&'a str, &'a str)];
 
 /// Two instances, both up and hearing of each other's writes.
@@ -53,8 +56,9 @@ fn sharing(directory: &Path, settings: Settings<'_>) -> ServiceBuilder {
     with(hotshelf().shared_db(&directory.join("products.db")), settings)
 }
 
+/// With these settings, and patient unless they say otherwise.
 pub(crate) fn with(service: ServiceBuilder, settings: Settings<'_>) -> ServiceBuilder {
-    settings.iter().fold(service, |service, (name, value)| service.env(name, value))
+    [PATIENT].iter().chain(settings).fold(service, |service, (name, value)| service.env(name, value))
 }
 
 /// One instance with that backend, which uses its Redis if it has one.

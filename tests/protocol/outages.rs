@@ -55,7 +55,7 @@ async fn each_outage_is_told_once_and_seen_everywhere() {
     let redis = RedisServer::start();
     for backend in ["redis", "tiered"] {
         redis.restart();
-        let service = alone(backend, &redis, &[]).await;
+        let service = alone(backend, &redis, &[("REDIS_COMMAND_TIMEOUT", "100ms")]).await;
         let product = create(&service, &laptop()).await;
         assert_seen(&service, "up").await;
         let clients = busy(&service, &product);

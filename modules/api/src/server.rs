@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,11 @@ use crate::front::Front;
 
 /// After a failure to accept that will not go away at once, such as too many open files.
 const BREATHER: Duration = Duration::from_millis(500);
+
+/// For the head of a request, from the end of the one before: also how long a connection may idle.
+const LONGEST_HEAD: Duration = Duration::from_secs(75);
+/// A request that a client does not finish sending must not hold up the stop.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 
 /// Serves until `stopping`; then takes no more connections and returns when the requests under way are answered.
 pub(crate) async fn run(listener: TcpListener, front: Front, stopping: CancellationToken) {
@@ -38,12 +44,15 @@ async fn serve(stream: TcpStream, front: Front, stopping: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), front));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(LONGEST_HEAD);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), front));
     let served = match stopping.run_until_cancelled(connection.as_mut()).await {
         Some(served) => served,
         None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            let Ok(served) = timeout(LONGEST_GOODBYE, connection).await else { return };
+            served
         }
     };
     if let Err(error) = served {

@@ -32,7 +32,7 @@ impl<E> Clone for Cache<E> {
 pub(crate) struct CacheState<E> {
     /// Nearest first.
     pub(crate) tiers: Vec<Arc<dyn Tier>>,
-    redis: Option<Arc<dyn SharedTier>>,
+    pub(crate) redis: Option<Arc<dyn SharedTier>>,
     /// Other processes write to the same database.
     pub(crate) shared: bool,
     pub(crate) epochs: Arc<Epochs>,
@@ -119,6 +119,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub async fn start(&self) -> Result<(), Failure> {
         match &self.0.redis {
             Some(redis) => Arc::clone(redis).start(),
+            // With each write, if others have one.
+            None if self.0.shared => {}
             None => drop(self.0.epoch_store.reconcile("").await?),
         }
         Ok(())

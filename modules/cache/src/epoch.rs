@@ -11,8 +11,8 @@ pub trait EpochStore: Send + Sync + 'static {
     /// last, else a new one.
     async fn reconcile(&self, server: &str) -> Result<u64, Failure>;
 
-    /// The current epoch.
-    async fn current(&self) -> Result<u64, Failure>;
+    /// The current epoch, and the server that it was reconciled with last.
+    async fn current(&self) -> Result<(u64, String), Failure>;
 
     /// Opens a new epoch and returns it when it is on disk.
     async fn advance(&self) -> Result<u64, Failure>;

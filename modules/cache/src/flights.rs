@@ -42,6 +42,8 @@ pub(crate) struct Flight<E> {
     id: FlightId,
     airborne: Airborne<E>,
     course: Arc<Course<E>>,
+    /// One that is too old to be joined. However slow loads are, there is one of a key at a time, and one that waits.
+    predecessor: Option<Waiter<E>>,
 }
 
 pub(crate) struct Waiter<E> {
@@ -51,6 +53,7 @@ pub(crate) struct Waiter<E> {
 
 /// What leader and waiters share.
 struct Course<E> {
+    took_off: OnceLock<Instant>,
     /// Set once: what the leader brought, or that it was lost on the way.
     end: OnceLock<Option<Landed<E>>>,
     ended: Notify,
@@ -65,27 +68,58 @@ impl<E: Clone> Flights<E> {
         let id = (key.clone(), stamp);
         let mut airborne = self.airborne.lock();
         let flight = airborne.get(&id);
-        match flight.filter(|flight| !self.others_write || flight.since.elapsed() < JOIN_WINDOW) {
-            Some(flight) => Role::Waiter(flight.clone()),
-            None => {
-                let course = Arc::new(Course { end: OnceLock::new(), ended: Notify::new() });
-                let waiter = Waiter { course: Arc::clone(&course), since: Instant::now() };
-                airborne.insert(id.clone(), waiter);
-                Role::Leader(Flight { id, airborne: Arc::clone(&self.airborne), course })
-            }
+        if let Some(flight) = flight
+            && (!self.others_write || flight.course.took_off_within(JOIN_WINDOW))
+        {
+            return Role::Waiter(flight.clone());
         }
+        let course = Arc::new(Course::default());
+        let waiter = Waiter { course: Arc::clone(&course), since: Instant::now() };
+        let predecessor = airborne.insert(id.clone(), waiter);
+        if predecessor.is_none() {
+            course.take_off();
+        }
+        Role::Leader(Flight { id, airborne: Arc::clone(&self.airborne), course, predecessor })
     }
 
     /// When the flight took off that such a lookup would join.
     #[cfg(test)]
     pub(crate) fn took_off(&self, key: &Key, stamp: Stamp) -> Option<Instant> {
-        Some(self.airborne.lock().get(&(key.clone(), stamp))?.since)
+        self.airborne.lock().get(&(key.clone(), stamp))?.course.took_off.get().copied()
     }
 
     /// How many are under way.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.airborne.lock().len()
+    }
+}
+
+impl<E> Default for Course<E> {
+    fn default() -> Self {
+        Course { took_off: OnceLock::new(), end: OnceLock::new(), ended: Notify::new() }
+    }
+}
+
+impl<E> Course<E> {
+    fn take_off(&self) {
+        self.took_off.get_or_init(Instant::now);
+    }
+
+    /// Also before it has taken off.
+    fn took_off_within(&self, window: Duration) -> bool {
+        self.took_off.get().is_none_or(|moment| moment.elapsed() < window)
+    }
+}
+
+impl<E: Clone> Flight<E> {
+    /// Waits until there is none of the same key before this one: only then look, and load.
+    pub(crate) async fn take_off(&mut self) {
+        if let Some(predecessor) = &self.predecessor {
+            predecessor.clone().wait().await;
+        }
+        self.predecessor = None;
+        self.course.take_off();
     }
 }
 
@@ -117,6 +151,11 @@ impl<E> Clone for Waiter<E> {
 }
 
 impl<E: Clone> Waiter<E> {
+    /// When the flight was called for.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// What the leader brought; `None` when it was lost on the way.
     pub(crate) async fn wait(self) -> Option<Landed<E>> {
         // In this order: an end that comes after the look wakes those who were waiting by then.
@@ -130,6 +169,7 @@ impl<E: Clone> Waiter<E> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use hotshelf_stats::Stats;
     use tokio::time::advance;
 
@@ -218,10 +258,16 @@ mod tests {
         let older = leader(&flights, stamp);
         let early = waiter(&flights, stamp);
         advance(JOIN_WINDOW).await;
-        let newer = leader(&flights, stamp);
+        let mut newer = leader(&flights, stamp);
+        let joined = waiter(&flights, stamp);
+        advance(JOIN_WINDOW * 2).await;
+        drop(waiter(&flights, stamp));
+        assert!(newer.take_off().now_or_never().is_none(), "one load at a time");
         older.land(Err("may be old"));
         assert_eq!(early.wait().await, Some(Err("may be old")));
         assert_eq!(flights.count(), 1, "the older one leaves the newer one's place alone");
+        newer.take_off().await;
+        drop(joined);
         let late = waiter(&flights, stamp);
         newer.land(landing());
         assert_eq!(late.wait().await, Some(landing()));

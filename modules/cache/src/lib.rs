@@ -14,7 +14,7 @@
 //! # #[hotshelf_lifecycle::async_trait]
 //! # impl EpochStore for Row {
 //! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
-//! #     async fn current(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     async fn current(&self) -> Result<(u64, String), hotshelf_lifecycle::Failure> { Ok((1, String::new())) }
 //! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
 //! # }
 //! # let redis = RedisOptions { url: "redis://localhost:6379".into(), password: None, database: 0,

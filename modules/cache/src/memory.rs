@@ -37,6 +37,8 @@ pub(crate) struct MemoryTier {
 /// A copy in memory.
 struct Entry {
     region: Region,
+    /// How long it is kept past its life.
+    grace: Duration,
     value: Option<Value>,
     expires_at: Instant,
     /// From then on, it should be loaded again.
@@ -69,7 +71,7 @@ impl Expiry<Key, Arc<Entry>> for OwnLife {
 
 impl Entry {
     fn kept_for(&self) -> Duration {
-        self.expires_at.saturating_duration_since(Instant::now()) + self.region.grace(self.value.is_none())
+        self.expires_at.saturating_duration_since(Instant::now()) + self.grace
     }
 }
 
@@ -113,6 +115,7 @@ impl MemoryTier {
         let ttl = if depends && self.shared { ttl.min(GENERATION_LIFE) } else { ttl };
         let entry = Entry {
             region: slot.region.clone(),
+            grace: if depends && self.shared { Duration::ZERO } else { slot.region.grace(value.is_none()) },
             value: value.cloned(),
             expires_at: Instant::now() + ttl,
             due_at,
@@ -166,7 +169,7 @@ impl Tier for MemoryTier {
 
     async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
         let now = Instant::now();
-        let entry = self.standing(&slot.key, now)?;
+        let entry = self.standing(&slot.key, now).filter(|entry| now < entry.expires_at + entry.grace)?;
         Some((entry.value.clone()?, now.saturating_duration_since(entry.expires_at)))
     }
 
@@ -183,7 +186,7 @@ impl Tier for MemoryTier {
 
     async fn begin(&self, _: &Intent) -> Begun {
         // A copy made from here to the commit is dropped in `finish`, before the write is acknowledged.
-        Begun::Fenced
+        Begun::Fenced { epoch: 0 }
     }
 
     async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinError;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
@@ -98,7 +98,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 }
                 Role::Waiter(waiter) => waiter,
             };
-            match self.or_overdue(&slot, read, waiter.wait(), |found| Some(Ok(found))).await {
+            let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
+            match self.or_overdue(&slot, read, give_up, waiter.wait(), |found| Some(Ok(found))).await {
                 // The leader may have asked for less than this reader does.
                 Some(Ok(landed)) if !read.accepts(landed.value.as_ref()) => {
                     let value = counted(&slot.region, load()).await?;
@@ -111,13 +112,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
-    async fn lead<L, F>(&self, slot: Slot, read: Read, flight: Flight<E>, load: L) -> Result<Found, E>
+    async fn lead<L, F>(&self, slot: Slot, read: Read, mut flight: Flight<E>, load: L) -> Result<Found, E>
     where
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
+        let begin = Instant::now();
         // If this caller goes away meanwhile, the flight is dropped and a waiter takes the lead. From the moment that
         // there is something to load, it no longer matters who goes.
+        flight.take_off().await;
         let claims = match self.consult(&slot, read, Until::ItsEnd).await {
             Consulted::Hit(hit) => {
                 let due = hit.due;
@@ -149,7 +152,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 Err(Err(_)) => std::future::pending().await,
             }
         };
-        self.or_overdue(&overdue_slot, read, landing, Ok).await
+        self.or_overdue(&overdue_slot, read, begin + PATIENCE_WITH_OVERDUE, landing, Ok).await
     }
 
     /// What `landing` brings, or, if that takes long, a value past its life, if there is one.
@@ -157,11 +160,12 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         &self,
         slot: &Slot,
         read: Read,
+        give_up: Instant,
         landing: impl Future<Output = T>,
         instead: fn(Found) -> T,
     ) -> T {
         let mut landing = pin!(landing);
-        match timeout(PATIENCE_WITH_OVERDUE, landing.as_mut()).await {
+        match timeout_at(give_up, landing.as_mut()).await {
             Ok(landed) => landed,
             Err(_) => match self.overdue(slot, read).await {
                 Some(found) => instead(found),

@@ -74,6 +74,7 @@ pub(crate) struct RedisTier<C: Connector> {
     link: ArcSwapOption<C::Link>,
     /// Values of an older epoch are void. Only grows; may be 0 only while there has never been a link.
     epoch: AtomicU64,
+    adopting: Mutex<()>,
     orphans: Mutex<Vec<(String, Token)>>,
     beats: Beats,
     /// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is void.
@@ -130,6 +131,7 @@ impl<C: Connector> RedisTier<C> {
             connector,
             link: ArcSwapOption::empty(),
             epoch: AtomicU64::new(0),
+            adopting: Mutex::new(()),
             orphans: Mutex::default(),
             beats: Beats::new(),
             generations: Mutex::default(),
@@ -145,6 +147,8 @@ impl<C: Connector> RedisTier<C> {
     /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
     /// this process.
     fn adopt(&self, epoch: u64) {
+        // Not before the era has begun may another call take the epoch for adopted, and vouch for memory.
+        let _adopting = self.adopting.lock();
         if self.epoch.fetch_max(epoch, Ordering::AcqRel) < epoch && self.setup.shared {
             self.setup.coherence.everything_changed();
         }
@@ -233,6 +237,8 @@ impl<C: Connector> RedisTier<C> {
                 let good = !stored.ttl.is_zero() && (until == Until::ItsEnd || !due);
                 if good && self.stands(link, slot, &stored, generation).await? {
                     let Stored { value, ttl, .. } = stored;
+                    // Not longer than it could have got: the clock may have been set back.
+                    let ttl = ttl.min(slot.region.longest_life());
                     return Ok(Looked::Answer(Lookup::Hit(Hit { value, ttl, due, source: |ttl| Source::L2 { ttl } })));
                 }
                 Ok(claim(stored.head, false))

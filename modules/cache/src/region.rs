@@ -126,6 +126,10 @@ impl Region {
         self.0.options.ttl / 5
     }
 
+    pub(crate) fn longest_life(&self) -> Duration {
+        self.0.options.ttl.max(self.0.options.negative_ttl).mul_f64(1.1)
+    }
+
     /// The life of the next entry, with its jitter of ±10 %.
     pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
         let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };

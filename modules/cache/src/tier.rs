@@ -82,13 +82,16 @@ pub(crate) struct Intent {
     /// The collections it changes.
     pub(crate) voids: Vec<Collection>,
     pub(crate) token: Token,
+    /// Of what the write leaves: the epoch that was known before its commit. A newer one would vouch for it against a
+    /// write that was committed after it.
+    pub(crate) epoch: u64,
 }
 
 /// How the beginning of a write went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
-    /// The slot is fenced: nobody reads an old copy here or leaves one.
-    Fenced,
+    /// The slot is fenced, in this epoch: nobody reads an old copy here or leaves one.
+    Fenced { epoch: u64 },
     /// The tier is out of reach and may go on holding an old copy, which must be made void with the commit.
     Uncovered,
     /// Another process is writing this.

@@ -54,12 +54,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             Some(slot) => Some(self.0.locks.lock(&slot.key, LOCK_PATIENCE).await.ok_or(Locked)?),
             None => None,
         };
-        let intent = Intent { slot, voids: target.collections.to_vec(), token: Token::random() };
+        let intent = Intent { slot, voids: target.collections.to_vec(), token: Token::random(), epoch: 0 };
         // From here on, dropping this value undoes what was begun.
-        let mut write = Write { cache: self.clone(), intent, covered: true, ended: false, _lock: lock };
+        // Without Redis, nothing tells other processes but the epoch.
+        let covered = !self.0.shared || self.0.redis.is_some();
+        let mut write = Write { cache: self.clone(), intent, covered, ended: false, _lock: lock };
         for tier in &self.0.tiers {
             match tier.begin(&write.intent).await {
-                Begun::Fenced => {}
+                Begun::Fenced { epoch } => write.intent.epoch = write.intent.epoch.max(epoch),
                 Begun::Uncovered => write.covered = false,
                 Begun::Taken => {
                     write.ended = true;

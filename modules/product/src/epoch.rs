@@ -19,8 +19,9 @@ impl EpochStore for CatalogueEpoch {
         Ok(u64::try_from(self.0.reconcile_epoch(server.to_owned()).await?)?)
     }
 
-    async fn current(&self) -> Result<u64, Failure> {
-        Ok(u64::try_from(self.0.epoch().await?)?)
+    async fn current(&self) -> Result<(u64, String), Failure> {
+        let (epoch, server) = self.0.epoch().await?;
+        Ok((u64::try_from(epoch)?, server))
     }
 
     async fn advance(&self) -> Result<u64, Failure> {

@@ -70,3 +70,18 @@ fn replies_of_every_kind_are_read() {
 fn a_refused_command_fails_the_test() {
     RedisServer::start().command(&["NONSENSE"]);
 }
+
+#[test]
+fn a_monitor_tells_the_commands_since_it_was_asked_last() {
+    let redis = RedisServer::start();
+    redis.command(&["SET", "k", "before"]);
+    let mut monitor = redis.monitor();
+    redis.command(&["SET", "k", "v"]);
+    redis.command(&["GET", "other"]);
+    let commands = monitor.commands_with("\"k\"");
+    assert!(matches!(&commands[..], [command] if command.ends_with(r#""SET" "k" "v""#)), "{commands:?}");
+    assert_eq!(monitor.commands_with("\"k\""), Vec::<String>::new());
+    redis.command(&["EVAL", "return redis.call('GET', KEYS[1])", "1", "k"]);
+    let inside = monitor.commands_with(" lua] ");
+    assert!(matches!(&inside[..], [command] if command.ends_with(r#""GET" "k""#)), "{inside:?}");
+}

@@ -61,7 +61,7 @@ impl World {
     }
 
     async fn write(&self, slot: Slot, keep: Option<Value>) {
-        let intent = Intent { slot: Some(slot), voids: vec![], token: Token::random() };
+        let intent = Intent { slot: Some(slot), voids: vec![], token: Token::random(), epoch: 0 };
         self.tier.finish(&intent, &Outcome::Changed { keep, epoch: None, covered: true }).await.unwrap();
     }
 }

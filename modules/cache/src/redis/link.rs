@@ -84,6 +84,6 @@ pub(crate) trait Connector: Send + Sync + 'static {
 /// What one connection hears of markers.
 pub(crate) trait Ear: Send {
     /// The next markers, in the order of the changes; an error when some may have been missed: then it is of no use
-    /// any more.
+    /// any more. Dropped before its end, it has taken none.
     fn next(&mut self) -> impl Future<Output = Result<Vec<String>, RedisError>> + Send;
 }

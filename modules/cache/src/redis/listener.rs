@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
@@ -60,6 +60,16 @@ impl Beats {
         number
     }
 
+    /// Whether a beat has been under way for longer than any should be.
+    fn overdue(&self) -> bool {
+        self.sent.lock().under_way.front().is_some_and(|(_, begun)| begun.elapsed() > MEMORY_LEASE)
+    }
+
+    /// Those that are under way may not come back.
+    fn forget(&self) {
+        self.sent.lock().under_way.clear();
+    }
+
     /// When the beat that has come back began.
     fn back(&self, number: u64) -> Option<Instant> {
         let mut sent = self.sent.lock();
@@ -82,6 +92,7 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
                 pause = FIRST_PAUSE;
                 let ended = stopping.run_until_cancelled(listen(&tier, &mut ear)).await;
                 tier.setup.coherence.deaf();
+                tier.beats.forget();
                 let Some(reason) = ended else { return };
                 reason
             }
@@ -97,9 +108,12 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
 
 async fn listen<C: Connector>(tier: &RedisTier<C>, ear: &mut C::Ear) -> RedisError {
     loop {
-        let heard = match ear.next().await {
-            Ok(heard) => heard,
-            Err(error) => return error,
+        let heard = match timeout(MEMORY_LEASE, ear.next()).await {
+            Ok(Ok(heard)) => heard,
+            Ok(Err(error)) => return error,
+            // Nobody tells this side of a connection that was cut somewhere in between: it never sends.
+            Err(_) if tier.beats.overdue() => return RedisError("beats do not come back".to_owned()),
+            Err(_) => continue,
         };
         // Of one turn of Redis' event loop, in no particular order: changes first, then what vouches for them.
         let marks: Vec<Mark> = heard.iter().filter_map(|marker| tier.setup.names.read(marker)).collect();

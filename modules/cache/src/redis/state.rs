@@ -12,6 +12,8 @@ const LEASE: u8 = b'L';
 /// A lease that somebody in another process waits for.
 const AWAITED: u8 = b'W';
 const FENCE: u8 = b'F';
+/// A fence whose writer is to leave nothing: another one has committed since it lost its own fence to this one.
+const OVERTAKEN: u8 = b'O';
 const VALUE: u8 = b'V';
 /// Counts the layouts of values; another one than this is void.
 const LAYOUT: u8 = 1;
@@ -102,7 +104,7 @@ impl Envelope {
 pub(super) fn open(state: Bytes, run: Run) -> State {
     match state.first() {
         Some(&LEASE | &AWAITED) if state.len() == TAGGED && state.ends_with(&run) => State::Leased(state),
-        Some(&FENCE) if state.len() == TAGGED && state.ends_with(&run) => State::Fenced,
+        Some(&FENCE | &OVERTAKEN) if state.len() == TAGGED && state.ends_with(&run) => State::Fenced,
         Some(&VALUE) if state.len() >= HEAD && state[1] == LAYOUT => State::Value(open_value(&state)),
         _ => State::Foreign(state.slice(..state.len().min(HEAD))),
     }

@@ -120,7 +120,8 @@ async fn beat_on<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
     loop {
         beats.tick().await;
         match beat(tier, link).await {
-            Ok(()) => {
+            Ok(Beat::Elsewhere) => return "the other instances are on another server".to_owned(),
+            Ok(Beat::Back) => {
                 missed = 0;
                 tier.release_orphans(link).await;
             }
@@ -135,26 +136,44 @@ async fn beat_on<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
     }
 }
 
-/// A process that is cut off from Redis leaves word of its writes in the database. Whether that could be asked: if not,
-/// Redis is as good as before, but memory may not be told that it has heard all.
-async fn hear_of_those_cut_off<C: Connector>(tier: &RedisTier<C>) -> bool {
+/// What the database tells of the other processes.
+enum Word {
+    /// They work on the same server.
+    Same,
+    /// Another server's memory goes with the epoch now: what this one holds is not told to them, nor theirs here.
+    Elsewhere,
+    /// It could not be asked. Redis is as good as before, but memory may not be told that it has heard all.
+    None,
+}
+
+/// A process that is cut off from Redis leaves word of its writes in the database.
+async fn hear_of_others<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Word {
     match timeout(BEAT, tier.setup.epoch_store.current()).await {
-        Ok(Ok(epoch)) => {
+        Ok(Ok((_, server))) if server != link.server() => Word::Elsewhere,
+        Ok(Ok((epoch, _))) => {
             tier.adopt(epoch);
-            true
+            Word::Same
         }
-        Ok(Err(_)) | Err(_) => false,
+        Ok(Err(_)) | Err(_) => Word::None,
     }
 }
 
-async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<(), Failure> {
+enum Beat {
+    Back,
+    Elsewhere,
+}
+
+async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<Beat, Failure> {
     let begin = Instant::now();
-    let told = tier.setup.shared && hear_of_those_cut_off(tier).await;
+    let word = if tier.setup.shared { hear_of_others(tier, link).await } else { Word::None };
+    if matches!(word, Word::Elsewhere) {
+        return Ok(Beat::Elsewhere);
+    }
     agree_on_epoch(tier, link).await?;
-    if told {
+    if matches!(word, Word::Same) {
         link.mark(&tier.setup.names.beat(tier.beats.instance(), tier.beats.begin(begin))).await?;
     }
-    Ok(())
+    Ok(Beat::Back)
 }
 
 fn announce_up<C: Connector>(tier: &RedisTier<C>, down_since: Option<Instant>) {

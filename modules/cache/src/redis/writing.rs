@@ -24,6 +24,8 @@ pub(crate) const GENERATION_LIFE: Duration = FENCE_LIFE;
 const FENCE_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two tries, in milliseconds.
 const FENCE_PAUSES: std::ops::Range<u64> = 5..25;
+/// Released together.
+const ORPHANS_A_BEAT: usize = 64;
 /// Fences that could not be released in time, to be released later; they also end by themselves.
 const MAX_ORPHANS: usize = 1_024;
 
@@ -57,9 +59,12 @@ impl<C: Connector> RedisTier<C> {
     pub(super) async fn begin_write(&self, intent: &Intent) -> Begun {
         let Some(link) = self.link.load_full() else { return Begun::Uncovered };
         let give_up = tokio::time::Instant::now() + FENCE_PATIENCE;
+        let mut voids = &intent.voids[..];
         loop {
-            match join(self.fence(&link, intent), self.void(&link, &intent.voids)).await {
-                (Ok(true), Ok(())) => return Begun::Fenced,
+            // Once: a generation outlasts the patience of the writer, and each makes every page of all processes void.
+            let voids = std::mem::take(&mut voids);
+            match join(self.fence(&link, intent), self.void(&link, voids)).await {
+                (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
                 (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Taken,
                 (Ok(false), Ok(())) => {
                     tokio::time::sleep(Duration::from_millis(chance::within(FENCE_PAUSES))).await;
@@ -110,7 +115,7 @@ impl<C: Connector> RedisTier<C> {
     async fn release(&self, link: &C::Link, intent: &Intent, keep: Option<&Value>) -> Result<(), RedisError> {
         let Some(slot) = &intent.slot else { return self.void(link, &intent.voids).await };
         let ttl = slot.region.next_ttl(false);
-        let envelope = Envelope { epoch: self.epoch(), generation: NO_GENERATION, ttl };
+        let envelope = Envelope { epoch: intent.epoch, generation: NO_GENERATION, ttl };
         let value = keep.map(|value| envelope.seal(Some(value))).unwrap_or_default();
         let (name, fence) = (self.name_of(slot), state::fence(intent.token, link.run()));
         let marker = self.marker_of(&name);
@@ -128,14 +133,15 @@ impl<C: Connector> RedisTier<C> {
         }
     }
 
+    /// Some of them; the others with the next beat. What is not certain to be released stays an orphan.
     pub(super) async fn release_orphans(&self, link: &C::Link) {
-        let orphans = std::mem::take(&mut *self.orphans.lock());
-        for (index, (name, token)) in orphans.iter().enumerate() {
+        let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_BEAT).cloned().collect();
+        let released = join_all(orphans.iter().map(|(name, token)| async move {
             let (marker, fence) = (self.marker_of(name), state::fence(*token, link.run()));
-            if link.release(name, marker.as_deref(), fence, Bytes::new(), FENCE_LIFE).await.is_err() {
-                self.orphans.lock().extend_from_slice(&orphans[index..]);
-                return;
-            }
-        }
+            link.release(name, marker.as_deref(), fence, Bytes::new(), FENCE_LIFE).await.is_ok()
+        }));
+        let released = released.await;
+        let done: Vec<_> = orphans.iter().zip(released).filter_map(|(orphan, done)| done.then_some(orphan)).collect();
+        self.orphans.lock().retain(|orphan| !done.contains(&orphan));
     }
 }

@@ -18,7 +18,7 @@ use crate::value::Value;
 pub(super) const PAGE: usize = 0;
 /// How far the memory of another process may lag.
 const MEMORY_LAG: Duration = Duration::from_secs(1);
-/// By when a process must have heard of an epoch: some beats, with what may keep each.
+/// By when a process that can ask the database must have heard of an epoch: some beats, with what may keep each.
 const EPOCH_LAG: Duration = Duration::from_secs(2);
 
 /// The database was out of reach.
@@ -74,6 +74,8 @@ pub(super) struct Reader {
     /// When the flight took off that it joins, else now.
     since: Instant,
     joins: bool,
+    /// Until when its process could not ask for the epoch.
+    deaf_until: Instant,
 }
 
 impl Database {
@@ -139,7 +141,8 @@ impl Database {
     pub(super) fn reader(&self, track: usize, host: &Host, alone: bool, joins: Option<Instant>) -> Reader {
         let (acknowledged, told) = (self.tracks[track].acknowledged.len(), host.told());
         let (since, joins) = (joins.unwrap_or_else(Instant::now), joins.is_some());
-        Reader { process: host.number, alone, acknowledged, told, since, joins }
+        let deaf_until = self.down_until.max(*host.frozen_until.lock());
+        Reader { process: host.number, alone, acknowledged, told, since, joins, deaf_until }
     }
 
     /// The promise. The version below which the reader must not be.
@@ -151,7 +154,8 @@ impl Database {
             }
             // Joining a load that began before, or reading memory that may lag.
             let in_time = (!reader.joins && lag.is_zero()) || write.at + lag < reader.since;
-            let told = write.epoch.is_none_or(|epoch| epoch <= reader.told || write.at + EPOCH_LAG < reader.since);
+            let late = write.at.max(reader.deaf_until) + EPOCH_LAG < reader.since;
+            let told = late || write.epoch.is_none_or(|epoch| epoch <= reader.told);
             in_time && told
         };
         let writes = self.tracks[track].acknowledged.iter().take(reader.acknowledged);
@@ -190,46 +194,51 @@ pub(super) struct EpochRow {
 }
 
 impl EpochRow {
-    async fn ask(&self, what: &'static str, run: impl FnOnce(&mut Database) -> u64 + Send) -> Result<u64, Failure> {
+    /// The epoch after the question, and the server of then.
+    async fn ask(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&mut Database) + Send,
+    ) -> Result<(u64, String), Failure> {
         self.host.alive().await;
         dice::step().await;
         self.host.alive().await;
         let answer = {
             let mut database = self.world.database.lock();
-            if database.is_down() { Err(Failure::from("the database is down")) } else { Ok(run(&mut database)) }
+            if database.is_down() {
+                Err(Failure::from("the database is down"))
+            } else {
+                change(&mut database);
+                Ok((database.epoch, database.server.clone()))
+            }
         };
         self.world.note(|| format!("{} database: {what} epoch -> {answer:?}", self.host.name()));
         dice::step().await;
         self.host.alive().await;
-        let epoch = answer?;
+        let (epoch, server) = answer?;
         self.host.hear_of(epoch);
-        Ok(epoch)
+        Ok((epoch, server))
     }
 }
 
 #[async_trait]
 impl EpochStore for EpochRow {
     async fn reconcile(&self, server: &str) -> Result<u64, Failure> {
-        self.ask("reconcile", |database| {
+        let change = |database: &mut Database| {
             if database.server != server {
                 server.clone_into(&mut database.server);
                 database.epoch += 1;
             }
-            database.epoch
-        })
-        .await
+        };
+        Ok(self.ask("reconcile", change).await?.0)
     }
 
-    async fn current(&self) -> Result<u64, Failure> {
-        self.ask("current", |database| database.epoch).await
+    async fn current(&self) -> Result<(u64, String), Failure> {
+        self.ask("current", |_| {}).await
     }
 
     async fn advance(&self) -> Result<u64, Failure> {
         self.host.count_advance();
-        self.ask("advance", |database| {
-            database.epoch += 1;
-            database.epoch
-        })
-        .await
+        Ok(self.ask("advance", |database| database.epoch += 1).await?.0)
     }
 }

@@ -19,6 +19,7 @@ impl Describe for Bytes {
             Some(b'L') if self.len() == 33 => format!("lease {}", name(1)),
             Some(b'W') if self.len() == 33 => format!("awaited lease {}", name(1)),
             Some(b'F') if self.len() == 33 => format!("fence {}", name(1)),
+            Some(b'O') if self.len() == 33 => format!("overtaken fence {}", name(1)),
             Some(b'V') if self.len() >= 59 => {
                 let revision = if self[2] == 1 { format!("version {}", number(43)) } else { "absence".to_owned() };
                 format!("[{revision} of epoch {} generation {} #{}]", number(19), name(27), name(3))

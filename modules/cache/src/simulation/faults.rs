@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::dice;
 use super::process::Process;
@@ -20,6 +20,8 @@ enum Fault {
     PushesPause,
     /// Nothing arrives for some time, then all of it.
     Stall,
+    /// The process does not run for some time.
+    Freeze,
     RedisHangs,
     RedisRestartsEmpty,
     RedisRestartsOld,
@@ -29,12 +31,13 @@ enum Fault {
     Crash,
 }
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 13] = [
     Fault::CutOff,
     Fault::ConnectionLost,
     Fault::PushesLost,
     Fault::PushesPause,
     Fault::Stall,
+    Fault::Freeze,
     Fault::RedisHangs,
     Fault::RedisRestartsEmpty,
     Fault::RedisRestartsOld,
@@ -65,25 +68,37 @@ pub(super) async fn strike(world: Arc<World>, running: Running, plan: Plan) {
 }
 
 async fn befall(fault: Fault, world: &Arc<World>, process: &Process, running: &Running) {
-    let (host, now) = (&process.host, Instant::now());
+    let host = &process.host;
     match fault {
         Fault::CutOff => {
-            host.network.lock().refused_until = now + dice::up_to(1_500);
+            put_off(&mut host.network.lock().refused_until);
             host.cut(false);
             host.cut(true);
         }
         Fault::ConnectionLost => host.cut(false),
         Fault::PushesLost => host.cut(true),
-        Fault::PushesPause => host.network.lock().deaf_until = now + dice::up_to(2_000),
-        Fault::Stall => host.network.lock().stalled_until = now + dice::up_to(700),
-        Fault::RedisHangs => world.server.lock().hangs_until = now + dice::up_to(700),
+        Fault::PushesPause => put_off(&mut host.network.lock().deaf_until),
+        Fault::Stall => put_off(&mut host.network.lock().stalled_until),
+        Fault::Freeze => put_off(&mut host.frozen_until.lock()),
+        Fault::RedisHangs => put_off(&mut world.server.lock().hangs_until),
         Fault::RedisRestartsEmpty => restart(world, running, false).await,
         Fault::RedisRestartsOld => restart(world, running, true).await,
         Fault::Flushall => world.server.lock().flush(),
         Fault::Evicted => world.server.lock().evict(),
-        Fault::DatabaseDown => world.database.lock().down_until = now + dice::up_to(400),
+        Fault::DatabaseDown => put_off(&mut world.database.lock().down_until),
         Fault::Crash => {}
     }
+}
+
+/// It lasts for a while from now, or for as long as it would have.
+fn put_off(end: &mut Instant) {
+    let lasts = match dice::below(40) {
+        0 => dice::up_to(35_000),
+        1..=9 => dice::up_to(3_000),
+        10..=24 => dice::up_to(500),
+        _ => dice::up_to(50),
+    };
+    *end = (*end).max(Instant::now() + lasts);
 }
 
 /// Who was connected notices at once, or some time later.
@@ -101,15 +116,17 @@ async fn restart(world: &Arc<World>, running: &Running, from_snapshot: bool) {
     world.server.lock().restart(from_snapshot);
 }
 
-/// All is well again.
-pub(super) fn heal(world: &World, running: &Running) {
+/// Returns when all is well again.
+pub(super) async fn over(world: &World, running: &Running) {
     dice::calm(true);
-    let now = Instant::now();
-    world.server.lock().hangs_until = now;
-    world.database.lock().down_until = now;
+    let mut ends = vec![world.server.lock().hangs_until, world.database.lock().down_until];
     for process in running.processes() {
-        let mut network = process.host.network.lock();
-        (network.stalled_until, network.deaf_until, network.refused_until) = (now, now, now);
+        let network = process.host.network.lock();
+        ends.extend([network.stalled_until, network.deaf_until, network.refused_until]);
+        ends.push(*process.host.frozen_until.lock());
+    }
+    for end in ends {
+        sleep_until(end).await;
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Host {
     /// The newest epoch that the database has told it.
     told: AtomicU64,
     advances: AtomicU64,
+    /// The process does not run before.
+    pub(super) frozen_until: Mutex<Instant>,
     pub(super) network: Mutex<Network>,
 }
 
@@ -47,6 +49,7 @@ impl Host {
             death: CancellationToken::new(),
             told: AtomicU64::new(0),
             advances: AtomicU64::new(0),
+            frozen_until: Mutex::new(now),
             network: Mutex::new(network),
         })
     }
@@ -55,9 +58,16 @@ impl Host {
         format!("p{}", self.number)
     }
 
-    /// Never returns when the process is dead: its next step in the world does not take place. What it would have gone
-    /// on with in its own memory, nobody sees.
+    /// Returns when the process runs. Never, when it is dead: its next step in the world does not take place, and what it
+    /// would have gone on with in its own memory, nobody sees.
     pub(super) async fn alive(&self) {
+        loop {
+            let frozen_until = *self.frozen_until.lock();
+            if frozen_until <= Instant::now() {
+                break;
+            }
+            dice::until(frozen_until).await;
+        }
         if self.death.is_cancelled() {
             std::future::pending::<()>().await;
         }

@@ -95,6 +95,7 @@ impl Process {
 
     /// One read; what it brings must be as new as what was acknowledged before it began.
     pub(super) async fn read(&self, track: usize) {
+        self.host.alive().await;
         let Slot { region, key } = self.slot(track);
         let state = &self.cache.0;
         let joins = state.flights.took_off(&key, state.epochs.stamp(&region, &key));
@@ -155,13 +156,15 @@ impl Process {
 
     /// One write, as the service does it. It is acknowledged when it returns in the end.
     pub(super) async fn write(&self, id: usize, change: Change) {
+        self.host.alive().await;
         let Slot { region, key } = self.slot(id);
         let name = self.host.name();
         let everything = [self.everything.clone()];
         // A create has no entry, as long as nothing of that name has ever been cached but its absence. (The service
         // gives each product a new name.)
         let anew = !self.world.database.lock().has_ever_existed(id);
-        let entry = (!anew || dice::one_in(4)).then_some((&region, key));
+        let named = !anew || dice::one_in(4);
+        let entry = named.then_some((&region, key));
         let collections = if change == Change::Update { &[][..] } else { &everything[..] };
         self.world.note(|| format!("{name} begins: {change:?} {id}"));
         let Ok(write) = self.cache.begin(Target { entry, collections }).await else {
@@ -182,7 +185,8 @@ impl Process {
         let advances = self.host.advances();
         let committed = {
             let mut database = self.world.database.lock();
-            if database.is_down() { None } else { database.commit(id, change, covered) }
+            let refused = database.is_down() || !named && database.has_ever_existed(id);
+            if refused { None } else { database.commit(id, change, covered) }
         };
         self.world.note(|| format!("{name} commits: {change:?} {id}, covered {covered}: {committed:?}"));
         let Some(committed) = committed else {

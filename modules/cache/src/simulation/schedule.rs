@@ -114,7 +114,7 @@ async fn play(world: &Arc<World>, plan: &Plan) {
         ended.unwrap();
     }
     strikes.await.unwrap();
-    faults::heal(world, &running);
+    faults::over(world, &running).await;
     rest(world, &running).await;
 }
 

@@ -39,10 +39,7 @@ impl Store {
     }
 
     fn set(&mut self, key: &str, bytes: Bytes, life: Option<Duration>) -> Answer<()> {
-        let life = life.map(|life| life.as_millis() as u64);
-        if life == Some(0) {
-            return Err(LinkError("ERR invalid expire time in 'set' command".to_owned()));
-        }
+        let life = valid(life)?;
         self.keys.insert(key.to_owned(), Held { bytes, ends: life.map(|life| unix_millis() + life) });
         Ok(())
     }
@@ -59,6 +56,7 @@ impl Store {
     }
 
     pub(super) fn get_or_set(&mut self, key: &str, state: Bytes, life: Option<Duration>) -> Answer<Option<Bytes>> {
+        valid(life)?;
         let held = self.get(key);
         if held.is_none() {
             self.set(key, state, life)?;
@@ -96,7 +94,7 @@ impl Store {
 
     pub(super) fn fence(&mut self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Answer<bool> {
         let held = self.range(key, fence.len() as isize);
-        if is_other_fence(&held, &fence) && held != fence && self.defect != Some(Defect::FenceIsAlwaysGranted) {
+        if is_fence(&held, &fence) && held != fence && self.defect != Some(Defect::FenceIsAlwaysGranted) {
             return Ok(false);
         }
         if self.defect != Some(Defect::FenceDoesNotStand) {
@@ -115,17 +113,17 @@ impl Store {
         life: Duration,
     ) -> Answer<bool> {
         let held = self.range(key, fence.len() as isize);
-        if held == fence {
+        if is_fence(&held, &fence) && held[1..] == fence[1..] {
+            let value = if held == fence { value } else { Bytes::new() };
             self.leave(key, value, life)?;
             return Ok(true);
         }
-        let spared = match self.defect {
-            Some(Defect::ReleaseSparesWhatStands) => true,
-            Some(Defect::ReleaseTakesOtherFences) => false,
-            _ => is_other_fence(&held, &fence),
-        };
-        if !spared {
-            self.keys.remove(key);
+        match self.defect {
+            Some(Defect::ReleaseSparesWhatStands) => {}
+            Some(Defect::ReleaseTakesOtherFences) => drop(self.keys.remove(key)),
+            Some(Defect::OvertakenWriterLeavesItsValue) if is_fence(&held, &fence) => {}
+            _ if is_fence(&held, &fence) => self.retag(key, b'O', &held),
+            _ => drop(self.keys.remove(key)),
         }
         self.mark_if(marker);
         Ok(false)
@@ -144,10 +142,17 @@ impl Store {
         if held.get(1..) != lease.get(1..) || !matches!(held.first(), Some(b'L' | b'W')) {
             return Ok(None);
         }
+        self.retag(key, b'W', &held);
         let ends = self.keys.get(key).and_then(|held| held.ends);
-        let waited: Bytes = std::iter::once(b'W').chain(held[1..].iter().copied()).collect();
-        self.keys.insert(key.to_owned(), Held { bytes: waited, ends });
         Ok(ends.map(|ends| Duration::from_millis(ends.saturating_sub(unix_millis()))))
+    }
+
+    /// Another first byte, for the rest of its life.
+    fn retag(&mut self, key: &str, tag: u8, held: &Bytes) {
+        let bytes = std::iter::once(tag).chain(held[1..].iter().copied()).collect();
+        if let Some(held) = self.keys.get_mut(key) {
+            held.bytes = bytes;
+        }
     }
 
     pub(super) fn mark(&mut self, marker: &str) -> Answer<()> {
@@ -177,7 +182,15 @@ impl Store {
     }
 }
 
+/// In milliseconds.
+fn valid(life: Option<Duration>) -> Answer<Option<u64>> {
+    match life.map(|life| life.as_millis() as u64) {
+        Some(0) => Err(LinkError("ERR invalid expire time in 'set' command".to_owned())),
+        life => Ok(life),
+    }
+}
+
 /// Whether `held` is a fence of the same run as `fence`.
-fn is_other_fence(held: &Bytes, fence: &Bytes) -> bool {
-    held.len() == fence.len() && held.first() == Some(&b'F') && held.get(17..) == fence.get(17..)
+fn is_fence(held: &Bytes, fence: &Bytes) -> bool {
+    held.len() == fence.len() && matches!(held.first(), Some(b'F' | b'O')) && held.get(17..) == fence.get(17..)
 }

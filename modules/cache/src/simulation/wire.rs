@@ -3,10 +3,11 @@
 //! with TCP; that one is lost in silence is outside of what the protocol is made for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
@@ -35,7 +36,8 @@ pub(super) struct SimulatedLink {
     commands: UnboundedSender<Sent>,
     server: String,
     run: Run,
-    failures: AtomicU32,
+    /// How many in a row, and when the last one was.
+    failures: Mutex<Option<(u32, Instant)>>,
     troubled: Notify,
 }
 
@@ -43,6 +45,8 @@ pub(super) struct SimulatedEar {
     host: Arc<Host>,
     connection: Arc<Connection>,
     pushes: UnboundedReceiver<Push>,
+    /// On its way.
+    next: Option<Push>,
 }
 
 struct Sent {
@@ -99,7 +103,7 @@ impl Connector for SimulatedRedis {
         let alike = world.defect == Some(Defect::ServersAreAlike);
         let server = if alike { "some server".to_owned() } else { format!("server {start}") };
         self.world.note(|| format!("{} is connected to server {start}", self.host.name()));
-        let (failures, troubled) = (AtomicU32::new(0), Notify::new());
+        let (failures, troubled) = (Mutex::default(), Notify::new());
         Ok(SimulatedLink { world, host, connection, commands, server, run, failures, troubled })
     }
 
@@ -110,7 +114,7 @@ impl Connector for SimulatedRedis {
         };
         let (connection, ()) = self.connect(true, listens).await?;
         self.world.note(|| format!("{} listens", self.host.name()));
-        Ok(SimulatedEar { host: Arc::clone(&self.host), connection, pushes })
+        Ok(SimulatedEar { host: Arc::clone(&self.host), connection, pushes, next: None })
     }
 }
 
@@ -147,13 +151,14 @@ impl Ear for SimulatedEar {
     async fn next(&mut self) -> Result<Vec<String>, LinkError> {
         self.host.alive().await;
         let heard = self.connection.cut.run_until_cancelled(async {
-            let push = self.pushes.recv().await?;
-            self.host.passes(push.arrives, true).await;
-            Some(push.markers)
+            if self.next.is_none() {
+                self.next = self.pushes.recv().await;
+            }
+            self.host.passes(self.next.as_ref()?.arrives, true).await;
+            self.host.alive().await;
+            Some(self.next.take()?.markers)
         });
-        let heard = heard.await.flatten().ok_or_else(closed);
-        self.host.alive().await;
-        heard
+        heard.await.flatten().ok_or_else(closed)
     }
 }
 
@@ -186,12 +191,20 @@ impl SimulatedLink {
             Err(_) => Err(LinkError("Request timed out".to_owned())),
         };
         self.host.alive().await;
-        match &result {
-            Ok(_) => self.failures.store(0, Ordering::Relaxed),
-            Err(_) if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < FAILURES_TO_GIVE_UP => {}
-            Err(_) => self.troubled.notify_one(),
-        }
+        self.count_failures(result.is_err());
         result
+    }
+
+    /// As the real link does: those within one time-out count as one.
+    fn count_failures(&self, failed: bool) {
+        let (mut failures, now) = (self.failures.lock(), Instant::now());
+        match *failures {
+            _ if !failed => *failures = None,
+            Some((_, last)) if now < last + COMMAND_TIMEOUT => {}
+            Some((in_a_row, _)) if in_a_row + 1 == FAILURES_TO_GIVE_UP => self.troubled.notify_one(),
+            Some((in_a_row, _)) => *failures = Some((in_a_row + 1, now)),
+            None => *failures = Some((1, now)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | case | what happens elsewhere | kept out by |
 //! |---|---|---|
-//! | remove during a running load | the load writes the old value back (FusionCache #613, #625; moka `get_with`; lakekeeper #1843) | `contract`: [`remove_during_a_running_load`](crate::contract) on each configuration; `foreign`: `remove_during_a_running_load_over_a_foreign_string`; `processes`: `remove_there_during_a_running_load_here` |
+//! | remove during a running load | the load writes the old value back (FusionCache #613, #625; moka `get_with`; lakekeeper #1843) | `contract`: `remove_during_a_running_load` on each configuration; `foreign`: `remove_during_a_running_load_over_a_foreign_string`; `processes`: `remove_there_during_a_running_load_here` |
 //! | tag removal during a background refresh | the refresh is stamped after the removal and survives it (FusionCache #628; BentoCache) | [`tag_removal_during_a_background_refresh`], [`remove_during_a_background_refresh`] |
 //! | re-materialized tag marker | everybody's entries fall for nothing (FusionCache #627) | [`re_materialized_tag_marker`] |
 //! | reconnect of the back plane | L1 keeps what it had (FusionCache, BentoCache, JetCache) | `processes`: `reconnect_of_the_back_plane` |

@@ -131,8 +131,9 @@ impl EpochStore for Truth {
         Ok(rows.epoch)
     }
 
-    async fn current(&self) -> Result<u64, Failure> {
-        Ok(self.rows.lock().unwrap().epoch)
+    async fn current(&self) -> Result<(u64, String), Failure> {
+        let rows = self.rows.lock().unwrap();
+        Ok((rows.epoch, rows.server.clone()))
     }
 
     async fn advance(&self) -> Result<u64, Failure> {

@@ -1,4 +1,5 @@
-//! Each guard left out by itself: the search must find how the promise breaks then. The first five are the classic faults.
+//! Each guard left out by itself: the search must find how the promise breaks then. The first five are the classic
+//! faults.
 
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -32,12 +33,19 @@ macro_rules! without {
 }
 
 without! {
+    // A stale set.
     fill_compares: FillCompares, "Redis is fresh", product(NONE);
+    // A crash between commit and delete.
     fence_before_commit: FenceBeforeCommit, "Redis is fresh", product(CRASH);
+    // An outage swallowed.
     outage_is_not_swallowed: OutageIsNotSwallowed, "Redis is fresh", product(CUT);
+    // A restart with an old snapshot.
+    restart_is_noticed: RestartIsNoticed, "Redis is fresh", alone(RESTART);
+    // A memory that is not told.
+    fence_is_pushed: FenceIsPushed, "memory is fresh", pushes(NONE);
+    // The rest.
     epoch_in_transaction: EpochInTransaction, "Redis is fresh", product(CUT_AND_CRASH).readers([0]);
     release_is_confirmed: ReleaseIsConfirmed, "Redis is fresh", collection(LATE).readers([1]);
-    restart_is_noticed: RestartIsNoticed, "Redis is fresh", alone(RESTART);
     epoch_from_database: EpochFromDatabase, "Redis is fresh", product(CUT_AND_CRASH).readers([0]);
     epoch_is_published: EpochIsPublished, "Redis is fresh", product(CUT).readers([0]);
     epoch_is_learned: EpochIsLearned, "Redis is fresh", product(CUT).readers([0]);
@@ -65,7 +73,6 @@ without! {
     gap_empties_memory: GapEmptiesMemory, "memory is fresh", pushes(GAP).readers([1]);
     gap_moves_stamps: GapMovesStamps, "memory is fresh", pushes(GAP).readers([1]);
     track_then_forget: TrackThenForget, "memory is fresh", pushes(GAP).readers([1]);
-    fence_is_pushed: FenceIsPushed, "memory is fresh", pushes(NONE);
     lost_fence_is_pushed: LostFenceIsPushed, "memory is fresh", pushes(LOSS).readers([1]);
     new_epoch_empties_memory: NewEpochEmptiesMemory, "memory is fresh", pushes(CUT).readers([]);
     dependents_end: DependentsEnd, "memory is fresh", pushed_pages(CRASH).readers([1]);
