@@ -20,6 +20,7 @@ mod readers;
 mod refresh;
 mod round_trips;
 mod stampede;
+mod unlike_instances;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 
