@@ -11,13 +11,15 @@ use super::schedule::{Plan, Running};
 use super::world::World;
 
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+pub(super) enum Fault {
     /// One process loses its connections, and gets none for some time.
     CutOff,
     ConnectionLost,
     /// Memory loses its connection for pushes: some may be lost.
     PushesLost,
     PushesPause,
+    /// Pushes come, but late.
+    PushesLag,
     /// Nothing arrives for some time, then all of it.
     Stall,
     /// The process does not run for some time.
@@ -31,11 +33,12 @@ enum Fault {
     Crash,
 }
 
-const FAULTS: [Fault; 13] = [
+pub(super) const FAULTS: [Fault; 14] = [
     Fault::CutOff,
     Fault::ConnectionLost,
     Fault::PushesLost,
     Fault::PushesPause,
+    Fault::PushesLag,
     Fault::Stall,
     Fault::Freeze,
     Fault::RedisHangs,
@@ -50,11 +53,11 @@ const FAULTS: [Fault; 13] = [
 /// As many faults as planned, some time after each other, with snapshots in between.
 pub(super) async fn strike(world: Arc<World>, running: Running, plan: Plan) {
     for _ in 0..plan.faults {
-        sleep(dice::up_to(if dice::one_in(3) { 1_500 } else { 60 })).await;
-        if dice::one_in(3) {
+        sleep(dice::up_to(if dice::one_in(3) { 1_000 } else { 60 }) * plan.pace).await;
+        if dice::one_in(2) {
             world.server.lock().save_snapshot();
         }
-        let fault = dice::pick(&FAULTS);
+        let fault = dice::pick(&plan.kinds);
         let place = dice::below(plan.processes as u64) as usize;
         let process = running.process(place);
         world.note(|| format!("FAULT {fault:?} at {}", process.host.name()));
@@ -78,6 +81,7 @@ async fn befall(fault: Fault, world: &Arc<World>, process: &Process, running: &R
         Fault::ConnectionLost => host.cut(false),
         Fault::PushesLost => host.cut(true),
         Fault::PushesPause => put_off(&mut host.network.lock().deaf_until),
+        Fault::PushesLag => host.network.lock().push_lag = dice::up_to(2_000),
         Fault::Stall => put_off(&mut host.network.lock().stalled_until),
         Fault::Freeze => put_off(&mut host.frozen_until.lock()),
         Fault::RedisHangs => put_off(&mut world.server.lock().hangs_until),
@@ -121,7 +125,8 @@ pub(super) async fn over(world: &World, running: &Running) {
     dice::calm(true);
     let mut ends = vec![world.server.lock().hangs_until, world.database.lock().down_until];
     for process in running.processes() {
-        let network = process.host.network.lock();
+        let mut network = process.host.network.lock();
+        network.push_lag = Duration::ZERO;
         ends.extend([network.stalled_until, network.deaf_until, network.refused_until]);
         ends.push(*process.host.frozen_until.lock());
     }

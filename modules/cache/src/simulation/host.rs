@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -27,6 +28,8 @@ pub(super) struct Network {
     pub(super) stalled_until: Instant,
     /// No push arrives before.
     pub(super) deaf_until: Instant,
+    /// Each push needs so much longer.
+    pub(super) push_lag: Duration,
     /// No connection is made before.
     pub(super) refused_until: Instant,
     pub(super) connections: Vec<Arc<Connection>>,
@@ -43,7 +46,13 @@ pub(super) struct Connection {
 impl Host {
     pub(super) fn new(number: usize) -> Arc<Self> {
         let now = Instant::now();
-        let network = Network { stalled_until: now, deaf_until: now, refused_until: now, connections: Vec::new() };
+        let network = Network {
+            stalled_until: now,
+            deaf_until: now,
+            push_lag: Duration::ZERO,
+            refused_until: now,
+            connections: Vec::new(),
+        };
         Arc::new(Host {
             number,
             death: CancellationToken::new(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hotshelf_lifecycle::Status;
 use hotshelf_stats::Stats;
+use tokio::time::sleep;
 
 use super::database::{Change, Database, Down, EpochRow, PAGE, Reader};
 use super::host::Host;
@@ -155,7 +156,7 @@ impl Process {
     }
 
     /// One write, as the service does it. It is acknowledged when it returns in the end.
-    pub(super) async fn write(&self, id: usize, change: Change) {
+    pub(super) async fn write(&self, id: usize, change: Change, slow: u64) {
         self.host.alive().await;
         let Slot { region, key } = self.slot(id);
         let name = self.host.name();
@@ -176,11 +177,7 @@ impl Process {
             self.world.note(|| format!("{name} breaks off: {change:?} {id}"));
             return drop(write);
         }
-        if dice::one_in(100) {
-            // Longer than a fence lives.
-            tokio::time::sleep(Duration::from_secs(25) + dice::up_to(10_000)).await;
-        }
-        dice::step().await;
+        takes_its_time(slow).await;
         self.host.alive().await;
         let advances = self.host.advances();
         let committed = {
@@ -193,7 +190,7 @@ impl Process {
             write.unchanged().await;
             return;
         };
-        dice::step().await;
+        takes_its_time(slow).await;
         self.host.alive().await;
         if dice::one_in(40) {
             // The database's answer is lost: nobody knows whether it has committed.
@@ -232,6 +229,14 @@ impl Process {
                 }
             }
         }
+    }
+}
+
+/// What a write does in the database. One step in so many is slow, rarely slower than a fence lives.
+async fn takes_its_time(slow: u64) {
+    dice::step().await;
+    if dice::one_in(slow) {
+        sleep(if dice::one_in(60) { dice::up_to(35_000) } else { dice::up_to(600) }).await;
     }
 }
 

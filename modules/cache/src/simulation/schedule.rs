@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::database::{Change, PAGE};
+use super::faults::{FAULTS, Fault};
 use super::process::Process;
 use super::world::World;
 use super::{Defect, dice, faults};
@@ -22,6 +23,14 @@ pub(super) struct Plan {
     pub(super) ttl: Duration,
     pub(super) grace: Duration,
     pub(super) faults: u64,
+    /// Which faults there are: a schedule with few kinds of them gets deeper than one with all.
+    pub(super) kinds: Vec<Fault>,
+    /// One step of a write in so many takes long.
+    pub(super) slow_writes: u64,
+    /// In a hundred steps of a client.
+    writes: u64,
+    /// How long clients and faults wait.
+    pub(super) pace: u32,
     things: usize,
     clients: u64,
     steps: u64,
@@ -35,8 +44,12 @@ impl Plan {
             write_strategy: dice::pick(&[WriteStrategy::Invalidate, WriteStrategy::WriteThrough]),
             ttl: dice::pick(&[Duration::from_secs(1), Duration::from_secs(300)]),
             grace: Duration::from_secs(600),
-            faults: dice::pick(&[0, 1, 1, 2, 3, 5]),
-            things: dice::pick(&[1, 2, 3]),
+            faults: dice::pick(&[0, 1, 2, 3, 5, 8]),
+            kinds: (0..dice::pick(&[1, 2, 3, 8])).map(|_| dice::pick(&FAULTS)).collect(),
+            slow_writes: dice::pick(&[3, 10, 50]),
+            writes: dice::pick(&[20, 40, 70]),
+            pace: dice::pick(&[1, 1, 1, 10]),
+            things: dice::pick(&[1, 1, 2, 3]),
             clients: dice::pick(&[2, 3, 5]),
             steps: dice::pick(&[4, 8, 12]),
         }
@@ -120,7 +133,7 @@ async fn play(world: &Arc<World>, plan: &Plan) {
 
 async fn client(running: Running, plan: Plan) {
     for _ in 0..plan.steps {
-        sleep(pause()).await;
+        sleep(pause() * plan.pace).await;
         let process = running.process(dice::below(plan.processes as u64) as usize);
         let step = step(&process, &plan);
         // The client of a process that dies gets no answer.
@@ -130,8 +143,8 @@ async fn client(running: Running, plan: Plan) {
 
 fn pause() -> Duration {
     match dice::below(100) {
-        0 => dice::up_to(35_000),
-        1..=3 => dice::up_to(2_000),
+        0 if dice::one_in(4) => dice::up_to(35_000),
+        0..=3 => dice::up_to(2_000),
         4..=19 => dice::up_to(300),
         20..=59 => dice::up_to(20),
         _ => dice::up_to(3),
@@ -140,15 +153,18 @@ fn pause() -> Duration {
 
 async fn step(process: &Process, plan: &Plan) {
     let id = 1 + dice::below(plan.things as u64) as usize;
-    let exists = process.exists(id);
-    match dice::below(100) {
+    if dice::below(100) < plan.writes {
+        let change = match process.exists(id) {
+            true => dice::pick(&[Change::Update, Change::Update, Change::Update, Change::Delete]),
+            false => Change::Create,
+        };
+        return process.write(id, change, plan.slow_writes).await;
+    }
+    match dice::below(12) {
         // A client that hangs up.
-        0..=5 => drop(timeout(dice::up_to(10), process.read(id)).await),
-        6..=49 => process.read(id).await,
-        50..=64 => process.read(PAGE).await,
-        65..=89 if exists => process.write(id, Change::Update).await,
-        90.. if exists => process.write(id, Change::Delete).await,
-        _ => process.write(id, Change::Create).await,
+        0 => drop(timeout(dice::up_to(10), process.read(id)).await),
+        1..=8 => process.read(id).await,
+        _ => process.read(PAGE).await,
     }
 }
 

@@ -94,7 +94,7 @@ impl Store {
 
     pub(super) fn fence(&mut self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Answer<bool> {
         let held = self.range(key, fence.len() as isize);
-        if is_fence(&held, &fence) && held != fence && self.defect != Some(Defect::FenceIsAlwaysGranted) {
+        if is_fence(&held, &fence) && held != fence {
             return Ok(false);
         }
         if self.defect != Some(Defect::FenceDoesNotStand) {
@@ -120,7 +120,6 @@ impl Store {
         }
         match self.defect {
             Some(Defect::ReleaseSparesWhatStands) => {}
-            Some(Defect::ReleaseTakesOtherFences) => drop(self.keys.remove(key)),
             Some(Defect::OvertakenWriterLeavesItsValue) if is_fence(&held, &fence) => {}
             _ if is_fence(&held, &fence) => self.retag(key, b'O', &held),
             _ => drop(self.keys.remove(key)),

@@ -154,7 +154,8 @@ impl Ear for SimulatedEar {
             if self.next.is_none() {
                 self.next = self.pushes.recv().await;
             }
-            self.host.passes(self.next.as_ref()?.arrives, true).await;
+            let lag = self.host.network.lock().push_lag;
+            self.host.passes(self.next.as_ref()?.arrives + lag, true).await;
             self.host.alive().await;
             Some(self.next.take()?.markers)
         });
