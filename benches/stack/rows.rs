@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::AsSelect;
 use diesel::prelude::*;
 use diesel::sqlite::{Sqlite, SqliteConnection};
-use hotshelf_domain::{Price, Product, ProductId, Version};
+use hotshelf_domain::{OrganizationId, Price, Product, ProductId, SchemaId, Version};
 
 use crate::failure::Failure;
 
@@ -57,8 +57,8 @@ impl ProductRow {
             price: Price::from_minor_units(self.price)?,
             stock: self.stock,
             category: self.category,
-            organization_id: self.organization_id,
-            schema_id: self.schema_id,
+            organization_id: OrganizationId::new(self.organization_id).ok_or("not an id")?,
+            schema_id: SchemaId::new(self.schema_id).ok_or("not an id")?,
             version: Version::new(self.version),
             created_at: time(self.created_at)?,
             updated_at: time(self.updated_at)?,

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::product::{ProductId, Version};
+use crate::ids::ProductId;
+use crate::product::Version;
 
 /// Why the repository could not do what it was asked. One kind per thing that a caller can do about it; cheap to clone,
 /// because many may wait for the same answer.

@@ -17,6 +17,7 @@
 mod draft;
 mod error;
 mod fields;
+mod ids;
 mod module;
 mod page;
 mod price;
@@ -27,8 +28,9 @@ mod sqlite;
 pub use draft::{FieldError, Invalid, NewProduct, ProductDraft, ProductPatch};
 pub use error::{OpenError, StoreError};
 pub use fields::MalformedInput;
+pub use ids::{OrganizationId, ProductId, SchemaId};
 pub use module::DatabaseModule;
 pub use page::{PageIds, PageRequest, PageStart, ProductPage};
 pub use price::{Price, PriceError};
-pub use product::{Product, ProductId, Version};
+pub use product::{Product, Version};
 pub use repository::{Committed, Copies, DatabaseOptions, Expect, ProductRepository};

@@ -1,4 +1,5 @@
-use crate::product::{Product, ProductId};
+use crate::ids::ProductId;
+use crate::product::Product;
 
 /// Which products of the list, ordered by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,35 +5,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::price::Price;
-
-/// Identifies a product. Positive, given by the database, never reused, not even after a delete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ProductId(i64);
-
-impl ProductId {
-    /// `None` unless `id` is positive.
-    pub fn new(id: i64) -> Option<Self> {
-        (id > 0).then_some(ProductId(id))
-    }
-
-    /// The number itself.
-    pub fn get(self) -> i64 {
-        self.0
-    }
-
-    /// For rows, whose ids the schema keeps positive.
-    pub(crate) fn from_row(id: i64) -> Self {
-        ProductId(id)
-    }
-}
-
-impl fmt::Display for ProductId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Counts the committed changes of one product: 1 when created, one more with each change, a delete included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,9 +50,9 @@ pub struct Product {
     /// At most 100 characters.
     pub category: String,
     /// The organization it belongs to; 1 is built in.
-    pub organization_id: i64,
+    pub organization_id: OrganizationId,
     /// The schema its details follow; 1 is built in.
-    pub schema_id: i64,
+    pub schema_id: SchemaId,
     /// Grows by one with each committed change.
     pub version: Version,
     /// When it was created, UTC, to the millisecond.

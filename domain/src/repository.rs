@@ -6,8 +6,9 @@ use hotshelf_stats::Stats;
 
 use crate::draft::{NewProduct, ProductPatch};
 use crate::error::{OpenError, StoreError};
+use crate::ids::ProductId;
 use crate::page::{PageIds, PageRequest, ProductPage};
-use crate::product::{Product, ProductId, Version};
+use crate::product::{Product, Version};
 use crate::sqlite::SqliteCatalogue;
 
 /// Which database, and who else is in it.

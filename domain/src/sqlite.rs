@@ -18,8 +18,9 @@ use hotshelf_stats::{Histogram, Stats};
 
 use crate::draft::{NewProduct, ProductPatch};
 use crate::error::{OpenError, StoreError};
+use crate::ids::ProductId;
 use crate::page::{PageIds, PageRequest, ProductPage};
-use crate::product::{Product, ProductId};
+use crate::product::Product;
 use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
 use lock::DatabaseLock;
 use point_reads::PointReads;

@@ -11,7 +11,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::readers::Readers;
 use super::rows::find_many;
 use crate::error::StoreError;
-use crate::product::{Product, ProductId};
+use crate::ids::ProductId;
+use crate::product::Product;
 
 /// Reads that may wait; more are refused at once.
 const QUEUE: usize = 4_096;

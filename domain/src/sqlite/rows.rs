@@ -9,9 +9,10 @@ use diesel::sqlite::SqliteConnection;
 use super::schema::{catalogue_totals, products};
 use crate::draft::{NewProduct, ProductPatch};
 use crate::error::StoreError;
+use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::page::{PageIds, PageRequest, PageStart, ProductPage};
 use crate::price::Price;
-use crate::product::{Product, ProductId, Version};
+use crate::product::{Product, Version};
 use crate::repository::Expect;
 
 type Stored = Result<Product, StoreError>;
@@ -76,8 +77,8 @@ impl ProductRow {
             description: self.description,
             stock: self.stock,
             category: self.category,
-            organization_id: self.organization_id,
-            schema_id: self.schema_id,
+            organization_id: OrganizationId::from_row(self.organization_id),
+            schema_id: SchemaId::from_row(self.schema_id),
             version: Version::new(self.version),
         })
     }

@@ -1,0 +1,62 @@
+//! Numbers that name things: one type for each kind of thing, so that no two can be mixed up.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! id {
+    ($(#[$documentation:meta])* $name:ident) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// `None` unless `id` is positive.
+            pub fn new(id: i64) -> Option<Self> {
+                (id > 0).then_some($name(id))
+            }
+
+            /// The number itself.
+            pub fn get(self) -> i64 {
+                self.0
+            }
+
+            /// For rows, whose ids the database keeps positive.
+            pub(crate) fn from_row(id: i64) -> Self {
+                $name(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id! {
+    /// Identifies a product. Positive, given by the database, never reused, not even after a delete.
+    ProductId
+}
+
+id! {
+    /// Identifies an organization, to which products and schemas belong. Given by the database, never reused.
+    OrganizationId
+}
+
+id! {
+    /// Identifies a schema, which says what details a kind of product has. Given by the database, never reused.
+    SchemaId
+}
+
+impl OrganizationId {
+    /// The one that exists before anybody makes more.
+    pub const BUILT_IN: OrganizationId = OrganizationId(1);
+}
+
+impl SchemaId {
+    /// The one that exists before anybody makes more. It has no fields, and every organization may use it.
+    pub const BUILT_IN: SchemaId = SchemaId(1);
+}
