@@ -214,7 +214,7 @@ async fn a_create_beside_another_instance() {
 /// for as long as the generation lasts that the writer had set by then. Nobody was told that the product exists.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_read_in_the_middle_of_a_create_that_dies_ends_with_its_generation() {
-    const GENERATION: &str = "product:gen:products";
+    const GENERATION: &str = "product:{gen}:products";
     let (redis, directory) = (RedisServer::start(), tempfile::tempdir().unwrap());
     let crash = Crash { kind: Kind::Create, step: "after-commit", strategy: "invalidate", survivor: Survivor::Other };
     let database = directory.path().join("products.db");

@@ -11,8 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::cache::Cache;
 use crate::chance::Hashing;
 use crate::key::Key;
-use crate::region::Region;
-use crate::tier::{Copy, Slot, Tier};
+use crate::region::{Region, Slot};
+use crate::tier::{Copy, Tier};
 use crate::value::Value;
 
 /// A copy may differ from the database for so long: a write needs time from its commit to its acknowledgement, and the

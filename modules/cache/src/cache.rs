@@ -36,6 +36,7 @@ pub(crate) struct CacheState<E> {
     /// Other processes write to the same database.
     pub(crate) shared: bool,
     pub(crate) epochs: Arc<Epochs>,
+    #[cfg(test)]
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) flights: Flights<E>,
     /// Loads ahead of the end of an entry's life.
@@ -76,7 +77,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let wants_redis = matches!(options.tiers, Tiers::Redis | Tiers::Tiered);
         let (epochs, tasks) = (Arc::new(Epochs::new()), Tasks::default());
         let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
-        let new_memory = || MemoryTier::new(options.memory_bytes, Arc::clone(&epochs), Arc::clone(&lease), shared);
+        let new_memory = || {
+            let (epochs, lease) = (Arc::clone(&epochs), Arc::clone(&lease));
+            MemoryTier::new(options.memory_bytes, epochs, lease, shared, wants_redis)
+        };
         let memory = wants_memory.then(|| Arc::new(new_memory()));
         let coherence = Arc::new(Coherence::new(Arc::clone(&epochs), Arc::clone(&lease), memory.clone()));
         let redis = wants_redis.then(|| {
@@ -99,6 +103,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             redis: redis.map(|redis| redis as Arc<dyn SharedTier>),
             shared,
             epochs,
+            #[cfg(test)]
             coherence,
             flights: Flights::new(shared),
             refreshes: Flights::new(false),
@@ -134,7 +139,6 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A region for entries of one kind. Regions of one name share their statistics.
     pub fn region(&self, options: RegionOptions) -> Region {
         let counters = self.0.stats.cache(options.name);
-        self.0.coherence.follow(&options.collection);
         Region::new(options, counters)
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -14,7 +13,6 @@ use crate::chance::Hashing;
 use crate::epochs::Epochs;
 use crate::key::Key;
 use crate::memory::MemoryTier;
-use crate::region::Collection;
 
 /// A power of two. Readers that wait for keys of one stripe wake each other, and look again.
 const WAITING_STRIPES: usize = 256;
@@ -63,7 +61,6 @@ pub(crate) struct Coherence {
     epochs: Arc<Epochs>,
     lease: Arc<MemoryLease>,
     memory: Option<Arc<MemoryTier>>,
-    collections: Mutex<Vec<Collection>>,
     waiting: Box<[Notify]>,
     hasher: Hashing,
 }
@@ -72,15 +69,7 @@ impl Coherence {
     pub(crate) fn new(epochs: Arc<Epochs>, lease: Arc<MemoryLease>, memory: Option<Arc<MemoryTier>>) -> Self {
         let waiting = (0..WAITING_STRIPES).map(|_| Notify::new()).collect();
         let hasher = Hashing::default();
-        Coherence { epochs, lease, memory, collections: Mutex::default(), waiting, hasher }
-    }
-
-    /// From now on, changes of this collection are followed.
-    pub(crate) fn follow(&self, collection: &Collection) {
-        let mut collections = self.collections.lock();
-        if !collections.iter().any(|known| known.is(collection)) {
-            collections.push(collection.clone());
-        }
+        Coherence { epochs, lease, memory, waiting, hasher }
     }
 
     /// Another process, or this one, has changed this entry. Also wakes those who wait for it.
@@ -93,8 +82,7 @@ impl Coherence {
     }
 
     pub(crate) fn collection_changed(&self, name: &str) {
-        let collections = self.collections.lock();
-        collections.iter().filter(|collection| collection.name() == name).for_each(Collection::advance);
+        self.epochs.collection_changed(name);
     }
 
     /// Something may have changed that nobody told.

@@ -9,40 +9,83 @@ use parking_lot::Mutex;
 
 use crate::chance::Hashing;
 use crate::key::Key;
-use crate::region::Region;
+use crate::region::Slot;
 
 /// A power of two. Keys that share a stripe only refuse each other's fills now and then, which costs a load.
 const STRIPES: usize = 1_024;
+/// A power of two. Collections that share a counter only make each other's entries void now and then, in memory.
+const COLLECTION_STRIPES: usize = 4_096;
 
 /// What was true of a key before a load began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Stamp {
     pub(crate) era: u64,
     epoch: u64,
+    /// Of the slot's collections, and of those that only what does not exist depends on as well.
     pub(crate) generation: u64,
+    pub(crate) generation_if_absent: u64,
 }
 
 pub(crate) struct Epochs {
     /// Copies of an older era are void.
     era: AtomicU64,
     stripes: Box<[Mutex<u64>]>,
+    /// How often the collections of each stripe have moved on. The sum over several collections grows whenever one of
+    /// them does, so one number stands for the generations of all.
+    generations: Box<[AtomicU64]>,
     hasher: Hashing,
+}
+
+/// What a copy in memory depends on, and how far that had come.
+pub(crate) struct Dependencies {
+    stripes: Box<[u16]>,
+    generation: u64,
 }
 
 impl Epochs {
     pub(crate) fn new() -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(0)).collect();
-        Epochs { era: AtomicU64::new(0), stripes, hasher: Hashing::default() }
+        let generations = (0..COLLECTION_STRIPES).map(|_| AtomicU64::new(0)).collect();
+        Epochs { era: AtomicU64::new(0), stripes, generations, hasher: Hashing::default() }
     }
 
     fn stripe(&self, key: &Key) -> &Mutex<u64> {
         &self.stripes[self.hasher.hash_one(key) as usize & (STRIPES - 1)]
     }
 
-    pub(crate) fn stamp(&self, region: &Region, key: &Key) -> Stamp {
+    pub(crate) fn stamp(&self, slot: &Slot) -> Stamp {
         // These first: if they move right after, the fill made under this stamp is void on its first read.
-        let (era, generation) = (self.era(), region.collection().generation());
-        Stamp { era, epoch: *self.stripe(key).lock(), generation }
+        let era = self.era();
+        let [generation, generation_if_absent] = [false, true].map(|absent| self.generation(slot, absent));
+        Stamp { era, epoch: *self.stripe(&slot.key).lock(), generation, generation_if_absent }
+    }
+
+    fn collection_stripe(&self, name: &str) -> usize {
+        self.hasher.hash_one(name) as usize & (COLLECTION_STRIPES - 1)
+    }
+
+    fn generation(&self, slot: &Slot, absent: bool) -> u64 {
+        let stripes = slot.dependencies(absent).map(|collection| self.collection_stripe(collection.name()));
+        stripes.map(|stripe| self.generations[stripe].load(Ordering::Acquire)).sum()
+    }
+
+    /// The collection has moved on: copies that depend on it are void.
+    pub(crate) fn collection_changed(&self, name: &str) {
+        self.generations[self.collection_stripe(name)].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What a copy in this slot depends on that was loaded under the stamp.
+    pub(crate) fn dependencies(&self, slot: &Slot, absent: bool, stamp: Stamp) -> Dependencies {
+        let stripes = slot.dependencies(absent).map(|collection| self.collection_stripe(collection.name()) as u16);
+        let generation = if absent { stamp.generation_if_absent } else { stamp.generation };
+        Dependencies { stripes: stripes.collect(), generation }
+    }
+
+    /// Whether none of the collections has moved on since.
+    pub(crate) fn hold(&self, dependencies: &Dependencies) -> bool {
+        let counters = dependencies.stripes.iter().map(|stripe| &self.generations[usize::from(*stripe)]);
+        dependencies.stripes.is_empty()
+            || counters.map(|counter| counter.load(Ordering::Acquire)).sum::<u64>() == dependencies.generation
     }
 
     /// Runs `keep` if no write of the key has finished since `stamp`. The stripe is held meanwhile: a write that
@@ -80,54 +123,67 @@ mod tests {
     use hotshelf_stats::Stats;
 
     use super::*;
-    use crate::region::{Collection, Depends, RegionOptions};
+    use crate::region::{Collection, Region, RegionOptions};
 
-    fn region() -> Region {
-        let (ttl, collection) = (Duration::from_secs(1), Collection::new("things"));
-        let options = RegionOptions {
-            name: "thing",
-            ttl,
-            negative_ttl: ttl,
-            grace: ttl,
-            collection,
-            depends: Depends::WhenAbsent,
-        };
-        Region::new(options, Stats::new().unwrap().cache("thing"))
+    fn slots(keys: impl IntoIterator<Item = Key>) -> Vec<Slot> {
+        let ttl = Duration::from_secs(1);
+        let absent = vec![Collection::new("things")];
+        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, absent };
+        let region = Region::new(options, Stats::new().unwrap().cache("thing"));
+        keys.into_iter().map(|key| region.slot(key)).collect()
     }
 
-    fn fills(epochs: &Epochs, key: &Key, stamp: Stamp) -> bool {
+    fn slot() -> Slot {
+        slots([Key::new("id:1")]).remove(0)
+    }
+
+    fn fills(epochs: &Epochs, slot: &Slot, stamp: Stamp) -> bool {
         let mut kept = false;
-        assert_eq!(epochs.fill(key, stamp, || kept = true), kept, "says what it has done");
+        assert_eq!(epochs.fill(&slot.key, stamp, || kept = true), kept, "says what it has done");
         kept
     }
 
     #[test]
     fn a_write_bars_what_was_loaded_before_it_and_nothing_after_it() {
-        let (epochs, region, key) = (Epochs::new(), region(), Key::new("id:1"));
-        let before = epochs.stamp(&region, &key);
-        assert!(fills(&epochs, &key, before));
-        epochs.advance(&key, || {});
-        assert!(!fills(&epochs, &key, before));
-        assert!(fills(&epochs, &key, epochs.stamp(&region, &key)));
+        let (epochs, slot) = (Epochs::new(), slot());
+        let before = epochs.stamp(&slot);
+        assert!(fills(&epochs, &slot, before));
+        epochs.advance(&slot.key, || {});
+        assert!(!fills(&epochs, &slot, before));
+        assert!(fills(&epochs, &slot, epochs.stamp(&slot)));
     }
 
     #[test]
     fn a_write_bars_few_other_keys() {
-        let (epochs, region) = (Epochs::new(), region());
-        let keys: Vec<_> = (0..1_000).map(|id| Key::numbered("id:", id)).collect();
-        let stamps: Vec<_> = keys.iter().map(|key| epochs.stamp(&region, key)).collect();
+        let epochs = Epochs::new();
+        let slots = slots((0..1_000).map(|id| Key::numbered("id:", id)));
+        let stamps: Vec<_> = slots.iter().map(|slot| epochs.stamp(slot)).collect();
         epochs.advance(&Key::new("written"), || {});
-        let barred = keys.iter().zip(stamps).filter(|(key, stamp)| !fills(&epochs, key, *stamp)).count();
+        let barred = slots.iter().zip(stamps).filter(|(slot, stamp)| !fills(&epochs, slot, *stamp)).count();
         assert!(barred < 20, "{barred} of 1,000 share one of {STRIPES} stripes");
     }
 
     #[test]
-    fn the_stamp_tells_the_generation() {
-        let (epochs, region, key) = (Epochs::new(), region(), Key::new("id:1"));
-        let before = epochs.stamp(&region, &key);
-        region.collection().advance();
-        let after = epochs.stamp(&region, &key);
-        assert_ne!(before, after);
-        assert!(before.generation < after.generation);
+    fn the_stamp_tells_the_generations() {
+        let (epochs, slot) = (Epochs::new(), slot());
+        let before = epochs.stamp(&slot);
+        epochs.collection_changed("things");
+        let after = epochs.stamp(&slot);
+        assert_eq!(before.generation, after.generation, "what exists does not depend on the others");
+        assert!(before.generation_if_absent < after.generation_if_absent);
+    }
+
+    #[test]
+    fn what_depends_on_several_collections_ends_with_any_of_them() {
+        let epochs = Epochs::new();
+        let collections = ["org:7", "org:7:price"].map(Collection::new);
+        let page = slot().region.slot_in(Key::new("page"), collections.clone());
+        for collection in &collections {
+            let dependencies = epochs.dependencies(&page, false, epochs.stamp(&page));
+            epochs.collection_changed("org:8");
+            assert!(epochs.hold(&dependencies), "that of another one does not matter");
+            epochs.collection_changed(collection.name());
+            assert!(!epochs.hold(&dependencies));
+        }
     }
 }

@@ -175,20 +175,19 @@ mod tests {
 
     use super::*;
     use crate::epochs::Epochs;
-    use crate::region::{Collection, Depends, Region, RegionOptions};
+    use crate::region::{Region, RegionOptions};
     use crate::value::Source;
 
     type Answer = Landed<&'static str>;
 
     fn stamps() -> (Stamp, Stamp) {
-        let collection = Collection::new("things");
-        let (ttl, depends) = (Duration::from_secs(1), Depends::Always);
-        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, collection, depends };
-        let region = Region::new(options, Stats::new().unwrap().cache("thing"));
+        let ttl = Duration::from_secs(1);
+        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, absent: Vec::new() };
+        let slot = Region::new(options, Stats::new().unwrap().cache("thing")).slot(key());
         let epochs = Epochs::new();
-        let before = epochs.stamp(&region, &key());
-        epochs.advance(&key(), || {});
-        (before, epochs.stamp(&region, &key()))
+        let before = epochs.stamp(&slot);
+        epochs.advance(&slot.key, || {});
+        (before, epochs.stamp(&slot))
     }
 
     fn key() -> Key {

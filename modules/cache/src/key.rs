@@ -5,7 +5,7 @@ use compact_str::CompactString;
 /// The name of one entry, without the prefix that all keys of the service share.
 ///
 /// Up to 24 bytes are kept inline, so making one for a lookup allocates nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(CompactString);
 
 impl Key {

@@ -30,21 +30,22 @@
 //! let products = cache.region(RegionOptions {
 //!     name: "product", ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10),
 //!     grace: Duration::from_secs(600),
-//!     collection: everything.clone(), depends: Depends::WhenAbsent,
+//!     absent: vec![everything.clone()],
 //! });
+//! let seventh = products.slot(Key::numbered("id:", 7));
 //! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1 })) };
 //!
-//! let first = cache.get_or_load(&products, Key::numbered("id:", 7), Read::default(), load).await.unwrap();
-//! let second = cache.get_or_load(&products, Key::numbered("id:", 7), Read::default(), load).await.unwrap();
+//! let first = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
+//! let second = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
 //! assert_eq!(first.source, Source::Loaded { stored: true });
 //! assert!(second.source.is_hit());
 //!
-//! let target = Target { entry: Some((&products, Key::numbered("id:", 7))), collections: &[everything] };
+//! let target = Target { slots: vec![seventh.clone()], collections: vec![everything] };
 //! let write = cache.begin(target).await?;
 //! // … write to the database and commit; if !write.covered(), advance the epoch in the same transaction …
-//! write.committed(None, None).await?;
+//! write.committed([], None).await?;
 //! // … acknowledge …
-//! let third = cache.get_or_load(&products, Key::numbered("id:", 7), Read::default(), load).await.unwrap();
+//! let third = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
 //! assert!(!third.source.is_hit());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
@@ -78,7 +79,7 @@ pub use epoch::EpochStore;
 pub use key::Key;
 pub use module::CacheModule;
 pub use options::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
-pub use region::{Collection, Depends, Region, RegionOptions};
+pub use region::{Collection, Region, RegionOptions, Slot};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};
 pub use write::{Locked, Target, Write};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::key::Key;
 
@@ -33,6 +33,20 @@ impl KeyLocks {
         let mut held = KeyLock { key: key.clone(), table: Arc::clone(&self.table), guard: None };
         held.guard = Some(timeout(patience, lock.lock_owned()).await.ok()?);
         Some(held)
+    }
+
+    /// All of them, in this order, or none. Whoever locks several does so in one order of keys: nobody waits in a circle.
+    pub(crate) async fn lock_all<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a Key>,
+        patience: Duration,
+    ) -> Option<Vec<KeyLock>> {
+        let give_up = Instant::now() + patience;
+        let mut locks = Vec::with_capacity(keys.size_hint().0);
+        for key in keys {
+            locks.push(self.lock(key, give_up.saturating_duration_since(Instant::now())).await?);
+        }
+        Some(locks)
     }
 
     #[cfg(test)]
@@ -80,6 +94,18 @@ mod tests {
             drop(lock);
         });
         futures_util::future::join_all(turns).await;
+        assert_eq!(locks.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_are_locked_all_or_none() {
+        let locks = KeyLocks::default();
+        let keys: Vec<_> = (1..=3).map(|id| Key::numbered("id:", id)).collect();
+        let held = locks.lock(&keys[1], PATIENCE).await;
+        assert!(locks.lock_all(keys.iter(), PATIENCE).await.is_none());
+        assert_eq!(locks.count(), 1, "only the other's");
+        drop(held);
+        assert_eq!(locks.lock_all(keys.iter(), PATIENCE).await.unwrap().len(), 3);
         assert_eq!(locks.count(), 0);
     }
 

@@ -15,11 +15,11 @@ use wildmatch::WildMatch;
 
 use crate::chance::Hashing;
 use crate::coherence::MemoryLease;
-use crate::epochs::Epochs;
+use crate::epochs::{Dependencies, Epochs, Stamp};
 use crate::key::Key;
 use crate::redis::GENERATION_LIFE;
-use crate::region::Region;
-use crate::tier::{Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Slot, Tier, Unsettled, Until};
+use crate::region::{Region, Slot};
+use crate::tier::{Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Tier, Unsettled, Until};
 use crate::value::{Source, Value};
 
 /// What an entry costs beyond its key and payload: the map's node, the policy's queues, the reference counts. Measured
@@ -32,6 +32,8 @@ pub(crate) struct MemoryTier {
     lease: Arc<MemoryLease>,
     /// Other processes write to the same database.
     shared: bool,
+    /// There is a tier behind this one, of which it takes copies.
+    copies: bool,
 }
 
 /// A copy in memory.
@@ -45,8 +47,8 @@ struct Entry {
     due_at: Instant,
     /// Void when memory has begun another era.
     era: u64,
-    /// Void when the region's collection has moved on from here; `None` when the entry does not depend on it.
-    generation: Option<u64>,
+    /// Void when one of its collections has moved on.
+    dependencies: Dependencies,
 }
 
 /// Lets moka drop entries at the end of their own lives, and of their grace, instead of carrying them until they are
@@ -76,7 +78,13 @@ impl Entry {
 }
 
 impl MemoryTier {
-    pub(crate) fn new(max_bytes: u64, epochs: Arc<Epochs>, lease: Arc<MemoryLease>, shared: bool) -> Self {
+    pub(crate) fn new(
+        max_bytes: u64,
+        epochs: Arc<Epochs>,
+        lease: Arc<MemoryLease>,
+        shared: bool,
+        copies: bool,
+    ) -> Self {
         let entries = Moka::builder()
             .max_capacity(max_bytes)
             .weigher(|key: &Key, entry: &Arc<Entry>| {
@@ -90,14 +98,14 @@ impl MemoryTier {
                 }
             })
             .build_with_hasher(Hashing::default());
-        MemoryTier { entries, epochs, lease, shared }
+        MemoryTier { entries, epochs, lease, shared, copies }
     }
 
     /// The copy that nothing has made void, whatever is left of its life.
     fn standing(&self, key: &Key, now: Instant) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
-        let current = entry.generation.is_none_or(|generation| generation == entry.region.collection().generation());
-        (current && entry.era == self.epochs.era() && self.lease.holds_at(now)).then_some(entry)
+        let current = entry.era == self.epochs.era() && self.epochs.hold(&entry.dependencies);
+        (current && self.lease.holds_at(now)).then_some(entry)
     }
 
     fn get(&self, key: &Key) -> Option<Hit> {
@@ -108,19 +116,21 @@ impl MemoryTier {
         (!ttl.is_zero()).then(|| Hit { value: entry.value.clone(), ttl, due, source: |ttl| Source::L1 { ttl } })
     }
 
-    fn keep(&self, slot: &Slot, value: Option<&Value>, era: u64, generation: u64, ttl: Duration) {
-        let depends = slot.region.depends(value.is_none());
+    fn keep(&self, slot: &Slot, value: Option<&Value>, stamp: Stamp, ttl: Duration) {
+        let depends = slot.depends(value.is_none());
         let due_at = Instant::now() + ttl.saturating_sub(slot.region.refresh_ahead());
-        // The writer of a generation may die before its second one, which alone would tell this process.
-        let ttl = if depends && self.shared { ttl.min(GENERATION_LIFE) } else { ttl };
+        // The writer of a generation may die before its second one, which alone would tell this process. Alone on the
+        // database, it may have been an earlier run of this service, and the copy one that Redis has kept.
+        let outlives = !(depends && self.copies);
+        let ttl = if outlives { ttl } else { ttl.min(GENERATION_LIFE) };
         let entry = Entry {
             region: slot.region.clone(),
-            grace: if depends && self.shared { Duration::ZERO } else { slot.region.grace(value.is_none()) },
+            grace: if outlives { slot.region.grace(value.is_none()) } else { Duration::ZERO },
             value: value.cloned(),
             expires_at: Instant::now() + ttl,
             due_at,
-            era,
-            generation: depends.then_some(generation),
+            era: stamp.era,
+            dependencies: self.epochs.dependencies(slot, value.is_none(), stamp),
         };
         self.entries.insert(slot.key.clone(), Arc::new(entry));
     }
@@ -156,14 +166,14 @@ impl Tier for MemoryTier {
 
     async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
         // The stamp comes before the look: what the look misses is loaded under it.
-        let stamp = self.epochs.stamp(&slot.region, &slot.key);
+        let stamp = self.epochs.stamp(slot);
         let hit = self.get(&slot.key).filter(|hit| until == Until::ItsEnd || !hit.due);
         hit.map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
     }
 
     async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill {
         let Claim::Memory(stamp) = claim else { return Fill::Refused };
-        let kept = self.epochs.fill(&slot.key, stamp, || self.keep(slot, value, stamp.era, stamp.generation, ttl));
+        let kept = self.epochs.fill(&slot.key, stamp, || self.keep(slot, value, stamp, ttl));
         if kept { Fill::Stored } else { Fill::Refused }
     }
 
@@ -190,14 +200,17 @@ impl Tier for MemoryTier {
     }
 
     async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {
-        let (Some(slot), Outcome::Changed { keep, .. }) = (&intent.slot, outcome) else { return Ok(()) };
-        match keep {
-            // Alone on the database, writers of one key take turns, so this is the newest value there is.
-            Some(value) if !self.shared => self.epochs.advance(&slot.key, || {
-                let (era, generation) = (self.epochs.era(), slot.region.collection().generation());
-                self.keep(slot, Some(value), era, generation, slot.region.next_ttl(false));
-            }),
-            _ => self.forget(&slot.key),
+        let Outcome::Changed { keep, .. } = outcome else { return Ok(()) };
+        for slot in &intent.slots {
+            match keep.get(&slot.key) {
+                // Alone on the database, writers of one key take turns, so this is the newest value there is.
+                Some(value) if !self.shared && !slot.depends(false) => {
+                    let stamp = self.epochs.stamp(slot);
+                    let keep = || self.keep(slot, Some(value), stamp, slot.region.next_ttl(false));
+                    self.epochs.advance(&slot.key, keep);
+                }
+                _ => self.forget(&slot.key),
+            }
         }
         Ok(())
     }

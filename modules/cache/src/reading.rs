@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
-use crate::region::Region;
-use crate::tier::{Claim, Fill, Hit, Lookup, Slot, Tier, Until};
+use crate::region::{Region, Slot};
+use crate::tier::{Claim, Fill, Hit, Lookup, Tier, Until};
 use crate::value::{Found, Read, Source, Value};
 
 /// After a load ahead of an entry's end has failed, so long passes before the next.
@@ -48,7 +48,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         read.accepts(hit.value.as_ref()).then_some(hit)
     }
 
-    /// What a tier holds under `key`, or else what `load` brings, which the tiers then keep.
+    /// What a tier holds in the slot, or else what `load` brings, which the tiers then keep.
     ///
     /// `load` reads the truth and never a cache; `None` from it means that there is no such thing, which is kept too,
     /// for a shorter time. Of concurrent lookups of one key one loads and the others wait for it. The load runs in a
@@ -60,17 +60,19 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// # Errors
     /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which is
     /// the answer then. Failures are not kept. A panic in `load` is passed on.
-    pub async fn get_or_load<L, F>(&self, region: &Region, key: Key, read: Read, load: L) -> Result<Found, E>
+    pub async fn get_or_load<L, F>(&self, slot: Slot, read: Read, load: L) -> Result<Found, E>
     where
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
-        if let Some(hit) = self.look(&key, read) {
+        if let Some(hit) = self.look(&slot.key, read) {
+            let answer = answer(&slot.region, found(&hit), false);
             if hit.due {
-                self.refresh(Slot { region: region.clone(), key }, load);
+                self.refresh(slot, load);
             }
-            return Ok(answer(region, found(hit), false));
+            return Ok(answer);
         }
+        let region = &slot.region;
         if read.bypass {
             region.counters().misses.inc();
             return Ok(Found { value: counted(region, load()).await?, source: Source::Bypassed });
@@ -80,7 +82,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             return Ok(answer(region, Found { value, source: Source::Loaded { stored: false } }, false));
         }
         self.0.tiers.iter().for_each(|tier| tier.peeked_in_vain(region));
-        self.fly(Slot { region: region.clone(), key }, read, load).await
+        self.fly(slot, read, load).await
     }
 
     /// Leads a flight or waits for one, until one lands.
@@ -90,7 +92,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
         loop {
-            let stamp = self.0.epochs.stamp(&slot.region, &slot.key);
+            let stamp = self.0.epochs.stamp(&slot);
             let waiter = match self.0.flights.join(&slot.key, stamp) {
                 Role::Leader(flight) => {
                     let region = slot.region.clone();
@@ -124,7 +126,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let claims = match self.consult(&slot, read, Until::ItsEnd).await {
             Consulted::Hit(hit) => {
                 let due = hit.due;
-                let found = found(hit);
+                let found = found(&hit);
                 flight.land(Ok(found.clone()));
                 if due {
                     self.refresh(slot, load);
@@ -180,7 +182,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
-        let stamp = self.0.epochs.stamp(&slot.region, &slot.key);
+        let stamp = self.0.epochs.stamp(&slot);
         let Role::Leader(flight) = self.0.refreshes.join(&slot.key, stamp) else { return };
         let cache = self.clone();
         self.0.tasks.spawn(async move {
@@ -235,10 +237,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     {
         let mut loaded = counted(&slot.region, load()).await;
         if matches!(loaded, Ok(None)) {
-            // "Does not exist" is only as good as the generation that was read before the load.
+            // "Does not exist" is only as good as the generations that were read before the load.
             let mut again = false;
             for (tier, claim) in &mut claims {
-                again |= tier.bind_to_collection(slot, claim).await;
+                again |= tier.bind_to_collections(slot, claim).await;
             }
             if again {
                 loaded = counted(&slot.region, load()).await;
@@ -289,8 +291,8 @@ async fn counted<E>(region: &Region, load: impl Future<Output = Result<Option<Va
     loaded
 }
 
-fn found(hit: Hit) -> Found {
-    Found { value: hit.value, source: (hit.source)(hit.ttl) }
+fn found(hit: &Hit) -> Found {
+    Found { value: hit.value.clone(), source: (hit.source)(hit.ttl) }
 }
 
 /// Counts a lookup that was answered: exactly one hit or one miss.

@@ -4,6 +4,7 @@
 
 mod error;
 mod fred_link;
+mod generations;
 mod link;
 mod listener;
 mod names;
@@ -11,7 +12,6 @@ mod state;
 mod supervisor;
 mod writing;
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,19 +26,18 @@ use hotshelf_stats::{L2State, Stats, TierLevels};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::chance;
 use crate::coherence::Coherence;
 use crate::epoch::EpochStore;
-use crate::region::Collection;
+use crate::region::Slot;
 use crate::tier::{
-    Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, SharedTier, Slot, Tier, Token, Unsettled,
-    Until,
+    Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, SharedTier, Tier, Token, Unsettled, Until,
 };
 use crate::value::{Source, Value};
 use error::RedisError;
 #[cfg(test)]
 pub(crate) use error::RedisError as LinkError;
 pub(crate) use fred_link::FredConnector;
+use generations::Generations;
 pub(crate) use link::{Connector, Link};
 #[cfg(test)]
 pub(crate) use link::{Ear, Step};
@@ -77,8 +76,7 @@ pub(crate) struct RedisTier<C: Connector> {
     adopting: Mutex<()>,
     orphans: Mutex<Vec<(String, Token)>>,
     beats: Beats,
-    /// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is void.
-    generations: Mutex<HashMap<&'static str, Generation>>,
+    generations: Generations,
     /// One sentence about the link, for health reports.
     condition: Mutex<String>,
     setup: RedisSetup,
@@ -116,6 +114,8 @@ pub(crate) struct RedisClaim {
     /// Both as they were before the load: newer ones would vouch for a value that may be older.
     epoch: u64,
     generation: Option<Generation>,
+    /// For "there is no such thing".
+    if_absent: Option<Generation>,
 }
 
 /// What a look at the key has brought.
@@ -134,7 +134,7 @@ impl<C: Connector> RedisTier<C> {
             adopting: Mutex::new(()),
             orphans: Mutex::default(),
             beats: Beats::new(),
-            generations: Mutex::default(),
+            generations: Generations::default(),
             condition: Mutex::new("not connected yet".to_owned()),
             setup,
         })
@@ -162,16 +162,6 @@ impl<C: Connector> RedisTier<C> {
     fn survive(&self, operation: &str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
         self.setup.stats.cache_errors("l2", operation).inc();
-    }
-
-    /// The generation that counts now; a new one if there is none.
-    async fn generation(&self, link: &C::Link, collection: &Collection) -> Result<Generation, RedisError> {
-        let proposed: Generation = chance::bytes();
-        let name = self.setup.names.generation(collection);
-        let current = link.get_or_set(&name, Bytes::copy_from_slice(&proposed), None).await?;
-        let current = current.map_or(proposed, |bytes| generation_from(&bytes));
-        self.generations.lock().insert(collection.name(), current);
-        Ok(current)
     }
 
     /// Looks, and waits for what another process loads.
@@ -204,19 +194,19 @@ impl<C: Connector> RedisTier<C> {
         let (name, lease) = (self.name_of(slot), state::lease(Token::random(), link.run()));
         let mut pending = PendingLease { tier: self, link, name: &name, lease: &lease, answered: false };
         let read = link.get_or_set(&name, lease.clone(), Some(LEASE_LIFE));
-        let (generation, held) = match slot.region.depends(false) {
+        let (generation, held) = match slot.depends(false) {
             true => {
                 // The generation goes first on the same connection: it is not newer than the page.
-                let (generation, held) = join(self.generation(link, slot.region.collection()), read).await;
+                let (generation, held) = join(self.generation(link, slot, false), read).await;
                 (Some(generation?), held?)
             }
             false => (None, read.await?),
         };
         let claim = |expected, leased| {
             // One that was read some time before the load is as good, as long as it stands.
-            let known = || self.generations.lock().get(slot.region.collection().name()).copied();
-            let generation = generation.or_else(known);
-            Looked::Answer(Lookup::Miss(Some(Claim::Redis(RedisClaim { expected, leased, epoch, generation }))))
+            let if_absent = self.generations.known(slot.dependencies(true));
+            let claim = RedisClaim { expected, leased, epoch, generation, if_absent };
+            Looked::Answer(Lookup::Miss(Some(Claim::Redis(claim))))
         };
         let state = held.map(|held| state::open(held, link.run()));
         if let Some(State::Foreign(head)) = state {
@@ -258,12 +248,13 @@ impl<C: Connector> RedisTier<C> {
             slot.region.counters().invalidations_epoch.inc();
             return Ok(false);
         }
-        if !slot.region.depends(stored.value.is_none()) {
+        let absent = stored.value.is_none();
+        if !slot.depends(absent) {
             return Ok(true);
         }
-        let current = match known {
+        let current = match known.filter(|_| !absent) {
             Some(generation) => generation,
-            None => self.generation(link, slot.region.collection()).await?,
+            None => self.generation(link, slot, absent).await?,
         };
         Ok(stored.generation == current && current != NO_GENERATION)
     }
@@ -291,11 +282,6 @@ fn escape(text: &str, special: &str) -> String {
     text.chars().flat_map(escaped).collect()
 }
 
-/// Anything but 16 bytes is not ours, and nothing stands under it.
-fn generation_from(bytes: &Bytes) -> Generation {
-    bytes[..].try_into().unwrap_or(NO_GENERATION)
-}
-
 #[async_trait]
 impl<C: Connector> Tier for RedisTier<C> {
     async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
@@ -310,14 +296,14 @@ impl<C: Connector> Tier for RedisTier<C> {
         answer
     }
 
-    async fn bind_to_collection(&self, slot: &Slot, claim: &mut Claim) -> bool {
+    async fn bind_to_collections(&self, slot: &Slot, claim: &mut Claim) -> bool {
         let Claim::Redis(claim) = claim else { return false };
-        let (None, Some(link)) = (claim.generation, self.link.load_full()) else { return false };
-        match self.generation(&link, slot.region.collection()).await {
-            Ok(generation) => claim.generation = Some(generation),
+        let (None, Some(link)) = (claim.if_absent, self.link.load_full()) else { return false };
+        match self.generation(&link, slot, true).await {
+            Ok(generation) => claim.if_absent = Some(generation),
             Err(error) => self.survive("generation", &error),
         }
-        claim.generation.is_some()
+        claim.if_absent.is_some()
     }
 
     async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill {
@@ -325,8 +311,8 @@ impl<C: Connector> Tier for RedisTier<C> {
         if self.link.load().is_none() {
             return Fill::Failed;
         }
-        let depends = slot.region.depends(value.is_none());
-        let generation = match (depends, claim.generation) {
+        let absent = value.is_none();
+        let generation = match (slot.depends(absent), if absent { claim.if_absent } else { claim.generation }) {
             (true, Some(generation)) => generation,
             (true, None) => return Fill::Failed,
             (false, _) => NO_GENERATION,

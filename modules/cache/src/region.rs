@@ -1,62 +1,30 @@
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use compact_str::CompactString;
 use hotshelf_stats::CacheCounters;
 
 use crate::chance;
+use crate::key::Key;
 
-/// A set of things, such as "all products", whose membership some entries depend on. Void it, and all of them are void
-/// at once, without anybody knowing their keys.
+/// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend. Void it,
+/// and all of them are void at once, without anybody knowing their keys.
 ///
-/// Each copy of such an entry carries the generation that it was loaded under; the collection has moved on to another one
-/// when the copy is void. A cheap handle.
-#[derive(Clone)]
-pub struct Collection(Arc<CollectionState>);
-
-struct CollectionState {
-    name: &'static str,
-    /// The generation that copies in this process' memory carry. Copies elsewhere carry the one that is kept there.
-    generation: AtomicU64,
-}
+/// Each copy of such an entry carries the generations of its collections that it was loaded under; one of them has moved on
+/// when the copy is void. A collection is nothing but its name: it costs nothing until an entry depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Collection(CompactString);
 
 impl Collection {
-    /// A collection of that name, unique within the cache.
-    pub fn new(name: &'static str) -> Self {
-        Collection(Arc::new(CollectionState { name, generation: AtomicU64::new(1) }))
+    /// The collection of that name.
+    pub fn new(name: impl Into<CompactString>) -> Self {
+        Collection(name.into())
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.0.name
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
     }
-
-    pub(crate) fn is(&self, other: &Collection) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    pub(crate) fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn advance(&self) {
-        self.0.generation.fetch_add(1, Ordering::AcqRel);
-    }
-}
-
-impl fmt::Debug for Collection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Collection({} at {})", self.0.name, self.generation())
-    }
-}
-
-/// Which of a region's entries are void when its collection changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depends {
-    /// All: they are pages of the collection.
-    Always,
-    /// Those that say "does not exist": a new member may prove them wrong.
-    WhenAbsent,
 }
 
 /// How the entries of one region live.
@@ -70,13 +38,11 @@ pub struct RegionOptions {
     pub negative_ttl: Duration,
     /// How long after the end of its life a value is still served when it cannot be loaded again.
     pub grace: Duration,
-    /// The collection that the region's entries depend on.
-    pub collection: Collection,
-    /// Which of them do.
-    pub depends: Depends,
+    /// What an entry depends on that says "does not exist", beside its own collections: a new member may prove it wrong.
+    pub absent: Vec<Collection>,
 }
 
-/// The entries of one kind: their lives, their collection, their statistics. A cheap handle.
+/// The entries of one kind: their lives and their statistics. A cheap handle.
 #[derive(Clone, Debug)]
 pub struct Region(Arc<RegionState>);
 
@@ -86,9 +52,28 @@ struct RegionState {
     counters: CacheCounters,
 }
 
+/// The place of one entry: its key, the region by whose rules it lives, and the collections it depends on. The same key
+/// always goes with the same region and collections.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    pub(crate) region: Region,
+    pub(crate) key: Key,
+    pub(crate) collections: Arc<[Collection]>,
+}
+
 impl Region {
     pub(crate) fn new(options: RegionOptions, counters: CacheCounters) -> Self {
         Region(Arc::new(RegionState { options, counters }))
+    }
+
+    /// The place of an entry that depends on nothing but itself, as long as it exists.
+    pub fn slot(&self, key: Key) -> Slot {
+        Slot { region: self.clone(), key, collections: Arc::default() }
+    }
+
+    /// The place of an entry that is void as soon as one of the collections is.
+    pub fn slot_in(&self, key: Key, collections: impl Into<Arc<[Collection]>>) -> Slot {
+        Slot { region: self.clone(), key, collections: collections.into() }
     }
 
     /// The same entries for lookups that are part of another one, and must not be counted beside it. What is done for
@@ -105,15 +90,6 @@ impl Region {
 
     pub(crate) fn counters(&self) -> &CacheCounters {
         &self.0.counters
-    }
-
-    pub(crate) fn collection(&self) -> &Collection {
-        &self.0.options.collection
-    }
-
-    /// Whether an entry is bound to the collection's generation.
-    pub(crate) fn depends(&self, absent: bool) -> bool {
-        absent || self.0.options.depends == Depends::Always
     }
 
     /// How long an entry is kept beyond its life. What does not exist is not kept.
@@ -134,5 +110,22 @@ impl Region {
     pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
         let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
         ttl.mul_f64(chance::about_one())
+    }
+}
+
+impl Slot {
+    /// The key.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What an entry here depends on.
+    pub(crate) fn dependencies(&self, absent: bool) -> impl Iterator<Item = &Collection> {
+        let of_absent: &[Collection] = if absent { &self.region.0.options.absent } else { &[] };
+        self.collections.iter().chain(of_absent)
+    }
+
+    pub(crate) fn depends(&self, absent: bool) -> bool {
+        self.dependencies(absent).next().is_some()
     }
 }

@@ -119,7 +119,8 @@ fn a_seed_replays_exactly() {
 fn each_defect_is_found_out() {
     for (defect, first) in DEFECTS {
         let begin = Instant::now();
-        let found = first_violation(first, 20_000, Some(defect));
+        let (first, count) = (number("HOTSHELF_FIRST").unwrap_or(first), number("HOTSHELF_SCHEDULES").unwrap_or(20_000));
+        let found = first_violation(first, count, Some(defect));
         println!("{defect:?}: seed {found:?} after {:.1?}", begin.elapsed());
         assert!(found.is_some(), "{defect:?} was not found out");
     }

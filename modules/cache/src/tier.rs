@@ -1,6 +1,7 @@
 //! What a tier is. Memory and Redis are one each; the cache works on a list of them, nearest first: `[memory, Redis]`,
 //! one alone, or none.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +13,8 @@ use crate::chance;
 use crate::epochs::Stamp;
 use crate::key::Key;
 use crate::redis::RedisClaim;
-use crate::region::{Collection, Region};
+use crate::region::{Collection, Region, Slot};
 use crate::value::{Source, Value};
-
-/// One entry's place: which region's rules it lives by, and its key.
-#[derive(Clone, Debug)]
-pub(crate) struct Slot {
-    pub(crate) region: Region,
-    pub(crate) key: Key,
-}
 
 /// A tier's answer to a lookup.
 pub(crate) enum Lookup {
@@ -77,8 +71,8 @@ impl Token {
 /// What a write is about to touch.
 #[derive(Clone, Debug)]
 pub(crate) struct Intent {
-    /// The entry of what is written; none for something that has no entry yet.
-    pub(crate) slot: Option<Slot>,
+    /// The entries of what is written, by key; none for something that has no entry yet.
+    pub(crate) slots: Vec<Slot>,
     /// The collections it changes.
     pub(crate) voids: Vec<Collection>,
     pub(crate) token: Token,
@@ -90,11 +84,11 @@ pub(crate) struct Intent {
 /// How the beginning of a write went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
-    /// The slot is fenced, in this epoch: nobody reads an old copy here or leaves one.
+    /// The slots are fenced, in this epoch: nobody reads an old copy here or leaves one.
     Fenced { epoch: u64 },
     /// The tier is out of reach and may go on holding an old copy, which must be made void with the commit.
     Uncovered,
-    /// Another process is writing this.
+    /// Another process is writing one of them.
     Taken,
 }
 
@@ -102,7 +96,7 @@ pub(crate) enum Begun {
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     /// It changed something, or may have. `keep` is what to leave in place of the old value.
-    Changed { keep: Option<Value>, epoch: Option<u64>, covered: bool },
+    Changed { keep: HashMap<Key, Value>, epoch: Option<u64>, covered: bool },
     /// It is certain to have changed nothing.
     Unchanged,
 }
@@ -129,9 +123,9 @@ pub(crate) trait Tier: Send + Sync {
     /// What stands here, if its life has not passed that point.
     async fn lookup(&self, slot: &Slot, until: Until) -> Lookup;
 
-    /// Called when a load has found nothing and that is to be kept: binds the claim to the collection's generation.
-    /// `true` when the generation was read only now, so that the load has to be done again under it.
-    async fn bind_to_collection(&self, _slot: &Slot, _claim: &mut Claim) -> bool {
+    /// Called when a load has found nothing and that is to be kept: binds the claim to the generations that this depends on.
+    /// `true` when they were read only now, so that the load has to be done again under them.
+    async fn bind_to_collections(&self, _slot: &Slot, _claim: &mut Claim) -> bool {
         false
     }
 

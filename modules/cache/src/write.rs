@@ -1,11 +1,12 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::key::Key;
 use crate::locks::KeyLock;
 use crate::options::WriteStrategy;
-use crate::region::{Collection, Region};
-use crate::tier::{Begun, Intent, Outcome, Slot, Token, Unsettled};
+use crate::region::{Collection, Slot};
+use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
 use crate::value::Value;
 
 /// How long a writer waits for another one of the same key.
@@ -17,19 +18,20 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 pub struct Locked;
 
 /// What a write will change in the cache.
-#[derive(Clone, Debug)]
-pub struct Target<'a> {
-    /// The entry of the thing itself; `None` when it does not exist yet.
-    pub entry: Option<(&'a Region, Key)>,
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// The entries of what is written; none of something that does not exist yet. They are the lock of the write: of two
+    /// writes that have one in common, the later waits.
+    pub slots: Vec<Slot>,
     /// The collections whose dependent entries become void.
-    pub collections: &'a [Collection],
+    pub collections: Vec<Collection>,
 }
 
 /// A write under way, from before the database is touched until after the commit.
 ///
 /// End it with [`committed`](Write::committed) whenever the database may have changed, with
-/// [`unchanged`](Write::unchanged) only when it certainly did not. Dropped without either, the entry is forgotten in
-/// this process at once and its fence in Redis ends by itself, in nothing. Run the whole write in a task of its own, so
+/// [`unchanged`](Write::unchanged) only when it certainly did not. Dropped without either, the entries are forgotten in
+/// this process at once and their fences in Redis end by themselves, in nothing. Run the whole write in a task of its own, so
 /// that a caller who goes away cannot cut it in two.
 #[must_use = "a write that is not ended leaves a fence behind"]
 pub struct Write<E> {
@@ -37,28 +39,27 @@ pub struct Write<E> {
     intent: Intent,
     covered: bool,
     ended: bool,
-    _lock: Option<KeyLock>,
+    _locks: Vec<KeyLock>,
 }
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Begins a write: waits for its turn, then bars every tier from serving or taking copies of the target.
     ///
-    /// Costs one round trip to Redis where there is one. That Redis cannot be reached is no error: see
-    /// [`covered`](Write::covered).
+    /// Costs one round trip to Redis where there is one, or one for some hundreds of entries. That Redis cannot be reached
+    /// is no error: see [`covered`](Write::covered).
     ///
     /// # Errors
-    /// [`Locked`] when another writer held the key for more than two seconds.
-    pub async fn begin(&self, target: Target<'_>) -> Result<Write<E>, Locked> {
-        let slot = target.entry.map(|(region, key)| Slot { region: region.clone(), key });
-        let lock = match &slot {
-            Some(slot) => Some(self.0.locks.lock(&slot.key, LOCK_PATIENCE).await.ok_or(Locked)?),
-            None => None,
-        };
-        let intent = Intent { slot, voids: target.collections.to_vec(), token: Token::random(), epoch: 0 };
+    /// [`Locked`] when another writer held one of the keys for more than two seconds.
+    pub async fn begin(&self, target: Target) -> Result<Write<E>, Locked> {
+        let Target { mut slots, collections } = target;
+        slots.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        slots.dedup_by(|one, other| one.key == other.key);
+        let locks = self.0.locks.lock_all(slots.iter().map(|slot| &slot.key), LOCK_PATIENCE).await.ok_or(Locked)?;
+        let intent = Intent { slots, voids: collections, token: Token::random(), epoch: 0 };
         // From here on, dropping this value undoes what was begun.
         // Without Redis, nothing tells other processes but the epoch.
         let covered = !self.0.shared || self.0.redis.is_some();
-        let mut write = Write { cache: self.clone(), intent, covered, ended: false, _lock: lock };
+        let mut write = Write { cache: self.clone(), intent, covered, ended: false, _locks: locks };
         for tier in &self.0.tiers {
             match tier.begin(&write.intent).await {
                 Begun::Fenced { epoch } => write.intent.epoch = write.intent.epoch.max(epoch),
@@ -81,18 +82,24 @@ impl<E> Write<E> {
         self.covered
     }
 
-    /// The database has committed, or may have. `value` is the new one, if the thing still exists; the write-through
-    /// strategy keeps it. `epoch` is the one that was opened with the write, if it was. Returns when no tier can serve
+    /// The database has committed, or may have. `values` are the new ones, by key, of what still exists; the write-through
+    /// strategy keeps those that depend on no collection. `epoch` is the one that was opened with the write, if it was. Returns when no tier can serve
     /// an older copy any more: acknowledge the write after this.
     ///
     /// # Errors
     /// [`Unsettled`]: do not acknowledge.
-    pub async fn committed(mut self, value: Option<Value>, epoch: Option<u64>) -> Result<(), Unsettled> {
-        let keep = value.filter(|_| self.cache.0.write_strategy == WriteStrategy::WriteThrough);
-        if let Some(slot) = &self.intent.slot {
-            slot.region.counters().deletes.inc();
-            slot.region.counters().invalidations_local.inc();
-            slot.region.counters().sets.inc_by(u64::from(keep.is_some()));
+    pub async fn committed(
+        mut self,
+        values: impl IntoIterator<Item = (Key, Value)>,
+        epoch: Option<u64>,
+    ) -> Result<(), Unsettled> {
+        let keeps = self.cache.0.write_strategy == WriteStrategy::WriteThrough;
+        let keep: HashMap<_, _> = if keeps { values.into_iter().collect() } else { HashMap::new() };
+        for slot in &self.intent.slots {
+            let counters = slot.region.counters();
+            counters.deletes.inc();
+            counters.invalidations_local.inc();
+            counters.sets.inc_by(u64::from(keep.contains_key(&slot.key)));
         }
         let outcome = Outcome::Changed { keep, epoch, covered: self.covered };
         let finished = self.finish(&outcome).await;
@@ -122,10 +129,9 @@ impl<E> Write<E> {
 
     /// Lets no later lookup join a load that began before now, nor use a page that was loaded before now.
     fn advance(&self) {
-        if let Some(slot) = &self.intent.slot {
-            self.cache.0.epochs.advance(&slot.key, || {});
-        }
-        self.intent.voids.iter().for_each(Collection::advance);
+        let epochs = &self.cache.0.epochs;
+        self.intent.slots.iter().for_each(|slot| epochs.advance(&slot.key, || {}));
+        self.intent.voids.iter().for_each(|collection| epochs.collection_changed(collection.name()));
     }
 }
 
@@ -134,7 +140,7 @@ impl<E> Drop for Write<E> {
         if self.ended {
             return;
         }
-        if let Some(slot) = &self.intent.slot {
+        for slot in &self.intent.slots {
             self.cache.0.tiers.iter().for_each(|tier| tier.forget(&slot.key));
         }
         self.advance();

@@ -3,16 +3,17 @@ use hotshelf_stats::Stats;
 use tokio::time::advance;
 
 use super::*;
-use crate::region::{Collection, Depends, Region, RegionOptions};
+use crate::region::{Collection, Region, RegionOptions};
 use crate::tier::Token;
 
 const TTL: Duration = Duration::from_secs(100);
 const NEGATIVE_TTL: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(20);
+const EVERYTHING: &str = "things";
 
 struct World {
     tier: MemoryTier,
-    everything: Collection,
+    epochs: Arc<Epochs>,
     things: Region,
     pages: Region,
 }
@@ -20,25 +21,23 @@ struct World {
 impl World {
     fn of_bytes(max_bytes: u64) -> Self {
         let stats = Stats::new().unwrap();
-        let everything = Collection::new("things");
-        let region = |name, depends| {
-            let collection = everything.clone();
-            let options =
-                RegionOptions { name, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, collection, depends };
+        let region = |name| {
+            let absent = vec![Collection::new(EVERYTHING)];
+            let options = RegionOptions { name, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absent };
             Region::new(options, stats.cache(name))
         };
-        let things = region("thing", Depends::WhenAbsent);
-        let pages = region("page", Depends::Always);
-        let tier = MemoryTier::new(max_bytes, Arc::new(Epochs::new()), Arc::new(MemoryLease::endless()), false);
-        World { tier, everything, things, pages }
+        let (things, pages) = (region("thing"), region("page"));
+        let epochs = Arc::new(Epochs::new());
+        let tier = MemoryTier::new(max_bytes, Arc::clone(&epochs), Arc::new(MemoryLease::endless()), false, false);
+        World { tier, epochs, things, pages }
     }
 
     fn thing(&self, id: i64) -> Slot {
-        Slot { region: self.things.clone(), key: Key::numbered("id:", id) }
+        self.things.slot(Key::numbered("id:", id))
     }
 
     fn page(&self) -> Slot {
-        Slot { region: self.pages.clone(), key: Key::new("list:0:10") }
+        self.pages.slot_in(Key::new("list:0:10"), [Collection::new(EVERYTHING)])
     }
 
     async fn claim(&self, slot: &Slot) -> Claim {
@@ -61,7 +60,8 @@ impl World {
     }
 
     async fn write(&self, slot: Slot, keep: Option<Value>) {
-        let intent = Intent { slot: Some(slot), voids: vec![], token: Token::random(), epoch: 0 };
+        let keep = keep.map(|value| (slot.key.clone(), value)).into_iter().collect();
+        let intent = Intent { slots: vec![slot], voids: vec![], token: Token::random(), epoch: 0 };
         self.tier.finish(&intent, &Outcome::Changed { keep, epoch: None, covered: true }).await.unwrap();
     }
 }
@@ -118,7 +118,7 @@ async fn a_new_generation_voids_pages_and_what_was_not_there() {
     world.keep(&there, Some(&value("one"))).await;
     world.keep(&absent, None).await;
     world.keep(&page, Some(&value("[1]"))).await;
-    world.everything.advance();
+    world.epochs.collection_changed(EVERYTHING);
     assert_eq!(world.copy(&there), Some(Some(value("one"))));
     assert_eq!(world.copy(&absent), None);
     assert_eq!(world.copy(&page), None);
@@ -129,7 +129,7 @@ async fn a_page_loaded_across_a_new_generation_is_void() {
     let world = World::of_bytes(1 << 20);
     let page = world.page();
     let claim = world.claim(&page).await;
-    world.everything.advance();
+    world.epochs.collection_changed(EVERYTHING);
     world.tier.fill(&page, claim, Some(&value("[1]")), TTL).await;
     assert_eq!(world.copy(&page), None);
 }

@@ -10,7 +10,7 @@ use fred::interfaces::{ClientLike, KeysInterface, TrackingInterface};
 use fred::types::client::Invalidation;
 use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ServerConfig, TcpConfig, UnresponsiveConfig};
 use fred::types::scripts::Script;
-use fred::types::{Builder, ConnectHandle, Expiration, InfoKind, RespVersion, SetOptions};
+use fred::types::{Builder, ConnectHandle, Expiration, InfoKind, RespVersion, SetOptions, Value};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
@@ -87,6 +87,7 @@ struct Scripts {
     fill: Script,
     fence: Script,
     release: Script,
+    generations: Script,
     void: Script,
     wait: Script,
     mark: Script,
@@ -99,13 +100,14 @@ impl Scripts {
             fill: Script::from_lua(include_str!("scripts/fill.lua")),
             fence: Script::from_lua(include_str!("scripts/fence.lua")),
             release: Script::from_lua(include_str!("scripts/release.lua")),
+            generations: Script::from_lua(include_str!("scripts/generations.lua")),
             void: Script::from_lua(include_str!("scripts/void.lua")),
             wait: Script::from_lua(include_str!("scripts/wait.lua")),
             mark: Script::from_lua(include_str!("scripts/mark.lua")),
             epoch: Script::from_lua(include_str!("scripts/epoch.lua")),
         };
-        let Scripts { fill, fence, release, void, wait, mark, epoch } = &scripts;
-        for script in [fill, fence, release, void, wait, mark, epoch] {
+        let Scripts { fill, fence, release, generations, void, wait, mark, epoch } = &scripts;
+        for script in [fill, fence, release, generations, void, wait, mark, epoch] {
             script.load(client).await?;
         }
         Ok(scripts)
@@ -225,8 +227,21 @@ impl Link for FredLink {
         self.noting(self.scripts.release.evalsha(&self.client, keys(key, marker), arguments).await)
     }
 
-    async fn void(&self, key: &str, marker: Option<&str>, next: Bytes, life: Duration) -> Result<(), RedisError> {
-        self.noting(self.scripts.void.evalsha(&self.client, keys(key, marker), (next, millis(life))).await)
+    async fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>) -> Result<Vec<Bytes>, RedisError> {
+        self.noting(self.scripts.generations.evalsha(&self.client, keys, proposals).await)
+    }
+
+    async fn void(
+        &self,
+        mut keys: Vec<String>,
+        markers: Vec<String>,
+        next: Vec<Bytes>,
+        life: Duration,
+    ) -> Result<(), RedisError> {
+        keys.extend(markers);
+        let arguments: Vec<Value> =
+            std::iter::once(millis(life).into()).chain(next.into_iter().map(Value::Bytes)).collect();
+        self.noting(self.scripts.void.evalsha(&self.client, keys, arguments).await)
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {

@@ -1,4 +1,5 @@
-//! What the tier asks of a connection to Redis: the steps of the protocol, each atomic on one key. The engine knows only
+//! What the tier asks of a connection to Redis: the steps of the protocol, each atomic on one key, or on those of one slot of a
+//! cluster. The engine knows only
 //! this; behind it is a real server, or a simulated one under test.
 
 use std::future::Future;
@@ -39,8 +40,11 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// unless it is another fence.
     fn release(&self, key: &str, marker: Option<&str>, fence: Bytes, value: Bytes, life: Duration) -> impl Step<bool>;
 
-    /// Gives a collection the next generation.
-    fn void(&self, key: &str, marker: Option<&str>, next: Bytes, life: Duration) -> impl Step<()>;
+    /// What these keys hold, all of one slot. One that holds nothing holds its proposal from now on, for ever.
+    fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>) -> impl Step<Vec<Bytes>>;
+
+    /// Sets these keys, all of one slot, to the next generations, for `life`.
+    fn void(&self, keys: Vec<String>, markers: Vec<String>, next: Vec<Bytes>, life: Duration) -> impl Step<()>;
 
     /// Asks the holder of `lease` to tell when it fills: how long the lease may still last, or `None` if it is gone.
     fn wait(&self, key: &str, lease: Bytes) -> impl Step<Option<Duration>>;

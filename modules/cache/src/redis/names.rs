@@ -7,6 +7,9 @@
 use crate::key::Key;
 use crate::region::Collection;
 
+/// What the names of generations begin with; in braces, what a cluster distributes them by.
+const GENERATIONS: &str = "{gen}:";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     prefix: String,
@@ -36,8 +39,14 @@ impl Names {
         [&self.prefix, key.as_str()].concat()
     }
 
+    /// All generations are in one slot of a cluster, so that a page can be bound to several in one step.
     pub(crate) fn generation(&self, collection: &Collection) -> String {
-        [&self.prefix, "gen:", collection.name()].concat()
+        [&self.prefix, GENERATIONS, collection.name()].concat()
+    }
+
+    /// The marker of a collection, in the slot of its generation.
+    pub(crate) fn collection_marker(&self, collection: &Collection) -> String {
+        [&self.prefix, "chg:", GENERATIONS, collection.name()].concat()
     }
 
     pub(crate) fn epoch(&self) -> String {
@@ -49,7 +58,7 @@ impl Names {
         [&self.prefix, "chg:"].concat()
     }
 
-    /// The marker of a key by its full name.
+    /// The marker of an entry by its full name.
     pub(crate) fn marker(&self, name: &str) -> String {
         [&self.prefix, "chg:{", name, "}"].concat()
     }
@@ -60,16 +69,16 @@ impl Names {
 
     /// What the marker of that name tells; `None` if it is no marker.
     pub(crate) fn read(&self, marker: &str) -> Option<Mark> {
-        let inner = marker.strip_prefix(&self.prefix)?.strip_prefix("chg:{")?.strip_suffix('}')?;
+        let marker = marker.strip_prefix(&self.prefix)?.strip_prefix("chg:")?;
+        if let Some(collection) = marker.strip_prefix(GENERATIONS) {
+            return Some(Mark::Collection(collection.to_owned()));
+        }
+        let inner = marker.strip_prefix('{')?.strip_suffix('}')?;
         if let Some(beat) = inner.strip_prefix("beat:") {
             let (instance, number) = beat.split_once(':')?;
             return Some(Mark::Beat { instance: instance.to_owned(), number: number.parse().ok()? });
         }
-        let key = inner.strip_prefix(&self.prefix)?;
-        Some(match key.strip_prefix("gen:") {
-            Some(collection) => Mark::Collection(collection.to_owned()),
-            None => Mark::Entry(Key::new(key)),
-        })
+        Some(Mark::Entry(Key::new(inner.strip_prefix(&self.prefix)?)))
     }
 }
 
@@ -89,7 +98,7 @@ mod tests {
             assert_eq!(read(names.marker(&names.entry(&key))), Some(Mark::Entry(key)));
             let products = Collection::new("products");
             let collection = Mark::Collection("products".to_owned());
-            assert_eq!(read(names.marker(&names.generation(&products))), Some(collection));
+            assert_eq!(read(names.collection_marker(&products)), Some(collection));
             assert_eq!(read(names.beat("a1", 42)), Some(Mark::Beat { instance: "a1".to_owned(), number: 42 }));
             assert_eq!(names.read("other"), None);
         }

@@ -1,5 +1,6 @@
 //! A write's steps in Redis: the fence before the commit, the release after it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,10 +9,11 @@ use futures_util::future::{join, join_all};
 use super::RedisTier;
 use super::error::RedisError;
 use super::link::{Connector, Link};
-use super::state::{self, Envelope, Generation, NO_GENERATION};
+use super::state::{self, Envelope, NO_GENERATION};
 use crate::chance;
-use crate::region::Collection;
-use crate::tier::{Begun, Intent, Outcome, Unsettled};
+use crate::key::Key;
+use crate::region::Slot;
+use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
 use crate::value::Value;
 
 /// Life of a fence, longer than a write may take in the database. A writer that has died leaves a fence, which ends in
@@ -24,10 +26,12 @@ pub(crate) const GENERATION_LIFE: Duration = FENCE_LIFE;
 const FENCE_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two tries, in milliseconds.
 const FENCE_PAUSES: std::ops::Range<u64> = 5..25;
+/// Entries that are fenced, or released, in one go to Redis and back.
+const BATCH: usize = 256;
 /// Released together.
 const ORPHANS_A_BEAT: usize = 64;
 /// Fences that could not be released in time, to be released later; they also end by themselves.
-const MAX_ORPHANS: usize = 1_024;
+const MAX_ORPHANS: usize = 8_192;
 
 impl<C: Connector> RedisTier<C> {
     /// The marker by which other processes hear that this key has changed, if there are any.
@@ -35,25 +39,24 @@ impl<C: Connector> RedisTier<C> {
         self.setup.shared.then(|| self.setup.names.marker(name))
     }
 
-    /// Makes void what depends on these collections.
-    async fn void(&self, link: &C::Link, collections: &[Collection]) -> Result<(), RedisError> {
-        let advance = collections.iter().map(|collection| {
-            let next: Generation = chance::bytes();
-            let name = self.setup.names.generation(collection);
-            let marker = self.marker_of(&name);
-            async move {
-                link.void(&name, marker.as_deref(), Bytes::copy_from_slice(&next), GENERATION_LIFE).await?;
-                self.generations.lock().insert(collection.name(), next);
-                Ok(())
-            }
-        });
-        join_all(advance).await.into_iter().collect()
-    }
-
+    /// Fences all slots or none. Of two writers that share several, each may come first at some: then both give back what
+    /// they have, and their pauses decide.
     async fn fence(&self, link: &C::Link, intent: &Intent) -> Result<bool, RedisError> {
-        let Some(slot) = &intent.slot else { return Ok(true) };
-        let name = self.name_of(slot);
-        link.fence(&name, self.marker_of(&name).as_deref(), state::fence(intent.token, link.run()), FENCE_LIFE).await
+        let fence = async |slot: &Slot| {
+            let (name, fence) = (self.name_of(slot), state::fence(intent.token, link.run()));
+            link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_LIFE).await
+        };
+        let mut fenced = Vec::with_capacity(intent.slots.len());
+        for batch in intent.slots.chunks(BATCH) {
+            let batch: Result<Vec<bool>, _> = join_all(batch.iter().map(fence)).await.into_iter().collect();
+            fenced.extend(batch?);
+            if fenced.contains(&false) {
+                let own = intent.slots.iter().zip(&fenced).filter_map(|(slot, fenced)| fenced.then_some(slot));
+                self.release(link, intent.token, own, |_| None).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) async fn begin_write(&self, intent: &Intent) -> Begun {
@@ -80,10 +83,11 @@ impl<C: Connector> RedisTier<C> {
     }
 
     pub(super) async fn finish_write(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {
+        let nothing = HashMap::new();
         let (keep, changed) = match outcome {
             Outcome::Changed { epoch: Some(epoch), covered: false, .. } => {
                 // From here on, no lookup of this process takes an older copy for good. What the server holds is void as
-                // a whole, and the fence, if it came to stand, is an orphan: waiting for a release would cost the caller
+                // a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the caller
                 // a second time-out.
                 self.adopt(*epoch);
                 return Ok(());
@@ -91,20 +95,20 @@ impl<C: Connector> RedisTier<C> {
             Outcome::Changed { keep, epoch, covered } => {
                 self.adopt(epoch.unwrap_or(0));
                 // Not barred before the commit, another process may have written a newer one.
-                (keep.as_ref().filter(|_| *covered), true)
+                (if *covered { keep } else { &nothing }, true)
             }
-            Outcome::Unchanged => (None, false),
+            Outcome::Unchanged => (&nothing, false),
         };
         // Without a link there is no command that could fail: its loss has been told already.
         if let Some(link) = self.link.load_full() {
-            match self.release(&link, intent, keep).await {
+            match self.end(&link, intent, keep).await {
                 Ok(()) => return Ok(()),
                 Err(error) => self.survive("release", &error),
             }
         }
         self.orphan(intent);
         if changed {
-            // The fence may have been set, but is it still there, and were the collections made void? What cannot be
+            // The fences may have been set, but are they still there, and were the collections made void? What cannot be
             // confirmed is made void as a whole, on disk, before the write is acknowledged.
             let epoch = self.setup.epoch_store.advance().await.map_err(|cause| Unsettled(cause.to_string()))?;
             self.adopt(epoch);
@@ -112,25 +116,45 @@ impl<C: Connector> RedisTier<C> {
         Ok(())
     }
 
-    async fn release(&self, link: &C::Link, intent: &Intent, keep: Option<&Value>) -> Result<(), RedisError> {
-        let Some(slot) = &intent.slot else { return self.void(link, &intent.voids).await };
-        let ttl = slot.region.next_ttl(false);
-        let envelope = Envelope { epoch: intent.epoch, generation: NO_GENERATION, ttl };
-        let value = keep.map(|value| envelope.seal(Some(value))).unwrap_or_default();
-        let (name, fence) = (self.name_of(slot), state::fence(intent.token, link.run()));
-        let marker = self.marker_of(&name);
-        let release = link.release(&name, marker.as_deref(), fence, value, ttl + slot.region.grace(false));
+    /// Releases all slots, and makes the collections void, whatever was voided since the beginning.
+    async fn end(&self, link: &C::Link, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
+        let value = |slot: &Slot| {
+            // What depends on a collection is void with this very write.
+            let value = keep.get(&slot.key).filter(|_| !slot.depends(false))?;
+            let ttl = slot.region.next_ttl(false);
+            let envelope = Envelope { epoch: intent.epoch, generation: NO_GENERATION, ttl };
+            Some((envelope.seal(Some(value)), ttl + slot.region.grace(false)))
+        };
+        let release = self.release(link, intent.token, intent.slots.iter(), value);
         let (released, voided) = join(release, self.void(link, &intent.voids)).await;
         released.and(voided)
     }
 
+    /// Each with what it is to hold from then on, and for how long; or with nothing.
+    async fn release<'a>(
+        &self,
+        link: &C::Link,
+        token: Token,
+        slots: impl Iterator<Item = &'a Slot>,
+        value: impl Fn(&Slot) -> Option<(Bytes, Duration)>,
+    ) -> Result<(), RedisError> {
+        let slots: Vec<&Slot> = slots.collect();
+        let release = async |slot: &&Slot| {
+            let (name, fence) = (self.name_of(slot), state::fence(token, link.run()));
+            let (value, life) = value(slot).unwrap_or((Bytes::new(), FENCE_LIFE));
+            link.release(&name, self.marker_of(&name).as_deref(), fence, value, life).await
+        };
+        for batch in slots.chunks(BATCH) {
+            join_all(batch.iter().map(release)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        }
+        Ok(())
+    }
+
     /// To be released when Redis answers again; else nobody could write this before the fence ends by itself.
     fn orphan(&self, intent: &Intent) {
-        let Some(slot) = &intent.slot else { return };
         let mut orphans = self.orphans.lock();
-        if orphans.len() < MAX_ORPHANS {
-            orphans.push((self.name_of(slot), intent.token));
-        }
+        let room = MAX_ORPHANS.saturating_sub(orphans.len());
+        orphans.extend(intent.slots.iter().take(room).map(|slot| (self.name_of(slot), intent.token)));
     }
 
     /// Some of them; the others with the next beat. What is not certain to be released stays an orphan.

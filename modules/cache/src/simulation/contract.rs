@@ -56,8 +56,13 @@ enum Step {
         value: Content,
         life: Duration,
     },
+    /// Of the first so many keys.
+    Generations {
+        count: usize,
+        proposal: Content,
+    },
     Void {
-        key: usize,
+        count: usize,
         marked: bool,
         next: Content,
         life: Duration,
@@ -110,8 +115,9 @@ impl Step {
             7..=14 => Step::Fill { key, expected: Content::throw(), value: Content::throw(), life },
             15..=19 => Step::Fence { key, marked, fence: Content::tagged(b'F'), life },
             20..=24 => Step::Release { key, marked, fence: Content::tagged(b'F'), value: Content::throw(), life },
-            25 => Step::Void { key, marked, next: Content::throw(), life },
-            26..=29 => Step::Wait { key, lease: Content::tagged(dice::pick(b"LW")) },
+            25 => Step::Void { count: key + 1, marked, next: Content::throw(), life },
+            26 => Step::Generations { count: key + 1, proposal: Content::throw() },
+            27..=29 => Step::Wait { key, lease: Content::tagged(dice::pick(b"LW")) },
             30 => Step::Agree { key, epoch: dice::below(50) },
             31 => Step::Unlink { keys: (0..=key).collect() },
             32 => Step::Walk,
@@ -146,9 +152,14 @@ impl Step {
                 let (marker, fence, value) = (marker_if(marked, key), fence.bytes(run), value.bytes(run));
                 format!("{}", link.release(KEYS[key], marker.as_deref(), fence, value, life).await?)
             }
-            Step::Void { key, marked, next, life } => {
-                let marker = marker_if(marked, key);
-                format!("{:?}", link.void(KEYS[key], marker.as_deref(), next.bytes(run), life).await?)
+            Step::Generations { count, proposal } => {
+                let proposals = vec![proposal.bytes(run); count];
+                let current = link.generations(first(count), proposals).await?;
+                current.iter().map(|held| legible(held, run)).collect::<Vec<_>>().join(" ")
+            }
+            Step::Void { count, marked, next, life } => {
+                let markers = (0..count).filter_map(|key| marker_if(marked, key)).collect();
+                format!("{:?}", link.void(first(count), markers, vec![next.bytes(run); count], life).await?)
             }
             Step::Wait { key, lease } => {
                 let left = link.wait(KEYS[key], lease.bytes(run)).await?;
@@ -180,6 +191,10 @@ impl Step {
     }
 }
 
+fn first(count: usize) -> Vec<String> {
+    KEYS[..count].iter().map(|key| (*key).to_owned()).collect()
+}
+
 fn legible(held: &[u8], run: Run) -> String {
     match held.strip_suffix(&run) {
         Some(rest) => format!("{} in this run", rest.escape_ascii()),
@@ -200,7 +215,7 @@ async fn answers(connector: &impl Connector, steps: &[Step]) -> Vec<String> {
         while heard.last() != Some(&last) {
             heard.extend(ear.next().await.unwrap());
             // Of one turn, in no particular order.
-            heard.sort_by_key(|marker| *marker == last);
+            heard.sort_by_key(|marker| (*marker == last, marker.clone()));
         }
         let mut held = Vec::new();
         // Of something that lives for a short time, nobody knows whether it is still there.

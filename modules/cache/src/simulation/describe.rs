@@ -53,6 +53,12 @@ impl Describe for Option<Bytes> {
     }
 }
 
+impl Describe for Vec<Bytes> {
+    fn describe(&self) -> String {
+        self.iter().map(Describe::describe).collect::<Vec<_>>().join(" ")
+    }
+}
+
 macro_rules! by_debug {
     ($($type:ty),*) => {
         $(impl Describe for $type {

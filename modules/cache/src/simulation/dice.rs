@@ -25,8 +25,8 @@ pub(super) fn one_in(n: u64) -> bool {
     below(n) == 0
 }
 
-pub(super) fn pick<T: Copy>(from: &[T]) -> T {
-    from[below(from.len() as u64) as usize]
+pub(super) fn pick<T: Clone>(from: &[T]) -> T {
+    from[below(from.len() as u64) as usize].clone()
 }
 
 pub(super) fn up_to(milliseconds: u64) -> Duration {

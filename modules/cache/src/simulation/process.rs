@@ -16,8 +16,7 @@ use super::{dice, schedule::Plan};
 use crate::cache::Cache;
 use crate::key::Key;
 use crate::options::{CacheOptions, RedisOptions};
-use crate::region::{Collection, Depends, Region, RegionOptions};
-use crate::tier::Slot;
+use crate::region::{Collection, Region, RegionOptions, Slot};
 use crate::value::{Found, Read, Source, Value};
 use crate::write::{Target, Write};
 
@@ -33,7 +32,8 @@ pub(super) struct Process {
     world: Arc<World>,
     things: Region,
     pages: Region,
-    everything: Collection,
+    /// Both of them a page depends on.
+    collections: [Collection; 2],
     alone: bool,
 }
 
@@ -58,27 +58,22 @@ impl Process {
             },
         };
         let cache = STATS.with(|stats| Cache::with_connector(options, connector, Arc::new(row), stats));
-        let everything = Collection::new("products");
-        let region = |name, depends| {
-            cache.region(RegionOptions {
-                name,
-                ttl: plan.ttl,
-                negative_ttl: plan.ttl,
-                grace: plan.grace,
-                collection: everything.clone(),
-                depends,
-            })
+        let collections = ["products", "products:order"].map(Collection::new);
+        let region = |name| {
+            let (ttl, absent) = (plan.ttl, vec![collections[0].clone()]);
+            cache.region(RegionOptions { name, ttl, negative_ttl: ttl, grace: plan.grace, absent })
         };
-        let (things, pages) = (region("product", Depends::WhenAbsent), region("list", Depends::Always));
+        let (things, pages) = (region("product"), region("list"));
         world.note(|| format!("p{number} starts"));
         cache.start().await.unwrap();
-        Process { host, cache, world, things, pages, everything, alone: plan.processes == 1 }
+        Process { host, cache, world, things, pages, collections, alone: plan.processes == 1 }
     }
 
-    pub(super) fn slot(&self, track: usize) -> Slot {
+    /// Where the track is kept: a page in one place, a thing in two.
+    pub(super) fn slots(&self, track: usize) -> Vec<Slot> {
         match track {
-            PAGE => Slot { region: self.pages.clone(), key: Key::new("list:0:20") },
-            id => Slot { region: self.things.clone(), key: Key::numbered("id:", id as i64) },
+            PAGE => vec![self.pages.slot_in(Key::new("list:0:20"), self.collections.clone())],
+            id => ["id:", "details:"].map(|kind| self.things.slot(Key::numbered(kind, id as i64))).to_vec(),
         }
     }
 
@@ -97,17 +92,17 @@ impl Process {
     /// One read; what it brings must be as new as what was acknowledged before it began.
     pub(super) async fn read(&self, track: usize) {
         self.host.alive().await;
-        let Slot { region, key } = self.slot(track);
+        let slot = dice::pick(&self.slots(track));
         let state = &self.cache.0;
-        let joins = state.flights.took_off(&key, state.epochs.stamp(&region, &key));
+        let joins = state.flights.took_off(&slot.key, state.epochs.stamp(&slot));
         let (reader, firm) = {
             let database = self.world.database.lock();
             (database.reader(track, &self.host, self.alone, joins), database.firm(track))
         };
         let name = self.host.name();
-        self.world.note(|| format!("{name} reads {key}"));
+        self.world.note(|| format!("{name} reads {}", slot.key));
         if dice::one_in(2)
-            && let Some((value, source)) = self.cache.peek(&region, &key, Read::default())
+            && let Some((value, source)) = self.cache.peek(&slot.region, &slot.key, Read::default())
         {
             return self.judge(track, &reader, &Found { value: Some(value), source }, false);
         }
@@ -122,7 +117,7 @@ impl Process {
             loads.store(true, Ordering::Relaxed);
             load(Arc::clone(&world), Arc::clone(&host), track)
         };
-        let found = self.cache.get_or_load(&region, key, read, load).await;
+        let found = self.cache.get_or_load(slot, read, load).await;
         self.host.alive().await;
         match found {
             Ok(found) => {
@@ -158,17 +153,20 @@ impl Process {
     /// One write, as the service does it. It is acknowledged when it returns in the end.
     pub(super) async fn write(&self, id: usize, change: Change, slow: u64) {
         self.host.alive().await;
-        let Slot { region, key } = self.slot(id);
         let name = self.host.name();
-        let everything = [self.everything.clone()];
         // A create has no entry, as long as nothing of that name has ever been cached but its absence. (The service
         // gives each product a new name.)
         let anew = !self.world.database.lock().has_ever_existed(id);
         let named = !anew || dice::one_in(4);
-        let entry = named.then_some((&region, key));
-        let collections = if change == Change::Update { &[][..] } else { &everything[..] };
+        let slots = if named { self.slots(id) } else { Vec::new() };
+        // What does not exist depends on the first one; a page on both, so that a delete may leave out either.
+        let collections = match change {
+            Change::Update => Vec::new(),
+            Change::Delete => vec![dice::pick(&self.collections)],
+            _ => vec![self.collections[0].clone()],
+        };
         self.world.note(|| format!("{name} begins: {change:?} {id}"));
-        let Ok(write) = self.cache.begin(Target { entry, collections }).await else {
+        let Ok(write) = self.cache.begin(Target { slots, collections }).await else {
             return self.world.note(|| format!("{name} gives up: {change:?} {id}: locked"));
         };
         self.host.alive().await;
@@ -194,9 +192,9 @@ impl Process {
         self.host.alive().await;
         if dice::one_in(40) {
             // The database's answer is lost: nobody knows whether it has committed.
-            return drop(write.committed(None, None).await);
+            return drop(write.committed([], None).await);
         }
-        let settled = self.settle(write, committed.value.clone(), committed.epoch).await;
+        let settled = self.settle(write, id, committed.value.clone(), committed.epoch).await;
         self.host.alive().await;
         self.world.note(|| format!("{name} acknowledges {committed:?}: {settled}"));
         if settled {
@@ -207,15 +205,16 @@ impl Process {
         }
     }
 
-    async fn settle(&self, write: Write<Down>, value: Option<Value>, epoch: Option<u64>) -> bool {
-        write.committed(value, epoch).await.is_ok()
+    async fn settle(&self, write: Write<Down>, id: usize, value: Option<Value>, epoch: Option<u64>) -> bool {
+        let values = self.slots(id).into_iter().filter_map(|slot| Some((slot.key, value.clone()?)));
+        write.committed(values, epoch).await.is_ok()
     }
 
     /// What the tiers hold, and what a reader gets, when everything has come to rest.
     pub(super) async fn inspect(&self, oldest: impl Fn(&Database, usize) -> usize) {
         let tracks = self.world.database.lock().tracks();
-        for track in tracks {
-            let slot = self.slot(track);
+        let slots = tracks.flat_map(|track| self.slots(track).into_iter().map(move |slot| (track, slot)));
+        for (track, slot) in slots {
             for tier in &self.cache.0.tiers {
                 let Some(copy) = tier.inspect(&slot).await else { continue };
                 let database = self.world.database.lock();

@@ -128,11 +128,21 @@ impl Store {
         Ok(false)
     }
 
-    pub(super) fn void(&mut self, key: &str, marker: Option<&str>, next: Bytes, life: Duration) -> Answer<()> {
-        if self.defect != Some(Defect::GenerationsStay) {
-            self.set(key, next, Some(life))?;
+    pub(super) fn generations(&mut self, keys: &[String], proposals: Vec<Bytes>) -> Answer<Vec<Bytes>> {
+        let current = |(key, proposal): (&String, Bytes)| {
+            let held = self.get_or_set(key, proposal.clone(), None)?;
+            Ok(held.unwrap_or(proposal))
+        };
+        keys.iter().zip(proposals).map(current).collect()
+    }
+
+    pub(super) fn void(&mut self, keys: &[String], markers: &[String], next: Vec<Bytes>, life: Duration) -> Answer<()> {
+        for (key, next) in keys.iter().zip(next) {
+            if self.defect != Some(Defect::GenerationsStay) {
+                self.set(key, next, Some(life))?;
+            }
         }
-        self.mark_if(marker);
+        markers.iter().for_each(|marker| self.mark_if(Some(marker)));
         Ok(())
     }
 

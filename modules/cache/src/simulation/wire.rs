@@ -256,9 +256,12 @@ impl Link for SimulatedLink {
         })
     }
 
-    fn void(&self, key: &str, marker: Option<&str>, next: Bytes, life: Duration) -> impl Step<()> {
-        let (key, marker) = (key.to_owned(), marker.map(str::to_owned));
-        command!(self, store, "void", [key, next], store.void(&key, marker.as_deref(), next, life))
+    fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>) -> impl Step<Vec<Bytes>> {
+        command!(self, store, "generations", [keys.join(" ")], store.generations(&keys, proposals))
+    }
+
+    fn void(&self, keys: Vec<String>, markers: Vec<String>, next: Vec<Bytes>, life: Duration) -> impl Step<()> {
+        command!(self, store, "void", [keys.join(" "), next], store.void(&keys, &markers, next, life))
     }
 
     fn wait(&self, key: &str, lease: Bytes) -> impl Step<Option<Duration>> {

@@ -76,7 +76,7 @@ async fn a_key_of_another_type_is_survived_until_the_next_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_generation_is_survived() {
     let world = World::of(Tiers::Redis).await;
-    let generation = format!("{PREFIX}gen:things");
+    let generation = format!("{PREFIX}{{gen}}:things");
     world.create(1, "one").await;
     for (round, foreign) in ["", "garbage"].iter().enumerate() {
         world.redis().command(&["SET", &generation, foreign]);

@@ -6,7 +6,7 @@ use hotshelf_cache::{Locked, Source, Target, Tiers};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::{Instant, timeout};
 
-use crate::world::{World, name, stored, text, thing};
+use crate::world::{World, name, stored, text};
 
 async fn two_processes() -> (World, World) {
     World::two(Tiers::Redis).await
@@ -118,7 +118,7 @@ async fn a_writer_gives_up_on_the_fence_of_another_process() {
     let (here, there) = two_processes().await;
     let first = there.begin(1).await;
     let began = Instant::now();
-    let target = Target { entry: Some((&here.things, thing(1))), collections: &[] };
+    let target = Target { slots: vec![here.slot(1)], collections: Vec::new() };
     assert_eq!(here.cache.begin(target).await.err(), Some(Locked));
     assert!(began.elapsed() >= Duration::from_secs(2));
     assert!(here.redis().get(&name(1)).unwrap().starts_with('F'), "it is still there");

@@ -9,7 +9,7 @@ use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::time::{Instant, sleep};
 
 use crate::truth::Truth;
-use crate::world::{World, name, text};
+use crate::world::{World, name, text, thing};
 
 /// Copies of the thing, of its absence's neighbour and of the page, all in Redis, and its snapshot of them.
 async fn with_a_snapshot_of_old_copies() -> World {
@@ -224,7 +224,7 @@ async fn write_counted(world: &World) -> u64 {
     let write = world.begin(1).await;
     let (value, epoch) = world.truth.commit(1, Some("next"), write.covered());
     let revision = value.as_ref().unwrap().revision;
-    write.committed(value, epoch).await.unwrap();
+    write.committed(value.map(|value| (thing(1), value)), epoch).await.unwrap();
     revision
 }
 

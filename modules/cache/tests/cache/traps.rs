@@ -94,7 +94,7 @@ async fn re_materialized_tag_marker() {
     here.create(1, "one").await;
     here.read(1).await;
     here.page().await;
-    here.redis().command(&["UNLINK", &format!("{PREFIX}gen:things")]);
+    here.redis().command(&["UNLINK", &format!("{PREFIX}{{gen}}:things")]);
     for world in [&here, &there] {
         assert!(world.read(1).await.source.is_hit(), "it depends on no marker");
     }

@@ -1,11 +1,10 @@
 //! One process with its cache, the database it is a cache of, and the Redis it may use.
 
-use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Cache, CacheOptions, Collection, Depends, Found, Key, Read, RedisOptions, Region, RegionOptions, Source, Target,
+    Cache, CacheOptions, Collection, Found, Key, Read, RedisOptions, Region, RegionOptions, Slot, Source, Target,
     Tiers, Write, WriteStrategy,
 };
 use hotshelf_lifecycle::Status;
@@ -76,12 +75,12 @@ impl World {
         let stats = Stats::new().unwrap();
         let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, &stats);
         let everything = Collection::new("things");
-        let region = |name, depends| {
+        let region = |name| {
             let (ttl, negative_ttl) = (life, Duration::from_secs(60));
             let grace = Duration::from_secs(600);
-            cache.region(RegionOptions { name, ttl, negative_ttl, grace, collection: everything.clone(), depends })
+            cache.region(RegionOptions { name, ttl, negative_ttl, grace, absent: vec![everything.clone()] })
         };
-        let (things, pages) = (region("thing", Depends::WhenAbsent), region("page", Depends::Always));
+        let (things, pages) = (region("thing"), region("page"));
         cache.start().await.unwrap();
         World { cache, truth, redis, stats, things, pages, everything, options, life }
     }
@@ -148,7 +147,17 @@ impl World {
 
     pub(crate) async fn try_read(&self, id: i64, read: Read) -> Result<Found, Broken> {
         let truth = Arc::clone(&self.truth);
-        self.cache.get_or_load(&self.things, thing(id), read, move || Arc::clone(&truth).load(id)).await
+        self.cache.get_or_load(self.slot(id), read, move || Arc::clone(&truth).load(id)).await
+    }
+
+    pub(crate) fn slot(&self, id: i64) -> Slot {
+        self.things.slot(thing(id))
+    }
+
+    /// Of a write of these things that may change which there are.
+    pub(crate) fn target(&self, ids: impl IntoIterator<Item = i64>) -> Target {
+        let slots = ids.into_iter().map(|id| self.slot(id)).collect();
+        Target { slots, collections: vec![self.everything.clone()] }
     }
 
     /// A read in a task of its own.
@@ -171,7 +180,8 @@ impl World {
     pub(crate) async fn page(&self) -> Found {
         let truth = Arc::clone(&self.truth);
         let load = move || Arc::clone(&truth).load_page();
-        self.cache.get_or_load(&self.pages, Key::new("list:0:10"), Read::default(), load).await.unwrap()
+        let slot = self.pages.slot_in(Key::new("list:0:10"), [self.everything.clone()]);
+        self.cache.get_or_load(slot, Read::default(), load).await.unwrap()
     }
 
     /// A whole write of a thing that exists, or stops to, acknowledged.
@@ -181,19 +191,17 @@ impl World {
     }
 
     pub(crate) async fn begin(&self, id: i64) -> Write<Broken> {
-        let target = Target { entry: Some((&self.things, thing(id))), collections: slice::from_ref(&self.everything) };
-        self.cache.begin(target).await.unwrap()
+        self.cache.begin(self.target([id])).await.unwrap()
     }
 
     pub(crate) async fn commit(&self, write: Write<Broken>, id: i64, text: Option<&str>) {
         let (value, epoch) = self.truth.commit(id, text, write.covered());
-        write.committed(value, epoch).await.unwrap();
+        write.committed(value.map(|value| (thing(id), value)), epoch).await.unwrap();
     }
 
     /// A whole write of a thing that did not exist, acknowledged.
     pub(crate) async fn create(&self, id: i64, text: &str) {
-        let target = Target { entry: None, collections: slice::from_ref(&self.everything) };
-        let write = self.cache.begin(target).await.unwrap();
+        let write = self.cache.begin(self.target([])).await.unwrap();
         self.commit(write, id, Some(text)).await;
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hotshelf_cache::{Locked, Target, Tiers, WriteStrategy};
 use hotshelf_testkit::{PATIENCE, wait_until};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::world::{World, leases_and_fences, name, stored, text, thing};
 
@@ -75,7 +75,7 @@ async fn a_writer_waits_for_its_turn_and_then_gives_up() {
     let world = World::of(Tiers::Memory).await;
     let first = world.begin(1).await;
     let began = Instant::now();
-    let target = || Target { entry: Some((&world.things, thing(1))), collections: &[] };
+    let target = || Target { slots: vec![world.slot(1)], collections: Vec::new() };
     assert_eq!(world.cache.begin(target()).await.err(), Some(Locked));
     assert!(began.elapsed() >= Duration::from_secs(2));
 
@@ -150,4 +150,68 @@ async fn stop_waits_for_loads_under_way() {
     assert_eq!(text(&reading.await.unwrap().unwrap()), Some("one"));
     let clients = || world.redis().command(&["CLIENT", "LIST", "TYPE", "NORMAL"]).text().unwrap().lines().count();
     wait_until("only the test's own connection is left", PATIENCE, async || clients() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_of_many_things_bars_all_of_them() {
+    const MANY: i64 = 600;
+    for strategy in [WriteStrategy::Invalidate, WriteStrategy::WriteThrough] {
+        let world = World::with(Tiers::Tiered, strategy).await;
+        for id in 1..=MANY {
+            world.truth.commit(id, Some("old"), true);
+            world.read(id).await;
+        }
+        let write = world.cache.begin(world.target(1..=MANY)).await.unwrap();
+        assert_eq!(leases_and_fences(world.redis()).len(), MANY as usize);
+        let values = (1..=MANY).filter_map(|id| Some((thing(id), world.truth.commit(id, Some("new"), true).0?)));
+        write.committed(values, None).await.unwrap();
+        for id in 1..=MANY {
+            let found = world.read(id).await;
+            let kept = strategy == WriteStrategy::WriteThrough;
+            assert_eq!((text(&found), found.source.is_hit()), (Some("new"), kept), "{id}, {strategy:?}");
+        }
+        world.leaves_nothing_behind().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_of_many_things_has_all_or_none() {
+    let (here, there) = World::two(Tiers::Tiered).await;
+    let first = there.begin(300).await;
+    let refused = here.cache.begin(here.target(1..=400)).await;
+    assert_eq!(refused.err(), Some(Locked));
+    assert_eq!(leases_and_fences(here.redis()), [name(300)], "what it had, it has given back");
+    there.commit(first, 300, Some("first")).await;
+    here.cache.begin(here.target(1..=400)).await.unwrap().unchanged().await;
+    here.leaves_nothing_behind().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_the_same_many_things_all_get_through() {
+    let (here, there) = World::two(Tiers::Redis).await;
+    let writing = (0..20_i64).map(|n| {
+        let world = if n % 2 == 0 { here.clone() } else { there.clone() };
+        tokio::spawn(async move {
+            // In all orders.
+            let ids = (0..10).map(|id| (id * 7 + n * 3) % 10);
+            let write = loop {
+                match world.cache.begin(world.target(ids.clone())).await {
+                    Ok(write) => break write,
+                    Err(Locked) => continue,
+                }
+            };
+            let values: Vec<_> = ids.map(|id| world.truth.commit(id, Some(&n.to_string()), true)).collect();
+            drop(values);
+            write.committed([], None).await.unwrap();
+        })
+    });
+    for written in writing.collect::<Vec<_>>() {
+        timeout(PATIENCE, written).await.unwrap().unwrap();
+    }
+    for id in 0..10 {
+        let truth = Arc::clone(&here.truth).load(id).await.unwrap();
+        assert_eq!(truth.as_ref().unwrap().revision, 20);
+        assert_eq!((here.read(id).await.value, there.read(id).await.value), (truth.clone(), truth));
+    }
+    here.leaves_nothing_behind().await;
 }

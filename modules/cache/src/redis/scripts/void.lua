@@ -1,8 +1,12 @@
--- void: a new generation for a collection.
--- KEYS[1] the generation   KEYS[2] its marker, if others are to hear of it   ARGV[1] the new one   ARGV[2] life in ms
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if KEYS[2] then
-    redis.call('SET', KEYS[2], '')
-    redis.call('DEL', KEYS[2])
+-- void: new generations for collections, for all of them at once.
+-- KEYS the generations, then, if others are to hear of it, their markers, all of one slot   ARGV[1] life in ms
+-- ARGV[2…] the new generations
+local count = #ARGV - 1
+for number = 1, count do
+    redis.call('SET', KEYS[number], ARGV[number + 1], 'PX', ARGV[1])
+end
+for number = count + 1, #KEYS do
+    redis.call('SET', KEYS[number], '')
+    redis.call('DEL', KEYS[number])
 end
 return 1

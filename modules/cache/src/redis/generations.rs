@@ -1,0 +1,117 @@
+//! The generations of collections, as Redis keeps them. What depends on several carries one that stands for all.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::RedisTier;
+use super::error::RedisError;
+use super::link::{Connector, Link};
+use super::state::{Generation, NO_GENERATION};
+use super::writing::GENERATION_LIFE;
+use crate::chance;
+use crate::region::{Collection, Slot};
+
+/// Collections whose generations are remembered; with more, all are forgotten.
+const MOST_REMEMBERED: usize = 4_096;
+
+/// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is void.
+#[derive(Default)]
+pub(super) struct Generations(Mutex<HashMap<Collection, Generation>>);
+
+impl Generations {
+    /// One for all of them, if all are remembered.
+    pub(super) fn known<'a>(&self, collections: impl Iterator<Item = &'a Collection>) -> Option<Generation> {
+        let known = self.0.lock();
+        let generations: Option<Vec<_>> = collections.map(|collection| known.get(collection).copied()).collect();
+        generations.map(|generations| one_for_all(&generations))
+    }
+
+    fn remember<'a>(&self, generations: impl Iterator<Item = (&'a Collection, Generation)>) {
+        let mut known = self.0.lock();
+        for (collection, generation) in generations {
+            match known.get_mut(collection) {
+                Some(known) => *known = generation,
+                None => {
+                    if known.len() >= MOST_REMEMBERED {
+                        known.clear();
+                    }
+                    known.insert(collection.clone(), generation);
+                }
+            }
+        }
+    }
+}
+
+impl<C: Connector> RedisTier<C> {
+    /// The generation that counts now for what depends on the slot's collections; a new one for those that have none.
+    pub(super) async fn generation(&self, link: &C::Link, slot: &Slot, absent: bool) -> Result<Generation, RedisError> {
+        let keys = slot.dependencies(absent).map(|collection| self.setup.names.generation(collection)).collect();
+        let proposals = slot.dependencies(absent).map(|_| next()).collect();
+        let current = link.generations(keys, proposals).await?;
+        let current: Vec<_> = current.iter().map(from_bytes).collect();
+        self.generations.remember(slot.dependencies(absent).zip(current.iter().copied()));
+        Ok(one_for_all(&current))
+    }
+
+    /// Makes void what depends on these collections.
+    pub(super) async fn void(&self, link: &C::Link, collections: &[Collection]) -> Result<(), RedisError> {
+        if collections.is_empty() {
+            return Ok(());
+        }
+        let (names, shared) = (&self.setup.names, self.setup.shared);
+        let next: Vec<Bytes> = collections.iter().map(|_| next()).collect();
+        let markers = collections.iter().filter(|_| shared).map(|collection| names.collection_marker(collection));
+        let keys = collections.iter().map(|collection| names.generation(collection)).collect();
+        link.void(keys, markers.collect(), next.clone(), GENERATION_LIFE).await?;
+        self.generations.remember(collections.iter().zip(next.iter().map(from_bytes)));
+        Ok(())
+    }
+}
+
+fn next() -> Bytes {
+    Bytes::copy_from_slice(&chance::bytes())
+}
+
+/// Anything but 16 bytes is not ours, and nothing stands under it.
+fn from_bytes(bytes: &Bytes) -> Generation {
+    bytes[..].try_into().unwrap_or(NO_GENERATION)
+}
+
+/// Differs as soon as one of them does. They are thrown with 128 bits, and so many are left.
+fn one_for_all(generations: &[Generation]) -> Generation {
+    match generations {
+        [one] => *one,
+        several if several.contains(&NO_GENERATION) => NO_GENERATION,
+        several => xxh3_128(several.as_flattened()).to_be_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_stands_for_all() {
+        let (a, b, c) = ([1; 16], [2; 16], [3; 16]);
+        assert_eq!(one_for_all(&[a]), a);
+        assert_eq!(one_for_all(&[a, b]), one_for_all(&[a, b]));
+        assert_ne!(one_for_all(&[a, b]), one_for_all(&[a, c]));
+        assert_ne!(one_for_all(&[a, b]), one_for_all(&[b, a]));
+        assert_eq!(one_for_all(&[a, NO_GENERATION]), NO_GENERATION);
+    }
+
+    #[test]
+    fn the_remembered_are_bounded() {
+        let (known, number) = (Generations::default(), |n: usize| Collection::new(format!("org:{n}")));
+        for n in 0..2 * MOST_REMEMBERED {
+            known.remember([(&number(n), [7; 16])].into_iter());
+        }
+        assert!(known.0.lock().len() <= MOST_REMEMBERED);
+        let (last, first) = (number(2 * MOST_REMEMBERED - 1), number(0));
+        assert_eq!(known.known([&last].into_iter()), Some([7; 16]));
+        assert_eq!(known.known([&last, &first].into_iter()), None);
+    }
+}
