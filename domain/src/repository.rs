@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +88,14 @@ impl ProductRepository {
     /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::Closed`].
     pub async fn find(&self, id: ProductId) -> Result<Option<Product>, StoreError> {
         self.0.find(id).await
+    }
+
+    /// Those of the products that exist, in one query. Up to some thousands of ids.
+    ///
+    /// # Errors
+    /// As [`find`](ProductRepository::find).
+    pub async fn find_many(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, StoreError> {
+        self.0.find_many(ids).await
     }
 
     /// One page of the products, by id, with the total of the same moment.

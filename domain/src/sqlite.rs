@@ -9,6 +9,7 @@ mod rows;
 mod schema;
 mod writer;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub(crate) struct SqliteCatalogue {
     epoch_reader: Readers,
     point_reads: PointReads,
     tasks: Tasks,
+    batch_reads: Histogram,
     page_reads: Histogram,
     page_id_reads: Histogram,
     _lock: DatabaseLock,
@@ -62,6 +64,7 @@ impl SqliteCatalogue {
         Ok(SqliteCatalogue {
             writer: Writer::spawn(url, &tasks, stats.db_query("commit")),
             point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, stats.db_query("find")),
+            batch_reads: stats.db_query("find_many"),
             page_reads: stats.db_query("page"),
             page_id_reads: stats.db_query("page_ids"),
             readers,
@@ -74,6 +77,13 @@ impl SqliteCatalogue {
 
     pub(crate) async fn find(&self, id: ProductId) -> Result<Option<Product>, StoreError> {
         self.point_reads.find(id).await
+    }
+
+    pub(crate) async fn find_many(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, StoreError> {
+        let _timer = self.batch_reads.start_timer();
+        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+        let found = self.readers.read(move |conn| rows::find_many(conn, &ids)).await?;
+        Ok(found.into_values().map(|product| (product.id, product)).collect())
     }
 
     pub(crate) async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {

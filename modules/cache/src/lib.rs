@@ -53,6 +53,7 @@
 //! ```
 
 mod audit;
+mod batch;
 mod cache;
 mod chance;
 mod clock;

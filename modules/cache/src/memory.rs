@@ -167,7 +167,7 @@ impl Tier for MemoryTier {
     async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
         // The stamp comes before the look: what the look misses is loaded under it.
         let stamp = self.epochs.stamp(slot);
-        let hit = self.get(&slot.key).filter(|hit| until == Until::ItsEnd || !hit.due);
+        let hit = self.get(&slot.key).filter(|hit| until != Until::ItIsDue || !hit.due);
         hit.map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
     }
 

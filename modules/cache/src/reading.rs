@@ -18,11 +18,11 @@ use crate::value::{Found, Read, Source, Value};
 /// After a load ahead of an entry's end has failed, so long passes before the next.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 /// When a load takes longer, a value past its life is served if there is one.
-const PATIENCE_WITH_OVERDUE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE_WITH_OVERDUE: Duration = Duration::from_secs(1);
 
-type Claims = Vec<(Arc<dyn Tier>, Claim)>;
+pub(crate) type Claims = Vec<(Arc<dyn Tier>, Claim)>;
 
-enum Consulted {
+pub(crate) enum Consulted {
     Hit(Hit),
     /// With the claims of the tiers that may be filled.
     Miss(Claims),
@@ -40,7 +40,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         Some((value, source))
     }
 
-    fn look(&self, key: &Key, read: Read) -> Option<Hit> {
+    pub(crate) fn look(&self, key: &Key, read: Read) -> Option<Hit> {
         if read.bypass {
             return None;
         }
@@ -158,7 +158,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// What `landing` brings, or, if that takes long, a value past its life, if there is one.
-    async fn or_overdue<T>(
+    pub(crate) async fn or_overdue<T>(
         &self,
         slot: &Slot,
         read: Read,
@@ -177,7 +177,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Loads an entry ahead of its end, in the background and once at a time, unless another process has done so.
-    fn refresh<L, F>(&self, slot: Slot, load: L)
+    pub(crate) fn refresh<L, F>(&self, slot: Slot, load: L)
     where
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
@@ -198,7 +198,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// What a tier holds past the end of its life, within the grace, when it could not be loaded again.
-    async fn overdue(&self, slot: &Slot, read: Read) -> Option<Found> {
+    pub(crate) async fn overdue(&self, slot: &Slot, read: Read) -> Option<Found> {
         for tier in &self.0.tiers {
             if let Some((value, overdue)) = tier.overdue(slot).await
                 && read.accepts(Some(&value))
@@ -210,7 +210,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Asks one tier after the other; what a farther one has is copied to the nearer ones.
-    async fn consult(&self, slot: &Slot, read: Read, until: Until) -> Consulted {
+    pub(crate) async fn consult(&self, slot: &Slot, read: Read, until: Until) -> Consulted {
         let mut claims = Vec::with_capacity(self.0.tiers.len());
         for tier in &self.0.tiers {
             match tier.lookup(slot, until).await {
@@ -258,7 +258,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Farthest first.
-    async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
+    pub(crate) async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
         let ttl = slot.region.next_ttl(value.is_none());
         let (mut stored, mut refused) = (false, false);
         for (tier, claim) in claims.into_iter().rev() {
@@ -282,21 +282,26 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
 async fn counted<E>(region: &Region, load: impl Future<Output = Result<Option<Value>, E>>) -> Result<Option<Value>, E> {
     let loaded = load.await;
-    let counters = region.counters();
-    match &loaded {
-        Ok(Some(_)) => counters.loads_ok.inc(),
-        Ok(None) => counters.loads_absent.inc(),
-        Err(_) => counters.loads_error.inc(),
-    }
+    count_load(region, loaded.as_ref().map(Option::is_none).map_err(drop));
     loaded
 }
 
-fn found(hit: &Hit) -> Found {
+/// Counts a load by what came of it: whether it found nothing, or failed.
+pub(crate) fn count_load(region: &Region, absent: Result<bool, ()>) {
+    let counters = region.counters();
+    match absent {
+        Ok(false) => counters.loads_ok.inc(),
+        Ok(true) => counters.loads_absent.inc(),
+        Err(()) => counters.loads_error.inc(),
+    }
+}
+
+pub(crate) fn found(hit: &Hit) -> Found {
     Found { value: hit.value.clone(), source: (hit.source)(hit.ttl) }
 }
 
 /// Counts a lookup that was answered: exactly one hit or one miss.
-fn answer(region: &Region, found: Found, waited: bool) -> Found {
+pub(crate) fn answer(region: &Region, found: Found, waited: bool) -> Found {
     let counters = region.counters();
     match found.source {
         Source::L1 { .. } => counters.hits_l1.inc(),

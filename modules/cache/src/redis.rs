@@ -20,7 +20,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{L2State, Stats, TierLevels};
 use parking_lot::Mutex;
@@ -173,7 +173,7 @@ impl<C: Connector> RedisTier<C> {
                 Looked::Loading(lease) => lease,
             };
             // Alone on the database, only an earlier run of this service can have left it.
-            if !self.setup.shared || tokio::time::Instant::now() >= give_up {
+            if !self.setup.shared || until == Until::ItsEndAtOnce || tokio::time::Instant::now() >= give_up {
                 return Ok(Lookup::Miss(None));
             }
             // In this order: a change after the question wakes.
@@ -224,7 +224,7 @@ impl<C: Connector> RedisTier<C> {
             Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
             Some(State::Value(stored)) => {
                 let due = stored.value.is_some() && stored.ttl < slot.region.refresh_ahead();
-                let good = !stored.ttl.is_zero() && (until == Until::ItsEnd || !due);
+                let good = !stored.ttl.is_zero() && (until != Until::ItIsDue || !due);
                 if good && self.stands(link, slot, &stored, generation).await? {
                     let Stored { value, ttl, .. } = stored;
                     // Not longer than it could have got: the clock may have been set back.
@@ -369,8 +369,16 @@ impl<C: Connector> Tier for RedisTier<C> {
         let (mut cursor, mut deleted) = ("0".to_owned(), 0);
         loop {
             let (next, keys) = link.scan(cursor, &pattern, DELETE_BATCH).await.map_err(failed)?;
-            if !keys.is_empty() {
-                deleted += link.unlink(keys).await.map_err(failed)?;
+            let entries: Vec<_> = keys.into_iter().filter(|key| self.setup.names.is_entry(key)).collect();
+            if !entries.is_empty() {
+                let markers: Vec<_> = entries.iter().filter_map(|name| self.marker_of(name)).collect();
+                deleted += link.unlink(entries).await.map_err(failed)?;
+                // The memory of other processes has copies of them.
+                join_all(markers.iter().map(|marker| link.mark(marker)))
+                    .await
+                    .into_iter()
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(failed)?;
             }
             if next == "0" {
                 return Ok(deleted);

@@ -38,6 +38,8 @@ pub(crate) struct Hit {
 pub(crate) enum Until {
     /// For answering.
     ItsEnd,
+    /// For answering, without waiting for what another process loads.
+    ItsEndAtOnce,
     /// For not being loaded again ahead of its end.
     ItIsDue,
 }

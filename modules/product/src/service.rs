@@ -2,8 +2,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use hotshelf_cache::{Cache, Collection, Depends, Found, Read, Region, RegionOptions, Source, Target, Value};
+use hotshelf_cache::{Cache, Collection, Found, Key, Read, Region, RegionOptions, Source, Target, Value};
 use hotshelf_domain::{
     Committed, Copies, Expect, NewProduct, PageIds, PageRequest, Product, ProductId, ProductPage, ProductPatch,
     ProductRepository, StoreError,
@@ -70,16 +69,14 @@ impl ProductService {
             ttl: lives.product,
             negative_ttl: lives.negative,
             grace: lives.grace,
-            collection: catalogue.clone(),
-            depends: Depends::WhenAbsent,
+            absent: vec![catalogue.clone()],
         });
         let pages = cache.region(RegionOptions {
             name: "list",
             ttl: lives.list,
             negative_ttl: lives.negative,
             grace: lives.grace,
-            collection: catalogue.clone(),
-            depends: Depends::Always,
+            absent: Vec::new(),
         });
         let writes = Tasks::default();
         let members = products.uncounted();
@@ -97,7 +94,7 @@ impl ProductService {
     async fn lookup(&self, region: &Region, id: ProductId, read: Read) -> Result<Found, ProductError> {
         let repository = self.0.repository.clone();
         let load = move || load_product(repository.clone(), id);
-        Ok(self.0.cache.get_or_load(region, keys::product(id), read, load).await?)
+        Ok(self.0.cache.get_or_load(region.slot(keys::product(id)), read, load).await?)
     }
 
     /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
@@ -115,7 +112,8 @@ impl ProductService {
     pub async fn page(&self, request: PageRequest, read: Read) -> Result<Page, ProductError> {
         let repository = self.0.repository.clone();
         let load = move || load_listing(repository.clone(), request);
-        let found = self.0.cache.get_or_load(&self.0.pages, keys::page(&request), read, load).await?;
+        let slot = self.0.pages.slot_in(keys::page(&request), [self.0.catalogue.clone()]);
+        let found = self.0.cache.get_or_load(slot, read, load).await?;
         let listing = found.value.and_then(|value| Listing::unpack(value.payload));
         let listing = listing.filter(|_| found.source != Source::Bypassed);
         if let Some(listing) = listing
@@ -133,9 +131,10 @@ impl ProductService {
     /// The products, and the farthest place that one of them came from; `None` when not all of them exist.
     async fn members(&self, ids: &[ProductId]) -> Result<Option<(Vec<Value>, Source)>, ProductError> {
         let mut source = Source::L1 { ttl: Duration::MAX };
-        // All at once: Redis gets them in one go, and the database gathers them into one query.
-        let products = try_join_all(ids.iter().map(|id| self.lookup(&self.0.members, *id, Read::default()))).await?;
-        let products = products.into_iter().map(|found| {
+        let slots = ids.iter().map(|id| self.0.members.slot(keys::product(*id))).collect();
+        let repository = self.0.repository.clone();
+        let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
+        let products = self.0.cache.get_or_load_many(slots, load).await?.into_iter().map(|found| {
             source = farther(source, found.source);
             found.value
         });
@@ -219,20 +218,25 @@ impl ProductService {
     {
         let shelves = Arc::clone(&self.0);
         let work = self.0.writes.spawn(async move {
-            let entry = id.map(|id| (&shelves.products, keys::product(id)));
+            let slots = id.map(|id| shelves.products.slot(keys::product(id))).into_iter().collect();
             let collections = match membership {
-                Membership::Changes => std::slice::from_ref(&shelves.catalogue),
-                Membership::Stays => &[],
+                Membership::Changes => vec![shelves.catalogue.clone()],
+                Membership::Stays => Vec::new(),
             };
             Step::BeforeFence.reached();
-            let write = shelves.cache.begin(Target { entry, collections }).await?;
+            let write = shelves.cache.begin(Target { slots, collections }).await?;
             Step::AfterFence.reached();
             let copies = if write.covered() { Copies::Fenced } else { Copies::Unfenced };
             match commit(copies).await {
                 Ok(Committed { value, epoch }) => {
                     Step::AfterCommit.reached();
-                    let entry = new_entry(&value).ok().flatten();
-                    write.committed(entry, epoch.and_then(|epoch| u64::try_from(epoch).ok())).await?;
+                    let entry = id.zip(new_entry(&value).ok().flatten());
+                    write
+                        .committed(
+                            entry.map(|(id, entry)| (keys::product(id), entry)),
+                            epoch.and_then(|epoch| u64::try_from(epoch).ok()),
+                        )
+                        .await?;
                     Step::AfterRelease.reached();
                     Ok(value)
                 }
@@ -242,7 +246,7 @@ impl ProductService {
                 }
                 Err(error) => {
                     // Committed or not, nobody knows: void it all the same. The caller hears of the first failure.
-                    let _ = write.committed(None, None).await;
+                    let _ = write.committed([], None).await;
                     Err(error.into())
                 }
             }
@@ -265,6 +269,14 @@ enum Membership {
 
 async fn load_product(repository: ProductRepository, id: ProductId) -> Result<Option<Value>, StoreError> {
     repository.find(id).await?.as_ref().map(render::product).transpose()
+}
+
+async fn load_products(repository: ProductRepository, keys: Vec<Key>) -> Result<Vec<Option<Value>>, StoreError> {
+    let ids: Vec<_> = keys.iter().filter_map(keys::product_of).collect();
+    let products = repository.find_many(&ids).await?;
+    keys.iter()
+        .map(|key| keys::product_of(key).and_then(|id| products.get(&id)).map(render::product).transpose())
+        .collect()
 }
 
 async fn load_listing(repository: ProductRepository, request: PageRequest) -> Result<Option<Value>, StoreError> {

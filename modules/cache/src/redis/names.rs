@@ -53,6 +53,12 @@ impl Names {
         [&self.prefix, "epoch"].concat()
     }
 
+    /// Whether that is the name of an entry, and not of something that the protocol itself needs.
+    pub(crate) fn is_entry(&self, name: &str) -> bool {
+        let name = name.strip_prefix(&self.prefix);
+        name.is_some_and(|name| name != "epoch" && !name.starts_with(GENERATIONS) && !name.starts_with("chg:"))
+    }
+
     /// What all markers begin with.
     pub(crate) fn markers(&self) -> String {
         [&self.prefix, "chg:"].concat()

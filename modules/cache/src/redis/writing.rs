@@ -35,7 +35,7 @@ const MAX_ORPHANS: usize = 8_192;
 
 impl<C: Connector> RedisTier<C> {
     /// The marker by which other processes hear that this key has changed, if there are any.
-    fn marker_of(&self, name: &str) -> Option<String> {
+    pub(super) fn marker_of(&self, name: &str) -> Option<String> {
         self.setup.shared.then(|| self.setup.names.marker(name))
     }
 

@@ -3,6 +3,7 @@
 //! these stories, `world` the words they are told in.
 #![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
 
+mod batches;
 mod contract;
 mod foreign;
 mod loads;

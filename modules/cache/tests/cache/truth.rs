@@ -71,7 +71,16 @@ impl Truth {
         self.deliver(Some(page)).await
     }
 
-    async fn deliver(&self, value: Option<Value>) -> Result<Option<Value>, Broken> {
+    /// What one load of many things brings, all of one moment.
+    pub(crate) async fn load_many(self: Arc<Self>, ids: Vec<i64>) -> Result<Vec<Option<Value>>, Broken> {
+        let values = {
+            let rows = self.rows.lock().unwrap();
+            ids.into_iter().map(|id| rows.thing(id)).collect()
+        };
+        self.deliver(values).await
+    }
+
+    async fn deliver<T>(&self, value: T) -> Result<T, Broken> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         self.waiting.fetch_add(1, Ordering::SeqCst);
         drop(self.gate.read().await);

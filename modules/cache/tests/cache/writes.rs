@@ -164,6 +164,7 @@ async fn a_write_of_many_things_bars_all_of_them() {
         let write = world.cache.begin(world.target(1..=MANY)).await.unwrap();
         assert_eq!(leases_and_fences(world.redis()).len(), MANY as usize);
         let values = (1..=MANY).filter_map(|id| Some((thing(id), world.truth.commit(id, Some("new"), true).0?)));
+        let values: Vec<_> = values.collect();
         write.committed(values, None).await.unwrap();
         for id in 1..=MANY {
             let found = world.read(id).await;
