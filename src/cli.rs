@@ -45,6 +45,15 @@ pub(crate) enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// Fill the database with made-up products
+    Seed {
+        /// How many
+        #[arg(long)]
+        products: u64,
+        /// Which: the same number makes the same products
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Write all products to a file, in a form that `import` takes back
     Export {
         /// The file to write; - for standard output

@@ -99,14 +99,7 @@ pub(crate) struct RedisEndpoint {
 #[derive(Debug, Clone)]
 pub(crate) struct CacheConfig {
     pub(crate) backend: CacheBackend,
-    /// Life of a cached product: 1 second to 30 days.
-    pub(crate) ttl: Duration,
-    /// Life of a cached list: 1 second to 30 days.
-    pub(crate) list_ttl: Duration,
-    /// Life of a cached "does not exist": 1 second to 30 days.
-    pub(crate) negative_ttl: Duration,
-    /// How long past its life a copy is served while the database fails: up to 30 days.
-    pub(crate) grace: Duration,
+    pub(crate) lives: LivesConfig,
     /// Starts every Redis key of this service. Not empty, printable ASCII, nothing that a key pattern would interpret.
     pub(crate) prefix: String,
     /// Bound of the memory tier in bytes.
@@ -114,6 +107,27 @@ pub(crate) struct CacheConfig {
     pub(crate) write_strategy: WriteStrategy,
     /// Entries compared with the database each second; 0 turns the audit off.
     pub(crate) audit_rate: f64,
+}
+
+/// How long cached entries live: each 1 second to 30 days.
+#[derive(Debug, Clone)]
+pub(crate) struct LivesConfig {
+    pub(crate) product: Duration,
+    /// A product with its details.
+    pub(crate) details: Duration,
+    /// A page of the list of all products.
+    pub(crate) list: Duration,
+    /// A page of the products of an organization or of a schema.
+    pub(crate) pages: Duration,
+    /// The ids of all products of an organization.
+    pub(crate) org_ids: Duration,
+    /// The ids of all products of a schema.
+    pub(crate) schema_ids: Duration,
+    pub(crate) analytics: Duration,
+    /// "Does not exist."
+    pub(crate) negative: Duration,
+    /// How long past its life a copy is served while the database fails: up to 30 days, 0 for never.
+    pub(crate) grace: Duration,
 }
 
 /// Which tiers hold cached entries.

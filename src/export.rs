@@ -51,13 +51,13 @@ impl Export<'_> {
         let mut writer = ProductWriter::new(output, format).map_err(failed)?;
         let (mut start, mut written) = (PageStart::Offset(0), 0);
         loop {
-            let page = repository.page(PageRequest { start, limit: BATCH }).await?;
+            let page = repository.page(PageRequest { start, limit: BATCH, ..PageRequest::default() }).await?;
             for product in &page.products {
                 writer.write(product).map_err(failed)?;
                 written += 1;
             }
-            match page.products.last() {
-                Some(last) if page.has_more => start = PageStart::After { id: last.id, position: written },
+            match page.next {
+                Some(place) if page.has_more => start = PageStart::After { place, position: written },
                 _ => break,
             }
         }

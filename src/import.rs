@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hotshelf_domain::NewProduct;
-use hotshelf_product::ProductService;
+use hotshelf_domain::{Invalid, NewProduct, StoreError};
+use hotshelf_product::{ProductError, ProductService};
 use hotshelf_transfer::{ExportFormat, Format, ProductReader};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -101,7 +101,7 @@ impl Import<'_> {
                 }
             }
             if waiting.len() >= BATCH && !self.strict {
-                summary.imported += store(products, &mut waiting).await?;
+                self.store(products, &mut waiting, &mut summary, progress).await?;
             }
             progress.set_position(reader.bytes_read());
         }
@@ -110,7 +110,7 @@ impl Import<'_> {
             return Err(Failure::Strict { bad: summary.bad + usize::from(broken_off.is_some()) });
         }
         // In strict mode these are all of them: one transaction, whose failure leaves nothing behind either.
-        summary.imported += store(products, &mut waiting).await?;
+        self.store(products, &mut waiting, &mut summary, progress).await?;
         match broken_off {
             None => Ok(summary),
             Some(error) => {
@@ -118,14 +118,31 @@ impl Import<'_> {
             }
         }
     }
-}
 
-async fn store(products: &ProductService, waiting: &mut Vec<NewProduct>) -> Result<usize, Failure> {
-    if waiting.is_empty() {
-        return Ok(0);
+    async fn store(
+        &self,
+        products: &ProductService,
+        waiting: &mut Vec<NewProduct>,
+        summary: &mut Summary,
+        progress: &ProgressBar,
+    ) -> Result<(), Failure> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let bad = |invalid: &Invalid| progress.suspend(|| complain(&format_args!("{}: {invalid}", self.name())));
+        match products.create_many(std::mem::take(waiting), self.strict).await {
+            Ok(stored) => {
+                summary.imported += stored.iter().filter(|stored| stored.is_ok()).count();
+                summary.bad += stored.iter().filter_map(|stored| stored.as_ref().err()).map(bad).count();
+                Ok(())
+            }
+            Err(ProductError::Store(StoreError::InvalidMany(wrong))) => {
+                wrong.iter().for_each(|(_, invalid)| bad(invalid));
+                Err(Failure::Strict { bad: wrong.len() })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
-    let ids = products.create_many(std::mem::take(waiting)).await?;
-    Ok(ids.len())
 }
 
 /// By bytes where the size is known; nothing at all unless a person watches.

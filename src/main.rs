@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod export;
 mod import;
+mod seed;
 mod serve;
 mod wiring;
 
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use hotshelf_domain::StoreError;
+use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_lifecycle::{ServiceError, StartError, StopError};
 use hotshelf_product::ProductError;
 
@@ -22,6 +23,7 @@ use cli::{Cli, Command};
 use config::{Config, LogConfig, LogFormat, Values};
 use export::Export;
 use import::Import;
+use seed::Seed;
 
 /// Why a command failed: one sentence for the person at the terminal.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,8 @@ enum Failure {
     NothingImported,
     #[error("the products could not be stored: {0}")]
     Products(#[from] ProductError),
+    #[error("a made-up product is not valid: {0}")]
+    Made(#[from] Invalid),
     #[error("the products could not be read: {0}")]
     Store(#[from] StoreError),
     #[error("cannot tell the format from the file's name: name it .csv or .jsonl, or use --format")]
@@ -95,6 +99,7 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
             Command::Export { file, format } => {
                 Export { file: &file, format: format.map(Into::into) }.run(config).await
             }
+            Command::Seed { products, seed } => Seed { products, seed }.run(config).await,
             Command::CheckConfig => Ok(()),
         }
     })

@@ -90,8 +90,18 @@ fn percent_encode(text: &str) -> String {
 }
 
 fn lives(config: &Config) -> Lives {
-    let cache = &config.cache;
-    Lives { product: cache.ttl, list: cache.list_ttl, negative: cache.negative_ttl, grace: cache.grace }
+    let lives = &config.cache.lives;
+    Lives {
+        product: lives.product,
+        details: lives.details,
+        list: lives.list,
+        pages: lives.pages,
+        organization_ids: lives.org_ids,
+        schema_ids: lives.schema_ids,
+        analytics: lives.analytics,
+        negative: lives.negative,
+        grace: lives.grace,
+    }
 }
 
 fn api(config: &Config) -> ApiOptions {
@@ -106,5 +116,6 @@ fn api(config: &Config) -> ApiOptions {
             CorsOrigins::Any => vec!["*".to_owned()],
             CorsOrigins::Listed(origins) => origins.clone(),
         },
+        cache_prefix: config.cache.prefix.clone(),
     }
 }

@@ -1,15 +1,18 @@
 //! What somebody would like a product to be, and the rules that decide whether it may.
 
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
+use crate::check::{Check, bounded, does_not_exist, named, not_negative, organization};
+use crate::details::{self, DetailsPatch, ImageDraft, NewImage};
 use crate::fields::{Fields, MalformedInput};
+use crate::ids::{OrganizationId, SchemaId};
+use crate::patch::ProductPatch;
 use crate::price::Price;
 
 const NAME_MAX: usize = 255;
 const DESCRIPTION_MAX: usize = 1_000;
 const CATEGORY_MAX: usize = 100;
-/// The one organization and the one schema that exist before anybody makes more.
-const BUILT_IN: i64 = 1;
 
 /// One reason why a field cannot be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -20,7 +23,7 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// Every reason at once why a product cannot be accepted; never empty.
+/// Every reason at once why what was given cannot be accepted; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", sentence(.0))]
 pub struct Invalid(pub Vec<FieldError>);
@@ -59,6 +62,11 @@ pub struct ProductDraft {
     pub organization_id: Option<i64>,
     /// The schema its details are to follow.
     pub schema_id: Option<i64>,
+    /// Details to create it with. Those of a product that exists are changed by a
+    /// [`DetailsDraft`](crate::DetailsDraft).
+    pub fields: Option<Map<String, Value>>,
+    /// Images to create it with, as with the fields.
+    pub images: Option<Vec<ImageDraft>>,
     /// What was wrong already when the draft was read: wrong types, unknown fields.
     pub errors: Vec<FieldError>,
 }
@@ -93,6 +101,8 @@ impl ProductDraft {
             category: fields.take("category", "must be a string"),
             organization_id: fields.take("organization_id", "must be an integer"),
             schema_id: fields.take("schema_id", "must be an integer"),
+            images: details::take_images(&mut fields),
+            fields: details::take_fields(&mut fields),
             errors: fields.finish(),
         }
     }
@@ -100,44 +110,56 @@ impl ProductDraft {
     /// The product to create; fields left out take their defaults.
     ///
     /// # Errors
-    /// [`Invalid`] with every broken rule.
-    pub fn into_new(self) -> Result<NewProduct, Invalid> {
-        let patch_of = self.checked(true)?;
-        let (Some(name), Some(price)) = (patch_of.name, patch_of.price) else {
-            // `checked(true)` has refused a draft without them.
-            return Err(Invalid(vec![required("name"), required("price")]));
-        };
-        Ok(NewProduct {
-            name,
-            description: patch_of.description.unwrap_or_default(),
-            price,
-            stock: patch_of.stock.unwrap_or_default(),
-            category: patch_of.category.unwrap_or_default(),
-            organization_id: patch_of.organization_id.unwrap_or(BUILT_IN),
-            schema_id: patch_of.schema_id.unwrap_or(BUILT_IN),
-        })
+    /// [`Invalid`] with every broken rule that needs no look at the organization and the schema.
+    pub fn into_new(mut self) -> Result<NewProduct, Invalid> {
+        let (fields, images) = (self.fields.take(), self.images.take());
+        let mut check = Check::new(std::mem::take(&mut self.errors), true);
+        let patch = self.checked(&mut check);
+        let DetailsPatch { fields, images } = details::checked(&mut check, fields, images);
+        match (patch.name, patch.price, check.finish()) {
+            (Some(name), Some(price), errors) if errors.is_empty() => Ok(NewProduct {
+                name,
+                description: patch.description.unwrap_or_default(),
+                price,
+                stock: patch.stock.unwrap_or_default(),
+                category: patch.category.unwrap_or_default(),
+                organization_id: patch.organization_id.unwrap_or(OrganizationId::BUILT_IN),
+                schema_id: patch.schema_id.unwrap_or(SchemaId::BUILT_IN),
+                fields: fields.unwrap_or_default(),
+                images: images.unwrap_or_default(),
+            }),
+            (_, _, errors) => Err(Invalid(errors)),
+        }
     }
 
     /// The change to make; fields left out stay.
     ///
     /// # Errors
-    /// [`Invalid`] with every broken rule.
-    pub fn into_patch(self) -> Result<ProductPatch, Invalid> {
-        self.checked(false)
+    /// [`Invalid`] with every broken rule that needs no look at the product.
+    pub fn into_patch(mut self) -> Result<ProductPatch, Invalid> {
+        let mut check = Check::new(std::mem::take(&mut self.errors), false);
+        for (name, given) in [("fields", self.fields.is_some()), ("images", self.images.is_some())] {
+            if given {
+                check.error(name, "is changed with the details of the product");
+            }
+        }
+        let patch = self.checked(&mut check);
+        let errors = check.finish();
+        if errors.is_empty() { Ok(patch) } else { Err(Invalid(errors)) }
     }
 
-    fn checked(self, complete: bool) -> Result<ProductPatch, Invalid> {
-        let mut check = Check { errors: self.errors, complete };
-        let patch = ProductPatch {
-            name: check.required("name", self.name, |name| checked_name(&name)),
+    /// All but the details.
+    fn checked(self, check: &mut Check) -> ProductPatch {
+        let schema = |id| SchemaId::new(id).ok_or_else(|| does_not_exist(id));
+        ProductPatch {
+            name: check.required("name", self.name, |name| named(&name, NAME_MAX)),
             description: check.field("description", self.description, |text| bounded(text, DESCRIPTION_MAX)),
             price: check.required("price", self.price, |text| text.parse().map_err(|error| format!("{error}"))),
             stock: check.field("stock", self.stock, not_negative),
             category: check.field("category", self.category, |text| bounded(text, CATEGORY_MAX)),
-            organization_id: check.field("organization_id", self.organization_id, existing),
-            schema_id: check.field("schema_id", self.schema_id, existing),
-        };
-        if check.errors.is_empty() { Ok(patch) } else { Err(Invalid(check.errors)) }
+            organization_id: check.field("organization_id", self.organization_id, organization),
+            schema_id: check.field("schema_id", self.schema_id, schema),
+        }
     }
 }
 
@@ -149,150 +171,23 @@ pub struct NewProduct {
     pub(crate) price: Price,
     pub(crate) stock: i64,
     pub(crate) category: String,
-    pub(crate) organization_id: i64,
-    pub(crate) schema_id: i64,
+    pub(crate) organization_id: OrganizationId,
+    pub(crate) schema_id: SchemaId,
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) images: Vec<NewImage>,
 }
 
-/// A valid partial change; `None` leaves the field as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProductPatch {
-    pub(crate) name: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) price: Option<Price>,
-    pub(crate) stock: Option<i64>,
-    pub(crate) category: Option<String>,
-    pub(crate) organization_id: Option<i64>,
-    pub(crate) schema_id: Option<i64>,
-}
-
-struct Check {
-    errors: Vec<FieldError>,
-    complete: bool,
-}
-
-impl Check {
-    fn field<T, U>(&mut self, name: &str, value: Option<T>, rule: impl FnOnce(T) -> Result<U, String>) -> Option<U> {
-        match rule(value?) {
-            Ok(value) => Some(value),
-            Err(message) => {
-                self.errors.push(FieldError { field: name.to_owned(), message });
-                None
-            }
-        }
+impl NewProduct {
+    /// The organization it is to belong to, if that exists.
+    pub fn organization_id(&self) -> OrganizationId {
+        self.organization_id
     }
 
-    fn required<T, U>(&mut self, name: &str, value: Option<T>, rule: impl FnOnce(T) -> Result<U, String>) -> Option<U> {
-        let reported = self.errors.iter().any(|error| error.field == name);
-        if value.is_none() && self.complete && !reported {
-            self.errors.push(required(name));
-        }
-        self.field(name, value, rule)
+    /// The schema its details are to follow, if that exists and its organization may use it.
+    pub fn schema_id(&self) -> SchemaId {
+        self.schema_id
     }
-}
-
-fn required(name: &str) -> FieldError {
-    FieldError { field: name.to_owned(), message: "is required".to_owned() }
-}
-
-fn checked_name(name: &str) -> Result<String, String> {
-    let trimmed = name.trim();
-    if trimmed.is_empty() {
-        return Err("must not be empty".to_owned());
-    }
-    bounded(trimmed.to_owned(), NAME_MAX)
-}
-
-fn bounded(text: String, max: usize) -> Result<String, String> {
-    if text.contains('\0') {
-        Err("must not contain a NUL character".to_owned())
-    } else if text.chars().count() > max {
-        Err(format!("must be at most {max} characters"))
-    } else {
-        Ok(text)
-    }
-}
-
-fn not_negative(stock: i64) -> Result<i64, String> {
-    if stock < 0 { Err("must be 0 or more".to_owned()) } else { Ok(stock) }
-}
-
-fn existing(id: i64) -> Result<i64, String> {
-    if id == BUILT_IN { Ok(id) } else { Err(format!("{id} does not exist")) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn errors_of(json: &str) -> Vec<(String, String)> {
-        let draft = ProductDraft::from_json(json.as_bytes()).expect("an object");
-        let invalid = draft.into_new().expect_err("invalid");
-        invalid.0.into_iter().map(|error| (error.field, error.message)).collect()
-    }
-
-    fn pair(field: &str, message: &str) -> (String, String) {
-        (field.to_owned(), message.to_owned())
-    }
-
-    #[test]
-    fn a_minimal_product_takes_the_defaults() {
-        let draft = ProductDraft::from_json(br#"{"name":"  Laptop ","price":999.99}"#).expect("an object");
-        let new = draft.into_new().expect("valid");
-        assert_eq!((new.name.as_str(), new.price.minor_units()), ("Laptop", 99_999));
-        assert_eq!((new.description.as_str(), new.stock, new.category.as_str()), ("", 0, ""));
-        assert_eq!((new.organization_id, new.schema_id), (1, 1));
-    }
-
-    #[test]
-    fn all_errors_are_named_at_once_and_each_field_once() {
-        assert_eq!(
-            errors_of(r#"{"price":0,"stock":-1,"category":5,"colour":"red","organization_id":9}"#),
-            [
-                pair("category", "must be a string"),
-                pair("colour", "is not a known field"),
-                pair("name", "is required"),
-                pair("price", "must be greater than 0"),
-                pair("stock", "must be 0 or more"),
-                pair("organization_id", "9 does not exist"),
-            ]
-        );
-        assert_eq!(
-            errors_of(r#"{"name":7,"price":"9.99"}"#),
-            [pair("name", "must be a string"), pair("price", "must be a number")]
-        );
-        assert_eq!(
-            errors_of(r#"{"name":null,"price":null,"stock":1.5}"#),
-            [pair("name", "must be a string"), pair("price", "must be a number"), pair("stock", "must be an integer")]
-        );
-    }
-
-    #[test]
-    fn lengths_count_characters() {
-        let fits = "é".repeat(255);
-        let draft = ProductDraft { name: Some(fits), price: Some("1".into()), ..Default::default() };
-        assert!(draft.into_new().is_ok());
-        let draft = ProductDraft {
-            name: Some("é".repeat(256)),
-            description: Some("x".repeat(1_001)),
-            category: Some("x".repeat(101)),
-            price: Some("1".into()),
-            ..Default::default()
-        };
-        assert_eq!(draft.into_new().expect_err("too long").0.len(), 3);
-    }
-
-    #[test]
-    fn a_patch_requires_nothing_and_checks_the_rest() {
-        let patch = ProductDraft::from_json(br#"{"stock":3}"#).expect("an object").into_patch().expect("valid");
-        assert_eq!(patch, ProductPatch { stock: Some(3), ..Default::default() });
-        assert!(ProductDraft::from_json(br#"{"name":" "}"#).expect("an object").into_patch().is_err());
-    }
-
-    #[test]
-    fn an_exported_product_may_carry_what_the_service_set() {
-        let json =
-            br#"{"id":4,"name":"Cup","price":3,"version":9,"created_at":"2026-01-15T10:30:00Z","updated_at":"x"}"#;
-        assert!(ProductDraft::from_exported_json(json).expect("an object").into_new().is_ok());
-        assert_eq!(ProductDraft::from_json(json).expect("an object").into_new().expect_err("strict").0.len(), 4);
-    }
-}
+mod tests;

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ids::ProductId;
+use crate::draft::Invalid;
+use crate::ids::{OrganizationId, ProductId, SchemaId};
+use crate::page::PageError;
 use crate::product::Version;
 
 /// Why the repository could not do what it was asked. One kind per thing that a caller can do about it; cheap to clone,
@@ -19,6 +21,50 @@ pub enum StoreError {
         /// Where it is.
         current: Version,
     },
+    /// The product is no longer at the version that the caller derived from which copies the write makes void. Nothing
+    /// was changed; read it and derive them again, then repeat.
+    #[error("product {id} was changed at the same time, it is at version {current}")]
+    Overtaken {
+        /// The product.
+        id: ProductId,
+        /// Where it is.
+        current: Version,
+    },
+    /// What was given does not go with what is stored: an organization that does not exist, details that do not fit
+    /// the schema. Nothing was changed.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The same of some of many, each with its place in what was given. Nothing was changed.
+    #[error("{} of the products are not valid", .0.len())]
+    InvalidMany(Vec<(usize, Invalid)>),
+    /// There is no such organization.
+    #[error("organization {0} does not exist")]
+    NoSuchOrganization(OrganizationId),
+    /// There is no such schema.
+    #[error("schema {0} does not exist")]
+    NoSuchSchema(SchemaId),
+    /// The schema is not at a version the caller expects. Nothing was changed.
+    #[error("schema {id} is at version {current}")]
+    SchemaPreconditionFailed {
+        /// The schema.
+        id: SchemaId,
+        /// Where it is.
+        current: Version,
+    },
+    /// The schema is built in and stays as it is.
+    #[error("schema {0} is built in and cannot be changed")]
+    SchemaBuiltIn(SchemaId),
+    /// The schema has products that would not fit it after the change. Nothing was changed.
+    #[error("{products} products would not fit schema {schema} any more")]
+    SchemaInUse {
+        /// The schema.
+        schema: SchemaId,
+        /// How many would not fit.
+        products: i64,
+    },
+    /// There can be no such page.
+    #[error(transparent)]
+    NoSuchPage(#[from] PageError),
     /// Too much is waiting already, or it waited too long. Nothing was changed; try again later.
     #[error("the database is overloaded: {0}")]
     Overloaded(&'static str),
@@ -39,7 +85,18 @@ impl StoreError {
     /// Whether a write that ended so is certain to have changed nothing.
     pub fn changed_nothing(&self) -> bool {
         match self {
-            StoreError::NotFound(_) | StoreError::PreconditionFailed { .. } | StoreError::Overloaded(_) => true,
+            StoreError::NotFound(_)
+            | StoreError::PreconditionFailed { .. }
+            | StoreError::Overtaken { .. }
+            | StoreError::Invalid(_)
+            | StoreError::InvalidMany(_)
+            | StoreError::NoSuchOrganization(_)
+            | StoreError::NoSuchSchema(_)
+            | StoreError::NoSuchPage(_)
+            | StoreError::SchemaPreconditionFailed { .. }
+            | StoreError::SchemaBuiltIn(_)
+            | StoreError::SchemaInUse { .. }
+            | StoreError::Overloaded(_) => true,
             StoreError::Unavailable(_) | StoreError::Closed => false,
         }
     }

@@ -13,8 +13,8 @@ macro_rules! id {
 
         impl $name {
             /// `None` unless `id` is positive.
-            pub fn new(id: i64) -> Option<Self> {
-                (id > 0).then_some($name(id))
+            pub const fn new(id: i64) -> Option<Self> {
+                if id > 0 { Some($name(id)) } else { None }
             }
 
             /// The number itself.
@@ -49,6 +49,11 @@ id! {
 id! {
     /// Identifies a schema, which says what details a kind of product has. Given by the database, never reused.
     SchemaId
+}
+
+id! {
+    /// Identifies an image of a product. Given by the database, never reused.
+    ImageId
 }
 
 impl OrganizationId {

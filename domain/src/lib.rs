@@ -1,8 +1,11 @@
 //! For the catalogue itself: what a product is, which rules it keeps, and where it is stored for good. Knows no HTTP
 //! and no cache. May depend on `stats` and `lifecycle`.
 //!
-//! - [`ProductDraft`] is what somebody asks for; [`NewProduct`] and [`ProductPatch`] exist only in valid form.
+//! - [`ProductDraft`] is what somebody asks for; [`NewProduct`] and [`ProductPatch`] exist only in valid form. It is the
+//!   same with [`OrganizationDraft`], [`SchemaDraft`] and [`DetailsDraft`].
+//! - What a draft names that only the database knows, such as an organization, is checked where it is written.
 //! - [`Price`] is exact. [`ProductId`] and [`Version`] cannot be mixed up.
+//! - [`Filter`], [`Search`], [`Order`] and [`Place`] say which part of the catalogue a list is about.
 //! - [`ProductRepository`] is the truth: SQLite with one group-committing writer and a pool of readers.
 //!
 //! ```
@@ -14,23 +17,42 @@
 //! # Ok::<(), hotshelf_domain::MalformedInput>(())
 //! ```
 
+mod check;
+mod details;
 mod draft;
 mod error;
 mod fields;
+mod filter;
 mod ids;
 mod module;
+mod order;
+mod organization;
 mod page;
+mod patch;
+mod place;
 mod price;
 mod product;
+mod report;
 mod repository;
+mod schema;
+mod search;
 mod sqlite;
 
-pub use draft::{FieldError, Invalid, NewProduct, ProductDraft, ProductPatch};
+pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, ProductDetails};
+pub use draft::{FieldError, Invalid, NewProduct, ProductDraft};
 pub use error::{OpenError, StoreError};
 pub use fields::MalformedInput;
-pub use ids::{OrganizationId, ProductId, SchemaId};
+pub use filter::{Filter, Members};
+pub use ids::{ImageId, OrganizationId, ProductId, SchemaId};
 pub use module::DatabaseModule;
-pub use page::{PageIds, PageRequest, PageStart, ProductPage};
+pub use order::{Order, OrderBy, UnknownOrder};
+pub use organization::{NewOrganization, Organization, OrganizationDraft};
+pub use page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
+pub use patch::{Changes, ProductPatch};
+pub use place::{BadPlace, Place};
 pub use price::{Price, PriceError};
 pub use product::{Product, Version};
+pub use report::{CatalogueReport, CategoryReport, OrganizationReport};
 pub use repository::{Committed, Copies, DatabaseOptions, Expect, ProductRepository};
+pub use schema::{FieldKind, NewSchema, Schema, SchemaDraft, SchemaField, SchemaFieldDraft, SchemaPatch};
+pub use search::{Search, SearchError};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::price::Price;
 
-/// Counts the committed changes of one product: 1 when created, one more with each change, a delete included.
+/// Counts the committed changes of one product or schema: 1 when created, one more with each change, a delete included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(i64);
@@ -25,6 +25,11 @@ impl Version {
     /// The number itself.
     pub fn get(self) -> i64 {
         self.0
+    }
+
+    /// That of one change more.
+    pub(crate) fn next(self) -> Self {
+        Version(self.0 + 1)
     }
 }
 

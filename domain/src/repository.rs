@@ -1,3 +1,6 @@
+mod catalogue;
+mod lists;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -5,10 +8,10 @@ use std::time::Duration;
 
 use hotshelf_stats::Stats;
 
-use crate::draft::{NewProduct, ProductPatch};
+use crate::draft::NewProduct;
 use crate::error::{OpenError, StoreError};
 use crate::ids::ProductId;
-use crate::page::{PageIds, PageRequest, ProductPage};
+use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
 use crate::sqlite::SqliteCatalogue;
 
@@ -21,13 +24,22 @@ pub struct DatabaseOptions {
     pub shared: bool,
 }
 
-/// What a write requires of the product it is about.
+/// What a write requires of the product, or the schema, it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// That it exists.
     Anything,
     /// That it is at one of these versions.
     OneOf(Vec<Version>),
+}
+
+impl Expect {
+    pub(crate) fn holds(&self, current: Version) -> bool {
+        match self {
+            Expect::Anything => true,
+            Expect::OneOf(versions) => versions.contains(&current),
+        }
+    }
 }
 
 /// Whether copies of what is being written are barred for the time of the write, wherever they are kept.
@@ -98,62 +110,47 @@ impl ProductRepository {
         self.0.find_many(ids).await
     }
 
-    /// One page of the products, by id, with the total of the same moment.
+    /// Stores a new product, with its fields and images, under an id that no product ever had.
     ///
     /// # Errors
-    /// As [`find`](ProductRepository::find).
-    pub async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {
-        self.0.page(request).await
-    }
-
-    /// Which products are on a page. Reads no product, only the index.
-    ///
-    /// # Errors
-    /// As [`find`](ProductRepository::find).
-    pub async fn page_ids(&self, request: PageRequest) -> Result<PageIds, StoreError> {
-        self.0.page_ids(request).await
-    }
-
-    /// Stores a new product under an id that no product ever had.
-    ///
-    /// # Errors
-    /// As [`find`](ProductRepository::find); see [`StoreError::changed_nothing`].
+    /// [`StoreError::Invalid`] when its organization does not exist, or its schema does not, or belongs to another one,
+    /// or its fields do not fit the schema; and as [`find`](ProductRepository::find); see [`StoreError::changed_nothing`].
     pub async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
         self.0.create(new, copies).await
     }
 
-    /// Stores all of them or, on an error, none. Their ids come back in the same order.
-    ///
-    /// # Errors
-    /// As [`create`](ProductRepository::create).
-    pub async fn create_many(
-        &self,
-        new: Vec<NewProduct>,
-        copies: Copies,
-    ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.0.create_many(new, copies).await
-    }
-
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
     ///
+    /// `seen` is the version that the caller derived from which copies the write makes void: at another one, they may
+    /// be others.
+    ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], and as [`create`](ProductRepository::create).
+    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], then [`StoreError::Overtaken`] when the product
+    /// is not at the version `seen`; [`StoreError::Invalid`] when it cannot have the schema; and as
+    /// [`create`](ProductRepository::create).
     pub async fn update(
         &self,
         id: ProductId,
         patch: ProductPatch,
         expect: Expect,
+        seen: Option<Version>,
         copies: Copies,
     ) -> Result<Committed<Product>, StoreError> {
-        self.0.update(id, patch, expect, copies).await
+        self.0.update(id, patch, expect, seen, copies).await
     }
 
     /// Takes the product out of the catalogue; its id is never used again.
     ///
     /// # Errors
     /// As [`update`](ProductRepository::update).
-    pub async fn delete(&self, id: ProductId, expect: Expect, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.0.delete(id, expect, copies).await
+    pub async fn delete(
+        &self,
+        id: ProductId,
+        expect: Expect,
+        seen: Option<Version>,
+        copies: Copies,
+    ) -> Result<Committed<()>, StoreError> {
+        self.0.delete(id, expect, seen, copies).await
     }
 
     /// The epoch of all copies, and the server whose memory goes with it, as it was named last.

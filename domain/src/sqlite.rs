@@ -1,12 +1,21 @@
 //! The catalogue on SQLite: one group-committing writer, a pool of readers, gathered reads by id.
 
+mod bulk;
+mod catalogue;
 mod connect;
+mod details;
 mod epoch;
+mod listing;
+mod lists;
 mod lock;
+mod organizations;
 mod point_reads;
 mod readers;
+mod references;
 mod rows;
 mod schema;
+mod schemas;
+mod search_index;
 mod writer;
 
 use std::collections::HashMap;
@@ -17,15 +26,16 @@ use diesel::connection::SimpleConnection;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{Histogram, Stats};
 
-use crate::draft::{NewProduct, ProductPatch};
+use crate::draft::NewProduct;
 use crate::error::{OpenError, StoreError};
 use crate::ids::ProductId;
-use crate::page::{PageIds, PageRequest, ProductPage};
-use crate::product::Product;
+use crate::patch::ProductPatch;
+use crate::product::{Product, Version};
 use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
 use lock::DatabaseLock;
 use point_reads::PointReads;
 use readers::Readers;
+use references::References;
 use writer::Writer;
 
 /// Connections that read at the same time. SQLite readers do not block each other; more than a few only queue on the CPU.
@@ -45,6 +55,10 @@ pub(crate) struct SqliteCatalogue {
     batch_reads: Histogram,
     page_reads: Histogram,
     page_id_reads: Histogram,
+    details_reads: Histogram,
+    count_reads: Histogram,
+    id_reads: Histogram,
+    analytics_reads: Histogram,
     _lock: DatabaseLock,
 }
 
@@ -67,6 +81,10 @@ impl SqliteCatalogue {
             batch_reads: stats.db_query("find_many"),
             page_reads: stats.db_query("page"),
             page_id_reads: stats.db_query("page_ids"),
+            details_reads: stats.db_query("details"),
+            count_reads: stats.db_query("count"),
+            id_reads: stats.db_query("ids"),
+            analytics_reads: stats.db_query("analytics"),
             readers,
             epoch_reader,
             tasks,
@@ -86,27 +104,10 @@ impl SqliteCatalogue {
         Ok(found.into_values().map(|product| (product.id, product)).collect())
     }
 
-    pub(crate) async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {
-        let _timer = self.page_reads.start_timer();
-        self.readers.read(move |conn| rows::page(conn, &request)).await
-    }
-
-    pub(crate) async fn page_ids(&self, request: PageRequest) -> Result<PageIds, StoreError> {
-        let _timer = self.page_id_reads.start_timer();
-        self.readers.read(move |conn| rows::page_ids(conn, &request)).await
-    }
-
     pub(crate) async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| rows::insert(conn, &new)).await
-    }
-
-    pub(crate) async fn create_many(
-        &self,
-        new: Vec<NewProduct>,
-        copies: Copies,
-    ) -> Result<Committed<Vec<ProductId>>, StoreError> {
         self.commit(copies, move |conn| {
-            new.iter().map(|new| rows::insert(conn, new).map(|product| product.id)).collect()
+            References::default().check(conn, &new)?;
+            rows::insert(conn, &new)
         })
         .await
     }
@@ -116,18 +117,20 @@ impl SqliteCatalogue {
         id: ProductId,
         patch: ProductPatch,
         expect: Expect,
+        seen: Option<Version>,
         copies: Copies,
     ) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| rows::update(conn, id, &patch, &expect)).await
+        self.commit(copies, move |conn| rows::update(conn, id, &patch, &expect, seen)).await
     }
 
     pub(crate) async fn delete(
         &self,
         id: ProductId,
         expect: Expect,
+        seen: Option<Version>,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| rows::delete(conn, id, &expect)).await
+        self.commit(copies, move |conn| rows::delete(conn, id, &expect, seen)).await
     }
 
     pub(crate) async fn epoch(&self) -> Result<(i64, String), StoreError> {
@@ -147,7 +150,7 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        self.readers.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM catalogue_totals")?)).await
+        self.readers.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM organization_counts")?)).await
     }
 
     /// Writes what has been accepted, then moves the write-ahead log into the database file.

@@ -4,7 +4,7 @@
 
 use super::layers::Values;
 use super::settings::*;
-use super::{CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LogConfig, RedisConfig};
+use super::{CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LivesConfig, LogConfig, RedisConfig};
 
 /// `None` when a value is bad; `values` knows which.
 pub(super) fn config(values: &mut Values) -> Option<Config> {
@@ -82,24 +82,41 @@ fn redis(values: &mut Values) -> Option<RedisConfig> {
 
 fn cache(values: &mut Values) -> Option<CacheConfig> {
     let backend = values.read(&CACHE_BACKEND);
-    let ttl = values.read(&CACHE_TTL);
-    let list_ttl = values.read(&CACHE_LIST_TTL);
-    let negative_ttl = values.read(&CACHE_NEGATIVE_TTL);
-    let grace = values.read(&CACHE_GRACE);
+    let lives = lives(values);
     let prefix = values.read(&CACHE_PREFIX);
     let l1_bytes = values.read(&CACHE_L1_BYTES);
     let write_strategy = values.read(&CACHE_WRITE_STRATEGY);
     let audit_rate = values.read(&AUDIT_RATE);
     Some(CacheConfig {
         backend: backend?,
-        ttl: ttl?,
-        list_ttl: list_ttl?,
-        negative_ttl: negative_ttl?,
-        grace: grace?,
+        lives: lives?,
         prefix: prefix?,
         l1_bytes: l1_bytes?,
         write_strategy: write_strategy?,
         audit_rate: audit_rate?,
+    })
+}
+
+fn lives(values: &mut Values) -> Option<LivesConfig> {
+    let product = values.read(&CACHE_TTL);
+    let details = values.read(&CACHE_TTL_DETAILS);
+    let list = values.read(&CACHE_LIST_TTL);
+    let pages = values.read(&CACHE_TTL_PAGES);
+    let org_ids = values.read(&CACHE_TTL_ORG_IDS);
+    let schema_ids = values.read(&CACHE_TTL_SCHEMA_IDS);
+    let analytics = values.read(&CACHE_TTL_ANALYTICS);
+    let negative = values.read(&CACHE_NEGATIVE_TTL);
+    let grace = values.read(&CACHE_GRACE);
+    Some(LivesConfig {
+        product: product?,
+        details: details?,
+        list: list?,
+        pages: pages?,
+        org_ids: org_ids?,
+        schema_ids: schema_ids?,
+        analytics: analytics?,
+        negative: negative?,
+        grace: grace?,
     })
 }
 

@@ -105,6 +105,16 @@ settings! {
         "life of a cached product", LIFE;
     CACHE_LIST_TTL: Duration = "5m", parse::life, Open;
         "life of a cached list", LIFE;
+    CACHE_TTL_DETAILS: Duration = "10m", parse::life, Open;
+        "life of the cached details of a product", LIFE;
+    CACHE_TTL_PAGES: Duration = "5m", parse::life, Open;
+        "life of a cached page of an organization or a schema", LIFE;
+    CACHE_TTL_ORG_IDS: Duration = "15m", parse::life, Open;
+        "life of the cached product ids of an organization", LIFE;
+    CACHE_TTL_SCHEMA_IDS: Duration = "20m", parse::life, Open;
+        "life of the cached product ids of a schema", LIFE;
+    CACHE_TTL_ANALYTICS: Duration = "1day", parse::life, Open;
+        "life of the cached catalogue analytics", LIFE;
     CACHE_NEGATIVE_TTL: Duration = "10s", parse::life, Open;
         "life of a cached \"does not exist\"", LIFE;
     CACHE_GRACE: Duration = "10m", parse::grace, Open;

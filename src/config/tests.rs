@@ -25,7 +25,7 @@ fn every_default_is_a_good_value() {
     assert_eq!(config.redis.endpoint, endpoint("localhost", 6379, false));
     assert_eq!((config.redis.username, config.redis.password, config.redis.db), (None, None, 0));
     assert_eq!(config.cache.backend, CacheBackend::Tiered);
-    assert_eq!(config.cache.ttl, Duration::from_secs(300));
+    assert_eq!(config.cache.lives.product, Duration::from_secs(300));
     assert_eq!(config.cache.l1_bytes, 64 * 1024 * 1024);
 }
 

@@ -6,11 +6,12 @@ use chrono::{DateTime, TimeZone, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::schema::{catalogue_totals, products};
-use crate::draft::{NewProduct, ProductPatch};
+use super::schema::products;
+use super::{details, references};
+use crate::draft::NewProduct;
 use crate::error::StoreError;
 use crate::ids::{OrganizationId, ProductId, SchemaId};
-use crate::page::{PageIds, PageRequest, PageStart, ProductPage};
+use crate::patch::ProductPatch;
 use crate::price::Price;
 use crate::product::{Product, Version};
 use crate::repository::Expect;
@@ -56,18 +57,14 @@ struct Change<'a> {
     price: Option<i64>,
     stock: Option<i64>,
     category: Option<&'a str>,
-    organization_id: Option<i64>,
     schema_id: Option<i64>,
     version: i64,
     updated_at: i64,
-    deleted_at: Option<i64>,
 }
 
 impl ProductRow {
     fn into_product(self) -> Stored {
-        let corrupt = |what: String| {
-            StoreError::from(diesel::result::Error::DeserializationError(format!("product {}: {what}", self.id).into()))
-        };
+        let corrupt = |what: String| corrupt(format!("product {}: {what}", self.id));
         Ok(Product {
             id: ProductId::from_row(self.id),
             price: Price::from_minor_units(self.price).map_err(|error| corrupt(format!("price {error}")))?,
@@ -84,10 +81,16 @@ impl ProductRow {
     }
 }
 
-fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
+/// What is stored cannot be read; always a defect.
+pub(super) fn corrupt(what: String) -> StoreError {
+    diesel::result::Error::DeserializationError(what.into()).into()
+}
+
+pub(super) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
     Utc.timestamp_millis_opt(milliseconds).single()
 }
 
+/// What the product refers to has been checked.
 pub(super) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
     let now = Utc::now().timestamp_millis();
     let row = NewRow {
@@ -96,42 +99,70 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
         price: new.price.minor_units(),
         stock: new.stock,
         category: &new.category,
-        organization_id: new.organization_id,
-        schema_id: new.schema_id,
+        organization_id: new.organization_id.get(),
+        schema_id: new.schema_id.get(),
         version: Version::FIRST.get(),
         created_at: now,
         updated_at: now,
     };
     let inserted = diesel::insert_into(products::table).values(row).returning(ProductRow::as_returning());
-    inserted.get_result::<ProductRow>(conn)?.into_product()
+    let product = inserted.get_result::<ProductRow>(conn)?.into_product()?;
+    details::insert(conn, product.id, &new.fields, &new.images)?;
+    Ok(product)
 }
 
-pub(super) fn update(conn: &mut SqliteConnection, id: ProductId, patch: &ProductPatch, expect: &Expect) -> Stored {
-    let current = find_expected(conn, id, expect)?;
-    if *patch == ProductPatch::default() {
+pub(super) fn update(
+    conn: &mut SqliteConnection,
+    id: ProductId,
+    patch: &ProductPatch,
+    expect: &Expect,
+    seen: Option<Version>,
+) -> Stored {
+    let current = find_expected(conn, id, expect, seen)?;
+    if patch.is_empty() {
         return Ok(current);
     }
+    references::check_patch(conn, &current, patch)?;
     let change = Change {
         name: patch.name.as_deref(),
         description: patch.description.as_deref(),
         price: patch.price.map(Price::minor_units),
         stock: patch.stock,
         category: patch.category.as_deref(),
-        organization_id: patch.organization_id,
-        schema_id: patch.schema_id,
+        schema_id: patch.schema_id.map(SchemaId::get),
         ..Change::of(&current)
     };
+    write(conn, id, change)
+}
+
+/// Counts the change of something that belongs to the product and is not in its row.
+pub(super) fn touch(conn: &mut SqliteConnection, current: &Product) -> Stored {
+    write(conn, current.id, Change::of(current))
+}
+
+fn write(conn: &mut SqliteConnection, id: ProductId, change: Change<'_>) -> Stored {
     let updated = diesel::update(products::table.find(id.get())).set(change).returning(ProductRow::as_returning());
     updated.get_result::<ProductRow>(conn)?.into_product()
 }
 
-/// Marks the row; the version goes on growing, so that a copy made before the delete can never look newer.
-pub(super) fn delete(conn: &mut SqliteConnection, id: ProductId, expect: &Expect) -> Result<(), StoreError> {
-    let current = find_expected(conn, id, expect)?;
-    let change = Change::of(&current);
-    let change = Change { deleted_at: Some(change.updated_at), ..change };
-    diesel::update(products::table.find(id.get())).set(change).execute(conn)?;
+pub(super) fn delete(
+    conn: &mut SqliteConnection,
+    id: ProductId,
+    expect: &Expect,
+    seen: Option<Version>,
+) -> Result<(), StoreError> {
+    find_expected(conn, id, expect, seen)?;
+    delete_if_there(conn, id)?;
     Ok(())
+}
+
+/// Marks the row; the version goes on growing, so that a copy made before the delete can never look newer.
+pub(super) fn delete_if_there(conn: &mut SqliteConnection, id: ProductId) -> Result<bool, StoreError> {
+    let live = products::table.find(id.get()).filter(products::deleted_at.is_null());
+    let now = Utc::now().timestamp_millis();
+    let gone =
+        (products::version.eq(products::version + 1), products::updated_at.eq(now), products::deleted_at.eq(now));
+    Ok(diesel::update(live).set(gone).execute(conn)? > 0)
 }
 
 impl Change<'_> {
@@ -143,24 +174,33 @@ impl Change<'_> {
             price: None,
             stock: None,
             category: None,
-            organization_id: None,
             schema_id: None,
-            version: current.version.get() + 1,
+            version: current.version.next().get(),
             updated_at: Utc::now().timestamp_millis(),
-            deleted_at: None,
         }
     }
 }
 
-fn find_expected(conn: &mut SqliteConnection, id: ProductId, expect: &Expect) -> Stored {
+pub(super) fn find_live(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<Product>, StoreError> {
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq(id.get()));
     let row = live.select(ProductRow::as_select()).first(conn).optional()?;
-    let current = row.ok_or(StoreError::NotFound(id))?.into_product()?;
-    match expect {
-        Expect::OneOf(versions) if !versions.contains(&current.version) => {
-            Err(StoreError::PreconditionFailed { id, current: current.version })
-        }
-        Expect::OneOf(_) | Expect::Anything => Ok(current),
+    row.map(ProductRow::into_product).transpose()
+}
+
+pub(super) fn find_expected(
+    conn: &mut SqliteConnection,
+    id: ProductId,
+    expect: &Expect,
+    seen: Option<Version>,
+) -> Stored {
+    let product = find_live(conn, id)?.ok_or(StoreError::NotFound(id))?;
+    let current = product.version;
+    if !expect.holds(current) {
+        Err(StoreError::PreconditionFailed { id, current })
+    } else if seen.is_some_and(|seen| seen != current) {
+        Err(StoreError::Overtaken { id, current })
+    } else {
+        Ok(product)
     }
 }
 
@@ -168,46 +208,4 @@ pub(super) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<Hash
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq_any(ids));
     let rows: Vec<ProductRow> = live.select(ProductRow::as_select()).load(conn)?;
     rows.into_iter().map(|row| Ok((row.id, row.into_product()?))).collect()
-}
-
-pub(super) fn page_ids(conn: &mut SqliteConnection, request: &PageRequest) -> Result<PageIds, StoreError> {
-    // One transaction, so that the total and the ids are of the same moment.
-    conn.transaction(|conn| {
-        let total: i64 = catalogue_totals::table.select(catalogue_totals::live_products).first(conn)?;
-        let one_more = i64::from(request.limit) + 1;
-        let live = products::table
-            .filter(products::deleted_at.is_null())
-            .select(products::id)
-            .order(products::id)
-            .limit(one_more);
-        let mut ids: Vec<i64> = match request.start {
-            PageStart::Offset(offset) => live.offset(offset).load(conn)?,
-            PageStart::After { id, .. } => live.filter(products::id.gt(id.get())).load(conn)?,
-        };
-        let has_more = ids.len() as i64 == one_more;
-        ids.truncate(request.limit as usize);
-        let ids = ids.into_iter().filter_map(ProductId::new).collect();
-        Ok(PageIds { ids, total, has_more })
-    })
-}
-
-pub(super) fn page(conn: &mut SqliteConnection, request: &PageRequest) -> Result<ProductPage, StoreError> {
-    // One transaction, so that the total and the rows are of the same moment.
-    conn.transaction(|conn| {
-        let total: i64 = catalogue_totals::table.select(catalogue_totals::live_products).first(conn)?;
-        let one_more = i64::from(request.limit) + 1;
-        let live = products::table
-            .filter(products::deleted_at.is_null())
-            .select(ProductRow::as_select())
-            .order(products::id)
-            .limit(one_more);
-        let rows: Vec<ProductRow> = match request.start {
-            PageStart::Offset(offset) => live.offset(offset).load(conn)?,
-            PageStart::After { id, .. } => live.filter(products::id.gt(id.get())).load(conn)?,
-        };
-        let has_more = rows.len() as i64 == one_more;
-        let rows = rows.into_iter().take(request.limit as usize);
-        let products = rows.map(ProductRow::into_product).collect::<Result<Vec<_>, _>>()?;
-        Ok(ProductPage { products, total, has_more })
-    })
 }

@@ -16,9 +16,9 @@ diesel::table! {
 }
 
 diesel::table! {
-    catalogue_totals (singleton) {
-        singleton -> BigInt,
-        live_products -> BigInt,
+    search_pending (id) {
+        id -> BigInt,
+        indexed -> Bool,
     }
 }
 
@@ -29,3 +29,41 @@ diesel::table! {
         server -> Text,
     }
 }
+
+diesel::table! {
+    organizations (id) {
+        id -> BigInt,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    schemas (id) {
+        id -> BigInt,
+        organization_id -> BigInt,
+        name -> Text,
+        fields -> Text,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    product_details (product_id) {
+        product_id -> BigInt,
+        fields -> Text,
+    }
+}
+
+diesel::table! {
+    product_images (id) {
+        id -> BigInt,
+        product_id -> BigInt,
+        url -> Text,
+        alt -> Text,
+        position -> BigInt,
+    }
+}
+
+diesel::joinable!(product_details -> products (product_id));
+diesel::allow_tables_to_appear_in_same_query!(products, product_details);

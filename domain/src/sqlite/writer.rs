@@ -1,5 +1,5 @@
 //! The one writer. Writes that arrive while a commit is under way wait together and share the next one (group
-//! commit): each in its own savepoint, all in one transaction, one flush to disk for the lot. A caller hears the result
+//! commit): each in its own savepoint, all in one transaction, one flush to disk and one addition to the search index for the lot. A caller hears the result
 //! only after the commit that holds it.
 
 use std::time::{Duration, Instant};
@@ -11,7 +11,8 @@ use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect::connect;
+use super::connect::connect_writer;
+use super::search_index;
 use crate::error::StoreError;
 
 /// Writes that may wait; more are refused at once, so that the wait of those that are let in stays bounded.
@@ -131,7 +132,8 @@ impl WriteConnection {
 
     async fn connect(&self) -> Result<SyncConnectionWrapper<SqliteConnection>, StoreError> {
         let url = self.url.clone();
-        let connected = tokio::task::spawn_blocking(move || connect(&url)).await.map_err(|_| StoreError::Closed)?;
+        let connected =
+            tokio::task::spawn_blocking(move || connect_writer(&url)).await.map_err(|_| StoreError::Closed)?;
         let unavailable = |error: ConnectionError| diesel::result::Error::QueryBuilderError(error.into());
         Ok(SyncConnectionWrapper::new(connected.map_err(unavailable)?))
     }
@@ -149,7 +151,7 @@ fn write_group(conn: &mut SqliteConnection, group: Vec<Job>) -> bool {
                 answers.push(job.write.run(conn));
             }
         }
-        Ok(())
+        search_index::catch_up(conn)
     });
     let outcome = committed.map_err(|error: diesel::result::Error| StoreError::from(error));
     for answer in answers {

@@ -9,12 +9,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use crate::negotiation::sends_json;
 use crate::problem::Problem;
 
-/// A body may have 1 MiB.
-const LIMIT: usize = 1 << 20;
+/// Room for a thousand products with details.
+pub(crate) const BULK_LIMIT: usize = 8 << 20;
 
-pub(crate) struct JsonBody(pub(crate) Bytes);
+/// Of 1 MiB at most, or as many bytes as are said.
+pub(crate) struct JsonBody<const LIMIT: usize = { 1 << 20 }>(pub(crate) Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for JsonBody {
+impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for JsonBody<LIMIT> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -22,9 +23,9 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"));
         }
         if declared_length(request.headers()) > LIMIT {
-            return Err(too_large());
+            return Err(too_large(LIMIT));
         }
-        collect(request.into_body()).await.map(JsonBody)
+        collect(request.into_body(), LIMIT).await.map(JsonBody)
     }
 }
 
@@ -32,14 +33,14 @@ fn declared_length(headers: &HeaderMap) -> usize {
     headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0)
 }
 
-async fn collect(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, LIMIT).collect().await {
+async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Err(error) => Err(Problem::bad_request(format!("the body ended early: {error}"))),
     }
 }
 
-fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must be at most {LIMIT} bytes"))
+fn too_large(limit: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must be at most {limit} bytes"))
 }

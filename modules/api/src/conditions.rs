@@ -3,17 +3,17 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use compact_str::{CompactString, format_compact};
 use hotshelf_cache::Read;
-use hotshelf_domain::{Expect, FieldError, ProductId, Version};
+use hotshelf_domain::{Expect, FieldError, Version};
 
 use crate::problem::Problem;
 
 const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
 
-/// The tag of one version of a product.
-pub(crate) fn product_tag(id: ProductId, version: u64) -> CompactString {
+/// The tag of one version of a product or a schema.
+pub(crate) fn version_tag(id: i64, version: u64) -> CompactString {
     let mut digits = itoa::Buffer::new();
     let mut tag = CompactString::const_new("\"");
-    tag.push_str(digits.format(id.get()));
+    tag.push_str(digits.format(id));
     tag.push('-');
     tag.push_str(digits.format(version));
     tag.push('"');
@@ -25,8 +25,8 @@ pub(crate) fn page_tag(revision: u64) -> CompactString {
     format_compact!("\"{revision:016x}\"")
 }
 
-/// What the request requires of the product: `If-Match`. Weak tags match nothing, as the comparison is strong.
-pub(crate) fn expectation(headers: &HeaderMap, id: ProductId) -> Expect {
+/// What the request requires of the product or schema: `If-Match`. Weak tags match nothing, as the comparison is strong.
+pub(crate) fn expectation(headers: &HeaderMap, id: i64) -> Expect {
     let mut tags = tags(headers, header::IF_MATCH).peekable();
     if tags.peek().is_none() {
         return Expect::Anything;
@@ -84,13 +84,9 @@ mod tests {
         values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).expect("a value"))).collect()
     }
 
-    fn id(number: i64) -> ProductId {
-        ProductId::new(number).expect("positive")
-    }
-
     #[test]
     fn if_match_names_versions() {
-        let expect = |values: &[&str]| expectation(&headers(header::IF_MATCH, values), id(4));
+        let expect = |values: &[&str]| expectation(&headers(header::IF_MATCH, values), 4);
         assert_eq!(expect(&[]), Expect::Anything);
         assert_eq!(expect(&["*"]), Expect::Anything);
         assert_eq!(expect(&["\"4-7\""]), Expect::OneOf(vec![Version::new(7)]));

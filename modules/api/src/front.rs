@@ -22,7 +22,7 @@ use tower_service::Service;
 use crate::conditions::freshness;
 use crate::edge::{Edge, Passage, REQUEST_ID};
 use crate::negotiation::accepts_json;
-use crate::params::product_id;
+use crate::params::id_of;
 use crate::router::AppState;
 use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
 
@@ -71,7 +71,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
 /// The product that this request reads, if that is what it does.
 fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
     let text = request.uri().path().strip_prefix("/api/v1/products/")?;
-    if request.method() == Method::GET { product_id(text) } else { None }
+    if request.method() == Method::GET { id_of(text) } else { None }
 }
 
 impl ProductReads {

@@ -14,6 +14,7 @@
 //!     request_timeout: Duration::from_secs(10),
 //!     max_concurrent_requests: 1024,
 //!     cors_origins: Vec::new(),
+//!     cache_prefix: "product:".to_owned(),
 //! }));
 //! ```
 

@@ -24,6 +24,8 @@ pub struct ApiOptions {
     pub max_concurrent_requests: usize,
     /// Origins that browsers may call from; none turns CORS off, `*` allows all.
     pub cors_origins: Vec<String>,
+    /// What all keys of the cache begin with: operators name them in full.
+    pub cache_prefix: String,
 }
 
 /// The life of the HTTP server. Offers nothing to other modules.
@@ -52,6 +54,7 @@ impl Module for ApiModule {
             products: services.require::<ProductService>("product")?,
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
+            cache_prefix: self.options.cache_prefix.clone(),
         });
         let _ = self.front.set(front(state, &self.options));
         Ok(())

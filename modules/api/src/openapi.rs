@@ -2,12 +2,17 @@
 //! here are the shapes that have no type of their own, because answers are made of cached bytes.
 #![expect(dead_code, reason = "these types describe bodies and are never built")]
 
+mod catalogue;
+
 use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::router::AppState;
-use crate::routes::{envelope, health, products, statistics};
+use crate::routes::{
+    analytics, bulk, cache, details, envelope, health, members, organizations, products, schemas, statistics,
+};
+pub(crate) use catalogue::*;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +23,22 @@ use crate::routes::{envelope, health, products, statistics};
         products::get,
         products::update,
         products::delete,
+        details::get,
+        details::put,
+        bulk::create,
+        bulk::delete,
+        organizations::list,
+        organizations::create,
+        organizations::get,
+        members::of_organization,
+        members::ids_of_organization,
+        schemas::create,
+        schemas::get,
+        schemas::update,
+        members::of_schema,
+        members::ids_of_schema,
+        analytics::catalogue,
+        cache::delete,
         envelope::create,
         envelope::get,
         envelope::update,
@@ -81,6 +102,8 @@ pub(crate) struct ProductInputSchema {
     organization_id: Option<i64>,
     #[schema(default = 1)]
     schema_id: Option<i64>,
+    #[serde(flatten)]
+    details: DetailsInputSchema,
 }
 
 /// A product that was looked up.
@@ -160,7 +183,7 @@ pub(crate) struct ProblemSchema {
 
 #[derive(ToSchema)]
 #[schema(as = FieldError)]
-struct FieldErrorSchema {
+pub(crate) struct FieldErrorSchema {
     field: String,
     message: String,
 }

@@ -6,6 +6,7 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hotshelf_cache::DeleteError;
 use hotshelf_domain::{FieldError, Invalid, MalformedInput, StoreError};
 use hotshelf_product::ProductError;
 use serde::Serialize;
@@ -125,13 +126,19 @@ impl IntoResponse for Problem {
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
-        Problem { errors: invalid.0, ..Problem::bad_request("the product is not valid") }
+        Problem { errors: invalid.0, ..Problem::bad_request("what was sent is not valid") }
     }
 }
 
 impl From<MalformedInput> for Problem {
     fn from(malformed: MalformedInput) -> Self {
         Problem::bad_request(malformed.to_string())
+    }
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
+        Problem::unavailable("the entries could not all be deleted, try again").caused_by(error)
     }
 }
 
@@ -156,6 +163,29 @@ impl From<StoreError> for Problem {
             StoreError::NotFound(id) => Problem::new(StatusCode::NOT_FOUND, format!("Product {id} does not exist")),
             StoreError::PreconditionFailed { .. } => {
                 Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match does not hold: {error}"))
+            }
+            StoreError::SchemaPreconditionFailed { .. } => {
+                Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match does not hold: {error}"))
+            }
+            StoreError::Overtaken { .. } => {
+                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
+            }
+            StoreError::Invalid(invalid) => invalid.clone().into(),
+            StoreError::InvalidMany(wrong) => {
+                let named = |(index, invalid): &(usize, Invalid)| {
+                    let path = format!("products[{index}].");
+                    let errors = invalid.0.clone().into_iter();
+                    errors.map(move |error| FieldError { field: format!("{path}{}", error.field), ..error })
+                };
+                Problem { errors: wrong.iter().flat_map(named).collect(), ..Problem::bad_request(error.to_string()) }
+            }
+            StoreError::NoSuchOrganization(_) | StoreError::NoSuchSchema(_) => {
+                Problem::new(StatusCode::NOT_FOUND, error.to_string())
+            }
+            // The parameters are checked before; what gets here all the same is the client's doing.
+            StoreError::NoSuchPage(error) => Problem::bad_request(error.to_string()),
+            StoreError::SchemaBuiltIn(_) | StoreError::SchemaInUse { .. } => {
+                Problem::new(StatusCode::CONFLICT, error.to_string())
             }
             StoreError::Overloaded(_) => Problem::unavailable("the database is overloaded, try again").caused_by(error),
             StoreError::Unavailable(_) | StoreError::Closed => {

@@ -8,8 +8,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use hotshelf_cache::Source;
+use hotshelf_domain::Product;
 
-use crate::conditions::has_already;
+use crate::conditions::{has_already, version_tag};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Clients may keep an answer, and ask each time whether it still holds.
@@ -30,6 +31,29 @@ pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration
     let fraction = [b'.', digit(fraction / 100), digit(fraction / 10), digit(fraction), b'}'];
     // Of just the right size, a vector becomes `Bytes` as it is.
     Bytes::from([head, payload, origin, milliseconds, &fraction].concat())
+}
+
+/// `payload`, then where it came from, then `}`.
+pub(crate) fn splice_origin(payload: &[u8], source: Source) -> Bytes {
+    let origin: &[u8] = if source.is_hit() { b",\"from_cache\":true}" } else { b",\"from_cache\":false}" };
+    Bytes::from([payload, origin].concat())
+}
+
+/// 200 with a body that is made as it is sent, of which nobody can say beforehand what state it will show.
+pub(crate) fn streamed(body: Body, source: Source) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::CACHE_CONTROL, REVALIDATE);
+    headers.insert(CACHE_STATUS, cache_status(source));
+    response
+}
+
+/// The tag of what was written, so that a client can go on from it without reading it again.
+pub(crate) fn tagged(product: &Product) -> HeaderMap {
+    let version = u64::try_from(product.version.get()).unwrap_or_default();
+    let tag = HeaderValue::from_str(&version_tag(product.id.get(), version));
+    tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
 }
 
 /// 200 with the body, or 304 without it when the client has this state already.

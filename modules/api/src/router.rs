@@ -27,6 +27,8 @@ pub(crate) struct App {
     pub(crate) products: ProductService,
     pub(crate) stats: Stats,
     pub(crate) health: HealthBoard,
+    /// What all keys of the cache begin with.
+    pub(crate) cache_prefix: String,
 }
 
 pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
@@ -45,6 +47,13 @@ pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
 fn router(state: AppState, edge: Arc<Edge>) -> Router {
     Router::new()
         .merge(routes::products::routes())
+        .merge(routes::details::routes())
+        .merge(routes::bulk::routes())
+        .merge(routes::organizations::routes())
+        .merge(routes::schemas::routes())
+        .merge(routes::members::routes())
+        .merge(routes::analytics::routes())
+        .merge(routes::cache::routes())
         .merge(routes::envelope::routes())
         .merge(routes::statistics::routes())
         .merge(routes::health::routes())

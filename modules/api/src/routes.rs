@@ -1,6 +1,13 @@
 //! One file per resource.
 
+pub(crate) mod analytics;
+pub(crate) mod bulk;
+pub(crate) mod cache;
+pub(crate) mod details;
 pub(crate) mod envelope;
 pub(crate) mod health;
+pub(crate) mod members;
+pub(crate) mod organizations;
 pub(crate) mod products;
+pub(crate) mod schemas;
 pub(crate) mod statistics;

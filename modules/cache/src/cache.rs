@@ -13,7 +13,7 @@ use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::options::{CacheOptions, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier};
-use crate::region::{Region, RegionOptions};
+use crate::region::{Region, RegionOptions, Slot};
 use crate::tier::{DeleteError, SharedTier, Tier};
 
 /// The cache: tiers, single flight and the write protocol around a loader. A cheap handle; `E` is what loads fail with.
@@ -140,6 +140,22 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub fn region(&self, options: RegionOptions) -> Region {
         let counters = self.0.stats.cache(options.name);
         Region::new(options, counters)
+    }
+
+    /// What finished writes leave.
+    pub fn write_strategy(&self) -> WriteStrategy {
+        self.0.write_strategy
+    }
+
+    /// Whether some tier has a copy that a lookup would be answered with. Costs a round trip to Redis where there is one
+    /// and memory has none.
+    pub async fn holds(&self, slot: &Slot) -> bool {
+        for tier in &self.0.tiers {
+            if tier.inspect(slot).await.is_some() {
+                return true;
+            }
+        }
+        false
     }
 
     /// How the tiers are.

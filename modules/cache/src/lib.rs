@@ -83,4 +83,4 @@ pub use options::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
 pub use region::{Collection, Region, RegionOptions, Slot};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};
-pub use write::{Locked, Target, Write};
+pub use write::{Locked, Target, Turn, Write};

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use crate::coherence::Coherence;
 use crate::epoch::EpochStore;
-use crate::region::Slot;
+use crate::region::{Collection, Slot};
 use crate::tier::{
     Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, SharedTier, Tier, Token, Unsettled, Until,
 };
@@ -345,6 +345,12 @@ impl<C: Connector> Tier for RedisTier<C> {
 
     async fn begin(&self, intent: &Intent) -> Begun {
         self.begin_write(intent).await
+    }
+
+    async fn touch(&self, collections: &[Collection]) -> bool {
+        let Some(link) = self.link.load_full() else { return false };
+        let voided = self.void(&link, collections).await;
+        voided.inspect_err(|error| self.survive("void", error)).is_ok()
     }
 
     async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {

@@ -148,6 +148,11 @@ pub(crate) trait Tier: Send + Sync {
     /// Before the database is written.
     async fn begin(&self, intent: &Intent) -> Begun;
 
+    /// Between the beginning and the commit: makes void what depends on these. `false` when the tier is out of reach.
+    async fn touch(&self, _collections: &[Collection]) -> bool {
+        true
+    }
+
     /// After the commit, before it is acknowledged.
     async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled>;
 

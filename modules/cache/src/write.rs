@@ -42,25 +42,53 @@ pub struct Write<E> {
     _locks: Vec<KeyLock>,
 }
 
+/// A writer's turn at some entries: no other write of this process is at them until it ends. What is read from the
+/// database meanwhile changes only if another process writes.
+#[must_use = "dropped, it is over"]
+pub struct Turn<E> {
+    cache: Cache<E>,
+    slots: Vec<Slot>,
+    locks: Vec<KeyLock>,
+}
+
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Begins a write: waits for its turn, then bars every tier from serving or taking copies of the target.
+    ///
+    /// # Errors
+    /// As [`turn`](Cache::turn) and [`Turn::begin`].
+    pub async fn begin(&self, target: Target) -> Result<Write<E>, Locked> {
+        self.turn(target.slots).await?.begin(target.collections).await
+    }
+
+    /// Waits for the writes of this process that have one of the entries in common.
+    ///
+    /// # Errors
+    /// [`Locked`] when that took more than two seconds.
+    pub async fn turn(&self, mut slots: Vec<Slot>) -> Result<Turn<E>, Locked> {
+        slots.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        slots.dedup_by(|one, other| one.key == other.key);
+        let locks = self.0.locks.lock_all(slots.iter().map(|slot| &slot.key), LOCK_PATIENCE).await.ok_or(Locked)?;
+        Ok(Turn { cache: self.clone(), slots, locks })
+    }
+}
+
+impl<E: Clone + Send + Sync + 'static> Turn<E> {
+    /// Bars every tier from serving or taking copies of the entries, and of what depends on the collections.
     ///
     /// Costs one round trip to Redis where there is one, or one for some hundreds of entries. That Redis cannot be reached
     /// is no error: see [`covered`](Write::covered).
     ///
     /// # Errors
-    /// [`Locked`] when another writer held one of the keys for more than two seconds.
-    pub async fn begin(&self, target: Target) -> Result<Write<E>, Locked> {
-        let Target { mut slots, collections } = target;
-        slots.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        slots.dedup_by(|one, other| one.key == other.key);
-        let locks = self.0.locks.lock_all(slots.iter().map(|slot| &slot.key), LOCK_PATIENCE).await.ok_or(Locked)?;
+    /// [`Locked`] when another process wrote one of the entries for more than two seconds.
+    pub async fn begin(self, collections: Vec<Collection>) -> Result<Write<E>, Locked> {
+        let Turn { cache, slots, locks } = self;
         let intent = Intent { slots, voids: collections, token: Token::random(), epoch: 0 };
         // From here on, dropping this value undoes what was begun.
         // Without Redis, nothing tells other processes but the epoch.
-        let covered = !self.0.shared || self.0.redis.is_some();
-        let mut write = Write { cache: self.clone(), intent, covered, ended: false, _locks: locks };
-        for tier in &self.0.tiers {
+        let covered = !cache.0.shared || cache.0.redis.is_some();
+        let mut write = Write { cache, intent, covered, ended: false, _locks: locks };
+        let tiers = write.cache.0.tiers.clone();
+        for tier in &tiers {
             match tier.begin(&write.intent).await {
                 Begun::Fenced { epoch } => write.intent.epoch = write.intent.epoch.max(epoch),
                 Begun::Uncovered => write.covered = false,
@@ -80,6 +108,15 @@ impl<E> Write<E> {
     /// [`committed`](Write::committed).
     pub fn covered(&self) -> bool {
         self.covered
+    }
+
+    /// Bars what depends on these collections as well: for a write that learns only behind its bars what it changes. Costs
+    /// one round trip to Redis. May end that the write is [`covered`](Write::covered).
+    pub async fn touch(&mut self, collections: Vec<Collection>) {
+        for tier in &self.cache.0.tiers {
+            self.covered &= tier.touch(&collections).await;
+        }
+        self.intent.voids.extend(collections);
     }
 
     /// The database has committed, or may have. `values` are the new ones, by key, of what still exists; the write-through

@@ -1,7 +1,17 @@
-//! The names of the entries, without the prefix that all keys share.
+//! The names of the entries, without the prefix that all keys share. Those of lists read back, for the audit.
+
+use std::fmt::Write;
 
 use hotshelf_cache::Key;
-use hotshelf_domain::{PageRequest, PageStart, ProductId};
+use hotshelf_domain::{
+    Filter, Members, Order, OrganizationId, PageRequest, PageStart, Place, ProductId, SchemaId, Search,
+};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::cursor::{place_from_text, place_text};
+
+/// A text of clients' longer than this is in a key by its hash.
+const TEXT_MAX: usize = 64;
 
 /// `id:<id>`.
 pub(crate) fn product(id: ProductId) -> Key {
@@ -13,42 +23,231 @@ pub(crate) fn product_of(key: &Key) -> Option<ProductId> {
     ProductId::new(key.as_str().strip_prefix("id:")?.parse().ok()?)
 }
 
-/// `list:<offset>:<limit>` or `list:after:<id>:<position>:<limit>`.
-pub(crate) fn page(request: &PageRequest) -> Key {
-    let limit = request.limit;
-    match request.start {
-        PageStart::Offset(offset) => Key::new(format!("list:{offset}:{limit}")),
-        PageStart::After { id, position } => Key::new(format!("list:after:{id}:{position}:{limit}")),
+/// `<id>:details`.
+pub(crate) fn details(id: ProductId) -> Key {
+    Key::new(format!("{id}:details"))
+}
+
+/// The product whose details that are.
+pub(crate) fn details_of(key: &Key) -> Option<ProductId> {
+    ProductId::new(key.as_str().strip_suffix(":details")?.parse().ok()?)
+}
+
+/// `org:<id>:products` or `schema:<id>:products`: all their ids.
+pub(crate) fn ids(members: Members) -> Key {
+    Key::new(match members {
+        Members::Organization(id) => format!("org:{id}:products"),
+        Members::Schema(id) => format!("schema:{id}:products"),
+    })
+}
+
+/// Whose ids those are.
+pub(crate) fn ids_of(key: &Key) -> Option<Members> {
+    match key.as_str().split(':').collect::<Vec<_>>()[..] {
+        ["org", id, "products"] => Some(Members::Organization(OrganizationId::new(id.parse().ok()?)?)),
+        ["schema", id, "products"] => Some(Members::Schema(SchemaId::new(id.parse().ok()?)?)),
+        _ => None,
     }
 }
 
-/// The page whose entry that is.
+/// `analytics:catalogue`.
+pub(crate) fn analytics() -> Key {
+    Key::new("analytics:catalogue")
+}
+
+/// `list:<offset>:<limit>`, `list:after:<place>:<position>:<limit>`, and behind either what is not the default:
+/// `:org=7:search=red+cup:order=-price`.
+pub(crate) fn page(request: &PageRequest) -> Key {
+    let mut key = match &request.start {
+        PageStart::Offset(offset) => format!("list:{offset}:{}", request.limit),
+        PageStart::After { place, position } => {
+            format!("list:after:{}:{position}:{}", place_text(place), request.limit)
+        }
+    };
+    key.push_str(&list(&request.filter, request.order));
+    Key::new(key)
+}
+
+/// The page whose entry that is, if its key says so.
 pub(crate) fn page_of(key: &Key) -> Option<PageRequest> {
     let parts: Vec<&str> = key.as_str().split(':').collect();
-    let (start, limit) = match parts[..] {
-        ["list", offset, limit] => (PageStart::Offset(offset.parse().ok()?), limit),
-        ["list", "after", id, position, limit] => {
-            let (id, position) = (ProductId::new(id.parse().ok()?)?, position.parse().ok()?);
-            (PageStart::After { id, position }, limit)
+    let (start, limit, list) = match parts[..] {
+        ["list", "after", place, position, limit, ref list @ ..] => {
+            let place: Place = place_from_text(place)?;
+            (PageStart::After { place, position: position.parse().ok()? }, limit, list)
         }
+        ["list", offset, limit, ref list @ ..] => (PageStart::Offset(offset.parse().ok()?), limit, list),
         _ => return None,
     };
-    Some(PageRequest { start, limit: limit.parse().ok()? })
+    let (filter, order) = list_of(list)?;
+    Some(PageRequest { filter, order, start, limit: limit.parse().ok()? })
+}
+
+/// `products:org:<id>:page:<page>:limit:<limit>:search:<search>:order:<order>`, or `products:schema:…`.
+pub(crate) fn member_page(members: Members, page: i64, limit: u32, search: Option<&Search>, order: Order) -> Key {
+    let (kind, id) = match members {
+        Members::Organization(id) => ("org", id.get()),
+        Members::Schema(id) => ("schema", id.get()),
+    };
+    let search = search.map(|search| text(search.as_str())).unwrap_or_default();
+    Key::new(format!("products:{kind}:{id}:page:{page}:limit:{limit}:search:{search}:order:{order}"))
+}
+
+/// The page whose entry that is, if its key says so.
+pub(crate) fn member_page_of(key: &Key) -> Option<PageRequest> {
+    let parts: Vec<&str> = key.as_str().split(':').collect();
+    let ["products", kind, id, "page", page, "limit", limit, "search", search, "order", order] = parts[..] else {
+        return None;
+    };
+    let (page, limit): (i64, u32) = (page.parse().ok()?, limit.parse().ok()?);
+    let search = if search.is_empty() { None } else { Search::parse(&text_of(search)?).ok()? };
+    let mut filter = match kind {
+        "org" => Filter::of_organization(OrganizationId::new(id.parse().ok()?)?),
+        "schema" => Filter::of_schema(SchemaId::new(id.parse().ok()?)?),
+        _ => return None,
+    };
+    filter.search = search;
+    let start = PageStart::Offset(page.checked_sub(1)?.checked_mul(i64::from(limit))?);
+    Some(PageRequest { filter, order: order.parse().ok()?, start, limit })
+}
+
+/// `total:…`, of the products that a filter lets through.
+pub(crate) fn total(filter: &Filter) -> Key {
+    Key::new(format!("total{}", list(filter, Order::default())))
+}
+
+/// The filter whose total that is, if its key says so.
+pub(crate) fn total_of(key: &Key) -> Option<Filter> {
+    let parts: Vec<&str> = key.as_str().split(':').collect();
+    let ("total", list) = parts.split_first().map(|(first, list)| (*first, list))? else { return None };
+    Some(list_of(list)?.0)
+}
+
+/// What tells a list from the one of all products by id: `:org=7:order=-price`; empty for that one.
+pub(crate) fn list(filter: &Filter, order: Order) -> String {
+    let mut key = String::new();
+    let mut add = |name: &str, value: String| {
+        // Writing to a string does not fail.
+        let _ = write!(key, ":{name}={value}");
+    };
+    let Filter { organization, schema, category, min_price, max_price, in_stock, search } = filter;
+    organization.iter().for_each(|id| add("org", id.to_string()));
+    schema.iter().for_each(|id| add("schema", id.to_string()));
+    category.iter().for_each(|category| add("category", text(category)));
+    min_price.iter().for_each(|price| add("min", price.to_string()));
+    max_price.iter().for_each(|price| add("max", price.to_string()));
+    in_stock.iter().for_each(|in_stock| add("stock", in_stock.to_string()));
+    search.iter().for_each(|search| add("search", text(search.as_str())));
+    if order != Order::default() {
+        add("order", order.to_string());
+    }
+    key
+}
+
+fn list_of(parts: &[&str]) -> Option<(Filter, Order)> {
+    let (mut filter, mut order) = (Filter::default(), Order::default());
+    for part in parts {
+        let (name, value) = part.split_once('=')?;
+        match name {
+            "org" => filter.organization = Some(OrganizationId::new(value.parse().ok()?)?),
+            "schema" => filter.schema = Some(SchemaId::new(value.parse().ok()?)?),
+            "category" => filter.category = Some(text_of(value)?),
+            "min" => filter.min_price = Some(value.parse().ok()?),
+            "max" => filter.max_price = Some(value.parse().ok()?),
+            "stock" => filter.in_stock = Some(value.parse().ok()?),
+            "search" => filter.search = Search::parse(&text_of(value)?).ok()?,
+            "order" => order = value.parse().ok()?,
+            _ => return None,
+        }
+    }
+    Some((filter, order))
+}
+
+/// Free text, so that no client can make keys of a shape of its own: as it is if it is short and plain, else by its hash.
+fn text(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | b'.');
+    if text.len() <= TEXT_MAX && text.bytes().all(plain) {
+        text.replace(' ', "+")
+    } else {
+        format!("#{:032x}", xxh3_128(text.as_bytes()))
+    }
+}
+
+/// `None` when only its hash is left.
+fn text_of(key: &str) -> Option<String> {
+    (!key.starts_with('#')).then(|| key.replace('+', " "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn search(text: &str) -> Option<Search> {
+        Search::parse(text).unwrap()
+    }
+
     #[test]
-    fn keys_read_back() {
+    fn entries_of_one_product_read_back() {
         let id = ProductId::new(7).unwrap();
-        assert_eq!(product(id).as_str(), "id:7");
-        assert_eq!(product_of(&product(id)), Some(id));
-        for start in [PageStart::Offset(40), PageStart::After { id, position: 40 }] {
-            let request = PageRequest { start, limit: 20 };
-            assert_eq!(page_of(&page(&request)), Some(request));
+        assert_eq!((product(id).as_str(), details(id).as_str()), ("id:7", "7:details"));
+        assert_eq!((product_of(&product(id)), details_of(&details(id))), (Some(id), Some(id)));
+        assert_eq!((product_of(&details(id)), details_of(&product(id))), (None, None));
+    }
+
+    #[test]
+    fn ids_read_back() {
+        let organization = Members::Organization(OrganizationId::new(7).unwrap());
+        let schema = Members::Schema(SchemaId::new(3).unwrap());
+        assert_eq!((ids(organization).as_str(), ids(schema).as_str()), ("org:7:products", "schema:3:products"));
+        assert_eq!((ids_of(&ids(organization)), ids_of(&ids(schema))), (Some(organization), Some(schema)));
+    }
+
+    #[test]
+    fn pages_read_back() {
+        let request = PageRequest { limit: 20, ..PageRequest::default() };
+        assert_eq!(page(&request).as_str(), "list:0:20");
+        let filter = Filter {
+            organization: OrganizationId::new(7),
+            schema: SchemaId::new(3),
+            category: Some("Home & Garden".to_owned()),
+            min_price: Some("1.50".parse().unwrap()),
+            max_price: Some("20".parse().unwrap()),
+            in_stock: Some(false),
+            search: search("Red, CUP"),
+        };
+        let order = "-price".parse().unwrap();
+        let start = PageStart::After { place: Place::of_id(ProductId::new(9).unwrap()), position: 40 };
+        let hashed = PageRequest { filter, order, start, limit: 50 };
+        assert_eq!(page_of(&page(&hashed)), None, "the category is not plain");
+        let filter = Filter { category: Some("Home".to_owned()), ..hashed.filter.clone() };
+        let plain = PageRequest { filter, ..hashed };
+        assert_eq!(page_of(&page(&plain)), Some(plain.clone()));
+        assert_eq!(total_of(&total(&plain.filter)), Some(plain.filter));
+        for other in ["list:x:20", "list:0:20:order=foo", "list:0:20:nonsense", "id:7", "total"] {
+            assert_eq!(page_of(&Key::new(other)), None, "{other}");
         }
-        assert_eq!((product_of(&Key::new("list:0:20")), page_of(&Key::new("id:7"))), (None, None));
+    }
+
+    #[test]
+    fn member_pages_read_back() {
+        let id = OrganizationId::new(7).unwrap();
+        let key = member_page(Members::Organization(id), 3, 20, search("red cup").as_ref(), "-price".parse().unwrap());
+        assert_eq!(key.as_str(), "products:org:7:page:3:limit:20:search:red+cup:order:-price");
+        let filter = Filter { search: search("red cup"), ..Filter::of_organization(id) };
+        let order = "-price".parse().unwrap();
+        assert_eq!(member_page_of(&key), Some(PageRequest { filter, order, start: PageStart::Offset(40), limit: 20 }));
+        let plain = member_page(Members::Schema(SchemaId::new(1).unwrap()), 1, 20, None, Order::default());
+        assert_eq!(plain.as_str(), "products:schema:1:page:1:limit:20:search::order:id");
+        assert!(member_page_of(&plain).is_some());
+    }
+
+    #[test]
+    fn free_text_makes_no_keys_of_its_own_shape() {
+        for wild in ["*", "a:order=id", "[x]", "é", "line\nbreak", "#0", "", &"x".repeat(65)] {
+            let key = text(wild);
+            assert!(key.is_empty() || key.len() == 33 && key.starts_with('#'), "{wild}: {key}");
+        }
+        assert_ne!(text("*"), text("?"));
+        assert_ne!(text(&"x".repeat(65)), text(&"x".repeat(66)));
     }
 }

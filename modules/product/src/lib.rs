@@ -33,11 +33,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod collections;
 mod crash;
 mod cursor;
 mod epoch;
 mod error;
 mod keys;
+mod lives;
 mod module;
 mod pages;
 mod render;
@@ -46,6 +48,7 @@ mod service;
 pub use cursor::{BadCursor, Cursor};
 pub use epoch::CatalogueEpoch;
 pub use error::ProductError;
+pub use lives::Lives;
 pub use module::ProductModule;
 pub use pages::Page;
-pub use service::{Lives, ProductService};
+pub use service::{MemberPage, ProductIds, ProductService};

@@ -5,7 +5,8 @@ use hotshelf_cache::Cache;
 use hotshelf_domain::{ProductRepository, StoreError};
 use hotshelf_lifecycle::{Failure, Health, Module, Services, async_trait};
 
-use crate::service::{Lives, ProductService};
+use crate::lives::Lives;
+use crate::service::ProductService;
 
 /// The life of the [`ProductService`], which it offers to the other modules.
 pub struct ProductModule {

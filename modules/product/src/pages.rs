@@ -2,16 +2,18 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use hotshelf_cache::{Source, Value};
-use hotshelf_domain::{PageRequest, ProductId, StoreError};
+use hotshelf_domain::{PageRequest, Place, ProductId, StoreError};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cursor::Cursor;
+use crate::render;
 
-/// A page of the list, ready to be sent.
+/// A page of a list, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// A JSON object with `products`, `total`, `offset`, `limit` and `next_cursor`, without its closing brace.
+    /// A JSON object without its closing brace: `products`, and what is around them: `total`, `offset`, `limit` and
+    /// `next_cursor`, or `total`, `page`, `limit` and `pages`, or `missing`.
     pub open_json: Bytes,
     /// Tells it from other states of the same page.
     pub revision: u64,
@@ -19,75 +21,121 @@ pub struct Page {
     pub source: Source,
 }
 
+/// How a page tells where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// By `offset`, with a `next_cursor`.
+    Offset,
+    /// By `page`, with the number of `pages`.
+    Numbered,
+}
+
 /// What is cached of a page. Products change without changing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listing {
     pub(crate) ids: Vec<ProductId>,
-    /// The JSON that follows the products.
-    rest: Bytes,
+    /// How many products are in the list; kept in an entry of its own where they have to be counted.
+    pub(crate) total: Option<i64>,
+    /// The cursor of the next page, empty on the last one.
+    next: String,
 }
 
-#[derive(Serialize)]
-struct Around {
-    total: i64,
-    offset: i64,
-    limit: u32,
-    next_cursor: Option<String>,
-}
+/// Tells this layout from that of earlier releases, which begins with 0.
+const LAYOUT: u8 = 2;
+/// No total is so small.
+const NO_TOTAL: i64 = -1;
 
 impl Listing {
-    /// Of the products with these ids, which are what `request` asks for.
-    pub(crate) fn new(
-        request: &PageRequest,
-        ids: Vec<ProductId>,
-        total: i64,
-        has_more: bool,
-    ) -> Result<Self, StoreError> {
-        let offset = request.start.position();
-        let last = ids.last().filter(|_| has_more);
-        let next = last.map(|last| Cursor { after: *last, position: offset.saturating_add(ids.len() as i64) });
-        let next_cursor = next.map(|cursor| cursor.to_string());
-        let around = Around { total, offset, limit: request.limit, next_cursor };
-        let mut rest = crate::render::json(&around)?;
-        // What follows the products continues their object: no brace at either end.
-        rest.advance(1);
-        rest.truncate(rest.len().saturating_sub(1));
-        Ok(Listing { ids, rest })
+    /// Of the products with these ids, which are what `request` asks for; the next page begins at `next`, if there is one.
+    pub(crate) fn new(request: &PageRequest, ids: Vec<ProductId>, total: Option<i64>, next: Option<Place>) -> Self {
+        let seen = request.start.position().saturating_add(ids.len() as i64);
+        let next = next.map(|place| Cursor::new(place, seen, &request.filter, request.order).to_string());
+        Listing { ids, total, next: next.unwrap_or_default() }
     }
 
-    /// As it is cached: the number of ids, the ids, the rest.
+    /// As it is cached: the layout, the number of ids, the ids, the total, the cursor.
     pub(crate) fn pack(&self) -> Value {
-        let mut payload = Vec::with_capacity(4 + 8 * self.ids.len() + self.rest.len());
+        let mut payload = Vec::with_capacity(13 + 8 * self.ids.len() + self.next.len());
+        payload.put_u8(LAYOUT);
         payload.put_u32(self.ids.len() as u32);
         self.ids.iter().for_each(|id| payload.put_i64(id.get()));
-        payload.put_slice(&self.rest);
+        payload.put_i64(self.total.unwrap_or(NO_TOTAL));
+        payload.put_slice(self.next.as_bytes());
         Value { revision: xxh3_64(&payload), payload: Bytes::from(payload) }
     }
 
     /// `None` when the bytes are no listing.
     pub(crate) fn unpack(mut packed: Bytes) -> Option<Self> {
+        if packed.try_get_u8().ok()? != LAYOUT {
+            return None;
+        }
         let count = packed.try_get_u32().ok()? as usize;
         if packed.len() / 8 < count {
             return None;
         }
         let ids = (0..count).map(|_| ProductId::new(packed.get_i64())).collect::<Option<_>>()?;
-        Some(Listing { ids, rest: packed })
+        let total = Some(packed.try_get_i64().ok()?).filter(|total| *total >= 0);
+        Some(Listing { ids, total, next: String::from_utf8(packed.into()).ok()? })
     }
 
     /// The page with its products, in the order of the ids.
-    pub(crate) fn show(&self, products: &[Value], source: Source) -> Page {
-        let size: usize = products.iter().map(|product| product.payload.len() + 1).sum();
-        let mut json = Vec::with_capacity(size + self.rest.len() + 32);
-        json.put_slice(b"{\"products\":[");
-        for (index, product) in products.iter().enumerate() {
-            if index > 0 {
-                json.put_u8(b',');
-            }
-            json.put_slice(&product.payload);
+    pub(crate) fn show(
+        &self,
+        request: &PageRequest,
+        style: Style,
+        total: i64,
+        products: &[Value],
+        source: Source,
+    ) -> Result<Page, StoreError> {
+        open(products, &Around::new(request, style, total, &self.next), source)
+    }
+}
+
+/// The products, and behind them the members of the object `around`.
+pub(crate) fn open(products: &[Value], around: &impl Serialize, source: Source) -> Result<Page, StoreError> {
+    let around = render::json(around)?;
+    let size: usize = products.iter().map(|product| product.payload.len() + 1).sum();
+    let mut json = Vec::with_capacity(size + around.len() + 16);
+    json.put_slice(b"{\"products\":[");
+    for (place, product) in products.iter().enumerate() {
+        if place > 0 {
+            json.put_u8(b',');
         }
-        json.put_slice(b"],");
-        json.put_slice(&self.rest);
-        Page { revision: xxh3_64(&json), open_json: Bytes::from(json), source }
+        json.put_slice(&product.payload);
+    }
+    json.put_slice(b"],");
+    // It continues the object of the products: no brace at either end.
+    json.put_slice(around.get(1..around.len().saturating_sub(1)).unwrap_or_default());
+    Ok(Page { revision: xxh3_64(&json), open_json: Bytes::from(json), source })
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Around<'a> {
+    Offset { total: i64, offset: i64, limit: u32, next_cursor: Option<&'a str> },
+    Numbered { total: i64, page: i64, limit: u32, pages: i64 },
+}
+
+impl<'a> Around<'a> {
+    fn new(request: &PageRequest, style: Style, total: i64, next: &'a str) -> Self {
+        let (position, limit) = (request.start.position(), request.limit);
+        match style {
+            Style::Offset => Around::Offset {
+                total,
+                offset: position,
+                limit,
+                next_cursor: Some(next).filter(|next| !next.is_empty()),
+            },
+            Style::Numbered => {
+                let size = i64::from(limit).max(1);
+                Around::Numbered {
+                    total,
+                    page: position / size + 1,
+                    limit,
+                    pages: total.saturating_add(size - 1) / size,
+                }
+            }
+        }
     }
 }
 
@@ -115,18 +163,22 @@ mod tests {
 
     use super::*;
 
-    fn listing(ids: &[i64], has_more: bool) -> Listing {
-        let request = PageRequest { start: PageStart::Offset(40), limit: 3 };
-        let ids = ids.iter().map(|id| ProductId::new(*id).unwrap()).collect();
-        Listing::new(&request, ids, 90, has_more).unwrap()
+    fn request() -> PageRequest {
+        PageRequest { start: PageStart::Offset(40), limit: 3, ..PageRequest::default() }
+    }
+
+    fn listing(ids: &[i64], total: Option<i64>) -> Listing {
+        let ids: Vec<_> = ids.iter().map(|id| ProductId::new(*id).unwrap()).collect();
+        let next = ids.last().map(|id| Place::of_id(*id));
+        Listing::new(&request(), ids, total, next)
     }
 
     #[test]
     fn a_listing_unpacks_as_it_was_packed() {
-        for listing in [listing(&[], false), listing(&[1, 5, i64::MAX], true)] {
+        for listing in [listing(&[], Some(0)), listing(&[1, 5, i64::MAX], Some(90)), listing(&[1], None)] {
             assert_eq!(Listing::unpack(listing.pack().payload), Some(listing));
         }
-        for other in [&b""[..], b"{\"products\":[]}", &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        for other in [&b""[..], b"{\"products\":[]}", &[2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]] {
             assert_eq!(Listing::unpack(Bytes::from_static(other)), None);
         }
     }
@@ -134,16 +186,26 @@ mod tests {
     #[test]
     fn a_page_shows_its_products_and_what_is_around_them() {
         let value = |text: &'static str| Value { payload: Bytes::from_static(text.as_bytes()), revision: 1 };
-        let page = listing(&[7, 8], true).show(&[value("{\"id\":7}"), value("{\"id\":8}")], Source::Bypassed);
-        let cursor = Cursor { after: ProductId::new(8).unwrap(), position: 42 };
-        let expected = format!(
-            "{{\"products\":[{{\"id\":7}},{{\"id\":8}}],\"total\":90,\"offset\":40,\"limit\":3,\"next_cursor\":\"{cursor}\""
-        );
-        assert_eq!(page.open_json, expected.as_bytes());
-        let empty = listing(&[], false).show(&[], Source::Bypassed);
+        let products = [value("{\"id\":7}"), value("{\"id\":8}")];
+        let show = |listing: Listing, style, products: &[Value]| {
+            let page = listing.show(&request(), style, 90, products, Source::Bypassed).unwrap();
+            String::from_utf8(page.open_json.into()).unwrap()
+        };
+        let full = listing(&[7, 8], Some(90));
+        let next = full.next.clone();
         assert_eq!(
-            empty.open_json,
-            &b"{\"products\":[],\"total\":90,\"offset\":40,\"limit\":3,\"next_cursor\":null"[..]
+            show(full.clone(), Style::Offset, &products),
+            format!(
+                "{{\"products\":[{{\"id\":7}},{{\"id\":8}}],\"total\":90,\"offset\":40,\"limit\":3,\"next_cursor\":\"{next}\""
+            )
+        );
+        assert_eq!(
+            show(listing(&[], Some(90)), Style::Offset, &[]),
+            "{\"products\":[],\"total\":90,\"offset\":40,\"limit\":3,\"next_cursor\":null"
+        );
+        assert_eq!(
+            show(full, Style::Numbered, &products),
+            "{\"products\":[{\"id\":7},{\"id\":8}],\"total\":90,\"page\":14,\"limit\":3,\"pages\":30"
         );
     }
 

@@ -51,7 +51,7 @@ struct Shown {
 )]
 pub(crate) async fn get(
     State(app): State<AppState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let found = app.products.get(id, freshness(&headers)?).await?;
@@ -81,12 +81,12 @@ pub(crate) async fn create(State(app): State<AppState>, JsonBody(body): JsonBody
 )]
 pub(crate) async fn update(
     State(app): State<AppState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = app.products.update(id, patch, expectation(&headers, id)).await?;
+    let product = app.products.update(id, patch, expectation(&headers, id.get())).await?;
     Ok(success("Product updated successfully", product.into(), "database").into_response())
 }
 

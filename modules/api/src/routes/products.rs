@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use hotshelf_cache::{Source, Value};
@@ -11,11 +11,11 @@ use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
 use serde::Serialize;
 
 use crate::body::JsonBody;
-use crate::conditions::{expectation, freshness, page_tag, product_tag};
+use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::openapi::{DoneSchema, PageSchema, ProblemSchema, ProductAnswerSchema, ProductInputSchema, WrittenSchema};
-use crate::params::{IdPath, PageQuery};
+use crate::params::{IdPath, ListQuery, Wanted};
 use crate::problem::Problem;
-use crate::reply::{cacheable, splice};
+use crate::reply::{cacheable, splice, tagged};
 use crate::router::{App, AppState};
 
 /// One product.
@@ -56,7 +56,7 @@ struct Done {
 )]
 pub(crate) async fn get(
     State(app): State<AppState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     find(&app, id, &headers).await
@@ -79,16 +79,25 @@ pub(crate) fn product_answer(
     begin: Instant,
 ) -> Response {
     let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
-    cacheable(request, &product_tag(id, product.revision), source, body)
+    cacheable(request, &version_tag(id.get(), product.revision), source, body)
 }
 
-/// A page of the products, by id.
+/// A page of the products, or, with `ids`, these products and no others.
 #[utoipa::path(
     get, path = "/api/v1/products", tag = "products",
     params(
         ("offset" = Option<i64>, Query, minimum = 0, description = "products to skip, 0 by default"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, instead of `offset`"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, instead of `offset`; with the same filters and order"),
+        ("search" = Option<String>, Query, description = "words that all begin a word of the name, the description or the category"),
+        ("order" = Option<String>, Query, description = "id, name, price, stock, created_at, updated_at, relevance; with - before it to descend"),
+        ("category" = Option<String>, Query, description = "exactly this one"),
+        ("organization_id" = Option<i64>, Query, minimum = 1),
+        ("schema_id" = Option<i64>, Query, minimum = 1),
+        ("min_price" = Option<f64>, Query, minimum = 0),
+        ("max_price" = Option<f64>, Query, minimum = 0),
+        ("in_stock" = Option<bool>, Query),
+        ("ids" = Option<String>, Query, description = "up to 1,000 ids, separated by commas, instead of all other parameters: the answer has `products` in this order and `missing`"),
     ),
     responses(
         (status = 200, body = PageSchema),
@@ -98,11 +107,14 @@ pub(crate) fn product_answer(
 )]
 pub(crate) async fn list(
     State(app): State<AppState>,
-    PageQuery(request): PageQuery,
+    ListQuery(wanted): ListQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let page = app.products.page(request, freshness(&headers)?).await?;
+    let page = match wanted {
+        Wanted::Page(request) => app.products.page(request, freshness(&headers)?).await?,
+        Wanted::Products(ids) => app.products.get_many(&ids, freshness(&headers)?).await?,
+    };
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
 }
@@ -141,12 +153,12 @@ pub(crate) async fn create(State(app): State<AppState>, JsonBody(body): JsonBody
 )]
 pub(crate) async fn update(
     State(app): State<AppState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = app.products.update(id, patch, expectation(&headers, id)).await?;
+    let product = app.products.update(id, patch, expectation(&headers, id.get())).await?;
     Ok((tagged(&product), Json(Written { product, message: "Product updated successfully" })).into_response())
 }
 
@@ -167,16 +179,9 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn delete(
     State(app): State<AppState>,
-    IdPath(id): IdPath,
+    IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    app.products.delete(id, expectation(&headers, id)).await?;
+    app.products.delete(id, expectation(&headers, id.get())).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
-}
-
-/// The tag of what was written, so that a client can go on from it without reading it again.
-fn tagged(product: &Product) -> HeaderMap {
-    let version = u64::try_from(product.version.get()).unwrap_or_default();
-    let tag = HeaderValue::from_str(&product_tag(product.id, version));
-    tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
 }

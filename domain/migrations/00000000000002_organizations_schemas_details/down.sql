@@ -1,0 +1,4 @@
+DROP TABLE product_images;
+DROP TABLE product_details;
+DROP TABLE schemas;
+DROP TABLE organizations;

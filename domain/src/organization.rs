@@ -1,0 +1,69 @@
+//! The organization: whom products and schemas belong to.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Check, named};
+use crate::draft::{FieldError, Invalid};
+use crate::fields::{Fields, MalformedInput};
+use crate::ids::OrganizationId;
+
+const NAME_MAX: usize = 255;
+
+/// An organization as it is stored and as it reads in JSON. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// Identifies it for ever.
+    pub id: OrganizationId,
+    /// 1 to 255 characters, without white space around them. Others may have the same.
+    pub name: String,
+    /// When it was created, UTC, to the millisecond.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An organization that nobody has checked yet.
+///
+/// ```
+/// use hotshelf_domain::OrganizationDraft;
+///
+/// let invalid = OrganizationDraft::from_json(br#"{"name": " "}"#)?.into_new().unwrap_err();
+/// assert_eq!(invalid.to_string(), "name must not be empty");
+/// # Ok::<(), hotshelf_domain::MalformedInput>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationDraft {
+    /// Trimmed when accepted.
+    pub name: Option<String>,
+    /// What was wrong already when the draft was read: wrong types, unknown fields.
+    pub errors: Vec<FieldError>,
+}
+
+impl OrganizationDraft {
+    /// Reads a JSON object, as [`ProductDraft::from_json`](crate::ProductDraft::from_json) does.
+    ///
+    /// # Errors
+    /// When `json` is no JSON object at all.
+    pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
+        let mut fields = Fields::parse(json)?;
+        Ok(OrganizationDraft { name: fields.take("name", "must be a string"), errors: fields.finish() })
+    }
+
+    /// The organization to create.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every broken rule.
+    pub fn into_new(self) -> Result<NewOrganization, Invalid> {
+        let mut check = Check::new(self.errors, true);
+        let name = check.required("name", self.name, |name| named(&name, NAME_MAX));
+        match (name, check.finish()) {
+            (Some(name), errors) if errors.is_empty() => Ok(NewOrganization { name }),
+            (_, errors) => Err(Invalid(errors)),
+        }
+    }
+}
+
+/// A valid organization that has no id yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewOrganization {
+    pub(crate) name: String,
+}

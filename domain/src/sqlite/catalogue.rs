@@ -1,0 +1,76 @@
+//! What the catalogue does around its products: organizations, schemas, details, many at once.
+
+use super::{SqliteCatalogue, bulk, details, organizations, schemas};
+use crate::details::{DetailsPatch, ProductDetails};
+use crate::draft::{Invalid, NewProduct};
+use crate::error::StoreError;
+use crate::ids::{OrganizationId, ProductId, SchemaId};
+use crate::organization::{NewOrganization, Organization};
+use crate::product::Version;
+use crate::repository::{Committed, Copies, Expect};
+use crate::schema::{NewSchema, Schema, SchemaPatch};
+
+impl SqliteCatalogue {
+    pub(crate) async fn create_organization(&self, new: NewOrganization) -> Result<Organization, StoreError> {
+        self.writer.submit(move |conn| organizations::insert(conn, &new)).await
+    }
+
+    pub(crate) async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
+        self.readers.read(move |conn| organizations::find(conn, id)).await
+    }
+
+    pub(crate) async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
+        self.readers.read(organizations::all).await
+    }
+
+    pub(crate) async fn create_schema(&self, new: NewSchema) -> Result<Schema, StoreError> {
+        self.writer.submit(move |conn| schemas::insert(conn, &new)).await
+    }
+
+    pub(crate) async fn schema(&self, id: SchemaId) -> Result<Option<Schema>, StoreError> {
+        self.readers.read(move |conn| schemas::find(conn, id)).await
+    }
+
+    pub(crate) async fn update_schema(
+        &self,
+        id: SchemaId,
+        patch: SchemaPatch,
+        expect: Expect,
+    ) -> Result<Schema, StoreError> {
+        self.writer.submit(move |conn| schemas::update(conn, id, patch, &expect)).await
+    }
+
+    pub(crate) async fn details(&self, id: ProductId) -> Result<Option<ProductDetails>, StoreError> {
+        let _timer = self.details_reads.start_timer();
+        self.readers.read(move |conn| details::find(conn, id)).await
+    }
+
+    pub(crate) async fn put_details(
+        &self,
+        id: ProductId,
+        patch: DetailsPatch,
+        expect: Expect,
+        seen: Option<Version>,
+        copies: Copies,
+    ) -> Result<Committed<ProductDetails>, StoreError> {
+        self.commit(copies, move |conn| details::put(conn, id, &patch, &expect, seen)).await
+    }
+
+    pub(crate) async fn create_many(
+        &self,
+        new: Vec<NewProduct>,
+        all_or_nothing: bool,
+        copies: Copies,
+    ) -> Result<Committed<Vec<Result<ProductId, Invalid>>>, StoreError> {
+        let create = if all_or_nothing { bulk::create_all } else { bulk::create_valid };
+        self.commit(copies, move |conn| create(conn, &new)).await
+    }
+
+    pub(crate) async fn delete_many(
+        &self,
+        ids: Vec<ProductId>,
+        copies: Copies,
+    ) -> Result<Committed<Vec<ProductId>>, StoreError> {
+        self.commit(copies, move |conn| bulk::delete(conn, &ids)).await
+    }
+}

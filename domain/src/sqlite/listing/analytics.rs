@@ -1,0 +1,68 @@
+//! The report on the whole catalogue: counts from the counters, prices from one pass over an index that has them in
+//! groups. A million products take some tenths of a second, in which writes go on.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use diesel::connection::Connection;
+use diesel::sql_types::{BigInt, Text};
+use diesel::sqlite::SqliteConnection;
+
+use super::statement::Statement;
+use crate::error::StoreError;
+use crate::ids::OrganizationId;
+use crate::price::Price;
+use crate::report::{CatalogueReport, CategoryReport, OrganizationReport};
+
+const COUNTS: &str = "SELECT organization_id, category, sum(live), sum(in_stock) FROM product_counts \
+    GROUP BY organization_id, category";
+const PRICES: &str = "SELECT organization_id, category, min(price), max(price) \
+    FROM products INDEXED BY products_of_category WHERE deleted_at IS NULL GROUP BY organization_id, category";
+
+type Groups = Vec<(i64, String, i64, i64)>;
+
+pub(in crate::sqlite) fn report(conn: &mut SqliteConnection) -> Result<CatalogueReport, StoreError> {
+    conn.transaction(|conn| {
+        let generated_at = Utc::now();
+        let groups = |sql, conn: &mut SqliteConnection| -> Result<Groups, StoreError> {
+            Statement::new(sql).load::<(BigInt, Text, BigInt, BigInt), _>(conn)
+        };
+        let counts = groups(COUNTS, conn)?.into_iter();
+        let mut counts: BTreeMap<_, _> = counts
+            .map(|(organization, category, live, in_stock)| ((organization, category), (live, in_stock)))
+            .collect();
+        let mut categories = Vec::with_capacity(counts.len());
+        for (organization, category, min, max) in groups(PRICES, conn)? {
+            let key = (organization, category);
+            let (products, in_stock) = counts.remove(&key).unwrap_or_default();
+            categories.push(CategoryReport {
+                organization_id: OrganizationId::from_row(key.0),
+                category: key.1,
+                products,
+                in_stock,
+                min_price: price(min)?,
+                max_price: price(max)?,
+            });
+        }
+        let organizations: Vec<_> =
+            categories.chunk_by(|one, other| one.organization_id == other.organization_id).filter_map(sum).collect();
+        let total = organizations.iter().map(|organization| organization.products).sum();
+        Ok(CatalogueReport { generated_at, total, organizations, categories })
+    })
+}
+
+/// Of the categories of one organization.
+fn sum(categories: &[CategoryReport]) -> Option<OrganizationReport> {
+    Some(OrganizationReport {
+        organization_id: categories.first()?.organization_id,
+        products: categories.iter().map(|category| category.products).sum(),
+        in_stock: categories.iter().map(|category| category.in_stock).sum(),
+        min_price: categories.iter().map(|category| category.min_price).min()?,
+        max_price: categories.iter().map(|category| category.max_price).max()?,
+    })
+}
+
+fn price(units: i64) -> Result<Price, StoreError> {
+    Price::from_minor_units(units)
+        .map_err(|error| diesel::result::Error::DeserializationError(format!("a price {error}").into()).into())
+}

@@ -1,0 +1,172 @@
+//! What rows are ordered by, and where a row stands in that order.
+
+use std::cmp::Ordering;
+
+use diesel::sql_types::{BigInt, Text};
+use diesel::sqlite::SqliteConnection;
+
+use super::statement::Statement;
+use crate::error::StoreError;
+use crate::filter::Filter;
+use crate::ids::ProductId;
+use crate::order::OrderBy;
+use crate::place::{Place, PlaceKey};
+use crate::price::Price;
+
+/// A column of `products p` that lists are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Id,
+    Name,
+    Price,
+    Stock,
+    CreatedAt,
+    UpdatedAt,
+}
+
+impl Column {
+    /// `None` for the relevance, which is in no column.
+    pub(super) fn of(by: OrderBy) -> Option<Self> {
+        match by {
+            OrderBy::Id => Some(Column::Id),
+            OrderBy::Name => Some(Column::Name),
+            OrderBy::Price => Some(Column::Price),
+            OrderBy::Stock => Some(Column::Stock),
+            OrderBy::CreatedAt => Some(Column::CreatedAt),
+            OrderBy::UpdatedAt => Some(Column::UpdatedAt),
+            OrderBy::Relevance => None,
+        }
+    }
+
+    pub(super) fn sql(self) -> &'static str {
+        match self {
+            Column::Id => "p.id",
+            Column::Name => "p.name COLLATE NOCASE",
+            Column::Price => "p.price",
+            Column::Stock => "p.stock",
+            Column::CreatedAt => "p.created_at",
+            Column::UpdatedAt => "p.updated_at",
+        }
+    }
+
+    /// Runs a statement that selects this column and the id.
+    pub(super) fn load(self, statement: Statement, conn: &mut SqliteConnection) -> Result<Vec<Row>, StoreError> {
+        if self == Column::Name {
+            let rows: Vec<(String, i64)> = statement.load::<(Text, BigInt), _>(conn)?;
+            return Ok(rows.into_iter().map(|(name, id)| Row { key: PlaceKey::Text(name), id }).collect());
+        }
+        let rows: Vec<(i64, i64)> = statement.load::<(BigInt, BigInt), _>(conn)?;
+        let key = |number| if self == Column::Id { PlaceKey::Id } else { PlaceKey::Number(number) };
+        Ok(rows.into_iter().map(|(number, id)| Row { key: key(number), id }).collect())
+    }
+}
+
+/// A row's place in the list.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) key: PlaceKey,
+    pub(super) id: i64,
+}
+
+impl Row {
+    pub(super) fn of(place: &Place) -> Self {
+        Row { key: place.key.clone(), id: place.id.get() }
+    }
+
+    pub(super) fn place(self) -> Place {
+        Place { key: self.key, id: ProductId::from_row(self.id) }
+    }
+
+    /// As the database compares, ties by id in either direction.
+    pub(super) fn compare(&self, other: &Row, descending: bool) -> Ordering {
+        let keys = compare(&self.key, &other.key);
+        match (descending, &self.key) {
+            (true, PlaceKey::Id) => other.id.cmp(&self.id),
+            (true, _) => keys.reverse().then(self.id.cmp(&other.id)),
+            (false, _) => keys.then(self.id.cmp(&other.id)),
+        }
+    }
+}
+
+/// NOCASE folds the letters of ASCII and compares bytes.
+pub(super) fn compare(one: &PlaceKey, other: &PlaceKey) -> Ordering {
+    let folded = |text: &str| text.to_ascii_lowercase();
+    match (one, other) {
+        (PlaceKey::Number(one), PlaceKey::Number(other)) => one.cmp(other),
+        (PlaceKey::Text(one), PlaceKey::Text(other)) => folded(one).cmp(&folded(other)),
+        (PlaceKey::Rank(one), PlaceKey::Rank(other)) => one.total_cmp(other),
+        // The places of one list are of one kind.
+        _ => Ordering::Equal,
+    }
+}
+
+/// What the filter says about the column that the list is ordered by: where the list begins and ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bounds {
+    pub(super) min: Option<i64>,
+    pub(super) max: Option<i64>,
+}
+
+impl Bounds {
+    pub(super) fn of(filter: &Filter, column: Column) -> Self {
+        match (column, filter.in_stock) {
+            (Column::Price, _) => {
+                Bounds { min: filter.min_price.map(Price::minor_units), max: filter.max_price.map(Price::minor_units) }
+            }
+            (Column::Stock, Some(true)) => Bounds { min: Some(1), max: None },
+            (Column::Stock, Some(false)) => Bounds { min: None, max: Some(0) },
+            _ => Bounds::default(),
+        }
+    }
+
+    pub(super) fn begin_after(self, key: &PlaceKey) -> bool {
+        matches!((self.min, key), (Some(min), PlaceKey::Number(key)) if *key < min)
+    }
+
+    pub(super) fn end_before(self, key: &PlaceKey) -> bool {
+        matches!((self.max, key), (Some(max), PlaceKey::Number(key)) if *key > max)
+    }
+}
+
+impl Statement {
+    pub(super) fn key(self, key: &PlaceKey) -> Self {
+        match key {
+            PlaceKey::Number(number) => self.integer(*number),
+            PlaceKey::Text(text) => self.text(text),
+            PlaceKey::Rank(rank) => self.real(*rank),
+            PlaceKey::Id => self.sql("NULL"),
+        }
+    }
+
+    pub(super) fn page(self, limit: i64, offset: i64) -> Self {
+        self.sql(" LIMIT ").integer(limit).sql(" OFFSET ").integer(offset)
+    }
+
+    /// What the filter demands of `products p` beside the organization and the search, but of `bounded` nothing.
+    pub(super) fn restrict(mut self, filter: &Filter, bounded: Option<Column>) -> Self {
+        if let Some(schema) = filter.schema {
+            self = self.sql(" AND p.schema_id = ").integer(schema.get());
+        }
+        if let Some(category) = &filter.category {
+            self = self.sql(" AND p.category = ").text(category);
+        }
+        if bounded != Some(Column::Price) {
+            self = self.within("p.price", Bounds::of(filter, Column::Price));
+        }
+        match filter.in_stock {
+            Some(true) if bounded != Some(Column::Stock) => self.sql(" AND p.stock > 0"),
+            Some(false) if bounded != Some(Column::Stock) => self.sql(" AND p.stock = 0"),
+            _ => self,
+        }
+    }
+
+    pub(super) fn within(mut self, column: &'static str, bounds: Bounds) -> Self {
+        if let Some(min) = bounds.min {
+            self = self.sql(" AND ").sql(column).sql(" >= ").integer(min);
+        }
+        if let Some(max) = bounds.max {
+            self = self.sql(" AND ").sql(column).sql(" <= ").integer(max);
+        }
+        self
+    }
+}

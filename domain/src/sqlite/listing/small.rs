@@ -1,0 +1,88 @@
+//! Pages of lists that lie within a small set: all of it is read and sorted, in whatever order.
+
+use diesel::sqlite::SqliteConnection;
+
+use super::column::{Bounds, Column, Row};
+use super::statement::Statement;
+use super::walk::Window;
+use crate::error::StoreError;
+use crate::filter::Filter;
+use crate::place::PlaceKey;
+
+/// A part of the filter, and the index that has its products together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Set<'a> {
+    /// What this search finds.
+    Hits(&'a str),
+    Prices,
+    Category,
+    Schema,
+    OutOfStock,
+}
+
+impl Set<'_> {
+    /// How many products there are between the prices, `limit` if there are more.
+    pub(super) fn count_prices(conn: &mut SqliteConnection, filter: &Filter, limit: i64) -> Result<i64, StoreError> {
+        let select = Statement::new("SELECT count(*) FROM (SELECT 1");
+        let prices = Bounds::of(filter, Column::Price);
+        let statement = Set::Prices.from(select, filter).within("p.price", prices);
+        statement.sql(" LIMIT ").integer(limit).sql(")").number(conn)
+    }
+
+    /// How many products the filter lets through, which all are in the set.
+    pub(super) fn count(self, conn: &mut SqliteConnection, filter: &Filter) -> Result<i64, StoreError> {
+        self.from(Statement::new("SELECT count(*)"), filter).restrict(filter, None).number(conn)
+    }
+
+    pub(super) fn rows(
+        self,
+        conn: &mut SqliteConnection,
+        filter: &Filter,
+        column: Column,
+        window: Window<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let select = Statement::new("SELECT ").sql(column.sql()).sql(", p.id");
+        let mut statement = self.from(select, filter).restrict(filter, None);
+        let (beyond, order) = if window.descending { (" < ", " DESC") } else { (" > ", "") };
+        if let Some(Row { key, id }) = window.after {
+            statement = match key {
+                PlaceKey::Id => statement.sql(" AND p.id").sql(beyond).integer(*id),
+                key => statement
+                    .sql(" AND (")
+                    .sql(column.sql())
+                    .sql(beyond)
+                    .key(key)
+                    .sql(" OR (")
+                    .sql(column.sql())
+                    .sql(" = ")
+                    .key(key)
+                    .sql(" AND p.id > ")
+                    .integer(*id)
+                    .sql("))"),
+            };
+        }
+        let statement = statement.sql(" ORDER BY ").sql(column.sql()).sql(order).sql(", p.id");
+        column.load(statement.page(window.limit, window.offset), conn)
+    }
+
+    fn from(self, select: Statement, filter: &Filter) -> Statement {
+        let index = match self {
+            Set::Hits(query) => {
+                let joined =
+                    " FROM product_search s CROSS JOIN products p ON p.id = s.rowid WHERE product_search MATCH ";
+                return select.sql(joined).text(query).sql(" AND p.deleted_at IS NULL");
+            }
+            Set::Prices => "products_by_price",
+            Set::Category => "products_of_category",
+            Set::Schema => "products_of_schema",
+            Set::OutOfStock => "products_by_stock",
+        };
+        let statement = select.sql(" FROM products p INDEXED BY ").sql(index).sql(" WHERE p.deleted_at IS NULL");
+        match (filter.organization, self) {
+            (Some(organization), _) => statement.sql(" AND p.organization_id = ").integer(organization.get()),
+            (None, Set::Schema) => statement,
+            // So that an index that begins with the organization can be used one by one.
+            (None, _) => statement.sql(" AND p.organization_id IN (SELECT organization_id FROM organization_counts)"),
+        }
+    }
+}

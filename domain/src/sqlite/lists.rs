@@ -1,0 +1,40 @@
+//! What the catalogue knows about many products at once: each answer is one read on a connection of the readers.
+
+use super::{SqliteCatalogue, listing};
+use crate::error::StoreError;
+use crate::filter::{Filter, Members};
+use crate::ids::ProductId;
+use crate::page::{PageIds, PageRequest, ProductPage};
+use crate::report::CatalogueReport;
+
+impl SqliteCatalogue {
+    pub(crate) async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {
+        let _timer = self.page_reads.start_timer();
+        self.readers.read(move |conn| listing::page(conn, &request)).await
+    }
+
+    pub(crate) async fn page_ids(&self, request: PageRequest) -> Result<PageIds, StoreError> {
+        let _timer = self.page_id_reads.start_timer();
+        self.readers.read(move |conn| listing::page_ids(conn, &request)).await
+    }
+
+    pub(crate) async fn count(&self, filter: Filter) -> Result<i64, StoreError> {
+        let _timer = self.count_reads.start_timer();
+        self.readers.read(move |conn| listing::count(conn, &filter)).await
+    }
+
+    pub(crate) async fn ids(
+        &self,
+        members: Members,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ProductId>, StoreError> {
+        let _timer = self.id_reads.start_timer();
+        self.readers.read(move |conn| listing::ids(conn, members, after, limit)).await
+    }
+
+    pub(crate) async fn analytics(&self) -> Result<CatalogueReport, StoreError> {
+        let _timer = self.analytics_reads.start_timer();
+        self.readers.read(listing::report).await
+    }
+}

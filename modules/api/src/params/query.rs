@@ -1,0 +1,66 @@
+//! The query of a request, taken apart parameter by parameter.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use hotshelf_domain::FieldError;
+
+use crate::problem::Problem;
+
+/// What is left of the query, and what was wrong with what was taken.
+#[derive(Debug, Default)]
+pub(crate) struct QueryReader {
+    unread: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl QueryReader {
+    pub(crate) async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let Query(unread) =
+            pairs.map_err(|error| Problem::bad_request(format!("the query cannot be read: {error}")))?;
+        Ok(QueryReader { unread, errors: Vec::new() })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
+        let unread = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        QueryReader { unread, errors: Vec::new() }
+    }
+
+    /// The parameter of that name, if it is there and not empty. `parse` says what is expected instead.
+    pub(crate) fn take<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let mut given = self.unread.extract_if(.., |(given, _)| given == name).map(|(_, value)| value);
+        let (first, another) = (given.next(), given.next().is_some());
+        drop(given);
+        if another {
+            self.error(name, "must be given once");
+            return None;
+        }
+        let value = first.filter(|value| !value.is_empty())?;
+        parse(&value).map_err(|message| self.error(name, &message)).ok()
+    }
+
+    /// As [`take`](QueryReader::take), of a type that reads itself, within bounds.
+    pub(crate) fn take_if<T: FromStr>(
+        &mut self,
+        name: &str,
+        fits: impl FnOnce(&T) -> bool,
+        expectation: &str,
+    ) -> Option<T> {
+        self.take(name, |text| text.parse().ok().filter(fits).ok_or_else(|| expectation.to_owned()))
+    }
+
+    pub(crate) fn error(&mut self, name: &str, message: &str) {
+        self.errors.push(FieldError { field: name.to_owned(), message: message.to_owned() });
+    }
+
+    /// Ends well if everything was good and nothing is left.
+    pub(crate) fn finish(mut self) -> Result<(), Vec<FieldError>> {
+        let unknown = self.unread.into_iter().map(|(field, _)| field);
+        let message = || "is not a known parameter".to_owned();
+        self.errors.extend(unknown.map(|field| FieldError { field, message: message() }));
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+}

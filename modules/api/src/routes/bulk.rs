@@ -1,0 +1,170 @@
+//! `/api/v1/products/bulk` and `/api/v1/products/bulk-delete`.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use hotshelf_domain::{FieldError, Invalid, NewProduct, ProductDraft, ProductId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::body::{BULK_LIMIT, JsonBody};
+use crate::openapi::{BulkCreatedSchema, BulkDeleteSchema, BulkDeletedSchema, BulkInputSchema, ProblemSchema};
+use crate::params::QueryReader;
+use crate::problem::Problem;
+use crate::router::AppState;
+
+/// Products in one request.
+const MOST: usize = 1_000;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/products/bulk", routing::post(create))
+        .route("/api/v1/products/bulk-delete", routing::post(delete))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Products {
+    products: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ids {
+    ids: Vec<i64>,
+}
+
+#[derive(Serialize)]
+struct Created {
+    created: Vec<ProductId>,
+    errors: Vec<Bad>,
+}
+
+/// Why one of them could not be stored.
+#[derive(Serialize)]
+struct Bad {
+    /// Its place in the request, from 0.
+    index: usize,
+    errors: Vec<FieldError>,
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    deleted: Vec<ProductId>,
+    missing: Vec<ProductId>,
+}
+
+/// `?atomic=true`.
+pub(crate) struct Atomic(bool);
+
+impl<S: Send + Sync> FromRequestParts<S> for Atomic {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let mut query = QueryReader::of(parts, state).await?;
+        let atomic = query.take_if("atomic", |_| true, "must be true or false").unwrap_or(false);
+        query.finish().map_err(Problem::bad_parameters)?;
+        Ok(Atomic(atomic))
+    }
+}
+
+/// Stores up to a thousand products in one transaction: those that are valid, or, with `atomic=true`, all or none.
+#[utoipa::path(
+    post, path = "/api/v1/products/bulk", tag = "bulk", request_body = BulkInputSchema,
+    params(("atomic" = Option<bool>, Query, description = "all or nothing; false by default")),
+    responses(
+        (status = 201, body = BulkCreatedSchema),
+        (status = 400, description = "not a list of products, or, with `atomic`, every bad field of all", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    Atomic(atomic): Atomic,
+    JsonBody(body): JsonBody<BULK_LIMIT>,
+) -> Result<Response, Problem> {
+    let Products { products } = serde_json::from_slice(&body).map_err(|error| unreadable("products", &error))?;
+    bounded("products", products.len())?;
+    let (mut new, mut places, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, product) in products.iter().enumerate() {
+        match read(product) {
+            Ok(product) => {
+                new.push(product);
+                places.push(index);
+            }
+            Err(Invalid(bad)) => errors.push(Bad { index, errors: bad }),
+        }
+    }
+    if atomic && !errors.is_empty() {
+        return Err(all_or_nothing(errors));
+    }
+    let stored = if new.is_empty() { Vec::new() } else { app.products.create_many(new, atomic).await? };
+    let mut created = Vec::new();
+    for (index, stored) in places.into_iter().zip(stored) {
+        match stored {
+            Ok(id) => created.push(id),
+            Err(Invalid(bad)) => errors.push(Bad { index, errors: bad }),
+        }
+    }
+    errors.sort_by_key(|bad| bad.index);
+    Ok((StatusCode::CREATED, Json(Created { created, errors })).into_response())
+}
+
+/// Takes up to a thousand products out of the catalogue.
+#[utoipa::path(
+    post, path = "/api/v1/products/bulk-delete", tag = "bulk", request_body = BulkDeleteSchema,
+    responses(
+        (status = 200, body = BulkDeletedSchema),
+        (status = 400, description = "not a list of ids", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, description = "one of them is being updated, try again", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn delete(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
+    let Ids { ids } = serde_json::from_slice(&body).map_err(|error| unreadable("ids", &error))?;
+    bounded("ids", ids.len())?;
+    let mut wanted = Vec::with_capacity(ids.len());
+    for (index, id) in ids.into_iter().enumerate() {
+        let id = ProductId::new(id).ok_or_else(|| wrong(&format!("ids[{index}]"), "must be a positive integer"))?;
+        if !wanted.contains(&id) {
+            wanted.push(id);
+        }
+    }
+    let deleted = app.products.delete_many(wanted.clone()).await?;
+    let missing = wanted.into_iter().filter(|id| !deleted.contains(id)).collect();
+    Ok(Json(Deleted { deleted, missing }).into_response())
+}
+
+fn read(product: &RawValue) -> Result<NewProduct, Invalid> {
+    let draft = ProductDraft::from_json(product.get().as_bytes()).map_err(|_| {
+        Invalid(vec![FieldError { field: "product".to_owned(), message: "must be a JSON object".to_owned() }])
+    });
+    draft?.into_new()
+}
+
+fn unreadable(field: &str, error: &serde_json::Error) -> Problem {
+    Problem::bad_request(format!("the body must be a JSON object with a list of {field}: {error}"))
+}
+
+fn bounded(field: &str, count: usize) -> Result<(), Problem> {
+    match count {
+        0 => Err(wrong(field, "must not be empty")),
+        1..=MOST => Ok(()),
+        _ => Err(wrong(field, "must be at most 1,000")),
+    }
+}
+
+fn wrong(field: &str, message: &str) -> Problem {
+    Problem::bad_parameters(vec![FieldError { field: field.to_owned(), message: message.to_owned() }])
+}
+
+fn all_or_nothing(bad: Vec<Bad>) -> Problem {
+    let named = |bad: Bad| {
+        let index = bad.index;
+        let field = move |field: &str| format!("products[{index}].{field}");
+        bad.errors.into_iter().map(move |error| FieldError { field: field(&error.field), ..error })
+    };
+    Problem::bad_parameters(bad.into_iter().flat_map(named).collect())
+}

@@ -1,0 +1,83 @@
+//! `/api/v1/products/{id}/details`.
+
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use hotshelf_domain::{DetailsDraft, ProductDetails, ProductId, StoreError};
+use serde::Serialize;
+
+use crate::body::JsonBody;
+use crate::conditions::{expectation, freshness, version_tag};
+use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, ProblemSchema};
+use crate::params::IdPath;
+use crate::problem::Problem;
+use crate::reply::{cacheable, splice, tagged};
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new().route("/api/v1/products/{id}/details", routing::get(get).put(put))
+}
+
+#[derive(Serialize)]
+struct Written {
+    #[serde(flatten)]
+    details: ProductDetails,
+    message: &'static str,
+}
+
+/// A product with its fields and images.
+#[utoipa::path(
+    get, path = "/api/v1/products/{id}/details", tag = "details",
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("If-None-Match" = Option<String>, Header, description = "304 when the product still has this tag"),
+        ("Cache-Control" = Option<String>, Header, description = "`no-cache` reads the database"),
+        ("X-Min-Version" = Option<u64>, Header, description = "passes over copies of an older version"),
+    ),
+    responses(
+        (status = 200, body = DetailsAnswerSchema),
+        (status = 304, description = "not modified"),
+        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<ProductId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let begin = Instant::now();
+    let found = app.products.details(id, freshness(&headers)?).await?;
+    let details = found.value.ok_or(StoreError::NotFound(id))?;
+    let body = || splice(b"", &details.payload, found.source, begin.elapsed());
+    Ok(cacheable(&headers, &version_tag(id.get(), details.revision), found.source, body))
+}
+
+/// Replaces the fields, or the images, or both: what is given, as a whole.
+#[utoipa::path(
+    put, path = "/api/v1/products/{id}/details", tag = "details", request_body = DetailsInputSchema,
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+    ),
+    responses(
+        (status = 200, body = DetailsWrittenSchema),
+        (status = 400, description = "they do not fit the product's schema, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, description = "an update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn put(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<ProductId>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let patch = DetailsDraft::from_json(&body)?.into_patch()?;
+    let details = app.products.put_details(id, patch, expectation(&headers, id.get())).await?;
+    let message = "Product details updated successfully";
+    Ok((tagged(&details.product), Json(Written { details, message })).into_response())
+}

@@ -1,0 +1,177 @@
+//! The products of an organization or of a schema: `/api/v1/organizations/{id}/products`, `…/product-ids`, and the same
+//! of schemas.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::{Router, routing};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use hotshelf_cache::Source;
+use hotshelf_domain::{Members, OrganizationId, ProductId, SchemaId, StoreError};
+use hotshelf_product::ProductIds;
+
+use crate::conditions::{freshness, page_tag};
+use crate::openapi::{MemberPageSchema, ProblemSchema, ProductIdsSchema};
+use crate::params::{IdPath, MemberPageQuery};
+use crate::problem::Problem;
+use crate::reply::{cacheable, splice, splice_origin, streamed};
+use crate::router::{App, AppState};
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/organizations/{id}/products", routing::get(of_organization))
+        .route("/api/v1/organizations/{id}/product-ids", routing::get(ids_of_organization))
+        .route("/api/v1/schemas/{id}/products", routing::get(of_schema))
+        .route("/api/v1/schemas/{id}/product-ids", routing::get(ids_of_schema))
+}
+
+/// A page of an organization's products.
+#[utoipa::path(
+    get, path = "/api/v1/organizations/{id}/products", tag = "organizations",
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("page" = Option<i64>, Query, minimum = 1, description = "1 by default"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
+        ("search" = Option<String>, Query, description = "words that all begin a word of the name, the description or the category"),
+        ("order" = Option<String>, Query, description = "id, name, price, stock, created_at, updated_at, relevance; with - before it to descend"),
+    ),
+    responses(
+        (status = 200, body = MemberPageSchema),
+        (status = 304, description = "not modified"),
+        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn of_organization(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<OrganizationId>,
+    query: MemberPageQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    page(&app, Members::Organization(id), query, &headers).await
+}
+
+/// A page of a schema's products.
+#[utoipa::path(
+    get, path = "/api/v1/schemas/{id}/products", tag = "schemas",
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("page" = Option<i64>, Query, minimum = 1, description = "1 by default"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
+        ("search" = Option<String>, Query, description = "words that all begin a word of the name, the description or the category"),
+        ("order" = Option<String>, Query, description = "id, name, price, stock, created_at, updated_at, relevance; with - before it to descend"),
+    ),
+    responses(
+        (status = 200, body = MemberPageSchema),
+        (status = 304, description = "not modified"),
+        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn of_schema(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<SchemaId>,
+    query: MemberPageQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    page(&app, Members::Schema(id), query, &headers).await
+}
+
+/// The ids of all of an organization's products, in order; in pieces when there are many.
+#[utoipa::path(
+    get, path = "/api/v1/organizations/{id}/product-ids", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
+    responses(
+        (status = 200, body = ProductIdsSchema),
+        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn ids_of_organization(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<OrganizationId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    ids(&app, Members::Organization(id), &headers).await
+}
+
+/// The ids of all of a schema's products, in order; in pieces when there are many.
+#[utoipa::path(
+    get, path = "/api/v1/schemas/{id}/product-ids", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
+    responses(
+        (status = 200, body = ProductIdsSchema),
+        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn ids_of_schema(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<SchemaId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    ids(&app, Members::Schema(id), &headers).await
+}
+
+async fn page(app: &App, members: Members, query: MemberPageQuery, headers: &HeaderMap) -> Result<Response, Problem> {
+    let begin = Instant::now();
+    let page = app.products.member_page(query.of(members), freshness(headers)?).await?;
+    let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
+    Ok(cacheable(headers, &page_tag(page.revision), page.source, body))
+}
+
+async fn ids(app: &App, members: Members, headers: &HeaderMap) -> Result<Response, Problem> {
+    Ok(match app.products.product_ids(members, freshness(headers)?).await? {
+        ProductIds::Whole { open_json, revision, source } => {
+            cacheable(headers, &page_tag(revision), source, || splice_origin(&open_json, source))
+        }
+        ProductIds::Pieces => {
+            let body = Body::from_stream(in_json(app.products.product_ids_in_pieces(members)));
+            streamed(body, Source::Bypassed)
+        }
+    })
+}
+
+/// `{"ids":[…],"total":N,"from_cache":false}`, the ids as they come.
+fn in_json(
+    pieces: impl Stream<Item = Result<Vec<ProductId>, StoreError>> + Send,
+) -> impl Stream<Item = Result<Bytes, StoreError>> + Send {
+    let head = stream::once(async { Ok(Bytes::from_static(b"{\"ids\":[")) });
+    // What follows the last piece is how many there were.
+    let counted = pieces.map_ok(Some).chain(stream::once(async { Ok(None) }));
+    let body = counted.scan(0_usize, |total, piece| {
+        let text = piece.map(|piece| match piece {
+            Some(ids) => listed(&ids, total),
+            None => Bytes::from(format!("],\"total\":{total},\"from_cache\":false}}")),
+        });
+        std::future::ready(Some(text))
+    });
+    head.chain(body)
+}
+
+fn listed(ids: &[ProductId], total: &mut usize) -> Bytes {
+    let mut text = String::with_capacity(8 * ids.len());
+    for id in ids {
+        if *total > 0 {
+            text.push(',');
+        }
+        text.push_str(itoa::Buffer::new().format(id.get()));
+        *total += 1;
+    }
+    Bytes::from(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_make_one_object() {
+        let pieces = [vec![1, 2], vec![3], vec![]]
+            .map(|ids: Vec<i64>| Ok::<_, StoreError>(ids.into_iter().filter_map(ProductId::new).collect::<Vec<_>>()));
+        let text: Vec<Bytes> = in_json(stream::iter(pieces)).try_collect().await.unwrap();
+        assert_eq!(text.concat(), b"{\"ids\":[1,2,3],\"total\":3,\"from_cache\":false}");
+        let none: Vec<Bytes> = in_json(stream::iter([])).try_collect().await.unwrap();
+        assert_eq!(none.concat(), b"{\"ids\":[],\"total\":0,\"from_cache\":false}");
+    }
+}

@@ -1,0 +1,72 @@
+//! `/api/v1/organizations`.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::{Json, Router, routing};
+use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, StoreError};
+use serde::Serialize;
+
+use crate::body::JsonBody;
+use crate::openapi::{OrganizationAnswerSchema, OrganizationInputSchema, OrganizationsSchema, ProblemSchema};
+use crate::params::IdPath;
+use crate::problem::Problem;
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/organizations", routing::get(list).post(create))
+        .route("/api/v1/organizations/{id}", routing::get(get))
+}
+
+#[derive(Serialize)]
+struct One {
+    organization: Organization,
+}
+
+#[derive(Serialize)]
+struct All {
+    organizations: Vec<Organization>,
+}
+
+/// All organizations, by id.
+#[utoipa::path(get, path = "/api/v1/organizations", tag = "organizations",
+    responses((status = 200, body = OrganizationsSchema)))]
+pub(crate) async fn list(State(app): State<AppState>) -> Result<impl IntoResponse, Problem> {
+    Ok(Json(All { organizations: app.products.repository().organizations().await? }))
+}
+
+/// Stores a new organization.
+#[utoipa::path(
+    post, path = "/api/v1/organizations", tag = "organizations", request_body = OrganizationInputSchema,
+    responses(
+        (status = 201, body = OrganizationAnswerSchema, headers(("Location" = String))),
+        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
+    let new = OrganizationDraft::from_json(&body)?.into_new()?;
+    let organization = app.products.repository().create_organization(new).await?;
+    let location = [(header::LOCATION, format!("/api/v1/organizations/{}", organization.id))];
+    Ok((StatusCode::CREATED, location, Json(One { organization })))
+}
+
+/// One organization.
+#[utoipa::path(
+    get, path = "/api/v1/organizations/{id}", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
+    responses(
+        (status = 200, body = OrganizationAnswerSchema),
+        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<OrganizationId>,
+) -> Result<impl IntoResponse, Problem> {
+    let found = app.products.repository().organization(id).await?;
+    let organization = found.ok_or(StoreError::NoSuchOrganization(id))?;
+    Ok(Json(One { organization }))
+}

@@ -1,0 +1,92 @@
+//! `/api/v1/schemas`.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::{Json, Router, routing};
+use hotshelf_domain::{Schema, SchemaDraft, SchemaId, StoreError};
+use serde::Serialize;
+
+use crate::body::JsonBody;
+use crate::conditions::{expectation, version_tag};
+use crate::openapi::{ProblemSchema, SchemaAnswerSchema, SchemaInputSchema};
+use crate::params::IdPath;
+use crate::problem::Problem;
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/schemas", routing::post(create))
+        .route("/api/v1/schemas/{id}", routing::get(get).put(update))
+}
+
+#[derive(Serialize)]
+struct One {
+    schema: Schema,
+}
+
+/// Stores a new schema.
+#[utoipa::path(
+    post, path = "/api/v1/schemas", tag = "schemas", request_body = SchemaInputSchema,
+    responses(
+        (status = 201, body = SchemaAnswerSchema, headers(("Location" = String))),
+        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
+    let schema = app.products.repository().create_schema(SchemaDraft::from_json(&body)?.into_new()?).await?;
+    let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
+    Ok((StatusCode::CREATED, location, tagged(&schema), Json(One { schema })))
+}
+
+/// One schema.
+#[utoipa::path(
+    get, path = "/api/v1/schemas/{id}", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
+    responses(
+        (status = 200, body = SchemaAnswerSchema),
+        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<SchemaId>,
+) -> Result<impl IntoResponse, Problem> {
+    let found = app.products.repository().schema(id).await?;
+    let schema = found.ok_or(StoreError::NoSuchSchema(id))?;
+    Ok((tagged(&schema), Json(One { schema })))
+}
+
+/// Changes what is given. Fields are replaced as a whole; refused when products would not fit any more.
+#[utoipa::path(
+    put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = SchemaInputSchema,
+    params(
+        ("id" = i64, Path, minimum = 1),
+        ("If-Match" = Option<String>, Header, description = "412 unless the schema has this tag"),
+    ),
+    responses(
+        (status = 200, body = SchemaAnswerSchema),
+        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, description = "products would not fit any more, or the schema is built in", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 412, description = "the schema has changed", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn update(
+    State(app): State<AppState>,
+    IdPath(id): IdPath<SchemaId>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
+    let patch = SchemaDraft::from_json(&body)?.into_patch()?;
+    let schema = app.products.repository().update_schema(id, patch, expectation(&headers, id.get())).await?;
+    Ok((tagged(&schema), Json(One { schema })))
+}
+
+fn tagged(schema: &Schema) -> HeaderMap {
+    let version = u64::try_from(schema.version.get()).unwrap_or_default();
+    let tag = HeaderValue::from_str(&version_tag(schema.id.get(), version));
+    tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
+}

@@ -1,0 +1,50 @@
+//! Which entries the cache compares with the database.
+
+use std::future::Future;
+
+use hotshelf_cache::{Key, Region, Value};
+use hotshelf_domain::{ProductRepository, StoreError};
+
+use super::ProductService;
+use super::ids::load_ids;
+use super::lists::{load_listing, load_total};
+use super::products::{load_details, load_product};
+use crate::keys;
+
+/// Of entries that take the database long, so many fewer are compared.
+const SELDOM: f64 = 60.0;
+
+impl ProductService {
+    /// Compares cached entries with the database from now on, `rate` of each kind each second, and fewer of those that the
+    /// database has to count or list as a whole. Left out are analytics, which may be old, and entries whose key has only
+    /// the hash of what they are.
+    pub fn audit(&self, rate: f64) {
+        let shelves = &*self.0;
+        self.compare(&shelves.products, rate, keys::product_of, load_product);
+        self.compare(&shelves.details, rate, keys::details_of, load_details);
+        self.compare(&shelves.lists, rate, keys::page_of, load_listing);
+        self.compare(&shelves.pages, rate, keys::member_page_of, load_listing);
+        self.compare(&shelves.totals, rate / SELDOM, keys::total_of, load_total);
+        for ids in [&shelves.organization_ids, &shelves.schema_ids] {
+            self.compare(ids, rate / SELDOM, keys::ids_of, load_ids);
+        }
+    }
+
+    fn compare<T, F>(
+        &self,
+        region: &Region,
+        rate: f64,
+        wanted: fn(&Key) -> Option<T>,
+        load: fn(ProductRepository, T) -> F,
+    ) where
+        T: Send + 'static,
+        F: Future<Output = Result<Option<Value>, StoreError>> + Send + 'static,
+    {
+        let repository = self.0.repository.clone();
+        self.0.cache.audit(region, rate, move |key| {
+            let (repository, wanted) = (repository.clone(), wanted(&key));
+            // An error skips the entry.
+            async move { load(repository, wanted.ok_or(StoreError::Closed)?).await }
+        });
+    }
+}

@@ -1,0 +1,119 @@
+//! Pages of lists. What is cached of one are the ids and what is around them; the products come from their own entries,
+//! and a total that has to be counted has an entry of its own, which all pages of the list share.
+
+use hotshelf_cache::{Key, Read, Region, Source, Value};
+use hotshelf_domain::{
+    Filter, Members, Order, PageRequest, PageStart, ProductPage, ProductRepository, Search, StoreError,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::ProductService;
+use crate::error::ProductError;
+use crate::pages::{Listing, Page, Style, farther};
+use crate::{collections, keys, render};
+
+/// A page of an organization or a schema, by its number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberPage {
+    /// Whose products.
+    pub members: Members,
+    /// From 1.
+    pub page: i64,
+    /// How many at most.
+    pub limit: u32,
+    /// The words they are searched for by.
+    pub search: Option<Search>,
+    /// Their order.
+    pub order: Order,
+}
+
+impl MemberPage {
+    fn request(&self) -> PageRequest {
+        let filter = Filter { search: self.search.clone(), ..self.members.filter() };
+        let position = self.page.saturating_sub(1).saturating_mul(i64::from(self.limit));
+        PageRequest { filter, order: self.order, start: PageStart::Offset(position), limit: self.limit }
+    }
+}
+
+impl ProductService {
+    /// A page of the products.
+    ///
+    /// Counted as one lookup of the page; those of its products are not counted.
+    ///
+    /// # Errors
+    /// [`ProductError::Store`], with [`StoreError::NoSuchOrganization`] or [`StoreError::NoSuchSchema`] among others.
+    pub async fn page(&self, request: PageRequest, read: Read) -> Result<Page, ProductError> {
+        self.page_in(&self.0.lists, keys::page(&request), request, Style::Offset, read).await
+    }
+
+    /// A page of the products of an organization or a schema.
+    ///
+    /// # Errors
+    /// As [`page`](ProductService::page).
+    pub async fn member_page(&self, page: MemberPage, read: Read) -> Result<Page, ProductError> {
+        let key = keys::member_page(page.members, page.page, page.limit, page.search.as_ref(), page.order);
+        self.page_in(&self.0.pages, key, page.request(), Style::Numbered, read).await
+    }
+
+    async fn page_in(
+        &self,
+        region: &Region,
+        key: Key,
+        request: PageRequest,
+        style: Style,
+        read: Read,
+    ) -> Result<Page, ProductError> {
+        let (repository, wanted) = (self.0.repository.clone(), request.clone());
+        let load = move || load_listing(repository.clone(), wanted.clone());
+        if !read.bypass {
+            let slot = region.slot_in(key, collections::of_list(&request.filter, request.order));
+            // A page has no version that a client could have seen.
+            let found = self.0.cache.get_or_load(slot, Read::default(), load).await?;
+            if let Some(listing) = found.value.and_then(|value| Listing::unpack(value.payload)) {
+                let (products, source) = self.members(&listing.ids, false).await?;
+                if let Some(products) = products.into_iter().collect::<Option<Vec<_>>>() {
+                    let (total, counted) = self.total(&listing, &request.filter, found.source).await?;
+                    let source = farther(farther(found.source, source), counted);
+                    return Ok(listing.show(&request, style, total, &products, source)?);
+                }
+            }
+        }
+        // Asked for, or one of the products was deleted since the page was read: all of one moment.
+        let ProductPage { products, total, has_more, next } = self.0.repository.page(request.clone()).await?;
+        let ids = products.iter().map(|product| product.id).collect();
+        let products = products.iter().map(render::product).collect::<Result<Vec<_>, _>>()?;
+        let listing = Listing::new(&request, ids, Some(total), next.filter(|_| has_more));
+        Ok(listing.show(&request, style, total, &products, Source::Bypassed)?)
+    }
+
+    /// The total of the list, and where it came from, given where the page did.
+    async fn total(&self, listing: &Listing, filter: &Filter, page: Source) -> Result<(i64, Source), StoreError> {
+        if let Some(total) = listing.total {
+            return Ok((total, page));
+        }
+        let (repository, counted) = (self.0.repository.clone(), filter.clone());
+        let load = move || load_total(repository.clone(), counted.clone());
+        let slot = self.0.totals.slot_in(keys::total(filter), collections::of_filter(filter));
+        let found = self.0.cache.get_or_load(slot, Read::default(), load).await?;
+        let total = found.value.and_then(|value| value.payload[..].try_into().ok()).map(i64::from_be_bytes);
+        match total {
+            Some(total) => Ok((total, found.source)),
+            // Nothing that this version would write.
+            None => Ok((self.0.repository.count(filter.clone()).await?, Source::Bypassed)),
+        }
+    }
+}
+
+pub(super) async fn load_listing(
+    repository: ProductRepository,
+    request: PageRequest,
+) -> Result<Option<Value>, StoreError> {
+    let page = repository.page_ids(request.clone()).await?;
+    let next = page.next.filter(|_| page.has_more);
+    Ok(Some(Listing::new(&request, page.ids, page.total, next).pack()))
+}
+
+pub(super) async fn load_total(repository: ProductRepository, filter: Filter) -> Result<Option<Value>, StoreError> {
+    let total = repository.count(filter).await?.to_be_bytes();
+    Ok(Some(Value { revision: xxh3_64(&total), payload: total.to_vec().into() }))
+}

@@ -1,0 +1,98 @@
+//! Reads of single products, and of some of them by id.
+
+use std::collections::HashMap;
+
+use hotshelf_cache::{Found, Key, Read, Source, Value};
+use hotshelf_domain::{ProductId, ProductRepository, StoreError};
+use serde::Serialize;
+
+use super::ProductService;
+use crate::error::ProductError;
+use crate::pages::{self, Page, farther};
+use crate::{keys, render};
+
+#[derive(Serialize)]
+struct Missing {
+    missing: Vec<ProductId>,
+}
+
+impl ProductService {
+    /// The product as JSON; no value when there is none. Its revision is its version.
+    ///
+    /// # Errors
+    /// [`ProductError::Store`] when the database had to be asked and failed.
+    pub async fn get(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
+        let repository = self.0.repository.clone();
+        let load = move || load_product(repository.clone(), id);
+        Ok(self.0.cache.get_or_load(self.0.products.slot(keys::product(id)), read, load).await?)
+    }
+
+    /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
+    /// [`get`](ProductService::get).
+    pub fn peek(&self, id: ProductId, read: Read) -> Option<(Value, Source)> {
+        self.0.cache.peek(&self.0.products, &keys::product(id), read)
+    }
+
+    /// The product with its details, a JSON object without its closing brace; no value when there is none. Its revision is
+    /// the product's version.
+    ///
+    /// # Errors
+    /// As [`get`](ProductService::get).
+    pub async fn details(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
+        let repository = self.0.repository.clone();
+        let load = move || load_details(repository.clone(), id);
+        Ok(self.0.cache.get_or_load(self.0.details.slot(keys::details(id)), read, load).await?)
+    }
+
+    /// The products with these ids, in this order, and the ids of those that do not exist: `products` and `missing`. One
+    /// step to each tier, and one query for what none has. Up to some thousands.
+    ///
+    /// # Errors
+    /// As [`get`](ProductService::get).
+    pub async fn get_many(&self, ids: &[ProductId], read: Read) -> Result<Page, ProductError> {
+        let (values, source) = match read.bypass {
+            false => self.members(ids, true).await?,
+            true => {
+                let found = self.0.repository.find_many(ids).await?;
+                let values: Result<Vec<_>, _> =
+                    ids.iter().map(|id| found.get(id).map(render::product).transpose()).collect();
+                (values?, Source::Bypassed)
+            }
+        };
+        let missing = ids.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(id, _)| *id).collect();
+        let products: Vec<_> = values.into_iter().flatten().collect();
+        Ok(pages::open(&products, &Missing { missing }, source)?)
+    }
+
+    /// The products, as far as they exist, and the farthest place that one of them came from. `counted`: as lookups of
+    /// their own.
+    pub(super) async fn members(
+        &self,
+        ids: &[ProductId],
+        counted: bool,
+    ) -> Result<(Vec<Option<Value>>, Source), StoreError> {
+        let region = if counted { &self.0.products } else { &self.0.members };
+        let slots = ids.iter().map(|id| region.slot(keys::product(*id))).collect();
+        let repository = self.0.repository.clone();
+        let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
+        let found = self.0.cache.get_or_load_many(slots, load).await?;
+        let nearest = Source::L1 { ttl: std::time::Duration::MAX };
+        let source = found.iter().fold(nearest, |source, found| farther(source, found.source));
+        Ok((found.into_iter().map(|found| found.value).collect(), source))
+    }
+}
+
+pub(super) async fn load_product(repository: ProductRepository, id: ProductId) -> Result<Option<Value>, StoreError> {
+    repository.find(id).await?.as_ref().map(render::product).transpose()
+}
+
+pub(super) async fn load_details(repository: ProductRepository, id: ProductId) -> Result<Option<Value>, StoreError> {
+    repository.details(id).await?.as_ref().map(render::details).transpose()
+}
+
+async fn load_products(repository: ProductRepository, keys: Vec<Key>) -> Result<Vec<Option<Value>>, StoreError> {
+    let ids: Vec<_> = keys.iter().filter_map(keys::product_of).collect();
+    let products: HashMap<_, _> = repository.find_many(&ids).await?;
+    let product = |key: &Key| keys::product_of(key).and_then(|id| products.get(&id));
+    keys.iter().map(|key| product(key).map(render::product).transpose()).collect()
+}

@@ -1,0 +1,68 @@
+//! `hotshelf seed`: made-up products, to try the service with as many as a real catalogue has.
+
+mod generator;
+mod words;
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use hotshelf_product::ProductService;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::config::Config;
+use crate::{Failure, wiring};
+use generator::Generator;
+
+/// Products in one transaction.
+const BATCH: u64 = 1_000;
+
+/// How many, and which.
+pub(crate) struct Seed {
+    pub(crate) products: u64,
+    /// The same products for the same number.
+    pub(crate) seed: u64,
+}
+
+impl Seed {
+    pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
+        let begin = Instant::now();
+        let running = wiring::catalogue(config).start().await?;
+        let progress = progress_bar(self.products);
+        let stored = match running.services().require::<ProductService>("product") {
+            Ok(products) => self.store(&products, &progress).await,
+            Err(error) => Err(Failure::Wiring(error)),
+        };
+        progress.finish_and_clear();
+        let stopped = running.stop().await;
+        stored?;
+        stopped?;
+        println!("{} products made from seed {}, {:.1} s", self.products, self.seed, begin.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    async fn store(&self, products: &ProductService, progress: &ProgressBar) -> Result<(), Failure> {
+        let mut generator = Generator::new(self.seed);
+        let mut stored = 0;
+        while stored < self.products {
+            let count = BATCH.min(self.products - stored);
+            let batch = (0..count).map(|_| generator.product()).collect::<Result<_, _>>()?;
+            products.create_many(batch, true).await?;
+            stored += count;
+            progress.set_position(stored);
+        }
+        Ok(())
+    }
+}
+
+/// Nothing at all unless a person watches.
+fn progress_bar(products: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::with_draw_target(Some(products), ProgressDrawTarget::hidden());
+    }
+    let bar = ProgressBar::new(products);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    match ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} products {per_sec} {eta}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
