@@ -172,14 +172,27 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Deletes the entries whose keys match, where `*` stands for any text and `?` for one character. Returns how many
-    /// the tier that held most of them had. For operators: it walks over all keys, in batches.
+    /// the tier that held most of them had. For operators: it walks over all keys, in batches. If Redis cannot be reached,
+    /// all that it holds is made void.
     ///
     /// # Errors
-    /// When Redis failed on the way; what had been deleted stays deleted.
+    /// When the epoch could not be advanced in that case; what had been deleted stays deleted.
     pub async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
-        let mut deleted = 0;
+        let (mut deleted, mut all_reached) = (0, true);
         for tier in self.0.tiers.iter().rev() {
-            deleted = deleted.max(tier.delete_matching(pattern).await?);
+            match tier.delete_matching(pattern).await {
+                Ok(count) => deleted = deleted.max(count),
+                Err(error) => {
+                    tracing::warn!(%error, "entries in Redis are made void instead of being deleted");
+                    all_reached = false;
+                }
+            }
+        }
+        if !all_reached {
+            let epoch = self.0.epoch_store.advance().await.map_err(|error| DeleteError(error.to_string()))?;
+            if let Some(redis) = &self.0.redis {
+                redis.adopt_epoch(epoch);
+            }
         }
         Ok(deleted)
     }

@@ -407,6 +407,10 @@ impl<C: Connector> SharedTier for RedisTier<C> {
         }
     }
 
+    fn adopt_epoch(&self, epoch: u64) {
+        self.adopt(epoch);
+    }
+
     fn condition(&self) -> String {
         self.condition.lock().clone()
     }

@@ -168,6 +168,9 @@ pub(crate) trait SharedTier: Tier {
     /// Begins to connect; the link is kept up until the tasks stop.
     fn start(self: Arc<Self>);
 
+    /// What is of an older epoch is void from now on.
+    fn adopt_epoch(&self, epoch: u64);
+
     /// One sentence about the link, for health reports.
     fn condition(&self) -> String;
 }
@@ -184,5 +187,5 @@ pub(crate) struct Copy {
 
 /// Entries could not be deleted; some may have been.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("cannot delete entries from Redis: {0}")]
+#[error("cannot delete entries: {0}")]
 pub struct DeleteError(pub(crate) String);

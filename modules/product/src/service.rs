@@ -46,7 +46,6 @@ struct Shelves {
     details: Region,
     lists: Region,
     pages: Region,
-    /// Looked up as parts of pages, too.
     totals: Region,
     organization_ids: Region,
     schema_ids: Region,
@@ -69,7 +68,7 @@ impl ProductService {
             details: region("details", lives.details),
             lists: region("list", lives.list),
             pages: region("page", lives.pages),
-            totals: region("total", lives.pages).uncounted(),
+            totals: region("total", lives.pages),
             organization_ids: region("org_ids", lives.organization_ids),
             schema_ids: region("schema_ids", lives.schema_ids),
             analytics: region("analytics", lives.analytics),

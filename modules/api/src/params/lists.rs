@@ -114,7 +114,7 @@ fn take_filter(query: &mut QueryReader) -> Filter {
     let filter = Filter {
         organization: query.take("organization_id", |text| id_of(text).ok_or_else(|| POSITIVE.to_owned())),
         schema: query.take("schema_id", |text| id_of(text).ok_or_else(|| POSITIVE.to_owned())),
-        category: query.take("category", category),
+        category: query.take("category", category).flatten(),
         min_price: query.take("min_price", price).flatten(),
         max_price: query.take("max_price", |text| text.parse().map_err(|error| format!("{error}"))),
         in_stock: query.take_if("in_stock", |_| true, "must be true or false"),
@@ -136,9 +136,12 @@ fn price(text: &str) -> Result<Option<Price>, String> {
     }
 }
 
-/// Longer than any that a product has.
-fn category(text: &str) -> Result<String, String> {
-    if text.chars().count() > 100 { Err("must be at most 100 characters".to_owned()) } else { Ok(text.to_owned()) }
+/// No product has a longer one. Left empty, as forms do, it is none that is asked for.
+fn category(text: &str) -> Result<Option<String>, String> {
+    if text.chars().count() > 100 {
+        return Err("must be at most 100 characters".to_owned());
+    }
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
 fn take_search(query: &mut QueryReader) -> Option<Search> {
@@ -146,7 +149,11 @@ fn take_search(query: &mut QueryReader) -> Option<Search> {
 }
 
 fn take_order(query: &mut QueryReader, filter: &Filter) -> Order {
-    let order = query.take("order", |text| text.parse().map_err(|error| format!("{error}"))).unwrap_or_default();
+    let order = query.take("order", |text| match text {
+        "" => Ok(Order::default()),
+        text => text.parse().map_err(|error| format!("{error}")),
+    });
+    let order = order.unwrap_or_default();
     let request = PageRequest { filter: filter.clone(), order, ..PageRequest::default() };
     if let Err(error) = request.check() {
         query.error("order", &error.to_string());
@@ -177,7 +184,7 @@ mod tests {
         assert_eq!(read(&[("search", ""), ("order", "")]), Ok(first));
         let last = [("offset", "40"), ("limit", "100")];
         assert_eq!(read(&last), Ok(PageRequest { start: PageStart::Offset(40), limit: 100, ..PageRequest::default() }));
-        for limit in ["0", "101", "-1", "ten", "1.5"] {
+        for limit in ["0", "101", "-1", "ten", "", "1.5"] {
             assert_eq!(read(&[("limit", limit)]), Err(fields(&["limit"])), "{limit}");
         }
         assert_eq!(read(&[("offset", "-1"), ("limit", "x"), ("page", "2")]), Err(fields(&["offset", "limit", "page"])));

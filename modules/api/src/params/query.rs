@@ -29,7 +29,7 @@ impl QueryReader {
         QueryReader { unread, errors: Vec::new() }
     }
 
-    /// The parameter of that name, if it is there and not empty. `parse` says what is expected instead.
+    /// The parameter of that name, if it is there. `parse` says what is expected instead.
     pub(crate) fn take<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let mut given = self.unread.extract_if(.., |(given, _)| given == name).map(|(_, value)| value);
         let (first, another) = (given.next(), given.next().is_some());
@@ -38,8 +38,7 @@ impl QueryReader {
             self.error(name, "must be given once");
             return None;
         }
-        let value = first.filter(|value| !value.is_empty())?;
-        parse(&value).map_err(|message| self.error(name, &message)).ok()
+        parse(&first?).map_err(|message| self.error(name, &message)).ok()
     }
 
     /// As [`take`](QueryReader::take), of a type that reads itself, within bounds.
