@@ -2,6 +2,7 @@
 //! that one key (see `docs/consistency.md`). What a key holds counts only while the link is up and the value is of the
 //! current epoch.
 
+mod deletion;
 mod error;
 mod fred_link;
 mod generations;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{L2State, Stats, TierLevels};
 use parking_lot::Mutex;
@@ -54,8 +55,6 @@ const LEASE_LIFE: Duration = Duration::from_secs(3);
 const LONGEST_WAIT: Duration = LEASE_LIFE.saturating_mul(2);
 /// Between two looks at what others load, where no push would wake.
 const DEAF_PAUSE: Duration = Duration::from_millis(50);
-/// Keys per `SCAN` step and per `UNLINK`.
-const DELETE_BATCH: u32 = 500;
 
 /// What the tier works with.
 pub(crate) struct RedisSetup {
@@ -276,12 +275,6 @@ impl<C: Connector> RedisTier<C> {
     }
 }
 
-/// Redis' patterns know more special characters than ours, and the prefix is no pattern at all.
-fn escape(text: &str, special: &str) -> String {
-    let escaped = |char| special.contains(char).then_some('\\').into_iter().chain([char]);
-    text.chars().flat_map(escaped).collect()
-}
-
 #[async_trait]
 impl<C: Connector> Tier for RedisTier<C> {
     async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
@@ -369,28 +362,7 @@ impl<C: Connector> Tier for RedisTier<C> {
     }
 
     async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
-        let link = self.link.load_full().ok_or_else(|| DeleteError("it is not connected".to_owned()))?;
-        let failed = |error: RedisError| DeleteError(error.to_string());
-        let pattern = [escape(self.setup.names.prefix(), r"*?[]\"), escape(pattern, r"[]\")].concat();
-        let (mut cursor, mut deleted) = ("0".to_owned(), 0);
-        loop {
-            let (next, keys) = link.scan(cursor, &pattern, DELETE_BATCH).await.map_err(failed)?;
-            let entries: Vec<_> = keys.into_iter().filter(|key| self.setup.names.is_entry(key)).collect();
-            if !entries.is_empty() {
-                let markers: Vec<_> = entries.iter().filter_map(|name| self.marker_of(name)).collect();
-                deleted += link.unlink(entries).await.map_err(failed)?;
-                // The memory of other processes has copies of them.
-                join_all(markers.iter().map(|marker| link.mark(marker)))
-                    .await
-                    .into_iter()
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(failed)?;
-            }
-            if next == "0" {
-                return Ok(deleted);
-            }
-            cursor = next;
-        }
+        self.delete_entries(pattern).await
     }
 
     fn report(&self, levels: &mut TierLevels) {
