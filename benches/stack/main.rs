@@ -19,6 +19,7 @@ mod redis;
 mod report;
 mod rounds;
 mod rows;
+mod scale;
 mod service;
 
 use std::process::ExitCode;
@@ -65,17 +66,24 @@ enum Case {
     Create,
     /// 90 % reads, 5 % lists, 5 % updates, against a plain cache-aside
     Mixed,
+    /// A million products against a thousand, without a cache
+    Scale,
 }
 
 impl Case {
-    async fn run(self, plan: &Plan) -> Result<Comparison, Failure> {
-        match self {
-            Case::Hit => hit::run(plan).await,
-            Case::Redis => redis::run(plan).await,
-            Case::Miss => miss::run(plan).await,
-            Case::Create => create::run(plan).await,
-            Case::Mixed => mixed::run(plan).await,
-        }
+    /// Nothing to compare where the service is measured against itself.
+    async fn run(self, plan: &Plan) -> Result<Option<Comparison>, Failure> {
+        Ok(Some(match self {
+            Case::Hit => hit::run(plan).await?,
+            Case::Redis => redis::run(plan).await?,
+            Case::Miss => miss::run(plan).await?,
+            Case::Create => create::run(plan).await?,
+            Case::Mixed => mixed::run(plan).await?,
+            Case::Scale => {
+                scale::run(plan).await?;
+                return Ok(None);
+            }
+        }))
     }
 }
 
@@ -107,10 +115,13 @@ fn compare(options: &Options) -> Result<(), Failure> {
     report::print_conditions(&plan);
     let mut comparisons = Vec::new();
     for case in Case::value_variants().iter().filter(chosen) {
-        let comparison = runtime.block_on(case.run(&plan))?;
-        comparison.print();
-        comparisons.push(comparison);
+        if let Some(comparison) = runtime.block_on(case.run(&plan))? {
+            comparison.print();
+            comparisons.push(comparison);
+        }
     }
-    report::print_ratios(&comparisons);
+    if !comparisons.is_empty() {
+        report::print_ratios(&comparisons);
+    }
     Ok(())
 }

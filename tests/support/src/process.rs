@@ -32,6 +32,10 @@ impl Process {
         self.child.try_wait().expect("the process is our child")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its short name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         // The shell has `kill` built in; the program of that name is missing on small systems.

@@ -182,6 +182,11 @@ impl Service {
         self.process().log()
     }
 
+    /// The id of the running process.
+    pub fn pid(&self) -> u32 {
+        self.process().id()
+    }
+
     /// Sends a signal by its short name, such as `TERM`.
     pub fn signal(&self, name: &str) {
         self.process().signal(name);
