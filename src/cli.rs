@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use hotshelf_domain::{OrganizationId, SchemaId};
 use hotshelf_transfer as transfer;
 
 use crate::config;
@@ -44,6 +45,12 @@ pub(crate) enum Command {
         /// Import nothing if any row is bad, instead of reporting bad rows and going on
         #[arg(long)]
         strict: bool,
+        /// Whose the products become that do not name their own organization
+        #[arg(long, value_name = "ID", default_value = "1", value_parser = id(OrganizationId::new))]
+        organization: OrganizationId,
+        /// The schema of the products that do not name their own
+        #[arg(long, value_name = "ID", default_value = "1", value_parser = id(SchemaId::new))]
+        schema: SchemaId,
     },
     /// Fill the database with made-up products
     Seed {
@@ -62,6 +69,11 @@ pub(crate) enum Command {
         #[arg(long, value_enum)]
         format: Option<ExportFormat>,
     },
+}
+
+/// Reads what is named by a positive number.
+fn id<T>(new: fn(i64) -> Option<T>) -> impl Fn(&str) -> Result<T, &'static str> + Clone {
+    move |text| text.parse().ok().and_then(new).ok_or("must be a positive integer")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -128,11 +140,22 @@ mod tests {
 
     #[test]
     fn import_takes_a_file_a_format_and_strictness() {
-        let Ok(Command::Import { file, format, strict }) = parse("hotshelf import p.csv --format woocommerce --strict")
-        else {
+        let line = "hotshelf import p.csv --format woocommerce --strict";
+        let Ok(Command::Import { file, format, strict, organization, schema }) = parse(line) else {
             panic!("not an import");
         };
         assert_eq!((file, format, strict), ("p.csv".into(), Some(ImportFormat::WooCommerce), true));
+        assert_eq!((organization, schema), (OrganizationId::BUILT_IN, SchemaId::BUILT_IN));
+    }
+
+    #[test]
+    fn import_takes_an_organization_and_a_schema() {
+        let line = "hotshelf import - --organization 7 --schema 3";
+        let Ok(Command::Import { organization, schema, .. }) = parse(line) else { panic!("not an import") };
+        assert_eq!((organization.get(), schema.get()), (7, 3));
+        for bad in ["0", "-1", "x", ""] {
+            assert!(parse(&format!("hotshelf import - --schema={bad}")).is_err(), "{bad}");
+        }
     }
 
     #[test]

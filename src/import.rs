@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hotshelf_domain::{Invalid, NewProduct, StoreError};
+use hotshelf_domain::{Invalid, ProductRepository, StoreError};
 use hotshelf_product::{ProductError, ProductService};
-use hotshelf_transfer::{ExportFormat, Format, ProductReader};
+use hotshelf_transfer::{ExportFormat, Format, Home, ProductReader, Row};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::Config;
@@ -22,6 +22,8 @@ pub(crate) struct Import<'a> {
     pub(crate) format: Option<Format>,
     /// All or nothing.
     pub(crate) strict: bool,
+    /// Of the products that do not name their own.
+    pub(crate) home: Home,
 }
 
 /// What came of it.
@@ -73,12 +75,29 @@ impl Import<'_> {
         };
         let reader = ProductReader::open(input, self.format.or_else(|| self.format_of_name()))
             .map_err(|error| unreadable(error.to_string()))?;
-        Ok((reader, progress_bar(size)))
+        Ok((reader.with_home(self.home), progress_bar(size)))
     }
 
     /// JSON lines say so by their name; without it, an empty file could be anything.
     fn format_of_name(&self) -> Option<Format> {
         ExportFormat::of_path(self.file).filter(|format| *format == ExportFormat::JsonLines).map(Format::from)
+    }
+
+    /// Refuses a home that is not there before anything is stored, rather than every row for the same reason.
+    async fn find_home(&self, repository: &ProductRepository) -> Result<(), Failure> {
+        let Home { organization, schema } = self.home;
+        let homeless = |cause: String| Err(Failure::Import { file: self.name(), cause });
+        if repository.organization(organization).await?.is_none() {
+            return homeless(format!("organization {organization} does not exist"));
+        }
+        match repository.schema(schema).await? {
+            None => homeless(format!("schema {schema} does not exist")),
+            Some(found) if !found.serves(organization) => homeless(format!(
+                "schema {schema} belongs to organization {}, not to {organization}",
+                found.organization_id
+            )),
+            Some(_) => Ok(()),
+        }
     }
 
     async fn copy(
@@ -87,12 +106,13 @@ impl Import<'_> {
         products: &ProductService,
         progress: &ProgressBar,
     ) -> Result<Summary, Failure> {
+        self.find_home(products.repository()).await?;
         let mut summary = Summary::default();
         let mut waiting = Vec::new();
         let mut broken_off = None;
         while let Some(row) = reader.next() {
             match row {
-                Ok(row) => waiting.push(row.product),
+                Ok(row) => waiting.push(row),
                 // What came before it is good all the same, unless it is all or nothing.
                 Err(error) if error.ends_reading() => broken_off = Some(error),
                 Err(error) => {
@@ -122,22 +142,32 @@ impl Import<'_> {
     async fn store(
         &self,
         products: &ProductService,
-        waiting: &mut Vec<NewProduct>,
+        waiting: &mut Vec<Row>,
         summary: &mut Summary,
         progress: &ProgressBar,
     ) -> Result<(), Failure> {
         if waiting.is_empty() {
             return Ok(());
         }
-        let bad = |invalid: &Invalid| progress.suspend(|| complain(&format_args!("{}: {invalid}", self.name())));
-        match products.create_many(std::mem::take(waiting), self.strict).await {
+        let (lines, new): (Vec<_>, Vec<_>) = waiting.drain(..).map(|row| (row.line, row.product)).unzip();
+        let bad = |place: usize, invalid: &Invalid| {
+            progress.suspend(|| complain(&format_args!("{}: line {}: {invalid}", self.name(), lines[place])));
+        };
+        match products.create_many(new, self.strict).await {
             Ok(stored) => {
-                summary.imported += stored.iter().filter(|stored| stored.is_ok()).count();
-                summary.bad += stored.iter().filter_map(|stored| stored.as_ref().err()).map(bad).count();
+                for (place, stored) in stored.iter().enumerate() {
+                    match stored {
+                        Ok(_) => summary.imported += 1,
+                        Err(invalid) => {
+                            summary.bad += 1;
+                            bad(place, invalid);
+                        }
+                    }
+                }
                 Ok(())
             }
             Err(ProductError::Store(StoreError::InvalidMany(wrong))) => {
-                wrong.iter().for_each(|(_, invalid)| bad(invalid));
+                wrong.iter().for_each(|(place, invalid)| bad(*place, invalid));
                 Err(Failure::Strict { bad: wrong.len() })
             }
             Err(error) => Err(error.into()),

@@ -18,6 +18,7 @@ use clap::Parser;
 use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_lifecycle::{ServiceError, StartError, StopError};
 use hotshelf_product::ProductError;
+use hotshelf_transfer::Home;
 
 use cli::{Cli, Command};
 use config::{Config, LogConfig, LogFormat, Values};
@@ -93,8 +94,9 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
     runtime.block_on(async {
         match command {
             Command::Serve => serve::run(config).await,
-            Command::Import { file, format, strict } => {
-                Import { file: &file, format: format.map(Into::into), strict }.run(config).await
+            Command::Import { file, format, strict, organization, schema } => {
+                let home = Home { organization, schema };
+                Import { file: &file, format: format.map(Into::into), strict, home }.run(config).await
             }
             Command::Export { file, format } => {
                 Export { file: &file, format: format.map(Into::into) }.run(config).await

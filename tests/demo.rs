@@ -1,5 +1,5 @@
 //! `demo.sh` as its readers run it, against the real binary: its claims hold, it says so when one does not, and it
-//! leaves the catalogue as it was.
+//! leaves the products as they were.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
@@ -13,6 +13,28 @@ use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, ServiceBuilder, w
 use serde_json::{Value, json};
 
 const PRODUCTS: &str = "/api/v1/products";
+const ORGANIZATIONS: &str = "/api/v1/organizations";
+
+const STEPS: [&str; 18] = [
+    "Create",
+    "Miss",
+    "Hit",
+    "List",
+    "Update",
+    "Delete",
+    "Pages",
+    "Statistics",
+    "Organization and schema",
+    "Bulk create",
+    "Search",
+    "Orders and pages",
+    "Filters",
+    "Details",
+    "Ids",
+    "Analytics",
+    "Cached entries",
+    "Bulk delete",
+];
 
 fn hotshelf() -> ServiceBuilder {
     Service::builder(env!("CARGO_BIN_EXE_hotshelf"))
@@ -35,9 +57,8 @@ impl Outcome {
     #[track_caller]
     fn assert_every_claim_holds(&self) {
         assert_eq!(self.code, Some(0), "{self}");
-        assert!(self.stdout.contains("claims hold.") && !self.stdout.contains("FAIL"), "{self}");
-        let steps = ["Create", "Miss", "Hit", "List", "Update", "Delete", "Pages", "Statistics"];
-        for (number, name) in (1..).zip(steps) {
+        assert!(self.stdout.contains("claims hold.\n") && !self.stdout.contains("FAIL"), "{self}");
+        for (number, name) in (1..).zip(STEPS) {
             assert!(self.stdout.contains(&format!("\n{number}. {name}\n")), "no step {name}: {self}");
         }
         // This is no terminal.
@@ -66,6 +87,19 @@ async fn everything(client: &Client) -> Value {
     client.get(PRODUCTS).header("cache-control", "no-cache").await.expect(200).json()["products"].take()
 }
 
+/// What the demo cannot delete: all organizations, and all schemas, whose ids are 1, 2, 3 and so on.
+async fn what_stays(client: &Client) -> Vec<Value> {
+    let mut found = vec![client.get(ORGANIZATIONS).await.expect(200).json()];
+    for id in 1.. {
+        let schema = client.get(&format!("/api/v1/schemas/{id}")).await;
+        if schema.status == 404 {
+            break;
+        }
+        found.push(schema.expect(200).json());
+    }
+    found
+}
+
 /// A service with products in it before the demo begins.
 async fn start(builder: ServiceBuilder) -> Service {
     let service = builder.start().await;
@@ -86,10 +120,45 @@ async fn start_with_redis(backend: &str, redis: &RedisServer) -> Service {
 async fn its_claims_hold_in_memory_as_often_as_it_is_run() {
     let service = start(hotshelf().backend("memory")).await;
     let before = everything(&service).await;
-    for _ in 0..2 {
+    let run_once = async || {
         run(&url_of(&service)).assert_every_claim_holds();
         assert_eq!(everything(&service).await, before, "something was left or is gone");
-    }
+        what_stays(&service).await
+    };
+    let after_first = run_once().await;
+    assert_eq!(after_first.len(), 3, "the organizations, the built-in schema and that of the demo: {after_first:?}");
+    assert_eq!(run_once().await, after_first, "the second run uses what the first has made");
+}
+
+#[tokio::test]
+async fn it_finds_its_schema_among_those_of_others() {
+    let service = start(hotshelf().backend("memory")).await;
+    let others = async |count| {
+        for number in 0..count {
+            let schema = json!({"name": format!("Other {number}"), "fields": [{"name": "colour", "type": "text"}]});
+            service.post("/api/v1/schemas").json(&schema).await.expect(201);
+        }
+    };
+    others(70).await;
+    run(&url_of(&service)).assert_every_claim_holds();
+    others(1).await;
+    let before = what_stays(&service).await;
+    run(&url_of(&service)).assert_every_claim_holds();
+    assert_eq!(what_stays(&service).await, before);
+}
+
+#[tokio::test]
+async fn what_a_run_that_was_cut_off_has_left_is_not_deleted_unasked() {
+    let service = start(hotshelf().backend("memory")).await;
+    let organization = json!({"name": "hotshelf demo.sh"});
+    service.post(ORGANIZATIONS).json(&organization).await.expect(201);
+    let left = json!({"name": "Left", "price": 1, "organization_id": 2});
+    let id = service.post(PRODUCTS).json(&left).await.expect(201).json()["product"]["id"].take();
+    let before = everything(&service).await;
+    let outcome = run(&url_of(&service));
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains(&format!("{{\"ids\":[{id}]}}")), "it says how to delete it: {outcome}");
+    assert_eq!(everything(&service).await, before);
 }
 
 #[tokio::test]
@@ -105,6 +174,16 @@ async fn its_claims_hold_with_redis() {
 #[tokio::test]
 async fn its_claims_hold_when_writes_go_through_to_the_cache() {
     let service = start(hotshelf().env("CACHE_WRITE_STRATEGY", "write_through")).await;
+    for _ in 0..2 {
+        let outcome = run(&url_of(&service));
+        outcome.assert_every_claim_holds();
+        assert!(outcome.stdout.contains("This service writes through"), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn its_claims_hold_with_another_prefix() {
+    let service = start(hotshelf().backend("memory").env("CACHE_PREFIX", "shop&1%:")).await;
     run(&url_of(&service)).assert_every_claim_holds();
 }
 

@@ -64,7 +64,7 @@ pub enum FieldKind {
 
 impl Schema {
     /// Whether products of that organization may use it.
-    pub(crate) fn serves(&self, organization: OrganizationId) -> bool {
+    pub fn serves(&self, organization: OrganizationId) -> bool {
         self.id == SchemaId::BUILT_IN || self.organization_id == organization
     }
 

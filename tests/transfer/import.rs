@@ -1,5 +1,5 @@
 use hotshelf_testkit::RedisServer;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Shop;
 
@@ -103,4 +103,69 @@ async fn an_import_without_redis_leaves_no_old_page_in_it() {
     shop.file("p.csv", PLAIN).run(&["import", "p.csv"]).expect(0);
     let service = shop.service().backend("redis").redis(&redis).start().await;
     assert_eq!(service.get(page).await.json()["total"], 2);
+}
+
+/// Two organizations, 2 and 3, with a schema each, 2 and 3; each schema requires a colour.
+async fn with_two_organizations(shop: &Shop) {
+    let service = shop.service().start().await;
+    for organization in [2, 3] {
+        let name = json!({"name": format!("Organization {organization}")});
+        let made = service.post("/api/v1/organizations").json(&name).await.expect(201).json();
+        assert_eq!(made["organization"]["id"], organization);
+        let fields = json!([{"name": "colour", "type": "text", "required": true}]);
+        let schema = json!({"organization_id": organization, "name": "Coloured", "fields": fields});
+        let made = service.post("/api/v1/schemas").json(&schema).await.expect(201).json();
+        assert_eq!(made["schema"]["id"], organization);
+    }
+}
+
+#[tokio::test]
+async fn products_that_name_no_organization_or_schema_go_where_the_options_say() {
+    let shop = Shop::new();
+    with_two_organizations(&shop).await;
+    let rows = "{\"name\":\"Red\",\"price\":1,\"fields\":{\"colour\":\"red\"}}\n\
+        {\"name\":\"Blank\",\"price\":1}\n\
+        {\"name\":\"Other\",\"price\":1,\"organization_id\":3,\"schema_id\":3,\"fields\":{\"colour\":\"blue\"}}\n\
+        {\"name\":\"Plain\",\"price\":1,\"schema_id\":1}\n";
+    shop.file("p.jsonl", rows).file("p.csv", "name,price\nCup,4.50\n");
+    let outcome = shop.run(&["import", "p.jsonl", "--organization", "2", "--schema", "2"]).expect(0);
+    assert_eq!(outcome.err, "hotshelf: p.jsonl: line 2: fields.colour is required\n");
+    assert!(outcome.out.starts_with("3 products imported from p.jsonl as jsonl, 1 bad rows"), "{}", outcome.out);
+    shop.run(&["import", "p.csv", "--organization", "3"]).expect(0);
+
+    let products = listed(&shop).await;
+    let home = |product: &Value| (product["organization_id"].clone(), product["schema_id"].clone());
+    assert_eq!(names(&products), ["Red", "Other", "Plain", "Cup"]);
+    let homes: Vec<_> = products.iter().map(home).collect();
+    assert_eq!(homes, [(2, 2), (3, 3), (2, 1), (3, 1)].map(|(one, other)| (json!(one), json!(other))));
+}
+
+#[tokio::test]
+async fn strict_names_the_line_of_a_product_that_does_not_fit_its_schema() {
+    let shop = Shop::new();
+    with_two_organizations(&shop).await;
+    shop.file("p.csv", "name,price\nCup,4.50\n");
+    let outcome = shop.run(&["import", "--strict", "p.csv", "--organization", "2", "--schema", "2"]).expect(1);
+    assert!(outcome.err.contains("p.csv: line 2: fields.colour is required\n"), "{outcome:#?}");
+    assert!(listed(&shop).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_home_that_does_not_exist_is_refused_in_one_line_and_nothing_is_stored() {
+    let shop = Shop::new();
+    with_two_organizations(&shop).await;
+    // Even a row that would not need the home.
+    shop.file("p.jsonl", "{\"name\":\"Cup\",\"price\":1,\"organization_id\":1,\"schema_id\":1}\n");
+    for (organization, schema, expected) in [
+        ("7", "1", "cannot import p.jsonl: organization 7 does not exist"),
+        ("2", "7", "cannot import p.jsonl: schema 7 does not exist"),
+        ("2", "3", "cannot import p.jsonl: schema 3 belongs to organization 3, not to 2"),
+        ("1", "2", "cannot import p.jsonl: schema 2 belongs to organization 2, not to 1"),
+    ] {
+        let options = ["import", "p.jsonl", "--organization", organization, "--schema", schema];
+        assert_eq!(shop.run(&options).expect(1).err, format!("hotshelf: {expected}\n"));
+    }
+    let outcome = shop.run(&["import", "p.jsonl", "--organization", "0"]).expect(2);
+    assert!(outcome.err.contains("must be a positive integer"), "{outcome:#?}");
+    assert!(listed(&shop).await.is_empty());
 }

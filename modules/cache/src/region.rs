@@ -114,6 +114,11 @@ impl Region {
 }
 
 impl Slot {
+    /// The same entry in the [uncounted](Region::uncounted) region.
+    pub fn uncounted(&self) -> Slot {
+        Slot { region: self.region.uncounted(), ..self.clone() }
+    }
+
     /// The key.
     pub fn key(&self) -> &Key {
         &self.key

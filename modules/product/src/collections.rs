@@ -66,7 +66,7 @@ pub(crate) fn of_filter(filter: &Filter) -> Vec<Collection> {
         (filter.in_stock.is_some(), Field::Availability),
         (filter.search.is_some(), Field::Text),
     ];
-    let fields = fields.into_iter().filter_map(|(looks, field)| looks.then(|| field_of(&scope, field)));
+    let fields = fields.into_iter().filter(|(looks, _)| *looks).map(|(_, field)| field_of(&scope, field));
     let fields: Vec<_> = fields.collect();
     std::iter::once(scope).chain(fields).collect()
 }

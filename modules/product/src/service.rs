@@ -68,7 +68,8 @@ impl ProductService {
             details: region("details", lives.details),
             lists: region("list", lives.list),
             pages: region("page", lives.pages),
-            totals: region("total", lives.pages),
+            // Looked up as parts of pages.
+            totals: region("total", lives.pages).uncounted(),
             organization_ids: region("org_ids", lives.organization_ids),
             schema_ids: region("schema_ids", lives.schema_ids),
             analytics: region("analytics", lives.analytics),

@@ -7,7 +7,7 @@ use hotshelf_domain::{MalformedInput, ProductDraft};
 
 use crate::error::{RowError, RowFault};
 use crate::line_feed::ROW_LIMIT;
-use crate::reader::{Parsed, Row};
+use crate::reader::{Parsed, Unchecked};
 
 /// The rows of a JSON lines file.
 pub(crate) struct JsonLines {
@@ -41,14 +41,14 @@ impl JsonLines {
         self.buffer.len() > ROW_LIMIT && self.buffer.last() != Some(&b'\n')
     }
 
-    fn row(&self) -> Result<Row, RowError> {
+    fn row(&self) -> Result<Unchecked, RowError> {
         if self.is_overlong() {
             return Err(RowError::new(self.line, RowFault::TooLong { limit: ROW_LIMIT }));
         }
         let malformed = |error| RowError::new(self.line, RowFault::NotAnObject(reason(&error)));
         let text = str::from_utf8(&self.buffer).map_err(|_| RowError::new(self.line, RowFault::NotUtf8))?;
         let draft = ProductDraft::from_exported_json(text.trim_ascii().as_bytes()).map_err(malformed)?;
-        Row::checked(self.line, draft)
+        Ok(Unchecked::new(self.line, draft))
     }
 }
 

@@ -46,5 +46,5 @@ mod writer;
 
 pub use error::{RowError, RowFault, UnreadableFile};
 pub use format::{ExportFormat, Format, UnknownFormat};
-pub use reader::{ProductReader, Row};
+pub use reader::{Home, ProductReader, Row};
 pub use writer::ProductWriter;

@@ -2,9 +2,9 @@
 
 use hotshelf_domain::{FieldError, Price, PriceError, ProductDraft};
 
-use crate::error::{RowError, field_error};
+use crate::error::field_error;
 use crate::number::with_decimal_point;
-use crate::reader::{Parsed, Row};
+use crate::reader::{Parsed, Unchecked};
 use crate::table::Record;
 
 /// The product so far.
@@ -71,7 +71,7 @@ impl Listing {
         self.errors.push(error);
     }
 
-    /// The product, or what is wrong with it: at the line of the first bad row, or else of the first row.
+    /// The product. What is wrong with it is at the line of the first bad row, or else of the first row.
     pub(crate) fn finish(self) -> Parsed {
         let draft = ProductDraft {
             name: self.name,
@@ -82,15 +82,15 @@ impl Listing {
             errors: self.errors,
             ..ProductDraft::default()
         };
-        let at_fault = |error: RowError| RowError::new(self.wrong_line.unwrap_or(error.line), error.fault);
-        Parsed { position: self.position, result: Row::checked(self.line, draft).map_err(at_fault) }
+        let product = Unchecked::new(self.line, draft).at_fault(self.wrong_line.unwrap_or(self.line));
+        Parsed { position: self.position, result: Ok(product) }
     }
 }
 
 /// Products and complaints in the order of the file.
 pub(crate) fn in_file_order(mut rows: Vec<Parsed>) -> Vec<Parsed> {
     rows.sort_by_key(|parsed| match &parsed.result {
-        Ok(row) => row.line,
+        Ok(product) => product.fault_line,
         Err(error) => error.line,
     });
     rows

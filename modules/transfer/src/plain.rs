@@ -2,9 +2,9 @@
 
 use hotshelf_domain::ProductDraft;
 
-use crate::error::{RowError, UnreadableFile, field_error};
+use crate::error::{UnreadableFile, field_error};
 use crate::number::with_decimal_point;
-use crate::reader::{Parsed, Row};
+use crate::reader::{Parsed, Unchecked};
 use crate::table::{Record, Table};
 
 pub(crate) const REQUIRED: [&str; 2] = ["name", "price"];
@@ -36,7 +36,7 @@ impl PlainCsv {
         Ok(PlainCsv { table, decimal_comma, name, description, price, stock, category })
     }
 
-    fn row(&self, record: &Record) -> Result<Row, RowError> {
+    fn row(&self, record: &Record) -> Unchecked {
         let price = record.text(self.price).trim();
         let mut draft = ProductDraft {
             name: Some(record.text(self.name).to_owned()),
@@ -55,7 +55,7 @@ impl PlainCsv {
                 draft.errors.push(field_error("stock", "must be an integer"));
             }
         }
-        Row::checked(record.line, draft)
+        Unchecked::new(record.line, draft)
     }
 }
 
@@ -63,7 +63,7 @@ impl Iterator for PlainCsv {
     type Item = Parsed;
 
     fn next(&mut self) -> Option<Parsed> {
-        let result = self.table.next()?.and_then(|record| self.row(&record));
+        let result = self.table.next()?.map(|record| self.row(&record));
         Some(Parsed { position: self.table.position(), result })
     }
 }

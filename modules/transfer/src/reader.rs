@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::iter;
 
-use hotshelf_domain::{NewProduct, ProductDraft};
+use hotshelf_domain::{NewProduct, OrganizationId, ProductDraft, SchemaId};
 
 use crate::error::{RowError, UnreadableFile};
 use crate::format::Format;
@@ -24,9 +24,43 @@ pub struct Row {
     pub product: NewProduct,
 }
 
-impl Row {
-    pub(crate) fn checked(line: u64, draft: ProductDraft) -> Result<Row, RowError> {
-        let product = draft.into_new().map_err(|invalid| RowError::new(line, invalid))?;
+/// Where the products belong that do not say so themselves. Whether there is such a place, only the database knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// Whose they become.
+    pub organization: OrganizationId,
+    /// What their details follow.
+    pub schema: SchemaId,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Home { organization: OrganizationId::BUILT_IN, schema: SchemaId::BUILT_IN }
+    }
+}
+
+/// A product as it stands in the file.
+pub(crate) struct Unchecked {
+    line: u64,
+    /// The line to name if it is not valid.
+    pub(crate) fault_line: u64,
+    draft: ProductDraft,
+}
+
+impl Unchecked {
+    pub(crate) fn new(line: u64, draft: ProductDraft) -> Self {
+        Unchecked { line, fault_line: line, draft }
+    }
+
+    pub(crate) fn at_fault(self, fault_line: u64) -> Self {
+        Unchecked { fault_line, ..self }
+    }
+
+    fn checked(self, home: Home) -> Result<Row, RowError> {
+        let Unchecked { line, fault_line, mut draft } = self;
+        draft.organization_id.get_or_insert(home.organization.get());
+        draft.schema_id.get_or_insert(home.schema.get());
+        let product = draft.into_new().map_err(|invalid| RowError::new(fault_line, invalid))?;
         Ok(Row { line, product })
     }
 }
@@ -34,7 +68,7 @@ impl Row {
 /// A row with the bytes of the file that are dealt with once it is.
 pub(crate) struct Parsed {
     pub(crate) position: u64,
-    pub(crate) result: Result<Row, RowError>,
+    pub(crate) result: Result<Unchecked, RowError>,
 }
 
 /// Reads the products of a file one by one, in the order of the file.
@@ -44,6 +78,7 @@ pub(crate) struct Parsed {
 /// read to its end before the first product comes out, since the rows of a product may be anywhere in it.
 pub struct ProductReader {
     format: Format,
+    home: Home,
     position: u64,
     rows: Box<dyn Iterator<Item = Parsed> + Send>,
 }
@@ -58,7 +93,7 @@ impl ProductReader {
         let delimiter = match head.kind(format)? {
             Kind::JsonLines => {
                 let rows = Box::new(JsonLines::new(rest, head.skipped));
-                return Ok(ProductReader { format: Format::JsonLines, position: 0, rows });
+                return Ok(ProductReader { format: Format::JsonLines, home: Home::default(), position: 0, rows });
             }
             Kind::Csv { delimiter } => delimiter,
         };
@@ -72,7 +107,12 @@ impl ProductReader {
             Format::WooCommerce => Box::new(iter::once_with(move || woocommerce::gather(table)).flatten()),
             Format::Csv | Format::JsonLines => Box::new(PlainCsv::new(table, delimiter == b';')?),
         };
-        Ok(ProductReader { format, position: 0, rows })
+        Ok(ProductReader { format, home: Home::default(), position: 0, rows })
+    }
+
+    /// With another home for the products that do not name their own organization or schema.
+    pub fn with_home(self, home: Home) -> Self {
+        ProductReader { home, ..self }
     }
 
     /// What the file turned out to be.
@@ -94,7 +134,7 @@ impl Iterator for ProductReader {
     fn next(&mut self) -> Option<Self::Item> {
         let parsed = self.rows.next()?;
         self.position = parsed.position;
-        Some(parsed.result)
+        Some(parsed.result.and_then(|row| row.checked(self.home)))
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) async fn create(
     Atomic(atomic): Atomic,
     JsonBody(body): JsonBody<BULK_LIMIT>,
 ) -> Result<Response, Problem> {
-    let Products { products } = serde_json::from_slice(&body).map_err(|error| unreadable("products", &error))?;
+    let Products { products } = object(&body, "products")?;
     bounded("products", products.len())?;
     let (mut new, mut places, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (index, product) in products.iter().enumerate() {
@@ -123,7 +123,7 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn delete(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
-    let Ids { ids } = serde_json::from_slice(&body).map_err(|error| unreadable("ids", &error))?;
+    let Ids { ids } = object(&body, "ids")?;
     bounded("ids", ids.len())?;
     let mut wanted = Vec::with_capacity(ids.len());
     for (index, id) in ids.into_iter().enumerate() {
@@ -144,8 +144,14 @@ fn read(product: &RawValue) -> Result<NewProduct, Invalid> {
     draft?.into_new()
 }
 
-fn unreadable(field: &str, error: &serde_json::Error) -> Problem {
-    Problem::bad_request(format!("the body must be a JSON object with a list of {field}: {error}"))
+/// The body, an object with a list of that name.
+fn object<'a, T: Deserialize<'a>>(body: &'a [u8], list: &str) -> Result<T, Problem> {
+    let expected = format!("the body must be a JSON object with a list of {list}");
+    // A list of its fields would do for serde.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::bad_request(expected));
+    }
+    serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("{expected}: {error}")))
 }
 
 fn bounded(field: &str, count: usize) -> Result<(), Problem> {

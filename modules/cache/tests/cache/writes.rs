@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_cache::{Locked, Target, Tiers, WriteStrategy};
+use hotshelf_cache::{Collection, Locked, Source, Target, Tiers, WriteStrategy};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::{Instant, timeout};
 
@@ -215,4 +215,101 @@ async fn writers_of_the_same_many_things_all_get_through() {
         assert_eq!((here.read(id).await.value, there.read(id).await.value), (truth.clone(), truth));
     }
     here.leaves_nothing_behind().await;
+}
+
+/// What pages depend on.
+fn everything() -> Vec<Collection> {
+    vec![Collection::new("things")]
+}
+
+/// For a write that learns only behind its bars what it changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_write_touches_on_its_way_is_void_as_if_it_had_begun_with_it() {
+    for tiers in CACHED {
+        let world = World::of(tiers).await;
+        world.create(1, "old").await;
+        world.page().await;
+        assert!(world.page().await.source.is_hit(), "{tiers:?}");
+        let mut write = world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+        assert!(world.page().await.source.is_hit(), "{tiers:?}: the write has said nothing of pages yet");
+
+        write.touch(everything()).await;
+        assert!(write.covered());
+        // What is in memory is right until the commit, and of this process alone.
+        let void = tiers == Tiers::Redis;
+        assert_eq!(world.page().await.source.is_hit(), !void, "{tiers:?}: from before the touch");
+        let between = world.page().await;
+        assert_eq!((text(&between), between.source.is_hit()), (Some("old"), true), "{tiers:?}: kept again");
+
+        world.commit(write, 1, Some("new")).await;
+        let after = world.page().await;
+        assert_eq!((text(&after), after.source.is_hit()), (Some("new"), false), "{tiers:?}");
+        assert!(world.page().await.source.is_hit(), "{tiers:?}");
+        world.leaves_nothing_behind().await;
+    }
+}
+
+/// It has read the old things, and fills when the write is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_load_began_between_touch_and_commit_is_void_after_it() {
+    for tiers in CACHED {
+        let world = World::of(tiers).await;
+        world.create(1, "old").await;
+        let mut write = world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+        write.touch(everything()).await;
+        let gate = world.truth.hold_loads().await;
+        let paging = tokio::spawn({
+            let world = world.clone();
+            async move { world.page().await }
+        });
+        wait_until("the load is under way", PATIENCE, async || world.truth.held() == 1).await;
+        world.commit(write, 1, Some("new")).await;
+        drop(gate);
+        assert_eq!(text(&paging.await.unwrap()), Some("old"), "{tiers:?}: it was asked for before");
+        assert_eq!(text(&world.page().await), Some("new"), "{tiers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_processes_hear_of_what_a_write_touches() {
+    let (here, there) = World::two(Tiers::Tiered).await;
+    here.create(1, "old").await;
+    let in_memory = async || matches!(there.page().await.source, Source::L1 { .. });
+    wait_until("memory has the page", PATIENCE, in_memory).await;
+    let mut write = here.cache.begin(Target { slots: vec![here.slot(1)], collections: Vec::new() }).await.unwrap();
+    let loads = here.truth.loads();
+    write.touch(everything()).await;
+    wait_until("the page is void there", PATIENCE, async || {
+        there.page().await;
+        here.truth.loads() > loads
+    })
+    .await;
+    wait_until("memory has the page of now", PATIENCE, in_memory).await;
+    here.commit(write, 1, Some("new")).await;
+    wait_until("the commit is heard of", PATIENCE, async || text(&there.page().await) == Some("new")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_touches_without_redis_is_not_covered() {
+    for told in [false, true] {
+        let world = World::of(Tiers::Tiered).await;
+        world.create(1, "old").await;
+        world.page().await;
+        let mut write = world.begin(2).await;
+        assert!(write.covered());
+        world.redis().stop();
+        if told {
+            world.down().await;
+        }
+        write.touch(everything()).await;
+        assert!(!write.covered(), "it is known to be away: {told}");
+        let epoch = world.truth.epoch();
+        world.commit(write, 2, Some("new")).await;
+        assert_eq!(world.truth.epoch(), epoch + 1, "by the write's own transaction");
+        assert_eq!(text(&world.page().await), Some("old,new"));
+        world.down().await;
+        world.redis().restart();
+        let world = world.up().await;
+        assert_eq!(text(&world.page().await), Some("old,new"));
+    }
 }

@@ -13,7 +13,9 @@ use crate::{keys, render};
 
 /// The rebuilding that is under way, if one is.
 #[derive(Default)]
-pub(super) struct Rebuild(Mutex<Option<Shared<BoxFuture<'static, Result<Found, ProductError>>>>>);
+pub(super) struct Rebuild(Mutex<Option<Rebuilding>>);
+
+type Rebuilding = Shared<BoxFuture<'static, Result<Found, ProductError>>>;
 
 impl ProductService {
     /// The report, a JSON object without its closing brace. It may be as old as entries of its kind live.

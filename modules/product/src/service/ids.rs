@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use hotshelf_cache::{Read, Slot, Source, Value};
+use hotshelf_cache::{Found, Read, Slot, Source, Value};
 use hotshelf_domain::{Members, ProductId, ProductRepository, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -37,10 +37,7 @@ impl ProductService {
     /// # Errors
     /// As [`page`](ProductService::page).
     pub async fn product_ids(&self, members: Members, read: Read) -> Result<ProductIds, ProductError> {
-        let repository = self.0.repository.clone();
-        let load = move || load_ids(repository.clone(), members);
-        let read = Read { min_revision: None, ..read };
-        let found = self.0.cache.get_or_load(self.ids_slot(members), read, load).await?;
+        let found = self.ids_in(self.ids_slot(members), members, read).await?;
         Ok(match found.value {
             Some(Value { payload, revision }) if !payload.is_empty() => {
                 ProductIds::Whole { open_json: payload, revision, source: found.source }
@@ -67,6 +64,12 @@ impl ProductService {
         })
     }
 
+    async fn ids_in(&self, slot: Slot, members: Members, read: Read) -> Result<Found, StoreError> {
+        let repository = self.0.repository.clone();
+        let load = move || load_ids(repository.clone(), members);
+        self.0.cache.get_or_load(slot, Read { min_revision: None, ..read }, load).await
+    }
+
     pub(super) fn ids_slot(&self, members: Members) -> Slot {
         let (region, collection) = match members {
             Members::Organization(id) => (&self.0.organization_ids, collections::of_organization(id)),
@@ -75,9 +78,10 @@ impl ProductService {
         region.slot_in(keys::ids(members), [collection])
     }
 
-    /// Loads the ids again that a write has just made void.
+    /// Loads the ids again that a write has just made void. Nobody has asked for them, so it is no lookup to be counted.
     pub(super) async fn keep_ids(&self, members: Members) {
-        if let Err(error) = self.product_ids(members, Read::default()).await {
+        let slot = self.ids_slot(members).uncounted();
+        if let Err(error) = self.ids_in(slot, members, Read::default()).await {
             tracing::debug!(%error, "product ids are not kept");
         }
     }

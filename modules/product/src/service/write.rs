@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use hotshelf_cache::{Collection, Key, Slot, Turn, Value, Write, WriteStrategy};
 use hotshelf_domain::{Committed, Copies, Members, OrganizationId, ProductId, SchemaId, StoreError};
 
@@ -12,6 +14,9 @@ use crate::keys;
 
 /// How often a write looks again at a product that another instance changes at the same time.
 const ATTEMPTS: usize = 10;
+
+/// Sets of ids that are loaded again at the same time.
+const SETS_AT_ONCE: usize = 8;
 
 /// Whose a product is.
 pub(super) type Home = (OrganizationId, SchemaId);
@@ -101,20 +106,20 @@ impl ProductService {
         if !self.writes_through() {
             return Vec::new();
         }
-        let mut kept = Vec::new();
+        let mut sets = Vec::new();
         for (organization, schema) in homes {
             for members in [Members::Organization(*organization), Members::Schema(*schema)] {
-                if !kept.contains(&members) && self.0.cache.holds(&self.ids_slot(members)).await {
-                    kept.push(members);
+                if !sets.contains(&members) {
+                    sets.push(members);
                 }
             }
         }
-        kept
+        // Together: of many homes, it costs the round trip of one.
+        let held = join_all(sets.iter().map(|members| async { self.0.cache.holds(&self.ids_slot(*members)).await })).await;
+        sets.into_iter().zip(held).filter_map(|(members, held)| held.then_some(members)).collect()
     }
 
     pub(super) async fn keep_sets(&self, sets: Vec<Members>) {
-        for members in sets {
-            self.keep_ids(members).await;
-        }
+        stream::iter(sets).for_each_concurrent(SETS_AT_ONCE, |members| self.keep_ids(members)).await;
     }
 }
