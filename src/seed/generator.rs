@@ -109,7 +109,7 @@ mod tests {
         assert!(products(1, 1)[0].contains(FIRST_OF_SEED_1), "{}", products(1, 1)[0]);
     }
 
-    const FIRST_OF_SEED_1: &str = "?";
+    const FIRST_OF_SEED_1: &str = "Westering Felt Air Fryer, Forest Green";
 
     #[test]
     fn all_are_valid_and_spread_as_they_should() {

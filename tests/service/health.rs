@@ -54,7 +54,7 @@ async fn without_redis_it_is_degraded_and_says_why() {
 async fn without_a_database_it_is_unhealthy_until_it_has_one_again() {
     let service = hotshelf().backend("memory").start().await;
     let mut outsider = Outsider::on_database_of(&service);
-    outsider.run("ALTER TABLE catalogue_totals RENAME TO mislaid");
+    outsider.run("ALTER TABLE organization_counts RENAME TO mislaid");
 
     let health = service.get("/health").await.expect(503).json();
     assert_eq!(health["status"], "unhealthy");
@@ -66,7 +66,7 @@ async fn without_a_database_it_is_unhealthy_until_it_has_one_again() {
     assert_eq!(reply.header("retry-after"), "1");
     assert_eq!(problem(reply, 503)["detail"], "the database is unavailable, try again");
 
-    outsider.run("ALTER TABLE mislaid RENAME TO catalogue_totals");
+    outsider.run("ALTER TABLE mislaid RENAME TO organization_counts");
     assert_eq!(service.get("/health").await.expect(200).json()["status"], "healthy");
     service.get("/health/ready").await.expect(200);
     service.get(PRODUCTS).await.expect(200);

@@ -10,6 +10,8 @@ DROP TABLE organization_counts;
 DROP INDEX products_of_category;
 DROP INDEX products_of_schema;
 DROP INDEX products_of_organization;
+DROP INDEX products_live;
+CREATE INDEX products_live ON products (id) WHERE deleted_at IS NULL;
 DROP INDEX products_by_updated_at;
 DROP INDEX products_by_created_at;
 DROP INDEX products_by_stock;

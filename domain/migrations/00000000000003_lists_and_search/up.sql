@@ -1,21 +1,26 @@
 -- Orders. One index serves both directions and every cursor of an order, within one organization; a list over several
 -- organizations merges theirs. `id` comes second, as ties go by id; schema and category ride along, so that passing
--- over products of others costs no look at their rows. There are none over the whole catalogue: they would double what
--- a write costs.
-CREATE INDEX products_by_name ON products (organization_id, name COLLATE NOCASE, id, schema_id, category)
+-- over products of others costs no look at their rows, and so does `deleted_at`, always NULL here, because the database
+-- would look it up all the same. There are none over the whole catalogue: they would double what a write costs.
+CREATE INDEX products_by_name ON products (organization_id, name COLLATE NOCASE, id, schema_id, category, deleted_at)
     WHERE deleted_at IS NULL;
-CREATE INDEX products_by_price ON products (organization_id, price, id, schema_id, category) WHERE deleted_at IS NULL;
-CREATE INDEX products_by_stock ON products (organization_id, stock, id, schema_id, category) WHERE deleted_at IS NULL;
-CREATE INDEX products_by_created_at ON products (organization_id, created_at, id, schema_id, category)
+CREATE INDEX products_by_price ON products (organization_id, price, id, schema_id, category, deleted_at)
     WHERE deleted_at IS NULL;
-CREATE INDEX products_by_updated_at ON products (organization_id, updated_at, id, schema_id, category)
+CREATE INDEX products_by_stock ON products (organization_id, stock, id, schema_id, category, deleted_at)
+    WHERE deleted_at IS NULL;
+CREATE INDEX products_by_created_at ON products (organization_id, created_at, id, schema_id, category, deleted_at)
+    WHERE deleted_at IS NULL;
+CREATE INDEX products_by_updated_at ON products (organization_id, updated_at, id, schema_id, category, deleted_at)
     WHERE deleted_at IS NULL;
 
 -- Members, in order of id. Ids grow, so a new product goes to the end of its run, which is in memory already. The price
 -- rides along for the price ranges of categories.
-CREATE INDEX products_of_organization ON products (organization_id) WHERE deleted_at IS NULL;
-CREATE INDEX products_of_schema ON products (schema_id) WHERE deleted_at IS NULL;
-CREATE INDEX products_of_category ON products (organization_id, category, id, price) WHERE deleted_at IS NULL;
+DROP INDEX products_live;
+CREATE INDEX products_live ON products (id, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX products_of_organization ON products (organization_id, id, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX products_of_schema ON products (schema_id, id, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX products_of_category ON products (organization_id, category, id, price, deleted_at)
+    WHERE deleted_at IS NULL;
 
 -- How many live products there are, and how many of them are in stock: no list has to count them.
 DROP TRIGGER products_created;

@@ -119,11 +119,21 @@ impl Bounds {
         }
     }
 
-    pub(super) fn begin_after(self, key: &PlaceKey) -> bool {
+    /// Whether the key comes before all of the list.
+    pub(super) fn begin_after(self, key: &PlaceKey, descending: bool) -> bool {
+        if descending { self.is_above(key) } else { self.is_below(key) }
+    }
+
+    /// Whether the key comes after all of the list.
+    pub(super) fn end_before(self, key: &PlaceKey, descending: bool) -> bool {
+        if descending { self.is_below(key) } else { self.is_above(key) }
+    }
+
+    fn is_below(self, key: &PlaceKey) -> bool {
         matches!((self.min, key), (Some(min), PlaceKey::Number(key)) if *key < min)
     }
 
-    pub(super) fn end_before(self, key: &PlaceKey) -> bool {
+    fn is_above(self, key: &PlaceKey) -> bool {
         matches!((self.max, key), (Some(max), PlaceKey::Number(key)) if *key > max)
     }
 }

@@ -34,11 +34,38 @@ pub(super) struct Walk<'a> {
 
 impl Walk<'_> {
     pub(super) fn rows(&self, conn: &mut SqliteConnection, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
-        match (self.column, window.descending) {
-            (Column::Id, _) => self.by_id(conn, window),
-            (_, false) => self.ascending(conn, window),
-            (_, true) => self.descending(conn, window),
+        if self.column == Column::Id {
+            return self.by_id(conn, window);
         }
+        let begin = match window.after {
+            Some(row) if !self.bounds().begin_after(&row.key, window.descending) => (&row.key, row.id, 0),
+            Some(_) | None if window.offset > 0 && window.descending => {
+                let Some(key) = self.key_at(conn, window.offset)? else { return Ok(Vec::new()) };
+                let above = self.count_above(conn, &key)?;
+                return self.from_block(conn, (&key, 0, window.offset - above), window);
+            }
+            Some(_) | None => return self.beyond(conn, None, window),
+        };
+        if self.bounds().end_before(begin.0, window.descending) {
+            return Ok(Vec::new());
+        }
+        self.from_block(conn, begin, window)
+    }
+
+    /// The rows with this key and a greater id, but for some, then those beyond the key. As two reads: both are sought
+    /// in the index, also by a key that is not compared letter by letter.
+    fn from_block(
+        &self,
+        conn: &mut SqliteConnection,
+        (key, id, offset): (&PlaceKey, i64, i64),
+        window: Window<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut rows = self.block(conn, key, id, offset, window.limit)?;
+        let limit = window.limit - rows.len() as i64;
+        if limit > 0 {
+            rows.extend(self.beyond(conn, Some(key), Window { offset: 0, limit, ..window })?);
+        }
+        Ok(rows)
     }
 
     fn by_id(&self, conn: &mut SqliteConnection, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
@@ -48,53 +75,6 @@ impl Walk<'_> {
             statement = statement.sql(" AND p.id").sql(after).integer(row.id);
         }
         self.load(conn, statement.sql(" ORDER BY p.id").sql(order).page(window.limit, window.offset))
-    }
-
-    fn ascending(&self, conn: &mut SqliteConnection, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
-        let (column, bounds) = (self.column.sql(), self.bounds());
-        let statement = match window.after {
-            // One lower bound and not two, of which the database might walk from the wrong one.
-            Some(Row { key, id }) if !bounds.begin_after(key) => self
-                .select()
-                .sql(" AND (")
-                .sql(column)
-                .sql(", p.id) > (")
-                .key(key)
-                .sql(", ")
-                .integer(*id)
-                .sql(")")
-                .within(column, Bounds { min: None, ..bounds }),
-            Some(_) | None => self.select().within(column, bounds),
-        };
-        let ordered = statement.sql(" ORDER BY ").sql(column).sql(", p.id");
-        self.load(conn, ordered.page(window.limit, window.offset))
-    }
-
-    /// Read backwards, an index has equal keys in the wrong order, greatest id first, and a sort would have to read all
-    /// of them, which may be a million. So the rest of the block that the page begins in is read forwards, what lies
-    /// below it backwards, and the block at the end, cut in two by the limit, once more forwards.
-    fn descending(&self, conn: &mut SqliteConnection, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
-        let begin = match window.after {
-            Some(row) if !self.bounds().end_before(&row.key) => Some((row.key.clone(), row.id, window.offset)),
-            Some(_) | None if window.offset > 0 => match self.key_at(conn, window.offset)? {
-                Some(key) => {
-                    let above = self.count_above(conn, &key)?;
-                    Some((key, 0, window.offset - above))
-                }
-                None => return Ok(Vec::new()),
-            },
-            Some(_) | None => None,
-        };
-        let Some((key, id, offset)) = begin else { return self.below(conn, None, window.limit) };
-        if self.bounds().begin_after(&key) {
-            return Ok(Vec::new());
-        }
-        let mut rows = self.block(conn, &key, id, offset, window.limit)?;
-        let rest = window.limit - rows.len() as i64;
-        if rest > 0 {
-            rows.extend(self.below(conn, Some(&key), rest)?);
-        }
-        Ok(rows)
     }
 
     /// Rows with this key and a greater id.
@@ -111,37 +91,50 @@ impl Walk<'_> {
         self.load(conn, statement)
     }
 
-    /// Rows with lesser keys than this one.
-    fn below(&self, conn: &mut SqliteConnection, key: Option<&PlaceKey>, limit: i64) -> Result<Vec<Row>, StoreError> {
-        let column = self.column.sql();
-        let mut rows = self.load(conn, self.descent(key).page(limit, 0))?;
-        let cut = rows.len() as i64 == limit;
+    /// Rows further on in the list than this key, or from its beginning.
+    ///
+    /// Read backwards, an index has equal keys in the wrong order, greatest id first, and a sort would have to read all
+    /// of them, which may be a million. So each block of equal keys is turned round, and the last, which the limit may
+    /// have cut in two, is read once more, forwards.
+    fn beyond(
+        &self,
+        conn: &mut SqliteConnection,
+        key: Option<&PlaceKey>,
+        window: Window<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let statement = self.ordered(key, window.descending).page(window.limit, window.offset);
+        let mut rows = self.load(conn, statement)?;
+        if !window.descending {
+            return Ok(rows);
+        }
         for block in rows.chunk_by_mut(|one, other| compare(&one.key, &other.key) == Ordering::Equal) {
             block.reverse();
         }
+        let cut = rows.len() as i64 == window.limit;
         if let Some(Row { key, .. }) = rows.last().filter(|_| cut).cloned() {
             let whole = rows.partition_point(|row| compare(&row.key, &key) == Ordering::Greater);
             let missing = rows.len() - whole;
             rows.truncate(whole);
             rows.extend(self.block(conn, &key, 0, 0, missing as i64)?);
         }
-        debug_assert!(rows.is_sorted_by(|one, other| one.compare(other, true).is_lt()), "{column}");
         Ok(rows)
     }
 
-    /// From the key downwards, against the index' direction, so without a sort.
-    fn descent(&self, below: Option<&PlaceKey>) -> Statement {
-        let (column, bounds) = (self.column.sql(), self.bounds());
-        let statement = match below {
-            Some(key) => self.select().sql(" AND ").sql(column).sql(" < ").key(key),
-            None => self.select(),
-        };
-        let bounds = if below.is_some() { Bounds { max: None, ..bounds } } else { bounds };
-        statement.within(column, bounds).sql(" ORDER BY ").sql(column).sql(" DESC, p.id DESC")
+    /// In the order of the index, or exactly against it: without a sort.
+    fn ordered(&self, beyond: Option<&PlaceKey>, descending: bool) -> Statement {
+        let (column, mut bounds) = (self.column.sql(), self.bounds());
+        let mut statement = self.select();
+        if let Some(key) = beyond {
+            // In place of the bound on the same side: of two, the database might begin at the wrong one.
+            *(if descending { &mut bounds.max } else { &mut bounds.min }) = None;
+            statement = statement.sql(" AND ").sql(column).sql(if descending { " < " } else { " > " }).key(key);
+        }
+        let order = if descending { " DESC, p.id DESC" } else { ", p.id" };
+        statement.within(column, bounds).sql(" ORDER BY ").sql(column).sql(order)
     }
 
     fn key_at(&self, conn: &mut SqliteConnection, offset: i64) -> Result<Option<PlaceKey>, StoreError> {
-        let rows = self.load(conn, self.descent(None).page(1, offset))?;
+        let rows = self.load(conn, self.ordered(None, true).page(1, offset))?;
         Ok(rows.into_iter().next().map(|row| row.key))
     }
 

@@ -1,0 +1,132 @@
+use hotshelf_domain::{Filter, Order, OrganizationId, ProductDraft};
+
+use crate::plain::list;
+use crate::shop::{Shop, named, searched};
+
+#[tokio::test]
+async fn words_are_found_by_their_beginning_whatever_their_case_and_accents() {
+    let shop = Shop::new().await;
+    shop.create(["Crème brûlée set", "CREMEDOR", "Brulee torch", "Kre\u{301}me"].map(named).to_vec()).await;
+    for (text, expected) in [
+        ("creme", vec![1, 2]),
+        ("CRÈME", vec![1, 2]),
+        ("cre\u{300}me", vec![1, 2]),
+        ("brulee", vec![1, 3]),
+        ("brû set", vec![1]),
+        ("kreme", vec![4]),
+        ("rulee", vec![]),
+        ("creme torch", vec![]),
+    ] {
+        assert_eq!(shop.found(text).await, expected, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn operators_are_nothing_but_text() {
+    let shop = Shop::new().await;
+    let names = ["Cup NEAR the plate", "Cup OR plate", "name colon", "o1 s1", "Wi-Fi 6"];
+    shop.create(names.map(named).to_vec()).await;
+    for (text, expected) in [
+        ("\"cup", vec![1, 2]),
+        ("cup*", vec![1, 2]),
+        ("NEAR(cup plate)", vec![1]),
+        ("cup OR near", vec![]),
+        ("-cup", vec![1, 2]),
+        ("^cup + plate", vec![1, 2]),
+        ("name:colon", vec![3]),
+        ("name : (\"colon\")", vec![3]),
+        ("{name} : colon", vec![3]),
+        ("cup AND plate", vec![]),
+        ("cup NOT plate", vec![]),
+        ("o1", vec![4]),
+        ("wi-fi", vec![5]),
+        ("fi wi", vec![5]),
+        ("';DROP TABLE products;--", vec![]),
+        ("\"\"", vec![]),
+        ("***", vec![]),
+        ("()", vec![]),
+        ("\0cup\0", vec![1, 2]),
+        ("%_", vec![]),
+        ("हिन्दी", vec![]),
+        ("\u{903}", vec![]),
+    ] {
+        assert_eq!(shop.found(text).await, expected, "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_scope_of_a_search_is_exact() {
+    let shop = Shop::new().await;
+    shop.create(["Cup", "Cup", "Cup"].map(named).to_vec()).await;
+    shop.outsider(
+        "INSERT INTO organizations VALUES (2, 'Two', 0), (22, 'Twenty-two', 0);
+         UPDATE products SET organization_id = 2, category = 'A' WHERE id = 1;
+         UPDATE products SET organization_id = 22, category = 'AB' WHERE id = 2;",
+    );
+    shop.create(vec![named("Other")]).await;
+    let of = async |filter: Filter| {
+        let filter = Filter { search: searched("cup"), ..filter };
+        shop.walk(&filter, Order::default(), 10).await.into_iter().map(|id| id.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(Filter::of_organization(OrganizationId::new(2).unwrap())).await, [1]);
+    assert_eq!(of(Filter::of_organization(OrganizationId::new(22).unwrap())).await, [2]);
+    for (category, expected) in [("A", vec![1]), ("AB", vec![2]), ("a", vec![]), ("", vec![3])] {
+        assert_eq!(of(Filter { category: Some(category.to_owned()), ..Filter::default() }).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_index_follows_texts_and_deletes_and_nothing_else_touches_it() {
+    let shop = Shop::new().await;
+    let ids = shop.create(["Red cup", "Blue cup", "Green cup"].map(named).to_vec()).await;
+    let renamed = |name: &str| ProductDraft { name: Some(name.to_owned()), ..ProductDraft::default() };
+    shop.update(ids[0], renamed("Yellow plate")).await;
+    shop.update(ids[1], ProductDraft { category: Some("Dishes".to_owned()), ..ProductDraft::default() }).await;
+    shop.delete(ids[2]).await;
+    for (text, expected) in
+        [("cup", vec![2]), ("red", vec![]), ("yellow", vec![1]), ("dishes", vec![2]), ("green", vec![])]
+    {
+        assert_eq!(shop.found(text).await, expected, "{text}");
+    }
+    // Writes that meet in one commit come out as if they had come one after the other.
+    let (first, second) = tokio::join!(shop.create(vec![named("Mug")]), shop.update(ids[0], renamed("Saucer")));
+    let ((), ()) = tokio::join!(shop.update(first[0], renamed("Beaker")), shop.delete(ids[1]));
+    let () = second;
+    assert_eq!((shop.found("mug").await, shop.found("beaker").await), (vec![], vec![first[0].get()]));
+    assert_eq!((shop.found("cup").await, shop.found("saucer").await), (vec![], vec![1]));
+
+    let state = || {
+        use diesel::prelude::*;
+        let blocks = "SELECT count(*) * 1000000 + sum(length(block)) AS id FROM product_search_data";
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(blocks).get_result::<i64>(&mut shop.connection()).unwrap()
+    };
+    let before = state();
+    let changed = ProductDraft { stock: Some(9), price: Some("3".to_owned()), ..renamed("Saucer") };
+    shop.update(ids[0], changed).await;
+    assert_eq!(state(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_find_what_a_plain_comparison_finds_through_random_writes() {
+    let mut shop = Shop::stocked(300).await;
+    for round in 0..30 {
+        for _ in 0..5 {
+            let (all, draft) = (shop.all().await, shop.draft());
+            let ids: Vec<_> = all.iter().map(|product| product.id).collect();
+            let id = shop.pick(&ids);
+            match shop.pick(&[0, 1, 2]) {
+                0 => shop.update(id, draft).await,
+                1 => shop.delete(id).await,
+                _ => drop(shop.create(vec![draft]).await),
+            }
+        }
+        let all = shop.all().await;
+        for text in ["red", "REDWOOD", "brulee creme", "usb", "c", "naive blue", "obsidian", "mobel", "cup plates", "50"] {
+            let filter = Filter { search: searched(text), ..Filter::default() };
+            let found = shop.walk(&filter, Order::default(), 40).await;
+            assert_eq!(found, list(&all, &filter, Order::default()), "round {round}: {text}");
+        }
+    }
+    let checked = "INSERT INTO product_search (product_search) VALUES ('integrity-check')";
+    shop.outsider(checked);
+}
