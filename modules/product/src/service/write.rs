@@ -115,7 +115,8 @@ impl ProductService {
             }
         }
         // Together: of many homes, it costs the round trip of one.
-        let held = join_all(sets.iter().map(|members| async { self.0.cache.holds(&self.ids_slot(*members)).await })).await;
+        let held =
+            join_all(sets.iter().map(|members| async { self.0.cache.holds(&self.ids_slot(*members)).await })).await;
         sets.into_iter().zip(held).filter_map(|(members, held)| held.then_some(members)).collect()
     }
 
