@@ -6,7 +6,8 @@ use hotshelf_testkit::Network;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::scene::{Asked, Freshness};
+use crate::asked::Asked;
+use crate::scene::Freshness;
 use crate::stand::Stand;
 
 /// Longer than it takes to notice that Redis is away, whichever way it went.
@@ -175,12 +176,14 @@ async fn pause_instance(stand: &Stand, victim: usize) {
         for (index, id) in stand.scene.lasting().into_iter().enumerate() {
             // Each time another third of the products, and the page of all of them.
             let asked = match (knock as usize + index) % 3 {
-                0 if index == 0 => Asked::Page(0, 100),
+                0 if index == 0 => Asked::all(),
                 0 => Asked::Product(id),
+                1 if stand.scene.schemas().is_some() && index == 1 => Asked::Ids(None),
+                1 if stand.scene.schemas().is_some() && index % 6 == 4 => Asked::Details(id),
                 _ => continue,
             };
             let scene = std::sync::Arc::clone(&stand.scene);
-            knocking.spawn(async move { scene.read(victim, asked, Freshness::Cached).await });
+            knocking.spawn(async move { scene.read(victim, &asked, Freshness::Cached).await });
         }
         sleep(INSTANCE_PAUSE / KNOCKS).await;
     }

@@ -6,13 +6,18 @@
 
 mod explanation;
 mod judgement;
+mod life;
+mod listing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-pub(crate) use judgement::{Claim, Kind, Page, Read, Seen, Start, Verdict};
+pub(crate) use judgement::{Claim, Kind, Read, Seen, Verdict};
+use life::Life;
+pub(crate) use life::{Change, Field, Ticket};
+pub(crate) use listing::{Filter, Order, Page, Start, Test};
 
 /// So long after it reached Redis again, the writes that an instance made without it have reached the others.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -26,32 +31,17 @@ pub(crate) struct Ack {
     pub(crate) by: usize,
 }
 
-/// A committed state of a product, known by its acknowledgement.
-#[derive(Debug)]
-struct Revision {
-    version: i64,
-    stock: i64,
-    ack: Ack,
-}
-
-/// One product from its first to its last day. What was sent may have happened; what was acknowledged has.
-#[derive(Debug)]
-struct Life {
-    created: Instant,
-    born: Option<Ack>,
-    deleted: Option<Instant>,
-    died: Option<Ack>,
-    /// Updates that were sent. Each makes at most one version.
-    updates: i64,
-    /// In the order of their versions.
-    revisions: Vec<Revision>,
-}
+/// Which acknowledgements a reader is taken to have heard of.
+type Heard<'a> = &'a dyn Fn(&Ack) -> bool;
 
 /// A create that was sent and whose id nobody knows yet. Names are unique.
 #[derive(Debug)]
 struct Pending {
     name: String,
-    sent: Instant,
+    ticket: Ticket,
+    values: Vec<Change>,
+    /// The highest id that was known when it was sent.
+    highest: i64,
 }
 
 /// Who knows of an outage.
@@ -79,6 +69,9 @@ pub(crate) struct History {
     lives: BTreeMap<i64, Life>,
     pending: Vec<Pending>,
     outages: Vec<Outage>,
+    tickets: u64,
+    /// The highest id that ever was.
+    highest: i64,
     /// Reads of *another* instance than the one that wrote may lag by so much.
     lease: Duration,
 }
@@ -88,43 +81,49 @@ impl History {
         History { lease, ..History::default() }
     }
 
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket { number: self.tickets, sent: Instant::now() }
+    }
+
     /// A create is about to be sent.
-    pub(crate) fn creating(&mut self, name: &str) -> Instant {
-        let sent = Instant::now();
-        self.pending.push(Pending { name: name.to_owned(), sent });
-        sent
+    pub(crate) fn creating(&mut self, name: &str, values: Vec<Change>) -> Ticket {
+        let (ticket, highest) = (self.ticket(), self.highest);
+        self.pending.push(Pending { name: name.to_owned(), ticket, values, highest });
+        ticket
     }
 
     /// A product is there whose create may not have been acknowledged yet.
     pub(crate) fn sighted(&mut self, id: i64, name: &str) {
         let Some(index) = self.pending.iter().position(|pending| pending.name == name) else { return };
-        let created = self.pending.swap_remove(index).sent;
-        let life = Life { created, born: None, deleted: None, died: None, updates: 0, revisions: Vec::new() };
-        self.lives.insert(id, life);
+        let Pending { ticket, values, .. } = self.pending.swap_remove(index);
+        self.lives.insert(id, Life::begin(ticket, values));
+        self.highest = self.highest.max(id);
     }
 
     /// The create of that name was acknowledged.
-    pub(crate) fn created(&mut self, name: &str, seen: Seen, sent: Instant, by: usize) {
-        self.sighted(seen.id, name);
-        let ack = Ack { sent, at: Instant::now(), by };
-        if let Some(life) = self.lives.get_mut(&seen.id) {
+    pub(crate) fn created(&mut self, name: &str, id: i64, ticket: Ticket, by: usize) {
+        self.sighted(id, name);
+        let ack = Ack { sent: ticket.sent, at: Instant::now(), by };
+        if let Some(life) = self.lives.get_mut(&id) {
             life.born = Some(ack);
-            life.revise(seen, ack);
+            life.written(ticket, 1, ack);
         }
     }
 
     /// An update is about to be sent.
-    pub(crate) fn updating(&mut self, id: i64) -> Instant {
+    pub(crate) fn updating(&mut self, id: i64, changes: Vec<Change>) -> Ticket {
+        let ticket = self.ticket();
         if let Some(life) = self.lives.get_mut(&id) {
-            life.updates += 1;
+            life.updating(ticket, changes);
         }
-        Instant::now()
+        ticket
     }
 
     /// The update was acknowledged.
-    pub(crate) fn updated(&mut self, seen: Seen, sent: Instant, by: usize) {
-        if let Some(life) = self.lives.get_mut(&seen.id) {
-            life.revise(seen, Ack { sent, at: Instant::now(), by });
+    pub(crate) fn updated(&mut self, id: i64, version: i64, ticket: Ticket, by: usize) {
+        if let Some(life) = self.lives.get_mut(&id) {
+            life.written(ticket, version, Ack { sent: ticket.sent, at: Instant::now(), by });
         }
     }
 
@@ -175,21 +174,16 @@ impl History {
         self.lives.keys().copied().collect()
     }
 
-    /// At rest, where the database shows `there`: creates that never came about are settled, and the dead are forgotten.
-    pub(crate) fn settle(&mut self, there: &[i64]) {
+    /// At rest, where the database shows `there`: writes that never came about are settled, and the dead are forgotten.
+    pub(crate) fn settle(&mut self, there: &[Seen]) {
         self.pending.clear();
         self.outages.clear();
-        self.lives.retain(|id, _| there.contains(id));
-        for life in self.lives.values_mut() {
-            // Where all agree on the newest, the older ones say nothing any more.
-            life.revisions = life.revisions.pop().into_iter().collect();
+        self.lives.retain(|id, _| there.iter().any(|seen| seen.id == *id));
+        let now = Instant::now();
+        for seen in there {
+            if let Some(life) = self.lives.get_mut(&seen.id) {
+                life.settle(seen, Ack { sent: now, at: now, by: 0 });
+            }
         }
-    }
-}
-
-impl Life {
-    fn revise(&mut self, seen: Seen, ack: Ack) {
-        let place = self.revisions.partition_point(|revision| revision.version < seen.version);
-        self.revisions.insert(place, Revision { version: seen.version, stock: seen.stock, ack });
     }
 }

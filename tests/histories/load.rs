@@ -9,8 +9,9 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::history::Source;
-use crate::scene::{Asked, Freshness, Scene, redis_is_up};
+use crate::asked::Asked;
+use crate::history::{Change, Field, Source};
+use crate::scene::{Freshness, Scene, redis_is_up};
 
 const UPDATERS: usize = 3;
 const SHOPKEEPERS: usize = 2;
@@ -26,6 +27,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 const WATCH_PAUSE: Duration = Duration::from_millis(25);
 /// How many products a shopkeeper has in the catalogue at a time.
 const SHORT_LIVED: usize = 3;
+/// How many come and go together, now and then.
+const BULK: usize = 4;
+const BULK_RATE: f64 = 0.1;
 
 /// Clients at work until they are stopped.
 pub(crate) struct Load {
@@ -91,21 +95,51 @@ impl Worker {
         (instance, lasting[index])
     }
 
+    /// One field at a time, mostly: a change that says too much would hide that somebody looks at the wrong field.
+    fn changes(&mut self) -> Vec<Change> {
+        if self.scene.schemas().is_none() {
+            return vec![(Field::Stock, self.scene.value(Field::Stock))];
+        }
+        let fields = match self.random.random_range(0..100) {
+            0..30 => &[Field::Stock][..],
+            30..55 => &[Field::Price],
+            55..65 => &[Field::Category],
+            65..75 => &[Field::Schema],
+            75..80 => &[Field::Stock, Field::Price],
+            80..88 => &[Field::Note],
+            88..94 => &[Field::Image],
+            _ => &[Field::Note, Field::Image],
+        };
+        fields.iter().map(|field| (*field, self.scene.value(*field))).collect()
+    }
+
     /// Changes a product and looks at it: nobody is surer of a change than the one who made it.
     async fn update_products(mut self) {
         let lasting = self.scene.lasting();
         while self.working() {
             let (instance, id) = self.update(&lasting);
-            if !self.scene.update(instance, id).await {
+            let changes = self.changes();
+            let details = changes.iter().any(|(field, _)| matches!(field, Field::Note | Field::Image));
+            if !self.scene.update(instance, id, changes).await {
                 sleep(RETRY_PAUSE).await;
                 continue;
             }
             let other = self.any_instance();
             for reader in [instance, other] {
-                self.scene.read(reader, Asked::Product(id), Freshness::Cached).await;
+                let asked = if details { Asked::Details(id) } else { Asked::Product(id) };
+                self.scene.read(reader, &asked, Freshness::Cached).await;
             }
+            self.look_at_a_list(instance).await;
             self.pause(UPDATE_PAUSE).await;
         }
+    }
+
+    async fn look_at_a_list(&mut self, instance: usize) -> bool {
+        let asked = match self.scene.schemas() {
+            Some(schemas) => Asked::any_list(&mut self.random, schemas),
+            None => return true,
+        };
+        self.scene.read(instance, &asked, Freshness::Cached).await.is_some()
     }
 
     /// Creates products, updates and deletes them, and looks for each before, between and after.
@@ -113,13 +147,16 @@ impl Worker {
         let mut own = Vec::new();
         while self.working() {
             let instance = self.any_instance();
-            if own.len() < SHORT_LIVED {
+            if self.scene.schemas().is_some() && self.random.random_bool(BULK_RATE) {
+                self.come_and_go_together(instance).await;
+            } else if own.len() < SHORT_LIVED {
                 let next = self.scene.history().ids().last().map_or(1, |last| last + 1);
-                self.scene.read(instance, Asked::Product(next), Freshness::Cached).await;
-                own.extend(self.scene.create(instance).await);
+                self.scene.read(instance, &Asked::Product(next), Freshness::Cached).await;
+                own.extend(self.scene.create(instance, None).await);
             } else {
                 let id = own.remove(0);
-                self.scene.update(instance, id).await;
+                let stock = self.scene.value(Field::Stock);
+                self.scene.update(instance, id, vec![(Field::Stock, stock)]).await;
                 self.look_for(id).await;
                 self.delete(id).await;
                 self.look_for(id).await;
@@ -132,6 +169,20 @@ impl Worker {
         for id in own {
             self.delete(id).await;
         }
+    }
+
+    async fn come_and_go_together(&mut self, instance: usize) {
+        let schema = self.scene.schemas().map(|schemas| schemas[self.random.random_range(0..schemas.len())]);
+        let Some(ids) = self.scene.create_many(instance, schema, BULK).await else { return };
+        self.look_for_all(&ids, schema).await;
+        loop {
+            let instance = self.any_instance();
+            if self.scene.delete_many(instance, &ids).await {
+                break;
+            }
+            sleep(RETRY_PAUSE).await;
+        }
+        self.look_for_all(&ids, schema).await;
     }
 
     /// Deletes it for certain: what may or may not be there cannot be checked.
@@ -147,8 +198,20 @@ impl Worker {
 
     async fn look_for(&mut self, id: i64) {
         let instance = self.any_instance();
-        self.scene.read(instance, Asked::Product(id), Freshness::Cached).await;
-        self.scene.read(instance, Asked::Page(0, 100), Freshness::Cached).await;
+        self.scene.read(instance, &Asked::Product(id), Freshness::Cached).await;
+        self.scene.read(instance, &Asked::all(), Freshness::Cached).await;
+        if self.scene.schemas().is_some() {
+            self.scene.read(instance, &Asked::Ids(None), Freshness::Cached).await;
+            self.look_at_a_list(instance).await;
+        }
+    }
+
+    async fn look_for_all(&mut self, ids: &[i64], schema: Option<i64>) {
+        let instance = self.any_instance();
+        for asked in [Asked::Several(ids.to_vec()), Asked::Details(ids[0]), Asked::Ids(None), Asked::Ids(schema)] {
+            self.scene.read(instance, &asked, Freshness::Cached).await;
+        }
+        self.look_at_a_list(instance).await;
     }
 
     /// Notes the outages that an instance reports: on a machine that is busy enough, Redis may miss its deadlines without any
@@ -176,22 +239,56 @@ impl Worker {
     async fn read(mut self) {
         let lasting = self.scene.lasting();
         while self.working() {
-            let (instance, id) = (self.any_instance(), self.any_of(&lasting));
-            let answered = match self.random.random_range(0..100) {
-                0..60 => self.scene.read(instance, Asked::Product(id), Freshness::Cached).await.is_some(),
-                60..66 => self.scene.read(instance, Asked::Product(id), Freshness::NoCache).await.is_some(),
-                66..72 if self.scene.knows_versions => {
-                    self.scene.read(instance, Asked::Product(id), Freshness::MinVersion).await.is_some()
-                }
-                72..84 => self.scene.read(instance, Asked::Page(0, 100), Freshness::Cached).await.is_some(),
-                84..87 => self.scene.read(instance, Asked::Page(0, 100), Freshness::NoCache).await.is_some(),
-                87..90 => self.scene.walk(instance, 20).await.is_some(),
-                _ => {
-                    let page = Asked::Page(self.random.random_range(0..9) * 5, 5);
-                    self.scene.read(instance, page, Freshness::Cached).await.is_some()
-                }
-            };
+            let answered = self.read_something(&lasting).await;
             sleep(if answered { READ_PAUSE } else { RETRY_PAUSE }).await;
         }
+    }
+
+    async fn read_something(&mut self, lasting: &[i64]) -> bool {
+        let (instance, id) = (self.any_instance(), self.any_of(lasting));
+        let (asked, freshness) = match self.scene.schemas() {
+            Some(schemas) => self.any_question(id, lasting, schemas),
+            None => self.any_plain_question(id),
+        };
+        match asked {
+            Some(asked) => self.scene.read(instance, &asked, freshness).await.is_some(),
+            None => self.scene.walk(instance, 20).await.is_some(),
+        }
+    }
+
+    /// What is asked for, and how fresh; `None` to ask for one page after the other.
+    fn any_question(&mut self, id: i64, lasting: &[i64], schemas: [i64; 2]) -> (Option<Asked>, Freshness) {
+        let freshness = match self.random.random_range(0..100) {
+            0..7 => Freshness::NoCache,
+            7..14 => Freshness::MinVersion,
+            _ => Freshness::Cached,
+        };
+        let asked = match self.random.random_range(0..100) {
+            0..38 => Asked::Product(id),
+            38..55 => Asked::Details(id),
+            55..58 => Asked::Several((0..5).map(|_| self.any_of(lasting)).collect()),
+            58..63 => Asked::all(),
+            63..66 => Asked::page(self.random.random_range(0..9) * 5, 5),
+            66..68 => return (None, Freshness::Cached),
+            _ => Asked::any_list(&mut self.random, schemas),
+        };
+        // Lists have no versions.
+        let by_version = matches!(asked, Asked::Product(_) | Asked::Details(_));
+        match freshness {
+            Freshness::MinVersion if !by_version => (Some(asked), Freshness::Cached),
+            freshness => (Some(asked), freshness),
+        }
+    }
+
+    fn any_plain_question(&mut self, id: i64) -> (Option<Asked>, Freshness) {
+        let asked = match self.random.random_range(0..100) {
+            0..60 => Asked::Product(id),
+            60..66 => return (Some(Asked::Product(id)), Freshness::NoCache),
+            66..84 => Asked::all(),
+            84..87 => return (Some(Asked::all()), Freshness::NoCache),
+            87..90 => return (None, Freshness::Cached),
+            _ => Asked::page(self.random.random_range(0..9) * 5, 5),
+        };
+        (Some(asked), Freshness::Cached)
     }
 }

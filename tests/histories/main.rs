@@ -1,11 +1,11 @@
 //! The promise, held against histories of the real thing: once a write has been acknowledged, no read that is sent after
-//! that returns what was there before it. Concurrent clients write and read products and pages on one instance or two
-//! while Redis, the network, and the instances themselves fail; each read is judged by what had been acknowledged.
+//! that returns what was there before it. Concurrent clients write and read products, their
+//! details, lists and sets of ids on one instance or two while Redis, the network, and the instances themselves fail; each read is judged by what had been acknowledged.
 //!
 //! What is required of reads: on the instance that wrote, and with `Cache-Control: no-cache` or `X-Min-Version` anywhere,
 //! no stale one; on another instance none that lags by more than the L1 lease, except for writes that were
 //! made without Redis, until their instance reaches Redis again (counted in a column of their own). At rest after each
-//! fault, all instances and the database agree on every product and page.
+//! fault, all instances and the database agree on every product, list and set of ids.
 //!
 //! [`control`] is a plain cache-aside that the same checker convicts, so that its silence about the service means
 //! something.
@@ -14,6 +14,8 @@
 //! each fault until 200,000 reads were checked under it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the harness panics for the test that uses it")]
 
+mod asked;
+mod bodies;
 mod control;
 mod faults;
 mod history;
@@ -34,7 +36,14 @@ use trial::Trial;
 const WRITE_THROUGH: (&str, &str) = ("CACHE_WRITE_STRATEGY", "write_through");
 /// Copies that end while they are watched, so that loads and refreshes are always under way. Elsewhere they live longer than
 /// the test: what is stale stays so.
-const SHORT_LIVES: [(&str, &str); 2] = [("CACHE_TTL", "3s"), ("CACHE_LIST_TTL", "2s")];
+const SHORT_LIVES: [(&str, &str); 6] = [
+    ("CACHE_TTL", "3s"),
+    ("CACHE_TTL_DETAILS", "3s"),
+    ("CACHE_LIST_TTL", "2s"),
+    ("CACHE_TTL_PAGES", "2s"),
+    ("CACHE_TTL_ORG_IDS", "2s"),
+    ("CACHE_TTL_SCHEMA_IDS", "3s"),
+];
 
 /// What broke the promise.
 async fn broken_promises(topology: &str, instances: usize, environment: &[(&str, &str)]) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::asked::Asked;
 use crate::history::{Kind, Read, Verdict};
 
 /// So many stale reads are explained; the others are like them.
@@ -17,6 +18,12 @@ pub(crate) struct Tally {
     pub(crate) reads: usize,
     /// Of these, those with `Cache-Control: no-cache` or `X-Min-Version`.
     pub(crate) strict: usize,
+    /// Reads of products with their details.
+    pub(crate) details: usize,
+    /// Reads of lists that depend on more than which products there are.
+    pub(crate) lists: usize,
+    /// Reads of sets of ids.
+    pub(crate) sets: usize,
     /// Reads that missed a write of another instance, within the lease, and by how much.
     pub(crate) lags: Vec<Duration>,
     /// Reads under the exception of writes that were made without Redis.
@@ -47,6 +54,16 @@ impl Tally {
                     self.explanations.push(explain());
                 }
             }
+        }
+    }
+
+    pub(crate) fn note_kind(&mut self, asked: &Asked) {
+        match asked {
+            Asked::Details(_) => self.details += 1,
+            Asked::List(list) if list.is_plain() => {}
+            Asked::List(_) => self.lists += 1,
+            Asked::Ids(_) => self.sets += 1,
+            Asked::Product(_) | Asked::Several(_) => {}
         }
     }
 
@@ -85,6 +102,7 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { reads, strict, stale, unasked, unanswered, acknowledged, unacknowledged, .. } = &self.tally;
         write!(f, "{:<34} {:<30} {:>7} {unasked:>7} {reads:>8} {strict:>7} ", self.topology, self.fault, self.strikes)?;
+        write!(f, "{:>7} {:>7} {:>7} ", self.tally.details, self.tally.lists, self.tally.sets)?;
         write!(
             f,
             "{acknowledged:>7} {unacknowledged:>7} {unanswered:>7} {stale:>6} {:>8} ",
@@ -102,12 +120,13 @@ impl fmt::Display for Row {
     }
 }
 
-const EXPLANATION: &str = "Times in milliseconds. Strict reads: with no-cache or X-Min-Version. Unasked: outages of Redis that an instance reported \
+const EXPLANATION: &str = "Times in milliseconds. Strict reads: with no-cache or X-Min-Version. Lists: \
+by organization or schema, with filters or orders; sets: of ids. Unasked: outages of Redis that an instance reported \
 without a fault of the test. Excepted: missed only \
 writes that another instance made without Redis, before it reached Redis again. Lagging: missed a write of another instance \
 for less than the L1 lease.";
 const HEADER: &str = "\
-topology                           fault                          strikes unasked    reads  strict  writes  no-ack no-answ  stale    worst \
+topology                           fault                          strikes unasked    reads  strict details   lists    sets  writes  no-ack no-answ  stale    worst \
 excepted    worst lagging     p50     p99   worst   at rest";
 
 fn worst(lags: &[Duration]) -> String {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::history::{Claim, Read};
-use crate::scene::{Asked, Freshness, PRODUCTS, Scene};
+use crate::asked::Asked;
+use crate::history::Claim;
+use crate::scene::{Freshness, Scene};
 
 /// Offsets and limits of the pages that are compared: those that were read, and some others.
 const PAGES: [(usize, usize); 8] = [(0, 100), (0, 20), (20, 20), (0, 5), (5, 5), (35, 5), (40, 5), (3, 4)];
@@ -25,16 +26,21 @@ pub(crate) async fn disagreements(scene: &Scene, patience: Duration) -> Vec<Stri
     }
 }
 
-/// Compares each product that lives or has lived, and pages, as cached by each instance and as in the database; and the
-/// database with the history.
+/// Compares each product that lives or has lived, with its details, and lists, as cached by each instance and as in the
+/// database; and the database with the history.
 async fn compare(scene: &Scene) -> Vec<String> {
     let mut ids = scene.history().ids();
     // One that has never been.
     ids.push(ids.last().map_or(1, |last| last + 1));
-    let products = ids.iter().map(|id| format!("{PRODUCTS}/{id}"));
-    let pages = PAGES.iter().map(|(offset, limit)| format!("{PRODUCTS}?offset={offset}&limit={limit}"));
+    let products = ids.iter().map(|id| Asked::Product(*id));
+    let pages = PAGES.iter().map(|(offset, limit)| Asked::page(*offset, *limit));
+    let of_service = scene.schemas().map(|schemas| {
+        let details = scene.lasting().into_iter().map(Asked::Details);
+        details.chain(Asked::lists(schemas)).chain(Asked::sets(schemas)).collect::<Vec<_>>()
+    });
     let mut found = Vec::new();
-    for target in products.chain(pages) {
+    for asked in products.chain(pages).chain(of_service.into_iter().flatten()) {
+        let target = asked.target();
         let truth = look(scene, 0, &target, true).await;
         for instance in 0..scene.instances() {
             let cached = look(scene, instance, &target, false).await;
@@ -60,10 +66,23 @@ async fn look(scene: &Scene, instance: usize, target: &str, from_database: bool)
     (reply.status, body)
 }
 
-/// Forgets what is settled, by what the database shows. That no acknowledged write is lost has been checked with this read.
+/// Forgets what is settled, by what the database shows. That no acknowledged write is lost has been checked with these reads.
 async fn settle(scene: &Scene) {
-    let read = scene.read(0, Asked::Page(0, 100), Freshness::NoCache).await;
-    let Some(Read { claim: Claim::Page(page), .. }) = read else { panic!("at rest the database answers") };
-    let there: Vec<i64> = page.products.iter().map(|seen| seen.id).collect();
-    scene.history().settle(&there);
+    let Claim::Page(mut page) = read(scene, Asked::all()).await else { panic!("a page") };
+    let lasting = scene.lasting();
+    if scene.schemas().is_some() {
+        for seen in page.products.iter_mut().filter(|seen| lasting.contains(&seen.id)) {
+            let Claim::There(with_details) = read(scene, Asked::Details(seen.id)).await else { panic!("it lasts") };
+            *seen = with_details;
+        }
+    }
+    scene.history().settle(&page.products);
+    // Of creates that came about without an acknowledgement: nobody else ever deletes them.
+    for id in page.ids.iter().filter(|id| !lasting.contains(id)) {
+        assert!(scene.delete(0, *id).await, "at rest products can be deleted");
+    }
+}
+
+async fn read(scene: &Scene, asked: Asked) -> Claim {
+    scene.read(0, &asked, Freshness::NoCache).await.expect("at rest the database answers")
 }

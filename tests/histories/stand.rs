@@ -65,10 +65,9 @@ impl Stand {
         Self::assemble(redis, built, tempfile::tempdir().unwrap(), false).await
     }
 
-    async fn assemble(redis: RedisServer, instances: Vec<Instance>, directory: TempDir, knows_versions: bool) -> Self {
+    async fn assemble(redis: RedisServer, instances: Vec<Instance>, directory: TempDir, is_service: bool) -> Self {
         let clients = instances.iter().map(|instance| Mutex::new(instance.program.client().clone())).collect();
-        let stand =
-            Stand { redis, instances, scene: Scene::new(LEASE, clients, knows_versions), _directory: directory };
+        let stand = Stand { redis, instances, scene: Scene::new(LEASE, clients, is_service), _directory: directory };
         for instance in 0..stand.instances.len() {
             stand.wait_for_redis(instance).await;
         }

@@ -12,6 +12,7 @@ mod crash_points;
 mod fail_safe;
 mod hang_up;
 mod instances;
+mod lists_elsewhere;
 mod negative;
 mod outages;
 mod outsider;

@@ -1,18 +1,21 @@
-//! What the protocol costs in round trips to Redis: a miss two, a write two, a hit in memory none.
+//! What the protocol costs in round trips to Redis: a miss two, a write two, a hit in memory none. What is done with many
+//! products costs round trips by the hundreds of them, not by each.
 
 use std::time::{Duration, Instant};
 
 use hotshelf_testkit::catalogue::{
-    PRODUCTS, create, create_named, delete, laptop, lookup, read, update, wait_for_redis,
+    PRODUCTS, create, create_many, create_named, delete, laptop, lookup, path, read, update, wait_for_redis,
 };
-use hotshelf_testkit::{Network, Proxy, RedisServer, Service};
-use serde_json::json;
+use hotshelf_testkit::{Network, Proxy, RedisServer, Reply, Service};
+use serde_json::{Value, json};
 
 use crate::hotshelf;
 use crate::instances::{alone, cache_status, entry};
 
 /// One way through the slowed network.
 const ONE_WAY: Duration = Duration::from_millis(150);
+/// The same where there are many of them.
+const SHORT_WAY: Duration = Duration::from_millis(50);
 /// Of several tries the fastest one counts: what a busy machine adds is no round trip.
 const TRIES: usize = 3;
 
@@ -20,7 +23,7 @@ const TRIES: usize = 3;
 struct Slowed {
     service: Service,
     network: Proxy,
-    _redis: RedisServer,
+    redis: RedisServer,
 }
 
 impl Slowed {
@@ -36,21 +39,39 @@ impl Slowed {
             .env("AUDIT_RATE", 0);
         let service = service.start().await;
         wait_for_redis(&service, "up").await;
-        Slowed { service, network, _redis: redis }
+        Slowed { service, network, redis }
     }
 
     /// How many round trips the fastest of these took, whole ones.
-    async fn round_trips(&self, mut work: impl AsyncFnMut(&Service)) -> u32 {
-        self.network.set(Network::Slow(ONE_WAY));
+    async fn round_trips(&self, work: impl AsyncFnMut(&Service)) -> u32 {
+        self.round_trips_over(ONE_WAY, TRIES, work).await
+    }
+
+    async fn round_trips_over(&self, one_way: Duration, tries: usize, mut work: impl AsyncFnMut(&Service)) -> u32 {
+        self.network.set(Network::Slow(one_way));
         let mut fastest = Duration::MAX;
-        for _ in 0..TRIES {
+        for _ in 0..tries {
             let begin = Instant::now();
             work(&self.service).await;
             fastest = fastest.min(begin.elapsed());
         }
         self.network.set(Network::Whole);
-        (fastest.as_secs_f64() / (ONE_WAY * 2).as_secs_f64()) as u32
+        (fastest.as_secs_f64() / (one_way * 2).as_secs_f64()) as u32
     }
+
+    /// What somebody has asked for is in Redis, and what depends on it.
+    async fn is_in_use(&self, product: &Value) {
+        for target in [details(product), path(product), IDS.to_owned(), PAGE.to_owned()] {
+            self.service.get(&target).await.expect(200);
+        }
+    }
+}
+
+const IDS: &str = "/api/v1/organizations/1/product-ids";
+const PAGE: &str = "/api/v1/organizations/1/products?order=-price";
+
+fn details(product: &Value) -> String {
+    format!("{}/details", path(product))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,17 +79,95 @@ async fn a_write_costs_two_round_trips() {
     for strategy in ["invalidate", "write_through"] {
         let slowed = Slowed::start(strategy).await;
         let product = create(&slowed.service, &laptop()).await;
-        let updating = async |service: &Service| drop(update(service, &product, &json!({"stock": 1})).await);
-        assert_eq!(slowed.round_trips(updating).await, 2, "an update, {strategy}");
+        slowed.is_in_use(&product).await;
+        let mut number = 0;
+        let updating = async |service: &Service| {
+            number += 1;
+            update(service, &product, &json!({"name": format!("Laptop {number}"), "price": number, "stock": number}))
+                .await;
+        };
+        assert_eq!(slowed.round_trips(updating).await, 2, "an update of all that lists look at, {strategy}");
+        let putting = async |service: &Service| {
+            let images = json!({"images": [{"url": "https://images.example/1"}]});
+            service.put(&details(&product)).json(&images).await.expect(200);
+        };
+        assert_eq!(slowed.round_trips(putting).await, 2, "new details, {strategy}");
+    }
+}
+
+/// With the write-through strategy, a create leaves the product, whose id nobody could fence: it is looked up and filled. What
+/// is left of sets of ids that somebody uses is asked for before and loaded after the write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_and_goes_costs_two_round_trips_and_what_write_through_keeps() {
+    for (strategy, creation, deletion) in [("invalidate", 2, 2), ("write_through", 5, 3)] {
+        let slowed = Slowed::start(strategy).await;
         let creating = async |service: &Service| drop(create(service, &laptop()).await);
-        assert_eq!(slowed.round_trips(creating).await, 2, "a create, {strategy}");
+        assert_eq!(slowed.round_trips(creating).await, creation, "a create, {strategy}");
         let mut doomed = Vec::new();
         for _ in 0..TRIES {
             doomed.push(create(&slowed.service, &laptop()).await);
         }
         let deleting = async |service: &Service| delete(service, &doomed.pop().unwrap()).await;
-        assert_eq!(slowed.round_trips(deleting).await, 2, "a delete, {strategy}");
+        assert_eq!(slowed.round_trips(deleting).await, deletion, "a delete, {strategy}");
     }
+}
+
+/// That many new products.
+async fn many(service: &Service, count: usize) -> Vec<i64> {
+    create_many(service, &vec![json!({"name": "One of many", "price": 1, "category": "Many"}); count]).await
+}
+
+/// Of as many products as one request may have: thousands of entries, which are fenced and released by some hundreds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_delete_costs_round_trips_by_the_batch() {
+    for strategy in ["invalidate", "write_through"] {
+        let slowed = Slowed::start(strategy).await;
+        let mut counted = Vec::new();
+        for (count, tries) in [(100, TRIES), (1_000, 1)] {
+            let mut doomed = Vec::new();
+            for _ in 0..tries {
+                doomed.push(many(&slowed.service, count).await);
+            }
+            let deleting = async |service: &Service| {
+                let ids = doomed.pop().unwrap();
+                let reply =
+                    service.post(&format!("{PRODUCTS}/bulk-delete")).json(&json!({"ids": ids})).await.expect(200);
+                assert_eq!(reply.json()["deleted"], json!(ids));
+            };
+            counted.push(slowed.round_trips_over(SHORT_WAY, tries, deleting).await);
+        }
+        println!("bulk deletes of 100 and 1,000, {strategy}: {counted:?} round trips");
+        // The fences, the lists, and after the commit both again; half a round trip's time and more is the work itself.
+        assert!((3..=6).contains(&counted[0]) && counted[1] <= 40, "{counted:?}, {strategy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_create_costs_no_more_round_trips_than_a_create() {
+    let slowed = Slowed::start("invalidate").await;
+    let creating = async |service: &Service| drop(many(service, 200).await);
+    assert_eq!(slowed.round_trips(creating).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn products_by_their_ids_cost_the_round_trips_of_one() {
+    let slowed = Slowed::start("invalidate").await;
+    let ids = many(&slowed.service, 500).await;
+    let list: Vec<_> = ids.iter().map(i64::to_string).collect();
+    let target = format!("{PRODUCTS}?ids={}", list.join(","));
+    let reading = async |status: &str| {
+        let reply: Reply = slowed.service.get(&target).await.expect(200);
+        assert_eq!(reply.json()["products"].as_array().unwrap().len(), ids.len());
+        assert_eq!(cache_status(&reply), status);
+    };
+    let cold = async |_: &Service| {
+        slowed.redis.command(&["FLUSHALL"]);
+        reading("hotshelf; fwd=miss; stored").await;
+    };
+    let cold = slowed.round_trips(cold).await;
+    let warm = slowed.round_trips(async |_: &Service| drop(slowed.service.get(&target).await.expect(200))).await;
+    println!("500 products by their ids: {cold} round trips cold, {warm} warm");
+    assert!((2..=4).contains(&cold) && (1..=2).contains(&warm), "{cold} cold, {warm} warm");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,6 +198,27 @@ async fn a_miss_costs_two_round_trips_and_a_hit_one() {
     };
     // Two for the page itself, and one for all its products.
     assert_eq!(slowed.round_trips(page).await, 3, "a miss of a page");
+    let mut of_organization = async |order: &str, search: &str| {
+        let page = async |service: &Service| {
+            limit += 1;
+            let target = format!("/api/v1/organizations/1/products?limit={limit}&order={order}&search={search}");
+            service.get(&target).await.expect(200);
+            slowed.redis.command(&["DEL", &format!("product:total:org=1:search={search}")]);
+        };
+        slowed.round_trips(page).await
+    };
+    assert_eq!(of_organization("-price", "").await, 3, "a miss of a page by price");
+    assert_eq!(of_organization("-price", "product").await, 5, "a miss of a page and of what has to be counted for it");
+    let with_details = async |service: &Service| {
+        service.get(&details(&products[1])).await.expect(200);
+        slowed.redis.command(&["DEL", &format!("product:{}:details", products[1]["id"])]);
+    };
+    assert_eq!(slowed.round_trips(with_details).await, 2, "a miss of details");
+    let ids = async |service: &Service| {
+        service.get(IDS).await.expect(200);
+        slowed.redis.command(&["DEL", "product:org:1:products"]);
+    };
+    assert_eq!(slowed.round_trips(ids).await, 2, "a miss of all ids");
 }
 
 /// The same, counted in commands.

@@ -38,12 +38,13 @@ impl History {
     /// The products for which a page may be wrong.
     fn suspects(&self, page: &Page, answered: Instant) -> Vec<i64> {
         let everything = |_: &Ack| true;
+        let places = self.places(page, answered, &everything);
         let shown = |id: i64| page.products.iter().find(|seen| seen.id == id);
         let suspect = |id: i64, life: &Life| match shown(id) {
             Some(seen) => !life.agrees_with(seen, &everything),
-            None => life.must_be_there(answered, &everything),
+            None => page.ids.contains(&id) != places[&id].must_be_there,
         };
-        let unknown = page.products.iter().map(|seen| seen.id).filter(|id| !self.lives.contains_key(id));
+        let unknown = page.ids.iter().copied().filter(|id| !self.lives.contains_key(id));
         let known = self.lives.iter().filter(|(id, life)| suspect(**id, life)).map(|(&id, _)| id);
         known.chain(unknown).collect()
     }
@@ -51,12 +52,14 @@ impl History {
 
 impl Life {
     fn tell(&self, id: i64, sent: Instant) -> Vec<String> {
-        let version = |revision: &super::Revision| (format!("version {}", revision.version), revision.ack);
-        let mut written: Vec<_> = self.revisions.iter().map(version).collect();
+        let version = |version: i64| format!("version {version} {:?}", self.changes(version));
+        let mut written: Vec<_> =
+            self.revisions.iter().map(|revision| (version(revision.version), revision.ack)).collect();
         written.extend(self.born.map(|ack| ("created".to_owned(), ack)));
         written.extend(self.died.map(|ack| ("deleted".to_owned(), ack)));
         written.sort_by_key(|(_, ack)| ack.at);
-        let mut lines = vec![format!("  product {id}: {} updates sent", self.updates)];
+        let mut lines =
+            vec![format!("  product {id}: {} updates sent, unanswered {:?}", self.updates, self.unanswered())];
         for (what, ack) in written.split_off(written.len().saturating_sub(WRITES)) {
             let (began, ended) = (before(sent, ack.sent), before(sent, ack.at));
             lines.push(format!("    {what} by {}: sent {began:.4}, acknowledged {ended:.4}", ack.by));

@@ -3,30 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Ack, History, Life, Revision};
+use super::{Ack, Change, Heard, History, Life, Page};
 
 /// A product as it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) id: i64,
     pub(crate) version: i64,
-    pub(crate) stock: i64,
-}
-
-/// A page as it was read.
-#[derive(Clone, Debug)]
-pub(crate) struct Page {
-    pub(crate) products: Vec<Seen>,
-    pub(crate) total: usize,
-    pub(crate) limit: usize,
-    pub(crate) start: Start,
-}
-
-/// Where a page begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Start {
-    Offset(usize),
-    After(i64),
+    /// What it showed of itself, and of its details where they were asked for.
+    pub(crate) fields: Vec<Change>,
 }
 
 /// What the answer to a read says.
@@ -91,7 +76,7 @@ impl History {
     }
 
     /// The age, when the read was sent, of the oldest acknowledged write that it misses, given that it knows of `certain`.
-    fn lag(&self, read: &Read, certain: &dyn Fn(&Ack) -> bool) -> Option<Duration> {
+    fn lag(&self, read: &Read, certain: Heard<'_>) -> Option<Duration> {
         let acks = self.acks(&read.claim).filter(|ack| ack.at < read.sent && !certain(ack));
         let mut acknowledged: Vec<_> = acks.map(|ack| ack.at).collect();
         acknowledged.sort_unstable();
@@ -122,7 +107,7 @@ impl History {
         })
     }
 
-    fn agrees(&self, read: &Read, heard: &dyn Fn(&Ack) -> bool) -> bool {
+    fn agrees(&self, read: &Read, heard: Heard<'_>) -> bool {
         match &read.claim {
             Claim::There(seen) => self.lives.get(&seen.id).is_some_and(|life| life.agrees_with(seen, heard)),
             Claim::NotThere(id) => !self.lives.get(id).is_some_and(|life| life.must_be_there(read.answered, heard)),
@@ -130,74 +115,11 @@ impl History {
         }
     }
 
-    fn agrees_with_page(&self, page: &Page, answered: Instant, heard: &dyn Fn(&Ack) -> bool) -> bool {
+    fn agrees_with_page(&self, page: &Page, answered: Instant, heard: Heard<'_>) -> bool {
         let products_agree = || {
             let mut products = page.products.iter();
             products.all(|seen| self.lives.get(&seen.id).is_some_and(|life| life.agrees_with(seen, heard)))
         };
         self.agrees_with_members(page, answered, heard) && products_agree()
-    }
-
-    /// Whether some set of products between those that must be there and those that may be there has this page.
-    fn agrees_with_members(&self, page: &Page, answered: Instant, heard: &dyn Fn(&Ack) -> bool) -> bool {
-        let mut shown = page.products.iter().map(|seen| seen.id).peekable();
-        let (first, last) = (page.products.first().map(|seen| seen.id), page.products.last().map(|seen| seen.id));
-        let full = page.products.len() >= page.limit;
-        // Of the products so far. Those whose id nobody knows yet may be anywhere.
-        let (mut must, mut may) = (0, self.pending.iter().filter(|pending| pending.sent < answered).count());
-        // How many may come before the page: if it is empty, that is all of them.
-        let mut before = None;
-        for (&id, life) in &self.lives {
-            if Some(id) == first {
-                before = Some((must, may));
-            }
-            let must_be_there = life.must_be_there(answered, heard);
-            let passed_over = match page.start {
-                Start::Offset(_) => first.is_none_or(|first| id < first),
-                Start::After(after) => id <= after,
-            };
-            let behind = full && Some(id) > last;
-            if shown.next_if_eq(&id).is_none() && must_be_there && !passed_over && !behind {
-                return false;
-            }
-            must += usize::from(must_be_there);
-            may += usize::from(life.may_be_there(answered, heard));
-        }
-        let starts = match page.start {
-            Start::Offset(offset) => match before {
-                Some((must, may)) => (must..=may).contains(&offset),
-                None => offset >= must,
-            },
-            Start::After(after) => first.is_none_or(|first| first > after),
-        };
-        // What is left to be shown is unknown, or out of order.
-        starts && shown.peek().is_none() && (must..=may).contains(&page.total)
-    }
-}
-
-impl Life {
-    fn acks(&self) -> impl Iterator<Item = &Ack> {
-        self.born.iter().chain(&self.died).chain(self.revisions.iter().map(|revision| &revision.ack))
-    }
-
-    pub(super) fn must_be_there(&self, answered: Instant, heard: &dyn Fn(&Ack) -> bool) -> bool {
-        self.born.as_ref().is_some_and(heard) && self.deleted.is_none_or(|deleted| deleted > answered)
-    }
-
-    fn may_be_there(&self, answered: Instant, heard: &dyn Fn(&Ack) -> bool) -> bool {
-        self.created < answered && !self.died.as_ref().is_some_and(heard)
-    }
-
-    /// Whether it may have been seen so: alive, in a version that exists, with what was written in that version, and not
-    /// older than what was heard of.
-    pub(super) fn agrees_with(&self, seen: &Seen, heard: &dyn Fn(&Ack) -> bool) -> bool {
-        let dead = self.died.as_ref().is_some_and(heard);
-        let invented = seen.version < 1 || seen.version > 1 + self.updates;
-        let newer = self.revisions.iter().rev().take_while(|revision| revision.version >= seen.version);
-        let contradicts = |revision: &Revision| match revision.version == seen.version {
-            true => revision.stock != seen.stock,
-            false => heard(&revision.ack),
-        };
-        !dead && !invented && !newer.into_iter().any(contradicts)
     }
 }

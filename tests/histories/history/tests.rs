@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{Claim, History, Kind, Page, Read, Seen, Source, Start, Verdict};
+use super::{Change, Claim, Field, Filter, History, Kind, Order, Page, Read, Seen, Source, Start, Test, Verdict};
 
 const LEASE: Duration = Duration::from_millis(20);
 const PASSED: Duration = Duration::from_millis(30);
@@ -20,14 +20,18 @@ fn three() -> History {
 
 fn create(history: &mut History, id: i64, by: usize) {
     let name = format!("Product {id}");
-    let sent = history.creating(&name);
-    history.created(&name, at(id, 1), sent, by);
+    let ticket = history.creating(&name, at(id, 1).fields);
+    history.created(&name, id, ticket, by);
 }
 
 /// The second version has another stock.
 fn update(history: &mut History, id: i64, by: usize) {
-    let sent = history.updating(id);
-    history.updated(at(id, 2), sent, by);
+    set(history, id, 2, at(id, 2).fields, by);
+}
+
+fn set(history: &mut History, id: i64, version: i64, changes: Vec<Change>, by: usize) {
+    let ticket = history.updating(id, changes);
+    history.updated(id, version, ticket, by);
 }
 
 fn delete(history: &mut History, id: i64, by: usize) {
@@ -36,7 +40,11 @@ fn delete(history: &mut History, id: i64, by: usize) {
 }
 
 fn at(id: i64, version: i64) -> Seen {
-    Seen { id, version, stock: id * version }
+    showing(id, version, Field::Stock, id * version)
+}
+
+fn showing(id: i64, version: i64, field: Field, value: i64) -> Seen {
+    Seen { id, version, fields: vec![(field, value)] }
 }
 
 /// A read that is sent now.
@@ -47,7 +55,24 @@ fn read(of: usize, claim: Claim) -> Read {
 }
 
 fn page(start: Start, limit: usize, ids: &[i64], total: usize) -> Claim {
-    Claim::Page(Page { products: ids.iter().map(|&id| at(id, 1)).collect(), total, limit, start })
+    let products = ids.iter().map(|&id| at(id, 1)).collect();
+    let (filters, order) = (Vec::new(), Order::default());
+    Claim::Page(Page { ids: ids.to_vec(), products, total, limit, start, filters, order })
+}
+
+/// By stock, descending, from that offset.
+fn by_stock(offset: usize, limit: usize, ids: &[i64], total: usize) -> Claim {
+    let order = Order { by: Some(Field::Stock), descending: true };
+    let start = Start::Offset(offset);
+    Claim::Page(Page { ids: ids.to_vec(), products: Vec::new(), total, limit, start, filters: Vec::new(), order })
+}
+
+/// The ids of products with so much stock or more.
+fn well_stocked(stock: i64, ids: &[i64]) -> Claim {
+    let filters = vec![Filter { field: Field::Stock, test: Test::AtLeast(stock) }];
+    let (start, order) = (Start::Offset(0), Order::default());
+    let (products, total, limit) = (Vec::new(), ids.len(), usize::MAX);
+    Claim::Page(Page { ids: ids.to_vec(), products, total, limit, start, filters, order })
 }
 
 fn is_stale(verdict: &Verdict) -> bool {
@@ -67,7 +92,7 @@ fn what_was_acknowledged_is_fresh_and_what_was_before_it_is_stale() {
 #[test]
 fn a_write_without_an_acknowledgement_may_have_happened_or_not() {
     let mut history = three();
-    history.updating(1);
+    history.updating(1, at(1, 2).fields);
     for version in [1, 2] {
         assert_eq!(history.judge(&read(0, Claim::There(at(1, version)))), Verdict::Fresh);
     }
@@ -83,7 +108,7 @@ fn a_write_without_an_acknowledgement_may_have_happened_or_not() {
 #[test]
 fn a_version_with_the_content_of_another_is_stale() {
     let history = three();
-    let mixed = Seen { id: 1, version: 1, stock: 7 };
+    let mixed = showing(1, 1, Field::Stock, 7);
     assert!(is_stale(&history.judge(&read(0, Claim::There(mixed)))));
 }
 
@@ -104,8 +129,7 @@ fn a_newer_write_does_not_renew_the_lease() {
     let mut history = three();
     update(&mut history, 1, 0);
     sleep(PASSED);
-    let sent = history.updating(1);
-    history.updated(at(1, 3), sent, 0);
+    set(&mut history, 1, 3, at(1, 3).fields, 0);
     assert!(is_stale(&history.judge(&read(1, Claim::There(at(1, 1))))));
     assert!(matches!(history.judge(&read(1, Claim::There(at(1, 2)))), Verdict::Lagging(_)));
 }
@@ -173,11 +197,86 @@ fn a_page_of_another_instance_may_lag_as_a_whole() {
 #[test]
 fn a_create_under_way_may_show_up_before_it_is_acknowledged() {
     let mut history = three();
-    let sent = history.creating("Product 4");
+    let ticket = history.creating("Product 4", at(4, 1).fields);
+    assert_eq!(history.judge(&read(1, well_stocked(1, &[1, 2, 3, 4]))), Verdict::Fresh, "its id");
+    assert!(is_stale(&history.judge(&read(1, well_stocked(1, &[1, 2, 3, 4, 5])))), "there is but one");
     let with_it = || page(Start::Offset(0), 9, &[1, 2, 3, 4], 4);
     history.sighted(4, "Product 4");
     assert_eq!(history.judge(&read(1, with_it())), Verdict::Fresh);
     assert_eq!(history.judge(&read(1, Claim::NotThere(4))), Verdict::Fresh);
-    history.created("Product 4", at(4, 1), sent, 0);
+    history.created("Product 4", 4, ticket, 0);
     assert!(is_stale(&history.judge(&read(0, Claim::NotThere(4)))));
+}
+
+#[test]
+fn an_order_is_that_of_what_was_acknowledged() {
+    let mut history = three();
+    let judge = |history: &History, of, claim| history.judge(&read(of, claim));
+    for fresh in [by_stock(0, 9, &[3, 2, 1], 3), by_stock(0, 2, &[3, 2], 3), by_stock(1, 1, &[2], 3)] {
+        assert_eq!(judge(&history, 0, fresh.clone()), Verdict::Fresh, "{fresh:?}");
+    }
+    for wrong in [by_stock(0, 9, &[1, 2, 3], 3), by_stock(0, 2, &[3, 1], 3), by_stock(1, 1, &[1], 3)] {
+        assert!(is_stale(&judge(&history, 0, wrong.clone())), "{wrong:?}");
+    }
+    set(&mut history, 1, 2, vec![(Field::Stock, 10)], 0);
+    assert_eq!(judge(&history, 0, by_stock(0, 2, &[1, 3], 3)), Verdict::Fresh);
+    assert!(is_stale(&judge(&history, 0, by_stock(0, 2, &[3, 2], 3))));
+    assert!(is_stale(&judge(&history, 0, by_stock(2, 1, &[1], 3))));
+    assert!(matches!(judge(&history, 1, by_stock(0, 2, &[3, 2], 3)), Verdict::Lagging(_)));
+    // On its way it may be at either place, but not at both.
+    history.updating(2, vec![(Field::Stock, 20)]);
+    for ids in [&[1, 3, 2], &[2, 1, 3]] {
+        assert_eq!(judge(&history, 0, by_stock(0, 9, ids, 3)), Verdict::Fresh, "{ids:?}");
+    }
+    for ids in [&[1, 2, 3][..], &[2, 1, 3, 2]] {
+        assert!(is_stale(&judge(&history, 0, by_stock(0, 9, ids, 3))), "{ids:?}");
+    }
+}
+
+#[test]
+fn a_filter_lets_through_by_what_was_acknowledged() {
+    let mut history = three();
+    let judge = |history: &History, of, ids: &[i64]| history.judge(&read(of, well_stocked(2, ids)));
+    assert_eq!(judge(&history, 0, &[2, 3]), Verdict::Fresh);
+    for wrong in [&[2][..], &[1, 2, 3], &[3, 2], &[2, 3, 3], &[2, 3, 4]] {
+        assert!(is_stale(&judge(&history, 0, wrong)), "{wrong:?}");
+    }
+    set(&mut history, 2, 2, vec![(Field::Stock, 0)], 0);
+    set(&mut history, 1, 2, vec![(Field::Stock, 5)], 0);
+    assert_eq!(judge(&history, 0, &[1, 3]), Verdict::Fresh);
+    for outdated in [&[2, 3][..], &[1, 2, 3], &[3]] {
+        assert!(is_stale(&judge(&history, 0, outdated)), "{outdated:?}");
+        assert!(matches!(judge(&history, 1, outdated), Verdict::Lagging(_)), "{outdated:?}");
+    }
+    // Never answered, it may have come between the others; that a later one shows its value makes it no younger.
+    history.updating(3, vec![(Field::Stock, 1)]);
+    set(&mut history, 3, 3, vec![(Field::Price, 7)], 0);
+    for possible in [&[1, 3][..], &[1]] {
+        assert_eq!(judge(&history, 0, possible), Verdict::Fresh, "{possible:?}");
+    }
+    delete(&mut history, 1, 0);
+    assert!(is_stale(&judge(&history, 0, &[1, 3])));
+}
+
+#[test]
+fn details_are_those_of_their_version() {
+    let mut history = three();
+    let shown = |version, note| Claim::There(showing(1, version, Field::Note, note));
+    set(&mut history, 1, 2, vec![(Field::Note, 7)], 0);
+    set(&mut history, 1, 3, vec![(Field::Price, 1)], 0);
+    assert_eq!(history.judge(&read(0, shown(3, 7))), Verdict::Fresh);
+    assert!(is_stale(&history.judge(&read(0, shown(2, 7)))));
+    set(&mut history, 1, 4, vec![(Field::Note, 8)], 0);
+    assert_eq!(history.judge(&read(0, shown(4, 8))), Verdict::Fresh);
+    assert_eq!(history.judge(&read(0, shown(4, 7))), Verdict::Stale(None), "a new version with old details");
+    history.updating(1, vec![(Field::Note, 9)]);
+    for (version, note) in [(4, 8), (5, 9)] {
+        assert_eq!(history.judge(&read(0, shown(version, note))), Verdict::Fresh);
+    }
+    // At rest it turns out that it has come about.
+    history.settle(&[showing(1, 5, Field::Note, 9)]);
+    assert_eq!(history.judge(&read(0, shown(5, 9))), Verdict::Fresh);
+    for outdated in [shown(4, 8), shown(5, 8)] {
+        assert!(is_stale(&history.judge(&read(0, outdated))));
+    }
 }

@@ -230,7 +230,8 @@ async fn what_a_write_touches_on_its_way_is_void_as_if_it_had_begun_with_it() {
         world.create(1, "old").await;
         world.page().await;
         assert!(world.page().await.source.is_hit(), "{tiers:?}");
-        let mut write = world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+        let mut write =
+            world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
         assert!(world.page().await.source.is_hit(), "{tiers:?}: the write has said nothing of pages yet");
 
         write.touch(everything()).await;
@@ -255,7 +256,8 @@ async fn a_page_whose_load_began_between_touch_and_commit_is_void_after_it() {
     for tiers in CACHED {
         let world = World::of(tiers).await;
         world.create(1, "old").await;
-        let mut write = world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+        let mut write =
+            world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
         write.touch(everything()).await;
         let gate = world.truth.hold_loads().await;
         let paging = tokio::spawn({
