@@ -42,19 +42,19 @@ impl Walk<'_> {
             Some(_) | None if window.offset > 0 && window.descending => {
                 let Some(key) = self.key_at(conn, window.offset)? else { return Ok(Vec::new()) };
                 let above = self.count_above(conn, &key)?;
-                return self.from_block(conn, (&key, 0, window.offset - above), window);
+                return self.rest_of_block(conn, (&key, 0, window.offset - above), window);
             }
             Some(_) | None => return self.beyond(conn, None, window),
         };
         if self.bounds().end_before(begin.0, window.descending) {
             return Ok(Vec::new());
         }
-        self.from_block(conn, begin, window)
+        self.rest_of_block(conn, begin, window)
     }
 
     /// The rows with this key and a greater id, but for some, then those beyond the key. As two reads: both are sought
     /// in the index, also by a key that is not compared letter by letter.
-    fn from_block(
+    fn rest_of_block(
         &self,
         conn: &mut SqliteConnection,
         (key, id, offset): (&PlaceKey, i64, i64),
@@ -140,15 +140,15 @@ impl Walk<'_> {
 
     fn count_above(&self, conn: &mut SqliteConnection, key: &PlaceKey) -> Result<i64, StoreError> {
         let (column, bounds) = (self.column.sql(), self.bounds());
-        let above = self.from(Statement::new("SELECT count(*)")).sql(" AND ").sql(column).sql(" > ").key(key);
+        let above = self.selecting(Statement::new("SELECT count(*)")).sql(" AND ").sql(column).sql(" > ").key(key);
         above.within(column, Bounds { min: None, ..bounds }).number(conn)
     }
 
     fn select(&self) -> Statement {
-        self.from(Statement::new("SELECT ").sql(self.column.sql()).sql(", p.id"))
+        self.selecting(Statement::new("SELECT ").sql(self.column.sql()).sql(", p.id"))
     }
 
-    fn from(&self, select: Statement) -> Statement {
+    fn selecting(&self, select: Statement) -> Statement {
         let mut statement = select.sql(" FROM products p").sql(self.index).sql(" WHERE p.deleted_at IS NULL");
         if let Some(organization) = self.organization {
             statement = statement.sql(" AND p.organization_id = ").integer(organization);
