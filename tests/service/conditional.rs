@@ -1,11 +1,11 @@
 //! HTTP caching: `ETag`, `If-None-Match`, `If-Match`, `no-cache`, `X-Min-Version`, `Cache-Status`.
 
-use hotshelf_testkit::{Reply, Service};
+use hotshelf_testkit::Service;
 use serde_json::{Value, json};
 
 use crate::catalogue::{PRODUCTS, create, create_named, laptop, lookup, path, read, update};
 use crate::hotshelf;
-use crate::shapes::problem;
+use crate::shapes::{cache_status, problem};
 
 /// A service with one product nobody has read yet.
 async fn laptop_on_the_shelf() -> (Service, Value) {
@@ -16,14 +16,6 @@ async fn laptop_on_the_shelf() -> (Service, Value) {
 
 async fn etag_of(service: &Service, path: &str) -> String {
     service.get(path).await.expect(200).header("etag").to_owned()
-}
-
-/// The parameters of the one member of a `Cache-Status` list, behind the name of this cache.
-#[track_caller]
-fn cache_status(reply: &Reply) -> Vec<String> {
-    let mut parts = reply.header("cache-status").split("; ").map(str::to_owned);
-    assert_eq!(parts.next().as_deref(), Some("hotshelf"), "{reply:?}");
-    parts.collect()
 }
 
 #[tokio::test]

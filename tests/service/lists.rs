@@ -3,7 +3,7 @@
 use hotshelf_testkit::{Client, Service};
 use serde_json::{Value, json};
 
-use crate::catalogue::{PRODUCTS, create_named, delete, update};
+use crate::catalogue::{PRODUCTS, create_named, delete, ids, update};
 use crate::hotshelf;
 use crate::shapes::{assert_duration_ms, fields, problem};
 
@@ -18,10 +18,6 @@ async fn shelf_of(count: usize) -> Service {
 
 async fn list(client: &Client, query: &str) -> Value {
     client.get(&format!("{PRODUCTS}{query}")).await.expect(200).json()
-}
-
-fn ids(page: &Value) -> Vec<i64> {
-    page["products"].as_array().unwrap().iter().map(|product| product["id"].as_i64().unwrap()).collect()
 }
 
 #[tokio::test]

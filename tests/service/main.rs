@@ -7,9 +7,14 @@
     reason = "the words of the stories panic for the test that uses them"
 )]
 
+mod analytics;
+mod bad_input;
+mod bulk;
+mod cache_deletes;
 mod catalogue;
 mod coherence;
 mod conditional;
+mod details;
 mod envelope;
 mod half_sent;
 mod health;
@@ -21,16 +26,22 @@ mod logs;
 mod metrics;
 mod negotiation;
 mod openapi;
+mod organizations;
 mod outsider;
 mod overload;
 mod problems;
+mod product_ids;
 mod products;
 mod redis;
 mod redis_access;
 mod request_id;
+mod schemas;
+mod search;
 mod shapes;
 mod statistics;
 mod validation;
+mod voids;
+mod write_through;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 

@@ -37,6 +37,14 @@ pub(crate) fn assert_duration_ms(value: &Value) {
     assert!(decimals <= 3, "more than 3 decimals: {value}");
 }
 
+/// The parameters of the one member of a `Cache-Status` list, behind the name of this cache.
+#[track_caller]
+pub(crate) fn cache_status(reply: &Reply) -> Vec<String> {
+    let mut parts = reply.header("cache-status").split("; ").map(str::to_owned);
+    assert_eq!(parts.next().as_deref(), Some("hotshelf"), "{reply:?}");
+    parts.collect()
+}
+
 /// A problem of RFC 9457 in exactly the contract's form; returns its body.
 #[track_caller]
 pub(crate) fn problem(reply: Reply, status: u16) -> Value {

@@ -8,6 +8,12 @@ use crate::wait::{PATIENCE, wait_until};
 /// The path of all products.
 pub const PRODUCTS: &str = "/api/v1/products";
 
+/// The path of all organizations.
+pub const ORGANIZATIONS: &str = "/api/v1/organizations";
+
+/// The path of all schemas.
+pub const SCHEMAS: &str = "/api/v1/schemas";
+
 /// A product with every field of its own choice.
 pub fn laptop() -> Value {
     json!({
@@ -47,6 +53,50 @@ pub async fn lookup(client: &Client, product: &Value) -> Reply {
 /// Takes the product out of the catalogue.
 pub async fn delete(client: &Client, product: &Value) {
     client.delete(&path(product)).await.expect(200);
+}
+
+/// The id of an organization of that name, after its creation.
+pub async fn create_organization(client: &Client, name: &str) -> i64 {
+    id(&client.post(ORGANIZATIONS).json(&json!({"name": name})).await.expect(201).json()["organization"])
+}
+
+/// The id of a schema with these fields, after its creation for the organization.
+pub async fn create_schema(client: &Client, organization: i64, fields: &Value) -> i64 {
+    let schema = json!({"organization_id": organization, "name": "Kind", "fields": fields});
+    id(&client.post(SCHEMAS).json(&schema).await.expect(201).json()["schema"])
+}
+
+/// The ids of the products, in their order, after the creation of all.
+pub async fn create_many(client: &Client, products: &[Value]) -> Vec<i64> {
+    let created =
+        client.post(&format!("{PRODUCTS}/bulk")).json(&json!({"products": products})).await.expect(201).json();
+    assert_eq!(created["errors"], json!([]));
+    numbers(&created["created"])
+}
+
+/// The ids of the products on a page, in their order.
+pub fn ids(page: &Value) -> Vec<i64> {
+    page["products"].as_array().unwrap_or_else(|| panic!("no page: {page}")).iter().map(id).collect()
+}
+
+/// The id of what has one.
+pub fn id(object: &Value) -> i64 {
+    object["id"].as_i64().unwrap_or_else(|| panic!("no id: {object}"))
+}
+
+/// A list of numbers.
+pub fn numbers(list: &Value) -> Vec<i64> {
+    let number = |value: &Value| value.as_i64().unwrap_or_else(|| panic!("no list of numbers: {list}"));
+    list.as_array().unwrap_or_else(|| panic!("no list: {list}")).iter().map(number).collect()
+}
+
+/// The text as it stands in a path or a query: what is no letter or digit as `%` and two digits.
+pub fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        plain if plain.is_ascii_alphanumeric() => char::from(plain).to_string(),
+        special => format!("%{special:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 /// `/api/v1/products/7` for the product 7.
