@@ -34,7 +34,8 @@ pub enum Expect {
 }
 
 impl Expect {
-    pub(crate) fn holds(&self, current: Version) -> bool {
+    /// Whether the write may be about what is at this version.
+    pub fn holds(&self, current: Version) -> bool {
         match self {
             Expect::Anything => true,
             Expect::OneOf(versions) => versions.contains(&current),

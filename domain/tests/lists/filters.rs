@@ -1,4 +1,6 @@
-use hotshelf_domain::{Filter, Members, Order, OrderBy, OrganizationId, PageRequest, PageStart, Price, ProductId, SchemaId};
+use hotshelf_domain::{
+    Filter, Members, Order, OrderBy, OrganizationId, PageRequest, PageStart, Price, ProductId, SchemaId,
+};
 use rand::RngExt;
 
 use crate::plain::{is_in, list, orders};
@@ -36,7 +38,11 @@ async fn filters_leave_what_they_say_in_every_order() {
 
         let offset = shop.random.random_range(0..=expected.len());
         let page = shop.page(&filter, order, PageStart::Offset(offset as i64), 20).await;
-        assert_eq!(page.ids, expected[offset..(offset + 20).min(expected.len())], "{filter:?} by {order} from {offset}");
+        assert_eq!(
+            page.ids,
+            expected[offset..(offset + 20).min(expected.len())],
+            "{filter:?} by {order} from {offset}"
+        );
         assert_eq!(shop.products.count(filter.clone()).await.unwrap(), expected.len() as i64, "{filter:?}");
         assert!(page.total.is_none_or(|total| total == expected.len() as i64), "{filter:?}");
     }

@@ -64,7 +64,8 @@ async fn relevance_prefers_the_name_to_the_category_and_the_category_to_the_desc
         description: Some(description.to_owned()),
         ..named(name)
     };
-    let mut drafts = vec![lamp("Shade", "Parts", "for a lamp"), lamp("Shade", "Lamp", "for all"), lamp("Lamp", "Parts", "for all")];
+    let mut drafts =
+        vec![lamp("Shade", "Parts", "for a lamp"), lamp("Shade", "Lamp", "for all"), lamp("Lamp", "Parts", "for all")];
     drafts.extend((0..20).map(|number| named(&format!("Chair {number}"))));
     let ids = shop.create(drafts).await;
     let filter = Filter { search: searched("lamp"), ..Filter::default() };

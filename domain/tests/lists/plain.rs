@@ -65,7 +65,6 @@ fn direction(keys: Ordering, order: Order) -> Ordering {
 
 /// Every order but that by relevance, both ways.
 pub(crate) fn orders() -> Vec<Order> {
-    let columns =
-        [OrderBy::Id, OrderBy::Name, OrderBy::Price, OrderBy::Stock, OrderBy::CreatedAt, OrderBy::UpdatedAt];
+    let columns = [OrderBy::Id, OrderBy::Name, OrderBy::Price, OrderBy::Stock, OrderBy::CreatedAt, OrderBy::UpdatedAt];
     columns.into_iter().flat_map(|by| [false, true].map(|descending| Order { by, descending })).collect()
 }

@@ -121,7 +121,9 @@ async fn searches_find_what_a_plain_comparison_finds_through_random_writes() {
             }
         }
         let all = shop.all().await;
-        for text in ["red", "REDWOOD", "brulee creme", "usb", "c", "naive blue", "obsidian", "mobel", "cup plates", "50"] {
+        for text in
+            ["red", "REDWOOD", "brulee creme", "usb", "c", "naive blue", "obsidian", "mobel", "cup plates", "50"]
+        {
             let filter = Filter { search: searched(text), ..Filter::default() };
             let found = shop.walk(&filter, Order::default(), 40).await;
             assert_eq!(found, list(&all, &filter, Order::default()), "round {round}: {text}");

@@ -13,8 +13,9 @@ use crate::region::Slot;
 
 /// A power of two. Keys that share a stripe only refuse each other's fills now and then, which costs a load.
 const STRIPES: usize = 1_024;
-/// A power of two. Collections that share a counter only make each other's entries void now and then, in memory.
-const COLLECTION_STRIPES: usize = 4_096;
+/// A power of two, half a mebibyte of counters. Collections that share one only make each other's entries void now and
+/// then, in memory.
+const COLLECTION_STRIPES: usize = 1 << 16;
 
 /// What was true of a key before a load began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -78,8 +78,7 @@ impl Planner {
     }
 }
 
-const COLUMNS: [OrderBy; 5] =
-    [OrderBy::Name, OrderBy::Price, OrderBy::Stock, OrderBy::CreatedAt, OrderBy::UpdatedAt];
+const COLUMNS: [OrderBy; 5] = [OrderBy::Name, OrderBy::Price, OrderBy::Stock, OrderBy::CreatedAt, OrderBy::UpdatedAt];
 
 fn one() -> Option<OrganizationId> {
     Some(OrganizationId::BUILT_IN)

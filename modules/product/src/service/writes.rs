@@ -47,7 +47,7 @@ impl ProductService {
 
     async fn try_update(self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
         let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
-        let current = self.current(id).await?;
+        let current = self.current(id, &expect).await?;
         let changes = patch.changes(&current);
         let new_schema = patch.schema_id().filter(|_| changes.schema);
         let sets = match new_schema {
@@ -87,7 +87,7 @@ impl ProductService {
         expect: Expect,
     ) -> Result<ProductDetails, ProductError> {
         let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
-        let current = self.current(id).await?;
+        let current = self.current(id, &expect).await?;
         let write = self.begin(turn, collections::changed(&current, &Changes::default(), None)).await?;
         let repository = self.0.repository.clone();
         let commit = async move |copies| repository.put_details(id, patch, expect, Some(current.version), copies).await;
@@ -110,7 +110,7 @@ impl ProductService {
 
     async fn try_delete(self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
         let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
-        let Product { organization_id, schema_id, version, .. } = self.current(id).await?;
+        let Product { organization_id, schema_id, version, .. } = self.current(id, &expect).await?;
         let sets = self.kept_sets(&[(organization_id, schema_id)]).await;
         let write = self.begin(turn, collections::membership(organization_id, schema_id).to_vec()).await?;
         let repository = self.0.repository.clone();
@@ -120,9 +120,13 @@ impl ProductService {
         Ok(())
     }
 
-    /// As it is in the database now.
-    async fn current(&self, id: ProductId) -> Result<Product, StoreError> {
-        self.0.repository.find(id).await?.ok_or(StoreError::NotFound(id))
+    /// As it is in the database now, if that is what the write expects: a write that will be refused makes nothing void.
+    async fn current(&self, id: ProductId, expect: &Expect) -> Result<Product, StoreError> {
+        let current = self.0.repository.find(id).await?.ok_or(StoreError::NotFound(id))?;
+        match expect.holds(current.version) {
+            true => Ok(current),
+            false => Err(StoreError::PreconditionFailed { id, current: current.version }),
+        }
     }
 }
 
