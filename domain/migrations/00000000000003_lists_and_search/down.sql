@@ -7,6 +7,7 @@ DROP TRIGGER products_counted_out;
 DROP TRIGGER products_counted_in;
 DROP TABLE product_counts;
 DROP TABLE organization_counts;
+DROP INDEX products_of_category_by_price;
 DROP INDEX products_of_category;
 DROP INDEX products_of_schema;
 DROP INDEX products_of_organization;

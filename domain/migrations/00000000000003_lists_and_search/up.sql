@@ -13,13 +13,14 @@ CREATE INDEX products_by_created_at ON products (organization_id, created_at, id
 CREATE INDEX products_by_updated_at ON products (organization_id, updated_at, id, schema_id, category, deleted_at)
     WHERE deleted_at IS NULL;
 
--- Members, in order of id. Ids grow, so a new product goes to the end of its run, which is in memory already. The price
--- rides along for the price ranges of categories.
+-- Members, in order of id. Ids grow, so a new product goes to the end of its run, which is in memory already. Categories
+-- also have one by price: prices go with categories, so that of the organization may have a category's all at its end.
 DROP INDEX products_live;
 CREATE INDEX products_live ON products (id, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX products_of_organization ON products (organization_id, id, deleted_at) WHERE deleted_at IS NULL;
 CREATE INDEX products_of_schema ON products (schema_id, id, deleted_at) WHERE deleted_at IS NULL;
-CREATE INDEX products_of_category ON products (organization_id, category, id, price, deleted_at)
+CREATE INDEX products_of_category ON products (organization_id, category, id, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX products_of_category_by_price ON products (organization_id, category, price, id, schema_id, deleted_at)
     WHERE deleted_at IS NULL;
 
 -- How many live products there are, and how many of them are in stock: no list has to count them.

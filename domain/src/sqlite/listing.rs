@@ -203,6 +203,7 @@ fn walks<'a>(filter: &'a Filter, column: Column, shares: &[Share], search: Optio
         Column::Id if organization.is_some() => vec![walk(" INDEXED BY products_of_organization", organization)],
         Column::Id => vec![walk(" INDEXED BY products_live", None)],
         Column::Name => each(" INDEXED BY products_by_name"),
+        Column::Price if filter.category.is_some() => each(" INDEXED BY products_of_category_by_price"),
         Column::Price => each(" INDEXED BY products_by_price"),
         Column::Stock => each(" INDEXED BY products_by_stock"),
         Column::CreatedAt => each(" INDEXED BY products_by_created_at"),

@@ -17,7 +17,7 @@ use crate::report::{CatalogueReport, CategoryReport, OrganizationReport};
 const COUNTS: &str = "SELECT organization_id, category, sum(live), sum(in_stock) FROM product_counts \
     GROUP BY organization_id, category";
 const PRICES: &str = "SELECT organization_id, category, min(price), max(price) \
-    FROM products INDEXED BY products_of_category WHERE deleted_at IS NULL GROUP BY organization_id, category";
+    FROM products INDEXED BY products_of_category_by_price WHERE deleted_at IS NULL GROUP BY organization_id, category";
 
 type Groups = Vec<(i64, String, i64, i64)>;
 

@@ -72,6 +72,7 @@ impl Set<'_> {
                     " FROM product_search s CROSS JOIN products p ON p.id = s.rowid WHERE product_search MATCH ";
                 return select.sql(joined).text(query).sql(" AND p.deleted_at IS NULL");
             }
+            Set::Prices if filter.category.is_some() => "products_of_category_by_price",
             Set::Prices => "products_by_price",
             Set::Category => "products_of_category",
             Set::Schema => "products_of_schema",

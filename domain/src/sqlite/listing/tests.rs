@@ -213,7 +213,7 @@ fn counts_and_ids_read_an_index_alone() {
     assert_eq!(ids.len(), 50);
     assert_eq!(steps, ["SEARCH p USING COVERING INDEX products_of_schema (schema_id=? AND id>?)"]);
     let (_, steps) = planner.steps(report);
-    let covering = "SCAN products USING COVERING INDEX products_of_category";
+    let covering = "SCAN products USING COVERING INDEX products_of_category_by_price";
     assert!(steps.iter().any(|step| step == covering), "{steps:#?}");
     assert_unsorted(&steps, "report");
 }
