@@ -16,6 +16,7 @@ mod rows;
 mod schema;
 mod schemas;
 mod search_index;
+mod statement;
 mod writer;
 
 use std::collections::HashMap;

@@ -51,12 +51,19 @@ INSERT INTO product_counts
 INSERT INTO organization_counts
     SELECT organization_id, sum(live), sum(in_stock) FROM product_counts GROUP BY organization_id;
 
+-- Without an upsert: its update could abort by itself, and for that SQLite would set aside every page that an insert
+-- into `products` touches.
 CREATE TRIGGER products_counted_in AFTER INSERT ON products WHEN NEW.deleted_at IS NULL
 BEGIN
-    INSERT INTO product_counts VALUES (NEW.organization_id, NEW.schema_id, NEW.category, 1, NEW.stock > 0)
-        ON CONFLICT DO UPDATE SET live = live + 1, in_stock = in_stock + excluded.in_stock;
-    INSERT INTO organization_counts VALUES (NEW.organization_id, 1, NEW.stock > 0)
-        ON CONFLICT DO UPDATE SET live = live + 1, in_stock = in_stock + excluded.in_stock;
+    INSERT INTO product_counts SELECT NEW.organization_id, NEW.schema_id, NEW.category, 0, 0
+        WHERE NOT EXISTS (SELECT 1 FROM product_counts WHERE organization_id = NEW.organization_id
+            AND schema_id = NEW.schema_id AND category = NEW.category);
+    UPDATE product_counts SET live = live + 1, in_stock = in_stock + (NEW.stock > 0)
+        WHERE organization_id = NEW.organization_id AND schema_id = NEW.schema_id AND category = NEW.category;
+    INSERT INTO organization_counts SELECT NEW.organization_id, 0, 0
+        WHERE NOT EXISTS (SELECT 1 FROM organization_counts WHERE organization_id = NEW.organization_id);
+    UPDATE organization_counts SET live = live + 1, in_stock = in_stock + (NEW.stock > 0)
+        WHERE organization_id = NEW.organization_id;
 END;
 CREATE TRIGGER products_counted_out AFTER UPDATE OF organization_id, schema_id, category, stock, deleted_at ON products
     WHEN OLD.deleted_at IS NULL AND (

@@ -20,7 +20,8 @@ const WAIT_FOR_LOCKS: &str = "PRAGMA busy_timeout = 5000;";
 /// FULL: a commit has reached the disk before it returns, so that it survives the loss of power.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;";
 /// What a savepoint needs to undo itself stays in memory: in a file, it would be twice as much writing as the commit.
-const WRITER_SETTINGS: &str = "PRAGMA temp_store = MEMORY;";
+/// A checkpoint every 32 MB, for many writes come back to the same pages meanwhile.
+const WRITER_SETTINGS: &str = "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8192;";
 
 const SWITCH_PATIENCE: Duration = Duration::from_secs(5);
 const SWITCH_PAUSE: Duration = Duration::from_millis(10);

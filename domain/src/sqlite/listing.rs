@@ -15,7 +15,6 @@ mod counts;
 mod hits;
 mod merge;
 mod small;
-mod statement;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -27,13 +26,13 @@ use super::rows::find_many;
 use crate::error::StoreError;
 use crate::filter::{Filter, Members};
 use crate::ids::ProductId;
-use crate::order::{Order, OrderBy};
+use crate::order::Order;
 use crate::page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
 use crate::place::PlaceKey;
 pub(super) use analytics::report;
 use column::{Column, Row};
 use counts::Share;
-use hits::Query;
+use hits::{Query, Within};
 use small::Set;
 use walk::{Walk, Window};
 
@@ -86,7 +85,11 @@ pub(super) fn ids(
 fn matching(conn: &mut SqliteConnection, filter: &Filter) -> Result<i64, StoreError> {
     match &filter.search {
         Some(search) if search.finds_nothing() => Ok(0),
-        Some(search) => Query::new(filter, search).count(conn, filter),
+        Some(_) => {
+            let query = Query::new(filter);
+            let many = query.finds_more_than(conn, SMALL, Within::Rows)?;
+            query.count(conn, if many { Within::Index } else { Within::Rows })
+        }
         None if filter.has_price() => Set::Prices.count(conn, filter),
         None => counts::total(conn, filter),
     }
@@ -122,40 +125,52 @@ fn rows(
     shares: &[Share],
     window: Window<'_>,
 ) -> Result<Vec<Row>, StoreError> {
-    let query = filter.search.as_ref().map(|search| Query::new(filter, search));
-    match (order.by, Column::of(order.by), &query) {
-        (OrderBy::Id, _, Some(query)) => query.by_id(conn, filter, window),
-        (_, None, Some(query)) if is_ranked(conn, query, window)? => query.by_relevance(conn, filter, window),
+    if filter.search.is_some() {
+        return found(conn, filter, order, shares, window);
+    }
+    let column = Column::of(order.by).ok_or(PageError::RelevanceWithoutSearch)?;
+    match small_set(conn, filter, column, shares)? {
+        Some(set) => set.rows(conn, filter, column, window),
+        None => merge::rows(conn, &walks(filter, column, shares, None), window),
+    }
+}
+
+/// Of what a search finds.
+fn found(
+    conn: &mut SqliteConnection,
+    filter: &Filter,
+    order: Order,
+    shares: &[Share],
+    window: Window<'_>,
+) -> Result<Vec<Row>, StoreError> {
+    let query = Query::new(filter);
+    let many = query.finds_more_than(conn, SMALL, Within::Rows)?;
+    let within = if many { Within::Index } else { Within::Rows };
+    match Column::of(order.by) {
+        None if is_ranked(conn, &query, within, window)? => query.by_relevance(conn, within, window),
         // Nothing is more relevant than anything else, and ties go by id.
-        (_, None, Some(query)) => query.by_id(conn, filter, Window { descending: false, ..window }),
-        (_, None, None) => Err(PageError::RelevanceWithoutSearch.into()),
-        (_, Some(column), Some(query)) => match found_set(conn, query, shares)? {
-            Some(set) => set.rows(conn, filter, column, window),
-            None => merge::rows(conn, &walks(filter, column, shares, Some(&query.scoped)), window),
-        },
-        (_, Some(column), None) => match small_set(conn, filter, column, shares)? {
-            Some(set) => set.rows(conn, filter, column, window),
-            None => merge::rows(conn, &walks(filter, column, shares, None), window),
-        },
+        None => query.by_id(conn, Window { descending: false, ..window }),
+        Some(column) if !many => Set::Hits(&query.words).rows(conn, filter, column, window),
+        Some(Column::Id) => query.by_id(conn, window),
+        // A walk through several organizations would search again in each.
+        Some(column) if shares.len() > 1 || !query.finds_more_than(conn, SMALL, within)? => {
+            Set::Hits(&query.scoped).rows(conn, filter, column, window)
+        }
+        Some(column) => merge::rows(conn, &walks(filter, column, shares, Some(&query.scoped)), window),
     }
 }
 
 /// A page goes on as the one before it was ordered.
-fn is_ranked(conn: &mut SqliteConnection, query: &Query, window: Window<'_>) -> Result<bool, StoreError> {
+fn is_ranked(
+    conn: &mut SqliteConnection,
+    query: &Query<'_>,
+    within: Within,
+    window: Window<'_>,
+) -> Result<bool, StoreError> {
     match window.after {
         Some(row) => Ok(row.key != PlaceKey::Id),
-        None => Ok(query.count_up_to(conn, RANKED + 1)? <= RANKED),
+        None => Ok(within == Within::Rows || !query.finds_more_than(conn, RANKED, within)?),
     }
-}
-
-/// What is found, if it is to be sorted. The walk through several organizations would search again in each.
-fn found_set<'a>(
-    conn: &mut SqliteConnection,
-    query: &'a Query,
-    shares: &[Share],
-) -> Result<Option<Set<'a>>, StoreError> {
-    let sort = shares.len() > 1 || query.count_up_to(conn, SMALL + 1)? <= SMALL;
-    Ok(sort.then_some(Set::Hits(&query.scoped)))
 }
 
 /// The smallest set that all of the list is in, if it is small and the index of the order does not lead there by itself.
@@ -170,7 +185,8 @@ fn small_set(
     }
     // Whatever all of the list is in is no smaller than the list.
     let listed: i64 = shares.iter().map(|share| share.products).sum();
-    if listed > SMALL || column == Column::Id {
+    let in_order = column == Column::Id || (column == Column::Price && filter.category.is_some());
+    if listed > SMALL || in_order {
         return Ok(None);
     }
     let organization = filter.organization;
@@ -202,8 +218,8 @@ fn walks<'a>(filter: &'a Filter, column: Column, shares: &[Share], search: Optio
         Column::Id if filter.schema.is_some() => vec![walk(" INDEXED BY products_of_schema", organization)],
         Column::Id if organization.is_some() => vec![walk(" INDEXED BY products_of_organization", organization)],
         Column::Id => vec![walk(" INDEXED BY products_live", None)],
-        Column::Name => each(" INDEXED BY products_by_name"),
         Column::Price if filter.category.is_some() => each(" INDEXED BY products_of_category_by_price"),
+        Column::Name => each(" INDEXED BY products_by_name"),
         Column::Price => each(" INDEXED BY products_by_price"),
         Column::Stock => each(" INDEXED BY products_by_stock"),
         Column::CreatedAt => each(" INDEXED BY products_by_created_at"),

@@ -61,12 +61,14 @@ impl Shop {
             0 => format!("{} {}", self.pick(&NAMES), self.random.random_range(0..50)),
             _ => self.pick(&NAMES).to_owned(),
         };
+        // One of them is larger than what is ever sorted.
+        let category = if self.random.random_bool(0.4) { "Lamps" } else { self.pick(&CATEGORIES) };
         ProductDraft {
             name: Some(name),
             description: Some(format!("{}{rare}", words.join(" "))),
             price: Some(format!("{}.{:02}", self.random.random_range(1..30), self.random.random_range(0..3))),
             stock: Some(self.random.random_range(0..4)),
-            category: Some(self.pick(&CATEGORIES).to_owned()),
+            category: Some(category.to_owned()),
             ..ProductDraft::default()
         }
     }

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Utc;
+use chrono::{SubsecRound, Utc};
 use diesel::connection::Connection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 
-use super::statement::Statement;
 use crate::error::StoreError;
 use crate::ids::OrganizationId;
 use crate::price::Price;
 use crate::report::{CatalogueReport, CategoryReport, OrganizationReport};
+use crate::sqlite::statement::Statement;
 
 const COUNTS: &str = "SELECT organization_id, category, sum(live), sum(in_stock) FROM product_counts \
     GROUP BY organization_id, category";
@@ -23,7 +23,7 @@ type Groups = Vec<(i64, String, i64, i64)>;
 
 pub(in crate::sqlite) fn report(conn: &mut SqliteConnection) -> Result<CatalogueReport, StoreError> {
     conn.transaction(|conn| {
-        let generated_at = Utc::now();
+        let generated_at = Utc::now().trunc_subsecs(3);
         let groups = |sql, conn: &mut SqliteConnection| -> Result<Groups, StoreError> {
             Statement::new(sql).load::<(BigInt, Text, BigInt, BigInt), _>(conn)
         };

@@ -5,13 +5,13 @@ use std::cmp::Ordering;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 
-use super::statement::Statement;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::ids::ProductId;
 use crate::order::OrderBy;
 use crate::place::{Place, PlaceKey};
 use crate::price::Price;
+use crate::sqlite::statement::Statement;
 
 /// A column of `products p` that lists are ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,13 @@ impl Statement {
 
     pub(super) fn page(self, limit: i64, offset: i64) -> Self {
         self.sql(" LIMIT ").integer(limit).sql(" OFFSET ").integer(offset)
+    }
+
+    pub(super) fn organization(self, organization: Option<i64>) -> Self {
+        match organization {
+            Some(organization) => self.sql(" AND p.organization_id = ").integer(organization),
+            None => self,
+        }
     }
 
     /// What the filter demands of `products p` beside the organization and the search, but of `bounded` nothing.

@@ -3,10 +3,10 @@
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 
-use super::statement::Statement;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::ids::{OrganizationId, SchemaId};
+use crate::sqlite::statement::Statement;
 
 /// How many products of an organization are in a list; at least one.
 pub(super) struct Share {

@@ -3,11 +3,11 @@
 use diesel::sqlite::SqliteConnection;
 
 use super::column::{Bounds, Column, Row};
-use super::statement::Statement;
 use super::walk::Window;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
+use crate::sqlite::statement::Statement;
 
 /// A part of the filter, and the index that has its products together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,10 @@ impl Set<'_> {
     pub(super) fn count_prices(conn: &mut SqliteConnection, filter: &Filter, limit: i64) -> Result<i64, StoreError> {
         let select = Statement::new("SELECT count(*) FROM (SELECT 1");
         let prices = Bounds::of(filter, Column::Price);
-        let statement = Set::Prices.from(select, filter).within("p.price", prices);
+        let mut statement = Set::Prices.from(select, filter).within("p.price", prices);
+        if let Some(category) = &filter.category {
+            statement = statement.sql(" AND p.category = ").text(category);
+        }
         statement.sql(" LIMIT ").integer(limit).sql(")").number(conn)
     }
 
@@ -70,7 +73,8 @@ impl Set<'_> {
             Set::Hits(query) => {
                 let joined =
                     " FROM product_search s CROSS JOIN products p ON p.id = s.rowid WHERE product_search MATCH ";
-                return select.sql(joined).text(query).sql(" AND p.deleted_at IS NULL");
+                let found = select.sql(joined).text(query).sql(" AND p.deleted_at IS NULL");
+                return found.organization(filter.organization.map(|id| id.get()));
             }
             Set::Prices if filter.category.is_some() => "products_of_category_by_price",
             Set::Prices => "products_by_price",

@@ -11,6 +11,7 @@ use super::super::connect::{connect, prepare};
 use super::super::search_index::catch_up;
 use super::*;
 use crate::ids::{OrganizationId, SchemaId};
+use crate::order::OrderBy;
 use crate::price::Price;
 use crate::search::Search;
 
@@ -144,6 +145,10 @@ fn a_cursor_is_sought_by_key_and_id() {
         let step = format!("SEARCH p USING COVERING INDEX products_by_price {part}");
         assert!(steps.contains(&step), "{steps:#?}");
     }
+    let in_category = Filter { organization: one(), category: category("C2"), ..prices(10, 900) };
+    let steps = planner.pages(&in_category, OrderBy::Price, false);
+    let range = "SEARCH p USING COVERING INDEX products_of_category_by_price (organization_id=? AND category=? AND price>? AND price<?)";
+    assert!(steps.iter().any(|step| step == range), "{steps:#?}");
     let bounded = Filter { organization: one(), ..prices(10, 900) };
     let steps = planner.pages(&bounded, OrderBy::Price, true);
     let both = "SEARCH p USING COVERING INDEX products_by_price (organization_id=? AND price>? AND price<?)";
@@ -216,4 +221,25 @@ fn counts_and_ids_read_an_index_alone() {
     let covering = "SCAN products USING COVERING INDEX products_of_category_by_price";
     assert!(steps.iter().any(|step| step == covering), "{steps:#?}");
     assert_unsorted(&steps, "report");
+}
+
+#[test]
+fn prices_within_a_category_are_counted_within_it() {
+    let mut planner = Planner::new();
+    let filter = Filter { organization: one(), category: category("C2"), ..prices(10, 900) };
+    let range = "products_of_category_by_price (organization_id=? AND category=? AND price>? AND price<?)";
+    let steps = planner.pages(&filter, OrderBy::Name, false);
+    assert!(steps.iter().any(|step| step.contains(range)), "{steps:#?}");
+    assert!(planner.steps(|conn| count(conn, &filter)).1.iter().all(|step| step.contains(range)));
+}
+
+/// Once for each commit.
+#[test]
+fn the_search_index_catches_up_by_what_is_pending() {
+    let mut planner = Planner::new();
+    planner.conn.batch_execute("UPDATE products SET name = 'Renamed' WHERE id = 7").unwrap();
+    let (_, steps) = planner.steps(|conn| Ok(catch_up(conn)?));
+    let entered = ["SCAN search_pending", "SEARCH products USING INTEGER PRIMARY KEY (rowid=?)"];
+    assert!(steps.ends_with(&entered.map(str::to_owned)), "{steps:#?}");
+    assert!(!steps.iter().any(|step| step.starts_with("SCAN products")), "{steps:#?}");
 }

@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use diesel::sqlite::SqliteConnection;
 
 use super::column::{Bounds, Column, Row, compare};
-use super::statement::Statement;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
+use crate::sqlite::statement::Statement;
 
 /// Where in a list rows are wanted.
 #[derive(Clone, Copy)]
@@ -150,10 +150,7 @@ impl Walk<'_> {
 
     fn selecting(&self, select: Statement) -> Statement {
         let mut statement = select.sql(" FROM products p").sql(self.index).sql(" WHERE p.deleted_at IS NULL");
-        if let Some(organization) = self.organization {
-            statement = statement.sql(" AND p.organization_id = ").integer(organization);
-        }
-        statement = statement.restrict(self.filter, Some(self.column));
+        statement = statement.organization(self.organization).restrict(self.filter, Some(self.column));
         if let Some(search) = self.search {
             // The plus keeps the database from looking the found rows up one by one and sorting them.
             statement = statement
