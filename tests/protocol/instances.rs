@@ -34,9 +34,12 @@ impl Pair {
     }
 
     async fn wait_until_both_hear(&self) {
-        let probe = create_named(&self.first, "Probe").await;
         for instance in [&self.first, &self.second] {
             wait_for_redis(instance, "up").await;
+        }
+        // Not before: without Redis, it would open an epoch, of which the other instance hears a little later.
+        let probe = create_named(&self.first, "Probe").await;
+        for instance in [&self.first, &self.second] {
             let from_memory = async || cache_status(&lookup(instance, &probe).await).ends_with("; detail=l1");
             wait_until("memory serves what it hears of", PATIENCE, from_memory).await;
         }
