@@ -340,10 +340,8 @@ impl<C: Connector> Tier for RedisTier<C> {
         self.begin_write(intent).await
     }
 
-    async fn touch(&self, collections: &[Collection]) -> bool {
-        let Some(link) = self.link.load_full() else { return false };
-        let voided = self.void(&link, collections).await;
-        voided.inspect_err(|error| self.survive("void", error)).is_ok()
+    async fn touch(&self, intent: &Intent, collections: &[Collection]) -> bool {
+        self.touch_collections(intent, collections).await
     }
 
     async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {

@@ -148,8 +148,9 @@ pub(crate) trait Tier: Send + Sync {
     /// Before the database is written.
     async fn begin(&self, intent: &Intent) -> Begun;
 
-    /// Between the beginning and the commit: makes void what depends on these. `false` when the tier is out of reach.
-    async fn touch(&self, _collections: &[Collection]) -> bool {
+    /// Between the beginning of a write and its commit: makes void what depends on these. `false` when the tier is out of
+    /// reach; then the write is no longer fenced here either.
+    async fn touch(&self, _intent: &Intent, _collections: &[Collection]) -> bool {
         true
     }
 

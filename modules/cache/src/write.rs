@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Cache;
@@ -87,8 +88,8 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
         // Without Redis, nothing tells other processes but the epoch.
         let covered = !cache.0.shared || cache.0.redis.is_some();
         let mut write = Write { cache, intent, covered, ended: false, _locks: locks };
-        let tiers = write.cache.0.tiers.clone();
-        for tier in &tiers {
+        let state = Arc::clone(&write.cache.0);
+        for tier in &state.tiers {
             match tier.begin(&write.intent).await {
                 Begun::Fenced { epoch } => write.intent.epoch = write.intent.epoch.max(epoch),
                 Begun::Uncovered => write.covered = false,
@@ -111,17 +112,17 @@ impl<E> Write<E> {
     }
 
     /// Bars what depends on these collections as well: for a write that learns only behind its bars what it changes. Costs
-    /// one round trip to Redis. May end that the write is [`covered`](Write::covered).
+    /// one round trip to Redis. If that fails, the write is not [`covered`](Write::covered) any more.
     pub async fn touch(&mut self, collections: Vec<Collection>) {
         for tier in &self.cache.0.tiers {
-            self.covered &= tier.touch(&collections).await;
+            self.covered &= tier.touch(&self.intent, &collections).await;
         }
         self.intent.voids.extend(collections);
     }
 
     /// The database has committed, or may have. `values` are the new ones, by key, of what still exists; the write-through
-    /// strategy keeps those that depend on no collection. `epoch` is the one that was opened with the write, if it was. Returns when no tier can serve
-    /// an older copy any more: acknowledge the write after this.
+    /// strategy keeps those that depend on no collection. `epoch` is the one that was opened with the write, if it was.
+    /// Returns when no tier can serve an older copy any more: acknowledge the write after this.
     ///
     /// # Errors
     /// [`Unsettled`]: do not acknowledge.

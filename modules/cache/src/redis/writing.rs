@@ -12,7 +12,7 @@ use super::link::{Connector, Link};
 use super::state::{self, Envelope, NO_GENERATION};
 use crate::chance;
 use crate::key::Key;
-use crate::region::Slot;
+use crate::region::{Collection, Slot};
 use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
 use crate::value::Value;
 
@@ -80,6 +80,18 @@ impl<C: Connector> RedisTier<C> {
                 }
             }
         }
+    }
+
+    /// A write that cannot be told of all that it changes goes on as one that could not be fenced.
+    pub(super) async fn touch_collections(&self, intent: &Intent, collections: &[Collection]) -> bool {
+        let voided = match self.link.load_full() {
+            Some(link) => self.void(&link, collections).await.inspect_err(|error| self.survive("void", error)).is_ok(),
+            None => false,
+        };
+        if !voided {
+            self.orphan(intent);
+        }
+        voided
     }
 
     pub(super) async fn finish_write(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {

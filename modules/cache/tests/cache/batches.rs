@@ -1,9 +1,8 @@
 //! Lookups of many entries at once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use hotshelf_cache::{Found, Key, Tiers};
+use hotshelf_cache::{Found, Key, Source, Tiers};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::timeout;
 
@@ -118,10 +117,13 @@ async fn past_its_life_what_is_there_is_better_than_nothing() {
         world.create(1, "one").await;
         world.create(2, "two").await;
         world.read_many(&[1, 2]).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
         world.truth.set_mode(Mode::Fails);
-        let found = world.read_many(&[1, 2]).await.unwrap();
-        assert_eq!(texts(&found), [Some("one"), Some("two")], "{tiers:?}");
+        wait_until("both are past their lives", PATIENCE, async || {
+            let found = world.read_many(&[1, 2]).await.unwrap();
+            assert_eq!(texts(&found), [Some("one"), Some("two")], "{tiers:?}");
+            found.iter().all(|found| matches!(found.source, Source::Stale { .. }))
+        })
+        .await;
         assert_eq!(world.read_many(&[1, 3]).await, Err(Broken), "{tiers:?}: not all are there");
     }
 }

@@ -315,3 +315,20 @@ async fn a_write_that_touches_without_redis_is_not_covered() {
         assert_eq!(text(&world.page().await), Some("old,new"));
     }
 }
+
+/// Its fences stand all the same, and nobody is to wait for their end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_touch_is_lost_leaves_no_fence_behind() {
+    let world = World::of(Tiers::Tiered).await;
+    world.create(1, "old").await;
+    let mut write = world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+    world.redis().pause();
+    write.touch(everything()).await;
+    assert!(!write.covered());
+    world.redis().resume();
+    world.commit(write, 1, Some("new")).await;
+    let world = world.up().await;
+    world.leaves_nothing_behind().await;
+    world.write(1, Some("newer")).await;
+    assert_eq!(text(&world.read(1).await), Some("newer"));
+}
