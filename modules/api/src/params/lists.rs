@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        wanted(QueryReader::of(parts, state).await?).map(ListQuery).map_err(Problem::bad_parameters)
+        wanted(QueryReader::from_request_parts(parts, state).await?).map(ListQuery).map_err(Problem::bad_parameters)
     }
 }
 
@@ -43,7 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberPageQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        member_page(QueryReader::of(parts, state).await?).map_err(Problem::bad_parameters)
+        member_page(QueryReader::from_request_parts(parts, state).await?).map_err(Problem::bad_parameters)
     }
 }
 

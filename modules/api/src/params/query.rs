@@ -15,14 +15,18 @@ pub(crate) struct QueryReader {
     errors: Vec<FieldError>,
 }
 
-impl QueryReader {
-    pub(crate) async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+impl<S: Send + Sync> FromRequestParts<S> for QueryReader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Query(unread) =
             pairs.map_err(|error| Problem::bad_request(format!("the query cannot be read: {error}")))?;
         Ok(QueryReader { unread, errors: Vec::new() })
     }
+}
 
+impl QueryReader {
     #[cfg(test)]
     pub(crate) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
         let unread = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -49,6 +53,13 @@ impl QueryReader {
         expectation: &str,
     ) -> Option<T> {
         self.take(name, |text| text.parse().ok().filter(fits).ok_or_else(|| expectation.to_owned()))
+    }
+
+    /// Whether the only parameter that there may be, one that is `true` or `false`, is `true`.
+    pub(crate) fn only_flag(mut self, name: &str) -> Result<bool, Problem> {
+        let flag = self.take_if(name, |_| true, "must be true or false").unwrap_or(false);
+        self.finish().map_err(Problem::bad_parameters)?;
+        Ok(flag)
     }
 
     pub(crate) fn error(&mut self, name: &str, message: &str) {

@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::request::Parts;
 use axum::response::Response;
 use axum::{Router, routing};
 
@@ -17,20 +16,6 @@ use crate::router::AppState;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new().route("/api/v1/analytics/catalogue", routing::get(catalogue))
-}
-
-/// `?refresh=true`.
-pub(crate) struct Refresh(bool);
-
-impl<S: Send + Sync> FromRequestParts<S> for Refresh {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let mut query = QueryReader::of(parts, state).await?;
-        let refresh = query.take_if("refresh", |_| true, "must be true or false").unwrap_or(false);
-        query.finish().map_err(Problem::bad_parameters)?;
-        Ok(Refresh(refresh))
-    }
 }
 
 /// How many products there are and what they cost, by organization and category. The one answer that may be old: it is made
@@ -46,11 +31,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Refresh {
 )]
 pub(crate) async fn catalogue(
     State(app): State<AppState>,
-    Refresh(refresh): Refresh,
+    query: QueryReader,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = match refresh {
+    let found = match query.only_flag("refresh")? {
         true => app.products.rebuild_analytics().await?,
         false => app.products.analytics(freshness(&headers)?).await?,
     };

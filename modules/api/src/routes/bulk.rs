@@ -1,11 +1,12 @@
 //! `/api/v1/products/bulk` and `/api/v1/products/bulk-delete`.
 
-use axum::extract::{FromRequestParts, State};
+use std::collections::HashSet;
+
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
-use hotshelf_domain::{FieldError, Invalid, NewProduct, ProductDraft, ProductId};
+use hotshelf_domain::{FieldError, Invalid, NewProduct, ProductDraft, ProductId, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -56,20 +57,6 @@ struct Deleted {
     missing: Vec<ProductId>,
 }
 
-/// `?atomic=true`.
-pub(crate) struct Atomic(bool);
-
-impl<S: Send + Sync> FromRequestParts<S> for Atomic {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let mut query = QueryReader::of(parts, state).await?;
-        let atomic = query.take_if("atomic", |_| true, "must be true or false").unwrap_or(false);
-        query.finish().map_err(Problem::bad_parameters)?;
-        Ok(Atomic(atomic))
-    }
-}
-
 /// Stores up to a thousand products in one transaction: those that are valid, or, with `atomic=true`, all or none.
 #[utoipa::path(
     post, path = "/api/v1/products/bulk", tag = "bulk", request_body = BulkInputSchema,
@@ -82,33 +69,35 @@ impl<S: Send + Sync> FromRequestParts<S> for Atomic {
 )]
 pub(crate) async fn create(
     State(app): State<AppState>,
-    Atomic(atomic): Atomic,
+    query: QueryReader,
     JsonBody(body): JsonBody<BULK_LIMIT>,
 ) -> Result<Response, Problem> {
+    let atomic = query.only_flag("atomic")?;
     let Products { products } = object(&body, "products")?;
     bounded("products", products.len())?;
-    let (mut new, mut places, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut new, mut places, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
     for (index, product) in products.iter().enumerate() {
         match read(product) {
             Ok(product) => {
                 new.push(product);
                 places.push(index);
             }
-            Err(Invalid(bad)) => errors.push(Bad { index, errors: bad }),
+            Err(reason) => invalid.push((index, reason)),
         }
     }
-    if atomic && !errors.is_empty() {
-        return Err(all_or_nothing(errors));
+    if atomic && !invalid.is_empty() {
+        return Err(StoreError::InvalidMany(invalid).into());
     }
     let stored = if new.is_empty() { Vec::new() } else { app.products.create_many(new, atomic).await? };
     let mut created = Vec::new();
     for (index, stored) in places.into_iter().zip(stored) {
         match stored {
             Ok(id) => created.push(id),
-            Err(Invalid(bad)) => errors.push(Bad { index, errors: bad }),
+            Err(reason) => invalid.push((index, reason)),
         }
     }
-    errors.sort_by_key(|bad| bad.index);
+    invalid.sort_by_key(|(index, _)| *index);
+    let errors = invalid.into_iter().map(|(index, Invalid(errors))| Bad { index, errors }).collect();
     Ok((StatusCode::CREATED, Json(Created { created, errors })).into_response())
 }
 
@@ -125,15 +114,15 @@ pub(crate) async fn create(
 pub(crate) async fn delete(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
     let Ids { ids } = object(&body, "ids")?;
     bounded("ids", ids.len())?;
-    let mut wanted = Vec::with_capacity(ids.len());
-    for (index, id) in ids.into_iter().enumerate() {
-        let id = ProductId::new(id).ok_or_else(|| wrong(&format!("ids[{index}]"), "must be a positive integer"))?;
-        if !wanted.contains(&id) {
-            wanted.push(id);
-        }
-    }
-    let deleted = app.products.delete_many(wanted.clone()).await?;
-    let missing = wanted.into_iter().filter(|id| !deleted.contains(id)).collect();
+    let positive = |(index, id): (usize, i64)| {
+        ProductId::new(id).ok_or_else(|| wrong(&format!("ids[{index}]"), "must be a positive integer"))
+    };
+    let mut ids = ids.into_iter().enumerate().map(positive).collect::<Result<Vec<_>, _>>()?;
+    let mut seen = HashSet::new();
+    ids.retain(|id| seen.insert(*id));
+    let deleted = app.products.delete_many(ids.clone()).await?;
+    let gone: HashSet<_> = deleted.iter().collect();
+    let missing = ids.into_iter().filter(|id| !gone.contains(id)).collect();
     Ok(Json(Deleted { deleted, missing }).into_response())
 }
 
@@ -164,13 +153,4 @@ fn bounded(field: &str, count: usize) -> Result<(), Problem> {
 
 fn wrong(field: &str, message: &str) -> Problem {
     Problem::bad_parameters(vec![FieldError { field: field.to_owned(), message: message.to_owned() }])
-}
-
-fn all_or_nothing(bad: Vec<Bad>) -> Problem {
-    let named = |bad: Bad| {
-        let index = bad.index;
-        let field = move |field: &str| format!("products[{index}].{field}");
-        bad.errors.into_iter().map(move |error| FieldError { field: field(&error.field), ..error })
-    };
-    Problem::bad_parameters(bad.into_iter().flat_map(named).collect())
 }

@@ -8,10 +8,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::{Router, routing};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use hotshelf_cache::Source;
-use hotshelf_domain::{Members, OrganizationId, ProductId, SchemaId, StoreError};
+use hotshelf_domain::{Members, OrganizationId, SchemaId};
 use hotshelf_product::ProductIds;
 
 use crate::conditions::{freshness, page_tag};
@@ -125,53 +124,10 @@ async fn ids(app: &App, members: Members, headers: &HeaderMap) -> Result<Respons
         ProductIds::Whole { open_json, revision, source } => {
             cacheable(headers, &page_tag(revision), source, || splice_origin(&open_json, source))
         }
-        ProductIds::Pieces => {
-            let body = Body::from_stream(in_json(app.products.product_ids_in_pieces(members)));
+        ProductIds::Many => {
+            let rest = stream::once(async { Ok(splice_origin(b"", Source::Bypassed)) });
+            let body = Body::from_stream(app.products.product_ids_in_pieces(members).chain(rest));
             streamed(body, Source::Bypassed)
         }
     })
-}
-
-/// `{"ids":[…],"total":N,"from_cache":false}`, the ids as they come.
-fn in_json(
-    pieces: impl Stream<Item = Result<Vec<ProductId>, StoreError>> + Send,
-) -> impl Stream<Item = Result<Bytes, StoreError>> + Send {
-    let head = stream::once(async { Ok(Bytes::from_static(b"{\"ids\":[")) });
-    // What follows the last piece is how many there were.
-    let counted = pieces.map_ok(Some).chain(stream::once(async { Ok(None) }));
-    let body = counted.scan(0_usize, |total, piece| {
-        let text = piece.map(|piece| match piece {
-            Some(ids) => listed(&ids, total),
-            None => Bytes::from(format!("],\"total\":{total},\"from_cache\":false}}")),
-        });
-        std::future::ready(Some(text))
-    });
-    head.chain(body)
-}
-
-fn listed(ids: &[ProductId], total: &mut usize) -> Bytes {
-    let mut text = String::with_capacity(8 * ids.len());
-    for id in ids {
-        if *total > 0 {
-            text.push(',');
-        }
-        text.push_str(itoa::Buffer::new().format(id.get()));
-        *total += 1;
-    }
-    Bytes::from(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn pieces_make_one_object() {
-        let pieces = [vec![1, 2], vec![3], vec![]]
-            .map(|ids: Vec<i64>| Ok::<_, StoreError>(ids.into_iter().filter_map(ProductId::new).collect::<Vec<_>>()));
-        let text: Vec<Bytes> = in_json(stream::iter(pieces)).try_collect().await.unwrap();
-        assert_eq!(text.concat(), b"{\"ids\":[1,2,3],\"total\":3,\"from_cache\":false}");
-        let none: Vec<Bytes> = in_json(stream::iter([])).try_collect().await.unwrap();
-        assert_eq!(none.concat(), b"{\"ids\":[],\"total\":0,\"from_cache\":false}");
-    }
 }

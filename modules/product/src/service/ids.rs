@@ -27,8 +27,8 @@ pub enum ProductIds {
         /// Where it came from.
         source: Source,
     },
-    /// Too many for one answer at once.
-    Pieces,
+    /// Too many for one answer at once: [`product_ids_in_pieces`](ProductService::product_ids_in_pieces).
+    Many,
 }
 
 impl ProductService {
@@ -42,24 +42,27 @@ impl ProductService {
             Some(Value { payload, revision }) if !payload.is_empty() => {
                 ProductIds::Whole { open_json: payload, revision, source: found.source }
             }
-            _ => ProductIds::Pieces,
+            _ => ProductIds::Many,
         })
     }
 
-    /// The ids in pieces, each of its own moment: of a product that comes or goes meanwhile, nobody can say whether its id
-    /// is among them; every other id is, once.
+    /// The same JSON object in pieces, each of its own moment: of a product that comes or goes meanwhile, nobody can say
+    /// whether its id is among them; every other id is, once. Ends after the first error.
     pub fn product_ids_in_pieces(
         &self,
         members: Members,
-    ) -> impl Stream<Item = Result<Vec<ProductId>, StoreError>> + Send + use<> {
+    ) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + use<> {
         let repository = self.0.repository.clone();
-        try_unfold(Some(None), move |after: Option<Option<ProductId>>| {
+        try_unfold(Some((None, IdsJson::new())), move |rest: Option<(Option<ProductId>, IdsJson)>| {
             let repository = repository.clone();
             async move {
-                let Some(after) = after else { return Ok(None) };
+                let Some((after, mut json)) = rest else { return Ok(None) };
                 let ids = repository.ids(members, after, PIECE).await?;
-                let next = ids.last().copied().filter(|_| ids.len() == PIECE as usize);
-                Ok(Some((ids, next.map(Some))))
+                json.extend(&ids);
+                Ok(Some(match ids.last().filter(|_| ids.len() == PIECE as usize) {
+                    Some(last) => (json.take(), Some((Some(*last), json))),
+                    None => (json.finish(), None),
+                }))
             }
         })
     }
@@ -90,32 +93,70 @@ impl ProductService {
 /// Nothing but a note instead of too many.
 pub(super) async fn load_ids(repository: ProductRepository, members: Members) -> Result<Option<Value>, StoreError> {
     let ids = repository.ids(members, None, MOST_CACHED + 1).await?;
-    let payload = if ids.len() > MOST_CACHED as usize { Bytes::new() } else { open_json(&ids) };
+    let payload = if ids.len() > MOST_CACHED as usize {
+        Bytes::new()
+    } else {
+        let mut json = IdsJson::new();
+        json.extend(&ids);
+        json.finish()
+    };
     Ok(Some(Value { revision: xxh3_64(&payload), payload }))
 }
 
-fn open_json(ids: &[ProductId]) -> Bytes {
-    let (mut json, mut digits) = (BytesMut::with_capacity(8 * ids.len() + 32), itoa::Buffer::new());
-    json.extend_from_slice(b"{\"ids\":[");
-    for (place, id) in ids.iter().enumerate() {
-        if place > 0 {
-            json.extend_from_slice(b",");
-        }
-        json.extend_from_slice(digits.format(id.get()).as_bytes());
+/// `{"ids":[…],"total":N`, as far as it has got.
+struct IdsJson {
+    text: BytesMut,
+    total: usize,
+}
+
+impl IdsJson {
+    fn new() -> Self {
+        IdsJson { text: BytesMut::from(&b"{\"ids\":["[..]), total: 0 }
     }
-    json.extend_from_slice(b"],\"total\":");
-    json.extend_from_slice(digits.format(ids.len()).as_bytes());
-    json.freeze()
+
+    fn extend(&mut self, ids: &[ProductId]) {
+        let mut digits = itoa::Buffer::new();
+        self.text.reserve(8 * ids.len());
+        for id in ids {
+            if self.total > 0 {
+                self.text.extend_from_slice(b",");
+            }
+            self.text.extend_from_slice(digits.format(id.get()).as_bytes());
+            self.total += 1;
+        }
+    }
+
+    /// What there is of it, to be sent ahead.
+    fn take(&mut self) -> Bytes {
+        self.text.split().freeze()
+    }
+
+    fn finish(mut self) -> Bytes {
+        self.text.extend_from_slice(b"],\"total\":");
+        self.text.extend_from_slice(itoa::Buffer::new().format(self.total).as_bytes());
+        self.text.freeze()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn json(pieces: &[&[i64]]) -> Vec<u8> {
+        let (mut json, mut sent) = (IdsJson::new(), Vec::new());
+        for ids in pieces {
+            json.extend(&ids.iter().map(|id| ProductId::new(*id).unwrap()).collect::<Vec<_>>());
+            sent.extend_from_slice(&json.take());
+        }
+        sent.extend_from_slice(&json.finish());
+        sent
+    }
+
     #[test]
-    fn ids_as_json() {
-        let ids = [1, 20, 300].map(|id| ProductId::new(id).unwrap());
-        assert_eq!(open_json(&ids), &b"{\"ids\":[1,20,300],\"total\":3"[..]);
-        assert_eq!(open_json(&[]), &b"{\"ids\":[],\"total\":0"[..]);
+    fn ids_are_one_object_in_however_many_pieces() {
+        for pieces in [&[&[1, 20, 300][..]][..], &[&[1], &[20, 300]], &[&[1, 20], &[300], &[]]] {
+            assert_eq!(json(pieces), b"{\"ids\":[1,20,300],\"total\":3");
+        }
+        assert_eq!(json(&[]), b"{\"ids\":[],\"total\":0");
     }
 }

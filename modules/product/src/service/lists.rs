@@ -1,7 +1,7 @@
 //! Pages of lists. What is cached of one are the ids and what is around them; the products come from their own entries,
 //! and a total that has to be counted has an entry of its own, which all pages of the list share.
 
-use hotshelf_cache::{Key, Read, Region, Source, Value};
+use hotshelf_cache::{Found, Key, Read, Region, Source, Value};
 use hotshelf_domain::{
     Filter, Members, Order, PageRequest, PageStart, ProductPage, ProductRepository, Search, StoreError,
 };
@@ -63,12 +63,8 @@ impl ProductService {
         style: Style,
         read: Read,
     ) -> Result<Page, ProductError> {
-        let (repository, wanted) = (self.0.repository.clone(), request.clone());
-        let load = move || load_listing(repository.clone(), wanted.clone());
         if !read.bypass {
-            let slot = region.slot_in(key, collections::of_list(&request.filter, request.order));
-            // A page has no version that a client could have seen.
-            let found = self.0.cache.get_or_load(slot, Read::default(), load).await?;
+            let found = self.listing(region, key, &request).await?;
             if let Some(listing) = found.value.and_then(|value| Listing::unpack(value.payload)) {
                 let (products, source) = self.members(&listing.ids, false).await?;
                 if let Some(products) = products.into_iter().collect::<Option<Vec<_>>>() {
@@ -84,6 +80,18 @@ impl ProductService {
         let products = products.iter().map(render::product).collect::<Result<Vec<_>, _>>()?;
         let listing = Listing::new(&request, ids, Some(total), next.filter(|_| has_more));
         Ok(listing.show(&request, style, total, &products, Source::Bypassed)?)
+    }
+
+    /// What is cached of the page. What memory has needs no list of what it depends on.
+    async fn listing(&self, region: &Region, key: Key, request: &PageRequest) -> Result<Found, StoreError> {
+        // A page has no version that a client could have seen.
+        let read = Read::default();
+        if let Some((value, source)) = self.0.cache.peek(region, &key, read) {
+            return Ok(Found { value: Some(value), source });
+        }
+        let (repository, wanted) = (self.0.repository.clone(), request.clone());
+        let slot = region.slot_in(key, collections::of_list(&request.filter, request.order));
+        self.0.cache.get_or_load(slot, read, move || load_listing(repository.clone(), wanted.clone())).await
     }
 
     /// The total of the list, and where it came from, given where the page did.

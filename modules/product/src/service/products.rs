@@ -1,6 +1,6 @@
 //! Reads of single products, and of some of them by id.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use hotshelf_cache::{Found, Key, Read, Source, Value};
 use hotshelf_domain::{ProductId, ProductRepository, StoreError};
@@ -76,7 +76,7 @@ impl ProductService {
         let repository = self.0.repository.clone();
         let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
         let found = self.0.cache.get_or_load_many(slots, load).await?;
-        let nearest = Source::L1 { ttl: std::time::Duration::MAX };
+        let nearest = Source::L1 { ttl: Duration::MAX };
         let source = found.iter().fold(nearest, |source, found| farther(source, found.source));
         Ok((found.into_iter().map(|found| found.value).collect(), source))
     }
@@ -92,7 +92,7 @@ pub(super) async fn load_details(repository: ProductRepository, id: ProductId) -
 
 async fn load_products(repository: ProductRepository, keys: Vec<Key>) -> Result<Vec<Option<Value>>, StoreError> {
     let ids: Vec<_> = keys.iter().filter_map(keys::product_of).collect();
-    let products: HashMap<_, _> = repository.find_many(&ids).await?;
+    let products = repository.find_many(&ids).await?;
     let product = |key: &Key| keys::product_of(key).and_then(|id| products.get(&id));
     keys.iter().map(|key| product(key).map(render::product).transpose()).collect()
 }
