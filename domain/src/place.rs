@@ -38,11 +38,6 @@ impl Place {
         Place { key: PlaceKey::Id, id }
     }
 
-    /// The product that was seen last.
-    pub fn id(&self) -> ProductId {
-        self.id
-    }
-
     /// At most 1,029 bytes, mostly 9 to 17.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (kind, key) = match &self.key {

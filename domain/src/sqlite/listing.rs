@@ -111,7 +111,9 @@ fn find(conn: &mut SqliteConnection, request: &PageRequest) -> Result<PageIds, S
     };
     let limit = i64::from(request.limit) + 1;
     let window = Window { descending: request.order.descending, after: after.as_ref(), offset, limit };
-    let mut rows = if nothing { Vec::new() } else { rows(conn, filter, request.order, &shares, window)? };
+    // No list is longer than its organizations' and schemas' shares; nobody walks through all of it to find its end.
+    let beyond = offset >= counted;
+    let mut rows = if beyond || nothing { Vec::new() } else { rows(conn, filter, request.order, &shares, window)? };
     let has_more = rows.len() as i64 == limit;
     rows.truncate(request.limit as usize);
     let ids = rows.iter().map(|row| ProductId::from_row(row.id)).collect();
@@ -160,7 +162,7 @@ fn found(
     }
 }
 
-/// A page goes on as the one before it was ordered.
+/// A page goes on as the one before it was ordered, also when some more products have come to be found.
 fn is_ranked(
     conn: &mut SqliteConnection,
     query: &Query<'_>,
@@ -168,7 +170,9 @@ fn is_ranked(
     window: Window<'_>,
 ) -> Result<bool, StoreError> {
     match window.after {
-        Some(row) => Ok(row.key != PlaceKey::Id),
+        Some(Row { key: PlaceKey::Id, .. }) => Ok(false),
+        Some(_) if query.finds_more_than(conn, 2 * RANKED, within)? => Err(PageError::PlaceOfAnotherOrder.into()),
+        Some(_) => Ok(true),
         None => Ok(within == Within::Rows || !query.finds_more_than(conn, RANKED, within)?),
     }
 }

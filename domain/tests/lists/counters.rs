@@ -43,12 +43,16 @@ async fn counters_are_what_a_recount_says_through_random_writes() {
     for round in 0..150 {
         let ids: Vec<_> = shop.all().await.iter().map(|product| product.id).collect();
         let (id, draft) = (shop.pick(&ids), shop.draft());
-        match shop.pick(&[0, 1, 2, 3, 4]) {
+        match shop.pick(&[0, 1, 2, 3, 4, 5, 6]) {
             0 => drop(shop.create(vec![draft]).await),
             1 => shop.delete(id).await,
             2 => shop.update(id, draft).await,
             3 => shop.update(id, ProductDraft { stock: draft.stock, ..ProductDraft::default() }).await,
             // As another program may do it.
+            4 => shop.outsider(&format!("DELETE FROM products WHERE id = {id}")),
+            5 => shop.outsider(
+                "UPDATE products SET deleted_at = NULL WHERE deleted_at = (SELECT max(deleted_at) FROM products)",
+            ),
             _ => shop.outsider(&format!("UPDATE products SET schema_id = 2, organization_id = 2 WHERE id = {id}")),
         }
         let [kept, recount] = counters(&shop);

@@ -34,7 +34,8 @@ pub(in crate::sqlite) fn report(conn: &mut SqliteConnection) -> Result<Catalogue
         let mut categories = Vec::with_capacity(counts.len());
         for (organization, category, min, max) in groups(PRICES, conn)? {
             let key = (organization, category);
-            let (products, in_stock) = counts.remove(&key).unwrap_or_default();
+            let (products, in_stock) =
+                counts.remove(&key).ok_or_else(|| corrupt("a category that nobody has counted"))?;
             categories.push(CategoryReport {
                 organization_id: OrganizationId::from_row(key.0),
                 category: key.1,
@@ -62,7 +63,11 @@ fn sum(categories: &[CategoryReport]) -> Option<OrganizationReport> {
     })
 }
 
+/// The counters and the rows differ; always a defect.
+fn corrupt(what: &str) -> StoreError {
+    diesel::result::Error::DeserializationError(what.into()).into()
+}
+
 fn price(units: i64) -> Result<Price, StoreError> {
-    Price::from_minor_units(units)
-        .map_err(|error| diesel::result::Error::DeserializationError(format!("a price {error}").into()).into())
+    Price::from_minor_units(units).map_err(|error| corrupt(&format!("a price {error}")))
 }

@@ -90,10 +90,12 @@ impl Row {
 
 /// NOCASE folds the letters of ASCII and compares bytes.
 pub(super) fn compare(one: &PlaceKey, other: &PlaceKey) -> Ordering {
-    let folded = |text: &str| text.to_ascii_lowercase();
+    fn folded(text: &str) -> impl Iterator<Item = u8> {
+        text.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
     match (one, other) {
         (PlaceKey::Number(one), PlaceKey::Number(other)) => one.cmp(other),
-        (PlaceKey::Text(one), PlaceKey::Text(other)) => folded(one).cmp(&folded(other)),
+        (PlaceKey::Text(one), PlaceKey::Text(other)) => folded(one).cmp(folded(other)),
         (PlaceKey::Rank(one), PlaceKey::Rank(other)) => one.total_cmp(other),
         // The places of one list are of one kind.
         _ => Ordering::Equal,

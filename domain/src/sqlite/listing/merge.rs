@@ -1,6 +1,7 @@
 //! One list out of those of several organizations, which an index has one by one.
 
-use std::collections::VecDeque;
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
 
 use diesel::sqlite::SqliteConnection;
 
@@ -23,15 +24,18 @@ pub(super) fn rows(
     let wanted = window.offset.saturating_add(window.limit);
     let chunk = (2 * (wanted / walks.len().max(1) as i64)).clamp(CHUNK.0, CHUNK.1);
     let begin = Window { offset: 0, limit: chunk, ..window };
-    let mut lists = Vec::with_capacity(walks.len());
-    for walk in walks {
-        lists.push(Ahead { walk, rows: walk.rows(conn, begin)?.into(), chunk });
+    let (mut lists, mut heads) = (Vec::with_capacity(walks.len()), BinaryHeap::with_capacity(walks.len()));
+    let descending = window.descending;
+    for (list, walk) in walks.iter().enumerate() {
+        let mut rows = VecDeque::from(walk.rows(conn, begin)?);
+        heads.extend(rows.pop_front().map(|row| Head { row, list, descending }));
+        lists.push(Ahead { walk, rows, chunk });
     }
     let mut rows = Vec::new();
     for position in 0..wanted {
-        let heads = lists.iter_mut().filter(|list| !list.rows.is_empty());
-        let first = heads.min_by(|one, other| one.rows[0].compare(&other.rows[0], window.descending));
-        let Some(row) = first.map(|list| list.take(conn, window.descending)).transpose()?.flatten() else { break };
+        let Some(Head { row, list, .. }) = heads.pop() else { break };
+        let next = lists[list].behind(conn, &row, descending)?;
+        heads.extend(next.map(|row| Head { row, list, descending }));
         if position >= window.offset {
             rows.push(row);
         }
@@ -39,7 +43,7 @@ pub(super) fn rows(
     Ok(rows)
 }
 
-/// The next rows of a list.
+/// The next rows of a list, behind its head.
 struct Ahead<'a, 'b> {
     walk: &'a Walk<'b>,
     rows: VecDeque<Row>,
@@ -47,12 +51,39 @@ struct Ahead<'a, 'b> {
 }
 
 impl Ahead<'_, '_> {
-    fn take(&mut self, conn: &mut SqliteConnection, descending: bool) -> Result<Option<Row>, StoreError> {
-        let row = self.rows.pop_front();
+    /// The row that comes next to this one.
+    fn behind(&mut self, conn: &mut SqliteConnection, row: &Row, descending: bool) -> Result<Option<Row>, StoreError> {
         if self.rows.is_empty() {
-            let window = Window { descending, after: row.as_ref(), offset: 0, limit: self.chunk };
+            let window = Window { descending, after: Some(row), offset: 0, limit: self.chunk };
             self.rows = self.walk.rows(conn, window)?.into();
         }
-        Ok(row)
+        Ok(self.rows.pop_front())
     }
 }
+
+/// The first row of a list. The one that comes first in the order is the greatest, as a heap gives it out.
+struct Head {
+    row: Row,
+    list: usize,
+    descending: bool,
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.row.compare(&self.row, self.descending)
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Head {}
