@@ -1,17 +1,17 @@
 //! `hotshelf import`: products from a file into the catalogue.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hotshelf_domain::{Invalid, ProductRepository, StoreError};
 use hotshelf_product::{ProductError, ProductService};
 use hotshelf_transfer::{ExportFormat, Format, Home, ProductReader, Row};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::config::Config;
-use crate::{Failure, complain, wiring};
+use crate::{Failure, complain, progress, wiring};
 
 /// Products in one transaction.
 const BATCH: usize = 1_000;
@@ -75,7 +75,7 @@ impl Import<'_> {
         };
         let reader = ProductReader::open(input, self.format.or_else(|| self.format_of_name()))
             .map_err(|error| unreadable(error.to_string()))?;
-        Ok((reader.with_home(self.home), progress_bar(size)))
+        Ok((reader.with_home(self.home), progress::bar(size, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}")))
     }
 
     /// JSON lines say so by their name; without it, an empty file could be anything.
@@ -172,22 +172,5 @@ impl Import<'_> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// By bytes where the size is known; nothing at all unless a person watches.
-fn progress_bar(size: Option<u64>) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::with_draw_target(size, ProgressDrawTarget::hidden());
-    }
-    let template = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-    let bar = match size {
-        Some(size) => ProgressBar::new(size),
-        None => ProgressBar::new_spinner(),
-    };
-    bar.enable_steady_tick(Duration::from_millis(100));
-    match ProgressStyle::with_template(template) {
-        Ok(style) if size.is_some() => bar.with_style(style),
-        _ => bar,
     }
 }

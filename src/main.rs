@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod export;
 mod import;
+mod progress;
 mod seed;
 mod serve;
 mod wiring;

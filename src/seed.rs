@@ -3,14 +3,13 @@
 mod generator;
 mod words;
 
-use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hotshelf_product::ProductService;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::config::Config;
-use crate::{Failure, wiring};
+use crate::{Failure, progress, wiring};
 use generator::Generator;
 
 /// Products in one transaction.
@@ -27,7 +26,7 @@ impl Seed {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
         let begin = Instant::now();
         let running = wiring::catalogue(config).start().await?;
-        let progress = progress_bar(self.products);
+        let progress = progress::bar(Some(self.products), "{bar:40} {human_pos}/{human_len} products {per_sec} {eta}");
         let stored = match running.services().require::<ProductService>("product") {
             Ok(products) => self.store(&products, &progress).await,
             Err(error) => Err(Failure::Wiring(error)),
@@ -51,18 +50,5 @@ impl Seed {
             progress.set_position(stored);
         }
         Ok(())
-    }
-}
-
-/// Nothing at all unless a person watches.
-fn progress_bar(products: u64) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::with_draw_target(Some(products), ProgressDrawTarget::hidden());
-    }
-    let bar = ProgressBar::new(products);
-    bar.enable_steady_tick(Duration::from_millis(100));
-    match ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} products {per_sec} {eta}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
