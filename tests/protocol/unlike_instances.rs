@@ -19,7 +19,7 @@ async fn cached(reader: &Client, product: &Value) {
 async fn updates_are_heard(writer: &Client, reader: &Client) {
     let product = create(writer, &laptop()).await;
     for stock in 1..=5 {
-        lookup(reader, &product).await;
+        cached(reader, &product).await;
         let written = update(writer, &product, &json!({"stock": stock})).await;
         sleep_until(Instant::now() + HEARD).await;
         assert_eq!(lookup(reader, &product).await.json()["product"], written);
