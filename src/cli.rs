@@ -61,6 +61,9 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Manage those who run the service
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Write all products to a file, in a form that `import` takes back
     Export {
         /// The file to write; - for standard output
@@ -68,6 +71,16 @@ pub(crate) enum Command {
         /// How to write [default: by the file's ending]
         #[arg(long, value_enum)]
         format: Option<ExportFormat>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Make an admin of organization 1; the password is read from standard input
+    Create {
+        /// The address to log in by
+        #[arg(long)]
+        email: String,
     },
 }
 

@@ -13,6 +13,7 @@ mod report;
 mod secret;
 mod settings;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) database: DatabaseConfig,
     pub(crate) redis: RedisConfig,
     pub(crate) cache: CacheConfig,
+    pub(crate) access: AccessConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -152,6 +154,28 @@ pub(crate) enum WriteStrategy {
     WriteThrough,
 }
 
+/// Who may come in.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessConfig {
+    /// Whether callers must be users.
+    pub(crate) users: bool,
+    /// Whether strangers may come in where they need not.
+    pub(crate) off_anyway: bool,
+    /// A session ends when it was not used for so long.
+    pub(crate) session_ttl: Duration,
+    /// Whether browsers send the cookie of a session over encrypted connections only.
+    pub(crate) cookie_secure: bool,
+    /// Whether statistics and metrics are for everybody.
+    pub(crate) metrics_open: bool,
+    /// The mail server, with its password.
+    pub(crate) smtp_url: Option<Secret>,
+    pub(crate) mail_from: String,
+    /// Takes the mails where there is no mail server.
+    pub(crate) mail_file: PathBuf,
+    /// The page that sets a new password.
+    pub(crate) reset_url: Option<String>,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct LogConfig {
@@ -177,6 +201,19 @@ impl Config {
         let environment = Environment::of_process().map_err(|problem| vec![problem])?;
         let file = layers::find_file(std::env::var_os("HOTSHELF_CONFIG")).map_err(|problem| vec![problem])?;
         Config::from_layers(Layers { environment, file })
+    }
+
+    /// Why nobody should be served like this: strangers could change the catalogue. One line that says what to do.
+    pub(crate) fn open_door(&self) -> Option<String> {
+        let host = &self.http.host;
+        let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let open = !self.access.users && !self.access.off_anyway && !loopback;
+        open.then(|| {
+            format!(
+                "AUTH=off contradicts HTTP_HOST={host}: everybody who can reach it could change the catalogue. Set AUTH=on, \
+                 or AUTH_OFF_ANYWAY=true if something in front of the service decides who may"
+            )
+        })
     }
 
     fn from_layers(layers: Layers) -> Result<(Config, Values), Vec<Problem>> {

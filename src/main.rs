@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the command failed, 2 the command line or the configuration is wrong.
 
+mod admin;
 mod cli;
 mod config;
 mod export;
@@ -16,12 +17,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use hotshelf_auth::AuthError;
 use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_lifecycle::{ServiceError, StartError, StopError};
 use hotshelf_product::ProductError;
 use hotshelf_transfer::Home;
 
-use cli::{Cli, Command};
+use cli::{AdminCommand, Cli, Command};
 use config::{Config, LogConfig, LogFormat, Values};
 use export::Export;
 use import::Import;
@@ -64,6 +66,12 @@ enum Failure {
         #[source]
         cause: io::Error,
     },
+    #[error("the admin could not be made: {0}")]
+    Admin(#[from] AuthError),
+    #[error("{0}")]
+    BadAdmin(#[source] Invalid),
+    #[error("cannot read the password from standard input: {0}")]
+    Password(#[source] io::Error),
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
 }
@@ -77,6 +85,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let (Command::Serve | Command::CheckConfig, Some(open_door)) = (&command, config.open_door()) {
+        complain(&open_door);
+        return ExitCode::from(2);
+    }
     start_logging(&config.log);
     match run(command, &config, &values) {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,6 +115,7 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
                 Export { file: &file, format: format.map(Into::into) }.run(config).await
             }
             Command::Seed { products, seed } => Seed { products, seed }.run(config).await,
+            Command::Admin(AdminCommand::Create { email }) => admin::create(&email, config).await,
             Command::CheckConfig => Ok(()),
         }
     })

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use hotshelf_api::{ApiModule, ApiOptions};
+use hotshelf_api::{ApiModule, ApiOptions, UserOptions};
+use hotshelf_auth::{AuthModule, AuthOptions, MailOptions};
 use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, RedisOptions, Tiers, WriteStrategy};
 use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreError};
 use hotshelf_lifecycle::Container;
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule};
+use hotshelf_session::{SessionModule, SessionOptions};
 use hotshelf_stats::StatsModule;
 
 use crate::config::{self, CacheBackend, Config, CorsOrigins};
@@ -31,9 +33,23 @@ fn modules(config: &Config, audit_rate: f64) -> Container {
     container
 }
 
+/// The catalogue with its users, for commands that work on those.
+pub(crate) fn accounts(config: &Config) -> Container {
+    let mut container = modules(config, 0.0);
+    register_users(&mut container, config);
+    container
+}
+
+fn register_users(container: &mut Container, config: &Config) {
+    container.register(SessionModule::new(sessions(config))).register(AuthModule::new(auth(config)));
+}
+
 /// The whole service.
 pub(crate) fn service(config: &Config) -> Container {
     let mut container = modules(config, config.cache.audit_rate);
+    if config.access.users {
+        register_users(&mut container, config);
+    }
     container.register(ApiModule::new(api(config)));
     container
 }
@@ -104,6 +120,28 @@ fn lives(config: &Config) -> Lives {
     }
 }
 
+fn sessions(config: &Config) -> SessionOptions {
+    let lives = &config.cache.lives;
+    SessionOptions {
+        session_life: config.access.session_ttl,
+        copy_life: lives.product,
+        negative_life: lives.negative,
+        grace: lives.grace,
+    }
+}
+
+fn auth(config: &Config) -> AuthOptions {
+    let access = &config.access;
+    AuthOptions {
+        mail: match &access.smtp_url {
+            Some(url) => MailOptions::Smtp { url: url.expose().to_owned(), from: access.mail_from.clone() },
+            None => MailOptions::File(access.mail_file.clone()),
+        },
+        reset_url: access.reset_url.clone(),
+        lives: sessions(config),
+    }
+}
+
 fn api(config: &Config) -> ApiOptions {
     let http = &config.http;
     ApiOptions {
@@ -117,5 +155,10 @@ fn api(config: &Config) -> ApiOptions {
             CorsOrigins::Listed(origins) => origins.clone(),
         },
         cache_prefix: config.cache.prefix.clone(),
+        users: config.access.users.then_some(UserOptions {
+            cookie_life: config.access.session_ttl,
+            cookie_secure: config.access.cookie_secure,
+        }),
+        metrics_open: config.access.metrics_open,
     }
 }

@@ -1,5 +1,6 @@
 //! The catalogue on SQLite: one group-committing writer, a pool of readers, gathered reads by id.
 
+mod accounts;
 mod bulk;
 mod catalogue;
 mod connect;

@@ -4,7 +4,9 @@
 
 use super::layers::Values;
 use super::settings::*;
-use super::{CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LivesConfig, LogConfig, RedisConfig};
+use super::{
+    AccessConfig, CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LivesConfig, LogConfig, RedisConfig,
+};
 
 /// `None` when a value is bad; `values` knows which.
 pub(super) fn config(values: &mut Values) -> Option<Config> {
@@ -12,8 +14,9 @@ pub(super) fn config(values: &mut Values) -> Option<Config> {
     let database = database(values);
     let redis = redis(values);
     let cache = cache(values);
+    let access = access(values);
     let log = log(values);
-    let config = Config { http: http?, database: database?, redis: redis?, cache: cache?, log: log? };
+    let config = Config { http: http?, database: database?, redis: redis?, cache: cache?, access: access?, log: log? };
     if config.database.shared && config.cache.backend == CacheBackend::Memory {
         let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
         values.refuse(&SHARED_DB, reason);
@@ -117,6 +120,29 @@ fn lives(values: &mut Values) -> Option<LivesConfig> {
         analytics: analytics?,
         negative: negative?,
         grace: grace?,
+    })
+}
+
+fn access(values: &mut Values) -> Option<AccessConfig> {
+    let users = values.read(&AUTH);
+    let off_anyway = values.read(&AUTH_OFF_ANYWAY);
+    let session_ttl = values.read(&SESSION_TTL);
+    let cookie_secure = values.read(&SESSION_COOKIE_SECURE);
+    let metrics_open = values.read(&METRICS_OPEN);
+    let smtp_url = values.read(&SMTP_URL);
+    let mail_from = values.read(&MAIL_FROM);
+    let mail_file = values.read(&MAIL_FILE);
+    let reset_url = values.read(&PASSWORD_RESET_URL);
+    Some(AccessConfig {
+        users: users?,
+        off_anyway: off_anyway?,
+        session_ttl: session_ttl?,
+        cookie_secure: cookie_secure?,
+        metrics_open: metrics_open?,
+        smtp_url: smtp_url?,
+        mail_from: mail_from?,
+        mail_file: mail_file?,
+        reset_url: reset_url?,
     })
 }
 

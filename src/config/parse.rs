@@ -56,6 +56,43 @@ pub(crate) fn boolean(text: &str) -> Result<bool, Refusal> {
     }
 }
 
+pub(crate) fn switch(text: &str) -> Result<bool, Refusal> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// Something on one line.
+pub(crate) fn text(text: &str) -> Result<String, Refusal> {
+    let sane = !text.is_empty() && !text.chars().any(char::is_control);
+    if sane { Ok(text.to_owned()) } else { Err(Refusal::Malformed) }
+}
+
+pub(crate) fn file_path(text: &str) -> Result<PathBuf, Refusal> {
+    if text.is_empty() || text.contains('\0') { Err(Refusal::Malformed) } else { Ok(PathBuf::from(text)) }
+}
+
+/// `None` for an empty text. What is behind the scheme, the mailer reads.
+pub(crate) fn smtp_url(text: &str) -> Result<Option<Secret>, Refusal> {
+    match text.split_once("://") {
+        None if text.is_empty() => Ok(None),
+        Some(("smtp" | "smtps", address)) if !address.is_empty() => Ok(Some(Secret::new(text.to_owned()))),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// `None` for an empty text.
+pub(crate) fn link(text: &str) -> Result<Option<String>, Refusal> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    match text.split_once("://") {
+        None if text.is_empty() => Ok(None),
+        Some(("http" | "https", address)) if !address.is_empty() && plain => Ok(Some(text.to_owned())),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
 pub(crate) fn concurrency(text: &str) -> Result<usize, Refusal> {
     whole_number(text).filter(|number| (1..=1_000_000).contains(number)).ok_or(Refusal::Malformed)
 }

@@ -126,6 +126,25 @@ settings! {
     CACHE_WRITE_STRATEGY: WriteStrategy = "invalidate", parse::write_strategy, Open;
         "what a write does to the cached copy", "invalidate or write_through";
 
+    AUTH: bool = "off", parse::switch, Open;
+        "whether callers must be users", "on or off";
+    AUTH_OFF_ANYWAY: bool = "false", parse::boolean, Open;
+        "serve everybody who can reach the address, although AUTH=off", "true, false, 1 or 0";
+    SESSION_TTL: Duration = "7days", parse::life, Open;
+        "life of a session after its last use", LIFE;
+    SESSION_COOKIE_SECURE: bool = "true", parse::boolean, Open;
+        "browsers send the session's cookie over https alone (or to localhost)", "true, false, 1 or 0";
+    METRICS_OPEN: bool = "false", parse::boolean, Open;
+        "with AUTH=on, statistics and metrics are for everybody", "true, false, 1 or 0";
+    SMTP_URL: Option<Secret> = "", parse::smtp_url, Url;
+        "mail server", "smtps://user:password@host[:port] or smtp://…, special characters in the password percent-encoded";
+    MAIL_FROM: String = "hotshelf <hotshelf@localhost>", parse::text, Open;
+        "whom mails are from", "an e-mail address, such as Shop <shop@shop.example>";
+    MAIL_FILE: PathBuf = "./mail.log", parse::file_path, Open;
+        "file that takes the mails where there is no SMTP_URL", "the path of a file";
+    PASSWORD_RESET_URL: Option<String> = "", parse::link, Open;
+        "page that sets a new password; the token is appended", "http:// or https:// and more, such as https://shop.example/reset?token=";
+
     AUDIT_RATE: f64 = "1", parse::rate, Open;
         "cached entries compared with the database each second", "a number from 0 (off) to 1000, such as 1 or 0.5";
 

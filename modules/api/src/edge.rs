@@ -1,5 +1,5 @@
 //! What every request passes on its way in and out, in one layer, since each layer of its own would cost a hit an
-//! allocation: the request id, the bound on requests under way, the deadline, the catching of panics, the bodies of
+//! allocation: the request id, the gate, the bound on requests under way, the deadline, the catching of panics, the bodies of
 //! problems, and the metrics.
 
 use std::any::Any;
@@ -19,6 +19,7 @@ use hotshelf_stats::HttpMetrics;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::gate::Gate;
 use crate::negotiation::accepts_json;
 use crate::problem::{Dialect, Problem};
 
@@ -27,6 +28,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const LONGEST_REQUEST_ID: usize = 128;
 
 pub(crate) struct Edge {
+    pub(crate) gate: Gate,
     deadline: Duration,
     under_way: Semaphore,
     metrics: HttpMetrics,
@@ -36,9 +38,9 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    pub(crate) fn new(deadline: Duration, max_under_way: usize, metrics: HttpMetrics) -> Self {
+    pub(crate) fn new(gate: Gate, deadline: Duration, max_under_way: usize, metrics: HttpMetrics) -> Self {
         let under_way = Semaphore::new(max_under_way.min(Semaphore::MAX_PERMITS));
-        Edge { deadline, under_way, metrics, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
+        Edge { gate, deadline, under_way, metrics, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
     }
 
     /// The caller's id if it sent a sane one, else a new one.
@@ -113,11 +115,22 @@ impl<'a> Passage<'a> {
 }
 
 /// The middleware.
-pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request<Body>, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let passage = Passage::of(&request, route, &edge);
-    edge.pass(passage, next.run(request)).await
+pub(crate) async fn pass(State(edge): State<Arc<Edge>>, mut request: Request<Body>, next: Next) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map(MatchedPath::as_str);
+    let passage = Passage::of(&request, route.unwrap_or("unmatched"), &edge);
+    let answering = async {
+        // At an address where there is nothing, there is nothing to be guarded.
+        if let Some(route) = route {
+            match edge.gate.admit(request.method(), route, request.headers()).await {
+                Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
+                Ok(None) => {}
+                Err(problem) => return problem.into_response(),
+            }
+        }
+        next.run(request).await
+    };
+    edge.pass(passage, answering).await
 }
 
 /// Eight hexadecimal digits for the process and twelve for the request.

@@ -23,6 +23,7 @@ use crate::conditions::freshness;
 use crate::edge::{Edge, Passage, REQUEST_ID};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
+use crate::problem::Problem;
 use crate::router::AppState;
 use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
 
@@ -86,7 +87,11 @@ impl ProductReads {
         if !accepts_json(request.uri(), headers) {
             return None;
         }
+        let caller = self.edge.gate.peek_reader(headers)?;
         let (product, source) = self.app.products.peek(id, freshness(headers).ok()?)?;
+        if !caller.sees_product(&product.payload) {
+            return None;
+        }
         let mut response = product_answer(headers, id, &product, source, begin);
         response.headers_mut().insert(REQUEST_ID, self.edge.request_id(headers));
         let series = if response.status() == StatusCode::OK { &self.answered } else { &self.not_modified };
@@ -98,7 +103,13 @@ impl ProductReads {
         let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge);
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
-        let answering = pin!(async { find(&self.app, id, &headers).await.into_response() });
+        let answering = pin!(async { self.answer(id, &headers).await.into_response() });
         Ok(self.edge.pass(passage, answering).await)
+    }
+
+    async fn answer(&self, id: ProductId, headers: &HeaderMap) -> Result<Response, Problem> {
+        let caller = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers).await?;
+        let caller = caller.ok_or_else(|| Problem::internal("products are for everybody"))?;
+        find(&self.app, &caller, id, headers).await
     }
 }

@@ -1,5 +1,5 @@
-//! For HTTP: routes, parameters, conditional requests, problem responses, and the edge that every request passes.
-//! Knows no SQL and no Redis. May depend on `product` and all below it.
+//! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the edge that every
+//! request passes. Knows no SQL and no Redis. May depend on `auth`, `product` and all below them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -15,13 +15,19 @@
 //!     max_concurrent_requests: 1024,
 //!     cors_origins: Vec::new(),
 //!     cache_prefix: "product:".to_owned(),
+//!     users: None,
+//!     metrics_open: false,
 //! }));
 //! ```
 
+mod access;
 mod body;
+mod caller;
 mod conditions;
+mod cookie;
 mod edge;
 mod front;
+mod gate;
 mod module;
 mod negotiation;
 mod openapi;
@@ -32,4 +38,4 @@ mod router;
 mod routes;
 mod server;
 
-pub use module::{ApiModule, ApiOptions};
+pub use module::{ApiModule, ApiOptions, UserOptions};

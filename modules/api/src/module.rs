@@ -2,11 +2,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use hotshelf_auth::Auth;
 use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, async_trait};
 use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
 use tokio::net::TcpListener;
 
+use crate::cookie::Cookies;
 use crate::front::Front;
 use crate::router::{App, front};
 use crate::server;
@@ -26,6 +28,19 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// What all keys of the cache begin with: operators name them in full.
     pub cache_prefix: String,
+    /// Users are on, and whoever asks has to be one.
+    pub users: Option<UserOptions>,
+    /// With users on, whether the statistics and metrics are for everybody all the same.
+    pub metrics_open: bool,
+}
+
+/// How users are served.
+#[derive(Clone, Copy, Debug)]
+pub struct UserOptions {
+    /// How long a browser keeps the cookie of a session.
+    pub cookie_life: Duration,
+    /// Whether browsers send that cookie over encrypted connections only.
+    pub cookie_secure: bool,
 }
 
 /// The life of the HTTP server. Offers nothing to other modules.
@@ -50,8 +65,14 @@ impl Module for ApiModule {
     }
 
     async fn init(&self, services: &mut Services) -> Result<(), Failure> {
+        let auth = match self.options.users {
+            Some(_) => Some(services.require::<Auth>("auth")?),
+            None => None,
+        };
         let state = Arc::new(App {
             products: services.require::<ProductService>("product")?,
+            auth,
+            cookies: Cookies::new(self.options.users),
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
             cache_prefix: self.options.cache_prefix.clone(),

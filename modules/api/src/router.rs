@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::{Router, middleware};
+use hotshelf_auth::Auth;
 use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
+use crate::cookie::Cookies;
 use crate::edge::{self, Edge};
 use crate::front::{Front, ProductReads};
+use crate::gate::Gate;
 use crate::module::ApiOptions;
 use crate::openapi;
 use crate::problem::Problem;
@@ -25,6 +28,9 @@ pub(crate) type AppState = Arc<App>;
 
 pub(crate) struct App {
     pub(crate) products: ProductService,
+    /// `None`: users are off.
+    pub(crate) auth: Option<Auth>,
+    pub(crate) cookies: Cookies,
     pub(crate) stats: Stats,
     pub(crate) health: HealthBoard,
     /// What all keys of the cache begin with.
@@ -33,7 +39,9 @@ pub(crate) struct App {
 
 pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
     let metrics = state.stats.http();
-    let edge = Arc::new(Edge::new(options.request_timeout, options.max_concurrent_requests, metrics.clone()));
+    let gate = Gate::new(state.auth.clone(), options.metrics_open);
+    let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
+    let edge = Arc::new(Edge::new(gate, deadline, most, metrics.clone()));
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
         Some(cors) => Front::new(router(state, edge).layer(cors), None),
@@ -55,6 +63,11 @@ fn router(state: AppState, edge: Arc<Edge>) -> Router {
         .merge(routes::analytics::routes())
         .merge(routes::cache::routes())
         .merge(routes::envelope::routes())
+        .merge(routes::auth::routes())
+        .merge(routes::passwords::routes())
+        .merge(routes::sessions::routes())
+        .merge(routes::api_keys::routes())
+        .merge(routes::users::routes())
         .merge(routes::statistics::routes())
         .merge(routes::health::routes())
         .merge(openapi::routes())

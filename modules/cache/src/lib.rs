@@ -58,6 +58,7 @@ mod cache;
 mod chance;
 mod clock;
 mod coherence;
+mod commit;
 mod epoch;
 mod epochs;
 mod flights;
@@ -76,6 +77,7 @@ mod value;
 mod write;
 
 pub use cache::Cache;
+pub use commit::WriteError;
 pub use epoch::EpochStore;
 pub use key::Key;
 pub use module::CacheModule;

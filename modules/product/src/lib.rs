@@ -51,4 +51,5 @@ pub use error::ProductError;
 pub use lives::Lives;
 pub use module::ProductModule;
 pub use pages::Page;
+pub use render::owner_of;
 pub use service::{MemberPage, ProductIds, ProductService};

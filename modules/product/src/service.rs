@@ -5,6 +5,7 @@ mod audit;
 mod bulk;
 mod ids;
 mod lists;
+mod owners;
 mod products;
 mod write;
 mod writes;
@@ -21,6 +22,7 @@ use crate::lives::Lives;
 use analytics::Rebuild;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
+use owners::SchemaOwners;
 
 /// Products behind the cache. A cheap handle.
 ///
@@ -51,6 +53,7 @@ struct Shelves {
     schema_ids: Region,
     analytics: Region,
     rebuild: Rebuild,
+    schema_owners: SchemaOwners,
     writes: Tasks,
 }
 
@@ -74,6 +77,7 @@ impl ProductService {
             schema_ids: region("schema_ids", lives.schema_ids),
             analytics: region("analytics", lives.analytics),
             rebuild: Rebuild::default(),
+            schema_owners: SchemaOwners::default(),
             writes: Tasks::default(),
             cache,
             repository,

@@ -16,12 +16,14 @@
 //! # Ok::<(), hotshelf_stats::MetricsError>(())
 //! ```
 
+mod access;
 mod cache;
 mod http;
 mod metrics;
 mod module;
 mod snapshot;
 
+pub use access::AccessMetrics;
 pub use cache::{CacheCounters, L2State, TierGauges, TierLevels};
 pub use http::{HttpMetrics, HttpSeries};
 pub use metrics::{MetricsError, Stats};

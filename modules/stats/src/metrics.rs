@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use prometheus::{Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, Registry, TextEncoder};
 
+use crate::access::AccessMetrics;
 use crate::cache::{CacheCounters, CacheFamilies, L2State, TierGauges, TierLevels};
 use crate::http::{BUCKETS, HttpMetrics};
 use crate::snapshot::{Counts, StatsSnapshot};
@@ -23,6 +24,7 @@ struct Inner {
     /// instead of them.
     baseline: Mutex<Counts>,
     http: HttpMetrics,
+    access: AccessMetrics,
     db_queries: HistogramVec,
     l1_entries: IntGauge,
     l1_bytes: IntGauge,
@@ -51,6 +53,7 @@ impl Stats {
         Ok(Stats(Arc::new(Inner {
             families: CacheFamilies::register(&registry)?,
             http: HttpMetrics::register(&registry)?,
+            access: AccessMetrics::register(&registry)?,
             registry,
             caches: Mutex::default(),
             baseline: Mutex::default(),
@@ -76,6 +79,11 @@ impl Stats {
     /// The metrics of the HTTP server.
     pub fn http(&self) -> HttpMetrics {
         self.0.http.clone()
+    }
+
+    /// The metrics of logins and sessions.
+    pub fn access(&self) -> AccessMetrics {
+        self.0.access.clone()
     }
 
     /// The duration, in seconds, of one kind of database operation.

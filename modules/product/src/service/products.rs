@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use hotshelf_cache::{Found, Key, Read, Source, Value};
-use hotshelf_domain::{ProductId, ProductRepository, StoreError};
+use hotshelf_domain::{OrganizationId, ProductId, ProductRepository, StoreError};
 use serde::Serialize;
 
 use super::ProductService;
 use crate::error::ProductError;
 use crate::pages::{self, Page, farther};
+use crate::render::owner_of;
 use crate::{keys, render};
 
 #[derive(Serialize)]
@@ -45,12 +46,18 @@ impl ProductService {
     }
 
     /// The products with these ids, in this order, and the ids of those that do not exist: `products` and `missing`. One
-    /// step to each tier, and one query for what none has. Up to some thousands.
+    /// step to each tier, and one query for what none has. Up to some thousands. With `within`, those of other organizations
+    /// do not exist.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).
-    pub async fn get_many(&self, ids: &[ProductId], read: Read) -> Result<Page, ProductError> {
-        let (values, source) = match read.bypass {
+    pub async fn get_many(
+        &self,
+        ids: &[ProductId],
+        within: Option<OrganizationId>,
+        read: Read,
+    ) -> Result<Page, ProductError> {
+        let (mut values, source) = match read.bypass {
             false => self.members(ids, true).await?,
             true => {
                 let found = self.0.repository.find_many(ids).await?;
@@ -59,9 +66,27 @@ impl ProductService {
                 (values?, Source::Bypassed)
             }
         };
+        if let Some(own) = within {
+            values.iter_mut().for_each(|value| drop(value.take_if(|value| owner_of(&value.payload) != Some(own))));
+        }
         let missing = ids.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(id, _)| *id).collect();
         let products: Vec<_> = values.into_iter().flatten().collect();
         Ok(pages::open(&products, &Missing { missing }, source)?)
+    }
+
+    /// Those of the products that are an organization's, in the order given.
+    ///
+    /// # Errors
+    /// As [`get`](ProductService::get).
+    pub async fn of_organization(
+        &self,
+        ids: &[ProductId],
+        organization: OrganizationId,
+    ) -> Result<Vec<ProductId>, ProductError> {
+        let (values, _) = self.members(ids, false).await?;
+        let owned = |value: &Option<Value>| value.as_ref().and_then(|value| owner_of(&value.payload));
+        let own = ids.iter().zip(&values).filter(|(_, value)| owned(value) == Some(organization));
+        Ok(own.map(|(id, _)| *id).collect())
     }
 
     /// The products, as far as they exist, and the farthest place that one of them came from. `counted`: as lookups of
