@@ -45,6 +45,8 @@ pub(crate) struct HttpConfig {
     pub(crate) port: u16,
     /// How long a request may take before it is answered with 503.
     pub(crate) request_timeout: Duration,
+    /// A connection that begins no request for so long is closed.
+    pub(crate) idle_timeout: Duration,
     /// Requests beyond this number are shed with 503. At least 1.
     pub(crate) max_concurrent_requests: usize,
     pub(crate) cors_origins: CorsOrigins,

@@ -148,6 +148,7 @@ fn api(config: &Config) -> ApiOptions {
         host: http.host.clone(),
         port: http.port,
         request_timeout: http.request_timeout,
+        idle_timeout: http.idle_timeout,
         max_concurrent_requests: http.max_concurrent_requests,
         cors_origins: match &http.cors_origins {
             CorsOrigins::None => Vec::new(),

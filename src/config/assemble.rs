@@ -28,6 +28,7 @@ fn http(values: &mut Values) -> Option<HttpConfig> {
     let host = values.read(&HTTP_HOST);
     let port = values.read(&HTTP_PORT);
     let request_timeout = values.read(&REQUEST_TIMEOUT);
+    let idle_timeout = values.read(&IDLE_TIMEOUT);
     let shutdown_timeout = values.read(&SHUTDOWN_TIMEOUT);
     let max_concurrent_requests = values.read(&MAX_CONCURRENT_REQUESTS);
     let cors_origins = values.read(&CORS_ORIGINS);
@@ -35,6 +36,7 @@ fn http(values: &mut Values) -> Option<HttpConfig> {
         host: host?,
         port: port?,
         request_timeout: request_timeout?,
+        idle_timeout: idle_timeout?,
         max_concurrent_requests: max_concurrent_requests?,
         cors_origins: cors_origins?,
         shutdown_timeout: shutdown_timeout?,

@@ -71,6 +71,8 @@ settings! {
         "port to listen on", "a port number from 0 to 65535 (0 takes any free port)";
     REQUEST_TIMEOUT: Duration = "10s", parse::timeout, Open;
         "deadline of a request", TIMEOUT;
+    IDLE_TIMEOUT: Duration = "60s", parse::timeout, Open;
+        "connections that begin no request for so long, or up to twice, are closed", TIMEOUT;
     SHUTDOWN_TIMEOUT: Duration = "30s", parse::timeout, Open;
         "how long a stop waits for requests in flight", TIMEOUT;
     MAX_CONCURRENT_REQUESTS: usize = "1024", parse::concurrency, Open;

@@ -12,6 +12,7 @@
 //!     host: "127.0.0.1".to_owned(),
 //!     port: 3000,
 //!     request_timeout: Duration::from_secs(10),
+//!     idle_timeout: Duration::from_secs(60),
 //!     max_concurrent_requests: 1024,
 //!     cors_origins: Vec::new(),
 //!     cache_prefix: "product:".to_owned(),

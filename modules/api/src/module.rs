@@ -22,6 +22,8 @@ pub struct ApiOptions {
     pub port: u16,
     /// A request that takes longer is answered with 503.
     pub request_timeout: Duration,
+    /// A connection that begins no request for so long, or up to twice, is closed.
+    pub idle_timeout: Duration,
     /// While so many requests are under way, further ones are answered with 503 at once.
     pub max_concurrent_requests: usize,
     /// Origins that browsers may call from; none turns CORS off, `*` allows all.
@@ -88,7 +90,8 @@ impl Module for ApiModule {
         let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
         let address = listener.local_addr()?;
         let _ = self.address.set(address);
-        self.tasks.spawn_loop("http server", server::run(listener, front, self.tasks.stopping()));
+        self.tasks
+            .spawn_loop("http server", server::run(listener, front, self.options.idle_timeout, self.tasks.stopping()));
         tracing::info!(%address, "listening on http://{address}");
         Ok(())
     }

@@ -30,6 +30,7 @@ mod proxy;
 mod redis;
 mod resp;
 mod service;
+pub mod users;
 mod wait;
 
 pub use client::{Client, Reply, Request};

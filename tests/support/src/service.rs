@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,22 @@ impl ServiceBuilder {
     /// Uses the database in that file together with other instances.
     pub fn shared_db(self, path: &Path) -> Self {
         self.database(path).env("SHARED_DB", true)
+    }
+
+    /// Runs a command of the service with these settings, and `input` as its standard input: how it ended, and what it said.
+    ///
+    /// # Panics
+    /// When the binary cannot be run.
+    pub fn command(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).env_clear().envs(&self.environment);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let mut stdin = child.stdin.take().expect("a standard input");
+        // A command that does not read it has closed it.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("the command ends")
     }
 
     /// Starts it and returns when it is ready.

@@ -143,9 +143,9 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, tagged(&product), location, Json(Written { product, message })).into_response())
 }
 
-/// Changes the fields that are given. `PATCH` is the same.
+/// Changes the fields that are given. `PUT` and `PATCH` are the same.
 #[utoipa::path(
-    put, path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
+    method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
         ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
