@@ -128,6 +128,9 @@ settings! {
     CACHE_WRITE_STRATEGY: WriteStrategy = "invalidate", parse::write_strategy, Open;
         "what a write does to the cached copy", "invalidate or write_through";
 
+    AUDIT_RATE: f64 = "1", parse::rate, Open;
+        "cached entries compared with the database each second", "a number from 0 (off) to 1000, such as 1 or 0.5";
+
     AUTH: bool = "off", parse::switch, Open;
         "whether callers must be users", "on or off";
     AUTH_OFF_ANYWAY: bool = "false", parse::boolean, Open;
@@ -146,9 +149,6 @@ settings! {
         "file that takes the mails where there is no SMTP_URL", "the path of a file";
     PASSWORD_RESET_URL: Option<String> = "", parse::link, Open;
         "page that sets a new password; the token is appended", "http:// or https:// and more, such as https://shop.example/reset?token=";
-
-    AUDIT_RATE: f64 = "1", parse::rate, Open;
-        "cached entries compared with the database each second", "a number from 0 (off) to 1000, such as 1 or 0.5";
 
     RUST_LOG: EnvFilter = "info", parse::log_filter, Open;
         "log filter", "a filter such as info or warn,hotshelf=debug";

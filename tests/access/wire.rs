@@ -1,7 +1,7 @@
 //! HTTP as no client library would send it.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use hotshelf_testkit::PATIENCE;
 
@@ -11,7 +11,6 @@ pub(crate) fn exchange(address: SocketAddr, request: &str) -> String {
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
     // A service that has seen enough closes before it has read all.
     let _ = connection.write_all(request.as_bytes());
-    let _ = connection.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
     let _ = connection.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()

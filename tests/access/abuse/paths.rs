@@ -54,7 +54,7 @@ async fn no_way_of_writing_a_path_goes_round_the_gate() {
 
 #[tokio::test]
 async fn two_requests_are_not_hidden_in_one() {
-    let house = House::open().await;
+    let house = House::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
     let hidden = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
     for framing in [
         format!("content-length: {}\r\ntransfer-encoding: chunked", hidden.len()),
