@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use hotshelf_api::{ApiModule, ApiOptions};
-use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, RedisOptions, Tiers, WriteStrategy};
+use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, Tiers, WriteStrategy};
 use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreError};
 use hotshelf_lifecycle::Container;
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule};
+use hotshelf_redis::{Address, Credentials, RedisOptions, Servers};
 use hotshelf_stats::StatsModule;
 
 use crate::config::{self, CacheBackend, Config, CorsOrigins};
@@ -57,36 +58,24 @@ fn cache(config: &Config) -> CacheOptions {
             config::WriteStrategy::WriteThrough => WriteStrategy::WriteThrough,
         },
         redis: redis(config),
+        key_prefix: config.cache.prefix.clone(),
     }
 }
 
 fn redis(config: &Config) -> RedisOptions {
     let redis = &config.redis;
-    let scheme = if redis.endpoint.tls { "rediss" } else { "redis" };
-    // An IPv6 address needs its brackets back.
-    let host = if redis.endpoint.host.contains(':') {
-        format!("[{}]", redis.endpoint.host)
-    } else {
-        redis.endpoint.host.clone()
-    };
-    let user = redis.username.as_deref().map(|name| percent_encode(name) + "@").unwrap_or_default();
     RedisOptions {
-        url: format!("{scheme}://{user}{host}:{}", redis.endpoint.port),
-        password: redis.password.as_ref().map(|password| password.expose().to_owned()),
+        servers: Servers::One(Address::new(&redis.endpoint.host, redis.endpoint.port)),
+        tls: redis.endpoint.tls,
+        credentials: Credentials {
+            username: redis.username.clone(),
+            password: redis.password.as_ref().map(|password| password.expose().to_owned()),
+        },
         database: redis.db,
-        prefix: config.cache.prefix.clone(),
+        pool_size: 1,
         command_timeout: redis.command_timeout,
         connect_timeout: redis.connect_timeout,
     }
-}
-
-/// `app@shop` becomes `app%40shop`, as it has to stand in a URL.
-fn percent_encode(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 fn lives(config: &Config) -> Lives {
