@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use hotshelf_api::{ApiModule, ApiOptions};
+use hotshelf_api::{ApiModule, ApiOptions, LimitOptions};
 use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, Tiers, WriteStrategy};
 use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreError};
 use hotshelf_lifecycle::Container;
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule};
+use hotshelf_ratelimit::{RateLimitModule, RateLimitOptions};
 use hotshelf_redis::{Address, Credentials, RedisOptions, Servers};
 use hotshelf_stats::StatsModule;
 
@@ -35,6 +36,7 @@ fn modules(config: &Config, audit_rate: f64) -> Container {
 /// The whole service.
 pub(crate) fn service(config: &Config) -> Container {
     let mut container = modules(config, config.cache.audit_rate);
+    container.register(RateLimitModule::new(rate_limits(config)));
     container.register(ApiModule::new(api(config)));
     container
 }
@@ -106,5 +108,29 @@ fn api(config: &Config) -> ApiOptions {
             CorsOrigins::Listed(origins) => origins.clone(),
         },
         cache_prefix: config.cache.prefix.clone(),
+        limits: limits(config),
+    }
+}
+
+/// Limits are counted together where values are kept together.
+fn rate_limits(config: &Config) -> RateLimitOptions {
+    let together = matches!(config.cache.backend, CacheBackend::Tiered | CacheBackend::Redis);
+    RateLimitOptions {
+        redis: together.then(|| redis(config)),
+        prefix: config.cache.prefix.clone(),
+        on_loss: config.limits.on_loss,
+    }
+}
+
+fn limits(config: &Config) -> LimitOptions {
+    let limits = &config.limits;
+    LimitOptions {
+        on: limits.on,
+        api: limits.api,
+        routes: limits.routes.clone(),
+        login: limits.login,
+        register: limits.register,
+        forgot_password: limits.forgot_password,
+        trusted_proxies: limits.trusted_proxies.clone(),
     }
 }

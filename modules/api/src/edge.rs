@@ -19,6 +19,8 @@ use hotshelf_stats::HttpMetrics;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::client::Peer;
+use crate::limits::{Limits, limited};
 use crate::negotiation::accepts_json;
 use crate::problem::{Dialect, Problem};
 
@@ -30,15 +32,16 @@ pub(crate) struct Edge {
     deadline: Duration,
     under_way: Semaphore,
     metrics: HttpMetrics,
+    limits: Arc<Limits>,
     /// Makes the ids of this process differ from those of others.
     id_prefix: u32,
     next_id: AtomicU64,
 }
 
 impl Edge {
-    pub(crate) fn new(deadline: Duration, max_under_way: usize, metrics: HttpMetrics) -> Self {
+    pub(crate) fn new(deadline: Duration, max_under_way: usize, metrics: HttpMetrics, limits: Arc<Limits>) -> Self {
         let under_way = Semaphore::new(max_under_way.min(Semaphore::MAX_PERMITS));
-        Edge { deadline, under_way, metrics, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
+        Edge { deadline, under_way, metrics, limits, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
     }
 
     /// The caller's id if it sent a sane one, else a new one.
@@ -110,6 +113,11 @@ impl<'a> Passage<'a> {
             welcome: accepts_json(request.uri(), request.headers()),
         }
     }
+
+    /// Began then.
+    pub(crate) fn since(self, begin: Instant) -> Self {
+        Passage { begin, ..self }
+    }
 }
 
 /// The middleware.
@@ -117,7 +125,13 @@ pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request<Body>, 
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let passage = Passage::of(&request, route, &edge);
-    edge.pass(passage, next.run(request)).await
+    // An answer that was refused for its form was not limited; everything else was, before anything was done for it.
+    let policy = edge.limits.policy(request.method(), route);
+    let check = policy.zip(request.extensions().get::<Peer>()).map(|(policy, peer)| {
+        let caller = edge.limits.caller(peer, request.headers());
+        (policy, caller)
+    });
+    edge.pass(passage, limited(check, next.run(request))).await
 }
 
 /// Eight hexadecimal digits for the process and twelve for the request.

@@ -14,13 +14,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures_util::future::Either;
 use hotshelf_domain::ProductId;
+use hotshelf_ratelimit::Check;
 use hotshelf_stats::{HttpMetrics, HttpSeries};
 use hyper::Request;
 use hyper::body::Incoming;
-use tower_service::Service;
+use tower_service::Service as _;
 
+use crate::client::Peer;
 use crate::conditions::freshness;
 use crate::edge::{Edge, Passage, REQUEST_ID};
+use crate::limits::Policy;
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
 use crate::router::AppState;
@@ -37,33 +40,36 @@ pub(crate) struct Front {
 pub(crate) struct ProductReads {
     app: AppState,
     edge: Arc<Edge>,
+    /// The limit that they are under.
+    policy: Option<Policy>,
     answered: HttpSeries,
     not_modified: HttpSeries,
 }
 
 type Answer = Result<Response, Infallible>;
 type Waiting = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Answering = Either<Ready<Answer>, Either<Waiting, RouteFuture<Infallible>>>;
 
 impl Front {
     pub(crate) fn new(router: Router, products: Option<ProductReads>) -> Self {
         Front { products: products.map(Arc::new), router }
     }
-}
 
-impl hyper::service::Service<Request<Incoming>> for Front {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<Ready<Answer>, Either<Waiting, RouteFuture<Infallible>>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    pub(crate) fn call(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
         let begin = Instant::now();
         let read = self.products.as_ref().and_then(|products| Some((products, product_read(&request)?)));
         let Some((products, id)) = read else {
+            request.extensions_mut().insert(peer.clone());
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
-        match products.hit(id, &request, begin) {
+        if let Some(policy) = &products.policy {
+            let check = policy.check(&products.app.limits.caller(peer, request.headers()));
+            let limited = Arc::clone(products).limited(check, id, request, begin);
+            return Either::Right(Either::Left(Box::pin(limited)));
+        }
+        match products.hit(id, &request, begin, begin) {
             Some(response) => Either::Left(ready(Ok(response))),
-            None => Either::Right(Either::Left(Box::pin(Arc::clone(products).fetch(id, request)))),
+            None => Either::Right(Either::Left(Box::pin(Arc::clone(products).fetch(id, request, begin)))),
         }
     }
 }
@@ -77,11 +83,14 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
 impl ProductReads {
     pub(crate) fn new(app: AppState, edge: Arc<Edge>, metrics: &HttpMetrics) -> Self {
         let series = |status: StatusCode| metrics.series("GET", PRODUCT_ROUTE, status.as_str());
-        ProductReads { app, edge, answered: series(StatusCode::OK), not_modified: series(StatusCode::NOT_MODIFIED) }
+        let policy = app.limits.policy(&Method::GET, PRODUCT_ROUTE).cloned();
+        let (answered, not_modified) = (series(StatusCode::OK), series(StatusCode::NOT_MODIFIED));
+        ProductReads { app, edge, policy, answered, not_modified }
     }
 
-    /// The answer from memory. There is none where anything is special about the request.
-    fn hit<B>(&self, id: ProductId, request: &Request<B>, begin: Instant) -> Option<Response> {
+    /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none where
+    /// anything is special about the request.
+    fn hit<B>(&self, id: ProductId, request: &Request<B>, arrived: Instant, begin: Instant) -> Option<Response> {
         let headers = request.headers();
         if !accepts_json(request.uri(), headers) {
             return None;
@@ -90,12 +99,41 @@ impl ProductReads {
         let mut response = product_answer(headers, id, &product, source, begin);
         response.headers_mut().insert(REQUEST_ID, self.edge.request_id(headers));
         let series = if response.status() == StatusCode::OK { &self.answered } else { &self.not_modified };
-        series.record(begin.elapsed());
+        series.record(arrived.elapsed());
         Some(response)
     }
 
-    async fn fetch(self: Arc<Self>, id: ProductId, request: Request<Incoming>) -> Answer {
-        let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge);
+    /// As the edge does it, with the caller's limit ahead of it all.
+    async fn limited(
+        self: Arc<Self>,
+        check: Check,
+        id: ProductId,
+        request: Request<Incoming>,
+        arrived: Instant,
+    ) -> Answer {
+        let decision = check.decision().await;
+        let admitted = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
+        match admitted {
+            Ok(headers) => {
+                let mut response = match self.hit(id, &request, arrived, Instant::now()) {
+                    Some(response) => response,
+                    // A box of its own: this future is one for each hit, and stays small.
+                    None => Box::pin(self.fetch(id, request, arrived)).await?,
+                };
+                if let Some(headers) = headers {
+                    headers.add_to(response.headers_mut());
+                }
+                Ok(response)
+            }
+            Err(problem) => {
+                let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived);
+                Ok(self.edge.pass(passage, ready(problem.into_response())).await)
+            }
+        }
+    }
+
+    async fn fetch(self: Arc<Self>, id: ProductId, request: Request<Incoming>, arrived: Instant) -> Answer {
+        let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived);
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
         let answering = pin!(async { find(&self.app, id, &headers).await.into_response() });

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, async_trait};
 use hotshelf_product::ProductService;
+use hotshelf_ratelimit::RateLimiter;
 use hotshelf_stats::Stats;
 use tokio::net::TcpListener;
 
 use crate::front::Front;
+use crate::limits::{LimitOptions, Limits};
 use crate::router::{App, front};
 use crate::server;
 
@@ -26,6 +28,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// What all keys of the cache begin with: operators name them in full.
     pub cache_prefix: String,
+    /// How often who may do what.
+    pub limits: LimitOptions,
 }
 
 /// The life of the HTTP server. Offers nothing to other modules.
@@ -50,11 +54,13 @@ impl Module for ApiModule {
     }
 
     async fn init(&self, services: &mut Services) -> Result<(), Failure> {
+        let limiter = services.require::<RateLimiter>("ratelimit")?;
         let state = Arc::new(App {
             products: services.require::<ProductService>("product")?,
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
             cache_prefix: self.options.cache_prefix.clone(),
+            limits: Arc::new(Limits::new(&self.options.limits, &limiter)),
         });
         let _ = self.front.set(front(state, &self.options));
         Ok(())

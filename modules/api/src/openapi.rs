@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "these types describe bodies and are never built")]
 
 mod catalogue;
+mod limits;
 
 use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
@@ -13,6 +14,7 @@ use crate::routes::{
     analytics, bulk, cache, details, envelope, health, members, organizations, products, schemas, statistics,
 };
 pub(crate) use catalogue::*;
+use limits::Limited;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -49,9 +51,15 @@ pub(crate) use catalogue::*;
         health::live,
         health::ready,
     ),
-    components(schemas(ProductSchema, ProblemSchema))
+    components(schemas(ProductSchema, ProblemSchema)),
+    modifiers(&Limited)
 )]
 struct Description;
+
+/// Whether the API describes such a route, `GET` and `/api/v1/products/{id}`.
+pub fn has_route(method: &str, path: &str) -> bool {
+    limits::has(Description::openapi(), method, path)
+}
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new().route("/api/v1/openapi.json", routing::get(async || Json(Description::openapi())))

@@ -4,7 +4,7 @@
 //! A problem becomes a response in two steps: [`IntoResponse`] sets the status and carries the problem along, and the
 //! edge, which knows the request's id, writes the body ([`Problem::render`]).
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hotshelf_cache::DeleteError;
 use hotshelf_domain::{FieldError, Invalid, MalformedInput, StoreError};
@@ -19,6 +19,8 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     /// Seconds after which a client may try again.
     retry_after: Option<u32>,
+    /// What the answer says beside.
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only: what a client must not see.
     pub(crate) cause: Option<String>,
 }
@@ -54,7 +56,14 @@ struct EnvelopeBody<'a> {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Problem { status, detail: detail.into(), errors: Vec::new(), retry_after: None, cause: None }
+        Problem {
+            status,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            headers: Vec::new(),
+            cause: None,
+        }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -69,6 +78,20 @@ impl Problem {
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// More requests than the caller's limit lets through; after so many seconds there is a place again.
+    pub(crate) fn too_many(detail: impl Into<String>, retry_after: u32) -> Self {
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(retry_after)
+    }
+
+    /// To be tried again after so many seconds.
+    pub(crate) fn after(self, seconds: u32) -> Self {
+        Problem { retry_after: Some(seconds), ..self }
+    }
+
+    pub(crate) fn with_headers(self, headers: impl Into<Vec<(HeaderName, HeaderValue)>>) -> Self {
+        Problem { headers: headers.into(), ..self }
     }
 
     /// A defect. The client learns nothing but the request's id; the log has the cause under it.
@@ -115,10 +138,9 @@ fn title(status: StatusCode) -> &'static str {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let retry_after: Option<[(HeaderName, HeaderValue); 1]> =
-            self.retry_after.map(|seconds| [(header::RETRY_AFTER, HeaderValue::from(seconds))]);
-        let mut response =
-            (self.status, retry_after.map_or_else(Default::default, axum::http::HeaderMap::from_iter)).into_response();
+        let retry_after = self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
+        let headers = HeaderMap::from_iter(retry_after.into_iter().chain(self.headers.iter().cloned()));
+        let mut response = (self.status, headers).into_response();
         response.extensions_mut().insert(self);
         response
     }

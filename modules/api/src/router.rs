@@ -12,6 +12,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::edge::{self, Edge};
 use crate::front::{Front, ProductReads};
+use crate::limits::Limits;
 use crate::module::ApiOptions;
 use crate::openapi;
 use crate::problem::Problem;
@@ -29,11 +30,17 @@ pub(crate) struct App {
     pub(crate) health: HealthBoard,
     /// What all keys of the cache begin with.
     pub(crate) cache_prefix: String,
+    pub(crate) limits: Arc<Limits>,
 }
 
 pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
     let metrics = state.stats.http();
-    let edge = Arc::new(Edge::new(options.request_timeout, options.max_concurrent_requests, metrics.clone()));
+    let edge = Arc::new(Edge::new(
+        options.request_timeout,
+        options.max_concurrent_requests,
+        metrics.clone(),
+        Arc::clone(&state.limits),
+    ));
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
         Some(cors) => Front::new(router(state, edge).layer(cors), None),

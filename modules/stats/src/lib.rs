@@ -18,12 +18,14 @@
 
 mod cache;
 mod http;
+mod limits;
 mod metrics;
 mod module;
 mod snapshot;
 
 pub use cache::{CacheCounters, L2State, TierGauges, TierLevels};
 pub use http::{HttpMetrics, HttpSeries};
+pub use limits::{RateLimitCounters, RateLimitMetrics};
 pub use metrics::{MetricsError, Stats};
 pub use module::StatsModule;
 pub use prometheus::{Histogram, IntCounter};

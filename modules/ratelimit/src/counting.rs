@@ -1,0 +1,137 @@
+//! The task that counts in Redis: takes all who wait, asks for them in one go, gives each its decision, and sees to it that
+//! nobody waits for a Redis that is away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hotshelf_redis::RedisError;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::gathering::{Batch, Waiters};
+use crate::limiter::{Core, ScopeInner};
+use crate::memory::SubjectKey;
+use crate::redis::{RedisCounter, Step};
+
+/// Between two looks whether Redis is back.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The same while the first connection is made, for which decisions wait.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Runs until `stopping`; then, and whenever Redis is away, decisions are made without it. Those that are asked for in the
+/// first `patience` wait for the first connection.
+pub(crate) async fn run(core: Arc<Core>, redis: RedisCounter, patience: Duration, stopping: CancellationToken) {
+    stopping.run_until_cancelled(count_for_ever(&core, &redis, patience)).await;
+    core.decide_in_redis(false);
+    decide_without(&core, core.gathering.take());
+    redis.close().await;
+}
+
+async fn count_for_ever(core: &Core, redis: &RedisCounter, patience: Duration) {
+    if let Err(error) = first_contact(redis, patience).await {
+        lose(core, &error);
+        find_again(core, redis).await;
+    }
+    loop {
+        let error = count(core, redis).await;
+        core.errors.inc();
+        lose(core, &error);
+        find_again(core, redis).await;
+    }
+}
+
+/// Until Redis has answered, or had its time to.
+async fn first_contact(redis: &RedisCounter, patience: Duration) -> Result<(), RedisError> {
+    let begin = Instant::now();
+    loop {
+        match redis.probe().await {
+            Err(_) if begin.elapsed() < patience => sleep(FIRST_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Until Redis fails; then tells why. One call is under way at a time: what comes meanwhile shares the next one.
+async fn count(core: &Core, redis: &RedisCounter) -> RedisError {
+    loop {
+        let batch = core.gathering.next().await;
+        if let Err(error) = decide(core, redis, batch).await {
+            return error;
+        }
+    }
+}
+
+async fn decide(core: &Core, redis: &RedisCounter, batch: Batch) -> Result<(), RedisError> {
+    let (steps, waiting): (Vec<_>, Vec<_>) = batch.into_iter().filter_map(|of| step(core, of)).unzip();
+    let sent = core.now();
+    let taken = match redis.take(&steps).await {
+        Ok(taken) => taken,
+        Err(error) => {
+            // Maybe Redis has counted them. Then it has let through less than it thinks.
+            waiting.into_iter().for_each(|(scope, key, waiters)| decide_alone(core, &scope, &key, waiters));
+            return Err(error);
+        }
+    };
+    core.steps.inc_by(steps.len() as u64);
+    let now = core.now();
+    for ((step, (scope, key, waiters)), taken) in steps.into_iter().zip(waiting).zip(taken) {
+        core.memory.note(&key, scope.limit, (sent, now), step.wanted, taken);
+        for (waiter, decision) in waiters.into_iter().zip(scope.share_out(taken, step.wanted)) {
+            // Whoever does not wait any more has had its place all the same.
+            let _ = waiter.send(decision);
+        }
+    }
+    Ok(())
+}
+
+/// What to ask for those who still wait for this subject.
+fn step(
+    core: &Core,
+    (key, mut waiters): (SubjectKey, Waiters),
+) -> Option<(Step, (Arc<ScopeInner>, SubjectKey, Waiters))> {
+    waiters.retain(|waiter| !waiter.is_closed());
+    let scope = core.scope(key.scope)?;
+    let wanted = u32::try_from(waiters.len()).ok().filter(|wanted| *wanted > 0)?;
+    let step = Step { key: scope.key(&key.subject), limit: scope.limit, wanted };
+    Some((step, (scope, key, waiters)))
+}
+
+fn lose(core: &Core, error: &RedisError) {
+    *core.trouble.lock() = Some(error.to_string());
+    core.decide_in_redis(false);
+    tracing::warn!(%error, "rate limits are not counted in Redis any more");
+}
+
+/// Until Redis answers again. Whoever came to wait in the moment of the loss is not kept waiting.
+async fn find_again(core: &Core, redis: &RedisCounter) {
+    loop {
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            batch = core.gathering.next() => {
+                decide_without(core, batch);
+                continue;
+            }
+        }
+        match redis.probe().await {
+            Ok(()) => break,
+            Err(error) => *core.trouble.lock() = Some(error.to_string()),
+        }
+    }
+    *core.trouble.lock() = None;
+    core.decide_in_redis(true);
+    tracing::info!("rate limits are counted in Redis again");
+}
+
+fn decide_without(core: &Core, batch: Batch) {
+    for (key, waiters) in batch {
+        if let Some(scope) = core.scope(key.scope) {
+            decide_alone(core, &scope, &key, waiters);
+        }
+    }
+}
+
+fn decide_alone(core: &Core, scope: &ScopeInner, key: &SubjectKey, waiters: Waiters) {
+    for waiter in waiters.into_iter().filter(|waiter| !waiter.is_closed()) {
+        let _ = waiter.send(core.without_redis(scope, key, core.now()));
+    }
+}
