@@ -60,7 +60,6 @@ pub(crate) struct Limits {
     accounts: AccountPolicies,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the routes of accounts"))]
 struct AccountPolicies {
     login: Policy,
     register: Policy,
@@ -102,6 +101,15 @@ impl Limits {
         Some(own.map_or(&api.default, |(_, policy)| policy))
     }
 
+    /// Whom limits by address are about. Without a connection behind it, nobody in particular.
+    #[expect(dead_code, reason = "for the routes of accounts")]
+    pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Subject {
+        match extensions.get::<Peer>() {
+            Some(peer) => peer.client(&self.proxies, headers),
+            None => Subject::new("nobody"),
+        }
+    }
+
     /// Whom limits of the API are about.
     pub(crate) fn caller(&self, peer: &Peer, headers: &HeaderMap) -> Subject {
         peer.client(&self.proxies, headers)
@@ -111,14 +119,6 @@ impl Limits {
 /// What protects the ways into an account, always.
 #[cfg_attr(not(test), expect(dead_code, reason = "for the routes of accounts"))]
 impl Limits {
-    /// Whom limits by address are about. Without a connection behind it, nobody in particular.
-    pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Subject {
-        match extensions.get::<Peer>() {
-            Some(peer) => peer.client(&self.proxies, headers),
-            None => Subject::new("nobody"),
-        }
-    }
-
     /// Counts a login. The account is whatever the client says it is: differences in case and space around it do not make
     /// another one.
     pub(crate) async fn login(&self, client: &Subject, account: &str) -> Result<LimitHeaders, Problem> {

@@ -21,23 +21,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// Runs until `stopping`; then, and whenever Redis is away, decisions are made without it. Those that are asked for in the
 /// first `patience` wait for the first connection.
 pub(crate) async fn run(core: Arc<Core>, redis: RedisCounter, patience: Duration, stopping: CancellationToken) {
-    stopping.run_until_cancelled(count_for_ever(&core, &redis, patience)).await;
+    let mut contact = stopping.run_until_cancelled(first_contact(&redis, patience)).await;
+    while let Some(outcome) = contact {
+        let lost = match outcome {
+            Ok(()) => count(&core, &redis, &stopping).await,
+            Err(error) => Some(error),
+        };
+        let Some(error) = lost else { break };
+        lose(&core, &error);
+        contact = stopping.run_until_cancelled(find_again(&core, &redis)).await.map(Ok);
+    }
     core.decide_in_redis(false);
     decide_without(&core, core.gathering.take());
     redis.close().await;
-}
-
-async fn count_for_ever(core: &Core, redis: &RedisCounter, patience: Duration) {
-    if let Err(error) = first_contact(redis, patience).await {
-        lose(core, &error);
-        find_again(core, redis).await;
-    }
-    loop {
-        let error = count(core, redis).await;
-        core.errors.inc();
-        lose(core, &error);
-        find_again(core, redis).await;
-    }
 }
 
 /// Until Redis has answered, or had its time to.
@@ -51,11 +47,27 @@ async fn first_contact(redis: &RedisCounter, patience: Duration) -> Result<(), R
     }
 }
 
-/// Until Redis fails; then tells why. One call is under way at a time: what comes meanwhile shares the next one.
-async fn count(core: &Core, redis: &RedisCounter) -> RedisError {
+/// Until Redis fails; then tells why. One call is under way at a time: what comes meanwhile shares the next one, and the
+/// last one before the stop is finished.
+async fn count(core: &Core, redis: &RedisCounter, stopping: &CancellationToken) -> Option<RedisError> {
     loop {
-        let batch = core.gathering.next().await;
+        let batch = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return None,
+            batch = core.gathering.next() => batch,
+            error = disconnected(redis) => return Some(error),
+        };
         if let Err(error) = decide(core, redis, batch).await {
+            return Some(error);
+        }
+    }
+}
+
+/// Returns when there is no connection any more, so that a loss is told even while nobody asks.
+async fn disconnected(redis: &RedisCounter) -> RedisError {
+    loop {
+        sleep(PAUSE).await;
+        if let Err(error) = redis.connected() {
             return error;
         }
     }
@@ -97,6 +109,7 @@ fn step(
 }
 
 fn lose(core: &Core, error: &RedisError) {
+    core.errors.inc();
     *core.trouble.lock() = Some(error.to_string());
     core.decide_in_redis(false);
     tracing::warn!(%error, "rate limits are not counted in Redis any more");

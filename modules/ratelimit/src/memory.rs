@@ -141,3 +141,71 @@ impl Shard {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(number: usize) -> SubjectKey {
+        SubjectKey { scope: 0, subject: Subject::new(&format!("s{number}")) }
+    }
+
+    #[test]
+    fn it_is_bounded_and_forgets_those_first_that_were_not_heard_of_for_longest() {
+        let memory = Memory::new();
+        let limit = Limit::new(2, Duration::from_secs(3_600)).unwrap();
+        let busy = key(0);
+        assert_eq!(memory.take(&busy, limit, 0, 1).left, 1);
+        for number in 1..4 * MOST_SUBJECTS {
+            memory.take(&key(number), limit, 0, 1);
+            if number % 256 == 0 {
+                assert_eq!(memory.take(&busy, limit, 0, 0).left, 1, "forgotten after {number} others");
+            }
+        }
+        assert!(memory.subjects() <= MOST_SUBJECTS, "{} subjects", memory.subjects());
+        assert_eq!(memory.take(&key(1), limit, 0, 0).left, 2, "heard of longest ago");
+    }
+
+    #[test]
+    fn large_windows_are_bounded_together() {
+        let memory = Memory::new();
+        let limit = Limit::new(1_000, Duration::from_secs(1)).unwrap();
+        for number in 0..4 * MOST_BUCKETS / 1_000 {
+            for now in 0..1_000 {
+                memory.take(&key(number), limit, now, 1);
+            }
+        }
+        let count = |subjects: &Subjects| subjects.values().map(|known| known.window.buckets()).sum::<usize>();
+        let count = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            count(&shard.young) + count(&shard.old)
+        };
+        let buckets: usize = memory.shards.iter().map(count).sum();
+        assert!(buckets <= MOST_BUCKETS + SHARDS * 1_002, "{buckets} buckets");
+    }
+
+    #[test]
+    fn a_refusal_is_certain_only_while_what_is_noted_here_still_counts_in_redis() {
+        let memory = Memory::new();
+        let limit = Limit::new(1, Duration::from_secs(10)).unwrap();
+        let granted = Taken { granted: 1, left: 0, wait: 10_010 };
+        memory.note(&key(1), limit, (1_000, 1_020), 1, granted);
+        let refusal = |now| memory.refusal(&key(1), limit, now, 100);
+        assert_eq!(refusal(1_020), Some(10_020));
+        // In Redis the place may have been taken 20 ms before, and be back at 11 s.
+        assert!(refusal(10_900).is_some() && refusal(10_910).is_none());
+    }
+
+    #[test]
+    fn a_refusal_by_redis_is_believed_until_the_place_is_back_and_for_a_second_at_most() {
+        let memory = Memory::new();
+        let limit = Limit::new(9, Duration::from_secs(10)).unwrap();
+        for (wait, until) in [(300, 1_300), (9_000, 2_000)] {
+            memory.note(&key(1), limit, (1_000, 1_020), 1, Taken { granted: 0, left: 0, wait });
+            assert_eq!(memory.refusal(&key(1), limit, until - 1, 100), Some(1_000 + wait - (until - 1)));
+            assert_eq!(memory.refusal(&key(1), limit, until, 100), None);
+        }
+    }
+}

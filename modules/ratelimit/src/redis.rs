@@ -46,6 +46,11 @@ impl RedisCounter {
         Ok(RedisCounter { redis, take: sha1_hash(TAKE), per_call, deadline: options.command_timeout })
     }
 
+    /// Whether there is a connection, as far as is known without asking.
+    pub(crate) fn connected(&self) -> Result<(), RedisError> {
+        self.redis.client().map(drop)
+    }
+
     /// Whether there is a Redis that answers.
     pub(crate) async fn probe(&self) -> Result<(), RedisError> {
         let client = self.redis.client()?;
