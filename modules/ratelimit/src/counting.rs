@@ -1,10 +1,11 @@
 //! The task that counts in Redis: takes all who wait, asks for them in one go, gives each its decision, and sees to it that
 //! nobody waits for a Redis that is away.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotshelf_redis::RedisError;
+use hotshelf_redis::{RedisError, RedisOptions};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -18,22 +19,51 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The same while the first connection is made, for which decisions wait.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs until `stopping`; then, and whenever Redis is away, decisions are made without it. Those that are asked for in the
-/// first `patience` wait for the first connection.
-pub(crate) async fn run(core: Arc<Core>, redis: RedisCounter, patience: Duration, stopping: CancellationToken) {
-    let mut contact = stopping.run_until_cancelled(first_contact(&redis, patience)).await;
-    while let Some(outcome) = contact {
-        let lost = match outcome {
-            Ok(()) => count(&core, &redis, &stopping).await,
-            Err(error) => Some(error),
-        };
-        let Some(error) = lost else { break };
-        lose(&core, &error);
-        contact = stopping.run_until_cancelled(find_again(&core, &redis)).await.map(Ok);
+/// Runs until `stopping`; then, and whenever Redis is away, decisions are made without it. Those that are asked for before
+/// the first connection wait for it, as long as it may take.
+pub(crate) async fn run(core: Arc<Core>, options: RedisOptions, stopping: CancellationToken) {
+    if let Some(redis) = stopping.run_until_cancelled(begin(&core, &options)).await {
+        while let Some(error) = count(&core, &redis, &stopping).await {
+            lose(&core, &error);
+            if stopping.run_until_cancelled(find_again(&core, &redis)).await.is_none() {
+                break;
+            }
+        }
+        redis.close().await;
     }
     core.decide_in_redis(false);
     decide_without(&core, core.gathering.take());
-    redis.close().await;
+}
+
+/// Until Redis answers for the first time.
+async fn begin(core: &Core, options: &RedisOptions) -> RedisCounter {
+    let redis = match RedisCounter::start(options) {
+        Ok(redis) => redis,
+        Err(error) => {
+            lose(core, &error);
+            start_after_all(core, options).await
+        }
+    };
+    if core.decides_in_redis()
+        && let Err(error) = first_contact(&redis, options.connect_timeout).await
+    {
+        lose(core, &error);
+    }
+    if !core.decides_in_redis() {
+        find_again(core, &redis).await;
+    }
+    redis
+}
+
+/// Until there is what the options name, such as a certificate.
+async fn start_after_all(core: &Core, options: &RedisOptions) -> RedisCounter {
+    loop {
+        pause(core).await;
+        match RedisCounter::start(options) {
+            Ok(redis) => return redis,
+            Err(error) => *core.trouble.lock() = Some(error.to_string()),
+        }
+    }
 }
 
 /// Until Redis has answered, or had its time to.
@@ -115,16 +145,10 @@ fn lose(core: &Core, error: &RedisError) {
     tracing::warn!(%error, "rate limits are not counted in Redis any more");
 }
 
-/// Until Redis answers again. Whoever came to wait in the moment of the loss is not kept waiting.
+/// Until Redis answers again.
 async fn find_again(core: &Core, redis: &RedisCounter) {
     loop {
-        tokio::select! {
-            () = sleep(PAUSE) => {}
-            batch = core.gathering.next() => {
-                decide_without(core, batch);
-                continue;
-            }
-        }
+        pause(core).await;
         match redis.probe().await {
             Ok(()) => break,
             Err(error) => *core.trouble.lock() = Some(error.to_string()),
@@ -133,6 +157,17 @@ async fn find_again(core: &Core, redis: &RedisCounter) {
     *core.trouble.lock() = None;
     core.decide_in_redis(true);
     tracing::info!("rate limits are counted in Redis again");
+}
+
+/// Between two attempts. Whoever came to wait in the moment of the loss is not kept waiting.
+async fn pause(core: &Core) {
+    let mut end = pin!(sleep(PAUSE));
+    loop {
+        tokio::select! {
+            () = &mut end => return,
+            batch = core.gathering.next() => decide_without(core, batch),
+        }
+    }
 }
 
 fn decide_without(core: &Core, batch: Batch) {

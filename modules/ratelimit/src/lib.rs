@@ -11,7 +11,7 @@
 //! // Alone, without Redis.
 //! let options = RateLimitOptions { redis: None, prefix: "shop:".to_owned(), on_loss: OnLoss::Local };
 //! let limiter = RateLimiter::new(options, &hotshelf_stats::Stats::new()?);
-//! limiter.start()?;
+//! limiter.start();
 //! let logins = limiter.scope("login", Limit::new(1, Duration::from_secs(60))?);
 //!
 //! let somebody = Subject::of_address(IpAddr::from([203, 0, 113, 9]));

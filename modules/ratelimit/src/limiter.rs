@@ -5,7 +5,6 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hotshelf_lifecycle::{Health, Tasks};
-use hotshelf_redis::RedisError;
 use hotshelf_stats::{RateLimitCounters, Stats};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -15,7 +14,6 @@ use crate::gathering::Gathering;
 use crate::limit::Limit;
 use crate::memory::{Memory, SubjectKey};
 use crate::options::{OnLoss, RateLimitOptions};
-use crate::redis::RedisCounter;
 use crate::subject::Subject;
 use crate::window::Taken;
 
@@ -133,17 +131,11 @@ impl RateLimiter {
     }
 
     /// Connects to Redis, in the background. Until that has been tried, decisions wait for it.
-    ///
-    /// # Errors
-    /// When the options of Redis cannot be carried out.
-    pub fn start(&self) -> Result<(), RedisError> {
+    pub fn start(&self) {
         if let Some(options) = &self.options.redis {
-            let redis = RedisCounter::start(options)?;
-            let patience = options.connect_timeout;
-            let counting = counting::run(Arc::clone(&self.core), redis, patience, self.tasks.stopping());
+            let counting = counting::run(Arc::clone(&self.core), options.clone(), self.tasks.stopping());
             self.tasks.spawn_loop("rate limits", counting);
         }
-        Ok(())
     }
 
     /// Ends the connection; then decisions are made as without Redis. `false` when that takes longer than `patience`.
@@ -187,7 +179,7 @@ impl Scope {
     pub fn check(&self, subject: &Subject) -> Check {
         let key = SubjectKey { scope: self.inner.number, subject: subject.clone() };
         let now = self.core.now();
-        if !self.core.in_redis.load(Ordering::Acquire) {
+        if !self.core.decides_in_redis() {
             return Check::Decided(self.core.without_redis(&self.inner, &key, now));
         }
         if let Some(wait) = self.core.memory.refusal(&key, self.inner.limit, now, self.core.margin) {
@@ -240,6 +232,10 @@ impl Core {
 
     pub(crate) fn scope(&self, number: usize) -> Option<Arc<ScopeInner>> {
         self.scopes.lock().get(number).cloned()
+    }
+
+    pub(crate) fn decides_in_redis(&self) -> bool {
+        self.in_redis.load(Ordering::Acquire)
     }
 
     pub(crate) fn decide_in_redis(&self, yes: bool) {

@@ -31,7 +31,7 @@ impl Instance {
     pub(crate) fn with(redis: Option<RedisOptions>, on_loss: OnLoss) -> Self {
         let stats = Stats::new().unwrap();
         let limiter = RateLimiter::new(RateLimitOptions { redis, prefix: "p:".to_owned(), on_loss }, &stats);
-        limiter.start().unwrap();
+        limiter.start();
         Instance { limiter, stats }
     }
 
