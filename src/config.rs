@@ -17,6 +17,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hotshelf_api::{RouteLimit, TrustedProxies};
+use hotshelf_ratelimit::{Limit, OnLoss};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use layers::Values;
@@ -34,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) cache: CacheConfig,
     pub(crate) access: AccessConfig,
     pub(crate) log: LogConfig,
+    pub(crate) limits: LimitsConfig,
 }
 
 /// The listener and the limits of the HTTP interface.
@@ -192,6 +195,23 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// How often who may do what.
+#[derive(Debug, Clone)]
+pub(crate) struct LimitsConfig {
+    /// Whether requests to the API are limited.
+    pub(crate) on: bool,
+    pub(crate) api: Limit,
+    pub(crate) login: Limit,
+    pub(crate) register: Limit,
+    pub(crate) forgot_password: Limit,
+    /// Tokens that nobody has, from one address.
+    pub(crate) guess: Limit,
+    /// Each an existing route, at most once.
+    pub(crate) routes: Vec<RouteLimit>,
+    pub(crate) on_loss: OnLoss,
+    pub(crate) trusted_proxies: TrustedProxies,
 }
 
 impl Config {

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use hotshelf_api::{ApiModule, ApiOptions, UserOptions};
+use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, UserOptions};
 use hotshelf_auth::{AuthModule, AuthOptions, MailOptions};
-use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, RedisOptions, Tiers, WriteStrategy};
+use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, Tiers, WriteStrategy};
 use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreError};
 use hotshelf_lifecycle::Container;
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule};
+use hotshelf_ratelimit::{RateLimitModule, RateLimitOptions};
+use hotshelf_redis::{Address, Credentials, RedisOptions, Servers};
 use hotshelf_session::{SessionModule, SessionOptions};
 use hotshelf_stats::StatsModule;
 
@@ -50,6 +52,7 @@ pub(crate) fn service(config: &Config) -> Container {
     if config.access.users {
         register_users(&mut container, config);
     }
+    container.register(RateLimitModule::new(rate_limits(config)));
     container.register(ApiModule::new(api(config)));
     container
 }
@@ -73,36 +76,24 @@ fn cache(config: &Config) -> CacheOptions {
             config::WriteStrategy::WriteThrough => WriteStrategy::WriteThrough,
         },
         redis: redis(config),
+        key_prefix: config.cache.prefix.clone(),
     }
 }
 
 fn redis(config: &Config) -> RedisOptions {
     let redis = &config.redis;
-    let scheme = if redis.endpoint.tls { "rediss" } else { "redis" };
-    // An IPv6 address needs its brackets back.
-    let host = if redis.endpoint.host.contains(':') {
-        format!("[{}]", redis.endpoint.host)
-    } else {
-        redis.endpoint.host.clone()
-    };
-    let user = redis.username.as_deref().map(|name| percent_encode(name) + "@").unwrap_or_default();
     RedisOptions {
-        url: format!("{scheme}://{user}{host}:{}", redis.endpoint.port),
-        password: redis.password.as_ref().map(|password| password.expose().to_owned()),
+        servers: Servers::One(Address::new(&redis.endpoint.host, redis.endpoint.port)),
+        tls: redis.endpoint.tls,
+        credentials: Credentials {
+            username: redis.username.clone(),
+            password: redis.password.as_ref().map(|password| password.expose().to_owned()),
+        },
         database: redis.db,
-        prefix: config.cache.prefix.clone(),
+        pool_size: 1,
         command_timeout: redis.command_timeout,
         connect_timeout: redis.connect_timeout,
     }
-}
-
-/// `app@shop` becomes `app%40shop`, as it has to stand in a URL.
-fn percent_encode(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 fn lives(config: &Config) -> Lives {
@@ -161,5 +152,30 @@ fn api(config: &Config) -> ApiOptions {
             cookie_secure: config.access.cookie_secure,
         }),
         metrics_open: config.access.metrics_open,
+        limits: limits(config),
+    }
+}
+
+/// Limits are counted together where values are kept together.
+fn rate_limits(config: &Config) -> RateLimitOptions {
+    let together = matches!(config.cache.backend, CacheBackend::Tiered | CacheBackend::Redis);
+    RateLimitOptions {
+        redis: together.then(|| redis(config)),
+        prefix: config.cache.prefix.clone(),
+        on_loss: config.limits.on_loss,
+    }
+}
+
+fn limits(config: &Config) -> LimitOptions {
+    let limits = &config.limits;
+    LimitOptions {
+        on: limits.on,
+        api: limits.api,
+        routes: limits.routes.clone(),
+        login: limits.login,
+        register: limits.register,
+        forgot_password: limits.forgot_password,
+        guess: limits.guess,
+        trusted_proxies: limits.trusted_proxies.clone(),
     }
 }

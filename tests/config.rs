@@ -241,11 +241,20 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("PASSWORD_RESET_URL", "(empty)"),
         ("RUST_LOG", "info"),
         ("LOG_FORMAT", "text"),
+        ("RATE_LIMIT", "off"),
+        ("RATE_LIMIT_API", "100/1m"),
+        ("RATE_LIMIT_LOGIN", "5/1m"),
+        ("RATE_LIMIT_REGISTER", "3/1h"),
+        ("RATE_LIMIT_FORGOT_PASSWORD", "3/1h"),
+        ("RATE_LIMIT_TOKEN", "60/1m"),
+        ("RATE_LIMIT_ROUTES", "(empty)"),
+        ("RATE_LIMIT_ON_LOSS", "local"),
+        ("TRUSTED_PROXIES", "(empty)"),
     ] {
         assert_eq!(table.row(variable), (value, "default"), "{variable}");
     }
     let starts: Vec<_> = table.0.lines().skip(1).map(|line| line.rfind("default")).collect();
-    assert_eq!(starts.len(), 41, "a variable is missing from this test");
+    assert_eq!(starts.len(), 50, "a variable is missing from this test");
     assert!(starts.iter().all(|start| *start == starts[0]), "the last column is ragged:\n{}", table.0);
 }
 

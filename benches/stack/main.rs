@@ -12,6 +12,7 @@ mod create;
 mod failure;
 mod hit;
 mod http;
+mod limits;
 mod load;
 mod miss;
 mod mixed;
@@ -66,6 +67,10 @@ enum Case {
     Create,
     /// 90 % reads, 5 % lists, 5 % updates, against a plain cache-aside
     Mixed,
+    /// A product from the memory tier under a rate limit, against the service without limits
+    Limits,
+    /// The same, with a thousand callers
+    Callers,
     /// A million products against a thousand, without a cache
     Scale,
 }
@@ -79,6 +84,8 @@ impl Case {
             Case::Miss => miss::run(plan).await?,
             Case::Create => create::run(plan).await?,
             Case::Mixed => mixed::run(plan).await?,
+            Case::Limits => limits::one_caller(plan).await?,
+            Case::Callers => limits::many_callers(plan).await?,
             Case::Scale => {
                 scale::run(plan).await?;
                 return Ok(None);

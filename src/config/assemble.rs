@@ -5,7 +5,8 @@
 use super::layers::Values;
 use super::settings::*;
 use super::{
-    AccessConfig, CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LivesConfig, LogConfig, RedisConfig,
+    AccessConfig, CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LimitsConfig, LivesConfig, LogConfig,
+    RedisConfig,
 };
 
 /// `None` when a value is bad; `values` knows which.
@@ -16,7 +17,9 @@ pub(super) fn config(values: &mut Values) -> Option<Config> {
     let cache = cache(values);
     let access = access(values);
     let log = log(values);
-    let config = Config { http: http?, database: database?, redis: redis?, cache: cache?, access: access?, log: log? };
+    let limits = limits(values);
+    let (http, database, redis, cache) = (http?, database?, redis?, cache?);
+    let config = Config { http, database, redis, cache, access: access?, log: log?, limits: limits? };
     if config.database.shared && config.cache.backend == CacheBackend::Memory {
         let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
         values.refuse(&SHARED_DB, reason);
@@ -152,4 +155,27 @@ fn log(values: &mut Values) -> Option<LogConfig> {
     let filter = values.read(&RUST_LOG);
     let format = values.read(&LOG_FORMAT);
     Some(LogConfig { filter: filter?, format: format? })
+}
+
+fn limits(values: &mut Values) -> Option<LimitsConfig> {
+    let on = values.read(&RATE_LIMIT);
+    let api = values.read(&RATE_LIMIT_API);
+    let login = values.read(&RATE_LIMIT_LOGIN);
+    let register = values.read(&RATE_LIMIT_REGISTER);
+    let forgot_password = values.read(&RATE_LIMIT_FORGOT_PASSWORD);
+    let guess = values.read(&RATE_LIMIT_TOKEN);
+    let routes = values.read(&RATE_LIMIT_ROUTES);
+    let on_loss = values.read(&RATE_LIMIT_ON_LOSS);
+    let trusted_proxies = values.read(&TRUSTED_PROXIES);
+    Some(LimitsConfig {
+        on: on?,
+        api: api?,
+        login: login?,
+        register: register?,
+        forgot_password: forgot_password?,
+        guess: guess?,
+        routes: routes?,
+        on_loss: on_loss?,
+        trusted_proxies: trusted_proxies?,
+    })
 }

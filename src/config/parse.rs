@@ -1,5 +1,6 @@
 //! From the text of one variable to its value.
 
+mod limits;
 mod network;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{CacheBackend, LogFormat, Secret, WriteStrategy};
 
+pub(crate) use limits::{limit, on_loss, on_or_off, route_limits, trusted_proxies};
 pub(crate) use network::{RedisUrl, cors_origins, database_url, host, listen_port, redis_addr, redis_url};
 
 /// Why a text is no value.
@@ -52,14 +54,6 @@ pub(crate) fn boolean(text: &str) -> Result<bool, Refusal> {
     match text {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        _ => Err(Refusal::Malformed),
-    }
-}
-
-pub(crate) fn switch(text: &str) -> Result<bool, Refusal> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
         _ => Err(Refusal::Malformed),
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hotshelf_api::{RouteLimit, TrustedProxies};
+use hotshelf_ratelimit::{Limit, OnLoss};
 use tracing_subscriber::EnvFilter;
 
 use super::parse::{self, RedisUrl, Refusal};
@@ -62,6 +64,7 @@ macro_rules! settings {
 const MAY_BE_EMPTY: bool = true;
 
 const LIFE: &str = "a duration from 1s to 30days, such as 90s, 5m or 1h30m";
+const LIMIT: &str = "requests per window, such as 100/1m: 1 to 1000000000, in whole milliseconds from 1s to 1day";
 const TIMEOUT: &str = "a duration above 0 and up to 1day, such as 100ms, 10s or 1m30s";
 
 settings! {
@@ -131,7 +134,7 @@ settings! {
     AUDIT_RATE: f64 = "1", parse::rate, Open;
         "cached entries compared with the database each second", "a number from 0 (off) to 1000, such as 1 or 0.5";
 
-    AUTH: bool = "off", parse::switch, Open;
+    AUTH: bool = "off", parse::on_or_off, Open;
         "whether callers must be users", "on or off";
     AUTH_OFF_ANYWAY: bool = "false", parse::boolean, Open;
         "serve everybody who can reach the address, although AUTH=off", "true, false, 1 or 0";
@@ -154,6 +157,27 @@ settings! {
         "log filter", "a filter such as info or warn,hotshelf=debug";
     LOG_FORMAT: LogFormat = "text", parse::log_format, Open;
         "shape of the log lines", "text or json";
+
+    RATE_LIMIT: bool = "off", parse::on_or_off, Open;
+        "whether requests to the API are limited", "on or off";
+    RATE_LIMIT_API: Limit = "100/1m", parse::limit, Open;
+        "requests to the API, for each caller", LIMIT;
+    RATE_LIMIT_LOGIN: Limit = "5/1m", parse::limit, Open;
+        "logins from one address to one account", LIMIT;
+    RATE_LIMIT_REGISTER: Limit = "3/1h", parse::limit, Open;
+        "registrations from one address", LIMIT;
+    RATE_LIMIT_FORGOT_PASSWORD: Limit = "3/1h", parse::limit, Open;
+        "forgotten passwords from one address", LIMIT;
+    RATE_LIMIT_TOKEN: Limit = "60/1m", parse::limit, Open;
+        "tokens that nobody has, from one address", LIMIT;
+    RATE_LIMIT_ROUTES: Vec<RouteLimit> = "", parse::route_limits, Open, MAY_BE_EMPTY;
+        "routes with limits of their own",
+        "METHOD path=limit, separated by commas, such as GET /api/v1/products/{id}=1000/1m, POST /api/v1/products=10/1m";
+    RATE_LIMIT_ON_LOSS: OnLoss = "local", parse::on_loss, Open;
+        "what limits do while Redis is away", "local, open or closed";
+    TRUSTED_PROXIES: TrustedProxies = "", parse::trusted_proxies, Open, MAY_BE_EMPTY;
+        "proxies whose forwarding headers count",
+        "addresses and networks separated by commas, such as 10.0.0.0/8, fd00::/8 or 127.0.0.1";
 }
 
 /// The variables with meaning and default, for `--help`.

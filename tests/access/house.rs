@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use hotshelf_testkit::users::{add_user, create_admin, log_in, register};
+use hotshelf_testkit::users::{USERS_ON, add_user, create_admin, log_in, register};
 use hotshelf_testkit::{Client, Service};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,9 +22,6 @@ pub(crate) struct House {
     pub(crate) directory: TempDir,
 }
 
-/// A database of its own, and no bounds on the number of logins, of which a test needs many.
-pub(crate) const SETTINGS: &[(&str, &str)] = &[("AUTH", "on"), ("CACHE_BACKEND", "memory")];
-
 impl House {
     pub(crate) async fn open() -> Self {
         Self::open_with(&[]).await
@@ -34,7 +31,8 @@ impl House {
         let directory = tempfile::tempdir().unwrap();
         let plain = hotshelf().database(&directory.path().join("products.db"));
         let plain = plain.env("MAIL_FILE", directory.path().join("mail.log").display());
-        let builder = SETTINGS.iter().chain(settings).fold(plain, |plain, (name, value)| plain.env(name, value));
+        let plain = plain.backend("memory");
+        let builder = USERS_ON.iter().chain(settings).fold(plain, |plain, (name, value)| plain.env(name, value));
         create_admin(&builder, "admin@one.example");
         let service = builder.start().await;
         let admin = log_in(&service, "admin@one.example").await;

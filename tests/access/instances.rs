@@ -1,7 +1,7 @@
 //! Two instances on one database and one Redis: what one takes away, the other does not grant.
 
 use hotshelf_testkit::catalogue::PRODUCTS;
-use hotshelf_testkit::users::{USERS, add_user, api_key, create_admin, log_in};
+use hotshelf_testkit::users::{USERS, USERS_ON, add_user, api_key, create_admin, log_in};
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, wait_until};
 use serde_json::json;
 use tempfile::TempDir;
@@ -23,7 +23,8 @@ impl Two {
     async fn start() -> Self {
         let (redis, directory) = (RedisServer::start(), tempfile::tempdir().unwrap());
         let builder = hotshelf().shared_db(&directory.path().join("products.db")).redis(&redis);
-        let builder = builder.env("AUTH", "on").env("REDIS_COMMAND_TIMEOUT", "1s");
+        let builder = USERS_ON.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
+        let builder = builder.env("REDIS_COMMAND_TIMEOUT", "1s");
         create_admin(&builder, "admin@one.example");
         let (first, second) = tokio::join!(builder.clone().start(), builder.start());
         for instance in [&first, &second] {

@@ -146,7 +146,8 @@ impl World {
             let (begun, acknowledged, instance) = self.until_acknowledged(logout, &[204, 401]).await;
             sleep(AFTERWARDS).await;
             let course = course.then(State { granted: false, begun, acknowledged, instance });
-            self.courses.lock().unwrap().push(course.seen(probing.stop().await));
+            let course = course.seen(probing.stop().await);
+            self.courses.lock().unwrap().push(course);
         }
     }
 
@@ -169,7 +170,8 @@ impl World {
             granted = !granted;
             course = course.then(change(&mut self, granted).await);
         }
-        self.courses.lock().unwrap().push(course.seen(probing.stop().await));
+        let course = course.seen(probing.stop().await);
+        self.courses.lock().unwrap().push(course);
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hotshelf_testkit::users::{api_key, create_admin, log_in};
+use hotshelf_testkit::users::{self, api_key, create_admin, log_in};
 use hotshelf_testkit::{Client, Network, PATIENCE, Proxy, RedisServer, Service, ServiceBuilder, wait_until};
 use tempfile::TempDir;
 
@@ -193,5 +193,6 @@ fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> 
         1 => service.database(database),
         _ => service.shared_db(database),
     };
-    environment.iter().fold(service, |service, (name, value)| service.env(name, value))
+    let settings = if environment.contains(&USERS_ON) { &users::USERS_ON[..] } else { &[] };
+    settings.iter().chain(environment).fold(service, |service, (name, value)| service.env(name, value))
 }

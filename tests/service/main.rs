@@ -20,6 +20,7 @@ mod half_sent;
 mod health;
 mod history;
 mod lifecycle;
+mod limits;
 mod lists;
 mod load;
 mod logs;

@@ -93,6 +93,7 @@ fn title(status: u16) -> &'static str {
         // RFC 9110 renamed it from "Payload Too Large".
         413 => "Content Too Large",
         415 => "Unsupported Media Type",
+        429 => "Too Many Requests",
         503 => "Service Unavailable",
         _ => panic!("no story expects the status {status}"),
     }

@@ -3,9 +3,11 @@
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use compact_str::format_compact;
 use hotshelf_auth::{Auth, Proof};
-use hotshelf_domain::{Members, NewProduct, OrganizationId, ProductDraft, ProductId, SchemaId, StoreError, UserId};
+use hotshelf_domain::{Members, NewProduct, OrganizationId, ProductDraft, ProductId, SchemaId, StoreError};
 use hotshelf_product::owner_of;
+use hotshelf_ratelimit::Subject;
 use hotshelf_session::Visitor;
 
 use crate::problem::Problem;
@@ -55,10 +57,13 @@ impl Caller {
     }
 
     /// Who it is in the eyes of a limit on requests, if anybody has been named.
-    pub(crate) fn user(&self) -> Option<UserId> {
+    pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
-            Caller::User(user) => Some(user.identity.user),
             Caller::Anybody => None,
+            Caller::User(hotshelf_auth::Caller { proof: Proof::ApiKey(key), .. }) => {
+                Some(Subject::new(&format_compact!("key:{key}")))
+            }
+            Caller::User(user) => Some(Subject::new(&format_compact!("user:{}", user.identity.user))),
         }
     }
 }

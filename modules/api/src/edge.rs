@@ -19,7 +19,9 @@ use hotshelf_stats::HttpMetrics;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::caller::Caller;
 use crate::gate::Gate;
+use crate::limits::{Limits, limited};
 use crate::negotiation::accepts_json;
 use crate::problem::{Dialect, Problem};
 
@@ -32,15 +34,22 @@ pub(crate) struct Edge {
     deadline: Duration,
     under_way: Semaphore,
     metrics: HttpMetrics,
+    pub(crate) limits: Arc<Limits>,
     /// Makes the ids of this process differ from those of others.
     id_prefix: u32,
     next_id: AtomicU64,
 }
 
 impl Edge {
-    pub(crate) fn new(gate: Gate, deadline: Duration, max_under_way: usize, metrics: HttpMetrics) -> Self {
+    pub(crate) fn new(
+        gate: Gate,
+        limits: Arc<Limits>,
+        deadline: Duration,
+        max_under_way: usize,
+        metrics: HttpMetrics,
+    ) -> Self {
         let under_way = Semaphore::new(max_under_way.min(Semaphore::MAX_PERMITS));
-        Edge { gate, deadline, under_way, metrics, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
+        Edge { gate, limits, deadline, under_way, metrics, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
     }
 
     /// The caller's id if it sent a sane one, else a new one.
@@ -112,6 +121,11 @@ impl<'a> Passage<'a> {
             welcome: accepts_json(request.uri(), request.headers()),
         }
     }
+
+    /// Began then.
+    pub(crate) fn since(self, begin: Instant) -> Self {
+        Passage { begin, ..self }
+    }
 }
 
 /// The middleware.
@@ -119,16 +133,27 @@ pub(crate) async fn pass(State(edge): State<Arc<Edge>>, mut request: Request<Bod
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map(MatchedPath::as_str);
     let passage = Passage::of(&request, route.unwrap_or("unmatched"), &edge);
+    // An answer that was refused for its form was not limited; everything else was, before anything was done for it.
+    let policy = edge.limits.policy(request.method(), route.unwrap_or("unmatched"));
+    let client = edge.limits.client(request.extensions(), request.headers());
     let answering = async {
         // At an address where there is nothing, there is nothing to be guarded.
-        if let Some(route) = route {
-            match edge.gate.admit(request.method(), route, request.headers()).await {
-                Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
-                Ok(None) => {}
-                Err(problem) => return problem.into_response(),
+        let admitted = match route {
+            Some(route) => edge.gate.admit(request.method(), route, request.headers(), &client).await,
+            None => Ok(None),
+        };
+        let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+        let limit = policy.map(|policy| (policy, named.unwrap_or(client)));
+        let answering = async move {
+            match admitted {
+                Ok(caller) => {
+                    caller.map(|caller: Caller| request.extensions_mut().insert(caller));
+                    next.run(request).await
+                }
+                Err(problem) => problem.into_response(),
             }
-        }
-        next.run(request).await
+        };
+        limited(limit, answering).await
     };
     edge.pass(passage, answering).await
 }

@@ -14,13 +14,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures_util::future::Either;
 use hotshelf_domain::ProductId;
+use hotshelf_ratelimit::Check;
 use hotshelf_stats::{HttpMetrics, HttpSeries};
 use hyper::Request;
 use hyper::body::Incoming;
-use tower_service::Service;
+use tower_service::Service as _;
 
+use crate::caller::Caller;
+use crate::client::Peer;
 use crate::conditions::freshness;
 use crate::edge::{Edge, Passage, REQUEST_ID};
+use crate::limits::Policy;
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
 use crate::problem::Problem;
@@ -38,35 +42,53 @@ pub(crate) struct Front {
 pub(crate) struct ProductReads {
     app: AppState,
     edge: Arc<Edge>,
+    /// The limit that they are under.
+    policy: Option<Policy>,
     answered: HttpSeries,
     not_modified: HttpSeries,
 }
 
 type Answer = Result<Response, Infallible>;
 type Waiting = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Answering = Either<Ready<Answer>, Either<Waiting, RouteFuture<Infallible>>>;
 
 impl Front {
     pub(crate) fn new(router: Router, products: Option<ProductReads>) -> Self {
         Front { products: products.map(Arc::new), router }
     }
-}
 
-impl hyper::service::Service<Request<Incoming>> for Front {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<Ready<Answer>, Either<Waiting, RouteFuture<Infallible>>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    pub(crate) fn call(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
         let begin = Instant::now();
         let read = self.products.as_ref().and_then(|products| Some((products, product_read(&request)?)));
         let Some((products, id)) = read else {
+            request.extensions_mut().insert(peer.clone());
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
-        match products.hit(id, &request, begin) {
+        let caller = products.edge.gate.peek_reader(request.headers());
+        let products = Arc::clone(products);
+        if let Some(policy) = &products.policy {
+            let named = caller.as_ref().and_then(Caller::subject);
+            let subject = named.unwrap_or_else(|| products.app.limits.client_of(peer, request.headers()));
+            let check = policy.check(&subject);
+            let read = ProductRead { id, peer: peer.clone(), request, arrived: begin };
+            return Either::Right(Either::Left(Box::pin(products.limited(check, caller, read))));
+        }
+        match products.hit(id, &request, caller.as_ref(), begin, begin) {
             Some(response) => Either::Left(ready(Ok(response))),
-            None => Either::Right(Either::Left(Box::pin(Arc::clone(products).fetch(id, request)))),
+            None => {
+                let read = ProductRead { id, peer: peer.clone(), request, arrived: begin };
+                Either::Right(Either::Left(Box::pin(products.fetch(read))))
+            }
         }
     }
+}
+
+/// A request that reads a product.
+struct ProductRead {
+    id: ProductId,
+    peer: Peer,
+    request: Request<Incoming>,
+    arrived: Instant,
 }
 
 /// The product that this request reads, if that is what it does.
@@ -78,16 +100,26 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
 impl ProductReads {
     pub(crate) fn new(app: AppState, edge: Arc<Edge>, metrics: &HttpMetrics) -> Self {
         let series = |status: StatusCode| metrics.series("GET", PRODUCT_ROUTE, status.as_str());
-        ProductReads { app, edge, answered: series(StatusCode::OK), not_modified: series(StatusCode::NOT_MODIFIED) }
+        let policy = app.limits.policy(&Method::GET, PRODUCT_ROUTE).cloned();
+        let (answered, not_modified) = (series(StatusCode::OK), series(StatusCode::NOT_MODIFIED));
+        ProductReads { app, edge, policy, answered, not_modified }
     }
 
-    /// The answer from memory. There is none where anything is special about the request.
-    fn hit<B>(&self, id: ProductId, request: &Request<B>, begin: Instant) -> Option<Response> {
+    /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none where
+    /// anything is special about the request.
+    fn hit<B>(
+        &self,
+        id: ProductId,
+        request: &Request<B>,
+        caller: Option<&Caller>,
+        arrived: Instant,
+        begin: Instant,
+    ) -> Option<Response> {
+        let caller = caller?;
         let headers = request.headers();
         if !accepts_json(request.uri(), headers) {
             return None;
         }
-        let caller = self.edge.gate.peek_reader(headers)?;
         let (product, source) = self.app.products.peek(id, freshness(headers).ok()?)?;
         if !caller.sees_product(&product.payload) {
             return None;
@@ -95,20 +127,46 @@ impl ProductReads {
         let mut response = product_answer(headers, id, &product, source, begin);
         response.headers_mut().insert(REQUEST_ID, self.edge.request_id(headers));
         let series = if response.status() == StatusCode::OK { &self.answered } else { &self.not_modified };
-        series.record(begin.elapsed());
+        series.record(arrived.elapsed());
         Some(response)
     }
 
-    async fn fetch(self: Arc<Self>, id: ProductId, request: Request<Incoming>) -> Answer {
-        let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge);
+    /// As the edge does it, with the caller's limit ahead of it all.
+    async fn limited(self: Arc<Self>, check: Check, caller: Option<Caller>, read: ProductRead) -> Answer {
+        let decision = check.decision().await;
+        let admitted = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
+        match admitted {
+            Ok(headers) => {
+                let hit = self.hit(read.id, &read.request, caller.as_ref(), read.arrived, Instant::now());
+                let mut response = match hit {
+                    Some(response) => response,
+                    // A box of its own: this future is one for each hit, and stays small.
+                    None => Box::pin(self.fetch(read)).await?,
+                };
+                if let Some(headers) = headers {
+                    headers.add_to(response.headers_mut());
+                }
+                Ok(response)
+            }
+            Err(problem) => {
+                let passage = Passage::of(&read.request, PRODUCT_ROUTE, &self.edge).since(read.arrived);
+                Ok(self.edge.pass(passage, ready(problem.into_response())).await)
+            }
+        }
+    }
+
+    async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
+        let ProductRead { id, peer, request, arrived } = read;
+        let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived);
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
-        let answering = pin!(async { self.answer(id, &headers).await.into_response() });
+        let answering = pin!(async { self.answer(id, &peer, &headers).await.into_response() });
         Ok(self.edge.pass(passage, answering).await)
     }
 
-    async fn answer(&self, id: ProductId, headers: &HeaderMap) -> Result<Response, Problem> {
-        let caller = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers).await?;
+    async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap) -> Result<Response, Problem> {
+        let client = self.app.limits.client_of(peer, headers);
+        let caller = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers, &client).await?;
         let caller = caller.ok_or_else(|| Problem::internal("products are for everybody"))?;
         find(&self.app, &caller, id, headers).await
     }

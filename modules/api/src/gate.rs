@@ -1,11 +1,15 @@
 //! Who may come in: reads who a request says it is from, asks whether that is so, and holds it against the table of access.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use hotshelf_auth::{Auth, Proof};
 use hotshelf_domain::{OrganizationId, Role};
+use hotshelf_ratelimit::Subject;
 
 use crate::access::{Need, Rule, Rules};
 use crate::caller::Caller;
+use crate::limits::Limits;
 use crate::problem::Problem;
 
 /// The cookie that browsers keep a session's token in.
@@ -15,6 +19,7 @@ pub(crate) struct Gate {
     /// `None`: users are off.
     auth: Option<Auth>,
     rules: Rules,
+    limits: Arc<Limits>,
     /// Whether the numbers of the service are for everybody.
     metrics_open: bool,
 }
@@ -30,8 +35,8 @@ enum Shown<'a> {
 }
 
 impl Gate {
-    pub(crate) fn new(auth: Option<Auth>, metrics_open: bool) -> Self {
-        Gate { auth, rules: Rules::new(), metrics_open }
+    pub(crate) fn new(auth: Option<Auth>, limits: Arc<Limits>, metrics_open: bool) -> Self {
+        Gate { auth, rules: Rules::new(), limits, metrics_open }
     }
 
     /// Who reads, as far as memory knows. If that does not suffice, [`admit`](Gate::admit) has the answer.
@@ -43,12 +48,25 @@ impl Gate {
         }
     }
 
+    /// Who shows this token. Guessing is limited, and whoever guesses too much is told so before anything is looked up.
+    async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<hotshelf_auth::Caller, Problem> {
+        if let Some(refused) = self.limits.guesses_used_up(client) {
+            return Err(refused);
+        }
+        if let Some(caller) = auth.authenticate(token).await? {
+            return Ok(caller);
+        }
+        self.limits.guess(client).await?;
+        Err(unknown_token())
+    }
+
     /// Who asks for this operation, if that is somebody who may; `None` where everybody may and nobody is asked.
     pub(crate) async fn admit(
         &self,
         method: &Method,
         route: &str,
         headers: &HeaderMap,
+        client: &Subject,
     ) -> Result<Option<Caller>, Problem> {
         let need = match self.rules.of(method, route) {
             Rule::Needs(need) => need,
@@ -67,7 +85,7 @@ impl Gate {
         };
         let caller = match auth.peek(token) {
             Some(caller) => caller,
-            None => auth.authenticate(token).await?.ok_or_else(unknown_token)?,
+            None => self.authenticate(auth, token, client).await?,
         };
         if matches!(shown, Shown::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "another site may not write in a user's name"));

@@ -3,11 +3,12 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use hotshelf_api::{ApiModule, ApiOptions};
+//! use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, TrustedProxies};
 //! use hotshelf_lifecycle::Container;
+//! use hotshelf_ratelimit::Limit;
 //!
 //! let mut container = Container::new(Duration::from_secs(30));
-//! // … after `stats`, `database`, `cache` and `product`:
+//! // … after `stats`, `database`, `cache`, `product` and `ratelimit`:
 //! container.register(ApiModule::new(ApiOptions {
 //!     host: "127.0.0.1".to_owned(),
 //!     port: 3000,
@@ -18,17 +19,30 @@
 //!     cache_prefix: "product:".to_owned(),
 //!     users: None,
 //!     metrics_open: false,
+//!     limits: LimitOptions {
+//!         on: true,
+//!         api: Limit::new(100, Duration::from_secs(60))?,
+//!         routes: Vec::new(),
+//!         login: Limit::new(5, Duration::from_secs(60))?,
+//!         guess: Limit::new(60, Duration::from_secs(60))?,
+//!         register: Limit::new(3, Duration::from_secs(3600))?,
+//!         forgot_password: Limit::new(3, Duration::from_secs(3600))?,
+//!         trusted_proxies: TrustedProxies::default(),
+//!     },
 //! }));
+//! # Ok::<(), hotshelf_ratelimit::LimitError>(())
 //! ```
 
 mod access;
 mod body;
 mod caller;
+mod client;
 mod conditions;
 mod cookie;
 mod edge;
 mod front;
 mod gate;
+mod limits;
 mod module;
 mod negotiation;
 mod openapi;
@@ -39,4 +53,7 @@ mod router;
 mod routes;
 mod server;
 
+pub use client::{NoNetwork, TrustedProxies};
+pub use limits::{LimitOptions, RouteLimit};
 pub use module::{ApiModule, ApiOptions, UserOptions};
+pub use openapi::has_route;

@@ -5,11 +5,13 @@ use std::time::Duration;
 use hotshelf_auth::Auth;
 use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, async_trait};
 use hotshelf_product::ProductService;
+use hotshelf_ratelimit::RateLimiter;
 use hotshelf_stats::Stats;
 use tokio::net::TcpListener;
 
 use crate::cookie::Cookies;
 use crate::front::Front;
+use crate::limits::{LimitOptions, Limits};
 use crate::router::{App, front};
 use crate::server;
 
@@ -30,6 +32,8 @@ pub struct ApiOptions {
     pub cors_origins: Vec<String>,
     /// What all keys of the cache begin with: operators name them in full.
     pub cache_prefix: String,
+    /// How often who may do what.
+    pub limits: LimitOptions,
     /// Users are on, and whoever asks has to be one.
     pub users: Option<UserOptions>,
     /// With users on, whether the statistics and metrics are for everybody all the same.
@@ -71,6 +75,7 @@ impl Module for ApiModule {
             Some(_) => Some(services.require::<Auth>("auth")?),
             None => None,
         };
+        let limiter = services.require::<RateLimiter>("ratelimit")?;
         let state = Arc::new(App {
             products: services.require::<ProductService>("product")?,
             auth,
@@ -78,6 +83,7 @@ impl Module for ApiModule {
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
             cache_prefix: self.options.cache_prefix.clone(),
+            limits: Arc::new(Limits::new(&self.options.limits, &limiter)),
         });
         let _ = self.front.set(front(state, &self.options));
         Ok(())

@@ -4,6 +4,7 @@
 
 mod access;
 mod catalogue;
+mod limits;
 
 use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
@@ -16,6 +17,7 @@ use crate::routes::{
 };
 pub(crate) use access::*;
 pub(crate) use catalogue::*;
+use limits::Limited;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -72,9 +74,14 @@ pub(crate) use catalogue::*;
         health::ready,
     ),
     components(schemas(ProductSchema, ProblemSchema)),
-    modifiers(&Tokens)
+    modifiers(&Tokens, &Limited)
 )]
 struct Description;
+
+/// Whether the API describes such a route, `GET` and `/api/v1/products/{id}`.
+pub fn has_route(method: &str, path: &str) -> bool {
+    limits::has(Description::openapi(), method, path)
+}
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new().route("/api/v1/openapi.json", routing::get(async || Json(Description::openapi())))

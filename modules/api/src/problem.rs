@@ -4,7 +4,7 @@
 //! A problem becomes a response in two steps: [`IntoResponse`] sets the status and carries the problem along, and the
 //! edge, which knows the request's id, writes the body ([`Problem::render`]).
 
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hotshelf_auth::AuthError;
 use hotshelf_cache::{DeleteError, WriteError};
@@ -20,6 +20,7 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     /// Seconds after which a client may try again.
     retry_after: Option<u32>,
+    /// What the answer says beside.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only: what a client must not see.
     pub(crate) cause: Option<String>,
@@ -93,6 +94,20 @@ impl Problem {
         Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
+    /// More requests than the caller's limit lets through; after so many seconds there is a place again.
+    pub(crate) fn too_many(detail: impl Into<String>, retry_after: u32) -> Self {
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(retry_after)
+    }
+
+    /// To be tried again after so many seconds.
+    pub(crate) fn after(self, seconds: u32) -> Self {
+        Problem { retry_after: Some(seconds), ..self }
+    }
+
+    pub(crate) fn with_headers(self, headers: impl Into<Vec<(HeaderName, HeaderValue)>>) -> Self {
+        Problem { headers: headers.into(), ..self }
+    }
+
     /// A defect. The client learns nothing but the request's id; the log has the cause under it.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an unexpected error; the log has the cause");
@@ -137,14 +152,9 @@ fn title(status: StatusCode) -> &'static str {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        for (name, value) in &self.headers {
-            headers.insert(name, value.clone());
-        }
+        let retry_after = self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
+        let headers = HeaderMap::from_iter(retry_after.into_iter().chain(self.headers.iter().cloned()));
+        let mut response = (self.status, headers).into_response();
         response.extensions_mut().insert(self);
         response
     }

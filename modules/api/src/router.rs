@@ -15,6 +15,7 @@ use crate::cookie::Cookies;
 use crate::edge::{self, Edge};
 use crate::front::{Front, ProductReads};
 use crate::gate::Gate;
+use crate::limits::Limits;
 use crate::module::ApiOptions;
 use crate::openapi;
 use crate::problem::Problem;
@@ -35,13 +36,15 @@ pub(crate) struct App {
     pub(crate) health: HealthBoard,
     /// What all keys of the cache begin with.
     pub(crate) cache_prefix: String,
+    pub(crate) limits: Arc<Limits>,
 }
 
 pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
     let metrics = state.stats.http();
-    let gate = Gate::new(state.auth.clone(), options.metrics_open);
+    let (gate, limits) =
+        (Gate::new(state.auth.clone(), Arc::clone(&state.limits), options.metrics_open), Arc::clone(&state.limits));
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
-    let edge = Arc::new(Edge::new(gate, deadline, most, metrics.clone()));
+    let edge = Arc::new(Edge::new(gate, limits, deadline, most, metrics.clone()));
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
         Some(cors) => Front::new(router(state, edge).layer(cors), None),

@@ -1,18 +1,20 @@
 //! The HTTP server: given a listener and told when to stop.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client::Peer;
 use crate::front::Front;
 
 /// After a failure to accept that will not go away at once, such as too many open files.
@@ -27,7 +29,9 @@ pub(crate) async fn run(listener: TcpListener, front: Front, patience: Duration,
     let connections = TaskTracker::new();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, _)) => drop(connections.spawn(serve(stream, front.clone(), patience, stopping.clone()))),
+            Ok((stream, peer)) => {
+                drop(connections.spawn(serve(stream, peer, front.clone(), patience, stopping.clone())))
+            }
             Err(error) if is_of_the_connection(&error) => tracing::debug!(%error, "a connection broke off"),
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
@@ -40,15 +44,16 @@ pub(crate) async fn run(listener: TcpListener, front: Front, patience: Duration,
     connections.wait().await;
 }
 
-async fn serve(stream: TcpStream, front: Front, patience: Duration, stopping: CancellationToken) {
+async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, patience: Duration, stopping: CancellationToken) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let peer = Peer::new(peer.ip());
     let requests = AtomicU64::new(0);
     let counted = service_fn(|request| {
         requests.fetch_add(1, Ordering::Relaxed);
-        front.call(request)
+        front.call(&peer, request)
     });
     let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), counted));
     let served = tokio::select! {

@@ -85,7 +85,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let coherence = Arc::new(Coherence::new(Arc::clone(&epochs), Arc::clone(&lease), memory.clone()));
         let redis = wants_redis.then(|| {
             let setup = RedisSetup {
-                names: Names::new(options.redis.prefix.clone()),
+                names: Names::new(options.key_prefix.clone()),
                 shared,
                 epoch_store: Arc::clone(&epoch_store),
                 coherence: Arc::clone(&coherence),

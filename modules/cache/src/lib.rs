@@ -1,5 +1,5 @@
 //! For caching what a database holds without ever lying about it: an in-process tier, Redis behind it, and a protocol
-//! between them and the writes. Knows nothing of what it caches. May depend on `stats` and `lifecycle`.
+//! between them and the writes. Knows nothing of what it caches. May depend on `redis`, `stats` and `lifecycle`.
 //!
 //! A read is [`Cache::get_or_load`]. A write is [`Cache::begin`], then the commit, then [`Write::committed`], and only then
 //! the acknowledgement:
@@ -17,13 +17,12 @@
 //! #     async fn current(&self) -> Result<(u64, String), hotshelf_lifecycle::Failure> { Ok((1, String::new())) }
 //! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
 //! # }
-//! # let redis = RedisOptions { url: "redis://localhost:6379".into(), password: None, database: 0,
-//! #     prefix: "product:".into(), command_timeout: Duration::from_millis(100), connect_timeout: Duration::from_secs(1) };
 //! # let epoch_row = Arc::new(Row);
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! let options = CacheOptions {
 //!     tiers: Tiers::Memory, shared_database: false, memory_bytes: 64 << 20,
-//!     write_strategy: WriteStrategy::Invalidate, redis,
+//!     write_strategy: WriteStrategy::Invalidate,
+//!     redis: RedisOptions::default(), key_prefix: "product:".into(),
 //! };
 //! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?);
 //! let everything = Collection::new("products");
@@ -79,9 +78,10 @@ mod write;
 pub use cache::Cache;
 pub use commit::WriteError;
 pub use epoch::EpochStore;
+pub use hotshelf_redis::RedisOptions;
 pub use key::Key;
 pub use module::CacheModule;
-pub use options::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
+pub use options::{CacheOptions, Tiers, WriteStrategy};
 pub use region::{Collection, Region, RegionOptions, Slot};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use hotshelf_redis::RedisOptions;
 
 /// Which tiers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,35 +34,9 @@ pub struct CacheOptions {
     pub memory_bytes: u64,
     /// What a finished write leaves.
     pub write_strategy: WriteStrategy,
-    /// Where Redis is, for the tiers that need it.
+    /// Where Redis is (version 7 or newer: lookups use `SET … NX GET`), for the tiers that need it. A request waits for at
+    /// most one command that fails.
     pub redis: RedisOptions,
-}
-
-/// How to talk to Redis (version 7 or newer: lookups use `SET … NX GET`).
-#[derive(Clone)]
-pub struct RedisOptions {
-    /// `redis://` or `rediss://` with host and port; credentials and database may be in it.
-    pub url: String,
-    /// Wins over the one in the URL.
-    pub password: Option<String>,
-    /// Logical database.
-    pub database: u8,
-    /// In front of every key.
-    pub prefix: String,
-    /// What a command may take. A request waits for at most one that fails.
-    pub command_timeout: Duration,
-    /// What opening a connection may take.
-    pub connect_timeout: Duration,
-}
-
-impl std::fmt::Debug for RedisOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL and the password stay out of logs.
-        f.debug_struct("RedisOptions")
-            .field("database", &self.database)
-            .field("prefix", &self.prefix)
-            .field("command_timeout", &self.command_timeout)
-            .field("connect_timeout", &self.connect_timeout)
-            .finish_non_exhaustive()
-    }
+    /// In front of every key in Redis.
+    pub key_prefix: String,
 }

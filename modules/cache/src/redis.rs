@@ -3,7 +3,6 @@
 //! current epoch.
 
 mod deletion;
-mod error;
 mod fred_link;
 mod generations;
 mod link;
@@ -23,6 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join;
 use hotshelf_lifecycle::Tasks;
+use hotshelf_redis::RedisError;
 use hotshelf_stats::{L2State, Stats, TierLevels};
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -34,9 +34,6 @@ use crate::tier::{
     Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, SharedTier, Tier, Token, Unsettled, Until,
 };
 use crate::value::{Source, Value};
-use error::RedisError;
-#[cfg(test)]
-pub(crate) use error::RedisError as LinkError;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
 pub(crate) use link::{Connector, Link};

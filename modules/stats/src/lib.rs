@@ -19,6 +19,7 @@
 mod access;
 mod cache;
 mod http;
+mod limits;
 mod metrics;
 mod module;
 mod snapshot;
@@ -26,6 +27,7 @@ mod snapshot;
 pub use access::AccessMetrics;
 pub use cache::{CacheCounters, L2State, TierGauges, TierLevels};
 pub use http::{HttpMetrics, HttpSeries};
+pub use limits::{RateLimitCounters, RateLimitMetrics};
 pub use metrics::{MetricsError, Stats};
 pub use module::StatsModule;
 pub use prometheus::{Histogram, IntCounter};

@@ -7,6 +7,7 @@ use prometheus::{Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, In
 use crate::access::AccessMetrics;
 use crate::cache::{CacheCounters, CacheFamilies, L2State, TierGauges, TierLevels};
 use crate::http::{BUCKETS, HttpMetrics};
+use crate::limits::RateLimitMetrics;
 use crate::snapshot::{Counts, StatsSnapshot};
 
 /// A metric could not be registered or written: two of the same name, or a label that does not fit.
@@ -30,6 +31,7 @@ struct Inner {
     l1_bytes: IntGauge,
     l2_up: IntGauge,
     gauges: OnceLock<Arc<dyn TierGauges>>,
+    rate_limits: RateLimitMetrics,
 }
 
 impl Stats {
@@ -54,6 +56,7 @@ impl Stats {
             families: CacheFamilies::register(&registry)?,
             http: HttpMetrics::register(&registry)?,
             access: AccessMetrics::register(&registry)?,
+            rate_limits: RateLimitMetrics::register(&registry)?,
             registry,
             caches: Mutex::default(),
             baseline: Mutex::default(),
@@ -86,6 +89,11 @@ impl Stats {
         self.0.access.clone()
     }
 
+    /// The metrics of rate limits.
+    pub fn rate_limits(&self) -> RateLimitMetrics {
+        self.0.rate_limits.clone()
+    }
+
     /// The duration, in seconds, of one kind of database operation.
     pub fn db_query(&self, operation: &str) -> Histogram {
         self.0.db_queries.with_label_values(&[operation])
@@ -115,6 +123,7 @@ impl Stats {
         self.0.l1_entries.set(levels.l1_entries.try_into().unwrap_or(i64::MAX));
         self.0.l1_bytes.set(levels.l1_bytes.try_into().unwrap_or(i64::MAX));
         self.0.l2_up.set(i64::from(levels.l2 == L2State::Up));
+        self.0.rate_limits.refresh();
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.0.registry.gather(), &mut page)?;
         Ok(String::from_utf8_lossy(&page).into_owned())

@@ -119,6 +119,39 @@ fn origins_are_what_a_browser_sends() {
 }
 
 #[test]
+fn limits_are_requests_per_window() {
+    let minute = limit("100/1m").unwrap();
+    assert_eq!((minute.requests(), minute.window()), (100, Duration::from_secs(60)));
+    accepts(limit, &["1/1s", "1000000000/1day", "3/1h", "7/1500ms"]);
+    refuses(
+        limit,
+        &["", "100", "100/", "/1m", "0/1m", "-1/1m", "1000000001/1m", "5/999ms", "5/25h", "5/1500001us", "5/1m/2"],
+    );
+    assert_eq!((on_or_off("on"), on_or_off("off")), (Ok(true), Ok(false)));
+    refuses(on_or_off, &["", "true", "ON"]);
+    refuses(on_loss, &["", "Local", "shut"]);
+}
+
+#[test]
+fn limits_of_routes_name_existing_ones_once() {
+    let routes = route_limits("GET /api/v1/products/{id}=1000/1m, POST /api/v1/products/bulk=10/1m").unwrap();
+    assert_eq!((routes[0].method.as_str(), routes[0].path.as_str()), ("GET", "/api/v1/products/{id}"));
+    assert_eq!((routes.len(), routes[1].limit), (2, limit("10/1m").unwrap()));
+    assert_eq!(route_limits(""), Ok(Vec::new()));
+    refuses(
+        route_limits,
+        &["GET", "GET /api/v1/products", "/api/v1/products=1/1m", "GET /api/v1/products=1", "x=1/1m,"],
+    );
+    for (text, reason) in [
+        ("GET /api/v1/prodcts=1/1m", "there is no route GET /api/v1/prodcts (as in /api/v1/openapi.json)"),
+        ("get /api/v1/products=1/1m", "there is no route get /api/v1/products (as in /api/v1/openapi.json)"),
+        ("GET /products/{id}=1/1m,GET /products/{id}=2/1m", "GET /products/{id} is there twice"),
+    ] {
+        assert_eq!(route_limits(text), Err(Refusal::Because(reason.to_owned())));
+    }
+}
+
+#[test]
 fn log_filters_are_checked() {
     accepts(log_filter, &["info", "warn,hotshelf=debug"]);
     refuses(log_filter, &["", "hotshelf=loud", "a=b=c"]);

@@ -11,6 +11,15 @@ pub const PASSWORD: &str = "correct horse battery";
 /// The path of all users.
 pub const USERS: &str = "/api/v1/users";
 
+/// Settings of a service with users, whose tests log in more often than a person does.
+pub const USERS_ON: [(&str, &str); 5] = [
+    ("AUTH", "on"),
+    ("RATE_LIMIT_LOGIN", "1000000/1m"),
+    ("RATE_LIMIT_REGISTER", "1000000/1m"),
+    ("RATE_LIMIT_FORGOT_PASSWORD", "1000000/1m"),
+    ("RATE_LIMIT_TOKEN", "1000000/1m"),
+];
+
 /// Makes an admin of organization 1 in the database of these settings, as an operator does: before the service starts.
 ///
 /// # Panics

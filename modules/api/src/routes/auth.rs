@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
+use crate::client::Client;
 use crate::gate;
 use crate::openapi::{
     CredentialsSchema, LoginSchema, ProblemSchema, RegistrationSchema, SessionAnswerSchema, UserAnswerSchema,
@@ -54,10 +55,16 @@ struct Current {
         (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn register(Accounts(auth): Accounts, JsonBody(body): JsonBody) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn register(
+    State(app): State<AppState>,
+    Accounts(auth): Accounts,
+    Client(client): Client,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
     let (email, password, organization) = RegistrationDraft::from_json(&body)?.into_new()?;
+    let limit = app.limits.register(&client).await?;
     let user = auth.register(email, password, organization).await?;
-    Ok((StatusCode::CREATED, Json(Registered { user })))
+    Ok((StatusCode::CREATED, limit, Json(Registered { user })))
 }
 
 /// Opens a session. Its token is sent as `Authorization: Bearer …`; browsers get it as a cookie, too.
@@ -73,15 +80,17 @@ pub(crate) async fn register(Accounts(auth): Accounts, JsonBody(body): JsonBody)
 pub(crate) async fn login(
     State(app): State<AppState>,
     Accounts(auth): Accounts,
+    Client(client): Client,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let [email, password] = TextsDraft::from_json(&body, ["email", "password"])?.into_texts()?;
-    let client = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let limit = app.limits.login(&client, &email).await?;
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     // Whatever session the request shows has nothing to do with the new one: nobody can fix its token beforehand.
-    let (token, session, user) = auth.login(&email, password, client).await?;
+    let (token, session, user) = auth.login(&email, password, agent).await?;
     let answer = Json(LoggedIn { token: token.expose(), expires_at: session.expires_at, user });
-    Ok((no_store(), app.cookies.keep(token.expose()), answer).into_response())
+    Ok((limit, no_store(), app.cookies.keep(token.expose()), answer).into_response())
 }
 
 /// Ends the session. From the answer on, no instance accepts its token.

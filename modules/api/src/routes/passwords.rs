@@ -1,6 +1,7 @@
 //! `/api/v1/auth/…-password`: when one was forgotten, and when one is to be another.
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing;
@@ -9,6 +10,7 @@ use hotshelf_domain::{Email, FieldError, Invalid, TextsDraft, new_password};
 
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
+use crate::client::Client;
 use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema, ProblemSchema};
 use crate::problem::Problem;
 use crate::router::AppState;
@@ -30,11 +32,17 @@ pub(crate) fn routes() -> Router<AppState> {
         (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn forgot(Accounts(auth): Accounts, JsonBody(body): JsonBody) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn forgot(
+    State(app): State<AppState>,
+    Accounts(auth): Accounts,
+    Client(client): Client,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
     let email: Email = email.parse().map_err(|message| wrong("email", message))?;
+    let limit = app.limits.forgot_password(&client).await?;
     auth.forgot_password(email);
-    Ok(StatusCode::ACCEPTED)
+    Ok((StatusCode::ACCEPTED, limit, ()))
 }
 
 /// Sets a new password by the token of a mail, once. All sessions of the user end.

@@ -1,9 +1,9 @@
 //! Deletes entries by pattern, for operators.
 
 use futures_util::future::try_join_all;
+use hotshelf_redis::RedisError;
 
 use super::RedisTier;
-use super::error::RedisError;
 use super::link::{Connector, Link};
 use crate::tier::DeleteError;
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use hotshelf_redis::RedisError;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::RedisTier;
-use super::error::RedisError;
 use super::link::{Connector, Link};
 use super::state::{Generation, NO_GENERATION};
 use super::writing::GENERATION_LIFE;

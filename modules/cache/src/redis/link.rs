@@ -6,8 +6,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hotshelf_redis::RedisError;
 
-use super::error::RedisError;
 use super::state::Run;
 
 /// One connection to one server, from its birth to its end. It is never mended: a command that is sent again on a new

@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hotshelf_redis::RedisError;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
-use super::error::RedisError;
 use super::link::{Connector, Ear};
 use super::names::Mark;
 use crate::chance;
@@ -112,7 +112,7 @@ async fn listen<C: Connector>(tier: &RedisTier<C>, ear: &mut C::Ear) -> RedisErr
             Ok(Ok(heard)) => heard,
             Ok(Err(error)) => return error,
             // Nobody tells this side of a connection that was cut somewhere in between: it never sends.
-            Err(_) if tier.beats.overdue() => return RedisError("beats do not come back".to_owned()),
+            Err(_) if tier.beats.overdue() => return RedisError::new("beats do not come back"),
             Err(_) => continue,
         };
         // Of one turn of Redis' event loop, in no particular order: changes first, then what vouches for them.

@@ -10,6 +10,9 @@ use crate::region::Collection;
 /// What the names of generations begin with; in braces, what a cluster distributes them by.
 const GENERATIONS: &str = "{gen}:";
 
+/// What is no entry: the protocol's own keys, and those of others who count under the same prefix.
+const OTHERS: [&str; 3] = [GENERATIONS, "chg:", "ratelimit:"];
+
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     prefix: String,
@@ -53,10 +56,10 @@ impl Names {
         [&self.prefix, "epoch"].concat()
     }
 
-    /// Whether that is the name of an entry, and not of something that the protocol itself needs.
+    /// Whether that is the name of an entry.
     pub(crate) fn is_entry(&self, name: &str) -> bool {
         let name = name.strip_prefix(&self.prefix);
-        name.is_some_and(|name| name != "epoch" && !name.starts_with(GENERATIONS) && !name.starts_with("chg:"))
+        name.is_some_and(|name| name != "epoch" && !OTHERS.iter().any(|others| name.starts_with(others)))
     }
 
     /// What all markers begin with.

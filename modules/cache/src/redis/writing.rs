@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
+use hotshelf_redis::RedisError;
 
 use super::RedisTier;
-use super::error::RedisError;
 use super::link::{Connector, Link};
 use super::state::{self, Envelope, NO_GENERATION};
 use crate::chance;

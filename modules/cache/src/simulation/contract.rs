@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use hotshelf_redis::{RedisError, RedisOptions, Servers};
 use hotshelf_testkit::RedisServer;
 use tokio::time::sleep;
 
@@ -10,8 +11,7 @@ use super::dice;
 use super::host::Host;
 use super::wire::SimulatedRedis;
 use super::world::World;
-use crate::options::RedisOptions;
-use crate::redis::{Connector, Ear, FredConnector, Link, LinkError, Run};
+use crate::redis::{Connector, Ear, FredConnector, Link, Run};
 use crate::{chance, clock};
 
 const KEYS: [&str; 3] = ["c:one", "c:two", "c:three"];
@@ -134,7 +134,7 @@ impl Step {
         }
     }
 
-    async fn take(&self, link: &impl Link) -> Result<String, LinkError> {
+    async fn take(&self, link: &impl Link) -> Result<String, RedisError> {
         let (run, marker) = (link.run(), |key: usize| format!("{MARKERS}{{{}}}", KEYS[key]));
         let marker_if = |marked: bool, key| marked.then(|| marker(key));
         let told = |held: Option<Bytes>| format!("{:?}", held.map(|held| legible(&held, run)));
@@ -256,12 +256,9 @@ fn simulated(steps: &[Step]) -> Vec<String> {
 fn real(steps: &[Step]) -> Vec<String> {
     let redis = RedisServer::start();
     let connector = FredConnector(RedisOptions {
-        url: redis.url(),
-        password: None,
-        database: 0,
-        prefix: "c:".to_owned(),
         command_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),
+        ..RedisOptions::new(Servers::One(redis.address().parse().unwrap()))
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-
-use crate::redis::LinkError;
+use hotshelf_redis::RedisError;
 
 pub(super) trait Describe {
     fn describe(&self) -> String;
@@ -41,7 +40,7 @@ impl Describe for (String, Vec<String>) {
     }
 }
 
-impl<T: Describe> Describe for Result<T, LinkError> {
+impl<T: Describe> Describe for Result<T, RedisError> {
     fn describe(&self) -> String {
         self.as_ref().map_or_else(ToString::to_string, Describe::describe)
     }

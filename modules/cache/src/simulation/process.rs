@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use hotshelf_lifecycle::Status;
 use hotshelf_stats::Stats;
@@ -15,10 +14,11 @@ use super::world::World;
 use super::{dice, schedule::Plan};
 use crate::cache::Cache;
 use crate::key::Key;
-use crate::options::{CacheOptions, RedisOptions};
+use crate::options::CacheOptions;
 use crate::region::{Collection, Region, RegionOptions, Slot};
 use crate::value::{Found, Read, Source, Value};
 use crate::write::{Target, Write};
+use hotshelf_redis::RedisOptions;
 
 thread_local! {
     /// Counters decide nothing: all processes of a thread share them, since making them takes time.
@@ -48,14 +48,8 @@ impl Process {
             shared_database: plan.processes > 1,
             memory_bytes: 1 << 20,
             write_strategy: plan.write_strategy,
-            redis: RedisOptions {
-                url: String::new(),
-                password: None,
-                database: 0,
-                prefix: "p:".to_owned(),
-                command_timeout: Duration::ZERO,
-                connect_timeout: Duration::ZERO,
-            },
+            redis: RedisOptions::default(),
+            key_prefix: "p:".to_owned(),
         };
         let cache = STATS.with(|stats| Cache::with_connector(options, connector, Arc::new(row), stats));
         let collections = ["products", "products:order"].map(Collection::new);

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hotshelf_redis::RedisError;
 
 use super::Defect;
 use crate::clock::unix_millis;
-use crate::redis::LinkError;
 
 #[derive(Clone, Default)]
 pub(super) struct Store {
@@ -24,7 +24,7 @@ struct Held {
     ends: Option<u64>,
 }
 
-type Answer<T> = Result<T, LinkError>;
+type Answer<T> = Result<T, RedisError>;
 
 impl Store {
     pub(super) fn new(defect: Option<Defect>) -> Self {
@@ -194,7 +194,7 @@ impl Store {
 /// In milliseconds.
 fn valid(life: Option<Duration>) -> Answer<Option<u64>> {
     match life.map(|life| life.as_millis() as u64) {
-        Some(0) => Err(LinkError("ERR invalid expire time in 'set' command".to_owned())),
+        Some(0) => Err(RedisError::new("ERR invalid expire time in 'set' command")),
         life => Ok(life),
     }
 }

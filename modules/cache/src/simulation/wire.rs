@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hotshelf_redis::RedisError;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
@@ -17,7 +18,7 @@ use super::describe::Describe;
 use super::host::{Connection, Host};
 use super::world::{Push, Server, World};
 use super::{Defect, dice};
-use crate::redis::{Connector, Ear, Link, LinkError, Run, Step};
+use crate::redis::{Connector, Ear, Link, Run, Step};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -54,8 +55,8 @@ struct Sent {
     run: Box<dyn FnOnce(&mut Server) + Send>,
 }
 
-fn closed() -> LinkError {
-    LinkError("the connection was closed".to_owned())
+fn closed() -> RedisError {
+    RedisError::new("the connection was closed")
 }
 
 impl SimulatedRedis {
@@ -64,13 +65,13 @@ impl SimulatedRedis {
         &self,
         hears: bool,
         first: impl FnOnce(&mut Server, &Arc<Connection>) -> T,
-    ) -> Result<(Arc<Connection>, T), LinkError> {
+    ) -> Result<(Arc<Connection>, T), RedisError> {
         self.host.alive().await;
         let connecting = async {
             self.arrives().await;
             let mut server = self.world.server.lock();
             if !server.up || Instant::now() < self.host.network.lock().refused_until {
-                return Err(LinkError("connection refused".to_owned()));
+                return Err(RedisError::new("connection refused"));
             }
             let (cut, reset) = (CancellationToken::new(), AtomicBool::new(false));
             let connection = Arc::new(Connection { hears, cut, reset });
@@ -95,7 +96,7 @@ impl Connector for SimulatedRedis {
     type Link = SimulatedLink;
     type Ear = SimulatedEar;
 
-    async fn open(&self) -> Result<SimulatedLink, LinkError> {
+    async fn open(&self) -> Result<SimulatedLink, RedisError> {
         let (connection, (start, run)) = self.connect(false, |server, _| (server.start, server.run)).await?;
         let (commands, sent) = unbounded_channel();
         let (world, host) = (Arc::clone(&self.world), Arc::clone(&self.host));
@@ -107,7 +108,7 @@ impl Connector for SimulatedRedis {
         Ok(SimulatedLink { world, host, connection, commands, server, run, failures, troubled })
     }
 
-    async fn listen(&self, markers: &str) -> Result<SimulatedEar, LinkError> {
+    async fn listen(&self, markers: &str) -> Result<SimulatedEar, RedisError> {
         let (ear, pushes) = unbounded_channel();
         let listens = |server: &mut Server, connection: &Arc<Connection>| {
             server.listens(Arc::clone(connection), markers, ear);
@@ -148,7 +149,7 @@ async fn carry(
 }
 
 impl Ear for SimulatedEar {
-    async fn next(&mut self) -> Result<Vec<String>, LinkError> {
+    async fn next(&mut self) -> Result<Vec<String>, RedisError> {
         self.host.alive().await;
         let heard = self.connection.cut.run_until_cancelled(async {
             if self.next.is_none() {
@@ -168,8 +169,8 @@ impl SimulatedLink {
     async fn command<T: Describe + Send + 'static>(
         &self,
         what: impl FnOnce() -> String + Send + 'static,
-        run: impl FnOnce(&mut Server) -> Result<T, LinkError> + Send + 'static,
-    ) -> Result<T, LinkError> {
+        run: impl FnOnce(&mut Server) -> Result<T, RedisError> + Send + 'static,
+    ) -> Result<T, RedisError> {
         self.host.alive().await;
         let (answer, answered) = oneshot::channel();
         let (world, host) = (Arc::clone(&self.world), Arc::clone(&self.host));
@@ -189,7 +190,7 @@ impl SimulatedLink {
         let answering = timeout(COMMAND_TIMEOUT, self.connection.cut.run_until_cancelled(answering));
         let result = match answering.await {
             Ok(answer) => answer.unwrap_or_else(|| Err(closed())),
-            Err(_) => Err(LinkError("Request timed out".to_owned())),
+            Err(_) => Err(RedisError::new("Request timed out")),
         };
         self.host.alive().await;
         self.count_failures(result.is_err());

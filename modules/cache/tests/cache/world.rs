@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Cache, CacheOptions, Collection, Found, Key, Read, RedisOptions, Region, RegionOptions, Slot, Source, Target,
-    Tiers, Write, WriteStrategy,
+    Cache, CacheOptions, Collection, Found, Key, Read, Region, RegionOptions, Slot, Source, Target, Tiers, Write,
+    WriteStrategy,
 };
 use hotshelf_lifecycle::Status;
+use hotshelf_redis::{RedisOptions, Servers};
 use hotshelf_stats::Stats;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::task::JoinHandle;
@@ -56,15 +57,10 @@ impl World {
     }
 
     pub(crate) fn options(tiers: Tiers, write_strategy: WriteStrategy, redis: Option<&RedisServer>) -> CacheOptions {
-        let redis = RedisOptions {
-            url: redis.map_or("redis://127.0.0.1:1".to_owned(), RedisServer::url),
-            password: None,
-            database: 0,
-            prefix: PREFIX.to_owned(),
-            command_timeout: COMMAND_TIMEOUT,
-            connect_timeout: Duration::from_secs(1),
-        };
-        CacheOptions { tiers, shared_database: false, memory_bytes: 16 << 20, write_strategy, redis }
+        let address = redis.map_or("127.0.0.1:1", RedisServer::address).parse().unwrap();
+        let redis = RedisOptions { command_timeout: COMMAND_TIMEOUT, ..RedisOptions::new(Servers::One(address)) };
+        let key_prefix = PREFIX.to_owned();
+        CacheOptions { tiers, shared_database: false, memory_bytes: 16 << 20, write_strategy, redis, key_prefix }
     }
 
     pub(crate) async fn new(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>) -> Self {

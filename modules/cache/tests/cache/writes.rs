@@ -128,7 +128,7 @@ async fn deletion_by_pattern_in_batches() {
 async fn a_prefix_is_no_pattern() {
     let world = World::of(Tiers::Redis).await;
     let mut options = World::options(Tiers::Redis, WriteStrategy::Invalidate, Some(world.redis()));
-    options.redis.prefix = r"sh[o]p*\:".to_owned();
+    options.key_prefix = r"sh[o]p*\:".to_owned();
     let other = World::new(options, world.redis.clone(), Arc::default()).await.up().await;
     world.create(1, "one").await;
     world.read(1).await;

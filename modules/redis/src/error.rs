@@ -6,7 +6,14 @@ use fred::error::{Error, ErrorKind};
 /// Why a command or a connection failed: one clause, without a capital and without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct RedisError(pub(crate) String);
+pub struct RedisError(String);
+
+impl RedisError {
+    /// With this clause.
+    pub fn new(clause: impl Into<String>) -> Self {
+        RedisError(clause.into())
+    }
+}
 
 impl From<Error> for RedisError {
     fn from(error: Error) -> Self {

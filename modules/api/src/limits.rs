@@ -1,0 +1,276 @@
+//! Rate limits of the API: which limit a request is under, what its answer says about it, and what is said to those who
+//! are refused. The header fields are those of draft-ietf-httpapi-ratelimit-headers (10 and 11).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
+use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use hotshelf_ratelimit::{Check, Decision, Limit, RateLimiter, Scope, Standing, Subject};
+
+use crate::client::{Peer, TrustedProxies};
+use crate::problem::Problem;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// How much wider the limits are that keep somebody from trying many accounts, and many from trying one.
+const WIDER: u32 = 10;
+
+/// What is limited, and how much.
+#[derive(Clone, Debug)]
+pub struct LimitOptions {
+    /// Whether requests to the API are.
+    pub on: bool,
+    /// For each caller.
+    pub api: Limit,
+    /// Instead of `api`, each counted apart.
+    pub routes: Vec<RouteLimit>,
+    /// Logins from one address to one account; ten times as many from one address to all accounts, and from everywhere to one
+    /// account. These and the next three are always on.
+    pub login: Limit,
+    /// Tokens from one address that nobody has.
+    pub guess: Limit,
+    /// Registrations from one address.
+    pub register: Limit,
+    /// Passwords that were forgotten at one address.
+    pub forgot_password: Limit,
+    /// The proxies whose word about the client's address counts.
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// A limit of one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteLimit {
+    /// In capitals.
+    pub method: String,
+    /// As the API describes it: `/api/v1/products/{id}`.
+    pub path: String,
+    /// For each caller.
+    pub limit: Limit,
+}
+
+impl RouteLimit {
+    /// What it is called in headers, metrics and keys: `get-api-v1-products-id`.
+    fn name(&self) -> String {
+        let route = format!("{} {}", self.method, self.path).to_ascii_lowercase();
+        let words = route.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        words.collect::<Vec<_>>().join("-")
+    }
+}
+
+pub(crate) struct Limits {
+    proxies: TrustedProxies,
+    /// `None` while they are off.
+    api: Option<ApiPolicies>,
+    accounts: AccountPolicies,
+}
+
+struct AccountPolicies {
+    login: Policy,
+    logins_of_client: Policy,
+    logins_into_account: Policy,
+    guess: Policy,
+    register: Policy,
+    forgot_password: Policy,
+}
+
+struct ApiPolicies {
+    default: Policy,
+    /// By path, then by method.
+    routes: HashMap<String, Vec<(Method, Policy)>>,
+}
+
+impl Limits {
+    pub(crate) fn new(options: &LimitOptions, limiter: &RateLimiter) -> Self {
+        let policy = |name: &str, limit| Policy::new(limiter.scope(name, limit));
+        Limits {
+            proxies: options.trusted_proxies.clone(),
+            api: options
+                .on
+                .then(|| ApiPolicies { default: policy("api", options.api), routes: by_path(&options.routes, policy) }),
+            accounts: AccountPolicies {
+                login: policy("login", options.login),
+                logins_of_client: policy("login-client", options.login.times(WIDER)),
+                logins_into_account: policy("login-account", options.login.times(WIDER)),
+                guess: policy("token", options.guess),
+                register: policy("register", options.register),
+                forgot_password: policy("forgot-password", options.forgot_password),
+            },
+        }
+    }
+
+    /// The limit that such a request is under, if any. Probes and metrics are under none: they must get through when
+    /// nothing else does.
+    pub(crate) fn policy(&self, method: &Method, route: &str) -> Option<&Policy> {
+        let api = self.api.as_ref()?;
+        if route.starts_with("/health") || route == "/metrics" {
+            return None;
+        }
+        // What answers HEAD is the handler of GET.
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let own = api.routes.get(route).and_then(|methods| methods.iter().find(|(of, _)| of == method));
+        Some(own.map_or(&api.default, |(_, policy)| policy))
+    }
+
+    /// Whom limits by address are about. Without a connection behind it, nobody in particular.
+    pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Subject {
+        match extensions.get::<Peer>() {
+            Some(peer) => self.client_of(peer, headers),
+            None => Subject::new("nobody"),
+        }
+    }
+
+    /// The same of a connection.
+    pub(crate) fn client_of(&self, peer: &Peer, headers: &HeaderMap) -> Subject {
+        peer.client(&self.proxies, headers)
+    }
+}
+
+/// What protects the ways into an account, always.
+impl Limits {
+    /// Counts a login: of that client into that account, and, with more room, of that client into whatever accounts, and into
+    /// that account from wherever. The account is whatever the client says it is: differences in case and space around it do
+    /// not make another one.
+    pub(crate) async fn login(&self, client: &Subject, account: &str) -> Result<LimitHeaders, Problem> {
+        let account = Subject::hashed(&account.trim().to_lowercase());
+        let headers = self.accounts.login.count(&client.and(&account)).await?;
+        let _ = self.accounts.logins_of_client.count(client).await?;
+        let _ = self.accounts.logins_into_account.count(&account).await?;
+        Ok(headers)
+    }
+
+    /// Counts a token that nobody has.
+    pub(crate) async fn guess(&self, client: &Subject) -> Result<(), Problem> {
+        self.accounts.guess.count(client).await.map(drop)
+    }
+
+    /// What is answered to somebody who has certainly guessed too much.
+    pub(crate) fn guesses_used_up(&self, client: &Subject) -> Option<Problem> {
+        self.accounts.guess.refusal(client)
+    }
+
+    /// Counts a registration.
+    pub(crate) async fn register(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
+        self.accounts.register.count(client).await
+    }
+
+    /// Counts a forgotten password.
+    pub(crate) async fn forgot_password(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
+        self.accounts.forgot_password.count(client).await
+    }
+}
+
+fn by_path(routes: &[RouteLimit], policy: impl Fn(&str, Limit) -> Policy) -> HashMap<String, Vec<(Method, Policy)>> {
+    let mut by_path: HashMap<_, Vec<_>> = HashMap::new();
+    for route in routes {
+        if let Ok(method) = Method::from_bytes(route.method.as_bytes()) {
+            by_path.entry(route.path.clone()).or_default().push((method, policy(&route.name(), route.limit)));
+        }
+    }
+    by_path
+}
+
+/// A limit, and how headers speak of it.
+#[derive(Clone)]
+pub(crate) struct Policy {
+    scope: Scope,
+    /// `"api";q=100;w=60`
+    header: HeaderValue,
+    /// `"api";r=`
+    name: String,
+}
+
+impl Policy {
+    fn new(scope: Scope) -> Self {
+        let name = format!("\"{}\"", scope.name());
+        let header = format!("{name};q={};w={}", scope.limit().requests(), seconds(scope.limit().window()));
+        // Names are letters, digits and hyphens.
+        let header = HeaderValue::try_from(header).unwrap_or_else(|_| HeaderValue::from_static(""));
+        Policy { scope, header, name: name + ";r=" }
+    }
+
+    pub(crate) fn check(&self, subject: &Subject) -> Check {
+        self.scope.check(subject)
+    }
+
+    async fn count(&self, subject: &Subject) -> Result<LimitHeaders, Problem> {
+        self.admit(self.check(subject).decision().await)
+    }
+
+    /// What is answered to somebody who is certain to be refused.
+    fn refusal(&self, subject: &Subject) -> Option<Problem> {
+        let standing = self.scope.refusal(subject)?;
+        self.admit(Decision::Refused(standing)).err()
+    }
+
+    /// What the answer is to say, or what is answered instead.
+    pub(crate) fn admit(&self, decision: Decision) -> Result<LimitHeaders, Problem> {
+        match decision {
+            Decision::Allowed(standing) => Ok(LimitHeaders(Some(self.headers(standing)))),
+            Decision::Uncounted => Ok(LimitHeaders(None)),
+            Decision::Refused(standing) => {
+                let retry_after = seconds(standing.reset);
+                let (limit, window) = (self.scope.limit().requests(), self.scope.limit().window());
+                let many = if limit == 1 { "one request" } else { &format!("{limit} requests") };
+                let detail = format!("the limit of {many} in {window:?} is used up, try again in {retry_after} s");
+                Err(Problem::too_many(detail, retry_after).with_headers(self.headers(standing)))
+            }
+            Decision::Unavailable { retry_after } => {
+                let detail = "requests cannot be counted at the moment, try again";
+                Err(Problem::unavailable(detail).after(seconds(retry_after)))
+            }
+        }
+    }
+
+    fn headers(&self, standing: Standing) -> [(HeaderName, HeaderValue); 2] {
+        let (mut remaining, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let parts = [&self.name, remaining.format(standing.remaining), ";t=", reset.format(seconds(standing.reset))];
+        let standing = HeaderValue::try_from(parts.concat()).unwrap_or_else(|_| HeaderValue::from_static(""));
+        [(RATE_LIMIT_POLICY, self.header.clone()), (RATE_LIMIT, standing)]
+    }
+}
+
+/// Rounded up: a client that waits so long has waited long enough.
+fn seconds(duration: Duration) -> u32 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    u32::try_from(duration.as_secs() + up).unwrap_or(u32::MAX).max(1)
+}
+
+/// What an answer says about the limit that the request was under. A handler returns it in front of the body.
+#[must_use = "the client should be told"]
+pub(crate) struct LimitHeaders(Option<[(HeaderName, HeaderValue); 2]>);
+
+impl LimitHeaders {
+    /// Beside what the answer says about other limits.
+    pub(crate) fn add_to(self, headers: &mut HeaderMap) {
+        for (name, value) in self.0.into_iter().flatten() {
+            headers.append(name, value);
+        }
+    }
+}
+
+impl IntoResponseParts for LimitHeaders {
+    type Error = std::convert::Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        self.add_to(parts.headers_mut());
+        Ok(parts)
+    }
+}
+
+/// The answer of `answering`, unless the caller is refused. It counts when this is awaited first.
+pub(crate) async fn limited(by: Option<(&Policy, Subject)>, answering: impl Future<Output = Response>) -> Response {
+    let Some((policy, caller)) = by else { return answering.await };
+    match policy.count(&caller).await {
+        Ok(headers) => {
+            let mut response = answering.await;
+            headers.add_to(response.headers_mut());
+            response
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Decisions that wait for Redis. While one call is under way, the next gather, and those of the same subject become one
+//! step.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use crate::limiter::Decision;
+use crate::memory::SubjectKey;
+
+/// More decisions do not wait.
+const MOST_WAITING: usize = 16_384;
+
+/// Those who wait for one subject, in the order in which they came.
+pub(crate) type Waiters = Vec<oneshot::Sender<Decision>>;
+/// What one call is about.
+pub(crate) type Batch = HashMap<SubjectKey, Waiters, RandomState>;
+
+#[derive(Default)]
+pub(crate) struct Gathering {
+    gathered: Mutex<Gathered>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Gathered {
+    batch: Batch,
+    waiting: usize,
+}
+
+impl Gathering {
+    /// Waits for a decision about the subject; `None` if too many wait already.
+    pub(crate) fn join(&self, key: SubjectKey) -> Option<oneshot::Receiver<Decision>> {
+        let (decide, decided) = oneshot::channel();
+        let mut gathered = self.gathered.lock();
+        if gathered.waiting >= MOST_WAITING {
+            return None;
+        }
+        gathered.waiting += 1;
+        gathered.batch.entry(key).or_default().push(decide);
+        let first = gathered.waiting == 1;
+        drop(gathered);
+        if first {
+            self.arrived.notify_one();
+        }
+        Some(decided)
+    }
+
+    /// Waits until anybody waits, and takes all who do.
+    pub(crate) async fn next(&self) -> Batch {
+        loop {
+            // Whoever joins after this look leaves a permit, so that the wait below ends at once.
+            let batch = self.take();
+            if !batch.is_empty() {
+                return batch;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// All who wait now.
+    pub(crate) fn take(&self) -> Batch {
+        std::mem::take(&mut *self.gathered.lock()).batch
+    }
+}

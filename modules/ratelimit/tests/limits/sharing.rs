@@ -1,0 +1,106 @@
+//! One step in Redis for all who wait.
+
+use std::time::Duration;
+
+use hotshelf_ratelimit::{Check, Decision, Limit, OnLoss, Subject};
+use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
+
+use crate::world::{Instance, allowed_of, decisions, is_allowed, somebody};
+
+const KEY: &str = "p:ratelimit:hourly:somebody";
+
+#[tokio::test]
+async fn those_who_wait_together_are_one_step_and_the_first_ones_have_the_places() {
+    let redis = RedisServer::start();
+    let instance = Instance::on(&redis);
+    let scope = instance.hourly(30);
+    assert_eq!(allowed_of(&scope, 1).await, 1);
+    let all = decisions(&scope, 200).await;
+    assert!(all[..29].iter().all(is_allowed) && !all[29..].iter().any(is_allowed), "{all:?}");
+    let remaining = |decision: &Decision| match decision {
+        Decision::Allowed(standing) | Decision::Refused(standing) => standing.remaining,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(all.iter().map(remaining).take(30).collect::<Vec<_>>(), (0..29).rev().chain([0]).collect::<Vec<_>>());
+    assert_eq!(instance.metric("ratelimit_redis_steps_total"), 2, "one alone, and all the others together");
+    assert_eq!(redis.command(&["HGET", KEY, "total"]).text().as_deref(), Some("30"));
+}
+
+#[tokio::test]
+async fn instances_share_the_limit_and_no_subject_takes_from_another() {
+    let redis = RedisServer::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let (here, there) = (one.hourly(10), other.hourly(10));
+    let (here_allowed, there_allowed) = tokio::join!(allowed_of(&here, 8), allowed_of(&there, 8));
+    assert_eq!(here_allowed + there_allowed, 10);
+    assert!(is_allowed(&there.check(&Subject::new("another")).decision().await));
+    let apart = other.limiter.scope("apart", Limit::new(1, Duration::from_secs(1)).unwrap());
+    assert!(is_allowed(&apart.check(&somebody()).decision().await), "another limit");
+}
+
+#[tokio::test]
+async fn many_subjects_go_over_in_few_calls() {
+    let redis = RedisServer::start();
+    let instance = Instance::on(&redis);
+    let scope = instance.hourly(1);
+    assert_eq!(allowed_of(&scope, 1).await, 1);
+    let mut monitor = redis.monitor();
+    let subjects: Vec<Subject> = (0..100).map(|number| Subject::new(&format!("caller-{number}"))).collect();
+    let checks: Vec<Check> = subjects.iter().chain(&subjects).map(|subject| scope.check(subject)).collect();
+    let mut allowed = 0;
+    for check in checks {
+        allowed += usize::from(is_allowed(&check.decision().await));
+    }
+    assert_eq!(allowed, 100);
+    let calls = monitor.commands_with("EVALSHA");
+    assert!(calls.len() <= 8, "{} calls", calls.len());
+    assert_eq!(redis.keys("p:ratelimit:hourly:caller-*").len(), 100);
+}
+
+#[tokio::test]
+async fn whoever_is_known_to_be_refused_costs_redis_nothing() {
+    let redis = RedisServer::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let (here, there) = (one.hourly(5), other.hourly(5));
+    assert_eq!(allowed_of(&here, 5).await, 5);
+    // This one knows by what it has let through itself, that one because Redis has just told it.
+    assert_eq!(allowed_of(&there, 1).await, 0);
+    let mut monitor = redis.monitor();
+    for scope in [&here, &there] {
+        for _ in 0..100 {
+            let check = scope.check(&somebody());
+            assert!(matches!(check, Check::Decided(Decision::Refused(_))));
+        }
+    }
+    assert_eq!(monitor.commands_with("EVALSHA"), Vec::<String>::new());
+    // An operator who gives the places back is obeyed by those who did not give them away.
+    redis.command(&["DEL", KEY]);
+    wait_until("there is a place", PATIENCE, async || allowed_of(&there, 1).await == 1).await;
+}
+
+#[tokio::test]
+async fn whoever_goes_away_before_the_step_takes_no_place() {
+    let redis = RedisServer::start();
+    let instance = Instance::on(&redis);
+    let scope = instance.hourly(1);
+    drop(scope.check(&somebody()));
+    assert_eq!(allowed_of(&scope, 1).await, 1);
+}
+
+#[tokio::test]
+async fn the_first_requests_wait_for_the_first_connection() {
+    let redis = RedisServer::start();
+    for place in 0..2 {
+        let instance = Instance::on(&redis);
+        assert_eq!(allowed_of(&instance.hourly(1), 1).await, usize::from(place == 0));
+    }
+}
+
+#[tokio::test]
+async fn alone_it_counts_in_memory() {
+    let instance = Instance::with(None, OnLoss::Closed);
+    let scope = instance.hourly(3);
+    assert_eq!(allowed_of(&scope, 5).await, 3);
+    assert_eq!(instance.limiter.health().message, "counting in memory");
+    assert_eq!(instance.metric("ratelimit_subjects"), 1);
+}

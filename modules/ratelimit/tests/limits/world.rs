@@ -1,0 +1,77 @@
+//! The words of the stories: limiters that count in one Redis, and callers of them.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hotshelf_lifecycle::Status;
+use hotshelf_ratelimit::{Check, Decision, Limit, OnLoss, RateLimitOptions, RateLimiter, Scope, Subject};
+use hotshelf_redis::{RedisOptions, Servers};
+use hotshelf_stats::Stats;
+use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
+
+/// One process.
+pub(crate) struct Instance {
+    pub(crate) limiter: RateLimiter,
+    pub(crate) stats: Stats,
+}
+
+impl Instance {
+    pub(crate) fn on(redis: &RedisServer) -> Self {
+        Instance::that(redis, OnLoss::Local)
+    }
+
+    /// Which does that while Redis is away.
+    pub(crate) fn that(redis: &RedisServer, on_loss: OnLoss) -> Self {
+        let mut options = RedisOptions::new(Servers::One(redis.address().parse().unwrap()));
+        // Of a machine that runs other tests beside this one.
+        options.command_timeout = Duration::from_millis(500);
+        Instance::with(Some(options), on_loss)
+    }
+
+    pub(crate) fn with(redis: Option<RedisOptions>, on_loss: OnLoss) -> Self {
+        let stats = Stats::new().unwrap();
+        let limiter = RateLimiter::new(RateLimitOptions { redis, prefix: "p:".to_owned(), on_loss }, &stats);
+        limiter.start();
+        Instance { limiter, stats }
+    }
+
+    /// So many requests in an hour.
+    pub(crate) fn hourly(&self, requests: u32) -> Scope {
+        self.limiter.scope("hourly", Limit::new(requests, Duration::from_secs(3_600)).unwrap())
+    }
+
+    pub(crate) async fn healthy(&self) {
+        wait_until("limits are counted in Redis", PATIENCE, async || self.limiter.health().status == Status::Healthy)
+            .await;
+    }
+
+    pub(crate) async fn degraded(&self) {
+        wait_until("the loss is told", PATIENCE, async || self.limiter.health().status == Status::Degraded).await;
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let page = self.stats.prometheus().unwrap();
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().unwrap()
+    }
+}
+
+pub(crate) fn somebody() -> Subject {
+    Subject::new("somebody")
+}
+
+/// Asks for so many places at the same time; how many were given.
+pub(crate) async fn allowed_of(scope: &Scope, wanted: usize) -> usize {
+    decisions(scope, wanted).await.into_iter().filter(is_allowed).count()
+}
+
+/// In the order in which they were asked for.
+pub(crate) async fn decisions(scope: &Scope, wanted: usize) -> Vec<Decision> {
+    let checks: Vec<Check> = (0..wanted).map(|_| scope.check(&somebody())).collect();
+    join_all(checks.into_iter().map(Check::decision)).await
+}
+
+pub(crate) fn is_allowed(decision: &Decision) -> bool {
+    matches!(decision, Decision::Allowed(_))
+}

@@ -1,0 +1,35 @@
+//! For connections to Redis: where it is, how to reach it, and what its errors mean to an operator. Knows no keys and no
+//! commands. May depend on nothing of this workspace.
+//!
+//! There are two ways to use a Redis, for one server, a master that Sentinel looks after, and a cluster alike:
+//!
+//! - [`Connection`] is one connection to one server, never mended. Whoever must know which server's memory an answer comes
+//!   from opens these, and new ones when they end; the cache does.
+//! - [`Reconnecting`] is a client that finds its way back by itself, for those to whom any server of the configuration is as
+//!   good as the one before.
+//!
+//! ```
+//! use hotshelf_redis::{Address, Reconnecting, RedisOptions, Servers};
+//!
+//! let options = RedisOptions::new(Servers::One(Address::new("127.0.0.1", 1)));
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let redis = Reconnecting::start(&options)?;
+//! // Nobody answers there. That is no reason to wait.
+//! assert!(redis.client().is_err());
+//! redis.close().await;
+//! # Ok::<(), hotshelf_redis::RedisError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod address;
+mod connection;
+mod error;
+mod options;
+mod reconnecting;
+
+pub use address::Address;
+pub use connection::Connection;
+pub use error::RedisError;
+pub use options::{Credentials, RedisOptions, Servers};
+pub use reconnecting::Reconnecting;
