@@ -20,7 +20,8 @@ const MOST_ADVANCES: u64 = 10_000;
 /// Beats in a row that may fail.
 const MISSED_BEATS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// While another server takes the place of one that has ended, this is what is lost after it has.
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: CancellationToken) {
     let mut pause = FIRST_PAUSE;
