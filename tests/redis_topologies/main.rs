@@ -5,6 +5,7 @@
 mod access;
 mod failover;
 mod load;
+mod lost_replication;
 mod promises;
 mod topology;
 

@@ -78,10 +78,37 @@ impl Topology {
 
     /// The server that has the generations.
     pub(crate) fn master_of_generations(&self) -> &RedisServer {
+        self.master_of(GENERATION)
+    }
+
+    /// The server that takes the writes of this key.
+    pub(crate) fn master_of(&self, key: &str) -> &RedisServer {
         match self {
             Topology::One(server) => server,
             Topology::Sentinels(set) => set.master(),
-            Topology::Cluster(cluster) => cluster.primary_of(GENERATION),
+            Topology::Cluster(cluster) => cluster.primary_of(key),
+        }
+    }
+
+    fn servers(&self) -> &[RedisServer] {
+        match self {
+            Topology::One(server) => std::slice::from_ref(server),
+            Topology::Sentinels(set) => set.servers(),
+            Topology::Cluster(cluster) => cluster.nodes(),
+        }
+    }
+
+    /// How many servers have something under this key, replicas included.
+    pub(crate) fn copies(&self, key: &str) -> usize {
+        self.servers().iter().filter(|server| server.keys(key).len() == 1).count()
+    }
+
+    /// Replicas get nothing from their masters any more, and are not told.
+    pub(crate) fn stop_replication(&self) {
+        for replica in self.servers().iter().filter(|server| !server.is_primary()) {
+            // The master refuses whoever gives a password where none is set.
+            replica.command(&["CONFIG", "SET", "masterauth", "no such password"]);
+            replica.command(&["CLIENT", "KILL", "TYPE", "master"]);
         }
     }
 
