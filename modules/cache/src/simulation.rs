@@ -49,7 +49,7 @@ const DEFECTS: [(Defect, u64); 8] = [
     (Defect::OvertakenWriterLeavesItsValue, 6_350),
     (Defect::GenerationsStay, 0),
     (Defect::PushesGetLost, 0),
-    (Defect::ServersAreAlike, 0),
+    (Defect::ServersAreAlike, 430),
     (Defect::UncoveredWritesKeepTheEpoch, 0),
 ];
 
