@@ -21,8 +21,7 @@
 //! # let stats = hotshelf_stats::Stats::new()?;
 //! # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
-//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions { url: String::new(), password: None, database: 0,
-//! #     prefix: String::new(), command_timeout: Duration::from_millis(100), connect_timeout: Duration::from_secs(1) } };
+//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let accounts = ProductRepository::open(database, &stats).await?.accounts();
 //! # let cache = Cache::new(options, Arc::new(Row), &stats);
 //! let (minute, week) = (Duration::from_secs(60), Duration::from_secs(7 * 24 * 3600));
