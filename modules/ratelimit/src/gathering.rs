@@ -2,19 +2,24 @@
 //! step.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use crate::limiter::Decision;
+use crate::limiter::{Decision, ScopeInner};
 use crate::memory::SubjectKey;
 
 /// More decisions do not wait.
 const MOST_WAITING: usize = 16_384;
 
 /// Those who wait for one subject, in the order in which they came.
-pub(crate) type Waiters = Vec<oneshot::Sender<Decision>>;
+pub(crate) struct Waiters {
+    pub(crate) scope: Arc<ScopeInner>,
+    pub(crate) decide: Vec<oneshot::Sender<Decision>>,
+}
+
 /// What one call is about.
 pub(crate) type Batch = HashMap<SubjectKey, Waiters, RandomState>;
 
@@ -32,14 +37,15 @@ struct Gathered {
 
 impl Gathering {
     /// Waits for a decision about the subject; `None` if too many wait already.
-    pub(crate) fn join(&self, key: SubjectKey) -> Option<oneshot::Receiver<Decision>> {
+    pub(crate) fn join(&self, scope: &Arc<ScopeInner>, key: SubjectKey) -> Option<oneshot::Receiver<Decision>> {
         let (decide, decided) = oneshot::channel();
         let mut gathered = self.gathered.lock();
         if gathered.waiting >= MOST_WAITING {
             return None;
         }
         gathered.waiting += 1;
-        gathered.batch.entry(key).or_default().push(decide);
+        let waiters = gathered.batch.entry(key);
+        waiters.or_insert_with(|| Waiters { scope: Arc::clone(scope), decide: Vec::new() }).decide.push(decide);
         let first = gathered.waiting == 1;
         drop(gathered);
         if first {

@@ -185,7 +185,7 @@ impl Scope {
         if let Some(wait) = self.core.memory.refusal(&key, self.inner.limit, now, self.core.margin) {
             return Check::Decided(self.inner.counted(refused(wait)));
         }
-        match self.core.gathering.join(key.clone()) {
+        match self.core.gathering.join(&self.inner, key.clone()) {
             Some(decided) => Check::Waiting(Waiting(decided)),
             None => Check::Decided(self.core.without_redis(&self.inner, &key, now)),
         }
@@ -228,10 +228,6 @@ impl Core {
     /// Milliseconds since the limiter was made.
     pub(crate) fn now(&self) -> u64 {
         self.begin.elapsed().as_millis() as u64
-    }
-
-    pub(crate) fn scope(&self, number: usize) -> Option<Arc<ScopeInner>> {
-        self.scopes.lock().get(number).cloned()
     }
 
     pub(crate) fn decides_in_redis(&self) -> bool {
