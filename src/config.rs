@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use hotshelf_api::{RouteLimit, TrustedProxies};
 use hotshelf_ratelimit::{Limit, OnLoss};
+use hotshelf_redis::Address;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use layers::Values;
@@ -76,26 +77,35 @@ pub(crate) struct DatabaseConfig {
 /// How to reach Redis, with `REDIS_URL` already weighed against the single variables.
 #[derive(Debug, Clone)]
 pub(crate) struct RedisConfig {
-    pub(crate) endpoint: RedisEndpoint,
-    /// The ACL user; only `REDIS_URL` can name one.
+    pub(crate) servers: RedisServers,
+    /// Whether connections are encrypted (`rediss`).
+    pub(crate) tls: bool,
+    /// The user of the access list.
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
-    /// The logical database.
+    /// Those of the sentinels, `None` without any.
+    pub(crate) sentinel_username: Option<String>,
+    pub(crate) sentinel_password: Option<Secret>,
+    /// The logical database; 0 in a cluster.
     pub(crate) db: u8,
+    /// Connections for commands to each server: 1 to 64.
+    pub(crate) pool_size: usize,
     /// After this long a cache command counts as failed and the request goes on without it.
     pub(crate) command_timeout: Duration,
     pub(crate) connect_timeout: Duration,
 }
 
-/// The address of one Redis server.
+/// How the servers of Redis are found. No list is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RedisEndpoint {
-    /// A host name or an IP address, an IPv6 address without its brackets.
-    pub(crate) host: String,
-    /// Never 0.
-    pub(crate) port: u16,
-    /// Whether the connection is encrypted (`rediss://`).
-    pub(crate) tls: bool,
+pub(crate) enum RedisServers {
+    One(Address),
+    /// Sentinels, and what they call the master.
+    Sentinel {
+        sentinels: Vec<Address>,
+        service: String,
+    },
+    /// Some nodes of a cluster.
+    Cluster(Vec<Address>),
 }
 
 /// What is cached, where and for how long.

@@ -9,10 +9,10 @@ use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreE
 use hotshelf_lifecycle::Container;
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule};
 use hotshelf_ratelimit::{RateLimitModule, RateLimitOptions};
-use hotshelf_redis::{Address, Credentials, RedisOptions, Servers};
+use hotshelf_redis::{Credentials, RedisOptions, Servers};
 use hotshelf_stats::StatsModule;
 
-use crate::config::{self, CacheBackend, Config, CorsOrigins};
+use crate::config::{self, CacheBackend, Config, CorsOrigins, RedisServers, Secret};
 
 /// The catalogue without its HTTP interface, for commands that work on the products and then end.
 pub(crate) fn catalogue(config: &Config) -> Container {
@@ -67,17 +67,26 @@ fn cache(config: &Config) -> CacheOptions {
 fn redis(config: &Config) -> RedisOptions {
     let redis = &config.redis;
     RedisOptions {
-        servers: Servers::One(Address::new(&redis.endpoint.host, redis.endpoint.port)),
-        tls: redis.endpoint.tls,
-        credentials: Credentials {
-            username: redis.username.clone(),
-            password: redis.password.as_ref().map(|password| password.expose().to_owned()),
+        servers: match &redis.servers {
+            RedisServers::One(address) => Servers::One(address.clone()),
+            RedisServers::Sentinel { sentinels, service } => Servers::Sentinel {
+                sentinels: sentinels.clone(),
+                service: service.clone(),
+                credentials: credentials(redis.sentinel_username.as_ref(), redis.sentinel_password.as_ref()),
+            },
+            RedisServers::Cluster(nodes) => Servers::Cluster(nodes.clone()),
         },
+        tls: redis.tls,
+        credentials: credentials(redis.username.as_ref(), redis.password.as_ref()),
         database: redis.db,
-        pool_size: 1,
+        pool_size: redis.pool_size,
         command_timeout: redis.command_timeout,
         connect_timeout: redis.connect_timeout,
     }
+}
+
+fn credentials(username: Option<&String>, password: Option<&Secret>) -> Credentials {
+    Credentials { username: username.cloned(), password: password.map(|password| password.expose().to_owned()) }
 }
 
 fn lives(config: &Config) -> Lives {

@@ -188,6 +188,10 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("REDIS_DB", "0"),
         ("REDIS_COMMAND_TIMEOUT", "100ms"),
         ("REDIS_CONNECT_TIMEOUT", "1s"),
+        ("REDIS_POOL_SIZE", "1"),
+        ("REDIS_USERNAME", "(empty)"),
+        ("REDIS_SENTINEL_USERNAME", "(empty)"),
+        ("REDIS_SENTINEL_PASSWORD", "(empty)"),
         ("DB_PATH", "./products.db"),
         ("DATABASE_URL", "(empty)"),
         ("SHARED_DB", "false"),
@@ -225,7 +229,7 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         assert_eq!(table.row(variable), (value, "default"), "{variable}");
     }
     let starts: Vec<_> = table.0.lines().skip(1).map(|line| line.rfind("default")).collect();
-    assert_eq!(starts.len(), 39, "a variable is missing from this test");
+    assert_eq!(starts.len(), 43, "a variable is missing from this test");
     assert!(starts.iter().all(|start| *start == starts[0]), "the last column is ragged:\n{}", table.0);
 }
 
@@ -276,18 +280,20 @@ fn a_list_where_text_is_expected_is_refused() {
 fn secrets_are_masked() {
     let table = Hotshelf::check_config()
         .env("REDIS_PASSWORD", "hunter2")
-        .env("REDIS_URL", "redis://app:correct-horse@cache.example:6380/2")
+        .env("REDIS_SENTINEL_PASSWORD", "hunter2")
+        .env("REDIS_URL", "redis-sentinel://app:correct-horse@a.example,b.example:1/shop/2")
         .table();
+    assert_eq!(table.row("REDIS_SENTINEL_PASSWORD"), ("***", "environment"));
     assert_eq!(table.row("REDIS_PASSWORD"), ("***", "environment, overridden by REDIS_URL"));
-    assert_eq!(table.row("REDIS_URL"), ("redis://***@cache.example:6380/2", "environment"));
+    assert_eq!(table.row("REDIS_URL"), ("redis-sentinel://***@a.example,b.example:1/shop/2", "environment"));
     assert_eq!(table.row("REDIS_ADDR"), ("localhost:6379", "default, overridden by REDIS_URL"));
     assert!(!table.0.contains("hunter2") && !table.0.contains("horse"), "a secret shows:\n{}", table.0);
 }
 
 #[test]
 fn secrets_are_masked_in_refusals_too() {
-    let url = "expected redis://[user:password@]host[:port][/db] or rediss://…, special characters in the password \
-               percent-encoded";
+    let url = "expected redis://[user:password@]host[:port][/db], redis-sentinel://[…@]host[:port],…/service[/db] or \
+               redis-cluster://[…@]host[:port],…, with rediss for TLS, special characters in the password percent-encoded";
     Hotshelf::check_config()
         .env("REDIS_URL", "redis://:hunter2")
         .env("DATABASE_URL", "postgres://app:hunter2@db/catalogue")
@@ -302,10 +308,6 @@ fn secrets_are_masked_in_refusals_too() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_clearly() {
-    Hotshelf::check_config().env("REDIS_URL", "redis-cluster://a:1").assert_refused(&[
-        "REDIS_URL=\"redis-cluster://***\" (environment): redis-cluster:// is not supported yet: use redis:// or \
-         rediss:// with a single server",
-    ]);
     Hotshelf::check_config().env("DATABASE_URL", "mysql://db").assert_refused(&[
         "DATABASE_URL=\"mysql://***\" (environment): this kind of database is not supported: unset DATABASE_URL and use \
          DB_PATH, the path of a SQLite file",

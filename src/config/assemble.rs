@@ -3,9 +3,11 @@
 //! Each function reads all of its variables before the first `?`, so that one start reports every bad value.
 
 use super::layers::Values;
+use super::parse::CLUSTERS_HAVE_ONE_DATABASE;
 use super::settings::*;
 use super::{
     CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LimitsConfig, LivesConfig, LogConfig, RedisConfig,
+    RedisServers,
 };
 
 /// `None` when a value is bad; `values` knows which.
@@ -56,21 +58,32 @@ fn redis(values: &mut Values) -> Option<RedisConfig> {
     let db = values.read(&REDIS_DB);
     let command_timeout = values.read(&REDIS_COMMAND_TIMEOUT);
     let connect_timeout = values.read(&REDIS_CONNECT_TIMEOUT);
+    let pool_size = values.read(&REDIS_POOL_SIZE);
+    let username = values.read(&REDIS_USERNAME);
+    let sentinel_username = values.read(&REDIS_SENTINEL_USERNAME);
+    let sentinel_password = values.read(&REDIS_SENTINEL_PASSWORD);
 
     let mut redis = RedisConfig {
-        endpoint: addr?,
-        username: None,
+        servers: RedisServers::One(addr?),
+        tls: false,
+        username: username?,
         password: password?,
+        sentinel_username: sentinel_username?,
+        sentinel_password: sentinel_password?,
         db: db?,
         command_timeout: command_timeout?,
         connect_timeout: connect_timeout?,
+        pool_size: pool_size?,
     };
     // The URL wins wherever it says something, and the single variables stand for what it leaves out.
     if let Some(url) = url? {
         let by = REDIS_URL.variable.name;
-        redis.endpoint = url.endpoint;
-        redis.username = url.username;
+        (redis.servers, redis.tls) = (url.servers, url.tls);
         values.override_with(&REDIS_ADDR, by);
+        if let Some(username) = url.username {
+            redis.username = Some(username);
+            values.override_with(&REDIS_USERNAME, by);
+        }
         if let Some(password) = url.password {
             redis.password = Some(password);
             values.override_with(&REDIS_PASSWORD, by);
@@ -80,7 +93,24 @@ fn redis(values: &mut Values) -> Option<RedisConfig> {
             values.override_with(&REDIS_DB, by);
         }
     }
+    contradictions(values, &redis);
     Some(redis)
+}
+
+/// What is set for another kind of Redis than the one that is there.
+fn contradictions(values: &mut Values, redis: &RedisConfig) {
+    if matches!(redis.servers, RedisServers::Cluster(_)) && redis.db != 0 {
+        values.refuse(&REDIS_DB, CLUSTERS_HAVE_ONE_DATABASE);
+    }
+    if !matches!(redis.servers, RedisServers::Sentinel { .. }) {
+        let reason = "there are no sentinels without REDIS_URL=redis-sentinel://…";
+        if redis.sentinel_username.is_some() {
+            values.refuse(&REDIS_SENTINEL_USERNAME, reason);
+        }
+        if redis.sentinel_password.is_some() {
+            values.refuse(&REDIS_SENTINEL_PASSWORD, reason);
+        }
+    }
 }
 
 fn cache(values: &mut Values) -> Option<CacheConfig> {

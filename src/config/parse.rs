@@ -2,6 +2,7 @@
 
 mod limits;
 mod network;
+mod redis;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use tracing_subscriber::EnvFilter;
 use super::{CacheBackend, LogFormat, Secret, WriteStrategy};
 
 pub(crate) use limits::{limit, on_loss, on_or_off, route_limits, trusted_proxies};
-pub(crate) use network::{RedisUrl, cors_origins, database_url, host, listen_port, redis_addr, redis_url};
+pub(crate) use network::{cors_origins, database_url, host, listen_port};
+pub(crate) use redis::{CLUSTERS_HAVE_ONE_DATABASE, RedisUrl, redis_addr, redis_url};
 
 /// Why a text is no value.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +66,16 @@ pub(crate) fn concurrency(text: &str) -> Result<usize, Refusal> {
 
 pub(crate) fn redis_db(text: &str) -> Result<u8, Refusal> {
     whole_number(text).ok_or(Refusal::Malformed)
+}
+
+/// Connections to each server of Redis.
+pub(crate) fn pool_size(text: &str) -> Result<usize, Refusal> {
+    whole_number(text).filter(|number| (1..=64).contains(number)).ok_or(Refusal::Malformed)
+}
+
+/// The name of a user, if there is one.
+pub(crate) fn username(text: &str) -> Result<Option<String>, Refusal> {
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// Digits only: `str::parse` alone would also take `+1`.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use hotshelf_api::{RouteLimit, TrustedProxies};
 use hotshelf_ratelimit::{Limit, OnLoss};
+use hotshelf_redis::Address;
 use tracing_subscriber::EnvFilter;
 
 use super::parse::{self, RedisUrl, Refusal};
 use super::secret::{Secret, Visibility};
-use super::{CacheBackend, CorsOrigins, LogFormat, RedisEndpoint, WriteStrategy};
+use super::{CacheBackend, CorsOrigins, LogFormat, WriteStrategy};
 
 /// What there is to know about one variable without its type.
 #[derive(Clone, Copy)]
@@ -88,11 +89,12 @@ settings! {
     SHARED_DB: bool = "false", parse::boolean, Open;
         "several instances share the database", "true, false, 1 or 0";
 
-    REDIS_ADDR: RedisEndpoint = "localhost:6379", parse::redis_addr, Open;
+    REDIS_ADDR: Address = "localhost:6379", parse::redis_addr, Open;
         "Redis server", "host:port, such as localhost:6379 or [::1]:6379";
     REDIS_URL: Option<RedisUrl> = "", parse::redis_url, Url;
         "Redis server as a URL, wins over the other REDIS_ variables",
-        "redis://[user:password@]host[:port][/db] or rediss://…, special characters in the password percent-encoded";
+        "redis://[user:password@]host[:port][/db], redis-sentinel://[…@]host[:port],…/service[/db] or \
+         redis-cluster://[…@]host[:port],…, with rediss for TLS, special characters in the password percent-encoded";
     REDIS_PASSWORD: Option<Secret> = "", parse::password, Hidden, MAY_BE_EMPTY;
         "password of the Redis server", "a password";
     REDIS_DB: u8 = "0", parse::redis_db, Open;
@@ -101,6 +103,14 @@ settings! {
         "deadline of a cache command", TIMEOUT;
     REDIS_CONNECT_TIMEOUT: Duration = "1s", parse::timeout, Open;
         "deadline of a connection attempt", TIMEOUT;
+    REDIS_POOL_SIZE: usize = "1", parse::pool_size, Open;
+        "connections for cache commands to each Redis server", "a whole number from 1 to 64";
+    REDIS_USERNAME: Option<String> = "", parse::username, Open, MAY_BE_EMPTY;
+        "user of the Redis server's access list", "a user name";
+    REDIS_SENTINEL_USERNAME: Option<String> = "", parse::username, Open, MAY_BE_EMPTY;
+        "user of the sentinels' access list", "a user name";
+    REDIS_SENTINEL_PASSWORD: Option<Secret> = "", parse::password, Hidden, MAY_BE_EMPTY;
+        "password of the sentinels", "a password";
 
     CACHE_BACKEND: CacheBackend = "tiered", parse::cache_backend, Open;
         "tiers of the cache", "tiered, redis, memory or none";

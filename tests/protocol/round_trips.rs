@@ -167,7 +167,12 @@ async fn products_by_their_ids_cost_the_round_trips_of_one() {
     let cold = slowed.round_trips(cold).await;
     let warm = slowed.round_trips(async |_: &Service| drop(slowed.service.get(&target).await.expect(200))).await;
     println!("500 products by their ids: {cold} round trips cold, {warm} warm");
-    assert!((2..=4).contains(&cold) && (1..=2).contains(&warm), "{cold} cold, {warm} warm");
+    // One finds nothing, one takes the leases, one fills; half a round trip's time and more is the work itself.
+    assert!((3..=5).contains(&cold) && (1..=2).contains(&warm), "{cold} cold, {warm} warm");
+    let mut monitor = slowed.redis.monitor();
+    slowed.service.get(&target).await.expect(200);
+    let commands = monitor.commands_with("product:id:");
+    assert!(commands.len() == 1 && commands[0].contains(r#""MGET""#), "one command for all: {commands:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::reading::{Claims, Consulted, PATIENCE_WITH_OVERDUE, answer, count_load, found};
 use crate::region::Slot;
-use crate::tier::Until;
+use crate::tier::{Lookup, Until};
 use crate::value::{Found, Read, Value};
 
 /// An entry that this batch loads.
@@ -115,13 +115,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn(Vec<Key>) -> F + Send + Sync,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
     {
-        let consulting = leading.into_iter().map(|(position, slot, mut flight)| async move {
+        let taking_off = leading.into_iter().map(|(position, slot, mut flight)| async move {
             flight.take_off().await;
-            let consulted = self.consult(&slot, Read::default(), Until::ItsEndAtOnce).await;
-            (position, slot, flight, consulted)
+            (slot, (position, flight))
         });
+        let (slots, flights): (Vec<_>, Vec<_>) = join_all(taking_off).await.into_iter().unzip();
+        let consulted = self.consult_many(&slots).await;
         let (mut answers, mut missing) = (Vec::new(), Vec::new());
-        for (position, slot, flight, consulted) in join_all(consulting).await {
+        for ((slot, (position, flight)), consulted) in slots.into_iter().zip(flights).zip(consulted) {
             match consulted {
                 Consulted::Hit(hit) => {
                     flight.land(Ok(found(&hit)));
@@ -134,6 +135,26 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             answers.extend(self.load_many(missing, load).await?);
         }
         Ok(answers)
+    }
+
+    /// As `consult` of each, in their order, in one step to each tier.
+    async fn consult_many(&self, slots: &[Slot]) -> Vec<Consulted> {
+        let mut consulted: Vec<_> = slots.iter().map(|_| Consulted::Miss(Vec::new())).collect();
+        for tier in &self.0.tiers {
+            let open: Vec<usize> = (0..slots.len()).filter(|i| matches!(consulted[*i], Consulted::Miss(_))).collect();
+            let asked: Vec<Slot> = open.iter().map(|i| slots[*i].clone()).collect();
+            for (i, lookup) in open.into_iter().zip(tier.lookup_many(&asked, Until::ItsEndAtOnce).await) {
+                match (lookup, &mut consulted[i]) {
+                    (Lookup::Hit(hit), Consulted::Miss(claims)) => {
+                        let claims = std::mem::take(claims);
+                        consulted[i] = Consulted::Hit(self.copied(&slots[i], claims, hit).await);
+                    }
+                    (Lookup::Miss(Some(claim)), Consulted::Miss(claims)) => claims.push((Arc::clone(tier), claim)),
+                    (Lookup::Hit(_) | Lookup::Miss(_), _) => {}
+                }
+            }
+        }
+        consulted
     }
 
     async fn load_many<L, F>(&self, mut missing: Vec<Missing<E>>, load: &L) -> Result<Answers, E>

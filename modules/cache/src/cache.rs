@@ -62,7 +62,7 @@ impl TierGauges for Levels {
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A working cache; Redis takes part from some time after [`start`](Cache::start).
     pub fn new(options: CacheOptions, epoch_store: Arc<dyn EpochStore>, stats: &Stats) -> Self {
-        let connector = FredConnector(options.redis.clone());
+        let connector = FredConnector::new(options.redis.clone());
         Self::with_connector(options, connector, epoch_store, stats)
     }
 

@@ -215,18 +215,22 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         for tier in &self.0.tiers {
             match tier.lookup(slot, until).await {
                 Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => {
-                    for (nearer, claim) in claims {
-                        let nearer: Arc<dyn Tier> = nearer;
-                        nearer.fill(slot, claim, hit.value.as_ref(), hit.ttl).await;
-                    }
-                    self.0.sample.notice(slot);
-                    return Consulted::Hit(hit);
+                    return Consulted::Hit(self.copied(slot, claims, hit).await);
                 }
                 Lookup::Hit(_) | Lookup::Miss(None) => {}
                 Lookup::Miss(Some(claim)) => claims.push((Arc::clone(tier), claim)),
             }
         }
         Consulted::Miss(claims)
+    }
+
+    /// A hit in a farther tier, once the nearer ones have a copy of it.
+    pub(crate) async fn copied(&self, slot: &Slot, nearer: Claims, hit: Hit) -> Hit {
+        for (tier, claim) in nearer {
+            tier.fill(slot, claim, hit.value.as_ref(), hit.ttl).await;
+        }
+        self.0.sample.notice(slot);
+        hit
     }
 
     /// Loads and gives the value to whichever tier still wants it.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_redis::RedisError;
 use hotshelf_stats::{L2State, Stats, TierLevels};
@@ -192,7 +192,8 @@ impl<C: Connector> RedisTier<C> {
         let read = link.get_or_set(&name, lease.clone(), Some(LEASE_LIFE));
         let (generation, held) = match slot.depends(false) {
             true => {
-                // The generation goes first on the same connection: it is not newer than the page.
+                // In whatever order they are read: what does not stand under the generation that is read here is loaded,
+                // after both, and filled under it.
                 let (generation, held) = join(self.generation(link, slot, false), read).await;
                 (Some(generation?), held?)
             }
@@ -219,17 +220,31 @@ impl<C: Connector> RedisTier<C> {
             Some(State::Leased(lease)) => Ok(Looked::Loading(lease)),
             Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
             Some(State::Value(stored)) => {
-                let due = stored.value.is_some() && stored.ttl < slot.region.refresh_ahead();
-                let good = !stored.ttl.is_zero() && (until != Until::ItIsDue || !due);
-                if good && self.stands(link, slot, &stored, generation).await? {
-                    let Stored { value, ttl, .. } = stored;
-                    // Not longer than it could have got: the clock may have been set back.
-                    let ttl = ttl.min(slot.region.longest_life());
-                    return Ok(Looked::Answer(Lookup::Hit(Hit { value, ttl, due, source: |ttl| Source::L2 { ttl } })));
-                }
-                Ok(claim(stored.head, false))
+                let head = stored.head.clone();
+                let hit = self.serve(link, slot, until, stored, generation).await?;
+                Ok(hit.map_or_else(|| claim(head, false), |hit| Looked::Answer(Lookup::Hit(hit))))
             }
         }
+    }
+
+    /// A value as the answer, if it counts and is good enough.
+    async fn serve(
+        &self,
+        link: &C::Link,
+        slot: &Slot,
+        until: Until,
+        stored: Stored,
+        known: Option<Generation>,
+    ) -> Result<Option<Hit>, RedisError> {
+        let due = stored.value.is_some() && stored.ttl < slot.region.refresh_ahead();
+        let good = !stored.ttl.is_zero() && (until != Until::ItIsDue || !due);
+        if !good || !self.stands(link, slot, &stored, known).await? {
+            return Ok(None);
+        }
+        let Stored { value, ttl, .. } = stored;
+        // Not longer than it could have got: the clock may have been set back.
+        let ttl = ttl.min(slot.region.longest_life());
+        Ok(Some(Hit { value, ttl, due, source: |ttl| Source::L2 { ttl } }))
     }
 
     /// Whether a value still counts.
@@ -284,6 +299,33 @@ impl<C: Connector> Tier for RedisTier<C> {
             slot.region.counters().misses_l2.inc();
         }
         answer
+    }
+
+    /// Reads all keys in one step. Only those that this does not answer are looked up one by one, all at a time, with their
+    /// leases: where everything is there, nothing is written, and a server has one command to carry out.
+    async fn lookup_many(&self, slots: &[Slot], until: Until) -> Vec<Lookup> {
+        let (true, Some(link)) = (slots.len() > 1, self.link.load_full()) else {
+            return join_all(slots.iter().map(|slot| self.lookup(slot, until))).await;
+        };
+        let held = link.get_many(slots.iter().map(|slot| self.name_of(slot)).collect()).await;
+        let held = held.unwrap_or_else(|error| {
+            self.survive("lookup", &error);
+            Vec::new()
+        });
+        if held.len() < slots.len() {
+            slots.iter().for_each(|slot| slot.region.counters().misses_l2.inc());
+            return slots.iter().map(|_| Lookup::Miss(None)).collect();
+        }
+        let link = &link;
+        let answers = slots.iter().zip(held).map(async |(slot, held)| {
+            if let Some(State::Value(stored)) = held.map(|held| state::open(held, link.run()))
+                && let Ok(Some(hit)) = self.serve(link, slot, until, stored, None).await
+            {
+                return Lookup::Hit(hit);
+            }
+            self.lookup(slot, until).await
+        });
+        join_all(answers).await
     }
 
     async fn bind_to_collections(&self, slot: &Slot, claim: &mut Claim) -> bool {

@@ -60,14 +60,22 @@ impl Connection {
         &self.client
     }
 
-    /// What `INFO` says in this section behind `name`, which ends in a colon. One round trip.
+    /// What `INFO` says in this section behind each of these names, which end in a colon. One round trip.
     ///
     /// # Errors
-    /// When the server does not answer, or does not say that.
-    pub async fn info(&self, section: InfoKind, name: &str) -> Result<String, RedisError> {
+    /// When the server does not answer, or leaves out one of them.
+    pub async fn info<const N: usize>(
+        &self,
+        section: InfoKind,
+        names: [&'static str; N],
+    ) -> Result<[String; N], RedisError> {
         let info: String = self.client.info(Some(section)).await?;
-        let value = info.lines().find_map(|line| line.strip_prefix(name));
-        Ok(value.ok_or_else(|| RedisError::new(format!("INFO names no {name}")))?.trim().to_owned())
+        let mut values = [const { String::new() }; N];
+        for (value, name) in values.iter_mut().zip(names) {
+            let found = info.lines().find_map(|line| line.strip_prefix(name));
+            *value = found.ok_or_else(|| RedisError::new(format!("INFO names no {name}")))?.trim().to_owned();
+        }
+        Ok(values)
     }
 
     /// Waits for the end of the connection; then tells why. May be dropped and called again.

@@ -3,7 +3,7 @@
 //!
 //! There are two ways to use a Redis, for one server, a master that Sentinel looks after, and a cluster alike:
 //!
-//! - [`Connection`] is one connection to one server, never mended. Whoever must know which server's memory an answer comes
+//! - [`Layout`] says which servers take the writes just now, and [`Connection`] is one connection to one server, never mended. Whoever must know which server's memory an answer comes
 //!   from opens these, and new ones when they end; the cache does.
 //! - [`Reconnecting`] is a client that finds its way back by itself, for those to whom any server of the configuration is as
 //!   good as the one before.
@@ -25,11 +25,13 @@
 mod address;
 mod connection;
 mod error;
+mod layout;
 mod options;
 mod reconnecting;
 
 pub use address::Address;
 pub use connection::Connection;
 pub use error::RedisError;
+pub use layout::{Layout, SLOTS, Shard, slot};
 pub use options::{Credentials, RedisOptions, Servers};
 pub use reconnecting::Reconnecting;

@@ -1,5 +1,7 @@
 //! A client that finds its way back by itself.
 
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
+
 use fred::error::Error;
 use fred::interfaces::KeysInterface;
 use hotshelf_redis::{Connection, Reconnecting, RedisOptions, Servers};
@@ -54,7 +56,7 @@ async fn a_server_that_becomes_a_replica_is_left() {
 async fn a_connection_ends_with_the_server_and_tells() {
     let server = RedisServer::start();
     let connection = Connection::open(&options(&server), &server.address().parse().unwrap()).await.unwrap();
-    let run = connection.info(fred::types::InfoKind::Server, "run_id:").await.unwrap();
+    let [run] = connection.info(fred::types::InfoKind::Server, ["run_id:"]).await.unwrap();
     assert_eq!(run.len(), 40, "{run}");
     server.stop();
     assert!(!connection.ended().await.to_string().is_empty());

@@ -1,11 +1,9 @@
-//! Hosts, ports, origins and URLs.
+//! Hosts, ports and origins.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Refusal, whole_number};
-use crate::config::{CorsOrigins, RedisEndpoint, Secret};
-
-const REDIS_PORT: u16 = 6379;
+use crate::config::CorsOrigins;
 
 /// A host name or an IP address; an IPv6 address may stand in brackets, and is returned without them.
 pub(crate) fn host(text: &str) -> Result<String, Refusal> {
@@ -35,12 +33,12 @@ pub(crate) fn listen_port(text: &str) -> Result<u16, Refusal> {
 }
 
 /// A port to connect to.
-fn remote_port(text: &str) -> Result<u16, Refusal> {
+pub(super) fn remote_port(text: &str) -> Result<u16, Refusal> {
     whole_number(text).filter(|port| *port != 0).ok_or(Refusal::Malformed)
 }
 
 /// `host:port`, an IPv6 address in brackets.
-fn split_address(text: &str) -> (&str, Option<&str>) {
+pub(super) fn split_address(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         // In `[::1]` the last colon is part of the address.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -48,74 +46,9 @@ fn split_address(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn address_host(text: &str) -> Result<String, Refusal> {
+pub(super) fn address_host(text: &str) -> Result<String, Refusal> {
     // Without brackets, nobody can tell the port of `::1:6379` from the address.
     if text.contains(':') && !text.starts_with('[') { Err(Refusal::Malformed) } else { host(text) }
-}
-
-pub(crate) fn redis_addr(text: &str) -> Result<RedisEndpoint, Refusal> {
-    let (host, port) = split_address(text);
-    let port = remote_port(port.ok_or(Refusal::Malformed)?)?;
-    Ok(RedisEndpoint { host: address_host(host)?, port, tls: false })
-}
-
-/// What a `REDIS_URL` says. Parts that it leaves out are `None`.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct RedisUrl {
-    pub(crate) endpoint: RedisEndpoint,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Secret>,
-    pub(crate) db: Option<u8>,
-}
-
-/// `None` for an empty text.
-pub(crate) fn redis_url(text: &str) -> Result<Option<RedisUrl>, Refusal> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let (scheme, rest) = text.split_once("://").ok_or(Refusal::Malformed)?;
-    let tls = match scheme {
-        "redis" => false,
-        "rediss" => true,
-        "redis-cluster" | "rediss-cluster" | "redis-sentinel" | "rediss-sentinel" => {
-            let reason = format!("{scheme}:// is not supported yet: use redis:// or rediss:// with a single server");
-            return Err(Refusal::Because(reason));
-        }
-        _ => return Err(Refusal::Malformed),
-    };
-    if rest.contains(['?', '#']) {
-        return Err(Refusal::Malformed);
-    }
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (credentials, address) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-    let (host, port) = split_address(address);
-    Ok(Some(RedisUrl {
-        endpoint: RedisEndpoint { host: address_host(host)?, port: port.map_or(Ok(REDIS_PORT), remote_port)?, tls },
-        username: non_empty(percent_decode(username)?),
-        password: non_empty(percent_decode(password)?).map(Secret::new),
-        db: if path.is_empty() { None } else { Some(super::redis_db(path)?) },
-    }))
-}
-
-fn non_empty(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-/// `%40` becomes `@`. Fails on a `%` without two hexadecimal digits and on bytes that are not UTF-8.
-fn percent_decode(text: &str) -> Result<String, Refusal> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(if byte == b'%' {
-            let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16)).ok_or(Refusal::Malformed);
-            // Two hexadecimal digits fit into a byte.
-            (digit()? * 16 + digit()?) as u8
-        } else {
-            byte
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| Refusal::Malformed)
 }
 
 /// Only SQLite is there, which `DB_PATH` names; a URL that would be ignored is worse than a start that is refused.

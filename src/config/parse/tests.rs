@@ -1,4 +1,6 @@
-use super::super::{CorsOrigins, RedisEndpoint};
+use hotshelf_redis::Address;
+
+use super::super::{CorsOrigins, RedisServers};
 use super::*;
 
 const REFUSED: Result<(), Refusal> = Err(Refusal::Malformed);
@@ -35,6 +37,8 @@ fn numbers_are_digits_within_bounds() {
     refuses(concurrency, &["0", "1000001"]);
     accepts(redis_db, &["0", "255"]);
     refuses(redis_db, &["256", "-1", ""]);
+    accepts(pool_size, &["1", "64"]);
+    refuses(pool_size, &["0", "65", ""]);
 }
 
 #[test]
@@ -74,7 +78,7 @@ fn hosts_are_names_or_addresses() {
 
 #[test]
 fn a_redis_address_has_a_host_and_a_port() {
-    assert_eq!(redis_addr("[::1]:6380"), Ok(RedisEndpoint { host: "::1".into(), port: 6380, tls: false }));
+    assert_eq!(redis_addr("[::1]:6380"), Ok(Address::new("::1", 6380)));
     accepts(redis_addr, &["localhost:6379", "10.0.0.1:1"]);
     refuses(
         redis_addr,
@@ -85,25 +89,48 @@ fn a_redis_address_has_a_host_and_a_port() {
 #[test]
 fn a_redis_url_has_at_least_a_host() {
     let url = redis_url("redis://:p%3Aw%2f@[::1]:7/15").unwrap().unwrap();
-    assert_eq!(url.endpoint, RedisEndpoint { host: "::1".into(), port: 7, tls: false });
+    assert_eq!((url.servers, url.tls), (RedisServers::One(Address::new("::1", 7)), false));
     assert_eq!((url.username, url.password, url.db), (None, Some(Secret::new("p:w/".into())), Some(15)));
     assert_eq!(redis_url(""), Ok(None));
     accepts(redis_url, &["redis://localhost", "rediss://a.example/", "redis://user@host", "redis://[::1]"]);
     refuses(redis_url, &["localhost:6379", "redis://", "redis://:6379", "redis://user:pw@", "http://localhost"]);
     refuses(
         redis_url,
-        &["redis://h/x", "redis://h/256", "redis://h/0/1", "redis://h?db=1", "redis://h:0", "redis://%4@h"],
+        &[
+            "redis://h/x",
+            "redis://h/256",
+            "redis://h/0/1",
+            "redis://h?db=1",
+            "redis://h:0",
+            "redis://%4@h",
+            "redis://a,b",
+        ],
     );
 }
 
 #[test]
-fn clusters_and_sentinels_are_refused_by_name() {
-    for scheme in ["redis-cluster", "redis-sentinel"] {
-        let Err(Refusal::Because(reason)) = redis_url(&format!("{scheme}://host")) else {
-            panic!("{scheme} was not refused with a reason");
-        };
-        assert!(reason.starts_with(&format!("{scheme}:// is not supported yet")), "{reason}");
+fn a_sentinel_url_names_the_sentinels_and_the_master() {
+    let url = redis_url("rediss-sentinel://app:pw@a.example,b.example:1,[::1]/the%20shop/3").unwrap().unwrap();
+    let sentinels = vec![Address::new("a.example", 26379), Address::new("b.example", 1), Address::new("::1", 26379)];
+    assert_eq!(url.servers, RedisServers::Sentinel { sentinels, service: "the shop".to_owned() });
+    assert_eq!((url.tls, url.username.as_deref(), url.db), (true, Some("app"), Some(3)));
+    accepts(redis_url, &["redis-sentinel://a/shop", "redis-sentinel://a,b,c/shop/"]);
+    refuses(redis_url, &["redis-sentinel:///shop", "redis-sentinel://a,/shop", "redis-sentinel://a/shop/x"]);
+    refuses(redis_url, &["redis-sentinel://a/shop/1/2", "redis-sentinels://a/shop", "redis-://a", "http-cluster://a"]);
+    for text in ["redis-sentinel://a", "redis-sentinel://a/", "redis-sentinel://a//1"] {
+        let Err(Refusal::Because(reason)) = redis_url(text) else { panic!("{text} was not refused with a reason") };
+        assert!(reason.starts_with("name the master"), "{reason}");
     }
+}
+
+#[test]
+fn a_cluster_url_names_some_nodes() {
+    let url = redis_url("redis-cluster://:pw@a.example,10.0.0.2:7000").unwrap().unwrap();
+    let nodes = vec![Address::new("a.example", 6379), Address::new("10.0.0.2", 7000)];
+    assert_eq!((url.servers, url.tls, url.db), (RedisServers::Cluster(nodes), false, None));
+    accepts(redis_url, &["redis-cluster://a", "rediss-cluster://a,b/"]);
+    refuses(redis_url, &["redis-cluster://", "redis-cluster://a b", "redis-cluster://a,,b"]);
+    assert!(matches!(redis_url("redis-cluster://a/1"), Err(Refusal::Because(_))));
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub struct RedisServer {
     address: String,
     port: u16,
     tls_port: Option<u16>,
+    /// Of a node of a cluster, else empty.
+    bus_port: String,
     arguments: Vec<String>,
     // `None` while it is stopped. Held while it starts and stops, so that these do not overlap.
     process: Mutex<Option<Process>>,
@@ -75,6 +77,17 @@ impl RedisServer {
         })
     }
 
+    /// An empty node of a cluster that has no others yet. Its bus, by which nodes talk to each other, has a free port, too.
+    pub(crate) fn start_node(arguments: &[&str]) -> Self {
+        Self::start_prepared(|| {
+            let bus = free_port().to_string();
+            let own = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+            let mut node = Self::prepare(&[&own, arguments].concat());
+            node.bus_port = bus;
+            node
+        })
+    }
+
     fn start_prepared(prepare: impl Fn() -> Self) -> Self {
         let mut failure = String::new();
         // Between the choice of a port and its use another process may take it.
@@ -100,6 +113,7 @@ impl RedisServer {
             address: format!("127.0.0.1:{port}"),
             port,
             tls_port: None,
+            bus_port: String::new(),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             process: Mutex::new(None),
         }
@@ -108,6 +122,25 @@ impl RedisServer {
     /// `host:port`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn bus_port(&self) -> &str {
+        &self.bus_port
+    }
+
+    /// Whether it runs.
+    pub(crate) fn runs(&self) -> bool {
+        self.process().is_some()
+    }
+
+    /// Whether the text of `INFO section` has this line.
+    pub(crate) fn informs(&self, section: &str, line: &str) -> bool {
+        let info = resp::call(&self.address, &["INFO", section]);
+        matches!(info, Ok(RedisReply::Bytes(info)) if String::from_utf8_lossy(&info).lines().any(|held| held == line))
     }
 
     /// The address as a `redis://` URL.

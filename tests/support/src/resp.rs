@@ -60,11 +60,21 @@ impl RedisReply {
 
 /// Sends one command on a connection of its own.
 pub(crate) fn call(address: &str, command: &[&str]) -> io::Result<RedisReply> {
+    call_with_password(address, None, command)
+}
+
+/// As [`call`], once the password is given.
+pub(crate) fn call_with_password(address: &str, password: Option<&str>, command: &[&str]) -> io::Result<RedisReply> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
+    let mut answers = BufReader::new(stream.try_clone()?);
+    if let Some(password) = password {
+        send(&mut stream, &["AUTH", password])?;
+        read_reply(&mut answers)?;
+    }
     send(&mut stream, command)?;
-    read_reply(&mut BufReader::new(stream))
+    read_reply(&mut answers)
 }
 
 pub(crate) fn send(stream: &mut TcpStream, command: &[&str]) -> io::Result<()> {

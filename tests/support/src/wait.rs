@@ -1,5 +1,6 @@
 //! Waiting for a condition, in place of sleeping and hoping.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must come: far longer than it takes on a slow machine, so that running out of it
@@ -7,6 +8,15 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const POLL: Duration = Duration::from_millis(10);
+
+/// As [`wait_until`], for those who start processes and block anyway.
+pub(crate) fn block_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
+        thread::sleep(POLL);
+    }
+}
 
 /// Returns as soon as `condition` holds.
 ///

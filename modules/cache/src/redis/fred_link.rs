@@ -1,151 +1,152 @@
-//! Redis by fred. It is told not to reconnect (see [`Link`]).
+//! Redis by fred: one server, the master that sentinels name, or all primaries of a cluster. It is told not to reconnect (see
+//! [`Link`]).
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+mod ear;
+mod lane;
+mod opening;
+mod scripts;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::Error;
-use fred::interfaces::{KeysInterface, TrackingInterface};
-use fred::types::client::Invalidation;
-use fred::types::scripts::Script;
-use fred::types::{Expiration, InfoKind, SetOptions, Value};
-use hotshelf_redis::{Connection, RedisError, RedisOptions, Servers};
+use fred::interfaces::KeysInterface;
+use fred::types::{Expiration, SetOptions, Value};
+use futures_util::future::{join_all, select_all, try_join_all};
+use hotshelf_redis::{Address, Layout, RedisError, SLOTS, slot};
 use tokio::sync::Notify;
-use tokio::sync::broadcast::Receiver;
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::link::{Connector, Ear, Link};
+use super::link::Link;
 use super::state::Run;
+use lane::Lane;
+pub(crate) use opening::FredConnector;
+use scripts::Scripts;
 
-/// After so many failures in a row, a link is given up.
+/// After so many failures in a row on one of its connections, a link is given up.
 const FAILURES_TO_GIVE_UP: u32 = 5;
+/// With these, a server says that it takes no writes, or not those of this key, any more. What it holds is no longer what
+/// counts.
+const MOVED_ON: [&str; 6] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED"];
+/// These say something about one key and nothing about the server: it is of another type, or just on its way to another node.
+const OF_THE_KEY: [&str; 3] = ["WRONGTYPE", "ASK", "TRYAGAIN"];
+/// How often the nodes of a cluster are asked whether its slots are still distributed as they were.
+const LOOK_AT_LAYOUT: Duration = Duration::from_secs(1);
 
-/// Opens connections as the options say.
-pub(crate) struct FredConnector(pub(crate) RedisOptions);
-
+/// All servers of a layout as one: it ends as a whole with any part of it.
 pub(crate) struct FredLink {
-    connection: Connection,
+    /// In the order of the layout.
+    nodes: Vec<Node>,
+    /// The node of each slot; empty when there is one node.
+    owners: Vec<usize>,
+    tags: Vec<String>,
     scripts: Scripts,
-    failures: Failures,
     server: String,
     run: Run,
-    /// Somebody should look at this link: it has failed too often.
-    troubled: Notify,
+    /// Of a cluster: how it was when the link was opened.
+    layout: Option<Layout>,
+    /// Why it is of no use any more. From then on, commands fail without being sent.
+    spent: OnceLock<RedisError>,
+    is_spent: Notify,
 }
 
-pub(crate) struct FredEar {
-    connection: Connection,
-    pushes: Receiver<Invalidation>,
+/// One server.
+struct Node {
+    address: Address,
+    /// At least one.
+    lanes: Vec<Lane>,
 }
 
-/// Failures in a row. Those that come within one time-out count as one: a moment in which this process could not run
-/// makes all commands late that were under way.
-struct Failures {
-    begin: Instant,
-    span: Duration,
-    in_a_row: AtomicU32,
-    /// In milliseconds since the beginning.
-    last: AtomicU64,
-}
-
-impl Failures {
-    fn new(span: Duration) -> Self {
-        Failures { begin: Instant::now(), span, in_a_row: AtomicU32::new(0), last: AtomicU64::new(0) }
+impl FredLink {
+    fn new(
+        nodes: Vec<Node>,
+        owners: Vec<usize>,
+        tags: Vec<String>,
+        scripts: Scripts,
+        server: String,
+        run: Run,
+        layout: Option<Layout>,
+    ) -> Self {
+        let (spent, is_spent) = (OnceLock::new(), Notify::new());
+        FredLink { nodes, owners, tags, scripts, server, run, layout, spent, is_spent }
     }
 
-    fn end(&self) {
-        if self.in_a_row.load(Ordering::Relaxed) != 0 {
-            self.in_a_row.store(0, Ordering::Relaxed);
+    /// The connection for this key.
+    fn lane(&self, key: &str) -> Result<&Lane, RedisError> {
+        if let Some(reason) = self.spent.get() {
+            return Err(reason.clone());
         }
-    }
-
-    fn add(&self) -> u32 {
-        let now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let last = self.last.load(Ordering::Relaxed);
-        let apart = u128::from(now.saturating_sub(last)) >= self.span.as_millis();
-        let in_a_row = self.in_a_row.load(Ordering::Relaxed);
-        if in_a_row > 0 && !apart {
-            return in_a_row;
-        }
-        self.last.store(now, Ordering::Relaxed);
-        self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
-struct Scripts {
-    fill: Script,
-    fence: Script,
-    release: Script,
-    generations: Script,
-    void: Script,
-    wait: Script,
-    mark: Script,
-    epoch: Script,
-}
-
-impl Scripts {
-    async fn load(client: &Client) -> Result<Self, Error> {
-        let scripts = Scripts {
-            fill: Script::from_lua(include_str!("scripts/fill.lua")),
-            fence: Script::from_lua(include_str!("scripts/fence.lua")),
-            release: Script::from_lua(include_str!("scripts/release.lua")),
-            generations: Script::from_lua(include_str!("scripts/generations.lua")),
-            void: Script::from_lua(include_str!("scripts/void.lua")),
-            wait: Script::from_lua(include_str!("scripts/wait.lua")),
-            mark: Script::from_lua(include_str!("scripts/mark.lua")),
-            epoch: Script::from_lua(include_str!("scripts/epoch.lua")),
+        let lane = match &self.nodes[..] {
+            [Node { lanes, .. }] if lanes.len() == 1 => lanes.first(),
+            nodes => {
+                let slot = usize::from(slot(key));
+                let node = nodes.get(self.owners.get(slot).copied().unwrap_or_default());
+                node.and_then(|node| node.lanes.get(slot % node.lanes.len()))
+            }
         };
-        let Scripts { fill, fence, release, generations, void, wait, mark, epoch } = &scripts;
-        for script in [fill, fence, release, generations, void, wait, mark, epoch] {
-            script.load(client).await?;
+        lane.ok_or_else(|| RedisError::new("no node has this key"))
+    }
+
+    /// Sends a command about this key.
+    async fn send<'a, T, F>(&'a self, key: &str, command: impl FnOnce(&'a Client) -> F) -> Result<T, RedisError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let lane = self.lane(key)?;
+        self.noting(lane, command(lane.connection.client()).await)
+    }
+
+    /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
+    fn noting<T>(&self, lane: &Lane, result: Result<T, impl Into<RedisError>>) -> Result<T, RedisError> {
+        let error = match result {
+            Ok(answer) => {
+                lane.failures.end();
+                return Ok(answer);
+            }
+            Err(error) => error.into(),
+        };
+        let words = error.to_string();
+        let says = |prefixes: &[&str]| prefixes.iter().any(|prefix| words.starts_with(prefix));
+        if says(&MOVED_ON) {
+            self.give_up(error.clone());
+        } else if !says(&OF_THE_KEY) && lane.failures.add() >= FAILURES_TO_GIVE_UP {
+            self.give_up(RedisError::new("too many commands failed in a row"));
         }
-        Ok(scripts)
-    }
-}
-
-impl Connector for FredConnector {
-    type Link = FredLink;
-    type Ear = FredEar;
-
-    async fn open(&self) -> Result<FredLink, RedisError> {
-        let connection = connect(&self.0).await?;
-        let scripts = Scripts::load(connection.client()).await?;
-        let process = connection.info(InfoKind::Server, "run_id:").await?;
-        // A replica takes over its master's memory, within the same process.
-        let memory = connection.info(InfoKind::Replication, "master_replid:").await?;
-        let mut run = Run::default();
-        run.iter_mut().zip(process.bytes()).for_each(|(to, from)| *to = from);
-        let server = format!("{process}/{memory}");
-        let (failures, troubled) = (Failures::new(self.0.command_timeout), Notify::new());
-        Ok(FredLink { connection, scripts, failures, server, run, troubled })
+        Err(error)
     }
 
-    async fn listen(&self, markers: &str) -> Result<FredEar, RedisError> {
-        let connection = connect(&self.0).await?;
-        // Before it is switched on: a push that comes at once is not missed.
-        let pushes = connection.client().invalidation_rx();
-        connection.client().start_tracking(markers, true, false, false, false).await?;
-        Ok(FredEar { connection, pushes })
+    fn give_up(&self, reason: RedisError) {
+        let _ = self.spent.set(reason);
+        self.is_spent.notify_one();
     }
-}
 
-async fn connect(options: &RedisOptions) -> Result<Connection, RedisError> {
-    match &options.servers {
-        Servers::One(address) => Connection::open(options, address).await,
-        Servers::Sentinel { .. } | Servers::Cluster(_) => Err(RedisError::new("only single servers are supported yet")),
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.nodes.iter().flat_map(|node| &node.lanes)
     }
-}
 
-impl Ear for FredEar {
-    async fn next(&mut self) -> Result<Vec<String>, RedisError> {
-        tokio::select! {
-            // Pushes that came before the end count; what came after them is missed anyway.
-            biased;
-            push = self.pushes.recv() => match push {
-                Ok(push) => Ok(push.keys.into_iter().map(|key| key.as_str_lossy().into_owned()).collect()),
-                Err(error) => Err(RedisError::new(format!("pushes were missed: {error}"))),
-            },
-            error = self.connection.ended() => Err(error),
+    /// Ends when one of the connections has.
+    async fn disconnected(&self) -> RedisError {
+        select_all(self.lanes().map(|lane| Box::pin(lane.connection.ended()))).await.0
+    }
+
+    /// Asks the nodes of a cluster from time to time how its slots are distributed, and ends when that has changed. A
+    /// fail-over or a move of slots of which no command of this link has met anything shows here.
+    async fn rearranged(&self) -> RedisError {
+        let Some(layout) = &self.layout else { return std::future::pending().await };
+        let mut looks = interval(LOOK_AT_LAYOUT);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let told = self.nodes.iter().filter_map(|node| Some((node.lanes.first()?, &node.address)));
+            let told = told.map(|(lane, address)| async move {
+                self.noting(lane, Layout::told_by(&lane.connection, address).await)
+            });
+            if join_all(told).await.iter().flatten().any(|told| told != layout) {
+                return RedisError::new("the slots of the cluster are distributed in another way now");
+            }
         }
     }
 }
@@ -159,14 +160,34 @@ impl Link for FredLink {
         self.run
     }
 
+    fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
     /// `SET key state NX GET PX life`, one native command: a hit costs the server what a `GET` does.
     async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
         let life = life.map(|life| Expiration::PX(millis(life)));
-        self.noting(self.connection.client().set(key, state, life, Some(SetOptions::NX), true).await)
+        self.send(key, |client| client.set(key, state, life, Some(SetOptions::NX), true)).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
-        self.noting(self.connection.client().get(key).await)
+        self.send(key, |client| client.get(key)).await
+    }
+
+    /// One `MGET`; in a cluster, one for each slot.
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, RedisError> {
+        let mut held = vec![None; keys.len()];
+        let gets = self.together(&keys).into_iter().map(|positions| async {
+            let group: Vec<&str> =
+                positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();
+            let first = group.first().copied().unwrap_or_default();
+            let values: Vec<Option<Bytes>> = self.send(first, |client| client.mget(group)).await?;
+            Ok::<_, RedisError>(positions.into_iter().zip(values))
+        });
+        for (position, value) in try_join_all(gets).await?.into_iter().flatten() {
+            held[position] = value;
+        }
+        Ok(held)
     }
 
     async fn fill(
@@ -178,13 +199,12 @@ impl Link for FredLink {
         life: Duration,
     ) -> Result<bool, RedisError> {
         let arguments = (expected, value, millis(life));
-        self.noting(self.scripts.fill.evalsha(self.connection.client(), vec![key, marker], arguments).await)
+        self.send(key, |client| self.scripts.fill.evalsha(client, vec![key, marker], arguments)).await
     }
 
     async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Result<bool, RedisError> {
-        self.noting(
-            self.scripts.fence.evalsha(self.connection.client(), keys(key, marker), (fence, millis(life))).await,
-        )
+        let arguments = (fence, millis(life));
+        self.send(key, |client| self.scripts.fence.evalsha(client, keys(key, marker), arguments)).await
     }
 
     async fn release(
@@ -196,11 +216,12 @@ impl Link for FredLink {
         life: Duration,
     ) -> Result<bool, RedisError> {
         let arguments = (fence, value, millis(life));
-        self.noting(self.scripts.release.evalsha(self.connection.client(), keys(key, marker), arguments).await)
+        self.send(key, |client| self.scripts.release.evalsha(client, keys(key, marker), arguments)).await
     }
 
     async fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>) -> Result<Vec<Bytes>, RedisError> {
-        self.noting(self.scripts.generations.evalsha(self.connection.client(), keys, proposals).await)
+        let first = keys.first().cloned().unwrap_or_default();
+        self.send(&first, |client| self.scripts.generations.evalsha(client, keys, proposals)).await
     }
 
     async fn void(
@@ -210,59 +231,89 @@ impl Link for FredLink {
         next: Vec<Bytes>,
         life: Duration,
     ) -> Result<(), RedisError> {
+        let first = keys.first().cloned().unwrap_or_default();
         keys.extend(markers);
         let arguments: Vec<Value> =
             std::iter::once(millis(life).into()).chain(next.into_iter().map(Value::Bytes)).collect();
-        self.noting(self.scripts.void.evalsha(self.connection.client(), keys, arguments).await)
+        self.send(&first, |client| self.scripts.void.evalsha(client, keys, arguments)).await
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {
-        let left: i64 = self.noting(self.scripts.wait.evalsha(self.connection.client(), key, lease).await)?;
+        let left: i64 = self.send(key, |client| self.scripts.wait.evalsha(client, key, lease)).await?;
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
     async fn mark(&self, marker: &str) -> Result<(), RedisError> {
-        self.noting(self.scripts.mark.evalsha(self.connection.client(), marker, ()).await)
+        self.send(marker, |client| self.scripts.mark.evalsha(client, marker, ())).await
     }
 
     async fn agree_on_epoch(&self, key: &str, epoch: u64) -> Result<u64, RedisError> {
-        self.noting(self.scripts.epoch.evalsha(self.connection.client(), key, epoch.to_string()).await)
+        self.send(key, |client| self.scripts.epoch.evalsha(client, key, epoch.to_string())).await
     }
 
+    /// One server after the other: in a cluster, the cursor also names the node.
     async fn scan(&self, cursor: String, pattern: &str, count: u32) -> Result<(String, Vec<String>), RedisError> {
-        self.noting(self.connection.client().scan_page(cursor, pattern, Some(count), None).await)
+        let (index, of_node) = cursor.split_once('/').unwrap_or(("0", &cursor));
+        let index: usize = index.parse().unwrap_or_default();
+        let node = self.nodes.get(index).and_then(|node| node.lanes.first());
+        let lane = node.ok_or_else(|| RedisError::new("no node has this cursor"))?;
+        let page = lane.connection.client().scan_page(of_node.to_owned(), pattern, Some(count), None).await;
+        let (next, keys): (String, Vec<String>) = self.noting(lane, page)?;
+        let next = match (&next[..], index + 1 < self.nodes.len()) {
+            ("0", false) => next,
+            ("0", true) => format!("{}/0", index + 1),
+            _ => format!("{index}/{next}"),
+        };
+        Ok((next, keys))
     }
 
     async fn unlink(&self, keys: Vec<String>) -> Result<u64, RedisError> {
-        self.noting(self.connection.client().unlink(keys).await)
+        let unlinks = self.together(&keys).into_iter().map(|positions| {
+            let group: Vec<&str> =
+                positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();
+            async {
+                let first = group.first().copied().unwrap_or_default();
+                self.send::<u64, _>(first, |client| client.unlink(group)).await
+            }
+        });
+        Ok(try_join_all(unlinks).await?.into_iter().sum())
     }
 
     async fn lost(&self) -> String {
-        tokio::select! {
-            error = self.connection.ended() => error.to_string(),
-            () = self.troubled.notified() => "too many commands failed in a row".to_owned(),
-        }
+        let reason = tokio::select! {
+            biased;
+            () = self.is_spent.notified() => self.spent.get().cloned(),
+            reason = self.disconnected() => Some(reason),
+            reason = self.rearranged() => Some(reason),
+        };
+        // Whoever still holds this link is to hear of it, too.
+        let reason = reason.unwrap_or_else(|| RedisError::new("the connection was closed"));
+        self.give_up(reason.clone());
+        reason.to_string()
     }
 
     async fn close(&self) {
-        self.connection.close().await;
+        self.give_up(RedisError::new("the connection was closed"));
+        join_all(self.lanes().map(|lane| lane.connection.close())).await;
     }
 }
 
 impl FredLink {
-    /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
-    fn noting<T>(&self, result: Result<T, Error>) -> Result<T, RedisError> {
-        match &result {
-            Ok(_) => self.failures.end(),
-            // One key of another type says nothing about the link, and would take it down with every few lookups.
-            Err(error) if error.details().starts_with("WRONGTYPE") => {}
-            Err(_) => {
-                if self.failures.add() >= FAILURES_TO_GIVE_UP {
-                    self.troubled.notify_one();
-                }
-            }
+    /// The positions of the keys that one command may name together: all that go over the same connection, but in a cluster
+    /// only those of one slot.
+    fn together(&self, keys: &[String]) -> Vec<Vec<usize>> {
+        let lanes = match &self.nodes[..] {
+            [Node { lanes, .. }] => lanes.len(),
+            _ => usize::from(SLOTS),
+        };
+        if lanes == 1 {
+            return vec![(0..keys.len()).collect()];
         }
-        result.map_err(RedisError::from)
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (position, key) in keys.iter().enumerate() {
+            groups.entry(usize::from(slot(key)) % lanes).or_default().push(position);
+        }
+        groups.into_values().collect()
     }
 }
 

@@ -10,24 +10,33 @@ use hotshelf_redis::RedisError;
 
 use super::state::Run;
 
-/// One connection to one server, from its birth to its end. It is never mended: a command that is sent again on a new
+/// The connection to a server, from its birth to its end. It is never mended: a command that is sent again on a new
 /// connection would reach a server whose memory nobody has vouched for yet. When a link ends, the supervisor opens a new
 /// one.
+///
+/// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to the
+/// engine they are one server, of which only `mark` and `scan` show that it has parts.
 ///
 /// A step that fails may have been carried out all the same, also later.
 pub(crate) trait Link: Send + Sync + 'static {
     /// Identifies the server's memory: it changes when the server restarts, and when it becomes, or stops being,
-    /// another's replica.
+    /// another's replica; in a cluster, when that happens to one of its primaries, or a slot goes to another.
     fn server(&self) -> &str;
 
-    /// Identifies the server's process.
+    /// Identifies the server's process, or the processes of all primaries.
     fn run(&self) -> Run;
+
+    /// For each part of the server one text, which leads a marker there as its hash tag. There is at least one.
+    fn tags(&self) -> &[String];
 
     /// What the key holds. If that is nothing, it holds `state` from now on, for `life` or for ever.
     fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> impl Step<Option<Bytes>>;
 
     /// What the key holds.
     fn get(&self, key: &str) -> impl Step<Option<Bytes>>;
+
+    /// What each of the keys holds, in their order.
+    fn get_many(&self, keys: Vec<String>) -> impl Step<Vec<Option<Bytes>>>;
 
     /// Sets the key to `value`, for `life`, if it begins with `expected`; nothing as `value` deletes it. A lease that
     /// somebody waits for is as expected as one for which nobody does; those who wait are told by the marker.
@@ -49,7 +58,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// Asks the holder of `lease` to tell when it fills: how long the lease may still last, or `None` if it is gone.
     fn wait(&self, key: &str, lease: Bytes) -> impl Step<Option<Duration>>;
 
-    /// Pushes the marker to all who listen, behind the pushes of everything that was done here before.
+    /// Pushes the marker to all who listen, behind the pushes of everything that was done before where it belongs.
     fn mark(&self, marker: &str) -> impl Step<()>;
 
     /// The larger of `epoch` and the one that the server knows, which it becomes.

@@ -2,7 +2,8 @@
 //!
 //! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its event
 //! loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends *beats*, markers
-//! of its own, by the connection for commands: when one comes back here, so has everything that happened before it.
+//! of its own, by the connection for commands: when one comes back here, so has everything that happened before it. In a
+//! cluster, where each primary tells its own changes only, a beat has a marker on each of them, and is back when all are.
 //! No answer to a command could prove that: it may overtake the push of an earlier write.
 
 use std::collections::VecDeque;
@@ -35,7 +36,14 @@ pub(super) struct Beats {
 #[derive(Default)]
 struct Sent {
     next: u64,
-    under_way: VecDeque<(u64, Instant)>,
+    under_way: VecDeque<UnderWay>,
+}
+
+struct UnderWay {
+    number: u64,
+    begun: Instant,
+    /// Where it has not come back from yet. What was done before it may have been done anywhere.
+    missing: Vec<String>,
 }
 
 impl Beats {
@@ -48,12 +56,12 @@ impl Beats {
         &self.instance
     }
 
-    /// The number of a beat that begins at `moment`.
-    pub(super) fn begin(&self, moment: Instant) -> u64 {
+    /// The number of a beat that begins at `begun`, and is to come back from where all these tags lead.
+    pub(super) fn begin(&self, begun: Instant, tags: &[String]) -> u64 {
         let mut sent = self.sent.lock();
         let number = sent.next;
         sent.next += 1;
-        sent.under_way.push_back((number, moment));
+        sent.under_way.push_back(UnderWay { number, begun, missing: tags.to_vec() });
         if sent.under_way.len() > MAX_BEATS {
             sent.under_way.pop_front();
         }
@@ -62,7 +70,7 @@ impl Beats {
 
     /// Whether a beat has been under way for longer than any should be.
     fn overdue(&self) -> bool {
-        self.sent.lock().under_way.front().is_some_and(|(_, begun)| begun.elapsed() > MEMORY_LEASE)
+        self.sent.lock().under_way.front().is_some_and(|beat| beat.begun.elapsed() > MEMORY_LEASE)
     }
 
     /// Those that are under way may not come back.
@@ -70,12 +78,14 @@ impl Beats {
         self.sent.lock().under_way.clear();
     }
 
-    /// When the beat that has come back began.
-    fn back(&self, number: u64) -> Option<Instant> {
+    /// When the beat began that has now come back from everywhere.
+    fn back(&self, number: u64, tag: &str) -> Option<Instant> {
         let mut sent = self.sent.lock();
-        let (_, begun) = *sent.under_way.iter().find(|(sent, _)| *sent == number)?;
+        let beat = sent.under_way.iter_mut().find(|beat| beat.number == number)?;
+        beat.missing.retain(|missing| missing != tag);
+        let begun = beat.missing.is_empty().then_some(beat.begun)?;
         // What is older may come back, too, and tells nothing new.
-        sent.under_way.retain(|(sent, _)| *sent > number);
+        sent.under_way.retain(|beat| beat.number > number);
         Some(begun)
     }
 }
@@ -126,12 +136,16 @@ async fn listen<C: Connector>(tier: &RedisTier<C>, ear: &mut C::Ear) -> RedisErr
             }
         }
         for mark in marks {
-            if let Mark::Beat { instance, number } = mark
+            if let Mark::Beat { instance, number, tag } = mark
                 && instance == tier.beats.instance()
-                && let Some(begun) = tier.beats.back(number)
+                && let Some(begun) = tier.beats.back(number, &tag)
             {
                 coherence.heard_all_until(begun, MEMORY_LEASE);
             }
+        }
+        // Of a cluster, one part may be heard and another not; or the link has moved on, and this hears where it was.
+        if tier.beats.overdue() {
+            return RedisError::new("beats do not come back");
         }
     }
 }

@@ -25,8 +25,8 @@ pub(crate) enum Mark {
     Entry(Key),
     /// This collection has a new generation.
     Collection(String),
-    /// The beat of that number of this process or another.
-    Beat { instance: String, number: u64 },
+    /// The beat of that number of this process or another, where that tag leads.
+    Beat { instance: String, number: u64, tag: String },
 }
 
 impl Names {
@@ -72,8 +72,8 @@ impl Names {
         [&self.prefix, "chg:{", name, "}"].concat()
     }
 
-    pub(crate) fn beat(&self, instance: &str, number: u64) -> String {
-        self.marker(&format!("beat:{instance}:{number}"))
+    pub(crate) fn beat(&self, instance: &str, number: u64, tag: &str) -> String {
+        format!("{}chg:{{{tag}}}beat:{instance}:{number}", self.prefix)
     }
 
     /// What the marker of that name tells; `None` if it is no marker.
@@ -82,18 +82,36 @@ impl Names {
         if let Some(collection) = marker.strip_prefix(GENERATIONS) {
             return Some(Mark::Collection(collection.to_owned()));
         }
-        let inner = marker.strip_prefix('{')?.strip_suffix('}')?;
-        if let Some(beat) = inner.strip_prefix("beat:") {
-            let (instance, number) = beat.split_once(':')?;
-            return Some(Mark::Beat { instance: instance.to_owned(), number: number.parse().ok()? });
+        let marker = marker.strip_prefix('{')?;
+        if let Some(name) = marker.strip_suffix('}') {
+            return Some(Mark::Entry(Key::new(name.strip_prefix(&self.prefix)?)));
         }
-        Some(Mark::Entry(Key::new(inner.strip_prefix(&self.prefix)?)))
+        let (tag, beat) = marker.split_once("}beat:")?;
+        let (instance, number) = beat.split_once(':')?;
+        Some(Mark::Beat { instance: instance.to_owned(), number: number.parse().ok()?, tag: tag.to_owned() })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use hotshelf_redis::slot;
+
     use super::*;
+
+    /// In a cluster, a script may touch a key and its marker only then.
+    #[test]
+    fn a_marker_is_in_the_slot_of_what_it_tells_of() {
+        let names = Names::new("product:".to_owned());
+        for key in ["id:7", "7:details", "products:org:2:page:1:limit:20:search::order:id"] {
+            let entry = names.entry(&Key::new(key));
+            assert_eq!(slot(&names.marker(&entry)), slot(&entry), "{key}");
+        }
+        let (products, prices) = (Collection::new("products"), Collection::new("org:2:price"));
+        let generation = slot(&names.generation(&products));
+        assert_eq!(slot(&names.generation(&prices)), generation);
+        assert_eq!(slot(&names.collection_marker(&prices)), generation);
+        assert_eq!(slot(&names.beat("a1", 42, "6")), slot("6"));
+    }
 
     #[test]
     fn markers_read_back() {
@@ -108,7 +126,8 @@ mod tests {
             let products = Collection::new("products");
             let collection = Mark::Collection("products".to_owned());
             assert_eq!(read(names.collection_marker(&products)), Some(collection));
-            assert_eq!(read(names.beat("a1", 42)), Some(Mark::Beat { instance: "a1".to_owned(), number: 42 }));
+            let beat = Mark::Beat { instance: "a1".to_owned(), number: 42, tag: "6".to_owned() };
+            assert_eq!(read(names.beat("a1", 42, "6")), Some(beat));
             assert_eq!(names.read("other"), None);
         }
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use hotshelf_lifecycle::Failure;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,8 @@ const MOST_ADVANCES: u64 = 10_000;
 /// Beats in a row that may fail.
 const MISSED_BEATS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// While another server takes the place of one that has ended, this is what is lost after it has.
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: CancellationToken) {
     let mut pause = FIRST_PAUSE;
@@ -171,7 +173,10 @@ async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<Beat,
     }
     agree_on_epoch(tier, link).await?;
     if matches!(word, Word::Same) {
-        link.mark(&tier.setup.names.beat(tier.beats.instance(), tier.beats.begin(begin))).await?;
+        let (names, instance) = (&tier.setup.names, tier.beats.instance());
+        let number = tier.beats.begin(begin, link.tags());
+        let marks = link.tags().iter().map(async |tag| link.mark(&names.beat(instance, number, tag)).await);
+        try_join_all(marks).await?;
     }
     Ok(Beat::Back)
 }

@@ -113,9 +113,10 @@ impl<C: Connector> RedisTier<C> {
         };
         // Without a link there is no command that could fail: its loss has been told already.
         if let Some(link) = self.link.load_full() {
-            match self.end(&link, intent, keep).await {
-                Ok(()) => return Ok(()),
-                Err(error) => self.survive("release", &error),
+            match join(self.end(&link, intent, keep), self.is_where_the_others_are(&link, changed)).await {
+                (Ok(()), true) => return Ok(()),
+                (Ok(()), false) => tracing::debug!("the others are on another server, or nobody knows"),
+                (Err(error), _) => self.survive("release", &error),
             }
         }
         self.orphan(intent);
@@ -126,6 +127,23 @@ impl<C: Connector> RedisTier<C> {
             self.adopt(epoch);
         }
         Ok(())
+    }
+
+    /// Whether the other processes, if there are any, still work on the server of this link. After a fail-over, or while the
+    /// network is split, they may have gone to another one, where the fences of this write barred nobody: what they loaded
+    /// there before its commit is void only with another epoch. Asked after the commit, so that one who goes there later than
+    /// the answer loads what was committed.
+    async fn is_where_the_others_are(&self, link: &C::Link, changed: bool) -> bool {
+        if !self.setup.shared || !changed {
+            return true;
+        }
+        match self.setup.epoch_store.current().await {
+            Ok((epoch, server)) => {
+                self.adopt(epoch);
+                server == link.server()
+            }
+            Err(_) => false,
+        }
     }
 
     /// Releases all slots, and makes the collections void, whatever was voided since the beginning.

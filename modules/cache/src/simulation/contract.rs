@@ -255,7 +255,7 @@ fn simulated(steps: &[Step]) -> Vec<String> {
 
 fn real(steps: &[Step]) -> Vec<String> {
     let redis = RedisServer::start();
-    let connector = FredConnector(RedisOptions {
+    let connector = FredConnector::new(RedisOptions {
         command_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),
         ..RedisOptions::new(Servers::One(redis.address().parse().unwrap()))

@@ -52,7 +52,7 @@ impl Describe for Option<Bytes> {
     }
 }
 
-impl Describe for Vec<Bytes> {
+impl<T: Describe> Describe for Vec<T> {
     fn describe(&self) -> String {
         self.iter().map(Describe::describe).collect::<Vec<_>>().join(" ")
     }

@@ -37,6 +37,7 @@ pub(super) struct SimulatedLink {
     commands: UnboundedSender<Sent>,
     server: String,
     run: Run,
+    tags: [String; 1],
     /// How many in a row, and when the last one was.
     failures: Mutex<Option<(u32, Instant)>>,
     troubled: Notify,
@@ -105,7 +106,8 @@ impl Connector for SimulatedRedis {
         let server = if alike { "some server".to_owned() } else { format!("server {start}") };
         self.world.note(|| format!("{} is connected to server {start}", self.host.name()));
         let (failures, troubled) = (Mutex::default(), Notify::new());
-        Ok(SimulatedLink { world, host, connection, commands, server, run, failures, troubled })
+        let tags = [String::new()];
+        Ok(SimulatedLink { world, host, connection, commands, server, run, tags, failures, troubled })
     }
 
     async fn listen(&self, markers: &str) -> Result<SimulatedEar, RedisError> {
@@ -230,6 +232,10 @@ impl Link for SimulatedLink {
         self.run
     }
 
+    fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
     fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> impl Step<Option<Bytes>> {
         let key = key.to_owned();
         command!(self, store, "look up", [key, state], store.get_or_set(&key, state, life))
@@ -238,6 +244,10 @@ impl Link for SimulatedLink {
     fn get(&self, key: &str) -> impl Step<Option<Bytes>> {
         let key = key.to_owned();
         command!(self, store, "get", [key], Ok(store.get(&key)))
+    }
+
+    fn get_many(&self, keys: Vec<String>) -> impl Step<Vec<Option<Bytes>>> {
+        command!(self, store, "get many", [keys.join(" ")], Ok(keys.iter().map(|key| store.get(key)).collect()))
     }
 
     fn fill(&self, key: &str, marker: &str, expected: Bytes, value: Bytes, life: Duration) -> impl Step<bool> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotshelf_cache::{Locked, Source, Target, Tiers};
-use hotshelf_testkit::{PATIENCE, wait_until};
+use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::time::{Instant, timeout};
 
 use crate::world::{World, name, stored, text};
@@ -140,4 +140,23 @@ async fn a_write_whose_fence_was_lost_takes_nothing_of_the_other_process_along()
     there.commit(second, 1, Some("second")).await;
     assert_eq!(text(&here.read(1).await), Some("second"));
     assert_eq!(text(&there.read(1).await), Some("second"));
+}
+
+/// After a fail-over, or while the network is split: one process is on the new server already, where the fence of the other one
+/// bars nobody, and the other does not get as far as to hear of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_on_a_server_that_the_others_have_left_is_heard_of_though_its_writer_ends() {
+    // A beat in between would tell the writer.
+    for _ in 0..4 {
+        let (here, idle) = two_processes().await;
+        assert!(idle.cache.stop(PATIENCE).await);
+        here.create(1, "old").await;
+        let write = here.begin(1).await;
+        let there = here.another_process_on(RedisServer::start()).await;
+        assert_eq!(text(&there.read(1).await), Some("old"));
+        here.commit(write, 1, Some("new")).await;
+        assert!(here.cache.stop(PATIENCE).await);
+        let heard = async || text(&there.read(1).await) == Some("new");
+        wait_until("the write is heard of through the database", Duration::from_secs(1), heard).await;
+    }
 }

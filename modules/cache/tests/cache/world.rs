@@ -124,6 +124,13 @@ impl World {
         self.process_living(self.life).await
     }
 
+    /// Another process on the same database, which has been led to another Redis.
+    pub(crate) async fn another_process_on(&self, redis: RedisServer) -> Self {
+        let mut options = self.options.clone();
+        options.redis.servers = Servers::One(redis.address().parse().unwrap());
+        Self::living(options, Some(Arc::new(redis)), Arc::clone(&self.truth), self.life).await.up().await
+    }
+
     async fn process_living(&self, life: Duration) -> Self {
         Self::living(self.options.clone(), self.redis.clone(), Arc::clone(&self.truth), life).await.up().await
     }

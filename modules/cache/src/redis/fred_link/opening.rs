@@ -1,0 +1,125 @@
+//! How a link comes about: find the servers, connect, ask each who it is.
+
+use fred::types::InfoKind;
+use futures_util::future::try_join_all;
+use hotshelf_redis::{Connection, Layout, RedisError, RedisOptions, Servers, Shard, slot};
+use parking_lot::Mutex;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::ear::FredEar;
+use super::lane::Lane;
+use super::scripts::Scripts;
+use super::{FredLink, Node};
+use crate::redis::link::Connector;
+use crate::redis::state::Run;
+
+/// Opens connections as the options say.
+pub(crate) struct FredConnector {
+    options: RedisOptions,
+    /// Of the link that was opened last: what is heard has to come from its servers.
+    layout: Mutex<Option<Layout>>,
+}
+
+/// A server that was asked who it is.
+struct Introduced {
+    node: Node,
+    process: String,
+    memory: String,
+}
+
+impl FredConnector {
+    pub(crate) fn new(options: RedisOptions) -> Self {
+        FredConnector { options, layout: Mutex::default() }
+    }
+
+    fn in_a_cluster(&self) -> bool {
+        matches!(self.options.servers, Servers::Cluster(_))
+    }
+
+    async fn introduce(&self, shard: &Shard, layout: &Layout, scripts: &Scripts) -> Result<Introduced, RedisError> {
+        let open = || Connection::open(&self.options, &shard.address);
+        let connections = try_join_all((0..self.options.pool_size.max(1)).map(|_| open())).await?;
+        let first = connections.first().ok_or_else(|| RedisError::new("there are no connections"))?;
+        scripts.load(first.client()).await?;
+        let [process] = first.info(InfoKind::Server, ["run_id:"]).await?;
+        // A replica takes over its master's memory, within the same process.
+        let [role, memory] = first.info(InfoKind::Replication, ["role:", "master_replid:"]).await?;
+        if role != "master" {
+            return Err(RedisError::new(format!("{} is a replica: it takes no writes", shard.address)));
+        }
+        // A node that was cut off goes on with what it knew, and the others do not agree with it.
+        if self.in_a_cluster() && Layout::told_by(first, &shard.address).await? != *layout {
+            return Err(RedisError::new("the nodes of the cluster do not agree on its slots yet"));
+        }
+        let lanes = connections.into_iter().map(|connection| Lane::new(connection, self.options.command_timeout));
+        let node = Node { address: shard.address.clone(), lanes: lanes.collect() };
+        Ok(Introduced { node, process, memory })
+    }
+}
+
+impl Connector for FredConnector {
+    type Link = FredLink;
+    type Ear = FredEar;
+
+    async fn open(&self) -> Result<FredLink, RedisError> {
+        let layout = Layout::of(&self.options).await?;
+        let scripts = Scripts::new();
+        let introduced = layout.shards().iter().map(|shard| self.introduce(shard, &layout, &scripts));
+        let introduced = try_join_all(introduced).await?;
+        let (server, run) = identity(&layout, &introduced);
+        let (tags, owners) = (tags(&layout), owners(&layout));
+        *self.layout.lock() = Some(layout.clone());
+        let nodes = introduced.into_iter().map(|introduced| introduced.node).collect();
+        let watched = self.in_a_cluster().then_some(layout);
+        Ok(FredLink::new(nodes, owners, tags, scripts, server, run, watched))
+    }
+
+    async fn listen(&self, markers: &str) -> Result<FredEar, RedisError> {
+        let known = self.layout.lock().clone();
+        let layout = match known {
+            Some(layout) => layout,
+            None => Layout::of(&self.options).await?,
+        };
+        FredEar::open(&self.options, &layout, markers).await
+    }
+}
+
+/// Who the servers are, all together: it differs as soon as one of them has restarted, has become another's replica or has
+/// been one, or a slot has moved. By it and by the run, every process calls the same servers the same, whatever names it
+/// reaches them by.
+fn identity(layout: &Layout, introduced: &[Introduced]) -> (String, Run) {
+    if let [Introduced { process, memory, .. }] = introduced {
+        let mut run = Run::default();
+        run.iter_mut().zip(process.bytes()).for_each(|(to, from)| *to = from);
+        return (format!("{process}/{memory}"), run);
+    }
+    let shards = layout.shards().iter().zip(introduced);
+    let all: Vec<String> =
+        shards.map(|(shard, one)| format!("{:?} {}/{}", shard.slots, one.process, one.memory)).collect();
+    let run = xxh3_128(all.join("\n").as_bytes());
+    (format!("cluster of {}/{run:032x}", introduced.len()), run.to_be_bytes())
+}
+
+/// For each shard, a text that leads to it what has it as its hash tag.
+fn tags(layout: &Layout) -> Vec<String> {
+    let owners = layout.owners();
+    let mut tags: Vec<Option<String>> = vec![None; layout.shards().len()];
+    for number in 0_u64.. {
+        let tag = number.to_string();
+        if let Some(owner) = owners[usize::from(slot(&tag))] {
+            tags[owner].get_or_insert(tag);
+        }
+        if tags.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    tags.into_iter().flatten().collect()
+}
+
+/// For each slot, its node; nothing when there is only one.
+fn owners(layout: &Layout) -> Vec<usize> {
+    match layout.shards() {
+        [_] => Vec::new(),
+        _ => layout.owners().into_iter().map(Option::unwrap_or_default).collect(),
+    }
+}

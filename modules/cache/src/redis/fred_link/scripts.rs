@@ -1,0 +1,40 @@
+//! The steps of the protocol that no command of Redis does by itself.
+
+use fred::clients::Client;
+use fred::error::Error;
+use fred::types::scripts::Script;
+
+pub(super) struct Scripts {
+    pub(super) fill: Script,
+    pub(super) fence: Script,
+    pub(super) release: Script,
+    pub(super) generations: Script,
+    pub(super) void: Script,
+    pub(super) wait: Script,
+    pub(super) mark: Script,
+    pub(super) epoch: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Scripts {
+            fill: Script::from_lua(include_str!("../scripts/fill.lua")),
+            fence: Script::from_lua(include_str!("../scripts/fence.lua")),
+            release: Script::from_lua(include_str!("../scripts/release.lua")),
+            generations: Script::from_lua(include_str!("../scripts/generations.lua")),
+            void: Script::from_lua(include_str!("../scripts/void.lua")),
+            wait: Script::from_lua(include_str!("../scripts/wait.lua")),
+            mark: Script::from_lua(include_str!("../scripts/mark.lua")),
+            epoch: Script::from_lua(include_str!("../scripts/epoch.lua")),
+        }
+    }
+
+    /// Makes them known to a server.
+    pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
+        let Scripts { fill, fence, release, generations, void, wait, mark, epoch } = self;
+        for script in [fill, fence, release, generations, void, wait, mark, epoch] {
+            script.load(client).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! A real Redis Cluster that belongs to one test.
+
+use crate::redis::RedisServer;
+use crate::resp::{self, RedisReply};
+use crate::wait::block_until;
+
+const PRIMARIES: usize = 3;
+const SLOTS: usize = 16_384;
+
+/// Three primaries and a replica of each, which takes over within some seconds of its primary's end.
+pub struct RedisCluster {
+    /// At the beginning, the primaries come first.
+    nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Starts an empty cluster, and returns when it serves all slots and every replica follows its primary.
+    ///
+    /// # Panics
+    /// When there is no `redis-server` on this machine, or it does not come about in time.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`start`](RedisCluster::start), with further arguments for every node.
+    ///
+    /// # Panics
+    /// As [`start`](RedisCluster::start).
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let quick = ["--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0"];
+        let arguments = [&quick, arguments].concat();
+        let nodes: Vec<_> = (0..2 * PRIMARIES).map(|_| RedisServer::start_node(&arguments)).collect();
+        let cluster = RedisCluster { nodes };
+        cluster.assemble();
+        cluster
+    }
+
+    fn assemble(&self) {
+        let (primaries, replicas) = self.nodes.split_at(PRIMARIES);
+        for (index, node) in self.nodes.iter().enumerate() {
+            // Else two of them find out one after the other that they have the same.
+            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
+            let first = &self.nodes[0];
+            node.command(&["CLUSTER", "MEET", "127.0.0.1", &first.port().to_string(), first.bus_port()]);
+        }
+        for (index, node) in primaries.iter().enumerate() {
+            let (first, next) = (index * SLOTS / PRIMARIES, (index + 1) * SLOTS / PRIMARIES);
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &(next - 1).to_string()]);
+        }
+        block_until("all nodes know each other", || self.nodes.iter().all(|node| node.knows(2 * PRIMARIES)));
+        for (primary, replica) in primaries.iter().zip(replicas) {
+            let id = primary.command(&["CLUSTER", "MYID"]).text().expect("a node has an id");
+            replica.command(&["CLUSTER", "REPLICATE", &id]);
+        }
+        block_until("all replicas follow", || {
+            replicas.iter().all(|replica| replica.informs("replication", "master_link_status:up"))
+        });
+        block_until("all nodes serve all slots", || self.is_whole());
+    }
+
+    /// All nodes, those included that do not run.
+    pub fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
+    }
+
+    /// Of all nodes, as a `redis-cluster://` URL.
+    pub fn url(&self) -> String {
+        let addresses: Vec<_> = self.nodes.iter().map(RedisServer::address).collect();
+        format!("redis-cluster://{}", addresses.join(","))
+    }
+
+    /// The primary that has this key just now.
+    ///
+    /// # Panics
+    /// When no running node is it.
+    pub fn primary_of(&self, key: &str) -> &RedisServer {
+        let has = |node: &&RedisServer| {
+            let held = resp::call(node.address(), &["EXISTS", key]);
+            node.runs() && node.is_primary() && matches!(held, Ok(RedisReply::Integer(_)))
+        };
+        self.nodes.iter().find(has).unwrap_or_else(|| panic!("no primary has {key}"))
+    }
+
+    /// The nodes that are primaries just now.
+    pub fn primaries(&self) -> impl Iterator<Item = &RedisServer> {
+        self.nodes.iter().filter(|node| node.runs() && node.is_primary())
+    }
+
+    /// Starts all nodes again that do not run, empty, and returns when they follow those that have taken their places.
+    ///
+    /// # Panics
+    /// When they do not in time.
+    pub fn mend(&self) {
+        let ended: Vec<_> = self.nodes.iter().filter(|node| !node.runs()).collect();
+        ended.iter().for_each(|node| node.restart());
+        block_until("the nodes are back as replicas", || {
+            ended.iter().all(|node| node.informs("replication", "master_link_status:up"))
+        });
+        block_until("all nodes serve all slots", || self.is_whole());
+    }
+
+    /// Makes a replica of this primary take its place, though nothing is wrong with it.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn fail_over(&self, primary: &RedisServer) {
+        let follows = format!("master_port:{}", primary.port());
+        let replica = self.nodes.iter().find(|node| node.runs() && node.informs("replication", &follows));
+        replica.expect("the primary has a replica").command(&["CLUSTER", "FAILOVER"]);
+    }
+
+    /// Whether all running nodes see all slots served, by as many primaries as there were.
+    pub fn is_whole(&self) -> bool {
+        let sees_all = |node: &RedisServer| {
+            let info = node.command(&["CLUSTER", "INFO"]).text().unwrap_or_default();
+            info.contains("cluster_state:ok") && info.contains("cluster_size:3")
+        };
+        self.nodes.iter().filter(|node| node.runs()).all(sees_all) && self.primaries().count() == PRIMARIES
+    }
+}
+
+impl RedisServer {
+    fn knows(&self, nodes: usize) -> bool {
+        let known = self.command(&["CLUSTER", "NODES"]).text().unwrap_or_default();
+        known.lines().filter(|line| !line.contains("handshake") && line.contains(" connected")).count() == nodes
+    }
+
+    /// Whether it is no replica just now.
+    pub fn is_primary(&self) -> bool {
+        self.informs("replication", "role:master")
+    }
+}
