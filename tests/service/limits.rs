@@ -24,8 +24,8 @@ fn limited_in(redis: &RedisServer, api: &str) -> ServiceBuilder {
 }
 
 /// Two instances of one service.
-async fn two_limited(api: &str, redis: &RedisServer) -> [Service; 2] {
-    let shared = limited_in(redis, api).env("SHARED_DB", true);
+async fn two_limited(service: ServiceBuilder) -> [Service; 2] {
+    let shared = service.env("SHARED_DB", true);
     let first = shared.clone().start().await;
     let second = shared.database(&first.database()).start().await;
     [first, second]
@@ -85,7 +85,7 @@ async fn a_write_that_is_refused_is_not_done() {
 #[tokio::test]
 async fn after_the_time_that_it_was_told_a_client_is_let_through() {
     let redis = RedisServer::start();
-    let [one, other] = two_limited("3/2s", &redis).await;
+    let [one, other] = two_limited(limited_in(&redis, "3/2s")).await;
     for service in [&one, &other, &one] {
         service.get(PRODUCTS).await.expect(200);
     }

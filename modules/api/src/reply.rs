@@ -15,6 +15,8 @@ use crate::conditions::{has_already, version_tag};
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Clients may keep an answer, and ask each time whether it still holds.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+/// At most so many are on an answer.
+const HEADERS: usize = 8;
 const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
 
 /// `head`, `payload`, then where it came from and how long that took, then `}`.
@@ -61,6 +63,8 @@ pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: im
     let not_modified = has_already(request, tag);
     let mut response = Response::new(if not_modified { Body::empty() } else { Body::from(body()) });
     let headers = response.headers_mut();
+    // For these, and for what is added on the way out: growing costs more than all of them.
+    headers.reserve(HEADERS);
     if !not_modified {
         headers.insert(header::CONTENT_TYPE, JSON);
     }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::gathering::{Batch, Waiters};
-use crate::limiter::{Core, ScopeInner};
+use crate::limiter::Core;
 use crate::memory::SubjectKey;
 use crate::redis::{RedisCounter, Step};
 
@@ -104,21 +104,22 @@ async fn disconnected(redis: &RedisCounter) -> RedisError {
 }
 
 async fn decide(core: &Core, redis: &RedisCounter, batch: Batch) -> Result<(), RedisError> {
-    let (steps, waiting): (Vec<_>, Vec<_>) = batch.into_iter().filter_map(|of| step(core, of)).unzip();
+    let (waiting, steps): (Vec<_>, Vec<_>) = batch.into_iter().filter_map(with_step).unzip();
     let sent = core.now();
     let taken = match redis.take(&steps).await {
         Ok(taken) => taken,
         Err(error) => {
             // Maybe Redis has counted them. Then it has let through less than it thinks.
-            waiting.into_iter().for_each(|(scope, key, waiters)| decide_alone(core, &scope, &key, waiters));
+            decide_without(core, waiting);
             return Err(error);
         }
     };
     core.steps.inc_by(steps.len() as u64);
     let now = core.now();
-    for ((step, (scope, key, waiters)), taken) in steps.into_iter().zip(waiting).zip(taken) {
+    for (((key, waiters), step), taken) in waiting.into_iter().zip(steps).zip(taken) {
+        let scope = waiters.scope;
         core.memory.note(&key, scope.limit, (sent, now), step.wanted, taken);
-        for (waiter, decision) in waiters.into_iter().zip(scope.share_out(taken, step.wanted)) {
+        for (waiter, decision) in waiters.decide.into_iter().zip(scope.share_out(taken, step.wanted)) {
             // Whoever does not wait any more has had its place all the same.
             let _ = waiter.send(decision);
         }
@@ -126,16 +127,12 @@ async fn decide(core: &Core, redis: &RedisCounter, batch: Batch) -> Result<(), R
     Ok(())
 }
 
-/// What to ask for those who still wait for this subject.
-fn step(
-    core: &Core,
-    (key, mut waiters): (SubjectKey, Waiters),
-) -> Option<(Step, (Arc<ScopeInner>, SubjectKey, Waiters))> {
-    waiters.retain(|waiter| !waiter.is_closed());
-    let scope = core.scope(key.scope)?;
-    let wanted = u32::try_from(waiters.len()).ok().filter(|wanted| *wanted > 0)?;
-    let step = Step { key: scope.key(&key.subject), limit: scope.limit, wanted };
-    Some((step, (scope, key, waiters)))
+/// With what is asked for those who still wait, if anybody does.
+fn with_step((key, mut waiters): (SubjectKey, Waiters)) -> Option<((SubjectKey, Waiters), Step)> {
+    waiters.decide.retain(|waiter| !waiter.is_closed());
+    let wanted = u32::try_from(waiters.decide.len()).ok().filter(|wanted| *wanted > 0)?;
+    let step = Step { key: waiters.scope.key(&key.subject), limit: waiters.scope.limit, wanted };
+    Some(((key, waiters), step))
 }
 
 fn lose(core: &Core, error: &RedisError) {
@@ -170,16 +167,10 @@ async fn pause(core: &Core) {
     }
 }
 
-fn decide_without(core: &Core, batch: Batch) {
-    for (key, waiters) in batch {
-        if let Some(scope) = core.scope(key.scope) {
-            decide_alone(core, &scope, &key, waiters);
+fn decide_without(core: &Core, waiting: impl IntoIterator<Item = (SubjectKey, Waiters)>) {
+    for (key, Waiters { scope, decide }) in waiting {
+        for waiter in decide.into_iter().filter(|waiter| !waiter.is_closed()) {
+            let _ = waiter.send(core.without_redis(&scope, &key, core.now()));
         }
-    }
-}
-
-fn decide_alone(core: &Core, scope: &ScopeInner, key: &SubjectKey, waiters: Waiters) {
-    for waiter in waiters.into_iter().filter(|waiter| !waiter.is_closed()) {
-        let _ = waiter.send(core.without_redis(scope, key, core.now()));
     }
 }

@@ -192,7 +192,7 @@ impl Scope {
         if let Some(wait) = self.core.memory.refusal(&key, self.inner.limit, now, self.core.margin) {
             return Check::Decided(self.inner.counted(refused(wait)));
         }
-        match self.core.gathering.join(key.clone()) {
+        match self.core.gathering.join(&self.inner, &key) {
             Some(decided) => Check::Waiting(Waiting(decided)),
             None => Check::Decided(self.core.without_redis(&self.inner, &key, now)),
         }
@@ -237,10 +237,6 @@ impl Core {
         self.begin.elapsed().as_millis() as u64
     }
 
-    pub(crate) fn scope(&self, number: usize) -> Option<Arc<ScopeInner>> {
-        self.scopes.lock().get(number).cloned()
-    }
-
     pub(crate) fn decides_in_redis(&self) -> bool {
         self.in_redis.load(Ordering::Acquire)
     }
@@ -276,15 +272,17 @@ impl ScopeInner {
     }
 
     /// The decisions for `wanted` requests that took this together: the first ones have the places.
-    pub(crate) fn share_out(&self, taken: Taken, wanted: u32) -> impl Iterator<Item = Decision> + '_ {
+    pub(crate) fn share_out(&self, taken: Taken, wanted: u32) -> impl Iterator<Item = Decision> + use<> {
         let reset = Duration::from_millis(taken.wait);
+        self.counters.allowed.inc_by(taken.granted.into());
+        self.counters.refused.inc_by(wanted.saturating_sub(taken.granted).into());
         (0..wanted).map(move |place| {
             // Those who had their places before the last one saw more that were left.
             let after = taken.granted.saturating_sub(place + 1);
-            self.counted(match place < taken.granted {
+            match place < taken.granted {
                 true => Decision::Allowed(Standing { remaining: taken.left + after, reset }),
                 false => refused(taken.wait),
-            })
+            }
         })
     }
 }

@@ -23,7 +23,7 @@ async fn start(on_loss: &str, redis: &RedisServer) -> Service {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_default_each_instance_counts_for_itself() {
     let redis = RedisServer::start();
-    let [one, other] = two_limited("3/1h", &redis).await;
+    let [one, other] = two_limited(limited_in(&redis, "3/1h")).await;
     one.get(PRODUCTS).await.expect(200);
     other.get(PRODUCTS).await.expect(200);
     redis.stop();

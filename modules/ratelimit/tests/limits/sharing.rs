@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hotshelf_ratelimit::{Check, Decision, Limit, OnLoss, Subject};
-use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
+use hotshelf_redis::Servers;
+use hotshelf_testkit::{PATIENCE, RedisCluster, RedisServer, wait_until};
 
-use crate::world::{Instance, allowed_of, decisions, is_allowed, somebody};
+use crate::world::{Instance, allowed_of, decisions, is_allowed, patient, somebody};
 
 const KEY: &str = "p:ratelimit:hourly:somebody";
 
@@ -103,4 +104,23 @@ async fn alone_it_counts_in_memory() {
     assert_eq!(allowed_of(&scope, 5).await, 3);
     assert_eq!(instance.limiter.health().message, "counting in memory");
     assert_eq!(instance.metric("ratelimit_subjects"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_cluster_each_subject_is_counted_on_the_node_of_its_key() {
+    let cluster = RedisCluster::start();
+    let nodes = cluster.nodes().iter().map(|node| node.address().parse().unwrap()).collect();
+    let [one, other] =
+        [(); 2].map(|()| Instance::with(Some(patient(Servers::Cluster(Vec::clone(&nodes)))), OnLoss::Closed));
+    let (here, there) = (one.hourly(1), other.hourly(1));
+    let subjects: Vec<Subject> = (0..30).map(|number| Subject::new(&format!("caller-{number}"))).collect();
+    let checks: Vec<Check> = subjects.iter().flat_map(|subject| [here.check(subject), there.check(subject)]).collect();
+    let mut allowed = 0;
+    for check in checks {
+        allowed += usize::from(is_allowed(&check.decision().await));
+    }
+    assert_eq!(allowed, 30);
+    for primary in cluster.primaries() {
+        assert!(!primary.keys("p:ratelimit:hourly:caller-*").is_empty(), "{} has no subject", primary.address());
+    }
 }

@@ -22,10 +22,7 @@ impl Instance {
 
     /// Which does that while Redis is away.
     pub(crate) fn that(redis: &RedisServer, on_loss: OnLoss) -> Self {
-        let mut options = RedisOptions::new(Servers::One(redis.address().parse().unwrap()));
-        // Of a machine that runs other tests beside this one.
-        options.command_timeout = Duration::from_millis(500);
-        Instance::with(Some(options), on_loss)
+        Instance::with(Some(patient(Servers::One(redis.address().parse().unwrap()))), on_loss)
     }
 
     pub(crate) fn with(redis: Option<RedisOptions>, on_loss: OnLoss) -> Self {
@@ -55,6 +52,12 @@ impl Instance {
         let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().unwrap()
     }
+}
+
+/// On a machine that runs other tests beside this one.
+pub(crate) fn patient(servers: Servers) -> RedisOptions {
+    let timeout = Duration::from_millis(900);
+    RedisOptions { command_timeout: timeout, connect_timeout: PATIENCE, ..RedisOptions::new(servers) }
 }
 
 pub(crate) fn somebody() -> Subject {
