@@ -61,6 +61,8 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Load what is read most into Redis, before the service starts or beside it
+    Warm,
     /// Write all products to a file, in a form that `import` takes back
     Export {
         /// The file to write; - for standard output

@@ -31,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) database: DatabaseConfig,
     pub(crate) redis: RedisConfig,
     pub(crate) cache: CacheConfig,
+    pub(crate) warm: WarmConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -150,6 +151,17 @@ pub(crate) enum WriteStrategy {
     Invalidate,
     /// Replaces it.
     WriteThrough,
+}
+
+/// How the cache is warmed.
+#[derive(Debug, Clone)]
+pub(crate) struct WarmConfig {
+    /// From one run to the next; 0 for none but those that are asked for.
+    pub(crate) interval: Duration,
+    /// The most read products of a run: 1 to 10,000.
+    pub(crate) products: usize,
+    /// Entries a second at most. Never 0.
+    pub(crate) rate: u32,
 }
 
 /// What is logged, and how.

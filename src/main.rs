@@ -9,6 +9,7 @@ mod import;
 mod progress;
 mod seed;
 mod serve;
+mod warm;
 mod wiring;
 
 use std::io::{self, IsTerminal, Write};
@@ -20,6 +21,7 @@ use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_lifecycle::{ServiceError, StartError, StopError};
 use hotshelf_product::ProductError;
 use hotshelf_transfer::Home;
+use hotshelf_warm::WarmError;
 
 use cli::{Cli, Command};
 use config::{Config, LogConfig, LogFormat, Values};
@@ -54,6 +56,19 @@ enum Failure {
     Made(#[from] Invalid),
     #[error("the products could not be read: {0}")]
     Store(#[from] StoreError),
+    #[error(
+        "there is nothing to warm from outside with CACHE_BACKEND={backend}: start the service, which warms itself"
+    )]
+    NothingToWarm { backend: &'static str },
+    #[error("Redis cannot be warmed: {condition}")]
+    NoRedisToWarm { condition: String },
+    #[error(
+        "{database} is in use by another process. If that is the service, let it warm itself, memory included: \
+         curl -X POST http://{address}/api/v1/cache/warm"
+    )]
+    WarmItself { database: String, address: String },
+    #[error("the cache could not be warmed: {0}")]
+    Warm(#[from] WarmError),
     #[error("cannot tell the format from the file's name: name it .csv or .jsonl, or use --format")]
     NoExportFormat,
     #[error("there is no database at {}: set DB_PATH", .path.display())]
@@ -103,6 +118,7 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
                 Export { file: &file, format: format.map(Into::into) }.run(config).await
             }
             Command::Seed { products, seed } => Seed { products, seed }.run(config).await,
+            Command::Warm => warm::run(config).await,
             Command::CheckConfig => Ok(()),
         }
     })

@@ -2,6 +2,7 @@
 //! registers them in the order of their dependencies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hotshelf_api::{ApiModule, ApiOptions};
 use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, RedisOptions, Tiers, WriteStrategy};
@@ -9,6 +10,7 @@ use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreE
 use hotshelf_lifecycle::Container;
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule};
 use hotshelf_stats::StatsModule;
+use hotshelf_warm::{WarmModule, WarmOptions};
 
 use crate::config::{self, CacheBackend, Config, CorsOrigins};
 
@@ -31,9 +33,17 @@ fn modules(config: &Config, audit_rate: f64) -> Container {
     container
 }
 
+/// The catalogue as `hotshelf warm` needs it: with nothing that warms by itself.
+pub(crate) fn warming(config: &Config) -> Container {
+    let mut container = catalogue(config);
+    container.register(WarmModule::new(WarmOptions { interval: Duration::ZERO, ..warm(config) }));
+    container
+}
+
 /// The whole service.
 pub(crate) fn service(config: &Config) -> Container {
     let mut container = modules(config, config.cache.audit_rate);
+    container.register(WarmModule::new(warm(config)));
     container.register(ApiModule::new(api(config)));
     container
 }
@@ -102,6 +112,10 @@ fn lives(config: &Config) -> Lives {
         negative: lives.negative,
         grace: lives.grace,
     }
+}
+
+fn warm(config: &Config) -> WarmOptions {
+    WarmOptions { interval: config.warm.interval, products: config.warm.products, rate: config.warm.rate }
 }
 
 fn api(config: &Config) -> ApiOptions {

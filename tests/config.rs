@@ -211,13 +211,16 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("CACHE_L1_BYTES", "64MiB"),
         ("CACHE_WRITE_STRATEGY", "invalidate"),
         ("AUDIT_RATE", "1"),
+        ("WARM_INTERVAL", "1h"),
+        ("WARM_PRODUCTS", "1000"),
+        ("WARM_RATE", "1000"),
         ("RUST_LOG", "info"),
         ("LOG_FORMAT", "text"),
     ] {
         assert_eq!(table.row(variable), (value, "default"), "{variable}");
     }
     let starts: Vec<_> = table.0.lines().skip(1).map(|line| line.rfind("default")).collect();
-    assert_eq!(starts.len(), 31, "a variable is missing from this test");
+    assert_eq!(starts.len(), 34, "a variable is missing from this test");
     assert!(starts.iter().all(|start| *start == starts[0]), "the last column is ragged:\n{}", table.0);
 }
 

@@ -10,6 +10,7 @@ mod lists;
 mod lock;
 mod organizations;
 mod point_reads;
+mod read_counts;
 mod readers;
 mod references;
 mod rows;

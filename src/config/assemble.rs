@@ -4,7 +4,9 @@
 
 use super::layers::Values;
 use super::settings::*;
-use super::{CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LivesConfig, LogConfig, RedisConfig};
+use super::{
+    CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LivesConfig, LogConfig, RedisConfig, WarmConfig,
+};
 
 /// `None` when a value is bad; `values` knows which.
 pub(super) fn config(values: &mut Values) -> Option<Config> {
@@ -12,8 +14,9 @@ pub(super) fn config(values: &mut Values) -> Option<Config> {
     let database = database(values);
     let redis = redis(values);
     let cache = cache(values);
+    let warm = warm(values);
     let log = log(values);
-    let config = Config { http: http?, database: database?, redis: redis?, cache: cache?, log: log? };
+    let config = Config { http: http?, database: database?, redis: redis?, cache: cache?, warm: warm?, log: log? };
     if config.database.shared && config.cache.backend == CacheBackend::Memory {
         let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
         values.refuse(&SHARED_DB, reason);
@@ -118,6 +121,13 @@ fn lives(values: &mut Values) -> Option<LivesConfig> {
         negative: negative?,
         grace: grace?,
     })
+}
+
+fn warm(values: &mut Values) -> Option<WarmConfig> {
+    let interval = values.read(&WARM_INTERVAL);
+    let products = values.read(&WARM_PRODUCTS);
+    let rate = values.read(&WARM_RATE);
+    Some(WarmConfig { interval: interval?, products: products?, rate: rate? })
 }
 
 fn log(values: &mut Values) -> Option<LogConfig> {

@@ -33,6 +33,11 @@ pub(crate) fn grace(text: &str) -> Result<Duration, Refusal> {
     duration(text, Duration::ZERO, 30 * ONE_DAY)
 }
 
+/// From one time to the next: up to 30 days, 0 for never.
+pub(crate) fn interval(text: &str) -> Result<Duration, Refusal> {
+    duration(text, Duration::ZERO, 30 * ONE_DAY)
+}
+
 /// Times a second, 0 to 1000.
 pub(crate) fn rate(text: &str) -> Result<f64, Refusal> {
     text.parse().ok().filter(|rate| (0.0..=1_000.0).contains(rate)).ok_or(Refusal::Malformed)
@@ -57,6 +62,14 @@ pub(crate) fn boolean(text: &str) -> Result<bool, Refusal> {
 }
 
 pub(crate) fn concurrency(text: &str) -> Result<usize, Refusal> {
+    whole_number(text).filter(|number| (1..=1_000_000).contains(number)).ok_or(Refusal::Malformed)
+}
+
+pub(crate) fn warm_products(text: &str) -> Result<usize, Refusal> {
+    whole_number(text).filter(|number| (1..=10_000).contains(number)).ok_or(Refusal::Malformed)
+}
+
+pub(crate) fn warm_rate(text: &str) -> Result<u32, Refusal> {
     whole_number(text).filter(|number| (1..=1_000_000).contains(number)).ok_or(Refusal::Malformed)
 }
 

@@ -129,6 +129,13 @@ settings! {
     AUDIT_RATE: f64 = "1", parse::rate, Open;
         "cached entries compared with the database each second", "a number from 0 (off) to 1000, such as 1 or 0.5";
 
+    WARM_INTERVAL: Duration = "1h", parse::interval, Open;
+        "pause between two warmings of the cache", "a duration from 0s (off) to 30days, such as 1h";
+    WARM_PRODUCTS: usize = "1000", parse::warm_products, Open;
+        "most read products that are warmed", "a whole number from 1 to 10000";
+    WARM_RATE: u32 = "1000", parse::warm_rate, Open;
+        "entries warmed each second at most", "a whole number from 1 to 1000000";
+
     RUST_LOG: EnvFilter = "info", parse::log_filter, Open;
         "log filter", "a filter such as info or warn,hotshelf=debug";
     LOG_FORMAT: LogFormat = "text", parse::log_format, Open;

@@ -41,6 +41,7 @@ mod shapes;
 mod statistics;
 mod validation;
 mod voids;
+mod warming;
 mod write_through;
 
 use hotshelf_testkit::{Service, ServiceBuilder};

@@ -1,6 +1,6 @@
 //! What the catalogue knows about many products at once: each answer is one read on a connection of the readers.
 
-use super::{SqliteCatalogue, listing};
+use super::{SqliteCatalogue, listing, read_counts};
 use crate::error::StoreError;
 use crate::filter::{Filter, Members};
 use crate::ids::ProductId;
@@ -36,5 +36,17 @@ impl SqliteCatalogue {
     pub(crate) async fn analytics(&self) -> Result<CatalogueReport, StoreError> {
         let _timer = self.analytics_reads.start_timer();
         self.readers.read(listing::report).await
+    }
+
+    pub(crate) async fn most_read(&self, limit: u32) -> Result<Vec<(i64, i64)>, StoreError> {
+        self.readers.read(move |conn| read_counts::most_read(conn, limit.into())).await
+    }
+
+    pub(crate) async fn replace_read_counts(&self, counts: Vec<(i64, i64)>) -> Result<(), StoreError> {
+        self.writer.submit(move |conn| read_counts::replace(conn, &counts)).await
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.readers.are_all_busy()
     }
 }

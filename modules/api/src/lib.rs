@@ -1,5 +1,5 @@
 //! For HTTP: routes, parameters, conditional requests, problem responses, and the edge that every request passes.
-//! Knows no SQL and no Redis. May depend on `product` and all below it.
+//! Knows no SQL and no Redis. May depend on `warm`, `product` and all below them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -7,7 +7,7 @@
 //! use hotshelf_lifecycle::Container;
 //!
 //! let mut container = Container::new(Duration::from_secs(30));
-//! // … after `stats`, `database`, `cache` and `product`:
+//! // … after `stats`, `database`, `cache`, `product` and `warm`:
 //! container.register(ApiModule::new(ApiOptions {
 //!     host: "127.0.0.1".to_owned(),
 //!     port: 3000,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, async_trait};
 use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
+use hotshelf_warm::Warmer;
 use tokio::net::TcpListener;
 
 use crate::front::Front;
@@ -54,6 +55,7 @@ impl Module for ApiModule {
             products: services.require::<ProductService>("product")?,
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
+            warmer: services.require::<Warmer>("warm")?,
             cache_prefix: self.options.cache_prefix.clone(),
         });
         let _ = self.front.set(front(state, &self.options));

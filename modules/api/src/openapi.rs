@@ -39,6 +39,7 @@ pub(crate) use catalogue::*;
         members::ids_of_schema,
         analytics::catalogue,
         cache::delete,
+        cache::warm,
         envelope::create,
         envelope::get,
         envelope::update,

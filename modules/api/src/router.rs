@@ -8,6 +8,7 @@ use axum::{Router, middleware};
 use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
+use hotshelf_warm::Warmer;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::edge::{self, Edge};
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) products: ProductService,
     pub(crate) stats: Stats,
     pub(crate) health: HealthBoard,
+    pub(crate) warmer: Warmer,
     /// What all keys of the cache begin with.
     pub(crate) cache_prefix: String,
 }

@@ -51,4 +51,4 @@ pub use error::ProductError;
 pub use lives::Lives;
 pub use module::ProductModule;
 pub use pages::Page;
-pub use service::{MemberPage, ProductIds, ProductService};
+pub use service::{MemberPage, ProductIds, ProductService, Warmed};

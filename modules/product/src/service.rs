@@ -6,6 +6,7 @@ mod bulk;
 mod ids;
 mod lists;
 mod products;
+mod warming;
 mod write;
 mod writes;
 
@@ -15,12 +16,17 @@ use std::time::Duration;
 use hotshelf_cache::{Cache, DeleteError, Region, RegionOptions};
 use hotshelf_domain::{ProductRepository, StoreError};
 use hotshelf_lifecycle::Tasks;
+use hotshelf_stats::TopItems;
 
 use crate::collections;
 use crate::lives::Lives;
 use analytics::Rebuild;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
+pub use warming::Warmed;
+
+/// Products whose reads are counted: several times as many as are ever warmed, so that those are told apart well.
+const COUNTED: usize = 16_384;
 
 /// Products behind the cache. A cheap handle.
 ///
@@ -51,6 +57,8 @@ struct Shelves {
     schema_ids: Region,
     analytics: Region,
     rebuild: Rebuild,
+    /// Which products are read most.
+    reads: TopItems,
     writes: Tasks,
 }
 
@@ -74,6 +82,7 @@ impl ProductService {
             schema_ids: region("schema_ids", lives.schema_ids),
             analytics: region("analytics", lives.analytics),
             rebuild: Rebuild::default(),
+            reads: TopItems::new(COUNTED),
             writes: Tasks::default(),
             cache,
             repository,

@@ -21,6 +21,8 @@ mod http;
 mod metrics;
 mod module;
 mod snapshot;
+mod top;
+mod warming;
 
 pub use cache::{CacheCounters, L2State, TierGauges, TierLevels};
 pub use http::{HttpMetrics, HttpSeries};
@@ -28,3 +30,5 @@ pub use metrics::{MetricsError, Stats};
 pub use module::StatsModule;
 pub use prometheus::{Histogram, IntCounter};
 pub use snapshot::{CacheSnapshot, L1Snapshot, L2Snapshot, StatsSnapshot};
+pub use top::TopItems;
+pub use warming::WarmCounters;

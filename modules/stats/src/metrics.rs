@@ -7,6 +7,7 @@ use prometheus::{Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, In
 use crate::cache::{CacheCounters, CacheFamilies, L2State, TierGauges, TierLevels};
 use crate::http::{BUCKETS, HttpMetrics};
 use crate::snapshot::{Counts, StatsSnapshot};
+use crate::warming::WarmCounters;
 
 /// A metric could not be registered or written: two of the same name, or a label that does not fit.
 pub type MetricsError = prometheus::Error;
@@ -24,6 +25,7 @@ struct Inner {
     baseline: Mutex<Counts>,
     http: HttpMetrics,
     db_queries: HistogramVec,
+    warming: WarmCounters,
     l1_entries: IntGauge,
     l1_bytes: IntGauge,
     l2_up: IntGauge,
@@ -51,6 +53,7 @@ impl Stats {
         Ok(Stats(Arc::new(Inner {
             families: CacheFamilies::register(&registry)?,
             http: HttpMetrics::register(&registry)?,
+            warming: WarmCounters::register(&registry)?,
             registry,
             caches: Mutex::default(),
             baseline: Mutex::default(),
@@ -81,6 +84,16 @@ impl Stats {
     /// The duration, in seconds, of one kind of database operation.
     pub fn db_query(&self, operation: &str) -> Histogram {
         self.0.db_queries.with_label_values(&[operation])
+    }
+
+    /// The counters of the warming.
+    pub fn warming(&self) -> WarmCounters {
+        self.0.warming.clone()
+    }
+
+    /// Whether Redis takes part just now.
+    pub fn l2(&self) -> L2State {
+        self.levels().l2
     }
 
     /// Names the source of the tiers' levels. The first one named stays.
