@@ -8,6 +8,7 @@ use diesel_async::pooled_connection::deadpool::{Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use futures_util::FutureExt;
+use hotshelf_stats::Stats;
 use tokio::time::timeout;
 
 use super::connect::connect;
@@ -61,6 +62,16 @@ impl Readers {
             Ok(Err(died)) => Err(unavailable(format!("a read died: {died}"))),
             Err(_) => Err(StoreError::Overloaded("the read took too long")),
         }
+    }
+
+    /// Shows in the metrics how many connections are open, and how many of them are at work.
+    pub(super) fn show_in(&self, stats: &Stats) {
+        let (help, open, busy) = ("Connections of the readers", self.pool.clone(), self.pool.clone());
+        stats.watch_gauge("db_connections", help, &[("state", "idle")], move || open.status().available as u64);
+        stats.watch_gauge("db_connections", help, &[("state", "in_use")], move || {
+            let now = busy.status();
+            now.size.saturating_sub(now.available) as u64
+        });
     }
 
     /// Whether the next read has to wait for a connection.

@@ -28,6 +28,7 @@ const LONGEST_REQUEST_ID: usize = 128;
 
 pub(crate) struct Edge {
     deadline: Duration,
+    places: usize,
     under_way: Semaphore,
     metrics: HttpMetrics,
     /// Makes the ids of this process differ from those of others.
@@ -37,8 +38,20 @@ pub(crate) struct Edge {
 
 impl Edge {
     pub(crate) fn new(deadline: Duration, max_under_way: usize, metrics: HttpMetrics) -> Self {
-        let under_way = Semaphore::new(max_under_way.min(Semaphore::MAX_PERMITS));
-        Edge { deadline, under_way, metrics, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
+        let places = max_under_way.min(Semaphore::MAX_PERMITS);
+        Edge {
+            deadline,
+            places,
+            under_way: Semaphore::new(places),
+            metrics,
+            id_prefix: rand::random(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// How many requests have a place under the bound just now.
+    pub(crate) fn under_way(&self) -> usize {
+        self.places - self.under_way.available_permits()
     }
 
     /// The caller's id if it sent a sane one, else a new one.

@@ -36,6 +36,9 @@ pub(crate) struct App {
 pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
     let metrics = state.stats.http();
     let edge = Arc::new(Edge::new(options.request_timeout, options.max_concurrent_requests, metrics.clone()));
+    let seen = Arc::clone(&edge);
+    let help = "Requests under way, but those that memory answers at once";
+    state.stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
         Some(cors) => Front::new(router(state, edge).layer(cors), None),

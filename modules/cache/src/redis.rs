@@ -11,6 +11,7 @@ mod listener;
 mod names;
 mod state;
 mod supervisor;
+mod timed;
 mod writing;
 
 use std::fmt::Display;
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join;
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::{L2State, Stats, TierLevels};
+use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -47,6 +48,7 @@ pub(crate) use names::Names;
 #[cfg(test)]
 pub(crate) use state::Run;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
+pub(crate) use timed::Timed;
 pub(crate) use writing::GENERATION_LIFE;
 
 /// Life of a lease: a loader that has died keeps others from filling no longer than this.
@@ -78,6 +80,8 @@ pub(crate) struct RedisTier<C: Connector> {
     generations: Generations,
     /// One sentence about the link, for health reports.
     condition: Mutex<String>,
+    /// As the server told it last.
+    memory: Mutex<ServerMemory>,
     setup: RedisSetup,
 }
 
@@ -135,6 +139,7 @@ impl<C: Connector> RedisTier<C> {
             beats: Beats::new(),
             generations: Generations::default(),
             condition: Mutex::new("not connected yet".to_owned()),
+            memory: Mutex::default(),
             setup,
         })
     }
@@ -364,7 +369,11 @@ impl<C: Connector> Tier for RedisTier<C> {
     }
 
     fn report(&self, levels: &mut TierLevels) {
-        levels.l2 = if self.link.load().is_some() { L2State::Up } else { L2State::Down };
+        if self.link.load().is_some() {
+            (levels.l2, levels.l2_memory) = (L2State::Up, *self.memory.lock());
+        } else {
+            levels.l2 = L2State::Down;
+        }
     }
 }
 

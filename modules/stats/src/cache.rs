@@ -70,8 +70,23 @@ pub struct TierLevels {
     pub l1_entries: u64,
     /// Their size in bytes, keys and bookkeeping included.
     pub l1_bytes: u64,
+    /// What that may be at most, 0 without a tier in memory.
+    pub l1_limit_bytes: u64,
     /// Whether Redis is trusted.
     pub l2: L2State,
+    /// What Redis says about its memory. All 0 while it is not trusted.
+    pub l2_memory: ServerMemory,
+}
+
+/// The memory of a Redis server, whoever fills it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerMemory {
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// `maxmemory`, 0 when it has no limit.
+    pub limit_bytes: u64,
+    /// Keys that have left because of the limit, since the server started.
+    pub evicted_keys: u64,
 }
 
 /// Whether the second tier takes part.

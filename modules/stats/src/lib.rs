@@ -18,13 +18,15 @@
 
 mod cache;
 mod http;
+mod levels;
 mod metrics;
 mod module;
+mod process;
 mod snapshot;
 mod top;
 mod warming;
 
-pub use cache::{CacheCounters, L2State, TierGauges, TierLevels};
+pub use cache::{CacheCounters, L2State, ServerMemory, TierGauges, TierLevels};
 pub use http::{HttpMetrics, HttpSeries};
 pub use metrics::{MetricsError, Stats};
 pub use module::StatsModule;

@@ -11,6 +11,7 @@ use fred::types::client::Invalidation;
 use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ServerConfig, TcpConfig, UnresponsiveConfig};
 use fred::types::scripts::Script;
 use fred::types::{Builder, ConnectHandle, Expiration, InfoKind, RespVersion, SetOptions, Value};
+use hotshelf_stats::ServerMemory;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
@@ -265,6 +266,16 @@ impl Link for FredLink {
         self.noting(self.client.unlink(keys).await)
     }
 
+    async fn memory(&self) -> Result<ServerMemory, RedisError> {
+        let memory: String = self.noting(self.client.info(Some(InfoKind::Memory)).await)?;
+        let stats: String = self.noting(self.client.info(Some(InfoKind::Stats)).await)?;
+        Ok(ServerMemory {
+            used_bytes: number_in(&memory, "used_memory:"),
+            limit_bytes: number_in(&memory, "maxmemory:"),
+            evicted_keys: number_in(&stats, "evicted_keys:"),
+        })
+    }
+
     async fn lost(&self) -> String {
         let mut connection = self.connection.lock().await;
         tokio::select! {
@@ -316,6 +327,12 @@ async fn info(client: &Client, section: InfoKind, name: &'static str) -> Result<
     let info: String = client.info(Some(section)).await?;
     let value = info.lines().find_map(|line| line.strip_prefix(name));
     Ok(value.ok_or_else(|| RedisError(format!("INFO names no {name}")))?.trim().to_owned())
+}
+
+/// 0 where a server does not tell.
+fn number_in(info: &str, name: &str) -> u64 {
+    let line = info.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|number| number.trim().parse().ok()).unwrap_or_default()
 }
 
 async fn part(client: &Client, connection: &ConnectHandle) {

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hotshelf_stats::ServerMemory;
 
 use super::error::RedisError;
 use super::state::Run;
@@ -60,6 +61,9 @@ pub(crate) trait Link: Send + Sync + 'static {
 
     /// Deletes the keys, and tells how many there were.
     fn unlink(&self, keys: Vec<String>) -> impl Step<u64>;
+
+    /// What the server says about its memory.
+    fn memory(&self) -> impl Step<ServerMemory>;
 
     /// Waits until the connection is of no use any more; then tells why.
     fn lost(&self) -> impl Future<Output = String> + Send;

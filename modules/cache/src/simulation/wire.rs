@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hotshelf_stats::ServerMemory;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
@@ -288,6 +289,11 @@ impl Link for SimulatedLink {
 
     fn unlink(&self, keys: Vec<String>) -> impl Step<u64> {
         command!(self, store, "unlink", [keys.join(" ")], Ok(store.unlink(&keys)))
+    }
+
+    /// Nothing depends on it.
+    async fn memory(&self) -> Result<ServerMemory, LinkError> {
+        Ok(ServerMemory::default())
     }
 
     async fn lost(&self) -> String {
