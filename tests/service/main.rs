@@ -26,6 +26,7 @@ mod logs;
 mod metrics;
 mod negotiation;
 mod openapi;
+mod ops;
 mod organizations;
 mod outsider;
 mod overload;

@@ -103,7 +103,7 @@ async fn the_cache_is_counted_as_the_statistics_count_it() {
     assert_eq!(metrics.value("cache_loads_total", &[PRODUCT, ("outcome", "ok")]), 2.0);
     assert_eq!(metrics.value("cache_loads_total", &[PRODUCT, ("outcome", "absent")]), 1.0);
     assert!(metrics.value("cache_invalidations_total", &[PRODUCT, ("source", "local")]) >= 1.0);
-    assert_eq!(metrics.value("cache_l2_up", &[]), 0.0);
+    assert_eq!((metrics.value("cache_l2_up", &[]), metrics.value("cache_l2_configured", &[])), (0.0, 0.0));
     assert_eq!(Some(metrics.value("cache_l1_entries", &[])), stats["l1"]["entries"].as_f64());
     assert_eq!(Some(metrics.value("cache_l1_bytes", &[])), stats["l1"]["bytes"].as_f64());
     assert!(metrics.value("cache_l1_bytes", &[]) > 0.0);
@@ -123,6 +123,7 @@ async fn the_memory_of_both_tiers_is_shown_with_its_limit() {
 
     redis.stop();
     wait_for_redis(&service, "down").await;
+    assert_eq!((level("cache_l2_up").await, level("cache_l2_configured").await), (0.0, 1.0));
     assert_eq!((level("cache_l2_bytes").await, level("cache_l2_limit_bytes").await), (0.0, 0.0));
 }
 

@@ -9,6 +9,7 @@ pub(crate) struct LevelGauges {
     l1_bytes: IntGauge,
     l1_limit_bytes: IntGauge,
     l2_up: IntGauge,
+    l2_configured: IntGauge,
     l2_bytes: IntGauge,
     l2_limit_bytes: IntGauge,
     l2_evicted_keys: IntGauge,
@@ -26,6 +27,7 @@ impl LevelGauges {
             l1_bytes: gauge("cache_l1_bytes", "Bytes in the in-process tier")?,
             l1_limit_bytes: gauge("cache_l1_limit_bytes", "Bytes that the in-process tier may hold")?,
             l2_up: gauge("cache_l2_up", "1 while Redis is trusted, else 0")?,
+            l2_configured: gauge("cache_l2_configured", "1 when the configuration has Redis, else 0")?,
             l2_bytes: gauge("cache_l2_bytes", "Memory in use by Redis, whoever fills it")?,
             l2_limit_bytes: gauge("cache_l2_limit_bytes", "maxmemory of Redis, 0 without a limit")?,
             l2_evicted_keys: gauge("cache_l2_evicted_keys", "Keys evicted by Redis since it started")?,
@@ -37,6 +39,7 @@ impl LevelGauges {
         self.l1_bytes.set(signed(levels.l1_bytes));
         self.l1_limit_bytes.set(signed(levels.l1_limit_bytes));
         self.l2_up.set(i64::from(levels.l2 == L2State::Up));
+        self.l2_configured.set(i64::from(levels.l2 != L2State::Off));
         self.l2_bytes.set(signed(levels.l2_memory.used_bytes));
         self.l2_limit_bytes.set(signed(levels.l2_memory.limit_bytes));
         self.l2_evicted_keys.set(signed(levels.l2_memory.evicted_keys));
