@@ -259,6 +259,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Farthest first.
     pub(crate) async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
+        if value.as_ref().is_some_and(Value::is_too_large) {
+            slot.region.counters().too_large.inc();
+            for (tier, claim) in claims {
+                tier.abandon(slot, claim).await;
+            }
+            return Found { value, source: Source::Loaded { stored: false } };
+        }
         let ttl = slot.region.next_ttl(value.is_none());
         let (mut stored, mut refused) = (false, false);
         for (tier, claim) in claims.into_iter().rev() {

@@ -2,6 +2,7 @@
 //! that one key (see `docs/consistency.md`). What a key holds counts only while the link is up and the value is of the
 //! current epoch.
 
+mod compression;
 mod deletion;
 mod error;
 mod fred_link;

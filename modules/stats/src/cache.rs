@@ -29,6 +29,8 @@ pub struct CacheCounters {
     pub deletes: IntCounter,
     /// Loaded values that were kept nowhere because a write came in between.
     pub fills_refused: IntCounter,
+    /// Values that were kept nowhere because they are too large.
+    pub too_large: IntCounter,
     /// Entries invalidated by a write of this process.
     pub invalidations_local: IntCounter,
     /// Entries invalidated because another process has written them.
@@ -118,6 +120,7 @@ pub(crate) struct CacheFamilies {
     sets: IntCounterVec,
     deletes: IntCounterVec,
     fills_refused: IntCounterVec,
+    too_large: IntCounterVec,
     invalidations: IntCounterVec,
     evictions: IntCounterVec,
     refreshes: IntCounterVec,
@@ -155,6 +158,7 @@ impl CacheFamilies {
             sets: family("cache_sets_total", "Values stored", &["type"])?,
             deletes: family("cache_deletes_total", "Entries deleted", &["type"])?,
             fills_refused: family("cache_fills_refused_total", "Fills a write came in between", &["type"])?,
+            too_large: family("cache_too_large_total", "Values too large to be kept", &["type"])?,
             invalidations: family("cache_invalidations_total", "Entries invalidated", &["type", "source"])?,
             evictions: family("cache_evictions_total", "Entries evicted from memory", &["type"])?,
             refreshes: family("cache_refreshes_total", "Entries loaded again ahead of their end", &["type"])?,
@@ -180,6 +184,7 @@ impl CacheFamilies {
             sets: self.sets.with_label_values(&[cache]),
             deletes: self.deletes.with_label_values(&[cache]),
             fills_refused: self.fills_refused.with_label_values(&[cache]),
+            too_large: self.too_large.with_label_values(&[cache]),
             invalidations_local: invalidated("local"),
             invalidations_push: invalidated("push"),
             invalidations_epoch: invalidated("epoch"),
