@@ -29,7 +29,7 @@ impl Cli {
     }
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Run the service until SIGTERM or Ctrl-C (the default)
     Serve,

@@ -16,6 +16,7 @@ mod settings;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hotshelf_telemetry::TraceOptions;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use layers::Values;
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) cache: CacheConfig,
     pub(crate) warm: WarmConfig,
     pub(crate) log: LogConfig,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<TraceOptions>,
 }
 
 /// The listener and the limits of the HTTP interface.
@@ -169,6 +172,17 @@ pub(crate) struct WarmConfig {
 pub(crate) struct LogConfig {
     pub(crate) filter: EnvFilter,
     pub(crate) format: LogFormat,
+}
+
+/// The names that OpenTelemetry has for ways to choose traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampler {
+    AlwaysOn,
+    AlwaysOff,
+    TraceIdRatio,
+    ParentBasedAlwaysOn,
+    ParentBasedAlwaysOff,
+    ParentBasedTraceIdRatio,
 }
 
 /// The shape of a log line.

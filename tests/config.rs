@@ -216,11 +216,15 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("WARM_RATE", "1000"),
         ("RUST_LOG", "info"),
         ("LOG_FORMAT", "text"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "(empty)"),
+        ("OTEL_SERVICE_NAME", "hotshelf"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_on"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1"),
     ] {
         assert_eq!(table.row(variable), (value, "default"), "{variable}");
     }
     let starts: Vec<_> = table.0.lines().skip(1).map(|line| line.rfind("default")).collect();
-    assert_eq!(starts.len(), 34, "a variable is missing from this test");
+    assert_eq!(starts.len(), 38, "a variable is missing from this test");
     assert!(starts.iter().all(|start| *start == starts[0]), "the last column is ragged:\n{}", table.0);
 }
 

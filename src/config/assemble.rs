@@ -2,10 +2,13 @@
 //!
 //! Each function reads all of its variables before the first `?`, so that one start reports every bad value.
 
+use hotshelf_telemetry::{Sampling, TraceOptions};
+
 use super::layers::Values;
 use super::settings::*;
 use super::{
-    CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LivesConfig, LogConfig, RedisConfig, WarmConfig,
+    CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LivesConfig, LogConfig, RedisConfig, Sampler,
+    WarmConfig,
 };
 
 /// `None` when a value is bad; `values` knows which.
@@ -16,7 +19,16 @@ pub(super) fn config(values: &mut Values) -> Option<Config> {
     let cache = cache(values);
     let warm = warm(values);
     let log = log(values);
-    let config = Config { http: http?, database: database?, redis: redis?, cache: cache?, warm: warm?, log: log? };
+    let traces = traces(values);
+    let config = Config {
+        http: http?,
+        database: database?,
+        redis: redis?,
+        cache: cache?,
+        warm: warm?,
+        log: log?,
+        traces: traces?,
+    };
     if config.database.shared && config.cache.backend == CacheBackend::Memory {
         let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
         values.refuse(&SHARED_DB, reason);
@@ -128,6 +140,23 @@ fn warm(values: &mut Values) -> Option<WarmConfig> {
     let products = values.read(&WARM_PRODUCTS);
     let rate = values.read(&WARM_RATE);
     Some(WarmConfig { interval: interval?, products: products?, rate: rate? })
+}
+
+fn traces(values: &mut Values) -> Option<Option<TraceOptions>> {
+    let endpoint = values.read(&OTEL_EXPORTER_OTLP_ENDPOINT);
+    let service_name = values.read(&OTEL_SERVICE_NAME);
+    let sampler = values.read(&OTEL_TRACES_SAMPLER);
+    let share = values.read(&OTEL_TRACES_SAMPLER_ARG);
+    let (endpoint, service_name, share) = (endpoint?, service_name?, share?);
+    let sampling = match sampler? {
+        Sampler::AlwaysOn => Sampling { ratio: 1.0, follow_parent: false },
+        Sampler::AlwaysOff => Sampling { ratio: 0.0, follow_parent: false },
+        Sampler::TraceIdRatio => Sampling { ratio: share, follow_parent: false },
+        Sampler::ParentBasedAlwaysOn => Sampling { ratio: 1.0, follow_parent: true },
+        Sampler::ParentBasedAlwaysOff => Sampling { ratio: 0.0, follow_parent: true },
+        Sampler::ParentBasedTraceIdRatio => Sampling { ratio: share, follow_parent: true },
+    };
+    Some(endpoint.map(|endpoint| TraceOptions { endpoint, service_name, sampling }))
 }
 
 fn log(values: &mut Values) -> Option<LogConfig> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 
-use super::{CacheBackend, LogFormat, Secret, WriteStrategy};
+use super::{CacheBackend, LogFormat, Sampler, Secret, WriteStrategy};
 
 pub(crate) use network::{RedisUrl, cors_origins, database_url, host, listen_port, redis_addr, redis_url};
 
@@ -143,6 +143,41 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refusal> {
         "json" => Ok(LogFormat::Json),
         _ => Err(Refusal::Malformed),
     }
+}
+
+/// Collectors stand beside the service, where nothing has to be encrypted, and pass on to wherever traces are kept.
+pub(crate) fn collector(text: &str) -> Result<Option<String>, Refusal> {
+    if text.starts_with("https://") {
+        let reason = "https:// is not supported: name a collector beside the service, which passes the traces on";
+        return Err(Refusal::Because(reason.to_owned()));
+    }
+    let host = text.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    match host {
+        _ if text.is_empty() => Ok(None),
+        Some(host) if !host.is_empty() && !text.contains(char::is_whitespace) => Ok(Some(text.to_owned())),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+pub(crate) fn service_name(text: &str) -> Result<String, Refusal> {
+    if (1..=255).contains(&text.chars().count()) { Ok(text.to_owned()) } else { Err(Refusal::Malformed) }
+}
+
+pub(crate) fn sampler(text: &str) -> Result<Sampler, Refusal> {
+    match text {
+        "always_on" => Ok(Sampler::AlwaysOn),
+        "always_off" => Ok(Sampler::AlwaysOff),
+        "traceidratio" => Ok(Sampler::TraceIdRatio),
+        "parentbased_always_on" => Ok(Sampler::ParentBasedAlwaysOn),
+        "parentbased_always_off" => Ok(Sampler::ParentBasedAlwaysOff),
+        "parentbased_traceidratio" => Ok(Sampler::ParentBasedTraceIdRatio),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// A part of a whole, 0 to 1.
+pub(crate) fn share(text: &str) -> Result<f64, Refusal> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or(Refusal::Malformed)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::parse::{self, RedisUrl, Refusal};
 use super::secret::{Secret, Visibility};
-use super::{CacheBackend, CorsOrigins, LogFormat, RedisEndpoint, WriteStrategy};
+use super::{CacheBackend, CorsOrigins, LogFormat, RedisEndpoint, Sampler, WriteStrategy};
 
 /// What there is to know about one variable without its type.
 #[derive(Clone, Copy)]
@@ -140,6 +140,15 @@ settings! {
         "log filter", "a filter such as info or warn,hotshelf=debug";
     LOG_FORMAT: LogFormat = "text", parse::log_format, Open;
         "shape of the log lines", "text or json";
+
+    OTEL_EXPORTER_OTLP_ENDPOINT: Option<String> = "", parse::collector, Open;
+        "collector of OpenTelemetry that traces are sent to", "http://host:port of a collector that takes OTLP over HTTP";
+    OTEL_SERVICE_NAME: String = "hotshelf", parse::service_name, Open;
+        "name of the service in traces", "1 to 255 characters";
+    OTEL_TRACES_SAMPLER: Sampler = "parentbased_always_on", parse::sampler, Open;
+        "which traces are sent", "always_on, always_off, traceidratio, or one of them with parentbased_ before it";
+    OTEL_TRACES_SAMPLER_ARG: f64 = "1", parse::share, Open;
+        "share of the traces that traceidratio sends", "a number from 0 to 1, such as 0.1";
 }
 
 /// The variables with meaning and default, for `--help`.

@@ -40,6 +40,7 @@ mod schemas;
 mod search;
 mod shapes;
 mod statistics;
+mod traces;
 mod validation;
 mod voids;
 mod warming;

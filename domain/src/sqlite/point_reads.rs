@@ -62,7 +62,7 @@ impl PointReads {
 
     /// The product as it is at some moment after this call began.
     pub(super) async fn find(&self, id: ProductId) -> Found {
-        self.operation.noting(self.ask(id).await)
+        self.operation.shared(self.ask(id)).await
     }
 
     async fn ask(&self, id: ProductId) -> Found {

@@ -96,7 +96,7 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.operation.noting(self.enqueue(work).await)
+        self.operation.shared(self.enqueue(work)).await
     }
 
     async fn enqueue<T: Send + 'static>(

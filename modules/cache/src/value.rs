@@ -62,6 +62,16 @@ pub enum Source {
 }
 
 impl Source {
+    /// In one word, for traces.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Source::L1 { .. } => "l1",
+            Source::L2 { .. } => "l2",
+            Source::Stale { .. } => "stale",
+            Source::Loaded { .. } | Source::Bypassed => "database",
+        }
+    }
+
     /// Whether a tier answered, so that nothing was loaded for this lookup.
     pub fn is_hit(self) -> bool {
         matches!(self, Source::L1 { .. } | Source::L2 { .. } | Source::Stale { .. })
