@@ -29,7 +29,7 @@ impl Cli {
     }
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Run the service until SIGTERM or Ctrl-C (the default)
     Serve,
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     /// Manage those who run the service
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Load what is read most into Redis, before the service starts or beside it
+    Warm,
     /// Write all products to a file, in a form that `import` takes back
     Export {
         /// The file to write; - for standard output
@@ -74,7 +76,7 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum AdminCommand {
     /// Make an admin of organization 1; the password is read from standard input
     Create {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use hotshelf_api::{RouteLimit, TrustedProxies};
 use hotshelf_ratelimit::{Limit, OnLoss};
 use hotshelf_redis::Address;
+use hotshelf_telemetry::TraceOptions;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use layers::Values;
@@ -36,8 +37,11 @@ pub(crate) struct Config {
     pub(crate) redis: RedisConfig,
     pub(crate) cache: CacheConfig,
     pub(crate) access: AccessConfig,
+    pub(crate) warm: WarmConfig,
     pub(crate) log: LogConfig,
     pub(crate) limits: LimitsConfig,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<TraceOptions>,
 }
 
 /// The listener and the limits of the HTTP interface.
@@ -191,11 +195,33 @@ pub(crate) struct AccessConfig {
     pub(crate) reset_url: Option<String>,
 }
 
+/// How the cache is warmed.
+#[derive(Debug, Clone)]
+pub(crate) struct WarmConfig {
+    /// From one run to the next; 0 for none but those that are asked for.
+    pub(crate) interval: Duration,
+    /// The most read products of a run: 1 to 10,000.
+    pub(crate) products: usize,
+    /// Entries a second at most. Never 0.
+    pub(crate) rate: u32,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct LogConfig {
     pub(crate) filter: EnvFilter,
     pub(crate) format: LogFormat,
+}
+
+/// The names that OpenTelemetry has for ways to choose traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampler {
+    AlwaysOn,
+    AlwaysOff,
+    TraceIdRatio,
+    ParentBasedAlwaysOn,
+    ParentBasedAlwaysOff,
+    ParentBasedTraceIdRatio,
 }
 
 /// The shape of a log line.

@@ -2,6 +2,7 @@
 //! registers them in the order of their dependencies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, UserOptions};
 use hotshelf_auth::{AuthModule, AuthOptions, MailOptions};
@@ -13,6 +14,7 @@ use hotshelf_ratelimit::{RateLimitModule, RateLimitOptions};
 use hotshelf_redis::{Credentials, RedisOptions, Servers};
 use hotshelf_session::{SessionModule, SessionOptions};
 use hotshelf_stats::StatsModule;
+use hotshelf_warm::{WarmModule, WarmOptions};
 
 use crate::config::{self, CacheBackend, Config, CorsOrigins, RedisServers, Secret};
 
@@ -42,6 +44,13 @@ pub(crate) fn accounts(config: &Config) -> Container {
     container
 }
 
+/// The catalogue as `hotshelf warm` needs it: with nothing that warms by itself.
+pub(crate) fn warming(config: &Config) -> Container {
+    let mut container = catalogue(config);
+    container.register(WarmModule::new(WarmOptions { interval: Duration::ZERO, ..warm(config) }));
+    container
+}
+
 fn register_users(container: &mut Container, config: &Config) {
     container.register(SessionModule::new(sessions(config))).register(AuthModule::new(auth(config)));
 }
@@ -49,6 +58,7 @@ fn register_users(container: &mut Container, config: &Config) {
 /// The whole service.
 pub(crate) fn service(config: &Config) -> Container {
     let mut container = modules(config, config.cache.audit_rate);
+    container.register(WarmModule::new(warm(config)));
     if config.access.users {
         register_users(&mut container, config);
     }
@@ -140,6 +150,10 @@ fn auth(config: &Config) -> AuthOptions {
         reset_url: access.reset_url.clone(),
         lives: sessions(config),
     }
+}
+
+fn warm(config: &Config) -> WarmOptions {
+    WarmOptions { interval: config.warm.interval, products: config.warm.products, rate: config.warm.rate }
 }
 
 fn api(config: &Config) -> ApiOptions {

@@ -243,6 +243,9 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("MAIL_FROM", "hotshelf <hotshelf@localhost>"),
         ("MAIL_FILE", "./mail.log"),
         ("PASSWORD_RESET_URL", "(empty)"),
+        ("WARM_INTERVAL", "1h"),
+        ("WARM_PRODUCTS", "1000"),
+        ("WARM_RATE", "1000"),
         ("RUST_LOG", "info"),
         ("LOG_FORMAT", "text"),
         ("RATE_LIMIT", "off"),
@@ -254,11 +257,15 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("RATE_LIMIT_ROUTES", "(empty)"),
         ("RATE_LIMIT_ON_LOSS", "local"),
         ("TRUSTED_PROXIES", "(empty)"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "(empty)"),
+        ("OTEL_SERVICE_NAME", "hotshelf"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_on"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1"),
     ] {
         assert_eq!(table.row(variable), (value, "default"), "{variable}");
     }
     let starts: Vec<_> = table.0.lines().skip(1).map(|line| line.rfind("default")).collect();
-    assert_eq!(starts.len(), 54, "a variable is missing from this test");
+    assert_eq!(starts.len(), 61, "a variable is missing from this test");
     assert!(starts.iter().all(|start| *start == starts[0]), "the last column is ragged:\n{}", table.0);
 }
 

@@ -124,6 +124,11 @@ impl StoreError {
             StoreError::Unavailable(_) | StoreError::Closed => false,
         }
     }
+
+    /// Whether the database could not do its work, as opposed to having answered that it cannot be done.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, StoreError::Overloaded(_) | StoreError::Unavailable(_) | StoreError::Closed)
+    }
 }
 
 impl From<diesel::result::Error> for StoreError {

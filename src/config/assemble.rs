@@ -2,12 +2,14 @@
 //!
 //! Each function reads all of its variables before the first `?`, so that one start reports every bad value.
 
+use hotshelf_telemetry::{Sampling, TraceOptions};
+
 use super::layers::Values;
 use super::parse::CLUSTERS_HAVE_ONE_DATABASE;
 use super::settings::*;
 use super::{
     AccessConfig, CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LimitsConfig, LivesConfig, LogConfig,
-    RedisConfig, RedisServers,
+    RedisConfig, RedisServers, Sampler, WarmConfig,
 };
 
 /// `None` when a value is bad; `values` knows which.
@@ -17,10 +19,21 @@ pub(super) fn config(values: &mut Values) -> Option<Config> {
     let redis = redis(values);
     let cache = cache(values);
     let access = access(values);
+    let warm = warm(values);
     let log = log(values);
     let limits = limits(values);
-    let (http, database, redis, cache) = (http?, database?, redis?, cache?);
-    let config = Config { http, database, redis, cache, access: access?, log: log?, limits: limits? };
+    let traces = traces(values);
+    let config = Config {
+        http: http?,
+        database: database?,
+        redis: redis?,
+        cache: cache?,
+        access: access?,
+        warm: warm?,
+        log: log?,
+        limits: limits?,
+        traces: traces?,
+    };
     if config.database.shared && config.cache.backend == CacheBackend::Memory {
         let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
         values.refuse(&SHARED_DB, reason);
@@ -178,6 +191,30 @@ fn access(values: &mut Values) -> Option<AccessConfig> {
         mail_file: mail_file?,
         reset_url: reset_url?,
     })
+}
+
+fn warm(values: &mut Values) -> Option<WarmConfig> {
+    let interval = values.read(&WARM_INTERVAL);
+    let products = values.read(&WARM_PRODUCTS);
+    let rate = values.read(&WARM_RATE);
+    Some(WarmConfig { interval: interval?, products: products?, rate: rate? })
+}
+
+fn traces(values: &mut Values) -> Option<Option<TraceOptions>> {
+    let endpoint = values.read(&OTEL_EXPORTER_OTLP_ENDPOINT);
+    let service_name = values.read(&OTEL_SERVICE_NAME);
+    let sampler = values.read(&OTEL_TRACES_SAMPLER);
+    let share = values.read(&OTEL_TRACES_SAMPLER_ARG);
+    let (endpoint, service_name, share) = (endpoint?, service_name?, share?);
+    let sampling = match sampler? {
+        Sampler::AlwaysOn => Sampling { ratio: 1.0, follow_parent: false },
+        Sampler::AlwaysOff => Sampling { ratio: 0.0, follow_parent: false },
+        Sampler::TraceIdRatio => Sampling { ratio: share, follow_parent: false },
+        Sampler::ParentBasedAlwaysOn => Sampling { ratio: 1.0, follow_parent: true },
+        Sampler::ParentBasedAlwaysOff => Sampling { ratio: 0.0, follow_parent: true },
+        Sampler::ParentBasedTraceIdRatio => Sampling { ratio: share, follow_parent: true },
+    };
+    Some(endpoint.map(|endpoint| TraceOptions { endpoint, service_name, sampling }))
 }
 
 fn log(values: &mut Values) -> Option<LogConfig> {

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::parse::{self, RedisUrl, Refusal};
 use super::secret::{Secret, Visibility};
-use super::{CacheBackend, CorsOrigins, LogFormat, WriteStrategy};
+use super::{CacheBackend, CorsOrigins, LogFormat, Sampler, WriteStrategy};
 
 /// What there is to know about one variable without its type.
 #[derive(Clone, Copy)]
@@ -162,6 +162,12 @@ settings! {
         "file that takes the mails where there is no SMTP_URL", "the path of a file";
     PASSWORD_RESET_URL: Option<String> = "", parse::link, Open;
         "page that sets a new password; the token is appended", "http:// or https:// and more, such as https://shop.example/reset?token=";
+    WARM_INTERVAL: Duration = "1h", parse::interval, Open;
+        "pause between two warmings of the cache", "a duration from 0s (off) to 30days, such as 1h";
+    WARM_PRODUCTS: usize = "1000", parse::warm_products, Open;
+        "most read products that are warmed", "a whole number from 1 to 10000";
+    WARM_RATE: u32 = "1000", parse::warm_rate, Open;
+        "entries warmed each second at most", "a whole number from 1 to 1000000";
 
     RUST_LOG: EnvFilter = "info", parse::log_filter, Open;
         "log filter", "a filter such as info or warn,hotshelf=debug";
@@ -188,6 +194,14 @@ settings! {
     TRUSTED_PROXIES: TrustedProxies = "", parse::trusted_proxies, Open, MAY_BE_EMPTY;
         "proxies whose forwarding headers count",
         "addresses and networks separated by commas, such as 10.0.0.0/8, fd00::/8 or 127.0.0.1";
+    OTEL_EXPORTER_OTLP_ENDPOINT: Option<String> = "", parse::collector, Open;
+        "collector of OpenTelemetry that traces are sent to", "http://host:port of a collector that takes OTLP over HTTP";
+    OTEL_SERVICE_NAME: String = "hotshelf", parse::service_name, Open;
+        "name of the service in traces", "1 to 255 characters";
+    OTEL_TRACES_SAMPLER: Sampler = "parentbased_always_on", parse::sampler, Open;
+        "which traces are sent", "always_on, always_off, traceidratio, or one of them with parentbased_ before it";
+    OTEL_TRACES_SAMPLER_ARG: f64 = "1", parse::share, Open;
+        "share of the traces that traceidratio sends", "a number from 0 to 1, such as 0.1";
 }
 
 /// The variables with meaning and default, for `--help`.

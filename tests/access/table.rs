@@ -49,6 +49,7 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET /api/v1/schemas/1/product-ids", "",             [401, 200, 200, 200, 200]),
     ("GET /api/v1/analytics/catalogue", "",               [401, 403, 403, 200, 403]),
     ("DELETE /api/v1/cache", "",                          [401, 403, 403, 200, 403]),
+    ("POST /api/v1/cache/warm", "",                       [401, 403, 403, 202, 403]),
     ("GET /api/v1/cache/stats", "",                       [401, 200, 200, 200, 403]),
     ("POST /api/v1/cache/stats/reset", "",                [401, 403, 403, 200, 403]),
     ("GET /metrics", "",                                  [401, 200, 200, 200, 403]),

@@ -188,7 +188,7 @@ impl Program {
 
 fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> ServiceBuilder {
     // Nothing is to repair in the background what the checker is to find.
-    let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("AUDIT_RATE", 0);
+    let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("AUDIT_RATE", 0).env("WARM_INTERVAL", "1s");
     let service = match instances {
         1 => service.database(database),
         _ => service.shared_db(database),

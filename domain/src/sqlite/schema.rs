@@ -65,6 +65,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    read_counts (product_id) {
+        product_id -> BigInt,
+        reads -> BigInt,
+    }
+}
+
 diesel::joinable!(product_details -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_details);
 

@@ -53,6 +53,7 @@ pub(crate) const ACCESS: &[(&str, &str, Need)] = &[
     // It counts the products of all organizations.
     ("GET", "/api/v1/analytics/catalogue", Operator),
     ("DELETE", "/api/v1/cache", Operator),
+    ("POST", "/api/v1/cache/warm", Operator),
     ("GET", "/api/v1/cache/stats", Observer),
     ("POST", "/api/v1/cache/stats/reset", Operator),
     ("GET", "/metrics", Observer),

@@ -23,7 +23,7 @@ use tower_service::Service as _;
 use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::freshness;
-use crate::edge::{Edge, Passage, REQUEST_ID};
+use crate::edge::{Edge, Passage, REQUEST_ID, begin_trace, log_quick_access};
 use crate::limits::Policy;
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
@@ -125,9 +125,16 @@ impl ProductReads {
             return None;
         }
         let mut response = product_answer(headers, id, &product, source, begin);
-        response.headers_mut().insert(REQUEST_ID, self.edge.request_id(headers));
-        let series = if response.status() == StatusCode::OK { &self.answered } else { &self.not_modified };
-        series.record(arrived.elapsed());
+        let request_id = self.edge.request_id(headers);
+        let id = request_id.to_str().unwrap_or_default();
+        let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
+        let status = response.status();
+        let series = if status == StatusCode::OK { &self.answered } else { &self.not_modified };
+        let taken = arrived.elapsed();
+        series.record(taken);
+        log_quick_access(id, "GET", PRODUCT_ROUTE, status, taken);
+        trace.end(status.as_u16());
+        response.headers_mut().insert(REQUEST_ID, request_id);
         Some(response)
     }
 

@@ -1,5 +1,5 @@
 //! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the edge that every
-//! request passes. Knows no SQL and no Redis. May depend on `auth`, `product` and all below them.
+//! request passes. Knows no SQL and no Redis. May depend on `auth`, `warm`, `product` and all below them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -8,7 +8,7 @@
 //! use hotshelf_ratelimit::Limit;
 //!
 //! let mut container = Container::new(Duration::from_secs(30));
-//! // … after `stats`, `database`, `cache`, `product` and `ratelimit`:
+//! // … after `stats`, `database`, `cache`, `product`, `warm` and `ratelimit`:
 //! container.register(ApiModule::new(ApiOptions {
 //!     host: "127.0.0.1".to_owned(),
 //!     port: 3000,

@@ -7,6 +7,7 @@ use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, 
 use hotshelf_product::ProductService;
 use hotshelf_ratelimit::RateLimiter;
 use hotshelf_stats::Stats;
+use hotshelf_warm::Warmer;
 use tokio::net::TcpListener;
 
 use crate::cookie::Cookies;
@@ -82,6 +83,7 @@ impl Module for ApiModule {
             cookies: Cookies::new(self.options.users),
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
+            warmer: services.require::<Warmer>("warm")?,
             cache_prefix: self.options.cache_prefix.clone(),
             limits: Arc::new(Limits::new(&self.options.limits, &limiter)),
         });

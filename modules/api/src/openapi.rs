@@ -44,6 +44,7 @@ use limits::Limited;
         members::ids_of_schema,
         analytics::catalogue,
         cache::delete,
+        cache::warm,
         envelope::create,
         envelope::get,
         envelope::update,

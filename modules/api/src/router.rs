@@ -9,6 +9,7 @@ use hotshelf_auth::Auth;
 use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
+use hotshelf_warm::Warmer;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::cookie::Cookies;
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) cookies: Cookies,
     pub(crate) stats: Stats,
     pub(crate) health: HealthBoard,
+    pub(crate) warmer: Warmer,
     /// What all keys of the cache begin with.
     pub(crate) cache_prefix: String,
     pub(crate) limits: Arc<Limits>,
@@ -41,10 +43,12 @@ pub(crate) struct App {
 
 pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
     let metrics = state.stats.http();
-    let (gate, limits) =
-        (Gate::new(state.auth.clone(), Arc::clone(&state.limits), options.metrics_open), Arc::clone(&state.limits));
+    let gate = Gate::new(state.auth.clone(), Arc::clone(&state.limits), options.metrics_open);
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
-    let edge = Arc::new(Edge::new(gate, limits, deadline, most, metrics.clone()));
+    let edge = Arc::new(Edge::new(gate, Arc::clone(&state.limits), deadline, most, metrics.clone()));
+    let seen = Arc::clone(&edge);
+    let help = "Requests under way, but those that memory answers at once";
+    state.stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
         Some(cors) => Front::new(router(state, edge).layer(cors), None),

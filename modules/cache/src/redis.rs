@@ -2,6 +2,7 @@
 //! that one key (see `docs/consistency.md`). What a key holds counts only while the link is up and the value is of the
 //! current epoch.
 
+mod compression;
 mod deletion;
 mod fred_link;
 mod generations;
@@ -10,6 +11,7 @@ mod listener;
 mod names;
 mod state;
 mod supervisor;
+mod timed;
 mod writing;
 
 use std::fmt::Display;
@@ -23,7 +25,7 @@ use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_redis::RedisError;
-use hotshelf_stats::{L2State, Stats, TierLevels};
+use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -44,6 +46,7 @@ pub(crate) use names::Names;
 #[cfg(test)]
 pub(crate) use state::Run;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
+pub(crate) use timed::Timed;
 pub(crate) use writing::GENERATION_LIFE;
 
 /// Life of a lease: a loader that has died keeps others from filling no longer than this.
@@ -75,6 +78,8 @@ pub(crate) struct RedisTier<C: Connector> {
     generations: Generations,
     /// One sentence about the link, for health reports.
     condition: Mutex<String>,
+    /// As the server told it last.
+    memory: Mutex<ServerMemory>,
     setup: RedisSetup,
 }
 
@@ -132,6 +137,7 @@ impl<C: Connector> RedisTier<C> {
             beats: Beats::new(),
             generations: Generations::default(),
             condition: Mutex::new("not connected yet".to_owned()),
+            memory: Mutex::default(),
             setup,
         })
     }
@@ -403,7 +409,11 @@ impl<C: Connector> Tier for RedisTier<C> {
     }
 
     fn report(&self, levels: &mut TierLevels) {
-        levels.l2 = if self.link.load().is_some() { L2State::Up } else { L2State::Down };
+        if self.link.load().is_some() {
+            (levels.l2, levels.l2_memory) = (L2State::Up, *self.memory.lock());
+        } else {
+            levels.l2 = L2State::Down;
+        }
     }
 }
 

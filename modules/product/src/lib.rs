@@ -50,4 +50,4 @@ pub use lives::Lives;
 pub use module::ProductModule;
 pub use pages::Page;
 pub use render::owner_of;
-pub use service::{MemberPage, ProductIds, ProductService};
+pub use service::{MemberPage, ProductIds, ProductService, Warmed};

@@ -7,6 +7,7 @@ mod ids;
 mod lists;
 mod owners;
 mod products;
+mod warming;
 mod write;
 mod writes;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use hotshelf_cache::{Cache, DeleteError, Region, RegionOptions};
 use hotshelf_domain::{ProductRepository, StoreError};
 use hotshelf_lifecycle::Tasks;
+use hotshelf_stats::TopItems;
 
 use crate::collections;
 use crate::lives::Lives;
@@ -23,6 +25,10 @@ use analytics::Rebuild;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
 use owners::SchemaOwners;
+pub use warming::Warmed;
+
+/// Products whose reads are counted: several times as many as are ever warmed, so that those are told apart well.
+const COUNTED: usize = 16_384;
 
 /// Products behind the cache. A cheap handle.
 ///
@@ -54,6 +60,8 @@ struct Shelves {
     analytics: Region,
     rebuild: Rebuild,
     schema_owners: SchemaOwners,
+    /// Which products are read most.
+    reads: TopItems,
     writes: Tasks,
 }
 
@@ -78,6 +86,7 @@ impl ProductService {
             analytics: region("analytics", lives.analytics),
             rebuild: Rebuild::default(),
             schema_owners: SchemaOwners::default(),
+            reads: TopItems::new(COUNTED),
             writes: Tasks::default(),
             cache,
             repository,

@@ -23,7 +23,7 @@ use crate::wait::{PATIENCE, POLL};
 const NOBODY: &str = "127.0.0.1:1";
 
 /// How a service is to be started. Unless told otherwise: memory and Redis as cache, with no Redis to be reached, and
-/// a database of its own. The environment holds what is set here and nothing else, the working directory is empty.
+/// a database of its own, and no warming of the cache. The environment holds what is set here and nothing else, the working directory is empty.
 #[derive(Clone, Debug)]
 pub struct ServiceBuilder {
     binary: PathBuf,
@@ -115,6 +115,8 @@ impl ServiceBuilder {
     async fn launch_on(&self, port: u16, directory: &Path) -> Result<Running, EarlyExit> {
         let mut command = Command::new(&self.binary);
         command.current_dir(directory.join("work")).env_clear();
+        // The cache is not warmed unless a test asks for it: what it then holds would come as a surprise.
+        command.env("WARM_INTERVAL", "0s");
         command.env("HTTP_PORT", port.to_string()).env("DB_PATH", own_database(directory)).envs(&self.environment);
         let mut process = Process::start(&mut command, directory.join("service.log"))
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.binary.display()));

@@ -23,6 +23,7 @@ impl ProductService {
     /// # Errors
     /// [`ProductError::Store`] when the database had to be asked and failed.
     pub async fn get(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
+        self.0.reads.note(id.get());
         let repository = self.0.repository.clone();
         let load = move || load_product(repository.clone(), id);
         Ok(self.0.cache.get_or_load(self.0.products.slot(keys::product(id)), read, load).await?)
@@ -31,7 +32,9 @@ impl ProductService {
     /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
     /// [`get`](ProductService::get).
     pub fn peek(&self, id: ProductId, read: Read) -> Option<(Value, Source)> {
-        self.0.cache.peek(&self.0.products, &keys::product(id), read)
+        let hit = self.0.cache.peek(&self.0.products, &keys::product(id), read)?;
+        self.0.reads.note(id.get());
+        Some(hit)
     }
 
     /// The product with its details, a JSON object without its closing brace; no value when there is none. Its revision is
@@ -40,6 +43,7 @@ impl ProductService {
     /// # Errors
     /// As [`get`](ProductService::get).
     pub async fn details(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
+        self.0.reads.note(id.get());
         let repository = self.0.repository.clone();
         let load = move || load_details(repository.clone(), id);
         Ok(self.0.cache.get_or_load(self.0.details.slot(keys::details(id)), read, load).await?)
@@ -57,6 +61,7 @@ impl ProductService {
         within: Option<OrganizationId>,
         read: Read,
     ) -> Result<Page, ProductError> {
+        ids.iter().for_each(|id| self.0.reads.note(id.get()));
         let (mut values, source) = match read.bypass {
             false => self.members(ids, true).await?,
             true => {
@@ -96,14 +101,18 @@ impl ProductService {
         ids: &[ProductId],
         counted: bool,
     ) -> Result<(Vec<Option<Value>>, Source), StoreError> {
+        let found = self.find_members(ids, counted).await?;
+        let nearest = Source::L1 { ttl: Duration::MAX };
+        let source = found.iter().fold(nearest, |source, found| farther(source, found.source));
+        Ok((found.into_iter().map(|found| found.value).collect(), source))
+    }
+
+    pub(super) async fn find_members(&self, ids: &[ProductId], counted: bool) -> Result<Vec<Found>, StoreError> {
         let region = if counted { &self.0.products } else { &self.0.members };
         let slots = ids.iter().map(|id| region.slot(keys::product(*id))).collect();
         let repository = self.0.repository.clone();
         let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
-        let found = self.0.cache.get_or_load_many(slots, load).await?;
-        let nearest = Source::L1 { ttl: Duration::MAX };
-        let source = found.iter().fold(nearest, |source, found| farther(source, found.source));
-        Ok((found.into_iter().map(|found| found.value).collect(), source))
+        self.0.cache.get_or_load_many(slots, load).await
     }
 }
 
