@@ -11,8 +11,8 @@ use crate::outsider::Outsider;
 async fn line(service: &Service, message: &str) -> Value {
     let find = || {
         let log = service.log();
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["fields"]["message"] == message).last()
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.rfind(|line| line["fields"]["message"] == message)
     };
     wait_until(&format!("{message:?} is logged"), PATIENCE, async || find().is_some()).await;
     find().unwrap()

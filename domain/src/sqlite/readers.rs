@@ -108,7 +108,8 @@ mod tests {
             reading.push(tokio::spawn(async move {
                 let wait = move |_: &mut SqliteConnection| {
                     begun.send(()).unwrap();
-                    Ok(ended.recv().unwrap())
+                    ended.recv().unwrap();
+                    Ok(())
                 };
                 readers.read(wait).await
             }));
