@@ -82,7 +82,10 @@ impl Mailer for SmtpMailer {
             .body(text)
             .map_err(|error| MailError::Address(to, error.to_string()))?;
         match tokio::time::timeout(PATIENCE, self.transport.send(message)).await {
-            Ok(sent) => Ok(drop(sent?)),
+            Ok(sent) => {
+                sent?;
+                Ok(())
+            }
             Err(_) => Err(MailError::TooLate),
         }
     }
