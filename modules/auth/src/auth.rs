@@ -96,6 +96,7 @@ impl Auth {
             // Nobody knows a key before it is there.
             absent: Vec::new(),
         });
+        let keys = keys.uncounted();
         let (outbox, desk) = Outbox::new(accounts.clone(), mailer, reset_url, metrics.clone());
         Auth(Arc::new(State {
             sessions,

@@ -74,8 +74,10 @@ impl Sessions {
     /// On this cache and this database.
     pub fn new(cache: Cache<StoreError>, accounts: AccountRepository, options: SessionOptions, stats: &Stats) -> Self {
         let SessionOptions { copy_life: ttl, negative_life: negative_ttl, grace, .. } = options;
-        // Nobody knows a token before its session is there, nor asks for a user who is not.
-        let region = |name| cache.region(RegionOptions { name, ttl, negative_ttl, grace, absent: Vec::new() });
+        // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted: they are
+        // parts of requests, and would make the hit rates of what those are about look better than they are.
+        let options_of = |name| RegionOptions { name, ttl, negative_ttl, grace, absent: Vec::new() };
+        let region = |name| cache.region(options_of(name)).uncounted();
         let state = State {
             logins: region("session"),
             identities: region("account"),
