@@ -1,5 +1,6 @@
 //! What people try who mean harm.
 
+mod brute_force;
 mod fixation;
 mod guessing;
 mod injection;

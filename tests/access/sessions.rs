@@ -129,4 +129,9 @@ async fn redis_knows_no_token() {
         assert!(!key.contains(token), "{key}");
     }
     assert!(keys.iter().all(|key| key.len() == "product:session:".len() + 64), "{keys:?}");
+    // A value and its end are set in one step: no crash in between leaves a session that never ends.
+    for key in &keys {
+        let life = redis.command(&["PTTL", key]).integer();
+        assert!(life > 0, "{key} lives {life}");
+    }
 }
