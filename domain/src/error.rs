@@ -71,6 +71,9 @@ pub enum StoreError {
     /// Without this user, nobody could decide any more who may use the organization. Nothing was changed.
     #[error("user {0} is the only admin of the organization")]
     LastAdmin(UserId),
+    /// The user's sessions, or the password, have become others since they were looked at. Nothing was changed.
+    #[error("the sessions of user {0} have ended meanwhile")]
+    SessionsEnded(UserId),
     /// The user has no such session, or no longer.
     #[error("session {0} does not exist")]
     NoSuchSession(SessionId),
@@ -117,6 +120,7 @@ impl StoreError {
             | StoreError::NoSuchUser(_)
             | StoreError::EmailTaken
             | StoreError::LastAdmin(_)
+            | StoreError::SessionsEnded(_)
             | StoreError::NoSuchSession(_)
             | StoreError::NoSuchApiKey(_)
             | StoreError::NoSuchReset

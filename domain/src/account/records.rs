@@ -77,6 +77,9 @@ pub struct NewSession {
     pub secret: Secret,
     /// Whose.
     pub user_id: UserId,
+    /// The generation of the user's sessions at the moment when the password was looked at: what has ended since then has ended
+    /// this one, too.
+    pub generation: i64,
     /// What the client called itself.
     pub client: String,
     /// When it ends unless it is used.

@@ -72,18 +72,20 @@ impl AccountRepository {
         self.0.remove_user(id, copies).await
     }
 
-    /// Gives the user another password. All sessions but `keep` end, and every permission to choose a new one.
+    /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and every
+    /// permission to choose a new one.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`].
+    /// [`StoreError::SessionsEnded`] when the password is no longer that one, or the session has ended: somebody else was
+    /// quicker, and counts.
     pub async fn set_password(
         &self,
         id: UserId,
-        hash: String,
-        keep: Option<SessionId>,
+        (verified, hash): (String, String),
+        keep: SessionId,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.0.set_password(id, hash, keep, copies).await
+        self.0.set_password(id, (verified, hash), keep, copies).await
     }
 
     /// Lets somebody who shows `secret` until then choose a new password for the user, once.
@@ -115,10 +117,10 @@ impl AccountRepository {
         self.0.reset_password(secret, hash, copies).await
     }
 
-    /// Opens a session of the user's present generation.
+    /// Opens a session. Of more than a hundred of one user, the oldest are forgotten.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`].
+    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when it would be of a generation that has ended.
     pub async fn open_session(&self, new: NewSession) -> Result<Session, StoreError> {
         self.0.open_session(new).await
     }
@@ -160,19 +162,21 @@ impl AccountRepository {
         self.0.end_sessions(id, keep, copies).await
     }
 
-    /// Notes when the sessions were used, and until when they go on: none of them less long than it did.
+    /// Notes when the sessions were used, and until when they go on: none of them less long than it did. Copies that say that
+    /// they end earlier do no harm.
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn extend_sessions(&self, used: Vec<Used>, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.0.extend_sessions(used, copies).await
+    pub async fn extend_sessions(&self, used: Vec<Used>) -> Result<(), StoreError> {
+        self.0.extend_sessions(used).await
     }
 
-    /// Forgets the sessions and permissions that have ended by themselves.
+    /// Forgets some of the sessions, and the permissions, that have ended by themselves; tells how many sessions, 0 when none
+    /// are left.
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn forget_ended(&self) -> Result<(), StoreError> {
+    pub async fn forget_ended(&self) -> Result<usize, StoreError> {
         self.0.forget_ended().await
     }
 

@@ -43,11 +43,16 @@ impl SqliteCatalogue {
     pub(crate) async fn set_password(
         &self,
         id: UserId,
-        hash: String,
-        keep: Option<SessionId>,
+        (verified, hash): (String, String),
+        keep: SessionId,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| set_password(conn, id, &hash, keep)).await
+        self.commit(copies, move |conn| {
+            users::still_has(conn, id, &verified)?;
+            sessions::still_open(conn, id, keep)?;
+            set_password(conn, id, &hash, Some(keep))
+        })
+        .await
     }
 
     pub(crate) async fn allow_reset(&self, id: UserId, secret: Secret, until: DateTime<Utc>) -> Result<(), StoreError> {
@@ -101,15 +106,15 @@ impl SqliteCatalogue {
         self.commit(copies, move |conn| sessions::end_all(conn, id, keep)).await
     }
 
-    pub(crate) async fn extend_sessions(&self, used: Vec<Used>, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| sessions::extend(conn, &used)).await
+    pub(crate) async fn extend_sessions(&self, used: Vec<Used>) -> Result<(), StoreError> {
+        self.writer.submit(move |conn| sessions::extend(conn, &used)).await
     }
 
-    pub(crate) async fn forget_ended(&self) -> Result<(), StoreError> {
+    pub(crate) async fn forget_ended(&self) -> Result<usize, StoreError> {
         self.writer
             .submit(|conn| {
-                sessions::forget_ended(conn)?;
-                resets::forget_ended(conn)
+                resets::forget_ended(conn)?;
+                sessions::forget_ended(conn)
             })
             .await
     }

@@ -248,6 +248,9 @@ impl From<StoreError> for Problem {
                 Problem::new(StatusCode::NOT_FOUND, error.to_string())
             }
             StoreError::EmailTaken | StoreError::LastAdmin(_) => Problem::new(StatusCode::CONFLICT, error.to_string()),
+            StoreError::SessionsEnded(_) => {
+                Problem::unauthorized("the session has ended", "Bearer error=\"invalid_token\"")
+            }
             StoreError::NoSuchReset => Problem::bad_request(error.to_string()),
             // The parameters are checked before; what gets here all the same is the client's doing.
             StoreError::NoSuchPage(error) => Problem::bad_request(error.to_string()),

@@ -227,9 +227,14 @@ impl Auth {
             self.0.metrics.login(false);
             return Err(AuthError::WrongCredentials);
         };
-        let (token, session) = self.0.sessions.open(user.id, client).await?;
-        self.0.metrics.login(true);
-        Ok((token, session, user))
+        let opened = self.0.sessions.open(&user, client).await;
+        // The password that was right has ceased to be so meanwhile.
+        let ended = matches!(opened, Err(WriteError::Store(StoreError::SessionsEnded(_) | StoreError::NoSuchUser(_))));
+        self.0.metrics.login(!ended);
+        match opened {
+            Err(_) if ended => Err(AuthError::WrongCredentials),
+            opened => opened.map(|(token, session)| (token, session, user)).map_err(AuthError::from),
+        }
     }
 
     /// The sessions themselves: to list them and to end them.
@@ -261,16 +266,16 @@ impl Auth {
     /// Gives the visitor a new password. All other sessions of the user end.
     ///
     /// # Errors
-    /// [`AuthError::WrongCredentials`] when `current` is not the password until now; [`AuthError::Busy`] among others.
+    /// [`AuthError::WrongCredentials`] when `current` is not the password until now; [`StoreError::SessionsEnded`] when somebody
+    /// else changed it, or ended the session, at the same time; [`AuthError::Busy`] among others.
     pub async fn change_password(&self, visitor: &Visitor, current: String, password: String) -> Result<(), AuthError> {
         let email: Email = visitor.identity.email().parse().map_err(|_| AuthError::WrongCredentials)?;
         let stored = self.0.accounts.credentials(email).await?.and_then(|(_, stored)| stored);
-        if !self.0.passwords.verify(current, stored).await? {
-            return Err(AuthError::WrongCredentials);
-        }
+        let right = self.0.passwords.verify(current, stored.clone()).await?;
+        let Some(verified) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
         let hash = self.0.passwords.hash(password).await?;
         let (accounts, user, keep) = (self.0.accounts.clone(), visitor.identity.user, visitor.session);
-        let commit = async move |copies| accounts.set_password(user, hash, Some(keep), copies).await;
+        let commit = async move |copies| accounts.set_password(user, (verified, hash), keep, copies).await;
         Ok(self.0.sessions.change(user, Some(visitor), commit).await?)
     }
 

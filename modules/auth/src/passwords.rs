@@ -28,7 +28,8 @@ struct State {
 
 impl Passwords {
     pub(crate) fn new(checks: IntCounter) -> Self {
-        let turns = thread::available_parallelism().map_or(1, usize::from);
+        // The others are for requests.
+        let turns = thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
         Passwords(Arc::new(State {
             turns: Arc::new(Semaphore::new(turns)),
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),

@@ -31,7 +31,7 @@
 //! let home = Home::In(OrganizationId::BUILT_IN);
 //! let ann = NewUser { email: "ann@shop.example".parse()?, password_hash: None, home, role: Role::Admin };
 //! let ann = accounts.add_user(ann).await?;
-//! let (token, _) = sessions.open(ann.id, "curl").await?;
+//! let (token, _) = sessions.open(&ann, "curl").await?;
 //! let visitor = sessions.find(&token.secret()).await?.expect("a session");
 //! assert_eq!((visitor.identity.user, visitor.identity.role), (ann.id, Role::Admin));
 //! assert_eq!(sessions.peek(&token.secret()), Some(visitor));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use hotshelf_cache::{Cache, Key, Read, Region, RegionOptions, Slot, Target, Value, WriteError};
 use hotshelf_domain::{
-    AccountRepository, Committed, Copies, NewSession, Secret, Session, SessionId, StoreError, UserId,
+    AccountRepository, Committed, Copies, NewSession, Secret, Session, SessionId, StoreError, User, UserId,
 };
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
@@ -121,15 +121,18 @@ impl Sessions {
         self.0.tasks.ended_early().first().copied()
     }
 
-    /// Opens a session for the user, with a token that nobody had before. `client` is what the client calls itself.
+    /// Opens a session for the user as it was when the password was checked, with a token that nobody had before. `client` is what
+    /// the client calls itself.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`] among others.
-    pub async fn open(&self, user: UserId, client: &str) -> Result<(Token, Session), SessionError> {
+    /// [`StoreError::SessionsEnded`] when all sessions were ended since then, as a new password does; [`StoreError::NoSuchUser`]
+    /// among others.
+    pub async fn open(&self, user: &User, client: &str) -> Result<(Token, Session), SessionError> {
         let token = Token::new(TokenKind::Session);
         let client = client.chars().filter(|letter| !letter.is_control()).take(LONGEST_CLIENT).collect();
         let expires_at = self.0.sliding.end_from(Utc::now());
-        let new = NewSession { secret: token.secret(), user_id: user, client, expires_at };
+        let (secret, generation) = (token.secret(), user.session_generation);
+        let new = NewSession { secret, user_id: user.id, generation, client, expires_at };
         let session = self.0.accounts.open_session(new).await.map_err(WriteError::Store)?;
         Ok((token, session))
     }
@@ -171,6 +174,15 @@ impl Sessions {
     /// As [`find`](Sessions::find).
     pub async fn identity(&self, user: UserId) -> Result<Option<Identity>, SessionError> {
         self.identity_by(user, Read::default()).await
+    }
+
+    /// The visitor's own session, as the database has it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchSession`] among others.
+    pub async fn of_visitor(&self, visitor: &Visitor) -> Result<Session, SessionError> {
+        let session = self.0.accounts.session(visitor.secret).await.map_err(WriteError::Store)?;
+        session.ok_or(WriteError::Store(StoreError::NoSuchSession(visitor.session)))
     }
 
     /// The user's sessions that have not ended, by id.
@@ -291,19 +303,17 @@ impl Sessions {
 
     async fn extend_used(&self) {
         for used in self.0.sliding.take().chunks(BATCH) {
-            let (accounts, used) = (self.0.accounts.clone(), used.to_vec());
-            let slots = used.iter().map(|used| self.login_slot(&used.secret)).collect();
-            // Without values to keep: one of these sessions may have ended since it was used.
-            let extended = self.write(slots, async move |copies| accounts.extend_sessions(used, copies).await).await;
-            if let Err(error) = extended {
-                tracing::warn!(%error, "sessions could not be extended; the next use of each tries again");
+            // Past the protocol of the cache: a copy that says that its session is over is not believed (see `find`).
+            if let Err(error) = self.0.accounts.extend_sessions(used.to_vec()).await {
+                tracing::warn!(%error, "sessions could not be extended");
+                self.0.sliding.forget(used);
             }
         }
     }
 
     async fn keep_house(&self) {
         let kept = async {
-            self.0.accounts.forget_ended().await?;
+            while self.0.accounts.forget_ended().await? > 0 {}
             self.0.accounts.live_sessions().await
         };
         match kept.await {

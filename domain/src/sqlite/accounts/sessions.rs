@@ -10,6 +10,11 @@ use crate::ids::{SessionId, UserId};
 use crate::repository::Used;
 use crate::sqlite::schema::{sessions, users};
 
+/// Sessions of one user.
+const MOST_OF_A_USER: i64 = 100;
+/// In one write: the others wait for it.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
 struct Row {
@@ -38,6 +43,10 @@ fn from_row(row: Row) -> Result<(Session, Secret), StoreError> {
 
 pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession) -> Result<Session, StoreError> {
     let user = user_rows::known(conn, new.user_id)?;
+    if user.session_generation != new.generation {
+        return Err(StoreError::SessionsEnded(user.id));
+    }
+    forget_oldest(conn, user.id)?;
     let now = now();
     let row = (
         sessions::token_hash.eq(&new.secret[..]),
@@ -50,6 +59,17 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession) -> Result<Se
     );
     let inserted = diesel::insert_into(sessions::table).values(row).returning(Row::as_returning());
     Ok(from_row(inserted.get_result(conn)?)?.0)
+}
+
+/// Leaves room for one more. Nobody uses so many, but somebody may log in over and over again.
+fn forget_oldest(conn: &mut SqliteConnection, user: UserId) -> Result<(), StoreError> {
+    let own = sessions::table.filter(sessions::user_id.eq(user.get()));
+    let oldest_kept = own.order(sessions::id.desc()).select(sessions::id).offset(MOST_OF_A_USER - 1).first(conn);
+    if let Some(oldest_kept) = oldest_kept.optional()? {
+        let oldest_kept: i64 = oldest_kept;
+        diesel::delete(own.filter(sessions::id.le(oldest_kept))).execute(conn)?;
+    }
+    Ok(())
 }
 
 pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<Session>, StoreError> {
@@ -87,6 +107,14 @@ pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId, keep: Option<Se
     Ok(())
 }
 
+/// That the session is there, and of the user's current generation.
+pub(super) fn still_open(conn: &mut SqliteConnection, user: UserId, id: SessionId) -> Result<(), StoreError> {
+    let current = user_rows::known(conn, user)?.session_generation;
+    let query = sessions::table.find(id.get()).filter(sessions::user_id.eq(user.get())).select(sessions::generation);
+    let generation: Option<i64> = query.first(conn).optional()?;
+    if generation == Some(current) { Ok(()) } else { Err(StoreError::SessionsEnded(user)) }
+}
+
 pub(super) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), StoreError> {
     for used in used {
         let expires_at = used.expires_at.timestamp_millis();
@@ -100,9 +128,11 @@ pub(super) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), S
     Ok(())
 }
 
-pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    diesel::delete(sessions::table.filter(sessions::expires_at.le(now()))).execute(conn)?;
-    Ok(())
+/// Some of those that have ended by themselves; tells how many.
+pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<usize, StoreError> {
+    let ended = sessions::table.filter(sessions::expires_at.le(now())).select(sessions::id).limit(FORGOTTEN_AT_ONCE);
+    let ended: Vec<i64> = ended.load(conn)?;
+    Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(&ended))).execute(conn)?)
 }
 
 pub(super) fn count_live(conn: &mut SqliteConnection) -> Result<i64, StoreError> {

@@ -97,6 +97,13 @@ pub(super) fn set_password(conn: &mut SqliteConnection, id: UserId, hash: &str) 
     Ok(())
 }
 
+/// That this is still the hash of the user's password.
+pub(super) fn still_has(conn: &mut SqliteConnection, id: UserId, hash: &str) -> Result<(), StoreError> {
+    let query = users::table.find(id.get()).select(users::password_hash);
+    let stored: Option<String> = query.first::<Option<String>>(conn).optional()?.flatten();
+    if stored.as_deref() == Some(hash) { Ok(()) } else { Err(StoreError::SessionsEnded(id)) }
+}
+
 fn not_the_last_admin(conn: &mut SqliteConnection, user: &User) -> Result<(), StoreError> {
     if user.role != Role::Admin {
         return Ok(());

@@ -5,13 +5,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
-use hotshelf_domain::{RegistrationDraft, Session, StoreError, TextsDraft, User};
+use hotshelf_domain::{RegistrationDraft, Session, TextsDraft, User};
 use serde::Serialize;
 
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
 use crate::client::Client;
-use crate::gate;
 use crate::openapi::{
     CredentialsSchema, LoginSchema, ProblemSchema, RegistrationSchema, SessionAnswerSchema, UserAnswerSchema,
 };
@@ -119,21 +118,12 @@ pub(crate) async fn logout(
     )
 )]
 pub(crate) async fn session(
-    State(app): State<AppState>,
     Accounts(auth): Accounts,
     Person(visitor): Person,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (user, id) = (visitor.identity.user, visitor.session);
-    let session = auth.sessions().of(user).await?.into_iter().find(|session| session.id == id);
-    let session = session.ok_or(StoreError::NoSuchSession(id))?;
-    let user = auth.user(visitor.identity.organization, user).await?;
-    let answer = (no_store(), Json(Current { user, session }));
-    // The session has just been extended: so is the cookie.
-    Ok(match gate::cookie_token(&headers) {
-        Some(token) => (app.cookies.keep(token), answer).into_response(),
-        None => answer.into_response(),
-    })
+    let session = auth.sessions().of_visitor(&visitor).await?;
+    let user = auth.user(visitor.identity.organization, visitor.identity.user).await?;
+    Ok((no_store(), Json(Current { user, session })).into_response())
 }
 
 /// Secrets, and what is about one person, are kept in no cache on the way.
