@@ -1,6 +1,8 @@
 //! The task that counts in Redis: takes all who wait, asks for them in one go, gives each its decision, and sees to it that
 //! nobody waits for a Redis that is away.
 
+use std::collections::BTreeMap;
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::gathering::{Batch, Waiters};
-use crate::limiter::Core;
+use crate::limiter::{Core, ScopeInner};
 use crate::memory::SubjectKey;
 use crate::redis::{RedisCounter, Step};
 
@@ -23,7 +25,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// the first connection wait for it, as long as it may take.
 pub(crate) async fn run(core: Arc<Core>, options: RedisOptions, stopping: CancellationToken) {
     if let Some(redis) = stopping.run_until_cancelled(begin(&core, &options)).await {
-        while let Some(error) = count(&core, &redis, &stopping).await {
+        let mut ahead = Ahead::default();
+        while let Some(error) = count(&core, &redis, &mut ahead, &stopping).await {
             lose(&core, &error);
             if stopping.run_until_cancelled(find_again(&core, &redis)).await.is_none() {
                 break;
@@ -79,15 +82,21 @@ async fn first_contact(redis: &RedisCounter, patience: Duration) -> Result<(), R
 
 /// Until Redis fails; then tells why. One call is under way at a time: what comes meanwhile shares the next one, and the
 /// last one before the stop is finished.
-async fn count(core: &Core, redis: &RedisCounter, stopping: &CancellationToken) -> Option<RedisError> {
+async fn count(
+    core: &Core,
+    redis: &RedisCounter,
+    ahead: &mut Ahead,
+    stopping: &CancellationToken,
+) -> Option<RedisError> {
     loop {
         let batch = tokio::select! {
             biased;
             () = stopping.cancelled() => return None,
             batch = core.gathering.next() => batch,
+            () = ahead.over(core) => ahead.take_over(core),
             error = disconnected(redis) => return Some(error),
         };
-        if let Err(error) = decide(core, redis, batch).await {
+        if let Err(error) = decide(core, redis, ahead, batch).await {
             return Some(error);
         }
     }
@@ -103,9 +112,12 @@ async fn disconnected(redis: &RedisCounter) -> RedisError {
     }
 }
 
-async fn decide(core: &Core, redis: &RedisCounter, batch: Batch) -> Result<(), RedisError> {
-    let (waiting, steps): (Vec<_>, Vec<_>) = batch.into_iter().filter_map(with_step).unzip();
+async fn decide(core: &Core, redis: &RedisCounter, ahead: &mut Ahead, batch: Batch) -> Result<(), RedisError> {
     let sent = core.now();
+    let (waiting, steps): (Vec<_>, Vec<_>) = batch.into_iter().filter_map(|of| with_step(core, sent, of)).unzip();
+    if steps.is_empty() {
+        return Ok(());
+    }
     let taken = match redis.take(&steps).await {
         Ok(taken) => taken,
         Err(error) => {
@@ -118,21 +130,56 @@ async fn decide(core: &Core, redis: &RedisCounter, batch: Batch) -> Result<(), R
     let now = core.now();
     for (((key, waiters), step), taken) in waiting.into_iter().zip(steps).zip(taken) {
         let scope = waiters.scope;
-        core.memory.note(&key, scope.limit, (sent, now), step.wanted, taken);
+        let over = core.memory.note(&key, scope.limit, (sent, now), step.wanted, taken);
         for (waiter, decision) in waiters.decide.into_iter().zip(scope.share_out(taken, step.wanted)) {
             // Whoever does not wait any more has had its place all the same.
             let _ = waiter.send(decision);
+        }
+        if let Some(over) = over {
+            ahead.insert(over, scope, key);
         }
     }
     Ok(())
 }
 
-/// With what is asked for those who still wait, if anybody does.
-fn with_step((key, mut waiters): (SubjectKey, Waiters)) -> Option<((SubjectKey, Waiters), Step)> {
+/// With what is asked for those who still wait, and what is given back. Nothing, if there is neither.
+fn with_step(
+    core: &Core,
+    now: u64,
+    (key, mut waiters): (SubjectKey, Waiters),
+) -> Option<((SubjectKey, Waiters), Step)> {
     waiters.decide.retain(|waiter| !waiter.is_closed());
-    let wanted = u32::try_from(waiters.decide.len()).ok().filter(|wanted| *wanted > 0)?;
-    let step = Step { key: waiters.scope.key(&key.subject), limit: waiters.scope.limit, wanted };
-    Some(((key, waiters), step))
+    let (limit, wanted) = (waiters.scope.limit, u32::try_from(waiters.decide.len()).ok()?);
+    let (back, ahead) = core.memory.plan(&key, limit, now, wanted);
+    let step = Step { key: waiters.scope.key(&key.subject), limit, wanted, ahead, back };
+    (wanted > 0 || back.places > 0).then_some(((key, waiters), step))
+}
+
+/// Whose places were taken ahead, by the time at which what was not needed is given back.
+#[derive(Default)]
+struct Ahead(BTreeMap<(u64, u64), (Arc<ScopeInner>, SubjectKey)>);
+
+impl Ahead {
+    fn insert(&mut self, over: u64, scope: Arc<ScopeInner>, key: SubjectKey) {
+        let others = self.0.range((over, 0)..=(over, u64::MAX)).next_back();
+        let place = others.map_or(0, |((_, place), _)| place + 1);
+        self.0.insert((over, place), (scope, key));
+    }
+
+    /// Waits until something is over. For ever, if nothing was taken ahead.
+    async fn over(&self, core: &Core) {
+        match self.0.first_key_value() {
+            Some(((over, _), _)) => sleep(Duration::from_millis(over.saturating_sub(core.now()))).await,
+            None => pending().await,
+        }
+    }
+
+    /// The subjects of which something is over. Nobody waits for them.
+    fn take_over(&mut self, core: &Core) -> Batch {
+        let later = self.0.split_off(&(core.now() + 1, 0));
+        let over = std::mem::replace(&mut self.0, later).into_values();
+        over.map(|(scope, key)| (key, Waiters { scope, decide: Vec::new() })).collect()
+    }
 }
 
 fn lose(core: &Core, error: &RedisError) {

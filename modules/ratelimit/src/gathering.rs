@@ -14,8 +14,6 @@ use crate::memory::SubjectKey;
 
 /// More decisions do not wait.
 const MOST_WAITING: usize = 16_384;
-/// More turns of the other tasks are not waited for.
-const MOST_TURNS: usize = 8;
 
 /// Those who wait for one subject, in the order in which they came.
 pub(crate) struct Waiters {
@@ -62,31 +60,18 @@ impl Gathering {
         Some(decided)
     }
 
-    /// Waits until anybody waits, and takes all who do.
+    /// Waits until anybody waits, and takes all who do. Tasks that are ready run first: perhaps they want to ask, too, and a
+    /// call costs hardly more for many than for one.
     pub(crate) async fn next(&self) -> Batch {
-        // Whoever joins after this look leaves a permit, so that the wait ends at once.
-        while self.waiting() == 0 {
+        loop {
+            // Whoever joins after this look leaves a permit, so that the wait below ends at once.
+            let waiting = self.gathered.lock().waiting;
+            if waiting > 0 {
+                yield_now().await;
+                return self.take();
+            }
             self.arrived.notified().await;
         }
-        self.settle().await;
-        self.take()
-    }
-
-    /// Lets the tasks that are ready run first, as long as more of them come to wait: a call costs as much for one as for
-    /// a hundred. Where nothing else is ready, this is no wait at all.
-    async fn settle(&self) {
-        let mut waiting = 0;
-        for _ in 0..MOST_TURNS {
-            let before = std::mem::replace(&mut waiting, self.waiting());
-            if waiting == before {
-                return;
-            }
-            yield_now().await;
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        self.gathered.lock().waiting
     }
 
     /// All who wait now.

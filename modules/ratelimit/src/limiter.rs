@@ -189,6 +189,9 @@ impl Scope {
         if !self.core.decides_in_redis() {
             return Check::Decided(self.core.without_redis(&self.inner, &key, now));
         }
+        if let Some(standing) = self.core.memory.use_reserve(&key, self.inner.limit, now) {
+            return Check::Decided(self.inner.counted(Decision::Allowed(standing)));
+        }
         if let Some(wait) = self.core.memory.refusal(&key, self.inner.limit, now, self.core.margin) {
             return Check::Decided(self.inner.counted(refused(wait)));
         }
@@ -280,7 +283,7 @@ impl ScopeInner {
             // Those who had their places before the last one saw more that were left.
             let after = taken.granted.saturating_sub(place + 1);
             match place < taken.granted {
-                true => Decision::Allowed(Standing { remaining: taken.left + after, reset }),
+                true => Decision::Allowed(Standing { remaining: taken.left + taken.ahead + after, reset }),
                 false => refused(taken.wait),
             }
         })

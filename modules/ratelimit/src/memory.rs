@@ -5,11 +5,14 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 use crate::limit::Limit;
+use crate::limiter::Standing;
+use crate::reserve::{GivenBack, Reserve};
 use crate::subject::Subject;
 use crate::window::{Taken, Window};
 
@@ -50,6 +53,7 @@ type Subjects = HashMap<SubjectKey, Known, RandomState>;
 struct Known {
     window: Window,
     refusal: Option<Refusal>,
+    reserve: Reserve,
 }
 
 /// All places are taken, maybe by other processes.
@@ -70,15 +74,44 @@ impl Memory {
         self.with(key, |known| known.window.take(limit, now, wanted))
     }
 
+    /// Uses a place that was taken ahead, if there is one.
+    pub(crate) fn use_reserve(&self, key: &SubjectKey, limit: Limit, now: u64) -> Option<Standing> {
+        let mut shard = self.shard(key).lock();
+        let known = shard.young.get_mut(key)?;
+        let remaining = known.reserve.use_one(now)?;
+        let before = known.window.buckets();
+        known.window.record(limit, now, 1);
+        let (after, reset) = (known.window.buckets(), known.reserve.place_back.saturating_sub(now));
+        shard.buckets = (shard.buckets + after).saturating_sub(before);
+        Some(Standing { remaining, reset: Duration::from_millis(reset) })
+    }
+
+    /// For a step for so many: what it gives back of what was taken ahead before, and how many places it takes ahead. A step
+    /// for nobody only gives back what is over.
+    pub(crate) fn plan(&self, key: &SubjectKey, limit: Limit, now: u64, wanted: u32) -> (GivenBack, u32) {
+        let mut shard = self.shard(key).lock();
+        let shard = &mut *shard;
+        let known = shard.young.get_mut(key).or_else(|| shard.old.get_mut(key));
+        let Some(Known { reserve, .. }) = known else { return Default::default() };
+        match wanted {
+            0 => (reserve.give_back_if_over(now), 0),
+            // Whoever has come meanwhile asks as well, and will have places of the new ones.
+            _ => {
+                let ahead = reserve.next(limit, now, wanted);
+                (reserve.give_back(), ahead)
+            }
+        }
+    }
+
     /// If Redis would certainly refuse this subject: for how many milliseconds, more or less. A grant is noted here up to
-    /// `margin` later than in Redis, and may count there for less long by that much and the width of a bucket or two.
+    /// `margin` later than in Redis, and may count there for less long by that much and the width of some buckets.
     pub(crate) fn refusal(&self, key: &SubjectKey, limit: Limit, now: u64, margin: u64) -> Option<u64> {
         let shard = self.shard(key).lock();
         let known = shard.young.get(key).or_else(|| shard.old.get(key))?;
         if let Some(refusal) = known.refusal.filter(|refusal| now < refusal.until) {
             return Some(refusal.place_back - now);
         }
-        let margin = margin + 2 * limit.width_ms();
+        let margin = margin + 3 * limit.width_ms();
         let full = known.window.is_full_until(limit, now + margin);
         let place_back = known.window.oldest_ends(limit).unwrap_or(now) + limit.width_ms();
         full.then(|| place_back.saturating_sub(now).max(1))
@@ -86,13 +119,24 @@ impl Memory {
 
     /// Notes what Redis has said to a step that was sent at `sent`. All it says was so at some moment between then and
     /// `now`: what it granted is counted as of now, which is late; a place is expected back as of then, which is early.
-    pub(crate) fn note(&self, key: &SubjectKey, limit: Limit, (sent, now): (u64, u64), wanted: u32, taken: Taken) {
+    ///
+    /// When what was taken ahead must be given back, if there is any.
+    pub(crate) fn note(
+        &self,
+        key: &SubjectKey,
+        limit: Limit,
+        (sent, now): (u64, u64),
+        wanted: u32,
+        taken: Taken,
+    ) -> Option<u64> {
         self.with(key, |known| {
             known.window.record(limit, now, taken.granted);
+            known.reserve = Reserve::of(sent, taken);
             let place_back = sent + taken.wait;
             known.refusal = (taken.granted < wanted && place_back > now)
                 .then(|| Refusal { until: place_back.min(sent + LONGEST_REFUSAL), place_back });
-        });
+            known.reserve.ends()
+        })
     }
 
     /// How many subjects are known.
@@ -144,8 +188,6 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn key(number: usize) -> SubjectKey {
@@ -158,7 +200,7 @@ mod tests {
         let limit = Limit::new(2, Duration::from_secs(3_600)).unwrap();
         let busy = key(0);
         assert_eq!(memory.take(&busy, limit, 0, 1).left, 1);
-        for number in 1..4 * MOST_SUBJECTS {
+        for number in 1..2 * MOST_SUBJECTS {
             memory.take(&key(number), limit, 0, 1);
             if number % 256 == 0 {
                 assert_eq!(memory.take(&busy, limit, 0, 0).left, 1, "forgotten after {number} others");
@@ -172,7 +214,7 @@ mod tests {
     fn large_windows_are_bounded_together() {
         let memory = Memory::new();
         let limit = Limit::new(1_000, Duration::from_secs(1)).unwrap();
-        for number in 0..4 * MOST_BUCKETS / 1_000 {
+        for number in 0..2 * MOST_BUCKETS / 1_000 {
             for now in 0..1_000 {
                 memory.take(&key(number), limit, now, 1);
             }
@@ -190,12 +232,12 @@ mod tests {
     fn a_refusal_is_certain_only_while_what_is_noted_here_still_counts_in_redis() {
         let memory = Memory::new();
         let limit = Limit::new(1, Duration::from_secs(10)).unwrap();
-        let granted = Taken { granted: 1, left: 0, wait: 10_010 };
+        let granted = Taken { granted: 1, wait: 10_010, ..Taken::default() };
         memory.note(&key(1), limit, (1_000, 1_020), 1, granted);
         let refusal = |now| memory.refusal(&key(1), limit, now, 100);
         assert_eq!(refusal(1_020), Some(10_020));
         // In Redis the place may have been taken 20 ms before, and be back at 11 s.
-        assert!(refusal(10_900).is_some() && refusal(10_910).is_none());
+        assert!(refusal(10_899).is_some() && refusal(10_900).is_none());
     }
 
     #[test]
@@ -203,7 +245,7 @@ mod tests {
         let memory = Memory::new();
         let limit = Limit::new(9, Duration::from_secs(10)).unwrap();
         for (wait, until) in [(300, 1_300), (9_000, 2_000)] {
-            memory.note(&key(1), limit, (1_000, 1_020), 1, Taken { granted: 0, left: 0, wait });
+            memory.note(&key(1), limit, (1_000, 1_020), 1, Taken { wait, ..Taken::default() });
             assert_eq!(memory.refusal(&key(1), limit, until - 1, 100), Some(1_000 + wait - (until - 1)));
             assert_eq!(memory.refusal(&key(1), limit, until, 100), None);
         }

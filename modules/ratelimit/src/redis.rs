@@ -13,6 +13,7 @@ use hotshelf_redis::{Reconnecting, RedisError, RedisOptions, Servers};
 use tokio::time::timeout;
 
 use crate::limit::Limit;
+use crate::reserve::GivenBack;
 use crate::window::Taken;
 
 const TAKE: &str = include_str!("redis/take.lua");
@@ -25,6 +26,10 @@ pub(crate) struct Step {
     pub(crate) key: String,
     pub(crate) limit: Limit,
     pub(crate) wanted: u32,
+    /// To be taken ahead, if there are plenty.
+    pub(crate) ahead: u32,
+    /// Taken ahead before, and not needed.
+    pub(crate) back: GivenBack,
 }
 
 pub(crate) struct RedisCounter {
@@ -91,15 +96,20 @@ impl RedisCounter {
     }
 }
 
-fn arguments(step: &Step) -> [Value; 3] {
-    let window = i64::try_from(step.limit.window_ms()).unwrap_or(i64::MAX);
-    [step.limit.requests().into(), window.into(), step.wanted.into()]
+fn arguments(step: &Step) -> [Value; 6] {
+    let number = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+    let Step { limit, wanted, ahead, back, .. } = step;
+    let (requests, window) = (limit.requests().into(), number(limit.window_ms()));
+    [requests, window, (*wanted).into(), (*ahead).into(), back.places.into(), number(back.bucket)]
 }
 
-/// Behind the time on Redis' clock, three numbers for each step.
+/// Behind the time on Redis' clock, six numbers for each step.
 fn taken(reply: &[u64]) -> Vec<Taken> {
     let places = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let taken = |step: &[u64; 3]| Taken { granted: places(step[0]), left: places(step[1]), wait: step[2] };
+    let taken = |&[granted, left, wait, ahead, bucket, bucket_ends]: &[u64; 6]| {
+        let (granted, left, ahead) = (places(granted), places(left), places(ahead));
+        Taken { granted, left, wait, ahead, bucket, bucket_ends }
+    };
     let (steps, _) = reply.get(1..).unwrap_or_default().as_chunks();
     steps.iter().map(taken).collect()
 }

@@ -26,6 +26,12 @@ pub(crate) struct Taken {
     pub(crate) left: u32,
     /// Milliseconds until the next place comes back; 0 if none is taken.
     pub(crate) wait: u64,
+    /// Places that were taken ahead, beside those that are granted and those that are left.
+    pub(crate) ahead: u32,
+    /// The number of the bucket that all of them are counted in.
+    pub(crate) bucket: u64,
+    /// Milliseconds until it is over.
+    pub(crate) bucket_ends: u64,
 }
 
 impl Window {
@@ -35,7 +41,10 @@ impl Window {
         let granted = wanted.min(limit.requests().saturating_sub(self.total));
         self.add(limit, now, granted);
         let left = limit.requests().saturating_sub(self.total);
-        Taken { granted, left, wait: self.oldest_ends(limit).map_or(0, |end| end.saturating_sub(now)) }
+        let wait = self.oldest_ends(limit).map_or(0, |end| end.saturating_sub(now));
+        let bucket = now / limit.width_ms();
+        let bucket_ends = (bucket + 1) * limit.width_ms() - now;
+        Taken { granted, left, wait, ahead: 0, bucket, bucket_ends }
     }
 
     /// Counts places that were granted elsewhere.
@@ -103,11 +112,15 @@ mod tests {
     #[test]
     fn a_place_comes_back_when_its_bucket_is_out_of_the_window() {
         let (limit, mut window) = (limit(2, 10_000), Window::default());
-        assert_eq!(window.take(limit, 20_005, 1), Taken { granted: 1, left: 1, wait: 10_005 });
-        assert_eq!(window.take(limit, 21_000, 5), Taken { granted: 1, left: 0, wait: 9_010 });
-        assert_eq!(window.take(limit, 30_009, 1), Taken { granted: 0, left: 0, wait: 1 });
-        assert_eq!(window.take(limit, 30_010, 1), Taken { granted: 1, left: 0, wait: 1_000 });
-        assert_eq!(window.take(limit, 90_000, 0), Taken { granted: 0, left: 2, wait: 0 });
+        let mut take = |now, wanted| {
+            let Taken { granted, left, wait, .. } = window.take(limit, now, wanted);
+            (granted, left, wait)
+        };
+        assert_eq!(take(20_005, 1), (1, 1, 10_005));
+        assert_eq!(take(21_000, 5), (1, 0, 9_010));
+        assert_eq!(take(30_009, 1), (0, 0, 1));
+        assert_eq!(take(30_010, 1), (1, 0, 1_000));
+        assert_eq!(take(90_000, 0), (0, 2, 0));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 -- take: places in the sliding windows of some subjects, as in window.rs.
--- KEYS[n] the subject's   ARGV[3n-2] its limit   ARGV[3n-1] its window in ms   ARGV[3n] the places wanted
+-- KEYS one for each subject   ARGV six for each: its limit, its window in ms, the places wanted, those to be taken ahead
+-- (no more than a sixteenth of what is left), those that were taken ahead before and not needed, and their bucket
 -- Answers the time in ms, then for each subject: places granted, places left, ms until the next one comes back (0: none is
--- taken). Places are counted in buckets of a thousandth of the window: number of the bucket -> places. Beside them stand
+-- taken), places taken ahead, and their bucket and the ms until it is over. Places are counted in buckets of a thousandth of the window: number of the bucket -> places. Beside them stand
 -- the window, the total, and the numbers of the oldest and of the newest bucket with any.
 local time = redis.call('TIME')
 local clock = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -32,7 +33,7 @@ local function forget(key, total, oldest, newest, first)
     return 0, newest
 end
 
-local function take(key, limit, window, wanted)
+local function take(key, limit, window, wanted, ahead, back, back_bucket)
     local width = math.ceil(window / 1000)
     local bucket = math.floor(clock / width)
     local held = redis.pcall('HMGET', key, 'window', 'total', 'oldest', 'newest')
@@ -53,6 +54,12 @@ local function take(key, limit, window, wanted)
     elseif newest > bucket then
         -- The clock was set back a little: time stands still here until it has caught up.
         bucket = newest
+        ahead = 0
+    elseif back > 0 and tonumber(redis.call('HGET', key, back_bucket) or 0) >= back then
+        -- A bucket that is out of the window is not there any more, and one may be left with nothing in it.
+        redis.call('HINCRBY', key, back_bucket, -back)
+        total = total - back
+        moved = true
     end
     local first = math.floor((math.max(clock, bucket * width) - window) / width)
     if oldest < first then
@@ -63,25 +70,32 @@ local function take(key, limit, window, wanted)
         moved = true
     end
     local granted = math.max(math.min(wanted, limit - total), 0)
-    total = total + granted
-    if granted > 0 then
-        redis.call('HINCRBY', key, bucket, granted)
+    ahead = math.max(math.min(ahead, math.floor((limit - total - granted) / 16)), 0)
+    if granted + ahead > 0 then
+        redis.call('HINCRBY', key, bucket, granted + ahead)
         newest = bucket
     end
+    total = total + granted + ahead
+    local bucket_ends = (bucket + 1) * width - clock
     if total == 0 then
-        return 0, limit, 0
+        redis.call('DEL', key)
+        return 0, limit, 0, 0, bucket, bucket_ends
     end
-    if granted > 0 or moved then
+    if granted + ahead > 0 or moved then
         redis.call('HSET', key, 'window', window, 'total', total, 'oldest', oldest, 'newest', newest)
         redis.call('PEXPIRE', key, (newest + 1) * width + window - clock)
     end
-    return granted, math.max(limit - total, 0), (oldest + 1) * width + window - clock
+    return granted, math.max(limit - total, 0), (oldest + 1) * width + window - clock, ahead, bucket, bucket_ends
 end
 
 local answer = { clock }
 for index, key in ipairs(KEYS) do
-    local at = 3 * index
-    local granted, left, wait = take(key, tonumber(ARGV[at - 2]), tonumber(ARGV[at - 1]), tonumber(ARGV[at]))
-    answer[at - 1], answer[at], answer[at + 1] = granted, left, wait
+    local numbers = {}
+    for offset = 1, 6 do
+        numbers[offset] = tonumber(ARGV[6 * (index - 1) + offset])
+    end
+    for _, number in ipairs({ take(key, unpack(numbers)) }) do
+        answer[#answer + 1] = number
+    end
 end
 return answer

@@ -19,8 +19,10 @@ fn limit(requests: u32, window: u64) -> Limit {
 fn call(redis: &RedisServer, steps: &[Step]) -> (u64, Vec<Taken>) {
     let mut command = vec!["EVAL".to_owned(), TAKE.to_owned(), steps.len().to_string()];
     command.extend(steps.iter().map(|step| step.key.clone()));
-    for Step { limit, wanted, .. } in steps {
-        command.extend([limit.requests().to_string(), limit.window_ms().to_string(), wanted.to_string()]);
+    for Step { limit, wanted, ahead, back, .. } in steps {
+        let numbers = [limit.requests().into(), limit.window_ms(), (*wanted).into()];
+        let ahead = [(*ahead).into(), back.places.into(), back.bucket];
+        command.extend(numbers.into_iter().chain(ahead).map(|number: u64| number.to_string()));
     }
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let RedisReply::Array(numbers) = redis.command(&command) else { panic!("no array") };
@@ -29,8 +31,12 @@ fn call(redis: &RedisServer, steps: &[Step]) -> (u64, Vec<Taken>) {
 }
 
 fn take(redis: &RedisServer, limit: Limit, wanted: u32) -> (u64, Taken) {
-    let (now, taken) = call(redis, &[Step { key: KEY.to_owned(), limit, wanted }]);
+    let (now, taken) = call(redis, &[step(KEY, limit, wanted)]);
     (now, taken[0])
+}
+
+fn step(key: &str, limit: Limit, wanted: u32) -> Step {
+    Step { key: key.to_owned(), limit, wanted, ahead: 0, back: GivenBack::default() }
 }
 
 #[test]
@@ -44,7 +50,7 @@ fn the_script_does_what_the_window_does() {
         let asked: Vec<usize> = (0..limits.len()).filter(|_| dice.random_bool(0.5)).collect();
         let steps = asked.iter().map(|&index| {
             let wanted = dice.random_range(0..limits[index].requests().min(200) + 2);
-            Step { key: format!("{KEY}:{index}"), limit: limits[index], wanted }
+            step(&format!("{KEY}:{index}"), limits[index], wanted)
         });
         let steps: Vec<Step> = steps.collect();
         let (now, taken) = call(&redis, &steps);
@@ -110,4 +116,26 @@ fn what_is_not_ours_makes_room() {
         let (_, taken) = take(&redis, limit(2, 1_000), 1);
         assert_eq!((taken.granted, taken.left), (1, 1), "{foreign:?}");
     }
+}
+
+#[test]
+fn a_sixteenth_of_what_is_left_is_taken_ahead_and_can_be_given_back() {
+    let redis = RedisServer::start();
+    let limit = limit(1_000, 60_000);
+    let ahead = |wanted, ahead, back| {
+        let (now, taken) = call(&redis, &[Step { ahead, back, ..step(KEY, limit, wanted) }]);
+        let Taken { bucket, bucket_ends, .. } = taken[0];
+        assert_eq!((bucket, bucket_ends), (now / 60, (bucket + 1) * 60 - now));
+        (taken[0].granted, taken[0].ahead, taken[0].left, bucket)
+    };
+    let (granted, taken, left, bucket) = ahead(40, 100, GivenBack::default());
+    assert_eq!((granted, taken, left), (40, 60, 900));
+    let (granted, taken, left, _) = ahead(1, 10, GivenBack { places: 50, bucket });
+    assert_eq!((granted, taken, left), (1, 10, 939));
+    // What is in none of the buckets is not given back, and no more than there is.
+    for back in [GivenBack { places: 5, bucket: bucket - 1 }, GivenBack { places: 90, bucket }] {
+        assert_eq!(ahead(0, 0, back).2, 939);
+    }
+    let (granted, taken, left, _) = ahead(930, 100, GivenBack::default());
+    assert_eq!((granted, taken, left), (930, 0, 9), "of so few, none is taken ahead");
 }

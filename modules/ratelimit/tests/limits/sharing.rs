@@ -39,6 +39,30 @@ async fn instances_share_the_limit_and_no_subject_takes_from_another() {
     assert!(is_allowed(&apart.check(&somebody()).decision().await), "another limit");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_often_needs_few_steps_and_what_is_taken_ahead_is_not_lost() {
+    let redis = RedisServer::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let scopes = [one.hourly(20_000), other.hourly(20_000)];
+    let mut allowed = 0;
+    for number in 0..16_000 {
+        let check = scopes[number % 2].check(&somebody());
+        allowed += usize::from(is_allowed(&check.decision().await));
+    }
+    assert_eq!(allowed, 16_000);
+    let steps = one.metric("ratelimit_redis_steps_total") + other.metric("ratelimit_redis_steps_total");
+    assert!(steps < 1_000, "{steps} steps");
+    // To the last place, which one of them may have taken ahead and then gives back.
+    wait_until("all places are taken", PATIENCE, async || {
+        allowed += allowed_of(&scopes[0], 100).await + allowed_of(&scopes[1], 1).await;
+        allowed >= 20_000
+    })
+    .await;
+    assert_eq!(allowed, 20_000);
+    assert_eq!(redis.command(&["HGET", KEY, "total"]).text().as_deref(), Some("20000"));
+    assert_eq!(allowed_of(&scopes[0], 10).await + allowed_of(&scopes[1], 10).await, 0);
+}
+
 #[tokio::test]
 async fn many_subjects_go_over_in_few_calls() {
     let redis = RedisServer::start();

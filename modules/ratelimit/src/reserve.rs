@@ -1,0 +1,125 @@
+//! Places that are taken ahead. Where one caller asks often and has plenty left, a step in Redis takes some more places than
+//! are asked for, and the next requests need no step. They are counted in Redis from the beginning, in the bucket of that
+//! moment, and used only while that bucket lasts, so that each counts for its whole window, as any other. What was not needed
+//! is given back.
+
+use crate::limit::Limit;
+use crate::window::Taken;
+
+/// A bucket that is shorter is over before taking ahead pays.
+const SHORTEST_BUCKET: u64 = 10;
+/// A bucket may last longer, but nobody else should wait so long for what is not needed here.
+const LONGEST_LIFE: u64 = 1_000;
+/// The most that is taken ahead in one step.
+const MOST: u32 = 10_000;
+/// Between the clock of Redis and this one, both of which are read in whole milliseconds.
+const ROUNDING: u64 = 2;
+
+#[derive(Debug, Default)]
+pub(crate) struct Reserve {
+    places: u32,
+    /// As it was taken.
+    taken: u32,
+    /// The bucket that it is counted in, by its number in Redis.
+    bucket: u64,
+    until: u64,
+    /// Places that were left in Redis beside these.
+    pub(crate) left: u32,
+    /// When the next place comes back.
+    pub(crate) place_back: u64,
+}
+
+/// Places that were not needed, and the bucket that they are counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GivenBack {
+    pub(crate) places: u32,
+    pub(crate) bucket: u64,
+}
+
+impl Reserve {
+    /// What a step that was sent at `sent` has brought.
+    pub(crate) fn of(sent: u64, taken: Taken) -> Self {
+        Reserve {
+            places: taken.ahead,
+            taken: taken.ahead,
+            bucket: taken.bucket,
+            until: sent + taken.bucket_ends.saturating_sub(ROUNDING).min(LONGEST_LIFE),
+            left: taken.left,
+            place_back: sent + taken.wait,
+        }
+    }
+
+    /// Uses a place: how many there are now, in Redis and here.
+    pub(crate) fn use_one(&mut self, now: u64) -> Option<u32> {
+        if self.places == 0 || now >= self.until {
+            return None;
+        }
+        self.places -= 1;
+        Some(self.left.saturating_add(self.places))
+    }
+
+    /// When what is here must be given back; `None` if nothing is.
+    pub(crate) fn ends(&self) -> Option<u64> {
+        (self.places > 0).then_some(self.until)
+    }
+
+    /// What was not needed, if it is over.
+    pub(crate) fn give_back_if_over(&mut self, now: u64) -> GivenBack {
+        if now < self.until { GivenBack::default() } else { self.give_back() }
+    }
+
+    /// What is still here, over or not.
+    pub(crate) fn give_back(&mut self) -> GivenBack {
+        GivenBack { places: std::mem::take(&mut self.places), bucket: self.bucket }
+    }
+
+    /// How many places the next step should take ahead, when `wanted` are asked for: twice as many as were not enough, or as
+    /// many as were needed.
+    pub(crate) fn next(&self, limit: Limit, now: u64, wanted: u32) -> u32 {
+        if limit.width_ms() < SHORTEST_BUCKET {
+            return 0;
+        }
+        let next = match self.places {
+            _ if now >= self.until => self.taken - self.places,
+            0 => self.taken.saturating_mul(2).max(wanted),
+            _ => self.taken,
+        };
+        next.min(MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Of which so many were taken ahead at 1 s, in a bucket that is over at 1.05 s.
+    fn reserve(ahead: u32) -> Reserve {
+        Reserve::of(1_000, Taken { ahead, left: 500, bucket: 7, bucket_ends: 50, ..Taken::default() })
+    }
+
+    #[test]
+    fn places_are_used_while_their_bucket_lasts_and_then_given_back() {
+        let mut reserve = reserve(3);
+        assert_eq!((reserve.use_one(1_000), reserve.use_one(1_047)), (Some(502), Some(501)));
+        assert_eq!(reserve.give_back_if_over(1_047).places, 0);
+        assert_eq!((reserve.use_one(1_048), reserve.ends()), (None, Some(1_048)));
+        assert_eq!(reserve.give_back_if_over(1_048), GivenBack { places: 1, bucket: 7 });
+        assert_eq!((reserve.give_back().places, reserve.ends()), (0, None), "only once");
+    }
+
+    #[test]
+    fn as_many_are_taken_ahead_as_are_needed() {
+        let minute = Limit::new(1_000, Duration::from_secs(60)).unwrap();
+        let mut used_up = reserve(2);
+        let _ = (used_up.use_one(1_001), used_up.use_one(1_002));
+        assert_eq!(used_up.next(minute, 1_003, 3), 4, "twice as many");
+        assert_eq!(reserve(0).next(minute, 1_003, 3), 3, "asked for again at once");
+        assert_eq!(used_up.next(minute, 2_000, 3), 2, "as many as were needed");
+        assert_eq!(reserve(5).next(minute, 2_000, 3), 0, "none were needed");
+        assert_eq!(reserve(MOST).next(minute, 1_003, 1), MOST);
+        let second = Limit::new(1_000, Duration::from_secs(1)).unwrap();
+        assert_eq!(used_up.next(second, 1_003, 3), 0, "over before it would pay");
+    }
+}
