@@ -170,10 +170,7 @@ fn api(config: &Config) -> ApiOptions {
             CorsOrigins::Listed(origins) => origins.clone(),
         },
         cache_prefix: config.cache.prefix.clone(),
-        users: config.access.users.then_some(UserOptions {
-            cookie_life: config.access.session_ttl,
-            cookie_secure: config.access.cookie_secure,
-        }),
+        users: config.access.users.then_some(UserOptions { cookie_secure: config.access.cookie_secure }),
         metrics_open: config.access.metrics_open,
         limits: limits(config),
     }

@@ -75,10 +75,20 @@ pub(crate) fn file_path(text: &str) -> Result<PathBuf, Refusal> {
     if text.is_empty() || text.contains('\0') { Err(Refusal::Malformed) } else { Ok(PathBuf::from(text)) }
 }
 
+/// Whether the server of `user:password@host:port` is on this machine.
+fn is_local(address: &str) -> bool {
+    let host = address.rsplit('@').next().unwrap_or_default();
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| host.starts_with(local))
+}
+
 /// `None` for an empty text. What is behind the scheme, the mailer reads.
 pub(crate) fn smtp_url(text: &str) -> Result<Option<Secret>, Refusal> {
     match text.split_once("://") {
         None if text.is_empty() => Ok(None),
+        Some(("smtp", address)) if address.contains('@') && !text.contains("tls=required") && !is_local(address) => {
+            let reason = "would send its password in clear: use smtps://, or add ?tls=required";
+            Err(Refusal::Because(reason.to_owned()))
+        }
         Some(("smtp" | "smtps", address)) if !address.is_empty() => Ok(Some(Secret::new(text.to_owned()))),
         _ => Err(Refusal::Malformed),
     }

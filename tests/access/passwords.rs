@@ -118,3 +118,56 @@ async fn the_mail_names_the_page_that_takes_the_token() {
     let link = async || house.mail().contains("https://shop.example/reset?token=hsr_");
     wait_until("the mail is there", PATIENCE, link).await;
 }
+
+/// Whoever knows the old password is quick, and not quick enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_a_reset_overtakes_opens_nothing() {
+    let house = House::open().await;
+    let mut old = PASSWORD.to_owned();
+    for round in 1..=6 {
+        forgot(&house, "viewer@one.example").await;
+        let token = mailed(&house, round).await;
+        let credentials = json!({"email": "viewer@one.example", "password": old});
+        let logins: Vec<_> = (0..4)
+            .map(|_| {
+                let (client, credentials) = (house.client().clone(), credentials.clone());
+                tokio::spawn(async move { client.post("/api/v1/auth/login").json(&credentials).await })
+            })
+            .collect();
+        let new = format!("password number {round}");
+        assert_eq!(reset(&house, &token, &new).await, 204);
+        for login in logins {
+            let login = login.await.unwrap();
+            if login.status == 200 {
+                let thief = house.with_token(login.json()["token"].as_str().unwrap());
+                thief.get(SESSION).await.expect(401);
+            } else {
+                login.expect(401);
+            }
+        }
+        old = new;
+    }
+}
+
+/// The owner has a mail, the thief a session and the old password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_a_reset_overtakes_changes_nothing() {
+    let house = House::open().await;
+    let mut old = PASSWORD.to_owned();
+    for round in 1..=6 {
+        let credentials = json!({"email": "viewer@one.example", "password": old});
+        let session = house.post("/api/v1/auth/login").json(&credentials).await.expect(200).json();
+        let thief = house.with_token(session["token"].as_str().unwrap());
+        forgot(&house, "viewer@one.example").await;
+        let token = mailed(&house, round).await;
+        let (by_mail, by_thief) = (format!("by mail {round}"), format!("by the thief {round}"));
+        let change = json!({"current_password": old, "password": by_thief});
+        let changing = tokio::spawn(async move { thief.post(CHANGE).json(&change).await.status });
+        let reset = reset(&house, &token, &by_mail).await;
+        let changed = changing.await.unwrap();
+        // The change may have come first, and used up the mail.
+        old = if reset == 204 { by_mail } else { by_thief };
+        assert!(reset == 204 || changed == 204, "{reset} {changed}");
+        assert_eq!(login(&house, &old).await, 200, "{reset} {changed}");
+    }
+}

@@ -186,7 +186,15 @@ async fn a_key_may_no_more_than_its_role_and_nothing_that_outlives_it() {
     key.get("/api/v1/users").await.expect(403);
     let strong = hotshelf_testkit::users::api_key(&house.admin, "admin").await;
     strong.get("/api/v1/users").await.expect(200);
-    for operation in ["GET /api/v1/auth/session", "POST /api/v1/auth/api-keys", "DELETE /api/v1/auth/sessions"] {
+    for operation in [
+        "POST /api/v1/users",
+        "PATCH /api/v1/users/1",
+        "DELETE /api/v1/users/1",
+        "DELETE /api/v1/users/1/sessions",
+        "GET /api/v1/auth/session",
+        "POST /api/v1/auth/api-keys",
+        "DELETE /api/v1/auth/sessions",
+    ] {
         assert_eq!(ask(&strong, operation, "").await.status, 403, "{operation}");
     }
     let beyond = json!({"name": "more", "role": "admin"});

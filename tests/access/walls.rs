@@ -33,6 +33,13 @@ async fn lists_searches_and_batches_stay_within_the_organization() {
     assert_eq!(page(&house.viewer, "?organization_id=1&order=name").await.len(), 3);
     house.viewer.get(&format!("{PRODUCTS}?organization_id={}", house.other_organization)).await.expect(403);
     assert_eq!(page(&house.viewer, "?schema_id=1").await, own);
+    let theirs =
+        house.other.post("/api/v1/schemas").json(&json!({"name": "Cups", "fields": []})).await.expect(201).json();
+    for unseen in [theirs["schema"]["id"].clone(), json!(999_999)] {
+        house.viewer.get(&format!("{PRODUCTS}?schema_id={unseen}")).await.expect(404);
+    }
+    let list = house.viewer.get(PRODUCTS).await.expect(200);
+    assert_eq!(list.header("cache-control"), "private, no-cache");
 
     let all = format!("{PRODUCTS}?ids={},{},{}", own[1], foreign[0], own[0]);
     for _ in 0..2 {

@@ -1,5 +1,7 @@
 //! What people send about accounts, and the rules that decide whether it is good.
 
+use std::fmt;
+
 use super::email::Email;
 use super::role::Role;
 use crate::check::{Check, named};
@@ -14,7 +16,7 @@ const PASSWORD_MIN: usize = 8;
 const PASSWORD_MAX: usize = 1_024;
 
 /// Somebody who wants to take part, or to log in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct RegistrationDraft {
     /// Made lower case when accepted.
     pub email: Option<String>,
@@ -24,6 +26,20 @@ pub struct RegistrationDraft {
     pub organization: Option<String>,
     /// What was wrong already when the draft was read.
     pub errors: Vec<FieldError>,
+}
+
+/// Passwords are not for logs.
+impl fmt::Debug for RegistrationDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrationDraft").field("email", &self.email).finish_non_exhaustive()
+    }
+}
+
+/// Passwords are not for logs.
+impl fmt::Debug for UserDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserDraft").field("email", &self.email).field("role", &self.role).finish_non_exhaustive()
+    }
 }
 
 impl RegistrationDraft {
@@ -75,7 +91,7 @@ pub(crate) fn password(text: String) -> Result<String, String> {
 }
 
 /// Somebody whom an admin adds, or changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct UserDraft {
     /// Made lower case when accepted.
     pub email: Option<String>,

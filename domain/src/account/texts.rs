@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::draft::password;
 use crate::check::Check;
 use crate::draft::{FieldError, Invalid};
@@ -14,11 +16,18 @@ use crate::fields::{Fields, MalformedInput};
 /// assert_eq!(invalid.to_string(), "emial is not a known field; email is required");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TextsDraft<const N: usize> {
     names: [&'static str; N],
     texts: [Option<String>; N],
     errors: Vec<FieldError>,
+}
+
+/// Passwords are not for logs.
+impl<const N: usize> fmt::Debug for TextsDraft<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextsDraft").field("names", &self.names).finish_non_exhaustive()
+    }
 }
 
 impl<const N: usize> TextsDraft<N> {

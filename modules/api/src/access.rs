@@ -21,9 +21,11 @@ pub(crate) enum Need {
     Observer,
     /// A person with a session, whatever the role: an API key cannot do what outlives it.
     Person,
+    /// An admin, and a person with a session.
+    AdminInPerson,
 }
 
-use Need::{Admin, Editor, Nothing, Observer, Operator, Person, Viewer};
+use Need::{Admin, AdminInPerson, Editor, Nothing, Observer, Operator, Person, Viewer};
 
 /// Method, route, need.
 pub(crate) const ACCESS: &[(&str, &str, Need)] = &[
@@ -75,11 +77,11 @@ pub(crate) const ACCESS: &[(&str, &str, Need)] = &[
     ("POST", "/api/v1/auth/api-keys", Person),
     ("DELETE", "/api/v1/auth/api-keys/{id}", Person),
     ("GET", "/api/v1/users", Admin),
-    ("POST", "/api/v1/users", Admin),
+    ("POST", "/api/v1/users", AdminInPerson),
     ("GET", "/api/v1/users/{id}", Admin),
-    ("PATCH", "/api/v1/users/{id}", Admin),
-    ("DELETE", "/api/v1/users/{id}", Admin),
-    ("DELETE", "/api/v1/users/{id}/sessions", Admin),
+    ("PATCH", "/api/v1/users/{id}", AdminInPerson),
+    ("DELETE", "/api/v1/users/{id}", AdminInPerson),
+    ("DELETE", "/api/v1/users/{id}/sessions", AdminInPerson),
 ];
 
 /// What the table says of an operation.

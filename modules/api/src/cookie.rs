@@ -11,23 +11,24 @@ use crate::module::UserOptions;
 pub(crate) struct Cookies {
     /// What all of them say.
     attributes: &'static str,
-    life: Duration,
 }
+
+/// As long as browsers keep any (RFC 6265bis). When a session ends, the service knows better.
+const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 impl Cookies {
     pub(crate) fn new(options: Option<UserOptions>) -> Self {
         let plain = "Path=/; HttpOnly; SameSite=Lax";
         let secure = "Path=/; HttpOnly; SameSite=Lax; Secure";
         match options {
-            Some(UserOptions { cookie_life, cookie_secure: false }) => Cookies { attributes: plain, life: cookie_life },
-            Some(UserOptions { cookie_life, cookie_secure: true }) => Cookies { attributes: secure, life: cookie_life },
-            None => Cookies { attributes: secure, life: Duration::ZERO },
+            Some(UserOptions { cookie_secure: false }) => Cookies { attributes: plain },
+            Some(UserOptions { cookie_secure: true }) | None => Cookies { attributes: secure },
         }
     }
 
     /// Keeps this token.
     pub(crate) fn keep(&self, token: &str) -> [(header::HeaderName, HeaderValue); 1] {
-        self.set(token, self.life)
+        self.set(token, LONGEST)
     }
 
     /// Forgets the token.
@@ -49,10 +50,9 @@ mod tests {
 
     #[test]
     fn no_script_and_no_other_site_gets_at_it() {
-        let options = UserOptions { cookie_life: Duration::from_secs(60), cookie_secure: true };
-        let [(_, kept)] = Cookies::new(Some(options)).keep("hss_a");
-        assert_eq!(kept, "hotshelf_session=hss_a; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure");
-        let [(_, forgotten)] = Cookies::new(Some(UserOptions { cookie_secure: false, ..options })).forget();
+        let [(_, kept)] = Cookies::new(Some(UserOptions { cookie_secure: true })).keep("hss_a");
+        assert_eq!(kept, "hotshelf_session=hss_a; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax; Secure");
+        let [(_, forgotten)] = Cookies::new(Some(UserOptions { cookie_secure: false })).forget();
         assert_eq!(forgotten, "hotshelf_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
     }
 }

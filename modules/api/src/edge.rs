@@ -97,6 +97,7 @@ impl Edge {
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             write_problem(&mut response, &problem, &passage.request_id, passage.dialect);
         }
+        self.gate.keep_private(response.headers_mut());
         response.headers_mut().insert(REQUEST_ID, passage.request_id.clone());
         let (status, taken) = (response.status(), passage.begin.elapsed());
         self.metrics.record(passage.method, passage.route, status.as_str(), taken);

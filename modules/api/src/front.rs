@@ -24,7 +24,7 @@ use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::freshness;
 use crate::edge::{Edge, Passage, REQUEST_ID, begin_trace, log_quick_access};
-use crate::limits::Policy;
+use crate::limits::{Policy, limited};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
 use crate::problem::Problem;
@@ -66,19 +66,16 @@ impl Front {
         };
         let caller = products.edge.gate.peek_reader(request.headers());
         let products = Arc::clone(products);
-        if let Some(policy) = &products.policy {
-            let named = caller.as_ref().and_then(Caller::subject);
+        let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
+        if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {
+            let named = caller.subject();
             let subject = named.unwrap_or_else(|| products.app.limits.client_of(peer, request.headers()));
             let check = policy.check(&subject);
-            let read = ProductRead { id, peer: peer.clone(), request, arrived: begin };
-            return Either::Right(Either::Left(Box::pin(products.limited(check, caller, read))));
+            return Either::Right(Either::Left(Box::pin(products.limited(check, caller, read(request, true)))));
         }
-        match products.hit(id, &request, caller.as_ref(), begin, begin) {
+        match caller.and_then(|caller| products.hit(id, &request, &caller, begin, begin)) {
             Some(response) => Either::Left(ready(Ok(response))),
-            None => {
-                let read = ProductRead { id, peer: peer.clone(), request, arrived: begin };
-                Either::Right(Either::Left(Box::pin(products.fetch(read))))
-            }
+            None => Either::Right(Either::Left(Box::pin(products.fetch(read(request, false))))),
         }
     }
 }
@@ -89,6 +86,8 @@ struct ProductRead {
     peer: Peer,
     request: Request<Incoming>,
     arrived: Instant,
+    /// Against the limit that it is under.
+    counted: bool,
 }
 
 /// The product that this request reads, if that is what it does.
@@ -111,11 +110,10 @@ impl ProductReads {
         &self,
         id: ProductId,
         request: &Request<B>,
-        caller: Option<&Caller>,
+        caller: &Caller,
         arrived: Instant,
         begin: Instant,
     ) -> Option<Response> {
-        let caller = caller?;
         let headers = request.headers();
         if !accepts_json(request.uri(), headers) {
             return None;
@@ -134,17 +132,18 @@ impl ProductReads {
         series.record(taken);
         log_quick_access(id, "GET", PRODUCT_ROUTE, status, taken);
         trace.end(status.as_u16());
+        self.edge.gate.keep_private(response.headers_mut());
         response.headers_mut().insert(REQUEST_ID, request_id);
         Some(response)
     }
 
     /// As the edge does it, with the caller's limit ahead of it all.
-    async fn limited(self: Arc<Self>, check: Check, caller: Option<Caller>, read: ProductRead) -> Answer {
+    async fn limited(self: Arc<Self>, check: Check, caller: Caller, read: ProductRead) -> Answer {
         let decision = check.decision().await;
         let admitted = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
         match admitted {
             Ok(headers) => {
-                let hit = self.hit(read.id, &read.request, caller.as_ref(), read.arrived, Instant::now());
+                let hit = self.hit(read.id, &read.request, &caller, read.arrived, Instant::now());
                 let mut response = match hit {
                     Some(response) => response,
                     // A box of its own: this future is one for each hit, and stays small.
@@ -163,18 +162,27 @@ impl ProductReads {
     }
 
     async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
-        let ProductRead { id, peer, request, arrived } = read;
+        let ProductRead { id, peer, request, arrived, counted } = read;
         let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived);
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
-        let answering = pin!(async { self.answer(id, &peer, &headers).await.into_response() });
+        let answering = pin!(self.answer(id, &peer, &headers, counted));
         Ok(self.edge.pass(passage, answering).await)
     }
 
-    async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap) -> Result<Response, Problem> {
+    /// To a caller whom memory does not know; counted as soon as it is known who it is.
+    async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
         let client = self.app.limits.client_of(peer, headers);
-        let caller = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers, &client).await?;
-        let caller = caller.ok_or_else(|| Problem::internal("products are for everybody"))?;
-        find(&self.app, &caller, id, headers).await
+        let admitted = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
+        let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+        let limit = self.policy.as_ref().filter(|_| !counted).map(|policy| (policy, named.unwrap_or(client)));
+        let finding = async {
+            match admitted {
+                Ok(Some(caller)) => find(&self.app, &caller, id, headers).await.into_response(),
+                Ok(None) => Problem::internal("products are for everybody").into_response(),
+                Err(problem) => problem.into_response(),
+            }
+        };
+        limited(limit, finding).await
     }
 }

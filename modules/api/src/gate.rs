@@ -1,11 +1,14 @@
 //! Who may come in: reads who a request says it is from, asks whether that is so, and holds it against the table of access.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hotshelf_auth::{Auth, Proof};
 use hotshelf_domain::{OrganizationId, Role};
 use hotshelf_ratelimit::Subject;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::access::{Need, Rule, Rules};
 use crate::caller::Caller;
@@ -15,11 +18,17 @@ use crate::problem::Problem;
 /// The cookie that browsers keep a session's token in.
 pub(crate) const COOKIE: &str = "hotshelf_session";
 
+/// Lookups of tokens at a time from where too many were guessed, and how long one waits for its turn.
+const SUSPECTS: usize = 2;
+const SUSPECTS_PATIENCE: Duration = Duration::from_secs(1);
+
 pub(crate) struct Gate {
     /// `None`: users are off.
     auth: Option<Auth>,
     rules: Rules,
     limits: Arc<Limits>,
+    /// For lookups of tokens from where too many were guessed.
+    suspects: Semaphore,
     /// Whether the numbers of the service are for everybody.
     metrics_open: bool,
 }
@@ -36,7 +45,14 @@ enum Shown<'a> {
 
 impl Gate {
     pub(crate) fn new(auth: Option<Auth>, limits: Arc<Limits>, metrics_open: bool) -> Self {
-        Gate { auth, rules: Rules::new(), limits, metrics_open }
+        Gate { auth, rules: Rules::new(), limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+    }
+
+    /// Answers depend on who asks, so nobody on the way may keep them for others.
+    pub(crate) fn keep_private(&self, headers: &mut HeaderMap) {
+        if self.auth.is_some() && headers.get(header::CACHE_CONTROL).is_some_and(|control| control == "no-cache") {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        }
     }
 
     /// Who reads, as far as memory knows. If that does not suffice, [`admit`](Gate::admit) has the answer.
@@ -48,11 +64,16 @@ impl Gate {
         }
     }
 
-    /// Who shows this token. Guessing is limited, and whoever guesses too much is told so before anything is looked up.
+    /// Who shows this token. Guessing is limited. Where too much was guessed, tokens are still looked up, since others may share
+    /// the address, but only a few at a time.
     async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<hotshelf_auth::Caller, Problem> {
-        if let Some(refused) = self.limits.guesses_used_up(client) {
-            return Err(refused);
-        }
+        let _turn = match self.limits.guesses_used_up(client) {
+            None => None,
+            Some(refused) => match timeout(SUSPECTS_PATIENCE, self.suspects.acquire()).await {
+                Ok(Ok(turn)) => Some(turn),
+                Ok(Err(_)) | Err(_) => return Err(refused),
+            },
+        };
         if let Some(caller) = auth.authenticate(token).await? {
             return Ok(caller);
         }
@@ -101,6 +122,10 @@ fn unknown_token() -> Problem {
 
 fn may(need: Need, caller: &hotshelf_auth::Caller) -> Result<(), Problem> {
     let of = |role: Role| if caller.role >= role { Ok(()) } else { Err(format!("this needs the role {role}")) };
+    let person = || match caller.proof {
+        Proof::Session(_) => Ok(()),
+        Proof::ApiKey(_) => Err("this is for people, who log in, and not for API keys".to_owned()),
+    };
     let built_in = caller.organization() == OrganizationId::BUILT_IN;
     let allowed = match need {
         Need::Nothing | Need::Viewer => of(Role::Viewer),
@@ -109,10 +134,8 @@ fn may(need: Need, caller: &hotshelf_auth::Caller) -> Result<(), Problem> {
         Need::Operator if built_in => of(Role::Admin),
         Need::Observer if built_in => of(Role::Viewer),
         Need::Operator | Need::Observer => Err("this is for the organization that runs the service".to_owned()),
-        Need::Person => match caller.proof {
-            Proof::Session(_) => Ok(()),
-            Proof::ApiKey(_) => Err("this is for people, who log in, and not for API keys".to_owned()),
-        },
+        Need::Person => person(),
+        Need::AdminInPerson => of(Role::Admin).and_then(|()| person()),
     };
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
 }
@@ -133,14 +156,6 @@ fn shown(headers: &HeaderMap) -> Shown<'_> {
     }
 }
 
-/// The token of the cookie, where that is what the request shows.
-pub(crate) fn cookie_token(headers: &HeaderMap) -> Option<&str> {
-    match shown(headers) {
-        Shown::Cookie(token) => Some(token),
-        Shown::Nothing | Shown::Bearer(_) | Shown::Unreadable => None,
-    }
-}
-
 fn cookie(headers: &HeaderMap) -> Shown<'_> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -153,15 +168,14 @@ fn cookie(headers: &HeaderMap) -> Shown<'_> {
     }
 }
 
-/// Cookies are `SameSite=Lax` already; browsers also say where a request comes from (Fetch Metadata).
+/// Cookies are `SameSite=Lax` already; browsers also say where a request comes from (Fetch Metadata). Another host of the same
+/// domain is another site here.
 fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn of(lines: &[(header::HeaderName, &'static str)]) -> HeaderMap {

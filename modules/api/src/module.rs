@@ -44,8 +44,6 @@ pub struct ApiOptions {
 /// How users are served.
 #[derive(Clone, Copy, Debug)]
 pub struct UserOptions {
-    /// How long a browser keeps the cookie of a session.
-    pub cookie_life: Duration,
     /// Whether browsers send that cookie over encrypted connections only.
     pub cookie_secure: bool,
 }

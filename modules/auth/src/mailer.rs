@@ -41,6 +41,17 @@ pub enum MailError {
     TooLate,
 }
 
+impl MailError {
+    /// Whether another attempt would end like this one.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            MailError::Address(..) => true,
+            MailError::Smtp(error) => error.is_permanent(),
+            MailError::File(_) | MailError::TooLate => false,
+        }
+    }
+}
+
 /// Sends mail.
 #[async_trait]
 pub trait Mailer: Send + Sync + 'static {
@@ -112,7 +123,11 @@ impl Mailer for FileMailer {
             options.create(true).append(true);
             #[cfg(unix)]
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.open(path)?.write_all(format!("To: {to}\nSubject: {subject}\n\n{text}\n\n").as_bytes())
+            let mut file = options.open(path)?;
+            // It may have been there, for everybody to read.
+            #[cfg(unix)]
+            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+            file.write_all(format!("To: {to}\nSubject: {subject}\n\n{text}\n\n").as_bytes())
         });
         Ok(written.await.map_err(std::io::Error::other)??)
     }

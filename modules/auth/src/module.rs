@@ -63,7 +63,10 @@ impl Module for AuthModule {
         let AuthOptions { mail, reset_url, lives } = self.options.clone();
         let mailer: Arc<dyn Mailer> = match mail {
             MailOptions::Smtp { url, from } => Arc::new(SmtpMailer::new(&url, &from)?),
-            MailOptions::File(path) => Arc::new(FileMailer::new(path)),
+            MailOptions::File(path) => {
+                tracing::warn!(path = %path.display(), "mails go into a file, since SMTP_URL is not set");
+                Arc::new(FileMailer::new(path))
+            }
         };
         let auth = Auth::new(cache, accounts, sessions, lives, mailer, reset_url, &stats);
         services.provide(auth.clone())?;

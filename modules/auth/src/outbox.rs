@@ -14,6 +14,8 @@ use crate::mailer::{Mail, Mailer};
 
 /// Letters that may wait; more are dropped, and the log tells.
 const MOST_WAITING: usize = 256;
+/// For what is waiting at the stop.
+const LAST_ROUND: Duration = Duration::from_secs(5);
 /// Before each further attempt at one.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// How long a permission to choose a password is good.
@@ -63,14 +65,19 @@ impl Outbox {
 }
 
 impl Desk {
-    /// Until it is told to stop; what is waiting then is still sent, each with one attempt.
+    /// Until it is told to stop; what is waiting then is still sent, each with one attempt, as far as there is time.
     pub(crate) async fn run(mut self, stopping: CancellationToken) {
         while let Some(letter) = stopping.run_until_cancelled(self.letters.recv()).await.flatten() {
             self.handle(letter, &stopping).await;
         }
         self.letters.close();
-        while let Some(letter) = self.letters.recv().await {
-            self.handle(letter, &stopping).await;
+        let rest = async {
+            while let Some(letter) = self.letters.recv().await {
+                self.handle(letter, &stopping).await;
+            }
+        };
+        if tokio::time::timeout(LAST_ROUND, rest).await.is_err() {
+            tracing::warn!("the mail server is too slow for the mails that were waiting; they are dropped");
         }
     }
 
@@ -105,6 +112,7 @@ impl Desk {
         loop {
             let Err(error) = self.mailer.send(mail.clone()).await else { return self.metrics.mail(true) };
             let again = match pauses.next() {
+                Some(_) if error.is_final() => false,
                 Some(pause) => stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some(),
                 None => false,
             };

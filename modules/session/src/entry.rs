@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_none() {
-        for payload in [&b""[..], &[0; 8], &[1; 25], &[0; 64]] {
+        for payload in [&b""[..], &[0; 8], &[0; 25], &[0; 64], &[9; 24], &[9; 33]] {
             assert_eq!(Login::unpack(payload), None);
             assert_eq!(Identity::unpack(&Bytes::copy_from_slice(payload)), None);
         }

@@ -17,8 +17,7 @@
 //! # let stats = hotshelf_stats::Stats::new()?;
 //! # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
-//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions { url: String::new(), password: None, database: 0,
-//! #     prefix: String::new(), command_timeout: Duration::from_millis(100), connect_timeout: Duration::from_secs(1) } };
+//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! # let repository = hotshelf_domain::ProductRepository::open(database, &stats).await?;
 //! # let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats);
 //! # let products = ProductService::new(cache, repository, Lives::default());

@@ -11,10 +11,15 @@ const LOGIN: &str = "/api/v1/auth/login";
 
 /// One service that counts in memory, whose clients may say where they are: the test is a proxy.
 async fn service() -> (Service, TempDir) {
+    service_with(&[]).await
+}
+
+async fn service_with(settings: &[(&str, &str)]) -> (Service, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let service = hotshelf().database(&directory.path().join("products.db")).backend("memory");
     let service = service.env("AUTH", "on").env("TRUSTED_PROXIES", "127.0.0.1");
     let service = service.env("MAIL_FILE", directory.path().join("mail.log").display());
+    let service = settings.iter().fold(service, |service, (name, value)| service.env(name, value));
     create_admin(&service, "admin@one.example");
     (service.start().await, directory)
 }
@@ -59,13 +64,13 @@ async fn trying_many_accounts_from_one_address_is_refused_as_well() {
 
 #[tokio::test]
 async fn trying_one_account_from_many_addresses_is_refused_as_well() {
-    let (service, _directory) = service().await;
+    let (service, _directory) = service_with(&[("RATE_LIMIT_LOGIN", "1/1m")]).await;
     let mut statuses = Vec::new();
-    for number in 0..55 {
+    for number in 0..105 {
         let from = format!("198.51.100.{number}");
         statuses.push(attempt(&service, &from, "admin@one.example", "wrong password").await.status);
     }
-    assert_eq!(statuses, [[401; 50].as_slice(), &[429; 5]].concat());
+    assert_eq!(statuses, [[401; 100].as_slice(), &[429; 5]].concat());
 }
 
 #[tokio::test]
@@ -83,8 +88,10 @@ async fn guessing_tokens_is_refused_and_those_who_have_one_are_not() {
         statuses.push(ask(&format!("hss_{number:043}")).await);
     }
     assert_eq!(statuses, [[401; 60].as_slice(), &[429; 5]].concat());
-    // Memory knows the session: whoever guesses behind the same proxy locks nobody out.
+    // Whoever guesses behind the same proxy locks nobody out, whether memory knows the session or not.
     assert_eq!(ask(token).await, 200);
+    let second = attempt(&service, "203.0.113.1", "admin@one.example", PASSWORD).await.expect(200).json();
+    assert_eq!(ask(second["token"].as_str().unwrap()).await, 200);
 }
 
 #[tokio::test]
@@ -111,11 +118,14 @@ async fn registrations_and_forgotten_passwords_are_three_an_hour() {
 
 #[tokio::test]
 async fn a_caller_is_a_user_and_not_an_address() {
-    let directory = tempfile::tempdir().unwrap();
-    let service = hotshelf().database(&directory.path().join("products.db")).backend("memory").env("AUTH", "on");
-    let service = service.env("RATE_LIMIT", "on").env("RATE_LIMIT_API", "5/1m").env("TRUSTED_PROXIES", "127.0.0.1");
-    create_admin(&service, "admin@one.example");
-    let service = service.start().await;
+    for backend in ["memory", "none"] {
+        a_caller_is_a_user_with(backend).await;
+    }
+}
+
+async fn a_caller_is_a_user_with(backend: &str) {
+    let limits = [("RATE_LIMIT", "on"), ("RATE_LIMIT_API", "5/1m"), ("CACHE_BACKEND", backend)];
+    let (service, _directory) = service_with(&limits).await;
     let login = attempt(&service, "203.0.113.9", "admin@one.example", PASSWORD).await.expect(200).json();
     let user = service.with_token(login["token"].as_str().unwrap());
     let ask = async |client: &Client, from: &str| {
@@ -130,4 +140,33 @@ async fn a_caller_is_a_user_and_not_an_address() {
     assert_eq!(ask(&service, "198.51.100.1").await, 401);
     let refused = user.get("/api/v1/products").await.expect(429);
     assert_eq!(refused.header("ratelimit-policy"), "\"api\";q=5;w=60");
+}
+
+#[tokio::test]
+async fn who_is_logged_in_tries_no_more_passwords_than_who_is_not() {
+    let (service, _directory) = service().await;
+    let login = attempt(&service, "203.0.113.1", "admin@one.example", PASSWORD).await.expect(200).json();
+    let user = service.with_token(login["token"].as_str().unwrap());
+    let guess = json!({"current_password": "a guess", "password": "another password"});
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(user.post("/api/v1/auth/change-password").json(&guess).await.status);
+    }
+    assert_eq!(statuses, [400, 400, 400, 400, 400, 429]);
+}
+
+#[tokio::test]
+async fn a_mailbox_is_not_flooded_through_the_service() {
+    let (service, directory) = service_with(&[("RATE_LIMIT_FORGOT_PASSWORD", "3/1h")]).await;
+    for number in 0..6 {
+        let forgot =
+            service.post("/api/v1/auth/forgot-password").header("x-forwarded-for", &format!("198.51.100.{number}"));
+        forgot.json(&json!({"email": "admin@one.example"})).await.expect(202);
+    }
+    let mails =
+        || std::fs::read_to_string(directory.path().join("mail.log")).unwrap_or_default().matches("hsr_").count();
+    hotshelf_testkit::wait_until("three mails are there", hotshelf_testkit::PATIENCE, async || mails() == 3).await;
+    // Mails go out in order: with this one, all that were to come would have come.
+    service.post("/api/v1/auth/forgot-password").json(&json!({"email": "nobody@one.example"})).await.expect(202);
+    assert_eq!(mails(), 3);
 }

@@ -117,10 +117,7 @@ pub(crate) async fn logout(
         (status = 401, description = "there is no such session", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn session(
-    Accounts(auth): Accounts,
-    Person(visitor): Person,
-) -> Result<Response, Problem> {
+pub(crate) async fn session(Accounts(auth): Accounts, Person(visitor): Person) -> Result<Response, Problem> {
     let session = auth.sessions().of_visitor(&visitor).await?;
     let user = auth.user(visitor.identity.organization, visitor.identity.user).await?;
     Ok((no_store(), Json(Current { user, session })).into_response())

@@ -41,7 +41,10 @@ pub(crate) async fn forgot(
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
     let email: Email = email.parse().map_err(|message| wrong("email", message))?;
     let limit = app.limits.forgot_password(&client).await?;
-    auth.forgot_password(email);
+    // Nobody's mailbox is flooded from many addresses; and nobody is told.
+    if app.limits.mail_to(email.as_str()).await.is_ok() {
+        auth.forgot_password(email);
+    }
     Ok((StatusCode::ACCEPTED, limit, ()))
 }
 
@@ -65,14 +68,17 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
     responses(
         (status = 204, description = "the new password counts"),
         (status = 400, description = "not valid, or the current password is not", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn change(
+    State(app): State<AppState>,
     Accounts(auth): Accounts,
     Person(visitor): Person,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;
+    let _ = app.limits.password_of(visitor.identity.user).await?;
     match auth.change_password(&visitor, current, new_password(password)?).await {
         // Not 401: the session is good, and a client must not think otherwise.
         Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is not the password".to_owned())),

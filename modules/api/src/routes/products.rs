@@ -116,7 +116,12 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
     let page = match wanted {
-        Wanted::Page(request) => app.products.page(request, freshness(&headers)?).await?,
+        Wanted::Page(request) => {
+            if let Some(schema) = request.filter.schema {
+                app.members_of_schema(&caller, schema).await?;
+            }
+            app.products.page(request, freshness(&headers)?).await?
+        }
         Wanted::Products(ids) => app.products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
     };
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());

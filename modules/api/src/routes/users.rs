@@ -1,5 +1,6 @@
 //! `/api/v1/users`: for admins, the users of their organization.
 
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Json, Router, routing};
@@ -47,14 +48,20 @@ pub(crate) async fn list(
         (status = 201, body = UserAnswerSchema, headers(("Location" = String))),
         (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
         (status = 409, description = "there is a user with this address", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 429, description = "too many", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn add(
+    State(app): State<AppState>,
     Accounts(auth): Accounts,
     caller::User(admin): caller::User,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, role, password) = UserDraft::from_json(&body)?.into_new()?;
+    app.limits.add_user(admin.organization()).await?;
+    if password.is_none() {
+        app.limits.mail_to(email.as_str()).await?;
+    }
     let user = auth.add_user(admin.organization(), email, role, password).await?;
     let location = [(header::LOCATION, format!("/api/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, no_store(), location, Json(One { user })))
