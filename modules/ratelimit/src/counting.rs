@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::gathering::{Batch, Waiters};
-use crate::limiter::{Core, ScopeInner};
+use crate::limiter::{Core, Decision, ScopeInner};
 use crate::memory::SubjectKey;
 use crate::redis::{RedisCounter, Step};
 
@@ -148,8 +148,14 @@ fn with_step(
     now: u64,
     (key, mut waiters): (SubjectKey, Waiters),
 ) -> Option<((SubjectKey, Waiters), Step)> {
+    let limit = waiters.scope.limit;
     waiters.decide.retain(|waiter| !waiter.is_closed());
-    let (limit, wanted) = (waiters.scope.limit, u32::try_from(waiters.decide.len()).ok()?);
+    // Those who came while the last step was under way: it has taken places ahead for them.
+    let served = waiters.decide.iter().map_while(|_| core.memory.use_reserve(&key, limit, now)).collect::<Vec<_>>();
+    for (waiter, standing) in waiters.decide.drain(..served.len()).zip(served) {
+        let _ = waiter.send(waiters.scope.counted(Decision::Allowed(standing)));
+    }
+    let wanted = u32::try_from(waiters.decide.len()).ok()?;
     let (back, ahead) = core.memory.plan(&key, limit, now, wanted);
     let step = Step { key: waiters.scope.key(&key.subject), limit, wanted, ahead, back };
     (wanted > 0 || back.places > 0).then_some(((key, waiters), step))

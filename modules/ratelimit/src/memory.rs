@@ -95,7 +95,7 @@ impl Memory {
         let Some(Known { reserve, .. }) = known else { return Default::default() };
         match wanted {
             0 => (reserve.give_back_if_over(now), 0),
-            // Whoever has come meanwhile asks as well, and will have places of the new ones.
+            // Those who ask have used up what there was, or it is over.
             _ => {
                 let ahead = reserve.next(limit, now, wanted);
                 (reserve.give_back(), ahead)

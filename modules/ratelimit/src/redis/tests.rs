@@ -46,7 +46,7 @@ fn the_script_does_what_the_window_does() {
     let limits = [limit(1, 1_000), limit(7, 1_000), limit(3_000, 1_500), limit(40, 1_999), limit(9, 60_000)];
     let mut windows: HashMap<usize, Window> = HashMap::new();
     let mut refused = 0;
-    for _ in 0..1_500 {
+    for _ in 0..800 {
         let asked: Vec<usize> = (0..limits.len()).filter(|_| dice.random_bool(0.5)).collect();
         let steps = asked.iter().map(|&index| {
             let wanted = dice.random_range(0..limits[index].requests().min(200) + 2);
