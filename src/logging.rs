@@ -3,12 +3,16 @@
 
 use std::io::{self, IsTerminal};
 
-use hotshelf_lifecycle::TRACED;
+use hotshelf_lifecycle::{TRACED, current_request};
 use hotshelf_telemetry::Exporter;
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Directive;
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -25,11 +29,45 @@ pub(crate) fn start(log: &LogConfig, exporter: Option<&Exporter>) {
 
 fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal() && !no_color);
+    let ansi = io::stderr().is_terminal() && !no_color;
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(ansi);
     match format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().with_span_list(false).boxed(),
+        LogFormat::Text => {
+            let format =
+                WithRequest { event: fmt::format().with_ansi(ansi), append: |id| format!(" request_id={id}\n") };
+            lines.event_format(format).boxed()
+        }
+        // An id needs no escaping: others than letters, digits and three signs are not taken over.
+        LogFormat::Json => {
+            let event = fmt::format().json().with_span_list(false);
+            let format = WithRequest { event, append: |id| format!(",\"request_id\":\"{id}\"}}\n") };
+            lines.fmt_fields(JsonFields::new()).event_format(format).boxed()
+        }
+    }
+}
+
+/// Adds to a line the id of the request that it is about.
+struct WithRequest<F> {
+    event: F,
+    /// What takes the place of the end of the line: of the line break, and of a closing brace.
+    append: fn(&str) -> String,
+}
+
+impl<S, N, F> FormatEvent<S, N> for WithRequest<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        let Some(id) = current_request() else { return self.event.format_event(ctx, writer, event) };
+        let mut line = String::new();
+        self.event.format_event(ctx, Writer::new(&mut line), event)?;
+        let appended = (self.append)(&id);
+        let line = line.trim_end_matches('\n');
+        let line = if appended.ends_with("}\n") { line.strip_suffix('}').unwrap_or(line) } else { line };
+        writer.write_str(line)?;
+        writer.write_str(&appended)
     }
 }
 

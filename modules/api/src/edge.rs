@@ -15,11 +15,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hotshelf_lifecycle::{at_once_for_request, for_request};
 use hotshelf_stats::HttpMetrics;
 use hotshelf_telemetry::RequestTrace;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::{Instrument, Level, Span};
+use tracing::{Instrument, Level};
 
 use crate::caller::Caller;
 use crate::gate::Gate;
@@ -83,26 +84,28 @@ impl Edge {
         })
     }
 
-    /// Answers the request by `answering`, unless there are too many, it takes too long, or it breaks.
+    /// Answers the request by `answering`, unless there are too many, it takes too long, or it breaks. Whatever is logged
+    /// meanwhile carries its id.
     pub(crate) async fn pass(&self, passage: Passage<'_>, answering: impl Future<Output = Response>) -> Response {
-        let Passage { span, trace, .. } = &passage;
+        let id = Arc::from(passage.request_id.to_str().unwrap_or_default());
+        for_request(id, self.answer(passage, answering)).await
+    }
+
+    async fn answer(&self, passage: Passage<'_>, answering: impl Future<Output = Response>) -> Response {
         let mut response = match passage.welcome {
-            true => {
-                self.bounded(passage.probe, answering).instrument(trace.span().clone()).instrument(span.clone()).await
-            }
+            true => self.bounded(passage.probe, answering).instrument(passage.trace.span().clone()).await,
             false => Problem::new(StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
                 .into_response(),
         };
-        let _entered = span.enter();
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             write_problem(&mut response, &problem, &passage.request_id, passage.dialect);
         }
         self.gate.keep_private(response.headers_mut());
-        response.headers_mut().insert(REQUEST_ID, passage.request_id.clone());
+        response.headers_mut().insert(REQUEST_ID, passage.request_id);
         let (status, taken) = (response.status(), passage.begin.elapsed());
         self.metrics.record(passage.method, passage.route, status.as_str(), taken);
         log_access(passage.method, passage.route, status, taken);
-        trace.end(status.as_u16());
+        passage.trace.end(status.as_u16());
         response
     }
 
@@ -132,8 +135,6 @@ pub(crate) struct Passage<'a> {
     probe: bool,
     /// Whether the caller takes JSON.
     welcome: bool,
-    /// Gives all that is logged meanwhile the request's id.
-    span: Span,
     trace: RequestTrace,
 }
 
@@ -142,12 +143,9 @@ impl<'a> Passage<'a> {
     pub(crate) fn of<B>(request: &Request<B>, route: &'a str, edge: &Edge) -> Self {
         let (path, method) = (request.uri().path(), method_label(request.method()));
         let request_id = edge.request_id(request.headers());
-        let id = request_id.to_str().unwrap_or_default();
-        let span = log_span(id);
-        let trace = span.in_scope(|| begin_trace(request, method, route, id));
+        let trace = begin_trace(request, method, route, request_id.to_str().unwrap_or_default());
         Passage {
             begin: Instant::now(),
-            span,
             trace,
             request_id,
             method,
@@ -169,16 +167,10 @@ pub(crate) fn begin_trace<B>(request: &Request<B>, method: &'static str, route: 
     RequestTrace::begin(method, route, id, |header| request.headers().get(header)?.to_str().ok())
 }
 
-/// Gives what is logged in it the request's id.
-fn log_span(request_id: &str) -> Span {
-    // Of the highest level, so that no filter leaves it out of what it lets through.
-    tracing::error_span!("request", request_id)
-}
-
-/// As [`log_access`], for a request that has no span of its own.
+/// As [`log_access`], for a request that was answered before anybody could have logged anything.
 pub(crate) fn log_quick_access(request_id: &str, method: &str, route: &str, status: StatusCode, taken: Duration) {
     if tracing::enabled!(target: ACCESS, Level::DEBUG) {
-        log_span(request_id).in_scope(|| log_access(method, route, status, taken));
+        at_once_for_request(Arc::from(request_id), || log_access(method, route, status, taken));
     }
 }
 

@@ -49,6 +49,7 @@
 mod container;
 mod health;
 mod module;
+mod request;
 mod services;
 mod tasks;
 mod trace;
@@ -57,6 +58,7 @@ pub use async_trait::async_trait;
 pub use container::{Container, Running, StartError, StopError};
 pub use health::{Health, HealthBoard, Phase, Report, Status};
 pub use module::{Failure, Module};
+pub use request::{at_once_for_request, current_request, for_request};
 pub use services::{ServiceError, Services};
 pub use tasks::Tasks;
 pub use trace::TRACED;

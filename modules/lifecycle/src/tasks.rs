@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::request::{current_request, for_request};
+
 /// Owns the background tasks of one module: spawns them, notices those that end too early, stops and joins them.
 ///
 /// A cheap handle; all clones own the same tasks. Once [`stop`](Tasks::stop) has been called, spawned work still runs:
@@ -40,7 +42,11 @@ impl Tasks {
     ///
     /// It belongs to the request that it is spawned for: its log lines carry the request's id.
     pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.tracker.spawn(work.in_current_span())
+        let work = work.in_current_span();
+        match current_request() {
+            Some(id) => self.tracker.spawn(for_request(id, work)),
+            None => self.tracker.spawn(work),
+        }
     }
 
     /// Cancelled when the loops should end.
