@@ -6,6 +6,7 @@
 #
 #   ./demo.sh                                   the service at http://localhost:3000
 #   BASE_URL=http://shelf:8080 ./demo.sh        another one
+#   TOKEN=hss_... ./demo.sh                     one with AUTH=on; the token is that of an admin of organization 1
 #
 # The database may hold products already; the products that the demo creates it deletes again. Organizations and schemas
 # cannot be deleted: one of each, named for the demo, stays and is used again. It expects that nobody else changes products
@@ -14,6 +15,8 @@ set -euo pipefail
 
 base=${BASE_URL:-http://localhost:3000}
 base=${base%/}
+identity=()
+[ -z "${TOKEN:-}" ] || identity=(--header "authorization: Bearer $TOKEN")
 products=$base/api/v1/products
 work=$(mktemp -d)
 failed=0
@@ -44,7 +47,7 @@ send() {
     # curl makes no file of an empty body, and the one of the answer before would be left.
     : >"$work/body"
     status=$(curl --silent --show-error --max-time 30 --request "$method" --dump-header "$work/head" \
-        --output "$work/body" --write-out '%{http_code}' "$@" "$url")
+        --output "$work/body" --write-out '%{http_code}' ${identity[@]+"${identity[@]}"} "$@" "$url")
 }
 
 # write METHOD URL JSON [argument of curl ...]

@@ -43,6 +43,8 @@ done
 [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 say "$(redis-server --version)"
 
+command -v promtool >/dev/null || say "promtool is not installed: the alert rules are parsed, and not tested"
+
 say "cargo test --workspace --locked ${profile[*]:-}"
 cargo test --workspace --locked "${profile[@]}"
 say "all tests passed; the table of the histories is in target/histories.txt"

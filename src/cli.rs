@@ -29,7 +29,7 @@ impl Cli {
     }
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Run the service until SIGTERM or Ctrl-C (the default)
     Serve,
@@ -61,6 +61,11 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Manage those who run the service
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Load what is read most into Redis, before the service starts or beside it
+    Warm,
     /// Write all products to a file, in a form that `import` takes back
     Export {
         /// The file to write; - for standard output
@@ -68,6 +73,16 @@ pub(crate) enum Command {
         /// How to write [default: by the file's ending]
         #[arg(long, value_enum)]
         format: Option<ExportFormat>,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Make an admin of organization 1; the password is read from standard input
+    Create {
+        /// The address to log in by
+        #[arg(long)]
+        email: String,
     },
 }
 

@@ -13,12 +13,14 @@ mod report;
 mod secret;
 mod settings;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hotshelf_api::{RouteLimit, TrustedProxies};
 use hotshelf_ratelimit::{Limit, OnLoss};
 use hotshelf_redis::Address;
+use hotshelf_telemetry::TraceOptions;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use layers::Values;
@@ -34,8 +36,12 @@ pub(crate) struct Config {
     pub(crate) database: DatabaseConfig,
     pub(crate) redis: RedisConfig,
     pub(crate) cache: CacheConfig,
+    pub(crate) access: AccessConfig,
+    pub(crate) warm: WarmConfig,
     pub(crate) log: LogConfig,
     pub(crate) limits: LimitsConfig,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<TraceOptions>,
 }
 
 /// The listener and the limits of the HTTP interface.
@@ -47,6 +53,8 @@ pub(crate) struct HttpConfig {
     pub(crate) port: u16,
     /// How long a request may take before it is answered with 503.
     pub(crate) request_timeout: Duration,
+    /// A connection that begins no request for so long is closed.
+    pub(crate) idle_timeout: Duration,
     /// Requests beyond this number are shed with 503. At least 1.
     pub(crate) max_concurrent_requests: usize,
     pub(crate) cors_origins: CorsOrigins,
@@ -165,11 +173,55 @@ pub(crate) enum WriteStrategy {
     WriteThrough,
 }
 
+/// Who may come in.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessConfig {
+    /// Whether callers must be users.
+    pub(crate) users: bool,
+    /// Whether strangers may come in where they need not.
+    pub(crate) off_anyway: bool,
+    /// A session ends when it was not used for so long.
+    pub(crate) session_ttl: Duration,
+    /// Whether browsers send the cookie of a session over encrypted connections only.
+    pub(crate) cookie_secure: bool,
+    /// Whether statistics and metrics are for everybody.
+    pub(crate) metrics_open: bool,
+    /// The mail server, with its password.
+    pub(crate) smtp_url: Option<Secret>,
+    pub(crate) mail_from: String,
+    /// Takes the mails where there is no mail server.
+    pub(crate) mail_file: PathBuf,
+    /// The page that sets a new password.
+    pub(crate) reset_url: Option<String>,
+}
+
+/// How the cache is warmed.
+#[derive(Debug, Clone)]
+pub(crate) struct WarmConfig {
+    /// From one run to the next; 0 for none but those that are asked for.
+    pub(crate) interval: Duration,
+    /// The most read products of a run: 1 to 10,000.
+    pub(crate) products: usize,
+    /// Entries a second at most. Never 0.
+    pub(crate) rate: u32,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct LogConfig {
     pub(crate) filter: EnvFilter,
     pub(crate) format: LogFormat,
+}
+
+/// The names that OpenTelemetry has for ways to choose traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampler {
+    AlwaysOn,
+    AlwaysOff,
+    TraceIdRatio,
+    ParentBasedAlwaysOn,
+    ParentBasedAlwaysOff,
+    ParentBasedTraceIdRatio,
 }
 
 /// The shape of a log line.
@@ -190,6 +242,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) login: Limit,
     pub(crate) register: Limit,
     pub(crate) forgot_password: Limit,
+    /// Tokens that nobody has, from one address.
+    pub(crate) guess: Limit,
     /// Each an existing route, at most once.
     pub(crate) routes: Vec<RouteLimit>,
     pub(crate) on_loss: OnLoss,
@@ -205,6 +259,19 @@ impl Config {
         let environment = Environment::of_process().map_err(|problem| vec![problem])?;
         let file = layers::find_file(std::env::var_os("HOTSHELF_CONFIG")).map_err(|problem| vec![problem])?;
         Config::from_layers(Layers { environment, file })
+    }
+
+    /// Why nobody should be served like this: strangers could change the catalogue. One line that says what to do.
+    pub(crate) fn open_door(&self) -> Option<String> {
+        let host = &self.http.host;
+        let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let open = !self.access.users && !self.access.off_anyway && !loopback;
+        open.then(|| {
+            format!(
+                "AUTH=off contradicts HTTP_HOST={host}: everybody who can reach it could change the catalogue. Set AUTH=on, \
+                 or AUTH_OFF_ANYWAY=true if something in front of the service decides who may"
+            )
+        })
     }
 
     fn from_layers(layers: Layers) -> Result<(Config, Values), Vec<Problem>> {

@@ -2,30 +2,40 @@
 //!
 //! Exit codes: 0 done, 1 the command failed, 2 the command line or the configuration is wrong.
 
+mod admin;
 mod cli;
 mod config;
 mod export;
 mod import;
+mod logging;
 mod progress;
 mod seed;
 mod serve;
+mod warm;
 mod wiring;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use hotshelf_auth::AuthError;
 use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_lifecycle::{ServiceError, StartError, StopError};
 use hotshelf_product::ProductError;
+use hotshelf_telemetry::{Exporter, TraceError};
 use hotshelf_transfer::Home;
+use hotshelf_warm::WarmError;
 
-use cli::{Cli, Command};
-use config::{Config, LogConfig, LogFormat, Values};
+use cli::{AdminCommand, Cli, Command};
+use config::{Config, Values};
 use export::Export;
 use import::Import;
 use seed::Seed;
+
+/// How long the end may take for the traces that have not been sent.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 
 /// Why a command failed: one sentence for the person at the terminal.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +64,19 @@ enum Failure {
     Made(#[from] Invalid),
     #[error("the products could not be read: {0}")]
     Store(#[from] StoreError),
+    #[error(
+        "there is nothing to warm from outside with CACHE_BACKEND={backend}: start the service, which warms itself"
+    )]
+    NothingToWarm { backend: &'static str },
+    #[error("Redis cannot be warmed: {condition}")]
+    NoRedisToWarm { condition: String },
+    #[error(
+        "{database} is in use by another process. If that is the service, let it warm itself, memory included: \
+         curl -X POST http://{address}/api/v1/cache/warm"
+    )]
+    WarmItself { database: String, address: String },
+    #[error("the cache could not be warmed: {0}")]
+    Warm(#[from] WarmError),
     #[error("cannot tell the format from the file's name: name it .csv or .jsonl, or use --format")]
     NoExportFormat,
     #[error("there is no database at {}: set DB_PATH", .path.display())]
@@ -64,6 +87,14 @@ enum Failure {
         #[source]
         cause: io::Error,
     },
+    #[error("the admin could not be made: {0}")]
+    Admin(#[from] AuthError),
+    #[error("{0}")]
+    BadAdmin(#[source] Invalid),
+    #[error("cannot read the password from standard input: {0}")]
+    Password(#[source] io::Error),
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
 }
@@ -77,14 +108,30 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    start_logging(&config.log);
-    match run(command, &config, &values) {
+    if let (Command::Serve | Command::CheckConfig, Some(open_door)) = (&command, config.open_door()) {
+        complain(&open_door);
+        return ExitCode::from(2);
+    }
+    let outcome = watched(&command, &config, || run(command.clone(), &config, &values));
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             complain(&failure);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the command with a log and, if it is the service, with traces. Both before the runtime, and the last traces after it.
+fn watched(command: &Command, config: &Config, run: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let traces = config.traces.as_ref().filter(|_| matches!(command, Command::Serve));
+    let exporter = traces.map(Exporter::start).transpose()?;
+    logging::start(&config.log, exporter.as_ref());
+    let outcome = run();
+    if let Some(exporter) = exporter {
+        exporter.stop(LAST_TRACES);
+    }
+    outcome
 }
 
 fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure> {
@@ -103,22 +150,11 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
                 Export { file: &file, format: format.map(Into::into) }.run(config).await
             }
             Command::Seed { products, seed } => Seed { products, seed }.run(config).await,
+            Command::Admin(AdminCommand::Create { email }) => admin::create(&email, config).await,
+            Command::Warm => warm::run(config).await,
             Command::CheckConfig => Ok(()),
         }
     })
-}
-
-/// Logs go to standard error: standard output belongs to what a command prints, such as an export.
-fn start_logging(log: &LogConfig) {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(log.filter.clone())
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && !no_color);
-    match log.format {
-        LogFormat::Text => subscriber.init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
 }
 
 /// A reader that has seen enough (`hotshelf check-config | head -1`) is no failure.

@@ -2,15 +2,19 @@
 //! registers them in the order of their dependencies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hotshelf_api::{ApiModule, ApiOptions, LimitOptions};
+use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, UserOptions};
+use hotshelf_auth::{AuthModule, AuthOptions, MailOptions};
 use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, Tiers, WriteStrategy};
 use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreError};
 use hotshelf_lifecycle::Container;
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule};
 use hotshelf_ratelimit::{RateLimitModule, RateLimitOptions};
 use hotshelf_redis::{Credentials, RedisOptions, Servers};
+use hotshelf_session::{SessionModule, SessionOptions};
 use hotshelf_stats::StatsModule;
+use hotshelf_warm::{WarmModule, WarmOptions};
 
 use crate::config::{self, CacheBackend, Config, CorsOrigins, RedisServers, Secret};
 
@@ -33,9 +37,31 @@ fn modules(config: &Config, audit_rate: f64) -> Container {
     container
 }
 
+/// The catalogue with its users, for commands that work on those.
+pub(crate) fn accounts(config: &Config) -> Container {
+    let mut container = modules(config, 0.0);
+    register_users(&mut container, config);
+    container
+}
+
+/// The catalogue as `hotshelf warm` needs it: with nothing that warms by itself.
+pub(crate) fn warming(config: &Config) -> Container {
+    let mut container = catalogue(config);
+    container.register(WarmModule::new(WarmOptions { interval: Duration::ZERO, ..warm(config) }));
+    container
+}
+
+fn register_users(container: &mut Container, config: &Config) {
+    container.register(SessionModule::new(sessions(config))).register(AuthModule::new(auth(config)));
+}
+
 /// The whole service.
 pub(crate) fn service(config: &Config) -> Container {
     let mut container = modules(config, config.cache.audit_rate);
+    container.register(WarmModule::new(warm(config)));
+    if config.access.users {
+        register_users(&mut container, config);
+    }
     container.register(RateLimitModule::new(rate_limits(config)));
     container.register(ApiModule::new(api(config)));
     container
@@ -104,12 +130,39 @@ fn lives(config: &Config) -> Lives {
     }
 }
 
+fn sessions(config: &Config) -> SessionOptions {
+    let lives = &config.cache.lives;
+    SessionOptions {
+        session_life: config.access.session_ttl,
+        copy_life: lives.product,
+        negative_life: lives.negative,
+        grace: lives.grace,
+    }
+}
+
+fn auth(config: &Config) -> AuthOptions {
+    let access = &config.access;
+    AuthOptions {
+        mail: match &access.smtp_url {
+            Some(url) => MailOptions::Smtp { url: url.expose().to_owned(), from: access.mail_from.clone() },
+            None => MailOptions::File(access.mail_file.clone()),
+        },
+        reset_url: access.reset_url.clone(),
+        lives: sessions(config),
+    }
+}
+
+fn warm(config: &Config) -> WarmOptions {
+    WarmOptions { interval: config.warm.interval, products: config.warm.products, rate: config.warm.rate }
+}
+
 fn api(config: &Config) -> ApiOptions {
     let http = &config.http;
     ApiOptions {
         host: http.host.clone(),
         port: http.port,
         request_timeout: http.request_timeout,
+        idle_timeout: http.idle_timeout,
         max_concurrent_requests: http.max_concurrent_requests,
         cors_origins: match &http.cors_origins {
             CorsOrigins::None => Vec::new(),
@@ -117,6 +170,8 @@ fn api(config: &Config) -> ApiOptions {
             CorsOrigins::Listed(origins) => origins.clone(),
         },
         cache_prefix: config.cache.prefix.clone(),
+        users: config.access.users.then_some(UserOptions { cookie_secure: config.access.cookie_secure }),
+        metrics_open: config.access.metrics_open,
         limits: limits(config),
     }
 }
@@ -140,6 +195,7 @@ fn limits(config: &Config) -> LimitOptions {
         login: limits.login,
         register: limits.register,
         forgot_password: limits.forgot_password,
+        guess: limits.guess,
         trusted_proxies: limits.trusted_proxies.clone(),
     }
 }

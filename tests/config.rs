@@ -158,8 +158,26 @@ fn a_value_with_a_line_break_still_makes_one_line() {
 }
 
 #[test]
+fn strangers_are_let_in_on_purpose_only() {
+    let line = "AUTH=off contradicts HTTP_HOST=10.0.0.1: everybody who can reach it could change the catalogue. Set AUTH=on, \
+                or AUTH_OFF_ANYWAY=true if something in front of the service decides who may";
+    Hotshelf::check_config().env("HTTP_HOST", "10.0.0.1").assert_refused(&[line]);
+    for (name, value) in [("AUTH", "on"), ("AUTH_OFF_ANYWAY", "true"), ("HTTP_HOST", "::1"), ("HTTP_HOST", "localhost")]
+    {
+        Hotshelf::check_config().env("HTTP_HOST", "10.0.0.1").env(name, value).table();
+    }
+    // The one that is set by mistake, and the mail server that is none, each have their line.
+    Hotshelf::check_config().env("AUTH", "true").env("SMTP_URL", "mail.example").assert_refused(&[
+        "AUTH=\"true\" (environment): expected on or off",
+        "SMTP_URL=\"***\" (environment): expected smtps://user:password@host[:port] or smtp://…, special characters in the \
+         password percent-encoded",
+    ]);
+}
+
+#[test]
 fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
-    let file = "http_port = 4000\nhttp_host = \"0.0.0.0\"\nshared_db = true\ncache_l1_bytes = 2048\n";
+    let file =
+        "http_port = 4000\nhttp_host = \"0.0.0.0\"\nauth_off_anyway = true\nshared_db = true\ncache_l1_bytes = 2048\n";
     let table = Hotshelf::check_config().file("hotshelf.toml", file).env("HTTP_PORT", "5000").table();
     assert_eq!(table.row("HTTP_PORT"), ("5000", "environment"));
     assert_eq!(table.row("HTTP_HOST"), ("0.0.0.0", "hotshelf.toml"));
@@ -198,6 +216,7 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("HTTP_HOST", "127.0.0.1"),
         ("HTTP_PORT", "3000"),
         ("REQUEST_TIMEOUT", "10s"),
+        ("IDLE_TIMEOUT", "60s"),
         ("SHUTDOWN_TIMEOUT", "30s"),
         ("MAX_CONCURRENT_REQUESTS", "1024"),
         ("CORS_ORIGINS", "(empty)"),
@@ -215,6 +234,18 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("CACHE_L1_BYTES", "64MiB"),
         ("CACHE_WRITE_STRATEGY", "invalidate"),
         ("AUDIT_RATE", "1"),
+        ("AUTH", "off"),
+        ("AUTH_OFF_ANYWAY", "false"),
+        ("SESSION_TTL", "7days"),
+        ("SESSION_COOKIE_SECURE", "true"),
+        ("METRICS_OPEN", "false"),
+        ("SMTP_URL", "(empty)"),
+        ("MAIL_FROM", "hotshelf <hotshelf@localhost>"),
+        ("MAIL_FILE", "./mail.log"),
+        ("PASSWORD_RESET_URL", "(empty)"),
+        ("WARM_INTERVAL", "1h"),
+        ("WARM_PRODUCTS", "1000"),
+        ("WARM_RATE", "1000"),
         ("RUST_LOG", "info"),
         ("LOG_FORMAT", "text"),
         ("RATE_LIMIT", "off"),
@@ -222,14 +253,19 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("RATE_LIMIT_LOGIN", "5/1m"),
         ("RATE_LIMIT_REGISTER", "3/1h"),
         ("RATE_LIMIT_FORGOT_PASSWORD", "3/1h"),
+        ("RATE_LIMIT_TOKEN", "60/1m"),
         ("RATE_LIMIT_ROUTES", "(empty)"),
         ("RATE_LIMIT_ON_LOSS", "local"),
         ("TRUSTED_PROXIES", "(empty)"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "(empty)"),
+        ("OTEL_SERVICE_NAME", "hotshelf"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_on"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1"),
     ] {
         assert_eq!(table.row(variable), (value, "default"), "{variable}");
     }
     let starts: Vec<_> = table.0.lines().skip(1).map(|line| line.rfind("default")).collect();
-    assert_eq!(starts.len(), 43, "a variable is missing from this test");
+    assert_eq!(starts.len(), 61, "a variable is missing from this test");
     assert!(starts.iter().all(|start| *start == starts[0]), "the last column is ragged:\n{}", table.0);
 }
 

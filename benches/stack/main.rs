@@ -71,6 +71,8 @@ enum Case {
     Limits,
     /// The same, with a thousand callers
     Callers,
+    /// The same, with users: each request shows the token of a session
+    Users,
     /// A million products against a thousand, without a cache
     Scale,
 }
@@ -86,6 +88,7 @@ impl Case {
             Case::Mixed => mixed::run(plan).await?,
             Case::Limits => limits::one_caller(plan).await?,
             Case::Callers => limits::many_callers(plan).await?,
+            Case::Users => limits::users(plan).await?,
             Case::Scale => {
                 scale::run(plan).await?;
                 return Ok(None);

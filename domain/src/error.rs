@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::draft::Invalid;
-use crate::ids::{OrganizationId, ProductId, SchemaId};
+use crate::ids::{ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 use crate::page::PageError;
 use crate::product::Version;
 
@@ -62,6 +62,27 @@ pub enum StoreError {
         /// How many would not fit.
         products: i64,
     },
+    /// There is no such user, or no longer.
+    #[error("user {0} does not exist")]
+    NoSuchUser(UserId),
+    /// The address belongs to another user. Nothing was changed.
+    #[error("there is a user with this e-mail address already")]
+    EmailTaken,
+    /// Without this user, nobody could decide any more who may use the organization. Nothing was changed.
+    #[error("user {0} is the only admin of the organization")]
+    LastAdmin(UserId),
+    /// The user's sessions, or the password, have become others since they were looked at. Nothing was changed.
+    #[error("the sessions of user {0} have ended meanwhile")]
+    SessionsEnded(UserId),
+    /// The user has no such session, or no longer.
+    #[error("session {0} does not exist")]
+    NoSuchSession(SessionId),
+    /// The user has no such API key, or no longer.
+    #[error("API key {0} does not exist")]
+    NoSuchApiKey(ApiKeyId),
+    /// The permission to choose a new password was used, has ended, or never was. Nothing was changed.
+    #[error("this password reset is not valid, or not any more")]
+    NoSuchReset,
     /// There can be no such page.
     #[error(transparent)]
     NoSuchPage(#[from] PageError),
@@ -96,9 +117,21 @@ impl StoreError {
             | StoreError::SchemaPreconditionFailed { .. }
             | StoreError::SchemaBuiltIn(_)
             | StoreError::SchemaInUse { .. }
+            | StoreError::NoSuchUser(_)
+            | StoreError::EmailTaken
+            | StoreError::LastAdmin(_)
+            | StoreError::SessionsEnded(_)
+            | StoreError::NoSuchSession(_)
+            | StoreError::NoSuchApiKey(_)
+            | StoreError::NoSuchReset
             | StoreError::Overloaded(_) => true,
             StoreError::Unavailable(_) | StoreError::Closed => false,
         }
+    }
+
+    /// Whether the database could not do its work, as opposed to having answered that it cannot be done.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, StoreError::Overloaded(_) | StoreError::Unavailable(_) | StoreError::Closed)
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Members {
     Organization(OrganizationId),
     /// Those that follow a schema.
     Schema(SchemaId),
+    /// Those of an organization that follow a schema: one that every organization may use.
+    Both(OrganizationId, SchemaId),
 }
 
 impl Members {
@@ -52,6 +54,9 @@ impl Members {
         match self {
             Members::Organization(id) => Filter::of_organization(id),
             Members::Schema(id) => Filter::of_schema(id),
+            Members::Both(organization, schema) => {
+                Filter { organization: Some(organization), ..Filter::of_schema(schema) }
+            }
         }
     }
 }

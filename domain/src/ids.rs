@@ -56,6 +56,21 @@ id! {
     ImageId
 }
 
+id! {
+    /// Identifies a user. Given by the database, never reused.
+    UserId
+}
+
+id! {
+    /// Identifies a session to the person whose it is. Not its token. Given by the database, never reused.
+    SessionId
+}
+
+id! {
+    /// Identifies an API key to the people of its organization. Not its token. Given by the database, never reused.
+    ApiKeyId
+}
+
 impl OrganizationId {
     /// The one that exists before anybody makes more.
     pub const BUILT_IN: OrganizationId = OrganizationId(1);

@@ -6,7 +6,8 @@
 //! - What a draft names that only the database knows, such as an organization, is checked where it is written.
 //! - [`Price`] is exact. [`ProductId`] and [`Version`] cannot be mixed up.
 //! - [`Filter`], [`Search`], [`Order`] and [`Place`] say which part of the catalogue a list is about.
-//! - [`ProductRepository`] is the truth: SQLite with one group-committing writer and a pool of readers.
+//! - [`User`], [`Role`], [`Session`] and [`ApiKey`] say who may use it, in which organization, and how that is proven.
+//! - [`ProductRepository`] and [`AccountRepository`] are the truth: SQLite with one group-committing writer and a pool of readers.
 //!
 //! ```
 //! use hotshelf_domain::ProductDraft;
@@ -17,6 +18,7 @@
 //! # Ok::<(), hotshelf_domain::MalformedInput>(())
 //! ```
 
+mod account;
 mod check;
 mod details;
 mod draft;
@@ -38,12 +40,16 @@ mod schema;
 mod search;
 mod sqlite;
 
+pub use account::{
+    ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Secret, Session,
+    TextsDraft, User, UserDraft, new_password,
+};
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, ProductDetails};
 pub use draft::{FieldError, Invalid, NewProduct, ProductDraft};
 pub use error::{OpenError, StoreError};
 pub use fields::MalformedInput;
 pub use filter::{Filter, Members};
-pub use ids::{ImageId, OrganizationId, ProductId, SchemaId};
+pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 pub use module::DatabaseModule;
 pub use order::{Order, OrderBy, UnknownOrder};
 pub use organization::{NewOrganization, Organization, OrganizationDraft};
@@ -53,6 +59,6 @@ pub use place::{BadPlace, Place};
 pub use price::{Price, PriceError};
 pub use product::{Product, Version};
 pub use report::{CatalogueReport, CategoryReport, OrganizationReport};
-pub use repository::{Committed, Copies, DatabaseOptions, Expect, ProductRepository};
+pub use repository::{AccountRepository, Committed, Copies, DatabaseOptions, Expect, ProductRepository, Used};
 pub use schema::{FieldKind, NewSchema, Schema, SchemaDraft, SchemaField, SchemaFieldDraft, SchemaPatch};
 pub use search::{Search, SearchError};

@@ -1,3 +1,4 @@
+mod accounts;
 mod catalogue;
 mod lists;
 
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_stats::Stats;
+
+pub use accounts::{AccountRepository, Used};
 
 use crate::draft::NewProduct;
 use crate::error::{OpenError, StoreError};

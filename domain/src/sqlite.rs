@@ -1,5 +1,6 @@
 //! The catalogue on SQLite: one group-committing writer, a pool of readers, gathered reads by id.
 
+mod accounts;
 mod bulk;
 mod catalogue;
 mod connect;
@@ -8,8 +9,10 @@ mod epoch;
 mod listing;
 mod lists;
 mod lock;
+mod operation;
 mod organizations;
 mod point_reads;
+mod read_counts;
 mod readers;
 mod references;
 mod rows;
@@ -25,7 +28,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::{Histogram, Stats};
+use hotshelf_stats::Stats;
 
 use crate::draft::NewProduct;
 use crate::error::{OpenError, StoreError};
@@ -34,6 +37,7 @@ use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
 use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
 use lock::DatabaseLock;
+use operation::Operation;
 use point_reads::PointReads;
 use readers::Readers;
 use references::References;
@@ -53,14 +57,42 @@ pub(crate) struct SqliteCatalogue {
     epoch_reader: Readers,
     point_reads: PointReads,
     tasks: Tasks,
-    batch_reads: Histogram,
-    page_reads: Histogram,
-    page_id_reads: Histogram,
-    details_reads: Histogram,
-    count_reads: Histogram,
-    id_reads: Histogram,
-    analytics_reads: Histogram,
+    operations: Operations,
     _lock: DatabaseLock,
+}
+
+/// The reads that are no point reads, each kind by the name it has in the metrics.
+struct Operations {
+    find_many: Operation,
+    page: Operation,
+    page_ids: Operation,
+    details: Operation,
+    count: Operation,
+    ids: Operation,
+    analytics: Operation,
+    organizations: Operation,
+    schemas: Operation,
+    epoch: Operation,
+    ping: Operation,
+}
+
+impl Operations {
+    fn new(stats: &Stats) -> Self {
+        let operation = |name| Operation::new(stats, name);
+        Operations {
+            find_many: operation("find_many"),
+            page: operation("page"),
+            page_ids: operation("page_ids"),
+            details: operation("details"),
+            count: operation("count"),
+            ids: operation("ids"),
+            analytics: operation("analytics"),
+            organizations: operation("organizations"),
+            schemas: operation("schemas"),
+            epoch: operation("epoch"),
+            ping: operation("ping"),
+        }
+    }
 }
 
 impl SqliteCatalogue {
@@ -76,16 +108,11 @@ impl SqliteCatalogue {
         let tasks = Tasks::default();
         let readers = Readers::new(&url, READERS).map_err(failed)?;
         let epoch_reader = Readers::new(&url, 1).map_err(failed)?;
+        readers.show_in(stats);
         Ok(SqliteCatalogue {
-            writer: Writer::spawn(url, &tasks, stats.db_query("commit")),
-            point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, stats.db_query("find")),
-            batch_reads: stats.db_query("find_many"),
-            page_reads: stats.db_query("page"),
-            page_id_reads: stats.db_query("page_ids"),
-            details_reads: stats.db_query("details"),
-            count_reads: stats.db_query("count"),
-            id_reads: stats.db_query("ids"),
-            analytics_reads: stats.db_query("analytics"),
+            writer: Writer::spawn(url, &tasks, Operation::new(stats, "commit")),
+            point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, Operation::new(stats, "find")),
+            operations: Operations::new(stats),
             readers,
             epoch_reader,
             tasks,
@@ -99,9 +126,9 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn find_many(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, StoreError> {
-        let _timer = self.batch_reads.start_timer();
         let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-        let found = self.readers.read(move |conn| rows::find_many(conn, &ids)).await?;
+        let reading = self.readers.read(move |conn| rows::find_many(conn, &ids));
+        let found = self.operations.find_many.of(reading).await?;
         Ok(found.into_values().map(|product| (product.id, product)).collect())
     }
 
@@ -135,7 +162,7 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn epoch(&self) -> Result<(i64, String), StoreError> {
-        self.epoch_reader.read(epoch::current).await
+        self.operations.epoch.of(self.epoch_reader.read(epoch::current)).await
     }
 
     pub(crate) async fn advance_epoch(&self) -> Result<i64, StoreError> {
@@ -151,7 +178,8 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        self.readers.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM organization_counts")?)).await
+        let reading = self.readers.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM organization_counts")?));
+        self.operations.ping.of(reading).await
     }
 
     /// Writes what has been accepted, then moves the write-ahead log into the database file.

@@ -2,12 +2,14 @@
 //!
 //! Each function reads all of its variables before the first `?`, so that one start reports every bad value.
 
+use hotshelf_telemetry::{Sampling, TraceOptions};
+
 use super::layers::Values;
 use super::parse::CLUSTERS_HAVE_ONE_DATABASE;
 use super::settings::*;
 use super::{
-    CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LimitsConfig, LivesConfig, LogConfig, RedisConfig,
-    RedisServers,
+    AccessConfig, CacheBackend, CacheConfig, Config, DatabaseConfig, HttpConfig, LimitsConfig, LivesConfig, LogConfig,
+    RedisConfig, RedisServers, Sampler, WarmConfig,
 };
 
 /// `None` when a value is bad; `values` knows which.
@@ -16,9 +18,22 @@ pub(super) fn config(values: &mut Values) -> Option<Config> {
     let database = database(values);
     let redis = redis(values);
     let cache = cache(values);
+    let access = access(values);
+    let warm = warm(values);
     let log = log(values);
     let limits = limits(values);
-    let config = Config { http: http?, database: database?, redis: redis?, cache: cache?, log: log?, limits: limits? };
+    let traces = traces(values);
+    let config = Config {
+        http: http?,
+        database: database?,
+        redis: redis?,
+        cache: cache?,
+        access: access?,
+        warm: warm?,
+        log: log?,
+        limits: limits?,
+        traces: traces?,
+    };
     if config.database.shared && config.cache.backend == CacheBackend::Memory {
         let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
         values.refuse(&SHARED_DB, reason);
@@ -30,6 +45,7 @@ fn http(values: &mut Values) -> Option<HttpConfig> {
     let host = values.read(&HTTP_HOST);
     let port = values.read(&HTTP_PORT);
     let request_timeout = values.read(&REQUEST_TIMEOUT);
+    let idle_timeout = values.read(&IDLE_TIMEOUT);
     let shutdown_timeout = values.read(&SHUTDOWN_TIMEOUT);
     let max_concurrent_requests = values.read(&MAX_CONCURRENT_REQUESTS);
     let cors_origins = values.read(&CORS_ORIGINS);
@@ -37,6 +53,7 @@ fn http(values: &mut Values) -> Option<HttpConfig> {
         host: host?,
         port: port?,
         request_timeout: request_timeout?,
+        idle_timeout: idle_timeout?,
         max_concurrent_requests: max_concurrent_requests?,
         cors_origins: cors_origins?,
         shutdown_timeout: shutdown_timeout?,
@@ -153,6 +170,53 @@ fn lives(values: &mut Values) -> Option<LivesConfig> {
     })
 }
 
+fn access(values: &mut Values) -> Option<AccessConfig> {
+    let users = values.read(&AUTH);
+    let off_anyway = values.read(&AUTH_OFF_ANYWAY);
+    let session_ttl = values.read(&SESSION_TTL);
+    let cookie_secure = values.read(&SESSION_COOKIE_SECURE);
+    let metrics_open = values.read(&METRICS_OPEN);
+    let smtp_url = values.read(&SMTP_URL);
+    let mail_from = values.read(&MAIL_FROM);
+    let mail_file = values.read(&MAIL_FILE);
+    let reset_url = values.read(&PASSWORD_RESET_URL);
+    Some(AccessConfig {
+        users: users?,
+        off_anyway: off_anyway?,
+        session_ttl: session_ttl?,
+        cookie_secure: cookie_secure?,
+        metrics_open: metrics_open?,
+        smtp_url: smtp_url?,
+        mail_from: mail_from?,
+        mail_file: mail_file?,
+        reset_url: reset_url?,
+    })
+}
+
+fn warm(values: &mut Values) -> Option<WarmConfig> {
+    let interval = values.read(&WARM_INTERVAL);
+    let products = values.read(&WARM_PRODUCTS);
+    let rate = values.read(&WARM_RATE);
+    Some(WarmConfig { interval: interval?, products: products?, rate: rate? })
+}
+
+fn traces(values: &mut Values) -> Option<Option<TraceOptions>> {
+    let endpoint = values.read(&OTEL_EXPORTER_OTLP_ENDPOINT);
+    let service_name = values.read(&OTEL_SERVICE_NAME);
+    let sampler = values.read(&OTEL_TRACES_SAMPLER);
+    let share = values.read(&OTEL_TRACES_SAMPLER_ARG);
+    let (endpoint, service_name, share) = (endpoint?, service_name?, share?);
+    let sampling = match sampler? {
+        Sampler::AlwaysOn => Sampling { ratio: 1.0, follow_parent: false },
+        Sampler::AlwaysOff => Sampling { ratio: 0.0, follow_parent: false },
+        Sampler::TraceIdRatio => Sampling { ratio: share, follow_parent: false },
+        Sampler::ParentBasedAlwaysOn => Sampling { ratio: 1.0, follow_parent: true },
+        Sampler::ParentBasedAlwaysOff => Sampling { ratio: 0.0, follow_parent: true },
+        Sampler::ParentBasedTraceIdRatio => Sampling { ratio: share, follow_parent: true },
+    };
+    Some(endpoint.map(|endpoint| TraceOptions { endpoint, service_name, sampling }))
+}
+
 fn log(values: &mut Values) -> Option<LogConfig> {
     let filter = values.read(&RUST_LOG);
     let format = values.read(&LOG_FORMAT);
@@ -165,6 +229,7 @@ fn limits(values: &mut Values) -> Option<LimitsConfig> {
     let login = values.read(&RATE_LIMIT_LOGIN);
     let register = values.read(&RATE_LIMIT_REGISTER);
     let forgot_password = values.read(&RATE_LIMIT_FORGOT_PASSWORD);
+    let guess = values.read(&RATE_LIMIT_TOKEN);
     let routes = values.read(&RATE_LIMIT_ROUTES);
     let on_loss = values.read(&RATE_LIMIT_ON_LOSS);
     let trusted_proxies = values.read(&TRUSTED_PROXIES);
@@ -174,6 +239,7 @@ fn limits(values: &mut Values) -> Option<LimitsConfig> {
         login: login?,
         register: register?,
         forgot_password: forgot_password?,
+        guess: guess?,
         routes: routes?,
         on_loss: on_loss?,
         trusted_proxies: trusted_proxies?,

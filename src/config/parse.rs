@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 
-use super::{CacheBackend, LogFormat, Secret, WriteStrategy};
+use super::{CacheBackend, LogFormat, Sampler, Secret, WriteStrategy};
 
 pub(crate) use limits::{limit, on_loss, on_or_off, route_limits, trusted_proxies};
 pub(crate) use network::{cors_origins, database_url, host, listen_port};
@@ -37,6 +37,11 @@ pub(crate) fn grace(text: &str) -> Result<Duration, Refusal> {
     duration(text, Duration::ZERO, 30 * ONE_DAY)
 }
 
+/// From one time to the next: up to 30 days, 0 for never.
+pub(crate) fn interval(text: &str) -> Result<Duration, Refusal> {
+    duration(text, Duration::ZERO, 30 * ONE_DAY)
+}
+
 /// Times a second, 0 to 1000.
 pub(crate) fn rate(text: &str) -> Result<f64, Refusal> {
     text.parse().ok().filter(|rate| (0.0..=1_000.0).contains(rate)).ok_or(Refusal::Malformed)
@@ -60,7 +65,54 @@ pub(crate) fn boolean(text: &str) -> Result<bool, Refusal> {
     }
 }
 
+/// Something on one line.
+pub(crate) fn text(text: &str) -> Result<String, Refusal> {
+    let sane = !text.is_empty() && !text.chars().any(char::is_control);
+    if sane { Ok(text.to_owned()) } else { Err(Refusal::Malformed) }
+}
+
+pub(crate) fn file_path(text: &str) -> Result<PathBuf, Refusal> {
+    if text.is_empty() || text.contains('\0') { Err(Refusal::Malformed) } else { Ok(PathBuf::from(text)) }
+}
+
+/// Whether the server of `user:password@host:port` is on this machine.
+fn is_local(address: &str) -> bool {
+    let host = address.rsplit('@').next().unwrap_or_default();
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| host.starts_with(local))
+}
+
+/// `None` for an empty text. What is behind the scheme, the mailer reads.
+pub(crate) fn smtp_url(text: &str) -> Result<Option<Secret>, Refusal> {
+    match text.split_once("://") {
+        None if text.is_empty() => Ok(None),
+        Some(("smtp", address)) if address.contains('@') && !text.contains("tls=required") && !is_local(address) => {
+            let reason = "would send its password in clear: use smtps://, or add ?tls=required";
+            Err(Refusal::Because(reason.to_owned()))
+        }
+        Some(("smtp" | "smtps", address)) if !address.is_empty() => Ok(Some(Secret::new(text.to_owned()))),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// `None` for an empty text.
+pub(crate) fn link(text: &str) -> Result<Option<String>, Refusal> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    match text.split_once("://") {
+        None if text.is_empty() => Ok(None),
+        Some(("http" | "https", address)) if !address.is_empty() && plain => Ok(Some(text.to_owned())),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
 pub(crate) fn concurrency(text: &str) -> Result<usize, Refusal> {
+    whole_number(text).filter(|number| (1..=1_000_000).contains(number)).ok_or(Refusal::Malformed)
+}
+
+pub(crate) fn warm_products(text: &str) -> Result<usize, Refusal> {
+    whole_number(text).filter(|number| (1..=10_000).contains(number)).ok_or(Refusal::Malformed)
+}
+
+pub(crate) fn warm_rate(text: &str) -> Result<u32, Refusal> {
     whole_number(text).filter(|number| (1..=1_000_000).contains(number)).ok_or(Refusal::Malformed)
 }
 
@@ -144,6 +196,41 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refusal> {
         "json" => Ok(LogFormat::Json),
         _ => Err(Refusal::Malformed),
     }
+}
+
+/// Collectors stand beside the service, where nothing has to be encrypted, and pass on to wherever traces are kept.
+pub(crate) fn collector(text: &str) -> Result<Option<String>, Refusal> {
+    if text.starts_with("https://") {
+        let reason = "https:// is not supported: name a collector beside the service, which passes the traces on";
+        return Err(Refusal::Because(reason.to_owned()));
+    }
+    let host = text.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    match host {
+        _ if text.is_empty() => Ok(None),
+        Some(host) if !host.is_empty() && !text.contains(char::is_whitespace) => Ok(Some(text.to_owned())),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+pub(crate) fn service_name(text: &str) -> Result<String, Refusal> {
+    if (1..=255).contains(&text.chars().count()) { Ok(text.to_owned()) } else { Err(Refusal::Malformed) }
+}
+
+pub(crate) fn sampler(text: &str) -> Result<Sampler, Refusal> {
+    match text {
+        "always_on" => Ok(Sampler::AlwaysOn),
+        "always_off" => Ok(Sampler::AlwaysOff),
+        "traceidratio" => Ok(Sampler::TraceIdRatio),
+        "parentbased_always_on" => Ok(Sampler::ParentBasedAlwaysOn),
+        "parentbased_always_off" => Ok(Sampler::ParentBasedAlwaysOff),
+        "parentbased_traceidratio" => Ok(Sampler::ParentBasedTraceIdRatio),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// A part of a whole, 0 to 1.
+pub(crate) fn share(text: &str) -> Result<f64, Refusal> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or(Refusal::Malformed)
 }
 
 #[cfg(test)]

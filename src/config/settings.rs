@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::parse::{self, RedisUrl, Refusal};
 use super::secret::{Secret, Visibility};
-use super::{CacheBackend, CorsOrigins, LogFormat, WriteStrategy};
+use super::{CacheBackend, CorsOrigins, LogFormat, Sampler, WriteStrategy};
 
 /// What there is to know about one variable without its type.
 #[derive(Clone, Copy)]
@@ -75,6 +75,8 @@ settings! {
         "port to listen on", "a port number from 0 to 65535 (0 takes any free port)";
     REQUEST_TIMEOUT: Duration = "10s", parse::timeout, Open;
         "deadline of a request", TIMEOUT;
+    IDLE_TIMEOUT: Duration = "60s", parse::timeout, Open;
+        "connections that begin no request for so long, or up to twice, are closed", TIMEOUT;
     SHUTDOWN_TIMEOUT: Duration = "30s", parse::timeout, Open;
         "how long a stop waits for requests in flight", TIMEOUT;
     MAX_CONCURRENT_REQUESTS: usize = "1024", parse::concurrency, Open;
@@ -142,6 +144,31 @@ settings! {
     AUDIT_RATE: f64 = "1", parse::rate, Open;
         "cached entries compared with the database each second", "a number from 0 (off) to 1000, such as 1 or 0.5";
 
+    AUTH: bool = "off", parse::on_or_off, Open;
+        "whether callers must be users", "on or off";
+    AUTH_OFF_ANYWAY: bool = "false", parse::boolean, Open;
+        "serve everybody who can reach the address, although AUTH=off", "true, false, 1 or 0";
+    SESSION_TTL: Duration = "7days", parse::life, Open;
+        "life of a session after its last use", LIFE;
+    SESSION_COOKIE_SECURE: bool = "true", parse::boolean, Open;
+        "browsers send the session's cookie over https alone (or to localhost)", "true, false, 1 or 0";
+    METRICS_OPEN: bool = "false", parse::boolean, Open;
+        "with AUTH=on, statistics and metrics are for everybody", "true, false, 1 or 0";
+    SMTP_URL: Option<Secret> = "", parse::smtp_url, Url;
+        "mail server", "smtps://user:password@host[:port] or smtp://…, special characters in the password percent-encoded";
+    MAIL_FROM: String = "hotshelf <hotshelf@localhost>", parse::text, Open;
+        "whom mails are from", "an e-mail address, such as Shop <shop@shop.example>";
+    MAIL_FILE: PathBuf = "./mail.log", parse::file_path, Open;
+        "file that takes the mails where there is no SMTP_URL", "the path of a file";
+    PASSWORD_RESET_URL: Option<String> = "", parse::link, Open;
+        "page that sets a new password; the token is appended", "http:// or https:// and more, such as https://shop.example/reset?token=";
+    WARM_INTERVAL: Duration = "1h", parse::interval, Open;
+        "pause between two warmings of the cache", "a duration from 0s (off) to 30days, such as 1h";
+    WARM_PRODUCTS: usize = "1000", parse::warm_products, Open;
+        "most read products that are warmed", "a whole number from 1 to 10000";
+    WARM_RATE: u32 = "1000", parse::warm_rate, Open;
+        "entries warmed each second at most", "a whole number from 1 to 1000000";
+
     RUST_LOG: EnvFilter = "info", parse::log_filter, Open;
         "log filter", "a filter such as info or warn,hotshelf=debug";
     LOG_FORMAT: LogFormat = "text", parse::log_format, Open;
@@ -157,6 +184,8 @@ settings! {
         "registrations from one address", LIMIT;
     RATE_LIMIT_FORGOT_PASSWORD: Limit = "3/1h", parse::limit, Open;
         "forgotten passwords from one address", LIMIT;
+    RATE_LIMIT_TOKEN: Limit = "60/1m", parse::limit, Open;
+        "tokens that nobody has, from one address", LIMIT;
     RATE_LIMIT_ROUTES: Vec<RouteLimit> = "", parse::route_limits, Open, MAY_BE_EMPTY;
         "routes with limits of their own",
         "METHOD path=limit, separated by commas, such as GET /api/v1/products/{id}=1000/1m, POST /api/v1/products=10/1m";
@@ -165,6 +194,14 @@ settings! {
     TRUSTED_PROXIES: TrustedProxies = "", parse::trusted_proxies, Open, MAY_BE_EMPTY;
         "proxies whose forwarding headers count",
         "addresses and networks separated by commas, such as 10.0.0.0/8, fd00::/8 or 127.0.0.1";
+    OTEL_EXPORTER_OTLP_ENDPOINT: Option<String> = "", parse::collector, Open;
+        "collector of OpenTelemetry that traces are sent to", "http://host:port of a collector that takes OTLP over HTTP";
+    OTEL_SERVICE_NAME: String = "hotshelf", parse::service_name, Open;
+        "name of the service in traces", "1 to 255 characters";
+    OTEL_TRACES_SAMPLER: Sampler = "parentbased_always_on", parse::sampler, Open;
+        "which traces are sent", "always_on, always_off, traceidratio, or one of them with parentbased_ before it";
+    OTEL_TRACES_SAMPLER_ARG: f64 = "1", parse::share, Open;
+        "share of the traces that traceidratio sends", "a number from 0 to 1, such as 0.1";
 }
 
 /// The variables with meaning and default, for `--help`.

@@ -7,6 +7,9 @@
 //! made without Redis, until their instance reaches Redis again (counted in a column of their own). At rest after each
 //! fault, all instances and the database agree on every product, list and set of ids.
 //!
+//! With users on, the same is required of who is let in ([`doors`]): a session that has ended, and a role that was taken away, on
+//! the same instance at once, on another within the L1 lease.
+//!
 //! [`control`] is a plain cache-aside that the same checker convicts, so that its silence about the service means
 //! something.
 //!
@@ -17,6 +20,7 @@
 mod asked;
 mod bodies;
 mod control;
+mod doors;
 mod faults;
 mod history;
 mod load;
@@ -26,11 +30,13 @@ mod scene;
 mod stand;
 mod trial;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use control::PlainOptions;
+use doors::Doors;
 use faults::Fault;
-use stand::Stand;
+use stand::{Stand, USERS_ON};
 use trial::Trial;
 
 const WRITE_THROUGH: (&str, &str) = ("CACHE_WRITE_STRATEGY", "write_through");
@@ -48,9 +54,14 @@ const SHORT_LIVES: [(&str, &str); 6] = [
 /// What broke the promise.
 async fn broken_promises(topology: &str, instances: usize, environment: &[(&str, &str)]) -> Vec<String> {
     let mut trial = Trial::new(topology, Stand::of_hotshelf(instances, environment).await);
+    let clerks = if environment.contains(&USERS_ON) { trial.hire().await } else { Arc::default() };
     let mut broken = Vec::new();
     for fault in Fault::ALL {
+        let doors = (!clerks.is_empty()).then(|| Doors::open(trial.scene(), &clerks));
         broken.extend(trial.run(fault).await.complaints());
+        if let Some(doors) = doors {
+            broken.extend(doors.close(topology, fault.name()).await.complaints());
+        }
     }
     broken
 }
@@ -65,7 +76,7 @@ fn assert_none(broken: &[Vec<String>]) {
 async fn one_instance_keeps_the_promise_under_every_fault() {
     let write_through = [&SHORT_LIVES[..], &[WRITE_THROUGH]].concat();
     let (invalidate, write_through) = tokio::join!(
-        broken_promises("one instance, invalidate", 1, &[]),
+        broken_promises("one instance, invalidate", 1, &[USERS_ON]),
         broken_promises("one instance, write-through", 1, &write_through),
     );
     assert_none(&[invalidate, write_through]);
@@ -73,9 +84,10 @@ async fn one_instance_keeps_the_promise_under_every_fault() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_keep_the_promise_under_every_fault() {
+    let with_users = [&SHORT_LIVES[..], &[USERS_ON]].concat();
     let (invalidate, write_through) = tokio::join!(
-        broken_promises("two instances, invalidate", 2, &SHORT_LIVES),
-        broken_promises("two instances, write-through", 2, &[WRITE_THROUGH]),
+        broken_promises("two instances, invalidate", 2, &with_users),
+        broken_promises("two instances, write-through", 2, &[WRITE_THROUGH, USERS_ON]),
     );
     assert_none(&[invalidate, write_through]);
 }

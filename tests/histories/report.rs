@@ -76,7 +76,7 @@ impl Tally {
 }
 
 /// One line of the table.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Row {
     pub(crate) topology: String,
     pub(crate) fault: &'static str,

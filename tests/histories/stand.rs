@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hotshelf_testkit::users::{self, api_key, create_admin, log_in};
 use hotshelf_testkit::{Client, Network, PATIENCE, Proxy, RedisServer, Service, ServiceBuilder, wait_until};
 use tempfile::TempDir;
 
@@ -13,6 +14,9 @@ use crate::scene::{Scene, redis_is_up};
 
 /// What reads of another instance than the one that wrote may lag by: the life of the L1 lease.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
+
+/// Callers have to be users.
+pub(crate) const USERS_ON: (&str, &str) = ("AUTH", "on");
 
 /// Of the log of each instance, when something has to be explained.
 const LOG_LINES: usize = 30;
@@ -33,7 +37,8 @@ pub(crate) struct Instance {
 
 /// What is tested, or what it is compared with.
 pub(crate) enum Program {
-    Hotshelf(Service),
+    /// With a client that shows a token, where the service wants one.
+    Hotshelf(Service, Client),
     Plain(Plain),
 }
 
@@ -43,11 +48,24 @@ impl Stand {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("products.db");
         let redis = RedisServer::start();
-        let mut built = Vec::new();
+        let has_users = environment.contains(&USERS_ON);
+        if has_users {
+            create_admin(
+                &hotshelf(instances, &database, environment).env("CACHE_BACKEND", "none"),
+                "admin@one.example",
+            );
+        }
+        let mut built: Vec<Instance> = Vec::new();
         for _ in 0..instances {
             let network = Proxy::start(redis.address()).await;
-            let service = hotshelf(instances, &database, environment).env("REDIS_ADDR", network.address());
-            built.push(Instance { program: Program::Hotshelf(service.start().await), network });
+            let service =
+                hotshelf(instances, &database, environment).env("REDIS_ADDR", network.address()).start().await;
+            let client = match built.first().and_then(|first| first.program.client().token()) {
+                Some(token) => service.client().with_token(token),
+                None if has_users => api_key(&log_in(&service, "admin@one.example").await, "admin").await,
+                None => service.client().clone(),
+            };
+            built.push(Instance { program: Program::Hotshelf(service, client), network });
         }
         Self::assemble(redis, built, directory, true).await
     }
@@ -83,7 +101,7 @@ impl Stand {
     /// What the instances have said of late.
     pub(crate) fn logs(&self) -> Vec<String> {
         let of = |(index, instance): (usize, &Instance)| match &instance.program {
-            Program::Hotshelf(service) => {
+            Program::Hotshelf(service, _) => {
                 let log = service.log();
                 let lines: Vec<_> = log.lines().collect();
                 let latest = &lines[lines.len().saturating_sub(LOG_LINES)..];
@@ -134,7 +152,7 @@ impl Stand {
 impl Program {
     pub(crate) fn client(&self) -> &Client {
         match self {
-            Program::Hotshelf(service) => service.client(),
+            Program::Hotshelf(_, client) => client,
             Program::Plain(plain) => plain.client(),
         }
     }
@@ -142,21 +160,27 @@ impl Program {
     /// Stops the process in its tracks, or lets it go on: `STOP` and `CONT`.
     pub(crate) fn signal(&self, name: &str) {
         match self {
-            Program::Hotshelf(service) => service.signal(name),
+            Program::Hotshelf(service, _) => service.signal(name),
             Program::Plain(_) => panic!("the plain cache-aside is no process of its own"),
         }
     }
 
     fn kill(&mut self) {
         match self {
-            Program::Hotshelf(service) => service.kill(),
+            Program::Hotshelf(service, _) => service.kill(),
             Program::Plain(plain) => plain.kill(),
         }
     }
 
     async fn restart(&mut self) {
         match self {
-            Program::Hotshelf(service) => service.restart().await,
+            Program::Hotshelf(service, client) => {
+                service.restart().await;
+                *client = match client.token() {
+                    Some(token) => service.client().with_token(token),
+                    None => service.client().clone(),
+                };
+            }
             Program::Plain(plain) => plain.restart(),
         }
     }
@@ -164,10 +188,11 @@ impl Program {
 
 fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> ServiceBuilder {
     // Nothing is to repair in the background what the checker is to find.
-    let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("AUDIT_RATE", 0);
+    let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("AUDIT_RATE", 0).env("WARM_INTERVAL", "1s");
     let service = match instances {
         1 => service.database(database),
         _ => service.shared_db(database),
     };
-    environment.iter().fold(service, |service, (name, value)| service.env(name, value))
+    let settings = if environment.contains(&USERS_ON) { &users::USERS_ON[..] } else { &[] };
+    settings.iter().chain(environment).fold(service, |service, (name, value)| service.env(name, value))
 }

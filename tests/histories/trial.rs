@@ -2,14 +2,17 @@
 
 use std::env;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::doors::Clerk;
 use crate::faults::Fault;
 use crate::load::Load;
 use crate::report::{Row, publish};
 use crate::rest;
+use crate::scene::Scene;
 use crate::stand::{LEASE, Program, Stand};
 
 /// Under load before the fault strikes, and after it is over.
@@ -28,6 +31,16 @@ pub(crate) struct Trial {
 impl Trial {
     pub(crate) fn new(topology: &str, stand: Stand) -> Self {
         Trial { topology: topology.to_owned(), stand }
+    }
+
+    pub(crate) fn scene(&self) -> &Arc<Scene> {
+        &self.stand.scene
+    }
+
+    /// Users whose roles go back and forth.
+    pub(crate) async fn hire(&self) -> Arc<[Clerk]> {
+        let admin = self.stand.scene.client(0);
+        [Clerk::hire(&admin, 1).await, Clerk::hire(&admin, 2).await].into()
     }
 
     /// Lets the fault strike until enough reads were checked under it, and compares everything at rest.

@@ -6,6 +6,7 @@ mod access;
 mod failover;
 mod load;
 mod lost_replication;
+mod new_places;
 mod promises;
 mod topology;
 

@@ -27,6 +27,7 @@ mod logs;
 mod metrics;
 mod negotiation;
 mod openapi;
+mod ops;
 mod organizations;
 mod outsider;
 mod overload;
@@ -40,8 +41,10 @@ mod schemas;
 mod search;
 mod shapes;
 mod statistics;
+mod traces;
 mod validation;
 mod voids;
+mod warming;
 mod write_through;
 
 use hotshelf_testkit::{Service, ServiceBuilder};

@@ -1,10 +1,11 @@
 //! `/metrics`: the names dashboards rely on, and that they tell the truth.
 
-use hotshelf_testkit::{Client, Metrics};
+use hotshelf_testkit::{Client, Metrics, PATIENCE, RedisServer, wait_until};
 use serde_json::json;
 
-use crate::catalogue::{PRODUCTS, create, laptop, path, read, statistics, update};
+use crate::catalogue::{PRODUCTS, create, laptop, path, read, statistics, update, wait_for_redis};
 use crate::hotshelf;
+use crate::outsider::Outsider;
 
 const PRODUCT: (&str, &str) = ("type", "product");
 
@@ -38,9 +39,21 @@ async fn every_name_of_the_contract_is_there() {
         ("cache_l1_bytes", "gauge"),
         ("cache_evictions_total", "counter"),
         ("cache_l2_up", "gauge"),
+        ("cache_l1_limit_bytes", "gauge"),
+        ("cache_l2_bytes", "gauge"),
+        ("cache_l2_limit_bytes", "gauge"),
+        ("cache_l2_evicted_keys", "gauge"),
+        ("cache_redis_command_duration_seconds", "histogram"),
+        ("warm_runs_total", "counter"),
+        ("warm_entries_total", "counter"),
         ("http_requests_total", "counter"),
         ("http_request_duration_seconds", "histogram"),
+        ("http_requests_under_way", "gauge"),
         ("db_query_duration_seconds", "histogram"),
+        ("db_errors_total", "counter"),
+        ("db_connections", "gauge"),
+        ("process_resident_memory_bytes", "gauge"),
+        ("hotshelf_build_info", "gauge"),
     ];
     for (name, kind) in kinds {
         let line = format!("# TYPE {name} {kind}");
@@ -90,10 +103,60 @@ async fn the_cache_is_counted_as_the_statistics_count_it() {
     assert_eq!(metrics.value("cache_loads_total", &[PRODUCT, ("outcome", "ok")]), 2.0);
     assert_eq!(metrics.value("cache_loads_total", &[PRODUCT, ("outcome", "absent")]), 1.0);
     assert!(metrics.value("cache_invalidations_total", &[PRODUCT, ("source", "local")]) >= 1.0);
-    assert_eq!(metrics.value("cache_l2_up", &[]), 0.0);
+    assert_eq!((metrics.value("cache_l2_up", &[]), metrics.value("cache_l2_configured", &[])), (0.0, 0.0));
     assert_eq!(Some(metrics.value("cache_l1_entries", &[])), stats["l1"]["entries"].as_f64());
     assert_eq!(Some(metrics.value("cache_l1_bytes", &[])), stats["l1"]["bytes"].as_f64());
     assert!(metrics.value("cache_l1_bytes", &[]) > 0.0);
+}
+
+#[tokio::test]
+async fn the_memory_of_both_tiers_is_shown_with_its_limit() {
+    let redis = RedisServer::start();
+    redis.command(&["CONFIG", "SET", "maxmemory", "77mb"]);
+    let service = hotshelf().redis(&redis).env("CACHE_L1_BYTES", "3MiB").start().await;
+    let level = async |name: &str| service.metrics().await.value(name, &[]);
+    let limit = 77.0 * 1024.0 * 1024.0;
+    let told = async || level("cache_l2_limit_bytes").await == limit;
+    wait_until("the limit of Redis is known", PATIENCE, told).await;
+    assert!((1.0..limit).contains(&level("cache_l2_bytes").await));
+    assert_eq!(level("cache_l1_limit_bytes").await, 3.0 * 1024.0 * 1024.0);
+
+    redis.stop();
+    wait_for_redis(&service, "down").await;
+    assert_eq!((level("cache_l2_up").await, level("cache_l2_configured").await), (0.0, 1.0));
+    assert_eq!((level("cache_l2_bytes").await, level("cache_l2_limit_bytes").await), (0.0, 0.0));
+}
+
+#[tokio::test]
+async fn redis_commands_are_timed_each_for_itself() {
+    let redis = RedisServer::start();
+    let service = hotshelf().redis(&redis).backend("redis").start().await;
+    wait_for_redis(&service, "up").await;
+    let product = create(&service, &laptop()).await;
+    let name = "cache_redis_command_duration_seconds_count";
+    let count = async |command| service.metrics().await.value(name, &[("command", command)]);
+    let before = (count("lookup").await, count("fill").await);
+    read(&service, &product).await;
+    read(&service, &product).await;
+    assert_eq!((count("lookup").await, count("fill").await), (before.0 + 2.0, before.1 + 1.0));
+}
+
+#[tokio::test]
+async fn what_the_database_fails_at_is_counted_and_what_it_refuses_is_not() {
+    let service = hotshelf().backend("none").start().await;
+    let errors = async || service.metrics().await.value("db_errors_total", &[]);
+    service.get("/api/v1/products/77").await.expect(404);
+    service.get("/api/v1/organizations/77/products").await.expect(404);
+    assert_eq!(errors().await, 0.0);
+    let mut outsider = Outsider::on_database_of(&service);
+    outsider.run("ALTER TABLE products RENAME TO mislaid");
+    service.get("/api/v1/products/77").await.expect(503);
+    service.post(PRODUCTS).json(&laptop()).await.expect(503);
+    let metrics = service.metrics().await;
+    for operation in ["find", "commit"] {
+        assert_eq!(metrics.value("db_errors_total", &[("operation", operation)]), 1.0, "{operation}");
+    }
+    outsider.run("ALTER TABLE mislaid RENAME TO products");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -57,4 +57,29 @@ impl ProductRepository {
     pub async fn analytics(&self) -> Result<CatalogueReport, StoreError> {
         self.0.analytics().await
     }
+
+    /// How often products were read, as it was kept last, those that were read most first.
+    ///
+    /// # Errors
+    /// As [`find`](ProductRepository::find).
+    pub async fn read_counts(&self, limit: u32) -> Result<Vec<(ProductId, u64)>, StoreError> {
+        let counts = self.0.most_read(limit).await?;
+        let known = |(id, reads): (i64, i64)| Some((ProductId::new(id)?, u64::try_from(reads).ok()?));
+        Ok(counts.into_iter().filter_map(known).collect())
+    }
+
+    /// Keeps how often products were read, in place of what was kept before.
+    ///
+    /// # Errors
+    /// As [`create`](ProductRepository::create).
+    pub async fn keep_read_counts(&self, counts: &[(ProductId, u64)]) -> Result<(), StoreError> {
+        let rows = counts.iter().filter(|(_, reads)| *reads > 0);
+        let rows = rows.map(|(id, reads)| (id.get(), i64::try_from(*reads).unwrap_or(i64::MAX)));
+        self.0.replace_read_counts(rows.collect()).await
+    }
+
+    /// Whether a read that came now would have to wait for others. For work that can wait itself.
+    pub fn is_busy(&self) -> bool {
+        self.0.is_busy()
+    }
 }

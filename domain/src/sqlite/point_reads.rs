@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::Histogram;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::operation::Operation;
 use super::readers::Readers;
 use super::rows::find_many;
 use crate::error::StoreError;
@@ -30,14 +30,16 @@ struct Ask {
 #[derive(Clone)]
 pub(super) struct PointReads {
     queue: mpsc::Sender<Ask>,
+    operation: Operation,
 }
 
 impl PointReads {
     /// At most `concurrency` queries run at a time: while all are busy, the next batch grows.
-    pub(super) fn spawn(readers: Readers, concurrency: usize, tasks: &Tasks, durations: Histogram) -> Self {
+    pub(super) fn spawn(readers: Readers, concurrency: usize, tasks: &Tasks, operation: Operation) -> Self {
         let (queue, mut asks) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
         let (slots, queries) = (Arc::new(Semaphore::new(concurrency)), tasks.clone());
+        let durations = operation.durations.clone();
         tasks.spawn_loop("point reads", async move {
             loop {
                 let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
@@ -55,11 +57,15 @@ impl PointReads {
                 });
             }
         });
-        PointReads { queue }
+        PointReads { queue, operation }
     }
 
     /// The product as it is at some moment after this call began.
     pub(super) async fn find(&self, id: ProductId) -> Found {
+        self.operation.shared(self.ask(id)).await
+    }
+
+    async fn ask(&self, id: ProductId) -> Found {
         let (reply, found) = oneshot::channel();
         self.queue.try_send(Ask { id: id.get(), reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded("too many reads are waiting"),

@@ -8,6 +8,7 @@ use diesel_async::pooled_connection::deadpool::{Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use futures_util::FutureExt;
+use hotshelf_stats::Stats;
 use tokio::time::timeout;
 
 use super::connect::connect;
@@ -63,6 +64,22 @@ impl Readers {
         }
     }
 
+    /// Shows in the metrics how many connections are open, and how many of them are at work.
+    pub(super) fn show_in(&self, stats: &Stats) {
+        let (help, open, busy) = ("Connections of the readers", self.pool.clone(), self.pool.clone());
+        stats.watch_gauge("db_connections", help, &[("state", "idle")], move || open.status().available as u64);
+        stats.watch_gauge("db_connections", help, &[("state", "in_use")], move || {
+            let now = busy.status();
+            now.size.saturating_sub(now.available) as u64
+        });
+    }
+
+    /// Whether the next read has to wait for a connection.
+    pub(super) fn are_all_busy(&self) -> bool {
+        let now = self.pool.status();
+        now.waiting > 0 || (now.size == now.max_size && now.available == 0)
+    }
+
     /// Closes the connections that are not in use; the others follow when they are given back.
     pub(super) fn close(&self) {
         self.pool.close();
@@ -71,4 +88,39 @@ impl Readers {
 
 fn unavailable(cause: String) -> StoreError {
     diesel::result::Error::QueryBuilderError(cause.into()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn it_is_known_when_the_next_read_has_to_wait() {
+        let directory = tempfile::tempdir().unwrap();
+        let readers = Readers::new(directory.path().join("products.db").to_str().unwrap(), 2).unwrap();
+        let (mut ends, mut reading) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            assert!(!readers.are_all_busy());
+            let ((begun, begins), (end, ended)) = (mpsc::channel(), mpsc::channel::<()>());
+            let readers = readers.clone();
+            reading.push(tokio::spawn(async move {
+                let wait = move |_: &mut SqliteConnection| {
+                    begun.send(()).unwrap();
+                    ended.recv().unwrap();
+                    Ok(())
+                };
+                readers.read(wait).await
+            }));
+            tokio::task::spawn_blocking(move || begins.recv()).await.unwrap().unwrap();
+            ends.push(end);
+        }
+        assert!(readers.are_all_busy());
+        ends.iter().for_each(|end| end.send(()).unwrap());
+        for read in reading {
+            read.await.unwrap().unwrap();
+        }
+        assert!(!readers.are_all_busy());
+    }
 }

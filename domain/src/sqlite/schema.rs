@@ -65,5 +65,57 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    read_counts (product_id) {
+        product_id -> BigInt,
+        reads -> BigInt,
+    }
+}
+
 diesel::joinable!(product_details -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_details);
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        email -> Text,
+        password_hash -> Nullable<Text>,
+        organization_id -> BigInt,
+        role -> Text,
+        session_generation -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> BigInt,
+        token_hash -> Binary,
+        user_id -> BigInt,
+        generation -> BigInt,
+        client -> Text,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> BigInt,
+        token_hash -> Binary,
+        user_id -> BigInt,
+        name -> Text,
+        role -> Text,
+        created_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    password_resets (token_hash) {
+        token_hash -> Binary,
+        user_id -> BigInt,
+        expires_at -> BigInt,
+    }
+}

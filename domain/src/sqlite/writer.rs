@@ -12,6 +12,7 @@ use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connect::connect_writer;
+use super::operation::Operation;
 use super::search_index;
 use crate::error::StoreError;
 
@@ -62,12 +63,14 @@ struct Job {
 #[derive(Clone)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Job>,
+    operation: Operation,
 }
 
 impl Writer {
-    pub(super) fn spawn(url: String, tasks: &Tasks, commits: Histogram) -> Self {
+    pub(super) fn spawn(url: String, tasks: &Tasks, operation: Operation) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
+        let commits = operation.durations.clone();
         tasks.spawn_loop("database writer", async move {
             let mut connection = WriteConnection { url, open: None, commits };
             let mut jobs: mpsc::Receiver<Job> = jobs;
@@ -84,12 +87,19 @@ impl Writer {
                 }
             }
         });
-        Writer { queue }
+        Writer { queue, operation }
     }
 
     /// Runs `work` in a savepoint of its own; an error from it undoes what it did and nothing else. Returns after the
     /// commit. If the caller stops waiting, the write happens all the same.
     pub(super) async fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.operation.shared(self.enqueue(work)).await
+    }
+
+    async fn enqueue<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

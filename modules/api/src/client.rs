@@ -67,7 +67,8 @@ impl TrustedProxies {
         let lines = headers.get_all(name).iter().rev();
         // Cut at commas, also those in quotes: what a client leaves open at the left must not swallow what a proxy has
         // written behind it. What is no text is no hop either.
-        let hops = lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
+        let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let hops = hops.map(|hop| std::str::from_utf8(hop).unwrap_or("?"));
         let mut believed = peer;
         for hop in hops.map(str::trim).filter(|hop| !hop.is_empty()).take(MOST_HOPS) {
             if !self.trust(believed) {
@@ -137,7 +138,6 @@ impl Peer {
 }
 
 /// Whom limits by address are about, for handlers.
-#[expect(dead_code, reason = "for the routes of accounts")]
 #[derive(Clone, Debug)]
 pub(crate) struct Client(pub(crate) Subject);
 

@@ -1,5 +1,5 @@
 //! What every request passes on its way in and out, in one layer, since each layer of its own would cost a hit an
-//! allocation: the request id, the bound on requests under way, the deadline, the catching of panics, the bodies of
+//! allocation: the request id, the gate, the bound on requests under way, the deadline, the catching of panics, the bodies of
 //! problems, and the metrics.
 
 use std::any::Any;
@@ -16,32 +16,59 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hotshelf_stats::HttpMetrics;
+use hotshelf_telemetry::RequestTrace;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::{Instrument, Level, Span};
 
-use crate::client::Peer;
+use crate::caller::Caller;
+use crate::gate::Gate;
 use crate::limits::{Limits, limited};
 use crate::negotiation::accepts_json;
 use crate::problem::{Dialect, Problem};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The target of the access log.
+const ACCESS: &str = "hotshelf_access";
 /// A caller's id longer than this is replaced: it goes into logs and answers.
 const LONGEST_REQUEST_ID: usize = 128;
 
 pub(crate) struct Edge {
+    pub(crate) gate: Gate,
     deadline: Duration,
+    places: usize,
     under_way: Semaphore,
     metrics: HttpMetrics,
-    limits: Arc<Limits>,
+    pub(crate) limits: Arc<Limits>,
     /// Makes the ids of this process differ from those of others.
     id_prefix: u32,
     next_id: AtomicU64,
 }
 
 impl Edge {
-    pub(crate) fn new(deadline: Duration, max_under_way: usize, metrics: HttpMetrics, limits: Arc<Limits>) -> Self {
-        let under_way = Semaphore::new(max_under_way.min(Semaphore::MAX_PERMITS));
-        Edge { deadline, under_way, metrics, limits, id_prefix: rand::random(), next_id: AtomicU64::new(1) }
+    pub(crate) fn new(
+        gate: Gate,
+        limits: Arc<Limits>,
+        deadline: Duration,
+        max_under_way: usize,
+        metrics: HttpMetrics,
+    ) -> Self {
+        let places = max_under_way.min(Semaphore::MAX_PERMITS);
+        Edge {
+            gate,
+            limits,
+            deadline,
+            places,
+            under_way: Semaphore::new(places),
+            metrics,
+            id_prefix: rand::random(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// How many requests have a place under the bound just now.
+    pub(crate) fn under_way(&self) -> usize {
+        self.places - self.under_way.available_permits()
     }
 
     /// The caller's id if it sent a sane one, else a new one.
@@ -58,16 +85,24 @@ impl Edge {
 
     /// Answers the request by `answering`, unless there are too many, it takes too long, or it breaks.
     pub(crate) async fn pass(&self, passage: Passage<'_>, answering: impl Future<Output = Response>) -> Response {
+        let Passage { span, trace, .. } = &passage;
         let mut response = match passage.welcome {
-            true => self.bounded(passage.probe, answering).await,
+            true => {
+                self.bounded(passage.probe, answering).instrument(trace.span().clone()).instrument(span.clone()).await
+            }
             false => Problem::new(StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
                 .into_response(),
         };
+        let _entered = span.enter();
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             write_problem(&mut response, &problem, &passage.request_id, passage.dialect);
         }
-        response.headers_mut().insert(REQUEST_ID, passage.request_id);
-        self.metrics.record(passage.method, passage.route, response.status().as_str(), passage.begin.elapsed());
+        self.gate.keep_private(response.headers_mut());
+        response.headers_mut().insert(REQUEST_ID, passage.request_id.clone());
+        let (status, taken) = (response.status(), passage.begin.elapsed());
+        self.metrics.record(passage.method, passage.route, status.as_str(), taken);
+        log_access(passage.method, passage.route, status, taken);
+        trace.end(status.as_u16());
         response
     }
 
@@ -97,16 +132,25 @@ pub(crate) struct Passage<'a> {
     probe: bool,
     /// Whether the caller takes JSON.
     welcome: bool,
+    /// Gives all that is logged meanwhile the request's id.
+    span: Span,
+    trace: RequestTrace,
 }
 
 impl<'a> Passage<'a> {
     /// Begins now.
     pub(crate) fn of<B>(request: &Request<B>, route: &'a str, edge: &Edge) -> Self {
-        let path = request.uri().path();
+        let (path, method) = (request.uri().path(), method_label(request.method()));
+        let request_id = edge.request_id(request.headers());
+        let id = request_id.to_str().unwrap_or_default();
+        let span = log_span(id);
+        let trace = span.in_scope(|| begin_trace(request, method, route, id));
         Passage {
             begin: Instant::now(),
-            request_id: edge.request_id(request.headers()),
-            method: method_label(request.method()),
+            span,
+            trace,
+            request_id,
+            method,
             route,
             dialect: dialect_of(path),
             probe: path.starts_with("/health"),
@@ -120,18 +164,57 @@ impl<'a> Passage<'a> {
     }
 }
 
+/// The request as a part of a trace, the caller's if it names one.
+pub(crate) fn begin_trace<B>(request: &Request<B>, method: &'static str, route: &str, id: &str) -> RequestTrace {
+    RequestTrace::begin(method, route, id, |header| request.headers().get(header)?.to_str().ok())
+}
+
+/// Gives what is logged in it the request's id.
+fn log_span(request_id: &str) -> Span {
+    // Of the highest level, so that no filter leaves it out of what it lets through.
+    tracing::error_span!("request", request_id)
+}
+
+/// As [`log_access`], for a request that has no span of its own.
+pub(crate) fn log_quick_access(request_id: &str, method: &str, route: &str, status: StatusCode, taken: Duration) {
+    if tracing::enabled!(target: ACCESS, Level::DEBUG) {
+        log_span(request_id).in_scope(|| log_access(method, route, status, taken));
+    }
+}
+
+/// The access log: off unless it is asked for by its name, so that a hit need not write a line.
+fn log_access(method: &str, route: &str, status: StatusCode, taken: Duration) {
+    tracing::debug!(target: ACCESS, method, route, status = status.as_u16(), ?taken, "answered");
+}
+
 /// The middleware.
-pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request<Body>, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let passage = Passage::of(&request, route, &edge);
+pub(crate) async fn pass(State(edge): State<Arc<Edge>>, mut request: Request<Body>, next: Next) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map(MatchedPath::as_str);
+    let passage = Passage::of(&request, route.unwrap_or("unmatched"), &edge);
     // An answer that was refused for its form was not limited; everything else was, before anything was done for it.
-    let policy = edge.limits.policy(request.method(), route);
-    let check = policy.zip(request.extensions().get::<Peer>()).map(|(policy, peer)| {
-        let caller = edge.limits.caller(peer, request.headers());
-        (policy, caller)
-    });
-    edge.pass(passage, limited(check, next.run(request))).await
+    let policy = edge.limits.policy(request.method(), route.unwrap_or("unmatched"));
+    let client = edge.limits.client(request.extensions(), request.headers());
+    let answering = async {
+        // At an address where there is nothing, there is nothing to be guarded.
+        let admitted = match route {
+            Some(route) => edge.gate.admit(request.method(), route, request.headers(), &client).await,
+            None => Ok(None),
+        };
+        let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+        let limit = policy.map(|policy| (policy, named.unwrap_or(client)));
+        let answering = async move {
+            match admitted {
+                Ok(caller) => {
+                    caller.map(|caller: Caller| request.extensions_mut().insert(caller));
+                    next.run(request).await
+                }
+                Err(problem) => problem.into_response(),
+            }
+        };
+        limited(limit, answering).await
+    };
+    edge.pass(passage, answering).await
 }
 
 /// Eight hexadecimal digits for the process and twelve for the request.
@@ -154,9 +237,9 @@ fn write_problem(response: &mut Response, problem: &Problem, request_id: &Header
     let request_id = request_id.to_str().unwrap_or_default();
     let status = problem.status.as_u16();
     match &problem.cause {
-        Some(cause) if status == 500 => tracing::error!(request_id, status, cause, "request failed"),
-        Some(cause) => tracing::warn!(request_id, status, cause, "request failed"),
-        None => tracing::debug!(request_id, status, ?problem, "request refused"),
+        Some(cause) if status == 500 => tracing::error!(status, cause, "request failed"),
+        Some(cause) => tracing::warn!(status, cause, "request failed"),
+        None => tracing::debug!(status, ?problem, "request refused"),
     }
     let (body, media_type) = problem.render(request_id, dialect);
     *response.body_mut() = Body::from(body);

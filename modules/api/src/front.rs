@@ -20,12 +20,14 @@ use hyper::Request;
 use hyper::body::Incoming;
 use tower_service::Service as _;
 
+use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::freshness;
-use crate::edge::{Edge, Passage, REQUEST_ID};
-use crate::limits::Policy;
+use crate::edge::{Edge, Passage, REQUEST_ID, begin_trace, log_quick_access};
+use crate::limits::{Policy, limited};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
+use crate::problem::Problem;
 use crate::router::AppState;
 use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
 
@@ -62,16 +64,30 @@ impl Front {
             request.extensions_mut().insert(peer.clone());
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
-        if let Some(policy) = &products.policy {
-            let check = policy.check(&products.app.limits.caller(peer, request.headers()));
-            let limited = Arc::clone(products).limited(check, id, request, begin);
-            return Either::Right(Either::Left(Box::pin(limited)));
+        let caller = products.edge.gate.peek_reader(request.headers());
+        let products = Arc::clone(products);
+        let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
+        if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {
+            let named = caller.subject();
+            let subject = named.unwrap_or_else(|| products.app.limits.client_of(peer, request.headers()));
+            let check = policy.check(&subject);
+            return Either::Right(Either::Left(Box::pin(products.limited(check, caller, read(request, true)))));
         }
-        match products.hit(id, &request, begin, begin) {
+        match caller.and_then(|caller| products.hit(id, &request, &caller, begin, begin)) {
             Some(response) => Either::Left(ready(Ok(response))),
-            None => Either::Right(Either::Left(Box::pin(Arc::clone(products).fetch(id, request, begin)))),
+            None => Either::Right(Either::Left(Box::pin(products.fetch(read(request, false))))),
         }
     }
+}
+
+/// A request that reads a product.
+struct ProductRead {
+    id: ProductId,
+    peer: Peer,
+    request: Request<Incoming>,
+    arrived: Instant,
+    /// Against the limit that it is under.
+    counted: bool,
 }
 
 /// The product that this request reads, if that is what it does.
@@ -90,35 +106,48 @@ impl ProductReads {
 
     /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none where
     /// anything is special about the request.
-    fn hit<B>(&self, id: ProductId, request: &Request<B>, arrived: Instant, begin: Instant) -> Option<Response> {
+    fn hit<B>(
+        &self,
+        id: ProductId,
+        request: &Request<B>,
+        caller: &Caller,
+        arrived: Instant,
+        begin: Instant,
+    ) -> Option<Response> {
         let headers = request.headers();
         if !accepts_json(request.uri(), headers) {
             return None;
         }
         let (product, source) = self.app.products.peek(id, freshness(headers).ok()?)?;
+        if !caller.sees_product(&product.payload) {
+            return None;
+        }
         let mut response = product_answer(headers, id, &product, source, begin);
-        response.headers_mut().insert(REQUEST_ID, self.edge.request_id(headers));
-        let series = if response.status() == StatusCode::OK { &self.answered } else { &self.not_modified };
-        series.record(arrived.elapsed());
+        let request_id = self.edge.request_id(headers);
+        let id = request_id.to_str().unwrap_or_default();
+        let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
+        let status = response.status();
+        let series = if status == StatusCode::OK { &self.answered } else { &self.not_modified };
+        let taken = arrived.elapsed();
+        series.record(taken);
+        log_quick_access(id, "GET", PRODUCT_ROUTE, status, taken);
+        trace.end(status.as_u16());
+        self.edge.gate.keep_private(response.headers_mut());
+        response.headers_mut().insert(REQUEST_ID, request_id);
         Some(response)
     }
 
     /// As the edge does it, with the caller's limit ahead of it all.
-    async fn limited(
-        self: Arc<Self>,
-        check: Check,
-        id: ProductId,
-        request: Request<Incoming>,
-        arrived: Instant,
-    ) -> Answer {
+    async fn limited(self: Arc<Self>, check: Check, caller: Caller, read: ProductRead) -> Answer {
         let decision = check.decision().await;
         let admitted = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
         match admitted {
             Ok(headers) => {
-                let mut response = match self.hit(id, &request, arrived, Instant::now()) {
+                let hit = self.hit(read.id, &read.request, &caller, read.arrived, Instant::now());
+                let mut response = match hit {
                     Some(response) => response,
                     // A box of its own: this future is one for each hit, and stays small.
-                    None => Box::pin(self.fetch(id, request, arrived)).await?,
+                    None => Box::pin(self.fetch(read)).await?,
                 };
                 if let Some(headers) = headers {
                     headers.add_to(response.headers_mut());
@@ -126,17 +155,34 @@ impl ProductReads {
                 Ok(response)
             }
             Err(problem) => {
-                let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived);
+                let passage = Passage::of(&read.request, PRODUCT_ROUTE, &self.edge).since(read.arrived);
                 Ok(self.edge.pass(passage, ready(problem.into_response())).await)
             }
         }
     }
 
-    async fn fetch(self: Arc<Self>, id: ProductId, request: Request<Incoming>, arrived: Instant) -> Answer {
+    async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
+        let ProductRead { id, peer, request, arrived, counted } = read;
         let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived);
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
-        let answering = pin!(async { find(&self.app, id, &headers).await.into_response() });
+        let answering = pin!(self.answer(id, &peer, &headers, counted));
         Ok(self.edge.pass(passage, answering).await)
+    }
+
+    /// To a caller whom memory does not know; counted as soon as it is known who it is.
+    async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
+        let client = self.app.limits.client_of(peer, headers);
+        let admitted = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
+        let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+        let limit = self.policy.as_ref().filter(|_| !counted).map(|policy| (policy, named.unwrap_or(client)));
+        let finding = async {
+            match admitted {
+                Ok(Some(caller)) => find(&self.app, &caller, id, headers).await.into_response(),
+                Ok(None) => Problem::internal("products are for everybody").into_response(),
+                Err(problem) => problem.into_response(),
+            }
+        };
+        limited(limit, finding).await
     }
 }

@@ -1,5 +1,5 @@
-//! For HTTP: routes, parameters, conditional requests, problem responses, and the edge that every request passes.
-//! Knows no SQL and no Redis. May depend on `product` and all below it.
+//! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the edge that every
+//! request passes. Knows no SQL and no Redis. May depend on `auth`, `warm`, `product` and all below them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -8,19 +8,23 @@
 //! use hotshelf_ratelimit::Limit;
 //!
 //! let mut container = Container::new(Duration::from_secs(30));
-//! // … after `stats`, `database`, `cache`, `product` and `ratelimit`:
+//! // … after `stats`, `database`, `cache`, `product`, `warm` and `ratelimit`:
 //! container.register(ApiModule::new(ApiOptions {
 //!     host: "127.0.0.1".to_owned(),
 //!     port: 3000,
 //!     request_timeout: Duration::from_secs(10),
+//!     idle_timeout: Duration::from_secs(60),
 //!     max_concurrent_requests: 1024,
 //!     cors_origins: Vec::new(),
 //!     cache_prefix: "product:".to_owned(),
+//!     users: None,
+//!     metrics_open: false,
 //!     limits: LimitOptions {
 //!         on: true,
 //!         api: Limit::new(100, Duration::from_secs(60))?,
 //!         routes: Vec::new(),
 //!         login: Limit::new(5, Duration::from_secs(60))?,
+//!         guess: Limit::new(60, Duration::from_secs(60))?,
 //!         register: Limit::new(3, Duration::from_secs(3600))?,
 //!         forgot_password: Limit::new(3, Duration::from_secs(3600))?,
 //!         trusted_proxies: TrustedProxies::default(),
@@ -29,11 +33,15 @@
 //! # Ok::<(), hotshelf_ratelimit::LimitError>(())
 //! ```
 
+mod access;
 mod body;
+mod caller;
 mod client;
 mod conditions;
+mod cookie;
 mod edge;
 mod front;
+mod gate;
 mod limits;
 mod module;
 mod negotiation;
@@ -47,5 +55,5 @@ mod server;
 
 pub use client::{NoNetwork, TrustedProxies};
 pub use limits::{LimitOptions, RouteLimit};
-pub use module::{ApiModule, ApiOptions};
+pub use module::{ApiModule, ApiOptions, UserOptions};
 pub use openapi::has_route;

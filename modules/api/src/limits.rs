@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use hotshelf_domain::{OrganizationId, UserId};
 use hotshelf_ratelimit::{Check, Decision, Limit, RateLimiter, Scope, Standing, Subject};
 
 use crate::client::{Peer, TrustedProxies};
@@ -13,6 +14,11 @@ use crate::problem::Problem;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// How much wider the limits are that keep somebody from trying many accounts.
+const WIDER: u32 = 10;
+/// And many from trying one. So wide, that keeping its owner out takes a flood.
+const WIDEST: u32 = 100;
 
 /// What is limited, and how much.
 #[derive(Clone, Debug)]
@@ -23,8 +29,11 @@ pub struct LimitOptions {
     pub api: Limit,
     /// Instead of `api`, each counted apart.
     pub routes: Vec<RouteLimit>,
-    /// Logins from one address to one account. These three are always on.
+    /// Logins from one address to one account; ten times as many from one address to all accounts, a hundred times as many from
+    /// everywhere to one account. Also passwords that somebody who is logged in tries. These and the next three are always on.
     pub login: Limit,
+    /// Tokens from one address that nobody has.
+    pub guess: Limit,
     /// Registrations from one address.
     pub register: Limit,
     /// Passwords that were forgotten at one address.
@@ -62,6 +71,11 @@ pub(crate) struct Limits {
 
 struct AccountPolicies {
     login: Policy,
+    logins_of_client: Policy,
+    logins_into_account: Policy,
+    guess: Policy,
+    mails: Policy,
+    added_users: Policy,
     register: Policy,
     forgot_password: Policy,
 }
@@ -75,15 +89,21 @@ struct ApiPolicies {
 impl Limits {
     pub(crate) fn new(options: &LimitOptions, limiter: &RateLimiter) -> Self {
         let policy = |name: &str, limit| Policy::new(limiter.scope(name, limit));
+        let guard = |name: &str, limit| Policy::new(limiter.guard(name, limit));
         Limits {
             proxies: options.trusted_proxies.clone(),
             api: options
                 .on
                 .then(|| ApiPolicies { default: policy("api", options.api), routes: by_path(&options.routes, policy) }),
             accounts: AccountPolicies {
-                login: policy("login", options.login),
-                register: policy("register", options.register),
-                forgot_password: policy("forgot-password", options.forgot_password),
+                login: guard("login", options.login),
+                logins_of_client: guard("login-client", options.login.times(WIDER)),
+                logins_into_account: guard("login-account", options.login.times(WIDEST)),
+                guess: guard("token", options.guess),
+                mails: guard("mail", options.forgot_password),
+                added_users: guard("add-user", options.register.times(WIDER)),
+                register: guard("register", options.register),
+                forgot_password: guard("forgot-password", options.forgot_password),
             },
         }
     }
@@ -102,28 +122,55 @@ impl Limits {
     }
 
     /// Whom limits by address are about. Without a connection behind it, nobody in particular.
-    #[expect(dead_code, reason = "for the routes of accounts")]
     pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Subject {
         match extensions.get::<Peer>() {
-            Some(peer) => peer.client(&self.proxies, headers),
+            Some(peer) => self.client_of(peer, headers),
             None => Subject::new("nobody"),
         }
     }
 
-    /// Whom limits of the API are about.
-    pub(crate) fn caller(&self, peer: &Peer, headers: &HeaderMap) -> Subject {
+    /// The same of a connection.
+    pub(crate) fn client_of(&self, peer: &Peer, headers: &HeaderMap) -> Subject {
         peer.client(&self.proxies, headers)
     }
 }
 
 /// What protects the ways into an account, always.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the routes of accounts"))]
 impl Limits {
-    /// Counts a login. The account is whatever the client says it is: differences in case and space around it do not make
-    /// another one.
+    /// Counts a login: of that client into that account, and, with more room, of that client into whatever accounts, and into
+    /// that account from wherever. The account is whatever the client says it is: differences in case and space around it do
+    /// not make another one.
     pub(crate) async fn login(&self, client: &Subject, account: &str) -> Result<LimitHeaders, Problem> {
-        let account = Subject::hashed(&account.trim().to_lowercase());
+        let account = account_of(account);
+        // In this order: who is refused already makes no subjects of all the accounts that come to mind.
+        let _ = self.accounts.logins_of_client.count(client).await?;
+        let _ = self.accounts.logins_into_account.count(&account).await?;
         self.accounts.login.count(&client.and(&account)).await
+    }
+
+    /// Counts a password that somebody who is logged in tries, or has made for others: hashes are dear.
+    pub(crate) async fn password_of(&self, user: UserId) -> Result<LimitHeaders, Problem> {
+        self.accounts.login.count(&Subject::new(&format!("user:{user}"))).await
+    }
+
+    /// Counts a mail to that address. Whether it may be sent is for the service to know, not for who asked.
+    pub(crate) async fn mail_to(&self, account: &str) -> Result<(), Problem> {
+        self.accounts.mails.count(&account_of(account)).await.map(drop)
+    }
+
+    /// Counts a user who is added to that organization.
+    pub(crate) async fn add_user(&self, organization: OrganizationId) -> Result<(), Problem> {
+        self.accounts.added_users.count(&Subject::new(&format!("organization:{organization}"))).await.map(drop)
+    }
+
+    /// Counts a token that nobody has.
+    pub(crate) async fn guess(&self, client: &Subject) -> Result<(), Problem> {
+        self.accounts.guess.count(client).await.map(drop)
+    }
+
+    /// What is answered to somebody who has certainly guessed too much.
+    pub(crate) fn guesses_used_up(&self, client: &Subject) -> Option<Problem> {
+        self.accounts.guess.refusal(client)
     }
 
     /// Counts a registration.
@@ -135,6 +182,10 @@ impl Limits {
     pub(crate) async fn forgot_password(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
         self.accounts.forgot_password.count(client).await
     }
+}
+
+fn account_of(text: &str) -> Subject {
+    Subject::hashed(&text.trim().to_lowercase())
 }
 
 fn by_path(routes: &[RouteLimit], policy: impl Fn(&str, Limit) -> Policy) -> HashMap<String, Vec<(Method, Policy)>> {
@@ -172,6 +223,12 @@ impl Policy {
 
     async fn count(&self, subject: &Subject) -> Result<LimitHeaders, Problem> {
         self.admit(self.check(subject).decision().await)
+    }
+
+    /// What is answered to somebody who is certain to be refused.
+    fn refusal(&self, subject: &Subject) -> Option<Problem> {
+        let standing = self.scope.refusal(subject)?;
+        self.admit(Decision::Refused(standing)).err()
     }
 
     /// What the answer is to say, or what is answered instead.

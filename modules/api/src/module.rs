@@ -2,12 +2,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use hotshelf_auth::Auth;
 use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, async_trait};
 use hotshelf_product::ProductService;
 use hotshelf_ratelimit::RateLimiter;
 use hotshelf_stats::Stats;
+use hotshelf_warm::Warmer;
 use tokio::net::TcpListener;
 
+use crate::cookie::Cookies;
 use crate::front::Front;
 use crate::limits::{LimitOptions, Limits};
 use crate::router::{App, front};
@@ -22,6 +25,8 @@ pub struct ApiOptions {
     pub port: u16,
     /// A request that takes longer is answered with 503.
     pub request_timeout: Duration,
+    /// A connection that begins no request for so long, or up to twice, is closed.
+    pub idle_timeout: Duration,
     /// While so many requests are under way, further ones are answered with 503 at once.
     pub max_concurrent_requests: usize,
     /// Origins that browsers may call from; none turns CORS off, `*` allows all.
@@ -30,6 +35,17 @@ pub struct ApiOptions {
     pub cache_prefix: String,
     /// How often who may do what.
     pub limits: LimitOptions,
+    /// Users are on, and whoever asks has to be one.
+    pub users: Option<UserOptions>,
+    /// With users on, whether the statistics and metrics are for everybody all the same.
+    pub metrics_open: bool,
+}
+
+/// How users are served.
+#[derive(Clone, Copy, Debug)]
+pub struct UserOptions {
+    /// Whether browsers send that cookie over encrypted connections only.
+    pub cookie_secure: bool,
 }
 
 /// The life of the HTTP server. Offers nothing to other modules.
@@ -54,11 +70,18 @@ impl Module for ApiModule {
     }
 
     async fn init(&self, services: &mut Services) -> Result<(), Failure> {
+        let auth = match self.options.users {
+            Some(_) => Some(services.require::<Auth>("auth")?),
+            None => None,
+        };
         let limiter = services.require::<RateLimiter>("ratelimit")?;
         let state = Arc::new(App {
             products: services.require::<ProductService>("product")?,
+            auth,
+            cookies: Cookies::new(self.options.users),
             stats: services.require::<Stats>("stats")?,
             health: services.require::<HealthBoard>("container")?,
+            warmer: services.require::<Warmer>("warm")?,
             cache_prefix: self.options.cache_prefix.clone(),
             limits: Arc::new(Limits::new(&self.options.limits, &limiter)),
         });
@@ -73,7 +96,8 @@ impl Module for ApiModule {
         let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
         let address = listener.local_addr()?;
         let _ = self.address.set(address);
-        self.tasks.spawn_loop("http server", server::run(listener, front, self.tasks.stopping()));
+        self.tasks
+            .spawn_loop("http server", server::run(listener, front, self.options.idle_timeout, self.tasks.stopping()));
         tracing::info!(%address, "listening on http://{address}");
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! here are the shapes that have no type of their own, because answers are made of cached bytes.
 #![expect(dead_code, reason = "these types describe bodies and are never built")]
 
+mod access;
 mod catalogue;
 mod limits;
 
@@ -11,8 +12,10 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::router::AppState;
 use crate::routes::{
-    analytics, bulk, cache, details, envelope, health, members, organizations, products, schemas, statistics,
+    analytics, api_keys, auth, bulk, cache, details, envelope, health, members, organizations, passwords, products,
+    schemas, sessions, statistics, users,
 };
+pub(crate) use access::*;
 pub(crate) use catalogue::*;
 use limits::Limited;
 
@@ -41,9 +44,29 @@ use limits::Limited;
         members::ids_of_schema,
         analytics::catalogue,
         cache::delete,
+        cache::warm,
         envelope::create,
         envelope::get,
         envelope::update,
+        auth::register,
+        auth::login,
+        auth::logout,
+        auth::session,
+        passwords::forgot,
+        passwords::reset,
+        passwords::change,
+        sessions::list,
+        sessions::end_all,
+        sessions::end,
+        api_keys::list,
+        api_keys::create,
+        api_keys::remove,
+        users::list,
+        users::add,
+        users::get,
+        users::set_role,
+        users::remove,
+        users::end_sessions,
         statistics::stats,
         statistics::reset,
         statistics::metrics,
@@ -52,7 +75,7 @@ use limits::Limited;
         health::ready,
     ),
     components(schemas(ProductSchema, ProblemSchema)),
-    modifiers(&Limited)
+    modifiers(&Tokens, &Limited)
 )]
 struct Description;
 
@@ -63,6 +86,19 @@ pub fn has_route(method: &str, path: &str) -> bool {
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new().route("/api/v1/openapi.json", routing::get(async || Json(Description::openapi())))
+}
+
+/// Method and path of everything that is described, in order.
+#[cfg(test)]
+pub(crate) fn operations() -> Vec<String> {
+    let api = serde_json::to_value(Description::openapi()).unwrap_or_default();
+    let paths = api["paths"].as_object().into_iter().flatten();
+    let mut operations: Vec<_> = paths
+        .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(method, _)| (path, method)))
+        .map(|(path, method)| format!("{} {path}", method.to_uppercase()))
+        .collect();
+    operations.sort();
+    operations
 }
 
 /// A product as it is read.

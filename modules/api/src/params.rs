@@ -5,7 +5,7 @@ mod query;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use hotshelf_domain::{FieldError, OrganizationId, ProductId, SchemaId};
+use hotshelf_domain::{ApiKeyId, FieldError, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 
 use crate::problem::Problem;
 pub(crate) use lists::{ListQuery, MemberPageQuery, Wanted};
@@ -19,23 +19,17 @@ pub(crate) trait Id: Sized {
     fn from_number(number: i64) -> Option<Self>;
 }
 
-impl Id for ProductId {
-    fn from_number(number: i64) -> Option<Self> {
-        ProductId::new(number)
-    }
+macro_rules! ids {
+    ($($id:ty),*) => {
+        $(impl Id for $id {
+            fn from_number(number: i64) -> Option<Self> {
+                <$id>::new(number)
+            }
+        })*
+    };
 }
 
-impl Id for OrganizationId {
-    fn from_number(number: i64) -> Option<Self> {
-        OrganizationId::new(number)
-    }
-}
-
-impl Id for SchemaId {
-    fn from_number(number: i64) -> Option<Self> {
-        SchemaId::new(number)
-    }
-}
+ids!(ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserId);
 
 impl<T: Id, S: Send + Sync> FromRequestParts<S> for IdPath<T> {
     type Rejection = Problem;

@@ -4,9 +4,10 @@
 //! A problem becomes a response in two steps: [`IntoResponse`] sets the status and carries the problem along, and the
 //! edge, which knows the request's id, writes the body ([`Problem::render`]).
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hotshelf_cache::DeleteError;
+use hotshelf_auth::AuthError;
+use hotshelf_cache::{DeleteError, WriteError};
 use hotshelf_domain::{FieldError, Invalid, MalformedInput, StoreError};
 use hotshelf_product::ProductError;
 use serde::Serialize;
@@ -74,6 +75,19 @@ impl Problem {
     pub(crate) fn bad_parameters(errors: Vec<FieldError>) -> Self {
         let invalid = Invalid(errors);
         Problem { errors: invalid.0.clone(), ..Problem::bad_request(invalid.to_string()) }
+    }
+
+    /// Nobody knows who asks; `challenge` is how that could be said (RFC 6750).
+    pub(crate) fn unauthorized(detail: impl Into<String>, challenge: &'static str) -> Self {
+        let headers = vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];
+        Problem { headers, ..Problem::new(StatusCode::UNAUTHORIZED, detail) }
+    }
+
+    /// The route answers these methods, and not that one.
+    pub(crate) fn method_not_allowed(method: &Method, allow: &str) -> Self {
+        let headers = HeaderValue::from_str(allow).into_iter().map(|allow| (header::ALLOW, allow)).collect();
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this answers {allow}, and not {method}"));
+        Problem { headers, ..problem }
     }
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
@@ -179,6 +193,32 @@ impl From<ProductError> for Problem {
     }
 }
 
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::WrongCredentials => Problem::unauthorized(error.to_string(), "Bearer"),
+            AuthError::Busy => Problem::unavailable(format!("{error}, try again")),
+            AuthError::Hash(_) => Problem::internal(error.to_string()),
+            AuthError::Session(error) => error.into(),
+        }
+    }
+}
+
+impl From<WriteError<StoreError>> for Problem {
+    fn from(error: WriteError<StoreError>) -> Self {
+        match error {
+            WriteError::Locked => {
+                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
+            }
+            WriteError::Store(error) => error.into(),
+            WriteError::Unsettled(error) => {
+                Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
+            }
+            WriteError::BrokeOff => Problem::internal(error.to_string()),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
@@ -204,6 +244,14 @@ impl From<StoreError> for Problem {
             StoreError::NoSuchOrganization(_) | StoreError::NoSuchSchema(_) => {
                 Problem::new(StatusCode::NOT_FOUND, error.to_string())
             }
+            StoreError::NoSuchUser(_) | StoreError::NoSuchSession(_) | StoreError::NoSuchApiKey(_) => {
+                Problem::new(StatusCode::NOT_FOUND, error.to_string())
+            }
+            StoreError::EmailTaken | StoreError::LastAdmin(_) => Problem::new(StatusCode::CONFLICT, error.to_string()),
+            StoreError::SessionsEnded(_) => {
+                Problem::unauthorized("the session has ended", "Bearer error=\"invalid_token\"")
+            }
+            StoreError::NoSuchReset => Problem::bad_request(error.to_string()),
             // The parameters are checked before; what gets here all the same is the client's doing.
             StoreError::NoSuchPage(error) => Problem::bad_request(error.to_string()),
             StoreError::SchemaBuiltIn(_) | StoreError::SchemaInUse { .. } => {

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::{Router, middleware};
+use hotshelf_auth::Auth;
 use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use hotshelf_warm::Warmer;
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
+use crate::cookie::Cookies;
 use crate::edge::{self, Edge};
 use crate::front::{Front, ProductReads};
+use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::module::ApiOptions;
 use crate::openapi;
@@ -26,8 +30,12 @@ pub(crate) type AppState = Arc<App>;
 
 pub(crate) struct App {
     pub(crate) products: ProductService,
+    /// `None`: users are off.
+    pub(crate) auth: Option<Auth>,
+    pub(crate) cookies: Cookies,
     pub(crate) stats: Stats,
     pub(crate) health: HealthBoard,
+    pub(crate) warmer: Warmer,
     /// What all keys of the cache begin with.
     pub(crate) cache_prefix: String,
     pub(crate) limits: Arc<Limits>,
@@ -35,12 +43,12 @@ pub(crate) struct App {
 
 pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
     let metrics = state.stats.http();
-    let edge = Arc::new(Edge::new(
-        options.request_timeout,
-        options.max_concurrent_requests,
-        metrics.clone(),
-        Arc::clone(&state.limits),
-    ));
+    let gate = Gate::new(state.auth.clone(), Arc::clone(&state.limits), options.metrics_open);
+    let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
+    let edge = Arc::new(Edge::new(gate, Arc::clone(&state.limits), deadline, most, metrics.clone()));
+    let seen = Arc::clone(&edge);
+    let help = "Requests under way, but those that memory answers at once";
+    state.stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
         Some(cors) => Front::new(router(state, edge).layer(cors), None),
@@ -62,6 +70,11 @@ fn router(state: AppState, edge: Arc<Edge>) -> Router {
         .merge(routes::analytics::routes())
         .merge(routes::cache::routes())
         .merge(routes::envelope::routes())
+        .merge(routes::auth::routes())
+        .merge(routes::passwords::routes())
+        .merge(routes::sessions::routes())
+        .merge(routes::api_keys::routes())
+        .merge(routes::users::routes())
         .merge(routes::statistics::routes())
         .merge(routes::health::routes())
         .merge(openapi::routes())
@@ -90,6 +103,10 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let layer = CorsLayer::new().allow_origin(origin).allow_methods(methods).allow_headers(Any).expose_headers(Any);
+    let layer = CorsLayer::new()
+        .allow_origin(origin)
+        .allow_methods(methods)
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(Any);
     Some(layer.max_age(PREFLIGHT_LIFE))
 }

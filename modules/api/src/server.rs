@@ -20,18 +20,18 @@ use crate::front::Front;
 /// After a failure to accept that will not go away at once, such as too many open files.
 const BREATHER: Duration = Duration::from_millis(500);
 
-/// For the head of a request, from the beginning of the one before, up to twice as long: a connection that idles, or sends
-/// its request byte by byte, is closed.
-const LONGEST_IDLE: Duration = Duration::from_secs(60);
 /// A request that a client does not finish sending must not hold up the stop.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
 
-/// Serves until `stopping`; then takes no more connections and returns when the requests under way are answered.
-pub(crate) async fn run(listener: TcpListener, front: Front, stopping: CancellationToken) {
+/// Serves until `stopping`; then takes no more connections and returns when the requests under way are answered. A connection
+/// that idles for longer than `patience`, or takes that long to send the head of a request, is closed.
+pub(crate) async fn run(listener: TcpListener, front: Front, patience: Duration, stopping: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, peer)) => drop(connections.spawn(serve(stream, peer, front.clone(), stopping.clone()))),
+            Ok((stream, peer)) => {
+                drop(connections.spawn(serve(stream, peer, front.clone(), patience, stopping.clone())))
+            }
             Err(error) if is_of_the_connection(&error) => tracing::debug!(%error, "a connection broke off"),
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
@@ -44,7 +44,7 @@ pub(crate) async fn run(listener: TcpListener, front: Front, stopping: Cancellat
     connections.wait().await;
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, stopping: CancellationToken) {
+async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, patience: Duration, stopping: CancellationToken) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -60,13 +60,13 @@ async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, stopping: Canc
         biased;
         served = connection.as_mut() => Some(served),
         () = stopping.cancelled() => None,
-        () = idle(&requests) => None,
+        () = idle(&requests, patience) => None,
     };
     let served = match served {
         Some(served) => served,
         None => {
             connection.as_mut().graceful_shutdown();
-            let Ok(served) = timeout(LONGEST_GOODBYE, connection).await else { return };
+            let Ok(served) = timeout(LONGEST_GOODBYE.min(patience), connection).await else { return };
             served
         }
     };
@@ -75,16 +75,16 @@ async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, stopping: Canc
     }
 }
 
-/// Ends when no request has begun for a while. Looked at now and then: a timer for each request, as hyper's own bound on
+/// Ends when no request has begun for as long as the patience, or up to twice. Looked at now and then: a timer for each request, as hyper's own bound on
 /// the time for a head needs it, would cost a hit a twentieth.
-async fn idle(requests: &AtomicU64) {
+async fn idle(requests: &AtomicU64, patience: Duration) {
     let mut seen = None;
     loop {
         let begun = requests.load(Ordering::Relaxed);
         if seen.replace(begun) == Some(begun) {
             return;
         }
-        sleep(LONGEST_IDLE).await;
+        sleep(patience).await;
     }
 }
 

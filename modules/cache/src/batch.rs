@@ -4,8 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use hotshelf_lifecycle::TRACED;
 use tokio::task::JoinError;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
@@ -40,7 +42,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
     {
-        let load = Arc::new(load);
+        let span = tracing::info_span!(target: TRACED, "cache lookups", cache.keys = slots.len());
+        self.look_up_many(slots, Arc::new(load)).instrument(span).await
+    }
+
+    async fn look_up_many<L, F>(&self, slots: Vec<Slot>, load: Arc<L>) -> Result<Vec<Found>, E>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
+    {
         let mut answers: Vec<Option<Found>> = vec![None; slots.len()];
         let (mut leading, mut waiting) = (Vec::new(), Vec::new());
         for (position, slot) in slots.iter().enumerate() {

@@ -12,7 +12,7 @@ use crate::flights::Flights;
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::options::{CacheOptions, Tiers, WriteStrategy};
-use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier};
+use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, Timed};
 use crate::region::{Region, RegionOptions, Slot};
 use crate::tier::{DeleteError, SharedTier, Tier};
 
@@ -62,7 +62,7 @@ impl TierGauges for Levels {
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A working cache; Redis takes part from some time after [`start`](Cache::start).
     pub fn new(options: CacheOptions, epoch_store: Arc<dyn EpochStore>, stats: &Stats) -> Self {
-        let connector = FredConnector::new(options.redis.clone());
+        let connector = Timed::new(FredConnector::new(options.redis.clone()), stats);
         Self::with_connector(options, connector, epoch_store, stats)
     }
 

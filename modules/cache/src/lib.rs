@@ -57,6 +57,7 @@ mod cache;
 mod chance;
 mod clock;
 mod coherence;
+mod commit;
 mod epoch;
 mod epochs;
 mod flights;
@@ -75,6 +76,7 @@ mod value;
 mod write;
 
 pub use cache::Cache;
+pub use commit::WriteError;
 pub use epoch::EpochStore;
 pub use hotshelf_redis::RedisOptions;
 pub use key::Key;

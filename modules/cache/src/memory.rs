@@ -230,6 +230,7 @@ impl Tier for MemoryTier {
         self.entries.run_pending_tasks();
         levels.l1_entries = self.entries.entry_count();
         levels.l1_bytes = self.entries.weighted_size();
+        levels.l1_limit_bytes = self.entries.policy().max_capacity().unwrap_or_default();
     }
 }
 

@@ -5,8 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hotshelf_lifecycle::TRACED;
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
@@ -82,7 +85,18 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             return Ok(answer(region, Found { value, source: Source::Loaded { stored: false } }, false));
         }
         self.0.tiers.iter().for_each(|tier| tier.peeked_in_vain(region));
-        self.fly(slot, read, load).await
+        let span = tracing::info_span!(
+            target: TRACED,
+            "cache lookup",
+            cache.key = slot.key.as_str(),
+            cache.region = region.name(),
+            cache.source = Empty,
+        );
+        let found = self.fly(slot, read, load).instrument(span.clone()).await;
+        if let Ok(found) = &found {
+            span.record("cache.source", found.source.name());
+        }
+        found
     }
 
     /// Leads a flight or waits for one, until one lands.
@@ -263,6 +277,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Farthest first.
     pub(crate) async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
+        if value.as_ref().is_some_and(Value::is_too_large) {
+            slot.region.counters().too_large.inc();
+            for (tier, claim) in claims {
+                tier.abandon(slot, claim).await;
+            }
+            return Found { value, source: Source::Loaded { stored: false } };
+        }
         let ttl = slot.region.next_ttl(value.is_none());
         let (mut stored, mut refused) = (false, false);
         for (tier, claim) in claims.into_iter().rev() {
@@ -285,7 +306,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 }
 
 async fn counted<E>(region: &Region, load: impl Future<Output = Result<Option<Value>, E>>) -> Result<Option<Value>, E> {
-    let loaded = load.await;
+    let loaded = load.instrument(tracing::info_span!(target: TRACED, "cache load", cache.region = region.name())).await;
     count_load(region, loaded.as_ref().map(Option::is_none).map_err(drop));
     loaded
 }

@@ -2,14 +2,17 @@
 //! that one key (see `docs/consistency.md`). What a key holds counts only while the link is up and the value is of the
 //! current epoch.
 
+mod compression;
 mod deletion;
 mod fred_link;
 mod generations;
 mod link;
 mod listener;
 mod names;
+mod reading;
 mod state;
 mod supervisor;
+mod timed;
 mod writing;
 
 use std::fmt::Display;
@@ -20,20 +23,18 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_redis::RedisError;
-use hotshelf_stats::{L2State, Stats, TierLevels};
+use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
 use parking_lot::Mutex;
-use tokio::time::timeout;
 
 use crate::coherence::Coherence;
 use crate::epoch::EpochStore;
 use crate::region::{Collection, Slot};
 use crate::tier::{
-    Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, SharedTier, Tier, Token, Unsettled, Until,
+    Begun, Claim, Copy, DeleteError, Fill, Intent, Lookup, Outcome, SharedTier, Tier, Token, Unsettled, Until,
 };
-use crate::value::{Source, Value};
+use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
 pub(crate) use link::{Connector, Link};
@@ -44,15 +45,11 @@ pub(crate) use names::Names;
 #[cfg(test)]
 pub(crate) use state::Run;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
+pub(crate) use timed::Timed;
 pub(crate) use writing::GENERATION_LIFE;
 
 /// Life of a lease: a loader that has died keeps others from filling no longer than this.
 const LEASE_LIFE: Duration = Duration::from_secs(3);
-/// A reader waits no longer than this for what others load, however often they begin anew.
-const LONGEST_WAIT: Duration = LEASE_LIFE.saturating_mul(2);
-/// Between two looks at what others load, where no push would wake.
-const DEAF_PAUSE: Duration = Duration::from_millis(50);
-
 /// What the tier works with.
 pub(crate) struct RedisSetup {
     pub(crate) names: Names,
@@ -75,30 +72,9 @@ pub(crate) struct RedisTier<C: Connector> {
     generations: Generations,
     /// One sentence about the link, for health reports.
     condition: Mutex<String>,
+    /// As the server told it last.
+    memory: Mutex<ServerMemory>,
     setup: RedisSetup,
-}
-
-/// While a lookup is under way, its lease may stand in Redis without anybody knowing whether it does. If the caller goes
-/// away just then, the lease is taken back.
-struct PendingLease<'a, C: Connector> {
-    tier: &'a RedisTier<C>,
-    link: &'a Arc<C::Link>,
-    name: &'a str,
-    lease: &'a Bytes,
-    answered: bool,
-}
-
-impl<C: Connector> Drop for PendingLease<'_, C> {
-    fn drop(&mut self) {
-        if self.answered || tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        let (link, name, lease) = (Arc::clone(self.link), self.name.to_owned(), self.lease.clone());
-        let marker = self.tier.setup.names.marker(&name);
-        // Without an answer the lease ends by itself.
-        let tasks = &self.tier.setup.tasks;
-        tasks.spawn(async move { link.fill(&name, &marker, lease, Bytes::new(), LEASE_LIFE).await });
-    }
 }
 
 /// The right to fill a key: it must still begin with `expected` by then.
@@ -114,13 +90,6 @@ pub(crate) struct RedisClaim {
     if_absent: Option<Generation>,
 }
 
-/// What a look at the key has brought.
-enum Looked {
-    Answer(Lookup),
-    /// Another process loads it, under this lease.
-    Loading(Bytes),
-}
-
 impl<C: Connector> RedisTier<C> {
     pub(crate) fn new(connector: C, setup: RedisSetup) -> Arc<Self> {
         Arc::new(RedisTier {
@@ -132,6 +101,7 @@ impl<C: Connector> RedisTier<C> {
             beats: Beats::new(),
             generations: Generations::default(),
             condition: Mutex::new("not connected yet".to_owned()),
+            memory: Mutex::default(),
             setup,
         })
     }
@@ -158,116 +128,6 @@ impl<C: Connector> RedisTier<C> {
     fn survive(&self, operation: &str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
         self.setup.stats.cache_errors("l2", operation).inc();
-    }
-
-    /// Looks, and waits for what another process loads.
-    async fn consult(&self, link: &Arc<C::Link>, slot: &Slot, until: Until) -> Result<Lookup, RedisError> {
-        let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
-        loop {
-            let lease = match self.look(link, slot, until).await? {
-                Looked::Answer(lookup) => return Ok(lookup),
-                Looked::Loading(lease) => lease,
-            };
-            // Alone on the database, only an earlier run of this service can have left it.
-            if !self.setup.shared || until == Until::ItsEndAtOnce || tokio::time::Instant::now() >= give_up {
-                return Ok(Lookup::Miss(None));
-            }
-            // In this order: a change after the question wakes.
-            let changed = self.setup.coherence.change_of(&slot.key);
-            if let Some(left) = link.wait(&self.name_of(slot), lease).await? {
-                // When the holder has died, the lease ends.
-                let left = left + Duration::from_millis(1);
-                let patience = if self.setup.coherence.hears() { left } else { left.min(DEAF_PAUSE) };
-                let _ = timeout(patience, changed).await;
-            }
-        }
-    }
-
-    /// Reads the key and, if it is free, takes a lease on it; for pages together with the generation they depend on.
-    async fn look(&self, link: &Arc<C::Link>, slot: &Slot, until: Until) -> Result<Looked, RedisError> {
-        // Before the value is read: what is filled later is of this epoch or older.
-        let epoch = self.epoch();
-        let (name, lease) = (self.name_of(slot), state::lease(Token::random(), link.run()));
-        let mut pending = PendingLease { tier: self, link, name: &name, lease: &lease, answered: false };
-        let read = link.get_or_set(&name, lease.clone(), Some(LEASE_LIFE));
-        let (generation, held) = match slot.depends(false) {
-            true => {
-                // In whatever order they are read: what does not stand under the generation that is read here is loaded,
-                // after both, and filled under it.
-                let (generation, held) = join(self.generation(link, slot, false), read).await;
-                (Some(generation?), held?)
-            }
-            false => (None, read.await?),
-        };
-        let claim = |expected, leased| {
-            // One that was read some time before the load is as good, as long as it stands.
-            let if_absent = self.generations.known(slot.dependencies(true));
-            let claim = RedisClaim { expected, leased, epoch, generation, if_absent };
-            Looked::Answer(Lookup::Miss(Some(Claim::Redis(claim))))
-        };
-        let state = held.map(|held| state::open(held, link.run()));
-        if let Some(State::Foreign(head)) = state {
-            // It makes room for a lease now, not for the value after the load: few bytes (or none) may also be how
-            // something begins that a writer leaves meanwhile.
-            let marker = self.setup.names.marker(&name);
-            let leased = link.fill(&name, &marker, head, lease.clone(), LEASE_LIFE).await?;
-            pending.answered = true;
-            return Ok(if leased { claim(lease.clone(), true) } else { Looked::Answer(Lookup::Miss(None)) });
-        }
-        pending.answered = true;
-        match state {
-            None => Ok(claim(lease.clone(), true)),
-            Some(State::Leased(lease)) => Ok(Looked::Loading(lease)),
-            Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
-            Some(State::Value(stored)) => {
-                let head = stored.head.clone();
-                let hit = self.serve(link, slot, until, stored, generation).await?;
-                Ok(hit.map_or_else(|| claim(head, false), |hit| Looked::Answer(Lookup::Hit(hit))))
-            }
-        }
-    }
-
-    /// A value as the answer, if it counts and is good enough.
-    async fn serve(
-        &self,
-        link: &C::Link,
-        slot: &Slot,
-        until: Until,
-        stored: Stored,
-        known: Option<Generation>,
-    ) -> Result<Option<Hit>, RedisError> {
-        let due = stored.value.is_some() && stored.ttl < slot.region.refresh_ahead();
-        let good = !stored.ttl.is_zero() && (until != Until::ItIsDue || !due);
-        if !good || !self.stands(link, slot, &stored, known).await? {
-            return Ok(None);
-        }
-        let Stored { value, ttl, .. } = stored;
-        // Not longer than it could have got: the clock may have been set back.
-        let ttl = ttl.min(slot.region.longest_life());
-        Ok(Some(Hit { value, ttl, due, source: |ttl| Source::L2 { ttl } }))
-    }
-
-    /// Whether a value still counts.
-    async fn stands(
-        &self,
-        link: &C::Link,
-        slot: &Slot,
-        stored: &Stored,
-        known: Option<Generation>,
-    ) -> Result<bool, RedisError> {
-        if stored.epoch != self.epoch() {
-            slot.region.counters().invalidations_epoch.inc();
-            return Ok(false);
-        }
-        let absent = stored.value.is_none();
-        if !slot.depends(absent) {
-            return Ok(true);
-        }
-        let current = match known.filter(|_| !absent) {
-            Some(generation) => generation,
-            None => self.generation(link, slot, absent).await?,
-        };
-        Ok(stored.generation == current && current != NO_GENERATION)
     }
 
     /// The value that stands there, also one whose life is over.
@@ -301,31 +161,8 @@ impl<C: Connector> Tier for RedisTier<C> {
         answer
     }
 
-    /// Reads all keys in one step. Only those that this does not answer are looked up one by one, all at a time, with their
-    /// leases: where everything is there, nothing is written, and a server has one command to carry out.
     async fn lookup_many(&self, slots: &[Slot], until: Until) -> Vec<Lookup> {
-        let (true, Some(link)) = (slots.len() > 1, self.link.load_full()) else {
-            return join_all(slots.iter().map(|slot| self.lookup(slot, until))).await;
-        };
-        let held = link.get_many(slots.iter().map(|slot| self.name_of(slot)).collect()).await;
-        let held = held.unwrap_or_else(|error| {
-            self.survive("lookup", &error);
-            Vec::new()
-        });
-        if held.len() < slots.len() {
-            slots.iter().for_each(|slot| slot.region.counters().misses_l2.inc());
-            return slots.iter().map(|_| Lookup::Miss(None)).collect();
-        }
-        let link = &link;
-        let answers = slots.iter().zip(held).map(async |(slot, held)| {
-            if let Some(State::Value(stored)) = held.map(|held| state::open(held, link.run()))
-                && let Ok(Some(hit)) = self.serve(link, slot, until, stored, None).await
-            {
-                return Lookup::Hit(hit);
-            }
-            self.lookup(slot, until).await
-        });
-        join_all(answers).await
+        self.look_many(slots, until).await
     }
 
     async fn bind_to_collections(&self, slot: &Slot, claim: &mut Claim) -> bool {
@@ -403,7 +240,11 @@ impl<C: Connector> Tier for RedisTier<C> {
     }
 
     fn report(&self, levels: &mut TierLevels) {
-        levels.l2 = if self.link.load().is_some() { L2State::Up } else { L2State::Down };
+        if self.link.load().is_some() {
+            (levels.l2, levels.l2_memory) = (L2State::Up, *self.memory.lock());
+        } else {
+            levels.l2 = L2State::Down;
+        }
     }
 }
 

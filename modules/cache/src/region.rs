@@ -88,6 +88,10 @@ impl Region {
         self.0.options.name == other.0.options.name
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.options.name
+    }
+
     pub(crate) fn counters(&self) -> &CacheCounters {
         &self.0.counters
     }

@@ -43,13 +43,13 @@ pub(super) enum Defect {
 
 /// With a seed from which it is not far to one that finds it out.
 const DEFECTS: [(Defect, u64); 8] = [
-    (Defect::FillDoesNotCompare, 0),
-    (Defect::FenceDoesNotStand, 2_500),
-    (Defect::ReleaseSparesWhatStands, 0),
-    (Defect::OvertakenWriterLeavesItsValue, 164_000),
+    (Defect::FillDoesNotCompare, 300),
+    (Defect::FenceDoesNotStand, 600),
+    (Defect::ReleaseSparesWhatStands, 1_850),
+    (Defect::OvertakenWriterLeavesItsValue, 6_350),
     (Defect::GenerationsStay, 0),
     (Defect::PushesGetLost, 0),
-    (Defect::ServersAreAlike, 0),
+    (Defect::ServersAreAlike, 430),
     (Defect::UncoveredWritesKeepTheEpoch, 0),
 ];
 

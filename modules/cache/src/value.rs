@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+/// What is larger, in bytes, no tier keeps: it would push out a thousand others, and hold up whatever shares the connection.
+pub(crate) const LARGEST: usize = 1 << 20;
+
 /// What a loader brings and a lookup returns: the bytes as they go out, ready serialized, and what tells this state of
 /// the thing from its other states.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +62,26 @@ pub enum Source {
 }
 
 impl Source {
+    /// In one word, for traces.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Source::L1 { .. } => "l1",
+            Source::L2 { .. } => "l2",
+            Source::Stale { .. } => "stale",
+            Source::Loaded { .. } | Source::Bypassed => "database",
+        }
+    }
+
     /// Whether a tier answered, so that nothing was loaded for this lookup.
     pub fn is_hit(self) -> bool {
         matches!(self, Source::L1 { .. } | Source::L2 { .. } | Source::Stale { .. })
+    }
+}
+
+impl Value {
+    /// Whether no tier keeps it.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.payload.len() > LARGEST
     }
 }
 

@@ -132,9 +132,13 @@ impl<E> Write<E> {
         epoch: Option<u64>,
     ) -> Result<(), Unsettled> {
         let keeps = self.cache.0.write_strategy == WriteStrategy::WriteThrough;
-        let keep: HashMap<_, _> = if keeps { values.into_iter().collect() } else { HashMap::new() };
+        let mut keep: HashMap<_, _> = if keeps { values.into_iter().collect() } else { HashMap::new() };
         for slot in &self.intent.slots {
             let counters = slot.region.counters();
+            if keep.get(&slot.key).is_some_and(Value::is_too_large) {
+                keep.remove(&slot.key);
+                counters.too_large.inc();
+            }
             counters.deletes.inc();
             counters.invalidations_local.inc();
             counters.sets.inc_by(u64::from(keep.contains_key(&slot.key)));

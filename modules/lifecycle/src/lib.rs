@@ -51,6 +51,7 @@ mod health;
 mod module;
 mod services;
 mod tasks;
+mod trace;
 
 pub use async_trait::async_trait;
 pub use container::{Container, Running, StartError, StopError};
@@ -58,3 +59,4 @@ pub use health::{Health, HealthBoard, Phase, Report, Status};
 pub use module::{Failure, Module};
 pub use services::{ServiceError, Services};
 pub use tasks::Tasks;
+pub use trace::TRACED;

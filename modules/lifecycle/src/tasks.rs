@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 /// Owns the background tasks of one module: spawns them, notices those that end too early, stops and joins them.
 ///
@@ -36,8 +37,10 @@ impl Tasks {
     }
 
     /// Spawns one piece of work that must not be cut off when whoever asked for it goes away. `stop` waits for it.
+    ///
+    /// It belongs to the request that it is spawned for: its log lines carry the request's id.
     pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.tracker.spawn(work)
+        self.tracker.spawn(work.in_current_span())
     }
 
     /// Cancelled when the loops should end.

@@ -1,4 +1,4 @@
-use hotshelf_cache::{Locked, Unsettled};
+use hotshelf_cache::{Locked, Unsettled, WriteError};
 use hotshelf_domain::StoreError;
 
 /// Why the product service could not do what it was asked.
@@ -22,5 +22,16 @@ pub enum ProductError {
 impl From<Locked> for ProductError {
     fn from(_: Locked) -> Self {
         ProductError::Locked
+    }
+}
+
+impl From<WriteError<StoreError>> for ProductError {
+    fn from(error: WriteError<StoreError>) -> Self {
+        match error {
+            WriteError::Locked => ProductError::Locked,
+            WriteError::Store(error) => ProductError::Store(error),
+            WriteError::Unsettled(error) => ProductError::Unsettled(error),
+            WriteError::BrokeOff => ProductError::BrokeOff,
+        }
     }
 }

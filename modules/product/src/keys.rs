@@ -33,19 +33,36 @@ pub(crate) fn details_of(key: &Key) -> Option<ProductId> {
     ProductId::new(key.as_str().strip_suffix(":details")?.parse().ok()?)
 }
 
-/// `org:<id>:products` or `schema:<id>:products`: all their ids.
+/// `org:<id>:products`, `schema:<id>:products` or `org:<id>:schema:<id>:products`: all their ids.
 pub(crate) fn ids(members: Members) -> Key {
-    Key::new(match members {
-        Members::Organization(id) => format!("org:{id}:products"),
-        Members::Schema(id) => format!("schema:{id}:products"),
-    })
+    Key::new(format!("{}:products", whose(members)))
+}
+
+fn whose(members: Members) -> String {
+    match members {
+        Members::Organization(id) => format!("org:{id}"),
+        Members::Schema(id) => format!("schema:{id}"),
+        Members::Both(organization, schema) => format!("org:{organization}:schema:{schema}"),
+    }
+}
+
+fn members_of(parts: &[&str]) -> Option<Members> {
+    let organization = |id: &str| OrganizationId::new(id.parse().ok()?);
+    let schema = |id: &str| SchemaId::new(id.parse().ok()?);
+    match parts {
+        ["org", id] => organization(id).map(Members::Organization),
+        ["schema", id] => schema(id).map(Members::Schema),
+        ["org", organization_id, "schema", schema_id] => {
+            Some(Members::Both(organization(organization_id)?, schema(schema_id)?))
+        }
+        _ => None,
+    }
 }
 
 /// Whose ids those are.
 pub(crate) fn ids_of(key: &Key) -> Option<Members> {
-    match key.as_str().split(':').collect::<Vec<_>>()[..] {
-        ["org", id, "products"] => Some(Members::Organization(OrganizationId::new(id.parse().ok()?)?)),
-        ["schema", id, "products"] => Some(Members::Schema(SchemaId::new(id.parse().ok()?)?)),
+    match &key.as_str().split(':').collect::<Vec<_>>()[..] {
+        [members @ .., "products"] => members_of(members),
         _ => None,
     }
 }
@@ -83,30 +100,22 @@ pub(crate) fn page_of(key: &Key) -> Option<PageRequest> {
     Some(PageRequest { filter, order, start, limit: limit.parse().ok()? })
 }
 
-/// `products:org:<id>:page:<page>:limit:<limit>:search:<search>:order:<order>`, or `products:schema:…`.
+/// `products:org:<id>:page:<page>:limit:<limit>:search:<search>:order:<order>`, or `products:schema:…`, or both.
 pub(crate) fn member_page(members: Members, page: i64, limit: u32, search: Option<&Search>, order: Order) -> Key {
-    let (kind, id) = match members {
-        Members::Organization(id) => ("org", id.get()),
-        Members::Schema(id) => ("schema", id.get()),
-    };
+    let whose = whose(members);
     let search = search.map(|search| text(search.as_str())).unwrap_or_default();
-    Key::new(format!("products:{kind}:{id}:page:{page}:limit:{limit}:search:{search}:order:{order}"))
+    Key::new(format!("products:{whose}:page:{page}:limit:{limit}:search:{search}:order:{order}"))
 }
 
 /// The page whose entry that is, if its key says so.
 pub(crate) fn member_page_of(key: &Key) -> Option<PageRequest> {
     let parts: Vec<&str> = key.as_str().split(':').collect();
-    let ["products", kind, id, "page", page, "limit", limit, "search", search, "order", order] = parts[..] else {
+    let [_, ref members @ .., "page", page, "limit", limit, "search", search, "order", order] = parts[..] else {
         return None;
     };
     let (page, limit): (i64, u32) = (page.parse().ok()?, limit.parse().ok()?);
     let search = if search.is_empty() { None } else { Search::parse(&text_of(search)?).ok()? };
-    let mut filter = match kind {
-        "org" => Filter::of_organization(OrganizationId::new(id.parse().ok()?)?),
-        "schema" => Filter::of_schema(SchemaId::new(id.parse().ok()?)?),
-        _ => return None,
-    };
-    filter.search = search;
+    let filter = Filter { search, ..members_of(members)?.filter() };
     let start = PageStart::Offset(page.checked_sub(1)?.checked_mul(i64::from(limit))?);
     Some(PageRequest { filter, order: order.parse().ok()?, start, limit })
 }
@@ -198,6 +207,8 @@ mod tests {
     fn ids_read_back() {
         let organization = Members::Organization(OrganizationId::new(7).unwrap());
         let schema = Members::Schema(SchemaId::new(3).unwrap());
+        let both = Members::Both(OrganizationId::new(7).unwrap(), SchemaId::BUILT_IN);
+        assert_eq!((ids(both).as_str(), ids_of(&ids(both))), ("org:7:schema:1:products", Some(both)));
         assert_eq!((ids(organization).as_str(), ids(schema).as_str()), ("org:7:products", "schema:3:products"));
         assert_eq!((ids_of(&ids(organization)), ids_of(&ids(schema))), (Some(organization), Some(schema)));
     }

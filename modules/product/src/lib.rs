@@ -49,4 +49,5 @@ pub use error::ProductError;
 pub use lives::Lives;
 pub use module::ProductModule;
 pub use pages::Page;
-pub use service::{MemberPage, ProductIds, ProductService};
+pub use render::owner_of;
+pub use service::{MemberPage, ProductIds, ProductService, Warmed};

@@ -5,7 +5,9 @@ mod audit;
 mod bulk;
 mod ids;
 mod lists;
+mod owners;
 mod products;
+mod warming;
 mod write;
 mod writes;
 
@@ -15,12 +17,18 @@ use std::time::Duration;
 use hotshelf_cache::{Cache, DeleteError, Region, RegionOptions};
 use hotshelf_domain::{ProductRepository, StoreError};
 use hotshelf_lifecycle::Tasks;
+use hotshelf_stats::TopItems;
 
 use crate::collections;
 use crate::lives::Lives;
 use analytics::Rebuild;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
+use owners::SchemaOwners;
+pub use warming::Warmed;
+
+/// Products whose reads are counted: several times as many as are ever warmed, so that those are told apart well.
+const COUNTED: usize = 16_384;
 
 /// Products behind the cache. A cheap handle.
 ///
@@ -51,6 +59,9 @@ struct Shelves {
     schema_ids: Region,
     analytics: Region,
     rebuild: Rebuild,
+    schema_owners: SchemaOwners,
+    /// Which products are read most.
+    reads: TopItems,
     writes: Tasks,
 }
 
@@ -74,6 +85,8 @@ impl ProductService {
             schema_ids: region("schema_ids", lives.schema_ids),
             analytics: region("analytics", lives.analytics),
             rebuild: Rebuild::default(),
+            schema_owners: SchemaOwners::default(),
+            reads: TopItems::new(COUNTED),
             writes: Tasks::default(),
             cache,
             repository,

@@ -40,6 +40,11 @@ impl Limit {
         Ok(Limit { requests, window })
     }
 
+    /// So many times as much in the same window, as far as there are such limits.
+    pub fn times(self, factor: u32) -> Self {
+        Limit { requests: self.requests.saturating_mul(factor).clamp(1, Self::MOST_REQUESTS), ..self }
+    }
+
     /// How many.
     pub fn requests(&self) -> u32 {
         self.requests

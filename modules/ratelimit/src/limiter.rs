@@ -67,6 +67,7 @@ pub(crate) struct ScopeInner {
     name: String,
     number: usize,
     pub(crate) limit: Limit,
+    on_loss: OnLoss,
     /// What the keys of its subjects begin with.
     keys: String,
     counters: RateLimitCounters,
@@ -114,6 +115,16 @@ impl RateLimiter {
 
     /// The limit of that name, for all who ask for it. The first limit under a name stays.
     pub fn scope(&self, name: &str, limit: Limit) -> Scope {
+        self.scope_with(name, limit, self.core.on_loss)
+    }
+
+    /// The same for a limit that guards something: while Redis is away, each process counts for itself, whatever the others
+    /// do then.
+    pub fn guard(&self, name: &str, limit: Limit) -> Scope {
+        self.scope_with(name, limit, OnLoss::Local)
+    }
+
+    fn scope_with(&self, name: &str, limit: Limit, on_loss: OnLoss) -> Scope {
         let mut scopes = self.core.scopes.lock();
         let known = scopes.iter().find(|scope| scope.name == name).cloned();
         let inner = known.unwrap_or_else(|| {
@@ -121,6 +132,7 @@ impl RateLimiter {
                 name: name.to_owned(),
                 number: scopes.len(),
                 limit,
+                on_loss,
                 keys: [&self.options.prefix, KEYS, name, ":"].concat(),
                 counters: self.stats.rate_limits().scope(name),
             });
@@ -172,6 +184,13 @@ impl Scope {
     /// Its limit.
     pub fn limit(&self) -> Limit {
         self.inner.limit
+    }
+
+    /// The standing of a subject that is certain to be refused, without asking for a place. `None` says nothing.
+    pub fn refusal(&self, subject: &Subject) -> Option<Standing> {
+        let key = SubjectKey { scope: self.inner.number, subject: subject.clone() };
+        let wait = self.core.memory.refusal(&key, self.inner.limit, self.core.now(), self.core.margin)?;
+        Some(Standing { remaining: 0, reset: Duration::from_millis(wait) })
     }
 
     /// Asks for one place. What is known here is answered at once; for the rest, Redis is asked, together with all who
@@ -243,7 +262,7 @@ impl Core {
 
     /// The decision while Redis cannot be asked.
     pub(crate) fn without_redis(&self, scope: &ScopeInner, key: &SubjectKey, now: u64) -> Decision {
-        scope.counted(match self.on_loss {
+        scope.counted(match scope.on_loss {
             OnLoss::Local => allowed_or_refused(self.memory.take(key, scope.limit, now, 1)),
             OnLoss::Open => Decision::Uncounted,
             OnLoss::Closed => Decision::Unavailable { retry_after: PAUSE_ON_LOSS },

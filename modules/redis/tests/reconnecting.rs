@@ -4,8 +4,8 @@
 
 use fred::error::Error;
 use fred::interfaces::KeysInterface;
-use hotshelf_redis::{Connection, Reconnecting, RedisOptions, Servers};
-use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
+use hotshelf_redis::{Connection, Credentials, Layout, Reconnecting, RedisOptions, Servers, slot};
+use hotshelf_testkit::{PATIENCE, RedisCluster, RedisSentinels, RedisServer, wait_until};
 
 fn options(redis: &RedisServer) -> RedisOptions {
     RedisOptions::new(Servers::One(redis.address().parse().unwrap()))
@@ -64,4 +64,40 @@ async fn a_connection_ends_with_the_server_and_tells() {
     connection.ended().await;
     let refused = Connection::open(&options(&server), &server.address().parse().unwrap()).await;
     assert_eq!(refused.map(drop).unwrap_err().to_string(), "connection refused");
+}
+
+#[tokio::test]
+async fn it_follows_the_master_that_sentinels_name() {
+    let set = RedisSentinels::start();
+    let servers = Servers::Sentinel {
+        sentinels: set.sentinels().map(|sentinel| sentinel.parse().unwrap()).collect(),
+        service: RedisSentinels::SERVICE.to_owned(),
+        credentials: Credentials::default(),
+    };
+    let options = RedisOptions::new(servers);
+    let redis = Reconnecting::start(&options).unwrap();
+    wait_until("it is connected", PATIENCE, async || count(&redis).await.is_some()).await;
+    let former = set.master();
+    former.stop();
+    wait_until("it counts again", PATIENCE, async || count(&redis).await.is_some()).await;
+    let found = Layout::of(&options).await.unwrap();
+    assert_eq!(found.shards().len(), 1);
+    assert_eq!(found.shards()[0].address.to_string(), set.master().address());
+    assert_ne!(set.master().address(), former.address());
+}
+
+#[tokio::test]
+async fn it_follows_the_primaries_of_a_cluster() {
+    let cluster = RedisCluster::start();
+    let nodes = cluster.nodes().iter().map(|node| node.address().parse().unwrap()).collect();
+    let options = RedisOptions::new(Servers::Cluster(nodes));
+    let found = Layout::of(&options).await.unwrap();
+    let owner = found.owners()[usize::from(slot("counter"))].unwrap();
+    let primary = cluster.primary_of("counter");
+    assert_eq!(found.shards()[owner].address.to_string(), primary.address());
+    let redis = Reconnecting::start(&options).unwrap();
+    wait_until("it is connected", PATIENCE, async || count(&redis).await.is_some()).await;
+    primary.stop();
+    wait_until("the loss is noticed", PATIENCE, async || count(&redis).await.is_none()).await;
+    wait_until("it counts again", PATIENCE, async || count(&redis).await.is_some()).await;
 }

@@ -29,6 +29,8 @@ pub struct CacheCounters {
     pub deletes: IntCounter,
     /// Loaded values that were kept nowhere because a write came in between.
     pub fills_refused: IntCounter,
+    /// Values that were kept nowhere because they are too large.
+    pub too_large: IntCounter,
     /// Entries invalidated by a write of this process.
     pub invalidations_local: IntCounter,
     /// Entries invalidated because another process has written them.
@@ -70,8 +72,23 @@ pub struct TierLevels {
     pub l1_entries: u64,
     /// Their size in bytes, keys and bookkeeping included.
     pub l1_bytes: u64,
+    /// What that may be at most, 0 without a tier in memory.
+    pub l1_limit_bytes: u64,
     /// Whether Redis is trusted.
     pub l2: L2State,
+    /// What Redis says about its memory. All 0 while it is not trusted.
+    pub l2_memory: ServerMemory,
+}
+
+/// The memory of a Redis server, whoever fills it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerMemory {
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// `maxmemory`, 0 when it has no limit.
+    pub limit_bytes: u64,
+    /// Keys that have left because of the limit, since the server started.
+    pub evicted_keys: u64,
 }
 
 /// Whether the second tier takes part.
@@ -103,6 +120,7 @@ pub(crate) struct CacheFamilies {
     sets: IntCounterVec,
     deletes: IntCounterVec,
     fills_refused: IntCounterVec,
+    too_large: IntCounterVec,
     invalidations: IntCounterVec,
     evictions: IntCounterVec,
     refreshes: IntCounterVec,
@@ -140,6 +158,7 @@ impl CacheFamilies {
             sets: family("cache_sets_total", "Values stored", &["type"])?,
             deletes: family("cache_deletes_total", "Entries deleted", &["type"])?,
             fills_refused: family("cache_fills_refused_total", "Fills a write came in between", &["type"])?,
+            too_large: family("cache_too_large_total", "Values too large to be kept", &["type"])?,
             invalidations: family("cache_invalidations_total", "Entries invalidated", &["type", "source"])?,
             evictions: family("cache_evictions_total", "Entries evicted from memory", &["type"])?,
             refreshes: family("cache_refreshes_total", "Entries loaded again ahead of their end", &["type"])?,
@@ -165,6 +184,7 @@ impl CacheFamilies {
             sets: self.sets.with_label_values(&[cache]),
             deletes: self.deletes.with_label_values(&[cache]),
             fills_refused: self.fills_refused.with_label_values(&[cache]),
+            too_large: self.too_large.with_label_values(&[cache]),
             invalidations_local: invalidated("local"),
             invalidations_push: invalidated("push"),
             invalidations_epoch: invalidated("epoch"),

@@ -16,17 +16,25 @@
 //! # Ok::<(), hotshelf_stats::MetricsError>(())
 //! ```
 
+mod access;
 mod cache;
 mod http;
+mod levels;
 mod limits;
 mod metrics;
 mod module;
+mod process;
 mod snapshot;
+mod top;
+mod warming;
 
-pub use cache::{CacheCounters, L2State, TierGauges, TierLevels};
+pub use access::AccessMetrics;
+pub use cache::{CacheCounters, L2State, ServerMemory, TierGauges, TierLevels};
 pub use http::{HttpMetrics, HttpSeries};
 pub use limits::{RateLimitCounters, RateLimitMetrics};
 pub use metrics::{MetricsError, Stats};
 pub use module::StatsModule;
 pub use prometheus::{Histogram, IntCounter};
 pub use snapshot::{CacheSnapshot, L1Snapshot, L2Snapshot, StatsSnapshot};
+pub use top::TopItems;
+pub use warming::WarmCounters;

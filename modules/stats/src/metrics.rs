@@ -2,15 +2,27 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use prometheus::{Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
-use crate::cache::{CacheCounters, CacheFamilies, L2State, TierGauges, TierLevels};
+use crate::access::AccessMetrics;
+use crate::cache::{CacheCounters, CacheFamilies, L2State, TierGauges, TierLevels, counters};
 use crate::http::{BUCKETS, HttpMetrics};
+use crate::levels::{LevelGauges, signed};
 use crate::limits::RateLimitMetrics;
+use crate::process::register_process;
 use crate::snapshot::{Counts, StatsSnapshot};
+use crate::warming::WarmCounters;
 
 /// A metric could not be registered or written: two of the same name, or a label that does not fit.
 pub type MetricsError = prometheus::Error;
+
+/// 25 µs to 1 s, closest around 1 ms, which a command should not take.
+const REDIS_BUCKETS: [f64; 16] = [
+    0.000_025, 0.000_05, 0.000_1, 0.000_2, 0.000_3, 0.000_5, 0.000_75, 0.001, 0.001_5, 0.002_5, 0.005, 0.01, 0.025,
+    0.1, 0.25, 1.0,
+];
 
 /// All that is counted. A cheap handle; clones count together.
 #[derive(Clone)]
@@ -24,12 +36,21 @@ struct Inner {
     /// instead of them.
     baseline: Mutex<Counts>,
     http: HttpMetrics,
+    access: AccessMetrics,
     db_queries: HistogramVec,
-    l1_entries: IntGauge,
-    l1_bytes: IntGauge,
-    l2_up: IntGauge,
-    gauges: OnceLock<Arc<dyn TierGauges>>,
     rate_limits: RateLimitMetrics,
+    db_errors: IntCounterVec,
+    redis_commands: HistogramVec,
+    warming: WarmCounters,
+    levels: LevelGauges,
+    tiers: OnceLock<Arc<dyn TierGauges>>,
+    watched: Mutex<Vec<Watched>>,
+}
+
+/// A gauge and where its value comes from.
+struct Watched {
+    gauge: IntGauge,
+    read: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl Stats {
@@ -39,29 +60,30 @@ impl Stats {
     /// Never for the families of this crate; the signature is that of the library underneath.
     pub fn new() -> Result<Self, MetricsError> {
         let registry = Registry::new();
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, MetricsError>(gauge)
-        };
-        let l1_entries = gauge("cache_l1_entries", "Entries in the in-process tier")?;
-        let l1_bytes = gauge("cache_l1_bytes", "Bytes in the in-process tier")?;
-        let l2_up = gauge("cache_l2_up", "1 while Redis is trusted, else 0")?;
         let options = HistogramOpts::new("db_query_duration_seconds", "Time of a database operation");
         let db_queries = HistogramVec::new(options.buckets(BUCKETS.to_vec()), &["operation"])?;
         registry.register(Box::new(db_queries.clone()))?;
+        let db_errors = counters(&registry, "db_errors_total", "Database operations that failed", &["operation"])?;
+        let options = HistogramOpts::new("cache_redis_command_duration_seconds", "Time of a Redis command")
+            .buckets(REDIS_BUCKETS.to_vec());
+        let redis_commands = HistogramVec::new(options, &["command"])?;
+        registry.register(Box::new(redis_commands.clone()))?;
+        register_process(&registry)?;
         Ok(Stats(Arc::new(Inner {
             families: CacheFamilies::register(&registry)?,
             http: HttpMetrics::register(&registry)?,
+            access: AccessMetrics::register(&registry)?,
             rate_limits: RateLimitMetrics::register(&registry)?,
+            warming: WarmCounters::register(&registry)?,
+            levels: LevelGauges::register(&registry)?,
             registry,
             caches: Mutex::default(),
             baseline: Mutex::default(),
             db_queries,
-            l1_entries,
-            l1_bytes,
-            l2_up,
-            gauges: OnceLock::new(),
+            db_errors,
+            redis_commands,
+            tiers: OnceLock::new(),
+            watched: Mutex::default(),
         })))
     }
 
@@ -81,6 +103,11 @@ impl Stats {
         self.0.http.clone()
     }
 
+    /// The metrics of logins and sessions.
+    pub fn access(&self) -> AccessMetrics {
+        self.0.access.clone()
+    }
+
     /// The metrics of rate limits.
     pub fn rate_limits(&self) -> RateLimitMetrics {
         self.0.rate_limits.clone()
@@ -91,9 +118,50 @@ impl Stats {
         self.0.db_queries.with_label_values(&[operation])
     }
 
+    /// Counts the failures of one kind of database operation.
+    pub fn db_errors(&self, operation: &str) -> IntCounter {
+        self.0.db_errors.with_label_values(&[operation])
+    }
+
+    /// The duration, in seconds, of one kind of Redis command.
+    pub fn redis_command(&self, command: &str) -> Histogram {
+        self.0.redis_commands.with_label_values(&[command])
+    }
+
+    /// Shows what `read` returns, at each scrape, as a gauge of that name with these labels; others of the name have the same
+    /// labels with other values.
+    /// `read` must be quick. The first one named stays.
+    pub fn watch_gauge(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+        let gauge = IntGauge::with_opts(Opts::new(name, help).const_labels(labels.collect()));
+        let registered = gauge.and_then(|gauge| {
+            self.0.registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        });
+        if let Ok(gauge) = registered {
+            self.0.watched.lock().push(Watched { gauge, read: Box::new(read) });
+        }
+    }
+
+    /// The counters of the warming.
+    pub fn warming(&self) -> WarmCounters {
+        self.0.warming.clone()
+    }
+
+    /// Whether Redis takes part just now.
+    pub fn l2(&self) -> L2State {
+        self.levels().l2
+    }
+
     /// Names the source of the tiers' levels. The first one named stays.
     pub fn watch_tiers(&self, gauges: Arc<dyn TierGauges>) {
-        let _ = self.0.gauges.set(gauges);
+        let _ = self.0.tiers.set(gauges);
     }
 
     /// The cache statistics since the start or the last reset.
@@ -111,18 +179,18 @@ impl Stats {
     /// # Errors
     /// When the encoder refuses a family, which would be a defect of this crate.
     pub fn prometheus(&self) -> Result<String, MetricsError> {
-        let levels = self.levels();
-        self.0.l1_entries.set(levels.l1_entries.try_into().unwrap_or(i64::MAX));
-        self.0.l1_bytes.set(levels.l1_bytes.try_into().unwrap_or(i64::MAX));
-        self.0.l2_up.set(i64::from(levels.l2 == L2State::Up));
         self.0.rate_limits.refresh();
+        self.0.levels.set(&self.levels());
+        for Watched { gauge, read } in &*self.0.watched.lock() {
+            gauge.set(signed(read()));
+        }
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.0.registry.gather(), &mut page)?;
         Ok(String::from_utf8_lossy(&page).into_owned())
     }
 
     fn levels(&self) -> TierLevels {
-        self.0.gauges.get().map(|gauges| gauges.levels()).unwrap_or_default()
+        self.0.tiers.get().map(|gauges| gauges.levels()).unwrap_or_default()
     }
 
     fn counts(&self) -> Counts {

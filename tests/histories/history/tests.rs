@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::{Change, Claim, Field, Filter, History, Kind, Order, Page, Read, Seen, Source, Start, Test, Verdict};
 
-const LEASE: Duration = Duration::from_millis(20);
-const PASSED: Duration = Duration::from_millis(30);
+const LEASE: Duration = Duration::from_millis(400);
+const PASSED: Duration = Duration::from_millis(500);
 
 /// The products 1 to 3 in version 1, created by instance 0; the stock of each is its id.
 fn three() -> History {

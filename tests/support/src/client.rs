@@ -20,13 +20,24 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Client {
     address: SocketAddr,
     http: reqwest::Client,
+    token: Option<String>,
 }
 
 impl Client {
     /// A client of the service at `address`.
     pub fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().expect("an HTTP client");
-        Client { address, http }
+        Client { address, http, token: None }
+    }
+
+    /// The same client, which shows this token with each request.
+    pub fn with_token(&self, token: &str) -> Self {
+        Client { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The token that it shows.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// Where the service listens.
@@ -38,7 +49,12 @@ impl Client {
     pub fn request(&self, method: &str, path: &str) -> Request {
         let method = Method::from_bytes(method.as_bytes()).expect("a method of HTTP");
         let what = format!("{method} {path}");
-        Request { builder: self.http.request(method, format!("http://{}{path}", self.address)), what }
+        let request = self.http.request(method, format!("http://{}{path}", self.address));
+        let builder = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        Request { builder, what }
     }
 
     /// `GET path`.

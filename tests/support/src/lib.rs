@@ -32,6 +32,7 @@ mod redis_cluster;
 mod redis_sentinels;
 mod resp;
 mod service;
+pub mod users;
 mod wait;
 
 pub use client::{Client, Reply, Request};

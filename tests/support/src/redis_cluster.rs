@@ -109,6 +109,32 @@ impl RedisCluster {
         replica.expect("the primary has a replica").command(&["CLUSTER", "FAILOVER"]);
     }
 
+    /// Gives the slot of this key, with all keys that are in it, to another primary.
+    ///
+    /// # Panics
+    /// When that is refused.
+    pub fn move_slot_of(&self, key: &str) {
+        let from = self.primary_of(key);
+        let to = self.primaries().find(|node| node.address() != from.address()).expect("there are several primaries");
+        let slot = from.command(&["CLUSTER", "KEYSLOT", key]).integer().to_string();
+        let id = |node: &RedisServer| node.command(&["CLUSTER", "MYID"]).text().expect("a node has an id");
+        to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+        from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+        for key in from.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "1000"]).texts() {
+            from.command(&["MIGRATE", "127.0.0.1", &to.port().to_string(), &key, "0", "1000"]);
+        }
+        for node in [to, from] {
+            node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
+        }
+        block_until("all nodes know whose the slot is", || {
+            let owns = |node: &RedisServer| {
+                let own = node.command(&["CLUSTER", "SLOTS"]);
+                format!("{own:?}").contains(&format!("Integer({slot}), Integer({slot})"))
+            };
+            self.nodes.iter().filter(|node| node.runs()).all(owns)
+        });
+    }
+
     /// Whether all running nodes see all slots served, by as many primaries as there were.
     pub fn is_whole(&self) -> bool {
         let sees_all = |node: &RedisServer| {

@@ -70,6 +70,11 @@ impl RedisSentinels {
         &self.servers
     }
 
+    /// The addresses of the sentinels.
+    pub fn sentinels(&self) -> impl Iterator<Item = &str> {
+        self.sentinels.iter().map(|sentinel| &sentinel.address[..])
+    }
+
     /// Of all sentinels, as a `redis-sentinel://` URL.
     pub fn url(&self) -> String {
         let addresses: Vec<_> = self.sentinels.iter().map(|sentinel| &sentinel.address[..]).collect();

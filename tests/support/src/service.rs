@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use crate::wait::{PATIENCE, POLL};
 const NOBODY: &str = "127.0.0.1:1";
 
 /// How a service is to be started. Unless told otherwise: memory and Redis as cache, with no Redis to be reached, and
-/// a database of its own. The environment holds what is set here and nothing else, the working directory is empty.
+/// a database of its own, and no warming of the cache. The environment holds what is set here and nothing else, the working directory is empty.
 #[derive(Clone, Debug)]
 pub struct ServiceBuilder {
     binary: PathBuf,
@@ -59,6 +60,22 @@ impl ServiceBuilder {
     /// Uses the database in that file together with other instances.
     pub fn shared_db(self, path: &Path) -> Self {
         self.database(path).env("SHARED_DB", true)
+    }
+
+    /// Runs a command of the service with these settings, and `input` as its standard input: how it ended, and what it said.
+    ///
+    /// # Panics
+    /// When the binary cannot be run.
+    pub fn command(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).env_clear().envs(&self.environment);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let mut stdin = child.stdin.take().expect("a standard input");
+        // A command that does not read it has closed it.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("the command ends")
     }
 
     /// Starts it and returns when it is ready.
@@ -98,6 +115,8 @@ impl ServiceBuilder {
     async fn launch_on(&self, port: u16, directory: &Path) -> Result<Running, EarlyExit> {
         let mut command = Command::new(&self.binary);
         command.current_dir(directory.join("work")).env_clear();
+        // The cache is not warmed unless a test asks for it: what it then holds would come as a surprise.
+        command.env("WARM_INTERVAL", "0s");
         command.env("HTTP_PORT", port.to_string()).env("DB_PATH", own_database(directory)).envs(&self.environment);
         let mut process = Process::start(&mut command, directory.join("service.log"))
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.binary.display()));

@@ -18,6 +18,7 @@ fn limits() -> Limits {
         login: limit(2, 60),
         register: limit(1, 3_600),
         forgot_password: limit(1, 3_600),
+        guess: limit(2, 60),
         trusted_proxies: TrustedProxies::default(),
     };
     Limits::new(&options, &limiter)
@@ -38,10 +39,10 @@ async fn logins_are_limited_by_address_and_account_together() {
     }
     let headers = refused(limits.login(&here, "ann@example.com").await);
     assert_eq!(headers["ratelimit-policy"], r#""login";q=2;w=60"#);
-    assert_eq!(
-        (&headers["ratelimit"], &headers["retry-after"]),
-        (&r#""login";r=0;t=60"#.parse().unwrap(), &"60".parse().unwrap())
-    );
+    // A place comes back up to a thousandth of the window late.
+    let wait = headers["retry-after"].to_str().unwrap();
+    assert!(["60", "61"].contains(&wait), "{wait}");
+    assert_eq!(headers["ratelimit"], format!("\"login\";r=0;t={wait}"));
     assert!(limits.login(&here, "bob@example.com").await.is_ok(), "another account");
     assert!(limits.login(&there, "ann@example.com").await.is_ok(), "another address");
 }

@@ -2,10 +2,13 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use hotshelf_domain::{FieldError, Filter, Members, Order, PageRequest, PageStart, Price, ProductId, Search};
+use hotshelf_domain::{
+    FieldError, Filter, Members, Order, OrganizationId, PageRequest, PageStart, Price, ProductId, Search,
+};
 use hotshelf_product::{Cursor, MemberPage};
 
 use super::{QueryReader, id_of};
+use crate::caller::{Caller, foreign};
 use crate::problem::Problem;
 
 const DEFAULT_LIMIT: u32 = 20;
@@ -35,7 +38,15 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        wanted(QueryReader::from_request_parts(parts, state).await?).map(ListQuery).map_err(Problem::bad_parameters)
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let query = QueryReader::from_request_parts(parts, state).await?;
+        let wanted = wanted(query, caller.scope()).map_err(Problem::bad_parameters)?;
+        match (&wanted, caller.scope()) {
+            (Wanted::Page(PageRequest { filter, .. }), Some(own)) if filter.organization != Some(own) => {
+                Err(foreign(own))
+            }
+            _ => Ok(ListQuery(wanted)),
+        }
     }
 }
 
@@ -54,7 +65,8 @@ impl MemberPageQuery {
     }
 }
 
-fn wanted(mut query: QueryReader) -> Result<Wanted, Vec<FieldError>> {
+/// `scope`: the organization to which the list is confined.
+fn wanted(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<Wanted, Vec<FieldError>> {
     if let Some(ids) = query.take("ids", ids) {
         query.finish()?;
         return Ok(Wanted::Products(ids));
@@ -62,7 +74,8 @@ fn wanted(mut query: QueryReader) -> Result<Wanted, Vec<FieldError>> {
     let offset = query.take_if("offset", |offset| *offset >= 0, "must be an integer of 0 or more");
     let limit = take_limit(&mut query);
     let cursor: Option<Cursor> = query.take("cursor", |text| text.parse().map_err(|error| format!("{error}")));
-    let filter = take_filter(&mut query);
+    let mut filter = take_filter(&mut query);
+    filter.organization = filter.organization.or(scope);
     let order = take_order(&mut query, &filter);
     if cursor.is_some() && offset.is_some() {
         query.error("offset", "must be left out when there is a cursor");
@@ -166,7 +179,7 @@ mod tests {
     use super::*;
 
     fn read(query: &[(&str, &str)]) -> Result<PageRequest, Vec<String>> {
-        match wanted(QueryReader::from_pairs(query)) {
+        match wanted(QueryReader::from_pairs(query), None) {
             Ok(Wanted::Page(request)) => Ok(request),
             Ok(Wanted::Products(ids)) => panic!("{ids:?}"),
             Err(errors) => Err(errors.into_iter().map(|error| error.field).collect()),

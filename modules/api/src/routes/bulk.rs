@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::body::{BULK_LIMIT, JsonBody};
+use crate::caller::Caller;
 use crate::openapi::{BulkCreatedSchema, BulkDeleteSchema, BulkDeletedSchema, BulkInputSchema, ProblemSchema};
 use crate::params::QueryReader;
 use crate::problem::Problem;
@@ -69,6 +70,7 @@ struct Deleted {
 )]
 pub(crate) async fn create(
     State(app): State<AppState>,
+    caller: Caller,
     query: QueryReader,
     JsonBody(body): JsonBody<BULK_LIMIT>,
 ) -> Result<Response, Problem> {
@@ -77,7 +79,7 @@ pub(crate) async fn create(
     bounded("products", products.len())?;
     let (mut new, mut places, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
     for (index, product) in products.iter().enumerate() {
-        match read(product) {
+        match read(product, &caller) {
             Ok(product) => {
                 new.push(product);
                 places.push(index);
@@ -111,7 +113,11 @@ pub(crate) async fn create(
         (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn delete(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
+pub(crate) async fn delete(
+    State(app): State<AppState>,
+    caller: Caller,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
     let Ids { ids } = object(&body, "ids")?;
     bounded("ids", ids.len())?;
     let positive = |(index, id): (usize, i64)| {
@@ -120,17 +126,24 @@ pub(crate) async fn delete(State(app): State<AppState>, JsonBody(body): JsonBody
     let mut ids = ids.into_iter().enumerate().map(positive).collect::<Result<Vec<_>, _>>()?;
     let mut seen = HashSet::new();
     ids.retain(|id| seen.insert(*id));
-    let deleted = app.products.delete_many(ids.clone()).await?;
+    let seen = match caller.scope() {
+        None => ids.clone(),
+        Some(own) => app.products.of_organization(&ids, own).await?,
+    };
+    let deleted = if seen.is_empty() { Vec::new() } else { app.products.delete_many(seen).await? };
     let gone: HashSet<_> = deleted.iter().collect();
     let missing = ids.into_iter().filter(|id| !gone.contains(id)).collect();
     Ok(Json(Deleted { deleted, missing }).into_response())
 }
 
-fn read(product: &RawValue) -> Result<NewProduct, Invalid> {
-    let draft = ProductDraft::from_json(product.get().as_bytes()).map_err(|_| {
-        Invalid(vec![FieldError { field: "product".to_owned(), message: "must be a JSON object".to_owned() }])
-    });
-    draft?.into_new()
+fn read(product: &RawValue, caller: &Caller) -> Result<NewProduct, Invalid> {
+    let invalid =
+        |field: &str, message: &str| Invalid(vec![FieldError { field: field.to_owned(), message: message.to_owned() }]);
+    let mut draft =
+        ProductDraft::from_json(product.get().as_bytes()).map_err(|_| invalid("product", "must be a JSON object"))?;
+    draft.organization_id =
+        caller.home(draft.organization_id).map_err(|_| invalid("organization_id", "must be your own"))?;
+    draft.into_new()
 }
 
 /// The body, an object with a list of that name.

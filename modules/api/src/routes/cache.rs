@@ -1,22 +1,28 @@
-//! `DELETE /api/v1/cache`, for operators.
+//! `DELETE /api/v1/cache` and `POST /api/v1/cache/warm`, for operators.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::{Json, Router, routing};
 use serde::Serialize;
 
-use crate::openapi::{CacheDeletedSchema, ProblemSchema};
+use crate::openapi::{CacheDeletedSchema, DoneSchema, ProblemSchema};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::router::AppState;
 
 pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/cache", routing::delete(delete))
+    Router::new().route("/api/v1/cache", routing::delete(delete)).route("/api/v1/cache/warm", routing::post(warm))
 }
 
 #[derive(Serialize)]
 struct Deleted {
     deleted: u64,
+}
+
+#[derive(Serialize)]
+struct Done {
+    message: &'static str,
 }
 
 /// Deletes cached entries: all, or those whose keys match. Nothing is lost by it: the next reads load them again.
@@ -38,4 +44,12 @@ pub(crate) async fn delete(State(app): State<AppState>, mut query: QueryReader) 
     query.finish().map_err(Problem::bad_parameters)?;
     let deleted = app.products.delete_cached(within.as_deref().unwrap_or("*")).await?;
     Ok(Json(Deleted { deleted }))
+}
+
+/// Loads what is read most into the cache, in the background. How far it is, the health report says.
+#[utoipa::path(post, path = "/api/v1/cache/warm", tag = "statistics",
+    responses((status = 202, description = "it has begun, or is under way already", body = DoneSchema)))]
+pub(crate) async fn warm(State(app): State<AppState>) -> impl IntoResponse {
+    let message = if app.warmer.begin() { "Warming has begun" } else { "Warming is under way already" };
+    (StatusCode::ACCEPTED, Json(Done { message }))
 }

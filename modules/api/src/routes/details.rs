@@ -10,6 +10,7 @@ use hotshelf_domain::{DetailsDraft, ProductDetails, ProductId, StoreError};
 use serde::Serialize;
 
 use crate::body::JsonBody;
+use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
 use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, ProblemSchema};
 use crate::params::IdPath;
@@ -45,12 +46,14 @@ struct Written {
 )]
 pub(crate) async fn get(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
     let found = app.products.details(id, freshness(&headers)?).await?;
-    let details = found.value.ok_or(StoreError::NotFound(id))?;
+    let details = found.value.filter(|details| caller.sees_product(&details.payload));
+    let details = details.ok_or(StoreError::NotFound(id))?;
     let body = || splice(b"", &details.payload, found.source, begin.elapsed());
     Ok(cacheable(&headers, &version_tag(id.get(), details.revision), found.source, body))
 }
@@ -72,10 +75,12 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn put(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    app.own(&caller, id).await?;
     let patch = DetailsDraft::from_json(&body)?.into_patch()?;
     let details = app.products.put_details(id, patch, expectation(&headers, id.get())).await?;
     let message = "Product details updated successfully";

@@ -9,6 +9,7 @@ use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::body::JsonBody;
+use crate::caller::Caller;
 use crate::conditions::{expectation, freshness};
 use crate::openapi::{EnvelopeSchema, ProductInputSchema};
 use crate::params::IdPath;
@@ -51,11 +52,13 @@ struct Shown {
 )]
 pub(crate) async fn get(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let found = app.products.get(id, freshness(&headers)?).await?;
-    let product = found.value.ok_or(StoreError::NotFound(id))?;
+    let product = found.value.filter(|product| caller.sees_product(&product.payload));
+    let product = product.ok_or(StoreError::NotFound(id))?;
     let shown: Shown = serde_json::from_slice(&product.payload)
         .map_err(|error| Problem::internal(format!("product {id} is cached in a form that does not parse: {error}")))?;
     let data = Data { id: shown.id.to_string(), name: shown.name, price: shown.price, last_updated: shown.updated_at };
@@ -68,8 +71,12 @@ pub(crate) async fn get(
     post, path = "/products", tag = "envelope", request_body = ProductInputSchema,
     responses((status = 201, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
 )]
-pub(crate) async fn create(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
-    let product = app.products.create(ProductDraft::from_json(&body)?.into_new()?).await?;
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let product = app.products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let created = success("Product created successfully", product.into(), "database");
     Ok((StatusCode::CREATED, created).into_response())
 }
@@ -81,10 +88,12 @@ pub(crate) async fn create(State(app): State<AppState>, JsonBody(body): JsonBody
 )]
 pub(crate) async fn update(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    app.own(&caller, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
     let product = app.products.update(id, patch, expectation(&headers, id.get())).await?;
     Ok(success("Product updated successfully", product.into(), "database").into_response())

@@ -13,6 +13,7 @@ use hotshelf_cache::Source;
 use hotshelf_domain::{Members, OrganizationId, SchemaId};
 use hotshelf_product::ProductIds;
 
+use crate::caller::Caller;
 use crate::conditions::{freshness, page_tag};
 use crate::openapi::{MemberPageSchema, ProblemSchema, ProductIdsSchema};
 use crate::params::{IdPath, MemberPageQuery};
@@ -47,11 +48,12 @@ pub(crate) fn routes() -> Router<AppState> {
 )]
 pub(crate) async fn of_organization(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
     query: MemberPageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    page(&app, Members::Organization(id), query, &headers).await
+    page(&app, app.members_of_organization(&caller, id)?, query, &headers).await
 }
 
 /// A page of a schema's products.
@@ -73,11 +75,12 @@ pub(crate) async fn of_organization(
 )]
 pub(crate) async fn of_schema(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     query: MemberPageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    page(&app, Members::Schema(id), query, &headers).await
+    page(&app, app.members_of_schema(&caller, id).await?, query, &headers).await
 }
 
 /// The ids of all of an organization's products, in order; in pieces when there are many.
@@ -90,10 +93,11 @@ pub(crate) async fn of_schema(
 )]
 pub(crate) async fn ids_of_organization(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    ids(&app, Members::Organization(id), &headers).await
+    ids(&app, app.members_of_organization(&caller, id)?, &headers).await
 }
 
 /// The ids of all of a schema's products, in order; in pieces when there are many.
@@ -106,10 +110,11 @@ pub(crate) async fn ids_of_organization(
 )]
 pub(crate) async fn ids_of_schema(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    ids(&app, Members::Schema(id), &headers).await
+    ids(&app, app.members_of_schema(&caller, id).await?, &headers).await
 }
 
 async fn page(app: &App, members: Members, query: MemberPageQuery, headers: &HeaderMap) -> Result<Response, Problem> {

@@ -8,6 +8,7 @@ use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, StoreErro
 use serde::Serialize;
 
 use crate::body::JsonBody;
+use crate::caller::Caller;
 use crate::openapi::{OrganizationAnswerSchema, OrganizationInputSchema, OrganizationsSchema, ProblemSchema};
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -29,11 +30,15 @@ struct All {
     organizations: Vec<Organization>,
 }
 
-/// All organizations, by id.
+/// The organizations that the caller belongs to; all of them, by id, where users are off.
 #[utoipa::path(get, path = "/api/v1/organizations", tag = "organizations",
     responses((status = 200, body = OrganizationsSchema)))]
-pub(crate) async fn list(State(app): State<AppState>) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(All { organizations: app.products.repository().organizations().await? }))
+pub(crate) async fn list(State(app): State<AppState>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+    let organizations = match caller.scope() {
+        None => app.products.repository().organizations().await?,
+        Some(own) => app.products.repository().organization(own).await?.into_iter().collect(),
+    };
+    Ok(Json(All { organizations }))
 }
 
 /// Stores a new organization.
@@ -64,9 +69,10 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
 ) -> Result<impl IntoResponse, Problem> {
     let found = app.products.repository().organization(id).await?;
-    let organization = found.ok_or(StoreError::NoSuchOrganization(id))?;
+    let organization = found.filter(|found| caller.sees(found.id)).ok_or(StoreError::NoSuchOrganization(id))?;
     Ok(Json(One { organization }))
 }

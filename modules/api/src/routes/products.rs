@@ -11,6 +11,7 @@ use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
 use serde::Serialize;
 
 use crate::body::JsonBody;
+use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::openapi::{DoneSchema, PageSchema, ProblemSchema, ProductAnswerSchema, ProductInputSchema, WrittenSchema};
 use crate::params::{IdPath, ListQuery, Wanted};
@@ -56,17 +57,19 @@ struct Done {
 )]
 pub(crate) async fn get(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    find(&app, id, &headers).await
+    find(&app, &caller, id, &headers).await
 }
 
-/// The answer to a request with these headers.
-pub(crate) async fn find(app: &App, id: ProductId, headers: &HeaderMap) -> Result<Response, Problem> {
+/// The answer to a request of that caller with these headers.
+pub(crate) async fn find(app: &App, caller: &Caller, id: ProductId, headers: &HeaderMap) -> Result<Response, Problem> {
     let begin = Instant::now();
     let found = app.products.get(id, freshness(headers)?).await?;
-    let product = found.value.ok_or(StoreError::NotFound(id))?;
+    let product = found.value.filter(|product| caller.sees_product(&product.payload));
+    let product = product.ok_or(StoreError::NotFound(id))?;
     Ok(product_answer(headers, id, &product, found.source, begin))
 }
 
@@ -107,13 +110,19 @@ pub(crate) fn product_answer(
 )]
 pub(crate) async fn list(
     State(app): State<AppState>,
+    caller: Caller,
     ListQuery(wanted): ListQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
     let page = match wanted {
-        Wanted::Page(request) => app.products.page(request, freshness(&headers)?).await?,
-        Wanted::Products(ids) => app.products.get_many(&ids, freshness(&headers)?).await?,
+        Wanted::Page(request) => {
+            if let Some(schema) = request.filter.schema {
+                app.members_of_schema(&caller, schema).await?;
+            }
+            app.products.page(request, freshness(&headers)?).await?
+        }
+        Wanted::Products(ids) => app.products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
     };
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
@@ -128,16 +137,20 @@ pub(crate) async fn list(
         (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn create(State(app): State<AppState>, JsonBody(body): JsonBody) -> Result<Response, Problem> {
-    let product = app.products.create(ProductDraft::from_json(&body)?.into_new()?).await?;
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let product = app.products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
     let message = "Product created successfully";
     Ok((StatusCode::CREATED, tagged(&product), location, Json(Written { product, message })).into_response())
 }
 
-/// Changes the fields that are given. `PATCH` is the same.
+/// Changes the fields that are given. `PUT` and `PATCH` are the same.
 #[utoipa::path(
-    put, path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
+    method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
         ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
@@ -153,10 +166,12 @@ pub(crate) async fn create(State(app): State<AppState>, JsonBody(body): JsonBody
 )]
 pub(crate) async fn update(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    app.own(&caller, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
     let product = app.products.update(id, patch, expectation(&headers, id.get())).await?;
     Ok((tagged(&product), Json(Written { product, message: "Product updated successfully" })).into_response())
@@ -179,9 +194,11 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn delete(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
+    app.own(&caller, id).await?;
     app.products.delete(id, expectation(&headers, id.get())).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
 }

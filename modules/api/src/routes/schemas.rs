@@ -8,6 +8,7 @@ use hotshelf_domain::{Schema, SchemaDraft, SchemaId, StoreError};
 use serde::Serialize;
 
 use crate::body::JsonBody;
+use crate::caller::Caller;
 use crate::conditions::{expectation, version_tag};
 use crate::openapi::{ProblemSchema, SchemaAnswerSchema, SchemaInputSchema};
 use crate::params::IdPath;
@@ -35,9 +36,12 @@ struct One {
 )]
 pub(crate) async fn create(
     State(app): State<AppState>,
+    caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
-    let schema = app.products.repository().create_schema(SchemaDraft::from_json(&body)?.into_new()?).await?;
+    let mut draft = SchemaDraft::from_json(&body)?;
+    draft.organization_id = caller.home(draft.organization_id)?;
+    let schema = app.products.repository().create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
     Ok((StatusCode::CREATED, location, tagged(&schema), Json(One { schema })))
 }
@@ -52,10 +56,13 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<SchemaId>,
 ) -> Result<impl IntoResponse, Problem> {
     let found = app.products.repository().schema(id).await?;
-    let schema = found.ok_or(StoreError::NoSuchSchema(id))?;
+    let schema = found
+        .filter(|found| id == SchemaId::BUILT_IN || caller.sees(found.organization_id))
+        .ok_or(StoreError::NoSuchSchema(id))?;
     Ok((tagged(&schema), Json(One { schema })))
 }
 
@@ -76,10 +83,12 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn update(
     State(app): State<AppState>,
+    caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
+    app.members_of_schema(&caller, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
     let schema = app.products.repository().update_schema(id, patch, expectation(&headers, id.get())).await?;
     Ok((tagged(&schema), Json(One { schema })))

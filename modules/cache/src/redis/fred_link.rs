@@ -13,10 +13,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::Error;
-use fred::interfaces::KeysInterface;
-use fred::types::{Expiration, SetOptions, Value};
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::{Expiration, InfoKind, SetOptions, Value};
 use futures_util::future::{join_all, select_all, try_join_all};
 use hotshelf_redis::{Address, Layout, RedisError, SLOTS, slot};
+use hotshelf_stats::ServerMemory;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -279,6 +280,19 @@ impl Link for FredLink {
         Ok(try_join_all(unlinks).await?.into_iter().sum())
     }
 
+    async fn memory(&self) -> Result<ServerMemory, RedisError> {
+        let mut all = ServerMemory::default();
+        for lane in self.nodes.iter().filter_map(|node| node.lanes.first()) {
+            let client = lane.connection.client();
+            let memory: String = self.noting(lane, client.info(Some(InfoKind::Memory)).await)?;
+            let stats: String = self.noting(lane, client.info(Some(InfoKind::Stats)).await)?;
+            all.used_bytes += number_in(&memory, "used_memory:");
+            all.limit_bytes += number_in(&memory, "maxmemory:");
+            all.evicted_keys += number_in(&stats, "evicted_keys:");
+        }
+        Ok(all)
+    }
+
     async fn lost(&self) -> String {
         let reason = tokio::select! {
             biased;
@@ -296,6 +310,12 @@ impl Link for FredLink {
         self.give_up(RedisError::new("the connection was closed"));
         join_all(self.lanes().map(|lane| lane.connection.close())).await;
     }
+}
+
+/// 0 where a server does not tell.
+fn number_in(info: &str, name: &str) -> u64 {
+    let line = info.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|number| number.trim().parse().ok()).unwrap_or_default()
 }
 
 impl FredLink {

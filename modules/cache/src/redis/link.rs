@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hotshelf_redis::RedisError;
+use hotshelf_stats::ServerMemory;
 
 use super::state::Run;
 
@@ -69,6 +70,9 @@ pub(crate) trait Link: Send + Sync + 'static {
 
     /// Deletes the keys, and tells how many there were.
     fn unlink(&self, keys: Vec<String>) -> impl Step<u64>;
+
+    /// What the server says about its memory; of several, the sums.
+    fn memory(&self) -> impl Step<ServerMemory>;
 
     /// Waits until the connection is of no use any more; then tells why.
     fn lost(&self) -> impl Future<Output = String> + Send;

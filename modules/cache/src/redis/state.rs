@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::compression::{pack, unpack};
 use crate::clock::unix_millis;
 use crate::tier::Token;
 use crate::value::Value;
@@ -15,8 +16,9 @@ const FENCE: u8 = b'F';
 /// A fence whose writer is to leave nothing: another one has committed since it lost its own fence to this one.
 const OVERTAKEN: u8 = b'O';
 const VALUE: u8 = b'V';
-/// Counts the layouts of values; another one than this is void.
-const LAYOUT: u8 = 1;
+/// The layouts of values: the payload as it is, or packed. Another one is void; it is to those who do not know the second.
+const PLAIN: u8 = 1;
+const PACKED: u8 = 2;
 const PRESENT: u8 = 1;
 const ABSENT: u8 = 0;
 /// Tag, token, run.
@@ -86,9 +88,11 @@ pub(super) struct Envelope {
 impl Envelope {
     pub(super) fn seal(&self, value: Option<&Value>) -> Bytes {
         let payload = value.map_or(&[][..], |value| &value.payload);
+        let packed = pack(payload);
+        let (layout, payload) = packed.as_deref().map_or((PLAIN, payload), |packed| (PACKED, packed));
         let mut state = BytesMut::with_capacity(HEAD + payload.len());
         state.put_u8(VALUE);
-        state.put_u8(LAYOUT);
+        state.put_u8(layout);
         state.put_u8(if value.is_some() { PRESENT } else { ABSENT });
         state.put_slice(&Token::random().0);
         state.put_u64(self.epoch);
@@ -100,29 +104,44 @@ impl Envelope {
     }
 }
 
-/// Takes apart what a key holds in this run of the server. The payload shares the bytes that came from the connection.
+/// Takes apart what a key holds in this run of the server. A payload that is not packed shares the bytes that came from the
+/// connection.
 pub(super) fn open(state: Bytes, run: Run) -> State {
     match state.first() {
         Some(&LEASE | &AWAITED) if state.len() == TAGGED && state.ends_with(&run) => State::Leased(state),
         Some(&FENCE | &OVERTAKEN) if state.len() == TAGGED && state.ends_with(&run) => State::Fenced,
-        Some(&VALUE) if state.len() >= HEAD && state[1] == LAYOUT => State::Value(open_value(&state)),
-        _ => State::Foreign(state.slice(..state.len().min(HEAD))),
+        Some(&VALUE) => open_value(&state).map_or_else(|| foreign(&state), State::Value),
+        _ => foreign(&state),
     }
 }
 
-fn open_value(state: &Bytes) -> Stored {
+fn foreign(state: &Bytes) -> State {
+    State::Foreign(state.slice(..state.len().min(HEAD)))
+}
+
+/// `None` when it is nothing that this version writes.
+fn open_value(state: &Bytes) -> Option<Stored> {
+    if state.len() < HEAD {
+        return None;
+    }
+    let payload = match (state[1], state[2]) {
+        (PLAIN, ABSENT) => None,
+        (PLAIN, PRESENT) => Some(state.slice(HEAD..)),
+        (PACKED, PRESENT) => Some(unpack(&state[HEAD..])?),
+        _ => return None,
+    };
     let number = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| state[at + i]));
     let revision = number(43);
     // The clock decides only how long a copy may live at most, never which of two is newer.
     let (end, now) = (number(51), unix_millis());
-    Stored {
+    Some(Stored {
         head: state.slice(..HEAD),
         epoch: number(19),
         generation: std::array::from_fn(|i| state[27 + i]),
         ttl: Duration::from_millis(end.saturating_sub(now)),
         overdue: Duration::from_millis(now.saturating_sub(end)),
-        value: (state[2] == PRESENT).then(|| Value { payload: state.slice(HEAD..), revision }),
-    }
+        value: payload.map(|payload| Value { payload, revision }),
+    })
 }
 
 #[cfg(test)]
@@ -142,6 +161,22 @@ mod tests {
 
         let State::Value(stored) = open(envelope.seal(None), RUN) else { panic!("not a value") };
         assert_eq!(stored.value, None);
+    }
+
+    #[test]
+    fn a_large_value_is_packed_and_reads_back_as_it_was() {
+        let value = Value { payload: b"all alike ".repeat(500).into(), revision: 7 };
+        let envelope = Envelope { epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
+        let sealed = envelope.seal(Some(&value));
+        assert!(sealed.len() < value.payload.len() / 10, "{} bytes", sealed.len());
+        let State::Value(stored) = open(sealed.clone(), RUN) else { panic!("not a value") };
+        assert_eq!((stored.value, stored.head.len()), (Some(value), HEAD));
+
+        let broken = sealed.slice(..sealed.len() - 1);
+        assert!(matches!(open(broken, RUN), State::Foreign(head) if head.len() == HEAD));
+        let mut unknown = sealed.to_vec();
+        unknown[1] = PACKED + 1;
+        assert!(matches!(open(unknown.into(), RUN), State::Foreign(_)));
     }
 
     #[test]

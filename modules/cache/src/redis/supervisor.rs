@@ -15,6 +15,8 @@ use super::link::{Connector, Link};
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
 const BEAT: Duration = Duration::from_millis(250);
+/// Between two looks at the memory of the server: as often as metrics are usually scraped.
+const MEMORY_LOOK: Duration = Duration::from_secs(15);
 /// So far the epoch is advanced to overtake one that Redis knows from another database.
 const MOST_ADVANCES: u64 = 10_000;
 /// Beats in a row that may fail.
@@ -109,9 +111,23 @@ async fn watch<C: Connector>(tier: &RedisTier<C>, link: &Arc<C::Link>, stopping:
         () = stopping.cancelled() => "stopping".to_owned(),
         reason = link.lost() => reason,
         reason = beat_on(tier, link) => reason,
+        reason = follow_memory(tier, link) => reason,
     };
     tier.link.store(None);
     reason
+}
+
+/// Asks the server about its memory, for as long as there is a link. That it does not answer is for the beats to find.
+async fn follow_memory<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
+    let mut looks = interval(MEMORY_LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        match link.memory().await {
+            Ok(memory) => *tier.memory.lock() = memory,
+            Err(error) => tier.survive("memory", &error),
+        }
+    }
 }
 
 /// Beats until too many beats in a row have failed; then tells why.

@@ -78,6 +78,10 @@ enum Step {
     Unlink {
         keys: Vec<usize>,
     },
+    /// Of the first so many keys.
+    GetMany {
+        count: usize,
+    },
     Walk,
     /// Longer than the short life.
     Pause,
@@ -110,7 +114,7 @@ impl Content {
 impl Step {
     fn throw() -> Self {
         let (key, marked, life) = (dice::below(3) as usize, dice::one_in(2), dice::pick(&LIVES));
-        match dice::below(34) {
+        match dice::below(35) {
             0..=6 => Step::LookUp { key, state: Content::throw(), life: dice::one_in(2).then_some(life) },
             7..=14 => Step::Fill { key, expected: Content::throw(), value: Content::throw(), life },
             15..=19 => Step::Fence { key, marked, fence: Content::tagged(b'F'), life },
@@ -121,6 +125,7 @@ impl Step {
             30 => Step::Agree { key, epoch: dice::below(50) },
             31 => Step::Unlink { keys: (0..=key).collect() },
             32 => Step::Walk,
+            33 => Step::GetMany { count: key + 1 },
             _ => Step::Pause,
         }
     }
@@ -168,6 +173,10 @@ impl Step {
             Step::Agree { key, epoch } => link.agree_on_epoch(KEYS[key], epoch).await?.to_string(),
             Step::Unlink { ref keys } => {
                 link.unlink(keys.iter().map(|key| KEYS[*key].to_owned()).collect()).await?.to_string()
+            }
+            Step::GetMany { count } => {
+                let held = link.get_many(first(count)).await?;
+                held.into_iter().map(told).collect::<Vec<_>>().join(" ")
             }
             Step::Walk => {
                 let (mut cursor, mut found) = ("0".to_owned(), Vec::new());

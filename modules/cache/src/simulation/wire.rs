@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hotshelf_redis::RedisError;
+use hotshelf_stats::ServerMemory;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
@@ -299,6 +300,11 @@ impl Link for SimulatedLink {
 
     fn unlink(&self, keys: Vec<String>) -> impl Step<u64> {
         command!(self, store, "unlink", [keys.join(" ")], Ok(store.unlink(&keys)))
+    }
+
+    /// Nothing depends on it.
+    async fn memory(&self) -> Result<ServerMemory, RedisError> {
+        Ok(ServerMemory::default())
     }
 
     async fn lost(&self) -> String {

@@ -6,6 +6,7 @@
 mod batches;
 mod contract;
 mod foreign;
+mod large;
 mod loads;
 mod outage;
 mod processes;

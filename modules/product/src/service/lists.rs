@@ -28,7 +28,7 @@ pub struct MemberPage {
 }
 
 impl MemberPage {
-    fn request(&self) -> PageRequest {
+    pub(super) fn request(&self) -> PageRequest {
         let filter = Filter { search: self.search.clone(), ..self.members.filter() };
         let position = self.page.saturating_sub(1).saturating_mul(i64::from(self.limit));
         PageRequest { filter, order: self.order, start: PageStart::Offset(position), limit: self.limit }
@@ -55,7 +55,7 @@ impl ProductService {
         self.page_in(&self.0.pages, key, page.request(), Style::Numbered, read).await
     }
 
-    async fn page_in(
+    pub(super) async fn page_in(
         &self,
         region: &Region,
         key: Key,

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use hotshelf_cache::{Found, Key, Read, Source, Value};
-use hotshelf_domain::{ProductId, ProductRepository, StoreError};
+use hotshelf_domain::{OrganizationId, ProductId, ProductRepository, StoreError};
 use serde::Serialize;
 
 use super::ProductService;
 use crate::error::ProductError;
 use crate::pages::{self, Page, farther};
+use crate::render::owner_of;
 use crate::{keys, render};
 
 #[derive(Serialize)]
@@ -22,6 +23,7 @@ impl ProductService {
     /// # Errors
     /// [`ProductError::Store`] when the database had to be asked and failed.
     pub async fn get(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
+        self.0.reads.note(id.get());
         let repository = self.0.repository.clone();
         let load = move || load_product(repository.clone(), id);
         Ok(self.0.cache.get_or_load(self.0.products.slot(keys::product(id)), read, load).await?)
@@ -30,7 +32,9 @@ impl ProductService {
     /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
     /// [`get`](ProductService::get).
     pub fn peek(&self, id: ProductId, read: Read) -> Option<(Value, Source)> {
-        self.0.cache.peek(&self.0.products, &keys::product(id), read)
+        let hit = self.0.cache.peek(&self.0.products, &keys::product(id), read)?;
+        self.0.reads.note(id.get());
+        Some(hit)
     }
 
     /// The product with its details, a JSON object without its closing brace; no value when there is none. Its revision is
@@ -39,18 +43,26 @@ impl ProductService {
     /// # Errors
     /// As [`get`](ProductService::get).
     pub async fn details(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
+        self.0.reads.note(id.get());
         let repository = self.0.repository.clone();
         let load = move || load_details(repository.clone(), id);
         Ok(self.0.cache.get_or_load(self.0.details.slot(keys::details(id)), read, load).await?)
     }
 
     /// The products with these ids, in this order, and the ids of those that do not exist: `products` and `missing`. One
-    /// step to each tier, and one query for what none has. Up to some thousands.
+    /// step to each tier, and one query for what none has. Up to some thousands. With `within`, those of other organizations
+    /// do not exist.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).
-    pub async fn get_many(&self, ids: &[ProductId], read: Read) -> Result<Page, ProductError> {
-        let (values, source) = match read.bypass {
+    pub async fn get_many(
+        &self,
+        ids: &[ProductId],
+        within: Option<OrganizationId>,
+        read: Read,
+    ) -> Result<Page, ProductError> {
+        ids.iter().for_each(|id| self.0.reads.note(id.get()));
+        let (mut values, source) = match read.bypass {
             false => self.members(ids, true).await?,
             true => {
                 let found = self.0.repository.find_many(ids).await?;
@@ -59,9 +71,27 @@ impl ProductService {
                 (values?, Source::Bypassed)
             }
         };
+        if let Some(own) = within {
+            values.iter_mut().for_each(|value| drop(value.take_if(|value| owner_of(&value.payload) != Some(own))));
+        }
         let missing = ids.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(id, _)| *id).collect();
         let products: Vec<_> = values.into_iter().flatten().collect();
         Ok(pages::open(&products, &Missing { missing }, source)?)
+    }
+
+    /// Those of the products that are an organization's, in the order given.
+    ///
+    /// # Errors
+    /// As [`get`](ProductService::get).
+    pub async fn of_organization(
+        &self,
+        ids: &[ProductId],
+        organization: OrganizationId,
+    ) -> Result<Vec<ProductId>, ProductError> {
+        let (values, _) = self.members(ids, false).await?;
+        let owned = |value: &Option<Value>| value.as_ref().and_then(|value| owner_of(&value.payload));
+        let own = ids.iter().zip(&values).filter(|(_, value)| owned(value) == Some(organization));
+        Ok(own.map(|(id, _)| *id).collect())
     }
 
     /// The products, as far as they exist, and the farthest place that one of them came from. `counted`: as lookups of
@@ -71,14 +101,18 @@ impl ProductService {
         ids: &[ProductId],
         counted: bool,
     ) -> Result<(Vec<Option<Value>>, Source), StoreError> {
+        let found = self.find_members(ids, counted).await?;
+        let nearest = Source::L1 { ttl: Duration::MAX };
+        let source = found.iter().fold(nearest, |source, found| farther(source, found.source));
+        Ok((found.into_iter().map(|found| found.value).collect(), source))
+    }
+
+    pub(super) async fn find_members(&self, ids: &[ProductId], counted: bool) -> Result<Vec<Found>, StoreError> {
         let region = if counted { &self.0.products } else { &self.0.members };
         let slots = ids.iter().map(|id| region.slot(keys::product(*id))).collect();
         let repository = self.0.repository.clone();
         let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
-        let found = self.0.cache.get_or_load_many(slots, load).await?;
-        let nearest = Source::L1 { ttl: Duration::MAX };
-        let source = found.iter().fold(nearest, |source, found| farther(source, found.source));
-        Ok((found.into_iter().map(|found| found.value).collect(), source))
+        self.0.cache.get_or_load_many(slots, load).await
     }
 }
 

@@ -76,24 +76,15 @@ impl ProductService {
     where
         F: Future<Output = Result<Committed<T>, StoreError>>,
     {
-        let copies = if write.covered() { Copies::Fenced } else { Copies::Unfenced };
-        match commit(copies).await {
-            Ok(Committed { value, epoch }) => {
-                Step::AfterCommit.reached();
-                write.committed(leaves(&value), epoch.and_then(|epoch| u64::try_from(epoch).ok())).await?;
-                Step::AfterRelease.reached();
-                Ok(value)
-            }
-            Err(error) if error.changed_nothing() => {
-                write.unchanged().await;
-                Err(error.into())
-            }
-            Err(error) => {
-                // Committed or not, nobody knows: void it all the same. The caller hears of the first failure.
-                let _ = write.committed([], None).await;
-                Err(error.into())
-            }
-        }
+        let committing = async |covered| {
+            let copies = if covered { Copies::Fenced } else { Copies::Unfenced };
+            let Committed { value, epoch } = commit(copies).await?;
+            Step::AfterCommit.reached();
+            Ok((value, epoch.and_then(|epoch| u64::try_from(epoch).ok())))
+        };
+        let value = write.commit(committing, StoreError::changed_nothing, leaves).await?;
+        Step::AfterRelease.reached();
+        Ok(value)
     }
 
     pub(super) fn writes_through(&self) -> bool {

@@ -1,0 +1,13 @@
+//! Who may use the service: users with their roles, and what they prove themselves by.
+
+mod draft;
+mod email;
+mod records;
+mod role;
+mod texts;
+
+pub use draft::{ApiKeyDraft, NewApiKey, RegistrationDraft, UserDraft};
+pub use email::Email;
+pub use records::{ApiKey, Home, NewSession, NewUser, Secret, Session, User};
+pub use role::Role;
+pub use texts::{TextsDraft, new_password};

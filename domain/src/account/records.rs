@@ -1,0 +1,113 @@
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::email::Email;
+use super::role::Role;
+use crate::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
+use crate::organization::NewOrganization;
+
+/// The SHA-256 of a token. Tokens themselves are nowhere kept.
+pub type Secret = [u8; 32];
+
+/// Somebody who may use the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Identifies the user for ever.
+    pub id: UserId,
+    /// The name to log in by. Nobody else has it.
+    pub email: Email,
+    /// Whose products the user sees.
+    pub organization_id: OrganizationId,
+    /// What the user may do there.
+    pub role: Role,
+    /// UTC, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// Sessions of an earlier generation have ended.
+    #[serde(skip)]
+    pub session_generation: i64,
+}
+
+/// Where a new user belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// To an organization that there is.
+    In(OrganizationId),
+    /// To one that is made for the user.
+    New(NewOrganization),
+}
+
+/// A user that has no id yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// The name to log in by.
+    pub email: Email,
+    /// In the PHC string format; none for somebody who is still to choose a password.
+    pub password_hash: Option<String>,
+    /// Whose products the user is to see.
+    pub home: Home,
+    /// What the user may do there.
+    pub role: Role,
+}
+
+/// Hashes are not for logs.
+impl fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser").field("email", &self.email).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// That somebody has logged in, somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Session {
+    /// Names it to the person whose it is.
+    pub id: SessionId,
+    /// Who.
+    #[serde(skip)]
+    pub user_id: UserId,
+    /// The generation of the user's sessions in which it began.
+    #[serde(skip)]
+    pub generation: i64,
+    /// What the client called itself.
+    pub client: String,
+    /// UTC, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// UTC, and late by up to a hundredth of the life of a session.
+    pub last_used_at: DateTime<Utc>,
+    /// UTC; moved with each use.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A session that has no id yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSession {
+    /// What its token is recognized by.
+    pub secret: Secret,
+    /// Whose.
+    pub user_id: UserId,
+    /// The generation of the user's sessions at the moment when the password was looked at: what has ended since then has ended
+    /// this one, too.
+    pub generation: i64,
+    /// What the client called itself.
+    pub client: String,
+    /// When it ends unless it is used.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What a program proves itself by, in the name of the user who made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApiKey {
+    /// Names it.
+    pub id: ApiKeyId,
+    /// Whose.
+    pub user_id: UserId,
+    /// What it is for.
+    pub name: String,
+    /// What it may do at most; never more than its user.
+    pub role: Role,
+    /// UTC, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// UTC, to the minute; none as long as it was never used.
+    pub last_used_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,85 @@
+//! The statements on API keys.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::{now, role, secret, time};
+use crate::account::{ApiKey, NewApiKey, Secret};
+use crate::draft::{FieldError, Invalid};
+use crate::error::StoreError;
+use crate::ids::{ApiKeyId, UserId};
+use crate::sqlite::schema::api_keys;
+
+/// API keys of one user.
+const MOST_OF_A_USER: i64 = 100;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = api_keys)]
+struct Row {
+    id: i64,
+    token_hash: Vec<u8>,
+    user_id: i64,
+    name: String,
+    role: String,
+    created_at: i64,
+    last_used_at: Option<i64>,
+}
+
+fn from_row(row: Row) -> Result<(ApiKey, Secret), StoreError> {
+    let key = ApiKey {
+        id: ApiKeyId::from_row(row.id),
+        user_id: UserId::from_row(row.user_id),
+        name: row.name,
+        role: role(&row.role)?,
+        created_at: time(row.created_at)?,
+        last_used_at: row.last_used_at.map(time).transpose()?,
+    };
+    Ok((key, secret(&row.token_hash)?))
+}
+
+pub(super) fn insert(
+    conn: &mut SqliteConnection,
+    user: UserId,
+    new: &NewApiKey,
+    secret: &Secret,
+) -> Result<ApiKey, StoreError> {
+    let own = api_keys::table.filter(api_keys::user_id.eq(user.get()));
+    if own.count().get_result::<i64>(conn)? >= MOST_OF_A_USER {
+        let message = format!("would be one too many: a user has at most {MOST_OF_A_USER}");
+        return Err(Invalid(vec![FieldError { field: "api_key".to_owned(), message }]).into());
+    }
+    let row = (
+        api_keys::token_hash.eq(&secret[..]),
+        api_keys::user_id.eq(user.get()),
+        api_keys::name.eq(&new.name),
+        api_keys::role.eq(new.role.as_str()),
+        api_keys::created_at.eq(now()),
+    );
+    let inserted = diesel::insert_into(api_keys::table).values(row).returning(Row::as_returning());
+    Ok(from_row(inserted.get_result(conn)?)?.0)
+}
+
+pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<ApiKey>, StoreError> {
+    let query = api_keys::table.filter(api_keys::token_hash.eq(&secret[..])).select(Row::as_select());
+    let row = query.first(conn).optional()?;
+    row.map(|row| Ok(from_row(row)?.0)).transpose()
+}
+
+pub(super) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, Secret)>, StoreError> {
+    let query = api_keys::table.filter(api_keys::user_id.eq(user.get())).order(api_keys::id).select(Row::as_select());
+    query.load(conn)?.into_iter().map(from_row).collect()
+}
+
+pub(super) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), StoreError> {
+    diesel::delete(api_keys::table.filter(api_keys::token_hash.eq(&secret[..]))).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), StoreError> {
+    for (id, at) in used {
+        let used_at = api_keys::last_used_at.eq(at.timestamp_millis());
+        diesel::update(api_keys::table.find(id.get())).set(used_at).execute(conn)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! On whose behalf a request is answered, and what may be seen of the catalogue then.
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use compact_str::format_compact;
+use hotshelf_auth::{Auth, Proof};
+use hotshelf_domain::{Members, NewProduct, OrganizationId, ProductDraft, ProductId, SchemaId, StoreError};
+use hotshelf_product::owner_of;
+use hotshelf_ratelimit::Subject;
+use hotshelf_session::Visitor;
+
+use crate::problem::Problem;
+use crate::router::{App, AppState};
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// Users are off: everybody sees everything.
+    Anybody,
+    /// A user, by a session or an API key.
+    User(hotshelf_auth::Caller),
+}
+
+impl Caller {
+    /// The one organization whose things the caller sees; `None` for all of them.
+    pub(crate) fn scope(&self) -> Option<OrganizationId> {
+        match self {
+            Caller::Anybody => None,
+            Caller::User(user) => Some(user.organization()),
+        }
+    }
+
+    pub(crate) fn sees(&self, organization: OrganizationId) -> bool {
+        self.scope().is_none_or(|own| own == organization)
+    }
+
+    /// Whether it is a product, as it is cached, that the caller sees.
+    pub(crate) fn sees_product(&self, json: &[u8]) -> bool {
+        self.scope().is_none_or(|own| owner_of(json) == Some(own))
+    }
+
+    /// The organization of what the caller makes without naming one, or with this one named.
+    pub(crate) fn home(&self, named: Option<i64>) -> Result<Option<i64>, Problem> {
+        match (self.scope(), named) {
+            (None, named) => Ok(named),
+            (Some(own), None) => Ok(Some(own.get())),
+            (Some(own), Some(named)) if named == own.get() => Ok(Some(named)),
+            (Some(own), Some(_)) => Err(foreign(own)),
+        }
+    }
+
+    /// A product that the caller may make.
+    pub(crate) fn new_product(&self, mut draft: ProductDraft) -> Result<NewProduct, Problem> {
+        draft.organization_id = self.home(draft.organization_id)?;
+        Ok(draft.into_new()?)
+    }
+
+    /// Who it is in the eyes of a limit on requests, if anybody has been named.
+    pub(crate) fn subject(&self) -> Option<Subject> {
+        match self {
+            Caller::Anybody => None,
+            Caller::User(hotshelf_auth::Caller { proof: Proof::ApiKey(key), .. }) => {
+                Some(Subject::new(&format_compact!("key:{key}")))
+            }
+            Caller::User(user) => Some(Subject::new(&format_compact!("user:{}", user.identity.user))),
+        }
+    }
+}
+
+/// The caller named another organization than its own.
+pub(crate) fn foreign(own: OrganizationId) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, format!("you belong to organization {own}, and to no other"))
+}
+
+impl App {
+    /// Lets nobody change what they do not see: to them, it is not there. A product never changes its organization, so a copy
+    /// tells as well as the row.
+    pub(crate) async fn own(&self, caller: &Caller, id: ProductId) -> Result<(), Problem> {
+        if caller.scope().is_none() {
+            return Ok(());
+        }
+        let found = self.products.get(id, hotshelf_cache::Read::default()).await?;
+        match found.value {
+            Some(product) if caller.sees_product(&product.payload) => Ok(()),
+            _ => Err(StoreError::NotFound(id).into()),
+        }
+    }
+}
+
+impl App {
+    /// The products of an organization, as far as the caller sees it.
+    pub(crate) fn members_of_organization(&self, caller: &Caller, id: OrganizationId) -> Result<Members, Problem> {
+        if caller.sees(id) { Ok(Members::Organization(id)) } else { Err(StoreError::NoSuchOrganization(id).into()) }
+    }
+
+    /// The products of a schema, as far as the caller sees them: of the built-in one, those of the caller's organization.
+    pub(crate) async fn members_of_schema(&self, caller: &Caller, id: SchemaId) -> Result<Members, Problem> {
+        let Some(own) = caller.scope() else { return Ok(Members::Schema(id)) };
+        if id == SchemaId::BUILT_IN {
+            return Ok(Members::Both(own, id));
+        }
+        match self.products.owner_of_schema(id).await? {
+            Some(owner) if owner == own => Ok(Members::Schema(id)),
+            _ => Err(StoreError::NoSuchSchema(id).into()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller.ok_or_else(|| Problem::internal("a request came past the gate"))
+    }
+}
+
+/// What the routes of accounts work with. There are none when users are off.
+pub(crate) struct Accounts(pub(crate) Auth);
+
+impl FromRequestParts<AppState> for Accounts {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let off =
+            || Problem::new(StatusCode::NOT_FOUND, "there are no users here: the service was started with AUTH=off");
+        app.auth.clone().map(Accounts).ok_or_else(off)
+    }
+}
+
+/// A user of the service, and whose organization's users it may manage.
+pub(crate) struct User(pub(crate) hotshelf_auth::Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for User {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Caller::from_request_parts(parts, state).await? {
+            Caller::User(user) => Ok(User(user)),
+            Caller::Anybody => Err(Problem::internal("a request of nobody came past the gate")),
+        }
+    }
+}
+
+/// A person with a session.
+pub(crate) struct Person(pub(crate) Visitor);
+
+impl<S: Send + Sync> FromRequestParts<S> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match User::from_request_parts(parts, state).await?.0.proof {
+            Proof::Session(visitor) => Ok(Person(visitor)),
+            Proof::ApiKey(_) => Err(Problem::internal("an API key came past the gate")),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Who may come in: reads who a request says it is from, asks whether that is so, and holds it against the table of access.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use hotshelf_auth::{Auth, Proof};
+use hotshelf_domain::{OrganizationId, Role};
+use hotshelf_ratelimit::Subject;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::access::{Need, Rule, Rules};
+use crate::caller::Caller;
+use crate::limits::Limits;
+use crate::problem::Problem;
+
+/// The cookie that browsers keep a session's token in.
+pub(crate) const COOKIE: &str = "hotshelf_session";
+
+/// Lookups of tokens at a time from where too many were guessed, and how long one waits for its turn.
+const SUSPECTS: usize = 2;
+const SUSPECTS_PATIENCE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Gate {
+    /// `None`: users are off.
+    auth: Option<Auth>,
+    rules: Rules,
+    limits: Arc<Limits>,
+    /// For lookups of tokens from where too many were guessed.
+    suspects: Semaphore,
+    /// Whether the numbers of the service are for everybody.
+    metrics_open: bool,
+}
+
+/// What a request shows for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown<'a> {
+    Nothing,
+    Bearer(&'a str),
+    Cookie(&'a str),
+    /// Something that is none of the above.
+    Unreadable,
+}
+
+impl Gate {
+    pub(crate) fn new(auth: Option<Auth>, limits: Arc<Limits>, metrics_open: bool) -> Self {
+        Gate { auth, rules: Rules::new(), limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+    }
+
+    /// Answers depend on who asks, so nobody on the way may keep them for others.
+    pub(crate) fn keep_private(&self, headers: &mut HeaderMap) {
+        if self.auth.is_some() && headers.get(header::CACHE_CONTROL).is_some_and(|control| control == "no-cache") {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        }
+    }
+
+    /// Who reads, as far as memory knows. If that does not suffice, [`admit`](Gate::admit) has the answer.
+    pub(crate) fn peek_reader(&self, headers: &HeaderMap) -> Option<Caller> {
+        let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
+        match shown(headers) {
+            Shown::Bearer(token) | Shown::Cookie(token) => auth.peek(token).map(Caller::User),
+            Shown::Nothing | Shown::Unreadable => None,
+        }
+    }
+
+    /// Who shows this token. Guessing is limited. Where too much was guessed, tokens are still looked up, since others may share
+    /// the address, but only a few at a time.
+    async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<hotshelf_auth::Caller, Problem> {
+        let _turn = match self.limits.guesses_used_up(client) {
+            None => None,
+            Some(refused) => match timeout(SUSPECTS_PATIENCE, self.suspects.acquire()).await {
+                Ok(Ok(turn)) => Some(turn),
+                Ok(Err(_)) | Err(_) => return Err(refused),
+            },
+        };
+        if let Some(caller) = auth.authenticate(token).await? {
+            return Ok(caller);
+        }
+        self.limits.guess(client).await?;
+        Err(unknown_token())
+    }
+
+    /// Who asks for this operation, if that is somebody who may; `None` where everybody may and nobody is asked.
+    pub(crate) async fn admit(
+        &self,
+        method: &Method,
+        route: &str,
+        headers: &HeaderMap,
+        client: &Subject,
+    ) -> Result<Option<Caller>, Problem> {
+        let need = match self.rules.of(method, route) {
+            Rule::Needs(need) => need,
+            Rule::OtherMethods { allow } => return Err(Problem::method_not_allowed(method, &allow)),
+            Rule::Unknown => return Err(Problem::internal(format!("nobody has said who may use {method} {route}"))),
+        };
+        let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
+        if need == Need::Nothing || need == Need::Observer && self.metrics_open {
+            return Ok(None);
+        }
+        let shown = shown(headers);
+        let token = match shown {
+            Shown::Nothing => return Err(Problem::unauthorized("log in, or send a token", "Bearer")),
+            Shown::Unreadable => return Err(unknown_token()),
+            Shown::Bearer(token) | Shown::Cookie(token) => token,
+        };
+        let caller = match auth.peek(token) {
+            Some(caller) => caller,
+            None => self.authenticate(auth, token, client).await?,
+        };
+        if matches!(shown, Shown::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "another site may not write in a user's name"));
+        }
+        may(need, &caller)?;
+        Ok(Some(Caller::User(caller)))
+    }
+}
+
+fn unknown_token() -> Problem {
+    Problem::unauthorized("the token is not valid, or not any more", "Bearer error=\"invalid_token\"")
+}
+
+fn may(need: Need, caller: &hotshelf_auth::Caller) -> Result<(), Problem> {
+    let of = |role: Role| if caller.role >= role { Ok(()) } else { Err(format!("this needs the role {role}")) };
+    let person = || match caller.proof {
+        Proof::Session(_) => Ok(()),
+        Proof::ApiKey(_) => Err("this is for people, who log in, and not for API keys".to_owned()),
+    };
+    let built_in = caller.organization() == OrganizationId::BUILT_IN;
+    let allowed = match need {
+        Need::Nothing | Need::Viewer => of(Role::Viewer),
+        Need::Editor => of(Role::Editor),
+        Need::Admin => of(Role::Admin),
+        Need::Operator if built_in => of(Role::Admin),
+        Need::Observer if built_in => of(Role::Viewer),
+        Need::Operator | Need::Observer => Err("this is for the organization that runs the service".to_owned()),
+        Need::Person => person(),
+        Need::AdminInPerson => of(Role::Admin).and_then(|()| person()),
+    };
+    allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// `Authorization` wins over the cookie. What comes twice is believed in neither way.
+fn shown(headers: &HeaderMap) -> Shown<'_> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    match (given.next(), given.next()) {
+        (None, _) => cookie(headers),
+        (Some(_), Some(_)) => Shown::Unreadable,
+        (Some(value), None) => {
+            let token = value.to_str().ok().and_then(|value| value.split_once(' '));
+            match token {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Shown::Bearer(token.trim()),
+                _ => Shown::Unreadable,
+            }
+        }
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Shown<'_> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut tokens = pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value);
+    match (tokens.next(), tokens.next()) {
+        (None, _) => Shown::Nothing,
+        (Some(token), None) => Shown::Cookie(token),
+        // Another host of the domain may have planted the second one.
+        (Some(_), Some(_)) => Shown::Unreadable,
+    }
+}
+
+/// Cookies are `SameSite=Lax` already; browsers also say where a request comes from (Fetch Metadata). Another host of the same
+/// domain is another site here.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[(header::HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_token_is_shown_in_one_way() {
+        let cases: &[(&[(header::HeaderName, &'static str)], Shown<'_>)] = &[
+            (&[], Shown::Nothing),
+            (&[(header::AUTHORIZATION, "Bearer hss_a")], Shown::Bearer("hss_a")),
+            (&[(header::AUTHORIZATION, "bearer  hss_a ")], Shown::Bearer("hss_a")),
+            (&[(header::AUTHORIZATION, "Basic YTpi")], Shown::Unreadable),
+            (&[(header::AUTHORIZATION, "Bearer")], Shown::Unreadable),
+            (&[(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer b")], Shown::Unreadable),
+            (&[(header::COOKIE, "a=b; hotshelf_session=hss_a; c=d")], Shown::Cookie("hss_a")),
+            (&[(header::COOKIE, "x_hotshelf_session=hss_a; hotshelf_sessions=b")], Shown::Nothing),
+            (&[(header::COOKIE, "hotshelf_session=a; hotshelf_session=b")], Shown::Unreadable),
+            (&[(header::COOKIE, "hotshelf_session=a"), (header::COOKIE, "hotshelf_session=b")], Shown::Unreadable),
+            (&[(header::COOKIE, "hotshelf_session=a"), (header::AUTHORIZATION, "Bearer b")], Shown::Bearer("b")),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(shown(&of(lines)), *expected, "{lines:?}");
+        }
+    }
+}

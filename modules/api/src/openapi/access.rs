@@ -1,0 +1,199 @@
+//! The shapes of users, sessions and API keys.
+
+use chrono::{DateTime, Utc};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Components, OpenApi};
+use utoipa::{Modify, ToSchema};
+
+use crate::gate::COOKIE;
+
+/// With `AUTH=on`, most operations want a token.
+pub(crate) struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, api: &mut OpenApi) {
+        let components = api.components.get_or_insert_with(Components::new);
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("of a session or an API key"));
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
+        let none: [&str; 0] = [];
+        // Either of them, or nothing where users are off.
+        api.security = Some(vec![
+            SecurityRequirement::default(),
+            SecurityRequirement::new("bearer", none),
+            SecurityRequirement::new("cookie", none),
+        ]);
+    }
+}
+
+/// A user.
+#[derive(ToSchema)]
+#[schema(as = User)]
+pub(crate) struct UserSchema {
+    id: i64,
+    email: String,
+    organization_id: i64,
+    /// `viewer`, `editor` or `admin`.
+    role: String,
+    created_at: DateTime<Utc>,
+}
+
+/// One user.
+#[derive(ToSchema)]
+#[schema(as = UserAnswer)]
+pub(crate) struct UserAnswerSchema {
+    user: UserSchema,
+}
+
+/// The users of an organization.
+#[derive(ToSchema)]
+#[schema(as = Users)]
+pub(crate) struct UsersSchema {
+    users: Vec<UserSchema>,
+}
+
+/// A user to add.
+#[derive(ToSchema)]
+#[schema(as = UserInput)]
+pub(crate) struct UserInputSchema {
+    #[schema(max_length = 254)]
+    email: String,
+    #[schema(default = "viewer")]
+    role: Option<String>,
+    /// Without one, a mail lets the user choose.
+    #[schema(min_length = 8, max_length = 1024)]
+    password: Option<String>,
+}
+
+/// Another role.
+#[derive(ToSchema)]
+#[schema(as = UserRole)]
+pub(crate) struct UserRoleSchema {
+    role: String,
+}
+
+/// Somebody who wants to take part.
+#[derive(ToSchema)]
+#[schema(as = Registration)]
+pub(crate) struct RegistrationSchema {
+    #[schema(max_length = 254)]
+    email: String,
+    #[schema(min_length = 8, max_length = 1024)]
+    password: String,
+    /// The name of the organization to make; that of the address if none is given.
+    #[schema(max_length = 255)]
+    organization: Option<String>,
+}
+
+/// What one logs in by.
+#[derive(ToSchema)]
+#[schema(as = Credentials)]
+pub(crate) struct CredentialsSchema {
+    email: String,
+    password: String,
+}
+
+/// A new session.
+#[derive(ToSchema)]
+#[schema(as = Login)]
+pub(crate) struct LoginSchema {
+    token: String,
+    expires_at: DateTime<Utc>,
+    user: UserSchema,
+}
+
+/// Where a user is logged in.
+#[derive(ToSchema)]
+#[schema(as = Session)]
+pub(crate) struct SessionSchema {
+    id: i64,
+    /// What the client called itself at the login.
+    client: String,
+    created_at: DateTime<Utc>,
+    last_used_at: DateTime<Utc>,
+    /// Moved with each use.
+    expires_at: DateTime<Utc>,
+    /// Whether it is the one that asks; in lists.
+    current: Option<bool>,
+}
+
+/// The session that asks.
+#[derive(ToSchema)]
+#[schema(as = SessionAnswer)]
+pub(crate) struct SessionAnswerSchema {
+    user: UserSchema,
+    session: SessionSchema,
+}
+
+/// The sessions of a user.
+#[derive(ToSchema)]
+#[schema(as = Sessions)]
+pub(crate) struct SessionsSchema {
+    sessions: Vec<SessionSchema>,
+}
+
+/// Whose password was forgotten.
+#[derive(ToSchema)]
+#[schema(as = Address)]
+pub(crate) struct AddressSchema {
+    email: String,
+}
+
+/// A new password by the token of a mail.
+#[derive(ToSchema)]
+#[schema(as = PasswordReset)]
+pub(crate) struct PasswordResetSchema {
+    token: String,
+    #[schema(min_length = 8, max_length = 1024)]
+    password: String,
+}
+
+/// A new password instead of the current one.
+#[derive(ToSchema)]
+#[schema(as = PasswordChange)]
+pub(crate) struct PasswordChangeSchema {
+    current_password: String,
+    #[schema(min_length = 8, max_length = 1024)]
+    password: String,
+}
+
+/// An API key without its token.
+#[derive(ToSchema)]
+#[schema(as = ApiKey)]
+pub(crate) struct ApiKeySchema {
+    id: i64,
+    user_id: i64,
+    name: String,
+    role: String,
+    created_at: DateTime<Utc>,
+    /// To the minute; `null` as long as it was never used.
+    last_used_at: Option<DateTime<Utc>>,
+}
+
+/// An API key to make.
+#[derive(ToSchema)]
+#[schema(as = ApiKeyInput)]
+pub(crate) struct ApiKeyInputSchema {
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// At most the user's own.
+    #[schema(default = "viewer")]
+    role: Option<String>,
+}
+
+/// A new API key with its token, which is shown this once.
+#[derive(ToSchema)]
+#[schema(as = ApiKeyCreated)]
+pub(crate) struct ApiKeyCreatedSchema {
+    api_key: ApiKeySchema,
+    token: String,
+}
+
+/// The API keys of a user.
+#[derive(ToSchema)]
+#[schema(as = ApiKeys)]
+pub(crate) struct ApiKeysSchema {
+    api_keys: Vec<ApiKeySchema>,
+}

@@ -1,0 +1,74 @@
+//! `/api/v1/auth/api-keys`: what programs prove themselves by.
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::{Json, Router, routing};
+use hotshelf_domain::{ApiKey, ApiKeyDraft, ApiKeyId};
+use serde::Serialize;
+
+use super::auth::no_store;
+use crate::body::JsonBody;
+use crate::caller::{Accounts, Person};
+use crate::openapi::{ApiKeyCreatedSchema, ApiKeyInputSchema, ApiKeysSchema, ProblemSchema};
+use crate::params::IdPath;
+use crate::problem::Problem;
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/auth/api-keys", routing::get(list).post(create))
+        .route("/api/v1/auth/api-keys/{id}", routing::delete(remove))
+}
+
+#[derive(Serialize)]
+struct All {
+    api_keys: Vec<ApiKey>,
+}
+
+#[derive(Serialize)]
+struct Created<'a> {
+    api_key: ApiKey,
+    token: &'a str,
+}
+
+/// The user's API keys, without their tokens.
+#[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeysSchema)))]
+pub(crate) async fn list(Accounts(auth): Accounts, Person(visitor): Person) -> Result<impl IntoResponse, Problem> {
+    Ok((no_store(), Json(All { api_keys: auth.api_keys(visitor.identity.user).await? })))
+}
+
+/// Makes an API key. Its token is in this answer and nowhere else.
+#[utoipa::path(
+    post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = ApiKeyInputSchema,
+    responses(
+        (status = 201, body = ApiKeyCreatedSchema),
+        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    Accounts(auth): Accounts,
+    Person(visitor): Person,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
+    let new = ApiKeyDraft::from_json(&body)?.into_new(visitor.identity.role)?;
+    let (token, api_key) = auth.add_api_key(visitor.identity.user, new).await?;
+    let answer = Json(Created { api_key, token: token.expose() }).into_response();
+    Ok((StatusCode::CREATED, no_store(), answer))
+}
+
+/// Removes an API key. From the answer on, no instance accepts its token.
+#[utoipa::path(
+    delete, path = "/api/v1/auth/api-keys/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
+    responses(
+        (status = 204, description = "removed"),
+        (status = 404, description = "the user has no such key", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn remove(
+    Accounts(auth): Accounts,
+    Person(visitor): Person,
+    IdPath(id): IdPath<ApiKeyId>,
+) -> Result<StatusCode, Problem> {
+    auth.remove_api_key(visitor.identity.user, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,91 @@
+//! `/api/v1/auth/…-password`: when one was forgotten, and when one is to be another.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing;
+use hotshelf_auth::AuthError;
+use hotshelf_domain::{Email, FieldError, Invalid, TextsDraft, new_password};
+
+use crate::body::JsonBody;
+use crate::caller::{Accounts, Person};
+use crate::client::Client;
+use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema, ProblemSchema};
+use crate::problem::Problem;
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/auth/forgot-password", routing::post(forgot))
+        .route("/api/v1/auth/reset-password", routing::post(reset))
+        .route("/api/v1/auth/change-password", routing::post(change))
+}
+
+/// Sends a mail to the user of that address, if there is one, that lets choose a new password within an hour. The answer is
+/// the same if there is none.
+#[utoipa::path(
+    post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = AddressSchema,
+    responses(
+        (status = 202, description = "taken note of"),
+        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn forgot(
+    State(app): State<AppState>,
+    Accounts(auth): Accounts,
+    Client(client): Client,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
+    let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
+    let email: Email = email.parse().map_err(|message| wrong("email", message))?;
+    let limit = app.limits.forgot_password(&client).await?;
+    // Nobody's mailbox is flooded from many addresses; and nobody is told.
+    if app.limits.mail_to(email.as_str()).await.is_ok() {
+        auth.forgot_password(email);
+    }
+    Ok((StatusCode::ACCEPTED, limit, ()))
+}
+
+/// Sets a new password by the token of a mail, once. All sessions of the user end.
+#[utoipa::path(
+    post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = PasswordResetSchema,
+    responses(
+        (status = 204, description = "the new password counts"),
+        (status = 400, description = "not valid, or the token is not", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) -> Result<impl IntoResponse, Problem> {
+    let [token, password] = TextsDraft::from_json(&body, ["token", "password"])?.into_texts()?;
+    auth.reset_password(&token, new_password(password)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sets a new password. All other sessions of the user end.
+#[utoipa::path(
+    post, path = "/api/v1/auth/change-password", tag = "auth", request_body = PasswordChangeSchema,
+    responses(
+        (status = 204, description = "the new password counts"),
+        (status = 400, description = "not valid, or the current password is not", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn change(
+    State(app): State<AppState>,
+    Accounts(auth): Accounts,
+    Person(visitor): Person,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
+    let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;
+    let _ = app.limits.password_of(visitor.identity.user).await?;
+    match auth.change_password(&visitor, current, new_password(password)?).await {
+        // Not 401: the session is good, and a client must not think otherwise.
+        Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is not the password".to_owned())),
+        changed => Ok(changed.map(|()| StatusCode::NO_CONTENT)?),
+    }
+}
+
+fn wrong(field: &str, message: String) -> Problem {
+    Invalid(vec![FieldError { field: field.to_owned(), message }]).into()
+}

@@ -1,0 +1,65 @@
+//! `/api/v1/auth/sessions`: where the user is logged in.
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::{Json, Router, routing};
+use hotshelf_domain::{Session, SessionId};
+use serde::Serialize;
+
+use super::auth::no_store;
+use crate::caller::{Accounts, Person};
+use crate::openapi::{ProblemSchema, SessionsSchema};
+use crate::params::IdPath;
+use crate::problem::Problem;
+use crate::router::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/auth/sessions", routing::get(list).delete(end_all))
+        .route("/api/v1/auth/sessions/{id}", routing::delete(end))
+}
+
+#[derive(Serialize)]
+struct All {
+    sessions: Vec<One>,
+}
+
+#[derive(Serialize)]
+struct One {
+    #[serde(flatten)]
+    session: Session,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+/// The user's sessions that have not ended.
+#[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = SessionsSchema)))]
+pub(crate) async fn list(Accounts(auth): Accounts, Person(visitor): Person) -> Result<impl IntoResponse, Problem> {
+    let sessions = auth.sessions().of(visitor.identity.user).await?;
+    let one = |session: Session| One { current: session.id == visitor.session, session };
+    Ok((no_store(), Json(All { sessions: sessions.into_iter().map(one).collect() })))
+}
+
+/// Ends all sessions of the user, this one included.
+#[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 204, description = "ended")))]
+pub(crate) async fn end_all(Accounts(auth): Accounts, Person(visitor): Person) -> Result<StatusCode, Problem> {
+    auth.sessions().end_all(visitor.identity.user, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends one session of the user.
+#[utoipa::path(
+    delete, path = "/api/v1/auth/sessions/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
+    responses(
+        (status = 204, description = "ended"),
+        (status = 404, description = "the user has no such session", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn end(
+    Accounts(auth): Accounts,
+    Person(visitor): Person,
+    IdPath(id): IdPath<SessionId>,
+) -> Result<StatusCode, Problem> {
+    auth.end_session(visitor.identity.user, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

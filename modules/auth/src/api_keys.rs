@@ -1,0 +1,102 @@
+//! API keys behind the cache, and when they were used.
+
+use std::collections::HashMap;
+
+use bytes::{BufMut, Bytes};
+use chrono::{DateTime, TimeDelta, Utc};
+use hotshelf_cache::{Key, Value};
+use hotshelf_domain::{ApiKey, ApiKeyId, Role, Secret, UserId};
+use hotshelf_session::hashed_key;
+use parking_lot::Mutex;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Uses of one key within so much time are one.
+const GRAIN: TimeDelta = TimeDelta::minutes(1);
+/// Keys whose uses are remembered. With more, all are forgotten, and noted again a little earlier than needed.
+const MOST_REMEMBERED: usize = 65_536;
+
+/// What is kept of an API key, which never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyEntry {
+    pub(crate) id: ApiKeyId,
+    pub(crate) user: UserId,
+    pub(crate) role: Role,
+}
+
+impl KeyEntry {
+    pub(crate) fn pack(key: &ApiKey) -> Value {
+        let mut bytes = Vec::with_capacity(17);
+        bytes.put_i64(key.id.get());
+        bytes.put_i64(key.user_id.get());
+        bytes.put_u8(match key.role {
+            Role::Viewer => 0,
+            Role::Editor => 1,
+            Role::Admin => 2,
+        });
+        Value { revision: xxh3_64(&bytes), payload: bytes.into() }
+    }
+
+    /// `None` for what this version would not write.
+    pub(crate) fn unpack(payload: &Bytes) -> Option<Self> {
+        let (id, rest) = payload.split_first_chunk()?;
+        let (user, rest) = rest.split_first_chunk()?;
+        let [role] = rest else { return None };
+        Some(KeyEntry {
+            id: ApiKeyId::new(i64::from_be_bytes(*id))?,
+            user: UserId::new(i64::from_be_bytes(*user))?,
+            role: *Role::ALL.get(usize::from(*role))?,
+        })
+    }
+}
+
+pub(crate) fn key_of(secret: &Secret) -> Key {
+    hashed_key("apikey:", secret)
+}
+
+/// When keys were used, to the minute.
+#[derive(Default)]
+pub(crate) struct KeyUses(Mutex<Noted>);
+
+#[derive(Default)]
+struct Noted {
+    last: HashMap<ApiKeyId, DateTime<Utc>>,
+    waiting: Vec<(ApiKeyId, DateTime<Utc>)>,
+}
+
+impl KeyUses {
+    pub(crate) fn note(&self, key: ApiKeyId, now: DateTime<Utc>) {
+        let mut noted = self.0.lock();
+        if noted.last.get(&key).is_some_and(|last| now - last < GRAIN) {
+            return;
+        }
+        if noted.last.len() >= MOST_REMEMBERED {
+            noted.last.clear();
+        }
+        noted.last.insert(key, now);
+        if noted.waiting.len() < MOST_REMEMBERED {
+            noted.waiting.push((key, now));
+        }
+    }
+
+    /// What was not yet written.
+    pub(crate) fn take(&self) -> Vec<(ApiKeyId, DateTime<Utc>)> {
+        std::mem::take(&mut self.0.lock().waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uses_within_a_minute_are_one() {
+        let (uses, now) = (KeyUses::default(), Utc::now());
+        let [one, other] = [1, 2].map(|id| ApiKeyId::new(id).unwrap());
+        uses.note(one, now);
+        uses.note(one, now + TimeDelta::seconds(59));
+        uses.note(other, now);
+        assert_eq!(uses.take(), [(one, now), (other, now)]);
+        uses.note(one, now + TimeDelta::seconds(61));
+        assert_eq!(uses.take(), [(one, now + TimeDelta::seconds(61))]);
+    }
+}

@@ -1,0 +1,125 @@
+//! Passwords as argon2id hashes (RFC 9106), which are slow on purpose: made on threads of their own, a few at a time.
+
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use argon2::Argon2;
+use argon2::password_hash::rand_core::OsRng;
+use argon2::password_hash::{Error, PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use hotshelf_stats::IntCounter;
+use tokio::sync::Semaphore;
+
+use crate::error::AuthError;
+
+/// Hashes that may wait for their turn. Each takes some 20 to 50 ms, and 19 MiB of memory when it is made.
+const MOST_WAITING: usize = 64;
+
+/// A cheap handle.
+#[derive(Clone)]
+pub(crate) struct Passwords(Arc<State>);
+
+struct State {
+    turns: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// Of a password that nobody has.
+    nobodys: OnceLock<String>,
+    checks: IntCounter,
+}
+
+impl Passwords {
+    pub(crate) fn new(checks: IntCounter) -> Self {
+        // The others are for requests.
+        let turns = thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+        Passwords(Arc::new(State {
+            turns: Arc::new(Semaphore::new(turns)),
+            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
+            nobodys: OnceLock::new(),
+            checks,
+        }))
+    }
+
+    /// The hash to store, in the PHC string format.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, AuthError> {
+        self.in_turn(move |_| hash(&password)).await
+    }
+
+    /// Whether that is the password of that hash. Without one, it is not, and that takes as long: how long a login takes must
+    /// not tell whether there is such a user.
+    pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, AuthError> {
+        self.0.checks.inc();
+        self.in_turn(move |state| match stored {
+            Some(stored) => matches(&password, &stored),
+            None => {
+                let nobodys = match state.nobodys.get() {
+                    Some(nobodys) => nobodys,
+                    None => {
+                        let nobodys = hash("a password that nobody has")?;
+                        state.nobodys.get_or_init(|| nobodys)
+                    }
+                };
+                matches(&password, nobodys).map(|_| false)
+            }
+        })
+        .await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&State) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let waiting = Arc::clone(&self.0.waiting).try_acquire_owned().map_err(|_| AuthError::Busy)?;
+        let turn = Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| AuthError::Busy)?;
+        let state = Arc::clone(&self.0);
+        let worked = tokio::task::spawn_blocking(move || {
+            // Given back when the work is done, whether anybody still waits for it or not.
+            let _turns = (waiting, turn);
+            work(&state)
+        });
+        match worked.await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(error)) => Err(AuthError::Hash(error.to_string())),
+            Err(died) => Err(AuthError::Hash(died.to_string())),
+        }
+    }
+}
+
+fn hash(password: &str) -> Result<String, Error> {
+    let salt = SaltString::generate(&mut OsRng);
+    Ok(Argon2::default().hash_password(password.as_bytes(), &salt)?.to_string())
+}
+
+fn matches(password: &str, stored: &str) -> Result<bool, Error> {
+    match Argon2::default().verify_password(password.as_bytes(), &PasswordHash::new(stored)?) {
+        Ok(()) => Ok(true),
+        Err(Error::Password) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_knows_its_password() {
+        let passwords = Passwords::new(hotshelf_stats::Stats::new().unwrap().access().password_checks);
+        let stored = passwords.hash("correct horse".to_owned()).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        let verify = async |password: &str, stored: Option<&String>| {
+            passwords.verify(password.to_owned(), stored.cloned()).await.unwrap()
+        };
+        assert!(verify("correct horse", Some(&stored)).await);
+        assert!(!verify("wrong horse", Some(&stored)).await);
+        assert!(!verify("a password that nobody has", None).await);
+        assert_eq!(passwords.0.checks.get(), 3);
+    }
+
+    #[tokio::test]
+    async fn with_too_many_waiting_the_next_is_told_so() {
+        let passwords = Passwords::new(hotshelf_stats::Stats::new().unwrap().access().password_checks);
+        let all = Arc::clone(&passwords.0.waiting).acquire_many_owned(MOST_WAITING as u32).await.unwrap();
+        assert!(matches!(passwords.hash(String::new()).await, Err(AuthError::Busy)));
+        drop(all);
+        assert!(passwords.hash(String::new()).await.is_ok());
+    }
+}

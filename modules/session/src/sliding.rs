@@ -1,0 +1,110 @@
+//! Sessions go on as long as they are used. Their uses are gathered and written together, and only when one moves the end by
+//! more than a hundredth of the life: a request in between costs a comparison.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use hotshelf_domain::{Secret, Used};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Sessions whose ends are remembered. With more, all are forgotten, and written again a little earlier than needed.
+const MOST_REMEMBERED: usize = 65_536;
+/// Between two writes at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+pub(crate) struct Sliding {
+    life: TimeDelta,
+    noted: Mutex<Noted>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct Noted {
+    /// Where uses have moved the ends to, in milliseconds since 1970. The copies of these sessions do not know yet.
+    ends: HashMap<Secret, i64>,
+    waiting: Vec<Used>,
+}
+
+impl Sliding {
+    pub(crate) fn new(life: Duration) -> Self {
+        let life = TimeDelta::from_std(life).unwrap_or(TimeDelta::MAX);
+        Sliding { life, noted: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// When a session ends that is used now.
+    pub(crate) fn end_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now.checked_add_signed(self.life).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// Notes a use of a session that would end at `expires_at` (milliseconds since 1970), as far as its copy knows.
+    pub(crate) fn used(&self, secret: &Secret, expires_at: i64, now: DateTime<Utc>) {
+        let expires_anew = self.end_from(now);
+        let moved = |end: i64| expires_anew.timestamp_millis().saturating_sub(end) >= self.grain().as_millis() as i64;
+        if !moved(expires_at) {
+            return;
+        }
+        let mut noted = self.noted.lock();
+        if noted.ends.get(secret).is_some_and(|end| !moved(*end)) {
+            return;
+        }
+        if noted.ends.len() >= MOST_REMEMBERED {
+            noted.ends.clear();
+        }
+        noted.ends.insert(*secret, expires_anew.timestamp_millis());
+        if noted.waiting.len() < MOST_REMEMBERED {
+            noted.waiting.push(Used { secret: *secret, at: now, expires_at: expires_anew });
+        }
+        drop(noted);
+        self.wake.notify_one();
+    }
+
+    /// Waits until there is something to write, and for what comes together with it.
+    pub(crate) async fn gathered(&self) {
+        self.wake.notified().await;
+        tokio::time::sleep(self.grain().min(LONGEST_PAUSE)).await;
+    }
+
+    /// What waits to be written.
+    pub(crate) fn take(&self) -> Vec<Used> {
+        std::mem::take(&mut self.noted.lock().waiting)
+    }
+
+    /// These were not written: their next uses count.
+    pub(crate) fn forget(&self, used: &[Used]) {
+        let mut noted = self.noted.lock();
+        for used in used {
+            noted.ends.remove(&used.secret);
+        }
+    }
+
+    /// A move of the end by less than this is not worth a write.
+    fn grain(&self) -> Duration {
+        (self.life / 100).to_std().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_use_is_noted_when_it_moves_the_end() {
+        let sliding = Sliding::new(Duration::from_secs(1_000));
+        let now = Utc::now();
+        let end_after = |seconds| (now + TimeDelta::seconds(seconds)).timestamp_millis();
+        sliding.used(&[1; 32], end_after(995), now);
+        assert_eq!(sliding.take(), []);
+        sliding.used(&[1; 32], end_after(985), now);
+        let expires_at = now + TimeDelta::seconds(1_000);
+        let used = [Used { secret: [1; 32], at: now, expires_at }];
+        assert_eq!(sliding.take(), used);
+        // The copy is as it was; the end is not.
+        sliding.used(&[1; 32], end_after(985), now + TimeDelta::seconds(5));
+        assert_eq!(sliding.take(), []);
+        sliding.forget(&used);
+        sliding.used(&[1; 32], end_after(985), now);
+        assert_eq!(sliding.take(), used);
+    }
+}

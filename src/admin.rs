@@ -1,0 +1,40 @@
+//! `hotshelf admin create`: the first admin, who lets in everybody else.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use hotshelf_auth::Auth;
+use hotshelf_domain::{Email, FieldError, Invalid, OrganizationId, Role, new_password};
+
+use crate::config::Config;
+use crate::{Failure, print, wiring};
+
+pub(crate) async fn create(email: &str, config: &Config) -> Result<(), Failure> {
+    let email: Email = email.parse().map_err(|message| wrong("--email", message))?;
+    let password = read_password().map_err(Failure::Password)?;
+    let password = new_password(password).map_err(Failure::BadAdmin)?;
+    let running = wiring::accounts(config).start().await?;
+    let added = match running.services().require::<Auth>("auth") {
+        Ok(auth) => {
+            auth.add_user(OrganizationId::BUILT_IN, email, Role::Admin, Some(password)).await.map_err(Failure::from)
+        }
+        Err(error) => Err(error.into()),
+    };
+    let stopped = running.stop().await;
+    let admin = added?;
+    stopped?;
+    print(&format!("{} is user {}, an admin of organization {}\n", admin.email, admin.id, admin.organization_id))
+}
+
+/// At a terminal, asked for without being shown; else one line of standard input.
+fn read_password() -> io::Result<String> {
+    if io::stdin().is_terminal() {
+        return rpassword::prompt_password("Password (8 characters or more): ");
+    }
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn wrong(field: &str, message: String) -> Failure {
+    Failure::BadAdmin(Invalid(vec![FieldError { field: field.to_owned(), message }]))
+}

@@ -1,0 +1,79 @@
+//! `hotshelf warm`: what is read most goes into Redis, so that a service that starts finds it there.
+
+use std::pin::pin;
+use std::time::Instant;
+
+use hotshelf_domain::OpenError;
+use hotshelf_lifecycle::{HealthBoard, Running, StartError, Status};
+use hotshelf_product::Warmed;
+use hotshelf_warm::{Condition, Warmer};
+use indicatif::ProgressBar;
+use tokio::time::{Duration, sleep};
+
+use crate::config::{CacheBackend, Config};
+use crate::{Failure, progress, wiring};
+
+/// How long is waited for Redis.
+const PATIENCE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
+
+pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
+    match config.cache.backend {
+        CacheBackend::Tiered | CacheBackend::Redis => {}
+        CacheBackend::Memory => return Err(Failure::NothingToWarm { backend: "memory" }),
+        CacheBackend::None => return Err(Failure::NothingToWarm { backend: "none" }),
+    }
+    let begin = Instant::now();
+    let running = wiring::warming(config).start().await.map_err(|error| or_itself(error, config))?;
+    let outcome = warm(&running).await;
+    let stopped = running.stop().await;
+    let Warmed { loaded, present } = outcome?;
+    stopped?;
+    println!("{loaded} entries loaded, {present} were there, {:.1} s", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+async fn warm(running: &Running) -> Result<Warmed, Failure> {
+    let warmer = running.services().require::<Warmer>("warm")?;
+    redis_is_up(&running.services().require("container")?).await?;
+    let bar = progress::bar(Some(0), "{bar:40} {human_pos}/{human_len} entries {per_sec} {eta}");
+    let mut condition = warmer.condition();
+    let mut warming = pin!(warmer.run());
+    let warmed = loop {
+        tokio::select! {
+            warmed = &mut warming => break warmed,
+            Ok(()) = condition.changed() => show(&condition.borrow_and_update(), &bar),
+        }
+    };
+    bar.finish_and_clear();
+    Ok(warmed?)
+}
+
+fn show(condition: &Condition, bar: &ProgressBar) {
+    if let Condition::Running { done, total } = condition {
+        bar.set_length(*total);
+        bar.set_position(*done);
+    }
+}
+
+async fn redis_is_up(health: &HealthBoard) -> Result<(), Failure> {
+    let begin = Instant::now();
+    while let Some(cache) = health.of("cache").await.filter(|cache| cache.status != Status::Healthy) {
+        if begin.elapsed() >= PATIENCE {
+            return Err(Failure::NoRedisToWarm { condition: cache.message });
+        }
+        sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// The service that has the database warms itself better than anybody could from outside.
+fn or_itself(error: StartError, config: &Config) -> Failure {
+    match error.cause.downcast_ref::<OpenError>() {
+        Some(OpenError::InUse { database, .. }) => Failure::WarmItself {
+            database: database.display().to_string(),
+            address: format!("{}:{}", config.http.host, config.http.port),
+        },
+        _ => Failure::Start(error),
+    }
+}

@@ -1,0 +1,69 @@
+//! Holding the service up, by sending slowly or much.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use hotshelf_testkit::PATIENCE;
+use serde_json::json;
+
+use crate::house::House;
+use crate::wire::exchange;
+
+#[tokio::test]
+async fn who_sends_a_request_byte_by_byte_is_cut_off() {
+    let house = House::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
+    let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(house.address()).unwrap()).collect();
+    let head = b"GET /api/v1/products HTTP/1.1\r\nhost: x\r\nx-padding: ";
+    for connection in &mut slow {
+        connection.write_all(head).unwrap();
+    }
+    let begun = Instant::now();
+    // Each byte is a sign of life, and none of them buys time.
+    while slow.iter_mut().any(|connection| connection.write_all(b"a").is_ok()) {
+        assert!(begun.elapsed() < PATIENCE, "still connected");
+        house.viewer.get("/api/v1/products").await.expect(200);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_sends_a_body_byte_by_byte_is_answered_in_time() {
+    let house = House::open_with(&[("REQUEST_TIMEOUT", "500ms")]).await;
+    let mut connection = TcpStream::connect(house.address()).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 1000\r\n\r\n{";
+    connection.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_and_not_kept() {
+    let house = House::open().await;
+    let address = house.address();
+    let get =
+        |line: &str, header: &str| format!("GET {line} HTTP/1.1\r\nhost: x\r\n{header}\r\nconnection: close\r\n\r\n");
+    let long = "a".repeat(1 << 20);
+    for request in [
+        get(&format!("/api/v1/products?search={long}"), "a: b"),
+        get("/api/v1/products", &format!("authorization: Bearer {long}")),
+        get("/api/v1/products", &format!("cookie: hotshelf_session={long}")),
+        get("/api/v1/products", &"a: b\r\n".repeat(10_000)),
+    ] {
+        let answer = exchange(address, &request);
+        let status = answer.split(' ').nth(1).unwrap_or("nothing");
+        assert!(["400", "401", "414", "431", "nothing"].contains(&status), "{answer}");
+    }
+    for (email, password) in [(long.as_str(), "a password"), ("a@b.example", long.as_str())] {
+        // The service does not read what it has refused: the connection is of no more use.
+        let login = house.post("/api/v1/auth/login").header("connection", "close");
+        login.json(&json!({"email": email, "password": password})).await.expect(413);
+    }
+    let password = "a".repeat(2_000);
+    let registration = json!({"email": "a@b.example", "password": password});
+    house.post("/api/v1/auth/register").json(&registration).await.expect(400);
+    house.viewer.get("/api/v1/products").await.expect(200);
+}

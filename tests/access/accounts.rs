@@ -1,0 +1,154 @@
+//! Registering, logging in, and the users of an organization.
+
+use hotshelf_testkit::users::{PASSWORD, USERS, add_user, create_admin, log_in, register};
+use serde_json::json;
+
+use crate::hotshelf;
+use crate::house::{House, me};
+
+const LOGIN: &str = "/api/v1/auth/login";
+const REGISTER: &str = "/api/v1/auth/register";
+
+#[tokio::test]
+async fn who_registers_is_the_admin_of_a_new_organization() {
+    let house = House::open().await;
+    let ann = register(&house, " Ann@Shop.Example", "Shop").await;
+    assert_eq!((&ann["email"], &ann["role"]), (&json!("ann@shop.example"), &json!("admin")));
+    let client = log_in(&house, "ANN@shop.example").await;
+    assert_eq!(me(&client).await, ann);
+    let organizations = client.get("/api/v1/organizations").await.expect(200).json();
+    assert_eq!(organizations["organizations"][0]["name"], "Shop");
+    assert_eq!(organizations["organizations"].as_array().unwrap().len(), 1);
+
+    let unnamed = json!({"email": "bob@shop.example", "password": PASSWORD});
+    let bob = house.post(REGISTER).json(&unnamed).await.expect(201).json();
+    assert_ne!(bob["user"]["organization_id"], ann["organization_id"]);
+    house.post(REGISTER).json(&unnamed).await.expect(409);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_registration_is_named() {
+    let house = House::open().await;
+    let bad = json!({"email": "nobody", "password": "short", "organization": " ", "role": "admin"});
+    let problem = house.post(REGISTER).json(&bad).await.expect(400).json();
+    let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str()).collect();
+    assert_eq!(fields, [Some("role"), Some("email"), Some("password"), Some("organization")]);
+    house.post(REGISTER).json(&json!([])).await.expect(400);
+    house.post(REGISTER).body("{}").await.expect(415);
+}
+
+#[tokio::test]
+async fn a_login_gives_a_token_and_a_cookie_which_do_the_same() {
+    let house = House::open().await;
+    let credentials = json!({"email": "viewer@one.example", "password": PASSWORD});
+    let login = house.post(LOGIN).json(&credentials).await.expect(200);
+    let token = login.json()["token"].as_str().unwrap().to_owned();
+    let cookie = format!("hotshelf_session={token}; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax; Secure");
+    assert_eq!(login.header("set-cookie"), cookie);
+    assert_eq!(login.header("cache-control"), "no-store");
+    let by_cookie = house.get("/api/v1/auth/session").header("cookie", &format!("a=b; hotshelf_session={token}"));
+    assert_eq!(by_cookie.await.expect(200).json()["user"], login.json()["user"]);
+    let by_header = house.with_token(&token).get("/api/v1/auth/session").await.expect(200);
+    assert_eq!(by_header.json()["user"], login.json()["user"]);
+    let stored = std::fs::read(house.database()).unwrap();
+    assert!(!stored.windows(token.len()).any(|window| window == token.as_bytes()), "the token is in the database");
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_all_the_same() {
+    let house = House::open().await;
+    let attempts = [
+        ("viewer@one.example", "another password"),
+        ("nobody@one.example", PASSWORD),
+        ("nonsense", PASSWORD),
+        ("", ""),
+    ];
+    for (email, password) in attempts {
+        let refused = house.post(LOGIN).json(&json!({"email": email, "password": password})).await.expect(401);
+        assert_eq!(refused.json()["detail"], "the e-mail address or the password is wrong");
+        assert_eq!(refused.header("www-authenticate"), "Bearer");
+    }
+}
+
+#[tokio::test]
+async fn an_admin_manages_the_users_of_the_organization_and_no_others() {
+    let house = House::open().await;
+    let users = house.admin.get(USERS).await.expect(200).json();
+    let emails = |users: &serde_json::Value| -> Vec<String> {
+        let users = users["users"].as_array().unwrap().iter();
+        users.map(|user| user["email"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(emails(&users), ["admin@one.example", "editor@one.example", "viewer@one.example"]);
+    assert_eq!(emails(&house.other.get(USERS).await.expect(200).json()), ["admin@two.example"]);
+
+    let added = add_user(&house.other, "second@two.example", "editor").await;
+    assert_eq!(added["organization_id"], house.other_organization);
+    let path = format!("{USERS}/{}", added["id"]);
+    house.admin.get(&path).await.expect(404);
+    let promoted = house.other.patch(&path).json(&json!({"role": "admin"})).await.expect(200).json();
+    assert_eq!(promoted["user"]["role"], "admin");
+    let refused = house.other.patch(&path).json(&json!({"email": "x@y.example"})).await.expect(400).json();
+    assert_eq!(refused["errors"][0]["message"], "can be changed by the user alone");
+    house.other.delete(&path).await.expect(204);
+    house.other.get(&path).await.expect(404);
+}
+
+#[tokio::test]
+async fn the_last_admin_stays() {
+    let house = House::open().await;
+    let path = format!("{USERS}/{}", me(&house.other).await["id"]);
+    house.other.patch(&path).json(&json!({"role": "editor"})).await.expect(409);
+    house.other.delete(&path).await.expect(409);
+    add_user(&house.other, "second@two.example", "admin").await;
+    house.other.patch(&path).json(&json!({"role": "viewer"})).await.expect(200);
+    house.other.get(USERS).await.expect(403);
+}
+
+#[tokio::test]
+async fn a_role_counts_from_the_answer_on_and_who_is_removed_is_out() {
+    let house = House::open().await;
+    let path = format!("{USERS}/{}", me(&house.editor).await["id"]);
+    let key = hotshelf_testkit::users::api_key(&house.editor, "editor").await;
+    let write = async |client: &hotshelf_testkit::Client| {
+        client.post("/api/v1/products").json(&json!({"name": "Cup", "price": 1})).await.status
+    };
+    for round in 0..5 {
+        assert_eq!((write(&house.editor).await, write(&key).await), (201, 201), "{round}");
+        house.admin.patch(&path).json(&json!({"role": "viewer"})).await.expect(200);
+        assert_eq!((write(&house.editor).await, write(&key).await), (403, 403), "{round}");
+        house.admin.patch(&path).json(&json!({"role": "editor"})).await.expect(200);
+    }
+    house.admin.delete(&path).await.expect(204);
+    assert_eq!((write(&house.editor).await, write(&key).await), (401, 401));
+    house.post(LOGIN).json(&json!({"email": "editor@one.example", "password": PASSWORD})).await.expect(401);
+}
+
+#[test]
+fn the_first_admin_is_made_by_hand() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = hotshelf().database(&directory.path().join("products.db"));
+    create_admin(&service, "admin@one.example");
+    for (email, input, complaint) in [
+        ("admin@one.example", "a long password\n", "there is a user with this e-mail address already"),
+        ("nobody", "a long password\n", "--email must be an e-mail address"),
+        ("second@one.example", "short\n", "password must be at least 8 characters"),
+        ("second@one.example", "", "password must be at least 8 characters"),
+    ] {
+        let refused = service.command(&["admin", "create", "--email", email], input);
+        assert_eq!(refused.status.code(), Some(1), "{email}");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        let last = said.lines().last().unwrap();
+        assert!(last.contains(complaint), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_are_not_served_by_accident() {
+    let open = || hotshelf().env("HTTP_HOST", "0.0.0.0");
+    let refused = open().try_start().await.err().expect("it refuses");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(refused.log.contains("AUTH=off contradicts HTTP_HOST=0.0.0.0"), "{}", refused.log);
+    assert_eq!(refused.log.lines().count(), 1);
+    open().env("AUTH_OFF_ANYWAY", true).start().await.get("/api/v1/products").await.expect(200);
+    open().env("AUTH", "on").start().await.get("/api/v1/products").await.expect(401);
+}

@@ -1,0 +1,55 @@
+//! What programs prove themselves by.
+
+use hotshelf_testkit::users::api_key;
+use hotshelf_testkit::{PATIENCE, wait_until};
+use serde_json::{Value, json};
+
+use crate::house::House;
+
+const KEYS: &str = "/api/v1/auth/api-keys";
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_works_until_it_is_removed() {
+    let house = House::open().await;
+    let made = house.editor.post(KEYS).json(&json!({"name": " Import ", "role": "editor"})).await.expect(201);
+    assert_eq!(made.header("cache-control"), "no-store");
+    let made = made.json();
+    assert_eq!((&made["api_key"]["name"], &made["api_key"]["last_used_at"]), (&json!("Import"), &Value::Null));
+    let listed = house.editor.get(KEYS).await.expect(200);
+    assert_eq!(listed.json()["api_keys"], json!([made["api_key"]]));
+    assert!(!listed.text().contains("hsk_"));
+
+    let program = house.with_token(made["token"].as_str().unwrap());
+    program.post("/api/v1/products").json(&json!({"name": "Cup", "price": 1})).await.expect(201);
+    let noted = async || house.editor.get(KEYS).await.json()["api_keys"][0]["last_used_at"].is_string();
+    wait_until("the use is noted", PATIENCE, noted).await;
+
+    let path = format!("{KEYS}/{}", made["api_key"]["id"]);
+    house.admin.delete(&path).await.expect(404);
+    program.get("/api/v1/products").await.expect(200);
+    house.editor.delete(&path).await.expect(204);
+    program.get("/api/v1/products").await.expect(401);
+    house.editor.delete(&path).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_key_outlives_the_sessions_of_its_user() {
+    let house = House::open().await;
+    let key = api_key(&house.editor, "viewer").await;
+    house.editor.delete("/api/v1/auth/sessions").await.expect(204);
+    key.get("/api/v1/products").await.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_key_is_named() {
+    let house = House::open().await;
+    for (body, field) in [
+        (json!({}), "name"),
+        (json!({"name": " "}), "name"),
+        (json!({"name": "x", "role": "owner"}), "role"),
+        (json!({"name": "x", "scope": "all"}), "scope"),
+    ] {
+        let problem = house.admin.post(KEYS).json(&body).await.expect(400).json();
+        assert_eq!(problem["errors"][0]["field"], field, "{body}");
+    }
+}

@@ -1,0 +1,20 @@
+//! Who may come in, and what they may do then: users, sessions, API keys, and the wall between organizations. The real binary
+//! with `AUTH=on`, over HTTP.
+#![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
+
+mod abuse;
+mod accounts;
+mod api_keys;
+mod house;
+mod instances;
+mod passwords;
+mod sessions;
+mod table;
+mod walls;
+mod wire;
+
+use hotshelf_testkit::{Service, ServiceBuilder};
+
+fn hotshelf() -> ServiceBuilder {
+    Service::builder(env!("CARGO_BIN_EXE_hotshelf"))
+}

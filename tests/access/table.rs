@@ -1,0 +1,203 @@
+//! Every operation, asked for by everybody.
+
+use std::collections::BTreeSet;
+
+use hotshelf_testkit::catalogue::{PRODUCTS, create_named};
+use hotshelf_testkit::users::log_in;
+use hotshelf_testkit::{Client, Reply};
+use serde_json::{Value, json};
+
+use crate::house::House;
+
+/// Operation, body, and the statuses for nobody, a viewer, an editor, an admin (all of organization 1), and the admin of another
+/// organization. `{product}` is a product of organization 1, `{user}` one of its users, `{schema}` one of its schemas.
+/// Where everything is allowed, the bodies are bad on purpose: 400 and 404 are answers from behind the gate.
+#[rustfmt::skip]
+const TABLE: &[(&str, &str, [u16; 5])] = &[
+    ("GET /api/v1/products", "",                          [401, 200, 200, 200, 200]),
+    ("GET /api/v1/products?organization_id=1", "",        [401, 200, 200, 200, 403]),
+    ("POST /api/v1/products", "{}",                       [401, 403, 400, 400, 400]),
+    ("POST /api/v1/products", PLATE,                      [401, 403, 201, 201, 403]),
+    ("GET /api/v1/products/{product}", "",                [401, 200, 200, 200, 404]),
+    ("PUT /api/v1/products/{product}", "{}",              [401, 403, 200, 200, 404]),
+    ("PATCH /api/v1/products/{product}", "{}",            [401, 403, 200, 200, 404]),
+    ("DELETE /api/v1/products/999999", "",                [401, 403, 404, 404, 404]),
+    ("DELETE /api/v1/products/{product}", "",             [401, 403, 200, 404, 404]),
+    ("GET /api/v1/products/{kept}/details", "",           [401, 200, 200, 200, 404]),
+    ("PUT /api/v1/products/{kept}/details", "{}",         [401, 403, 200, 200, 404]),
+    ("POST /api/v1/products/bulk", "{}",                  [401, 403, 400, 400, 400]),
+    ("POST /api/v1/products/bulk-delete", "{}",           [401, 403, 400, 400, 400]),
+    ("GET /products/{kept}", "",                          [401, 200, 200, 200, 404]),
+    ("POST /products", "{}",                              [401, 403, 400, 400, 400]),
+    ("POST /products", PLATE,                             [401, 403, 201, 201, 403]),
+    ("PUT /products/{kept}", "{}",                        [401, 403, 200, 200, 404]),
+    ("GET /api/v1/organizations", "",                     [401, 200, 200, 200, 200]),
+    ("POST /api/v1/organizations", "{}",                  [401, 403, 403, 400, 403]),
+    ("GET /api/v1/organizations/1", "",                   [401, 200, 200, 200, 404]),
+    ("GET /api/v1/organizations/{other}", "",             [401, 404, 404, 404, 200]),
+    ("GET /api/v1/organizations/1/products", "",          [401, 200, 200, 200, 404]),
+    ("GET /api/v1/organizations/1/product-ids", "",       [401, 200, 200, 200, 404]),
+    ("POST /api/v1/schemas", "{}",                        [401, 403, 400, 400, 400]),
+    ("POST /api/v1/schemas", SCHEMA,                      [401, 403, 201, 201, 403]),
+    ("GET /api/v1/schemas/{schema}", "",                  [401, 200, 200, 200, 404]),
+    ("GET /api/v1/schemas/1", "",                         [401, 200, 200, 200, 200]),
+    ("PUT /api/v1/schemas/{schema}", "{}",                [401, 403, 200, 200, 404]),
+    ("PUT /api/v1/schemas/1", "{}",                       [401, 403, 409, 409, 409]),
+    ("GET /api/v1/schemas/{schema}/products", "",         [401, 200, 200, 200, 404]),
+    ("GET /api/v1/schemas/1/products", "",                [401, 200, 200, 200, 200]),
+    ("GET /api/v1/schemas/{schema}/product-ids", "",      [401, 200, 200, 200, 404]),
+    ("GET /api/v1/schemas/1/product-ids", "",             [401, 200, 200, 200, 200]),
+    ("GET /api/v1/analytics/catalogue", "",               [401, 403, 403, 200, 403]),
+    ("DELETE /api/v1/cache", "",                          [401, 403, 403, 200, 403]),
+    ("POST /api/v1/cache/warm", "",                       [401, 403, 403, 202, 403]),
+    ("GET /api/v1/cache/stats", "",                       [401, 200, 200, 200, 403]),
+    ("POST /api/v1/cache/stats/reset", "",                [401, 403, 403, 200, 403]),
+    ("GET /metrics", "",                                  [401, 200, 200, 200, 403]),
+    ("GET /health", "",                                   [200, 200, 200, 200, 200]),
+    ("GET /health/live", "",                              [200, 200, 200, 200, 200]),
+    ("GET /health/ready", "",                             [200, 200, 200, 200, 200]),
+    ("GET /api/v1/openapi.json", "",                      [200, 200, 200, 200, 200]),
+    ("POST /api/v1/auth/register", "{}",                  [400, 400, 400, 400, 400]),
+    ("POST /api/v1/auth/login", "{}",                     [400, 400, 400, 400, 400]),
+    ("POST /api/v1/auth/forgot-password", "{}",           [400, 400, 400, 400, 400]),
+    ("POST /api/v1/auth/reset-password", "{}",            [400, 400, 400, 400, 400]),
+    ("POST /api/v1/auth/change-password", "{}",           [401, 400, 400, 400, 400]),
+    ("GET /api/v1/auth/session", "",                      [401, 200, 200, 200, 200]),
+    ("GET /api/v1/auth/sessions", "",                     [401, 200, 200, 200, 200]),
+    ("DELETE /api/v1/auth/sessions/999999", "",           [401, 404, 404, 404, 404]),
+    ("GET /api/v1/auth/api-keys", "",                     [401, 200, 200, 200, 200]),
+    ("POST /api/v1/auth/api-keys", "{}",                  [401, 400, 400, 400, 400]),
+    ("DELETE /api/v1/auth/api-keys/999999", "",           [401, 404, 404, 404, 404]),
+    ("GET /api/v1/users", "",                             [401, 403, 403, 200, 200]),
+    ("POST /api/v1/users", "{}",                          [401, 403, 403, 400, 400]),
+    ("GET /api/v1/users/{user}", "",                      [401, 403, 403, 200, 404]),
+    ("PATCH /api/v1/users/{user}", VIEWER,                [401, 403, 403, 200, 404]),
+    ("DELETE /api/v1/users/{user}/sessions", "",          [401, 403, 403, 204, 404]),
+    ("DELETE /api/v1/users/{user}", "",                   [401, 403, 403, 204, 404]),
+    // These end the sessions that ask.
+    (LOGOUT, "",                                          [401, 204, 204, 204, 204]),
+    (LOGOUT_EVERYWHERE, "",                               [401, 204, 204, 204, 204]),
+];
+
+const LOGOUT: &str = "POST /api/v1/auth/logout";
+const LOGOUT_EVERYWHERE: &str = "DELETE /api/v1/auth/sessions";
+
+const PLATE: &str = r#"{"name": "Plate", "price": 3, "organization_id": 1}"#;
+const SCHEMA: &str = r#"{"name": "Plates", "fields": [], "organization_id": 1}"#;
+const VIEWER: &str = r#"{"role": "viewer"}"#;
+
+/// Whom the statuses are for.
+const NAMES: [Option<&str>; 5] = [
+    None,
+    Some("viewer@one.example"),
+    Some("editor@one.example"),
+    Some("admin@one.example"),
+    Some("admin@two.example"),
+];
+
+/// Routes by their patterns: `{id}` for whatever stands there.
+fn pattern(operation: &str) -> String {
+    let (method, path) = operation.split_once(' ').unwrap();
+    let path = path.split('?').next().unwrap();
+    let part = |part: &str| {
+        let id = part.starts_with('{') || !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if id { "{id}".to_owned() } else { part.to_owned() }
+    };
+    format!("{method} {}", path.split('/').map(part).collect::<Vec<_>>().join("/"))
+}
+
+async fn ask(client: &Client, operation: &str, body: &str) -> Reply {
+    let (method, path) = operation.split_once(' ').unwrap();
+    match body {
+        "" => client.request(method, path).await,
+        body => client.request(method, path).header("content-type", "application/json").body(body).await,
+    }
+}
+
+#[tokio::test]
+async fn everybody_may_what_the_table_says() {
+    let house = House::open().await;
+    let [product, kept] = ["Cup", "Pot"].map(|name| create_named(&house.admin, name));
+    let (product, kept) = (product.await["id"].clone(), kept.await["id"].clone());
+    let schema = house.admin.post("/api/v1/schemas").json(&json!({"name": "Cups", "fields": []})).await.expect(201);
+    let user = json!({"email": "fifth@one.example", "role": "editor", "password": "a password"});
+    let user = house.admin.post("/api/v1/users").json(&user).await.expect(201);
+    let named: [(&str, &Value); 5] = [
+        ("{product}", &product),
+        ("{kept}", &kept),
+        ("{schema}", &schema.json()["schema"]["id"]),
+        ("{user}", &user.json()["user"]["id"]),
+        ("{other}", &json!(house.other_organization)),
+    ];
+    let nobody = house.client().clone();
+    let callers = [&nobody, &house.viewer, &house.editor, &house.admin, &house.other].map(Client::clone);
+    let mut wrong = Vec::new();
+    for (operation, body, expected) in TABLE {
+        let path = named.iter().fold((*operation).to_owned(), |path, (name, id)| path.replace(name, &id.to_string()));
+        let mut statuses = Vec::new();
+        let ends_sessions = [LOGOUT, LOGOUT_EVERYWHERE].contains(operation);
+        for (caller, name) in callers.iter().zip(NAMES) {
+            let caller = match name {
+                Some(name) if ends_sessions => log_in(&house, name).await,
+                _ => caller.clone(),
+            };
+            statuses.push(ask(&caller, &path, body).await.status);
+        }
+        // What the editor has deleted, the admin does not find.
+        if statuses != expected {
+            wrong.push(format!("{operation} {body}: {statuses:?} instead of {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "nobody, viewer, editor, admin, other organization:\n{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_operation_is_in_the_table() {
+    let house = House::open().await;
+    let description = house.get("/api/v1/openapi.json").await.expect(200).json();
+    let mut described = BTreeSet::from(["GET /api/v1/openapi.json".to_owned()]);
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        described
+            .extend(operations.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let table: BTreeSet<_> = TABLE.iter().map(|(operation, _, _)| pattern(operation)).collect();
+    assert_eq!(table, described, "left: this table; right: what the service describes");
+}
+
+#[tokio::test]
+async fn without_users_everybody_may_everything_and_there_are_no_accounts() {
+    let service = crate::hotshelf().start().await;
+    for (operation, _, _) in TABLE {
+        let status = ask(&service, &operation.replace(['{', '}'], ""), "").await.status;
+        assert!(status != 401 && status != 403, "{operation}: {status}");
+        if operation.contains("/auth/") || operation.contains("/users") {
+            assert_eq!(status, 404, "{operation}");
+        }
+    }
+    service.get(PRODUCTS).header("authorization", "Bearer nonsense").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_key_may_no_more_than_its_role_and_nothing_that_outlives_it() {
+    let house = House::open().await;
+    let key = hotshelf_testkit::users::api_key(&house.admin, "viewer").await;
+    key.get(PRODUCTS).await.expect(200);
+    key.post(PRODUCTS).json(&json!({"name": "Cup", "price": 1})).await.expect(403);
+    key.get("/api/v1/users").await.expect(403);
+    let strong = hotshelf_testkit::users::api_key(&house.admin, "admin").await;
+    strong.get("/api/v1/users").await.expect(200);
+    for operation in [
+        "POST /api/v1/users",
+        "PATCH /api/v1/users/1",
+        "DELETE /api/v1/users/1",
+        "DELETE /api/v1/users/1/sessions",
+        "GET /api/v1/auth/session",
+        "POST /api/v1/auth/api-keys",
+        "DELETE /api/v1/auth/sessions",
+    ] {
+        assert_eq!(ask(&strong, operation, "").await.status, 403, "{operation}");
+    }
+    let beyond = json!({"name": "more", "role": "admin"});
+    let refused = house.editor.post("/api/v1/auth/api-keys").json(&beyond).await.expect(400).json();
+    assert_eq!(refused["errors"][0], json!({"field": "role", "message": "must be at most your own, editor"}));
+}

@@ -1,0 +1,17 @@
+//! HTTP as no client library would send it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use hotshelf_testkit::PATIENCE;
+
+/// Sends these bytes and returns everything that comes back until the connection ends.
+pub(crate) fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    // A service that has seen enough closes before it has read all.
+    let _ = connection.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = connection.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
