@@ -31,7 +31,7 @@ pub(crate) async fn many_callers(plan: &Plan) -> Result<Comparison, Failure> {
         let forwarded = format!("x-forwarded-for: 203.0.{caller}.{}", number % 256);
         format!("GET /api/v1/products/{id} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n{forwarded}\r\n\r\n")
     };
-    run(plan, "callers", 0.5, Workload::of((0..1_000).map(get).collect(), 200)).await
+    run(plan, "callers", 0.3, Workload::of((0..1_000).map(get).collect(), 200)).await
 }
 
 /// Users are on as well, and each request shows the token of one of some sessions, which are counted apart.
