@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hotshelf_testkit::users::{self, api_key, create_admin, log_in};
+use hotshelf_testkit::users::{self, create_admin, log_in};
 use hotshelf_testkit::{Client, Network, PATIENCE, Proxy, RedisServer, Service, ServiceBuilder, wait_until};
 use tempfile::TempDir;
 
@@ -62,7 +62,7 @@ impl Stand {
                 hotshelf(instances, &database, environment).env("REDIS_ADDR", network.address()).start().await;
             let client = match built.first().and_then(|first| first.program.client().token()) {
                 Some(token) => service.client().with_token(token),
-                None if has_users => api_key(&log_in(&service, "admin@one.example").await, "admin").await,
+                None if has_users => log_in(&service, "admin@one.example").await,
                 None => service.client().clone(),
             };
             built.push(Instance { program: Program::Hotshelf(service, client), network });
