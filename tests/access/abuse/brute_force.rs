@@ -140,6 +140,8 @@ async fn a_caller_is_a_user_with(backend: &str) {
     assert_eq!(ask(&service, "198.51.100.1").await, 401);
     let refused = user.get("/api/v1/products").await.expect(429);
     assert_eq!(refused.header("ratelimit-policy"), "\"api\";q=5;w=60");
+    // There is always a way out.
+    user.post("/api/v1/auth/logout").await.expect(204);
 }
 
 #[tokio::test]
