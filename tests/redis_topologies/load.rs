@@ -103,6 +103,8 @@ impl Load {
         for task in self.tasks {
             task.await.unwrap();
         }
+        // The memory of the instance that did not write may lag for so long. After that, nothing may.
+        sleep(LEASE).await;
         for (track, product) in self.tracks.iter().zip(&self.products) {
             let uncached = pair.second.get(&path(product)).header("Cache-Control", "no-cache").await.expect(200);
             track.assert_holds(stock(&uncached), "in the database");
