@@ -92,6 +92,15 @@ pub enum StoreError {
     /// The database failed, and a write that was under way may or may not have been committed.
     #[error("the database failed: {0}")]
     Unavailable(Arc<diesel::result::Error>),
+    /// The database is not the one that was opened: its file was deleted, replaced or written over, or another process
+    /// opened it that was not told of this one. Nothing is read or written until the process is started again.
+    #[error("{} is not the database that was opened: {what}", .database.display())]
+    Replaced {
+        /// The database file.
+        database: PathBuf,
+        /// What was noticed, and what to do.
+        what: Arc<str>,
+    },
     /// The repository is stopping or one of its tasks has died; a write may or may not have been committed.
     #[error("the database is closed")]
     Closed,
@@ -101,6 +110,11 @@ impl StoreError {
     /// A row that could not be turned into what is sent or stored; always a defect.
     pub fn from_serialization(cause: String) -> Self {
         diesel::result::Error::SerializationError(cause.into()).into()
+    }
+
+    /// A file beside the database that could not be read or written.
+    pub(crate) fn from_io(error: &std::io::Error) -> Self {
+        diesel::result::Error::QueryBuilderError(error.to_string().into()).into()
     }
 
     /// Whether a write that ended so is certain to have changed nothing.
@@ -125,13 +139,16 @@ impl StoreError {
             | StoreError::NoSuchApiKey(_)
             | StoreError::NoSuchReset
             | StoreError::Overloaded(_) => true,
-            StoreError::Unavailable(_) | StoreError::Closed => false,
+            StoreError::Unavailable(_) | StoreError::Replaced { .. } | StoreError::Closed => false,
         }
     }
 
     /// Whether the database could not do its work, as opposed to having answered that it cannot be done.
     pub(crate) fn is_failure(&self) -> bool {
-        matches!(self, StoreError::Overloaded(_) | StoreError::Unavailable(_) | StoreError::Closed)
+        matches!(
+            self,
+            StoreError::Overloaded(_) | StoreError::Unavailable(_) | StoreError::Replaced { .. } | StoreError::Closed
+        )
     }
 }
 
@@ -163,6 +180,18 @@ pub enum OpenError {
         /// What the system said.
         #[source]
         cause: std::io::Error,
+    },
+    /// The file has several names, and each would have a write-ahead log and a lock file of its own.
+    #[error(
+        "{} has {names} names (hard links): what is written under one is lost under another. Copy the file, or remove the \
+         other names",
+        .database.display()
+    )]
+    HardLinked {
+        /// The database file.
+        database: PathBuf,
+        /// How many names it has.
+        names: u64,
     },
     /// The path is not text that SQLite accepts.
     #[error("{} is not a valid UTF-8 path", .0.display())]

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_stats::Stats;
+use tokio_util::sync::CancellationToken;
 
 pub use accounts::{AccountRepository, Used};
 
 use crate::draft::NewProduct;
 use crate::error::{OpenError, StoreError};
+use crate::history::History;
 use crate::ids::ProductId;
 use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
@@ -180,6 +182,26 @@ impl ProductRepository {
     /// As [`create`](ProductRepository::create).
     pub async fn reconcile_epoch(&self, server: String) -> Result<i64, StoreError> {
         self.0.reconcile_epoch(server).await
+    }
+
+    /// The history of the database: versions and ids of another one do not count here. One look at memory.
+    pub fn history(&self) -> History {
+        self.0.history()
+    }
+
+    /// Begins a new history, unless another one than `known` has begun already: somebody knows a later state of this
+    /// database than it has itself. Ids go on a million later, every copy is void, and all sessions end.
+    ///
+    /// # Errors
+    /// As [`create`](ProductRepository::create).
+    pub async fn begin_history(&self, known: History) -> Result<(), StoreError> {
+        self.0.begin_history(known).await
+    }
+
+    /// Cancelled when the database was found not to be the one that was opened ([`StoreError::Replaced`]): by a write
+    /// before it is acknowledged, else within half a second. It stays so until the process ends.
+    pub fn replaced(&self) -> CancellationToken {
+        self.0.noticed_replacement()
     }
 
     /// Whether the database answers a read.

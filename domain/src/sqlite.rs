@@ -6,6 +6,9 @@ mod catalogue;
 mod connect;
 mod details;
 mod epoch;
+mod heartbeat;
+mod history;
+mod identity;
 mod listing;
 mod lists;
 mod lock;
@@ -23,19 +26,26 @@ mod statement;
 mod writer;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::sqlite::SqliteConnection;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Stats;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::draft::NewProduct;
 use crate::error::{OpenError, StoreError};
+use crate::history::History;
 use crate::ids::ProductId;
 use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
 use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
+use identity::Identity;
 use lock::DatabaseLock;
 use operation::Operation;
 use point_reads::PointReads;
@@ -58,7 +68,9 @@ pub(crate) struct SqliteCatalogue {
     point_reads: PointReads,
     tasks: Tasks,
     operations: Operations,
-    _lock: DatabaseLock,
+    identity: Arc<Identity>,
+    /// The connection that was opened first. As long as there is one, the files beside the database keep their places.
+    first: Arc<Mutex<SqliteConnection>>,
 }
 
 /// The reads that are no point reads, each kind by the name it has in the metrics.
@@ -97,27 +109,37 @@ impl Operations {
 
 impl SqliteCatalogue {
     pub(crate) async fn open(options: DatabaseOptions, stats: &Stats) -> Result<Self, OpenError> {
-        let path = options.path;
+        let path = place_of(options.path)?;
         let url = path.to_str().ok_or_else(|| OpenError::Path(path.clone()))?.to_owned();
         let failed = |cause: String| OpenError::Open { database: path.clone(), cause };
-        let lock = DatabaseLock::acquire(&path, options.shared)?;
         let (file, address) = (path.clone(), url.clone());
-        let prepared = tokio::task::spawn_blocking(move || connect::prepare(&file, &address)).await;
-        prepared.map_err(|error| failed(error.to_string()))??;
+        let opened = tokio::task::spawn_blocking(move || {
+            let lock = DatabaseLock::acquire(&file, options.shared)?;
+            let (conn, opened) = connect::prepare(&file, &address, &lock, options.shared)?;
+            let identity = Identity::new(&file, lock, opened.row);
+            let identity = identity.map_err(|error| OpenError::Open { database: file, cause: error.to_string() })?;
+            Ok::<_, OpenError>((Arc::new(identity), Arc::new(Mutex::new(conn))))
+        });
+        let (identity, first) = opened.await.map_err(|error| failed(error.to_string()))??;
 
         let tasks = Tasks::default();
-        let readers = Readers::new(&url, READERS).map_err(failed)?;
-        let epoch_reader = Readers::new(&url, 1).map_err(failed)?;
+        let readers = Readers::new(&url, &identity, READERS).map_err(failed)?;
+        let epoch_reader = Readers::new(&url, &identity, 1).map_err(failed)?;
         readers.show_in(stats);
+        tasks.spawn_loop(
+            "database heartbeat",
+            heartbeat::run(Arc::clone(&identity), Arc::clone(&first), tasks.stopping()),
+        );
         Ok(SqliteCatalogue {
-            writer: Writer::spawn(url, &tasks, Operation::new(stats, "commit")),
+            writer: Writer::spawn(url, Arc::clone(&identity), &tasks, Operation::new(stats, "commit")),
             point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, Operation::new(stats, "find")),
             operations: Operations::new(stats),
             readers,
             epoch_reader,
             tasks,
             path,
-            _lock: lock,
+            identity,
+            first,
         })
     }
 
@@ -177,6 +199,26 @@ impl SqliteCatalogue {
         }
     }
 
+    pub(crate) fn history(&self) -> History {
+        self.identity.history()
+    }
+
+    pub(crate) async fn begin_history(&self, known: History) -> Result<(), StoreError> {
+        let begun = self.writer.submit(move |conn| {
+            // Others who share the database may have found the same.
+            if history::current(conn)?.history() == known {
+                history::begin(conn, 0)?;
+            }
+            Ok(history::current(conn)?.history())
+        });
+        self.identity.adopt(begun.await?);
+        Ok(())
+    }
+
+    pub(crate) fn noticed_replacement(&self) -> CancellationToken {
+        self.identity.noticed()
+    }
+
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         let reading = self.readers.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM organization_counts")?));
         self.operations.ping.of(reading).await
@@ -184,21 +226,24 @@ impl SqliteCatalogue {
 
     /// Writes what has been accepted, then moves the write-ahead log into the database file.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), StoreError> {
-        let checkpoint = self.readers.read(|conn| Ok(conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?));
         if !self.tasks.stop(patience).await {
             return Err(StoreError::Overloaded("writes were still under way"));
         }
-        let done = checkpoint.await;
         self.readers.close();
         self.epoch_reader.close();
-        done
+        // A log must not be moved into a file that it does not belong to.
+        self.identity.confirm()?;
+        let first = Arc::clone(&self.first);
+        let checkpoint = move || first.lock().batch_execute("PRAGMA wal_checkpoint(TRUNCATE)");
+        tokio::task::spawn_blocking(checkpoint).await.map_err(|_| StoreError::Closed)??;
+        Ok(())
     }
 
     pub(crate) fn ended_tasks(&self) -> Vec<&'static str> {
         self.tasks.ended_early()
     }
 
-    pub(crate) fn path(&self) -> &std::path::Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -206,7 +251,7 @@ impl SqliteCatalogue {
     async fn commit<T: Send + 'static>(
         &self,
         copies: Copies,
-        work: impl FnOnce(&mut diesel::sqlite::SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
         self.writer
             .submit(move |conn| {
@@ -218,5 +263,22 @@ impl SqliteCatalogue {
                 Ok(Committed { value, epoch })
             })
             .await
+    }
+}
+
+/// The one name under which every process finds the same lock file: symbolic links are followed, as SQLite does.
+fn place_of(path: PathBuf) -> Result<PathBuf, OpenError> {
+    match std::fs::metadata(&path) {
+        Ok(file) if file.nlink() > 1 => return Err(OpenError::HardLinked { database: path, names: file.nlink() }),
+        Ok(_) => {
+            return path.canonicalize().map_err(|error| OpenError::Open { database: path, cause: error.to_string() });
+        }
+        // It is to be made, or cannot be: the attempt will tell.
+        Err(_) => {}
+    }
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (directory.canonicalize(), path.file_name()) {
+        (Ok(directory), Some(name)) => Ok(directory.join(name)),
+        _ => Ok(path),
     }
 }

@@ -5,11 +5,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::error::OpenError;
+use super::history::{self, Beginning, Opened};
+use super::lock::{DatabaseLock, Record};
+use crate::error::{OpenError, StoreError};
 
 type MigrationResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -39,8 +43,20 @@ pub(super) fn connect_writer(url: &str) -> ConnectionResult<SqliteConnection> {
     Ok(conn)
 }
 
-/// Switches to write-ahead logging and runs the migrations, on one connection before any other of this process is open.
-pub(super) fn prepare(path: &Path, url: &str) -> Result<(), OpenError> {
+/// A connection that reads the file alone, as it is on disk, without the write-ahead log and without locks.
+pub(super) fn connect_to_file(path: &Path) -> ConnectionResult<SqliteConnection> {
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    SqliteConnection::establish(&format!("file:{path}?mode=ro&immutable=1"))
+}
+
+/// Switches to write-ahead logging, runs the migrations and settles the history, on one connection before any other of this
+/// process is open. As long as that connection lives, the files beside the database stay.
+pub(super) fn prepare(
+    path: &Path,
+    url: &str,
+    lock: &DatabaseLock,
+    shared: bool,
+) -> Result<(SqliteConnection, Opened), OpenError> {
     let failed = |cause: String| OpenError::Open { database: path.to_owned(), cause };
     let mut conn = connect(url).map_err(|error| failed(error.to_string()))?;
     switch_to_wal(&mut conn).map_err(|error| failed(error.to_string()))?;
@@ -48,7 +64,39 @@ pub(super) fn prepare(path: &Path, url: &str) -> Result<(), OpenError> {
     let migrated: MigrationResult =
         conn.immediate_transaction(|conn| conn.run_pending_migrations(MIGRATIONS).map(drop));
     migrated.map_err(|error| failed(format!("migration: {error}")))?;
-    Ok(())
+    let opened = settle_history(&mut conn, lock, shared).map_err(|error| failed(error.to_string()))?;
+    announce(path, &opened);
+    Ok((conn, opened))
+}
+
+/// One process at a time: the record is read and written under the database's own lock on writing.
+fn settle_history(conn: &mut SqliteConnection, lock: &DatabaseLock, shared: bool) -> Result<Opened, StoreError> {
+    let alone = if shared { None } else { Some(diesel::select(sql::<BigInt>("random()")).get_result(conn)?) };
+    let opened = conn.immediate_transaction(|conn| {
+        let (record, in_place) = lock.read().unzip();
+        let opened = history::open(conn, record, in_place.unwrap_or(false), alone)?;
+        let (history, commits) = (opened.row.history(), opened.row.commits);
+        let record = Record { history, commits, highest_id: history::highest_id(conn)? };
+        lock.write(record).map_err(|error| StoreError::from_io(&error))?;
+        Ok::<_, StoreError>(opened)
+    })?;
+    if !shared {
+        // From then on the file itself has the row by which it is recognized.
+        conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?;
+    }
+    Ok(opened)
+}
+
+fn announce(path: &Path, opened: &Opened) {
+    let (path, history) = (path.display(), opened.row.history());
+    match opened.beginning {
+        Some(Beginning::Restored) => tracing::warn!(
+            "{path} is not what this service has left there: restored from a backup, or moved without its lock file. It \
+             begins history {history}: ids go on a million later, entity tags from before do not match, all sessions end"
+        ),
+        Some(Beginning::Copied) => tracing::warn!("{path} is a copy of another database, and begins history {history}"),
+        Some(Beginning::First) | None => {}
+    }
 }
 
 /// Of several processes that switch at once, all but one fail with "database is locked", whatever their busy timeout.

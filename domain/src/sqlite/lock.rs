@@ -1,27 +1,100 @@
-//! The lock file beside the database: one process alone, or several that all know that they share.
+//! The lock file beside the database: one process alone, or several that all know that they share. It also records how far
+//! the database has come, so that one that was put back to an earlier state is recognized.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::OpenError;
+use crate::history::History;
+
+/// A record is padded to this, so that it replaces the one before as a whole.
+const RECORD: usize = 128;
 
 /// Held as long as the database is open; the system lets go of it when the process ends, however it ends.
 pub(super) struct DatabaseLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+    inode: u64,
+}
+
+/// How far the database has come.
+///
+/// Written after each commit and not flushed: it may be behind the database, after a loss of power, and never ahead of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) history: History,
+    pub(super) commits: i64,
+    /// The highest id that was given to anything.
+    pub(super) highest_id: i64,
 }
 
 impl DatabaseLock {
     pub(super) fn acquire(database: &Path, shared: bool) -> Result<Self, OpenError> {
         let mut name = database.as_os_str().to_owned();
         name.push(".lock");
-        let lock = PathBuf::from(name);
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&lock);
-        let file = opened.map_err(|cause| OpenError::Lock { lock: lock.clone(), cause })?;
+        let path = PathBuf::from(name);
+        let failed = |cause| OpenError::Lock { lock: path.clone(), cause };
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path);
+        let file = opened.map_err(failed)?;
         let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
         match locked {
-            Ok(()) => Ok(DatabaseLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { database: database.to_owned(), lock }),
-            Err(TryLockError::Error(cause)) => Err(OpenError::Lock { lock, cause }),
+            Ok(()) => {
+                let inode = file.metadata().map_err(failed)?.ino();
+                Ok(DatabaseLock { file, path, inode })
+            }
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { database: database.to_owned(), lock: path }),
+            Err(TryLockError::Error(cause)) => Err(failed(cause)),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was recorded last, and whether in this file: a copy of it is another file. `None` when there is nothing that
+    /// can be read.
+    pub(super) fn read(&self) -> Option<(Record, bool)> {
+        let mut text = [0; RECORD];
+        self.file.read_exact_at(&mut text, 0).ok()?;
+        let (record, inode) = parse(std::str::from_utf8(&text).ok()?)?;
+        Some((record, inode == self.inode))
+    }
+
+    pub(super) fn write(&self, record: Record) -> io::Result<()> {
+        let Record { history, commits, highest_id } = record;
+        let text = format!("history {history} commits {commits} highest-id {highest_id} inode {}\n", self.inode);
+        self.file.write_all_at(format!("{text:\n<RECORD$}").as_bytes(), 0)
+    }
+}
+
+fn parse(text: &str) -> Option<(Record, u64)> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let ["history", history, "commits", commits, "highest-id", highest_id, "inode", inode] = words[..] else {
+        return None;
+    };
+    let history = History::new(u64::from_str_radix(history, 16).ok()?);
+    let record = Record { history, commits: commits.parse().ok()?, highest_id: highest_id.parse().ok()? };
+    Some((record, inode.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_and_is_not_of_a_copy() {
+        let directory = tempfile::tempdir().unwrap();
+        let (database, copy) = (directory.path().join("products.db"), directory.path().join("copy.db"));
+        let lock = DatabaseLock::acquire(&database, false).unwrap();
+        assert_eq!(lock.read(), None);
+        for commits in [i64::MAX, 7] {
+            let record = Record { history: History::new(u64::MAX), commits, highest_id: i64::MAX };
+            lock.write(record).unwrap();
+            assert_eq!(lock.read(), Some((record, true)), "a shorter one replaces a longer one");
+            std::fs::copy(lock.path(), directory.path().join("copy.db.lock")).unwrap();
+            assert_eq!(DatabaseLock::acquire(&copy, false).unwrap().read(), Some((record, false)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The readers: a pool of connections beside the writer. Each read is one closure on a blocking thread, so that it
 //! costs one hop however many statements it runs, and a reader that goes away cannot leave a transaction open.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
@@ -12,6 +13,7 @@ use hotshelf_stats::Stats;
 use tokio::time::timeout;
 
 use super::connect::connect;
+use super::identity::Identity;
 use crate::error::StoreError;
 
 type Connection = SyncConnectionWrapper<SqliteConnection>;
@@ -23,30 +25,38 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Readers {
     pool: Pool<Connection>,
+    identity: Arc<Identity>,
 }
 
 impl Readers {
-    pub(super) fn new(url: &str, connections: usize) -> Result<Self, String> {
+    pub(super) fn new(url: &str, identity: &Arc<Identity>, connections: usize) -> Result<Self, String> {
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(|url| {
-            let url = url.to_owned();
+        let opened = Arc::clone(identity);
+        config.custom_setup = Box::new(move |url| {
+            let (url, opened) = (url.to_owned(), Arc::clone(&opened));
             async move {
-                let connected = tokio::task::spawn_blocking(move || connect(&url)).await;
-                let died = |error| diesel::ConnectionError::BadConnection(format!("{error}"));
-                Ok(SyncConnectionWrapper::new(connected.map_err(died)??))
+                let bad = |error: String| diesel::ConnectionError::BadConnection(error);
+                let connected = tokio::task::spawn_blocking(move || {
+                    let conn = connect(&url)?;
+                    // Of whatever has the name now.
+                    opened.confirm_files().map_err(|error| bad(error.to_string()))?;
+                    Ok::<_, diesel::ConnectionError>(conn)
+                });
+                Ok(SyncConnectionWrapper::new(connected.await.map_err(|error| bad(error.to_string()))??))
             }
             .boxed()
         });
         let manager = AsyncDieselConnectionManager::new_with_config(url, config);
         let pool = Pool::builder(manager).max_size(connections).build().map_err(|error| error.to_string())?;
-        Ok(Readers { pool })
+        Ok(Readers { pool, identity: Arc::clone(identity) })
     }
 
     pub(super) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.identity.confirm()?;
         let pool = self.pool.clone();
         // In a task of its own: a query under way cannot be interrupted, and dropping it would wait for its end, on the
         // thread of whoever drops it. Left alone, it gives the connection back when it is done.
@@ -99,7 +109,9 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn it_is_known_when_the_next_read_has_to_wait() {
         let directory = tempfile::tempdir().unwrap();
-        let readers = Readers::new(directory.path().join("products.db").to_str().unwrap(), 2).unwrap();
+        let path = directory.path().join("products.db");
+        let (identity, _conn) = crate::sqlite::identity::opened(&path);
+        let readers = Readers::new(path.to_str().unwrap(), &identity, 2).unwrap();
         let (mut ends, mut reading) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             assert!(!readers.are_all_busy());

@@ -31,6 +31,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    database_history (singleton) {
+        singleton -> BigInt,
+        history -> BigInt,
+        commits -> BigInt,
+        writer -> Nullable<BigInt>,
+    }
+}
+
+// SQLite's own: the last id that was given in each table.
+diesel::table! {
+    sqlite_sequence (name) {
+        name -> Text,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
     organizations (id) {
         id -> BigInt,
         name -> Text,

@@ -2,6 +2,7 @@
 //! commit): each in its own savepoint, all in one transaction, one flush to disk and one addition to the search index for the lot. A caller hears the result
 //! only after the commit that holds it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
@@ -12,6 +13,7 @@ use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connect::connect_writer;
+use super::identity::Identity;
 use super::operation::Operation;
 use super::search_index;
 use crate::error::StoreError;
@@ -67,12 +69,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(url: String, tasks: &Tasks, operation: Operation) -> Self {
+    pub(super) fn spawn(url: String, identity: Arc<Identity>, tasks: &Tasks, operation: Operation) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
         let commits = operation.durations.clone();
         tasks.spawn_loop("database writer", async move {
-            let mut connection = WriteConnection { url, open: None, commits };
+            let mut connection = WriteConnection { url, identity, open: None, commits };
             let mut jobs: mpsc::Receiver<Job> = jobs;
             loop {
                 let mut group = Vec::new();
@@ -115,6 +117,7 @@ impl Writer {
 
 struct WriteConnection {
     url: String,
+    identity: Arc<Identity>,
     /// Opened when first needed, and again after a failure.
     open: Option<SyncConnectionWrapper<SqliteConnection>>,
     commits: Histogram,
@@ -132,7 +135,8 @@ impl WriteConnection {
         };
         let timer = self.commits.start_timer();
         // When the closure panics, the jobs' reply channels close and the connection is given up with its transaction.
-        match conn.spawn_blocking(move |conn| Ok(write_group(conn, group))).await {
+        let identity = Arc::clone(&self.identity);
+        match conn.spawn_blocking(move |conn| Ok(write_group(conn, &identity, group))).await {
             Ok(true) => self.open = Some(conn),
             Ok(false) => tracing::warn!("a group of writes could not be committed; reconnecting"),
             Err(error) => tracing::error!(%error, "the database writer failed; reconnecting"),
@@ -150,20 +154,25 @@ impl WriteConnection {
 }
 
 /// `false` when the commit failed.
-fn write_group(conn: &mut SqliteConnection, group: Vec<Job>) -> bool {
+fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>) -> bool {
     let mut answers = Vec::with_capacity(group.len());
     let mut unanswered = group.into_iter();
-    let committed = conn.immediate_transaction(|conn| {
-        for job in unanswered.by_ref() {
-            if job.begin_before < Instant::now() {
-                job.write.refuse(StoreError::Overloaded("the write waited too long for its turn"));
-            } else {
-                answers.push(job.write.run(conn));
+    let committed = identity.begin_group().and_then(|commits| {
+        conn.immediate_transaction(|conn| {
+            let row = identity.enter(conn, commits)?;
+            for job in unanswered.by_ref() {
+                if job.begin_before < Instant::now() {
+                    job.write.refuse(StoreError::Overloaded("the write waited too long for its turn"));
+                } else {
+                    answers.push(job.write.run(conn));
+                }
             }
-        }
-        search_index::catch_up(conn)
+            search_index::catch_up(conn)?;
+            Identity::leave(conn, row)
+        })
     });
-    let outcome = committed.map_err(|error: diesel::result::Error| StoreError::from(error));
+    // Acknowledged is only what is in the file that will be opened after the next start.
+    let outcome = committed.and_then(|record| identity.end_group(record));
     for answer in answers {
         answer(outcome.clone());
     }

@@ -8,6 +8,7 @@ use diesel::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
 use super::super::connect::{connect, prepare};
+use super::super::lock::DatabaseLock;
 use super::super::search_index::catch_up;
 use super::*;
 use crate::ids::{OrganizationId, SchemaId};
@@ -39,7 +40,8 @@ impl Planner {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plans.db");
         let url = path.to_str().unwrap();
-        prepare(&path, url).unwrap();
+        let lock = DatabaseLock::acquire(&path, false).unwrap();
+        prepare(&path, url, &lock, false).unwrap();
         let mut conn = connect(url).unwrap();
         conn.batch_execute(PRODUCTS).unwrap();
         catch_up(&mut conn).unwrap();

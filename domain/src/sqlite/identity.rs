@@ -1,0 +1,234 @@
+//! Whether the database is still the one that was opened. A file can be deleted, replaced or overwritten under a running
+//! process, which then goes on to write into what nobody will ever read; and another process can open it that was not told
+//! of this one. So every group of writes looks before it is acknowledged, and a heartbeat looks when nobody writes.
+//!
+//! What was found to be another database stays so until the process ends: what its connections hold in memory fits neither.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use diesel::sqlite::SqliteConnection;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::connect::connect_to_file;
+use super::history::{self, Row};
+use super::lock::{DatabaseLock, Record};
+use crate::error::StoreError;
+use crate::history::History;
+
+/// What an operator has to do. The log that lies beside the file belongs to the database from before.
+const PUT_BACK: &str =
+    "Stop the service, delete what ends in -wal and -shm, put the database in its place, and start again";
+
+/// The database as it was opened.
+pub(super) struct Identity {
+    database: PathBuf,
+    files: Vec<(PathBuf, FileId)>,
+    lock: DatabaseLock,
+    /// This process, if it may write alone.
+    writer: Option<i64>,
+    history: AtomicU64,
+    /// As of the newest commit that is known here. Only grows.
+    commits: AtomicI64,
+    /// Looked at by the writer only, and so never waited for.
+    main_file: Mutex<MainFile>,
+    replaced: Mutex<Option<StoreError>>,
+    noticed: CancellationToken,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// The file itself, without what is only in the write-ahead log. A process that writes alone knows when it changes: when a
+/// commit moves the log into it.
+struct MainFile {
+    changed: (SystemTime, u64),
+    commits: i64,
+}
+
+impl Identity {
+    /// Of the database that `conn` has just opened and read.
+    pub(super) fn new(database: &Path, lock: DatabaseLock, row: Row) -> io::Result<Self> {
+        let mut files = Vec::new();
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = database.as_os_str().to_owned();
+            name.push(suffix);
+            files.push(PathBuf::from(name));
+        }
+        files.push(lock.path().to_owned());
+        let identified = files.into_iter().map(|path| FileId::of(&path).map(|id| (path, id)));
+        let files = identified.collect::<io::Result<_>>()?;
+        let main_file = MainFile { changed: change_of(database)?, commits: row.commits };
+        Ok(Identity {
+            database: database.to_owned(),
+            files,
+            lock,
+            writer: row.writer,
+            history: AtomicU64::new(row.history().get()),
+            commits: AtomicI64::new(row.commits),
+            main_file: Mutex::new(main_file),
+            replaced: Mutex::default(),
+            noticed: CancellationToken::new(),
+        })
+    }
+
+    /// Another history that this process has begun, or found begun by one that shares the database.
+    pub(super) fn adopt(&self, history: History) {
+        self.history.store(history.get(), Ordering::Release);
+    }
+
+    /// Of the newest commit that is known here.
+    pub(super) fn commits(&self) -> i64 {
+        self.commits.load(Ordering::Acquire)
+    }
+
+    pub(super) fn history(&self) -> History {
+        History::new(self.history.load(Ordering::Acquire))
+    }
+
+    /// Fails once it was noticed that this is not the database any more.
+    pub(super) fn confirm(&self) -> Result<(), StoreError> {
+        // Cancelled means that there is an error to tell; what is asked for all the time is only that flag.
+        if !self.noticed.is_cancelled() {
+            return Ok(());
+        }
+        self.replaced.lock().clone().map_or(Ok(()), Err)
+    }
+
+    /// Cancelled when it is noticed that this is not the database any more.
+    pub(super) fn noticed(&self) -> CancellationToken {
+        self.noticed.clone()
+    }
+
+    /// Whether the files have their places, as the directory says it now.
+    pub(super) fn confirm_files(&self) -> Result<(), StoreError> {
+        self.confirm()?;
+        for (path, id) in &self.files {
+            match FileId::of(path) {
+                Ok(found) if found == *id => {}
+                Ok(_) => return Err(self.replace(format!("{} is another file now. {PUT_BACK}", path.display()))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(self.replace(format!("{} was deleted. {PUT_BACK}", path.display())));
+                }
+                // It says nothing about the file that is open.
+                Err(error) => tracing::debug!(%error, path = %path.display(), "the file cannot be looked at"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what the database says of itself is what this process left there. `commits` is what the caller knew before
+    /// it asked.
+    pub(super) fn confirm_row(&self, row: Row, commits: i64) -> Result<(), StoreError> {
+        if row.writer != self.writer {
+            let how = match self.writer {
+                Some(_) => "which this one was not told of. Stop one of them, or start every one with SHARED_DB=true",
+                None => "which does not share it. Stop it, or start it with SHARED_DB=true",
+            };
+            return Err(self.replace(format!("another process has opened it, {how}")));
+        }
+        if row.commits < commits {
+            return Err(self.replace(format!("it lacks writes that were acknowledged. {PUT_BACK}")));
+        }
+        // Another one only if somebody who belongs here has begun it.
+        self.adopt(row.history());
+        Ok(())
+    }
+
+    /// Before a group is written: whether somebody has written over the file since the last one.
+    pub(super) fn begin_group(&self) -> Result<i64, StoreError> {
+        self.confirm()?;
+        self.confirm_contents()?;
+        Ok(self.commits())
+    }
+
+    /// First in the group's transaction.
+    pub(super) fn enter(&self, conn: &mut SqliteConnection, commits: i64) -> Result<Row, StoreError> {
+        let row = history::count_group(conn)?;
+        self.confirm_row(row, commits + 1)?;
+        Ok(row)
+    }
+
+    /// Last in the group's transaction: what is to be recorded when it is committed.
+    pub(super) fn leave(conn: &mut SqliteConnection, row: Row) -> Result<Record, StoreError> {
+        Ok(Record { history: row.history(), commits: row.commits, highest_id: history::highest_id(conn)? })
+    }
+
+    /// After the commit and before anybody hears of it: whether that went where it will be found again.
+    pub(super) fn end_group(&self, record: Record) -> Result<(), StoreError> {
+        self.commits.fetch_max(record.commits, Ordering::AcqRel);
+        self.confirm_files()?;
+        self.confirm_contents()?;
+        if let Err(error) = self.lock.write(record) {
+            tracing::debug!(%error, "what was committed could not be recorded in the lock file");
+        }
+        Ok(())
+    }
+
+    /// Reads the file past the write-ahead log when it has changed: a commit that moved the log into it, or another program
+    /// that has put a backup into its place byte by byte, which leaves the inode as it was. Those who share the database
+    /// move the log at any time, so it tells them nothing.
+    fn confirm_contents(&self) -> Result<(), StoreError> {
+        if self.writer.is_none() {
+            return Ok(());
+        }
+        let Ok(changed) = change_of(&self.database) else { return Ok(()) };
+        let mut known = self.main_file.lock();
+        if known.changed == changed {
+            return Ok(());
+        }
+        let found = connect_to_file(&self.database).map_err(|error| error.to_string());
+        let found = found.and_then(|mut conn| history::current(&mut conn).map_err(|error| error.to_string()));
+        match found {
+            Ok(row) if row.writer == self.writer && row.commits >= known.commits => {
+                *known = MainFile { changed, commits: row.commits };
+                Ok(())
+            }
+            Ok(_) => Err(self.replace(format!("another database was written over it. {PUT_BACK}"))),
+            Err(error) => Err(self.replace(format!("it was written over ({error}). {PUT_BACK}"))),
+        }
+    }
+
+    /// Notes that this is not the database any more, and says so, once.
+    fn replace(&self, what: String) -> StoreError {
+        let mut replaced = self.replaced.lock();
+        if let Some(error) = &*replaced {
+            return error.clone();
+        }
+        let error = StoreError::Replaced { database: self.database.clone(), what: what.into() };
+        tracing::error!("{error}");
+        *replaced = Some(error.clone());
+        self.noticed.cancel();
+        error
+    }
+}
+
+impl FileId {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+/// A database that is made and opened for one process alone, with the connection that keeps its files in their places.
+#[cfg(test)]
+pub(super) fn opened(path: &Path) -> (std::sync::Arc<Identity>, SqliteConnection) {
+    use super::connect::prepare;
+
+    let lock = DatabaseLock::acquire(path, false).unwrap();
+    let (conn, opened) = prepare(path, path.to_str().unwrap(), &lock, false).unwrap();
+    (std::sync::Arc::new(Identity::new(path, lock, opened.row).unwrap()), conn)
+}
+
+fn change_of(path: &Path) -> io::Result<(SystemTime, u64)> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.modified()?, metadata.len()))
+}
