@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Deref;
 
 /// Names one history of the database.
 ///
@@ -19,14 +20,33 @@ impl History {
         self.0
     }
 
+    /// As it is shown, without an allocation.
+    pub fn digits(self) -> HistoryDigits {
+        let digit = |place: usize| b"0123456789abcdef"[(self.0 >> (60 - 4 * place)) as usize & 0xf];
+        HistoryDigits(std::array::from_fn(digit))
+    }
+
     /// For rows: the same bits with a sign.
     pub(crate) const fn from_row(bits: i64) -> Self {
         History(bits.cast_unsigned())
     }
 }
 
+/// A history as it is shown: 16 hexadecimal digits.
+#[derive(Clone, Copy)]
+pub struct HistoryDigits([u8; 16]);
+
+impl Deref for HistoryDigits {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // They are digits.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(&self.digits())
     }
 }

@@ -50,7 +50,7 @@ pub use draft::{FieldError, Invalid, NewProduct, ProductDraft};
 pub use error::{OpenError, StoreError};
 pub use fields::MalformedInput;
 pub use filter::{Filter, Members};
-pub use history::History;
+pub use history::{History, HistoryDigits};
 pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 pub use module::DatabaseModule;
 pub use order::{Order, OrderBy, UnknownOrder};

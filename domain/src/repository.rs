@@ -189,6 +189,12 @@ impl ProductRepository {
         self.0.history()
     }
 
+    /// How many groups of writes were committed in this history, as far as is known here: by other processes, as of the
+    /// last heartbeat or the last [`epoch`](ProductRepository::epoch). One look at memory.
+    pub fn commits(&self) -> u64 {
+        self.0.commits()
+    }
+
     /// Begins a new history, unless another one than `known` has begun already: somebody knows a later state of this
     /// database than it has itself. Ids go on a million later, every copy is void, and all sessions end.
     ///

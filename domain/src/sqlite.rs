@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_lifecycle::Tasks;
@@ -184,7 +185,14 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn epoch(&self) -> Result<(i64, String), StoreError> {
-        self.operations.epoch.of(self.epoch_reader.read(epoch::current)).await
+        let (known, identity) = (self.identity.commits(), Arc::clone(&self.identity));
+        let read = self.epoch_reader.read(move |conn| {
+            let (row, current) =
+                conn.transaction(|conn| Ok::<_, StoreError>((history::current(conn)?, epoch::current(conn)?)))?;
+            identity.confirm_committed(row, known)?;
+            Ok(current)
+        });
+        self.operations.epoch.of(read).await
     }
 
     pub(crate) async fn advance_epoch(&self) -> Result<i64, StoreError> {
@@ -201,6 +209,10 @@ impl SqliteCatalogue {
 
     pub(crate) fn history(&self) -> History {
         self.identity.history()
+    }
+
+    pub(crate) fn commits(&self) -> u64 {
+        self.identity.commits().cast_unsigned()
     }
 
     pub(crate) async fn begin_history(&self, known: History) -> Result<(), StoreError> {

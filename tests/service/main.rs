@@ -19,6 +19,7 @@ mod envelope;
 mod half_sent;
 mod health;
 mod history;
+mod identity;
 mod lifecycle;
 mod limits;
 mod lists;

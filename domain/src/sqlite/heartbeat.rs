@@ -42,7 +42,7 @@ fn look(identity: &Identity, conn: &mut SqliteConnection) {
     }
     match history::current(conn) {
         // What it finds, it keeps.
-        Ok(row) => drop(identity.confirm_row(row, commits)),
+        Ok(row) => drop(identity.confirm_committed(row, commits)),
         // A database that cannot be read is for those to tell who want to read it.
         Err(error) => tracing::debug!(%error, "the history of the database cannot be read"),
     }

@@ -143,6 +143,13 @@ impl Identity {
         Ok(())
     }
 
+    /// As [`confirm_row`](Identity::confirm_row), of what was read outside of a group: it is committed.
+    pub(super) fn confirm_committed(&self, row: Row, commits: i64) -> Result<(), StoreError> {
+        self.confirm_row(row, commits)?;
+        self.commits.fetch_max(row.commits, Ordering::AcqRel);
+        Ok(())
+    }
+
     /// Before a group is written: whether somebody has written over the file since the last one.
     pub(super) fn begin_group(&self) -> Result<i64, StoreError> {
         self.confirm()?;

@@ -126,6 +126,9 @@ struct WriteConnection {
 impl WriteConnection {
     /// Writes one group in one hop to the blocking threads.
     async fn write(&mut self, group: Vec<Job>) {
+        if let Err(error) = self.identity.confirm() {
+            return group.into_iter().for_each(|job| job.write.refuse(error.clone()));
+        }
         let mut conn = match self.open.take() {
             Some(conn) => conn,
             None => match self.connect().await {
@@ -138,6 +141,8 @@ impl WriteConnection {
         let identity = Arc::clone(&self.identity);
         match conn.spawn_blocking(move |conn| Ok(write_group(conn, &identity, group))).await {
             Ok(true) => self.open = Some(conn),
+            // It has been said, and is no reason to open anything.
+            Ok(false) if self.identity.confirm().is_err() => {}
             Ok(false) => tracing::warn!("a group of writes could not be committed; reconnecting"),
             Err(error) => tracing::error!(%error, "the database writer failed; reconnecting"),
         }

@@ -3,19 +3,22 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use compact_str::{CompactString, format_compact};
 use hotshelf_cache::Read;
-use hotshelf_domain::{Expect, FieldError, Version};
+use hotshelf_domain::{Expect, FieldError, History, Version};
 
 use crate::problem::Problem;
 
 const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
 
-/// The tag of one version of a product or a schema.
-pub(crate) fn version_tag(id: i64, version: u64) -> CompactString {
+/// The tag of one version of a product or a schema: `"7-3-9f86d081884c7d65"`. A database that was restored gives a version a
+/// second time, to something else; so its history is in the tag.
+pub(crate) fn version_tag(id: i64, version: u64, history: History) -> CompactString {
     let mut digits = itoa::Buffer::new();
     let mut tag = CompactString::const_new("\"");
     tag.push_str(digits.format(id));
     tag.push('-');
     tag.push_str(digits.format(version));
+    tag.push('-');
+    tag.push_str(&history.digits());
     tag.push('"');
     tag
 }
@@ -26,7 +29,7 @@ pub(crate) fn page_tag(revision: u64) -> CompactString {
 }
 
 /// What the request requires of the product or schema: `If-Match`. Weak tags match nothing, as the comparison is strong.
-pub(crate) fn expectation(headers: &HeaderMap, id: i64) -> Expect {
+pub(crate) fn expectation(headers: &HeaderMap, id: i64, history: History) -> Expect {
     let mut tags = tags(headers, header::IF_MATCH).peekable();
     if tags.peek().is_none() {
         return Expect::Anything;
@@ -36,11 +39,15 @@ pub(crate) fn expectation(headers: &HeaderMap, id: i64) -> Expect {
         if tag == "*" {
             return Expect::Anything;
         }
-        let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-        let version = inner.and_then(|tag| tag.strip_prefix(&format!("{id}-"))?.parse().ok());
-        versions.extend(version.map(Version::new));
+        versions.extend(version_in(tag, id, history));
     }
     Expect::OneOf(versions)
+}
+
+/// `None` for the tag of something else, or of another history.
+fn version_in(tag: &str, id: i64, history: History) -> Option<Version> {
+    let version = tag.strip_prefix(&format!("\"{id}-"))?.strip_suffix(&format!("-{history}\""))?;
+    version.parse().ok().map(Version::new)
 }
 
 /// Whether the client has this state already: `If-None-Match`, compared weakly.
@@ -84,14 +91,21 @@ mod tests {
         values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).expect("a value"))).collect()
     }
 
+    const HISTORY: History = History::new(0xa5);
+
     #[test]
     fn if_match_names_versions() {
-        let expect = |values: &[&str]| expectation(&headers(header::IF_MATCH, values), 4);
+        let expect = |values: &[&str]| {
+            let values: Vec<String> = values.iter().map(|value| value.replace('@', "-00000000000000a5")).collect();
+            expectation(&headers(header::IF_MATCH, &values.iter().map(String::as_str).collect::<Vec<_>>()), 4, HISTORY)
+        };
         assert_eq!(expect(&[]), Expect::Anything);
         assert_eq!(expect(&["*"]), Expect::Anything);
-        assert_eq!(expect(&["\"4-7\""]), Expect::OneOf(vec![Version::new(7)]));
-        assert_eq!(expect(&["\"4-7\", \"4-8\"", "\"4-9\""]), Expect::OneOf([7, 8, 9].map(Version::new).to_vec()));
-        for nothing in ["W/\"4-7\"", "\"5-7\"", "4-7", "\"4-x\"", "garbage"] {
+        assert_eq!(expect(&["\"4-7@\""]), Expect::OneOf(vec![Version::new(7)]));
+        assert_eq!(expect(&["\"4-7@\", \"4-8@\"", "\"4-9@\""]), Expect::OneOf([7, 8, 9].map(Version::new).to_vec()));
+        assert_eq!(expect(&[&version_tag(4, 7, HISTORY)]), Expect::OneOf(vec![Version::new(7)]));
+        for nothing in ["W/\"4-7@\"", "\"5-7@\"", "4-7@", "\"4-x@\"", "garbage", "\"4-7\"", "\"4-7-00000000000000a6\""]
+        {
             assert_eq!(expect(&[nothing]), Expect::OneOf(vec![]), "{nothing}");
         }
     }

@@ -130,7 +130,7 @@ impl ProductReads {
         if !caller.sees_product(&product.payload) {
             return None;
         }
-        let mut response = product_answer(headers, id, &product, source, begin);
+        let mut response = product_answer(&self.app, headers, id, &product, source, begin);
         let request_id = self.edge.request_id(headers);
         let id = request_id.to_str().unwrap_or_default();
         let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);

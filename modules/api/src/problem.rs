@@ -258,6 +258,10 @@ impl From<StoreError> for Problem {
                 Problem::new(StatusCode::CONFLICT, error.to_string())
             }
             StoreError::Overloaded(_) => Problem::unavailable("the database is overloaded, try again").caused_by(error),
+            StoreError::Replaced { .. } => Problem::unavailable(
+                "the database is not the one that was opened: an operator has to restart the service",
+            )
+            .caused_by(error),
             StoreError::Unavailable(_) | StoreError::Closed => {
                 Problem::unavailable("the database is unavailable, try again").caused_by(error)
             }

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use hotshelf_cache::Source;
-use hotshelf_domain::Product;
+use hotshelf_domain::{History, Product};
 
 use crate::conditions::{has_already, version_tag};
 
@@ -52,9 +52,9 @@ pub(crate) fn streamed(body: Body, source: Source) -> Response {
 }
 
 /// The tag of what was written, so that a client can go on from it without reading it again.
-pub(crate) fn tagged(product: &Product) -> HeaderMap {
+pub(crate) fn tagged(product: &Product, history: History) -> HeaderMap {
     let version = u64::try_from(product.version.get()).unwrap_or_default();
-    let tag = HeaderValue::from_str(&version_tag(product.id.get(), version));
+    let tag = HeaderValue::from_str(&version_tag(product.id.get(), version, history));
     tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
 }
 

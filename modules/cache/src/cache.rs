@@ -3,8 +3,11 @@ use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Health, Tasks};
 use hotshelf_stats::{L2State, Stats, TierGauges, TierLevels};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sample;
+use crate::chance;
 use crate::coherence::{Coherence, MemoryLease};
 use crate::epoch::EpochStore;
 use crate::epochs::Epochs;
@@ -12,9 +15,12 @@ use crate::flights::Flights;
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::options::{CacheOptions, Tiers, WriteStrategy};
-use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, Timed};
+use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, Timed, UNTOLD};
 use crate::region::{Region, RegionOptions, Slot};
 use crate::tier::{DeleteError, SharedTier, Tier};
+
+/// Between two looks for another process on the database.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(250);
 
 /// The cache: tiers, single flight and the write protocol around a loader. A cheap handle; `E` is what loads fail with.
 ///
@@ -36,7 +42,6 @@ pub(crate) struct CacheState<E> {
     /// Other processes write to the same database.
     pub(crate) shared: bool,
     pub(crate) epochs: Arc<Epochs>,
-    #[cfg(test)]
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) flights: Flights<E>,
     /// Loads ahead of the end of an entry's life.
@@ -47,6 +52,20 @@ pub(crate) struct CacheState<E> {
     epoch_store: Arc<dyn EpochStore>,
     pub(crate) tasks: Tasks,
     stats: Stats,
+}
+
+/// Without Redis, a process that believes to be alone on the database finds there that another one has come.
+async fn watch_for_others<E: Send + Sync + 'static>(cache: Cache<E>, name: String, stopping: CancellationToken) {
+    let mut looks = interval(LOOK_FOR_OTHERS);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stopping.run_until_cancelled(looks.tick()).await.is_some() {
+        // A database that does not answer says nothing about others.
+        if let Ok((_, server)) = cache.0.epoch_store.current().await
+            && server != name
+        {
+            cache.0.coherence.end(UNTOLD);
+        }
+    }
 }
 
 struct Levels(Vec<Arc<dyn Tier>>);
@@ -103,7 +122,6 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             redis: redis.map(|redis| redis as Arc<dyn SharedTier>),
             shared,
             epochs,
-            #[cfg(test)]
             coherence,
             flights: Flights::new(shared),
             refreshes: Flights::new(false),
@@ -126,9 +144,25 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             Some(redis) => Arc::clone(redis).start(),
             // With each write, if others have one.
             None if self.0.shared => {}
-            None => drop(self.0.epoch_store.reconcile("").await?),
+            // Nothing here could be old.
+            None if self.0.tiers.is_empty() => {
+                self.0.epoch_store.reconcile("").await?;
+            }
+            None => {
+                let name = format!("none, but the memory of process {:032x}", u128::from_ne_bytes(chance::bytes()));
+                self.0.epoch_store.reconcile(&name).await?;
+                let watch = watch_for_others(self.clone(), name, self.0.tasks.stopping());
+                self.0.tasks.spawn_loop("cache heartbeat", watch);
+            }
         }
         Ok(())
+    }
+
+    /// Serves no copy any more, for the rest of the life of the process: lookups load. For a database that was found not to
+    /// be the one that was opened. `reason` goes into the log and the health report.
+    pub fn end_service(&self, reason: &str) {
+        self.0.coherence.end(reason);
+        self.0.redis.iter().for_each(|redis| redis.end_service());
     }
 
     /// Waits for loads under way and closes the connection. `false` when that took longer than `patience`.
@@ -162,6 +196,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub fn health(&self) -> Health {
         if let Some(task) = self.0.tasks.ended_early().first() {
             return Health::unhealthy(format!("task `{task}` has died; restart the service"));
+        }
+        if let Some(reason) = self.0.coherence.ended() {
+            return Health::unhealthy(reason);
         }
         let Some(redis) = &self.0.redis else {
             return Health::healthy(if self.0.tiers.is_empty() { "off" } else { "in memory" });

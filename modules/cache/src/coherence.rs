@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::hash::BuildHasher;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::chance::Hashing;
 use crate::epochs::Epochs;
@@ -25,17 +26,18 @@ pub(crate) struct MemoryLease {
     begin: Instant,
     /// In nanoseconds since the beginning.
     until: AtomicU64,
+    ended: AtomicBool,
 }
 
 impl MemoryLease {
     /// For ever: nobody else writes.
     pub(crate) fn endless() -> Self {
-        MemoryLease { begin: Instant::now(), until: AtomicU64::new(u64::MAX) }
+        MemoryLease { begin: Instant::now(), until: AtomicU64::new(u64::MAX), ended: AtomicBool::new(false) }
     }
 
     /// Until it is renewed, not at all.
     pub(crate) fn none() -> Self {
-        MemoryLease { begin: Instant::now(), until: AtomicU64::new(0) }
+        MemoryLease { begin: Instant::now(), until: AtomicU64::new(0), ended: AtomicBool::new(false) }
     }
 
     pub(crate) fn holds_at(&self, now: Instant) -> bool {
@@ -45,6 +47,15 @@ impl MemoryLease {
 
     fn renew(&self, until: Instant) {
         self.until.fetch_max(self.nanoseconds(until), Ordering::AcqRel);
+        // Whichever of the two comes last, `end` or this, the lease is over.
+        if self.ended.load(Ordering::SeqCst) {
+            self.revoke();
+        }
+    }
+
+    fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.revoke();
     }
 
     fn revoke(&self) {
@@ -63,13 +74,44 @@ pub(crate) struct Coherence {
     memory: Option<Arc<MemoryTier>>,
     waiting: Box<[Notify]>,
     hasher: Hashing,
+    /// Why nothing is served any more.
+    end: OnceLock<String>,
+    ending: CancellationToken,
 }
 
 impl Coherence {
     pub(crate) fn new(epochs: Arc<Epochs>, lease: Arc<MemoryLease>, memory: Option<Arc<MemoryTier>>) -> Self {
         let waiting = (0..WAITING_STRIPES).map(|_| Notify::new()).collect();
         let hasher = Hashing::default();
-        Coherence { epochs, lease, memory, waiting, hasher }
+        let (end, ending) = (OnceLock::new(), CancellationToken::new());
+        Coherence { epochs, lease, memory, waiting, hasher, end, ending }
+    }
+
+    /// No copy is served from now on, for the rest of the life of the process: what they are copies of is not the truth any
+    /// more, or others change it and do not tell. Returns why.
+    pub(crate) fn end(&self, reason: &str) -> String {
+        let mut first = false;
+        let reason = self.end.get_or_init(|| {
+            first = true;
+            reason.to_owned()
+        });
+        if first {
+            tracing::error!("the cache serves nothing any more: {reason}");
+            self.lease.end();
+            self.everything_changed();
+            self.ending.cancel();
+        }
+        reason.clone()
+    }
+
+    pub(crate) fn ended(&self) -> Option<&str> {
+        self.end.get().map(String::as_str)
+    }
+
+    /// Waits for [`end`](Coherence::end), and tells why.
+    pub(crate) async fn end_of_service(&self) -> String {
+        self.ending.cancelled().await;
+        self.end.get().cloned().unwrap_or_default()
     }
 
     /// Another process, or this one, has changed this entry. Also wakes those who wait for it.

@@ -16,6 +16,8 @@
 //! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
 //! #     async fn current(&self) -> Result<(u64, String), hotshelf_lifecycle::Failure> { Ok((1, String::new())) }
 //! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     fn history(&self) -> History { History { name: 1, commits: 0 } }
+//! #     async fn begin_history(&self, _: u64) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
 //! # }
 //! # let epoch_row = Arc::new(Row);
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -77,7 +79,7 @@ mod write;
 
 pub use cache::Cache;
 pub use commit::WriteError;
-pub use epoch::EpochStore;
+pub use epoch::{EpochStore, History};
 pub use hotshelf_redis::RedisOptions;
 pub use key::Key;
 pub use module::CacheModule;

@@ -37,14 +37,14 @@ use crate::tier::{
 use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
-pub(crate) use link::{Connector, Link};
 #[cfg(test)]
-pub(crate) use link::{Ear, Step};
+pub(crate) use link::{Agreement, Ear, Presence, Step};
+pub(crate) use link::{Connector, Link};
 use listener::Beats;
 pub(crate) use names::Names;
-#[cfg(test)]
 pub(crate) use state::Run;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
+pub(crate) use supervisor::UNTOLD;
 pub(crate) use timed::Timed;
 pub(crate) use writing::GENERATION_LIFE;
 
@@ -64,6 +64,11 @@ pub(crate) struct RedisSetup {
 pub(crate) struct RedisTier<C: Connector> {
     connector: C,
     link: ArcSwapOption<C::Link>,
+    /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded in one
+    /// and labelled with the next is void, too. 0 only while there has never been a link.
+    history: AtomicU64,
+    /// The history before, 0 if there was none in this process.
+    follows: AtomicU64,
     /// Values of an older epoch are void. Only grows; may be 0 only while there has never been a link.
     epoch: AtomicU64,
     adopting: Mutex<()>,
@@ -95,6 +100,8 @@ impl<C: Connector> RedisTier<C> {
         Arc::new(RedisTier {
             connector,
             link: ArcSwapOption::empty(),
+            history: AtomicU64::new(0),
+            follows: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             adopting: Mutex::new(()),
             orphans: Mutex::default(),
@@ -108,6 +115,33 @@ impl<C: Connector> RedisTier<C> {
 
     fn name_of(&self, slot: &Slot) -> String {
         self.setup.names.entry(&slot.key)
+    }
+
+    /// The server's run, as leases and fences of this history name it.
+    fn run(&self, link: &C::Link) -> Run {
+        state::run_in(self.history(), link.run())
+    }
+
+    fn follows(&self) -> u64 {
+        self.follows.load(Ordering::Acquire)
+    }
+
+    fn history(&self) -> u64 {
+        self.history.load(Ordering::Acquire)
+    }
+
+    /// Takes over the history that the epoch store has just found, before the epoch that goes with it.
+    fn adopt_history(&self) {
+        let _adopting = self.adopting.lock();
+        let (known, found) = (self.history(), self.setup.epoch_store.history().name);
+        if known == found {
+            return;
+        }
+        self.follows.store(known, Ordering::Release);
+        self.history.store(found, Ordering::Release);
+        if known != 0 {
+            self.setup.coherence.everything_changed();
+        }
     }
 
     /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
@@ -134,7 +168,7 @@ impl<C: Connector> RedisTier<C> {
     async fn standing(&self, slot: &Slot) -> Result<Option<Stored>, RedisError> {
         let Some(link) = self.link.load_full() else { return Ok(None) };
         let held = link.get(&self.name_of(slot)).await?;
-        match held.map(|held| state::open(held, link.run())) {
+        match held.map(|held| state::open(held, self.run(&link))) {
             Some(State::Value(stored)) if self.stands(&link, slot, &stored, None).await? => Ok(Some(stored)),
             _ => Ok(None),
         }
@@ -186,7 +220,7 @@ impl<C: Connector> Tier for RedisTier<C> {
             (true, None) => return Fill::Failed,
             (false, _) => NO_GENERATION,
         };
-        let sealed = Envelope { epoch: claim.epoch, generation, ttl }.seal(value);
+        let sealed = Envelope { history: self.history(), epoch: claim.epoch, generation, ttl }.seal(value);
         match self.replace(slot, claim.expected, sealed, ttl + slot.region.grace(value.is_none())).await {
             Ok(true) => Fill::Stored,
             Ok(false) => Fill::Refused,
@@ -255,6 +289,10 @@ impl<C: Connector> SharedTier for RedisTier<C> {
         if self.setup.shared {
             tasks.spawn_loop("redis listener", listener::run(self, tasks.stopping()));
         }
+    }
+
+    fn end_service(&self) {
+        self.link.store(None);
     }
 
     fn adopt_epoch(&self, epoch: u64) {

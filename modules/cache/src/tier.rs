@@ -175,6 +175,9 @@ pub(crate) trait SharedTier: Tier {
     /// Begins to connect; the link is kept up until the tasks stop.
     fn start(self: Arc<Self>);
 
+    /// Leaves Redis alone from now on. The tasks have been told to.
+    fn end_service(&self);
+
     /// What is of an older epoch is void from now on.
     fn adopt_epoch(&self, epoch: u64);
 

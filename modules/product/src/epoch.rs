@@ -1,4 +1,4 @@
-use hotshelf_cache::EpochStore;
+use hotshelf_cache::{EpochStore, History};
 use hotshelf_domain::ProductRepository;
 use hotshelf_lifecycle::{Failure, async_trait};
 
@@ -26,5 +26,14 @@ impl EpochStore for CatalogueEpoch {
 
     async fn advance(&self) -> Result<u64, Failure> {
         Ok(u64::try_from(self.0.advance_epoch().await?)?)
+    }
+
+    fn history(&self) -> History {
+        History { name: self.0.history().get(), commits: self.0.commits() }
+    }
+
+    async fn begin_history(&self, known: u64) -> Result<u64, Failure> {
+        self.0.begin_history(hotshelf_domain::History::new(known)).await?;
+        Ok(self.current().await?.0)
     }
 }

@@ -38,7 +38,9 @@ impl Module for ProductModule {
     }
 
     async fn start(&self) -> Result<(), Failure> {
-        self.service.get().ok_or("started before it was initialized")?.audit(self.audit_rate);
+        let service = self.service.get().ok_or("started before it was initialized")?;
+        service.watch_for_replacement();
+        service.audit(self.audit_rate);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{Cache, DeleteError, Region, RegionOptions};
-use hotshelf_domain::{ProductRepository, StoreError};
+use hotshelf_domain::{History, ProductRepository, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::TopItems;
 
@@ -97,6 +97,23 @@ impl ProductService {
     /// The database itself, for what is not cached: organizations and schemas.
     pub fn repository(&self) -> &ProductRepository {
         &self.0.repository
+    }
+
+    /// The history of the database, beside which versions and ids are to be kept. One look at memory.
+    pub fn history(&self) -> History {
+        self.0.repository.history()
+    }
+
+    /// Serves nothing from the cache any more once the database was found not to be the one that was opened.
+    pub(crate) fn watch_for_replacement(&self) {
+        let (replaced, cache) = (self.0.repository.replaced(), self.0.cache.clone());
+        let (watch, stopping) = (self.0.writes.clone(), self.0.writes.stopping());
+        watch.spawn_loop("watch for another database", async move {
+            if stopping.run_until_cancelled(replaced.cancelled()).await.is_some() {
+                cache.end_service("the database is not the one that was opened");
+                stopping.cancelled().await;
+            }
+        });
     }
 
     /// Deletes the cached entries whose keys match, where `*` stands for any text and `?` for one character; in memory, in

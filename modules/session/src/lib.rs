@@ -15,6 +15,8 @@
 //! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
 //! #     async fn current(&self) -> Result<(u64, String), hotshelf_lifecycle::Failure> { Ok((1, String::new())) }
 //! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     fn history(&self) -> History { History { name: 1, commits: 0 } }
+//! #     async fn begin_history(&self, _: u64) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
 //! # }
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;

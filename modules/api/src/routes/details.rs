@@ -55,7 +55,7 @@ pub(crate) async fn get(
     let details = found.value.filter(|details| caller.sees_product(&details.payload));
     let details = details.ok_or(StoreError::NotFound(id))?;
     let body = || splice(b"", &details.payload, found.source, begin.elapsed());
-    Ok(cacheable(&headers, &version_tag(id.get(), details.revision), found.source, body))
+    Ok(cacheable(&headers, &version_tag(id.get(), details.revision, app.products.history()), found.source, body))
 }
 
 /// Replaces the fields, or the images, or both: what is given, as a whole.
@@ -82,7 +82,7 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     app.own(&caller, id).await?;
     let patch = DetailsDraft::from_json(&body)?.into_patch()?;
-    let details = app.products.put_details(id, patch, expectation(&headers, id.get())).await?;
+    let details = app.products.put_details(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
     let message = "Product details updated successfully";
-    Ok((tagged(&details.product), Json(Written { details, message })).into_response())
+    Ok((tagged(&details.product, app.products.history()), Json(Written { details, message })).into_response())
 }

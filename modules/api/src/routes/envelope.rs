@@ -95,7 +95,7 @@ pub(crate) async fn update(
 ) -> Result<Response, Problem> {
     app.own(&caller, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = app.products.update(id, patch, expectation(&headers, id.get())).await?;
+    let product = app.products.update(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
     Ok(success("Product updated successfully", product.into(), "database").into_response())
 }
 

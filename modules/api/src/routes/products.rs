@@ -70,11 +70,12 @@ pub(crate) async fn find(app: &App, caller: &Caller, id: ProductId, headers: &He
     let found = app.products.get(id, freshness(headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(&product.payload));
     let product = product.ok_or(StoreError::NotFound(id))?;
-    Ok(product_answer(headers, id, &product, found.source, begin))
+    Ok(product_answer(app, headers, id, &product, found.source, begin))
 }
 
 /// The answer to a request for this product that came in at `begin`.
 pub(crate) fn product_answer(
+    app: &App,
     request: &HeaderMap,
     id: ProductId,
     product: &Value,
@@ -82,7 +83,7 @@ pub(crate) fn product_answer(
     begin: Instant,
 ) -> Response {
     let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
-    cacheable(request, &version_tag(id.get(), product.revision), source, body)
+    cacheable(request, &version_tag(id.get(), product.revision, app.products.history()), source, body)
 }
 
 /// A page of the products, or, with `ids`, these products and no others.
@@ -145,7 +146,8 @@ pub(crate) async fn create(
     let product = app.products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
     let message = "Product created successfully";
-    Ok((StatusCode::CREATED, tagged(&product), location, Json(Written { product, message })).into_response())
+    Ok((StatusCode::CREATED, tagged(&product, app.products.history()), location, Json(Written { product, message }))
+        .into_response())
 }
 
 /// Changes the fields that are given. `PUT` and `PATCH` are the same.
@@ -173,8 +175,9 @@ pub(crate) async fn update(
 ) -> Result<Response, Problem> {
     app.own(&caller, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = app.products.update(id, patch, expectation(&headers, id.get())).await?;
-    Ok((tagged(&product), Json(Written { product, message: "Product updated successfully" })).into_response())
+    let product = app.products.update(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
+    Ok((tagged(&product, app.products.history()), Json(Written { product, message: "Product updated successfully" }))
+        .into_response())
 }
 
 /// Takes a product out of the catalogue.
@@ -199,6 +202,6 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     app.own(&caller, id).await?;
-    app.products.delete(id, expectation(&headers, id.get())).await?;
+    app.products.delete(id, expectation(&headers, id.get(), app.products.history())).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Json, Router, routing};
-use hotshelf_domain::{Schema, SchemaDraft, SchemaId, StoreError};
+use hotshelf_domain::{History, Schema, SchemaDraft, SchemaId, StoreError};
 use serde::Serialize;
 
 use crate::body::JsonBody;
@@ -43,7 +43,7 @@ pub(crate) async fn create(
     draft.organization_id = caller.home(draft.organization_id)?;
     let schema = app.products.repository().create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
-    Ok((StatusCode::CREATED, location, tagged(&schema), Json(One { schema })))
+    Ok((StatusCode::CREATED, location, tagged(&schema, app.products.history()), Json(One { schema })))
 }
 
 /// One schema.
@@ -63,7 +63,7 @@ pub(crate) async fn get(
     let schema = found
         .filter(|found| id == SchemaId::BUILT_IN || caller.sees(found.organization_id))
         .ok_or(StoreError::NoSuchSchema(id))?;
-    Ok((tagged(&schema), Json(One { schema })))
+    Ok((tagged(&schema, app.products.history()), Json(One { schema })))
 }
 
 /// Changes what is given. Fields are replaced as a whole; refused when products would not fit any more.
@@ -90,12 +90,16 @@ pub(crate) async fn update(
 ) -> Result<impl IntoResponse, Problem> {
     app.members_of_schema(&caller, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
-    let schema = app.products.repository().update_schema(id, patch, expectation(&headers, id.get())).await?;
-    Ok((tagged(&schema), Json(One { schema })))
+    let schema = app
+        .products
+        .repository()
+        .update_schema(id, patch, expectation(&headers, id.get(), app.products.history()))
+        .await?;
+    Ok((tagged(&schema, app.products.history()), Json(One { schema })))
 }
 
-fn tagged(schema: &Schema) -> HeaderMap {
+fn tagged(schema: &Schema, history: History) -> HeaderMap {
     let version = u64::try_from(schema.version.get()).unwrap_or_default();
-    let tag = HeaderValue::from_str(&version_tag(schema.id.get(), version));
+    let tag = HeaderValue::from_str(&version_tag(schema.id.get(), version, history));
     tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
 }

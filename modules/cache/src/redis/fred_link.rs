@@ -21,7 +21,7 @@ use hotshelf_stats::ServerMemory;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::link::Link;
+use super::link::{Agreement, Link, Presence};
 use super::state::Run;
 use lane::Lane;
 pub(crate) use opening::FredConnector;
@@ -248,8 +248,10 @@ impl Link for FredLink {
         self.send(marker, |client| self.scripts.mark.evalsha(client, marker, ())).await
     }
 
-    async fn agree_on_epoch(&self, key: &str, epoch: u64) -> Result<u64, RedisError> {
-        self.send(key, |client| self.scripts.epoch.evalsha(client, key, epoch.to_string())).await
+    async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {
+        let arguments = presence.arguments();
+        let answer: String = self.send(key, |client| self.scripts.epoch.evalsha(client, key, arguments)).await?;
+        Agreement::read(&answer)
     }
 
     /// One server after the other: in a cluster, the cursor also names the node.

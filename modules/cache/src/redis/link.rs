@@ -10,6 +10,7 @@ use hotshelf_redis::RedisError;
 use hotshelf_stats::ServerMemory;
 
 use super::state::Run;
+use crate::epoch::History;
 
 /// The connection to a server, from its birth to its end. It is never mended: a command that is sent again on a new
 /// connection would reach a server whose memory nobody has vouched for yet. When a link ends, the supervisor opens a new
@@ -62,8 +63,8 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// Pushes the marker to all who listen, behind the pushes of everything that was done before where it belongs.
     fn mark(&self, marker: &str) -> impl Step<()>;
 
-    /// The larger of `epoch` and the one that the server knows, which it becomes.
-    fn agree_on_epoch(&self, key: &str, epoch: u64) -> impl Step<u64>;
+    /// Tells the server who works with its keys, and hears what it knows of others.
+    fn agree_on_epoch(&self, key: &str, presence: &Presence) -> impl Step<Agreement>;
 
     /// One step of a walk over all keys: the next cursor, "0" at the end, and some keys.
     fn scan(&self, cursor: String, pattern: &str, count: u32) -> impl Step<(String, Vec<String>)>;
@@ -79,6 +80,64 @@ pub(crate) trait Link: Send + Sync + 'static {
 
     /// Ends the connection, without waiting for a server that does not answer.
     fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a process tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Presence {
+    pub(crate) history: History,
+    /// The history that this one follows, 0 if it has not changed here.
+    pub(crate) follows: u64,
+    pub(crate) epoch: u64,
+    /// Names the process; those that share the database have one name together.
+    pub(crate) process: String,
+    /// It takes the place of another process of this history that may still count as present.
+    pub(crate) opens: bool,
+    /// For how long it counts as present.
+    pub(crate) lasts: Duration,
+}
+
+impl Presence {
+    /// As the script takes it.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let name = |history: u64| format!("{history:016x}");
+        let number = |number: u64| format!("{number:020}");
+        vec![
+            name(self.history.name),
+            name(self.follows),
+            number(self.epoch),
+            number(self.history.commits),
+            self.process.clone(),
+            self.lasts.as_millis().to_string(),
+            if self.opens { "open" } else { "beat" }.to_owned(),
+        ]
+    }
+}
+
+/// What the server knows of those who work with its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Agreement {
+    /// They are of this history: the highest epoch and the most commits that any of them has told.
+    Known { epoch: u64, commits: u64 },
+    /// They are of another database, or of another history of this one.
+    OtherDatabase { history: String },
+    /// Another process works on this database, and the two were not told of each other.
+    OtherProcess,
+}
+
+impl Agreement {
+    /// As the script tells it.
+    pub(crate) fn read(answer: &str) -> Result<Self, RedisError> {
+        let nonsense = || RedisError::new(format!("the script `epoch` has answered `{answer}`"));
+        let words: Vec<&str> = answer.split(' ').collect();
+        let number = |digits: &str| digits.parse().map_err(|_| nonsense());
+        match words[..] {
+            ["ok", epoch, commits] => Ok(Agreement::Known { epoch: number(epoch)?, commits: number(commits)? }),
+            ["database", history] => Ok(Agreement::OtherDatabase { history: history.to_owned() }),
+            ["process"] => Ok(Agreement::OtherProcess),
+            _ => Err(nonsense()),
+        }
+    }
 }
 
 /// A future that ends within the command's deadline.

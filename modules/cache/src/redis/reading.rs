@@ -78,7 +78,7 @@ impl<C: Connector> RedisTier<C> {
     async fn look(&self, link: &Arc<C::Link>, slot: &Slot, until: Until) -> Result<Looked, RedisError> {
         // Before the value is read: what is filled later is of this epoch or older.
         let epoch = self.epoch();
-        let (name, lease) = (self.name_of(slot), state::lease(Token::random(), link.run()));
+        let (name, lease) = (self.name_of(slot), state::lease(Token::random(), self.run(link)));
         let mut pending = PendingLease { tier: self, link, name: &name, lease: &lease, answered: false };
         let read = link.get_or_set(&name, lease.clone(), Some(LEASE_LIFE));
         let (generation, held) = match slot.depends(false) {
@@ -96,7 +96,7 @@ impl<C: Connector> RedisTier<C> {
             let claim = RedisClaim { expected, leased, epoch, generation, if_absent };
             Looked::Answer(Lookup::Miss(Some(Claim::Redis(claim))))
         };
-        let state = held.map(|held| state::open(held, link.run()));
+        let state = held.map(|held| state::open(held, self.run(link)));
         if let Some(State::Foreign(head)) = state {
             // It makes room for a lease now, not for the value after the load: few bytes (or none) may also be how
             // something begins that a writer leaves meanwhile.
@@ -146,7 +146,7 @@ impl<C: Connector> RedisTier<C> {
         stored: &Stored,
         known: Option<Generation>,
     ) -> Result<bool, RedisError> {
-        if stored.epoch != self.epoch() {
+        if stored.epoch != self.epoch() || stored.history != self.history() {
             slot.region.counters().invalidations_epoch.inc();
             return Ok(false);
         }
@@ -178,7 +178,7 @@ impl<C: Connector> RedisTier<C> {
         }
         let link = &link;
         let answers = slots.iter().zip(held).map(async |(slot, held)| {
-            if let Some(State::Value(stored)) = held.map(|held| state::open(held, link.run()))
+            if let Some(State::Value(stored)) = held.map(|held| state::open(held, self.run(link)))
                 && let Ok(Some(hit)) = self.serve(link, slot, until, stored, None).await
             {
                 return Lookup::Hit(hit);

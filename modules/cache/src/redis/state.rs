@@ -17,14 +17,15 @@ const FENCE: u8 = b'F';
 const OVERTAKEN: u8 = b'O';
 const VALUE: u8 = b'V';
 /// The layouts of values: the payload as it is, or packed. Another one is void; it is to those who do not know the second.
-const PLAIN: u8 = 1;
-const PACKED: u8 = 2;
+/// 1 and 2 had no history.
+const PLAIN: u8 = 3;
+const PACKED: u8 = 4;
 const PRESENT: u8 = 1;
 const ABSENT: u8 = 0;
 /// Tag, token, run.
 const TAGGED: usize = 1 + 16 + 16;
-/// `V`, layout, present, 16 bytes of stamp, epoch, generation, revision, end of life.
-const HEAD: usize = 3 + 16 + 8 + 16 + 8 + 8;
+/// `V`, layout, present, 16 bytes of stamp, history, epoch, generation, revision, end of life.
+const HEAD: usize = 3 + 16 + 8 + 8 + 16 + 8 + 8;
 
 /// The generation of a collection as Redis keeps it: random, so that one that was lost never comes back.
 pub(crate) type Generation = [u8; 16];
@@ -34,6 +35,13 @@ pub(super) const NO_GENERATION: Generation = [0; 16];
 /// Names one run of a server. A lease or a fence of another run has come back with a snapshot: whoever set it has lost
 /// the connection since, and may have ended long ago. It bars nobody.
 pub(crate) type Run = [u8; 16];
+
+/// The run of the server as one history of a database sees it: leases and fences of another database, or of a history that
+/// has ended, bar nobody either.
+pub(super) fn run_in(history: u64, run: Run) -> Run {
+    let history = history.to_be_bytes();
+    std::array::from_fn(|i| run[i] ^ history[i % history.len()])
+}
 
 pub(super) fn lease(token: Token, run: Run) -> Bytes {
     tagged(LEASE, token, run)
@@ -68,6 +76,8 @@ pub(super) enum State {
 pub(super) struct Stored {
     /// The first bytes, unique to this value: whoever replaces it shows that it is still there by these.
     pub(super) head: Bytes,
+    /// The history of the database that it is a copy of.
+    pub(super) history: u64,
     pub(super) epoch: u64,
     pub(super) generation: Generation,
     /// What is left of its life, zero at its end.
@@ -80,6 +90,7 @@ pub(super) struct Stored {
 
 /// What goes around a value.
 pub(super) struct Envelope {
+    pub(super) history: u64,
     pub(super) epoch: u64,
     pub(super) generation: Generation,
     pub(super) ttl: Duration,
@@ -95,6 +106,7 @@ impl Envelope {
         state.put_u8(layout);
         state.put_u8(if value.is_some() { PRESENT } else { ABSENT });
         state.put_slice(&Token::random().0);
+        state.put_u64(self.history);
         state.put_u64(self.epoch);
         state.put_slice(&self.generation);
         state.put_u64(value.map_or(0, |value| value.revision));
@@ -131,13 +143,14 @@ fn open_value(state: &Bytes) -> Option<Stored> {
         _ => return None,
     };
     let number = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| state[at + i]));
-    let revision = number(43);
+    let revision = number(51);
     // The clock decides only how long a copy may live at most, never which of two is newer.
-    let (end, now) = (number(51), unix_millis());
+    let (end, now) = (number(59), unix_millis());
     Some(Stored {
         head: state.slice(..HEAD),
-        epoch: number(19),
-        generation: std::array::from_fn(|i| state[27 + i]),
+        history: number(19),
+        epoch: number(27),
+        generation: std::array::from_fn(|i| state[35 + i]),
         ttl: Duration::from_millis(end.saturating_sub(now)),
         overdue: Duration::from_millis(now.saturating_sub(end)),
         value: payload.map(|payload| Value { payload, revision }),
@@ -153,9 +166,9 @@ mod tests {
     #[test]
     fn a_value_reads_back_as_it_was_sealed() {
         let value = Value { payload: Bytes::from_static(b"{\"id\":1}"), revision: 7 };
-        let envelope = Envelope { epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
+        let envelope = Envelope { history: 5, epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
         let State::Value(stored) = open(envelope.seal(Some(&value)), RUN) else { panic!("not a value") };
-        assert_eq!((stored.epoch, stored.generation), (3, [9; 16]));
+        assert_eq!((stored.history, stored.epoch, stored.generation), (5, 3, [9; 16]));
         assert_eq!(stored.value, Some(value));
         assert!(stored.ttl <= Duration::from_secs(300) && stored.ttl > Duration::from_secs(299));
 
@@ -166,7 +179,7 @@ mod tests {
     #[test]
     fn a_large_value_is_packed_and_reads_back_as_it_was() {
         let value = Value { payload: b"all alike ".repeat(500).into(), revision: 7 };
-        let envelope = Envelope { epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
+        let envelope = Envelope { history: 5, epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
         let sealed = envelope.seal(Some(&value));
         assert!(sealed.len() < value.payload.len() / 10, "{} bytes", sealed.len());
         let State::Value(stored) = open(sealed.clone(), RUN) else { panic!("not a value") };
@@ -181,7 +194,7 @@ mod tests {
 
     #[test]
     fn two_seals_of_one_value_have_different_heads() {
-        let envelope = Envelope { epoch: 1, generation: NO_GENERATION, ttl: Duration::from_secs(1) };
+        let envelope = Envelope { history: 5, epoch: 1, generation: NO_GENERATION, ttl: Duration::from_secs(1) };
         let head = |state| match open(state, RUN) {
             State::Value(stored) => stored.head,
             other => panic!("{other:?}"),

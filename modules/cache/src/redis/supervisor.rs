@@ -11,16 +11,20 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
-use super::link::{Connector, Link};
+use super::link::{Agreement, Connector, Link, Presence};
+use crate::epoch::History;
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
 const BEAT: Duration = Duration::from_millis(250);
 /// Between two looks at the memory of the server: as often as metrics are usually scraped.
 const MEMORY_LOOK: Duration = Duration::from_secs(15);
-/// So far the epoch is advanced to overtake one that Redis knows from another database.
-const MOST_ADVANCES: u64 = 10_000;
 /// Beats in a row that may fail.
 const MISSED_BEATS: u32 = 2;
+/// For how long a process counts as present after it was heard of: many beats, so that a pause is not its end.
+const PRESENCE: Duration = Duration::from_secs(3);
+/// Why nothing is served any more when two processes work on one database and each believes to be alone, or only one does.
+pub(crate) const UNTOLD: &str = "another process works on the same database, and the two were not told of each other: stop \
+                                 one of them, or tell every one that the database is shared";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// While another server takes the place of one that has ended, this is what is lost after it has.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
@@ -30,14 +34,18 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
     let mut down_since: Option<Instant> = None;
     let mut last_server = None;
     loop {
+        if tier.setup.coherence.ended().is_some() {
+            return stopping.cancelled().await;
+        }
         let Some(opened) = stopping.run_until_cancelled(open(&tier, &mut last_server)).await else { return };
         match opened {
             Ok(link) => {
                 announce_up(&tier, down_since.take());
                 pause = FIRST_PAUSE;
                 let reason = watch(&tier, &link, &stopping).await;
-                if !stopping.is_cancelled() {
-                    announce_down(&tier, &mut down_since, reason);
+                match stopping.is_cancelled() {
+                    true => leave(&tier, &link).await,
+                    false => announce_down(&tier, &mut down_since, reason),
                 }
                 // After the word is out: parting from a server that hangs takes time.
                 link.close().await;
@@ -61,14 +69,21 @@ async fn open<C: Connector>(tier: &RedisTier<C>, last_server: &mut Option<String
     // count. Another process, or the same one restarted, may hold anything: the epoch advances now.
     let store = &tier.setup.epoch_store;
     let vouched = async {
-        tier.adopt(store.reconcile(link.server()).await?);
+        let epoch = store.reconcile(link.server()).await?;
+        tier.adopt_history();
+        tier.adopt(epoch);
         if last_server.as_ref().is_some_and(|last| last != link.server()) {
             // Other processes may have come here first, for them the server is the one named last, and have filled it
             // since with what this one then wrote under fences on the server that it comes from.
             tier.adopt(store.advance().await?);
         }
         *last_server = Some(link.server().to_owned());
-        agree_on_epoch(tier, &link).await
+        match agree_on_epoch(tier, &link, true).await? {
+            Agreed::Yes => Ok(()),
+            Agreed::OtherDatabase(reason) => Err(reason.into()),
+            // Whoever opens takes the place.
+            Agreed::OtherProcess => Err("another process came in between".into()),
+        }
     };
     if let Err(error) = vouched.await {
         link.close().await;
@@ -77,30 +92,78 @@ async fn open<C: Connector>(tier: &RedisTier<C>, last_server: &mut Option<String
     Ok(Arc::new(link))
 }
 
-/// Tells the server the epoch, and hears of one that another process has opened. It is the database's word that counts.
-async fn agree_on_epoch<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<(), Failure> {
-    let (name, store) = (tier.setup.names.epoch(), &tier.setup.epoch_store);
-    let known = link.agree_on_epoch(&name, tier.epoch()).await?;
-    if known <= tier.epoch() {
-        return Ok(());
+/// Whether the keys of the prefix belong to this database, and the epoch is the same for all who work with them.
+enum Agreed {
+    Yes,
+    /// Others are at work with them. Why, for the health report.
+    OtherDatabase(String),
+    /// Another process is at work on this database, and the two were not told of each other.
+    OtherProcess,
+}
+
+/// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's word
+/// that counts.
+async fn agree_on_epoch<C: Connector>(tier: &RedisTier<C>, link: &C::Link, opens: bool) -> Result<Agreed, Failure> {
+    let (names, store) = (&tier.setup.names, &tier.setup.epoch_store);
+    let (epoch, commits) = match announce(tier, link, opens).await? {
+        Agreement::OtherDatabase { history } => return Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
+        Agreement::OtherProcess => return Ok(Agreed::OtherProcess),
+        Agreement::Known { epoch, commits } => (epoch, commits),
+    };
+    let knows_more = || epoch > tier.epoch() || commits > store.history().commits;
+    if !knows_more() {
+        return Ok(Agreed::Yes);
     }
-    // Whoever opens an epoch does so in the database first.
-    tier.adopt(store.reconcile(link.server()).await?);
-    if known <= tier.epoch() {
-        return Ok(());
+    // Whoever opens an epoch, or commits, does so in the database first.
+    let current = store.reconcile(link.server()).await?;
+    tier.adopt_history();
+    tier.adopt(current);
+    if !knows_more() {
+        return Ok(Agreed::Yes);
     }
-    // The database has been replaced, or restored from a backup: the epochs that it will open next have been before, and
-    // Redis still holds values of theirs. They are passed over.
-    if known - tier.epoch() > MOST_ADVANCES {
-        return Err(
-            format!("Redis holds epoch {known} of another database; delete its keys or use another prefix").into()
-        );
+    let (known, prefix) = (store.history().name, names.prefix());
+    tracing::warn!(
+        "the database is older than what Redis knows of it under `{prefix}`: it was put back to an earlier state. It begins a \
+         new history: ids go on a million later, entity tags from before do not match, all sessions end"
+    );
+    let epoch = store.begin_history(known).await?;
+    tier.adopt_history();
+    tier.adopt(epoch);
+    match announce(tier, link, opens).await? {
+        Agreement::OtherDatabase { history } => Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
+        Agreement::OtherProcess => Ok(Agreed::OtherProcess),
+        Agreement::Known { .. } => Ok(Agreed::Yes),
     }
-    while tier.epoch() <= known {
-        tier.adopt(store.advance().await?);
+}
+
+/// How far the database has come is known to Redis when it stops, and nobody waits for a process that is gone.
+async fn leave<C: Connector>(tier: &RedisTier<C>, link: &C::Link) {
+    let lasts = if tier.setup.shared { PRESENCE } else { Duration::ZERO };
+    let presence = Presence { lasts, ..presence(tier, false) };
+    if let Err(error) = link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await {
+        tier.survive("epoch", &error);
     }
-    link.agree_on_epoch(&name, tier.epoch()).await?;
-    Ok(())
+}
+
+async fn announce<C: Connector>(tier: &RedisTier<C>, link: &C::Link, opens: bool) -> Result<Agreement, Failure> {
+    Ok(link.agree_on_epoch(&tier.setup.names.epoch(), &presence(tier, opens)).await?)
+}
+
+fn presence<C: Connector>(tier: &RedisTier<C>, opens: bool) -> Presence {
+    let process = match tier.setup.shared {
+        true => "shared".to_owned(),
+        false => tier.beats.instance().to_owned(),
+    };
+    let history = History { name: tier.history(), commits: tier.setup.epoch_store.history().commits };
+    Presence { history, follows: tier.follows(), epoch: tier.epoch(), process, opens, lasts: PRESENCE }
+}
+
+fn keys_of_another<C: Connector>(tier: &RedisTier<C>, history: &str) -> String {
+    format!(
+        "another database (history {history}) is at work with the keys `{}*` there: give one of the two services a \
+         CACHE_PREFIX or a Redis of its own",
+        tier.setup.names.prefix()
+    )
 }
 
 /// Publishes the link and returns, with the link taken back, when it is of no use any more.
@@ -109,6 +172,7 @@ async fn watch<C: Connector>(tier: &RedisTier<C>, link: &Arc<C::Link>, stopping:
     let reason = tokio::select! {
         biased;
         () = stopping.cancelled() => "stopping".to_owned(),
+        reason = tier.setup.coherence.end_of_service() => reason,
         reason = link.lost() => reason,
         reason = beat_on(tier, link) => reason,
         reason = follow_memory(tier, link) => reason,
@@ -139,6 +203,7 @@ async fn beat_on<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
         beats.tick().await;
         match beat(tier, link).await {
             Ok(Beat::Elsewhere) => return "the other instances are on another server".to_owned(),
+            Ok(Beat::Refused(reason)) => return reason,
             Ok(Beat::Back) => {
                 missed = 0;
                 tier.release_orphans(link).await;
@@ -169,6 +234,7 @@ async fn hear_of_others<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Wo
     match timeout(BEAT, tier.setup.epoch_store.current()).await {
         Ok(Ok((_, server))) if server != link.server() => Word::Elsewhere,
         Ok(Ok((epoch, _))) => {
+            tier.adopt_history();
             tier.adopt(epoch);
             Word::Same
         }
@@ -179,16 +245,25 @@ async fn hear_of_others<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Wo
 enum Beat {
     Back,
     Elsewhere,
+    /// The keys belong to somebody else.
+    Refused(String),
 }
 
 async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<Beat, Failure> {
     let begin = Instant::now();
-    let word = if tier.setup.shared { hear_of_others(tier, link).await } else { Word::None };
-    if matches!(word, Word::Elsewhere) {
-        return Ok(Beat::Elsewhere);
+    let word = hear_of_others(tier, link).await;
+    match word {
+        Word::Elsewhere if tier.setup.shared => return Ok(Beat::Elsewhere),
+        // This process has named its server last, unless another one has come that nobody told of this one.
+        Word::Elsewhere => return Ok(Beat::Refused(tier.setup.coherence.end(UNTOLD))),
+        Word::Same | Word::None => {}
     }
-    agree_on_epoch(tier, link).await?;
-    if matches!(word, Word::Same) {
+    match agree_on_epoch(tier, link, false).await? {
+        Agreed::Yes => {}
+        Agreed::OtherDatabase(reason) => return Ok(Beat::Refused(reason)),
+        Agreed::OtherProcess => return Ok(Beat::Refused(tier.setup.coherence.end(UNTOLD))),
+    }
+    if tier.setup.shared && matches!(word, Word::Same) {
         let (names, instance) = (&tier.setup.names, tier.beats.instance());
         let number = tier.beats.begin(begin, link.tags());
         let marks = link.tags().iter().map(async |tag| link.mark(&names.beat(instance, number, tag)).await);

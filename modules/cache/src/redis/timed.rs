@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hotshelf_redis::RedisError;
 use hotshelf_stats::{Histogram, ServerMemory, Stats};
 
-use super::link::{Connector, Link};
+use super::link::{Agreement, Connector, Link, Presence};
 use super::state::Run;
 
 /// A connector whose links are timed, or such a link.
@@ -147,8 +147,8 @@ impl<L: Link> Link for Timed<L> {
         timed(&self.timings.mark, self.inner.mark(marker)).await
     }
 
-    async fn agree_on_epoch(&self, key: &str, epoch: u64) -> Result<u64, RedisError> {
-        timed(&self.timings.epoch, self.inner.agree_on_epoch(key, epoch)).await
+    async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {
+        timed(&self.timings.epoch, self.inner.agree_on_epoch(key, presence)).await
     }
 
     async fn scan(&self, cursor: String, pattern: &str, count: u32) -> Result<(String, Vec<String>), RedisError> {

@@ -43,7 +43,7 @@ impl<C: Connector> RedisTier<C> {
     /// they have, and their pauses decide.
     async fn fence(&self, link: &C::Link, intent: &Intent) -> Result<bool, RedisError> {
         let fence = async |slot: &Slot| {
-            let (name, fence) = (self.name_of(slot), state::fence(intent.token, link.run()));
+            let (name, fence) = (self.name_of(slot), state::fence(intent.token, self.run(link)));
             link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_LIFE).await
         };
         let mut fenced = Vec::with_capacity(intent.slots.len());
@@ -152,7 +152,7 @@ impl<C: Connector> RedisTier<C> {
             // What depends on a collection is void with this very write.
             let value = keep.get(&slot.key).filter(|_| !slot.depends(false))?;
             let ttl = slot.region.next_ttl(false);
-            let envelope = Envelope { epoch: intent.epoch, generation: NO_GENERATION, ttl };
+            let envelope = Envelope { history: self.history(), epoch: intent.epoch, generation: NO_GENERATION, ttl };
             Some((envelope.seal(Some(value)), ttl + slot.region.grace(false)))
         };
         let release = self.release(link, intent.token, intent.slots.iter(), value);
@@ -170,7 +170,7 @@ impl<C: Connector> RedisTier<C> {
     ) -> Result<(), RedisError> {
         let slots: Vec<&Slot> = slots.collect();
         let release = async |slot: &&Slot| {
-            let (name, fence) = (self.name_of(slot), state::fence(token, link.run()));
+            let (name, fence) = (self.name_of(slot), state::fence(token, self.run(link)));
             let (value, life) = value(slot).unwrap_or((Bytes::new(), FENCE_LIFE));
             link.release(&name, self.marker_of(&name).as_deref(), fence, value, life).await
         };
@@ -191,7 +191,7 @@ impl<C: Connector> RedisTier<C> {
     pub(super) async fn release_orphans(&self, link: &C::Link) {
         let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_BEAT).cloned().collect();
         let released = join_all(orphans.iter().map(|(name, token)| async move {
-            let (marker, fence) = (self.marker_of(name), state::fence(*token, link.run()));
+            let (marker, fence) = (self.marker_of(name), state::fence(*token, self.run(link)));
             link.release(name, marker.as_deref(), fence, Bytes::new(), FENCE_LIFE).await.is_ok()
         }));
         let released = released.await;

@@ -11,7 +11,8 @@ use super::dice;
 use super::host::Host;
 use super::wire::SimulatedRedis;
 use super::world::World;
-use crate::redis::{Connector, Ear, FredConnector, Link, Run};
+use crate::epoch::History;
+use crate::redis::{Connector, Ear, FredConnector, Link, Presence, Run};
 use crate::{chance, clock};
 
 const KEYS: [&str; 3] = ["c:one", "c:two", "c:three"];
@@ -73,7 +74,7 @@ enum Step {
     },
     Agree {
         key: usize,
-        epoch: u64,
+        presence: Presence,
     },
     Unlink {
         keys: Vec<usize>,
@@ -111,21 +112,30 @@ impl Content {
     }
 }
 
+/// Few histories and processes, so that they meet.
+fn presence() -> Presence {
+    let history = History { name: dice::below(3), commits: dice::below(50) };
+    let process = dice::pick(&["shared", "one", "another"]).to_owned();
+    let lasts = dice::pick(&[SHORT, LONG]);
+    let (epoch, follows, opens) = (dice::below(50), dice::below(3), dice::one_in(2));
+    Presence { history, follows, epoch, process, opens, lasts }
+}
+
 impl Step {
     fn throw() -> Self {
         let (key, marked, life) = (dice::below(3) as usize, dice::one_in(2), dice::pick(&LIVES));
-        match dice::below(35) {
+        match dice::below(36) {
             0..=6 => Step::LookUp { key, state: Content::throw(), life: dice::one_in(2).then_some(life) },
             7..=14 => Step::Fill { key, expected: Content::throw(), value: Content::throw(), life },
             15..=19 => Step::Fence { key, marked, fence: Content::tagged(b'F'), life },
             20..=24 => Step::Release { key, marked, fence: Content::tagged(b'F'), value: Content::throw(), life },
             25 => Step::Void { count: key + 1, marked, next: Content::throw(), life },
             26 => Step::Generations { count: key + 1, proposal: Content::throw() },
-            27..=29 => Step::Wait { key, lease: Content::tagged(dice::pick(b"LW")) },
-            30 => Step::Agree { key, epoch: dice::below(50) },
-            31 => Step::Unlink { keys: (0..=key).collect() },
-            32 => Step::Walk,
-            33 => Step::GetMany { count: key + 1 },
+            27..=28 => Step::Wait { key, lease: Content::tagged(dice::pick(b"LW")) },
+            29..=31 => Step::Agree { key, presence: presence() },
+            32 => Step::Unlink { keys: (0..=key).collect() },
+            33 => Step::Walk,
+            34 => Step::GetMany { count: key + 1 },
             _ => Step::Pause,
         }
     }
@@ -135,6 +145,7 @@ impl Step {
             Step::LookUp { life, .. } => life == Some(SHORT),
             Step::Fill { life, .. } | Step::Fence { life, .. } => life == SHORT,
             Step::Release { life, .. } | Step::Void { life, .. } => life == SHORT,
+            Step::Agree { ref presence, .. } => presence.lasts == SHORT,
             _ => false,
         }
     }
@@ -170,7 +181,7 @@ impl Step {
                 let left = link.wait(KEYS[key], lease.bytes(run)).await?;
                 format!("{:?}", left.map(|left| if left > SHORT { "long" } else { "short" }))
             }
-            Step::Agree { key, epoch } => link.agree_on_epoch(KEYS[key], epoch).await?.to_string(),
+            Step::Agree { key, ref presence } => format!("{:?}", link.agree_on_epoch(KEYS[key], presence).await?),
             Step::Unlink { ref keys } => {
                 link.unlink(keys.iter().map(|key| KEYS[*key].to_owned()).collect()).await?.to_string()
             }
@@ -204,7 +215,13 @@ fn first(count: usize) -> Vec<String> {
     KEYS[..count].iter().map(|key| (*key).to_owned()).collect()
 }
 
+/// Without the time until which somebody counts as present: the clocks differ.
 fn legible(held: &[u8], run: Run) -> String {
+    if let Some((presence, _)) = held.iter().rposition(|byte| *byte == b' ').map(|space| held.split_at(space))
+        && presence.iter().filter(|byte| **byte == b' ').count() == 3
+    {
+        return presence.escape_ascii().to_string();
+    }
     match held.strip_suffix(&run) {
         Some(rest) => format!("{} in this run", rest.escape_ascii()),
         None => held.escape_ascii().to_string(),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::host::Host;
 use super::world::World;
 use super::{Defect, dice};
-use crate::epoch::EpochStore;
+use crate::epoch::{EpochStore, History};
 use crate::value::Value;
 
 /// The track of the page.
@@ -28,6 +28,7 @@ pub(super) struct Down;
 pub(super) struct Database {
     tracks: Vec<Track>,
     pub(super) epoch: u64,
+    pub(super) history: History,
     server: String,
     pub(super) down_until: Instant,
     /// Writes that were committed and not acknowledged.
@@ -83,7 +84,8 @@ impl Database {
         let exists = |track| track == PAGE || dice::one_in(2);
         let track = |track| Track { versions: vec![exists(track)], acknowledged: Vec::new() };
         let (tracks, now) = ((0..=things).map(track).collect(), Instant::now());
-        Database { tracks, epoch: 1, server: String::new(), down_until: now, open_ended: 0, defect }
+        let history = History { name: 7, commits: 0 };
+        Database { tracks, epoch: 1, history, server: String::new(), down_until: now, open_ended: 0, defect }
     }
 
     pub(super) fn is_down(&self) -> bool {
@@ -114,6 +116,7 @@ impl Database {
             return None;
         }
         self.open_ended += 1;
+        self.history.commits += 1;
         let mut versions = vec![(track, self.push(track, change != Change::Delete))];
         if change != Change::Update {
             versions.push((PAGE, self.push(PAGE, true)));
@@ -235,6 +238,20 @@ impl EpochStore for EpochRow {
 
     async fn current(&self) -> Result<(u64, String), Failure> {
         self.ask("current", |_| {}).await
+    }
+
+    fn history(&self) -> History {
+        self.world.database.lock().history
+    }
+
+    async fn begin_history(&self, known: u64) -> Result<u64, Failure> {
+        let change = |database: &mut Database| {
+            if database.history.name == known {
+                database.history.name += 1;
+                database.epoch += 1;
+            }
+        };
+        Ok(self.ask("begin history", change).await?.0)
     }
 
     async fn advance(&self) -> Result<u64, Failure> {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hotshelf_redis::RedisError;
 
+use crate::redis::Agreement;
+
 pub(super) trait Describe {
     fn describe(&self) -> String;
 }
@@ -19,9 +21,9 @@ impl Describe for Bytes {
             Some(b'W') if self.len() == 33 => format!("awaited lease {}", name(1)),
             Some(b'F') if self.len() == 33 => format!("fence {}", name(1)),
             Some(b'O') if self.len() == 33 => format!("overtaken fence {}", name(1)),
-            Some(b'V') if self.len() >= 59 => {
-                let revision = if self[2] == 1 { format!("version {}", number(43)) } else { "absence".to_owned() };
-                format!("[{revision} of epoch {} generation {} #{}]", number(19), name(27), name(3))
+            Some(b'V') if self.len() >= 67 => {
+                let revision = if self[2] == 1 { format!("version {}", number(51)) } else { "absence".to_owned() };
+                format!("[{revision} of epoch {} generation {} #{}]", number(27), name(35), name(3))
             }
             Some(_) => name(0),
         }
@@ -68,4 +70,4 @@ macro_rules! by_debug {
     };
 }
 
-by_debug!(bool, u64, (), Option<Duration>);
+by_debug!(bool, u64, (), Agreement, Option<Duration>);

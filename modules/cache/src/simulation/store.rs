@@ -9,6 +9,7 @@ use hotshelf_redis::RedisError;
 
 use super::Defect;
 use crate::clock::unix_millis;
+use crate::redis::{Agreement, Presence};
 
 #[derive(Clone, Default)]
 pub(super) struct Store {
@@ -169,13 +170,28 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn agree_on_epoch(&mut self, key: &str, epoch: u64) -> Answer<u64> {
+    pub(super) fn agree_on_epoch(&mut self, key: &str, presence: &Presence) -> Answer<Agreement> {
         let held = self.get(key).unwrap_or_default();
-        let digits = !held.is_empty() && held.len() <= 15 && held.iter().all(u8::is_ascii_digit);
-        let held = std::str::from_utf8(&held).ok().filter(|_| digits);
-        let known = held.and_then(|held| held.parse().ok()).unwrap_or(0).max(epoch);
-        self.set(key, known.to_string().into(), None)?;
-        Ok(known)
+        let words: Vec<&str> = std::str::from_utf8(&held).unwrap_or_default().split(' ').collect();
+        let (own, mut known) = (format!("{:016x}", presence.history.name), (presence.epoch, presence.history.commits));
+        if let [history, epoch, commits, process, present_until] = words[..] {
+            let present = present_until.parse::<u64>().is_ok_and(|until| until > unix_millis());
+            if present && history != own && history != format!("{:016x}", presence.follows) {
+                return Ok(Agreement::OtherDatabase { history: history.to_owned() });
+            }
+            if present && history == own && process != presence.process && !presence.opens {
+                return Ok(Agreement::OtherProcess);
+            }
+            if history == own {
+                let higher = |known: &str, told: u64| known.parse().unwrap_or(0).max(told);
+                known = (higher(epoch, known.0), higher(commits, known.1));
+            }
+        }
+        let (epoch, commits) = known;
+        let present_until = unix_millis() + presence.lasts.as_millis() as u64;
+        let state = format!("{own} {epoch:020} {commits:020} {} {present_until}", presence.process);
+        self.set(key, state.into(), None)?;
+        Ok(Agreement::Known { epoch, commits })
     }
 
     pub(super) fn unlink(&mut self, keys: &[String]) -> u64 {

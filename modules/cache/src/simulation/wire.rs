@@ -19,7 +19,7 @@ use super::describe::Describe;
 use super::host::{Connection, Host};
 use super::world::{Push, Server, World};
 use super::{Defect, dice};
-use crate::redis::{Connector, Ear, Link, Run, Step};
+use crate::redis::{Agreement, Connector, Ear, Link, Presence, Run, Step};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -286,9 +286,9 @@ impl Link for SimulatedLink {
         command!(self, store, "mark", [marker], store.mark(&marker))
     }
 
-    fn agree_on_epoch(&self, key: &str, epoch: u64) -> impl Step<u64> {
-        let key = key.to_owned();
-        command!(self, store, "agree on epoch", [epoch], store.agree_on_epoch(&key, epoch))
+    fn agree_on_epoch(&self, key: &str, presence: &Presence) -> impl Step<Agreement> {
+        let (key, presence) = (key.to_owned(), presence.clone());
+        command!(self, store, "agree on epoch", [presence.epoch], store.agree_on_epoch(&key, &presence))
     }
 
     fn scan(&self, _: String, pattern: &str, _: u32) -> impl Step<(String, Vec<String>)> {

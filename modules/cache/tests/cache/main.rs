@@ -11,6 +11,7 @@ mod loads;
 mod outage;
 mod processes;
 mod restarts;
+mod strangers;
 mod traps;
 mod truth;
 mod world;

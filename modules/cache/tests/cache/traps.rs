@@ -25,7 +25,7 @@ use crate::world::{PREFIX, World, name, stored, text};
 
 const CACHED: [Tiers; 3] = [Tiers::Memory, Tiers::Redis, Tiers::Tiered];
 /// Where the end of its life stands in a value, as the clock of who filled it says: 8 bytes.
-const END_OF_LIFE: &str = "51";
+const END_OF_LIFE: &str = "59";
 
 /// Repeats a lookup until a load that it has started behind its back has read the database, and is held.
 async fn refresh_begins(world: &World, lookup: impl AsyncFn()) {

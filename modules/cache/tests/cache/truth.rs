@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use hotshelf_cache::{EpochStore, Value};
+use hotshelf_cache::{EpochStore, History, Value};
 use hotshelf_lifecycle::{Failure, async_trait};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
@@ -22,11 +22,11 @@ pub(crate) struct Truth {
     mode: Mutex<Mode>,
 }
 
-#[derive(Default)]
 struct Rows {
     things: BTreeMap<i64, (String, u64)>,
     epoch: u64,
     server: String,
+    history: History,
 }
 
 /// How loads end.
@@ -42,6 +42,7 @@ impl Truth {
     /// Commits a change, and in the same step the epoch's advance if the copies are not covered.
     pub(crate) fn commit(&self, id: i64, text: Option<&str>, covered: bool) -> (Option<Value>, Option<u64>) {
         let mut rows = self.rows.lock().unwrap();
+        rows.history.commits += 1;
         match text {
             Some(text) => {
                 let thing = rows.things.entry(id).or_default();
@@ -116,9 +117,24 @@ impl Truth {
         self.rows.lock().unwrap().epoch
     }
 
+    /// What a restored backup does: the thing is as it was before the last so many commits. No epoch was opened since.
+    pub(crate) fn put_back(&self, id: i64, text: &str, commits: u64) {
+        let mut rows = self.rows.lock().unwrap();
+        rows.history.commits -= commits;
+        rows.things.insert(id, (text.to_owned(), 1));
+    }
+
     /// What a restored backup does: the epoch is an earlier one again.
     pub(crate) fn set_epoch(&self, epoch: u64) {
         self.rows.lock().unwrap().epoch = epoch;
+    }
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        static DATABASES: AtomicU64 = AtomicU64::new(1);
+        let history = History { name: DATABASES.fetch_add(1 << 32, Ordering::SeqCst), commits: 0 };
+        Rows { things: BTreeMap::new(), epoch: 0, server: String::new(), history }
     }
 }
 
@@ -143,6 +159,19 @@ impl EpochStore for Truth {
     async fn current(&self) -> Result<(u64, String), Failure> {
         let rows = self.rows.lock().unwrap();
         Ok((rows.epoch, rows.server.clone()))
+    }
+
+    fn history(&self) -> History {
+        self.rows.lock().unwrap().history
+    }
+
+    async fn begin_history(&self, known: u64) -> Result<u64, Failure> {
+        let mut rows = self.rows.lock().unwrap();
+        if rows.history.name == known {
+            rows.history.name += 1;
+            rows.epoch += 1;
+        }
+        Ok(rows.epoch)
     }
 
     async fn advance(&self) -> Result<u64, Failure> {
