@@ -39,7 +39,7 @@ pub(crate) use fred_link::FredConnector;
 use generations::Generations;
 pub(crate) use link::{Connector, Link};
 #[cfg(test)]
-pub(crate) use link::{Ear, Step};
+pub(crate) use link::{Ear, Renewal, Step};
 use listener::Beats;
 pub(crate) use names::Names;
 #[cfg(test)]

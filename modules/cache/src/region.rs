@@ -110,6 +110,12 @@ impl Region {
         self.0.options.ttl.max(self.0.options.negative_ttl).mul_f64(1.1)
     }
 
+    /// How long an entry may be kept that is filled now.
+    pub(crate) fn longest_kept(&self, absent: bool) -> Duration {
+        let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
+        ttl.mul_f64(1.1) + self.grace(absent)
+    }
+
     /// The life of the next entry, with its jitter of ±10 %.
     pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
         let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };

@@ -7,6 +7,7 @@ mod batches;
 mod contract;
 mod foreign;
 mod large;
+mod lives;
 mod loads;
 mod outage;
 mod processes;

@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub(crate) redis: Option<Arc<RedisServer>>,
     pub(crate) stats: Stats,
     pub(crate) things: Region,
-    pages: Region,
+    pub(crate) pages: Region,
     everything: Collection,
     options: CacheOptions,
     life: Duration,
