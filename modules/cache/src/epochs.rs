@@ -109,6 +109,11 @@ impl Epochs {
         self.era.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Makes every stamp of every key unfit.
+    pub(crate) fn advance_all(&self) {
+        self.stripes.iter().for_each(|stripe| *stripe.lock() += 1);
+    }
+
     /// Makes every stamp of the key unfit and runs `change`, both in one step.
     pub(crate) fn advance(&self, key: &Key, change: impl FnOnce()) {
         let mut epoch = self.stripe(key).lock();

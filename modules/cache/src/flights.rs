@@ -113,7 +113,13 @@ impl<E> Course<E> {
 }
 
 impl<E: Clone> Flight<E> {
-    /// Waits until there is none of the same key before this one: only then look, and load.
+    /// Whether there is one of the same key before this one.
+    pub(crate) fn waits(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Waits until there is none of the same key before this one: only then look, and load. Whoever leads several must let
+    /// none of them wait here while others could go.
     pub(crate) async fn take_off(&mut self) {
         if let Some(predecessor) = &self.predecessor {
             predecessor.clone().wait().await;

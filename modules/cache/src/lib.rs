@@ -75,6 +75,7 @@ mod tier;
 mod value;
 mod write;
 
+pub use batch::BatchError;
 pub use cache::Cache;
 pub use commit::WriteError;
 pub use epoch::EpochStore;

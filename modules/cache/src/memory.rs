@@ -10,6 +10,7 @@ use hotshelf_stats::TierLevels;
 use moka::Expiry;
 use moka::notification::RemovalCause;
 use moka::sync::Cache as Moka;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wildmatch::WildMatch;
 
@@ -34,6 +35,8 @@ pub(crate) struct MemoryTier {
     shared: bool,
     /// There is a tier behind this one, of which it takes copies.
     copies: bool,
+    /// One deletion by pattern at a time.
+    deleting: Arc<Mutex<()>>,
 }
 
 /// A copy in memory.
@@ -98,7 +101,7 @@ impl MemoryTier {
                 }
             })
             .build_with_hasher(Hashing::default());
-        MemoryTier { entries, epochs, lease, shared, copies }
+        MemoryTier { entries, epochs, lease, shared, copies, deleting: Arc::default() }
     }
 
     /// The copy that nothing has made void, whatever is left of its life.
@@ -148,6 +151,20 @@ impl MemoryTier {
     pub(crate) fn clear(&self) {
         self.entries.invalidate_all();
     }
+}
+
+/// While it walks, others fill and write. What was loaded, or copied from Redis, before it began is refused wherever it is
+/// filled, since all stamps from before are unfit first; so it does not matter on which side of the walk it would come to
+/// stand. What is filled under a later stamp was loaded later, and may stay or go. Each entry goes under the stripe of its key, as
+/// with a write.
+fn delete(entries: &Moka<Key, Arc<Entry>, Hashing>, epochs: &Epochs, pattern: &WildMatch) -> u64 {
+    epochs.advance_all();
+    let mut deleted = 0;
+    for (key, _) in entries.iter().filter(|(key, _)| pattern.matches(key.as_str())) {
+        epochs.advance(&key, || entries.invalidate(&*key));
+        deleted += 1;
+    }
+    deleted
 }
 
 #[async_trait]
@@ -215,14 +232,16 @@ impl Tier for MemoryTier {
         Ok(())
     }
 
+    /// In a thread that may block, since a walk over millions of entries takes seconds, and one at a time. It goes on when the
+    /// caller goes away.
     async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
-        let pattern = WildMatch::new(pattern);
-        let matching = self.entries.iter().filter(|(key, _)| pattern.matches(key.as_str()));
-        let keys: Vec<Key> = matching.map(|(key, _)| Key::clone(&key)).collect();
-        for key in &keys {
-            self.epochs.advance(key, || self.entries.invalidate(key));
-        }
-        Ok(keys.len() as u64)
+        let turn = Arc::clone(&self.deleting).lock_owned().await;
+        let (entries, epochs, pattern) = (self.entries.clone(), Arc::clone(&self.epochs), WildMatch::new(pattern));
+        let walk = move || {
+            let _turn = turn;
+            delete(&entries, &epochs, &pattern)
+        };
+        tokio::task::spawn_blocking(walk).await.map_err(|error| DeleteError(error.to_string()))
     }
 
     /// Does the policy's pending work first, so that the numbers are those of now.

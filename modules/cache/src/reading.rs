@@ -191,10 +191,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Loads an entry ahead of its end, in the background and once at a time, unless another process has done so.
-    pub(crate) fn refresh<L, F>(&self, slot: Slot, load: L)
+    pub(crate) fn refresh<L, F, X>(&self, slot: Slot, load: L)
     where
         L: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+        F: Future<Output = Result<Option<Value>, X>> + Send + 'static,
+        X: Send + 'static,
     {
         let stamp = self.0.epochs.stamp(&slot);
         let Role::Leader(flight) = self.0.refreshes.join(&slot.key, stamp) else { return };
@@ -248,10 +249,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Loads and gives the value to whichever tier still wants it.
-    async fn load_and_fill<L, F>(&self, slot: &Slot, mut claims: Claims, load: L) -> Result<Found, E>
+    async fn load_and_fill<L, F, X>(&self, slot: &Slot, mut claims: Claims, load: L) -> Result<Found, X>
     where
         L: Fn() -> F + Send + Sync,
-        F: Future<Output = Result<Option<Value>, E>> + Send,
+        F: Future<Output = Result<Option<Value>, X>> + Send,
     {
         let mut loaded = counted(&slot.region, load()).await;
         if matches!(loaded, Ok(None)) {

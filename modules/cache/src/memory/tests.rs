@@ -167,3 +167,23 @@ async fn deletion_by_pattern_takes_what_matches() {
     assert_eq!(world.tier.delete_matching("*").await.unwrap(), 2);
     assert_eq!(world.copy(&world.page()), None);
 }
+
+/// On the thread of requests it would keep all of them waiting, for as long as the walk takes.
+#[tokio::test]
+async fn deletion_does_not_walk_on_the_thread_of_requests() {
+    let world = World::of_bytes(1 << 20);
+    world.keep(&world.thing(1), Some(&value("x"))).await;
+    let mut deleting = world.tier.delete_matching("*");
+    assert!(futures_util::poll!(&mut deleting).is_pending(), "it works elsewhere");
+    assert_eq!(deleting.await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_was_loaded_before_a_deletion_is_not_kept_after_it() {
+    let world = World::of_bytes(1 << 20);
+    let slot = world.thing(1);
+    let claim = world.claim(&slot).await;
+    assert_eq!(world.tier.delete_matching("*").await.unwrap(), 0, "there is nothing yet");
+    assert_eq!(world.tier.fill(&slot, claim, Some(&value("old")), TTL).await, Fill::Refused);
+    world.keep(&slot, Some(&value("new"))).await;
+}
