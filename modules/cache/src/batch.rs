@@ -99,7 +99,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let (mut leading, mut waiting, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for position in open {
             let slot = &slots[position];
-            if let Some(hit) = self.look(&slot.key, Read::default()) {
+            if let Some(hit) = self.look(&slot.key, Some(&slot.collections), Read::default()) {
                 answers[position] = Some(answer(&slot.region, found(&hit), false));
                 if hit.due {
                     self.refresh(slot.clone(), of_one(load, &slot.key));
@@ -268,7 +268,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let mut loaded = one_each(load, keys(missing)).await;
         if let Ok(values) = &loaded {
             // "Does not exist" is only as good as the generations that were read before the load.
-            let absent = missing.iter_mut().zip(values).filter(|(_, value)| value.is_none());
+            let absent = missing
+                .iter_mut()
+                .zip(values)
+                .filter(|(missing, value)| value.is_none() && missing.slot.region.keeps_absence());
             let binding = absent.map(|(missing, _)| async move {
                 let mut again = false;
                 for (tier, claim) in &mut missing.claims {

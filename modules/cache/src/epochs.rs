@@ -129,13 +129,15 @@ mod tests {
     use hotshelf_stats::Stats;
 
     use super::*;
-    use crate::region::{Collection, Region, RegionOptions};
+    use crate::namespace::Keys;
+    use crate::region::{Absence, Collection, Region, RegionOptions};
 
     fn slots(keys: impl IntoIterator<Item = Key>) -> Vec<Slot> {
         let ttl = Duration::from_secs(1);
-        let absent = vec![Collection::new("things")];
-        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, absent };
-        let region = Region::new(options, Stats::new().unwrap().cache("thing"));
+        let absence = Absence::DependsOn(Collection::new("things"));
+        let shape = Keys::Beginning("id:");
+        let options = RegionOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
+        let region = Region::alone(options, Stats::new().unwrap().cache("thing"));
         keys.into_iter().map(|key| region.slot(key)).collect()
     }
 

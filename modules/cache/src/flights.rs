@@ -181,15 +181,23 @@ mod tests {
 
     use super::*;
     use crate::epochs::Epochs;
-    use crate::region::{Region, RegionOptions};
+    use crate::namespace::Keys;
+    use crate::region::{Absence, Region, RegionOptions};
     use crate::value::Source;
 
     type Answer = Landed<&'static str>;
 
     fn stamps() -> (Stamp, Stamp) {
         let ttl = Duration::from_secs(1);
-        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, absent: Vec::new() };
-        let slot = Region::new(options, Stats::new().unwrap().cache("thing")).slot(key());
+        let options = RegionOptions {
+            name: "thing",
+            keys: Keys::Beginning("id:"),
+            ttl,
+            negative_ttl: ttl,
+            grace: ttl,
+            absence: Absence::NotKept,
+        };
+        let slot = Region::alone(options, Stats::new().unwrap().cache("thing")).slot(key());
         let epochs = Epochs::new();
         let before = epochs.stamp(&slot);
         epochs.advance(&slot.key, || {});

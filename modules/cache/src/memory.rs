@@ -19,7 +19,7 @@ use crate::coherence::MemoryLease;
 use crate::epochs::{Dependencies, Epochs, Stamp};
 use crate::key::Key;
 use crate::redis::GENERATION_LIFE;
-use crate::region::{Region, Slot};
+use crate::region::{Collection, Region, Slot};
 use crate::tier::{Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Tier, Unsettled, Until};
 use crate::value::{Source, Value};
 
@@ -50,6 +50,8 @@ struct Entry {
     due_at: Instant,
     /// Void when memory has begun another era.
     era: u64,
+    /// With which it was filled.
+    collections: Arc<[Collection]>,
     /// Void when one of its collections has moved on.
     dependencies: Dependencies,
 }
@@ -78,6 +80,20 @@ impl Entry {
     fn kept_for(&self) -> Duration {
         self.expires_at.saturating_duration_since(Instant::now()) + self.grace
     }
+
+    /// Whether it is the entry with these collections. Kept with others, or with none, it would outlast what makes it void.
+    /// A reader who names none goes by those that it was kept with; none are too few where the region's entries have some.
+    fn goes_with(&self, collections: Option<&[Collection]>) -> bool {
+        match collections {
+            Some(collections) => *self.collections == *collections,
+            None => !self.collections.is_empty() || !self.region.namespace().has_dependents(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        let payload = self.value.as_ref().map_or(0, |value| value.payload.len());
+        payload + size_of_val(&*self.collections)
+    }
 }
 
 impl MemoryTier {
@@ -91,8 +107,7 @@ impl MemoryTier {
         let entries = Moka::builder()
             .max_capacity(max_bytes)
             .weigher(|key: &Key, entry: &Arc<Entry>| {
-                let payload = entry.value.as_ref().map_or(0, |value| value.payload.len());
-                u32::try_from(key.as_str().len() + payload + OVERHEAD).unwrap_or(u32::MAX)
+                u32::try_from(key.as_str().len() + entry.weight() + OVERHEAD).unwrap_or(u32::MAX)
             })
             .expire_after(OwnLife)
             .eviction_listener(|_, entry: Arc<Entry>, cause| {
@@ -105,15 +120,19 @@ impl MemoryTier {
     }
 
     /// The copy that nothing has made void, whatever is left of its life.
-    fn standing(&self, key: &Key, now: Instant) -> Option<Arc<Entry>> {
+    fn standing(&self, key: &Key, collections: Option<&[Collection]>, now: Instant) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
+        if !entry.goes_with(collections) {
+            entry.region.namespace().tell_mixed_use(key);
+            return None;
+        }
         let current = entry.era == self.epochs.era() && self.epochs.hold(&entry.dependencies);
         (current && self.lease.holds_at(now)).then_some(entry)
     }
 
-    fn get(&self, key: &Key) -> Option<Hit> {
+    fn get(&self, key: &Key, collections: Option<&[Collection]>) -> Option<Hit> {
         let now = Instant::now();
-        let entry = self.standing(key, now)?;
+        let entry = self.standing(key, collections, now)?;
         let (ttl, due) =
             (entry.expires_at.saturating_duration_since(now), entry.value.is_some() && now >= entry.due_at);
         (!ttl.is_zero()).then(|| Hit { value: entry.value.clone(), ttl, due, source: |ttl| Source::L1 { ttl } })
@@ -133,6 +152,7 @@ impl MemoryTier {
             expires_at: Instant::now() + ttl,
             due_at,
             era: stamp.era,
+            collections: Arc::clone(&slot.collections),
             dependencies: self.epochs.dependencies(slot, value.is_none(), stamp),
         };
         self.entries.insert(slot.key.clone(), Arc::new(entry));
@@ -169,8 +189,8 @@ fn delete(entries: &Moka<Key, Arc<Entry>, Hashing>, epochs: &Epochs, pattern: &W
 
 #[async_trait]
 impl Tier for MemoryTier {
-    fn peek(&self, key: &Key) -> Option<Hit> {
-        self.get(key)
+    fn peek(&self, key: &Key, collections: Option<&[Collection]>) -> Option<Hit> {
+        self.get(key, collections)
     }
 
     fn peeked_in_vain(&self, region: &Region) {
@@ -184,7 +204,7 @@ impl Tier for MemoryTier {
     async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
         // The stamp comes before the look: what the look misses is loaded under it.
         let stamp = self.epochs.stamp(slot);
-        let hit = self.get(&slot.key).filter(|hit| until != Until::ItIsDue || !hit.due);
+        let hit = self.get(&slot.key, Some(&slot.collections)).filter(|hit| until != Until::ItIsDue || !hit.due);
         hit.map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
     }
 
@@ -196,13 +216,15 @@ impl Tier for MemoryTier {
 
     async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
         let now = Instant::now();
-        let entry = self.standing(&slot.key, now).filter(|entry| now < entry.expires_at + entry.grace)?;
+        let entry = self
+            .standing(&slot.key, Some(&slot.collections), now)
+            .filter(|entry| now < entry.expires_at + entry.grace)?;
         Some((entry.value.clone()?, now.saturating_duration_since(entry.expires_at)))
     }
 
     async fn inspect(&self, slot: &Slot) -> Option<Copy> {
         let now = Instant::now();
-        let entry = self.standing(&slot.key, now).filter(|entry| entry.expires_at > now)?;
+        let entry = self.standing(&slot.key, Some(&slot.collections), now).filter(|entry| entry.expires_at > now)?;
         let identity = Bytes::copy_from_slice(&(Arc::as_ptr(&entry) as usize).to_be_bytes());
         Some(Copy { tier: "l1", identity, value: entry.value.clone() })
     }

@@ -14,7 +14,7 @@ use tracing::field::Empty;
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
-use crate::region::{Region, Slot};
+use crate::region::{Collection, Region, Slot};
 use crate::tier::{Claim, Fill, Hit, Lookup, Tier, Until};
 use crate::value::{Found, Read, Source, Value};
 
@@ -36,18 +36,18 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// one, nothing is: the caller goes on with [`get_or_load`](Cache::get_or_load), also where memory knows that there
     /// is no such thing, or the entry is to be loaded ahead of its end. Allocates nothing.
     pub fn peek(&self, region: &Region, key: &Key, read: Read) -> Option<(Value, Source)> {
-        let hit = self.look(key, read).filter(|hit| !hit.due)?;
+        let hit = self.look(&region.place(key), None, read).filter(|hit| !hit.due)?;
         let source = (hit.source)(hit.ttl);
         let value = hit.value?;
         region.counters().hits_l1.inc();
         Some((value, source))
     }
 
-    pub(crate) fn look(&self, key: &Key, read: Read) -> Option<Hit> {
+    pub(crate) fn look(&self, key: &Key, collections: Option<&[Collection]>, read: Read) -> Option<Hit> {
         if read.bypass {
             return None;
         }
-        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(key))?;
+        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(key, collections))?;
         read.accepts(hit.value.as_ref()).then_some(hit)
     }
 
@@ -68,7 +68,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
-        if let Some(hit) = self.look(&slot.key, read) {
+        if let Some(hit) = self.look(&slot.key, Some(&slot.collections), read) {
             let answer = answer(&slot.region, found(&hit), false);
             if hit.due {
                 self.refresh(slot, load);
@@ -255,7 +255,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         F: Future<Output = Result<Option<Value>, X>> + Send,
     {
         let mut loaded = counted(&slot.region, load()).await;
-        if matches!(loaded, Ok(None)) {
+        if matches!(loaded, Ok(None)) && slot.region.keeps_absence() {
             // "Does not exist" is only as good as the generations that were read before the load.
             let mut again = false;
             for (tier, claim) in &mut claims {
@@ -278,8 +278,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Farthest first.
     pub(crate) async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
-        if value.as_ref().is_some_and(Value::is_too_large) {
-            slot.region.counters().too_large.inc();
+        let too_large = value.as_ref().is_some_and(Value::is_too_large);
+        if too_large || value.is_none() && !slot.region.keeps_absence() {
+            slot.region.counters().too_large.inc_by(u64::from(too_large));
             for (tier, claim) in claims {
                 tier.abandon(slot, claim).await;
             }

@@ -11,8 +11,9 @@ use tokio::time::advance;
 
 use super::*;
 use crate::epoch::EpochStore;
+use crate::namespace::Keys;
 use crate::options::{CacheOptions, Tiers, WriteStrategy};
-use crate::region::{Region, RegionOptions};
+use crate::region::{Absence, Region, RegionOptions};
 use crate::value::Source;
 
 /// Longer than a flight may be joined.
@@ -57,8 +58,9 @@ impl World {
             key_prefix: String::new(),
         };
         let cache = Cache::new(options, Arc::new(Row), &Stats::new().unwrap());
-        let (ttl, absent) = (Duration::from_secs(300), Vec::new());
-        let region = cache.region(RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, absent });
+        let (ttl, keys, absence) = (Duration::from_secs(300), Keys::Beginning("id:"), Absence::NotKept);
+        let options = RegionOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence };
+        let region = cache.region(options).unwrap();
         World { cache, region, loads: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
     }
 

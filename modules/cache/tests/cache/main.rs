@@ -9,6 +9,7 @@ mod foreign;
 mod large;
 mod lives;
 mod loads;
+mod namespaces;
 mod outage;
 mod processes;
 mod restarts;
