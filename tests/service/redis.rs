@@ -176,3 +176,21 @@ async fn an_emptied_redis_fails_no_request() {
     load.more(60).await;
     assert_unharmed(&load.stop().await);
 }
+
+/// A list is bound to its generations before it is loaded, and only the load finds out that there is no such organization.
+#[tokio::test]
+async fn lists_of_organizations_that_do_not_exist_leave_nothing_that_stays() {
+    let redis = RedisServer::start();
+    let service = start_with(&redis).await;
+    for organization in 1_000..1_050 {
+        let list = format!("organization_id={organization}&category=a&min_price=1&in_stock=true&search=x&order=price");
+        service.get(&format!("{PRODUCTS}?{list}")).await.expect(404);
+        service.get(&format!("/api/v1/organizations/{organization}/products")).await.expect(404);
+        service.get(&format!("/api/v1/organizations/{organization}/product-ids")).await.expect(404);
+        service.get(&format!("{PRODUCTS}/{organization}")).await.expect(404);
+    }
+    let mut endless = redis.keys("*");
+    assert!(endless.len() > 50, "what they leave is looked at: {endless:?}");
+    endless.retain(|key| redis.command(&["PTTL", key]).integer() == -1);
+    assert_eq!(endless, ["product:epoch"]);
+}

@@ -188,7 +188,7 @@ impl From<ProductError> for Problem {
             ProductError::Unsettled(error) => {
                 Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
             }
-            ProductError::BrokeOff => Problem::internal(error.to_string()),
+            ProductError::BrokeOff | ProductError::Miscounted { .. } => Problem::internal(error.to_string()),
         }
     }
 }

@@ -10,6 +10,8 @@ use hotshelf_session::hashed_key;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
+/// What the keys of the cache begin with.
+pub(crate) const KEY: &str = "apikey:";
 /// Uses of one key within so much time are one.
 const GRAIN: TimeDelta = TimeDelta::minutes(1);
 /// Keys whose uses are remembered. With more, all are forgotten, and noted again a little earlier than needed.
@@ -50,7 +52,7 @@ impl KeyEntry {
 }
 
 pub(crate) fn key_of(secret: &Secret) -> Key {
-    hashed_key("apikey:", secret)
+    hashed_key(KEY, secret)
 }
 
 /// When keys were used, to the minute.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use hotshelf_cache::{Cache, Read, Region, RegionOptions, Slot, Value, WriteError};
+use hotshelf_cache::{Absence, Cache, Keys, Read, Region, RegionError, RegionOptions, Slot, Value, WriteError};
 use hotshelf_domain::{
     AccountRepository, ApiKey, ApiKeyId, Email, Home, NewApiKey, NewOrganization, NewUser, OrganizationId, Role,
     Secret, Session, SessionId, StoreError, User, UserId,
@@ -12,7 +12,7 @@ use hotshelf_session::{Identity, SessionError, SessionOptions, Sessions, Token, 
 use hotshelf_stats::{AccessMetrics, Stats};
 use parking_lot::Mutex;
 
-use crate::api_keys::{KeyEntry, KeyUses, key_of};
+use crate::api_keys::{KEY, KeyEntry, KeyUses, key_of};
 use crate::error::AuthError;
 use crate::mailer::Mailer;
 use crate::outbox::{Desk, Occasion, Outbox};
@@ -78,6 +78,9 @@ struct State {
 
 impl Auth {
     /// On these sessions and this database. Copies of API keys live as those of sessions do.
+    ///
+    /// # Errors
+    /// When somebody else keeps entries under the same keys in this cache.
     pub fn new(
         cache: Cache<StoreError>,
         accounts: AccountRepository,
@@ -86,19 +89,20 @@ impl Auth {
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
         stats: &Stats,
-    ) -> Self {
+    ) -> Result<Self, RegionError> {
         let metrics = stats.access();
         let keys = cache.region(RegionOptions {
             name: "api_key",
+            keys: Keys::Beginning(KEY),
             ttl: lives.copy_life,
             negative_ttl: lives.negative_life,
             grace: lives.grace,
             // Nobody knows a key before it is there.
-            absent: Vec::new(),
-        });
+            absence: Absence::ForItsLife,
+        })?;
         let keys = keys.uncounted();
         let (outbox, desk) = Outbox::new(accounts.clone(), mailer, reset_url, metrics.clone());
-        Auth(Arc::new(State {
+        Ok(Auth(Arc::new(State {
             sessions,
             accounts,
             cache,
@@ -109,7 +113,7 @@ impl Auth {
             desk: Mutex::new(Some(desk)),
             metrics,
             tasks: Tasks::default(),
-        }))
+        })))
     }
 
     /// Begins the work in the background: mail, and noting the use of API keys.

@@ -32,9 +32,9 @@
 //! # let cache = Cache::new(options, Arc::new(Row), &stats);
 //! # let minute = Duration::from_secs(60);
 //! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
-//! # let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, &stats);
+//! # let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, &stats)?;
 //! let mailer = Arc::new(FileMailer::new(directory.path().join("mail.log")));
-//! let auth = Auth::new(cache, accounts, sessions, lives, mailer, None, &stats);
+//! let auth = Auth::new(cache, accounts, sessions, lives, mailer, None, &stats)?;
 //!
 //! let password = "correct horse".to_owned();
 //! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;

@@ -68,7 +68,7 @@ impl Module for AuthModule {
                 Arc::new(FileMailer::new(path))
             }
         };
-        let auth = Auth::new(cache, accounts, sessions, lives, mailer, reset_url, &stats);
+        let auth = Auth::new(cache, accounts, sessions, lives, mailer, reset_url, &stats)?;
         services.provide(auth.clone())?;
         let _ = self.auth.set(auth);
         Ok(())

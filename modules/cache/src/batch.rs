@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use hotshelf_lifecycle::TRACED;
 use tokio::task::JoinError;
 use tokio::time::timeout;
@@ -17,6 +18,23 @@ use crate::region::Slot;
 use crate::tier::{Lookup, Until};
 use crate::value::{Found, Read, Value};
 
+/// Why entries could not be looked up together. `E` is what loads fail with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError<E> {
+    /// The load failed.
+    #[error(transparent)]
+    Load(E),
+    /// Another number of values than of keys, so nobody can say which belongs to which: nothing of them was served or kept.
+    /// The loader has a defect: it must bring one value, or `None`, for each key, in their order.
+    #[error("a load brought {brought} values for {asked} keys")]
+    Miscounted {
+        /// How many were to be loaded.
+        asked: usize,
+        /// How many came.
+        brought: usize,
+    },
+}
+
 /// An entry that this batch loads.
 struct Missing<E> {
     /// Where its answer belongs.
@@ -26,18 +44,22 @@ struct Missing<E> {
     flight: Flight<E>,
 }
 
+/// A flight of this batch: where its answer belongs, and what it looks up.
+type Led<E> = (usize, Slot, Flight<E>);
+
 type Answers = Vec<(usize, Found)>;
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// As [`get_or_load`](Cache::get_or_load) for each of the slots, in their order: memory is asked, then Redis for all of
-    /// the rest in one go, then `load` once for all that is still missing. `load` is given their keys and brings as many
-    /// values, in the same order.
+    /// As [`get_or_load`](Cache::get_or_load) for each of the slots, in their order and as many: memory is asked, then Redis
+    /// for all of the rest in one go, then `load` once for all that is still missing. `load` is given their keys and brings
+    /// as many values, in the same order. What other lookups are loading already is waited for, and keeps none of the rest.
     ///
     /// What another process loads just now is not waited for: it is loaded here as well, and not kept.
     ///
     /// # Errors
     /// What `load` failed with, unless a tier still holds a value within its grace for everything that it was to bring.
-    pub async fn get_or_load_many<L, F>(&self, slots: Vec<Slot>, load: L) -> Result<Vec<Found>, E>
+    /// [`BatchError::Miscounted`] when it brought more or fewer values than it was asked for.
+    pub async fn get_or_load_many<L, F>(&self, slots: Vec<Slot>, load: L) -> Result<Vec<Found>, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
@@ -46,18 +68,41 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.look_up_many(slots, Arc::new(load)).instrument(span).await
     }
 
-    async fn look_up_many<L, F>(&self, slots: Vec<Slot>, load: Arc<L>) -> Result<Vec<Found>, E>
+    async fn look_up_many<L, F>(&self, slots: Vec<Slot>, load: Arc<L>) -> Result<Vec<Found>, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
     {
         let mut answers: Vec<Option<Found>> = vec![None; slots.len()];
-        let (mut leading, mut waiting) = (Vec::new(), Vec::new());
-        for (position, slot) in slots.iter().enumerate() {
-            if let Some(hit) = self.look(&slot.key, Read::default()) {
+        let mut open: Vec<usize> = (0..slots.len()).collect();
+        while !open.is_empty() {
+            open = self.look_up_open(&slots, open, &mut answers, &load).await?;
+        }
+        let asked = slots.len();
+        let found: Vec<Found> = answers.into_iter().flatten().collect();
+        let brought = found.len();
+        if brought == asked { Ok(found) } else { Err(BatchError::Miscounted { asked, brought }) }
+    }
+
+    /// Answers those that are open. Returns those that are open still: whoever led them was lost on the way.
+    async fn look_up_open<L, F>(
+        &self,
+        slots: &[Slot],
+        open: Vec<usize>,
+        answers: &mut [Option<Found>],
+        load: &Arc<L>,
+    ) -> Result<Vec<usize>, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
+    {
+        let (mut leading, mut waiting, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+        for position in open {
+            let slot = &slots[position];
+            if let Some(hit) = self.look(&slot.key, Some(&slot.collections), Read::default()) {
                 answers[position] = Some(answer(&slot.region, found(&hit), false));
                 if hit.due {
-                    self.refresh(slot.clone(), of_one(&load, &slot.key));
+                    self.refresh(slot.clone(), of_one(load, &slot.key));
                 }
                 continue;
             }
@@ -68,31 +113,29 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             }
         }
         if !leading.is_empty() {
-            for (position, found) in self.land_many(leading, &load).await? {
+            for (position, found) in self.land_many(leading, load).await? {
                 answers[position] = Some(answer(&slots[position].region, found, false));
             }
         }
         // Only now: whoever leads those may wait for what was led here.
         for (position, waiter) in waiting {
             let slot = &slots[position];
-            let landed = self.or_overdue(
-                slot,
-                Read::default(),
-                waiter.since() + PATIENCE_WITH_OVERDUE,
-                waiter.wait(),
-                |found| Some(Ok(found)),
-            );
-            answers[position] = Some(match landed.await {
-                Some(landed) => answer(&slot.region, landed?, true),
-                None => self.get_or_load(slot.clone(), Read::default(), of_one(&load, &slot.key)).await?,
-            });
+            let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
+            let landing = self.or_overdue(slot, Read::default(), give_up, waiter.wait(), |found| Some(Ok(found)));
+            match landing.await {
+                Some(landed) => {
+                    let found = landed.map_err(BatchError::Load)?;
+                    answers[position] = Some(answer(&slot.region, found, true));
+                }
+                None => lost.push(position),
+            }
         }
-        Ok(answers.into_iter().flatten().collect())
+        Ok(lost)
     }
 
     /// Leads all these flights, in a task of its own: others may wait for some of them. If that takes long and there are
     /// values past their lives for all of them, those are the answer.
-    async fn land_many<L, F>(&self, leading: Vec<(usize, Slot, Flight<E>)>, load: &Arc<L>) -> Result<Answers, E>
+    async fn land_many<L, F>(&self, leading: Vec<Led<E>>, load: &Arc<L>) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
@@ -120,16 +163,44 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
-    async fn lead_many<L, F>(&self, leading: Vec<(usize, Slot, Flight<E>)>, load: &L) -> Result<Answers, E>
+    /// Those that have to wait for an earlier flight of their key keep none of the others back: these go at once, all
+    /// together, and each of those goes when it may, with all that may by then. So no flight that could go waits for another
+    /// one, and batches do not wait for each other in a circle, in whatever order they have joined.
+    async fn lead_many<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
     {
-        let taking_off = leading.into_iter().map(|(position, slot, mut flight)| async move {
-            flight.take_off().await;
-            (slot, (position, flight))
-        });
-        let (slots, flights): (Vec<_>, Vec<_>) = join_all(taking_off).await.into_iter().unzip();
+        let most = leading.len().max(1);
+        let (late, ready): (Vec<_>, Vec<_>) = leading.into_iter().partition(|(_, _, flight)| flight.waits());
+        let taking_off: FuturesUnordered<_> = late.into_iter().map(take_off).collect();
+        let mut taking_off = taking_off.ready_chunks(most);
+        let (mut under_way, mut landed) = (FuturesUnordered::new(), Vec::new());
+        under_way.push(self.lead_ready(ready, load));
+        loop {
+            tokio::select! {
+                biased;
+                Some(ready) = taking_off.next() => under_way.push(self.lead_ready(ready, load)),
+                Some(answers) = under_way.next() => landed.push(answers),
+                else => break,
+            }
+        }
+        // All have landed, whatever became of some.
+        Ok(landed.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// Leads flights that have taken off.
+    async fn lead_ready<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
+    {
+        let mut flights = Vec::with_capacity(leading.len());
+        let mut slots = Vec::with_capacity(leading.len());
+        for (position, slot, flight) in leading {
+            flights.push((position, flight));
+            slots.push(slot);
+        }
         let consulted = self.consult_many(&slots).await;
         let (mut answers, mut missing) = (Vec::new(), Vec::new());
         for ((slot, (position, flight)), consulted) in slots.into_iter().zip(flights).zip(consulted) {
@@ -167,7 +238,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         consulted
     }
 
-    async fn load_many<L, F>(&self, mut missing: Vec<Missing<E>>, load: &L) -> Result<Answers, E>
+    async fn load_many<L, F>(&self, mut missing: Vec<Missing<E>>, load: &L) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
@@ -188,16 +259,19 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
-    async fn load_values<L, F>(&self, missing: &mut [Missing<E>], load: &L) -> Result<Vec<Option<Value>>, E>
+    async fn load_values<L, F>(&self, missing: &mut [Missing<E>], load: &L) -> Result<Vec<Option<Value>>, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
     {
         let keys = |missing: &[Missing<E>]| missing.iter().map(|missing| missing.slot.key.clone()).collect::<Vec<_>>();
-        let mut loaded = load(keys(missing)).await;
+        let mut loaded = one_each(load, keys(missing)).await;
         if let Ok(values) = &loaded {
             // "Does not exist" is only as good as the generations that were read before the load.
-            let absent = missing.iter_mut().zip(values).filter(|(_, value)| value.is_none());
+            let absent = missing
+                .iter_mut()
+                .zip(values)
+                .filter(|(missing, value)| value.is_none() && missing.slot.region.keeps_absence());
             let binding = absent.map(|(missing, _)| async move {
                 let mut again = false;
                 for (tier, claim) in &mut missing.claims {
@@ -206,25 +280,51 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 again
             });
             if join_all(binding).await.contains(&true) {
-                loaded = load(keys(missing)).await;
+                loaded = one_each(load, keys(missing)).await;
             }
         }
         for (place, missing) in missing.iter().enumerate() {
             let absent = loaded.as_ref().map(|values| values.get(place).is_none_or(Option::is_none));
-            count_load(&missing.slot.region, absent.map_err(|_| ()));
+            count_load(&missing.slot.region, absent.map_err(drop));
         }
         loaded
     }
 
     /// What a tier holds past the end of its life, for the one entry and for those who wait for it.
-    async fn instead_of_load(&self, missing: Missing<E>, error: &E) -> Option<(usize, Found)> {
+    async fn instead_of_load(&self, missing: Missing<E>, error: &BatchError<E>) -> Option<(usize, Found)> {
         for (tier, claim) in missing.claims {
             tier.abandon(&missing.slot, claim).await;
         }
         let found = self.overdue(&missing.slot, Read::default()).await;
-        missing.flight.land(found.clone().ok_or_else(|| error.clone()));
+        match (&found, error) {
+            (Some(found), _) => missing.flight.land(Ok(found.clone())),
+            (None, BatchError::Load(error)) => missing.flight.land(Err(error.clone())),
+            // Those who wait have loaders of their own.
+            (None, BatchError::Miscounted { .. }) => drop(missing.flight),
+        }
         found.map(|found| (missing.position, found))
     }
+}
+
+async fn take_off<E: Clone>((position, slot, mut flight): Led<E>) -> Led<E> {
+    flight.take_off().await;
+    (position, slot, flight)
+}
+
+/// A value for each key, or an error: one too few, and every later one would be taken for that of the key before.
+async fn one_each<L, F, E>(load: &L, keys: Vec<Key>) -> Result<Vec<Option<Value>>, BatchError<E>>
+where
+    L: Fn(Vec<Key>) -> F,
+    F: Future<Output = Result<Vec<Option<Value>>, E>>,
+{
+    let asked = keys.len();
+    let values = load(keys).await.map_err(BatchError::Load)?;
+    let brought = values.len();
+    if brought == asked {
+        return Ok(values);
+    }
+    tracing::error!(asked, brought, "a load brought another number of values than of keys: please report this");
+    Err(BatchError::Miscounted { asked, brought })
 }
 
 /// A load of one entry by the load of many.
@@ -236,9 +336,12 @@ where
 {
     let (load, key) = (Arc::clone(load), key.clone());
     move || {
-        let loading = load(vec![key.clone()]);
-        Box::pin(async move { Ok(loading.await?.pop().flatten()) })
+        let (load, key) = (Arc::clone(&load), key.clone());
+        Box::pin(async move { Ok(one_each(&*load, vec![key]).await?.pop().flatten()) })
     }
 }
 
-type SingleLoad<E> = std::pin::Pin<Box<dyn Future<Output = Result<Option<Value>, E>> + Send>>;
+type SingleLoad<E> = std::pin::Pin<Box<dyn Future<Output = Result<Option<Value>, BatchError<E>>> + Send>>;
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use crate::epochs::Epochs;
 use crate::flights::Flights;
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
+use crate::namespace::{Namespaces, RegionError};
 use crate::options::{CacheOptions, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, Timed, UNTOLD};
 use crate::region::{Region, RegionOptions, Slot};
@@ -47,6 +48,7 @@ pub(crate) struct CacheState<E> {
     /// Loads ahead of the end of an entry's life.
     pub(crate) refreshes: Flights<E>,
     pub(crate) locks: KeyLocks,
+    namespaces: Namespaces,
     pub(crate) write_strategy: WriteStrategy,
     pub(crate) sample: Sample,
     epoch_store: Arc<dyn EpochStore>,
@@ -126,6 +128,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             flights: Flights::new(shared),
             refreshes: Flights::new(false),
             locks: KeyLocks::default(),
+            namespaces: Namespaces::default(),
             write_strategy: options.write_strategy,
             sample: Sample::default(),
             epoch_store,
@@ -170,10 +173,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.tasks.stop(patience).await
     }
 
-    /// A region for entries of one kind. Regions of one name share their statistics.
-    pub fn region(&self, options: RegionOptions) -> Region {
+    /// A region for entries of one kind, whose keys are no other region's. Regions of one name are the same region, with lives
+    /// that may differ.
+    ///
+    /// # Errors
+    /// When some key could be one of another region as well, or one that the cache itself has in Redis.
+    pub fn region(&self, options: RegionOptions) -> Result<Region, RegionError> {
+        let namespace = self.0.namespaces.register(&options)?;
         let counters = self.0.stats.cache(options.name);
-        Region::new(options, counters)
+        Ok(Region::new(options, namespace, counters))
     }
 
     /// What finished writes leave.

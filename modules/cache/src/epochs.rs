@@ -109,6 +109,11 @@ impl Epochs {
         self.era.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Makes every stamp of every key unfit.
+    pub(crate) fn advance_all(&self) {
+        self.stripes.iter().for_each(|stripe| *stripe.lock() += 1);
+    }
+
     /// Makes every stamp of the key unfit and runs `change`, both in one step.
     pub(crate) fn advance(&self, key: &Key, change: impl FnOnce()) {
         let mut epoch = self.stripe(key).lock();
@@ -124,13 +129,15 @@ mod tests {
     use hotshelf_stats::Stats;
 
     use super::*;
-    use crate::region::{Collection, Region, RegionOptions};
+    use crate::namespace::Keys;
+    use crate::region::{Absence, Collection, Region, RegionOptions};
 
     fn slots(keys: impl IntoIterator<Item = Key>) -> Vec<Slot> {
         let ttl = Duration::from_secs(1);
-        let absent = vec![Collection::new("things")];
-        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, absent };
-        let region = Region::new(options, Stats::new().unwrap().cache("thing"));
+        let absence = Absence::DependsOn(Collection::new("things"));
+        let shape = Keys::Beginning("id:");
+        let options = RegionOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
+        let region = Region::alone(options, Stats::new().unwrap().cache("thing"));
         keys.into_iter().map(|key| region.slot(key)).collect()
     }
 

@@ -113,7 +113,13 @@ impl<E> Course<E> {
 }
 
 impl<E: Clone> Flight<E> {
-    /// Waits until there is none of the same key before this one: only then look, and load.
+    /// Whether there is one of the same key before this one.
+    pub(crate) fn waits(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Waits until there is none of the same key before this one: only then look, and load. Whoever leads several must let
+    /// none of them wait here while others could go.
     pub(crate) async fn take_off(&mut self) {
         if let Some(predecessor) = &self.predecessor {
             predecessor.clone().wait().await;
@@ -175,15 +181,23 @@ mod tests {
 
     use super::*;
     use crate::epochs::Epochs;
-    use crate::region::{Region, RegionOptions};
+    use crate::namespace::Keys;
+    use crate::region::{Absence, Region, RegionOptions};
     use crate::value::Source;
 
     type Answer = Landed<&'static str>;
 
     fn stamps() -> (Stamp, Stamp) {
         let ttl = Duration::from_secs(1);
-        let options = RegionOptions { name: "thing", ttl, negative_ttl: ttl, grace: ttl, absent: Vec::new() };
-        let slot = Region::new(options, Stats::new().unwrap().cache("thing")).slot(key());
+        let options = RegionOptions {
+            name: "thing",
+            keys: Keys::Beginning("id:"),
+            ttl,
+            negative_ttl: ttl,
+            grace: ttl,
+            absence: Absence::NotKept,
+        };
+        let slot = Region::alone(options, Stats::new().unwrap().cache("thing")).slot(key());
         let epochs = Epochs::new();
         let before = epochs.stamp(&slot);
         epochs.advance(&slot.key, || {});

@@ -29,10 +29,10 @@
 //! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?);
 //! let everything = Collection::new("products");
 //! let products = cache.region(RegionOptions {
-//!     name: "product", ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10),
-//!     grace: Duration::from_secs(600),
-//!     absent: vec![everything.clone()],
-//! });
+//!     name: "product", keys: Keys::Beginning("id:"),
+//!     ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10), grace: Duration::from_secs(600),
+//!     absence: Absence::DependsOn(everything.clone()),
+//! })?;
 //! let seventh = products.slot(Key::numbered("id:", 7));
 //! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1 })) };
 //!
@@ -67,6 +67,7 @@ mod key;
 mod locks;
 mod memory;
 mod module;
+mod namespace;
 mod options;
 mod reading;
 mod redis;
@@ -77,14 +78,16 @@ mod tier;
 mod value;
 mod write;
 
+pub use batch::BatchError;
 pub use cache::Cache;
 pub use commit::WriteError;
 pub use epoch::{EpochStore, History};
 pub use hotshelf_redis::RedisOptions;
 pub use key::Key;
 pub use module::CacheModule;
+pub use namespace::{Keys, RegionError};
 pub use options::{CacheOptions, Tiers, WriteStrategy};
-pub use region::{Collection, Region, RegionOptions, Slot};
+pub use region::{Absence, Collection, Region, RegionOptions, Slot};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};
 pub use write::{Locked, Target, Turn, Write};

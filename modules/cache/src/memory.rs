@@ -10,6 +10,7 @@ use hotshelf_stats::TierLevels;
 use moka::Expiry;
 use moka::notification::RemovalCause;
 use moka::sync::Cache as Moka;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wildmatch::WildMatch;
 
@@ -18,7 +19,7 @@ use crate::coherence::MemoryLease;
 use crate::epochs::{Dependencies, Epochs, Stamp};
 use crate::key::Key;
 use crate::redis::GENERATION_LIFE;
-use crate::region::{Region, Slot};
+use crate::region::{Collection, Region, Slot};
 use crate::tier::{Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Tier, Unsettled, Until};
 use crate::value::{Source, Value};
 
@@ -34,6 +35,8 @@ pub(crate) struct MemoryTier {
     shared: bool,
     /// There is a tier behind this one, of which it takes copies.
     copies: bool,
+    /// One deletion by pattern at a time.
+    deleting: Arc<Mutex<()>>,
 }
 
 /// A copy in memory.
@@ -47,6 +50,8 @@ struct Entry {
     due_at: Instant,
     /// Void when memory has begun another era.
     era: u64,
+    /// With which it was filled.
+    collections: Arc<[Collection]>,
     /// Void when one of its collections has moved on.
     dependencies: Dependencies,
 }
@@ -75,6 +80,20 @@ impl Entry {
     fn kept_for(&self) -> Duration {
         self.expires_at.saturating_duration_since(Instant::now()) + self.grace
     }
+
+    /// Whether it is the entry with these collections. Kept with others, or with none, it would outlast what makes it void.
+    /// A reader who names none goes by those that it was kept with; none are too few where the region's entries have some.
+    fn goes_with(&self, collections: Option<&[Collection]>) -> bool {
+        match collections {
+            Some(collections) => *self.collections == *collections,
+            None => !self.collections.is_empty() || !self.region.namespace().has_dependents(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        let payload = self.value.as_ref().map_or(0, |value| value.payload.len());
+        payload + size_of_val(&*self.collections)
+    }
 }
 
 impl MemoryTier {
@@ -88,8 +107,7 @@ impl MemoryTier {
         let entries = Moka::builder()
             .max_capacity(max_bytes)
             .weigher(|key: &Key, entry: &Arc<Entry>| {
-                let payload = entry.value.as_ref().map_or(0, |value| value.payload.len());
-                u32::try_from(key.as_str().len() + payload + OVERHEAD).unwrap_or(u32::MAX)
+                u32::try_from(key.as_str().len() + entry.weight() + OVERHEAD).unwrap_or(u32::MAX)
             })
             .expire_after(OwnLife)
             .eviction_listener(|_, entry: Arc<Entry>, cause| {
@@ -98,19 +116,23 @@ impl MemoryTier {
                 }
             })
             .build_with_hasher(Hashing::default());
-        MemoryTier { entries, epochs, lease, shared, copies }
+        MemoryTier { entries, epochs, lease, shared, copies, deleting: Arc::default() }
     }
 
     /// The copy that nothing has made void, whatever is left of its life.
-    fn standing(&self, key: &Key, now: Instant) -> Option<Arc<Entry>> {
+    fn standing(&self, key: &Key, collections: Option<&[Collection]>, now: Instant) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
+        if !entry.goes_with(collections) {
+            entry.region.namespace().tell_mixed_use(key);
+            return None;
+        }
         let current = entry.era == self.epochs.era() && self.epochs.hold(&entry.dependencies);
         (current && self.lease.holds_at(now)).then_some(entry)
     }
 
-    fn get(&self, key: &Key) -> Option<Hit> {
+    fn get(&self, key: &Key, collections: Option<&[Collection]>) -> Option<Hit> {
         let now = Instant::now();
-        let entry = self.standing(key, now)?;
+        let entry = self.standing(key, collections, now)?;
         let (ttl, due) =
             (entry.expires_at.saturating_duration_since(now), entry.value.is_some() && now >= entry.due_at);
         (!ttl.is_zero()).then(|| Hit { value: entry.value.clone(), ttl, due, source: |ttl| Source::L1 { ttl } })
@@ -130,6 +152,7 @@ impl MemoryTier {
             expires_at: Instant::now() + ttl,
             due_at,
             era: stamp.era,
+            collections: Arc::clone(&slot.collections),
             dependencies: self.epochs.dependencies(slot, value.is_none(), stamp),
         };
         self.entries.insert(slot.key.clone(), Arc::new(entry));
@@ -150,10 +173,24 @@ impl MemoryTier {
     }
 }
 
+/// While it walks, others fill and write. What was loaded, or copied from Redis, before it began is refused wherever it is
+/// filled, since all stamps from before are unfit first; so it does not matter on which side of the walk it would come to
+/// stand. What is filled under a later stamp was loaded later, and may stay or go. Each entry goes under the stripe of its key, as
+/// with a write.
+fn delete(entries: &Moka<Key, Arc<Entry>, Hashing>, epochs: &Epochs, pattern: &WildMatch) -> u64 {
+    epochs.advance_all();
+    let mut deleted = 0;
+    for (key, _) in entries.iter().filter(|(key, _)| pattern.matches(key.as_str())) {
+        epochs.advance(&key, || entries.invalidate(&*key));
+        deleted += 1;
+    }
+    deleted
+}
+
 #[async_trait]
 impl Tier for MemoryTier {
-    fn peek(&self, key: &Key) -> Option<Hit> {
-        self.get(key)
+    fn peek(&self, key: &Key, collections: Option<&[Collection]>) -> Option<Hit> {
+        self.get(key, collections)
     }
 
     fn peeked_in_vain(&self, region: &Region) {
@@ -167,7 +204,7 @@ impl Tier for MemoryTier {
     async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
         // The stamp comes before the look: what the look misses is loaded under it.
         let stamp = self.epochs.stamp(slot);
-        let hit = self.get(&slot.key).filter(|hit| until != Until::ItIsDue || !hit.due);
+        let hit = self.get(&slot.key, Some(&slot.collections)).filter(|hit| until != Until::ItIsDue || !hit.due);
         hit.map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
     }
 
@@ -179,13 +216,15 @@ impl Tier for MemoryTier {
 
     async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
         let now = Instant::now();
-        let entry = self.standing(&slot.key, now).filter(|entry| now < entry.expires_at + entry.grace)?;
+        let entry = self
+            .standing(&slot.key, Some(&slot.collections), now)
+            .filter(|entry| now < entry.expires_at + entry.grace)?;
         Some((entry.value.clone()?, now.saturating_duration_since(entry.expires_at)))
     }
 
     async fn inspect(&self, slot: &Slot) -> Option<Copy> {
         let now = Instant::now();
-        let entry = self.standing(&slot.key, now).filter(|entry| entry.expires_at > now)?;
+        let entry = self.standing(&slot.key, Some(&slot.collections), now).filter(|entry| entry.expires_at > now)?;
         let identity = Bytes::copy_from_slice(&(Arc::as_ptr(&entry) as usize).to_be_bytes());
         Some(Copy { tier: "l1", identity, value: entry.value.clone() })
     }
@@ -215,14 +254,16 @@ impl Tier for MemoryTier {
         Ok(())
     }
 
+    /// In a thread that may block, since a walk over millions of entries takes seconds, and one at a time. It goes on when the
+    /// caller goes away.
     async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
-        let pattern = WildMatch::new(pattern);
-        let matching = self.entries.iter().filter(|(key, _)| pattern.matches(key.as_str()));
-        let keys: Vec<Key> = matching.map(|(key, _)| Key::clone(&key)).collect();
-        for key in &keys {
-            self.epochs.advance(key, || self.entries.invalidate(key));
-        }
-        Ok(keys.len() as u64)
+        let turn = Arc::clone(&self.deleting).lock_owned().await;
+        let (entries, epochs, pattern) = (self.entries.clone(), Arc::clone(&self.epochs), WildMatch::new(pattern));
+        let walk = move || {
+            let _turn = turn;
+            delete(&entries, &epochs, &pattern)
+        };
+        tokio::task::spawn_blocking(walk).await.map_err(|error| DeleteError(error.to_string()))
     }
 
     /// Does the policy's pending work first, so that the numbers are those of now.

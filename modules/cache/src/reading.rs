@@ -14,7 +14,7 @@ use tracing::field::Empty;
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
-use crate::region::{Region, Slot};
+use crate::region::{Collection, Region, Slot};
 use crate::tier::{Claim, Fill, Hit, Lookup, Tier, Until};
 use crate::value::{Found, Read, Source, Value};
 
@@ -36,18 +36,18 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// one, nothing is: the caller goes on with [`get_or_load`](Cache::get_or_load), also where memory knows that there
     /// is no such thing, or the entry is to be loaded ahead of its end. Allocates nothing.
     pub fn peek(&self, region: &Region, key: &Key, read: Read) -> Option<(Value, Source)> {
-        let hit = self.look(key, read).filter(|hit| !hit.due)?;
+        let hit = self.look(&region.place(key), None, read).filter(|hit| !hit.due)?;
         let source = (hit.source)(hit.ttl);
         let value = hit.value?;
         region.counters().hits_l1.inc();
         Some((value, source))
     }
 
-    pub(crate) fn look(&self, key: &Key, read: Read) -> Option<Hit> {
+    pub(crate) fn look(&self, key: &Key, collections: Option<&[Collection]>, read: Read) -> Option<Hit> {
         if read.bypass {
             return None;
         }
-        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(key))?;
+        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(key, collections))?;
         read.accepts(hit.value.as_ref()).then_some(hit)
     }
 
@@ -68,7 +68,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
-        if let Some(hit) = self.look(&slot.key, read) {
+        if let Some(hit) = self.look(&slot.key, Some(&slot.collections), read) {
             let answer = answer(&slot.region, found(&hit), false);
             if hit.due {
                 self.refresh(slot, load);
@@ -191,10 +191,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Loads an entry ahead of its end, in the background and once at a time, unless another process has done so.
-    pub(crate) fn refresh<L, F>(&self, slot: Slot, load: L)
+    pub(crate) fn refresh<L, F, X>(&self, slot: Slot, load: L)
     where
         L: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+        F: Future<Output = Result<Option<Value>, X>> + Send + 'static,
+        X: Send + 'static,
     {
         let stamp = self.0.epochs.stamp(&slot);
         let Role::Leader(flight) = self.0.refreshes.join(&slot.key, stamp) else { return };
@@ -248,13 +249,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Loads and gives the value to whichever tier still wants it.
-    async fn load_and_fill<L, F>(&self, slot: &Slot, mut claims: Claims, load: L) -> Result<Found, E>
+    async fn load_and_fill<L, F, X>(&self, slot: &Slot, mut claims: Claims, load: L) -> Result<Found, X>
     where
         L: Fn() -> F + Send + Sync,
-        F: Future<Output = Result<Option<Value>, E>> + Send,
+        F: Future<Output = Result<Option<Value>, X>> + Send,
     {
         let mut loaded = counted(&slot.region, load()).await;
-        if matches!(loaded, Ok(None)) {
+        if matches!(loaded, Ok(None)) && slot.region.keeps_absence() {
             // "Does not exist" is only as good as the generations that were read before the load.
             let mut again = false;
             for (tier, claim) in &mut claims {
@@ -277,8 +278,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Farthest first.
     pub(crate) async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
-        if value.as_ref().is_some_and(Value::is_too_large) {
-            slot.region.counters().too_large.inc();
+        let too_large = value.as_ref().is_some_and(Value::is_too_large);
+        if too_large || value.is_none() && !slot.region.keeps_absence() {
+            slot.region.counters().too_large.inc_by(u64::from(too_large));
             for (tier, claim) in claims {
                 tier.abandon(slot, claim).await;
             }

@@ -38,7 +38,7 @@ use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
 #[cfg(test)]
-pub(crate) use link::{Agreement, Ear, Presence, Step};
+pub(crate) use link::{Agreement, Ear, Presence, Renewal, Step};
 pub(crate) use link::{Connector, Link};
 use listener::Beats;
 pub(crate) use names::Names;

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use hotshelf_stats::CacheCounters;
 
 use crate::chance;
 use crate::key::Key;
+use crate::namespace::{Keys, Namespace};
 
 /// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend. Void it,
 /// and all of them are void at once, without anybody knowing their keys.
@@ -30,16 +32,31 @@ impl Collection {
 /// How the entries of one region live.
 #[derive(Clone, Debug)]
 pub struct RegionOptions {
-    /// The name in statistics.
+    /// The name in statistics, which tells the region from others. Without `:`.
     pub name: &'static str,
+    /// The keys of its entries, which no other region may have.
+    pub keys: Keys,
     /// Life of an entry. Each gets up to a tenth more or less, so that what was filled together does not expire together.
     pub ttl: Duration,
     /// Life of an entry that says "does not exist".
     pub negative_ttl: Duration,
     /// How long after the end of its life a value is still served when it cannot be loaded again.
     pub grace: Duration,
-    /// What an entry depends on that says "does not exist", beside its own collections: a new member may prove it wrong.
-    pub absent: Vec<Collection>,
+    /// What is kept where there is no such thing.
+    pub absence: Absence,
+}
+
+/// What a region keeps of what does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// Nothing: each lookup loads.
+    NotKept,
+    /// That it does not exist, until this collection is void: a new member may prove it wrong. So every write that makes
+    /// something exist names the collection in its [`Target`](crate::Target).
+    DependsOn(Collection),
+    /// That it does not exist, for its whole life, whatever comes to exist. Right only where nobody looks anything up before it
+    /// exists, as with names that are random.
+    ForItsLife,
 }
 
 /// The entries of one kind: their lives and their statistics. A cheap handle.
@@ -49,11 +66,12 @@ pub struct Region(Arc<RegionState>);
 #[derive(Debug)]
 struct RegionState {
     options: RegionOptions,
+    namespace: Arc<Namespace>,
     counters: CacheCounters,
 }
 
-/// The place of one entry: its key, the region by whose rules it lives, and the collections it depends on. The same key
-/// always goes with the same region and collections.
+/// The place of one entry: its key, the region by whose rules it lives, and the collections it depends on. No key leads to the
+/// entry of another region. The same key always goes with the same collections: what was kept with others is not served.
 #[derive(Clone, Debug)]
 pub struct Slot {
     pub(crate) region: Region,
@@ -62,25 +80,50 @@ pub struct Slot {
 }
 
 impl Region {
-    pub(crate) fn new(options: RegionOptions, counters: CacheCounters) -> Self {
-        Region(Arc::new(RegionState { options, counters }))
+    pub(crate) fn new(options: RegionOptions, namespace: Arc<Namespace>, counters: CacheCounters) -> Self {
+        Region(Arc::new(RegionState { options, namespace, counters }))
     }
 
-    /// The place of an entry that depends on nothing but itself, as long as it exists.
+    /// One that no cache has given its part of the space of names.
+    #[cfg(test)]
+    pub(crate) fn alone(options: RegionOptions, counters: CacheCounters) -> Self {
+        let namespace = Namespace::of(&options);
+        Region::new(options, namespace, counters)
+    }
+
+    /// The place of an entry that depends on nothing but itself, as long as it exists. A key that is none of the region's
+    /// [`Keys`] gets the region's name in front.
     pub fn slot(&self, key: Key) -> Slot {
-        Slot { region: self.clone(), key, collections: Arc::default() }
+        self.slot_in(key, <Arc<[Collection]>>::default())
     }
 
-    /// The place of an entry that is void as soon as one of the collections is.
+    /// The place of an entry that is void as soon as one of the collections is. The key as with [`slot`](Region::slot).
     pub fn slot_in(&self, key: Key, collections: impl Into<Arc<[Collection]>>) -> Slot {
-        Slot { region: self.clone(), key, collections: collections.into() }
+        let collections = collections.into();
+        if !collections.is_empty() {
+            self.0.namespace.note_dependent();
+        }
+        let key = match self.place(&key) {
+            Cow::Borrowed(_) => key,
+            Cow::Owned(placed) => placed,
+        };
+        Slot { region: self.clone(), key, collections }
+    }
+
+    /// The name of the entry of that key.
+    pub(crate) fn place<'a>(&self, key: &'a Key) -> Cow<'a, Key> {
+        self.0.namespace.place(key)
+    }
+
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.0.namespace
     }
 
     /// The same entries for lookups that are part of another one, and must not be counted beside it. What is done for
     /// them, loads and fills, is.
     pub fn uncounted(&self) -> Region {
-        let RegionState { options, counters } = &*self.0;
-        Region::new(options.clone(), counters.without_lookups())
+        let RegionState { options, namespace, counters } = &*self.0;
+        Region::new(options.clone(), Arc::clone(namespace), counters.without_lookups())
     }
 
     /// Whether entries of both live in one place: by the same name.
@@ -94,6 +137,11 @@ impl Region {
 
     pub(crate) fn counters(&self) -> &CacheCounters {
         &self.0.counters
+    }
+
+    /// Whether it is kept that something does not exist.
+    pub(crate) fn keeps_absence(&self) -> bool {
+        self.0.options.absence != Absence::NotKept
     }
 
     /// How long an entry is kept beyond its life. What does not exist is not kept.
@@ -110,6 +158,12 @@ impl Region {
         self.0.options.ttl.max(self.0.options.negative_ttl).mul_f64(1.1)
     }
 
+    /// How long an entry may be kept that is filled now.
+    pub(crate) fn longest_kept(&self, absent: bool) -> Duration {
+        let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
+        ttl.mul_f64(1.1) + self.grace(absent)
+    }
+
     /// The life of the next entry, with its jitter of ±10 %.
     pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
         let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
@@ -123,14 +177,17 @@ impl Slot {
         Slot { region: self.region.uncounted(), ..self.clone() }
     }
 
-    /// The key.
+    /// The key: the name of the entry, without the prefix that all keys share.
     pub fn key(&self) -> &Key {
         &self.key
     }
 
     /// What an entry here depends on.
     pub(crate) fn dependencies(&self, absent: bool) -> impl Iterator<Item = &Collection> {
-        let of_absent: &[Collection] = if absent { &self.region.0.options.absent } else { &[] };
+        let of_absent = match &self.region.0.options.absence {
+            Absence::DependsOn(collection) if absent => Some(collection),
+            _ => None,
+        };
         self.collections.iter().chain(of_absent)
     }
 

@@ -36,20 +36,22 @@ pub(super) enum Defect {
     ReleaseSparesWhatStands,
     OvertakenWriterLeavesItsValue,
     GenerationsStay,
+    GenerationsOfWritersAreRenewed,
     PushesGetLost,
     ServersAreAlike,
     UncoveredWritesKeepTheEpoch,
 }
 
 /// With a seed from which it is not far to one that finds it out.
-const DEFECTS: [(Defect, u64); 8] = [
+const DEFECTS: [(Defect, u64); 9] = [
     (Defect::FillDoesNotCompare, 300),
     (Defect::FenceDoesNotStand, 600),
     (Defect::ReleaseSparesWhatStands, 1_850),
     (Defect::OvertakenWriterLeavesItsValue, 6_350),
     (Defect::GenerationsStay, 0),
+    (Defect::GenerationsOfWritersAreRenewed, 380),
     (Defect::PushesGetLost, 0),
-    (Defect::ServersAreAlike, 430),
+    (Defect::ServersAreAlike, 1_660),
     (Defect::UncoveredWritesKeepTheEpoch, 0),
 ];
 

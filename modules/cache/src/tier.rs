@@ -112,8 +112,9 @@ pub struct Unsettled(pub(crate) String);
 
 #[async_trait]
 pub(crate) trait Tier: Send + Sync {
-    /// What can be told at once, without waiting for anything.
-    fn peek(&self, _key: &Key) -> Option<Hit> {
+    /// What can be told at once, without waiting for anything, of the entry with these collections; `None`: with those that
+    /// it goes with.
+    fn peek(&self, _key: &Key, _collections: Option<&[Collection]>) -> Option<Hit> {
         None
     }
 

@@ -85,8 +85,18 @@ pub(crate) fn of_list(filter: &Filter, order: Order) -> Vec<Collection> {
         // How rare a word is counts the texts of all products.
         OrderBy::Relevance => collections.extend([everything(), field_of(&everything(), Field::Text)]),
     }
-    collections.dedup();
-    collections
+    distinct(collections)
+}
+
+/// Each once. A search of all products by relevance names its own two twice, and not beside each other.
+fn distinct(collections: Vec<Collection>) -> Vec<Collection> {
+    let mut distinct = Vec::with_capacity(collections.len());
+    for collection in collections {
+        if !distinct.contains(&collection) {
+            distinct.push(collection);
+        }
+    }
+    distinct
 }
 
 /// No product follows a schema without being in some organization: the narrower of both is enough.
@@ -160,6 +170,12 @@ mod tests {
         assert_eq!(names(&of_filter(&some)), expected);
         assert_eq!(names(&of_list(&some, order("stock")))[4..], ["org:7:stock"]);
         assert_eq!(names(&of_list(&some, order("relevance")))[4..], ["products", "products:text"]);
+    }
+
+    #[test]
+    fn a_list_names_nothing_twice() {
+        let all = Filter { search: Search::parse("red").unwrap(), ..Filter::default() };
+        assert_eq!(names(&of_list(&all, order("relevance"))), ["products", "products:text"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use hotshelf_cache::{Locked, Unsettled, WriteError};
+use hotshelf_cache::{BatchError, Locked, Unsettled, WriteError};
 use hotshelf_domain::StoreError;
 
 /// Why the product service could not do what it was asked.
@@ -17,6 +17,23 @@ pub enum ProductError {
     /// The write's task died; the log says of what. What it did is unknown.
     #[error("the write broke off")]
     BrokeOff,
+    /// A load brought another number of products than it was asked for: a defect of this service. Nothing was served or kept.
+    #[error("a load brought {brought} products for {asked} ids")]
+    Miscounted {
+        /// How many were to be loaded.
+        asked: usize,
+        /// How many came.
+        brought: usize,
+    },
+}
+
+impl From<BatchError<StoreError>> for ProductError {
+    fn from(error: BatchError<StoreError>) -> Self {
+        match error {
+            BatchError::Load(error) => ProductError::Store(error),
+            BatchError::Miscounted { asked, brought } => ProductError::Miscounted { asked, brought },
+        }
+    }
 }
 
 impl From<Locked> for ProductError {

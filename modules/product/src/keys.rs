@@ -2,13 +2,30 @@
 
 use std::fmt::Write;
 
-use hotshelf_cache::Key;
+use hotshelf_cache::{Key, Keys};
 use hotshelf_domain::{
     Filter, Members, Order, OrganizationId, PageRequest, PageStart, Place, ProductId, SchemaId, Search,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::cursor::{place_from_text, place_text};
+
+/// Of products.
+pub(crate) const PRODUCTS: Keys = Keys::Beginning("id:");
+/// Of products with their details.
+pub(crate) const DETAILS: Keys = Keys::NumberThen(":details");
+/// Of pages of all products.
+pub(crate) const PAGES: Keys = Keys::Beginning("list:");
+/// Of pages of organizations and schemas.
+pub(crate) const MEMBER_PAGES: Keys = Keys::Beginning("products:");
+/// Of sizes of lists.
+pub(crate) const TOTALS: Keys = Keys::Beginning("total");
+/// Of all ids of an organization, or of those of them that follow a schema.
+pub(crate) const ORGANIZATION_IDS: Keys = Keys::Beginning("org:");
+/// Of all ids of a schema.
+pub(crate) const SCHEMA_IDS: Keys = Keys::Beginning("schema:");
+/// Of analytics.
+pub(crate) const ANALYTICS: Keys = Keys::Beginning("analytics:");
 
 /// A text of clients' longer than this is in a key by its hash.
 const TEXT_MAX: usize = 64;
@@ -250,6 +267,34 @@ mod tests {
         let plain = member_page(Members::Schema(SchemaId::new(1).unwrap()), 1, 20, None, Order::default());
         assert_eq!(plain.as_str(), "products:schema:1:page:1:limit:20:search::order:id");
         assert!(member_page_of(&plain).is_some());
+    }
+
+    /// So each entry is where its region's are, under the very key.
+    #[test]
+    fn every_key_is_one_of_its_regions() {
+        let (id, organization) = (ProductId::new(7).unwrap(), Members::Organization(OrganizationId::new(7).unwrap()));
+        let schema = Members::Schema(SchemaId::BUILT_IN);
+        let both = Members::Both(OrganizationId::new(7).unwrap(), SchemaId::BUILT_IN);
+        let place = PageStart::After { place: Place::of_id(id), position: 40 };
+        let search = || search("list:org:7:details");
+        let page_by = |start| PageRequest { start, ..PageRequest::default() };
+        let member_page = |members| member_page(members, 1, 20, search().as_ref(), Order::default());
+        let kinds = [
+            (PRODUCTS, vec![product(id)]),
+            (DETAILS, vec![details(id)]),
+            (PAGES, vec![page(&page_by(PageStart::Offset(0))), page(&page_by(place))]),
+            (MEMBER_PAGES, vec![member_page(organization), member_page(schema), member_page(both)]),
+            (TOTALS, vec![total(&Filter::default()), total(&Filter { search: search(), ..organization.filter() })]),
+            (ORGANIZATION_IDS, vec![ids(organization), ids(both)]),
+            (SCHEMA_IDS, vec![ids(schema)]),
+            (ANALYTICS, vec![analytics()]),
+        ];
+        for (number, (_, keys)) in kinds.iter().enumerate() {
+            for key in keys {
+                let homes: Vec<_> = (0..kinds.len()).filter(|kind| kinds[*kind].0.contains(key.as_str())).collect();
+                assert_eq!(homes, [number], "{key}");
+            }
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let repository = ProductRepository::open(database, &stats).await?;
 //! let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats);
-//! let products = ProductService::new(cache, repository, Lives::default());
+//! let products = ProductService::new(cache, repository, Lives::default())?;
 //!
 //! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
 //! let cup = products.create(draft.into_new()?).await?;

@@ -31,7 +31,7 @@ impl Module for ProductModule {
     async fn init(&self, services: &mut Services) -> Result<(), Failure> {
         let cache = services.require::<Cache<StoreError>>("cache")?;
         let repository = services.require::<ProductRepository>("database")?;
-        let service = ProductService::new(cache, repository, self.lives);
+        let service = ProductService::new(cache, repository, self.lives)?;
         services.provide(service.clone())?;
         let _ = self.service.set(service);
         Ok(())

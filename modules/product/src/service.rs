@@ -14,13 +14,13 @@ mod writes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_cache::{Cache, DeleteError, Region, RegionOptions};
+use hotshelf_cache::{Absence, Cache, DeleteError, Region, RegionError, RegionOptions};
 use hotshelf_domain::{History, ProductRepository, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::TopItems;
 
-use crate::collections;
 use crate::lives::Lives;
+use crate::{collections, keys};
 use analytics::Rebuild;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
@@ -67,23 +67,27 @@ struct Shelves {
 
 impl ProductService {
     /// On this cache and this database.
-    pub fn new(cache: Cache<StoreError>, repository: ProductRepository, lives: Lives) -> Self {
-        let region = |name, ttl| {
+    ///
+    /// # Errors
+    /// When somebody else keeps entries under the same keys in this cache.
+    pub fn new(cache: Cache<StoreError>, repository: ProductRepository, lives: Lives) -> Result<Self, RegionError> {
+        let region = |name, keys, ttl| {
             let Lives { negative: negative_ttl, grace, .. } = lives;
-            cache.region(RegionOptions { name, ttl, negative_ttl, grace, absent: vec![collections::everything()] })
+            let absence = Absence::DependsOn(collections::everything());
+            cache.region(RegionOptions { name, keys, ttl, negative_ttl, grace, absence })
         };
-        let products = region("product", lives.product);
+        let products = region("product", keys::PRODUCTS, lives.product)?;
         let shelves = Shelves {
             members: products.uncounted(),
             products,
-            details: region("details", lives.details),
-            lists: region("list", lives.list),
-            pages: region("page", lives.pages),
+            details: region("details", keys::DETAILS, lives.details)?,
+            lists: region("list", keys::PAGES, lives.list)?,
+            pages: region("page", keys::MEMBER_PAGES, lives.pages)?,
             // Looked up as parts of pages.
-            totals: region("total", lives.pages).uncounted(),
-            organization_ids: region("org_ids", lives.organization_ids),
-            schema_ids: region("schema_ids", lives.schema_ids),
-            analytics: region("analytics", lives.analytics),
+            totals: region("total", keys::TOTALS, lives.pages)?.uncounted(),
+            organization_ids: region("org_ids", keys::ORGANIZATION_IDS, lives.organization_ids)?,
+            schema_ids: region("schema_ids", keys::SCHEMA_IDS, lives.schema_ids)?,
+            analytics: region("analytics", keys::ANALYTICS, lives.analytics)?,
             rebuild: Rebuild::default(),
             schema_owners: SchemaOwners::default(),
             reads: TopItems::new(COUNTED),
@@ -91,7 +95,7 @@ impl ProductService {
             cache,
             repository,
         };
-        ProductService(Arc::new(shelves))
+        Ok(ProductService(Arc::new(shelves)))
     }
 
     /// The database itself, for what is not cached: organizations and schemas.

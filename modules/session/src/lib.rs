@@ -28,7 +28,7 @@
 //! # let cache = Cache::new(options, Arc::new(Row), &stats);
 //! let (minute, week) = (Duration::from_secs(60), Duration::from_secs(7 * 24 * 3600));
 //! let options = SessionOptions { session_life: week, copy_life: minute, negative_life: minute, grace: minute };
-//! let sessions = Sessions::new(cache, accounts.clone(), options, &stats);
+//! let sessions = Sessions::new(cache, accounts.clone(), options, &stats)?;
 //!
 //! let home = Home::In(OrganizationId::BUILT_IN);
 //! let ann = NewUser { email: "ann@shop.example".parse()?, password_hash: None, home, role: Role::Admin };

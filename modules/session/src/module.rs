@@ -31,7 +31,7 @@ impl Module for SessionModule {
         let cache = services.require::<Cache<StoreError>>("cache")?;
         let accounts = services.require::<ProductRepository>("database")?.accounts();
         let stats = services.require::<Stats>("stats")?;
-        let sessions = Sessions::new(cache, accounts, self.options, &stats);
+        let sessions = Sessions::new(cache, accounts, self.options, &stats)?;
         services.provide(sessions.clone())?;
         let _ = self.sessions.set(sessions);
         Ok(())

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use hotshelf_cache::{Cache, Key, Read, Region, RegionOptions, Slot, Target, Value, WriteError};
+use hotshelf_cache::{
+    Absence, Cache, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Target, Value, WriteError,
+};
 use hotshelf_domain::{
     AccountRepository, Committed, Copies, NewSession, Secret, Session, SessionId, StoreError, User, UserId,
 };
@@ -17,6 +19,9 @@ use crate::token::{Token, TokenKind};
 /// Why a session could not be looked up or changed.
 pub type SessionError = WriteError<StoreError>;
 
+/// What the keys of sessions begin with, and those of who somebody is.
+const LOGIN: &str = "session:";
+const IDENTITY: &str = "account:";
 /// What a client calls itself is cut off after so many characters.
 const LONGEST_CLIENT: usize = 200;
 /// Sessions that are extended in one write.
@@ -72,22 +77,32 @@ struct State {
 
 impl Sessions {
     /// On this cache and this database.
-    pub fn new(cache: Cache<StoreError>, accounts: AccountRepository, options: SessionOptions, stats: &Stats) -> Self {
+    ///
+    /// # Errors
+    /// When somebody else keeps entries under the same keys in this cache.
+    pub fn new(
+        cache: Cache<StoreError>,
+        accounts: AccountRepository,
+        options: SessionOptions,
+        stats: &Stats,
+    ) -> Result<Self, RegionError> {
         let SessionOptions { copy_life: ttl, negative_life: negative_ttl, grace, .. } = options;
         // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted: they are
         // parts of requests, and would make the hit rates of what those are about look better than they are.
-        let options_of = |name| RegionOptions { name, ttl, negative_ttl, grace, absent: Vec::new() };
-        let region = |name| cache.region(options_of(name)).uncounted();
+        let region = |name, keys| {
+            let options = RegionOptions { name, keys, ttl, negative_ttl, grace, absence: Absence::ForItsLife };
+            Ok(cache.region(options)?.uncounted())
+        };
         let state = State {
-            logins: region("session"),
-            identities: region("account"),
+            logins: region("session", Keys::Beginning(LOGIN))?,
+            identities: region("account", Keys::Beginning(IDENTITY))?,
             sliding: Sliding::new(options.session_life),
             tasks: Tasks::default(),
             metrics: stats.access(),
             cache,
             accounts,
         };
-        Sessions(Arc::new(state))
+        Ok(Sessions(Arc::new(state)))
     }
 
     /// Begins the work in the background: extending, and forgetting what has ended.
@@ -324,11 +339,11 @@ impl Sessions {
 }
 
 fn login_key(secret: &Secret) -> Key {
-    hashed_key("session:", secret)
+    hashed_key(LOGIN, secret)
 }
 
 fn identity_key(user: UserId) -> Key {
-    Key::numbered("account:", user.get())
+    Key::numbered(IDENTITY, user.get())
 }
 
 /// `kind` and the hash of a token in hexadecimal.

@@ -1,9 +1,11 @@
 use bytes::Bytes;
+use futures_util::FutureExt;
 use hotshelf_stats::Stats;
 use tokio::time::advance;
 
 use super::*;
-use crate::region::{Collection, Region, RegionOptions};
+use crate::namespace::Keys;
+use crate::region::{Absence, Collection, Region, RegionOptions};
 use crate::tier::Token;
 
 const TTL: Duration = Duration::from_secs(100);
@@ -21,12 +23,12 @@ struct World {
 impl World {
     fn of_bytes(max_bytes: u64) -> Self {
         let stats = Stats::new().unwrap();
-        let region = |name| {
-            let absent = vec![Collection::new(EVERYTHING)];
-            let options = RegionOptions { name, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absent };
-            Region::new(options, stats.cache(name))
+        let region = |name, keys| {
+            let (keys, absence) = (Keys::Beginning(keys), Absence::DependsOn(Collection::new(EVERYTHING)));
+            let options = RegionOptions { name, keys, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absence };
+            Region::alone(options, stats.cache(name))
         };
-        let (things, pages) = (region("thing"), region("page"));
+        let (things, pages) = (region("thing", "id:"), region("page", "list:"));
         let epochs = Arc::new(Epochs::new());
         let tier = MemoryTier::new(max_bytes, Arc::clone(&epochs), Arc::new(MemoryLease::endless()), false, false);
         World { tier, epochs, things, pages }
@@ -56,7 +58,7 @@ impl World {
 
     /// The copy, if there is one: `Some(None)` is one that says that there is no such thing.
     fn copy(&self, slot: &Slot) -> Option<Option<Value>> {
-        self.tier.peek(&slot.key).map(|hit| hit.value)
+        self.tier.peek(&slot.key, Some(&slot.collections)).map(|hit| hit.value)
     }
 
     async fn write(&self, slot: Slot, keep: Option<Value>) {
@@ -166,4 +168,48 @@ async fn deletion_by_pattern_takes_what_matches() {
     assert_eq!(left, [false, true, false]);
     assert_eq!(world.tier.delete_matching("*").await.unwrap(), 2);
     assert_eq!(world.copy(&world.page()), None);
+}
+
+/// On the thread of requests it would keep all of them waiting, for as long as the walk takes.
+#[tokio::test]
+async fn deletion_does_not_walk_on_the_thread_of_requests() {
+    let world = World::of_bytes(1 << 20);
+    world.keep(&world.thing(1), Some(&value("x"))).await;
+    let mut deleting = world.tier.delete_matching("*");
+    // What it needs is held here: it has to wait, and does so elsewhere.
+    world.epochs.advance(&Key::new("another"), || assert!((&mut deleting).now_or_never().is_none()));
+    assert_eq!(deleting.await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_was_loaded_before_a_deletion_is_not_kept_after_it() {
+    let world = World::of_bytes(1 << 20);
+    let slot = world.thing(1);
+    let claim = world.claim(&slot).await;
+    assert_eq!(world.tier.delete_matching("*").await.unwrap(), 0, "there is nothing yet");
+    assert_eq!(world.tier.fill(&slot, claim, Some(&value("old")), TTL).await, Fill::Refused);
+    world.keep(&slot, Some(&value("new"))).await;
+}
+
+/// Kept without the collections that others name, it would be served after they are void; with them, it is not theirs to serve
+/// who name none.
+#[tokio::test]
+async fn an_entry_is_served_with_the_collections_only_that_it_was_kept_with() {
+    let world = World::of_bytes(1 << 20);
+    let key = Key::new("list:0:10");
+    let (alone, dependent) = (world.pages.slot(key.clone()), world.page());
+    world.keep(&alone, Some(&value("old"))).await;
+    assert_eq!(world.copy(&dependent), None);
+    assert!(world.tier.peek(&key, None).is_none(), "pages have collections");
+    assert!(world.tier.overdue(&dependent).await.is_none() && world.tier.inspect(&dependent).await.is_none());
+    world.keep(&dependent, Some(&value("new"))).await;
+    assert_eq!(world.copy(&alone), None);
+    assert!(world.tier.peek(&key, None).is_some());
+    world.epochs.collection_changed(EVERYTHING);
+    assert!(world.tier.peek(&key, None).is_none());
+    assert_eq!((world.copy(&alone), world.copy(&dependent)), (None, None));
+
+    // Where none has any, whoever names none means the same.
+    world.keep(&world.thing(1), Some(&value("one"))).await;
+    assert!(world.tier.peek(&Key::new("id:1"), None).is_some());
 }

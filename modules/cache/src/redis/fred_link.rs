@@ -21,7 +21,7 @@ use hotshelf_stats::ServerMemory;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::link::{Agreement, Link, Presence};
+use super::link::{Agreement, Link, Presence, Renewal};
 use super::state::Run;
 use lane::Lane;
 pub(crate) use opening::FredConnector;
@@ -220,9 +220,16 @@ impl Link for FredLink {
         self.send(key, |client| self.scripts.release.evalsha(client, keys(key, marker), arguments)).await
     }
 
-    async fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>) -> Result<Vec<Bytes>, RedisError> {
+    async fn generations(
+        &self,
+        keys: Vec<String>,
+        proposals: Vec<Bytes>,
+        renewal: Renewal,
+    ) -> Result<Vec<Bytes>, RedisError> {
         let first = keys.first().cloned().unwrap_or_default();
-        self.send(&first, |client| self.scripts.generations.evalsha(client, keys, proposals)).await
+        let lives = [renewal.life, renewal.of_writers].map(|life| Value::from(millis(life)));
+        let arguments: Vec<Value> = lives.into_iter().chain(proposals.into_iter().map(Value::Bytes)).collect();
+        self.send(&first, |client| self.scripts.generations.evalsha(client, keys, arguments)).await
     }
 
     async fn void(

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::RedisTier;
-use super::link::{Connector, Link};
+use super::link::{Connector, Link, Renewal};
 use super::state::{Generation, NO_GENERATION};
 use super::writing::GENERATION_LIFE;
 use crate::chance;
@@ -50,7 +50,7 @@ impl<C: Connector> RedisTier<C> {
     pub(super) async fn generation(&self, link: &C::Link, slot: &Slot, absent: bool) -> Result<Generation, RedisError> {
         let keys = slot.dependencies(absent).map(|collection| self.setup.names.generation(collection)).collect();
         let proposals = slot.dependencies(absent).map(|_| next()).collect();
-        let current = link.generations(keys, proposals).await?;
+        let current = link.generations(keys, proposals, renewal(slot, absent)).await?;
         let current: Vec<_> = current.iter().map(from_bytes).collect();
         self.generations.remember(slot.dependencies(absent).zip(current.iter().copied()));
         Ok(one_for_all(&current))
@@ -69,6 +69,13 @@ impl<C: Connector> RedisTier<C> {
         self.generations.remember(collections.iter().zip(next.iter().map(from_bytes)));
         Ok(())
     }
+}
+
+/// What is filled under a generation now may need it for as long as it is kept. If the generation is lost before, nothing
+/// is the worse for it but the hit rate; so it may end, and reads of what does not exist leave nothing that stays.
+fn renewal(slot: &Slot, absent: bool) -> Renewal {
+    // Twice: one that has as much left as a writer's might is not renewed, and one that has much more need not be.
+    Renewal { life: slot.region.longest_kept(absent) + 2 * GENERATION_LIFE, of_writers: GENERATION_LIFE }
 }
 
 fn next() -> Bytes {

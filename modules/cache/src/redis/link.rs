@@ -51,8 +51,9 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// unless it is another fence.
     fn release(&self, key: &str, marker: Option<&str>, fence: Bytes, value: Bytes, life: Duration) -> impl Step<bool>;
 
-    /// What these keys hold, all of one slot. One that holds nothing holds its proposal from now on, for ever.
-    fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>) -> impl Step<Vec<Bytes>>;
+    /// What these keys hold, all of one slot. One that holds nothing holds its proposal from now on, for `life`. Which
+    /// others live as long as that again, [`Renewal`] says.
+    fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>, renewal: Renewal) -> impl Step<Vec<Bytes>>;
 
     /// Sets these keys, all of one slot, to the next generations, for `life`.
     fn void(&self, keys: Vec<String>, markers: Vec<String>, next: Vec<Bytes>, life: Duration) -> impl Step<()>;
@@ -137,6 +138,23 @@ impl Agreement {
             ["process"] => Ok(Agreement::OtherProcess),
             _ => Err(nonsense()),
         }
+    }
+}
+
+/// How long a generation lives that a reader has proposed, and which of those it reads it keeps alive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Renewal {
+    pub(crate) life: Duration,
+    /// What is left at most of a generation that a writer has set: one with so little left is not kept alive.
+    pub(crate) of_writers: Duration,
+}
+
+impl Renewal {
+    /// Whether a generation with so much left (`None`: it has no end) is given a whole life: it may be a reader's only, and
+    /// need not be written again with each read.
+    #[cfg(test)]
+    pub(crate) fn is_due(self, left: Option<Duration>) -> bool {
+        left.is_none_or(|left| left > self.of_writers && left < self.life.saturating_sub(self.of_writers))
     }
 }
 

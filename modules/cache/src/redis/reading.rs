@@ -152,7 +152,8 @@ impl<C: Connector> RedisTier<C> {
         }
         let absent = stored.value.is_none();
         if !slot.depends(absent) {
-            return Ok(true);
+            // Else it was filled as something that depends on collections, and only they could tell.
+            return Ok(stored.generation == NO_GENERATION);
         }
         let current = match known.filter(|_| !absent) {
             Some(generation) => generation,

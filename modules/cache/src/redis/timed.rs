@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hotshelf_redis::RedisError;
 use hotshelf_stats::{Histogram, ServerMemory, Stats};
 
-use super::link::{Agreement, Connector, Link, Presence};
+use super::link::{Agreement, Connector, Link, Presence, Renewal};
 use super::state::Run;
 
 /// A connector whose links are timed, or such a link.
@@ -125,8 +125,13 @@ impl<L: Link> Link for Timed<L> {
         timed(&self.timings.release, self.inner.release(key, marker, fence, value, life)).await
     }
 
-    async fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>) -> Result<Vec<Bytes>, RedisError> {
-        timed(&self.timings.generations, self.inner.generations(keys, proposals)).await
+    async fn generations(
+        &self,
+        keys: Vec<String>,
+        proposals: Vec<Bytes>,
+        renewal: Renewal,
+    ) -> Result<Vec<Bytes>, RedisError> {
+        timed(&self.timings.generations, self.inner.generations(keys, proposals, renewal)).await
     }
 
     async fn void(

@@ -12,7 +12,7 @@ use super::host::Host;
 use super::wire::SimulatedRedis;
 use super::world::World;
 use crate::epoch::History;
-use crate::redis::{Connector, Ear, FredConnector, Link, Presence, Run};
+use crate::redis::{Connector, Ear, FredConnector, Link, Presence, Renewal, Run};
 use crate::{chance, clock};
 
 const KEYS: [&str; 3] = ["c:one", "c:two", "c:three"];
@@ -61,6 +61,7 @@ enum Step {
     Generations {
         count: usize,
         proposal: Content,
+        renewal: Renewal,
     },
     Void {
         count: usize,
@@ -130,7 +131,7 @@ impl Step {
             15..=19 => Step::Fence { key, marked, fence: Content::tagged(b'F'), life },
             20..=24 => Step::Release { key, marked, fence: Content::tagged(b'F'), value: Content::throw(), life },
             25 => Step::Void { count: key + 1, marked, next: Content::throw(), life },
-            26 => Step::Generations { count: key + 1, proposal: Content::throw() },
+            26 => Step::Generations { count: key + 1, proposal: Content::throw(), renewal: throw_renewal() },
             27..=28 => Step::Wait { key, lease: Content::tagged(dice::pick(b"LW")) },
             29..=31 => Step::Agree { key, presence: presence() },
             32 => Step::Unlink { keys: (0..=key).collect() },
@@ -146,6 +147,7 @@ impl Step {
             Step::Fill { life, .. } | Step::Fence { life, .. } => life == SHORT,
             Step::Release { life, .. } | Step::Void { life, .. } => life == SHORT,
             Step::Agree { ref presence, .. } => presence.lasts == SHORT,
+            Step::Generations { renewal, .. } => renewal.life == SHORT,
             _ => false,
         }
     }
@@ -168,9 +170,9 @@ impl Step {
                 let (marker, fence, value) = (marker_if(marked, key), fence.bytes(run), value.bytes(run));
                 format!("{}", link.release(KEYS[key], marker.as_deref(), fence, value, life).await?)
             }
-            Step::Generations { count, proposal } => {
+            Step::Generations { count, proposal, renewal } => {
                 let proposals = vec![proposal.bytes(run); count];
-                let current = link.generations(first(count), proposals).await?;
+                let current = link.generations(first(count), proposals, renewal).await?;
                 current.iter().map(|held| legible(held, run)).collect::<Vec<_>>().join(" ")
             }
             Step::Void { count, marked, next, life } => {
@@ -208,6 +210,16 @@ impl Step {
                 String::new()
             }
         })
+    }
+}
+
+/// Some make what lives long live for a short time: what is renewed is seen by its end.
+fn throw_renewal() -> Renewal {
+    match dice::below(4) {
+        0 => Renewal { life: SHORT, of_writers: Duration::ZERO },
+        // A life that is longer than the long one, of which nothing is left for writers.
+        1 => Renewal { life: 2 * LONG, of_writers: Duration::ZERO },
+        _ => Renewal { life: dice::pick(&LIVES), of_writers: LONG / 2 },
     }
 }
 

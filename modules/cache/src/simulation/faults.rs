@@ -29,11 +29,13 @@ pub(super) enum Fault {
     RedisRestartsOld,
     Flushall,
     Evicted,
+    /// A generation ends that a reader has proposed.
+    GenerationEnds,
     DatabaseDown,
     Crash,
 }
 
-pub(super) const FAULTS: [Fault; 14] = [
+pub(super) const FAULTS: [Fault; 15] = [
     Fault::CutOff,
     Fault::ConnectionLost,
     Fault::PushesLost,
@@ -46,6 +48,7 @@ pub(super) const FAULTS: [Fault; 14] = [
     Fault::RedisRestartsOld,
     Fault::Flushall,
     Fault::Evicted,
+    Fault::GenerationEnds,
     Fault::DatabaseDown,
     Fault::Crash,
 ];
@@ -89,6 +92,7 @@ async fn befall(fault: Fault, world: &Arc<World>, process: &Process, running: &R
         Fault::RedisRestartsOld => restart(world, running, true).await,
         Fault::Flushall => world.server.lock().flush(),
         Fault::Evicted => world.server.lock().evict(),
+        Fault::GenerationEnds => world.server.lock().end_generation(),
         Fault::DatabaseDown => put_off(&mut world.database.lock().down_until),
         Fault::Crash => {}
     }

@@ -14,8 +14,9 @@ use super::world::World;
 use super::{dice, schedule::Plan};
 use crate::cache::Cache;
 use crate::key::Key;
+use crate::namespace::Keys;
 use crate::options::CacheOptions;
-use crate::region::{Collection, Region, RegionOptions, Slot};
+use crate::region::{Absence, Collection, Region, RegionOptions, Slot};
 use crate::value::{Found, Read, Source, Value};
 use crate::write::{Target, Write};
 use hotshelf_redis::RedisOptions;
@@ -31,6 +32,8 @@ pub(super) struct Process {
     pub(super) cache: Cache<Down>,
     world: Arc<World>,
     things: Region,
+    /// Has entries under the same keys as `things`.
+    details: Region,
     pages: Region,
     /// Both of them a page depends on.
     collections: [Collection; 2],
@@ -53,21 +56,22 @@ impl Process {
         };
         let cache = STATS.with(|stats| Cache::with_connector(options, connector, Arc::new(row), stats));
         let collections = ["products", "products:order"].map(Collection::new);
-        let region = |name| {
-            let (ttl, absent) = (plan.ttl, vec![collections[0].clone()]);
-            cache.region(RegionOptions { name, ttl, negative_ttl: ttl, grace: plan.grace, absent })
+        let region = |name, keys| {
+            let (ttl, grace, absence) = (plan.ttl, plan.grace, Absence::DependsOn(collections[0].clone()));
+            cache.region(RegionOptions { name, keys, ttl, negative_ttl: ttl, grace, absence }).unwrap()
         };
-        let (things, pages) = (region("product"), region("list"));
+        let (things, pages) = (region("product", Keys::Beginning("id:")), region("list", Keys::Beginning("list:")));
+        let details = region("details", Keys::NumberThen(":details"));
         world.note(|| format!("p{number} starts"));
         cache.start().await.unwrap();
-        Process { host, cache, world, things, pages, collections, alone: plan.processes == 1 }
+        Process { host, cache, world, things, details, pages, collections, alone: plan.processes == 1 }
     }
 
     /// Where the track is kept: a page in one place, a thing in two.
     pub(super) fn slots(&self, track: usize) -> Vec<Slot> {
         match track {
             PAGE => vec![self.pages.slot_in(Key::new("list:0:20"), self.collections.clone())],
-            id => ["id:", "details:"].map(|kind| self.things.slot(Key::numbered(kind, id as i64))).to_vec(),
+            id => [&self.things, &self.details].map(|region| region.slot(Key::numbered("id:", id as i64))).to_vec(),
         }
     }
 
@@ -98,7 +102,7 @@ impl Process {
         if dice::one_in(2)
             && let Some((value, source)) = self.cache.peek(&slot.region, &slot.key, Read::default())
         {
-            return self.judge(track, &reader, &Found { value: Some(value), source }, false);
+            return self.judge(track, slot.region.name(), &reader, &Found { value: Some(value), source }, false);
         }
         let read = match dice::below(12) {
             0 => Read { bypass: true, min_revision: None },
@@ -107,9 +111,10 @@ impl Process {
         };
         let loaded = Arc::new(AtomicBool::new(false));
         let (world, host, loads) = (Arc::clone(&self.world), Arc::clone(&self.host), Arc::clone(&loaded));
+        let kind = slot.region.name();
         let load = move || {
             loads.store(true, Ordering::Relaxed);
-            load(Arc::clone(&world), Arc::clone(&host), track)
+            load(Arc::clone(&world), Arc::clone(&host), track, kind)
         };
         let found = self.cache.get_or_load(slot, read, load).await;
         self.host.alive().await;
@@ -120,14 +125,17 @@ impl Process {
                 if read.min_revision.is_some_and(|min| found.value.as_ref().is_some_and(|value| value.revision < min)) {
                     self.world.violated(format!("{name} passed on {found:?} to a reader of version {firm} or newer"));
                 }
-                self.judge(track, &reader, &found, sharp);
+                self.judge(track, kind, &reader, &found, sharp);
             }
             Err(Down) => self.world.note(|| format!("{name} reads {track}: the database is down")),
         }
     }
 
     /// `sharp`: it asked the database itself, and has no excuse.
-    fn judge(&self, track: usize, reader: &Reader, found: &Found, sharp: bool) {
+    fn judge(&self, track: usize, kind: &str, reader: &Reader, found: &Found, sharp: bool) {
+        if !is_of(found.value.as_ref(), kind) {
+            self.world.violated(format!("{} got {:?} for a {kind}", self.host.name(), found.value));
+        }
         let database = self.world.database.lock();
         let from_memory = matches!(found.source, Source::L1 { .. } | Source::Stale { .. });
         let floor =
@@ -200,7 +208,10 @@ impl Process {
     }
 
     async fn settle(&self, write: Write<Down>, id: usize, value: Option<Value>, epoch: Option<u64>) -> bool {
-        let values = self.slots(id).into_iter().filter_map(|slot| Some((slot.key, value.clone()?)));
+        let values = self.slots(id).into_iter().filter_map(|slot| {
+            let value = of(slot.region.name(), value.clone()?);
+            Some((slot.key, value))
+        });
         write.committed(values, epoch).await.is_ok()
     }
 
@@ -211,6 +222,9 @@ impl Process {
         for (track, slot) in slots {
             for tier in &self.cache.0.tiers {
                 let Some(copy) = tier.inspect(&slot).await else { continue };
+                if !is_of(copy.value.as_ref(), slot.region.name()) {
+                    self.world.violated(format!("{} holds {:?} as a {}", copy.tier, copy.value, slot.region.name()));
+                }
                 let database = self.world.database.lock();
                 if !database.has_been(track, copy.value.as_ref(), oldest(&database, track)) {
                     let (name, newest) = (self.host.name(), database.newest(track));
@@ -237,8 +251,17 @@ fn shown(found: &Found) -> String {
     format!("version {:?} from {:?}", found.value.as_ref().map(|value| value.revision), found.source)
 }
 
+/// The value as it is kept in that region, from which it can be told.
+fn of(kind: &str, value: Value) -> Value {
+    Value { payload: [kind.as_bytes(), b" ", &value.payload].concat().into(), ..value }
+}
+
+fn is_of(value: Option<&Value>, kind: &str) -> bool {
+    value.is_none_or(|value| value.payload.strip_prefix(kind.as_bytes()).is_some_and(|rest| rest.starts_with(b" ")))
+}
+
 /// What the service's loader does: one query, at one moment.
-async fn load(world: Arc<World>, host: Arc<Host>, track: usize) -> Result<Option<Value>, Down> {
+async fn load(world: Arc<World>, host: Arc<Host>, track: usize, kind: &'static str) -> Result<Option<Value>, Down> {
     host.alive().await;
     dice::step().await;
     let row = {
@@ -254,5 +277,5 @@ async fn load(world: Arc<World>, host: Arc<Host>, track: usize) -> Result<Option
     });
     dice::step().await;
     host.alive().await;
-    row
+    Ok(row?.map(|row| of(kind, row)))
 }

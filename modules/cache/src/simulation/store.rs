@@ -9,7 +9,7 @@ use hotshelf_redis::RedisError;
 
 use super::Defect;
 use crate::clock::unix_millis;
-use crate::redis::{Agreement, Presence};
+use crate::redis::{Agreement, Presence, Renewal};
 
 #[derive(Clone, Default)]
 pub(super) struct Store {
@@ -129,12 +129,27 @@ impl Store {
         Ok(false)
     }
 
-    pub(super) fn generations(&mut self, keys: &[String], proposals: Vec<Bytes>) -> Answer<Vec<Bytes>> {
+    pub(super) fn generations(
+        &mut self,
+        keys: &[String],
+        proposals: Vec<Bytes>,
+        renewal: Renewal,
+    ) -> Answer<Vec<Bytes>> {
         let current = |(key, proposal): (&String, Bytes)| {
-            let held = self.get_or_set(key, proposal.clone(), None)?;
+            let held = self.get(key);
+            let all = self.defect == Some(Defect::GenerationsOfWritersAreRenewed);
+            if held.is_none() || all || renewal.is_due(self.left(key)) {
+                self.set(key, held.clone().unwrap_or_else(|| proposal.clone()), Some(renewal.life))?;
+            }
             Ok(held.unwrap_or(proposal))
         };
         keys.iter().zip(proposals).map(current).collect()
+    }
+
+    /// What is left of the life of a key that is there; `None` if it has no end.
+    pub(super) fn left(&self, key: &str) -> Option<Duration> {
+        let ends = self.keys.get(key)?.ends?;
+        Some(Duration::from_millis(ends.saturating_sub(unix_millis())))
     }
 
     pub(super) fn void(&mut self, keys: &[String], markers: &[String], next: Vec<Bytes>, life: Duration) -> Answer<()> {
@@ -153,8 +168,7 @@ impl Store {
             return Ok(None);
         }
         self.retag(key, b'W', &held);
-        let ends = self.keys.get(key).and_then(|held| held.ends);
-        Ok(ends.map(|ends| Duration::from_millis(ends.saturating_sub(unix_millis()))))
+        Ok(self.left(key))
     }
 
     /// Another first byte, for the rest of its life.

@@ -19,7 +19,7 @@ use super::describe::Describe;
 use super::host::{Connection, Host};
 use super::world::{Push, Server, World};
 use super::{Defect, dice};
-use crate::redis::{Agreement, Connector, Ear, Link, Presence, Run, Step};
+use crate::redis::{Agreement, Connector, Ear, Link, Presence, Renewal, Run, Step};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -268,8 +268,8 @@ impl Link for SimulatedLink {
         })
     }
 
-    fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>) -> impl Step<Vec<Bytes>> {
-        command!(self, store, "generations", [keys.join(" ")], store.generations(&keys, proposals))
+    fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>, renewal: Renewal) -> impl Step<Vec<Bytes>> {
+        command!(self, store, "generations", [keys.join(" ")], store.generations(&keys, proposals, renewal))
     }
 
     fn void(&self, keys: Vec<String>, markers: Vec<String>, next: Vec<Bytes>, life: Duration) -> impl Step<()> {

@@ -11,7 +11,7 @@ use super::host::Connection;
 use super::store::Store;
 use super::{Defect, dice};
 use crate::chance;
-use crate::redis::Run;
+use crate::redis::{GENERATION_LIFE, Run};
 
 pub(super) struct World {
     pub(super) database: Mutex<Database>,
@@ -138,6 +138,16 @@ impl Server {
         if !names.is_empty() {
             self.forgot = true;
             self.store.unlink(&[names[dice::below(names.len() as u64) as usize].clone()]);
+        }
+    }
+
+    /// Ends one of the generations that readers have proposed, which bars nothing: nothing is forgotten with it.
+    pub(super) fn end_generation(&mut self) {
+        let of_reader = |name: &String| self.store.left(name).is_none_or(|left| left > GENERATION_LIFE);
+        let generations = self.store.names().into_iter().filter(|name| name.contains("{gen}:") && of_reader(name));
+        let generations: Vec<_> = generations.collect();
+        if !generations.is_empty() {
+            self.store.unlink(&[dice::pick(&generations)]);
         }
     }
 

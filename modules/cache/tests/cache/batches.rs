@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hotshelf_cache::{Found, Key, Source, Tiers};
+use hotshelf_cache::{BatchError, Found, Key, Source, Tiers};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::timeout;
 
@@ -101,7 +101,7 @@ async fn a_failed_load_is_heard_of_and_leaves_nothing_behind() {
     let world = World::of(Tiers::Tiered).await;
     world.create(1, "one").await;
     world.truth.set_mode(Mode::Fails);
-    assert_eq!(world.read_many(&[1, 2]).await, Err(Broken));
+    assert_eq!(world.read_many(&[1, 2]).await, Err(BatchError::Load(Broken)));
     world.leaves_nothing_behind().await;
     world.truth.set_mode(Mode::Panics);
     let panicking = world.clone();
@@ -124,12 +124,12 @@ async fn past_its_life_what_is_there_is_better_than_nothing() {
             found.iter().all(|found| matches!(found.source, Source::Stale { .. }))
         })
         .await;
-        assert_eq!(world.read_many(&[1, 3]).await, Err(Broken), "{tiers:?}: not all are there");
+        assert_eq!(world.read_many(&[1, 3]).await, Err(BatchError::Load(Broken)), "{tiers:?}: not all are there");
     }
 }
 
 impl World {
-    async fn read_many(&self, ids: &[i64]) -> Result<Vec<Found>, Broken> {
+    async fn read_many(&self, ids: &[i64]) -> Result<Vec<Found>, BatchError<Broken>> {
         let truth = Arc::clone(&self.truth);
         let load = move |keys: Vec<Key>| {
             let ids = keys.iter().map(|key| key.as_str().strip_prefix("id:").unwrap().parse().unwrap()).collect();

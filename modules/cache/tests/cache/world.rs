@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Cache, CacheOptions, Collection, Found, Key, Read, Region, RegionOptions, Slot, Source, Target, Tiers, Write,
-    WriteStrategy,
+    Absence, Cache, CacheOptions, Collection, Found, Key, Keys, Read, Region, RegionOptions, Slot, Source, Target,
+    Tiers, Write, WriteStrategy,
 };
 use hotshelf_lifecycle::Status;
 use hotshelf_redis::{RedisOptions, Servers};
@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub(crate) redis: Option<Arc<RedisServer>>,
     pub(crate) stats: Stats,
     pub(crate) things: Region,
-    pages: Region,
+    pub(crate) pages: Region,
     everything: Collection,
     options: CacheOptions,
     life: Duration,
@@ -71,12 +71,12 @@ impl World {
         let stats = Stats::new().unwrap();
         let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, &stats);
         let everything = Collection::new("things");
-        let region = |name| {
-            let (ttl, negative_ttl) = (life, Duration::from_secs(60));
-            let grace = Duration::from_secs(600);
-            cache.region(RegionOptions { name, ttl, negative_ttl, grace, absent: vec![everything.clone()] })
+        let region = |name, keys| {
+            let (ttl, negative_ttl, keys) = (life, Duration::from_secs(60), Keys::Beginning(keys));
+            let (grace, absence) = (Duration::from_secs(600), Absence::DependsOn(everything.clone()));
+            cache.region(RegionOptions { name, keys, ttl, negative_ttl, grace, absence }).unwrap()
         };
-        let (things, pages) = (region("thing"), region("page"));
+        let (things, pages) = (region("thing", "id:"), region("page", "list:"));
         cache.start().await.unwrap();
         World { cache, truth, redis, stats, things, pages, everything, options, life }
     }

@@ -40,6 +40,10 @@ pub(crate) enum Guard {
     VoidAfterCommit,
     /// A writer's generation ends by itself.
     GenerationEnds,
+    /// A reader keeps alive only what a reader has proposed.
+    ReadersRenewTheirOwn,
+    /// In the place of a generation that has ended comes one that never was.
+    GenerationsAreNew,
     /// What a page or a "does not exist" is bound to is read before the load.
     GenerationBeforeLoad,
     /// "Does not exist" is bound to the generation.

@@ -11,7 +11,8 @@
 //! **The faults** (`steps.rs`, bounded by `Faults`): a process is killed between any two steps; Redis restarts empty or
 //! with a snapshot; a connection is lost; a writer's command gets no answer and is carried out at once, later or never; a fence
 //! or a generation is lost before its time (evicted, or its writer was paused); pushes are delayed as long as one likes,
-//! lost with their connection, or lost to a receiver that lags.
+//! lost with their connection, or lost to a receiver that lags. A generation that a reader has proposed ends at any moment and
+//! as often as one likes.
 //!
 //! **Time** is nothing but events: a loader's lease ends; a second passes, and with it every lease of a memory; half
 //! a minute passes, and with it every fence, lease and generation that ends by itself. TTLs are not modelled: a copy may be

@@ -86,7 +86,7 @@ fn read_generation(scenario: &Scenario, world: &mut World, number: usize) {
         world.readers[number].phase = Reading::Load;
         return;
     }
-    world.readers[number].generation = server::generation(world);
+    world.readers[number].generation = server::generation(scenario, world);
     world.readers[number].phase = Reading::LookUp;
 }
 
@@ -142,7 +142,7 @@ fn judge(scenario: &Scenario, world: &mut World, number: usize, copy: Copy, choi
 
 fn confirm(scenario: &Scenario, world: &mut World, number: usize, copy: Copy, choice: Choice) -> bool {
     let alive = looks(scenario, world, number);
-    if alive && server::generation(world) == copy.generation {
+    if alive && server::generation(scenario, world) == copy.generation {
         return choice != Choice::Impatient && hit(scenario, world, number, copy, choice);
     }
     world.readers[number].claim = if alive { Claim::Replace(copy) } else { Claim::None };
@@ -186,7 +186,7 @@ fn bind(scenario: &Scenario, world: &mut World, number: usize) {
     if !lives(world, scenario.readers[number].0) {
         return loaded(scenario, world, number, false);
     }
-    world.readers[number].generation = server::generation(world);
+    world.readers[number].generation = server::generation(scenario, world);
     let again = scenario.has(Guard::GenerationBeforeLoad);
     world.readers[number].phase = if again { Reading::Load } else { Reading::Fill };
 }

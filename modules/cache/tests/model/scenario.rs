@@ -155,7 +155,7 @@ impl Scenario {
         let mut world = World {
             database: Database { versions: [0; 2], exists: self.exists, epoch: 1, server: 1 },
             run: 1,
-            redis: Memory { entries: [Entry::Absent; 2], generation: Generation { id: 1, ends: false }, epoch: 1 },
+            redis: Memory { entries: [Entry::Absent; 2], generation: Generation { id: 1, of_writer: false }, epoch: 1 },
             snapshot: None,
             late: Late::Nothing,
             instances: [instance; 2],

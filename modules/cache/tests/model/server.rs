@@ -4,11 +4,13 @@ use crate::guard::Guard;
 use crate::scenario::Scenario;
 use crate::world::*;
 
-/// The generation that counts; a new one, which does not end by itself, if there is none.
-pub(crate) fn generation(world: &mut World) -> u8 {
+/// The generation that counts; a new one of the reader's if there is none.
+pub(crate) fn generation(scenario: &Scenario, world: &mut World) -> u8 {
     if world.redis.generation.id == 0 {
-        world.redis.generation = Generation { id: draw(world), ends: false };
+        let id = if scenario.has(Guard::GenerationsAreNew) { draw(world) } else { 1 };
+        world.redis.generation = Generation { id, of_writer: false };
     }
+    world.redis.generation.of_writer &= scenario.has(Guard::ReadersRenewTheirOwn);
     world.redis.generation.id
 }
 
@@ -19,7 +21,7 @@ pub(crate) fn draw(world: &mut World) -> u8 {
 }
 
 pub(crate) fn void(scenario: &Scenario, world: &mut World, id: u8) {
-    world.redis.generation = Generation { id, ends: scenario.has(Guard::GenerationEnds) };
+    world.redis.generation = Generation { id, of_writer: scenario.has(Guard::GenerationEnds) };
     push(scenario, world, Push::Generation);
 }
 

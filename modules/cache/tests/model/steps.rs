@@ -30,7 +30,10 @@ pub(crate) enum Step {
     EndLease(Cell),
     /// A fence ends while its writer is paused, or is evicted.
     LoseFence,
+    /// A writer's generation is evicted.
     LoseGeneration,
+    /// A reader's ends, at any moment and as often as one likes.
+    EndGeneration,
     /// The connection to Redis is lost.
     Cut(usize),
     /// The connection of the pushes is lost, which nobody notices yet.
@@ -61,6 +64,7 @@ impl Scenario {
             Step::EndLease(cell) => end_lease(world, cell),
             Step::LoseFence => spend(&mut world.left.losses) && lose_fence(world),
             Step::LoseGeneration => spend(&mut world.left.losses) && lose_generation(world),
+            Step::EndGeneration => end_generation(world),
             Step::Cut(of) => spend(&mut world.left.cuts) && cut(world, of),
             Step::Break(of) => spend(&mut world.left.gaps) && break_tracking(self, world, of),
             Step::Crash(of) => {
@@ -103,10 +107,19 @@ fn lose_fence(world: &mut World) -> bool {
 }
 
 fn lose_generation(world: &mut World) -> bool {
-    let lost = world.redis.generation.id != 0;
+    let lost = world.redis.generation.of_writer;
     world.writers.iter_mut().for_each(|writer| writer.barred = false);
-    world.redis.generation = Generation { id: 0, ends: false };
+    world.redis.generation = NO_GENERATION;
     lost
+}
+
+/// A reader's bars nothing.
+fn end_generation(world: &mut World) -> bool {
+    let ends = world.redis.generation.id != 0 && !world.redis.generation.of_writer;
+    if ends {
+        world.redis.generation = NO_GENERATION;
+    }
+    ends
 }
 
 fn cut(world: &mut World, of: usize) -> bool {
@@ -131,7 +144,7 @@ fn take_snapshot(world: &mut World) -> bool {
 
 /// What was on its way to the old process is lost with it.
 fn restart(scenario: &Scenario, world: &mut World, memory: Option<Memory>) -> bool {
-    let empty = Memory { entries: [Entry::Absent; 2], generation: Generation { id: 0, ends: false }, epoch: 0 };
+    let empty = Memory { entries: [Entry::Absent; 2], generation: NO_GENERATION, epoch: 0 };
     world.run += 1;
     world.writers.iter_mut().for_each(|writer| writer.barred = false);
     world.redis = memory.unwrap_or(empty);
@@ -160,8 +173,8 @@ fn pass_half_minute(scenario: &Scenario, world: &mut World) -> bool {
             *entry = Entry::Absent;
         }
     }
-    if world.redis.generation.ends {
-        world.redis.generation = Generation { id: 0, ends: false };
+    if world.redis.generation.of_writer {
+        world.redis.generation = NO_GENERATION;
     }
     (0..scenario.instances()).for_each(|of| instance::outlive(scenario, world, of));
     let orphaned = world.orphaned;
@@ -205,6 +218,9 @@ impl Model for Scenario {
             steps.push(Step::PassSecond);
         }
         steps.extend((world.late != Late::Nothing).then_some(Step::ArriveLate));
+        if self.warm.contains(&Cell::Page) {
+            steps.push(Step::EndGeneration);
+        }
         if world.left.losses > 0 {
             steps.extend([Step::LoseFence, Step::LoseGeneration]);
         }

@@ -59,6 +59,8 @@ without! {
     void_before_commit: VoidBeforeCommit, "Redis is fresh", collection(CRASH);
     void_after_commit: VoidAfterCommit, "Redis is fresh", collection(NONE);
     generation_ends: GenerationEnds, "Redis is fresh", collection(CRASH);
+    readers_renew_their_own: ReadersRenewTheirOwn, "Redis is fresh", collection(CRASH);
+    generations_are_new: GenerationsAreNew, "Redis is fresh", collection(CRASH);
     generation_before_load: GenerationBeforeLoad, "Redis is fresh", collection(NONE);
     negative_is_bound: NegativeIsBound, "Redis is fresh", collection(NONE);
     flight_is_stamped: FlightIsStamped, "reads are fresh", alone(NONE).invalidating();

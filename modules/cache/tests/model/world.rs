@@ -58,9 +58,12 @@ pub(crate) enum Entry {
 pub(crate) struct Generation {
     /// 0: there is none.
     pub(crate) id: u8,
-    /// Set by a writer, so that it ends by itself.
-    pub(crate) ends: bool,
+    /// Set by a writer: it ends when half a minute has passed. A reader's may end whenever it likes, and lives as long as it
+    /// likes.
+    pub(crate) of_writer: bool,
 }
+
+pub(crate) const NO_GENERATION: Generation = Generation { id: 0, of_writer: false };
 
 /// What Redis remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -76,7 +76,8 @@ impl ProductService {
     pub(super) fn ids_slot(&self, members: Members) -> Slot {
         let (region, collection) = match members {
             Members::Organization(id) => (&self.0.organization_ids, collections::of_organization(id)),
-            Members::Schema(id) | Members::Both(_, id) => (&self.0.schema_ids, collections::of_schema(id)),
+            Members::Both(_, id) => (&self.0.organization_ids, collections::of_schema(id)),
+            Members::Schema(id) => (&self.0.schema_ids, collections::of_schema(id)),
         };
         region.slot_in(keys::ids(members), [collection])
     }

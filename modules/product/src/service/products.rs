@@ -100,19 +100,19 @@ impl ProductService {
         &self,
         ids: &[ProductId],
         counted: bool,
-    ) -> Result<(Vec<Option<Value>>, Source), StoreError> {
+    ) -> Result<(Vec<Option<Value>>, Source), ProductError> {
         let found = self.find_members(ids, counted).await?;
         let nearest = Source::L1 { ttl: Duration::MAX };
         let source = found.iter().fold(nearest, |source, found| farther(source, found.source));
         Ok((found.into_iter().map(|found| found.value).collect(), source))
     }
 
-    pub(super) async fn find_members(&self, ids: &[ProductId], counted: bool) -> Result<Vec<Found>, StoreError> {
+    pub(super) async fn find_members(&self, ids: &[ProductId], counted: bool) -> Result<Vec<Found>, ProductError> {
         let region = if counted { &self.0.products } else { &self.0.members };
         let slots = ids.iter().map(|id| region.slot(keys::product(*id))).collect();
         let repository = self.0.repository.clone();
         let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
-        self.0.cache.get_or_load_many(slots, load).await
+        Ok(self.0.cache.get_or_load_many(slots, load).await?)
     }
 }
 
