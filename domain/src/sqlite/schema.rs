@@ -84,6 +84,7 @@ diesel::table! {
         role -> Text,
         session_generation -> BigInt,
         created_at -> BigInt,
+        key_generation -> BigInt,
     }
 }
 
@@ -109,6 +110,7 @@ diesel::table! {
         role -> Text,
         created_at -> BigInt,
         last_used_at -> Nullable<BigInt>,
+        generation -> BigInt,
     }
 }
 

@@ -251,6 +251,9 @@ impl From<StoreError> for Problem {
             StoreError::SessionsEnded(_) => {
                 Problem::unauthorized("the session has ended", "Bearer error=\"invalid_token\"")
             }
+            StoreError::TooManySessions(_) => {
+                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
+            }
             StoreError::NoSuchReset => Problem::bad_request(error.to_string()),
             // The parameters are checked before; what gets here all the same is the client's doing.
             StoreError::NoSuchPage(error) => Problem::bad_request(error.to_string()),
