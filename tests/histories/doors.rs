@@ -130,8 +130,7 @@ impl World {
         take: impl Fn(Client) -> Request,
         done: &[u16],
     ) -> Acknowledged {
-        let try_door = |client: &Client| client.get("/api/v1/products?limit=1");
-        let start = |token: &&str| Probing::start(&self.scene, token, try_door, [200, 401]);
+        let start = |token: &&str| Probing::of_token(&self.scene, token);
         let probings: Vec<_> = tokens.iter().map(start).collect();
         self.pause().await;
         let taken = self.until_acknowledged(take, done).await;
@@ -166,6 +165,11 @@ struct Probing {
 }
 
 impl Probing {
+    /// By something that every user may, and for which nothing is asked but who it is.
+    fn of_token(scene: &Arc<Scene>, token: &str) -> Self {
+        Self::start(scene, token, |client| client.get("/api/v1/products?limit=1"), [200, 401])
+    }
+
     fn start(
         scene: &Arc<Scene>,
         token: &str,

@@ -168,19 +168,22 @@ async fn many_who_ask_for_a_new_report_at_the_same_time_get_one() {
 async fn who_hangs_up_leaves_no_old_report_to_the_next() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.address()).await;
-    let service = hotshelf().env("REDIS_ADDR", proxy.address()).start().await;
+    let service = hotshelf().env("REDIS_ADDR", proxy.address()).env("REDIS_COMMAND_TIMEOUT", "5s").start().await;
     wait_for_redis(&service, "up").await;
     let old = report(&service, CATALOGUE).await;
     let before = loads(&service).await;
 
     // Between the load and the answer is a step to Redis.
-    proxy.set(Network::Slow(Duration::from_millis(80)));
-    let connection = sent(&service, REFRESH);
+    proxy.set(Network::Slow(Duration::from_millis(100)));
+    // One that was to be kept open: of a request that says that it is the last, a hang-up is not noticed.
+    let mut connection = TcpStream::connect(service.address()).unwrap();
+    let head = format!("GET {REFRESH} HTTP/1.1\r\nhost: {}\r\n\r\n", service.address());
+    connection.write_all(head.as_bytes()).unwrap();
     wait_until("the report is being made", PATIENCE, async || loads(&service).await > before).await;
     drop(connection);
-    proxy.set(Network::Whole);
     let kept = async || report(&service, CATALOGUE).await["generated_at"] != old["generated_at"];
     wait_until("it is made all the same", PATIENCE, kept).await;
+    proxy.set(Network::Whole);
 
     create_many(&service, &[json!({"name": "X", "price": 1})]).await;
     assert_eq!(report(&service, REFRESH).await["total"], 1);

@@ -197,7 +197,7 @@ impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::WrongCredentials => Problem::unauthorized(error.to_string(), "Bearer"),
-            AuthError::Busy => Problem::unavailable(format!("{error}, try again")),
+            AuthError::Busy | AuthError::TooMuchMail => Problem::unavailable(format!("{error}, try again")),
             AuthError::Hash(_) => Problem::internal(error.to_string()),
             AuthError::Session(error) => error.into(),
         }

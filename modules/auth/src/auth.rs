@@ -189,7 +189,8 @@ impl Auth {
     /// Adds a user to an organization. Without a password, a mail lets the user choose one.
     ///
     /// # Errors
-    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`] and [`AuthError::Busy`] among others.
+    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`], [`AuthError::TooMuchMail`] and [`AuthError::Busy`] among
+    /// others.
     pub async fn add_user(
         &self,
         organization: OrganizationId,
@@ -201,11 +202,14 @@ impl Auth {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,
         };
-        let invited = password_hash.is_none();
+        let invitation = match &password_hash {
+            Some(_) => None,
+            None => Some(self.0.outbox.place()?),
+        };
         let home = Home::In(organization);
         let user = self.0.accounts.add_user(NewUser { email, password_hash, home, role }).await?;
-        if invited {
-            self.0.outbox.invite(user.email.clone(), Occasion::Added);
+        if let Some(invitation) = invitation {
+            invitation.invite(user.email.clone(), Occasion::Added);
         }
         Ok(user)
     }
@@ -247,8 +251,12 @@ impl Auth {
 
     /// Lets the user of that address choose a new password, by a mail. Whether there is one, nobody is told, not even by
     /// the time it takes.
-    pub fn forgot_password(&self, email: Email) {
-        self.0.outbox.invite(email, Occasion::Forgotten);
+    ///
+    /// # Errors
+    /// [`AuthError::TooMuchMail`], whether there is such a user or not.
+    pub fn forgot_password(&self, email: Email) -> Result<(), AuthError> {
+        self.0.outbox.place()?.invite(email, Occasion::Forgotten);
+        Ok(())
     }
 
     /// Gives the user who was allowed to by this token a new password. All sessions and API keys of the user end: whoever had the

@@ -86,7 +86,7 @@ impl World {
 
     async fn crowd_out_the(&mut self, oldest: &str) -> Acknowledged {
         let given = State { granted: true, begun: Instant::now(), acknowledged: Instant::now(), instance: 0 };
-        let probing = Probing::start(&self.scene, oldest, |client| client.get(SESSION), [200, 401]);
+        let probing = Probing::of_token(&self.scene, oldest);
         self.pause().await;
         let came = self.until_acknowledged(login(CROWD), &[200]).await;
         sleep(AFTERWARDS).await;

@@ -43,7 +43,7 @@ pub(crate) async fn forgot(
     let limit = app.limits.forgot_password(&client).await?;
     // Nobody's mailbox is flooded from many addresses; and nobody is told.
     if app.limits.mail_to(email.as_str()).await.is_ok() {
-        auth.forgot_password(email);
+        auth.forgot_password(email)?;
     }
     Ok((StatusCode::ACCEPTED, limit, ()))
 }
