@@ -53,7 +53,7 @@ async fn a_key_that_a_reset_overtakes_opens_nothing() {
         let tokens = || house.mail().split_whitespace().filter(|word| word.starts_with("hsr_")).count();
         wait_until("the mail is there", PATIENCE, async || tokens() == round).await;
         let mail = house.mail();
-        let token = mail.split_whitespace().filter(|word| word.starts_with("hsr_")).next_back().unwrap();
+        let token = mail.split_whitespace().rfind(|word| word.starts_with("hsr_")).unwrap();
         let makers: Vec<_> = (0..4)
             .map(|_| {
                 let thief = thief.clone();

@@ -21,9 +21,9 @@ use course::{Course, Probe, State};
 pub(crate) use staff::Staff;
 
 /// Sessions that come and go at the same time. A login costs the service more than anything else.
-const VISITORS: usize = 2;
+const VISITORS: usize = 1;
 /// Between two tries of one door.
-const PROBE_PAUSE: Duration = Duration::from_millis(3);
+const PROBE_PAUSE: Duration = Duration::from_millis(6);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// Before a right is given or taken away.
 const CHANGE_PAUSES: std::ops::Range<u64> = 20..400;
