@@ -74,6 +74,9 @@ pub enum StoreError {
     /// The user's sessions, or the password, have become others since they were looked at. Nothing was changed.
     #[error("the sessions of user {0} have ended meanwhile")]
     SessionsEnded(UserId),
+    /// Others have opened sessions of the user at the same time: more have to end for one more. Nothing was changed.
+    #[error("user {0} has too many sessions")]
+    TooManySessions(UserId),
     /// The user has no such session, or no longer.
     #[error("session {0} does not exist")]
     NoSuchSession(SessionId),
@@ -135,6 +138,7 @@ impl StoreError {
             | StoreError::EmailTaken
             | StoreError::LastAdmin(_)
             | StoreError::SessionsEnded(_)
+            | StoreError::TooManySessions(_)
             | StoreError::NoSuchSession(_)
             | StoreError::NoSuchApiKey(_)
             | StoreError::NoSuchReset

@@ -66,6 +66,18 @@ pub struct Committed<T> {
     pub epoch: Option<i64>,
 }
 
+impl<T> Committed<T> {
+    /// The result and the epoch. An epoch that cannot be is a failure, not none: the copies would stay good.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; the write is in the database all the same.
+    pub fn into_parts(self) -> Result<(T, Option<u64>), StoreError> {
+        let counted =
+            |epoch| u64::try_from(epoch).map_err(|_| StoreError::from_serialization(format!("{epoch} is no epoch")));
+        Ok((self.value, self.epoch.map(counted).transpose()?))
+    }
+}
+
 /// The products in the database: the truth that caches hold copies of.
 ///
 /// A cheap handle. A write that has returned `Ok` is on disk: it survives the end of the process and the loss of

@@ -104,6 +104,69 @@ async fn the_last_admin_stays() {
     house.other.get(USERS).await.expect(403);
 }
 
+/// Two admins demote each other, and remove each other: one of them is quicker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_admins_cannot_both_go() {
+    let house = House::open().await;
+    let path = |id: &serde_json::Value| format!("{USERS}/{id}");
+    let first = me(&house.other).await["id"].clone();
+    for round in 0..4 {
+        let email = format!("second{round}@two.example");
+        let second = add_user(&house.other, &email, "admin").await["id"].clone();
+        let client = log_in(&house, &email).await;
+        let (demote, remove) = (json!({"role": "viewer"}), round % 2 == 0);
+        let go = |client: &hotshelf_testkit::Client, id| match remove {
+            true => client.delete(&path(id)),
+            false => client.patch(&path(id)).json(&demote),
+        };
+        // Each goes of its own accord, by its own session.
+        let (one, other) = tokio::join!(go(&house.other, &first), go(&client, &second));
+        let statuses = [one.status, other.status];
+        assert!(statuses.contains(&409), "{statuses:?}");
+        if one.status != 409 {
+            return;
+        }
+    }
+}
+
+/// Somebody who is removed logs in and makes keys meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_removed_while_coming_in_is_out() {
+    let house = House::open().await;
+    for round in 0..5 {
+        let email = format!("guest{round}@one.example");
+        let path = format!("{USERS}/{}", add_user(&house.admin, &email, "editor").await["id"]);
+        let own = log_in(&house, &email).await;
+        let credentials = json!({"email": email, "password": PASSWORD});
+        let comings: Vec<_> = (0..3)
+            .map(|_| {
+                let (client, credentials) = (own.clone(), credentials.clone());
+                tokio::spawn(async move {
+                    let key = json!({"name": "mine"});
+                    let (session, key) = tokio::join!(
+                        client.post(LOGIN).json(&credentials),
+                        client.post("/api/v1/auth/api-keys").json(&key),
+                    );
+                    [session, key]
+                })
+            })
+            .collect();
+        house.admin.delete(&path).await.expect(204);
+        for coming in comings {
+            for reply in coming.await.unwrap() {
+                match reply.status {
+                    200 | 201 => {
+                        let token = reply.json()["token"].as_str().unwrap().to_owned();
+                        house.with_token(&token).get("/api/v1/products").await.expect(401);
+                    }
+                    status => assert!([401, 404].contains(&status), "{reply:?}"),
+                }
+            }
+        }
+        own.get("/api/v1/products").await.expect(401);
+    }
+}
+
 #[tokio::test]
 async fn a_role_counts_from_the_answer_on_and_who_is_removed_is_out() {
     let house = House::open().await;

@@ -1,6 +1,6 @@
 //! What programs prove themselves by.
 
-use hotshelf_testkit::users::api_key;
+use hotshelf_testkit::users::{PASSWORD, api_key};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use serde_json::{Value, json};
 
@@ -38,6 +38,50 @@ async fn a_key_outlives_the_sessions_of_its_user() {
     let key = api_key(&house.editor, "viewer").await;
     house.editor.delete("/api/v1/auth/sessions").await.expect(204);
     key.get("/api/v1/products").await.expect(200);
+}
+
+/// Whoever has had the account makes keys as fast as the owner resets the password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_a_reset_overtakes_opens_nothing() {
+    let house = House::open().await;
+    let mut password = PASSWORD.to_owned();
+    for round in 1..=5 {
+        let credentials = json!({"email": "viewer@one.example", "password": password});
+        let session = house.post("/api/v1/auth/login").json(&credentials).await.expect(200).json();
+        let thief = house.with_token(session["token"].as_str().unwrap());
+        house.post("/api/v1/auth/forgot-password").json(&json!({"email": "viewer@one.example"})).await.expect(202);
+        let tokens = || house.mail().split_whitespace().filter(|word| word.starts_with("hsr_")).count();
+        wait_until("the mail is there", PATIENCE, async || tokens() == round).await;
+        let mail = house.mail();
+        let token = mail.split_whitespace().rfind(|word| word.starts_with("hsr_")).unwrap();
+        let makers: Vec<_> = (0..4)
+            .map(|_| {
+                let thief = thief.clone();
+                tokio::spawn(async move {
+                    let mut made = Vec::new();
+                    loop {
+                        let key = thief.post(KEYS).json(&json!({"name": "mine"})).await;
+                        match key.status {
+                            201 => made.push(key.json()["token"].as_str().unwrap().to_owned()),
+                            // As many as there may be.
+                            400 => {}
+                            _ => return (key.status, made),
+                        }
+                    }
+                })
+            })
+            .collect();
+        password = format!("password number {round}");
+        let reset = json!({"token": token, "password": password});
+        house.post("/api/v1/auth/reset-password").json(&reset).await.expect(204);
+        for maker in makers {
+            let (status, made) = maker.await.unwrap();
+            assert_eq!(status, 401);
+            for key in made {
+                house.with_token(&key).get("/api/v1/products").await.expect(401);
+            }
+        }
+    }
 }
 
 #[tokio::test]

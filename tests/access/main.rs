@@ -5,6 +5,7 @@
 mod abuse;
 mod accounts;
 mod api_keys;
+mod ends;
 mod house;
 mod instances;
 mod passwords;

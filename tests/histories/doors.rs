@@ -1,28 +1,29 @@
-//! Who is let in: users log in and out, and get other roles, on any instance, while others try every door with their tokens. What
-//! was taken away and acknowledged must not be granted any more.
+//! Who is let in: users log in and out, get other roles, make API keys, reset their passwords, log in too often and are removed, on
+//! any instance, while others try every door with their tokens. What was taken away and acknowledged must not be granted any more.
 
 mod course;
+mod staff;
+mod visits;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hotshelf_testkit::users::{PASSWORD, USERS, add_user};
-use hotshelf_testkit::{Client, Request};
+use hotshelf_testkit::{Client, Reply, Request};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::report::{Row, publish};
 use crate::scene::Scene;
 use course::{Course, Probe, State};
+pub(crate) use staff::Staff;
 
 /// Sessions that come and go at the same time. A login costs the service more than anything else.
-const VISITORS: usize = 2;
+const VISITORS: usize = 1;
 /// Between two tries of one door.
-const PROBE_PAUSE: Duration = Duration::from_millis(3);
+const PROBE_PAUSE: Duration = Duration::from_millis(6);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// Before a right is given or taken away.
 const CHANGE_PAUSES: std::ops::Range<u64> = 20..400;
@@ -36,30 +37,8 @@ pub(crate) struct Doors {
     courses: Arc<Mutex<Vec<Course>>>,
 }
 
-/// Whom the roles are taken from and given to, and by which token the doors are tried.
-pub(crate) struct Clerk {
-    path: String,
-    token: String,
-}
-
-impl Clerk {
-    /// One with a session, made by an admin.
-    pub(crate) async fn hire(admin: &Client, number: usize) -> Self {
-        let email = format!("clerk{number}@one.example");
-        let user = add_user(admin, &email, "editor").await;
-        let token = log_in(admin, &email).await.expect("a healthy service lets its users in");
-        Clerk { path: format!("{USERS}/{}", user["id"]), token }
-    }
-}
-
-async fn log_in(client: &Client, email: &str) -> Option<String> {
-    let credentials = json!({"email": email, "password": PASSWORD});
-    let reply = client.post("/api/v1/auth/login").json(&credentials).try_send().await.ok()?;
-    (reply.status == 200).then(|| reply.json()["token"].as_str().expect("a token").to_owned())
-}
-
 impl Doors {
-    pub(crate) fn open(scene: &Arc<Scene>, clerks: &Arc<[Clerk]>) -> Self {
+    pub(crate) fn open(scene: &Arc<Scene>, staff: &Arc<Staff>) -> Self {
         let (stopping, courses) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let mut tasks = JoinSet::new();
         let world = || World {
@@ -71,9 +50,12 @@ impl Doors {
         for _ in 0..VISITORS {
             tasks.spawn(world().come_and_go());
         }
-        for index in 0..clerks.len() {
-            tasks.spawn(world().promote_and_demote(Arc::clone(clerks), index));
+        for index in 0..staff.clerks.len() {
+            tasks.spawn(world().promote_and_demote(Arc::clone(staff), index));
         }
+        tasks.spawn(world().crowd_out(Arc::clone(staff)));
+        tasks.spawn(world().make_keys_and_lose_them(Arc::clone(staff)));
+        tasks.spawn(world().take_in_and_remove());
         Doors { stopping, tasks, courses }
     }
 
@@ -113,65 +95,66 @@ impl World {
     }
 
     /// Sends the request to one instance after the other until one acknowledges it.
-    async fn until_acknowledged(
-        &mut self,
-        request: impl Fn(Client) -> Request,
-        done: &[u16],
-    ) -> (Instant, Instant, usize) {
+    async fn until_acknowledged(&mut self, request: impl Fn(Client) -> Request, done: &[u16]) -> Acknowledged {
         let begun = Instant::now();
         loop {
             let instance = self.any_instance();
             let reply = request(self.scene.client(instance)).try_send().await;
             match reply {
-                Ok(reply) if done.contains(&reply.status) => return (begun, Instant::now(), instance),
+                Ok(reply) if done.contains(&reply.status) => {
+                    return Acknowledged { begun, at: Instant::now(), instance, reply };
+                }
                 Ok(reply) if reply.status < 500 && reply.status != 409 => panic!("it should have worked: {reply:?}"),
                 _ => sleep(RETRY_PAUSE).await,
             }
         }
     }
 
-    /// Logs in, is let in everywhere, logs out, and is let in nowhere.
-    async fn come_and_go(mut self) {
-        while self.working() {
-            let (begun, instance) = (Instant::now(), self.any_instance());
-            let Some(token) = log_in(&self.scene.client(instance), "admin@one.example").await else {
+    /// One attempt at one instance.
+    async fn try_once(&mut self, request: impl Fn(Client) -> Request, done: u16) -> Option<Acknowledged> {
+        let (begun, instance) = (Instant::now(), self.any_instance());
+        match request(self.scene.client(instance)).try_send().await {
+            Ok(reply) if reply.status == done => Some(Acknowledged { begun, at: Instant::now(), instance, reply }),
+            _ => {
                 sleep(RETRY_PAUSE).await;
-                continue;
-            };
-            let course = Course::beginning(State { granted: true, begun, acknowledged: Instant::now(), instance });
-            let probing = Probing::start(&self.scene, &token, |client| client.get("/api/v1/auth/session"), [200, 401]);
-            self.pause().await;
-            let logout = |client: Client| client.with_token(&token).post("/api/v1/auth/logout");
-            // By an earlier attempt, it may have ended already.
-            let (begun, acknowledged, instance) = self.until_acknowledged(logout, &[204, 401]).await;
-            sleep(AFTERWARDS).await;
-            let course = course.then(State { granted: false, begun, acknowledged, instance });
-            let course = course.seen(probing.stop().await);
-            self.courses.lock().unwrap().push(course);
+                None
+            }
         }
     }
 
-    /// Makes a viewer of an editor, and an editor of the viewer, and so on.
-    async fn promote_and_demote(mut self, clerks: Arc<[Clerk]>, index: usize) {
-        let Clerk { path, token } = &clerks[index];
-        let role = |granted: bool| json!({"role": if granted { "editor" } else { "viewer" }});
-        let change = async |world: &mut World, granted: bool| {
-            let patch = |client: Client| client.patch(path).json(&role(granted));
-            let (begun, acknowledged, instance) = world.until_acknowledged(patch, &[200]).await;
-            State { granted, begun, acknowledged, instance }
-        };
-        let mut course = Course::beginning(change(&mut self, true).await);
-        // An editor is told that there is nothing in it, a viewer that it is not for viewers.
-        let probe = |client: &Client| client.post("/api/v1/products/bulk").json(&json!({}));
-        let probing = Probing::start(&self.scene, token, probe, [400, 403]);
-        let mut granted = true;
-        while self.working() {
-            self.pause().await;
-            granted = !granted;
-            course = course.then(change(&mut self, granted).await);
+    /// What was given is tried everywhere by these tokens until some time after the request has taken it away.
+    async fn until_taken(
+        &mut self,
+        given: State,
+        tokens: &[&str],
+        take: impl Fn(Client) -> Request,
+        done: &[u16],
+    ) -> Acknowledged {
+        let start = |token: &&str| Probing::of_token(&self.scene, token);
+        let probings: Vec<_> = tokens.iter().map(start).collect();
+        self.pause().await;
+        let taken = self.until_acknowledged(take, done).await;
+        sleep(AFTERWARDS).await;
+        for probing in probings {
+            let course = Course::beginning(given).then(taken.state(false)).seen(probing.stop().await);
+            self.courses.lock().unwrap().push(course);
         }
-        let course = course.seen(probing.stop().await);
-        self.courses.lock().unwrap().push(course);
+        taken
+    }
+}
+
+/// That an instance has done what it was asked for.
+struct Acknowledged {
+    begun: Instant,
+    at: Instant,
+    instance: usize,
+    reply: Reply,
+}
+
+impl Acknowledged {
+    /// What that has brought about.
+    fn state(&self, granted: bool) -> State {
+        State { granted, begun: self.begun, acknowledged: self.at, instance: self.instance }
     }
 }
 
@@ -182,6 +165,11 @@ struct Probing {
 }
 
 impl Probing {
+    /// By something that every user may, and for which nothing is asked but who it is.
+    fn of_token(scene: &Arc<Scene>, token: &str) -> Self {
+        Self::start(scene, token, |client| client.get("/api/v1/products?limit=1"), [200, 401])
+    }
+
     fn start(
         scene: &Arc<Scene>,
         token: &str,

@@ -7,8 +7,8 @@
 //! made without Redis, until their instance reaches Redis again (counted in a column of their own). At rest after each
 //! fault, all instances and the database agree on every product, list and set of ids.
 //!
-//! With users on, the same is required of who is let in ([`doors`]): a session that has ended, and a role that was taken away, on
-//! the same instance at once, on another within the L1 lease.
+//! With users on, the same is required of who is let in ([`doors`]): a session that has ended, an API key, a user that was removed and
+//! a role that was taken away, on the same instance at once, on another within the L1 lease.
 //!
 //! [`control`] is a plain cache-aside that the same checker convicts, so that its silence about the service means
 //! something.
@@ -30,7 +30,6 @@ mod scene;
 mod stand;
 mod trial;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use control::PlainOptions;
@@ -54,10 +53,10 @@ const SHORT_LIVES: [(&str, &str); 6] = [
 /// What broke the promise.
 async fn broken_promises(topology: &str, instances: usize, environment: &[(&str, &str)]) -> Vec<String> {
     let mut trial = Trial::new(topology, Stand::of_hotshelf(instances, environment).await);
-    let clerks = if environment.contains(&USERS_ON) { trial.hire().await } else { Arc::default() };
+    let staff = if environment.contains(&USERS_ON) { Some(trial.hire().await) } else { None };
     let mut broken = Vec::new();
     for fault in Fault::ALL {
-        let doors = (!clerks.is_empty()).then(|| Doors::open(trial.scene(), &clerks));
+        let doors = staff.as_ref().map(|staff| Doors::open(trial.scene(), staff));
         broken.extend(trial.run(fault).await.complaints());
         if let Some(doors) = doors {
             broken.extend(doors.close(topology, fault.name()).await.complaints());

@@ -1,6 +1,6 @@
 //! The test stand: instances over one database, each with a network of its own to one Redis.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,9 @@ pub(crate) const LEASE: Duration = Duration::from_secs(1);
 /// Callers have to be users.
 pub(crate) const USERS_ON: (&str, &str) = ("AUTH", "on");
 
+/// Beside the database.
+const MAILS: &str = "mail.log";
+
 /// Of the log of each instance, when something has to be explained.
 const LOG_LINES: usize = 30;
 
@@ -25,6 +28,8 @@ pub(crate) struct Stand {
     pub(crate) redis: RedisServer,
     pub(crate) instances: Vec<Instance>,
     pub(crate) scene: Arc<Scene>,
+    /// Where the instances' mails go.
+    pub(crate) mail: PathBuf,
     /// Where the instances' common database lies.
     _directory: TempDir,
 }
@@ -85,7 +90,9 @@ impl Stand {
 
     async fn assemble(redis: RedisServer, instances: Vec<Instance>, directory: TempDir, is_service: bool) -> Self {
         let clients = instances.iter().map(|instance| Mutex::new(instance.program.client().clone())).collect();
-        let stand = Stand { redis, instances, scene: Scene::new(LEASE, clients, is_service), _directory: directory };
+        let mail = directory.path().join(MAILS);
+        let scene = Scene::new(LEASE, clients, is_service);
+        let stand = Stand { redis, instances, scene, mail, _directory: directory };
         for instance in 0..stand.instances.len() {
             stand.wait_for_redis(instance).await;
         }
@@ -189,6 +196,7 @@ impl Program {
 fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> ServiceBuilder {
     // Nothing is to repair in the background what the checker is to find.
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("AUDIT_RATE", 0).env("WARM_INTERVAL", "1s");
+    let service = service.env("MAIL_FILE", database.with_file_name(MAILS).display());
     let service = match instances {
         1 => service.database(database),
         _ => service.shared_db(database),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::doors::Clerk;
+use crate::doors::Staff;
 use crate::faults::Fault;
 use crate::load::Load;
 use crate::report::{Row, publish};
@@ -37,10 +37,9 @@ impl Trial {
         &self.stand.scene
     }
 
-    /// Users whose roles go back and forth.
-    pub(crate) async fn hire(&self) -> Arc<[Clerk]> {
-        let admin = self.stand.scene.client(0);
-        [Clerk::hire(&admin, 1).await, Clerk::hire(&admin, 2).await].into()
+    /// Users to whom things are given and from whom they are taken away.
+    pub(crate) async fn hire(&self) -> Arc<Staff> {
+        Arc::new(Staff::hire(&self.stand.scene.client(0), &self.stand.mail).await)
     }
 
     /// Lets the fault strike until enough reads were checked under it, and compares everything at rest.

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use hotshelf_testkit::{Client, Network, PATIENCE, Proxy, RedisServer, Service};
+use hotshelf_testkit::{Client, Network, PATIENCE, Proxy, RedisServer, Service, wait_until};
 use serde_json::{Value, json};
 
 use crate::catalogue::{create_many, create_organization, delete, update, wait_for_redis};
@@ -161,4 +161,30 @@ async fn many_who_ask_for_a_new_report_at_the_same_time_get_one() {
     }
     assert!(reports.iter().all(|made| *made == reports[0]), "{reports:?}");
     assert_eq!(loads(&service).await, before + 1.0);
+}
+
+/// The first has made the service work, and is gone before there is an answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_hangs_up_leaves_no_old_report_to_the_next() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::start(redis.address()).await;
+    let service = hotshelf().env("REDIS_ADDR", proxy.address()).env("REDIS_COMMAND_TIMEOUT", "5s").start().await;
+    wait_for_redis(&service, "up").await;
+    let old = report(&service, CATALOGUE).await;
+    let before = loads(&service).await;
+
+    // Between the load and the answer is a step to Redis.
+    proxy.set(Network::Slow(Duration::from_millis(100)));
+    // One that was to be kept open: of a request that says that it is the last, a hang-up is not noticed.
+    let mut connection = TcpStream::connect(service.address()).unwrap();
+    let head = format!("GET {REFRESH} HTTP/1.1\r\nhost: {}\r\n\r\n", service.address());
+    connection.write_all(head.as_bytes()).unwrap();
+    wait_until("the report is being made", PATIENCE, async || loads(&service).await > before).await;
+    drop(connection);
+    let kept = async || report(&service, CATALOGUE).await["generated_at"] != old["generated_at"];
+    wait_until("it is made all the same", PATIENCE, kept).await;
+    proxy.set(Network::Whole);
+
+    create_many(&service, &[json!({"name": "X", "price": 1})]).await;
+    assert_eq!(report(&service, REFRESH).await["total"], 1);
 }

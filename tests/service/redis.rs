@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::catalogue::{PRODUCTS, create, laptop, lookup, read, statistics, update, wait_for_redis};
 use crate::hotshelf;
 use crate::load::{Load, Outcome};
+use crate::outsider::Outsider;
 
 /// A request meets the deadline of a Redis command (100 ms) once or twice at most, before the service stops asking;
 /// the rest is for a machine that runs other tests beside this one. A request that waited for Redis itself would
@@ -42,6 +43,19 @@ async fn without_redis_it_starts_degraded_and_serves_from_memory() {
     }
     let product = update(&service, &product, &json!({"stock": 1})).await;
     assert_eq!(read(&service, &product).await, product);
+}
+
+/// Without Redis, a write opens an epoch. One that cannot be is no reason to say that all is well.
+#[tokio::test]
+async fn a_write_whose_epoch_cannot_be_is_not_acknowledged() {
+    let service = hotshelf().without_redis().start().await;
+    let product = create(&service, &laptop()).await;
+    Outsider::on_database_of(&service).run("UPDATE copy_epoch SET epoch = -7");
+    let path = format!("{PRODUCTS}/{}", product["id"]);
+    service.put(&path).json(&json!({"stock": 1})).await.expect(503);
+    Outsider::on_database_of(&service).run("UPDATE copy_epoch SET epoch = 7");
+    service.put(&path).json(&json!({"stock": 2})).await.expect(200);
+    assert_eq!(read(&service, &product).await["stock"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,6 +27,9 @@ pub struct User {
     /// Sessions of an earlier generation have ended.
     #[serde(skip)]
     pub session_generation: i64,
+    /// API keys of an earlier generation have ended.
+    #[serde(skip)]
+    pub key_generation: i64,
 }
 
 /// Where a new user belongs.
@@ -106,6 +109,9 @@ pub struct ApiKey {
     pub name: String,
     /// What it may do at most; never more than its user.
     pub role: Role,
+    /// The generation of the user's keys in which it was made.
+    #[serde(skip)]
+    pub generation: i64,
     /// UTC, to the millisecond.
     pub created_at: DateTime<Utc>,
     /// UTC, to the minute; none as long as it was never used.

@@ -104,7 +104,8 @@ impl AccountRepository {
         self.0.reset_of(secret).await
     }
 
-    /// Uses up the secret to give its user another password. All sessions end.
+    /// Uses up the secret to give its user another password. All sessions and all API keys end, and every other permission to
+    /// choose a new one.
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`].
@@ -117,12 +118,27 @@ impl AccountRepository {
         self.0.reset_password(secret, hash, copies).await
     }
 
-    /// Opens a session. Of more than a hundred of one user, the oldest are forgotten.
+    /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a hundred.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when it would be of a generation that has ended.
-    pub async fn open_session(&self, new: NewSession) -> Result<Session, StoreError> {
-        self.0.open_session(new).await
+    /// Those of every read.
+    pub async fn sessions_without_room(&self, id: UserId) -> Result<Vec<Secret>, StoreError> {
+        self.0.sessions_without_room(id).await
+    }
+
+    /// Opens a session, and ends those that are `leaving`, and no others: their copies are barred.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when it would be of a generation that has ended;
+    /// [`StoreError::TooManySessions`] when more would have to leave
+    /// ([`sessions_without_room`](AccountRepository::sessions_without_room)).
+    pub async fn open_session(
+        &self,
+        new: NewSession,
+        leaving: Vec<Secret>,
+        copies: Copies,
+    ) -> Result<Committed<Session>, StoreError> {
+        self.0.open_session(new, leaving, copies).await
     }
 
     /// The session that is recognized by this secret, also one that has ended by itself.
@@ -162,8 +178,8 @@ impl AccountRepository {
         self.0.end_sessions(id, keep, copies).await
     }
 
-    /// Notes when the sessions were used, and until when they go on: none of them less long than it did. Copies that say that
-    /// they end earlier do no harm.
+    /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none that has ended.
+    /// Copies that say that they end earlier do no harm.
     ///
     /// # Errors
     /// Those of every write.
@@ -188,12 +204,19 @@ impl AccountRepository {
         self.0.live_sessions().await
     }
 
-    /// Stores a new API key of the user's.
+    /// Stores a new API key of the user's, who asks for it by that session.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`].
-    pub async fn add_api_key(&self, id: UserId, new: NewApiKey, secret: Secret) -> Result<ApiKey, StoreError> {
-        self.0.add_api_key(id, new, secret).await
+    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when the session has ended; [`StoreError::Invalid`] when there
+    /// are too many.
+    pub async fn add_api_key(
+        &self,
+        id: UserId,
+        by: SessionId,
+        new: NewApiKey,
+        secret: Secret,
+    ) -> Result<ApiKey, StoreError> {
+        self.0.add_api_key(id, by, new, secret).await
     }
 
     /// The API key that is recognized by this secret.
@@ -220,7 +243,7 @@ impl AccountRepository {
         self.0.remove_api_key(secret, copies).await
     }
 
-    /// Notes when API keys were used.
+    /// Notes when API keys were used, as far as no later use is noted.
     ///
     /// # Errors
     /// Those of every write.

@@ -76,13 +76,23 @@ impl SqliteCatalogue {
     ) -> Result<Committed<()>, StoreError> {
         self.commit(copies, move |conn| {
             let user = resets::user_of(conn, &secret)?.ok_or(StoreError::NoSuchReset)?;
+            api_keys::end_all(conn, user)?;
             set_password(conn, user, &hash, None)
         })
         .await
     }
 
-    pub(crate) async fn open_session(&self, new: NewSession) -> Result<Session, StoreError> {
-        self.writer.submit(move |conn| sessions::insert(conn, &new)).await
+    pub(crate) async fn sessions_without_room(&self, id: UserId) -> Result<Vec<Secret>, StoreError> {
+        self.readers.read(move |conn| sessions::without_room(conn, id)).await
+    }
+
+    pub(crate) async fn open_session(
+        &self,
+        new: NewSession,
+        leaving: Vec<Secret>,
+        copies: Copies,
+    ) -> Result<Committed<Session>, StoreError> {
+        self.commit(copies, move |conn| sessions::insert(conn, &new, &leaving)).await
     }
 
     pub(crate) async fn session(&self, secret: Secret) -> Result<Option<Session>, StoreError> {
@@ -123,13 +133,14 @@ impl SqliteCatalogue {
         self.readers.read(sessions::count_live).await
     }
 
-    pub(crate) async fn add_api_key(&self, id: UserId, new: NewApiKey, secret: Secret) -> Result<ApiKey, StoreError> {
-        self.writer
-            .submit(move |conn| {
-                users::known(conn, id)?;
-                api_keys::insert(conn, id, &new, &secret)
-            })
-            .await
+    pub(crate) async fn add_api_key(
+        &self,
+        id: UserId,
+        by: SessionId,
+        new: NewApiKey,
+        secret: Secret,
+    ) -> Result<ApiKey, StoreError> {
+        self.writer.submit(move |conn| api_keys::insert(conn, id, by, &new, &secret)).await
     }
 
     pub(crate) async fn api_key(&self, secret: Secret) -> Result<Option<ApiKey>, StoreError> {

@@ -101,6 +101,7 @@ diesel::table! {
         role -> Text,
         session_generation -> BigInt,
         created_at -> BigInt,
+        key_generation -> BigInt,
     }
 }
 
@@ -126,6 +127,7 @@ diesel::table! {
         role -> Text,
         created_at -> BigInt,
         last_used_at -> Nullable<BigInt>,
+        generation -> BigInt,
     }
 }
 

@@ -197,7 +197,7 @@ impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::WrongCredentials => Problem::unauthorized(error.to_string(), "Bearer"),
-            AuthError::Busy => Problem::unavailable(format!("{error}, try again")),
+            AuthError::Busy | AuthError::TooMuchMail => Problem::unavailable(format!("{error}, try again")),
             AuthError::Hash(_) => Problem::internal(error.to_string()),
             AuthError::Session(error) => error.into(),
         }
@@ -250,6 +250,9 @@ impl From<StoreError> for Problem {
             StoreError::EmailTaken | StoreError::LastAdmin(_) => Problem::new(StatusCode::CONFLICT, error.to_string()),
             StoreError::SessionsEnded(_) => {
                 Problem::unauthorized("the session has ended", "Bearer error=\"invalid_token\"")
+            }
+            StoreError::TooManySessions(_) => {
+                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
             }
             StoreError::NoSuchReset => Problem::bad_request(error.to_string()),
             // The parameters are checked before; what gets here all the same is the client's doing.

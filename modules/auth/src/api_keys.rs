@@ -23,13 +23,16 @@ pub(crate) struct KeyEntry {
     pub(crate) id: ApiKeyId,
     pub(crate) user: UserId,
     pub(crate) role: Role,
+    /// Good as long as it is the user's current one.
+    pub(crate) generation: i64,
 }
 
 impl KeyEntry {
     pub(crate) fn pack(key: &ApiKey) -> Value {
-        let mut bytes = Vec::with_capacity(17);
+        let mut bytes = Vec::with_capacity(25);
         bytes.put_i64(key.id.get());
         bytes.put_i64(key.user_id.get());
+        bytes.put_i64(key.generation);
         bytes.put_u8(match key.role {
             Role::Viewer => 0,
             Role::Editor => 1,
@@ -42,11 +45,13 @@ impl KeyEntry {
     pub(crate) fn unpack(payload: &Bytes) -> Option<Self> {
         let (id, rest) = payload.split_first_chunk()?;
         let (user, rest) = rest.split_first_chunk()?;
+        let (generation, rest) = rest.split_first_chunk()?;
         let [role] = rest else { return None };
         Some(KeyEntry {
             id: ApiKeyId::new(i64::from_be_bytes(*id))?,
             user: UserId::new(i64::from_be_bytes(*user))?,
             role: *Role::ALL.get(usize::from(*role))?,
+            generation: i64::from_be_bytes(*generation),
         })
     }
 }
@@ -62,7 +67,8 @@ pub(crate) struct KeyUses(Mutex<Noted>);
 #[derive(Default)]
 struct Noted {
     last: HashMap<ApiKeyId, DateTime<Utc>>,
-    waiting: Vec<(ApiKeyId, DateTime<Utc>)>,
+    /// The latest use of each.
+    waiting: HashMap<ApiKeyId, DateTime<Utc>>,
 }
 
 impl KeyUses {
@@ -76,13 +82,23 @@ impl KeyUses {
         }
         noted.last.insert(key, now);
         if noted.waiting.len() < MOST_REMEMBERED {
-            noted.waiting.push((key, now));
+            noted.waiting.insert(key, now);
         }
     }
 
     /// What was not yet written.
     pub(crate) fn take(&self) -> Vec<(ApiKeyId, DateTime<Utc>)> {
-        std::mem::take(&mut self.0.lock().waiting)
+        std::mem::take(&mut self.0.lock().waiting).into_iter().collect()
+    }
+
+    /// These were not written: they wait for the next attempt, unless there is no room or a later use waits already.
+    pub(crate) fn put_back(&self, uses: &[(ApiKeyId, DateTime<Utc>)]) {
+        let mut noted = self.0.lock();
+        for (key, at) in uses {
+            if noted.waiting.len() < MOST_REMEMBERED {
+                noted.waiting.entry(*key).or_insert(*at);
+            }
+        }
     }
 }
 
@@ -97,8 +113,25 @@ mod tests {
         uses.note(one, now);
         uses.note(one, now + TimeDelta::seconds(59));
         uses.note(other, now);
-        assert_eq!(uses.take(), [(one, now), (other, now)]);
+        let mut noted = uses.take();
+        noted.sort_unstable();
+        assert_eq!(noted, [(one, now), (other, now)]);
         uses.note(one, now + TimeDelta::seconds(61));
         assert_eq!(uses.take(), [(one, now + TimeDelta::seconds(61))]);
+    }
+
+    #[test]
+    fn what_was_not_written_waits_for_the_next_attempt() {
+        let (uses, now) = (KeyUses::default(), Utc::now());
+        let [one, other] = [1, 2].map(|id| ApiKeyId::new(id).unwrap());
+        uses.note(one, now);
+        uses.note(other, now);
+        let failed = uses.take();
+        let later = now + TimeDelta::seconds(61);
+        uses.note(one, later);
+        uses.put_back(&failed);
+        let mut noted = uses.take();
+        noted.sort_unstable();
+        assert_eq!(noted, [(one, later), (other, now)]);
     }
 }

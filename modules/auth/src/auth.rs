@@ -8,7 +8,7 @@ use hotshelf_domain::{
     Secret, Session, SessionId, StoreError, User, UserId,
 };
 use hotshelf_lifecycle::Tasks;
-use hotshelf_session::{Identity, SessionError, SessionOptions, Sessions, Token, TokenKind, Visitor};
+use hotshelf_session::{Identity, SessionOptions, Sessions, Token, TokenKind, Visitor};
 use hotshelf_stats::{AccessMetrics, Stats};
 use parking_lot::Mutex;
 
@@ -20,6 +20,8 @@ use crate::passwords::Passwords;
 
 /// Between two writes of when API keys were used.
 const NOTING: Duration = Duration::from_secs(10);
+/// Keys whose uses are noted in one write: others wait for it.
+const BATCH: usize = 256;
 
 /// Somebody who was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,14 +53,17 @@ impl Caller {
         Caller { role: visitor.identity.role, identity: visitor.identity.clone(), proof: Proof::Session(visitor) }
     }
 
-    fn with_key(key: KeyEntry, identity: Identity) -> Self {
-        Caller { role: key.role.min(identity.role), identity, proof: Proof::ApiKey(key.id) }
+    /// A key that has ended with others of its generation lets nobody in.
+    fn with_key(key: KeyEntry, identity: Identity) -> Option<Self> {
+        let role = key.role.min(identity.role);
+        (key.generation == identity.key_generation).then(|| Caller { role, identity, proof: Proof::ApiKey(key.id) })
     }
 }
 
 /// Who may come in, and who decides that. A cheap handle.
 ///
-/// API keys are entries of the cache like sessions: `apikey:<hash>`, void when the key is removed.
+/// API keys are entries of the cache like sessions: `apikey:<hash>`, void when the key is removed. All of a user's end with
+/// their generation, which is in the entry that says who the user is.
 #[derive(Clone)]
 pub struct Auth(Arc<State>);
 
@@ -148,9 +153,7 @@ impl Auth {
             (TokenKind::ApiKey, secret) => {
                 let (value, _) = self.0.cache.peek(&self.0.keys, &key_of(&secret), Read::default())?;
                 let key = KeyEntry::unpack(&value.payload)?;
-                let identity = self.0.sessions.peek_identity(key.user)?;
-                self.0.uses.note(key.id, Utc::now());
-                Some(Caller::with_key(key, identity))
+                self.let_in(key, self.0.sessions.peek_identity(key.user)?)
             }
             (TokenKind::Reset, _) => None,
         }
@@ -190,7 +193,8 @@ impl Auth {
     /// Adds a user to an organization. Without a password, a mail lets the user choose one.
     ///
     /// # Errors
-    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`] and [`AuthError::Busy`] among others.
+    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`], [`AuthError::TooMuchMail`] and [`AuthError::Busy`] among
+    /// others.
     pub async fn add_user(
         &self,
         organization: OrganizationId,
@@ -202,11 +206,14 @@ impl Auth {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,
         };
-        let invited = password_hash.is_none();
+        let invitation = match &password_hash {
+            Some(_) => None,
+            None => Some(self.0.outbox.place()?),
+        };
         let home = Home::In(organization);
         let user = self.0.accounts.add_user(NewUser { email, password_hash, home, role }).await?;
-        if invited {
-            self.0.outbox.invite(user.email.clone(), Occasion::Added);
+        if let Some(invitation) = invitation {
+            invitation.invite(user.email.clone(), Occasion::Added);
         }
         Ok(user)
     }
@@ -248,11 +255,16 @@ impl Auth {
 
     /// Lets the user of that address choose a new password, by a mail. Whether there is one, nobody is told, not even by
     /// the time it takes.
-    pub fn forgot_password(&self, email: Email) {
-        self.0.outbox.invite(email, Occasion::Forgotten);
+    ///
+    /// # Errors
+    /// [`AuthError::TooMuchMail`], whether there is such a user or not.
+    pub fn forgot_password(&self, email: Email) -> Result<(), AuthError> {
+        self.0.outbox.place()?.invite(email, Occasion::Forgotten);
+        Ok(())
     }
 
-    /// Gives the user who was allowed to by this token a new password. All sessions of the user end.
+    /// Gives the user who was allowed to by this token a new password. All sessions and API keys of the user end: whoever had the
+    /// account before may have made some.
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`], [`AuthError::Busy`] among others.
@@ -267,7 +279,8 @@ impl Auth {
         Ok(self.0.sessions.change(user, None, commit).await?)
     }
 
-    /// Gives the visitor a new password. All other sessions of the user end.
+    /// Gives the visitor a new password. All other sessions of the user end. The API keys stay: their owner is here, sees them,
+    /// and programs work with them.
     ///
     /// # Errors
     /// [`AuthError::WrongCredentials`] when `current` is not the password until now; [`StoreError::SessionsEnded`] when somebody
@@ -331,13 +344,14 @@ impl Auth {
         Ok(self.0.sessions.end_all(id, None).await?)
     }
 
-    /// Makes an API key of the user's. The token is not kept: it can be shown now and never again.
+    /// Makes an API key of the visitor's. The token is not kept: it can be shown now and never again.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`] among others.
-    pub async fn add_api_key(&self, user: UserId, new: NewApiKey) -> Result<(Token, ApiKey), AuthError> {
+    /// [`StoreError::SessionsEnded`] when the visitor's session has ended meanwhile, [`StoreError::NoSuchUser`] among others.
+    pub async fn add_api_key(&self, visitor: &Visitor, new: NewApiKey) -> Result<(Token, ApiKey), AuthError> {
         let token = Token::new(TokenKind::ApiKey);
-        let key = self.0.accounts.add_api_key(user, new, token.secret()).await?;
+        let (user, by) = (visitor.identity.user, visitor.session);
+        let key = self.0.accounts.add_api_key(user, by, new, token.secret()).await?;
         Ok((token, key))
     }
 
@@ -370,14 +384,29 @@ impl Auth {
     }
 
     async fn caller_with(&self, secret: &Secret) -> Result<Option<Caller>, AuthError> {
+        // Copies may be older than each other: the database has the last word before somebody is refused, as with sessions.
+        for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
+            let Some(key) = self.key(secret, read).await? else { return Ok(None) };
+            let Some(identity) = self.0.sessions.identity(key.user, read).await? else { return Ok(None) };
+            if let Some(caller) = self.let_in(key, identity) {
+                return Ok(Some(caller));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn key(&self, secret: &Secret, read: Read) -> Result<Option<KeyEntry>, AuthError> {
         let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
         let load = move || load_key(accounts.clone(), secret_of_load);
-        let found = self.0.cache.get_or_load(self.slot(secret), Read::default(), load).await;
-        let found = found.map_err(|error| SessionError::from(WriteError::Store(error)))?;
-        let Some(key) = found.value.and_then(|value| KeyEntry::unpack(&value.payload)) else { return Ok(None) };
-        let identity = self.0.sessions.identity(key.user).await?;
+        let found = self.0.cache.get_or_load(self.slot(secret), read, load).await?;
+        Ok(found.value.and_then(|value| KeyEntry::unpack(&value.payload)))
+    }
+
+    /// A use of the key, if it is still good.
+    fn let_in(&self, key: KeyEntry, identity: Identity) -> Option<Caller> {
+        let caller = Caller::with_key(key, identity)?;
         self.0.uses.note(key.id, Utc::now());
-        Ok(identity.map(|identity| Caller::with_key(key, identity)))
+        Some(caller)
     }
 
     fn slot(&self, secret: &Secret) -> Slot {
@@ -385,12 +414,11 @@ impl Auth {
     }
 
     async fn write_uses(&self) {
-        let used = self.0.uses.take();
-        if used.is_empty() {
-            return;
-        }
-        if let Err(error) = self.0.accounts.note_api_keys(used).await {
-            tracing::warn!(%error, "the last use of some API keys could not be noted");
+        for used in self.0.uses.take().chunks(BATCH) {
+            if let Err(error) = self.0.accounts.note_api_keys(used.to_vec()).await {
+                tracing::warn!(%error, "the last use of some API keys could not be noted; trying again");
+                self.0.uses.put_back(used);
+            }
         }
     }
 }

@@ -11,6 +11,9 @@ pub enum AuthError {
     /// More passwords are being checked than the machine can; try again.
     #[error("too many passwords are being checked")]
     Busy,
+    /// More mails are waiting than may; nothing was done, try again.
+    #[error("too many mails are waiting to be sent")]
+    TooMuchMail,
     /// A hash could not be made or read; a defect.
     #[error("a password could not be hashed: {0}")]
     Hash(String),

@@ -10,9 +10,10 @@ use hotshelf_stats::AccessMetrics;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::AuthError;
 use crate::mailer::{Mail, Mailer};
 
-/// Letters that may wait; more are dropped, and the log tells.
+/// Letters that may wait; whoever wants to send one more is told that it cannot be now.
 const MOST_WAITING: usize = 256;
 /// For what is waiting at the stop.
 const LAST_ROUND: Duration = Duration::from_secs(5);
@@ -35,6 +36,10 @@ pub(crate) struct Outbox {
     queue: mpsc::Sender<(Email, Occasion)>,
 }
 
+/// For one letter. Dropped, it is free.
+#[derive(Debug)]
+pub(crate) struct Place(mpsc::OwnedPermit<(Email, Occasion)>);
+
 /// What the letters are written with.
 pub(crate) struct Desk {
     pub(crate) accounts: AccountRepository,
@@ -56,11 +61,19 @@ impl Outbox {
         (Outbox { queue }, Desk { accounts, mailer, reset_url, metrics, letters })
     }
 
+    /// A place for one letter, taken before anything is promised.
+    ///
+    /// # Errors
+    /// [`AuthError::TooMuchMail`].
+    pub(crate) fn place(&self) -> Result<Place, AuthError> {
+        self.queue.clone().try_reserve_owned().map(Place).map_err(|_| AuthError::TooMuchMail)
+    }
+}
+
+impl Place {
     /// Lets the user of that address, if there is one, choose a password.
-    pub(crate) fn invite(&self, email: Email, occasion: Occasion) {
-        if self.queue.try_send((email, occasion)).is_err() {
-            tracing::warn!("too many mails are waiting; one was dropped");
-        }
+    pub(crate) fn invite(self, email: Email, occasion: Occasion) {
+        self.0.send((email, occasion));
     }
 }
 
@@ -121,5 +134,26 @@ impl Desk {
                 return tracing::error!(%error, "a mail did not go out");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_has_its_place_before_it_is_promised() {
+        let (queue, mut letters) = mpsc::channel(2);
+        let outbox = Outbox { queue };
+        let first = outbox.place().unwrap();
+        let unused = outbox.place().unwrap();
+        assert!(matches!(outbox.place(), Err(AuthError::TooMuchMail)));
+        drop(unused);
+        let second = outbox.place().unwrap();
+        let ann: Email = "ann@shop.example".parse().unwrap();
+        first.invite(ann.clone(), Occasion::Added);
+        assert!(matches!(outbox.place(), Err(AuthError::TooMuchMail)), "it waits");
+        assert_eq!(letters.try_recv().unwrap(), (ann, Occasion::Added));
+        drop((second, outbox.place().unwrap()));
     }
 }

@@ -21,7 +21,7 @@ use hotshelf_stats::TopItems;
 
 use crate::lives::Lives;
 use crate::{collections, keys};
-use analytics::Rebuild;
+use analytics::Rebuilds;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
 use owners::SchemaOwners;
@@ -58,7 +58,7 @@ struct Shelves {
     organization_ids: Region,
     schema_ids: Region,
     analytics: Region,
-    rebuild: Rebuild,
+    rebuilds: Rebuilds,
     schema_owners: SchemaOwners,
     /// Which products are read most.
     reads: TopItems,
@@ -88,7 +88,7 @@ impl ProductService {
             organization_ids: region("org_ids", keys::ORGANIZATION_IDS, lives.organization_ids)?,
             schema_ids: region("schema_ids", keys::SCHEMA_IDS, lives.schema_ids)?,
             analytics: region("analytics", keys::ANALYTICS, lives.analytics)?,
-            rebuild: Rebuild::default(),
+            rebuilds: Rebuilds::default(),
             schema_owners: SchemaOwners::default(),
             reads: TopItems::new(COUNTED),
             writes: Tasks::default(),

@@ -17,6 +17,8 @@ pub struct Identity {
     pub role: Role,
     /// Sessions of another generation have ended.
     pub(crate) generation: i64,
+    /// API keys of another generation have ended.
+    pub key_generation: i64,
     /// The address, as the entry has it.
     email: Bytes,
 }
@@ -28,10 +30,11 @@ impl Identity {
     }
 
     pub(crate) fn pack(user: &User) -> Value {
-        let mut bytes = Vec::with_capacity(25 + user.email.as_str().len());
+        let mut bytes = Vec::with_capacity(33 + user.email.as_str().len());
         bytes.put_i64(user.id.get());
         bytes.put_i64(user.organization_id.get());
         bytes.put_i64(user.session_generation);
+        bytes.put_i64(user.key_generation);
         bytes.put_u8(match user.role {
             Role::Viewer => 0,
             Role::Editor => 1,
@@ -46,12 +49,14 @@ impl Identity {
         let (user, rest) = number(payload)?;
         let (organization, rest) = number(rest)?;
         let (generation, rest) = number(rest)?;
+        let (key_generation, rest) = number(rest)?;
         let (role, email) = rest.split_first()?;
         Some(Identity {
             user: UserId::new(user)?,
             organization: OrganizationId::new(organization)?,
             role: *Role::ALL.get(usize::from(*role))?,
             generation,
+            key_generation,
             email: payload.slice_ref(email),
         })
     }
@@ -113,10 +118,11 @@ mod tests {
             role: Role::Editor,
             created_at: Utc::now(),
             session_generation: 3,
+            key_generation: 5,
         };
         let identity = Identity::unpack(&Identity::pack(&user).payload).unwrap();
         assert_eq!((identity.user, identity.organization, identity.role), (user.id, user.organization_id, user.role));
-        assert_eq!((identity.generation, identity.email()), (3, "ann@shop.example"));
+        assert_eq!((identity.generation, identity.key_generation, identity.email()), (3, 5, "ann@shop.example"));
         let session = Session {
             id: SessionId::new(9).unwrap(),
             user_id: user.id,

@@ -26,6 +26,11 @@ const IDENTITY: &str = "account:";
 const LONGEST_CLIENT: usize = 200;
 /// Sessions that are extended in one write.
 const BATCH: usize = 256;
+/// After a write of extensions that failed.
+const EXTENSION_RETRY: Duration = Duration::from_secs(2);
+/// How often a login looks again who has to leave for it, when others log in as the same user at the same time. Passwords are
+/// looked at one or two at a time, so these are few.
+const ATTEMPTS: usize = 10;
 /// Between two looks at the sessions that have ended by themselves.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -57,8 +62,8 @@ pub struct Visitor {
 ///
 /// | entry | key | void when |
 /// |---|---|---|
-/// | a session | `session:<hash of its token>` | it ends |
-/// | who somebody is | `account:<user>` | the role changes, all sessions end, the user is removed |
+/// | a session | `session:<hash of its token>` | it ends, or leaves for the newest of a hundred |
+/// | who somebody is | `account:<user>` | the role changes, all sessions or all API keys end, the user is removed |
 ///
 /// Kept by the protocol of the cache: once the end of a session, or another role, was acknowledged, no instance accepts the
 /// old one any more. Losing Redis ends no session.
@@ -111,7 +116,9 @@ impl Sessions {
         let stopping = self.0.tasks.stopping();
         self.0.tasks.spawn_loop("session extension", async move {
             while stopping.run_until_cancelled(sliding.0.sliding.gathered()).await.is_some() {
-                sliding.extend_used().await;
+                if !sliding.extend_used().await {
+                    stopping.run_until_cancelled(tokio::time::sleep(EXTENSION_RETRY)).await;
+                }
             }
             sliding.extend_used().await;
         });
@@ -137,19 +144,40 @@ impl Sessions {
     }
 
     /// Opens a session for the user as it was when the password was checked, with a token that nobody had before. `client` is what
-    /// the client calls itself.
+    /// the client calls itself. Of a hundred sessions, the oldest ends: no instance accepts it from here on.
     ///
     /// # Errors
     /// [`StoreError::SessionsEnded`] when all sessions were ended since then, as a new password does; [`StoreError::NoSuchUser`]
-    /// among others.
+    /// among others; [`SessionError::Locked`] when too many log in as this user at the same time.
     pub async fn open(&self, user: &User, client: &str) -> Result<(Token, Session), SessionError> {
         let token = Token::new(TokenKind::Session);
         let client = client.chars().filter(|letter| !letter.is_control()).take(LONGEST_CLIENT).collect();
         let expires_at = self.0.sliding.end_from(Utc::now());
         let (secret, generation) = (token.secret(), user.session_generation);
         let new = NewSession { secret, user_id: user.id, generation, client, expires_at };
-        let session = self.0.accounts.open_session(new).await.map_err(WriteError::Store)?;
-        Ok((token, session))
+        let mut leaving = Vec::new();
+        for _ in 0..ATTEMPTS {
+            match self.open_instead_of(new.clone(), leaving).await {
+                Err(WriteError::Store(StoreError::TooManySessions(_))) => {
+                    let without_room = self.0.accounts.sessions_without_room(user.id).await;
+                    leaving = without_room.map_err(WriteError::Store)?;
+                }
+                opened => return opened.map(|session| (token, session)),
+            }
+        }
+        Err(WriteError::Locked)
+    }
+
+    /// Those who leave end as by a logout: their entries are barred before they are deleted.
+    async fn open_instead_of(&self, new: NewSession, leaving: Vec<Secret>) -> Result<Session, SessionError> {
+        let accounts = self.0.accounts.clone();
+        if leaving.is_empty() {
+            // There is no copy of what is not there yet.
+            let opened = accounts.open_session(new, leaving, Copies::Fenced).await.map_err(WriteError::Store)?;
+            return Ok(opened.value);
+        }
+        let slots = leaving.iter().map(|secret| self.login_slot(secret)).collect();
+        self.write(slots, async move |copies| accounts.open_session(new, leaving, copies).await).await
     }
 
     /// Who shows this secret, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
@@ -169,7 +197,7 @@ impl Sessions {
         // has the last word before somebody is refused who was somebody.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
             let Some(login) = self.login(secret, read).await? else { return Ok(None) };
-            let Some(identity) = self.identity_by(login.user, read).await? else { return Ok(None) };
+            let Some(identity) = self.identity(login.user, read).await? else { return Ok(None) };
             if let Some(visitor) = self.visitor(secret, login, identity) {
                 return Ok(Some(visitor));
             }
@@ -181,14 +209,6 @@ impl Sessions {
     pub fn peek_identity(&self, user: UserId) -> Option<Identity> {
         let (value, _) = self.0.cache.peek(&self.0.identities, &identity_key(user), Read::default())?;
         Identity::unpack(&value.payload)
-    }
-
-    /// Who the user is; `None` when there is no such user.
-    ///
-    /// # Errors
-    /// As [`find`](Sessions::find).
-    pub async fn identity(&self, user: UserId) -> Result<Option<Identity>, SessionError> {
-        self.identity_by(user, Read::default()).await
     }
 
     /// The visitor's own session, as the database has it.
@@ -276,8 +296,7 @@ impl Sessions {
             let write = cache.begin(Target { slots, collections: Vec::new() }).await?;
             let committing = async move |covered| {
                 let copies = if covered { Copies::Fenced } else { Copies::Unfenced };
-                let Committed { value, epoch } = commit(copies).await?;
-                Ok((value, epoch.and_then(|epoch| u64::try_from(epoch).ok())))
+                commit(copies).await?.into_parts()
             };
             write.commit(committing, StoreError::changed_nothing, |_| Vec::new()).await
         };
@@ -304,7 +323,11 @@ impl Sessions {
         Ok(found.value.and_then(|value| Login::unpack(&value.payload)))
     }
 
-    async fn identity_by(&self, user: UserId, read: Read) -> Result<Option<Identity>, SessionError> {
+    /// Who the user is; `None` when there is no such user.
+    ///
+    /// # Errors
+    /// As [`find`](Sessions::find).
+    pub async fn identity(&self, user: UserId, read: Read) -> Result<Option<Identity>, SessionError> {
         let accounts = self.0.accounts.clone();
         let load = move || load_identity(accounts.clone(), user);
         let slot = self.0.identities.slot(identity_key(user));
@@ -316,14 +339,18 @@ impl Sessions {
         self.0.logins.slot(login_key(secret))
     }
 
-    async fn extend_used(&self) {
+    /// `false` when some of it has to be tried again.
+    async fn extend_used(&self) -> bool {
+        let mut all = true;
         for used in self.0.sliding.take().chunks(BATCH) {
             // Past the protocol of the cache: a copy that says that its session is over is not believed (see `find`).
             if let Err(error) = self.0.accounts.extend_sessions(used.to_vec()).await {
-                tracing::warn!(%error, "sessions could not be extended");
-                self.0.sliding.forget(used);
+                tracing::warn!(%error, "sessions could not be extended; trying again");
+                self.0.sliding.put_back(used);
+                all = false;
             }
         }
+        all
     }
 
     async fn keep_house(&self) {

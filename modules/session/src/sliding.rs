@@ -24,7 +24,8 @@ pub(crate) struct Sliding {
 struct Noted {
     /// Where uses have moved the ends to, in milliseconds since 1970. The copies of these sessions do not know yet.
     ends: HashMap<Secret, i64>,
-    waiting: Vec<Used>,
+    /// The latest use of each.
+    waiting: HashMap<Secret, Used>,
 }
 
 impl Sliding {
@@ -54,7 +55,7 @@ impl Sliding {
         }
         noted.ends.insert(*secret, expires_anew.timestamp_millis());
         if noted.waiting.len() < MOST_REMEMBERED {
-            noted.waiting.push(Used { secret: *secret, at: now, expires_at: expires_anew });
+            noted.waiting.insert(*secret, Used { secret: *secret, at: now, expires_at: expires_anew });
         }
         drop(noted);
         self.wake.notify_one();
@@ -68,15 +69,22 @@ impl Sliding {
 
     /// What waits to be written.
     pub(crate) fn take(&self) -> Vec<Used> {
-        std::mem::take(&mut self.noted.lock().waiting)
+        std::mem::take(&mut self.noted.lock().waiting).into_values().collect()
     }
 
-    /// These were not written: their next uses count.
-    pub(crate) fn forget(&self, used: &[Used]) {
+    /// These were not written: they wait for the next attempt, unless there is no room or a later use waits already.
+    pub(crate) fn put_back(&self, used: &[Used]) {
         let mut noted = self.noted.lock();
         for used in used {
-            noted.ends.remove(&used.secret);
+            if noted.waiting.len() < MOST_REMEMBERED {
+                noted.waiting.entry(used.secret).or_insert(*used);
+            } else {
+                // Its next use counts.
+                noted.ends.remove(&used.secret);
+            }
         }
+        drop(noted);
+        self.wake.notify_one();
     }
 
     /// A move of the end by less than this is not worth a write.
@@ -103,8 +111,14 @@ mod tests {
         // The copy is as it was; the end is not.
         sliding.used(&[1; 32], end_after(985), now + TimeDelta::seconds(5));
         assert_eq!(sliding.take(), []);
-        sliding.forget(&used);
-        sliding.used(&[1; 32], end_after(985), now);
-        assert_eq!(sliding.take(), used);
+        // What was not written waits for the next attempt, and gives way to what came later.
+        sliding.put_back(&used);
+        sliding.used(&[2; 32], end_after(985), now);
+        assert_eq!(sliding.take().len(), 2);
+        sliding.used(&[1; 32], end_after(985), now + TimeDelta::seconds(20));
+        sliding.put_back(&used);
+        let later = now + TimeDelta::seconds(20);
+        let later = [Used { secret: [1; 32], at: later, expires_at: later + TimeDelta::seconds(1_000) }];
+        assert_eq!(sliding.take(), later);
     }
 }

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::{now, role, secret, time};
+use super::{now, role, secret, sessions, time, users as user_rows};
 use crate::account::{ApiKey, NewApiKey, Secret};
 use crate::draft::{FieldError, Invalid};
 use crate::error::StoreError;
-use crate::ids::{ApiKeyId, UserId};
-use crate::sqlite::schema::api_keys;
+use crate::ids::{ApiKeyId, SessionId, UserId};
+use crate::sqlite::schema::{api_keys, users};
 
 /// API keys of one user.
 const MOST_OF_A_USER: i64 = 100;
@@ -24,6 +24,7 @@ struct Row {
     role: String,
     created_at: i64,
     last_used_at: Option<i64>,
+    generation: i64,
 }
 
 fn from_row(row: Row) -> Result<(ApiKey, Secret), StoreError> {
@@ -32,6 +33,7 @@ fn from_row(row: Row) -> Result<(ApiKey, Secret), StoreError> {
         user_id: UserId::from_row(row.user_id),
         name: row.name,
         role: role(&row.role)?,
+        generation: row.generation,
         created_at: time(row.created_at)?,
         last_used_at: row.last_used_at.map(time).transpose()?,
     };
@@ -41,9 +43,13 @@ fn from_row(row: Row) -> Result<(ApiKey, Secret), StoreError> {
 pub(super) fn insert(
     conn: &mut SqliteConnection,
     user: UserId,
+    by: SessionId,
     new: &NewApiKey,
     secret: &Secret,
 ) -> Result<ApiKey, StoreError> {
+    // What ended the session meanwhile may have been meant to end the keys that it made, too.
+    sessions::still_open(conn, user, by)?;
+    let generation = user_rows::known(conn, user)?.key_generation;
     let own = api_keys::table.filter(api_keys::user_id.eq(user.get()));
     if own.count().get_result::<i64>(conn)? >= MOST_OF_A_USER {
         let message = format!("would be one too many: a user has at most {MOST_OF_A_USER}");
@@ -54,6 +60,7 @@ pub(super) fn insert(
         api_keys::user_id.eq(user.get()),
         api_keys::name.eq(&new.name),
         api_keys::role.eq(new.role.as_str()),
+        api_keys::generation.eq(generation),
         api_keys::created_at.eq(now()),
     );
     let inserted = diesel::insert_into(api_keys::table).values(row).returning(Row::as_returning());
@@ -76,10 +83,21 @@ pub(super) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(),
     Ok(())
 }
 
+/// Ends all keys of the user, also those whose copies nobody can name: they are of a generation that is over.
+pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), StoreError> {
+    let next = users::key_generation.eq(users::key_generation + 1);
+    diesel::update(users::table.find(user.get())).set(next).execute(conn)?;
+    diesel::delete(api_keys::table.filter(api_keys::user_id.eq(user.get()))).execute(conn)?;
+    Ok(())
+}
+
 pub(super) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), StoreError> {
     for (id, at) in used {
-        let used_at = api_keys::last_used_at.eq(at.timestamp_millis());
-        diesel::update(api_keys::table.find(id.get())).set(used_at).execute(conn)?;
+        let at = at.timestamp_millis();
+        // Another instance may have noted a later use.
+        let earlier = api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at));
+        let row = api_keys::table.filter(api_keys::id.eq(id.get())).filter(earlier);
+        diesel::update(row).set(api_keys::last_used_at.eq(at)).execute(conn)?;
     }
     Ok(())
 }

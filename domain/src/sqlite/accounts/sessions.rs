@@ -41,12 +41,16 @@ fn from_row(row: Row) -> Result<(Session, Secret), StoreError> {
     Ok((session, secret(&row.token_hash)?))
 }
 
-pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession) -> Result<Session, StoreError> {
+/// Stores the session, and ends those that are `leaving`.
+pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[Secret]) -> Result<Session, StoreError> {
     let user = user_rows::known(conn, new.user_id)?;
     if user.session_generation != new.generation {
         return Err(StoreError::SessionsEnded(user.id));
     }
-    forget_oldest(conn, user.id)?;
+    leaving.iter().try_for_each(|leaving| remove(conn, leaving))?;
+    if live(user.id).count().get_result::<i64>(conn)? >= MOST_OF_A_USER {
+        return Err(StoreError::TooManySessions(user.id));
+    }
     let now = now();
     let row = (
         sessions::token_hash.eq(&new.secret[..]),
@@ -61,15 +65,13 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession) -> Result<Se
     Ok(from_row(inserted.get_result(conn)?)?.0)
 }
 
-/// Leaves room for one more. Nobody uses so many, but somebody may log in over and over again.
-fn forget_oldest(conn: &mut SqliteConnection, user: UserId) -> Result<(), StoreError> {
-    let own = sessions::table.filter(sessions::user_id.eq(user.get()));
-    let oldest_kept = own.order(sessions::id.desc()).select(sessions::id).offset(MOST_OF_A_USER - 1).first(conn);
-    if let Some(oldest_kept) = oldest_kept.optional()? {
-        let oldest_kept: i64 = oldest_kept;
-        diesel::delete(own.filter(sessions::id.le(oldest_kept))).execute(conn)?;
-    }
-    Ok(())
+/// The oldest of the user's sessions, as many as have to end for one more. Nobody uses so many, but somebody may log in over
+/// and over again.
+pub(super) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<Secret>, StoreError> {
+    let newest_first = live(user).order(sessions::id.desc()).select(sessions::token_hash);
+    // SQLite knows an offset only behind a limit.
+    let leaving: Vec<Vec<u8>> = newest_first.limit(-1).offset(MOST_OF_A_USER - 1).load(conn)?;
+    leaving.iter().map(|bytes| secret(bytes)).collect()
 }
 
 pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<Session>, StoreError> {
@@ -78,12 +80,15 @@ pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Optio
     row.map(|row| Ok(from_row(row)?.0)).transpose()
 }
 
+/// Those that have not ended.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn live(user: UserId) -> _ {
+    let (user, now): (i64, i64) = (user.get(), now());
+    sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::expires_at.gt(now))
+}
+
 pub(super) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(Session, Secret)>, StoreError> {
-    let query = sessions::table
-        .filter(sessions::user_id.eq(user.get()))
-        .filter(sessions::expires_at.gt(now()))
-        .order(sessions::id)
-        .select(Row::as_select());
+    let query = live(user).order(sessions::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
 }
 
@@ -118,9 +123,10 @@ pub(super) fn still_open(conn: &mut SqliteConnection, user: UserId, id: SessionI
 pub(super) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), StoreError> {
     for used in used {
         let expires_at = used.expires_at.timestamp_millis();
-        // Another instance may have noted a later use.
+        // Another instance may have noted a later use; and what is over is over, whoever was told so.
         let shorter = sessions::table
             .filter(sessions::token_hash.eq(&used.secret[..]))
+            .filter(sessions::expires_at.gt(now()))
             .filter(sessions::expires_at.lt(expires_at));
         let times = (sessions::last_used_at.eq(used.at.timestamp_millis()), sessions::expires_at.eq(expires_at));
         diesel::update(shorter).set(times).execute(conn)?;

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::ids::{OrganizationId, UserId};
 use crate::sqlite::schema::users;
 
-type Row = (i64, String, i64, String, i64, i64);
+type Row = (i64, String, i64, String, i64, i64, i64);
 
 const COLUMNS: (
     users::id,
@@ -18,16 +18,28 @@ const COLUMNS: (
     users::organization_id,
     users::role,
     users::session_generation,
+    users::key_generation,
     users::created_at,
-) = (users::id, users::email, users::organization_id, users::role, users::session_generation, users::created_at);
+) = (
+    users::id,
+    users::email,
+    users::organization_id,
+    users::role,
+    users::session_generation,
+    users::key_generation,
+    users::created_at,
+);
 
-fn from_row((id, email, organization, role_name, session_generation, created): Row) -> Result<User, StoreError> {
+fn from_row(
+    (id, email, organization, role_name, session_generation, key_generation, created): Row,
+) -> Result<User, StoreError> {
     Ok(User {
         id: UserId::from_row(id),
         email: Email::from_row(email),
         organization_id: OrganizationId::from_row(organization),
         role: role(&role_name)?,
         session_generation,
+        key_generation,
         created_at: time(created)?,
     })
 }

@@ -51,7 +51,7 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let new = ApiKeyDraft::from_json(&body)?.into_new(visitor.identity.role)?;
-    let (token, api_key) = auth.add_api_key(visitor.identity.user, new).await?;
+    let (token, api_key) = auth.add_api_key(&visitor, new).await?;
     let answer = Json(Created { api_key, token: token.expose() }).into_response();
     Ok((StatusCode::CREATED, no_store(), answer))
 }

@@ -43,12 +43,12 @@ pub(crate) async fn forgot(
     let limit = app.limits.forgot_password(&client).await?;
     // Nobody's mailbox is flooded from many addresses; and nobody is told.
     if app.limits.mail_to(email.as_str()).await.is_ok() {
-        auth.forgot_password(email);
+        auth.forgot_password(email)?;
     }
     Ok((StatusCode::ACCEPTED, limit, ()))
 }
 
-/// Sets a new password by the token of a mail, once. All sessions of the user end.
+/// Sets a new password by the token of a mail, once. All sessions and API keys of the user end.
 #[utoipa::path(
     post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = PasswordResetSchema,
     responses(
@@ -62,7 +62,7 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sets a new password. All other sessions of the user end.
+/// Sets a new password. All other sessions of the user end; the API keys stay.
 #[utoipa::path(
     post, path = "/api/v1/auth/change-password", tag = "auth", request_body = PasswordChangeSchema,
     responses(

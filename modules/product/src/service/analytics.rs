@@ -5,17 +5,38 @@ use futures_util::future::{BoxFuture, Shared};
 use hotshelf_cache::{Found, Read, Target, Value};
 use hotshelf_domain::{ProductRepository, StoreError};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
 use crate::error::ProductError;
 use crate::{keys, render};
 
-/// The rebuilding that is under way, if one is.
-#[derive(Default)]
-pub(super) struct Rebuild(Mutex<Option<Rebuilding>>);
+/// The rebuildings: one goes at a time, and those who ask meanwhile share the next.
+pub(super) struct Rebuilds {
+    turn: Semaphore,
+    /// The one that has not begun to read. Only such a one is joined: what a rebuilding reads must not be older than the
+    /// request that it answers. It leaves this place itself, so that nobody who comes later meets what came of it, whether
+    /// those who had asked still wait or not.
+    next: Mutex<Option<Rebuilding>>,
+}
 
 type Rebuilding = Shared<BoxFuture<'static, Result<Found, ProductError>>>;
+
+impl Default for Rebuilds {
+    fn default() -> Self {
+        Rebuilds { turn: Semaphore::new(1), next: Mutex::default() }
+    }
+}
+
+/// The place of the next rebuilding, for as long as it may be joined. Dropped, it is free, also if the rebuilding has died.
+struct Joinable(ProductService);
+
+impl Drop for Joinable {
+    fn drop(&mut self) {
+        self.0.0.rebuilds.next.lock().take();
+    }
+}
 
 impl ProductService {
     /// The report, a JSON object without its closing brace. It may be as old as entries of its kind live.
@@ -29,28 +50,33 @@ impl ProductService {
         Ok(self.0.cache.get_or_load(self.0.analytics.slot(keys::analytics()), read, load).await?)
     }
 
-    /// The report made anew, once for all who ask for that at the same time.
+    /// The report made anew, of a moment after this was called. Those who call at the same time share it.
     ///
     /// # Errors
     /// [`ProductError::Locked`] when another instance is at it and takes long; as [`get`](ProductService::get).
     pub async fn rebuild_analytics(&self) -> Result<Found, ProductError> {
         let rebuilding = {
-            let mut under_way = self.0.rebuild.0.lock();
-            let joined = under_way.as_ref().filter(|rebuilding| rebuilding.peek().is_none()).cloned();
-            joined.unwrap_or_else(|| {
+            let mut next = self.0.rebuilds.next.lock();
+            let begin = || {
                 let service = self.clone();
+                // It goes on without those who asked for it. It waits for this lock before it leaves the place.
                 let task = self.0.writes.spawn(async move { service.rebuild().await });
-                let rebuilding = async move { task.await.unwrap_or(Err(ProductError::BrokeOff)) };
-                under_way.insert(rebuilding.boxed().shared()).clone()
-            })
+                async move { task.await.unwrap_or(Err(ProductError::BrokeOff)) }.boxed().shared()
+            };
+            next.get_or_insert_with(begin).clone()
         };
         rebuilding.await
     }
 
     /// As a write of what the report is kept under, so that no copy of the one before comes back.
     async fn rebuild(&self) -> Result<Found, ProductError> {
+        let joinable = Joinable(self.clone());
+        let _turn = self.0.rebuilds.turn.acquire().await.map_err(|_| ProductError::BrokeOff)?;
         let slot = self.0.analytics.slot(keys::analytics());
         let write = self.0.cache.begin(Target { slots: vec![slot], collections: Vec::new() }).await?;
+        // What is read from here on is younger than all who have joined. After the write, a load that others have begun
+        // meanwhile would do as well.
+        drop(joinable);
         write.committed([], None).await?;
         self.analytics(Read::default()).await
     }
@@ -60,3 +86,6 @@ async fn load_analytics(repository: ProductRepository) -> Result<Option<Value>, 
     let payload = render::open_json(&repository.analytics().await?)?;
     Ok(Some(Value { revision: xxh3_64(&payload), payload }))
 }
+
+#[cfg(test)]
+mod tests;

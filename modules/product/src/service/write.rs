@@ -78,9 +78,9 @@ impl ProductService {
     {
         let committing = async |covered| {
             let copies = if covered { Copies::Fenced } else { Copies::Unfenced };
-            let Committed { value, epoch } = commit(copies).await?;
+            let committed = commit(copies).await?;
             Step::AfterCommit.reached();
-            Ok((value, epoch.and_then(|epoch| u64::try_from(epoch).ok())))
+            committed.into_parts()
         };
         let value = write.commit(committing, StoreError::changed_nothing, leaves).await?;
         Step::AfterRelease.reached();

@@ -1,0 +1,104 @@
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use hotshelf_cache::{Cache, CacheOptions, RedisOptions, Tiers, WriteStrategy};
+use hotshelf_domain::{DatabaseOptions, ProductDraft};
+use hotshelf_stats::Stats;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{CatalogueEpoch, Lives};
+
+struct Shelf {
+    products: ProductService,
+    _directory: TempDir,
+}
+
+impl Shelf {
+    async fn open() -> Self {
+        let (directory, stats) = (tempfile::tempdir().unwrap(), Stats::new().unwrap());
+        let database = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+        let repository = ProductRepository::open(database, &stats).await.unwrap();
+        let options = CacheOptions {
+            tiers: Tiers::Memory,
+            shared_database: false,
+            memory_bytes: 1 << 20,
+            write_strategy: WriteStrategy::Invalidate,
+            redis: RedisOptions::default(),
+            key_prefix: String::new(),
+        };
+        let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats);
+        Shelf { products: ProductService::new(cache, repository, Lives::default()), _directory: directory }
+    }
+
+    async fn create(&self) {
+        let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#).unwrap();
+        self.products.create(draft.into_new().unwrap()).await.unwrap();
+    }
+
+    /// Until no rebuilding is under way.
+    async fn at_rest(&self) {
+        drop(self.products.0.rebuilds.turn.acquire().await.unwrap());
+        assert!(self.products.0.rebuilds.next.lock().is_none());
+    }
+}
+
+/// How many products the report counts.
+fn total(report: Result<Found, ProductError>) -> i64 {
+    let mut json = report.unwrap().value.unwrap().payload.to_vec();
+    json.push(b'}');
+    serde_json::from_slice::<Json>(&json).unwrap()["total"].as_i64().unwrap()
+}
+
+#[tokio::test]
+async fn a_report_that_nobody_waited_for_is_no_answer_to_who_asks_later() {
+    let shelf = Shelf::open().await;
+    // It hangs up.
+    assert!(shelf.products.rebuild_analytics().now_or_never().is_none());
+    let slot = shelf.products.0.analytics.slot(keys::analytics());
+    while !shelf.products.0.cache.holds(&slot).await {
+        tokio::task::yield_now().await;
+    }
+    shelf.at_rest().await;
+    shelf.create().await;
+    assert_eq!(total(shelf.products.rebuild_analytics().await), 1);
+}
+
+#[tokio::test]
+async fn an_error_is_shared_with_those_who_waited_and_with_nobody_later() {
+    let shelf = Shelf::open().await;
+    let slot = shelf.products.0.analytics.slot(keys::analytics());
+    let other = shelf.products.0.cache.begin(Target { slots: vec![slot], collections: Vec::new() }).await.unwrap();
+    let asked = join_all((0..5).map(|_| shelf.products.rebuild_analytics())).await;
+    assert!(asked.iter().all(|answer| matches!(answer, Err(ProductError::Locked))), "{asked:?}");
+    // Another one hangs up before it fails.
+    assert!(shelf.products.rebuild_analytics().now_or_never().is_none());
+    while shelf.products.0.rebuilds.next.lock().is_some() {
+        tokio::task::yield_now().await;
+    }
+    other.unchanged().await;
+    assert_eq!(total(shelf.products.rebuild_analytics().await), 0);
+}
+
+/// Whoever has written and then asks sees the write, however many others have asked just before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_is_never_older_than_the_request_for_it() {
+    let shelf = Arc::new(Shelf::open().await);
+    let others: Vec<_> = (0..4)
+        .map(|_| {
+            let shelf = Arc::clone(&shelf);
+            tokio::spawn(async move {
+                loop {
+                    shelf.products.rebuild_analytics().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for created in 1..=100 {
+        shelf.create().await;
+        assert_eq!(total(shelf.products.rebuild_analytics().await), created);
+    }
+    others.iter().for_each(|other| other.abort());
+}

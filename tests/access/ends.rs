@@ -1,0 +1,288 @@
+//! Every way in which a right ends. What was acknowledged as ended is refused: where it was ended at once, on another instance
+//! within the lease of its memory, with Redis and without, and when Redis comes back with what it knew before.
+
+use std::time::Duration;
+
+use hotshelf_testkit::users::{PASSWORD, USERS, USERS_ON, add_user, api_key, create_admin, log_in};
+use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, wait_until};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::hotshelf;
+
+/// What memory may lag by, and what the last look takes on a busy machine.
+const LEASE: Duration = Duration::from_millis(1_300);
+const SESSIONS: &str = "/api/v1/auth/sessions";
+const KEYS: &str = "/api/v1/auth/api-keys";
+/// Of one user.
+const MOST_SESSIONS: usize = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Logout,
+    OneSession,
+    AllSessions,
+    AllSessionsByAdmin,
+    /// The hundred and first begins.
+    TooManySessions,
+    PasswordChanged,
+    PasswordReset,
+    UserRemoved,
+    RoleTaken,
+    KeyRemoved,
+}
+
+impl End {
+    const ALL: [End; 10] = [
+        End::Logout,
+        End::OneSession,
+        End::AllSessions,
+        End::AllSessionsByAdmin,
+        End::TooManySessions,
+        End::PasswordChanged,
+        End::PasswordReset,
+        End::UserRemoved,
+        End::RoleTaken,
+        End::KeyRemoved,
+    ];
+}
+
+/// One service, or two on one database and one Redis, and an admin at the first.
+struct World {
+    instances: Vec<Service>,
+    admin: Client,
+    redis: Option<RedisServer>,
+    directory: TempDir,
+}
+
+impl World {
+    /// One with nothing but its memory.
+    async fn alone() -> Self {
+        Self::start(1, None).await
+    }
+
+    /// With Redis.
+    async fn of(instances: usize) -> Self {
+        Self::start(instances, Some(RedisServer::start())).await
+    }
+
+    async fn start(count: usize, redis: Option<RedisServer>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("products.db");
+        let builder = hotshelf().env("MAIL_FILE", directory.path().join("mail.log").display());
+        let builder = if count == 1 { builder.database(&database) } else { builder.shared_db(&database) };
+        let builder = match &redis {
+            Some(redis) => builder.redis(redis),
+            None => builder.backend("memory"),
+        };
+        let builder = USERS_ON.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
+        create_admin(&builder, "admin@one.example");
+        let mut instances = Vec::new();
+        for _ in 0..count {
+            instances.push(builder.clone().start().await);
+        }
+        let admin = log_in(&instances[0], "admin@one.example").await;
+        let world = World { instances, admin, redis, directory };
+        world.uses_redis().await;
+        world
+    }
+
+    async fn uses_redis(&self) {
+        for instance in self.instances.iter().filter(|_| self.redis.is_some()) {
+            let up = async || instance.get("/health").await.json()["modules"]["cache"]["status"] == "healthy";
+            wait_until("Redis is up", PATIENCE, up).await;
+        }
+    }
+
+    /// The same somebody at another instance.
+    fn elsewhere(&self, client: &Client) -> Vec<Client> {
+        let token = client.token().unwrap();
+        self.instances[1..].iter().map(|instance| instance.with_token(token)).collect()
+    }
+
+    /// The token of the mail to that address.
+    async fn mailed(&self, email: &str) -> String {
+        let mail = || std::fs::read_to_string(self.directory.path().join("mail.log")).unwrap_or_default();
+        let token = || {
+            let (_, letter) =
+                mail().split_once(&format!("To: {email}\n")).map(|(a, b)| (a.to_owned(), b.to_owned()))?;
+            letter.split_whitespace().find(|word| word.starts_with("hsr_")).map(str::to_owned)
+        };
+        wait_until("the mail is there", PATIENCE, async || token().is_some()).await;
+        token().unwrap()
+    }
+
+    /// Lets everybody in everywhere, so that every memory, and Redis, knows them.
+    async fn know(&self, people: &[Person]) {
+        for client in people.iter().flat_map(|person| [&person.own, &person.other, &person.key]) {
+            for client in [client.clone()].into_iter().chain(self.elsewhere(client)) {
+                for _ in 0..2 {
+                    assert!(may_write(&client).await);
+                }
+            }
+        }
+    }
+}
+
+/// An editor with two sessions and an API key.
+struct Person {
+    email: String,
+    path: String,
+    own: Client,
+    other: Client,
+    key: Client,
+}
+
+/// An editor is told that there is nothing in it, a viewer that it is not for viewers, and who has no right that there is none.
+async fn may_write(client: &Client) -> bool {
+    match client.post("/api/v1/products/bulk").json(&json!({})).await.status {
+        400 => true,
+        401 | 403 => false,
+        status => panic!("{status}"),
+    }
+}
+
+impl Person {
+    async fn for_the(end: End, world: &World) -> Self {
+        let email = format!("{end:?}@one.example").to_lowercase();
+        let user = add_user(&world.admin, &email, "editor").await;
+        let own = log_in(&world.instances[0], &email).await;
+        let other = log_in(&world.instances[0], &email).await;
+        let key = api_key(&own, "editor").await;
+        if end == End::TooManySessions {
+            for _ in 2..MOST_SESSIONS {
+                log_in(&world.instances[0], &email).await;
+            }
+        }
+        Person { path: format!("{USERS}/{}", user["id"]), email, own, other, key }
+    }
+
+    /// What has ended by that, and what goes on.
+    async fn meets(&self, end: End, world: &World) -> (Vec<&Client>, Vec<&Client>) {
+        let Person { email, path, own, other, key } = self;
+        let change = json!({"current_password": PASSWORD, "password": "a new password"});
+        match end {
+            End::Logout => {
+                other.post("/api/v1/auth/logout").await.expect(204);
+                (vec![other], vec![own, key])
+            }
+            End::OneSession => {
+                let session = other.get("/api/v1/auth/session").await.expect(200).json();
+                own.delete(&format!("{SESSIONS}/{}", session["session"]["id"])).await.expect(204);
+                (vec![other], vec![own, key])
+            }
+            End::AllSessions => {
+                own.delete(SESSIONS).await.expect(204);
+                (vec![own, other], vec![key])
+            }
+            End::AllSessionsByAdmin => {
+                world.admin.delete(&format!("{path}/sessions")).await.expect(204);
+                (vec![own, other], vec![key])
+            }
+            End::TooManySessions => {
+                log_in(&world.instances[0], email).await;
+                (vec![own], vec![other, key])
+            }
+            End::PasswordChanged => {
+                own.post("/api/v1/auth/change-password").json(&change).await.expect(204);
+                (vec![other], vec![own, key])
+            }
+            End::PasswordReset => {
+                world.admin.post("/api/v1/auth/forgot-password").json(&json!({"email": email})).await.expect(202);
+                let reset = json!({"token": world.mailed(email).await, "password": "a new password"});
+                world.admin.post("/api/v1/auth/reset-password").json(&reset).await.expect(204);
+                (vec![own, other, key], vec![])
+            }
+            End::UserRemoved => {
+                world.admin.delete(path).await.expect(204);
+                (vec![own, other, key], vec![])
+            }
+            End::RoleTaken => {
+                world.admin.patch(path).json(&json!({"role": "viewer"})).await.expect(200);
+                (vec![own, other, key], vec![])
+            }
+            End::KeyRemoved => {
+                let keys = own.get(KEYS).await.expect(200).json();
+                own.delete(&format!("{KEYS}/{}", keys["api_keys"][0]["id"])).await.expect(204);
+                (vec![key], vec![own, other])
+            }
+        }
+    }
+}
+
+/// Where it was ended, at once; elsewhere, soon and then for good.
+async fn is_over(end: End, ended: &Client, world: &World) {
+    assert!(!may_write(ended).await, "{end:?}");
+    for there in world.elsewhere(ended) {
+        let heard = async || !may_write(&there).await;
+        wait_until(&format!("the other instance has heard of {end:?}"), LEASE, heard).await;
+        assert!(!may_write(&there).await, "{end:?}");
+    }
+    assert!(!may_write(ended).await, "{end:?}");
+}
+
+async fn goes_on(end: End, kept: &Client, world: &World) {
+    for client in [kept.clone()].into_iter().chain(world.elsewhere(kept)) {
+        assert!(may_write(&client).await, "{end:?}");
+    }
+}
+
+async fn every_end_holds(world: &World) {
+    let mut people = Vec::new();
+    for end in End::ALL {
+        people.push(Person::for_the(end, world).await);
+    }
+    world.know(&people).await;
+    for (end, person) in End::ALL.into_iter().zip(&people) {
+        let (ended, kept) = person.meets(end, world).await;
+        for ended in ended {
+            is_over(end, ended, world).await;
+        }
+        for kept in kept {
+            goes_on(end, kept, world).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_memory_alone() {
+    every_end_holds(&World::alone().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_two_instances() {
+    every_end_holds(&World::of(2).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_and_when_it_comes_back_with_what_it_knew() {
+    for instances in [1, 2] {
+        let world = World::of(instances).await;
+        let redis = world.redis.as_ref().unwrap();
+        let mut people = Vec::new();
+        for end in End::ALL {
+            people.push(Person::for_the(end, &world).await);
+        }
+        world.know(&people).await;
+        redis.save_snapshot();
+        redis.stop();
+        let mut outcomes = Vec::new();
+        for (end, person) in End::ALL.into_iter().zip(&people) {
+            let (ended, kept) = person.meets(end, &world).await;
+            for ended in &ended {
+                is_over(end, ended, &world).await;
+            }
+            outcomes.push((end, ended, kept));
+        }
+        redis.restart_from_snapshot();
+        world.uses_redis().await;
+        for (end, ended, kept) in outcomes {
+            for ended in ended {
+                is_over(end, ended, &world).await;
+            }
+            for kept in kept {
+                goes_on(end, kept, &world).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What is given and taken away, each over and over again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hotshelf_testkit::users::{PASSWORD, USERS};
+use hotshelf_testkit::{Client, Request};
+use rand::RngExt;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::course::{Course, State};
+use super::staff::{CROWD, Clerk, KEEPER, MOST_SESSIONS, Staff, id_of, token_of};
+use super::{AFTERWARDS, Acknowledged, Probing, RETRY_PAUSE, World};
+
+const SESSION: &str = "/api/v1/auth/session";
+const SESSIONS: &str = "/api/v1/auth/sessions";
+const KEYS: &str = "/api/v1/auth/api-keys";
+/// A mail that has not come by then has been lost with its instance.
+const MAIL_PATIENCE: Duration = Duration::from_secs(5);
+
+fn login(email: &str) -> impl Fn(Client) -> Request {
+    let credentials = json!({"email": email, "password": PASSWORD});
+    move |client: Client| client.post("/api/v1/auth/login").json(&credentials)
+}
+
+fn new_key(session: &str) -> impl Fn(Client) -> Request {
+    let key = json!({"name": "a program", "role": "viewer"});
+    move |client: Client| client.with_token(session).post(KEYS).json(&key)
+}
+
+impl World {
+    /// Logs in, is let in everywhere, logs out, and is let in nowhere.
+    pub(super) async fn come_and_go(mut self) {
+        while self.working() {
+            let Some(came) = self.try_once(login("admin@one.example"), 200).await else { continue };
+            let token = token_of(&came.reply.json());
+            let logout = |client: Client| client.with_token(&token).post("/api/v1/auth/logout");
+            // By an earlier attempt, it may have ended already.
+            self.until_taken(came.state(true), &[&token], logout, &[204, 401]).await;
+        }
+    }
+
+    /// Makes a viewer of an editor, and an editor of the viewer, and so on.
+    pub(super) async fn promote_and_demote(mut self, staff: Arc<Staff>, index: usize) {
+        let Clerk { path, token } = &staff.clerks[index];
+        let role = |granted: bool| json!({"role": if granted { "editor" } else { "viewer" }});
+        let change = async |world: &mut World, granted: bool| {
+            let patch = |client: Client| client.patch(path).json(&role(granted));
+            world.until_acknowledged(patch, &[200]).await.state(granted)
+        };
+        let mut course = Course::beginning(change(&mut self, true).await);
+        // An editor is told that there is nothing in it, a viewer that it is not for viewers.
+        let probe = |client: &Client| client.post("/api/v1/products/bulk").json(&json!({}));
+        let probing = Probing::start(&self.scene, token, probe, [400, 403]);
+        let mut granted = true;
+        while self.working() {
+            self.pause().await;
+            granted = !granted;
+            course = course.then(change(&mut self, granted).await);
+        }
+        let course = course.seen(probing.stop().await);
+        self.courses.lock().unwrap().push(course);
+    }
+
+    /// Of a hundred sessions, the oldest is let in until the next one begins.
+    pub(super) async fn crowd_out(mut self, staff: Arc<Staff>) {
+        while self.working() {
+            let newest = staff.crowd.lock().unwrap().values().last().expect("there is always one").clone();
+            let list = |client: Client| client.with_token(&newest).get(SESSIONS);
+            let Some(listed) = self.try_once(list, 200).await else { continue };
+            let listed = listed.reply.json();
+            let sessions = listed["sessions"].as_array().expect("sessions");
+            // One whose login was not acknowledged is nobody's.
+            let oldest = staff.crowd.lock().unwrap().get(&id_of(&sessions[0])).cloned();
+            let came = match oldest.filter(|_| sessions.len() == MOST_SESSIONS) {
+                Some(oldest) => self.crowd_out_the(&oldest).await,
+                None => self.until_acknowledged(login(CROWD), &[200]).await,
+            };
+            let token = token_of(&came.reply.json());
+            let who = |client: Client| client.with_token(&token).get(SESSION);
+            let seen = self.until_acknowledged(who, &[200]).await;
+            staff.crowd.lock().unwrap().insert(id_of(&seen.reply.json()["session"]), token);
+        }
+    }
+
+    async fn crowd_out_the(&mut self, oldest: &str) -> Acknowledged {
+        let given = State { granted: true, begun: Instant::now(), acknowledged: Instant::now(), instance: 0 };
+        let probing = Probing::of_token(&self.scene, oldest);
+        self.pause().await;
+        let came = self.until_acknowledged(login(CROWD), &[200]).await;
+        sleep(AFTERWARDS).await;
+        let mut probes = probing.stop().await;
+        // A login from before that was not acknowledged may have been late: to be refused too early is no fault.
+        probes.retain(|probe| probe.granted || probe.sent > came.at);
+        let course = Course::beginning(given).then(came.state(false)).seen(probes);
+        self.courses.lock().unwrap().push(course);
+        came
+    }
+
+    /// Makes an API key, and removes it, or resets the password.
+    pub(super) async fn make_keys_and_lose_them(mut self, staff: Arc<Staff>) {
+        while self.working() {
+            let Some(came) = self.try_once(login(KEEPER), 200).await else { continue };
+            let session = token_of(&came.reply.json());
+            let Some(made) = self.try_once(new_key(&session), 201).await else { continue };
+            let (given, key) = (made.state(true), made.reply.json());
+            let token = token_of(&key);
+            if self.random.random_bool(0.5) {
+                let path = format!("{KEYS}/{}", id_of(&key["api_key"]));
+                let remove = |client: Client| client.with_token(&session).delete(&path);
+                self.until_taken(given, &[&token], remove, &[204, 404]).await;
+            } else if let Some(mailed) = self.mail_to_keeper(&staff).await {
+                let body = json!({"token": mailed, "password": PASSWORD});
+                let reset = |client: Client| client.post("/api/v1/auth/reset-password").json(&body);
+                // By an earlier attempt, it may have been used up already.
+                self.until_taken(given, &[&session, &token], reset, &[204, 400]).await;
+            }
+        }
+    }
+
+    async fn mail_to_keeper(&mut self, staff: &Staff) -> Option<String> {
+        let before = staff.mailed().len();
+        let forgot = |client: Client| client.post("/api/v1/auth/forgot-password").json(&json!({"email": KEEPER}));
+        let asked = self.until_acknowledged(forgot, &[202]).await.at;
+        while asked.elapsed() < MAIL_PATIENCE {
+            if let Some(mailed) = staff.mailed().get(before..).and_then(<[_]>::last) {
+                return Some(mailed.clone());
+            }
+            sleep(RETRY_PAUSE).await;
+        }
+        None
+    }
+
+    /// Adds a user, who logs in and makes a key, and removes the user.
+    pub(super) async fn take_in_and_remove(mut self) {
+        while self.working() {
+            let email = format!("guest{:x}@one.example", self.random.random::<u64>());
+            let guest = json!({"email": email, "role": "viewer", "password": PASSWORD});
+            // By an earlier attempt, there may be such a user already.
+            self.until_acknowledged(|client: Client| client.post(USERS).json(&guest), &[201, 409]).await;
+            let Some(came) = self.try_once(login(&email), 200).await else { continue };
+            let answer = came.reply.json();
+            let session = token_of(&answer);
+            let Some(made) = self.try_once(new_key(&session), 201).await else { continue };
+            let key = token_of(&made.reply.json());
+            let path = format!("{USERS}/{}", id_of(&answer["user"]));
+            let remove = |client: Client| client.delete(&path);
+            self.until_taken(made.state(true), &[&session, &key], remove, &[204, 404]).await;
+        }
+    }
+}
