@@ -86,12 +86,13 @@ pub enum StoreError {
     /// There can be no such page.
     #[error(transparent)]
     NoSuchPage(#[from] PageError),
-    /// Too much is waiting already, or it waited too long. Nothing was changed; try again later.
+    /// Too much is waiting already, or it waited or took too long, or another process holds the database. Nothing was changed;
+    /// try again later.
     #[error("the database is overloaded: {0}")]
     Overloaded(&'static str),
-    /// The database failed, and a write that was under way may or may not have been committed.
+    /// The database failed, in its own words, and a write that was under way may or may not have been committed.
     #[error("the database failed: {0}")]
-    Unavailable(Arc<diesel::result::Error>),
+    Unavailable(Arc<str>),
     /// The repository is stopping or one of its tasks has died; a write may or may not have been committed.
     #[error("the database is closed")]
     Closed,
@@ -100,7 +101,11 @@ pub enum StoreError {
 impl StoreError {
     /// A row that could not be turned into what is sent or stored; always a defect.
     pub fn from_serialization(cause: String) -> Self {
-        diesel::result::Error::SerializationError(cause.into()).into()
+        StoreError::failed(format!("what is stored cannot be written down: {cause}"))
+    }
+
+    pub(crate) fn failed(cause: String) -> Self {
+        StoreError::Unavailable(cause.into())
     }
 
     /// Whether a write that ended so is certain to have changed nothing.
@@ -137,7 +142,7 @@ impl StoreError {
 
 impl From<diesel::result::Error> for StoreError {
     fn from(error: diesel::result::Error) -> Self {
-        StoreError::Unavailable(Arc::new(error))
+        StoreError::failed(error.to_string())
     }
 }
 

@@ -5,11 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Integer;
 use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::error::OpenError;
+use crate::error::{OpenError, StoreError};
 
 type MigrationResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -17,6 +19,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// Comes first: without it, the pragmas after it would fail while another connection holds a lock.
 const WAIT_FOR_LOCKS: &str = "PRAGMA busy_timeout = 5000;";
+/// At the end: the log may as well stay where it is.
+const HARDLY_WAIT: &str = "PRAGMA busy_timeout = 500;";
 /// FULL: a commit has reached the disk before it returns, so that it survives the loss of power.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;";
 /// What a savepoint needs to undo itself stays in memory: in a file, it would be twice as much writing as the commit.
@@ -37,6 +41,16 @@ pub(super) fn connect_writer(url: &str) -> ConnectionResult<SqliteConnection> {
     let mut conn = connect(url)?;
     conn.batch_execute(WRITER_SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
+}
+
+/// Moves the write-ahead log into the database file. `false` when others, who read or write it, keep a part of it there.
+pub(super) fn checkpoint(path: &Path) -> Result<bool, StoreError> {
+    let url = path.to_str().ok_or_else(|| StoreError::failed(format!("{} is no text", path.display())))?;
+    let mut conn = connect(url).map_err(|error| StoreError::failed(error.to_string()))?;
+    conn.batch_execute(HARDLY_WAIT)?;
+    let moved = sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)");
+    let (busy, _, _): (i32, i32, i32) = moved.get_result(&mut conn)?;
+    Ok(busy == 0)
 }
 
 /// Switches to write-ahead logging and runs the migrations, on one connection before any other of this process is open.

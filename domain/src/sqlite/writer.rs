@@ -10,6 +10,7 @@ use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::connect::connect_writer;
 use super::operation::Operation;
@@ -22,6 +23,9 @@ const QUEUE: usize = 1_024;
 const GROUP: usize = 256;
 /// A write that waited longer is not begun any more: whoever asked has been told that it failed.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Of what came before the first write: nothing was changed.
+const NOT_BEGUN: StoreError = StoreError::Overloaded("no write can be begun");
 
 /// Tells the caller, once it is known whether the group was committed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -67,12 +71,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(url: String, tasks: &Tasks, operation: Operation) -> Self {
+    /// Once `ending` is cancelled, no write is begun any more, accepted or not.
+    pub(super) fn spawn(url: String, tasks: &Tasks, ending: CancellationToken, operation: Operation) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
         let commits = operation.durations.clone();
         tasks.spawn_loop("database writer", async move {
-            let mut connection = WriteConnection { url, open: None, commits };
+            let mut connection = WriteConnection { url, open: None, ending, commits };
             let mut jobs: mpsc::Receiver<Job> = jobs;
             loop {
                 let mut group = Vec::new();
@@ -117,6 +122,7 @@ struct WriteConnection {
     url: String,
     /// Opened when first needed, and again after a failure.
     open: Option<SyncConnectionWrapper<SqliteConnection>>,
+    ending: CancellationToken,
     commits: Histogram,
 }
 
@@ -127,12 +133,16 @@ impl WriteConnection {
             Some(conn) => conn,
             None => match self.connect().await {
                 Ok(conn) => conn,
-                Err(error) => return group.into_iter().for_each(|job| job.write.refuse(error.clone())),
+                Err(error) => {
+                    tracing::warn!(%error, "the database cannot be opened for writing");
+                    return group.into_iter().for_each(|job| job.write.refuse(NOT_BEGUN));
+                }
             },
         };
         let timer = self.commits.start_timer();
         // When the closure panics, the jobs' reply channels close and the connection is given up with its transaction.
-        match conn.spawn_blocking(move |conn| Ok(write_group(conn, group))).await {
+        let ending = self.ending.clone();
+        match conn.spawn_blocking(move |conn| Ok(write_group(conn, group, &ending))).await {
             Ok(true) => self.open = Some(conn),
             Ok(false) => tracing::warn!("a group of writes could not be committed; reconnecting"),
             Err(error) => tracing::error!(%error, "the database writer failed; reconnecting"),
@@ -144,26 +154,36 @@ impl WriteConnection {
         let url = self.url.clone();
         let connected =
             tokio::task::spawn_blocking(move || connect_writer(&url)).await.map_err(|_| StoreError::Closed)?;
-        let unavailable = |error: ConnectionError| diesel::result::Error::QueryBuilderError(error.into());
-        Ok(SyncConnectionWrapper::new(connected.map_err(unavailable)?))
+        let failed = |error: ConnectionError| StoreError::failed(error.to_string());
+        Ok(SyncConnectionWrapper::new(connected.map_err(failed)?))
     }
 }
 
 /// `false` when the commit failed.
-fn write_group(conn: &mut SqliteConnection, group: Vec<Job>) -> bool {
-    let mut answers = Vec::with_capacity(group.len());
-    let mut unanswered = group.into_iter();
-    let committed = conn.immediate_transaction(|conn| {
-        for job in unanswered.by_ref() {
-            if job.begin_before < Instant::now() {
-                job.write.refuse(StoreError::Overloaded("the write waited too long for its turn"));
-            } else {
-                answers.push(job.write.run(conn));
-            }
+fn write_group(conn: &mut SqliteConnection, group: Vec<Job>, ending: &CancellationToken) -> bool {
+    let in_time = |job: Job| match job.begin_before < Instant::now() || ending.is_cancelled() {
+        true => {
+            job.write.refuse(StoreError::Overloaded("the write waited too long for its turn"));
+            None
         }
+        false => Some(job),
+    };
+    // Before the lock is waited for, which may take as long as a write may wait.
+    let mut unanswered = group.into_iter().filter_map(in_time).collect::<Vec<_>>().into_iter();
+    if unanswered.len() == 0 {
+        return true;
+    }
+    let mut answers = Vec::with_capacity(unanswered.len());
+    let mut begun = false;
+    let committed = conn.immediate_transaction(|conn| {
+        begun = true;
+        answers.extend(unanswered.by_ref().filter_map(in_time).map(|job| job.write.run(conn)));
         search_index::catch_up(conn)
     });
-    let outcome = committed.map_err(|error: diesel::result::Error| StoreError::from(error));
+    if let (false, Err(error)) = (begun, &committed) {
+        tracing::warn!(%error, "no write can be begun, another process may hold the database");
+    }
+    let outcome = committed.map_err(|error| if begun { StoreError::from(error) } else { NOT_BEGUN });
     for answer in answers {
         answer(outcome.clone());
     }

@@ -110,6 +110,7 @@ impl Running {
     async fn stop_first(&self, count: usize) -> Vec<(&'static str, Failure)> {
         let end = Instant::now() + self.shutdown_timeout;
         let mut failures = Vec::new();
+        self.modules[..count].iter().for_each(|module| module.stopping(self.shutdown_timeout));
         for module in self.modules[..count].iter().rev() {
             let patience = end.saturating_duration_since(Instant::now()).max(self.shutdown_timeout / 10);
             let stopped = timeout(patience, module.stop(patience)).await;
