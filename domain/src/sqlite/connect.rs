@@ -77,3 +77,23 @@ fn switch_to_wal(conn: &mut SqliteConnection) -> QueryResult<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_says_whether_the_log_is_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        let url = path.to_str().unwrap();
+        prepare(&path, url).unwrap();
+        let (mut reader, mut writer) = (connect(url).unwrap(), connect(url).unwrap());
+        reader.batch_execute("BEGIN; SELECT epoch FROM copy_epoch").unwrap();
+        writer.batch_execute("UPDATE copy_epoch SET epoch = 7").unwrap();
+        assert!(!checkpoint(&path).unwrap(), "the reader needs what was there before");
+        reader.batch_execute("COMMIT").unwrap();
+        assert!(checkpoint(&path).unwrap());
+        assert_eq!(std::fs::metadata(directory.path().join("products.db-wal")).unwrap().len(), 0);
+    }
+}

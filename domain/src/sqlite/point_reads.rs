@@ -117,3 +117,26 @@ async fn answer(keyed: &Lane<SqliteConnection>, mut batch: Vec<Ask>) {
         drop(ask.reply.send(answer));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::readers::Readers;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = directory.path().join("products.db");
+        let readers = Readers::new(url.to_str().unwrap(), &Stats::new().unwrap(), &CancellationToken::new());
+        let (reply, gone) = oneshot::channel();
+        drop(gone);
+        answer(&readers.keyed, vec![Ask { id: 1, reply }]).await;
+        assert!(!url.exists(), "no connection was opened");
+        let (reply, found) = oneshot::channel();
+        answer(&readers.keyed, vec![Ask { id: 1, reply }]).await;
+        assert!(found.await.unwrap().is_err(), "there is no table");
+        assert!(url.exists());
+    }
+}

@@ -193,3 +193,56 @@ fn write_group(conn: &mut SqliteConnection, group: Vec<Job>, ending: &Cancellati
     }
     outcome.is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+
+    use super::super::connect::{connect, prepare};
+    use super::*;
+
+    type Reply = oneshot::Receiver<Result<usize, StoreError>>;
+
+    fn job(begin_before: Instant) -> (Job, Reply) {
+        let (reply, result) = oneshot::channel();
+        let work =
+            |conn: &mut SqliteConnection| Ok(diesel::sql_query("UPDATE copy_epoch SET epoch = 7").execute(conn)?);
+        (Job { begin_before, write: Box::new(Pending { work, reply }) }, result)
+    }
+
+    fn overloaded(reply: Reply) -> bool {
+        let refused = reply.blocking_recv().unwrap();
+        matches!(&refused, Err(StoreError::Overloaded(_))) && refused.is_err_and(|error| error.changed_nothing())
+    }
+
+    #[test]
+    fn what_cannot_be_begun_has_changed_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        let url = path.to_str().unwrap();
+        prepare(&path, url).unwrap();
+        let (mut conn, mut other) = (connect_writer(url).unwrap(), connect(url).unwrap());
+        conn.batch_execute("PRAGMA busy_timeout = 0").unwrap();
+        let (going_on, soon) = (CancellationToken::new(), Instant::now() + Duration::from_secs(60));
+
+        other.batch_execute("BEGIN IMMEDIATE").unwrap();
+        let (locked_out, reply) = job(soon);
+        assert!(!write_group(&mut conn, vec![locked_out], &going_on));
+        assert!(overloaded(reply), "another process holds the database");
+        // Those that nobody waits for any more do not wait for the lock.
+        let (late, reply) = job(Instant::now());
+        assert!(write_group(&mut conn, vec![late], &going_on));
+        assert!(overloaded(reply));
+        other.batch_execute("ROLLBACK").unwrap();
+
+        let ending = CancellationToken::new();
+        ending.cancel();
+        let (not_begun, reply) = job(soon);
+        assert!(write_group(&mut conn, vec![not_begun], &ending));
+        assert!(overloaded(reply));
+
+        let (write, reply) = job(soon);
+        assert!(write_group(&mut conn, vec![write], &going_on));
+        assert_eq!(reply.blocking_recv().unwrap().unwrap(), 1);
+    }
+}
