@@ -95,3 +95,44 @@ fn is_heavy(request: &PageRequest) -> bool {
     let deep = matches!(request.start, PageStart::Offset(offset) if offset > DEEP);
     deep || request.filter.search.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use hotshelf_stats::Stats;
+
+    use super::super::reader::ENDLESS;
+    use super::super::statement::Statement;
+    use super::*;
+    use crate::repository::DatabaseOptions;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_list_that_takes_long_is_read_where_it_holds_nobody_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+        let stats = Stats::new().unwrap();
+        let catalogue = SqliteCatalogue::open(options, &stats).await.unwrap();
+        for (heavy, expected) in [(false, 2), (true, 1)] {
+            let reads = Arc::new(AtomicUsize::new(0));
+            let seen = Arc::clone(&reads);
+            let query = move |conn: &Reader| match (reads.fetch_add(1, Ordering::SeqCst), heavy) {
+                (0, false) => Statement::new(ENDLESS).number(conn),
+                _ => Statement::new("SELECT 1").number(conn),
+            };
+            assert_eq!(catalogue.list(None, heavy, query).await.unwrap(), 1);
+            assert_eq!(seen.load(Ordering::SeqCst), expected);
+        }
+        assert_eq!(stats.db_reads_refused("lists", "interrupted").get(), 0);
+        catalogue.close(Duration::from_secs(20)).await.unwrap();
+    }
+
+    #[test]
+    fn what_may_look_at_the_whole_catalogue_is_heavy() {
+        let search = crate::search::Search::parse("cup").unwrap();
+        let searched = PageRequest { filter: Filter { search, ..Filter::default() }, ..PageRequest::default() };
+        let deep = PageRequest { start: PageStart::Offset(DEEP + 1), ..PageRequest::default() };
+        assert!(is_heavy(&searched) && is_heavy(&deep) && !is_heavy(&PageRequest::default()));
+    }
+}

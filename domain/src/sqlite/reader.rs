@@ -16,7 +16,7 @@ use crate::error::StoreError;
 const STEPS: i32 = 250;
 /// Texts of statements that are kept prepared.
 const STATEMENTS: usize = 512;
-const SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -16384; PRAGMA query_only = ON;";
+const SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -8192; PRAGMA query_only = ON;";
 
 pub(super) struct Reader {
     conn: Connection,
@@ -76,6 +76,11 @@ impl Reader {
     }
 }
 
+/// A statement that would run for ever.
+#[cfg(test)]
+pub(super) const ENDLESS: &str =
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
 #[cfg(test)]
 impl Reader {
     /// The steps in which SQLite would go about the statement.
@@ -104,9 +109,6 @@ mod tests {
 
     use super::super::connect::{connect, prepare};
     use super::*;
-
-    /// Would run for hours.
-    const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
     fn reader() -> (tempfile::TempDir, Reader) {
         let directory = tempfile::tempdir().unwrap();

@@ -118,9 +118,9 @@ impl Readers {
 }
 
 /// Of the lists and of what is heavy, on a machine with so many processors. However much one party asks for, a place is
-/// left for the others, and on two processors it keeps one of them busy at most.
+/// left for the others, and on two processors its heavy reads keep one of them busy at most.
 fn bounds(processors: usize) -> (Bounds, Bounds) {
-    let (lists, heavy) = (processors.max(4), processors.max(2));
+    let (lists, heavy) = (processors.clamp(4, 16), processors.clamp(2, 8));
     (
         Bounds { running: lists, running_of_one: lists - 1, waiting: 4_096, waiting_of_one: 512 },
         Bounds { running: heavy, running_of_one: heavy / 2, waiting: 256, waiting_of_one: 32 },

@@ -5,6 +5,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::ids::OrganizationId;
+use crate::sqlite::reader::ENDLESS;
 use crate::sqlite::statement::Statement;
 
 /// A lane whose connections are nothing, with one place for each of two parties.
@@ -122,9 +123,8 @@ async fn the_end_refuses_those_who_wait_and_those_who_come() {
     assert_eq!((lane.idle(), lane.running(), runs.load(Ordering::SeqCst)), (0, 0, 0));
 }
 
-/// A statement that would run for hours on every heavy place of the party.
+/// A statement that would run for ever.
 fn endless(readers: &Arc<Readers>, time: Duration) -> JoinHandle<Result<i64, StoreError>> {
-    const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
     let readers = Arc::clone(readers);
     tokio::spawn(async move {
         let query = |conn: &mut Reader, limit: &Limit| conn.within(limit, |conn| Statement::new(ENDLESS).number(conn));
