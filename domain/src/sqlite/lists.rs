@@ -128,6 +128,19 @@ mod tests {
         catalogue.close(Duration::from_secs(20)).await.unwrap();
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_stop_ends_reads_when_half_of_its_time_is_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+        let catalogue = Arc::new(SqliteCatalogue::open(options, &Stats::new().unwrap()).await.unwrap());
+        let read = Arc::clone(&catalogue);
+        let endless = |conn: &Reader| Statement::new(ENDLESS).number(conn);
+        let reading = tokio::spawn(async move { read.list(None, true, endless).await });
+        catalogue.hurry(Duration::from_millis(400));
+        assert!(matches!(reading.await.unwrap(), Err(StoreError::Closed)));
+        catalogue.close(Duration::from_secs(20)).await.unwrap();
+    }
+
     #[test]
     fn what_may_look_at_the_whole_catalogue_is_heavy() {
         let search = crate::search::Search::parse("cup").unwrap();

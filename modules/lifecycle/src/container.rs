@@ -96,6 +96,7 @@ impl Running {
     /// Names each module that failed or ran out of time; the others have been stopped all the same.
     pub async fn stop(self) -> Result<(), StopError> {
         self.phase.send_replace(Phase::Stopping);
+        self.modules.iter().for_each(|module| module.stopping(self.shutdown_timeout));
         let failures = self.stop_first(self.modules.len()).await;
         if failures.is_empty() { Ok(()) } else { Err(StopError(failures)) }
     }
@@ -110,7 +111,6 @@ impl Running {
     async fn stop_first(&self, count: usize) -> Vec<(&'static str, Failure)> {
         let end = Instant::now() + self.shutdown_timeout;
         let mut failures = Vec::new();
-        self.modules[..count].iter().for_each(|module| module.stopping(self.shutdown_timeout));
         for module in self.modules[..count].iter().rev() {
             let patience = end.saturating_duration_since(Instant::now()).max(self.shutdown_timeout / 10);
             let stopped = timeout(patience, module.stop(patience)).await;
