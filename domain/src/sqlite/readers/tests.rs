@@ -146,15 +146,15 @@ async fn a_read_under_way_ends_with_its_deadline_its_caller_and_the_database() {
     assert_eq!(stats.db_reads_refused("heavy", "interrupted").get(), 1);
     until(idle).await;
 
-    let hour = Duration::from_secs(3_600);
-    let gone = endless(&readers, hour);
+    let minute = Duration::from_secs(60);
+    let gone = endless(&readers, minute);
     until(|| readers.heavy.running() == 1).await;
     gone.abort();
     until(idle).await;
     let one = |conn: &mut Reader, limit: &Limit| conn.within(limit, |conn| Statement::new("SELECT 1").number(conn));
     assert_eq!(readers.heavy.read_within(None, deadline(), one).await.unwrap(), 1, "the connection goes on");
 
-    let ended = endless(&readers, hour);
+    let ended = endless(&readers, minute);
     until(|| readers.heavy.running() == 1).await;
     ending.cancel();
     assert!(matches!(ended.await.unwrap(), Err(StoreError::Closed)));
