@@ -76,6 +76,7 @@ async fn what_nobody_waits_for_is_not_read() {
     let runs = Arc::new(AtomicUsize::new(0));
     let busy = Busy::on(&lane, None).await;
     let gone = counted(&lane, None, deadline(), &runs);
+    until(|| lane.0.admission.waiting() == 1).await;
     let late = counted(&lane, None, Instant::now() + Duration::from_millis(20), &runs);
     until(|| lane.0.admission.waiting() == 2 || refused(&stats, "waited") == 1).await;
     let refusal = counted(&lane, None, deadline(), &runs);
