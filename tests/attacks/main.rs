@@ -1,10 +1,6 @@
 //! Attacks on the service, on loopback, and what everybody else gets meanwhile. Each prints what it has measured
 //! (`--nocapture`); `HOTSHELF_LONG=1` makes them as large as a real one.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy.toml allows them in test functions, but not in their helpers"
-)]
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
 mod searches;
 
