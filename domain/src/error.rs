@@ -89,12 +89,13 @@ pub enum StoreError {
     /// There can be no such page.
     #[error(transparent)]
     NoSuchPage(#[from] PageError),
-    /// Too much is waiting already, or it waited too long. Nothing was changed; try again later.
+    /// Too much is waiting already, or it waited or took too long, or another process holds the database. Nothing was changed;
+    /// try again later.
     #[error("the database is overloaded: {0}")]
     Overloaded(&'static str),
-    /// The database failed, and a write that was under way may or may not have been committed.
+    /// The database failed, in its own words, and a write that was under way may or may not have been committed.
     #[error("the database failed: {0}")]
-    Unavailable(Arc<diesel::result::Error>),
+    Unavailable(Arc<str>),
     /// The database is not the one that was opened: its file was deleted, replaced or written over, or another process
     /// opened it that was not told of this one. Nothing is read or written until the process is started again.
     #[error("{} is not the database that was opened: {what}", .database.display())]
@@ -112,12 +113,16 @@ pub enum StoreError {
 impl StoreError {
     /// A row that could not be turned into what is sent or stored; always a defect.
     pub fn from_serialization(cause: String) -> Self {
-        diesel::result::Error::SerializationError(cause.into()).into()
+        StoreError::failed(format!("what is stored cannot be written down: {cause}"))
+    }
+
+    pub(crate) fn failed(cause: String) -> Self {
+        StoreError::Unavailable(cause.into())
     }
 
     /// A file beside the database that could not be read or written.
     pub(crate) fn from_io(error: &std::io::Error) -> Self {
-        diesel::result::Error::QueryBuilderError(error.to_string().into()).into()
+        StoreError::failed(error.to_string())
     }
 
     /// Whether a write that ended so is certain to have changed nothing.
@@ -158,7 +163,7 @@ impl StoreError {
 
 impl From<diesel::result::Error> for StoreError {
     fn from(error: diesel::result::Error) -> Self {
-        StoreError::Unavailable(Arc::new(error))
+        StoreError::failed(error.to_string())
     }
 }
 

@@ -35,6 +35,12 @@ impl Module for DatabaseModule {
         Ok(())
     }
 
+    fn stopping(&self, patience: Duration) {
+        if let Some(repository) = self.repository.get() {
+            repository.hurry(patience);
+        }
+    }
+
     async fn stop(&self, patience: Duration) -> Result<(), Failure> {
         if let Some(repository) = self.repository.get() {
             repository.close(patience).await?;

@@ -230,7 +230,16 @@ impl ProductRepository {
         self.0.ping().await
     }
 
-    /// Finishes the writes that were accepted, refuses new ones, and checkpoints.
+    /// Prepares for a [`close`](ProductRepository::close) that is to be over within `patience`: when half of it has passed,
+    /// reads end, and no write is begun any more, so that those who wait for them can stop as well.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn hurry(&self, patience: Duration) {
+        self.0.hurry(patience);
+    }
+
+    /// Ends the reads, finishes the writes that were accepted, refuses new ones, and checkpoints.
     ///
     /// # Errors
     /// When that took longer than `patience` or the checkpoint failed; nothing acknowledged is lost either way.

@@ -1,6 +1,7 @@
 //! The catalogue on SQLite: one group-committing writer, a pool of readers, gathered reads by id.
 
 mod accounts;
+mod admission;
 mod bulk;
 mod catalogue;
 mod connect;
@@ -16,6 +17,7 @@ mod operation;
 mod organizations;
 mod point_reads;
 mod read_counts;
+mod reader;
 mod readers;
 mod references;
 mod rows;
@@ -28,6 +30,7 @@ mod writer;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +40,7 @@ use diesel::sqlite::SqliteConnection;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Stats;
 use parking_lot::Mutex;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::draft::NewProduct;
@@ -54,8 +58,6 @@ use readers::Readers;
 use references::References;
 use writer::Writer;
 
-/// Connections that read at the same time. SQLite readers do not block each other; more than a few only queue on the CPU.
-const READERS: usize = 4;
 /// Gathered reads under way at a time.
 const POINT_QUERIES: usize = 2;
 
@@ -64,14 +66,22 @@ pub(crate) struct SqliteCatalogue {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
-    /// Of its own, so that the word about the epoch does not wait behind pages.
-    epoch_reader: Readers,
     point_reads: PointReads,
     tasks: Tasks,
+    ending: Ending,
     operations: Operations,
     identity: Arc<Identity>,
     /// The connection that was opened first. As long as there is one, the files beside the database keep their places.
     first: Arc<Mutex<SqliteConnection>>,
+}
+
+/// What a stop tells those at work.
+#[derive(Clone, Default)]
+struct Ending {
+    /// No read goes on.
+    reads: CancellationToken,
+    /// No write is begun any more.
+    writes: CancellationToken,
 }
 
 /// The reads that are no point reads, each kind by the name it has in the metrics.
@@ -124,20 +134,19 @@ impl SqliteCatalogue {
         let (identity, first) = opened.await.map_err(|error| failed(error.to_string()))??;
 
         let tasks = Tasks::default();
-        let readers = Readers::new(&url, &identity, READERS).map_err(failed)?;
-        let epoch_reader = Readers::new(&url, &identity, 1).map_err(failed)?;
-        readers.show_in(stats);
-        tasks.spawn_loop(
-            "database heartbeat",
-            heartbeat::run(Arc::clone(&identity), Arc::clone(&first), tasks.stopping()),
-        );
+        let ending = Ending::default();
+        let readers = Readers::new(&url, &identity, stats, &ending.reads);
+        let finds = Operation::new(stats, "find");
+        let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), tasks.stopping());
+        tasks.spawn_loop("database heartbeat", heartbeat);
+        let commits = Operation::new(stats, "commit");
         Ok(SqliteCatalogue {
-            writer: Writer::spawn(url, Arc::clone(&identity), &tasks, Operation::new(stats, "commit")),
-            point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, Operation::new(stats, "find")),
+            writer: Writer::spawn(url, Arc::clone(&identity), &tasks, ending.writes.clone(), commits),
+            point_reads: PointReads::spawn(readers.keyed.clone(), POINT_QUERIES, &tasks, finds, stats),
             operations: Operations::new(stats),
             readers,
-            epoch_reader,
             tasks,
+            ending,
             path,
             identity,
             first,
@@ -150,7 +159,7 @@ impl SqliteCatalogue {
 
     pub(crate) async fn find_many(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-        let reading = self.readers.read(move |conn| rows::find_many(conn, &ids));
+        let reading = self.readers.keyed.read(move |conn| rows::find_many(conn, &ids));
         let found = self.operations.find_many.of(reading).await?;
         Ok(found.into_values().map(|product| (product.id, product)).collect())
     }
@@ -186,7 +195,7 @@ impl SqliteCatalogue {
 
     pub(crate) async fn epoch(&self) -> Result<(i64, String), StoreError> {
         let (known, identity) = (self.identity.commits(), Arc::clone(&self.identity));
-        let read = self.epoch_reader.read(move |conn| {
+        let read = self.readers.watch.read(move |conn| {
             let (row, current) =
                 conn.transaction(|conn| Ok::<_, StoreError>((history::current(conn)?, epoch::current(conn)?)))?;
             identity.confirm_committed(row, known)?;
@@ -232,23 +241,52 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        let reading = self.readers.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM organization_counts")?));
+        let reading = self.readers.watch.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM organization_counts")?));
         self.operations.ping.of(reading).await
     }
 
-    /// Writes what has been accepted, then moves the write-ahead log into the database file.
+    /// Those who use the database are about to stop, within so long: from half of it on, nothing more is begun for them, and
+    /// no read goes on.
+    pub(crate) fn hurry(&self, patience: Duration) {
+        let (Ending { reads, writes }, closing) = (self.ending.clone(), self.tasks.stopping());
+        self.tasks.spawn(async move {
+            if timeout(patience / 2, closing.cancelled()).await.is_err() {
+                reads.cancel();
+                writes.cancel();
+            }
+        });
+    }
+
+    /// Ends all reads, writes what has been accepted as far as half of the time allows, then moves the write-ahead log into
+    /// the database file.
     pub(crate) async fn close(&self, patience: Duration) -> Result<(), StoreError> {
-        if !self.tasks.stop(patience).await {
-            return Err(StoreError::Overloaded("writes were still under way"));
+        let end = Instant::now() + patience;
+        self.ending.reads.cancel();
+        let mut stopping = pin!(self.tasks.stop(patience));
+        let stopped = match timeout(patience / 2, &mut stopping).await {
+            Ok(stopped) => stopped,
+            Err(_) => {
+                self.ending.writes.cancel();
+                stopping.await
+            }
+        };
+        if !stopped || timeout_at(end, self.readers.close()).await.is_err() {
+            return Err(StoreError::Overloaded("reads or writes were still under way"));
         }
-        self.readers.close();
-        self.epoch_reader.close();
         // A log must not be moved into a file that it does not belong to.
         self.identity.confirm()?;
         let first = Arc::clone(&self.first);
-        let checkpoint = move || first.lock().batch_execute("PRAGMA wal_checkpoint(TRUNCATE)");
-        tokio::task::spawn_blocking(checkpoint).await.map_err(|_| StoreError::Closed)??;
-        Ok(())
+        let checkpoint = tokio::task::spawn_blocking(move || connect::checkpoint(&mut first.lock()));
+        match timeout_at(end, checkpoint).await {
+            Ok(Ok(Ok(true))) => Ok(()),
+            Ok(Ok(Ok(false))) => {
+                tracing::warn!("the write-ahead log stays beside the database: another process is at work on it");
+                Ok(())
+            }
+            Ok(Ok(Err(error))) => Err(error),
+            Ok(Err(died)) => Err(StoreError::failed(format!("the checkpoint died: {died}"))),
+            Err(_) => Err(StoreError::Overloaded("the checkpoint was still under way")),
+        }
     }
 
     pub(crate) fn ended_tasks(&self) -> Vec<&'static str> {

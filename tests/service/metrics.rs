@@ -52,6 +52,8 @@ async fn every_name_of_the_contract_is_there() {
         ("db_query_duration_seconds", "histogram"),
         ("db_errors_total", "counter"),
         ("db_connections", "gauge"),
+        ("db_reads_waiting", "gauge"),
+        ("db_reads_refused_total", "counter"),
         ("process_resident_memory_bytes", "gauge"),
         ("hotshelf_build_info", "gauge"),
     ];
@@ -80,6 +82,8 @@ async fn the_labels_are_the_contracts() {
         ("http_requests_total", vec!["method", "route", "status"]),
         ("http_request_duration_seconds_count", vec!["method", "route", "status"]),
         ("db_query_duration_seconds_count", vec!["operation"]),
+        ("db_reads_waiting", vec!["lane"]),
+        ("db_reads_refused_total", vec!["lane", "reason"]),
     ];
     for (name, labels) in expected {
         let samples = metrics.samples(name, &[]);

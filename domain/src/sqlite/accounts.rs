@@ -21,15 +21,15 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.readers.read(move |conn| users::find(conn, id)).await
+        self.readers.keyed.read(move |conn| users::find(conn, id)).await
     }
 
     pub(crate) async fn credentials(&self, email: Email) -> Result<Option<(User, Option<String>)>, StoreError> {
-        self.readers.read(move |conn| users::credentials(conn, &email)).await
+        self.readers.keyed.read(move |conn| users::credentials(conn, &email)).await
     }
 
     pub(crate) async fn users(&self, organization: OrganizationId) -> Result<Vec<User>, StoreError> {
-        self.readers.read(move |conn| users::of(conn, organization)).await
+        self.readers.keyed.read(move |conn| users::of(conn, organization)).await
     }
 
     pub(crate) async fn set_role(&self, id: UserId, role: Role, copies: Copies) -> Result<Committed<User>, StoreError> {
@@ -65,7 +65,7 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn reset_of(&self, secret: Secret) -> Result<Option<UserId>, StoreError> {
-        self.readers.read(move |conn| resets::user_of(conn, &secret)).await
+        self.readers.keyed.read(move |conn| resets::user_of(conn, &secret)).await
     }
 
     pub(crate) async fn reset_password(
@@ -83,7 +83,7 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn sessions_without_room(&self, id: UserId) -> Result<Vec<Secret>, StoreError> {
-        self.readers.read(move |conn| sessions::without_room(conn, id)).await
+        self.readers.keyed.read(move |conn| sessions::without_room(conn, id)).await
     }
 
     pub(crate) async fn open_session(
@@ -96,11 +96,11 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn session(&self, secret: Secret) -> Result<Option<Session>, StoreError> {
-        self.readers.read(move |conn| sessions::find(conn, &secret)).await
+        self.readers.keyed.read(move |conn| sessions::find(conn, &secret)).await
     }
 
     pub(crate) async fn sessions_of(&self, id: UserId) -> Result<Vec<(Session, Secret)>, StoreError> {
-        self.readers.read(move |conn| sessions::live_of(conn, id)).await
+        self.readers.keyed.read(move |conn| sessions::live_of(conn, id)).await
     }
 
     pub(crate) async fn end_session(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
@@ -130,7 +130,7 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn live_sessions(&self) -> Result<i64, StoreError> {
-        self.readers.read(sessions::count_live).await
+        self.readers.keyed.read(sessions::count_live).await
     }
 
     pub(crate) async fn add_api_key(
@@ -144,11 +144,11 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn api_key(&self, secret: Secret) -> Result<Option<ApiKey>, StoreError> {
-        self.readers.read(move |conn| api_keys::find(conn, &secret)).await
+        self.readers.keyed.read(move |conn| api_keys::find(conn, &secret)).await
     }
 
     pub(crate) async fn api_keys_of(&self, id: UserId) -> Result<Vec<(ApiKey, Secret)>, StoreError> {
-        self.readers.read(move |conn| api_keys::of(conn, id)).await
+        self.readers.keyed.read(move |conn| api_keys::of(conn, id)).await
     }
 
     pub(crate) async fn remove_api_key(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {

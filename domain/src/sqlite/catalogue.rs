@@ -16,11 +16,7 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
-        self.operations.organizations.of(self.readers.read(move |conn| organizations::find(conn, id))).await
-    }
-
-    pub(crate) async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        self.operations.organizations.of(self.readers.read(organizations::all)).await
+        self.operations.organizations.of(self.readers.keyed.read(move |conn| organizations::find(conn, id))).await
     }
 
     pub(crate) async fn create_schema(&self, new: NewSchema) -> Result<Schema, StoreError> {
@@ -28,7 +24,7 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn schema(&self, id: SchemaId) -> Result<Option<Schema>, StoreError> {
-        self.operations.schemas.of(self.readers.read(move |conn| schemas::find(conn, id))).await
+        self.operations.schemas.of(self.readers.keyed.read(move |conn| schemas::find(conn, id))).await
     }
 
     pub(crate) async fn update_schema(
@@ -41,7 +37,7 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn details(&self, id: ProductId) -> Result<Option<ProductDetails>, StoreError> {
-        self.operations.details.of(self.readers.read(move |conn| details::find(conn, id))).await
+        self.operations.details.of(self.readers.keyed.read(move |conn| details::find(conn, id))).await
     }
 
     pub(crate) async fn put_details(

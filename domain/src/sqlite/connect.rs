@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Integer};
 use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -21,6 +21,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// Comes first: without it, the pragmas after it would fail while another connection holds a lock.
 const WAIT_FOR_LOCKS: &str = "PRAGMA busy_timeout = 5000;";
+/// At the end: the log may as well stay where it is.
+const HARDLY_WAIT: &str = "PRAGMA busy_timeout = 500;";
 /// FULL: a commit has reached the disk before it returns, so that it survives the loss of power.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;";
 /// What a savepoint needs to undo itself stays in memory: in a file, it would be twice as much writing as the commit.
@@ -47,6 +49,14 @@ pub(super) fn connect_writer(url: &str) -> ConnectionResult<SqliteConnection> {
 pub(super) fn connect_to_file(path: &Path) -> ConnectionResult<SqliteConnection> {
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     SqliteConnection::establish(&format!("file:{path}?mode=ro&immutable=1"))
+}
+
+/// Moves the write-ahead log into the database file. `false` when others, who read or write it, keep a part of it there.
+pub(super) fn checkpoint(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
+    conn.batch_execute(HARDLY_WAIT)?;
+    let moved = sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)");
+    let (busy, _, _): (i32, i32, i32) = moved.get_result(conn)?;
+    Ok(busy == 0)
 }
 
 /// Switches to write-ahead logging, runs the migrations and settles the history, on one connection before any other of this
@@ -109,5 +119,25 @@ fn switch_to_wal(conn: &mut SqliteConnection) -> QueryResult<()> {
             }
             switched => return switched,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_says_whether_the_log_is_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        let url = path.to_str().unwrap();
+        let (_identity, mut first) = crate::sqlite::identity::opened(&path);
+        let (mut reader, mut writer) = (connect(url).unwrap(), connect(url).unwrap());
+        reader.batch_execute("BEGIN; SELECT epoch FROM copy_epoch").unwrap();
+        writer.batch_execute("UPDATE copy_epoch SET epoch = 7").unwrap();
+        assert!(!checkpoint(&mut first).unwrap(), "the reader needs what was there before");
+        reader.batch_execute("COMMIT").unwrap();
+        assert!(checkpoint(&mut first).unwrap());
+        assert_eq!(std::fs::metadata(directory.path().join("products.db-wal")).unwrap().len(), 0);
     }
 }

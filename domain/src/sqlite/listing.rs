@@ -19,10 +19,8 @@ mod small;
 mod tests;
 mod walk;
 
-use diesel::connection::Connection;
-use diesel::sqlite::SqliteConnection;
-
-use super::rows::find_many;
+use super::reader::Reader;
+use super::rows::find_listed;
 use crate::error::StoreError;
 use crate::filter::{Filter, Members};
 use crate::ids::ProductId;
@@ -42,25 +40,25 @@ const SMALL: i64 = 1_500;
 /// To order more than this by relevance would take longer than anybody waits, and says little: the words are everywhere.
 const RANKED: i64 = 10_000;
 
-pub(super) fn page_ids(conn: &mut SqliteConnection, request: &PageRequest) -> Result<PageIds, StoreError> {
+pub(super) fn page_ids(conn: &Reader, request: &PageRequest) -> Result<PageIds, StoreError> {
     // One transaction, so that the total and the ids are of the same moment.
     conn.transaction(|conn| find(conn, request))
 }
 
-pub(super) fn page(conn: &mut SqliteConnection, request: &PageRequest) -> Result<ProductPage, StoreError> {
+pub(super) fn page(conn: &Reader, request: &PageRequest) -> Result<ProductPage, StoreError> {
     // One transaction, so that all of it is of the same moment.
     conn.transaction(|conn| {
         let PageIds { ids, total, has_more, next } = find(conn, request)?;
         let total = total.map_or_else(|| matching(conn, &request.filter), Ok)?;
         let ids: Vec<i64> = ids.into_iter().map(ProductId::get).collect();
-        let mut found = find_many(conn, &ids)?;
+        let mut found = find_listed(conn, &ids)?;
         let products = ids.iter().filter_map(|id| found.remove(id)).collect();
         Ok(ProductPage { products, total, has_more, next })
     })
 }
 
 /// How many products the filter lets through.
-pub(super) fn count(conn: &mut SqliteConnection, filter: &Filter) -> Result<i64, StoreError> {
+pub(super) fn count(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
     conn.transaction(|conn| {
         counts::check_exists(conn, filter)?;
         matching(conn, filter)
@@ -69,7 +67,7 @@ pub(super) fn count(conn: &mut SqliteConnection, filter: &Filter) -> Result<i64,
 
 /// The next ids, in their order.
 pub(super) fn ids(
-    conn: &mut SqliteConnection,
+    conn: &Reader,
     members: Members,
     after: Option<ProductId>,
     limit: u32,
@@ -82,7 +80,7 @@ pub(super) fn ids(
     Ok(rows.into_iter().map(|row| ProductId::from_row(row.id)).collect())
 }
 
-fn matching(conn: &mut SqliteConnection, filter: &Filter) -> Result<i64, StoreError> {
+fn matching(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
     match &filter.search {
         Some(search) if search.finds_nothing() => Ok(0),
         Some(_) => {
@@ -95,7 +93,7 @@ fn matching(conn: &mut SqliteConnection, filter: &Filter) -> Result<i64, StoreEr
     }
 }
 
-fn find(conn: &mut SqliteConnection, request: &PageRequest) -> Result<PageIds, StoreError> {
+fn find(conn: &Reader, request: &PageRequest) -> Result<PageIds, StoreError> {
     request.check()?;
     let filter = &request.filter;
     counts::check_exists(conn, filter)?;
@@ -121,7 +119,7 @@ fn find(conn: &mut SqliteConnection, request: &PageRequest) -> Result<PageIds, S
 }
 
 fn rows(
-    conn: &mut SqliteConnection,
+    conn: &Reader,
     filter: &Filter,
     order: Order,
     shares: &[Share],
@@ -139,7 +137,7 @@ fn rows(
 
 /// Of what a search finds.
 fn found(
-    conn: &mut SqliteConnection,
+    conn: &Reader,
     filter: &Filter,
     order: Order,
     shares: &[Share],
@@ -163,12 +161,7 @@ fn found(
 }
 
 /// A page goes on as the one before it was ordered, also when some more products have come to be found.
-fn is_ranked(
-    conn: &mut SqliteConnection,
-    query: &Query<'_>,
-    within: Within,
-    window: Window<'_>,
-) -> Result<bool, StoreError> {
+fn is_ranked(conn: &Reader, query: &Query<'_>, within: Within, window: Window<'_>) -> Result<bool, StoreError> {
     match window.after {
         Some(Row { key: PlaceKey::Id, .. }) => Ok(false),
         Some(_) if query.finds_more_than(conn, 2 * RANKED, within)? => Err(PageError::PlaceOfAnotherOrder.into()),
@@ -179,7 +172,7 @@ fn is_ranked(
 
 /// The smallest set that all of the list is in, if it is small and the index of the order does not lead there by itself.
 fn small_set(
-    conn: &mut SqliteConnection,
+    conn: &Reader,
     filter: &Filter,
     column: Column,
     shares: &[Share],

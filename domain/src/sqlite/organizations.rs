@@ -5,8 +5,10 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
+use super::reader::Reader;
 use super::rows::{corrupt, time_of};
 use super::schema::organizations::dsl::{created_at, id, name, organizations};
+use super::statement::Statement;
 use crate::error::StoreError;
 use crate::ids::OrganizationId;
 use crate::organization::{NewOrganization, Organization};
@@ -29,8 +31,8 @@ pub(super) fn find(conn: &mut SqliteConnection, wanted: OrganizationId) -> Resul
     row.map(from_row).transpose()
 }
 
-pub(super) fn all(conn: &mut SqliteConnection) -> Result<Vec<Organization>, StoreError> {
-    let rows: Vec<Row> = organizations.order(id).load(conn)?;
+pub(super) fn all(conn: &Reader) -> Result<Vec<Organization>, StoreError> {
+    let rows: Vec<Row> = Statement::new("SELECT id, name, created_at FROM organizations ORDER BY id").load(conn)?;
     rows.into_iter().map(from_row).collect()
 }
 

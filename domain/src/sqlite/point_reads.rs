@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
+use diesel::sqlite::SqliteConnection;
 use hotshelf_lifecycle::Tasks;
+use hotshelf_stats::{IntCounter, Stats};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout_at;
 
 use super::operation::Operation;
-use super::readers::Readers;
+use super::readers::{Lane, WAITING, deadline};
 use super::rows::find_many;
 use crate::error::StoreError;
 use crate::ids::ProductId;
@@ -18,6 +21,8 @@ use crate::product::Product;
 const QUEUE: usize = 4_096;
 /// Ids in one query at most.
 const BATCH: usize = 128;
+/// Its name in the metrics.
+const LANE: &str = "find";
 
 type Found = Result<Option<Product>, StoreError>;
 
@@ -31,12 +36,23 @@ struct Ask {
 pub(super) struct PointReads {
     queue: mpsc::Sender<Ask>,
     operation: Operation,
+    full: IntCounter,
+    waited: IntCounter,
 }
 
 impl PointReads {
     /// At most `concurrency` queries run at a time: while all are busy, the next batch grows.
-    pub(super) fn spawn(readers: Readers, concurrency: usize, tasks: &Tasks, operation: Operation) -> Self {
+    pub(super) fn spawn(
+        keyed: Lane<SqliteConnection>,
+        concurrency: usize,
+        tasks: &Tasks,
+        operation: Operation,
+        stats: &Stats,
+    ) -> Self {
         let (queue, mut asks) = mpsc::channel(QUEUE);
+        let waiting = queue.clone();
+        let length = move || (waiting.max_capacity() - waiting.capacity()) as u64;
+        stats.watch_gauge("db_reads_waiting", WAITING, &[("lane", LANE)], length);
         let stopping = tasks.stopping();
         let (slots, queries) = (Arc::new(Semaphore::new(concurrency)), tasks.clone());
         let durations = operation.durations.clone();
@@ -48,16 +64,17 @@ impl PointReads {
                     received = asks.recv_many(&mut batch, BATCH) => if received == 0 { break },
                     () = stopping.cancelled() => break,
                 }
-                let (readers, durations) = (readers.clone(), durations.clone());
+                let (keyed, durations) = (keyed.clone(), durations.clone());
                 queries.spawn(async move {
                     let timer = durations.start_timer();
-                    answer(&readers, batch).await;
+                    answer(&keyed, batch).await;
                     timer.observe_duration();
                     drop(slot);
                 });
             }
         });
-        PointReads { queue, operation }
+        let (full, waited) = (stats.db_reads_refused(LANE, "full"), stats.db_reads_refused(LANE, "waited"));
+        PointReads { queue, operation, full, waited }
     }
 
     /// The product as it is at some moment after this call began.
@@ -68,21 +85,61 @@ impl PointReads {
     async fn ask(&self, id: ProductId) -> Found {
         let (reply, found) = oneshot::channel();
         self.queue.try_send(Ask { id: id.get(), reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded("too many reads are waiting"),
+            mpsc::error::TrySendError::Full(_) => {
+                self.full.inc();
+                StoreError::Overloaded("too many reads are waiting")
+            }
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })?;
-        found.await.unwrap_or(Err(StoreError::Closed))
+        match timeout_at(deadline(), found).await {
+            Ok(answered) => answered.unwrap_or(Err(StoreError::Closed)),
+            Err(_) => {
+                self.waited.inc();
+                Err(StoreError::Overloaded("the read waited too long for its turn"))
+            }
+        }
     }
 }
 
-async fn answer(readers: &Readers, batch: Vec<Ask>) {
+async fn answer(keyed: &Lane<SqliteConnection>, mut batch: Vec<Ask>) {
+    // Nobody waits for these any more.
+    batch.retain(|ask| !ask.reply.is_closed());
+    if batch.is_empty() {
+        return;
+    }
     let mut ids: Vec<i64> = batch.iter().map(|ask| ask.id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let found = readers.read(move |conn| find_many(conn, &ids)).await;
+    let found = keyed.read(move |conn| find_many(conn, &ids)).await;
     for ask in batch {
         let answer = found.as_ref().map(|products| products.get(&ask.id).cloned()).map_err(StoreError::clone);
         // Whoever asked may be gone.
         drop(ask.reply.send(answer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::identity::opened;
+    use super::super::readers::Readers;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        let (identity, _first) = opened(&path);
+        let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
+        let readers = Readers::new(path.to_str().unwrap(), &identity, &stats, &ending);
+        let (reply, gone) = oneshot::channel();
+        drop(gone);
+        answer(&readers.keyed, vec![Ask { id: 1, reply }]).await;
+        assert_eq!(readers.keyed.idle(), 0, "no connection was opened");
+        let (reply, found) = oneshot::channel();
+        answer(&readers.keyed, vec![Ask { id: 1, reply }]).await;
+        assert_eq!(found.await.unwrap().unwrap(), None);
+        assert_eq!(readers.keyed.idle(), 1);
     }
 }

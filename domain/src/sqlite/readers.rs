@@ -1,138 +1,295 @@
-//! The readers: a pool of connections beside the writer. Each read is one closure on a blocking thread, so that it
-//! costs one hop however many statements it runs, and a reader that goes away cannot leave a transaction open.
+//! The readers: connections beside the writer, in lanes, so that what is read in a moment does not wait behind what takes
+//! long. Each read is one closure on a blocking thread: it costs one hop however many statements it runs, and cannot leave
+//! a transaction open.
+//!
+//! | lane | what it reads | its time |
+//! |---|---|---|
+//! | keyed | rows by their keys: products, details, accounts, and what writes look at first | short, whatever it is asked |
+//! | lists | pages, organizations, ids | interrupted after [`QUICK`](super::lists), then read in the next lane |
+//! | heavy | searches, counts, reports, deep pages | interrupted at the deadline |
+//! | watch | the epoch, whether the database answers | short, and waits for nobody |
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
-use diesel_async::pooled_connection::deadpool::{Pool, PoolError};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-use futures_util::FutureExt;
-use hotshelf_stats::Stats;
-use tokio::time::timeout;
+use hotshelf_stats::{IntCounter, Stats};
+use parking_lot::Mutex;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
+use super::admission::{Admission, Bounds, Party, Turn};
 use super::connect::connect;
 use super::identity::Identity;
+use super::reader::Reader;
 use crate::error::StoreError;
 
-type Connection = SyncConnectionWrapper<SqliteConnection>;
-
-/// How long a read may take, waiting for a connection included.
+/// How long a read may take, waiting for its turn included.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// An interrupted statement ends soon. Whoever waits is answered even when it does not.
+const GRACE: Duration = Duration::from_millis(250);
+/// What the gauge of the metrics says of itself.
+pub(super) const WAITING: &str = "Reads that wait for their turn";
 
-/// A cheap handle on the pool.
+/// Gathered reads of many ids and the rest. Each takes well below a millisecond of work.
+const KEYED: Bounds = Bounds { running: 4, running_of_one: 4, waiting: 1_024, waiting_of_one: 1_024 };
+const WATCH: Bounds = Bounds { running: 1, running_of_one: 1, waiting: 64, waiting_of_one: 64 };
+
+/// When a read is to end.
 #[derive(Clone)]
-pub(super) struct Readers {
-    pool: Pool<Connection>,
-    identity: Arc<Identity>,
+pub(super) struct Limit {
+    until: Instant,
+    /// Whoever asked is gone, or the database closes.
+    given_up: CancellationToken,
 }
 
-impl Readers {
-    pub(super) fn new(url: &str, identity: &Arc<Identity>, connections: usize) -> Result<Self, String> {
-        let mut config = ManagerConfig::default();
-        config.recycling_method = RecyclingMethod::Fast;
-        let opened = Arc::clone(identity);
-        config.custom_setup = Box::new(move |url| {
-            let (url, opened) = (url.to_owned(), Arc::clone(&opened));
-            async move {
-                let bad = |error: String| diesel::ConnectionError::BadConnection(error);
-                let connected = tokio::task::spawn_blocking(move || {
-                    let conn = connect(&url)?;
-                    // Of whatever has the name now.
-                    opened.confirm_files().map_err(|error| bad(error.to_string()))?;
-                    Ok::<_, diesel::ConnectionError>(conn)
-                });
-                Ok(SyncConnectionWrapper::new(connected.await.map_err(|error| bad(error.to_string()))??))
-            }
-            .boxed()
-        });
-        let manager = AsyncDieselConnectionManager::new_with_config(url, config);
-        let pool = Pool::builder(manager).max_size(connections).build().map_err(|error| error.to_string())?;
-        Ok(Readers { pool, identity: Arc::clone(identity) })
+impl Limit {
+    pub(super) fn is_over(&self) -> bool {
+        self.given_up.is_cancelled() || Instant::now() >= self.until
     }
 
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.identity.confirm()?;
-        let pool = self.pool.clone();
-        // In a task of its own: a query under way cannot be interrupted, and dropping it would wait for its end, on the
-        // thread of whoever drops it. Left alone, it gives the connection back when it is done.
-        let reading = tokio::spawn(async move {
-            let mut conn = pool.get().await.map_err(|error| match error {
-                PoolError::Backend(error) => unavailable(error.to_string()),
-                other => unavailable(other.to_string()),
-            })?;
-            conn.spawn_blocking(move |conn| Ok(query(conn))).await?
-        });
-        match timeout(PATIENCE, reading).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(died)) => Err(unavailable(format!("a read died: {died}"))),
-            Err(_) => Err(StoreError::Overloaded("the read took too long")),
-        }
+    /// The same, and no longer than so.
+    pub(super) fn at_most(&self, time: Duration) -> Self {
+        Limit { until: self.until.min(Instant::now() + time), given_up: self.given_up.clone() }
     }
-
-    /// Shows in the metrics how many connections are open, and how many of them are at work.
-    pub(super) fn show_in(&self, stats: &Stats) {
-        let (help, open, busy) = ("Connections of the readers", self.pool.clone(), self.pool.clone());
-        stats.watch_gauge("db_connections", help, &[("state", "idle")], move || open.status().available as u64);
-        stats.watch_gauge("db_connections", help, &[("state", "in_use")], move || {
-            let now = busy.status();
-            now.size.saturating_sub(now.available) as u64
-        });
-    }
-
-    /// Whether the next read has to wait for a connection.
-    pub(super) fn are_all_busy(&self) -> bool {
-        let now = self.pool.status();
-        now.waiting > 0 || (now.size == now.max_size && now.available == 0)
-    }
-
-    /// Closes the connections that are not in use; the others follow when they are given back.
-    pub(super) fn close(&self) {
-        self.pool.close();
-    }
-}
-
-fn unavailable(cause: String) -> StoreError {
-    diesel::result::Error::QueryBuilderError(cause.into()).into()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn it_is_known_when_the_next_read_has_to_wait() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("products.db");
-        let (identity, _conn) = crate::sqlite::identity::opened(&path);
-        let readers = Readers::new(path.to_str().unwrap(), &identity, 2).unwrap();
-        let (mut ends, mut reading) = (Vec::new(), Vec::new());
-        for _ in 0..2 {
-            assert!(!readers.are_all_busy());
-            let ((begun, begins), (end, ended)) = (mpsc::channel(), mpsc::channel::<()>());
-            let readers = readers.clone();
-            reading.push(tokio::spawn(async move {
-                let wait = move |_: &mut SqliteConnection| {
-                    begun.send(()).unwrap();
-                    ended.recv().unwrap();
-                    Ok(())
-                };
-                readers.read(wait).await
-            }));
-            tokio::task::spawn_blocking(move || begins.recv()).await.unwrap().unwrap();
-            ends.push(end);
-        }
-        assert!(readers.are_all_busy());
-        ends.iter().for_each(|end| end.send(()).unwrap());
-        for read in reading {
-            read.await.unwrap().unwrap();
-        }
-        assert!(!readers.are_all_busy());
+impl Limit {
+    pub(super) fn of(time: Duration) -> Self {
+        Limit { until: Instant::now() + time, given_up: CancellationToken::new() }
     }
 }
+
+/// All lanes.
+pub(super) struct Readers {
+    pub(super) keyed: Lane<SqliteConnection>,
+    pub(super) lists: Lane<Reader>,
+    pub(super) heavy: Lane<Reader>,
+    pub(super) watch: Lane<SqliteConnection>,
+}
+
+impl Readers {
+    /// `ending` interrupts the reads under way and refuses all others.
+    pub(super) fn new(url: &str, identity: &Arc<Identity>, stats: &Stats, ending: &CancellationToken) -> Self {
+        let keyed = || {
+            let url = url.to_owned();
+            confirmed(identity, move || connect(&url).map_err(|error| StoreError::failed(error.to_string())))
+        };
+        let interruptible = || {
+            let url = url.to_owned();
+            confirmed(identity, move || Reader::open(&url))
+        };
+        let (lists, heavy) = bounds(thread::available_parallelism().map_or(1, usize::from));
+        let readers = Readers {
+            keyed: Lane::new("keyed", KEYED, keyed(), Some(identity), stats, ending),
+            lists: Lane::new("lists", lists, interruptible(), Some(identity), stats, ending),
+            heavy: Lane::new("heavy", heavy, interruptible(), Some(identity), stats, ending),
+            watch: Lane::new("watch", WATCH, keyed(), Some(identity), stats, ending),
+        };
+        readers.show_in(stats);
+        readers
+    }
+
+    /// Whether the next read may have to wait.
+    pub(super) fn are_busy(&self) -> bool {
+        self.keyed.is_full() || self.lists.is_full() || self.heavy.is_full()
+    }
+
+    /// Closes the connections, when the reads under way have ended.
+    pub(super) async fn close(&self) {
+        self.keyed.close().await;
+        self.lists.close().await;
+        self.heavy.close().await;
+        self.watch.close().await;
+    }
+
+    fn show_in(&self, stats: &Stats) {
+        let (help, state) = ("Connections of the readers", |state| [("state", state)]);
+        let Readers { keyed, lists, heavy, watch } = self;
+        let (one, two, three, four) = (keyed.clone(), lists.clone(), heavy.clone(), watch.clone());
+        let idle = move || (one.idle() + two.idle() + three.idle() + four.idle()) as u64;
+        stats.watch_gauge("db_connections", help, &state("idle"), idle);
+        let (one, two, three, four) = (keyed.clone(), lists.clone(), heavy.clone(), watch.clone());
+        let running = move || (one.running() + two.running() + three.running() + four.running()) as u64;
+        stats.watch_gauge("db_connections", help, &state("in_use"), running);
+    }
+}
+
+/// A connection of the database that was opened first, and not of another one that has its name by now.
+fn confirmed<C, F: Fn() -> Result<C, StoreError>>(
+    identity: &Arc<Identity>,
+    open: F,
+) -> impl Fn() -> Result<C, StoreError> + use<C, F> {
+    let identity = Arc::clone(identity);
+    move || {
+        let conn = open()?;
+        identity.confirm_files()?;
+        Ok(conn)
+    }
+}
+
+/// Of the lists and of what is heavy, on a machine with so many processors. However much one party asks for, a place is
+/// left for the others, and on two processors its heavy reads keep one of them busy at most.
+fn bounds(processors: usize) -> (Bounds, Bounds) {
+    let (lists, heavy) = (processors.clamp(4, 16), processors.clamp(2, 8));
+    (
+        Bounds { running: lists, running_of_one: lists - 1, waiting: 4_096, waiting_of_one: 512 },
+        Bounds { running: heavy, running_of_one: heavy / 2, waiting: 256, waiting_of_one: 32 },
+    )
+}
+
+/// Reads of one kind, and their connections, which are opened when they are first needed. A cheap handle.
+pub(super) struct Lane<C>(Arc<Inner<C>>);
+
+struct Inner<C> {
+    admission: Admission,
+    /// No more of them than may run at the same time.
+    idle: Mutex<Vec<C>>,
+    open: Box<dyn Fn() -> Result<C, StoreError> + Send + Sync>,
+    /// Whether the database is still the one that was opened; `None` where there is none, in tests.
+    identity: Option<Arc<Identity>>,
+    ending: CancellationToken,
+    refused: Refused,
+}
+
+/// Counts the reads that brought nothing.
+struct Refused {
+    /// Too many were waiting.
+    full: IntCounter,
+    /// The deadline came before the turn did.
+    waited: IntCounter,
+    /// The deadline came in the middle of it.
+    interrupted: IntCounter,
+}
+
+impl<C> Clone for Lane<C> {
+    fn clone(&self) -> Self {
+        Lane(Arc::clone(&self.0))
+    }
+}
+
+impl<C: Send + 'static> Lane<C> {
+    fn new(
+        name: &str,
+        bounds: Bounds,
+        open: impl Fn() -> Result<C, StoreError> + Send + Sync + 'static,
+        identity: Option<&Arc<Identity>>,
+        stats: &Stats,
+        ending: &CancellationToken,
+    ) -> Self {
+        let refused = |reason| stats.db_reads_refused(name, reason);
+        let refused = Refused { full: refused("full"), waited: refused("waited"), interrupted: refused("interrupted") };
+        let lane = Lane(Arc::new(Inner {
+            admission: Admission::new(bounds),
+            idle: Mutex::default(),
+            open: Box::new(open),
+            identity: identity.cloned(),
+            ending: ending.clone(),
+            refused,
+        }));
+        let seen = lane.clone();
+        stats.watch_gauge("db_reads_waiting", WAITING, &[("lane", name)], move || seen.0.admission.waiting() as u64);
+        lane
+    }
+
+    /// A read that is short by itself, by whoever asks.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut C) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_within(None, deadline(), move |conn, _| query(conn)).await
+    }
+
+    /// Reads when it is the party's turn, until the deadline at most. Nothing is read that nobody waits for any more: a
+    /// caller that goes away leaves the queue, or ends the read that is under way, if it looks at its limit.
+    pub(super) async fn read_within<T: Send + 'static>(
+        &self,
+        party: Party,
+        deadline: Instant,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.0.identity.as_ref().map_or(Ok(()), |identity| identity.confirm())?;
+        let turn = self.turn(party, deadline).await?;
+        let limit = Limit { until: deadline, given_up: self.0.ending.child_token() };
+        let _cancelled_when_dropped = limit.given_up.clone().drop_guard();
+        let lane = self.clone();
+        // The place is taken until the thread is done, also when nobody waits for it any more.
+        let reading = spawn_blocking(move || lane.run(turn, &limit, query));
+        let answer = match timeout_at(deadline + GRACE, reading).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(died)) => Err(StoreError::failed(format!("a read died: {died}"))),
+            Err(_) => Err(StoreError::Overloaded("the read took too long")),
+        };
+        if matches!(answer, Err(StoreError::Overloaded(_))) {
+            self.0.refused.interrupted.inc();
+        }
+        answer
+    }
+
+    async fn turn(&self, party: Party, deadline: Instant) -> Result<Turn, StoreError> {
+        let Inner { admission, ending, refused, .. } = &*self.0;
+        tokio::select! {
+            biased;
+            () = ending.cancelled() => Err(StoreError::Closed),
+            turn = timeout_at(deadline, admission.turn(party)) => match turn {
+                Ok(turn) => Ok(turn.inspect_err(|_| refused.full.inc())?),
+                Err(_) => {
+                    refused.waited.inc();
+                    Err(StoreError::Overloaded("the read waited too long for its turn"))
+                }
+            },
+        }
+    }
+
+    fn run<T>(
+        &self,
+        _turn: Turn,
+        limit: &Limit,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if limit.is_over() {
+            return Err(StoreError::Overloaded("the read waited too long for its turn"));
+        }
+        let idle = self.0.idle.lock().pop();
+        let mut conn = idle.map_or_else(|| (self.0.open)(), Ok)?;
+        let answer = query(&mut conn, limit);
+        // One that has failed is not used again; nor is one whose read panics.
+        if !matches!(answer, Err(StoreError::Unavailable(_))) && !self.0.ending.is_cancelled() {
+            self.0.idle.lock().push(conn);
+        }
+        match answer {
+            Err(StoreError::Overloaded(_)) if self.0.ending.is_cancelled() => Err(StoreError::Closed),
+            answer => answer,
+        }
+    }
+
+    async fn close(&self) {
+        self.0.admission.wait_for_all().await;
+        self.0.idle.lock().clear();
+    }
+}
+
+impl<C> Lane<C> {
+    pub(super) fn idle(&self) -> usize {
+        self.0.idle.lock().len()
+    }
+
+    fn running(&self) -> usize {
+        self.0.admission.running()
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.admission.is_full()
+    }
+}
+
+/// Of a read that begins now.
+pub(super) fn deadline() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
+use super::reader::Reader;
 use super::schema::products;
 use super::statement::Statement;
 use super::{details, references};
@@ -69,7 +70,7 @@ impl ProductRow {
 
 /// What is stored cannot be read; always a defect.
 pub(super) fn corrupt(what: String) -> StoreError {
-    diesel::result::Error::DeserializationError(what.into()).into()
+    StoreError::failed(format!("what is stored cannot be read: {what}"))
 }
 
 pub(super) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
@@ -101,7 +102,7 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
     let statement = statement.sql(", ").integer(row.price).sql(", ").integer(row.stock).sql(", ").text(&row.category);
     let statement = statement.sql(", ").integer(row.organization_id).sql(", ").integer(row.schema_id);
     let statement = statement.sql(", ").integer(row.version).sql(", ").integer(now).sql(", ").integer(now);
-    row.id = statement.sql(") RETURNING id").number(conn)?;
+    row.id = statement.sql(") RETURNING id").write(conn)?;
     let product = row.into_product()?;
     details::insert(conn, product.id, &new.fields, &new.images)?;
     Ok(product)
@@ -204,4 +205,43 @@ pub(super) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<Hash
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq_any(ids));
     let rows: Vec<ProductRow> = live.select(ProductRow::as_select()).load(conn)?;
     rows.into_iter().map(|row| Ok((row.id, row.into_product()?))).collect()
+}
+
+/// The same on a connection that can be interrupted, for lists.
+pub(super) fn find_listed(conn: &Reader, ids: &[i64]) -> Result<HashMap<i64, Product>, StoreError> {
+    type Columns = (i64, String, String, i64, i64, String, i64, i64, i64, i64, i64);
+    let select = "SELECT id, name, description, price, stock, category, organization_id, schema_id, version, created_at, \
+        updated_at FROM products WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(";
+    let list = serde_json::to_string(ids).map_err(|error| StoreError::from_serialization(error.to_string()))?;
+    let rows: Vec<Columns> = Statement::new(select).text(&list).sql("))").load(conn)?;
+    let product = |columns: Columns| {
+        let (
+            id,
+            name,
+            description,
+            price,
+            stock,
+            category,
+            organization_id,
+            schema_id,
+            version,
+            created_at,
+            updated_at,
+        ) = columns;
+        let row = ProductRow {
+            id,
+            name,
+            description,
+            price,
+            stock,
+            category,
+            organization_id,
+            schema_id,
+            version,
+            created_at,
+            updated_at,
+        };
+        Ok((id, row.into_product()?))
+    };
+    rows.into_iter().map(product).collect()
 }

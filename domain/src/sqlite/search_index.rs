@@ -6,9 +6,10 @@ use diesel::sqlite::SqliteConnection;
 use super::schema::search_pending::dsl::{id, search_pending};
 
 /// Entries whose product has changed or is gone make way first.
-const REMOVE: &str = "DELETE FROM product_search WHERE rowid IN (SELECT id FROM search_pending WHERE indexed)";
+pub(super) const REMOVE: &str =
+    "DELETE FROM product_search WHERE rowid IN (SELECT id FROM search_pending WHERE indexed)";
 /// `CROSS JOIN`: the few that are pending first, whatever the planner makes of them. It knows no table's size.
-const ENTER: &str = "INSERT INTO product_search (rowid, name, description, category, scope) \
+pub(super) const ENTER: &str = "INSERT INTO product_search (rowid, name, description, category, scope) \
     SELECT id, name, description, category, scope FROM search_pending CROSS JOIN product_texts USING (id)";
 
 /// Enters what the triggers have noted. Inside the transaction that changed the rows: both or neither.

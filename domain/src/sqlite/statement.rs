@@ -1,17 +1,17 @@
 //! A statement put together from parts. Its text can only come from the program; whatever comes from outside is bound.
 
-use std::marker::PhantomData;
-
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::query_dsl::LoadQuery;
 use diesel::sql_types::{BigInt, Double, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Params, Row, params_from_iter};
 
+use super::reader::Reader;
 use crate::error::StoreError;
 
-/// Unlike diesel's `sql_query`, it lets the connection keep the prepared statement, which saves half of a short read's
-/// time. There are some hundred texts at most.
+/// The connection keeps the prepared statement, which saves half of a short read's time. There are some hundred texts at
+/// most.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Statement(Vec<Part>);
 
@@ -48,23 +48,47 @@ impl Statement {
         self
     }
 
-    /// The rows, whose columns have these SQL types.
-    pub(super) fn load<'q, Types, Row>(self, conn: &mut SqliteConnection) -> Result<Vec<Row>, StoreError>
+    /// The rows that it selects.
+    pub(super) fn load<T>(self, conn: &Reader) -> Result<Vec<T>, StoreError>
     where
-        Typed<Types>: LoadQuery<'q, SqliteConnection, Row>,
+        T: for<'row> TryFrom<&'row Row<'row>, Error = rusqlite::Error>,
     {
-        Ok(RunQueryDsl::load(Typed(self, PhantomData), conn)?)
+        conn.rows(&self, |row| T::try_from(row))
     }
 
     /// The one number it selects.
-    pub(super) fn number(self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
-        Ok(RunQueryDsl::get_result(Typed::<BigInt>(self, PhantomData), conn)?)
+    pub(super) fn number(self, conn: &Reader) -> Result<i64, StoreError> {
+        let rows: Vec<(i64,)> = self.load(conn)?;
+        rows.first().map(|(number,)| *number).ok_or_else(|| StoreError::failed("a statement without a row".to_owned()))
+    }
+
+    /// Writes, and returns the one number that the statement returns.
+    pub(super) fn write(self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+        Ok(RunQueryDsl::get_result(Returning(self), conn)?)
+    }
+
+    pub(super) fn query(&self) -> String {
+        let part = |part: &Part| if let Part::Sql(sql) = part { *sql } else { "?" };
+        self.0.iter().map(part).collect()
+    }
+
+    pub(super) fn parameters(&self) -> impl Params {
+        let value = |part| {
+            Some(ToSqlOutput::Borrowed(match part {
+                &Part::Integer(value) => ValueRef::Integer(value),
+                &Part::Real(value) => ValueRef::Real(value),
+                Part::Text(value) => ValueRef::Text(value.as_bytes()),
+                Part::Sql(_) => return None,
+            }))
+        };
+        params_from_iter(self.0.iter().filter_map(value))
     }
 }
 
-pub(super) struct Typed<Types>(Statement, PhantomData<Types>);
+/// Of the writer. Unlike diesel's `sql_query`, it lets the connection keep the prepared statement.
+struct Returning(Statement);
 
-impl<Types> QueryFragment<Sqlite> for Typed<Types> {
+impl QueryFragment<Sqlite> for Returning {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         for part in &self.0.0 {
             match part {
@@ -78,14 +102,14 @@ impl<Types> QueryFragment<Sqlite> for Typed<Types> {
     }
 }
 
-impl<Types> QueryId for Typed<Types> {
+impl QueryId for Returning {
     type QueryId = ();
     /// The text tells them apart.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<Types> Query for Typed<Types> {
-    type SqlType = Types;
+impl Query for Returning {
+    type SqlType = BigInt;
 }
 
-impl<Types> RunQueryDsl<SqliteConnection> for Typed<Types> {}
+impl RunQueryDsl<SqliteConnection> for Returning {}

@@ -11,6 +11,7 @@ use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::connect::connect_writer;
 use super::identity::Identity;
@@ -24,6 +25,9 @@ const QUEUE: usize = 1_024;
 const GROUP: usize = 256;
 /// A write that waited longer is not begun any more: whoever asked has been told that it failed.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Of what came before the first write: nothing was changed.
+const NOT_BEGUN: StoreError = StoreError::Overloaded("no write can be begun");
 
 /// Tells the caller, once it is known whether the group was committed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -69,12 +73,19 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(url: String, identity: Arc<Identity>, tasks: &Tasks, operation: Operation) -> Self {
+    /// Once `ending` is cancelled, no write is begun any more, accepted or not.
+    pub(super) fn spawn(
+        url: String,
+        identity: Arc<Identity>,
+        tasks: &Tasks,
+        ending: CancellationToken,
+        operation: Operation,
+    ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
         let commits = operation.durations.clone();
         tasks.spawn_loop("database writer", async move {
-            let mut connection = WriteConnection { url, identity, open: None, commits };
+            let mut connection = WriteConnection { url, identity, open: None, ending, commits };
             let mut jobs: mpsc::Receiver<Job> = jobs;
             loop {
                 let mut group = Vec::new();
@@ -120,6 +131,7 @@ struct WriteConnection {
     identity: Arc<Identity>,
     /// Opened when first needed, and again after a failure.
     open: Option<SyncConnectionWrapper<SqliteConnection>>,
+    ending: CancellationToken,
     commits: Histogram,
 }
 
@@ -133,13 +145,16 @@ impl WriteConnection {
             Some(conn) => conn,
             None => match self.connect().await {
                 Ok(conn) => conn,
-                Err(error) => return group.into_iter().for_each(|job| job.write.refuse(error.clone())),
+                Err(error) => {
+                    tracing::warn!(%error, "the database cannot be opened for writing");
+                    return group.into_iter().for_each(|job| job.write.refuse(NOT_BEGUN));
+                }
             },
         };
         let timer = self.commits.start_timer();
         // When the closure panics, the jobs' reply channels close and the connection is given up with its transaction.
-        let identity = Arc::clone(&self.identity);
-        match conn.spawn_blocking(move |conn| Ok(write_group(conn, &identity, group))).await {
+        let (identity, ending) = (Arc::clone(&self.identity), self.ending.clone());
+        match conn.spawn_blocking(move |conn| Ok(write_group(conn, &identity, group, &ending))).await {
             Ok(true) => self.open = Some(conn),
             // It has been said, and is no reason to open anything.
             Ok(false) if self.identity.confirm().is_err() => {}
@@ -153,31 +168,44 @@ impl WriteConnection {
         let url = self.url.clone();
         let connected =
             tokio::task::spawn_blocking(move || connect_writer(&url)).await.map_err(|_| StoreError::Closed)?;
-        let unavailable = |error: ConnectionError| diesel::result::Error::QueryBuilderError(error.into());
-        Ok(SyncConnectionWrapper::new(connected.map_err(unavailable)?))
+        let failed = |error: ConnectionError| StoreError::failed(error.to_string());
+        Ok(SyncConnectionWrapper::new(connected.map_err(failed)?))
     }
 }
 
 /// `false` when the commit failed.
-fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>) -> bool {
-    let mut answers = Vec::with_capacity(group.len());
-    let mut unanswered = group.into_iter();
+fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>, ending: &CancellationToken) -> bool {
+    let in_time = |job: Job| match job.begin_before < Instant::now() || ending.is_cancelled() {
+        true => {
+            job.write.refuse(StoreError::Overloaded("the write waited too long for its turn"));
+            None
+        }
+        false => Some(job),
+    };
+    // Before the lock is waited for, which may take as long as a write may wait.
+    let mut unanswered = group.into_iter().filter_map(in_time).collect::<Vec<_>>().into_iter();
+    if unanswered.len() == 0 {
+        return true;
+    }
+    let mut answers = Vec::with_capacity(unanswered.len());
+    let mut begun = false;
     let committed = identity.begin_group().and_then(|commits| {
         conn.immediate_transaction(|conn| {
+            begun = true;
             let row = identity.enter(conn, commits)?;
-            for job in unanswered.by_ref() {
-                if job.begin_before < Instant::now() {
-                    job.write.refuse(StoreError::Overloaded("the write waited too long for its turn"));
-                } else {
-                    answers.push(job.write.run(conn));
-                }
-            }
+            answers.extend(unanswered.by_ref().filter_map(in_time).map(|job| job.write.run(conn)));
             search_index::catch_up(conn)?;
             Identity::leave(conn, row)
         })
     });
     // Acknowledged is only what is in the file that will be opened after the next start.
-    let outcome = committed.and_then(|record| identity.end_group(record));
+    let outcome = match committed.and_then(|record| identity.end_group(record)) {
+        Err(StoreError::Unavailable(error)) if !begun => {
+            tracing::warn!(%error, "no write can be begun, another process may hold the database");
+            Err(NOT_BEGUN)
+        }
+        outcome => outcome,
+    };
     for answer in answers {
         answer(outcome.clone());
     }
@@ -186,4 +214,57 @@ fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>
         job.write.refuse(outcome.clone().err().unwrap_or(StoreError::Closed));
     }
     outcome.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+
+    use super::super::connect::connect;
+    use super::*;
+
+    type Reply = oneshot::Receiver<Result<usize, StoreError>>;
+
+    fn job(begin_before: Instant) -> (Job, Reply) {
+        let (reply, result) = oneshot::channel();
+        let work =
+            |conn: &mut SqliteConnection| Ok(diesel::sql_query("UPDATE copy_epoch SET epoch = 7").execute(conn)?);
+        (Job { begin_before, write: Box::new(Pending { work, reply }) }, result)
+    }
+
+    fn overloaded(reply: Reply) -> bool {
+        let refused = reply.blocking_recv().unwrap();
+        matches!(&refused, Err(StoreError::Overloaded(_))) && refused.is_err_and(|error| error.changed_nothing())
+    }
+
+    #[test]
+    fn what_cannot_be_begun_has_changed_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        let url = path.to_str().unwrap();
+        let (identity, _first) = crate::sqlite::identity::opened(&path);
+        let (mut conn, mut other) = (connect_writer(url).unwrap(), connect(url).unwrap());
+        conn.batch_execute("PRAGMA busy_timeout = 0").unwrap();
+        let (going_on, soon) = (CancellationToken::new(), Instant::now() + Duration::from_secs(60));
+
+        other.batch_execute("BEGIN IMMEDIATE").unwrap();
+        let (locked_out, reply) = job(soon);
+        assert!(!write_group(&mut conn, &identity, vec![locked_out], &going_on));
+        assert!(overloaded(reply), "another process holds the database");
+        // Those that nobody waits for any more do not wait for the lock.
+        let (late, reply) = job(Instant::now());
+        assert!(write_group(&mut conn, &identity, vec![late], &going_on));
+        assert!(overloaded(reply));
+        other.batch_execute("ROLLBACK").unwrap();
+
+        let ending = CancellationToken::new();
+        ending.cancel();
+        let (not_begun, reply) = job(soon);
+        assert!(write_group(&mut conn, &identity, vec![not_begun], &ending));
+        assert!(overloaded(reply));
+
+        let (write, reply) = job(soon);
+        assert!(write_group(&mut conn, &identity, vec![write], &going_on));
+        assert_eq!(reply.blocking_recv().unwrap().unwrap(), 1);
+    }
 }

@@ -96,6 +96,7 @@ impl Running {
     /// Names each module that failed or ran out of time; the others have been stopped all the same.
     pub async fn stop(self) -> Result<(), StopError> {
         self.phase.send_replace(Phase::Stopping);
+        self.modules.iter().for_each(|module| module.stopping(self.shutdown_timeout));
         let failures = self.stop_first(self.modules.len()).await;
         if failures.is_empty() { Ok(()) } else { Err(StopError(failures)) }
     }

@@ -25,6 +25,12 @@ pub trait Module: Send + Sync + 'static {
         Ok(())
     }
 
+    /// The stop of all modules begins, and is to be over within `patience`. Those that use this one stop before it: what they
+    /// wait for must end in time.
+    fn stopping(&self, patience: Duration) {
+        let _ = patience;
+    }
+
     /// Stops taking work, finishes what is under way and joins every task, in at most `patience`.
     async fn stop(&self, patience: Duration) -> Result<(), Failure> {
         let _ = patience;

@@ -40,6 +40,7 @@ struct Inner {
     db_queries: HistogramVec,
     rate_limits: RateLimitMetrics,
     db_errors: IntCounterVec,
+    db_reads_refused: IntCounterVec,
     redis_commands: HistogramVec,
     warming: WarmCounters,
     levels: LevelGauges,
@@ -64,6 +65,8 @@ impl Stats {
         let db_queries = HistogramVec::new(options.buckets(BUCKETS.to_vec()), &["operation"])?;
         registry.register(Box::new(db_queries.clone()))?;
         let db_errors = counters(&registry, "db_errors_total", "Database operations that failed", &["operation"])?;
+        let help = "Reads that the database did not finish, because of other reads or their own length";
+        let db_reads_refused = counters(&registry, "db_reads_refused_total", help, &["lane", "reason"])?;
         let options = HistogramOpts::new("cache_redis_command_duration_seconds", "Time of a Redis command")
             .buckets(REDIS_BUCKETS.to_vec());
         let redis_commands = HistogramVec::new(options, &["command"])?;
@@ -81,6 +84,7 @@ impl Stats {
             baseline: Mutex::default(),
             db_queries,
             db_errors,
+            db_reads_refused,
             redis_commands,
             tiers: OnceLock::new(),
             watched: Mutex::default(),
@@ -121,6 +125,11 @@ impl Stats {
     /// Counts the failures of one kind of database operation.
     pub fn db_errors(&self, operation: &str) -> IntCounter {
         self.0.db_errors.with_label_values(&[operation])
+    }
+
+    /// Counts the reads of one lane of the database that were not finished, by the reason.
+    pub fn db_reads_refused(&self, lane: &str, reason: &str) -> IntCounter {
+        self.0.db_reads_refused.with_label_values(&[lane, reason])
     }
 
     /// The duration, in seconds, of one kind of Redis command.

@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{SubsecRound, Utc};
-use diesel::connection::Connection;
-use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::SqliteConnection;
 
 use crate::error::StoreError;
 use crate::ids::OrganizationId;
 use crate::price::Price;
 use crate::report::{CatalogueReport, CategoryReport, OrganizationReport};
+use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 const COUNTS: &str = "SELECT organization_id, category, sum(live), sum(in_stock) FROM product_counts \
@@ -21,18 +19,16 @@ const PRICES: &str = "SELECT organization_id, category, min(price), max(price) \
 
 type Groups = Vec<(i64, String, i64, i64)>;
 
-pub(in crate::sqlite) fn report(conn: &mut SqliteConnection) -> Result<CatalogueReport, StoreError> {
+pub(in crate::sqlite) fn report(conn: &Reader) -> Result<CatalogueReport, StoreError> {
     conn.transaction(|conn| {
         let generated_at = Utc::now().trunc_subsecs(3);
-        let groups = |sql, conn: &mut SqliteConnection| -> Result<Groups, StoreError> {
-            Statement::new(sql).load::<(BigInt, Text, BigInt, BigInt), _>(conn)
-        };
-        let counts = groups(COUNTS, conn)?.into_iter();
+        let groups = |sql| -> Result<Groups, StoreError> { Statement::new(sql).load(conn) };
+        let counts = groups(COUNTS)?.into_iter();
         let mut counts: BTreeMap<_, _> = counts
             .map(|(organization, category, live, in_stock)| ((organization, category), (live, in_stock)))
             .collect();
         let mut categories = Vec::with_capacity(counts.len());
-        for (organization, category, min, max) in groups(PRICES, conn)? {
+        for (organization, category, min, max) in groups(PRICES)? {
             let key = (organization, category);
             let (products, in_stock) =
                 counts.remove(&key).ok_or_else(|| corrupt("a category that nobody has counted"))?;
@@ -65,7 +61,7 @@ fn sum(categories: &[CategoryReport]) -> Option<OrganizationReport> {
 
 /// The counters and the rows differ; always a defect.
 fn corrupt(what: &str) -> StoreError {
-    diesel::result::Error::DeserializationError(what.into()).into()
+    StoreError::failed(format!("the counters and the products differ: {what}"))
 }
 
 fn price(units: i64) -> Result<Price, StoreError> {

@@ -2,15 +2,13 @@
 
 use std::cmp::Ordering;
 
-use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::SqliteConnection;
-
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::ids::ProductId;
 use crate::order::OrderBy;
 use crate::place::{Place, PlaceKey};
 use crate::price::Price;
+use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// A column of `products p` that lists are ordered by.
@@ -50,12 +48,12 @@ impl Column {
     }
 
     /// Runs a statement that selects this column and the id.
-    pub(super) fn load(self, statement: Statement, conn: &mut SqliteConnection) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn load(self, statement: Statement, conn: &Reader) -> Result<Vec<Row>, StoreError> {
         if self == Column::Name {
-            let rows: Vec<(String, i64)> = statement.load::<(Text, BigInt), _>(conn)?;
+            let rows: Vec<(String, i64)> = statement.load(conn)?;
             return Ok(rows.into_iter().map(|(name, id)| Row { key: PlaceKey::Text(name), id }).collect());
         }
-        let rows: Vec<(i64, i64)> = statement.load::<(BigInt, BigInt), _>(conn)?;
+        let rows: Vec<(i64, i64)> = statement.load(conn)?;
         let key = |number| if self == Column::Id { PlaceKey::Id } else { PlaceKey::Number(number) };
         Ok(rows.into_iter().map(|(number, id)| Row { key: key(number), id }).collect())
     }

@@ -1,11 +1,9 @@
 //! What the counters know about a list before a row of it is read.
 
-use diesel::sql_types::BigInt;
-use diesel::sqlite::SqliteConnection;
-
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::ids::{OrganizationId, SchemaId};
+use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// How many products of an organization are in a list; at least one.
@@ -15,7 +13,7 @@ pub(super) struct Share {
 }
 
 /// By organization, as far as the filter is about organization, schema, category and stock.
-pub(super) fn shares(conn: &mut SqliteConnection, filter: &Filter) -> Result<Vec<Share>, StoreError> {
+pub(super) fn shares(conn: &Reader, filter: &Filter) -> Result<Vec<Share>, StoreError> {
     let whole = filter.schema.is_none() && filter.category.is_none();
     let mut statement = if whole {
         Statement::new("SELECT organization_id, live, in_stock FROM organization_counts WHERE TRUE")
@@ -34,7 +32,7 @@ pub(super) fn shares(conn: &mut SqliteConnection, filter: &Filter) -> Result<Vec
     if !whole {
         statement = statement.sql(" GROUP BY organization_id");
     }
-    let counts: Vec<(i64, i64, i64)> = statement.load::<(BigInt, BigInt, BigInt), _>(conn)?;
+    let counts: Vec<(i64, i64, i64)> = statement.load(conn)?;
     let shares = counts.into_iter().map(|(organization, live, in_stock)| {
         let products = match filter.in_stock {
             None => live,
@@ -47,13 +45,13 @@ pub(super) fn shares(conn: &mut SqliteConnection, filter: &Filter) -> Result<Vec
 }
 
 /// How many products are in the list; see [`shares`].
-pub(super) fn total(conn: &mut SqliteConnection, filter: &Filter) -> Result<i64, StoreError> {
+pub(super) fn total(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
     Ok(shares(conn, filter)?.iter().map(|share| share.products).sum())
 }
 
 /// Refuses organizations and schemas that do not exist. The built-in ones do.
-pub(super) fn check_exists(conn: &mut SqliteConnection, filter: &Filter) -> Result<(), StoreError> {
-    let mut exists = |sql, id| Statement::new(sql).integer(id).number(conn).map(|found| found > 0);
+pub(super) fn check_exists(conn: &Reader, filter: &Filter) -> Result<(), StoreError> {
+    let exists = |sql, id| Statement::new(sql).integer(id).number(conn).map(|found| found > 0);
     if let Some(id) = filter.organization.filter(|id| *id != OrganizationId::BUILT_IN)
         && !exists("SELECT count(*) FROM organizations WHERE id = ", id.get())?
     {

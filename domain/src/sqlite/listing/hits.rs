@@ -1,13 +1,11 @@
 //! What the full-text index finds.
 
-use diesel::sql_types::{BigInt, Double};
-use diesel::sqlite::SqliteConnection;
-
 use super::column::{Column, Row};
 use super::walk::{Window, by_id};
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
+use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// A filter in the language of the index.
@@ -49,12 +47,7 @@ impl<'a> Query<'a> {
     }
 
     /// Whether more products than that are found.
-    pub(super) fn finds_more_than(
-        &self,
-        conn: &mut SqliteConnection,
-        many: i64,
-        within: Within,
-    ) -> Result<bool, StoreError> {
+    pub(super) fn finds_more_than(&self, conn: &Reader, many: i64, within: Within) -> Result<bool, StoreError> {
         let statement =
             Statement::new("SELECT count(*) FROM (SELECT rowid FROM product_search WHERE product_search MATCH ");
         let counted = statement.text(self.text(within)).sql(" LIMIT ").integer(many + 1).sql(")").number(conn)?;
@@ -62,12 +55,12 @@ impl<'a> Query<'a> {
     }
 
     /// How many products are found that the filter lets through.
-    pub(super) fn count(&self, conn: &mut SqliteConnection, within: Within) -> Result<i64, StoreError> {
+    pub(super) fn count(&self, conn: &Reader, within: Within) -> Result<i64, StoreError> {
         self.from(Statement::new("SELECT count(*)"), self.text(within), within).number(conn)
     }
 
     /// In order of id, which is the order of the index.
-    pub(super) fn by_id(&self, conn: &mut SqliteConnection, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn by_id(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
         let (after, order) = by_id(window.descending);
         let mut statement = self.from(Statement::new("SELECT s.rowid, s.rowid"), &self.scoped, Within::Index);
         if let Some(row) = window.after {
@@ -81,7 +74,7 @@ impl<'a> Query<'a> {
     /// in the description. Every found product is looked at.
     pub(super) fn by_relevance(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &Reader,
         within: Within,
         window: Window<'_>,
     ) -> Result<Vec<Row>, StoreError> {
@@ -102,7 +95,7 @@ impl<'a> Query<'a> {
             statement = statement.sql(" AND id > ").integer(*id).sql("))");
         }
         let statement = statement.sql(" ORDER BY rank").sql(order).sql(", id").page(window.limit, window.offset);
-        let rows: Vec<(f64, i64)> = statement.load::<(Double, BigInt), _>(conn)?;
+        let rows: Vec<(f64, i64)> = statement.load(conn)?;
         Ok(rows.into_iter().map(|(rank, id)| Row { key: PlaceKey::Rank(rank), id }).collect())
     }
 

@@ -1,12 +1,11 @@
 //! Pages of lists that lie within a small set: all of it is read and sorted, in whatever order.
 
-use diesel::sqlite::SqliteConnection;
-
 use super::column::{Bounds, Column, Row};
 use super::walk::Window;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
+use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// A part of the filter, and the index that has its products together.
@@ -22,7 +21,7 @@ pub(super) enum Set<'a> {
 
 impl Set<'_> {
     /// How many products there are between the prices, `limit` if there are more.
-    pub(super) fn count_prices(conn: &mut SqliteConnection, filter: &Filter, limit: i64) -> Result<i64, StoreError> {
+    pub(super) fn count_prices(conn: &Reader, filter: &Filter, limit: i64) -> Result<i64, StoreError> {
         let select = Statement::new("SELECT count(*) FROM (SELECT 1");
         let prices = Bounds::of(filter, Column::Price);
         let mut statement = Set::Prices.from(select, filter).within("p.price", prices);
@@ -33,13 +32,13 @@ impl Set<'_> {
     }
 
     /// How many products the filter lets through, which all are in the set.
-    pub(super) fn count(self, conn: &mut SqliteConnection, filter: &Filter) -> Result<i64, StoreError> {
+    pub(super) fn count(self, conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
         self.from(Statement::new("SELECT count(*)"), filter).restrict(filter, None).number(conn)
     }
 
     pub(super) fn rows(
         self,
-        conn: &mut SqliteConnection,
+        conn: &Reader,
         filter: &Filter,
         column: Column,
         window: Window<'_>,

@@ -1,15 +1,12 @@
 //! How the database goes about a page: never through everything, and never sorting more than a small set.
 
-use std::sync::{Arc, Mutex};
-
-use diesel::connection::{InstrumentationEvent, SimpleConnection};
-use diesel::prelude::*;
+use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
-use super::super::connect::{connect, prepare};
-use super::super::lock::DatabaseLock;
-use super::super::search_index::catch_up;
+use super::super::connect::connect;
+use super::super::identity::opened;
+use super::super::search_index::{ENTER, REMOVE, catch_up};
 use super::*;
 use crate::ids::{OrganizationId, SchemaId};
 use crate::order::OrderBy;
@@ -25,14 +22,8 @@ const PRODUCTS: &str = "INSERT INTO organizations VALUES (2, 'Two', 0);
 
 struct Planner {
     _directory: TempDir,
-    conn: SqliteConnection,
-    seen: Arc<Mutex<Vec<String>>>,
-}
-
-#[derive(QueryableByName)]
-struct Step {
-    #[diesel(sql_type = diesel::sql_types::Text)]
-    detail: String,
+    writer: SqliteConnection,
+    reader: Reader,
 }
 
 impl Planner {
@@ -40,37 +31,24 @@ impl Planner {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plans.db");
         let url = path.to_str().unwrap();
-        let lock = DatabaseLock::acquire(&path, false).unwrap();
-        prepare(&path, url, &lock, false).unwrap();
-        let mut conn = connect(url).unwrap();
-        conn.batch_execute(PRODUCTS).unwrap();
-        catch_up(&mut conn).unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
-        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if let InstrumentationEvent::StartQuery { query, .. } = event {
-                log.lock().unwrap().push(query.to_string());
-            }
-        });
-        Planner { _directory: directory, conn, seen }
+        opened(&path);
+        let mut writer = connect(url).unwrap();
+        writer.batch_execute(PRODUCTS).unwrap();
+        catch_up(&mut writer).unwrap();
+        Planner { _directory: directory, writer, reader: Reader::open(url).unwrap() }
     }
 
     /// The steps of all statements on products that `read` runs.
-    fn steps<T>(&mut self, read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>) -> (T, Vec<String>) {
-        self.seen.lock().unwrap().clear();
-        let answer = read(&mut self.conn).unwrap();
-        let statements = std::mem::take(&mut *self.seen.lock().unwrap());
-        let statements = statements.iter().map(|text| text.split(" -- binds").next().unwrap_or_default());
-        let mut steps = Vec::new();
-        for statement in statements.filter(|text| text.contains("products") || text.contains("product_search")) {
-            let plan = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}"));
-            steps.extend(plan.load::<Step>(&mut self.conn).unwrap().into_iter().map(|step| step.detail));
-        }
-        (answer, steps)
+    fn steps<T>(&self, read: impl FnOnce(&Reader) -> Result<T, StoreError>) -> (T, Vec<String>) {
+        self.reader.seen.take();
+        let answer = read(&self.reader).unwrap();
+        let statements = self.reader.seen.take();
+        let statements = statements.iter().filter(|text| text.contains("products") || text.contains("product_search"));
+        (answer, statements.flat_map(|statement| self.reader.plan(statement)).collect())
     }
 
     /// The first page, the one after it, and one by offset.
-    fn pages(&mut self, filter: &Filter, by: OrderBy, descending: bool) -> Vec<String> {
+    fn pages(&self, filter: &Filter, by: OrderBy, descending: bool) -> Vec<String> {
         let order = Order { by, descending };
         let request = |start| PageRequest { filter: filter.clone(), order, start, limit: 20 };
         let (first, mut steps) = self.steps(|conn| page_ids(conn, &request(PageStart::Offset(0))));
@@ -117,7 +95,7 @@ fn assert_unsorted(steps: &[String], what: &str) {
 
 #[test]
 fn pages_in_the_order_of_a_column_follow_its_index() {
-    let mut planner = Planner::new();
+    let planner = Planner::new();
     let in_category = Filter { organization: one(), category: category("C2"), ..Filter::default() };
     let in_stock = Filter { organization: one(), in_stock: Some(true), ..Filter::default() };
     let filters = [Filter::default(), Filter::of_organization(OrganizationId::BUILT_IN), in_category, in_stock];
@@ -135,7 +113,7 @@ fn pages_in_the_order_of_a_column_follow_its_index() {
 
 #[test]
 fn a_cursor_is_sought_by_key_and_id() {
-    let mut planner = Planner::new();
+    let planner = Planner::new();
     let filter = Filter::of_organization(OrganizationId::BUILT_IN);
     let steps = planner.pages(&filter, OrderBy::Name, false);
     for part in ["(organization_id=? AND name=? AND id>?)", "(organization_id=? AND name>?)"] {
@@ -159,7 +137,7 @@ fn a_cursor_is_sought_by_key_and_id() {
 
 #[test]
 fn pages_by_id_follow_the_index_of_the_members() {
-    let mut planner = Planner::new();
+    let planner = Planner::new();
     let filters = [
         (Filter::default(), "products_live"),
         (Filter::of_organization(OrganizationId::BUILT_IN), "products_of_organization"),
@@ -178,7 +156,7 @@ fn pages_by_id_follow_the_index_of_the_members() {
 
 #[test]
 fn small_sets_are_sorted_and_nothing_else_is_read() {
-    let mut planner = Planner::new();
+    let planner = Planner::new();
     let small = [
         (Filter { search: search("rare"), ..Filter::default() }, "VIRTUAL TABLE INDEX"),
         (prices(10, 30), "products_by_price (organization_id=? AND price>? AND price<?)"),
@@ -196,7 +174,7 @@ fn small_sets_are_sorted_and_nothing_else_is_read() {
 
 #[test]
 fn searches_start_from_the_index_of_words() {
-    let mut planner = Planner::new();
+    let planner = Planner::new();
     let common = Filter { search: search("common"), ..Filter::default() };
     let in_stock = Filter { in_stock: Some(true), organization: one(), ..common.clone() };
     for filter in [common, in_stock] {
@@ -212,7 +190,7 @@ fn searches_start_from_the_index_of_words() {
 
 #[test]
 fn counts_and_ids_read_an_index_alone() {
-    let mut planner = Planner::new();
+    let planner = Planner::new();
     let (_, steps) = planner.steps(|conn| count(conn, &Filter { organization: one(), ..prices(10, 500) }));
     let covering = "SEARCH p USING COVERING INDEX products_by_price (organization_id=? AND price>? AND price<?)";
     assert_eq!(steps, [covering]);
@@ -227,7 +205,7 @@ fn counts_and_ids_read_an_index_alone() {
 
 #[test]
 fn prices_within_a_category_are_counted_within_it() {
-    let mut planner = Planner::new();
+    let planner = Planner::new();
     let filter = Filter { organization: one(), category: category("C2"), ..prices(10, 900) };
     let range = "products_of_category_by_price (organization_id=? AND category=? AND price>? AND price<?)";
     let steps = planner.pages(&filter, OrderBy::Name, false);
@@ -239,8 +217,8 @@ fn prices_within_a_category_are_counted_within_it() {
 #[test]
 fn the_search_index_catches_up_by_what_is_pending() {
     let mut planner = Planner::new();
-    planner.conn.batch_execute("UPDATE products SET name = 'Renamed' WHERE id = 7").unwrap();
-    let (_, steps) = planner.steps(|conn| Ok(catch_up(conn)?));
+    planner.writer.batch_execute("UPDATE products SET name = 'Renamed' WHERE id = 7").unwrap();
+    let steps: Vec<String> = [REMOVE, ENTER].iter().flat_map(|statement| planner.reader.plan(statement)).collect();
     let entered = ["SCAN search_pending", "SEARCH products USING INTEGER PRIMARY KEY (rowid=?)"];
     assert!(steps.ends_with(&entered.map(str::to_owned)), "{steps:#?}");
     assert!(!steps.iter().any(|step| step.starts_with("SCAN products")), "{steps:#?}");

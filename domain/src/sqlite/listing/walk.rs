@@ -2,12 +2,11 @@
 
 use std::cmp::Ordering;
 
-use diesel::sqlite::SqliteConnection;
-
 use super::column::{Bounds, Column, Row, compare};
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
+use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// Where in a list rows are wanted.
@@ -33,7 +32,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    pub(super) fn rows(&self, conn: &mut SqliteConnection, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn rows(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
         if self.column == Column::Id {
             return self.by_id(conn, window);
         }
@@ -56,7 +55,7 @@ impl Walk<'_> {
     /// in the index, also by a key that is not compared letter by letter.
     fn rest_of_block(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &Reader,
         (key, id, offset): (&PlaceKey, i64, i64),
         window: Window<'_>,
     ) -> Result<Vec<Row>, StoreError> {
@@ -68,7 +67,7 @@ impl Walk<'_> {
         Ok(rows)
     }
 
-    fn by_id(&self, conn: &mut SqliteConnection, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
+    fn by_id(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
         let (after, order) = by_id(window.descending);
         let mut statement = self.select();
         if let Some(row) = window.after {
@@ -78,14 +77,7 @@ impl Walk<'_> {
     }
 
     /// Rows with this key and a greater id.
-    fn block(
-        &self,
-        conn: &mut SqliteConnection,
-        key: &PlaceKey,
-        id: i64,
-        offset: i64,
-        limit: i64,
-    ) -> Result<Vec<Row>, StoreError> {
+    fn block(&self, conn: &Reader, key: &PlaceKey, id: i64, offset: i64, limit: i64) -> Result<Vec<Row>, StoreError> {
         let statement = self.select().sql(" AND ").sql(self.column.sql()).sql(" = ").key(key);
         let statement = statement.sql(" AND p.id > ").integer(id).sql(" ORDER BY p.id").page(limit, offset);
         self.load(conn, statement)
@@ -96,12 +88,7 @@ impl Walk<'_> {
     /// Read backwards, an index has equal keys in the wrong order, greatest id first, and a sort would have to read all
     /// of them, which may be a million. So each block of equal keys is turned round, and the last, which the limit may
     /// have cut in two, is read once more, forwards.
-    fn beyond(
-        &self,
-        conn: &mut SqliteConnection,
-        key: Option<&PlaceKey>,
-        window: Window<'_>,
-    ) -> Result<Vec<Row>, StoreError> {
+    fn beyond(&self, conn: &Reader, key: Option<&PlaceKey>, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
         let statement = self.ordered(key, window.descending).page(window.limit, window.offset);
         let mut rows = self.load(conn, statement)?;
         if !window.descending {
@@ -133,12 +120,12 @@ impl Walk<'_> {
         statement.within(column, bounds).sql(" ORDER BY ").sql(column).sql(order)
     }
 
-    fn key_at(&self, conn: &mut SqliteConnection, offset: i64) -> Result<Option<PlaceKey>, StoreError> {
+    fn key_at(&self, conn: &Reader, offset: i64) -> Result<Option<PlaceKey>, StoreError> {
         let rows = self.load(conn, self.ordered(None, true).page(1, offset))?;
         Ok(rows.into_iter().next().map(|row| row.key))
     }
 
-    fn count_above(&self, conn: &mut SqliteConnection, key: &PlaceKey) -> Result<i64, StoreError> {
+    fn count_above(&self, conn: &Reader, key: &PlaceKey) -> Result<i64, StoreError> {
         let (column, bounds) = (self.column.sql(), self.bounds());
         let above = self.selecting(Statement::new("SELECT count(*)")).sql(" AND ").sql(column).sql(" > ").key(key);
         above.within(column, Bounds { min: None, ..bounds }).number(conn)
@@ -165,7 +152,7 @@ impl Walk<'_> {
         Bounds::of(self.filter, self.column)
     }
 
-    fn load(&self, conn: &mut SqliteConnection, statement: Statement) -> Result<Vec<Row>, StoreError> {
+    fn load(&self, conn: &Reader, statement: Statement) -> Result<Vec<Row>, StoreError> {
         self.column.load(statement, conn)
     }
 }
