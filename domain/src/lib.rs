@@ -26,6 +26,7 @@ mod error;
 mod fields;
 mod filter;
 mod ids;
+mod invalid;
 mod module;
 mod order;
 mod organization;
@@ -45,11 +46,12 @@ pub use account::{
     TextsDraft, User, UserDraft, new_password,
 };
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, ProductDetails};
-pub use draft::{FieldError, Invalid, NewProduct, ProductDraft};
+pub use draft::{FieldError, FieldErrors, Invalid, NewProduct, ProductDraft};
 pub use error::{OpenError, StoreError};
-pub use fields::MalformedInput;
+pub use fields::{AtMost, MalformedInput};
 pub use filter::{Filter, Members};
 pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+pub use invalid::{ErrorRoom, Thousands, shortened};
 pub use module::DatabaseModule;
 pub use order::{Order, OrderBy, UnknownOrder};
 pub use organization::{NewOrganization, Organization, OrganizationDraft};
