@@ -202,7 +202,8 @@ pub fn shortened(text: &str, max: usize) -> String {
     match text.len() <= max {
         true => text.to_owned(),
         false => {
-            let end = text.char_indices().map(|(start, letter)| start + letter.len_utf8()).take_while(|end| *end <= max);
+            let end =
+                text.char_indices().map(|(start, letter)| start + letter.len_utf8()).take_while(|end| *end <= max);
             format!("{}…", &text[..end.last().unwrap_or_default()])
         }
     }
