@@ -11,6 +11,7 @@ use hotshelf_domain::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::task::spawn_blocking;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
@@ -21,6 +22,9 @@ use crate::router::AppState;
 
 /// Products in one request.
 const MOST: usize = 1_000;
+
+/// A larger body is read where it holds up nobody else: megabytes take a while.
+const AT_ONCE: usize = 256 << 10;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -81,19 +85,13 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let atomic = query.only_flag("atomic")?;
-    let Products { products } = object(&body, "products")?;
-    let products = bounded("products", products)?;
-    let mut room = ErrorRoom::default();
-    let (mut new, mut places, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, product) in products.into_iter().enumerate() {
-        match read(product, &caller) {
-            Ok(product) => {
-                new.push(product);
-                places.push(index);
-            }
-            Err(reason) => invalid.push((index, room.fit(reason))),
+    let Drafts { new, places, mut invalid, mut room } = match body.len() > AT_ONCE {
+        false => Drafts::read(&body, &caller)?,
+        true => {
+            let read = spawn_blocking(move || Drafts::read(&body, &caller)).await;
+            read.map_err(|error| Problem::internal(error.to_string())).flatten()?
         }
-    }
+    };
     if atomic && !invalid.is_empty() {
         return Err(StoreError::InvalidMany(invalid).into());
     }
@@ -145,6 +143,34 @@ pub(crate) async fn delete(
     let gone: HashSet<_> = deleted.iter().collect();
     let missing = ids.into_iter().filter(|id| !gone.contains(id)).collect();
     Ok(Json(Deleted { deleted, missing }).into_response())
+}
+
+/// What was sent, as far as that can be said without the database.
+struct Drafts {
+    new: Vec<NewProduct>,
+    /// Where each of them is in the request.
+    places: Vec<usize>,
+    invalid: Vec<(usize, Invalid)>,
+    room: ErrorRoom,
+}
+
+impl Drafts {
+    fn read(body: &[u8], caller: &Caller) -> Result<Self, Problem> {
+        let Products { products } = object(body, "products")?;
+        let products = bounded("products", products)?;
+        let (mut new, mut places, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
+        let mut room = ErrorRoom::default();
+        for (index, product) in products.into_iter().enumerate() {
+            match read(product, caller) {
+                Ok(product) => {
+                    new.push(product);
+                    places.push(index);
+                }
+                Err(reason) => invalid.push((index, room.fit(reason))),
+            }
+        }
+        Ok(Drafts { new, places, invalid, room })
+    }
 }
 
 fn read(product: &RawValue, caller: &Caller) -> Result<NewProduct, Invalid> {
