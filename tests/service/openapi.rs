@@ -47,7 +47,8 @@ async fn the_described_shapes_are_those_of_the_answers() {
 
     assert_eq!(names(&product), names(&properties("Product")));
     assert_eq!(names(&lookup(&service, &product).await.json()), names(&properties("ProductAnswer")));
-    let problem = service.post(PRODUCTS).json(&json!({})).await.expect(400).json();
+    let unknown: serde_json::Map<_, _> = (0..101).map(|number| (format!("x{number}"), json!(1))).collect();
+    let problem = service.post(PRODUCTS).json(&json!(unknown)).await.expect(400).json();
     assert_eq!(names(&problem), names(&properties("Problem")));
     let updated = service.put(&path(&product)).json(&json!({"stock": 1})).await.expect(200).json();
     assert_eq!(names(&updated), names(&properties("ProductWritten")));
