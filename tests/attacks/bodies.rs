@@ -93,6 +93,8 @@ async fn what_would_be_refused_anyway_is_refused_before_its_body_comes() {
         (head("PATCH /api/v1/auth/login", 100, json), "405"),
         (head("POST /api/v1/auth/login", 100, "text/plain"), "415"),
         (head("POST /api/v1/auth/login", 20_000, json), "413"),
+        // Nor is it asked for.
+        (head("POST /api/v1/products", 100, "application/json\r\nexpect: 100-continue"), "401"),
     ] {
         let answer = answer(send(service.address(), request.as_bytes()).await).await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{request}: {answer}");

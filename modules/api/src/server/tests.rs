@@ -105,6 +105,16 @@ async fn a_stop_lets_downloads_end() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_client_that_takes_nothing() {
+    let served = Served::start().await;
+    let deaf = served.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    deaf.readable().await.unwrap();
+    served.connections.finish_within(10 * PATIENCE);
+    served.stopping.cancel();
+    served.wait_for_nobody().await;
+}
+
+#[tokio::test]
 async fn a_stop_ends_downloads_that_take_too_long() {
     let served = Served::start().await;
     let mut download = served.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
