@@ -69,11 +69,6 @@ impl FieldErrors {
         self.more
     }
 
-    /// Those that are named.
-    pub fn listed(&self) -> &[FieldError] {
-        &self.listed
-    }
-
     /// How many are named.
     pub fn len(&self) -> usize {
         self.listed.len()
@@ -188,7 +183,7 @@ impl fmt::Display for Thousands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
         for (place, digit) in digits.char_indices() {
-            if place > 0 && (digits.len() - place) % 3 == 0 {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
                 f.write_str(",")?;
             }
             write!(f, "{digit}")?;

@@ -35,7 +35,7 @@ async fn a_million_unknown_fields_are_counted_and_not_listed() {
         let bulk = service.post("/api/v1/products/bulk").header("content-type", "application/json");
         attack.spawn(bulk.body(body.as_str()).into_future());
     }
-    while attack.len() > 0 {
+    while !attack.is_empty() {
         live.take(service.get("/health/live").header("connection", "close"), 200).await;
         while let Some(answered) = attack.try_join_next() {
             let reply = answered.unwrap().expect(201);

@@ -20,7 +20,7 @@ pub(crate) async fn answer(mut connection: TcpStream) -> String {
     let mut answer = Vec::new();
     let read = timeout(PATIENCE, connection.read_to_end(&mut answer)).await;
     // What was sent and not read makes the end a reset.
-    let _ = read.expect("the service closes the connection");
+    assert!(read.is_ok(), "the service does not close the connection");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
