@@ -82,7 +82,8 @@ async fn the_described_shapes_are_those_of_the_answers() {
     assert_eq!(names(&report["organizations"][0]), names(&properties("OrganizationReport")));
     assert_eq!(names(&report["categories"][0]), names(&properties("CategoryReport")));
 
-    let created = service.post(&format!("{PRODUCTS}/bulk")).json(&json!({"products": [laptop(), {}]})).await.json();
+    let created =
+        service.post(&format!("{PRODUCTS}/bulk")).json(&json!({"products": [laptop(), unknown]})).await.json();
     assert_eq!(names(&created), names(&properties("BulkCreated")));
     assert_eq!(names(&created["errors"][0]), names(&properties("BulkError")));
     let deleted = service.post(&format!("{PRODUCTS}/bulk-delete")).json(&json!({"ids": [1]})).await.json();

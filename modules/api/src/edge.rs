@@ -232,7 +232,8 @@ impl Edge {
         let answering = async {
             let caller = admitted?;
             caller.map(|caller: Caller| parts.extensions.insert(caller));
-            let (body, _held) = match route.and_then(|route| limit_of(&parts.method, route)) {
+            let served = route.filter(|route| self.gate.serves(route));
+            let (body, _held) = match served.and_then(|route| limit_of(&parts.method, route)) {
                 Some(limit) => {
                     check_head(&parts.headers, limit)?;
                     let (bytes, held) = self.uploads.receive(body, limit, &client).await?;
