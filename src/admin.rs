@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use hotshelf_auth::Auth;
-use hotshelf_domain::{Email, FieldError, Invalid, OrganizationId, Role, new_password};
+use hotshelf_domain::{Email, Invalid, OrganizationId, Role, new_password};
 
 use crate::config::Config;
 use crate::{Failure, print, wiring};
@@ -36,5 +36,5 @@ fn read_password() -> io::Result<String> {
 }
 
 fn wrong(field: &str, message: String) -> Failure {
-    Failure::BadAdmin(Invalid(vec![FieldError { field: field.to_owned(), message }]))
+    Failure::BadAdmin(Invalid::one(field, &message))
 }

@@ -53,10 +53,20 @@ pub(crate) struct HttpConfig {
     pub(crate) port: u16,
     /// How long a request may take before it is answered with 503.
     pub(crate) request_timeout: Duration,
-    /// A connection that begins no request for so long is closed.
+    /// A connection without a request under way is closed after so long.
     pub(crate) idle_timeout: Duration,
     /// Requests beyond this number are shed with 503. At least 1.
     pub(crate) max_concurrent_requests: usize,
+    /// `None` for what the limit of descriptors leaves.
+    pub(crate) max_connections: Option<usize>,
+    /// `None` for a quarter of all.
+    pub(crate) max_connections_per_address: Option<usize>,
+    /// Bodies that are waited for at a time. At least 1.
+    pub(crate) max_uploads: usize,
+    /// Bytes of bodies in memory: 16 MiB to 1 TiB.
+    pub(crate) max_upload_bytes: usize,
+    /// A body of which nothing comes for so long is refused with 408.
+    pub(crate) upload_timeout: Duration,
     pub(crate) cors_origins: CorsOrigins,
     /// How long a stop waits for requests in flight.
     pub(crate) shutdown_timeout: Duration,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, UserOptions};
+use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_auth::{AuthModule, AuthOptions, MailOptions};
 use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, Tiers, WriteStrategy};
 use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreError};
@@ -164,6 +164,9 @@ fn api(config: &Config) -> ApiOptions {
         request_timeout: http.request_timeout,
         idle_timeout: http.idle_timeout,
         max_concurrent_requests: http.max_concurrent_requests,
+        max_connections: http.max_connections,
+        max_connections_per_address: http.max_connections_per_address,
+        uploads: UploadOptions { most: http.max_uploads, bytes: http.max_upload_bytes, timeout: http.upload_timeout },
         cors_origins: match &http.cors_origins {
             CorsOrigins::None => Vec::new(),
             CorsOrigins::Any => vec!["*".to_owned()],

@@ -219,6 +219,11 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         ("IDLE_TIMEOUT", "60s"),
         ("SHUTDOWN_TIMEOUT", "30s"),
         ("MAX_CONCURRENT_REQUESTS", "1024"),
+        ("MAX_CONNECTIONS", "(empty)"),
+        ("MAX_CONNECTIONS_PER_ADDRESS", "(empty)"),
+        ("MAX_UPLOADS", "1024"),
+        ("MAX_UPLOAD_BYTES", "128MiB"),
+        ("UPLOAD_TIMEOUT", "10s"),
         ("CORS_ORIGINS", "(empty)"),
         ("CACHE_TTL", "5m"),
         ("CACHE_LIST_TTL", "5m"),
@@ -265,7 +270,7 @@ fn the_table_is_aligned_and_names_every_documented_variable() {
         assert_eq!(table.row(variable), (value, "default"), "{variable}");
     }
     let starts: Vec<_> = table.0.lines().skip(1).map(|line| line.rfind("default")).collect();
-    assert_eq!(starts.len(), 61, "a variable is missing from this test");
+    assert_eq!(starts.len(), 66, "a variable is missing from this test");
     assert!(starts.iter().all(|start| *start == starts[0]), "the last column is ragged:\n{}", table.0);
 }
 

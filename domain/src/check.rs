@@ -1,22 +1,22 @@
 //! Collects every broken rule of a draft, each under the name of its field, and each field once.
 
-use crate::draft::FieldError;
+use crate::draft::FieldErrors;
 use crate::ids::OrganizationId;
 
 pub(crate) struct Check {
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
     /// Whether what is required has to be there. For a partial change it need not be.
     complete: bool,
 }
 
 impl Check {
     /// Starts from what was wrong already when the draft was read.
-    pub(crate) fn new(errors: Vec<FieldError>, complete: bool) -> Self {
+    pub(crate) fn new(errors: FieldErrors, complete: bool) -> Self {
         Check { errors, complete }
     }
 
     pub(crate) fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
+        self.errors.add(field, &message.into());
     }
 
     /// The value by its rule; `None` when it was not given or breaks the rule.
@@ -59,7 +59,7 @@ impl Check {
         self.field(name, value, rule)
     }
 
-    pub(crate) fn finish(self) -> Vec<FieldError> {
+    pub(crate) fn finish(self) -> FieldErrors {
         self.errors
     }
 }

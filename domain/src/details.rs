@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::check::{Check, bounded, not_negative};
-use crate::draft::{FieldError, Invalid};
+use crate::draft::{FieldErrors, Invalid};
 use crate::fields::{Fields, MalformedInput};
 use crate::ids::ImageId;
 use crate::product::Product;
@@ -65,7 +65,7 @@ pub struct DetailsDraft {
     /// All images, not only those that change.
     pub images: Option<Vec<ImageDraft>>,
     /// What was wrong already when the draft was read: wrong types, unknown fields.
-    pub errors: Vec<FieldError>,
+    pub errors: FieldErrors,
 }
 
 impl DetailsDraft {
@@ -118,7 +118,7 @@ pub(crate) fn take_fields(input: &mut Fields) -> Option<Map<String, Value>> {
 const EXPECTED: &str = "must be text, a finite number, or true or false";
 
 pub(crate) fn take_images(input: &mut Fields) -> Option<Vec<ImageDraft>> {
-    input.take_list("images", IMAGES_MAX, |image| ImageDraft {
+    input.take_list::<_, IMAGES_MAX>("images", |image| ImageDraft {
         id: image.take("id", "must be an integer"),
         url: image.take("url", "must be a string"),
         alt: image.take("alt", "must be a string"),

@@ -10,28 +10,11 @@ use crate::ids::{OrganizationId, SchemaId};
 use crate::patch::ProductPatch;
 use crate::price::Price;
 
+pub use crate::invalid::{FieldError, FieldErrors, Invalid};
+
 const NAME_MAX: usize = 255;
 const DESCRIPTION_MAX: usize = 1_000;
 const CATEGORY_MAX: usize = 100;
-
-/// One reason why a field cannot be accepted.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct FieldError {
-    /// The field's name as the caller wrote it.
-    pub field: String,
-    /// What is expected, as the rest of a sentence that starts with the field's name.
-    pub message: String,
-}
-
-/// Every reason at once why what was given cannot be accepted; never empty.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", sentence(.0))]
-pub struct Invalid(pub Vec<FieldError>);
-
-fn sentence(errors: &[FieldError]) -> String {
-    let parts: Vec<String> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
-    parts.join("; ")
-}
 
 /// Fields of a product that nobody has checked yet. What is `None` was not said.
 ///
@@ -68,7 +51,7 @@ pub struct ProductDraft {
     /// Images to create it with, as with the fields.
     pub images: Option<Vec<ImageDraft>>,
     /// What was wrong already when the draft was read: wrong types, unknown fields.
-    pub errors: Vec<FieldError>,
+    pub errors: FieldErrors,
 }
 
 impl ProductDraft {

@@ -2,11 +2,16 @@
 //! at the first.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::draft::FieldError;
+use crate::draft::FieldErrors;
+
+/// Fields of one object that are looked at. No object has so many: the rest is counted and not kept.
+const KEPT_MAX: usize = 1_000;
 
 /// The input is no JSON object: broken syntax, or another kind of value. The message says where.
 #[derive(Debug, thiserror::Error)]
@@ -14,21 +19,21 @@ use crate::draft::FieldError;
 pub struct MalformedInput(#[from] serde_json::Error);
 
 pub(crate) struct Fields {
-    unread: BTreeMap<String, Box<RawValue>>,
-    errors: Vec<FieldError>,
+    unread: Unread,
+    errors: FieldErrors,
     /// Where the object is in the whole input, such as `images[2].`; comes before the names in errors.
     path: String,
 }
 
 impl Fields {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, MalformedInput> {
-        Ok(Fields { unread: serde_json::from_slice(json)?, errors: Vec::new(), path: String::new() })
+        Ok(Fields { unread: serde_json::from_slice(json)?, errors: FieldErrors::default(), path: String::new() })
     }
 
     /// The field's value if it is there and of the right type; else `None`, and `expectation` becomes an error when it
     /// is there.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &str, expectation: &str) -> Option<T> {
-        let raw = self.unread.remove(name)?;
+        let raw = self.unread.fields.remove(name)?;
         let value = serde_json::from_str(raw.get()).ok().filter(|_| raw.get() != "null");
         if value.is_none() {
             self.error(name, expectation);
@@ -36,11 +41,15 @@ impl Fields {
         value
     }
 
-    /// A list of at most `max` objects, each read by `read`; its errors are reported under its place in the list.
-    pub(crate) fn take_list<T>(&mut self, name: &str, max: usize, read: impl Fn(&mut Fields) -> T) -> Option<Vec<T>> {
-        let elements: Vec<Box<RawValue>> = self.take(name, "must be a list")?;
-        if elements.len() > max {
-            self.error(name, &format!("must have at most {max} entries"));
+    /// A list of at most `MAX` objects, each read by `read`; its errors are reported under its place in the list.
+    pub(crate) fn take_list<T, const MAX: usize>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&mut Fields) -> T,
+    ) -> Option<Vec<T>> {
+        let AtMost::<Box<RawValue>, MAX> { elements, more } = self.take(name, "must be a list")?;
+        if more > 0 {
+            self.error(name, &format!("must have at most {MAX} entries"));
             return None;
         }
         let mut list = Vec::with_capacity(elements.len());
@@ -48,11 +57,11 @@ impl Fields {
             let path = format!("{}{name}[{index}]", self.path);
             match serde_json::from_str(element.get()) {
                 Ok(unread) => {
-                    let mut object = Fields { unread, errors: Vec::new(), path: format!("{path}.") };
+                    let mut object = Fields { unread, errors: FieldErrors::default(), path: format!("{path}.") };
                     list.push(read(&mut object));
-                    self.errors.extend(object.finish());
+                    self.errors.append(object.finish());
                 }
-                Err(_) => self.errors.push(FieldError { field: path, message: "must be an object".to_owned() }),
+                Err(_) => self.errors.add(&path, "must be an object"),
             }
         }
         // With some missing, the others would be reported under wrong places.
@@ -66,8 +75,8 @@ impl Fields {
         max: usize,
         read: impl Fn(&RawValue) -> Result<T, String>,
     ) -> Option<Vec<(String, T)>> {
-        let fields: BTreeMap<String, Box<RawValue>> = self.take(name, "must be an object")?;
-        if fields.len() > max {
+        let Unread { fields, more } = self.take(name, "must be an object")?;
+        if fields.len() + more > max {
             self.error(name, &format!("must have at most {max} fields"));
             return None;
         }
@@ -83,19 +92,90 @@ impl Fields {
 
     pub(crate) fn ignore(&mut self, names: &[&str]) {
         for name in names {
-            self.unread.remove(*name);
+            self.unread.fields.remove(*name);
         }
     }
 
     /// The errors so far and one for each field that nobody has taken.
-    pub(crate) fn finish(mut self) -> Vec<FieldError> {
-        for name in std::mem::take(&mut self.unread).into_keys() {
+    pub(crate) fn finish(mut self) -> FieldErrors {
+        let Unread { fields, more } = std::mem::take(&mut self.unread);
+        for name in fields.into_keys() {
             self.error(&name, "is not a known field");
         }
+        self.errors.add_uncounted(more);
         self.errors
     }
 
     fn error(&mut self, name: &str, message: &str) {
-        self.errors.push(FieldError { field: format!("{}{name}", self.path), message: message.to_owned() });
+        self.errors.add(&format!("{}{name}", self.path), message);
+    }
+}
+
+/// The fields of an object, the last one of each name, and how many more it has than anybody looks at.
+#[derive(Default)]
+struct Unread {
+    fields: BTreeMap<String, Box<RawValue>>,
+    more: usize,
+}
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Unread;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unread, A::Error> {
+                let mut unread = Unread::default();
+                while unread.fields.len() < KEPT_MAX {
+                    let Some((name, value)) = map.next_entry()? else { return Ok(unread) };
+                    unread.fields.insert(name, value);
+                }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    unread.more += 1;
+                }
+                Ok(unread)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The first `MAX` elements of a list; what comes behind them is counted, and neither read nor kept.
+#[derive(Debug)]
+pub struct AtMost<T, const MAX: usize> {
+    /// The first ones.
+    pub elements: Vec<T>,
+    /// How many come behind them.
+    pub more: usize,
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for AtMost<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List<T, const MAX: usize>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for List<T, MAX> {
+            type Value = AtMost<T, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<AtMost<T, MAX>, A::Error> {
+                let mut elements = Vec::new();
+                while elements.len() < MAX {
+                    let Some(element) = list.next_element()? else { return Ok(AtMost { elements, more: 0 }) };
+                    elements.push(element);
+                }
+                let mut more = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    more += 1;
+                }
+                Ok(AtMost { elements, more })
+            }
+        }
+        deserializer.deserialize_seq(List(PhantomData))
     }
 }

@@ -27,6 +27,7 @@ mod fields;
 mod filter;
 mod history;
 mod ids;
+mod invalid;
 mod module;
 mod order;
 mod organization;
@@ -46,12 +47,13 @@ pub use account::{
     TextsDraft, User, UserDraft, new_password,
 };
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, ProductDetails};
-pub use draft::{FieldError, Invalid, NewProduct, ProductDraft};
+pub use draft::{FieldError, FieldErrors, Invalid, NewProduct, ProductDraft};
 pub use error::{OpenError, StoreError};
-pub use fields::MalformedInput;
+pub use fields::{AtMost, MalformedInput};
 pub use filter::{Filter, Members};
 pub use history::{History, HistoryDigits};
 pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+pub use invalid::{ErrorRoom, Thousands, shortened};
 pub use module::DatabaseModule;
 pub use order::{Order, OrderBy, UnknownOrder};
 pub use organization::{NewOrganization, Organization, OrganizationDraft};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Check, named};
-use crate::draft::{FieldError, Invalid};
+use crate::draft::{FieldErrors, Invalid};
 use crate::fields::{Fields, MalformedInput};
 use crate::ids::OrganizationId;
 
@@ -35,7 +35,7 @@ pub struct OrganizationDraft {
     /// Trimmed when accepted.
     pub name: Option<String>,
     /// What was wrong already when the draft was read: wrong types, unknown fields.
-    pub errors: Vec<FieldError>,
+    pub errors: FieldErrors,
 }
 
 impl OrganizationDraft {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::check::IS_REQUIRED;
-use crate::draft::{FieldError, Invalid};
+use crate::draft::{FieldErrors, Invalid};
 use crate::ids::{OrganizationId, SchemaId};
 use crate::product::Version;
 
@@ -74,8 +74,8 @@ impl Schema {
         let unknown = values.keys().filter(|name| !self.fields.iter().any(|field| field.name == **name));
         let unknown = unknown.map(|name| (name, format!("is not a field of schema {}", self.id)));
         let wrong = self.fields.iter().filter_map(|field| Some((&field.name, field.check(values).err()?)));
-        let error = |(name, message)| FieldError { field: format!("fields.{name}"), message };
-        let errors: Vec<FieldError> = unknown.chain(wrong).map(error).collect();
+        let mut errors = FieldErrors::default();
+        unknown.chain(wrong).for_each(|(name, message)| errors.add(&format!("fields.{name}"), &message));
         if errors.is_empty() { Ok(()) } else { Err(Invalid(errors)) }
     }
 

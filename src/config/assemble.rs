@@ -48,6 +48,11 @@ fn http(values: &mut Values) -> Option<HttpConfig> {
     let idle_timeout = values.read(&IDLE_TIMEOUT);
     let shutdown_timeout = values.read(&SHUTDOWN_TIMEOUT);
     let max_concurrent_requests = values.read(&MAX_CONCURRENT_REQUESTS);
+    let max_connections = values.read(&MAX_CONNECTIONS);
+    let max_connections_per_address = values.read(&MAX_CONNECTIONS_PER_ADDRESS);
+    let max_uploads = values.read(&MAX_UPLOADS);
+    let max_upload_bytes = values.read(&MAX_UPLOAD_BYTES);
+    let upload_timeout = values.read(&UPLOAD_TIMEOUT);
     let cors_origins = values.read(&CORS_ORIGINS);
     Some(HttpConfig {
         host: host?,
@@ -55,6 +60,11 @@ fn http(values: &mut Values) -> Option<HttpConfig> {
         request_timeout: request_timeout?,
         idle_timeout: idle_timeout?,
         max_concurrent_requests: max_concurrent_requests?,
+        max_connections: max_connections?,
+        max_connections_per_address: max_connections_per_address?,
+        max_uploads: max_uploads?,
+        max_upload_bytes: max_upload_bytes?,
+        upload_timeout: upload_timeout?,
         cors_origins: cors_origins?,
         shutdown_timeout: shutdown_timeout?,
     })

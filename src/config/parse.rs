@@ -104,6 +104,11 @@ pub(crate) fn link(text: &str) -> Result<Option<String>, Refusal> {
     }
 }
 
+/// `None` for an empty text.
+pub(crate) fn connections(text: &str) -> Result<Option<usize>, Refusal> {
+    if text.is_empty() { Ok(None) } else { concurrency(text).map(Some) }
+}
+
 pub(crate) fn concurrency(text: &str) -> Result<usize, Refusal> {
     whole_number(text).filter(|number| (1..=1_000_000).contains(number)).ok_or(Refusal::Malformed)
 }
@@ -139,6 +144,13 @@ fn whole_number<N: std::str::FromStr>(text: &str) -> Option<N> {
 pub(crate) fn memory_bound(text: &str) -> Result<u64, Refusal> {
     let size: ByteSize = text.parse().map_err(|_| Refusal::Malformed)?;
     if (ByteSize::kib(1)..=ByteSize::tib(1)).contains(&size) { Ok(size.as_u64()) } else { Err(Refusal::Malformed) }
+}
+
+/// A size in bytes: 16 MiB, two bodies of the largest kind, to 1 TiB.
+pub(crate) fn upload_bytes(text: &str) -> Result<usize, Refusal> {
+    let size = memory_bound(text)?;
+    let size = (16 << 20 <= size).then(|| usize::try_from(size).ok()).flatten();
+    size.ok_or(Refusal::Malformed)
 }
 
 /// Every key of the service starts with the prefix, also the ones it searches by pattern: a prefix with a wildcard in

@@ -76,11 +76,22 @@ settings! {
     REQUEST_TIMEOUT: Duration = "10s", parse::timeout, Open;
         "deadline of a request", TIMEOUT;
     IDLE_TIMEOUT: Duration = "60s", parse::timeout, Open;
-        "connections that begin no request for so long, or up to twice, are closed", TIMEOUT;
+        "connections without a request under way are closed after so long", TIMEOUT;
     SHUTDOWN_TIMEOUT: Duration = "30s", parse::timeout, Open;
         "how long a stop waits for requests in flight", TIMEOUT;
     MAX_CONCURRENT_REQUESTS: usize = "1024", parse::concurrency, Open;
         "requests beyond this number are shed", "a whole number from 1 to 1000000";
+    MAX_CONNECTIONS: Option<usize> = "", parse::connections, Open;
+        "connections that are open at a time; what the limit of descriptors leaves, up to 16384, when left out",
+        "a whole number from 1 to 1000000";
+    MAX_CONNECTIONS_PER_ADDRESS: Option<usize> = "", parse::connections, Open;
+        "connections from one address; a quarter of all when left out", "a whole number from 1 to 1000000";
+    MAX_UPLOADS: usize = "1024", parse::concurrency, Open;
+        "bodies that are waited for at a time, a quarter of them from one address", "a whole number from 1 to 1000000";
+    MAX_UPLOAD_BYTES: usize = "128MiB", parse::upload_bytes, Open;
+        "bytes of bodies in memory, half of them from one address", "a size from 16MiB to 1TiB, such as 128MiB";
+    UPLOAD_TIMEOUT: Duration = "10s", parse::timeout, Open;
+        "bodies of which nothing comes for so long are refused", TIMEOUT;
     CORS_ORIGINS: CorsOrigins = "", parse::cors_origins, Open, MAY_BE_EMPTY;
         "web origins that may call the service", "* or origins separated by commas, such as https://shop.example";
 

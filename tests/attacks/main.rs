@@ -1,8 +1,15 @@
-//! Attacks on the service, on loopback, and what everybody else gets meanwhile. Each prints what it has measured
-//! (`--nocapture`); `HOTSHELF_LONG=1` makes them as large as a real one.
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
+//! Those who would keep the service from others: each attack at its size, and what others meet beside it. The bounds are wide,
+//! for busy machines; the figures are printed (`cargo test --test attacks -- --nocapture`), and `HOTSHELF_LONG=1` makes the
+//! searches as large as real ones.
+#![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
 
+mod bodies;
+mod connections;
+mod errors;
+mod others;
 mod searches;
+mod stop;
+mod wire;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 

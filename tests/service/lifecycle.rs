@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::catalogue::{PRODUCTS, create, laptop, path, read};
-use crate::half_sent::HalfSent;
+use crate::held::Held;
 use crate::hotshelf;
 
 async fn wait_until_nobody_listens(address: SocketAddr) {
@@ -35,11 +35,10 @@ async fn both_signals_stop_it_cleanly_whatever_connections_idle() {
 #[tokio::test]
 async fn a_request_in_flight_is_answered_before_the_end() {
     let mut service = hotshelf().start().await;
-    let request = HalfSent::to(service.address());
+    let request = Held::at(&service).await;
     service.signal("TERM");
     wait_until_nobody_listens(service.address()).await;
-    let answer = request.finish();
-    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    request.finish().await.expect(201);
     let status = service.exit(PATIENCE).await;
     assert!(status.success(), "{status}");
     service.restart().await;
@@ -49,7 +48,7 @@ async fn a_request_in_flight_is_answered_before_the_end() {
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let mut service = hotshelf().start().await;
-    let _request = HalfSent::to(service.address());
+    let _request = Held::at(&service).await;
     service.signal("TERM");
     wait_until_nobody_listens(service.address()).await;
     service.signal("TERM");
@@ -61,7 +60,7 @@ async fn a_second_signal_ends_it_at_once() {
 #[tokio::test]
 async fn a_request_that_never_ends_does_not_hold_the_stop_up_for_ever() {
     let mut service = hotshelf().env("SHUTDOWN_TIMEOUT", "1s").start().await;
-    let _request = HalfSent::to(service.address());
+    let _request = Held::at(&service).await;
     service.signal("TERM");
     service.exit(Duration::from_secs(8)).await;
 }

@@ -1,6 +1,6 @@
 //! The service from outside: the real binary over HTTP, with a database of its own and, where Redis matters, with a
 //! real Redis. The modules mirror the routes and the promises of the HTTP contract; `catalogue`, `shapes`,
-//! `history`, `load`, `half_sent` and `outsider` are the words they tell their stories in.
+//! `history`, `load`, `half_sent`, `held` and `outsider` are the words they tell their stories in.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +18,7 @@ mod details;
 mod envelope;
 mod half_sent;
 mod health;
+mod held;
 mod history;
 mod identity;
 mod lifecycle;

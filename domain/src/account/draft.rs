@@ -5,7 +5,7 @@ use std::fmt;
 use super::email::Email;
 use super::role::Role;
 use crate::check::{Check, named};
-use crate::draft::{FieldError, Invalid};
+use crate::draft::{FieldErrors, Invalid};
 use crate::fields::{Fields, MalformedInput};
 use crate::organization::{NewOrganization, OrganizationDraft};
 
@@ -25,7 +25,7 @@ pub struct RegistrationDraft {
     /// The name of the organization to make; that of the address if none is given.
     pub organization: Option<String>,
     /// What was wrong already when the draft was read.
-    pub errors: Vec<FieldError>,
+    pub errors: FieldErrors,
 }
 
 /// Passwords are not for logs.
@@ -67,7 +67,7 @@ impl RegistrationDraft {
         let password = check.required("password", self.password, password);
         let name = self.organization.or_else(|| email.as_ref().map(Email::to_string));
         let organization = check.field("organization", name, |name| {
-            let draft = OrganizationDraft { name: Some(name), errors: Vec::new() };
+            let draft = OrganizationDraft { name: Some(name), errors: FieldErrors::default() };
             draft.into_new().map_err(|Invalid(errors)| errors.into_iter().map(|error| error.message).collect())
         });
         match (email, password, organization, check.finish()) {
@@ -100,7 +100,7 @@ pub struct UserDraft {
     /// Taken as it is.
     pub password: Option<String>,
     /// What was wrong already when the draft was read.
-    pub errors: Vec<FieldError>,
+    pub errors: FieldErrors,
 }
 
 impl UserDraft {
@@ -160,7 +160,7 @@ pub struct ApiKeyDraft {
     /// What it may do at most.
     pub role: Option<String>,
     /// What was wrong already when the draft was read.
-    pub errors: Vec<FieldError>,
+    pub errors: FieldErrors,
 }
 
 /// A valid one.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::draft::password;
 use crate::check::Check;
-use crate::draft::{FieldError, Invalid};
+use crate::draft::{FieldErrors, Invalid};
 use crate::fields::{Fields, MalformedInput};
 
 /// A JSON object of texts that all have to be there, such as an address and a password.
@@ -20,7 +20,7 @@ use crate::fields::{Fields, MalformedInput};
 pub struct TextsDraft<const N: usize> {
     names: [&'static str; N],
     texts: [Option<String>; N],
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
 }
 
 /// Passwords are not for logs.
@@ -64,5 +64,5 @@ impl<const N: usize> TextsDraft<N> {
 /// # Errors
 /// [`Invalid`], under the name `password`.
 pub fn new_password(text: String) -> Result<String, Invalid> {
-    password(text).map_err(|message| Invalid(vec![FieldError { field: "password".to_owned(), message }]))
+    password(text).map_err(|message| Invalid::one("password", &message))
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{FIELDS_MAX, FieldKind, SchemaField};
 use crate::check::{Check, bounded, named, organization};
-use crate::draft::{FieldError, Invalid};
+use crate::draft::{FieldErrors, Invalid};
 use crate::fields::{Fields, MalformedInput};
 use crate::ids::OrganizationId;
 
@@ -32,7 +32,7 @@ pub struct SchemaDraft {
     /// All fields, not only those that change.
     pub fields: Option<Vec<SchemaFieldDraft>>,
     /// What was wrong already when the draft was read: wrong types, unknown fields.
-    pub errors: Vec<FieldError>,
+    pub errors: FieldErrors,
 }
 
 /// A field of a schema that nobody has checked yet.
@@ -58,7 +58,7 @@ impl SchemaDraft {
         Ok(SchemaDraft {
             organization_id: input.take("organization_id", "must be an integer"),
             name: input.take("name", "must be a string"),
-            fields: input.take_list("fields", FIELDS_MAX, |field| SchemaFieldDraft {
+            fields: input.take_list::<_, FIELDS_MAX>("fields", |field| SchemaFieldDraft {
                 name: field.take("name", "must be a string"),
                 kind: field.take("type", "must be text, number, boolean, date or select"),
                 required: field.take("required", "must be true or false"),

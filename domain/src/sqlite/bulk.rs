@@ -9,16 +9,17 @@ use super::rows;
 use crate::draft::{Invalid, NewProduct};
 use crate::error::StoreError;
 use crate::ids::ProductId;
+use crate::invalid::ErrorRoom;
 
 /// Those that are valid; the others are named in their places.
 pub(super) fn create_valid(
     conn: &mut SqliteConnection,
     new: &[NewProduct],
 ) -> Result<Vec<Result<ProductId, Invalid>>, StoreError> {
-    let mut references = References::default();
+    let (mut references, mut room) = (References::default(), ErrorRoom::default());
     let created = new.iter().map(|new| match references.check(conn, new) {
         Ok(()) => Ok(Ok(rows::insert(conn, new)?.id)),
-        Err(StoreError::Invalid(invalid)) => Ok(Err(invalid)),
+        Err(StoreError::Invalid(invalid)) => Ok(Err(room.fit(invalid))),
         Err(error) => Err(error),
     });
     created.collect()
@@ -29,12 +30,12 @@ pub(super) fn create_all(
     conn: &mut SqliteConnection,
     new: &[NewProduct],
 ) -> Result<Vec<Result<ProductId, Invalid>>, StoreError> {
-    let mut references = References::default();
+    let (mut references, mut room) = (References::default(), ErrorRoom::default());
     let mut wrong = Vec::new();
     for (index, new) in new.iter().enumerate() {
         match references.check(conn, new) {
             Ok(()) => {}
-            Err(StoreError::Invalid(invalid)) => wrong.push((index, invalid)),
+            Err(StoreError::Invalid(invalid)) => wrong.push((index, room.fit(invalid))),
             Err(error) => return Err(error),
         }
     }

@@ -9,7 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use super::{details, organizations, rows, schemas};
 use crate::check::does_not_exist;
 use crate::details::{DetailsPatch, NewImage, not_of_the_product};
-use crate::draft::{FieldError, Invalid, NewProduct};
+use crate::draft::{FieldError, FieldErrors, Invalid, NewProduct};
 use crate::error::StoreError;
 use crate::ids::{OrganizationId, SchemaId};
 use crate::patch::ProductPatch;
@@ -26,14 +26,14 @@ pub(super) struct References {
 impl References {
     /// A product of the built-in organization and schema, without details, costs no query.
     pub(super) fn check(&mut self, conn: &mut SqliteConnection, new: &NewProduct) -> Result<(), StoreError> {
-        let mut errors = Vec::new();
+        let mut errors = FieldErrors::default();
         if !self.has_organization(conn, new.organization_id)? {
-            errors.push(missing("organization_id", new.organization_id));
+            errors.append(missing("organization_id", new.organization_id));
         }
         if new.schema_id != SchemaId::BUILT_IN || !new.fields.is_empty() {
             match self.schema(conn, new.schema_id)?.filter(|schema| schema.serves(new.organization_id)) {
-                Some(schema) => errors.extend(errors_of(schema.check(&new.fields))),
-                None => errors.push(missing("schema_id", new.schema_id)),
+                Some(schema) => errors.append(errors_of(schema.check(&new.fields))),
+                None => errors.append(missing("schema_id", new.schema_id)),
             }
         }
         errors.extend(foreign_images(&new.images, &[]));
@@ -65,14 +65,14 @@ pub(super) fn check_patch(
     current: &Product,
     patch: &ProductPatch,
 ) -> Result<(), StoreError> {
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     if patch.organization_id.is_some_and(|id| id != current.organization_id) {
-        errors.push(error("organization_id", "cannot be changed"));
+        errors.append(error("organization_id", "cannot be changed"));
     }
     if let Some(id) = patch.schema_id.filter(|id| *id != current.schema_id) {
         match schemas::find(conn, id)?.filter(|schema| schema.serves(current.organization_id)) {
-            Some(schema) => errors.extend(errors_of(schema.check(&details::fields_of(conn, current.id)?))),
-            None => errors.push(missing("schema_id", id)),
+            Some(schema) => errors.append(errors_of(schema.check(&details::fields_of(conn, current.id)?))),
+            None => errors.append(missing("schema_id", id)),
         }
     }
     verdict(errors)
@@ -84,12 +84,12 @@ pub(super) fn check_details(
     current: &Product,
     patch: &DetailsPatch,
 ) -> Result<(), StoreError> {
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     if let Some(fields) = &patch.fields {
         let (product, id) = (current.id, current.schema_id);
         let schema = schemas::find(conn, id)?;
         let schema = schema.ok_or_else(|| rows::corrupt(format!("product {product}: there is no schema {id}")))?;
-        errors.extend(errors_of(schema.check(fields)));
+        errors.append(errors_of(schema.check(fields)));
     }
     if let Some(images) = &patch.images {
         errors.extend(foreign_images(images, &details::image_ids_of(conn, current.id)?));
@@ -100,22 +100,22 @@ pub(super) fn check_details(
 fn foreign_images<'a>(images: &'a [NewImage], own: &'a [i64]) -> impl Iterator<Item = FieldError> + use<'a> {
     let named = images.iter().enumerate().filter_map(|(index, image)| Some((index, image.id?.get())));
     let foreign = named.filter(|(_, id)| !own.contains(id));
-    foreign.map(|(index, id)| error(&format!("images[{index}].id"), &not_of_the_product(id)))
+    foreign.map(|(index, id)| FieldError::new(&format!("images[{index}].id"), &not_of_the_product(id)))
 }
 
-fn error(field: &str, message: &str) -> FieldError {
-    FieldError { field: field.to_owned(), message: message.to_owned() }
+fn error(field: &str, message: &str) -> FieldErrors {
+    FieldError::new(field, message).into()
 }
 
 /// The same for what is there but belongs to somebody else: nobody learns what others have.
-fn missing(field: &str, id: impl std::fmt::Display) -> FieldError {
+fn missing(field: &str, id: impl std::fmt::Display) -> FieldErrors {
     error(field, &does_not_exist(id))
 }
 
-fn errors_of(checked: Result<(), Invalid>) -> Vec<FieldError> {
+fn errors_of(checked: Result<(), Invalid>) -> FieldErrors {
     checked.err().map(|invalid| invalid.0).unwrap_or_default()
 }
 
-fn verdict(errors: Vec<FieldError>) -> Result<(), StoreError> {
+fn verdict(errors: FieldErrors) -> Result<(), StoreError> {
     if errors.is_empty() { Ok(()) } else { Err(Invalid(errors).into()) }
 }

@@ -10,7 +10,7 @@ use super::organizations;
 use super::rows::corrupt;
 use super::schema::{product_details, products, schemas};
 use crate::check::does_not_exist;
-use crate::draft::{FieldError, Invalid};
+use crate::draft::Invalid;
 use crate::error::StoreError;
 use crate::ids::{OrganizationId, SchemaId};
 use crate::product::Version;
@@ -32,8 +32,7 @@ fn from_row((id, organization_id, name, fields, version): Row) -> Result<Schema,
 pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSchema) -> Result<Schema, StoreError> {
     let organization = new.organization_id;
     if !organizations::is_known(conn, organization)? {
-        let error = FieldError { field: "organization_id".to_owned(), message: does_not_exist(organization) };
-        return Err(Invalid(vec![error]).into());
+        return Err(Invalid::one("organization_id", &does_not_exist(organization)).into());
     }
     let row = (
         schemas::organization_id.eq(organization.get()),

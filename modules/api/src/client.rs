@@ -80,7 +80,8 @@ impl TrustedProxies {
         believed
     }
 
-    fn trust(&self, address: IpAddr) -> bool {
+    /// Whether there is such a proxy at that address.
+    pub(crate) fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }

@@ -77,10 +77,11 @@ fn forbids_caches(value: &HeaderValue) -> bool {
 }
 
 fn min_version(value: &HeaderValue) -> Result<u64, Problem> {
-    value.to_str().ok().and_then(|value| value.parse().ok()).ok_or_else(|| {
-        let message = "must be a version number, 0 or more".to_owned();
-        Problem::bad_parameters(vec![FieldError { field: "X-Min-Version".to_owned(), message }])
-    })
+    value
+        .to_str()
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .ok_or_else(|| Problem::bad_parameters(FieldError::new("X-Min-Version", "must be a version number, 0 or more")))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What every request passes on its way in and out, in one layer, since each layer of its own would cost a hit an
-//! allocation: the request id, the gate, the bound on requests under way, the deadline, the catching of panics, the bodies of
-//! problems, and the metrics.
+//! allocation: the request id, the gate, the bounds on requests and on bodies under way, the deadline, the catching of panics,
+//! the bodies of problems, and the metrics.
 
 use std::any::Any;
 use std::future::Future;
@@ -22,11 +22,13 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument, Level};
 
+use crate::body::{check_head, limit_of};
 use crate::caller::Caller;
 use crate::gate::Gate;
-use crate::limits::{Limits, limited};
+use crate::limits::Limits;
 use crate::negotiation::accepts_json;
-use crate::problem::{Dialect, Problem};
+use crate::problem::{Dialect, Problem, closing};
+use crate::uploads::Uploads;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The target of the access log.
@@ -39,6 +41,7 @@ pub(crate) struct Edge {
     deadline: Duration,
     places: usize,
     under_way: Semaphore,
+    pub(crate) uploads: Uploads,
     metrics: HttpMetrics,
     pub(crate) limits: Arc<Limits>,
     /// Makes the ids of this process differ from those of others.
@@ -52,6 +55,7 @@ impl Edge {
         limits: Arc<Limits>,
         deadline: Duration,
         max_under_way: usize,
+        uploads: Uploads,
         metrics: HttpMetrics,
     ) -> Self {
         let places = max_under_way.min(Semaphore::MAX_PERMITS);
@@ -61,6 +65,7 @@ impl Edge {
             deadline,
             places,
             under_way: Semaphore::new(places),
+            uploads,
             metrics,
             id_prefix: rand::random(),
             next_id: AtomicU64::new(1),
@@ -84,8 +89,7 @@ impl Edge {
         })
     }
 
-    /// Answers the request by `answering`, unless there are too many, it takes too long, or it breaks. Whatever is logged
-    /// meanwhile carries its id.
+    /// Answers the request by `answering`. Whatever is logged meanwhile carries its id.
     pub(crate) async fn pass(&self, passage: Passage<'_>, answering: impl Future<Output = Response>) -> Response {
         let id = Arc::from(passage.request_id.to_str().unwrap_or_default());
         for_request(id, self.answer(passage, answering)).await
@@ -93,7 +97,7 @@ impl Edge {
 
     async fn answer(&self, passage: Passage<'_>, answering: impl Future<Output = Response>) -> Response {
         let mut response = match passage.welcome {
-            true => self.bounded(passage.probe, answering).instrument(passage.trace.span().clone()).await,
+            true => answering.instrument(passage.trace.span().clone()).await,
             false => Problem::new(StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
                 .into_response(),
         };
@@ -109,18 +113,19 @@ impl Edge {
         response
     }
 
-    async fn bounded(&self, probe: bool, answering: impl Future<Output = Response>) -> Response {
+    /// What comes of `work`, unless too much is under way, it takes too long, or it breaks.
+    pub(crate) async fn bounded<T>(&self, probe: bool, work: impl Future<Output = T>) -> Result<T, Problem> {
         let _permit = match self.under_way.try_acquire() {
             Ok(permit) => Some(permit),
             // Probes must get through when nothing else does.
             Err(_) if probe => None,
-            Err(_) => return Problem::unavailable("too many requests are under way, try again").into_response(),
+            Err(_) => return Err(Problem::unavailable("too many requests are under way, try again")),
         };
         // Polled first, so a request that is answered at once never sets the timer.
-        match timeout(self.deadline, AssertUnwindSafe(answering).catch_unwind()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(panic)) => Problem::internal(format!("panic: {}", message_of(&*panic))).into_response(),
-            Err(_) => Problem::unavailable(format!("no answer within {:?}, try again", self.deadline)).into_response(),
+        match timeout(self.deadline, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(panic)) => Err(Problem::internal(format!("panic: {}", message_of(&*panic)))),
+            Err(_) => Err(Problem::unavailable(format!("no answer within {:?}, try again", self.deadline))),
         }
     }
 }
@@ -179,34 +184,71 @@ fn log_access(method: &str, route: &str, status: StatusCode, taken: Duration) {
     tracing::debug!(target: ACCESS, method, route, status = status.as_u16(), ?taken, "answered");
 }
 
+/// A request for which there is no room: its connection is one of those that are kept for probes.
+#[derive(Clone, Copy)]
+pub(crate) struct NoRoom;
+
 /// The middleware.
-pub(crate) async fn pass(State(edge): State<Arc<Edge>>, mut request: Request<Body>, next: Next) -> Response {
+pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request<Body>, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map(MatchedPath::as_str);
     let passage = Passage::of(&request, route.unwrap_or("unmatched"), &edge);
-    // An answer that was refused for its form was not limited; everything else was, before anything was done for it.
-    let policy = edge.limits.policy(request.method(), route.unwrap_or("unmatched"));
-    let client = edge.limits.client(request.extensions(), request.headers());
+    let probe = passage.probe;
     let answering = async {
-        // At an address where there is nothing, there is nothing to be guarded.
-        let admitted = match route {
-            Some(route) => edge.gate.admit(request.method(), route, request.headers(), &client).await,
-            None => Ok(None),
-        };
-        let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
-        let limit = policy.map(|policy| (policy, named.unwrap_or(client)));
-        let answering = async move {
-            match admitted {
-                Ok(caller) => {
-                    caller.map(|caller: Caller| request.extensions_mut().insert(caller));
-                    next.run(request).await
-                }
-                Err(problem) => problem.into_response(),
-            }
-        };
-        limited(limit, answering).await
+        if !probe && request.extensions().get::<NoRoom>().is_some() {
+            let problem = Problem::unavailable("too many connections are open, try again");
+            return problem.with_headers([closing()]).into_response();
+        }
+        edge.answer_whole(probe, route, request, next).await
     };
     edge.pass(passage, answering).await
+}
+
+impl Edge {
+    /// In three steps, of which the one in the middle has no place under the bound: whether the request may come in, its body,
+    /// and what is to be done. An answer that was refused for its form was not limited; everything else was, before anything
+    /// was done for it.
+    async fn answer_whole(&self, probe: bool, route: Option<&str>, request: Request<Body>, next: Next) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
+        let client = self.limits.client(&parts.extensions, &parts.headers);
+        let entering = async {
+            // At an address where there is nothing, there is nothing to be guarded.
+            let admitted = match route {
+                Some(route) => self.gate.admit(&parts.method, route, &parts.headers, &client).await,
+                None => Ok(None),
+            };
+            let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+            let counted = match policy {
+                Some(policy) => Some(policy.count(&named.unwrap_or_else(|| client.clone())).await?),
+                None => None,
+            };
+            Ok((admitted, counted))
+        };
+        let (admitted, counted) = match self.bounded(probe, entering).await.flatten() {
+            Ok(entered) => entered,
+            Err(problem) => return problem.into_response(),
+        };
+        let answering = async {
+            let caller = admitted?;
+            caller.map(|caller: Caller| parts.extensions.insert(caller));
+            let served = route.filter(|route| self.gate.serves(route));
+            let (body, _held) = match served.and_then(|route| limit_of(&parts.method, route)) {
+                Some(limit) => {
+                    check_head(&parts.headers, limit)?;
+                    let (bytes, held) = self.uploads.receive(body, limit, &client).await?;
+                    (Body::from(bytes), held)
+                }
+                None => (body, None),
+            };
+            self.bounded(probe, next.run(Request::from_parts(parts, body))).await
+        };
+        let mut response = answering.await.unwrap_or_else(Problem::into_response);
+        if let Some(counted) = counted {
+            counted.add_to(response.headers_mut());
+        }
+        response
+    }
 }
 
 /// Eight hexadecimal digits for the process and twelve for the request.

@@ -23,7 +23,7 @@ use tower_service::Service as _;
 use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::freshness;
-use crate::edge::{Edge, Passage, REQUEST_ID, begin_trace, log_quick_access};
+use crate::edge::{Edge, NoRoom, Passage, REQUEST_ID, begin_trace, log_quick_access};
 use crate::limits::{Policy, limited};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
@@ -55,6 +55,13 @@ type Answering = Either<Ready<Answer>, Either<Waiting, RouteFuture<Infallible>>>
 impl Front {
     pub(crate) fn new(router: Router, products: Option<ProductReads>) -> Self {
         Front { products: products.map(Arc::new), router }
+    }
+
+    /// As [`call`](Front::call), on a connection that is kept for probes: everything else is refused.
+    pub(crate) fn call_for_probes(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
+        request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(NoRoom);
+        Either::Right(Either::Right(self.router.clone().call(request)))
     }
 
     pub(crate) fn call(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
@@ -175,7 +182,8 @@ impl ProductReads {
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
         let answering = pin!(self.answer(id, &peer, &headers, counted));
-        Ok(self.edge.pass(passage, answering).await)
+        let bounded = async { self.edge.bounded(false, answering).await.unwrap_or_else(Problem::into_response) };
+        Ok(self.edge.pass(passage, bounded).await)
     }
 
     /// To a caller whom memory does not know; counted as soon as it is known who it is.

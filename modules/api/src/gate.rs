@@ -18,6 +18,9 @@ use crate::problem::Problem;
 /// The cookie that browsers keep a session's token in.
 pub(crate) const COOKIE: &str = "hotshelf_session";
 
+/// Routes that are about users begin so.
+const ABOUT_USERS: [&str; 2] = ["/api/v1/auth/", "/api/v1/users"];
+
 /// Lookups of tokens at a time from where too many were guessed, and how long one waits for its turn.
 const SUSPECTS: usize = 2;
 const SUSPECTS_PATIENCE: Duration = Duration::from_secs(1);
@@ -46,6 +49,11 @@ enum Shown<'a> {
 impl Gate {
     pub(crate) fn new(auth: Option<Auth>, limits: Arc<Limits>, metrics_open: bool) -> Self {
         Gate { auth, rules: Rules::new(), limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+    }
+
+    /// Whether there is anything at the route: what is about users is not there while they are off.
+    pub(crate) fn serves(&self, route: &str) -> bool {
+        self.auth.is_some() || !ABOUT_USERS.iter().any(|start| route.starts_with(start))
     }
 
     /// Answers depend on who asks, so nobody on the way may keep them for others.

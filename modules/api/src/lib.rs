@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, TrustedProxies};
+//! use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, TrustedProxies, UploadOptions};
 //! use hotshelf_lifecycle::Container;
 //! use hotshelf_ratelimit::Limit;
 //!
@@ -15,6 +15,9 @@
 //!     request_timeout: Duration::from_secs(10),
 //!     idle_timeout: Duration::from_secs(60),
 //!     max_concurrent_requests: 1024,
+//!     max_connections: None,
+//!     max_connections_per_address: None,
+//!     uploads: UploadOptions { most: 1024, bytes: 128 << 20, timeout: Duration::from_secs(10) },
 //!     cors_origins: Vec::new(),
 //!     cache_prefix: "product:".to_owned(),
 //!     users: None,
@@ -34,11 +37,14 @@
 //! ```
 
 mod access;
+mod activity;
 mod body;
 mod caller;
 mod client;
 mod conditions;
+mod connections;
 mod cookie;
+mod descriptors;
 mod edge;
 mod front;
 mod gate;
@@ -52,8 +58,10 @@ mod reply;
 mod router;
 mod routes;
 mod server;
+mod uploads;
 
 pub use client::{NoNetwork, TrustedProxies};
 pub use limits::{LimitOptions, RouteLimit};
 pub use module::{ApiModule, ApiOptions, UserOptions};
 pub use openapi::has_route;
+pub use uploads::UploadOptions;

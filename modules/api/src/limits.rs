@@ -221,7 +221,7 @@ impl Policy {
         self.scope.check(subject)
     }
 
-    async fn count(&self, subject: &Subject) -> Result<LimitHeaders, Problem> {
+    pub(crate) async fn count(&self, subject: &Subject) -> Result<LimitHeaders, Problem> {
         self.admit(self.check(subject).decision().await)
     }
 

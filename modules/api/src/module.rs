@@ -10,11 +10,17 @@ use hotshelf_stats::Stats;
 use hotshelf_warm::Warmer;
 use tokio::net::TcpListener;
 
+use crate::connections::{ConnectionBounds, Connections};
 use crate::cookie::Cookies;
+use crate::descriptors;
 use crate::front::Front;
 use crate::limits::{LimitOptions, Limits};
 use crate::router::{App, front};
 use crate::server;
+use crate::uploads::UploadOptions;
+
+/// The part of the patience at a stop that is for answers; the rest is for the end of those that are not done by then.
+const FOR_ANSWERS: f64 = 0.8;
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
@@ -25,10 +31,17 @@ pub struct ApiOptions {
     pub port: u16,
     /// A request that takes longer is answered with 503.
     pub request_timeout: Duration,
-    /// A connection that begins no request for so long, or up to twice, is closed.
+    /// A connection without a request under way is closed after so long; so is one whose client takes nothing of its answer.
     pub idle_timeout: Duration,
     /// While so many requests are under way, further ones are answered with 503 at once.
     pub max_concurrent_requests: usize,
+    /// Connections that are open at a time; `None` for what the limit of descriptors leaves, up to 16,384. While there are so many,
+    /// the one that was idle longest makes room for the next.
+    pub max_connections: Option<usize>,
+    /// Of which so many are from one address; `None` for a quarter. Trusted proxies and this machine may have all.
+    pub max_connections_per_address: Option<usize>,
+    /// Bounds of the bodies that are under way.
+    pub uploads: UploadOptions,
     /// Origins that browsers may call from; none turns CORS off, `*` allows all.
     pub cors_origins: Vec<String>,
     /// What all keys of the cache begin with: operators name them in full.
@@ -51,7 +64,7 @@ pub struct UserOptions {
 /// The life of the HTTP server. Offers nothing to other modules.
 pub struct ApiModule {
     options: ApiOptions,
-    front: OnceLock<Front>,
+    serving: OnceLock<(Front, Arc<Connections>)>,
     address: OnceLock<SocketAddr>,
     tasks: Tasks,
 }
@@ -59,7 +72,28 @@ pub struct ApiModule {
 impl ApiModule {
     /// Listens to nothing yet.
     pub fn new(options: ApiOptions) -> Self {
-        ApiModule { options, front: OnceLock::new(), address: OnceLock::new(), tasks: Tasks::default() }
+        ApiModule { options, serving: OnceLock::new(), address: OnceLock::new(), tasks: Tasks::default() }
+    }
+}
+
+impl ApiModule {
+    /// None yet, within bounds that the limit of descriptors allows.
+    fn connections(&self) -> Connections {
+        let options = &self.options;
+        let limit = descriptors::raise_limit();
+        let most = descriptors::connections(limit, options.max_connections);
+        let most_of_client = options.max_connections_per_address.unwrap_or((most / 4).max(1));
+        let of_descriptors = limit.map_or("any number of".to_owned(), |limit| limit.to_string());
+        if options.max_connections.is_some_and(|asked| asked > most) {
+            tracing::warn!(
+                "MAX_CONNECTIONS is more than the limit of descriptors leaves: raise that (LimitNOFILE, ulimit -n)"
+            );
+        }
+        tracing::info!(
+            "up to {most} connections, {most_of_client} from one address, with {of_descriptors} descriptors"
+        );
+        let bounds = ConnectionBounds { most, most_of_client, idle: options.idle_timeout };
+        Connections::new(bounds, options.limits.trusted_proxies.clone())
     }
 }
 
@@ -85,24 +119,31 @@ impl Module for ApiModule {
             cache_prefix: self.options.cache_prefix.clone(),
             limits: Arc::new(Limits::new(&self.options.limits, &limiter)),
         });
-        let _ = self.front.set(front(state, &self.options));
+        let connections = Arc::new(self.connections());
+        let seen = Arc::clone(&connections);
+        state
+            .stats
+            .watch_gauge("http_connections", "Connections of clients that are open", &[], move || seen.len() as u64);
+        let _ = self.serving.set((front(state, &self.options, self.tasks.stopping()), connections));
         Ok(())
     }
 
     async fn start(&self) -> Result<(), Failure> {
-        let front = self.front.get().ok_or("started before it was initialized")?.clone();
+        let (front, connections) = self.serving.get().ok_or("started before it was initialized")?.clone();
         let (host, port) = (self.options.host.as_str(), self.options.port);
         let listener = TcpListener::bind((host, port)).await;
         let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
         let address = listener.local_addr()?;
         let _ = self.address.set(address);
-        self.tasks
-            .spawn_loop("http server", server::run(listener, front, self.options.idle_timeout, self.tasks.stopping()));
+        self.tasks.spawn_loop("http server", server::run(listener, front, connections, self.tasks.stopping()));
         tracing::info!(%address, "listening on http://{address}");
         Ok(())
     }
 
     async fn stop(&self, patience: Duration) -> Result<(), Failure> {
+        if let Some((_, connections)) = self.serving.get() {
+            connections.finish_within(patience.mul_f64(FOR_ANSWERS));
+        }
         if self.tasks.stop(patience).await { Ok(()) } else { Err("requests were still under way".into()) }
     }
 

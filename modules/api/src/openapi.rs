@@ -91,11 +91,23 @@ pub(crate) fn routes() -> Router<AppState> {
 /// Method and path of everything that is described, in order.
 #[cfg(test)]
 pub(crate) fn operations() -> Vec<String> {
+    described(|_| true)
+}
+
+/// Those of them that take a body.
+#[cfg(test)]
+pub(crate) fn operations_with_body() -> Vec<String> {
+    described(|operation| operation.get("requestBody").is_some())
+}
+
+#[cfg(test)]
+fn described(wanted: impl Fn(&serde_json::Value) -> bool) -> Vec<String> {
     let api = serde_json::to_value(Description::openapi()).unwrap_or_default();
     let paths = api["paths"].as_object().into_iter().flatten();
     let mut operations: Vec<_> = paths
-        .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(method, _)| (path, method)))
-        .map(|(path, method)| format!("{} {path}", method.to_uppercase()))
+        .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |operation| (path, operation)))
+        .filter(|(_, (_, operation))| wanted(operation))
+        .map(|(path, (method, _))| format!("{} {path}", method.to_uppercase()))
         .collect();
     operations.sort();
     operations
@@ -221,8 +233,10 @@ pub(crate) struct ProblemSchema {
     status: u16,
     detail: String,
     request_id: String,
-    /// Every bad field, when the request was not valid.
+    /// The bad fields, when the request was not valid: the first hundred.
     errors: Option<Vec<FieldErrorSchema>>,
+    /// How many errors there are beside those.
+    more_errors: Option<usize>,
 }
 
 #[derive(ToSchema)]

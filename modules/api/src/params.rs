@@ -36,12 +36,9 @@ impl<T: Id, S: Send + Sync> FromRequestParts<S> for IdPath<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let id = Path::<String>::from_request_parts(parts, state).await.ok();
-        id.and_then(|Path(text)| id_of(&text)).map(IdPath).ok_or_else(|| {
-            Problem::bad_parameters(vec![FieldError {
-                field: "id".to_owned(),
-                message: "must be a positive integer".to_owned(),
-            }])
-        })
+        id.and_then(|Path(text)| id_of(&text))
+            .map(IdPath)
+            .ok_or_else(|| Problem::bad_parameters(FieldError::new("id", "must be a positive integer")))
     }
 }
 

@@ -8,16 +8,19 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use hotshelf_auth::AuthError;
 use hotshelf_cache::{DeleteError, WriteError};
-use hotshelf_domain::{FieldError, Invalid, MalformedInput, StoreError};
+use hotshelf_domain::{FieldError, FieldErrors, Invalid, MalformedInput, StoreError, Thousands, shortened};
 use hotshelf_product::ProductError;
 use serde::Serialize;
+
+/// Bytes of a detail. It may repeat what was sent.
+const DETAIL_MAX: usize = 1_000;
 
 /// What went wrong, for the client and for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     detail: String,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
     /// Seconds after which a client may try again.
     retry_after: Option<u32>,
     /// What the answer says beside.
@@ -42,8 +45,10 @@ struct ProblemBody<'a> {
     status: u16,
     detail: &'a str,
     request_id: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "FieldErrors::is_empty")]
+    errors: &'a FieldErrors,
+    #[serde(skip_serializing_if = "is_zero")]
+    more_errors: usize,
 }
 
 #[derive(Serialize)]
@@ -51,16 +56,22 @@ struct EnvelopeBody<'a> {
     status: &'static str,
     message: &'a str,
     request_id: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "FieldErrors::is_empty")]
+    errors: &'a FieldErrors,
+    #[serde(skip_serializing_if = "is_zero")]
+    more_errors: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Problem {
             status,
-            detail: detail.into(),
-            errors: Vec::new(),
+            detail: shortened(&detail.into(), DETAIL_MAX),
+            errors: FieldErrors::default(),
             retry_after: None,
             headers: Vec::new(),
             cause: None,
@@ -72,8 +83,8 @@ impl Problem {
     }
 
     /// Parameters that are out of range or cannot be read, each by name.
-    pub(crate) fn bad_parameters(errors: Vec<FieldError>) -> Self {
-        let invalid = Invalid(errors);
+    pub(crate) fn bad_parameters(errors: impl Into<FieldErrors>) -> Self {
+        let invalid = Invalid(errors.into());
         Problem { errors: invalid.0.clone(), ..Problem::bad_request(invalid.to_string()) }
     }
 
@@ -88,6 +99,11 @@ impl Problem {
         let headers = HeaderValue::from_str(allow).into_iter().map(|allow| (header::ALLOW, allow)).collect();
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this answers {allow}, and not {method}"));
         Problem { headers, ..problem }
+    }
+
+    /// What was being sent comes too slowly, or not at all. The rest of it would be taken for the next request.
+    pub(crate) fn too_slow(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with_headers([closing()])
     }
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
@@ -120,7 +136,7 @@ impl Problem {
 
     /// The body, and the headers that go with it.
     pub(crate) fn render(&self, request_id: &str, dialect: Dialect) -> (Vec<u8>, &'static str) {
-        let errors = self.errors.as_slice();
+        let (errors, more_errors) = (&self.errors, self.errors.more());
         let rendered = match dialect {
             Dialect::Problem => serde_json::to_vec(&ProblemBody {
                 r#type: "about:blank",
@@ -129,10 +145,15 @@ impl Problem {
                 detail: &self.detail,
                 request_id,
                 errors,
+                more_errors,
             }),
-            Dialect::Envelope => {
-                serde_json::to_vec(&EnvelopeBody { status: "error", message: &self.detail, request_id, errors })
-            }
+            Dialect::Envelope => serde_json::to_vec(&EnvelopeBody {
+                status: "error",
+                message: &self.detail,
+                request_id,
+                errors,
+                more_errors,
+            }),
         };
         let media_type = match dialect {
             Dialect::Problem => "application/problem+json",
@@ -140,6 +161,11 @@ impl Problem {
         };
         (rendered.unwrap_or_default(), media_type)
     }
+}
+
+/// What an answer says after which nothing more is read from the connection.
+pub(crate) fn closing() -> (HeaderName, HeaderValue) {
+    (header::CONNECTION, HeaderValue::from_static("close"))
 }
 
 /// The phrases of RFC 9110, which has renamed this one since.
@@ -162,7 +188,17 @@ impl IntoResponse for Problem {
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
-        Problem { errors: invalid.0, ..Problem::bad_request("what was sent is not valid") }
+        let detail = match invalid.0.more() {
+            0 => "what was sent is not valid".to_owned(),
+            more => {
+                let listed = invalid.0.len();
+                format!(
+                    "what was sent is not valid: {listed} errors are listed, and there are {} more",
+                    Thousands(more)
+                )
+            }
+        };
+        Problem { errors: invalid.0, ..Problem::bad_request(detail) }
     }
 }
 
@@ -234,12 +270,14 @@ impl From<StoreError> for Problem {
             }
             StoreError::Invalid(invalid) => invalid.clone().into(),
             StoreError::InvalidMany(wrong) => {
-                let named = |(index, invalid): &(usize, Invalid)| {
-                    let path = format!("products[{index}].");
-                    let errors = invalid.0.clone().into_iter();
-                    errors.map(move |error| FieldError { field: format!("{path}{}", error.field), ..error })
-                };
-                Problem { errors: wrong.iter().flat_map(named).collect(), ..Problem::bad_request(error.to_string()) }
+                let mut errors = FieldErrors::default();
+                for (index, invalid) in wrong {
+                    for FieldError { field, message } in &invalid.0 {
+                        errors.add(&format!("products[{index}].{field}"), message);
+                    }
+                    errors.add_uncounted(invalid.0.more());
+                }
+                Problem { errors, ..Problem::bad_request(error.to_string()) }
             }
             StoreError::NoSuchOrganization(_) | StoreError::NoSuchSchema(_) => {
                 Problem::new(StatusCode::NOT_FOUND, error.to_string())

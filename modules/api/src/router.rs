@@ -10,6 +10,7 @@ use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::ProductService;
 use hotshelf_stats::Stats;
 use hotshelf_warm::Warmer;
+use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::cookie::Cookies;
@@ -21,6 +22,7 @@ use crate::module::ApiOptions;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::routes;
+use crate::uploads::Uploads;
 
 /// How long a browser may remember the answer to a preflight request.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
@@ -41,14 +43,19 @@ pub(crate) struct App {
     pub(crate) limits: Arc<Limits>,
 }
 
-pub(crate) fn front(state: AppState, options: &ApiOptions) -> Front {
+/// `stopping`: when no body is waited for any more.
+pub(crate) fn front(state: AppState, options: &ApiOptions, stopping: CancellationToken) -> Front {
     let metrics = state.stats.http();
     let gate = Gate::new(state.auth.clone(), Arc::clone(&state.limits), options.metrics_open);
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
-    let edge = Arc::new(Edge::new(gate, Arc::clone(&state.limits), deadline, most, metrics.clone()));
+    let uploads = Uploads::new(options.uploads, stopping);
+    let edge = Arc::new(Edge::new(gate, Arc::clone(&state.limits), deadline, most, uploads, metrics.clone()));
     let seen = Arc::clone(&edge);
     let help = "Requests under way, but those that memory answers at once";
     state.stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
+    let seen = Arc::clone(&edge);
+    let help = "Bodies of requests that are waited for";
+    state.stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
         Some(cors) => Front::new(router(state, edge).layer(cors), None),

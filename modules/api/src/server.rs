@@ -1,73 +1,101 @@
 //! The HTTP server: given a listener and told when to stop.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::activity::{Answered, Noted, Order, UnderWay};
 use crate::client::Peer;
+use crate::connections::{Connections, Place};
 use crate::front::Front;
+use crate::problem::closing;
 
 /// After a failure to accept that will not go away at once, such as too many open files.
 const BREATHER: Duration = Duration::from_millis(500);
 
-/// A request that a client does not finish sending must not hold up the stop.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(20);
+/// The most that is kept of a head, of a body that nobody has taken, and of an answer that the client has not taken.
+const BUFFER: usize = 32 << 10;
 
-/// Serves until `stopping`; then takes no more connections and returns when the requests under way are answered. A connection
-/// that idles for longer than `patience`, or takes that long to send the head of a request, is closed.
-pub(crate) async fn run(listener: TcpListener, front: Front, patience: Duration, stopping: CancellationToken) {
-    let connections = TaskTracker::new();
+/// Serves until `stopping`; then takes no more connections and returns when those that there are have ended, as
+/// [`Connections`] has it.
+pub(crate) async fn run(
+    listener: TcpListener,
+    front: Front,
+    connections: Arc<Connections>,
+    stopping: CancellationToken,
+) {
+    let tasks = TaskTracker::new();
+    let watching = Arc::clone(&connections);
+    let watched = stopping.clone();
+    tasks.spawn(async move { watching.watch(watched).await });
+    let mut refusals = Refusals::default();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                drop(connections.spawn(serve(stream, peer, front.clone(), patience, stopping.clone())))
+                refusals.over();
+                let place = connections.enter(peer.ip());
+                drop(tasks.spawn(serve(stream, peer, front.clone(), place)));
+                // Those that have made room for it must have come to close theirs before there are many.
+                yield_now().await;
             }
             Err(error) if is_of_the_connection(&error) => tracing::debug!(%error, "a connection broke off"),
             Err(error) => {
-                tracing::error!(%error, "cannot accept connections");
-                tokio::time::sleep(BREATHER).await;
+                refusals.another(&error);
+                connections.make_room();
+                stopping.run_until_cancelled(tokio::time::sleep(BREATHER)).await;
             }
         }
     }
     drop(listener);
-    connections.close();
-    connections.wait().await;
+    tasks.close();
+    tasks.wait().await;
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, patience: Duration, stopping: CancellationToken) {
+async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, place: Place) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let peer = Peer::new(peer.ip());
-    let requests = AtomicU64::new(0);
-    let counted = service_fn(|request| {
-        requests.fetch_add(1, Ordering::Relaxed);
-        front.call(&peer, request)
+    let (activity, in_reserve) = (&place.activity, place.in_reserve);
+    let answering = service_fn(|request| {
+        let under_way = UnderWay::begin(activity);
+        let answering = if in_reserve { front.call_for_probes(&peer, request) } else { front.call(&peer, request) };
+        answering.map(move |answer| {
+            answer.map(|mut response| {
+                if in_reserve {
+                    response.headers_mut().extend([closing()]);
+                }
+                response.map(|body| Answered::new(body, under_way))
+            })
+        })
     });
-    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), counted));
-    let served = tokio::select! {
-        biased;
-        served = connection.as_mut() => Some(served),
-        () = stopping.cancelled() => None,
-        () = idle(&requests, patience) => None,
-    };
-    let served = match served {
-        Some(served) => served,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            let Ok(served) = timeout(LONGEST_GOODBYE.min(patience), connection).await else { return };
-            served
+    let stream = Noted::new(TokioIo::new(stream), Arc::clone(activity));
+    let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(stream, answering));
+    let mut heard = None;
+    let served = loop {
+        tokio::select! {
+            biased;
+            served = connection.as_mut() => break served,
+            order = poll_fn(|cx| activity.poll_order(heard, cx)) => {
+                if order == Order::End {
+                    return;
+                }
+                heard = Some(order);
+                connection.as_mut().graceful_shutdown();
+            }
         }
     };
     if let Err(error) = served {
@@ -75,16 +103,25 @@ async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, patience: Dura
     }
 }
 
-/// Ends when no request has begun for as long as the patience, or up to twice. Looked at now and then: a timer for each request, as hyper's own bound on
-/// the time for a head needs it, would cost a hit a twentieth.
-async fn idle(requests: &AtomicU64, patience: Duration) {
-    let mut seen = None;
-    loop {
-        let begun = requests.load(Ordering::Relaxed);
-        if seen.replace(begun) == Some(begun) {
-            return;
+/// Failures to accept, told once and not each time.
+#[derive(Default)]
+struct Refusals(Option<(Instant, usize)>);
+
+impl Refusals {
+    fn another(&mut self, error: &io::Error) {
+        match &mut self.0 {
+            Some((_, count)) => *count += 1,
+            None => {
+                tracing::error!(%error, "cannot accept connections; trying again every {BREATHER:?}");
+                self.0 = Some((Instant::now(), 1));
+            }
         }
-        sleep(patience).await;
+    }
+
+    fn over(&mut self) {
+        if let Some((since, failures)) = self.0.take() {
+            tracing::info!(failures, after = ?since.elapsed(), "connections are accepted again");
+        }
     }
 }
 
@@ -93,3 +130,6 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,5 +111,5 @@ pub enum RowFault {
 }
 
 pub(crate) fn field_error(field: &str, message: impl Into<String>) -> FieldError {
-    FieldError { field: field.to_owned(), message: message.into() }
+    FieldError::new(field, &message.into())
 }

@@ -1,6 +1,6 @@
 //! A shop's product that is put together from several rows.
 
-use hotshelf_domain::{FieldError, Price, PriceError, ProductDraft};
+use hotshelf_domain::{FieldError, FieldErrors, Price, PriceError, ProductDraft};
 
 use crate::error::field_error;
 use crate::number::with_decimal_point;
@@ -18,7 +18,7 @@ pub(crate) struct Listing {
     pub(crate) category: String,
     lowest_price: Option<Price>,
     stock: i64,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
     /// The line of the first error.
     wrong_line: Option<u64>,
 }
@@ -34,7 +34,7 @@ impl Listing {
             category: String::new(),
             lowest_price: None,
             stock: 0,
-            errors: Vec::new(),
+            errors: FieldErrors::default(),
             wrong_line: None,
         }
     }
@@ -68,7 +68,7 @@ impl Listing {
 
     fn wrong(&mut self, line: u64, error: FieldError) {
         self.wrong_line.get_or_insert(line);
-        self.errors.push(error);
+        self.errors.extend([error]);
     }
 
     /// The product. What is wrong with it is at the line of the first bad row, or else of the first row.

@@ -2,7 +2,7 @@
 
 use hotshelf_domain::ProductDraft;
 
-use crate::error::{UnreadableFile, field_error};
+use crate::error::UnreadableFile;
 use crate::number::with_decimal_point;
 use crate::reader::{Parsed, Unchecked};
 use crate::table::{Record, Table};
@@ -52,7 +52,7 @@ impl PlainCsv {
         if !stock.is_empty() {
             draft.stock = stock.parse().ok();
             if draft.stock.is_none() {
-                draft.errors.push(field_error("stock", "must be an integer"));
+                draft.errors.add("stock", "must be an integer");
             }
         }
         Unchecked::new(record.line, draft)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hotshelf_domain::Invalid;
 
-use crate::error::{RowError, field_error};
+use crate::error::RowError;
 use crate::html;
 use crate::listing::{Listing, in_file_order};
 use crate::reader::Parsed;
@@ -30,7 +30,7 @@ pub(crate) fn gather(mut table: Table) -> Vec<Parsed> {
         };
         let key = record.text(handle).trim();
         if key.is_empty() {
-            let invalid = Invalid(vec![field_error("Handle", "is required")]);
+            let invalid = Invalid::one("Handle", "is required");
             rows.push(Parsed { position: record.position, result: Err(RowError::new(record.line, invalid)) });
             continue;
         }

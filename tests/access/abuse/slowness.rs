@@ -29,7 +29,7 @@ async fn who_sends_a_request_byte_by_byte_is_cut_off() {
 
 #[tokio::test]
 async fn who_sends_a_body_byte_by_byte_is_answered_in_time() {
-    let house = House::open_with(&[("REQUEST_TIMEOUT", "500ms")]).await;
+    let house = House::open_with(&[("UPLOAD_TIMEOUT", "500ms")]).await;
     let mut connection = TcpStream::connect(house.address()).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
@@ -37,7 +37,7 @@ async fn who_sends_a_body_byte_by_byte_is_answered_in_time() {
     connection.write_all(head.as_bytes()).unwrap();
     let mut answer = [0; 12];
     connection.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 503");
+    assert_eq!(&answer, b"HTTP/1.1 408");
 }
 
 #[tokio::test]

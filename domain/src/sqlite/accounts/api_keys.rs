@@ -6,7 +6,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::{now, role, secret, sessions, time, users as user_rows};
 use crate::account::{ApiKey, NewApiKey, Secret};
-use crate::draft::{FieldError, Invalid};
+use crate::draft::Invalid;
 use crate::error::StoreError;
 use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::sqlite::schema::{api_keys, users};
@@ -53,7 +53,7 @@ pub(super) fn insert(
     let own = api_keys::table.filter(api_keys::user_id.eq(user.get()));
     if own.count().get_result::<i64>(conn)? >= MOST_OF_A_USER {
         let message = format!("would be one too many: a user has at most {MOST_OF_A_USER}");
-        return Err(Invalid(vec![FieldError { field: "api_key".to_owned(), message }]).into());
+        return Err(Invalid::one("api_key", &message).into());
     }
     let row = (
         api_keys::token_hash.eq(&secret[..]),

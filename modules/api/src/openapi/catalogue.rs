@@ -167,7 +167,10 @@ pub(crate) struct BulkCreatedSchema {
 struct BulkErrorSchema {
     /// The product's place in the request, from 0.
     index: usize,
+    /// A hundred in the whole answer, and the first one of each product in any case.
     errors: Vec<FieldErrorSchema>,
+    /// How many errors the product has beside those.
+    more_errors: Option<usize>,
 }
 
 #[derive(ToSchema)]

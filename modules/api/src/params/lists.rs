@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use hotshelf_domain::{
-    FieldError, Filter, Members, Order, OrganizationId, PageRequest, PageStart, Price, ProductId, Search,
+    FieldErrors, Filter, Members, Order, OrganizationId, PageRequest, PageStart, Price, ProductId, Search,
 };
 use hotshelf_product::{Cursor, MemberPage};
 
@@ -66,7 +66,7 @@ impl MemberPageQuery {
 }
 
 /// `scope`: the organization to which the list is confined.
-fn wanted(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<Wanted, Vec<FieldError>> {
+fn wanted(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<Wanted, FieldErrors> {
     if let Some(ids) = query.take("ids", ids) {
         query.finish()?;
         return Ok(Wanted::Products(ids));
@@ -92,7 +92,7 @@ fn wanted(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<Wante
     Ok(Wanted::Page(PageRequest { filter, order, start, limit }))
 }
 
-fn member_page(mut query: QueryReader) -> Result<MemberPageQuery, Vec<FieldError>> {
+fn member_page(mut query: QueryReader) -> Result<MemberPageQuery, FieldErrors> {
     let limit = take_limit(&mut query);
     let fits = |page: &i64| *page >= 1 && (page - 1).checked_mul(i64::from(limit)).is_some();
     let page = query.take_if("page", fits, "must be an integer of 1 or more").unwrap_or(1);

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use hotshelf_domain::FieldError;
+use hotshelf_domain::FieldErrors;
 
 use crate::problem::Problem;
 
@@ -12,7 +12,7 @@ use crate::problem::Problem;
 #[derive(Debug, Default)]
 pub(crate) struct QueryReader {
     unread: Vec<(String, String)>,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for QueryReader {
@@ -22,7 +22,7 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryReader {
         let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Query(unread) =
             pairs.map_err(|error| Problem::bad_request(format!("the query cannot be read: {error}")))?;
-        Ok(QueryReader { unread, errors: Vec::new() })
+        Ok(QueryReader { unread, errors: FieldErrors::default() })
     }
 }
 
@@ -30,7 +30,7 @@ impl QueryReader {
     #[cfg(test)]
     pub(crate) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
         let unread = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        QueryReader { unread, errors: Vec::new() }
+        QueryReader { unread, errors: FieldErrors::default() }
     }
 
     /// The parameter of that name, if it is there. `parse` says what is expected instead.
@@ -63,14 +63,14 @@ impl QueryReader {
     }
 
     pub(crate) fn error(&mut self, name: &str, message: &str) {
-        self.errors.push(FieldError { field: name.to_owned(), message: message.to_owned() });
+        self.errors.add(name, message);
     }
 
     /// Ends well if everything was good and nothing is left.
-    pub(crate) fn finish(mut self) -> Result<(), Vec<FieldError>> {
-        let unknown = self.unread.into_iter().map(|(field, _)| field);
-        let message = || "is not a known parameter".to_owned();
-        self.errors.extend(unknown.map(|field| FieldError { field, message: message() }));
+    pub(crate) fn finish(mut self) -> Result<(), FieldErrors> {
+        for (name, _) in &self.unread {
+            self.errors.add(name, "is not a known parameter");
+        }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
 }

@@ -6,11 +6,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
-use hotshelf_domain::{FieldError, Invalid, NewProduct, ProductDraft, ProductId, StoreError};
+use hotshelf_domain::{
+    AtMost, ErrorRoom, FieldError, FieldErrors, Invalid, NewProduct, ProductDraft, ProductId, StoreError,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::task::spawn_blocking;
 
-use crate::body::{BULK_LIMIT, JsonBody};
+use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::{BulkCreatedSchema, BulkDeleteSchema, BulkDeletedSchema, BulkInputSchema, ProblemSchema};
 use crate::params::QueryReader;
@@ -20,6 +23,9 @@ use crate::router::AppState;
 /// Products in one request.
 const MOST: usize = 1_000;
 
+/// A larger body is read where it holds up nobody else: megabytes take a while.
+const AT_ONCE: usize = 256 << 10;
+
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/api/v1/products/bulk", routing::post(create))
@@ -28,14 +34,15 @@ pub(crate) fn routes() -> Router<AppState> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Products {
-    products: Vec<Box<RawValue>>,
+struct Products<'a> {
+    #[serde(borrow)]
+    products: AtMost<&'a RawValue, MOST>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ids {
-    ids: Vec<i64>,
+    ids: AtMost<i64, MOST>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +56,10 @@ struct Created {
 struct Bad {
     /// Its place in the request, from 0.
     index: usize,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
+    /// How many there are beside those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_errors: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -72,21 +82,16 @@ pub(crate) async fn create(
     State(app): State<AppState>,
     caller: Caller,
     query: QueryReader,
-    JsonBody(body): JsonBody<BULK_LIMIT>,
+    JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let atomic = query.only_flag("atomic")?;
-    let Products { products } = object(&body, "products")?;
-    bounded("products", products.len())?;
-    let (mut new, mut places, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, product) in products.iter().enumerate() {
-        match read(product, &caller) {
-            Ok(product) => {
-                new.push(product);
-                places.push(index);
-            }
-            Err(reason) => invalid.push((index, reason)),
+    let Drafts { new, places, mut invalid, mut room } = match body.len() > AT_ONCE {
+        false => Drafts::read(&body, &caller)?,
+        true => {
+            let read = spawn_blocking(move || Drafts::read(&body, &caller)).await;
+            read.map_err(|error| Problem::internal(error.to_string())).flatten()?
         }
-    }
+    };
     if atomic && !invalid.is_empty() {
         return Err(StoreError::InvalidMany(invalid).into());
     }
@@ -95,11 +100,15 @@ pub(crate) async fn create(
     for (index, stored) in places.into_iter().zip(stored) {
         match stored {
             Ok(id) => created.push(id),
-            Err(reason) => invalid.push((index, reason)),
+            Err(reason) => invalid.push((index, room.fit(reason))),
         }
     }
     invalid.sort_by_key(|(index, _)| *index);
-    let errors = invalid.into_iter().map(|(index, Invalid(errors))| Bad { index, errors }).collect();
+    let bad = |(index, Invalid(errors)): (usize, Invalid)| {
+        let more_errors = Some(errors.more()).filter(|more| *more > 0);
+        Bad { index, errors, more_errors }
+    };
+    let errors = invalid.into_iter().map(bad).collect();
     Ok((StatusCode::CREATED, Json(Created { created, errors })).into_response())
 }
 
@@ -119,7 +128,7 @@ pub(crate) async fn delete(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let Ids { ids } = object(&body, "ids")?;
-    bounded("ids", ids.len())?;
+    let ids = bounded("ids", ids)?;
     let positive = |(index, id): (usize, i64)| {
         ProductId::new(id).ok_or_else(|| wrong(&format!("ids[{index}]"), "must be a positive integer"))
     };
@@ -136,13 +145,39 @@ pub(crate) async fn delete(
     Ok(Json(Deleted { deleted, missing }).into_response())
 }
 
+/// What was sent, as far as that can be said without the database.
+struct Drafts {
+    new: Vec<NewProduct>,
+    /// Where each of them is in the request.
+    places: Vec<usize>,
+    invalid: Vec<(usize, Invalid)>,
+    room: ErrorRoom,
+}
+
+impl Drafts {
+    fn read(body: &[u8], caller: &Caller) -> Result<Self, Problem> {
+        let Products { products } = object(body, "products")?;
+        let products = bounded("products", products)?;
+        let (mut new, mut places, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
+        let mut room = ErrorRoom::default();
+        for (index, product) in products.into_iter().enumerate() {
+            match read(product, caller) {
+                Ok(product) => {
+                    new.push(product);
+                    places.push(index);
+                }
+                Err(reason) => invalid.push((index, room.fit(reason))),
+            }
+        }
+        Ok(Drafts { new, places, invalid, room })
+    }
+}
+
 fn read(product: &RawValue, caller: &Caller) -> Result<NewProduct, Invalid> {
-    let invalid =
-        |field: &str, message: &str| Invalid(vec![FieldError { field: field.to_owned(), message: message.to_owned() }]);
-    let mut draft =
-        ProductDraft::from_json(product.get().as_bytes()).map_err(|_| invalid("product", "must be a JSON object"))?;
+    let mut draft = ProductDraft::from_json(product.get().as_bytes())
+        .map_err(|_| Invalid::one("product", "must be a JSON object"))?;
     draft.organization_id =
-        caller.home(draft.organization_id).map_err(|_| invalid("organization_id", "must be your own"))?;
+        caller.home(draft.organization_id).map_err(|_| Invalid::one("organization_id", "must be your own"))?;
     draft.into_new()
 }
 
@@ -156,14 +191,15 @@ fn object<'a, T: Deserialize<'a>>(body: &'a [u8], list: &str) -> Result<T, Probl
     serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("{expected}: {error}")))
 }
 
-fn bounded(field: &str, count: usize) -> Result<(), Problem> {
-    match count {
-        0 => Err(wrong(field, "must not be empty")),
-        1..=MOST => Ok(()),
-        _ => Err(wrong(field, "must be at most 1,000")),
+fn bounded<T>(field: &str, list: AtMost<T, MOST>) -> Result<Vec<T>, Problem> {
+    let wrong = |message: &str| Err(wrong(field, message));
+    match list {
+        AtMost { more: 1.., .. } => wrong("must be at most 1,000"),
+        AtMost { elements, .. } if elements.is_empty() => wrong("must not be empty"),
+        AtMost { elements, .. } => Ok(elements),
     }
 }
 
 fn wrong(field: &str, message: &str) -> Problem {
-    Problem::bad_parameters(vec![FieldError { field: field.to_owned(), message: message.to_owned() }])
+    Problem::bad_parameters(FieldError::new(field, message))
 }

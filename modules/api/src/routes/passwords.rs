@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing;
 use hotshelf_auth::AuthError;
-use hotshelf_domain::{Email, FieldError, Invalid, TextsDraft, new_password};
+use hotshelf_domain::{Email, Invalid, TextsDraft, new_password};
 
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
@@ -87,5 +87,5 @@ pub(crate) async fn change(
 }
 
 fn wrong(field: &str, message: String) -> Problem {
-    Invalid(vec![FieldError { field: field.to_owned(), message }]).into()
+    Invalid::one(field, &message).into()
 }

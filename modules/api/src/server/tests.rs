@@ -1,0 +1,128 @@
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::{Router, routing};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::client::TrustedProxies;
+use crate::connections::ConnectionBounds;
+
+const IDLE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server whose connections are idle after half a second. `/slow` is a body that takes three seconds, `/endless` one that does
+/// not end.
+struct Served {
+    address: SocketAddr,
+    connections: Arc<Connections>,
+    stopping: CancellationToken,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let piece = async |_| {
+            sleep(Duration::from_millis(300)).await;
+            Ok::<_, Infallible>("piece ")
+        };
+        let slow = move || async move { Body::from_stream(stream::iter(0..10).then(piece)) };
+        let endless = || async { Body::from_stream(stream::repeat(Ok::<_, Infallible>(Bytes::from(vec![0; 65_536])))) };
+        let router = Router::new().route("/slow", routing::get(slow)).route("/endless", routing::get(endless));
+        let bounds = ConnectionBounds { most: 10, most_of_client: 10, idle: IDLE };
+        let connections = Arc::new(Connections::new(bounds, TrustedProxies::default()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stopping) = (listener.local_addr().unwrap(), CancellationToken::new());
+        tokio::spawn(run(listener, Front::new(router, None), Arc::clone(&connections), stopping.clone()));
+        Served { address, connections, stopping }
+    }
+
+    async fn send(&self, text: &str) -> TcpStream {
+        let mut connection = TcpStream::connect(self.address).await.unwrap();
+        connection.write_all(text.as_bytes()).await.unwrap();
+        connection
+    }
+
+    async fn wait_for_nobody(&self) {
+        let nobody = async {
+            while self.connections.len() > 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, nobody).await.unwrap();
+    }
+}
+
+async fn read(mut connection: TcpStream) -> String {
+    let mut answer = String::new();
+    timeout(PATIENCE, connection.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+/// Closed, or reset where the service has not read all.
+async fn gone(mut connection: TcpStream) {
+    let end = timeout(PATIENCE, connection.read(&mut [0])).await.unwrap();
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_long_download_is_not_idle() {
+    let served = Served::start().await;
+    let download = served.send("GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let answer = read(download).await;
+    assert_eq!(answer.matches("piece").count(), 10, "{answer}");
+    assert!(answer.ends_with("0\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut() {
+    let served = Served::start().await;
+    let deaf = served.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    deaf.readable().await.unwrap();
+    served.wait_for_nobody().await;
+}
+
+#[tokio::test]
+async fn what_is_not_a_whole_request_is_closed_in_time() {
+    let served = Served::start().await;
+    let (new, head) = (served.send("").await, served.send("GET /slow HTTP/1.1\r\nx-padding: ").await);
+    assert_eq!((read(new).await, read(head).await), (String::new(), String::new()));
+}
+
+#[tokio::test]
+async fn a_stop_lets_downloads_end() {
+    let served = Served::start().await;
+    let (download, idle) = (served.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await, served.send("GET /slow").await);
+    download.readable().await.unwrap();
+    served.connections.finish_within(PATIENCE);
+    served.stopping.cancel();
+    gone(idle).await;
+    assert!(read(download).await.ends_with("0\r\n\r\n"));
+    served.wait_for_nobody().await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_client_that_takes_nothing() {
+    let served = Served::start().await;
+    let deaf = served.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    deaf.readable().await.unwrap();
+    served.connections.finish_within(10 * PATIENCE);
+    served.stopping.cancel();
+    served.wait_for_nobody().await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_downloads_that_take_too_long() {
+    let served = Served::start().await;
+    let mut download = served.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    download.readable().await.unwrap();
+    served.connections.finish_within(Duration::from_millis(300));
+    served.stopping.cancel();
+    let mut buffer = vec![0; 65_536];
+    let ends = async { while download.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
+    timeout(PATIENCE, ends).await.unwrap();
+    served.wait_for_nobody().await;
+}

@@ -1,0 +1,209 @@
+//! Bodies on their way in: how many at a time, how many bytes together, how slowly. A request that waits for the rest of its
+//! body has no place under the bound on requests: it takes one when the body is here.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use hotshelf_ratelimit::Subject;
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::body::too_large;
+use crate::problem::{Problem, closing};
+
+/// What comes at once, with the head or right behind it, is not counted.
+const AT_ONCE: usize = 16 << 10;
+/// The slowest that a body may come on the whole, in bytes a second, and how many time-outs it has beside to get going.
+const SLOWEST: usize = 8 << 10;
+const HEAD_START: u32 = 3;
+/// The parts of the bounds that are for one client.
+const CLIENTS_BODIES: usize = 4;
+const CLIENTS_BYTES: usize = 2;
+
+/// Bounds of the bodies that are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadOptions {
+    /// Bodies that are waited for at a time; a quarter of them from one address. Further ones are answered with 503.
+    pub most: usize,
+    /// Bytes of the bodies that have been received and are not worked off; half of them from one address. What is over is
+    /// answered with 503. Bodies that come at once, of up to 16 KiB, are not counted.
+    pub bytes: usize,
+    /// A body of which nothing comes for so long is answered with 408. So is one that comes at less than 8 KiB/s after three
+    /// times as long.
+    pub timeout: Duration,
+}
+
+pub(crate) struct Uploads {
+    options: UploadOptions,
+    under_way: Mutex<Ledger>,
+    /// Nobody waits for bodies any more.
+    stopping: CancellationToken,
+}
+
+#[derive(Default)]
+struct Ledger {
+    all: Share,
+    clients: HashMap<Subject, Share>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Share {
+    bodies: usize,
+    bytes: usize,
+}
+
+impl Uploads {
+    pub(crate) fn new(options: UploadOptions, stopping: CancellationToken) -> Self {
+        Uploads { options, under_way: Mutex::default(), stopping }
+    }
+
+    /// How many bodies are waited for just now.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.lock().all.bodies
+    }
+
+    /// The whole body, of at most `limit` bytes, and what has to be held for as long as it is in memory.
+    pub(crate) async fn receive(
+        &self,
+        mut body: Body,
+        limit: usize,
+        client: &Subject,
+    ) -> Result<(Bytes, Option<Held<'_>>), Problem> {
+        let mut received = Received { bytes: BytesMut::new(), limit };
+        while received.bytes.len() <= AT_ONCE.min(limit) {
+            match body.frame().now_or_never() {
+                Some(Some(frame)) => drop(received.add(frame)?),
+                Some(None) => return Ok((received.bytes.freeze(), None)),
+                None => break,
+            }
+        }
+        let mut held = self.hold(client, received.bytes.len())?;
+        let waited = self.wait_for_rest(body, &mut received, &mut held);
+        match self.stopping.run_until_cancelled(waited).await {
+            Some(waited) => waited?,
+            None => return Err(Problem::unavailable("the service is stopping, try again").with_headers([closing()])),
+        }
+        held.is_here();
+        Ok((received.bytes.freeze(), Some(held)))
+    }
+
+    async fn wait_for_rest(&self, mut body: Body, received: &mut Received, held: &mut Held<'_>) -> Result<(), Problem> {
+        let (begun, patience) = (Instant::now(), self.options.timeout);
+        loop {
+            let per_byte = Duration::from_secs(1) / SLOWEST as u32;
+            let allowed = patience * HEAD_START + per_byte * u32::try_from(received.bytes.len()).unwrap_or(u32::MAX);
+            let left = allowed.saturating_sub(begun.elapsed());
+            match timeout(patience.min(left), body.frame()).await {
+                Ok(Some(frame)) => held.grow(received.add(frame)?)?,
+                Ok(None) => return Ok(()),
+                Err(_) if left < patience => {
+                    return Err(Problem::too_slow(format!("the body comes at less than {SLOWEST} bytes/s")));
+                }
+                Err(_) => return Err(Problem::too_slow(format!("nothing of the body came for {patience:?}"))),
+            }
+        }
+    }
+
+    fn hold(&self, client: &Subject, bytes: usize) -> Result<Held<'_>, Problem> {
+        let mut held = Held { uploads: self, client: client.clone(), share: Share::default() };
+        let mut ledger = self.under_way.lock();
+        let share = ledger.clients.get(client).copied().unwrap_or_default();
+        if ledger.all.bodies >= self.options.most || share.bodies >= part(self.options.most, CLIENTS_BODIES) {
+            return Err(Problem::unavailable("too many bodies are under way, try again"));
+        }
+        ledger.add(client, Share { bodies: 1, bytes: 0 });
+        held.share.bodies = 1;
+        drop(ledger);
+        held.grow(bytes)?;
+        Ok(held)
+    }
+}
+
+/// The share of one client, which can send at least one body.
+fn part(whole: usize, parts: usize) -> usize {
+    (whole / parts).max(1)
+}
+
+impl Ledger {
+    fn add(&mut self, client: &Subject, more: Share) {
+        let share = self.clients.entry(client.clone()).or_default();
+        for sum in [&mut self.all, share] {
+            sum.bodies += more.bodies;
+            sum.bytes += more.bytes;
+        }
+    }
+
+    fn subtract(&mut self, client: &Subject, less: Share) {
+        self.all.bodies -= less.bodies;
+        self.all.bytes -= less.bytes;
+        if let Some(share) = self.clients.get_mut(client) {
+            share.bodies -= less.bodies;
+            share.bytes -= less.bytes;
+            if share.bodies == 0 && share.bytes == 0 {
+                self.clients.remove(client);
+            }
+        }
+    }
+}
+
+/// A body's part of the bounds; given back on drop.
+pub(crate) struct Held<'a> {
+    uploads: &'a Uploads,
+    client: Subject,
+    share: Share,
+}
+
+impl Held<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
+        let most = self.uploads.options.bytes;
+        let mut ledger = self.uploads.under_way.lock();
+        let of_client = ledger.clients.get(&self.client).map_or(0, |share| share.bytes);
+        if ledger.all.bytes + bytes > most || of_client + bytes > part(most, CLIENTS_BYTES) {
+            let problem = Problem::unavailable("the bodies that are under way are too large together, try again");
+            return Err(problem.with_headers([closing()]));
+        }
+        ledger.add(&self.client, Share { bodies: 0, bytes });
+        self.share.bytes += bytes;
+        Ok(())
+    }
+
+    /// Nobody waits for it any more; its bytes are there until it is worked off.
+    fn is_here(&mut self) {
+        let bodies = std::mem::take(&mut self.share.bodies);
+        self.uploads.under_way.lock().subtract(&self.client, Share { bodies, bytes: 0 });
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.uploads.under_way.lock().subtract(&self.client, self.share);
+    }
+}
+
+/// In one piece: what is kept of a body that comes byte by byte is its bytes, and not what each of them came in.
+struct Received {
+    bytes: BytesMut,
+    limit: usize,
+}
+
+impl Received {
+    /// How many bytes have come.
+    fn add(&mut self, frame: Result<hyper::body::Frame<Bytes>, axum::Error>) -> Result<usize, Problem> {
+        let frame = frame.map_err(|error| Problem::bad_request(format!("the body ended early: {error}")))?;
+        // Trailers say nothing that anybody here would read.
+        let Ok(data) = frame.into_data() else { return Ok(0) };
+        if self.bytes.len() + data.len() > self.limit {
+            return Err(too_large(self.limit));
+        }
+        self.bytes.extend_from_slice(&data);
+        Ok(data.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;
