@@ -27,6 +27,7 @@ mod fields;
 mod filter;
 mod ids;
 mod module;
+mod name_key;
 mod order;
 mod organization;
 mod page;
@@ -39,6 +40,7 @@ mod repository;
 mod schema;
 mod search;
 mod sqlite;
+mod words;
 
 pub use account::{
     ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Secret, Session,

@@ -14,6 +14,7 @@ mod organizations;
 mod point_reads;
 mod read_counts;
 mod readers;
+mod rebuild;
 mod references;
 mod rows;
 mod schema;

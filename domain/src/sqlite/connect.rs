@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::rebuild;
 use crate::error::OpenError;
 
 type MigrationResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -46,8 +47,9 @@ pub(super) fn prepare(path: &Path, url: &str) -> Result<(), OpenError> {
     switch_to_wal(&mut conn).map_err(|error| failed(error.to_string()))?;
     // Processes that share the database may start at the same time: one migrates, the others wait for it and find it done.
     let migrated: MigrationResult =
-        conn.immediate_transaction(|conn| conn.run_pending_migrations(MIGRATIONS).map(drop));
+        rebuild::in_turn(&mut conn, |conn| conn.run_pending_migrations(MIGRATIONS).map(drop));
     migrated.map_err(|error| failed(format!("migration: {error}")))?;
+    rebuild::run(&mut conn).map_err(|error| failed(format!("migration: {error}")))?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::LoadQuery;
-use diesel::sql_types::{BigInt, Double, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::error::StoreError;
@@ -19,8 +19,8 @@ pub(super) struct Statement(Vec<Part>);
 enum Part {
     Sql(&'static str),
     Integer(i64),
-    Real(f64),
     Text(String),
+    Bytes(Vec<u8>),
 }
 
 impl Statement {
@@ -38,8 +38,8 @@ impl Statement {
         self
     }
 
-    pub(super) fn real(mut self, value: f64) -> Self {
-        self.0.push(Part::Real(value));
+    pub(super) fn bytes(mut self, value: &[u8]) -> Self {
+        self.0.push(Part::Bytes(value.to_owned()));
         self
     }
 
@@ -53,7 +53,20 @@ impl Statement {
     where
         Typed<Types>: LoadQuery<'q, SqliteConnection, Row>,
     {
-        Ok(RunQueryDsl::load(Typed(self, PhantomData), conn)?)
+        Ok(self.rows(conn)?)
+    }
+
+    /// The same, for those who run inside a transaction of diesel's.
+    pub(super) fn rows<'q, Types, Row>(self, conn: &mut SqliteConnection) -> QueryResult<Vec<Row>>
+    where
+        Typed<Types>: LoadQuery<'q, SqliteConnection, Row>,
+    {
+        RunQueryDsl::load(Typed(self, PhantomData), conn)
+    }
+
+    /// A statement that has no rows.
+    pub(super) fn execute(self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        RunQueryDsl::execute(Typed::<()>(self, PhantomData), conn).map(drop)
     }
 
     /// The one number it selects.
@@ -70,8 +83,8 @@ impl<Types> QueryFragment<Sqlite> for Typed<Types> {
             match part {
                 Part::Sql(sql) => out.push_sql(sql),
                 Part::Integer(value) => out.push_bind_param::<BigInt, _>(value)?,
-                Part::Real(value) => out.push_bind_param::<Double, _>(value)?,
                 Part::Text(value) => out.push_bind_param::<Text, _>(value)?,
+                Part::Bytes(value) => out.push_bind_param::<Binary, _>(value)?,
             }
         }
         Ok(())

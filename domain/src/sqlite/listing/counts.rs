@@ -51,6 +51,14 @@ pub(super) fn total(conn: &mut SqliteConnection, filter: &Filter) -> Result<i64,
     Ok(shares(conn, filter)?.iter().map(|share| share.products).sum())
 }
 
+/// How many products there are in the organization, or in all of them.
+pub(super) fn whole_total(
+    conn: &mut SqliteConnection,
+    organization: Option<OrganizationId>,
+) -> Result<i64, StoreError> {
+    total(conn, &Filter { organization, ..Filter::default() })
+}
+
 /// Refuses organizations and schemas that do not exist. The built-in ones do.
 pub(super) fn check_exists(conn: &mut SqliteConnection, filter: &Filter) -> Result<(), StoreError> {
     let mut exists = |sql, id| Statement::new(sql).integer(id).number(conn).map(|found| found > 0);

@@ -20,7 +20,7 @@ const PRODUCTS: &str = "INSERT INTO organizations VALUES (2, 'Two', 0);
     INSERT INTO schemas VALUES (2, 1, 'Cup', '[]', 1);
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000)
     INSERT INTO products SELECT NULL, 'Name ' || (i % 999), CASE i % 100 WHEN 0 THEN 'rare' ELSE 'common' END,
-        1 + i % 997, i % 10, CASE i % 50 WHEN 0 THEN 'Few' ELSE 'C' || (i % 4) END, 1 + i % 2, 1 + (i % 2 = 0 AND i % 5 = 0), 1, i, i, NULL FROM n;";
+        1 + i % 997, i % 10, CASE i % 50 WHEN 0 THEN 'Few' ELSE 'C' || (i % 4) END, 1 + i % 2, 1 + (i % 2 = 0 AND i % 5 = 0), 1, i, i, NULL, x'' FROM n;";
 
 struct Planner {
     _directory: TempDir,
@@ -136,7 +136,7 @@ fn a_cursor_is_sought_by_key_and_id() {
     let mut planner = Planner::new();
     let filter = Filter::of_organization(OrganizationId::BUILT_IN);
     let steps = planner.pages(&filter, OrderBy::Name, false);
-    for part in ["(organization_id=? AND name=? AND id>?)", "(organization_id=? AND name>?)"] {
+    for part in ["(organization_id=? AND name_key=? AND id>?)", "(organization_id=? AND name_key>?)"] {
         let step = format!("SEARCH p USING COVERING INDEX products_by_name {part}");
         assert!(steps.contains(&step), "{steps:#?}");
     }
@@ -178,7 +178,7 @@ fn pages_by_id_follow_the_index_of_the_members() {
 fn small_sets_are_sorted_and_nothing_else_is_read() {
     let mut planner = Planner::new();
     let small = [
-        (Filter { search: search("rare"), ..Filter::default() }, "VIRTUAL TABLE INDEX"),
+        (Filter { search: search("rare"), ..Filter::default() }, "SEARCH p USING INTEGER PRIMARY KEY"),
         (prices(10, 30), "products_by_price (organization_id=? AND price>? AND price<?)"),
         (Filter { organization: one(), category: category("Few"), ..Filter::default() }, "products_of_category"),
         (Filter { schema: SchemaId::new(2), ..Filter::default() }, "products_of_schema (schema_id=?)"),
@@ -239,7 +239,10 @@ fn the_search_index_catches_up_by_what_is_pending() {
     let mut planner = Planner::new();
     planner.conn.batch_execute("UPDATE products SET name = 'Renamed' WHERE id = 7").unwrap();
     let (_, steps) = planner.steps(|conn| Ok(catch_up(conn)?));
-    let entered = ["SCAN search_pending", "SEARCH products USING INTEGER PRIMARY KEY (rowid=?)"];
-    assert!(steps.ends_with(&entered.map(str::to_owned)), "{steps:#?}");
+    let entered = [
+        "SEARCH search_pending USING INTEGER PRIMARY KEY (rowid>?)",
+        "SEARCH products USING INTEGER PRIMARY KEY (rowid=?)",
+    ];
+    assert!(steps.windows(2).any(|steps| steps == entered), "{steps:#?}");
     assert!(!steps.iter().any(|step| step.starts_with("SCAN products")), "{steps:#?}");
 }

@@ -1,0 +1,124 @@
+//! What the program makes of products that were stored before it could: their words, and the keys of their names. Once, at
+//! the first start after the migration that asks for it, before anything is served.
+//!
+//! A batch is a transaction, which also notes how far it came: a process that is killed leaves a rebuild that goes on from
+//! there, and never one that looks complete. Processes that start at the same time take turns with the batches.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::SqliteConnection;
+
+use super::search_index::entries;
+use super::statement::Statement;
+
+/// Products in one transaction: some tenths of a second.
+const BATCH: i64 = 20_000;
+/// How often the log says how far it is.
+const REPORT: Duration = Duration::from_secs(3);
+/// Fewer and larger parts of the index, and pages that are written once; for the time of the rebuild.
+const BEGIN: &str = "PRAGMA cache_size = -131072; PRAGMA temp_store = MEMORY;";
+const AS_BEFORE: &str = "PRAGMA cache_size = -16384; PRAGMA temp_store = DEFAULT;";
+const LARGE_PARTS: &str = "INSERT INTO product_search (product_search, rank) VALUES ('hashsize', 33554432)";
+const PRODUCTS: &str = "SELECT id, name, description, category, organization_id, schema_id, name_key \
+    FROM products WHERE deleted_at IS NULL AND id > ";
+/// The index of names only now: filled row by row, it would take several times as long. With it goes the word that
+/// anything is left to do.
+const END: &str = "INSERT INTO product_search (product_search, rank) VALUES ('hashsize', 1048576);
+    CREATE INDEX products_by_name ON products (organization_id, name_key, id, schema_id, category, deleted_at)
+        WHERE deleted_at IS NULL;
+    DROP TABLE product_rebuild;";
+
+/// Another process may hold the lock on writing for so long without a commit: to make an index, at most.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How far the rebuild is.
+struct State {
+    last_id: i64,
+    done: i64,
+}
+
+/// Does what is left to do. Of several processes, each returns when all of it is done.
+pub(super) fn run(conn: &mut SqliteConnection) -> QueryResult<()> {
+    if state(conn)?.is_none() {
+        return Ok(());
+    }
+    conn.batch_execute(BEGIN)?;
+    let begin = Instant::now();
+    let mut reported = begin;
+    while in_turn(conn, batch)? {
+        if reported.elapsed() >= REPORT {
+            reported = Instant::now();
+            if let Some(State { done, .. }) = state(conn)? {
+                tracing::info!(done, total = total(conn)?, "rebuilding the search index and the order of names");
+            }
+        }
+    }
+    conn.batch_execute(AS_BEFORE)?;
+    let (products, seconds) = (total(conn)?, begin.elapsed().as_secs_f64());
+    if products > 0 {
+        tracing::info!(products, seconds, "the search index and the order of names are rebuilt");
+    }
+    Ok(())
+}
+
+/// Runs the work in a transaction, and waits as long as other processes that do the same get on with it.
+pub(super) fn in_turn<T, E: From<diesel::result::Error> + Display>(
+    conn: &mut SqliteConnection,
+    work: fn(&mut SqliteConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let (mut seen, mut since) = (None, Instant::now());
+    loop {
+        match conn.immediate_transaction(work) {
+            Err(error) if error.to_string().contains("database is locked") && since.elapsed() < PATIENCE => {
+                tracing::info!("waiting for another process that brings the database up to date");
+                let commits: Vec<i64> = Statement::new("PRAGMA data_version").rows::<BigInt, _>(conn)?;
+                if seen.as_ref() != Some(&commits) {
+                    (seen, since) = (Some(commits), Instant::now());
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The next batch; `false` when none is left.
+fn batch(conn: &mut SqliteConnection) -> QueryResult<bool> {
+    let Some(State { last_id, done }) = state(conn)? else { return Ok(false) };
+    if last_id == 0 {
+        conn.batch_execute(LARGE_PARTS)?;
+    }
+    let batch = entries(conn, PRODUCTS, last_id, BATCH)?;
+    let Some(end) = batch.last() else {
+        conn.batch_execute(END)?;
+        return Ok(false);
+    };
+    for entry in &batch {
+        entry.enter(conn)?;
+        entry.set_name_key(conn)?;
+    }
+    let noted = Statement::new("UPDATE product_rebuild SET last_id = ").integer(end.id).sql(", done = ");
+    noted.integer(done + batch.len() as i64).execute(conn)?;
+    Ok(true)
+}
+
+/// `None` when there is nothing to do.
+fn state(conn: &mut SqliteConnection) -> QueryResult<Option<State>> {
+    let asked = "SELECT count(*) FROM sqlite_schema WHERE name = 'product_rebuild'";
+    let there: Vec<i64> = Statement::new(asked).rows::<BigInt, _>(conn)?;
+    if there != [1] {
+        return Ok(None);
+    }
+    let rows =
+        Statement::new("SELECT last_id, done FROM product_rebuild").rows::<(BigInt, BigInt), (i64, i64)>(conn)?;
+    Ok(rows.into_iter().next().map(|(last_id, done)| State { last_id, done }))
+}
+
+fn total(conn: &mut SqliteConnection) -> QueryResult<i64> {
+    let total: Vec<i64> =
+        Statement::new("SELECT coalesce(sum(live), 0) FROM organization_counts").rows::<BigInt, _>(conn)?;
+    Ok(total.into_iter().sum())
+}
