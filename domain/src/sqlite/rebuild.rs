@@ -43,13 +43,17 @@ struct State {
 
 /// Does what is left to do. Of several processes, each returns when all of it is done.
 pub(super) fn run(conn: &mut SqliteConnection) -> QueryResult<()> {
+    in_batches(conn, BATCH)
+}
+
+fn in_batches(conn: &mut SqliteConnection, size: i64) -> QueryResult<()> {
     if state(conn)?.is_none() {
         return Ok(());
     }
     conn.batch_execute(BEGIN)?;
     let begin = Instant::now();
     let mut reported = begin;
-    while in_turn(conn, batch)? {
+    while in_turn(conn, |conn| batch(conn, size))? {
         if reported.elapsed() >= REPORT {
             reported = Instant::now();
             if let Some(State { done, .. }) = state(conn)? {
@@ -68,11 +72,11 @@ pub(super) fn run(conn: &mut SqliteConnection) -> QueryResult<()> {
 /// Runs the work in a transaction, and waits as long as other processes that do the same get on with it.
 pub(super) fn in_turn<T, E: From<diesel::result::Error> + Display>(
     conn: &mut SqliteConnection,
-    work: fn(&mut SqliteConnection) -> Result<T, E>,
+    work: impl Fn(&mut SqliteConnection) -> Result<T, E>,
 ) -> Result<T, E> {
     let (mut seen, mut since) = (None, Instant::now());
     loop {
-        match conn.immediate_transaction(work) {
+        match conn.immediate_transaction(&work) {
             Err(error) if error.to_string().contains("database is locked") && since.elapsed() < PATIENCE => {
                 tracing::info!("waiting for another process that brings the database up to date");
                 let commits: Vec<i64> = Statement::new("PRAGMA data_version").rows::<BigInt, _>(conn)?;
@@ -86,12 +90,12 @@ pub(super) fn in_turn<T, E: From<diesel::result::Error> + Display>(
 }
 
 /// The next batch; `false` when none is left.
-fn batch(conn: &mut SqliteConnection) -> QueryResult<bool> {
+fn batch(conn: &mut SqliteConnection, size: i64) -> QueryResult<bool> {
     let Some(State { last_id, done }) = state(conn)? else { return Ok(false) };
     if last_id == 0 {
         conn.batch_execute(LARGE_PARTS)?;
     }
-    let batch = entries(conn, PRODUCTS, last_id, BATCH)?;
+    let batch = entries(conn, PRODUCTS, last_id, size)?;
     let Some(end) = batch.last() else {
         conn.batch_execute(END)?;
         return Ok(false);
@@ -121,4 +125,78 @@ fn total(conn: &mut SqliteConnection) -> QueryResult<i64> {
     let total: Vec<i64> =
         Statement::new("SELECT coalesce(sum(live), 0) FROM organization_counts").rows::<BigInt, _>(conn)?;
     Ok(total.into_iter().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tempfile::TempDir;
+
+    use super::super::connect::{connect, prepare};
+    use super::*;
+
+    const PRODUCTS: i64 = 1_000;
+    /// As the migration leaves a database that had products, of which one is deleted.
+    const UNBUILT: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= 1000)
+        INSERT INTO products SELECT NULL, 'Größe ' || (i % 100), 'Τσάι', 100, 1, 'C' || (i % 3), 1 + i % 2, 1, 1, i, i,
+            CASE i WHEN 7 THEN i END, x'' FROM n;
+        DELETE FROM search_pending; DROP INDEX products_by_name;
+        CREATE TABLE product_rebuild (singleton INTEGER PRIMARY KEY, last_id INTEGER NOT NULL, done INTEGER NOT NULL) STRICT;
+        INSERT INTO product_rebuild VALUES (1, 0, 0);";
+
+    fn unbuilt() -> (TempDir, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        let url = path.to_str().unwrap().to_owned();
+        prepare(&path, &url).unwrap();
+        connect(&url).unwrap().immediate_transaction(|conn| conn.batch_execute(UNBUILT)).unwrap();
+        (directory, url)
+    }
+
+    fn number(conn: &mut SqliteConnection, sql: &'static str) -> i64 {
+        Statement::new(sql).number(conn).unwrap()
+    }
+
+    fn assert_complete(conn: &mut SqliteConnection) {
+        assert!(state(conn).unwrap().is_none());
+        assert_eq!(number(conn, "SELECT count(*) FROM products WHERE name_key = x'' AND deleted_at IS NULL"), 0);
+        assert_eq!(number(conn, "SELECT count(*) FROM product_search_docsize"), PRODUCTS, "each once");
+        let in_one = "SELECT count(*) FROM product_search WHERE product_search MATCH '\"0000000000000001grosse\"*'";
+        let in_two = "SELECT count(*) FROM product_search WHERE product_search MATCH '\"0000000000000002τσαι\"*'";
+        assert_eq!(number(conn, in_one) + number(conn, in_two), PRODUCTS);
+        let sought = "SELECT count(*) FROM products INDEXED BY products_by_name WHERE organization_id > 0 AND deleted_at IS NULL";
+        assert_eq!(number(conn, sought), PRODUCTS);
+        conn.batch_execute("INSERT INTO product_search (product_search) VALUES ('integrity-check')").unwrap();
+    }
+
+    #[test]
+    fn a_rebuild_that_was_killed_goes_on_where_it_was() {
+        let (_directory, url) = unbuilt();
+        let mut conn = connect(&url).unwrap();
+        for _ in 0..3 {
+            assert!(in_turn(&mut conn, |conn| batch(conn, 70)).unwrap());
+        }
+        // Killed in the middle of a batch: its transaction is never committed.
+        conn.batch_execute("BEGIN IMMEDIATE").unwrap();
+        assert!(batch(&mut conn, 70).unwrap());
+        drop(conn);
+
+        let mut conn = connect(&url).unwrap();
+        let State { done, .. } = state(&mut conn).unwrap().expect("not complete");
+        assert_eq!((done, number(&mut conn, "SELECT count(*) FROM product_search_docsize")), (210, 210));
+        in_batches(&mut conn, 300).unwrap();
+        assert_complete(&mut conn);
+    }
+
+    #[test]
+    fn processes_that_start_together_share_the_work_and_none_goes_on_before_it_is_done() {
+        let (_directory, url) = unbuilt();
+        let process = || {
+            let mut conn = connect(&url).unwrap();
+            in_batches(&mut conn, 10).unwrap();
+            assert_complete(&mut conn);
+        };
+        thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(process))));
+    }
 }

@@ -42,7 +42,7 @@ impl Planner {
         prepare(&path, url).unwrap();
         let mut conn = connect(url).unwrap();
         conn.batch_execute(PRODUCTS).unwrap();
-        catch_up(&mut conn).unwrap();
+        conn.transaction(catch_up).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
         conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
