@@ -262,3 +262,31 @@ async fn what_would_take_too_long_is_refused_and_says_what_to_do() {
     assert_eq!(shop.products.count(search("a", None)).await.unwrap(), 300);
     assert_eq!(shop.walk(&search("a b", None), Order::default(), 7).await.len(), 300);
 }
+
+/// Names of letters, marks, punctuation and symbols of all kinds, as the database splits them.
+#[tokio::test]
+async fn a_product_is_found_by_its_name_whatever_it_is() {
+    use rand::RngExt;
+    const PARTS: &str = "aBéßİςΣЙأةשिनかｶー東京한ที្่☕👩🍳🇩🇪-./' (½ﷺ٣+$|~^`<=>_#\"*:{}!\u{301}\u{200d}\u{fe0f}\u{3099}";
+    let mut shop = Shop::new().await;
+    let parts: Vec<char> = PARTS.chars().collect();
+    let mut names: Vec<String> = Vec::new();
+    while names.len() < 400 {
+        let length = shop.random.random_range(1..24);
+        let any = |shop: &mut Shop| char::from_u32(shop.random.random_range(1..0x30000)).unwrap_or('x');
+        let name: String = (0..length).map(|n| if n % 5 == 4 { any(&mut shop) } else { shop.pick(&parts) }).collect();
+        if !name.trim().is_empty() && !name.contains('\0') {
+            names.push(name);
+        }
+    }
+    let han: String = (0..65).filter_map(|n| char::from_u32(0x4e00 + 7 * n)).collect();
+    names.extend([han, "a-b-c-d-e-f-g-h-i-j-k-l".to_owned(), "x1".repeat(100)]);
+    let ids = shop.create(names.iter().map(|name| named(name)).collect()).await;
+    for (id, name) in ids.iter().zip(&names) {
+        let Ok(Some(search)) = hotshelf_domain::Search::parse(name) else { continue };
+        if !search.as_str().is_empty() {
+            let found = shop.found(name).await;
+            assert!(found.contains(&id.get()), "{name:?} as {search}");
+        }
+    }
+}
