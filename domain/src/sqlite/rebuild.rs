@@ -8,12 +8,13 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 
-use super::search_index::entries;
-use super::statement::Statement;
+use super::schema::product_rebuild;
+use super::search_index::Entry;
 
 /// Products in one transaction: some tenths of a second.
 const BATCH: i64 = 20_000;
@@ -23,8 +24,6 @@ const REPORT: Duration = Duration::from_secs(3);
 const BEGIN: &str = "PRAGMA cache_size = -131072; PRAGMA temp_store = MEMORY;";
 const AS_BEFORE: &str = "PRAGMA cache_size = -16384; PRAGMA temp_store = DEFAULT;";
 const LARGE_PARTS: &str = "INSERT INTO product_search (product_search, rank) VALUES ('hashsize', 33554432)";
-const PRODUCTS: &str = "SELECT id, name, description, category, organization_id, schema_id, name_key \
-    FROM products WHERE deleted_at IS NULL AND id > ";
 /// The index of names only now: filled row by row, it would take several times as long. With it goes the word that
 /// anything is left to do.
 const END: &str = "INSERT INTO product_search (product_search, rank) VALUES ('hashsize', 1048576);
@@ -36,6 +35,7 @@ const END: &str = "INSERT INTO product_search (product_search, rank) VALUES ('ha
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How far the rebuild is.
+#[derive(Queryable)]
 struct State {
     last_id: i64,
     done: i64,
@@ -79,8 +79,8 @@ pub(super) fn in_turn<T, E: From<diesel::result::Error> + Display>(
         match conn.immediate_transaction(&work) {
             Err(error) if error.to_string().contains("database is locked") && since.elapsed() < PATIENCE => {
                 tracing::info!("waiting for another process that brings the database up to date");
-                let commits: Vec<i64> = Statement::new("PRAGMA data_version").rows::<BigInt, _>(conn)?;
-                if seen.as_ref() != Some(&commits) {
+                let commits = sql::<BigInt>("PRAGMA data_version").get_result::<i64>(conn)?;
+                if seen != Some(commits) {
                     (seen, since) = (Some(commits), Instant::now());
                 }
             }
@@ -95,7 +95,7 @@ fn batch(conn: &mut SqliteConnection, size: i64) -> QueryResult<bool> {
     if last_id == 0 {
         conn.batch_execute(LARGE_PARTS)?;
     }
-    let batch = entries(conn, PRODUCTS, last_id, size)?;
+    let batch = Entry::after(conn, last_id, size)?;
     let Some(end) = batch.last() else {
         conn.batch_execute(END)?;
         return Ok(false);
@@ -104,27 +104,22 @@ fn batch(conn: &mut SqliteConnection, size: i64) -> QueryResult<bool> {
         entry.enter(conn)?;
         entry.set_name_key(conn)?;
     }
-    let noted = Statement::new("UPDATE product_rebuild SET last_id = ").integer(end.id).sql(", done = ");
-    noted.integer(done + batch.len() as i64).execute(conn)?;
+    let noted = (product_rebuild::last_id.eq(end.id), product_rebuild::done.eq(done + batch.len() as i64));
+    diesel::update(product_rebuild::table).set(noted).execute(conn)?;
     Ok(true)
 }
 
 /// `None` when there is nothing to do.
 fn state(conn: &mut SqliteConnection) -> QueryResult<Option<State>> {
-    let asked = "SELECT count(*) FROM sqlite_schema WHERE name = 'product_rebuild'";
-    let there: Vec<i64> = Statement::new(asked).rows::<BigInt, _>(conn)?;
-    if there != [1] {
+    let there = sql::<BigInt>("SELECT count(*) FROM sqlite_schema WHERE name = 'product_rebuild'");
+    if there.get_result::<i64>(conn)? == 0 {
         return Ok(None);
     }
-    let rows =
-        Statement::new("SELECT last_id, done FROM product_rebuild").rows::<(BigInt, BigInt), (i64, i64)>(conn)?;
-    Ok(rows.into_iter().next().map(|(last_id, done)| State { last_id, done }))
+    product_rebuild::table.select((product_rebuild::last_id, product_rebuild::done)).first(conn).optional()
 }
 
 fn total(conn: &mut SqliteConnection) -> QueryResult<i64> {
-    let total: Vec<i64> =
-        Statement::new("SELECT coalesce(sum(live), 0) FROM organization_counts").rows::<BigInt, _>(conn)?;
-    Ok(total.into_iter().sum())
+    sql::<BigInt>("SELECT coalesce(sum(live), 0) FROM organization_counts").get_result(conn)
 }
 
 #[cfg(test)]
@@ -155,7 +150,7 @@ mod tests {
     }
 
     fn number(conn: &mut SqliteConnection, sql: &'static str) -> i64 {
-        Statement::new(sql).number(conn).unwrap()
+        diesel::dsl::sql::<BigInt>(sql).get_result(conn).unwrap()
     }
 
     fn assert_complete(conn: &mut SqliteConnection) {

@@ -16,6 +16,23 @@ diesel::table! {
     }
 }
 
+// The full-text index. It keeps no texts.
+diesel::table! {
+    product_search (rowid) {
+        rowid -> BigInt,
+        words -> Text,
+    }
+}
+
+// There as long as the products of before have not been entered.
+diesel::table! {
+    product_rebuild (singleton) {
+        singleton -> BigInt,
+        last_id -> BigInt,
+        done -> BigInt,
+    }
+}
+
 diesel::table! {
     search_pending (id) {
         id -> BigInt,

@@ -6,98 +6,84 @@
 use std::fmt::Write;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::SqliteConnection;
 
-use super::schema::search_pending::dsl::{id, search_pending};
-use super::statement::Statement;
+use super::schema::{product_search, products, search_pending};
 use crate::ids::SchemaId;
 use crate::name_key::name_key;
 use crate::words;
 
 /// Entries whose product has changed or is gone make way first.
 const REMOVE: &str = "DELETE FROM product_search WHERE rowid IN (SELECT id FROM search_pending WHERE indexed)";
-/// `CROSS JOIN`: the few that are pending first, whatever the planner makes of them. It knows no table's size.
-const PENDING: &str = "SELECT id, name, description, category, organization_id, schema_id, name_key \
-    FROM search_pending CROSS JOIN products USING (id) WHERE deleted_at IS NULL AND id > ";
 /// Products that are in memory at a time.
 const BATCH: i64 = 1_000;
 
 /// What is entered of a product.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = products, check_for_backend(diesel::sqlite::Sqlite))]
 pub(super) struct Entry {
     pub(super) id: i64,
-    pub(super) name: String,
+    name: String,
     description: String,
     category: String,
-    organization: i64,
-    schema: i64,
+    organization_id: i64,
+    schema_id: i64,
     name_key: Vec<u8>,
 }
 
 /// Enters what the triggers have noted. Inside the transaction that changed the rows: both or neither.
 pub(super) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
     // Most changes are of prices and stock, which nobody searches for.
-    if search_pending.select(id).first::<i64>(conn).optional()?.is_none() {
+    let mut noted = noted_after(conn, 0)?;
+    if noted.is_empty() {
         return Ok(());
     }
     diesel::sql_query(REMOVE).execute(conn)?;
-    let mut last = 0;
-    loop {
-        let batch = entries(conn, PENDING, last, BATCH)?;
-        let Some(end) = batch.last() else { break };
-        last = end.id;
-        for entry in &batch {
+    while let Some(last) = noted.last().copied() {
+        let live = products::table.filter(products::id.eq_any(&noted)).filter(products::deleted_at.is_null());
+        for entry in live.select(Entry::as_select()).load(conn)? {
             entry.enter(conn)?;
             // Only of rows that somebody wrote by hand: those of the service come with it.
             if entry.name_key.is_empty() {
                 entry.set_name_key(conn)?;
             }
         }
+        noted = noted_after(conn, last)?;
     }
-    diesel::delete(search_pending).execute(conn)?;
+    diesel::delete(search_pending::table).execute(conn)?;
     Ok(())
 }
 
-/// In order of id.
-pub(super) fn entries(
-    conn: &mut SqliteConnection,
-    select: &'static str,
-    after: i64,
-    limit: i64,
-) -> QueryResult<Vec<Entry>> {
-    type Columns = (BigInt, Text, Text, Text, BigInt, BigInt, Binary);
-    type Row = (i64, String, String, String, i64, i64, Vec<u8>);
-    let rows: Vec<Row> =
-        Statement::new(select).integer(after).sql(" ORDER BY id LIMIT ").integer(limit).rows::<Columns, _>(conn)?;
-    let entry = |row: Row| Entry {
-        id: row.0,
-        name: row.1,
-        description: row.2,
-        category: row.3,
-        organization: row.4,
-        schema: row.5,
-        name_key: row.6,
-    };
-    Ok(rows.into_iter().map(entry).collect())
+fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<i64>> {
+    let noted = search_pending::table.select(search_pending::id).filter(search_pending::id.gt(id));
+    noted.order(search_pending::id).limit(BATCH).load(conn)
 }
 
 impl Entry {
+    /// Those of the next products, by id.
+    pub(super) fn after(conn: &mut SqliteConnection, id: i64, limit: i64) -> QueryResult<Vec<Entry>> {
+        let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.gt(id));
+        live.order(products::id).limit(limit).select(Entry::as_select()).load(conn)
+    }
+
     /// Makes the product found by its words. It must not be in the index already.
     pub(super) fn enter(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
-        let begin = beginning(self.organization);
+        let begin = beginning(self.organization_id);
         let mut words = String::with_capacity(512);
         for word in words::stored([&self.name, &self.description, &self.category]) {
             // Writing to a string does not fail.
             let _ = write!(words, "{begin}{word} ");
         }
-        let _ = write!(words, "{begin}{} {begin}{}", schema_word(self.schema), category_word(&self.category));
-        let insert = Statement::new("INSERT INTO product_search (rowid, words) VALUES (").integer(self.id);
-        insert.sql(", ").text(&words).sql(")").execute(conn)
+        let _ = write!(words, "{begin}{} {begin}{}", schema_word(self.schema_id), category_word(&self.category));
+        let entry = (product_search::rowid.eq(self.id), product_search::words.eq(words));
+        diesel::insert_into(product_search::table).values(entry).execute(conn)?;
+        Ok(())
     }
 
     pub(super) fn set_name_key(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
-        let update = Statement::new("UPDATE products SET name_key = ").bytes(&name_key(&self.name));
-        update.sql(" WHERE id = ").integer(self.id).execute(conn)
+        let key = products::name_key.eq(name_key(&self.name));
+        diesel::update(products::table.find(self.id)).set(key).execute(conn)?;
+        Ok(())
     }
 }
 

@@ -53,20 +53,7 @@ impl Statement {
     where
         Typed<Types>: LoadQuery<'q, SqliteConnection, Row>,
     {
-        Ok(self.rows(conn)?)
-    }
-
-    /// The same, for those who run inside a transaction of diesel's.
-    pub(super) fn rows<'q, Types, Row>(self, conn: &mut SqliteConnection) -> QueryResult<Vec<Row>>
-    where
-        Typed<Types>: LoadQuery<'q, SqliteConnection, Row>,
-    {
-        RunQueryDsl::load(Typed(self, PhantomData), conn)
-    }
-
-    /// A statement that has no rows.
-    pub(super) fn execute(self, conn: &mut SqliteConnection) -> QueryResult<()> {
-        RunQueryDsl::execute(Typed::<()>(self, PhantomData), conn).map(drop)
+        Ok(RunQueryDsl::load(Typed(self, PhantomData), conn)?)
     }
 
     /// The one number it selects.
