@@ -29,6 +29,7 @@ mod history;
 mod ids;
 mod invalid;
 mod module;
+mod name_key;
 mod order;
 mod organization;
 mod page;
@@ -41,6 +42,7 @@ mod repository;
 mod schema;
 mod search;
 mod sqlite;
+mod words;
 
 pub use account::{
     ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Secret, Session,

@@ -1,4 +1,5 @@
 use crate::ids::ProductId;
+use crate::name_key::NAME_KEY_MAX;
 use crate::order::OrderBy;
 
 /// A place in an ordered list: what the last product seen was ordered by, and its id.
@@ -15,9 +16,10 @@ pub(crate) enum PlaceKey {
     /// The id is all there is to it.
     Id,
     Number(i64),
-    Text(String),
+    /// That of a name.
+    Name(Vec<u8>),
     /// How well a product fits the search; less is better.
-    Rank(f64),
+    Rank(i64),
 }
 
 /// The bytes are no place that was ever given out.
@@ -27,10 +29,9 @@ pub struct BadPlace;
 
 const ID: u8 = 0;
 const NUMBER: u8 = 1;
-const TEXT: u8 = 2;
-const RANK: u8 = 3;
-/// A name is at most 255 characters.
-const TEXT_MAX: usize = 255 * 4;
+// 2 and 3 were names as they are written, and ranks by another measure: places in orders that are no more.
+const NAME: u8 = 4;
+const RANK: u8 = 5;
 
 impl Place {
     /// The place of a product in a list that is ordered by id.
@@ -38,12 +39,12 @@ impl Place {
         Place { key: PlaceKey::Id, id }
     }
 
-    /// At most 1,029 bytes, mostly 9 to 17.
+    /// At most 265 bytes, mostly 9 to 17.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (kind, key) = match &self.key {
             PlaceKey::Id => (ID, Vec::new()),
             PlaceKey::Number(number) => (NUMBER, number.to_be_bytes().to_vec()),
-            PlaceKey::Text(text) => (TEXT, text.as_bytes().to_vec()),
+            PlaceKey::Name(key) => (NAME, key.clone()),
             PlaceKey::Rank(rank) => (RANK, rank.to_be_bytes().to_vec()),
         };
         let mut bytes = vec![kind];
@@ -63,13 +64,8 @@ impl Place {
         let key = match *kind {
             ID if key.is_empty() => PlaceKey::Id,
             NUMBER => PlaceKey::Number(i64::from_be_bytes(key.try_into().map_err(|_| BadPlace)?)),
-            TEXT if key.len() <= TEXT_MAX && !key.contains(&0) => {
-                PlaceKey::Text(str::from_utf8(key).map_err(|_| BadPlace)?.to_owned())
-            }
-            RANK => {
-                let rank = f64::from_be_bytes(key.try_into().map_err(|_| BadPlace)?);
-                PlaceKey::Rank(Some(rank).filter(|rank| rank.is_finite()).ok_or(BadPlace)?)
-            }
+            NAME if key.len() <= NAME_KEY_MAX => PlaceKey::Name(key.to_owned()),
+            RANK => PlaceKey::Rank(i64::from_be_bytes(key.try_into().map_err(|_| BadPlace)?)),
             _ => return Err(BadPlace),
         };
         Ok(Place { key, id })
@@ -80,7 +76,7 @@ impl Place {
         match (&self.key, by) {
             (PlaceKey::Id | PlaceKey::Rank(_), OrderBy::Relevance) => true,
             (PlaceKey::Id, by) => by == OrderBy::Id,
-            (PlaceKey::Text(_), by) => by == OrderBy::Name,
+            (PlaceKey::Name(_), by) => by == OrderBy::Name,
             (PlaceKey::Number(_), by) => {
                 matches!(by, OrderBy::Price | OrderBy::Stock | OrderBy::CreatedAt | OrderBy::UpdatedAt)
             }
@@ -98,9 +94,9 @@ mod tests {
             PlaceKey::Id,
             PlaceKey::Number(0),
             PlaceKey::Number(i64::MIN),
-            PlaceKey::Text(String::new()),
-            PlaceKey::Text("ü".repeat(255)),
-            PlaceKey::Rank(-1.5e-7),
+            PlaceKey::Name(Vec::new()),
+            PlaceKey::Name(vec![0xfe; NAME_KEY_MAX]),
+            PlaceKey::Rank(-15),
         ];
         let id = ProductId::new(i64::MAX).unwrap();
         keys.into_iter().map(|key| Place { key, id }).collect()
@@ -123,11 +119,11 @@ mod tests {
             [&[ID], &0i64.to_be_bytes()[..]].concat(),
             forged(ID, b"x"),
             forged(NUMBER, b"1234567"),
-            forged(TEXT, b"\xff"),
-            forged(TEXT, b"a\0b"),
-            forged(TEXT, &[b'x'; 1_021]),
-            forged(RANK, &f64::NAN.to_be_bytes()),
-            forged(4, b""),
+            forged(2, b"A name of before"),
+            forged(3, &1.5f64.to_be_bytes()),
+            forged(NAME, &[b'x'; NAME_KEY_MAX + 1]),
+            forged(RANK, b"1234567"),
+            forged(6, b""),
         ] {
             assert_eq!(Place::from_bytes(&bytes), Err(BadPlace), "{bytes:?}");
         }

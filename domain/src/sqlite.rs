@@ -19,6 +19,7 @@ mod point_reads;
 mod read_counts;
 mod reader;
 mod readers;
+mod rebuild;
 mod references;
 mod rows;
 mod schema;

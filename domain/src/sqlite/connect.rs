@@ -13,6 +13,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::history::{self, Beginning, Opened};
 use super::lock::{DatabaseLock, Record};
+use super::rebuild;
 use crate::error::{OpenError, StoreError};
 
 type MigrationResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -72,8 +73,9 @@ pub(super) fn prepare(
     switch_to_wal(&mut conn).map_err(|error| failed(error.to_string()))?;
     // Processes that share the database may start at the same time: one migrates, the others wait for it and find it done.
     let migrated: MigrationResult =
-        conn.immediate_transaction(|conn| conn.run_pending_migrations(MIGRATIONS).map(drop));
+        rebuild::in_turn(&mut conn, |conn| conn.run_pending_migrations(MIGRATIONS).map(drop));
     migrated.map_err(|error| failed(format!("migration: {error}")))?;
+    rebuild::run(&mut conn).map_err(|error| failed(format!("migration: {error}")))?;
     let opened = settle_history(&mut conn, lock, shared).map_err(|error| failed(error.to_string()))?;
     announce(path, &opened);
     Ok((conn, opened))

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | at most [`SMALL`] products that an index has together | all of them, sorted ([`small`]) |
 //! | more, in the order of a column | along the index of that order, passing over the others ([`walk`]), the lists of several organizations side by side ([`merge`]) |
-//! | what a search finds, by id or relevance | from the full-text index ([`hits`]) |
+//! | what a search finds, if it is few | from the full-text index ([`hits`]), sorted, or ranked by their texts ([`rank`]) |
+//! | what a search finds, if it is many | from the full-text index by id, else along the index of the order, passing over the others |
 //!
 //! The counters say which of these it is before a product is read ([`counts`]).
 
@@ -14,6 +15,7 @@ mod column;
 mod counts;
 mod hits;
 mod merge;
+mod rank;
 mod small;
 #[cfg(test)]
 mod tests;
@@ -27,18 +29,17 @@ use crate::ids::ProductId;
 use crate::order::Order;
 use crate::page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
 use crate::place::PlaceKey;
+use crate::search::Search;
 pub(super) use analytics::report;
 use column::{Column, Row};
 use counts::Share;
-use hits::{Query, Within};
+use hits::Hits;
 use small::Set;
 use walk::{Walk, Window};
 
 /// As many products are read and sorted in about the time in which, of a million, the index of an order finds the first
 /// ones of a list that is this rare in it.
 const SMALL: i64 = 1_500;
-/// To order more than this by relevance would take longer than anybody waits, and says little: the words are everywhere.
-const RANKED: i64 = 10_000;
 
 pub(super) fn page_ids(conn: &Reader, request: &PageRequest) -> Result<PageIds, StoreError> {
     // One transaction, so that the total and the ids are of the same moment.
@@ -76,17 +77,16 @@ pub(super) fn ids(
     counts::check_exists(conn, &filter)?;
     let after = after.map(|id| Row { key: PlaceKey::Id, id: id.get() });
     let window = Window { descending: false, after: after.as_ref(), offset: 0, limit: i64::from(limit) };
-    let rows = merge::rows(conn, &walks(&filter, Column::Id, &[], None), window)?;
+    let rows = merge::rows(conn, &walks(&filter, Column::Id, &[]), window)?;
     Ok(rows.into_iter().map(|row| ProductId::from_row(row.id)).collect())
 }
 
 fn matching(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
     match &filter.search {
         Some(search) if search.finds_nothing() => Ok(0),
-        Some(_) => {
-            let query = Query::new(filter);
-            let many = query.finds_more_than(conn, SMALL, Within::Rows)?;
-            query.count(conn, if many { Within::Index } else { Within::Rows })
+        Some(search) => {
+            let shares = counts::shares(conn, filter)?;
+            hits::find(conn, filter, search, &shares, SMALL)?.count(conn, filter)
         }
         None if filter.has_price() => Set::Prices.count(conn, filter),
         None => counts::total(conn, filter),
@@ -125,13 +125,13 @@ fn rows(
     shares: &[Share],
     window: Window<'_>,
 ) -> Result<Vec<Row>, StoreError> {
-    if filter.search.is_some() {
-        return found(conn, filter, order, shares, window);
+    if let Some(search) = &filter.search {
+        return found(conn, filter, search, order, shares, window);
     }
     let column = Column::of(order.by).ok_or(PageError::RelevanceWithoutSearch)?;
     match small_set(conn, filter, column, shares)? {
         Some(set) => set.rows(conn, filter, column, window),
-        None => merge::rows(conn, &walks(filter, column, shares, None), window),
+        None => merge::rows(conn, &walks(filter, column, shares), window),
     }
 }
 
@@ -139,35 +139,48 @@ fn rows(
 fn found(
     conn: &Reader,
     filter: &Filter,
+    search: &Search,
     order: Order,
     shares: &[Share],
     window: Window<'_>,
 ) -> Result<Vec<Row>, StoreError> {
-    let query = Query::new(filter);
-    let many = query.finds_more_than(conn, SMALL, Within::Rows)?;
-    let within = if many { Within::Index } else { Within::Rows };
-    match Column::of(order.by) {
-        None if is_ranked(conn, &query, within, window)? => query.by_relevance(conn, within, window),
+    let by_rank = matches!(window.after, Some(Row { key: PlaceKey::Rank(_), .. }));
+    let hits = hits::find(conn, filter, search, shares, hits::few(by_rank))?;
+    // A page goes on as the one before it was ordered, also when it is now known how well the products fit.
+    let by_id = matches!(window.after, Some(Row { key: PlaceKey::Id, .. }));
+    match (Column::of(order.by), hits) {
+        (None, Hits::Few(ids)) if !by_id => rank::rows(conn, filter, search, &ids, window),
+        (None, Hits::Many(_)) if by_rank => Err(PageError::PlaceOfAnotherOrder.into()),
         // Nothing is more relevant than anything else, and ties go by id.
-        None => query.by_id(conn, Window { descending: false, ..window }),
-        Some(column) if !many => Set::Hits(&query.words).rows(conn, filter, column, window),
-        Some(Column::Id) => query.by_id(conn, window),
-        // A walk through several organizations would search again in each.
-        Some(column) if shares.len() > 1 || !query.finds_more_than(conn, SMALL, within)? => {
-            Set::Hits(&query.scoped).rows(conn, filter, column, window)
-        }
-        Some(column) => merge::rows(conn, &walks(filter, column, shares, Some(&query.scoped)), window),
+        (None, hits) => listed(conn, filter, &hits, Column::Id, Window { descending: false, ..window }),
+        (Some(column), hits) => listed(conn, filter, &hits, column, window),
     }
 }
 
-/// A page goes on as the one before it was ordered, also when some more products have come to be found.
-fn is_ranked(conn: &Reader, query: &Query<'_>, within: Within, window: Window<'_>) -> Result<bool, StoreError> {
-    match window.after {
-        Some(Row { key: PlaceKey::Id, .. }) => Ok(false),
-        Some(_) if query.finds_more_than(conn, 2 * RANKED, within)? => Err(PageError::PlaceOfAnotherOrder.into()),
-        Some(_) => Ok(true),
-        None => Ok(within == Within::Rows || !query.finds_more_than(conn, RANKED, within)?),
+fn listed(
+    conn: &Reader,
+    filter: &Filter,
+    hits: &Hits,
+    column: Column,
+    window: Window<'_>,
+) -> Result<Vec<Row>, StoreError> {
+    match hits {
+        Hits::Few(ids) => Set::These(ids).rows(conn, filter, column, window),
+        Hits::Many(parts) => {
+            let walks: Vec<Walk<'_>> = parts.iter().map(|part| part.walk(filter, column)).collect();
+            merge::rows(conn, &walks, window)
+        }
     }
+}
+
+/// Few products that all of the list is in, whatever is searched for: those with its prices, or those out of stock.
+fn narrow_set(conn: &Reader, filter: &Filter) -> Result<Option<Set<'static>>, StoreError> {
+    if filter.has_price() && Set::count_prices(conn, filter, SMALL + 1)? <= SMALL {
+        return Ok(Some(Set::Prices));
+    }
+    let Filter { organization, in_stock, .. } = *filter;
+    let out_of_stock = Filter { organization, in_stock, ..Filter::default() };
+    Ok((in_stock == Some(false) && counts::total(conn, &out_of_stock)? <= SMALL).then_some(Set::OutOfStock))
 }
 
 /// The smallest set that all of the list is in, if it is small and the index of the order does not lead there by itself.
@@ -206,20 +219,26 @@ fn small_set(
 }
 
 /// The indexes that have the list in order.
-fn walks<'a>(filter: &'a Filter, column: Column, shares: &[Share], search: Option<&'a str>) -> Vec<Walk<'a>> {
-    let walk = |index, organization| Walk { filter, column, index, organization, search };
-    let each = |index| shares.iter().map(|share| walk(index, Some(share.organization))).collect();
-    let organization = filter.organization.map(|id| id.get());
+fn walks<'a>(filter: &'a Filter, column: Column, shares: &[Share]) -> Vec<Walk<'a>> {
+    let walk = |organization| Walk { filter, column, index: index_of(column, filter), organization, search: None };
+    if column == Column::Id && filter.category.is_none() {
+        return vec![walk(filter.organization.map(|id| id.get()))];
+    }
+    shares.iter().map(|share| walk(Some(share.organization))).collect()
+}
+
+/// ` INDEXED BY …`: the index that has the list of each organization in order or, by id, that of all of them together.
+fn index_of(column: Column, filter: &Filter) -> &'static str {
     match column {
-        Column::Id if filter.category.is_some() => each(" INDEXED BY products_of_category"),
-        Column::Id if filter.schema.is_some() => vec![walk(" INDEXED BY products_of_schema", organization)],
-        Column::Id if organization.is_some() => vec![walk(" INDEXED BY products_of_organization", organization)],
-        Column::Id => vec![walk(" INDEXED BY products_live", None)],
-        Column::Price if filter.category.is_some() => each(" INDEXED BY products_of_category_by_price"),
-        Column::Name => each(" INDEXED BY products_by_name"),
-        Column::Price => each(" INDEXED BY products_by_price"),
-        Column::Stock => each(" INDEXED BY products_by_stock"),
-        Column::CreatedAt => each(" INDEXED BY products_by_created_at"),
-        Column::UpdatedAt => each(" INDEXED BY products_by_updated_at"),
+        Column::Id if filter.category.is_some() => " INDEXED BY products_of_category",
+        Column::Id if filter.schema.is_some() => " INDEXED BY products_of_schema",
+        Column::Id if filter.organization.is_some() => " INDEXED BY products_of_organization",
+        Column::Id => " INDEXED BY products_live",
+        Column::Price if filter.category.is_some() => " INDEXED BY products_of_category_by_price",
+        Column::Name => " INDEXED BY products_by_name",
+        Column::Price => " INDEXED BY products_by_price",
+        Column::Stock => " INDEXED BY products_by_stock",
+        Column::CreatedAt => " INDEXED BY products_by_created_at",
+        Column::UpdatedAt => " INDEXED BY products_by_updated_at",
     }
 }

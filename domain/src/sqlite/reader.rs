@@ -143,7 +143,7 @@ mod tests {
         diesel::connection::SimpleConnection::batch_execute(
             &mut writer,
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-             INSERT INTO product_search (rowid, name) SELECT i, printf('a%x b%x c%x d%x', i, i, i, i) FROM n",
+             INSERT INTO product_search (rowid, words) SELECT i, printf('a%x b%x c%x d%x', i, i, i, i) FROM n",
         )
         .unwrap();
         let words = "\"a\"* AND \"b\"* AND \"c\"* AND \"d\"* AND \"nowhere\"";

@@ -13,6 +13,7 @@ use super::{details, references};
 use crate::draft::NewProduct;
 use crate::error::StoreError;
 use crate::ids::{OrganizationId, ProductId, SchemaId};
+use crate::name_key::name_key;
 use crate::patch::ProductPatch;
 use crate::price::Price;
 use crate::product::{Product, Version};
@@ -40,6 +41,7 @@ struct ProductRow {
 #[diesel(table_name = products)]
 struct Change<'a> {
     name: Option<&'a str>,
+    name_key: Option<Vec<u8>>,
     description: Option<&'a str>,
     price: Option<i64>,
     stock: Option<i64>,
@@ -80,7 +82,7 @@ pub(super) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
 /// `OR FAIL`: what a failed statement has done already, the caller's savepoint undoes. To be able to undo it by itself,
 /// it would set aside every page that it and its triggers touch, which costs several times as much as the insert.
 const INSERT: &str = "INSERT OR FAIL INTO products (name, description, price, stock, category, organization_id, \
-    schema_id, version, created_at, updated_at) VALUES (";
+    schema_id, version, created_at, updated_at, name_key) VALUES (";
 
 /// What the product refers to has been checked.
 pub(super) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
@@ -102,6 +104,7 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
     let statement = statement.sql(", ").integer(row.price).sql(", ").integer(row.stock).sql(", ").text(&row.category);
     let statement = statement.sql(", ").integer(row.organization_id).sql(", ").integer(row.schema_id);
     let statement = statement.sql(", ").integer(row.version).sql(", ").integer(now).sql(", ").integer(now);
+    let statement = statement.sql(", ").bytes(&name_key(&row.name));
     row.id = statement.sql(") RETURNING id").write(conn)?;
     let product = row.into_product()?;
     details::insert(conn, product.id, &new.fields, &new.images)?;
@@ -122,6 +125,7 @@ pub(super) fn update(
     references::check_patch(conn, &current, patch)?;
     let change = Change {
         name: patch.name.as_deref(),
+        name_key: patch.name.as_deref().map(name_key),
         description: patch.description.as_deref(),
         price: patch.price.map(Price::minor_units),
         stock: patch.stock,
@@ -167,6 +171,7 @@ impl Change<'_> {
     fn of(current: &Product) -> Self {
         Change {
             name: None,
+            name_key: None,
             description: None,
             price: None,
             stock: None,

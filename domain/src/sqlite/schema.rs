@@ -12,6 +12,24 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        name_key -> Binary,
+    }
+}
+
+// The full-text index. It keeps no texts.
+diesel::table! {
+    product_search (rowid) {
+        rowid -> BigInt,
+        words -> Text,
+    }
+}
+
+// There as long as the products of before have not been entered.
+diesel::table! {
+    product_rebuild (singleton) {
+        singleton -> BigInt,
+        last_id -> BigInt,
+        done -> BigInt,
     }
 }
 

@@ -1,25 +1,134 @@
 //! The full-text index follows the rows: what a group of writes has changed is entered before the group is committed.
+//!
+//! The index knows nothing of texts. It is given words (`crate::words`), each behind the organization it belongs to, and the
+//! schema and the category of the product in the same form.
+
+use std::fmt::Write;
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::schema::search_pending::dsl::{id, search_pending};
+use super::schema::{product_search, products, search_pending};
+use crate::ids::SchemaId;
+use crate::name_key::name_key;
+use crate::words;
 
 /// Entries whose product has changed or is gone make way first.
-pub(super) const REMOVE: &str =
-    "DELETE FROM product_search WHERE rowid IN (SELECT id FROM search_pending WHERE indexed)";
-/// `CROSS JOIN`: the few that are pending first, whatever the planner makes of them. It knows no table's size.
-pub(super) const ENTER: &str = "INSERT INTO product_search (rowid, name, description, category, scope) \
-    SELECT id, name, description, category, scope FROM search_pending CROSS JOIN product_texts USING (id)";
+const REMOVE: &str = "DELETE FROM product_search WHERE rowid IN (SELECT id FROM search_pending WHERE indexed)";
+/// Products that are in memory at a time.
+const BATCH: i64 = 1_000;
+
+/// What is entered of a product.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = products, check_for_backend(diesel::sqlite::Sqlite))]
+pub(super) struct Entry {
+    pub(super) id: i64,
+    name: String,
+    description: String,
+    category: String,
+    organization_id: i64,
+    schema_id: i64,
+    name_key: Vec<u8>,
+}
 
 /// Enters what the triggers have noted. Inside the transaction that changed the rows: both or neither.
 pub(super) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
     // Most changes are of prices and stock, which nobody searches for.
-    if search_pending.select(id).first::<i64>(conn).optional()?.is_none() {
+    let mut noted = noted_after(conn, 0)?;
+    if noted.is_empty() {
         return Ok(());
     }
     diesel::sql_query(REMOVE).execute(conn)?;
-    diesel::sql_query(ENTER).execute(conn)?;
-    diesel::delete(search_pending).execute(conn)?;
+    while let Some(last) = noted.last().copied() {
+        let live = products::table.filter(products::id.eq_any(&noted)).filter(products::deleted_at.is_null());
+        for entry in live.select(Entry::as_select()).load(conn)? {
+            entry.enter(conn)?;
+            // Only of rows that somebody wrote by hand: those of the service come with it.
+            if entry.name_key.is_empty() {
+                entry.set_name_key(conn)?;
+            }
+        }
+        noted = noted_after(conn, last)?;
+    }
+    diesel::delete(search_pending::table).execute(conn)?;
     Ok(())
+}
+
+fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<i64>> {
+    let noted = search_pending::table.select(search_pending::id).filter(search_pending::id.gt(id));
+    noted.order(search_pending::id).limit(BATCH).load(conn)
+}
+
+impl Entry {
+    /// Those of the next products, by id.
+    pub(super) fn after(conn: &mut SqliteConnection, id: i64, limit: i64) -> QueryResult<Vec<Entry>> {
+        let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.gt(id));
+        live.order(products::id).limit(limit).select(Entry::as_select()).load(conn)
+    }
+
+    /// Makes the product found by its words. It must not be in the index already.
+    pub(super) fn enter(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        let begin = beginning(self.organization_id);
+        let mut words = String::with_capacity(512);
+        for word in words::stored([&self.name, &self.description, &self.category]) {
+            // Writing to a string does not fail.
+            let _ = write!(words, "{begin}{word} ");
+        }
+        let _ = write!(words, "{begin}{} {begin}{}", schema_word(self.schema_id), category_word(&self.category));
+        let entry = (product_search::rowid.eq(self.id), product_search::words.eq(words));
+        diesel::insert_into(product_search::table).values(entry).execute(conn)?;
+        Ok(())
+    }
+
+    pub(super) fn set_name_key(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        let key = products::name_key.eq(name_key(&self.name));
+        diesel::update(products::table.find(self.id)).set(key).execute(conn)?;
+        Ok(())
+    }
+}
+
+/// What finds the products of an organization that have all these words, as far as the index knows.
+pub(super) fn query<'a>(
+    organization: i64,
+    words: impl Iterator<Item = &'a str>,
+    schema: Option<SchemaId>,
+    category: Option<&str>,
+) -> String {
+    let begin = beginning(organization);
+    let mut terms: Vec<String> = words.map(|word| found_by(&begin, word)).collect();
+    // These are whole words. None that is searched for begins like them.
+    terms.extend(schema.map(|schema| format!("\"{begin}{}\"", schema_word(schema.get()))));
+    terms.extend(category.map(|category| format!("\"{begin}{}\"", category_word(category))));
+    terms.join(" AND ")
+}
+
+/// What finds the products of an organization with a word that begins so.
+pub(super) fn begins(organization: i64, word: &str) -> String {
+    format!("\"{}{word}\"*", beginning(organization))
+}
+
+/// Quoted, and made of letters, digits and symbols only: no text is an operator.
+fn found_by(begin: &str, word: &str) -> String {
+    let one = |word: &str| format!("\"{begin}{word}\"*");
+    if !word.contains('-') {
+        return one(word);
+    }
+    let parts: Vec<String> = words::parts(word).map(one).collect();
+    format!("(({}) OR {})", parts.join(" AND "), one(&words::as_one(word)))
+}
+
+/// As many characters for every organization: the index has lists for beginnings of certain lengths.
+fn beginning(organization: i64) -> String {
+    format!("{organization:016x}")
+}
+
+fn schema_word(schema: i64) -> String {
+    format!("!s{schema}")
+}
+
+fn category_word(category: &str) -> String {
+    category.bytes().fold("!c".to_owned(), |mut word, byte| {
+        let _ = write!(word, "{byte:02x}");
+        word
+    })
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Double, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Params, Row, params_from_iter};
@@ -19,8 +19,8 @@ pub(super) struct Statement(Vec<Part>);
 enum Part {
     Sql(&'static str),
     Integer(i64),
-    Real(f64),
     Text(String),
+    Bytes(Vec<u8>),
 }
 
 impl Statement {
@@ -38,8 +38,8 @@ impl Statement {
         self
     }
 
-    pub(super) fn real(mut self, value: f64) -> Self {
-        self.0.push(Part::Real(value));
+    pub(super) fn bytes(mut self, value: &[u8]) -> Self {
+        self.0.push(Part::Bytes(value.to_owned()));
         self
     }
 
@@ -76,8 +76,8 @@ impl Statement {
         let value = |part| {
             Some(ToSqlOutput::Borrowed(match part {
                 &Part::Integer(value) => ValueRef::Integer(value),
-                &Part::Real(value) => ValueRef::Real(value),
                 Part::Text(value) => ValueRef::Text(value.as_bytes()),
+                Part::Bytes(value) => ValueRef::Blob(value),
                 Part::Sql(_) => return None,
             }))
         };
@@ -94,8 +94,8 @@ impl QueryFragment<Sqlite> for Returning {
             match part {
                 Part::Sql(sql) => out.push_sql(sql),
                 Part::Integer(value) => out.push_bind_param::<BigInt, _>(value)?,
-                Part::Real(value) => out.push_bind_param::<Double, _>(value)?,
                 Part::Text(value) => out.push_bind_param::<Text, _>(value)?,
+                Part::Bytes(value) => out.push_bind_param::<Binary, _>(value)?,
             }
         }
         Ok(())

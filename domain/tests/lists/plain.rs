@@ -24,13 +24,14 @@ pub(crate) fn is_in(product: &Product, filter: &Filter) -> bool {
 fn is_found(product: &Product, search: &str) -> bool {
     let texts = format!("{} {} {}", product.name, product.description, product.category);
     let texts = folded(&texts);
-    let words: Vec<&str> = texts.split(|c: char| !c.is_alphanumeric()).collect();
-    let mut wanted = folded(search);
-    if wanted.is_empty() {
-        return false;
-    }
-    wanted.push(' ');
-    wanted.split_terminator(' ').all(|wanted| words.iter().any(|word| word.starts_with(wanted)))
+    // `usb-c` is also found as `usbc`.
+    let words: Vec<String> = texts
+        .split(|c: char| !c.is_alphanumeric() && c != '-')
+        .flat_map(|word| word.split('-').map(str::to_owned).chain([word.replace('-', "")]).collect::<Vec<_>>())
+        .collect();
+    let begun = |wanted: &str| words.iter().any(|word| word.starts_with(wanted));
+    !search.is_empty()
+        && search.split(' ').all(|wanted| wanted.split('-').all(begun) || begun(&wanted.replace('-', "")))
 }
 
 /// Enough for the letters of these tests.
@@ -50,13 +51,27 @@ fn folded(text: &str) -> String {
 fn compare(one: &Product, other: &Product, order: Order) -> Ordering {
     let keys = match order.by {
         OrderBy::Id | OrderBy::Relevance => return direction(one.id.cmp(&other.id), order),
-        OrderBy::Name => one.name.to_ascii_lowercase().cmp(&other.name.to_ascii_lowercase()),
+        OrderBy::Name => name_key(&one.name).cmp(&name_key(&other.name)),
         OrderBy::Price => one.price.cmp(&other.price),
         OrderBy::Stock => one.stock.cmp(&other.stock),
         OrderBy::CreatedAt => one.created_at.cmp(&other.created_at),
         OrderBy::UpdatedAt => one.updated_at.cmp(&other.updated_at),
     };
     direction(keys, order).then(one.id.cmp(&other.id))
+}
+
+/// Compares as the root collation of Unicode does, as far as the names of these tests go: without punctuation first.
+fn name_key(name: &str) -> (Vec<(u8, char)>, String, Vec<bool>) {
+    let primary = |c: char| match c {
+        '_' => (0, c),
+        ' ' => (0, '\0'),
+        '[' | ']' => (1, c),
+        c if c.is_ascii_digit() => (2, c),
+        c => (3, c),
+    };
+    let plain = folded(name);
+    let accents: String = name.to_lowercase();
+    (plain.chars().map(primary).collect(), accents, name.chars().map(char::is_uppercase).collect())
 }
 
 fn direction(keys: Ordering, order: Order) -> Ordering {

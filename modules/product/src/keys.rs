@@ -6,7 +6,7 @@ use hotshelf_cache::{Key, Keys};
 use hotshelf_domain::{
     Filter, Members, Order, OrganizationId, PageRequest, PageStart, Place, ProductId, SchemaId, Search,
 };
-use xxhash_rust::xxh3::xxh3_128;
+use sha2::{Digest, Sha256};
 
 use crate::cursor::{place_from_text, place_text};
 
@@ -90,7 +90,7 @@ pub(crate) fn analytics() -> Key {
 }
 
 /// `list:<offset>:<limit>`, `list:after:<place>:<position>:<limit>`, and behind either what is not the default:
-/// `:org=7:search=red+cup:order=-price`.
+/// `:org=7:search=cup+red:order=-price`.
 pub(crate) fn page(request: &PageRequest) -> Key {
     let mut key = match &request.start {
         PageStart::Offset(offset) => format!("list:{offset}:{}", request.limit),
@@ -189,13 +189,20 @@ fn list_of(parts: &[&str]) -> Option<(Filter, Order)> {
     Some((filter, order))
 }
 
-/// Free text, so that no client can make keys of a shape of its own: as it is if it is short and plain, else by its hash.
+/// Free text, so that no client can make keys of a shape of its own: as it is if it is short and plain, else by its hash. By
+/// one that nobody can find two texts for: they would share an entry.
 fn text(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | b'.');
-    if text.len() <= TEXT_MAX && text.bytes().all(plain) {
+    // No text is not the same as none: a search that finds nothing is no list without a search.
+    if !text.is_empty() && text.len() <= TEXT_MAX && text.bytes().all(plain) {
         text.replace(' ', "+")
     } else {
-        format!("#{:032x}", xxh3_128(text.as_bytes()))
+        let hash = Sha256::digest(text.as_bytes());
+        hash.iter().fold("#".to_owned(), |mut hash, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(hash, "{byte:02x}");
+            hash
+        })
     }
 }
 
@@ -260,7 +267,7 @@ mod tests {
     fn member_pages_read_back() {
         let id = OrganizationId::new(7).unwrap();
         let key = member_page(Members::Organization(id), 3, 20, search("red cup").as_ref(), "-price".parse().unwrap());
-        assert_eq!(key.as_str(), "products:org:7:page:3:limit:20:search:red+cup:order:-price");
+        assert_eq!(key.as_str(), "products:org:7:page:3:limit:20:search:cup+red:order:-price");
         let filter = Filter { search: search("red cup"), ..Filter::of_organization(id) };
         let order = "-price".parse().unwrap();
         assert_eq!(member_page_of(&key), Some(PageRequest { filter, order, start: PageStart::Offset(40), limit: 20 }));
@@ -298,10 +305,32 @@ mod tests {
     }
 
     #[test]
+    fn searches_share_a_key_only_if_they_mean_the_same() {
+        let members = Members::Organization(OrganizationId::new(7).unwrap());
+        let keys = |text: &str| {
+            let found = search(text);
+            let numbered = member_page(members, 1, 20, found.as_ref(), Order::default());
+            let filter = Filter { search: found, ..members.filter() };
+            let request = PageRequest { filter: filter.clone(), limit: 20, ..PageRequest::default() };
+            [numbered, page(&request), total(&filter)]
+        };
+        let texts =
+            ["", "***", "+", "a", "b", "a b", "a-b", "ab", "é", "ß", "東京", "東 京", "☕", "☕ ★", "$", "a:b", "#"];
+        for (index, one) in texts.iter().enumerate() {
+            for other in &texts[index + 1..] {
+                let same = search(one) == search(other);
+                let shared: Vec<bool> = keys(one).iter().zip(&keys(other)).map(|(one, other)| one == other).collect();
+                assert_eq!(shared, [same; 3], "{one} and {other}");
+            }
+        }
+        assert_eq!(keys("Cup  RED"), keys("red cup cup*"));
+    }
+
+    #[test]
     fn free_text_makes_no_keys_of_its_own_shape() {
         for wild in ["*", "a:order=id", "[x]", "é", "line\nbreak", "#0", "", &"x".repeat(65)] {
             let key = text(wild);
-            assert!(key.is_empty() || key.len() == 33 && key.starts_with('#'), "{wild}: {key}");
+            assert!(key.len() == 65 && key.starts_with('#'), "{wild}: {key}");
         }
         assert_ne!(text("*"), text("?"));
         assert_ne!(text(&"x".repeat(65)), text(&"x".repeat(66)));

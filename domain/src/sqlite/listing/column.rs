@@ -1,5 +1,6 @@
 //! What rows are ordered by, and where a row stands in that order.
 
+use crate::sqlite::reader::Reader;
 use std::cmp::Ordering;
 
 use crate::error::StoreError;
@@ -8,7 +9,6 @@ use crate::ids::ProductId;
 use crate::order::OrderBy;
 use crate::place::{Place, PlaceKey};
 use crate::price::Price;
-use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// A column of `products p` that lists are ordered by.
@@ -39,7 +39,7 @@ impl Column {
     pub(super) fn sql(self) -> &'static str {
         match self {
             Column::Id => "p.id",
-            Column::Name => "p.name COLLATE NOCASE",
+            Column::Name => "p.name_key",
             Column::Price => "p.price",
             Column::Stock => "p.stock",
             Column::CreatedAt => "p.created_at",
@@ -50,8 +50,8 @@ impl Column {
     /// Runs a statement that selects this column and the id.
     pub(super) fn load(self, statement: Statement, conn: &Reader) -> Result<Vec<Row>, StoreError> {
         if self == Column::Name {
-            let rows: Vec<(String, i64)> = statement.load(conn)?;
-            return Ok(rows.into_iter().map(|(name, id)| Row { key: PlaceKey::Text(name), id }).collect());
+            let rows: Vec<(Vec<u8>, i64)> = statement.load(conn)?;
+            return Ok(rows.into_iter().map(|(name, id)| Row { key: PlaceKey::Name(name), id }).collect());
         }
         let rows: Vec<(i64, i64)> = statement.load(conn)?;
         let key = |number| if self == Column::Id { PlaceKey::Id } else { PlaceKey::Number(number) };
@@ -86,15 +86,11 @@ impl Row {
     }
 }
 
-/// NOCASE folds the letters of ASCII and compares bytes.
 pub(super) fn compare(one: &PlaceKey, other: &PlaceKey) -> Ordering {
-    fn folded(text: &str) -> impl Iterator<Item = u8> {
-        text.bytes().map(|byte| byte.to_ascii_lowercase())
-    }
     match (one, other) {
         (PlaceKey::Number(one), PlaceKey::Number(other)) => one.cmp(other),
-        (PlaceKey::Text(one), PlaceKey::Text(other)) => folded(one).cmp(folded(other)),
-        (PlaceKey::Rank(one), PlaceKey::Rank(other)) => one.total_cmp(other),
+        (PlaceKey::Name(one), PlaceKey::Name(other)) => one.cmp(other),
+        (PlaceKey::Rank(one), PlaceKey::Rank(other)) => one.cmp(other),
         // The places of one list are of one kind.
         _ => Ordering::Equal,
     }
@@ -142,8 +138,8 @@ impl Statement {
     pub(super) fn key(self, key: &PlaceKey) -> Self {
         match key {
             PlaceKey::Number(number) => self.integer(*number),
-            PlaceKey::Text(text) => self.text(text),
-            PlaceKey::Rank(rank) => self.real(*rank),
+            PlaceKey::Name(key) => self.bytes(key),
+            PlaceKey::Rank(rank) => self.integer(*rank),
             PlaceKey::Id => self.sql("NULL"),
         }
     }

@@ -49,6 +49,11 @@ pub(super) fn total(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
     Ok(shares(conn, filter)?.iter().map(|share| share.products).sum())
 }
 
+/// How many products there are in the organization, or in all of them.
+pub(super) fn whole_total(conn: &Reader, organization: Option<OrganizationId>) -> Result<i64, StoreError> {
+    total(conn, &Filter { organization, ..Filter::default() })
+}
+
 /// Refuses organizations and schemas that do not exist. The built-in ones do.
 pub(super) fn check_exists(conn: &Reader, filter: &Filter) -> Result<(), StoreError> {
     let exists = |sql, id| Statement::new(sql).integer(id).number(conn).map(|found| found > 0);

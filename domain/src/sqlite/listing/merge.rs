@@ -17,7 +17,9 @@ pub(super) fn rows(conn: &Reader, walks: &[Walk<'_>], window: Window<'_>) -> Res
         return walk.rows(conn, window);
     }
     let wanted = window.offset.saturating_add(window.limit);
-    let chunk = (2 * (wanted / walks.len().max(1) as i64)).clamp(CHUNK.0, CHUNK.1);
+    // To go on, a walk through what a search finds would have to search again.
+    let again = walks.iter().any(|walk| walk.search.is_some());
+    let chunk = if again { wanted } else { (2 * (wanted / walks.len().max(1) as i64)).clamp(CHUNK.0, CHUNK.1) };
     let begin = Window { offset: 0, limit: chunk, ..window };
     let (mut lists, mut heads) = (Vec::with_capacity(walks.len()), BinaryHeap::with_capacity(walks.len()));
     let descending = window.descending;

@@ -11,12 +11,20 @@ use crate::sqlite::statement::Statement;
 /// A part of the filter, and the index that has its products together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Set<'a> {
-    /// What this search finds.
-    Hits(&'a str),
+    /// These products.
+    These(&'a [i64]),
     Prices,
     Category,
     Schema,
     OutOfStock,
+}
+
+/// The texts of a product.
+pub(super) struct Texts {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) category: String,
 }
 
 impl Set<'_> {
@@ -34,6 +42,15 @@ impl Set<'_> {
     /// How many products the filter lets through, which all are in the set.
     pub(super) fn count(self, conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
         self.from(Statement::new("SELECT count(*)"), filter).restrict(filter, None).number(conn)
+    }
+
+    /// What can be searched of those that the filter lets through.
+    pub(super) fn texts(self, conn: &Reader, filter: &Filter) -> Result<Vec<Texts>, StoreError> {
+        let select = Statement::new("SELECT p.id, p.name, p.description, p.category");
+        let statement = self.from(select, filter).restrict(filter, None);
+        let rows: Vec<(i64, String, String, String)> = statement.load(conn)?;
+        let texts = |(id, name, description, category)| Texts { id, name, description, category };
+        Ok(rows.into_iter().map(texts).collect())
     }
 
     pub(super) fn rows(
@@ -69,11 +86,11 @@ impl Set<'_> {
 
     fn from(self, select: Statement, filter: &Filter) -> Statement {
         let index = match self {
-            Set::Hits(query) => {
-                let joined =
-                    " FROM product_search s CROSS JOIN products p ON p.id = s.rowid WHERE product_search MATCH ";
-                let found = select.sql(joined).text(query).sql(" AND p.deleted_at IS NULL");
-                return found.organization(filter.organization.map(|id| id.get()));
+            Set::These(ids) => {
+                let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+                let listed = select.sql(" FROM json_each(").text(&format!("[{}]", ids.join(",")));
+                let joined = listed.sql(") s CROSS JOIN products p ON p.id = s.value WHERE p.deleted_at IS NULL");
+                return joined.organization(filter.organization.map(|id| id.get()));
             }
             Set::Prices if filter.category.is_some() => "products_of_category_by_price",
             Set::Prices => "products_by_price",

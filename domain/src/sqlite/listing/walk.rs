@@ -1,12 +1,13 @@
 //! Pages read along an index that has the list's order: what comes before them and what comes after is not looked at.
 
+use crate::sqlite::reader::Reader;
 use std::cmp::Ordering;
 
 use super::column::{Bounds, Column, Row, compare};
+use super::hits::found_by_id;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
-use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// Where in a list rows are wanted.
@@ -27,7 +28,7 @@ pub(super) struct Walk<'a> {
     /// ` INDEXED BY …`
     pub(super) index: &'static str,
     pub(super) organization: Option<i64>,
-    /// Of the search, when it is not looked up first.
+    /// Only what this query of the full-text index finds.
     pub(super) search: Option<&'a str>,
 }
 
@@ -68,6 +69,9 @@ impl Walk<'_> {
     }
 
     fn by_id(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
+        if let Some(query) = self.search {
+            return found_by_id(conn, self.filter, query, window);
+        }
         let (after, order) = by_id(window.descending);
         let mut statement = self.select();
         if let Some(row) = window.after {
@@ -129,6 +133,12 @@ impl Walk<'_> {
         let (column, bounds) = (self.column.sql(), self.bounds());
         let above = self.selecting(Statement::new("SELECT count(*)")).sql(" AND ").sql(column).sql(" > ").key(key);
         above.within(column, Bounds { min: None, ..bounds }).number(conn)
+    }
+
+    /// How many rows there are.
+    pub(super) fn count(&self, conn: &Reader) -> Result<i64, StoreError> {
+        let all = self.selecting(Statement::new("SELECT count(*)"));
+        all.within(self.column.sql(), self.bounds()).number(conn)
     }
 
     fn select(&self) -> Statement {

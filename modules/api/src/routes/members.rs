@@ -36,8 +36,8 @@ pub(crate) fn routes() -> Router<AppState> {
         ("id" = i64, Path, minimum = 1),
         ("page" = Option<i64>, Query, minimum = 1, description = "1 by default"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("search" = Option<String>, Query, description = "words that all begin a word of the name, the description or the category"),
-        ("order" = Option<String>, Query, description = "id, name, price, stock, created_at, updated_at, relevance; with - before it to descend"),
+        ("search" = Option<String>, Query, description = "up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time"),
+        ("order" = Option<String>, Query, description = "id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend"),
     ),
     responses(
         (status = 200, body = MemberPageSchema),
@@ -63,8 +63,8 @@ pub(crate) async fn of_organization(
         ("id" = i64, Path, minimum = 1),
         ("page" = Option<i64>, Query, minimum = 1, description = "1 by default"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("search" = Option<String>, Query, description = "words that all begin a word of the name, the description or the category"),
-        ("order" = Option<String>, Query, description = "id, name, price, stock, created_at, updated_at, relevance; with - before it to descend"),
+        ("search" = Option<String>, Query, description = "up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time"),
+        ("order" = Option<String>, Query, description = "id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend"),
     ),
     responses(
         (status = 200, body = MemberPageSchema),

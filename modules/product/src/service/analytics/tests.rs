@@ -30,7 +30,7 @@ impl Shelf {
             key_prefix: String::new(),
         };
         let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats);
-        Shelf { products: ProductService::new(cache, repository, Lives::default()), _directory: directory }
+        Shelf { products: ProductService::new(cache, repository, Lives::default()).unwrap(), _directory: directory }
     }
 
     async fn create(&self) {
