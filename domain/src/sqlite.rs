@@ -3,6 +3,7 @@
 mod accounts;
 mod bulk;
 mod catalogue;
+mod condition;
 mod connect;
 mod details;
 mod epoch;
@@ -24,6 +25,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -36,6 +38,7 @@ use crate::ids::ProductId;
 use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
 use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
+pub(crate) use condition::Condition;
 use lock::DatabaseLock;
 use operation::Operation;
 use point_reads::PointReads;
@@ -58,6 +61,7 @@ pub(crate) struct SqliteCatalogue {
     point_reads: PointReads,
     tasks: Tasks,
     operations: Operations,
+    condition: Arc<Condition>,
     _lock: DatabaseLock,
 }
 
@@ -106,16 +110,20 @@ impl SqliteCatalogue {
         prepared.map_err(|error| failed(error.to_string()))??;
 
         let tasks = Tasks::default();
-        let readers = Readers::new(&url, READERS).map_err(failed)?;
+        let condition = Arc::new(Condition::new());
+        let readers = Readers::new(&url, READERS).map_err(failed)?.noting_in(&condition);
         let epoch_reader = Readers::new(&url, 1).map_err(failed)?;
         readers.show_in(stats);
+        let writer = Writer::spawn(url, &tasks, Operation::new(stats, "commit"), &condition);
+        condition::spawn_probe(Arc::clone(&condition), writer.clone(), epoch_reader.clone(), &tasks);
         Ok(SqliteCatalogue {
-            writer: Writer::spawn(url, &tasks, Operation::new(stats, "commit")),
+            writer,
             point_reads: PointReads::spawn(readers.clone(), POINT_QUERIES, &tasks, Operation::new(stats, "find")),
             operations: Operations::new(stats),
             readers,
             epoch_reader,
             tasks,
+            condition,
             path,
             _lock: lock,
         })
@@ -178,8 +186,14 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        let reading = self.readers.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM organization_counts")?));
-        self.operations.ping.of(reading).await
+        // Not behind the pages: how long those wait says nothing about whether the database can be read.
+        let answer = self.operations.ping.of(self.epoch_reader.read(condition::read_probe)).await;
+        self.condition.note_read_probe(&answer);
+        answer
+    }
+
+    pub(crate) fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     /// Writes what has been accepted, then moves the write-ahead log into the database file.

@@ -1,6 +1,7 @@
 //! The readers: a pool of connections beside the writer. Each read is one closure on a blocking thread, so that it
 //! costs one hop however many statements it runs, and a reader that goes away cannot leave a transaction open.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
@@ -11,6 +12,7 @@ use futures_util::FutureExt;
 use hotshelf_stats::Stats;
 use tokio::time::timeout;
 
+use super::condition::Condition;
 use super::connect::connect;
 use crate::error::StoreError;
 
@@ -23,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Readers {
     pool: Pool<Connection>,
+    condition: Option<Arc<Condition>>,
 }
 
 impl Readers {
@@ -40,10 +43,26 @@ impl Readers {
         });
         let manager = AsyncDieselConnectionManager::new_with_config(url, config);
         let pool = Pool::builder(manager).max_size(connections).build().map_err(|error| error.to_string())?;
-        Ok(Readers { pool })
+        Ok(Readers { pool, condition: None })
+    }
+
+    /// The same, who tell it how reads end.
+    pub(super) fn noting_in(self, condition: &Arc<Condition>) -> Self {
+        Readers { condition: Some(Arc::clone(condition)), ..self }
     }
 
     pub(super) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let outcome = self.run(query).await;
+        if let Some(condition) = &self.condition {
+            condition.note_read(&outcome);
+        }
+        outcome
+    }
+
+    async fn run<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

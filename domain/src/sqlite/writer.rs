@@ -2,6 +2,7 @@
 //! commit): each in its own savepoint, all in one transaction, one flush to disk and one addition to the search index for the lot. A caller hears the result
 //! only after the commit that holds it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
@@ -11,6 +12,7 @@ use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
 
+use super::condition::Condition;
 use super::connect::connect_writer;
 use super::operation::Operation;
 use super::search_index;
@@ -64,10 +66,11 @@ struct Job {
 pub(super) struct Writer {
     queue: mpsc::Sender<Job>,
     operation: Operation,
+    condition: Arc<Condition>,
 }
 
 impl Writer {
-    pub(super) fn spawn(url: String, tasks: &Tasks, operation: Operation) -> Self {
+    pub(super) fn spawn(url: String, tasks: &Tasks, operation: Operation, condition: &Arc<Condition>) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
         let commits = operation.durations.clone();
@@ -87,7 +90,7 @@ impl Writer {
                 }
             }
         });
-        Writer { queue, operation }
+        Writer { queue, operation, condition: Arc::clone(condition) }
     }
 
     /// Runs `work` in a savepoint of its own; an error from it undoes what it did and nothing else. Returns after the
@@ -96,10 +99,13 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.operation.shared(self.enqueue(work)).await
+        let outcome = self.operation.shared(self.enqueue(work)).await;
+        self.condition.note_write(&outcome);
+        outcome
     }
 
-    async fn enqueue<T: Send + 'static>(
+    /// As [`submit`](Writer::submit), for what is neither counted nor noted.
+    pub(super) async fn enqueue<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -134,7 +140,8 @@ impl WriteConnection {
         // When the closure panics, the jobs' reply channels close and the connection is given up with its transaction.
         match conn.spawn_blocking(move |conn| Ok(write_group(conn, group))).await {
             Ok(true) => self.open = Some(conn),
-            Ok(false) => tracing::warn!("a group of writes could not be committed; reconnecting"),
+            // That writes fail is told once, by the condition.
+            Ok(false) => tracing::debug!("a group of writes could not be committed; reconnecting"),
             Err(error) => tracing::error!(%error, "the database writer failed; reconnecting"),
         }
         timer.observe_duration();
