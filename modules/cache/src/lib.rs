@@ -24,7 +24,7 @@
 //!     write_strategy: WriteStrategy::Invalidate,
 //!     redis: RedisOptions::default(), key_prefix: "product:".into(),
 //! };
-//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?);
+//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?)?;
 //! let everything = Collection::new("products");
 //! let products = cache.region(RegionOptions {
 //!     name: "product", ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10),
@@ -81,7 +81,7 @@ pub use epoch::EpochStore;
 pub use hotshelf_redis::RedisOptions;
 pub use key::Key;
 pub use module::CacheModule;
-pub use options::{CacheOptions, Tiers, WriteStrategy};
+pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 pub use region::{Collection, Region, RegionOptions, Slot};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};
