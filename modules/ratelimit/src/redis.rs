@@ -74,7 +74,9 @@ impl RedisCounter {
         let called = client.evalsha::<Vec<u64>, _, _, _>(&self.take, key.as_str(), arguments());
         let tried = async {
             let (evaluated, called, removed) = tokio::join!(evaluated, called, client.unlink::<u64, _>(key.as_str()));
-            (evaluated?, called?, removed?);
+            evaluated?;
+            called?;
+            removed?;
             Ok(())
         };
         self.within_deadline(tried).await
