@@ -6,6 +6,7 @@
 //! value that names the variable, the value, where it came from and what is expected.
 
 mod assemble;
+mod effects;
 mod layers;
 mod parse;
 mod problem;
@@ -288,7 +289,10 @@ impl Config {
         let mut values = layers.merge().map_err(|problem| vec![problem])?;
         let config = assemble::config(&mut values);
         match (config, values.take_problems()) {
-            (Some(config), problems) if problems.is_empty() => Ok((config, values)),
+            (Some(config), problems) if problems.is_empty() => {
+                effects::note(&config, &mut values);
+                Ok((config, values))
+            }
             (_, problems) => Err(problems),
         }
     }

@@ -141,7 +141,10 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
     runtime.block_on(async {
         match command {
-            Command::Serve => serve::run(config).await,
+            Command::Serve => {
+                values.without_effect().for_each(|setting| tracing::warn!("{setting}"));
+                serve::run(config).await
+            }
             Command::Import { file, format, strict, organization, schema } => {
                 let home = Home { organization, schema };
                 Import { file: &file, format: format.map(Into::into), strict, home }.run(config).await

@@ -404,3 +404,16 @@ fn the_readme_lists_the_variables_with_their_defaults() {
 fn a_wrong_command_line_has_the_same_exit_code_as_a_wrong_configuration() {
     assert_eq!(Hotshelf::new(&["sell"]).run().code, Some(2));
 }
+
+#[test]
+fn a_setting_that_does_nothing_beside_the_others_is_told() {
+    let table = Hotshelf::check_config().env("CACHE_BACKEND", "memory").env("REDIS_DB", "3").table();
+    assert_eq!(table.row("REDIS_DB"), ("3", "environment, no effect with CACHE_BACKEND=memory"));
+    assert_eq!(table.row("REDIS_ADDR"), ("localhost:6379", "default"));
+    // Nobody can listen there, so that it ends.
+    let started =
+        Hotshelf::new(&[]).env("HTTP_HOST", "localhost").env("HTTP_PORT", "1").env("DB_PATH", "/nowhere/products.db");
+    let outcome = started.env("RATE_LIMIT_ROUTES", "POST /api/v1/products=10/1m").run();
+    let told = "WARN hotshelf: RATE_LIMIT_ROUTES has no effect without RATE_LIMIT=on";
+    assert_eq!(outcome.stderr.lines().filter(|line| line.ends_with(told)).count(), 1, "{}", outcome.stderr);
+}

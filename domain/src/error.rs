@@ -205,6 +205,19 @@ pub enum OpenError {
     /// The path is not text that SQLite accepts.
     #[error("{} is not a valid UTF-8 path", .0.display())]
     Path(PathBuf),
+    /// A newer version of the program has changed the database in a way that this one does not know.
+    #[error(
+        "{} is at migration {found}, and this version knows migrations up to {known}: start the newer version, or restore the \
+         backup from before it", .database.display()
+    )]
+    Newer {
+        /// The database file.
+        database: PathBuf,
+        /// The newest migration that the database has had.
+        found: String,
+        /// The newest migration that this program knows.
+        known: String,
+    },
     /// The file is there but cannot be used as a database.
     #[error("cannot open {}: {cause}", .database.display())]
     Open {

@@ -53,9 +53,19 @@ impl Module for DatabaseModule {
         if let Some(task) = repository.ended_tasks().first() {
             return Health::unhealthy(format!("task `{task}` has died; restart the service"));
         }
-        match repository.ping().await {
-            Ok(()) => Health::healthy("SQLite answers"),
-            Err(error) => Health::unhealthy(error.to_string()),
+        if let Err(error) = repository.ping().await {
+            return Health::unhealthy(error.to_string());
+        }
+        let condition = repository.condition();
+        match (condition.reads_fail(), condition.writes_fail()) {
+            (None, None) => Health::healthy("SQLite answers"),
+            // What was tried above is read: it is not the database as a whole.
+            (Some(cause), None) => Health::degraded(format!("some reads fail ({cause})")),
+            // Whoever shares the file can write no more than this process, and reads are most of what a catalogue is asked for.
+            (None, Some(cause)) => Health::impaired(format!("writes fail ({cause}); reads are served")),
+            (Some(reads), Some(writes)) => {
+                Health::impaired(format!("writes fail ({writes}), and some reads do ({reads})"))
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::ids::ProductId;
 use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
-use crate::sqlite::SqliteCatalogue;
+use crate::sqlite::{Condition, SqliteCatalogue};
 
 /// Which database, and who else is in it.
 #[derive(Clone, Debug)]
@@ -250,6 +250,10 @@ impl ProductRepository {
     /// The database file.
     pub fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    pub(crate) fn condition(&self) -> &Condition {
+        self.0.condition()
     }
 
     pub(crate) fn ended_tasks(&self) -> Vec<&'static str> {

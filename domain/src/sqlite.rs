@@ -4,6 +4,7 @@ mod accounts;
 mod admission;
 mod bulk;
 mod catalogue;
+mod condition;
 mod connect;
 mod details;
 mod epoch;
@@ -36,7 +37,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::Connection;
-use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Stats;
@@ -51,13 +51,14 @@ use crate::ids::ProductId;
 use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
 use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
+pub(crate) use condition::Condition;
 use identity::Identity;
 use lock::DatabaseLock;
 use operation::Operation;
 use point_reads::PointReads;
 use readers::Readers;
 use references::References;
-use writer::Writer;
+use writer::{WriteConnection, Writer};
 
 /// Gathered reads under way at a time.
 const POINT_QUERIES: usize = 2;
@@ -71,6 +72,7 @@ pub(crate) struct SqliteCatalogue {
     tasks: Tasks,
     ending: Ending,
     operations: Operations,
+    condition: Arc<Condition>,
     identity: Arc<Identity>,
     /// The connection that was opened first. As long as there is one, the files beside the database keep their places.
     first: Arc<Mutex<SqliteConnection>>,
@@ -135,19 +137,23 @@ impl SqliteCatalogue {
         let (identity, first) = opened.await.map_err(|error| failed(error.to_string()))??;
 
         let tasks = Tasks::default();
-        let ending = Ending::default();
-        let readers = Readers::new(&url, &identity, stats, &ending.reads);
+        let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));
+        let readers = Readers::new(&url, &identity, &condition, stats, &ending.reads);
         let finds = Operation::new(stats, "find");
         let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), tasks.stopping());
         tasks.spawn_loop("database heartbeat", heartbeat);
         let commits = Operation::new(stats, "commit");
+        let to_write = WriteConnection::new(url, &identity, ending.writes.clone(), &commits);
+        let writer = Writer::spawn(to_write, &tasks, commits, &condition);
+        condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
         Ok(SqliteCatalogue {
-            writer: Writer::spawn(url, Arc::clone(&identity), &tasks, ending.writes.clone(), commits),
+            writer,
             point_reads: PointReads::spawn(readers.keyed.clone(), POINT_QUERIES, &tasks, finds, stats),
             operations: Operations::new(stats),
             readers,
             tasks,
             ending,
+            condition,
             path,
             identity,
             first,
@@ -242,8 +248,13 @@ impl SqliteCatalogue {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        let reading = self.readers.watch.read(|conn| Ok(conn.batch_execute("SELECT 1 FROM organization_counts")?));
-        self.operations.ping.of(reading).await
+        let answer = self.operations.ping.of(self.readers.watch.read(condition::read_probe)).await;
+        self.condition.note_read_probe(&answer);
+        answer
+    }
+
+    pub(crate) fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     /// Those who use the database are about to stop, within so long: from half of it on, nothing more is begun for them, and

@@ -131,6 +131,8 @@ pub(crate) struct Given {
     pub(crate) origin: Origin,
     /// The variable that makes this one moot.
     pub(crate) overridden_by: Option<&'static str>,
+    /// Why it does nothing, to follow "has no effect".
+    pub(crate) no_effect: Option<&'static str>,
 }
 
 impl Given {
@@ -159,7 +161,8 @@ impl Values {
         let mut values = Values { given: Vec::new(), problems: Vec::new() };
         for &variable in settings::ALL {
             let Some(value) = merged.remove(&variable.key()) else { continue };
-            let mut given = Given { variable, text: String::new(), origin: origin(&value), overridden_by: None };
+            let (origin, text) = (origin(&value), String::new());
+            let mut given = Given { variable, text, origin, overridden_by: None, no_effect: None };
             match plain_text(&value) {
                 Some(text) => {
                     given.text = text;
@@ -208,6 +211,20 @@ impl Values {
         for given in self.given.iter_mut().filter(|given| given.variable.name == setting.variable.name) {
             given.overridden_by = Some(by);
         }
+    }
+
+    /// Notes that this setting does nothing, for that reason, if it was set to something.
+    pub(super) fn has_no_effect(&mut self, name: &str, reason: &'static str) {
+        let set = |given: &&mut Given| given.origin != Origin::Default && given.text != given.variable.default;
+        for given in self.given.iter_mut().filter(|given| given.variable.name == name).filter(set) {
+            given.no_effect.get_or_insert(reason);
+        }
+    }
+
+    /// The settings that do nothing, each with a sentence that says why.
+    pub(crate) fn without_effect(&self) -> impl Iterator<Item = String> {
+        let told = |given: &Given| Some(format!("{} has no effect {}", given.variable.name, given.no_effect?));
+        self.given.iter().filter_map(told)
     }
 
     pub(crate) fn given(&self) -> &[Given] {

@@ -11,8 +11,9 @@ impl fmt::Display for Values {
         let rows: Vec<[String; 3]> = std::iter::once(header)
             .chain(self.given().iter().map(|given| {
                 let overridden = given.overridden_by.map(|by| format!(", overridden by {by}")).unwrap_or_default();
+                let moot = given.no_effect.map(|reason| format!(", no effect {reason}")).unwrap_or_default();
                 let value = given.variable.visibility.show(&given.text);
-                [given.variable.name.to_owned(), value, format!("{}{overridden}", given.origin)]
+                [given.variable.name.to_owned(), value, format!("{}{overridden}{moot}", given.origin)]
             }))
             .collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();

@@ -3,10 +3,14 @@
 use super::*;
 
 fn load(environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    load_with_values(environment).map(|(config, _)| config)
+}
+
+pub(super) fn load_with_values(environment: &[(&str, &str)]) -> Result<(Config, Values), Vec<String>> {
     let lookup = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, text)| text.into());
     let environment = Environment::of(lookup).unwrap();
     match Config::from_layers(Layers { environment, file: None }) {
-        Ok((config, _)) => Ok(config),
+        Ok(loaded) => Ok(loaded),
         Err(problems) => Err(problems.iter().map(Problem::to_string).collect()),
     }
 }

@@ -18,6 +18,16 @@ impl Outsider {
         self.0.batch_execute(sql).unwrap();
     }
 
+    /// What a query answers that gives one `number`.
+    pub(crate) fn number(&mut self, query: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            number: i64,
+        }
+        diesel::sql_query(query).get_result::<Row>(&mut self.0).unwrap().number
+    }
+
     /// From here to [`let_write`](Outsider::let_write), every write of the service waits.
     pub(crate) fn hold_writes_up(&mut self) {
         self.run("BEGIN IMMEDIATE");

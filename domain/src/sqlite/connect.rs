@@ -1,14 +1,18 @@
 //! How a connection is opened: the settings that durability and concurrency rest on.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
+use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer};
-use diesel::sqlite::SqliteConnection;
+use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::history::{self, Beginning, Opened};
@@ -16,7 +20,7 @@ use super::lock::{DatabaseLock, Record};
 use super::rebuild;
 use crate::error::{OpenError, StoreError};
 
-type MigrationResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+type MigrationResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -29,6 +33,9 @@ const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRA
 /// What a savepoint needs to undo itself stays in memory: in a file, it would be twice as much writing as the commit.
 /// A checkpoint every 32 MB, for many writes come back to the same pages meanwhile.
 const WRITER_SETTINGS: &str = "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8192;";
+
+/// Of files that are made: a catalogue has addresses and passwords of its users, if only as hashes.
+pub(super) const OWNER_ALONE: u32 = 0o600;
 
 const SWITCH_PATIENCE: Duration = Duration::from_secs(5);
 const SWITCH_PAUSE: Duration = Duration::from_millis(10);
@@ -69,16 +76,40 @@ pub(super) fn prepare(
     shared: bool,
 ) -> Result<(SqliteConnection, Opened), OpenError> {
     let failed = |cause: String| OpenError::Open { database: path.to_owned(), cause };
+    // SQLite gives the files beside it the same permissions. One that is there is not opened: to close it again would undo
+    // the locks of other connections of this process.
+    match OpenOptions::new().create_new(true).write(true).mode(OWNER_ALONE).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(error.to_string())),
+        _ => {}
+    }
     let mut conn = connect(url).map_err(|error| failed(error.to_string()))?;
     switch_to_wal(&mut conn).map_err(|error| failed(error.to_string()))?;
     // Processes that share the database may start at the same time: one migrates, the others wait for it and find it done.
-    let migrated: MigrationResult =
-        rebuild::in_turn(&mut conn, |conn| conn.run_pending_migrations(MIGRATIONS).map(drop));
-    migrated.map_err(|error| failed(format!("migration: {error}")))?;
+    let migrated: MigrationResult<_> = rebuild::in_turn(&mut conn, |conn| {
+        let newer = newer_than_known(conn)?;
+        if newer.is_none() {
+            conn.run_pending_migrations(MIGRATIONS)?;
+        }
+        Ok(newer)
+    });
+    if let Some((found, known)) = migrated.map_err(|error| failed(format!("migration: {error}")))? {
+        return Err(OpenError::Newer { database: path.to_owned(), found, known });
+    }
     rebuild::run(&mut conn).map_err(|error| failed(format!("migration: {error}")))?;
     let opened = settle_history(&mut conn, lock, shared).map_err(|error| failed(error.to_string()))?;
     announce(path, &opened);
     Ok((conn, opened))
+}
+
+/// The newest migration of the database and the newest one known here, if a newer program has been there: what it has
+/// changed, this one would break.
+fn newer_than_known(conn: &mut SqliteConnection) -> MigrationResult<Option<(String, String)>> {
+    let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?;
+    let known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
+    let applied: Vec<String> = conn.applied_migrations()?.iter().map(ToString::to_string).collect();
+    let newest = |versions: &[String]| versions.iter().max().cloned().unwrap_or_default();
+    let newer = applied.iter().any(|version| !known.contains(version));
+    Ok(newer.then(|| (newest(&applied), newest(&known))))
 }
 
 /// One process at a time: the record is read and written under the database's own lock on writing.

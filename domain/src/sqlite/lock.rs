@@ -3,9 +3,10 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::connect::OWNER_ALONE;
 use crate::error::OpenError;
 use crate::history::History;
 
@@ -36,8 +37,9 @@ impl DatabaseLock {
         name.push(".lock");
         let path = PathBuf::from(name);
         let failed = |cause| OpenError::Lock { lock: path.clone(), cause };
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path);
-        let file = opened.map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).read(true).mode(OWNER_ALONE);
+        let file = options.open(&path).map_err(failed)?;
         let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
         match locked {
             Ok(()) => {

@@ -122,6 +122,9 @@ async fn answer(keyed: &Lane<SqliteConnection>, mut batch: Vec<Ask>) {
 mod tests {
     use tokio_util::sync::CancellationToken;
 
+    use std::sync::Arc;
+
+    use super::super::condition::Condition;
     use super::super::identity::opened;
     use super::super::readers::Readers;
     use super::*;
@@ -132,7 +135,7 @@ mod tests {
         let path = directory.path().join("products.db");
         let (identity, _first) = opened(&path);
         let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
-        let readers = Readers::new(path.to_str().unwrap(), &identity, &stats, &ending);
+        let readers = Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &stats, &ending);
         let (reply, gone) = oneshot::channel();
         drop(gone);
         answer(&readers.keyed, vec![Ask { id: 1, reply }]).await;

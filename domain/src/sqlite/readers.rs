@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admission, Bounds, Party, Turn};
+use super::condition::Condition;
 use super::connect::connect;
 use super::identity::Identity;
 use super::reader::Reader;
@@ -73,7 +74,13 @@ pub(super) struct Readers {
 
 impl Readers {
     /// `ending` interrupts the reads under way and refuses all others.
-    pub(super) fn new(url: &str, identity: &Arc<Identity>, stats: &Stats, ending: &CancellationToken) -> Self {
+    pub(super) fn new(
+        url: &str,
+        identity: &Arc<Identity>,
+        condition: &Arc<Condition>,
+        stats: &Stats,
+        ending: &CancellationToken,
+    ) -> Self {
         let keyed = || {
             let url = url.to_owned();
             confirmed(identity, move || connect(&url).map_err(|error| StoreError::failed(error.to_string())))
@@ -84,10 +91,10 @@ impl Readers {
         };
         let (lists, heavy) = bounds(thread::available_parallelism().map_or(1, usize::from));
         let readers = Readers {
-            keyed: Lane::new("keyed", KEYED, keyed(), Some(identity), stats, ending),
-            lists: Lane::new("lists", lists, interruptible(), Some(identity), stats, ending),
-            heavy: Lane::new("heavy", heavy, interruptible(), Some(identity), stats, ending),
-            watch: Lane::new("watch", WATCH, keyed(), Some(identity), stats, ending),
+            keyed: Lane::new("keyed", KEYED, keyed(), Some((identity, condition)), stats, ending),
+            lists: Lane::new("lists", lists, interruptible(), Some((identity, condition)), stats, ending),
+            heavy: Lane::new("heavy", heavy, interruptible(), Some((identity, condition)), stats, ending),
+            watch: Lane::new("watch", WATCH, keyed(), Some((identity, condition)), stats, ending),
         };
         readers.show_in(stats);
         readers
@@ -149,8 +156,9 @@ struct Inner<C> {
     /// No more of them than may run at the same time.
     idle: Mutex<Vec<C>>,
     open: Box<dyn Fn() -> Result<C, StoreError> + Send + Sync>,
-    /// Whether the database is still the one that was opened; `None` where there is none, in tests.
-    identity: Option<Arc<Identity>>,
+    /// Whether the database is still the one that was opened, and who is told how reads end; `None` where there is no
+    /// database, in tests.
+    database: Option<(Arc<Identity>, Arc<Condition>)>,
     ending: CancellationToken,
     refused: Refused,
 }
@@ -176,7 +184,7 @@ impl<C: Send + 'static> Lane<C> {
         name: &str,
         bounds: Bounds,
         open: impl Fn() -> Result<C, StoreError> + Send + Sync + 'static,
-        identity: Option<&Arc<Identity>>,
+        database: Option<(&Arc<Identity>, &Arc<Condition>)>,
         stats: &Stats,
         ending: &CancellationToken,
     ) -> Self {
@@ -186,7 +194,7 @@ impl<C: Send + 'static> Lane<C> {
             admission: Admission::new(bounds),
             idle: Mutex::default(),
             open: Box::new(open),
-            identity: identity.cloned(),
+            database: database.map(|(identity, condition)| (Arc::clone(identity), Arc::clone(condition))),
             ending: ending.clone(),
             refused,
         }));
@@ -211,7 +219,21 @@ impl<C: Send + 'static> Lane<C> {
         deadline: Instant,
         query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.identity.as_ref().map_or(Ok(()), |identity| identity.confirm())?;
+        let Some((identity, condition)) = &self.0.database else {
+            return self.read_in_turn(party, deadline, query).await;
+        };
+        identity.confirm()?;
+        let answer = self.read_in_turn(party, deadline, query).await;
+        condition.note_read(&answer);
+        answer
+    }
+
+    async fn read_in_turn<T: Send + 'static>(
+        &self,
+        party: Party,
+        deadline: Instant,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let turn = self.turn(party, deadline).await?;
         let limit = Limit { until: deadline, given_up: self.0.ending.child_token() };
         let _cancelled_when_dropped = limit.given_up.clone().drop_guard();

@@ -13,6 +13,7 @@ use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::condition::Condition;
 use super::connect::connect_writer;
 use super::identity::Identity;
 use super::operation::Operation;
@@ -70,22 +71,19 @@ struct Job {
 pub(super) struct Writer {
     queue: mpsc::Sender<Job>,
     operation: Operation,
+    condition: Arc<Condition>,
 }
 
 impl Writer {
-    /// Once `ending` is cancelled, no write is begun any more, accepted or not.
     pub(super) fn spawn(
-        url: String,
-        identity: Arc<Identity>,
+        mut connection: WriteConnection,
         tasks: &Tasks,
-        ending: CancellationToken,
         operation: Operation,
+        condition: &Arc<Condition>,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
-        let commits = operation.durations.clone();
         tasks.spawn_loop("database writer", async move {
-            let mut connection = WriteConnection { url, identity, open: None, ending, commits };
             let mut jobs: mpsc::Receiver<Job> = jobs;
             loop {
                 let mut group = Vec::new();
@@ -100,7 +98,7 @@ impl Writer {
                 }
             }
         });
-        Writer { queue, operation }
+        Writer { queue, operation, condition: Arc::clone(condition) }
     }
 
     /// Runs `work` in a savepoint of its own; an error from it undoes what it did and nothing else. Returns after the
@@ -109,10 +107,13 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.operation.shared(self.enqueue(work)).await
+        let outcome = self.operation.shared(self.enqueue(work)).await;
+        self.condition.note_write(&outcome);
+        outcome
     }
 
-    async fn enqueue<T: Send + 'static>(
+    /// As [`submit`](Writer::submit), for what is neither counted nor noted.
+    pub(super) async fn enqueue<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -126,7 +127,8 @@ impl Writer {
     }
 }
 
-struct WriteConnection {
+/// The connection of the writer.
+pub(super) struct WriteConnection {
     url: String,
     identity: Arc<Identity>,
     /// Opened when first needed, and again after a failure.
@@ -136,6 +138,12 @@ struct WriteConnection {
 }
 
 impl WriteConnection {
+    /// Opened when it is first needed. Once `ending` is cancelled, no write is begun any more, accepted or not.
+    pub(super) fn new(url: String, identity: &Arc<Identity>, ending: CancellationToken, operation: &Operation) -> Self {
+        let (identity, commits) = (Arc::clone(identity), operation.durations.clone());
+        WriteConnection { url, identity, open: None, ending, commits }
+    }
+
     /// Writes one group in one hop to the blocking threads.
     async fn write(&mut self, group: Vec<Job>) {
         if let Err(error) = self.identity.confirm() {
@@ -146,7 +154,7 @@ impl WriteConnection {
             None => match self.connect().await {
                 Ok(conn) => conn,
                 Err(error) => {
-                    tracing::warn!(%error, "the database cannot be opened for writing");
+                    tracing::debug!(%error, "the database cannot be opened for writing");
                     return group.into_iter().for_each(|job| job.write.refuse(NOT_BEGUN));
                 }
             },
@@ -158,7 +166,8 @@ impl WriteConnection {
             Ok(true) => self.open = Some(conn),
             // It has been said, and is no reason to open anything.
             Ok(false) if self.identity.confirm().is_err() => {}
-            Ok(false) => tracing::warn!("a group of writes could not be committed; reconnecting"),
+            // That writes fail is told once, by the condition.
+            Ok(false) => tracing::debug!("a group of writes could not be committed; reconnecting"),
             Err(error) => tracing::error!(%error, "the database writer failed; reconnecting"),
         }
         timer.observe_duration();
@@ -201,7 +210,7 @@ fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>
     // Acknowledged is only what is in the file that will be opened after the next start.
     let outcome = match committed.and_then(|record| identity.end_group(record)) {
         Err(StoreError::Unavailable(error)) if !begun => {
-            tracing::warn!(%error, "no write can be begun, another process may hold the database");
+            tracing::debug!(%error, "no write can be begun, another process may hold the database");
             Err(NOT_BEGUN)
         }
         outcome => outcome,

@@ -272,7 +272,8 @@ fn write_problem(response: &mut Response, problem: &Problem, request_id: &Header
     let status = problem.status.as_u16();
     match &problem.cause {
         Some(cause) if status == 500 => tracing::error!(status, cause, "request failed"),
-        Some(cause) => tracing::warn!(status, cause, "request failed"),
+        // Whatever fails tells the log once that it does, and once that it does not any more.
+        Some(cause) => tracing::debug!(status, cause, "request failed"),
         None => tracing::debug!(status, ?problem, "request refused"),
     }
     let (body, media_type) = problem.render(request_id, dialect);

@@ -29,7 +29,7 @@
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! # let accounts = ProductRepository::open(database, &stats).await?.accounts();
-//! # let cache = Cache::new(options, Arc::new(Row), &stats);
+//! # let cache = Cache::new(options, Arc::new(Row), &stats)?;
 //! # let minute = Duration::from_secs(60);
 //! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
 //! # let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, &stats)?;

@@ -15,7 +15,7 @@ use crate::flights::Flights;
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::namespace::{Namespaces, RegionError};
-use crate::options::{CacheOptions, Tiers, WriteStrategy};
+use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, Timed, UNTOLD};
 use crate::region::{Region, RegionOptions, Slot};
 use crate::tier::{DeleteError, SharedTier, Tier};
@@ -82,9 +82,14 @@ impl TierGauges for Levels {
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A working cache; Redis takes part from some time after [`start`](Cache::start).
-    pub fn new(options: CacheOptions, epoch_store: Arc<dyn EpochStore>, stats: &Stats) -> Self {
-        let connector = Timed::new(FredConnector::new(options.redis.clone()), stats);
-        Self::with_connector(options, connector, epoch_store, stats)
+    ///
+    /// # Errors
+    /// When the options contradict each other.
+    pub fn new(options: CacheOptions, epoch_store: Arc<dyn EpochStore>, stats: &Stats) -> Result<Self, OptionsError> {
+        options.check()?;
+        let (redis, prefix) = (options.redis.clone(), options.key_prefix.clone());
+        let connector = Timed::new(FredConnector::new(redis, prefix, options.shared_database), stats);
+        Ok(Self::with_connector(options, connector, epoch_store, stats))
     }
 
     pub(crate) fn with_connector<C: Connector>(
@@ -213,7 +218,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         };
         let mut levels = TierLevels::default();
         redis.report(&mut levels);
-        if levels.l2 == L2State::Up { Health::healthy(redis.condition()) } else { Health::degraded(redis.condition()) }
+        match (levels.l2, redis.deafness()) {
+            (L2State::Up, None) => Health::healthy(redis.condition()),
+            (L2State::Up, Some(reason)) => Health::degraded(format!(
+                "Redis is up, but the writes of other instances are not heard ({reason}); memory serves nothing"
+            )),
+            _ => Health::degraded(redis.condition()),
+        }
     }
 
     /// Deletes the entries whose keys match, where `*` stands for any text and `?` for one character. Returns how many

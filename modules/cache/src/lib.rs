@@ -26,7 +26,7 @@
 //!     write_strategy: WriteStrategy::Invalidate,
 //!     redis: RedisOptions::default(), key_prefix: "product:".into(),
 //! };
-//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?);
+//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?)?;
 //! let everything = Collection::new("products");
 //! let products = cache.region(RegionOptions {
 //!     name: "product", keys: Keys::Beginning("id:"),
@@ -86,7 +86,7 @@ pub use hotshelf_redis::RedisOptions;
 pub use key::Key;
 pub use module::CacheModule;
 pub use namespace::{Keys, RegionError};
-pub use options::{CacheOptions, Tiers, WriteStrategy};
+pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 pub use region::{Absence, Collection, Region, RegionOptions, Slot};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};

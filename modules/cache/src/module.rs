@@ -36,7 +36,7 @@ impl<E: Clone + Send + Sync + 'static> Module for CacheModule<E> {
 
     async fn init(&self, services: &mut Services) -> Result<(), Failure> {
         let stats = services.require::<Stats>("stats")?;
-        let cache = Cache::<E>::new(self.options.clone(), (self.epoch_source)(services)?, &stats);
+        let cache = Cache::<E>::new(self.options.clone(), (self.epoch_source)(services)?, &stats)?;
         services.provide(cache.clone())?;
         let _ = self.cache.set(cache);
         Ok(())

@@ -40,3 +40,46 @@ pub struct CacheOptions {
     /// In front of every key in Redis.
     pub key_prefix: String,
 }
+
+/// The options contradict each other; each kind says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// Memory alone, of a database that others write to.
+    #[error(
+        "a cache in memory alone cannot hear of the writes of other processes to a shared database: take Redis as well \
+         (Tiers::Tiered), or no tier at all (Tiers::None)"
+    )]
+    SharedMemoryAlone,
+}
+
+impl CacheOptions {
+    pub(crate) fn check(&self) -> Result<(), OptionsError> {
+        match self.tiers {
+            Tiers::Memory if self.shared_database => Err(OptionsError::SharedMemoryAlone),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_alone_is_refused_where_others_write() {
+        for tiers in [Tiers::Tiered, Tiers::Redis, Tiers::Memory, Tiers::None] {
+            for shared_database in [false, true] {
+                let options = CacheOptions {
+                    tiers,
+                    shared_database,
+                    memory_bytes: 1 << 20,
+                    write_strategy: WriteStrategy::Invalidate,
+                    redis: RedisOptions::default(),
+                    key_prefix: String::new(),
+                };
+                let refused = options.check() == Err(OptionsError::SharedMemoryAlone);
+                assert_eq!(refused, shared_database && tiers == Tiers::Memory, "{tiers:?}, {shared_database}");
+            }
+        }
+    }
+}

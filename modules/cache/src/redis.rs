@@ -23,7 +23,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use hotshelf_lifecycle::Tasks;
+use hotshelf_lifecycle::{Tasks, Trouble};
 use hotshelf_redis::RedisError;
 use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
 use parking_lot::Mutex;
@@ -77,6 +77,10 @@ pub(crate) struct RedisTier<C: Connector> {
     generations: Generations,
     /// One sentence about the link, for health reports.
     condition: Mutex<String>,
+    /// What the log has heard of the link.
+    outages: Trouble,
+    /// That the listener hears nothing although there is a link.
+    deafness: Trouble,
     /// As the server told it last.
     memory: Mutex<ServerMemory>,
     setup: RedisSetup,
@@ -108,6 +112,8 @@ impl<C: Connector> RedisTier<C> {
             beats: Beats::new(),
             generations: Generations::default(),
             condition: Mutex::new("not connected yet".to_owned()),
+            outages: Trouble::default(),
+            deafness: Trouble::default(),
             memory: Mutex::default(),
             setup,
         })
@@ -301,5 +307,10 @@ impl<C: Connector> SharedTier for RedisTier<C> {
 
     fn condition(&self) -> String {
         self.condition.lock().clone()
+    }
+
+    fn deafness(&self) -> Option<String> {
+        // The log may not believe yet that it is over.
+        self.deafness.cause().filter(|_| !self.setup.coherence.hears())
     }
 }

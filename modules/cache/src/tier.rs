@@ -184,6 +184,9 @@ pub(crate) trait SharedTier: Tier {
 
     /// One sentence about the link, for health reports.
     fn condition(&self) -> String;
+
+    /// Why changes of other processes are not heard although there is a link, if that has lasted.
+    fn deafness(&self) -> Option<String>;
 }
 
 /// One tier's copy of an entry, for comparing it with the truth.

@@ -15,9 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Status {
     /// All of it.
     Healthy,
-    /// All requests are served, with less speed or less safety than intended.
+    /// Requests are served, with less speed or less safety than intended, or but for a few.
     Degraded,
-    /// The service as a whole cannot do its work.
+    /// Requests fail, all of them or those of one kind.
     Unhealthy,
 }
 
@@ -39,22 +39,29 @@ pub struct Health {
     pub status: Status,
     /// Why, for a person.
     pub message: String,
+    /// Whether requests should be sent here: enough of them are served.
+    pub ready: bool,
 }
 
 impl Health {
     /// All is well.
     pub fn healthy(message: impl Into<String>) -> Self {
-        Health { status: Status::Healthy, message: message.into() }
+        Health { status: Status::Healthy, message: message.into(), ready: true }
     }
 
     /// Works, but not as intended.
     pub fn degraded(message: impl Into<String>) -> Self {
-        Health { status: Status::Degraded, message: message.into() }
+        Health { status: Status::Degraded, message: message.into(), ready: true }
     }
 
     /// Does not work.
     pub fn unhealthy(message: impl Into<String>) -> Self {
-        Health { status: Status::Unhealthy, message: message.into() }
+        Health { status: Status::Unhealthy, message: message.into(), ready: false }
+    }
+
+    /// Fails requests of one kind and serves the others, so that it is worse to send none here.
+    pub fn impaired(message: impl Into<String>) -> Self {
+        Health { ready: true, ..Health::unhealthy(message) }
     }
 }
 

@@ -53,6 +53,7 @@ mod request;
 mod services;
 mod tasks;
 mod trace;
+mod trouble;
 
 pub use async_trait::async_trait;
 pub use container::{Container, Running, StartError, StopError};
@@ -62,3 +63,4 @@ pub use request::{at_once_for_request, current_request, for_request};
 pub use services::{ServiceError, Services};
 pub use tasks::Tasks;
 pub use trace::TRACED;
+pub use trouble::Trouble;

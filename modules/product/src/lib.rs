@@ -18,7 +18,7 @@
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let repository = ProductRepository::open(database, &stats).await?;
-//! let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats);
+//! let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
 //! let products = ProductService::new(cache, repository, Lives::default())?;
 //!
 //! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;

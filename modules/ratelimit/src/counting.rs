@@ -40,7 +40,7 @@ pub(crate) async fn run(core: Arc<Core>, options: RedisOptions, stopping: Cancel
 
 /// Until Redis answers for the first time.
 async fn begin(core: &Core, options: &RedisOptions) -> RedisCounter {
-    let redis = match RedisCounter::start(options) {
+    let redis = match RedisCounter::start(options, &core.keys) {
         Ok(redis) => redis,
         Err(error) => {
             lose(core, &error);
@@ -62,9 +62,11 @@ async fn begin(core: &Core, options: &RedisOptions) -> RedisCounter {
 async fn start_after_all(core: &Core, options: &RedisOptions) -> RedisCounter {
     loop {
         pause(core).await;
-        match RedisCounter::start(options) {
+        match RedisCounter::start(options, &core.keys) {
             Ok(redis) => return redis,
-            Err(error) => *core.trouble.lock() = Some(error.to_string()),
+            Err(error) => {
+                core.trouble.failed(error.to_string());
+            }
         }
     }
 }
@@ -190,23 +192,29 @@ impl Ahead {
 
 fn lose(core: &Core, error: &RedisError) {
     core.errors.inc();
-    *core.trouble.lock() = Some(error.to_string());
     core.decide_in_redis(false);
-    tracing::warn!(%error, "rate limits are not counted in Redis any more");
+    if core.trouble.failed(error.to_string()) {
+        tracing::warn!(%error, "rate limits are not counted in Redis any more");
+    }
 }
 
-/// Until Redis answers again.
+/// Until Redis counts again. One that fails soon after it was back has to do so for longer each time.
 async fn find_again(core: &Core, redis: &RedisCounter) {
-    loop {
+    let lasted = loop {
         pause(core).await;
         match redis.probe().await {
-            Ok(()) => break,
-            Err(error) => *core.trouble.lock() = Some(error.to_string()),
+            Ok(()) if !core.trouble.stands() => break None,
+            Ok(()) => match core.trouble.succeeded() {
+                None => {}
+                lasted => break lasted,
+            },
+            Err(error) => {
+                core.trouble.failed(error.to_string());
+            }
         }
-    }
-    *core.trouble.lock() = None;
+    };
     core.decide_in_redis(true);
-    tracing::info!("rate limits are counted in Redis again");
+    tracing::info!(?lasted, "rate limits are counted in Redis again");
 }
 
 /// Between two attempts. Whoever came to wait in the moment of the loss is not kept waiting.

@@ -23,6 +23,8 @@ impl Limit {
     pub const MOST_REQUESTS: u32 = 1_000_000_000;
     /// The shortest window.
     pub const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
+    /// Never reached, and soon forgotten: for trying whether counting works.
+    pub(crate) const PROBE: Limit = Limit { requests: Self::MOST_REQUESTS, window: Self::SHORTEST_WINDOW };
     /// The longest window.
     pub const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 

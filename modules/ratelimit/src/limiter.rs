@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use hotshelf_lifecycle::{Health, Tasks};
+use hotshelf_lifecycle::{Health, Tasks, Trouble};
 use hotshelf_stats::{RateLimitCounters, Stats};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -84,8 +84,10 @@ pub(crate) struct Core {
     margin: u64,
     /// Whether decisions wait for Redis, or are made at once.
     in_redis: AtomicBool,
-    /// What is wrong with Redis; `None` while nothing is.
-    pub(crate) trouble: Mutex<Option<String>>,
+    /// What is wrong with Redis, if something is.
+    pub(crate) trouble: Trouble,
+    /// What all keys begin with.
+    pub(crate) keys: String,
     pub(crate) errors: hotshelf_stats::IntCounter,
     pub(crate) steps: hotshelf_stats::IntCounter,
 }
@@ -104,7 +106,8 @@ impl RateLimiter {
             on_loss: if options.redis.is_some() { options.on_loss } else { OnLoss::Local },
             margin: margin.as_millis() as u64,
             in_redis: AtomicBool::new(options.redis.is_some()),
-            trouble: Mutex::default(),
+            trouble: Trouble::default(),
+            keys: [&options.prefix, KEYS].concat(),
             errors: metrics.errors(),
             steps: metrics.steps(),
         });
@@ -133,7 +136,7 @@ impl RateLimiter {
                 number: scopes.len(),
                 limit,
                 on_loss,
-                keys: [&self.options.prefix, KEYS, name, ":"].concat(),
+                keys: [&self.core.keys, name, ":"].concat(),
                 counters: self.stats.rate_limits().scope(name),
             });
             scopes.push(Arc::clone(&scope));
@@ -160,7 +163,7 @@ impl RateLimiter {
         if let Some(task) = self.tasks.ended_early().first() {
             return Health::unhealthy(format!("task `{task}` has died; restart the service"));
         }
-        let Some(trouble) = self.core.trouble.lock().clone() else {
+        let Some(trouble) = self.core.trouble.cause() else {
             return Health::healthy(match self.options.redis {
                 Some(_) => "counting in Redis",
                 None => "counting in memory",

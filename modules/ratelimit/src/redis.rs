@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use fred::clients::Client;
 use fred::error::Error;
-use fred::interfaces::{ClientLike, LuaInterface};
+use fred::interfaces::{KeysInterface, LuaInterface};
 use fred::types::Value;
 use fred::util::sha1_hash;
 use futures_util::future::try_join_all;
 use hotshelf_redis::{Reconnecting, RedisError, RedisOptions, Servers};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::limit::Limit;
@@ -37,18 +38,23 @@ pub(crate) struct RedisCounter {
     take: String,
     per_call: usize,
     deadline: Duration,
+    /// What the keys for trying begin with.
+    probes: String,
+    /// A key of the call that failed last: where trying again tells something.
+    failed: Mutex<String>,
 }
 
 impl RedisCounter {
-    /// Begins to connect.
-    pub(crate) fn start(options: &RedisOptions) -> Result<Self, RedisError> {
+    /// Begins to connect. Keys of its own begin with `keys`.
+    pub(crate) fn start(options: &RedisOptions, keys: &str) -> Result<Self, RedisError> {
         let per_call = match options.servers {
             Servers::One(_) | Servers::Sentinel { .. } => SUBJECTS_PER_CALL,
             // The keys of a call must be in one slot.
             Servers::Cluster(_) => 1,
         };
         let redis = Reconnecting::start(options)?;
-        Ok(RedisCounter { redis, take: sha1_hash(TAKE), per_call, deadline: options.command_timeout })
+        let (probes, failed) = (format!("{keys}probe:"), Mutex::default());
+        Ok(RedisCounter { redis, take: sha1_hash(TAKE), per_call, deadline: options.command_timeout, probes, failed })
     }
 
     /// Whether there is a connection, as far as is known without asking.
@@ -56,16 +62,36 @@ impl RedisCounter {
         self.redis.client().map(drop)
     }
 
-    /// Whether there is a Redis that answers.
+    /// Whether Redis counts: takes a place that nobody wants, at the server that failed last, by each command that counting needs. That
+    /// it answers would say nothing: it may be full, or refuse this user the script.
     pub(crate) async fn probe(&self) -> Result<(), RedisError> {
-        let client = self.redis.client()?;
-        self.within_deadline(async { client.ping(None).await.map_err(RedisError::from) }).await
+        let (client, failed) = (self.redis.client()?, self.failed.lock().clone());
+        let key = format!("{}{{{failed}}}", self.probes);
+        let step = Step { key: key.clone(), limit: Limit::PROBE, wanted: 1, ahead: 0, back: GivenBack::default() };
+        let arguments = || arguments(&step).to_vec();
+        // One behind the other: the second finds what the first has left, and the last removes it.
+        let evaluated = client.eval::<Vec<u64>, _, _, _>(TAKE, key.as_str(), arguments());
+        let called = client.evalsha::<Vec<u64>, _, _, _>(&self.take, key.as_str(), arguments());
+        let tried = async {
+            let (evaluated, called, removed) = tokio::join!(evaluated, called, client.unlink::<u64, _>(key.as_str()));
+            evaluated?;
+            called?;
+            removed?;
+            Ok(())
+        };
+        self.within_deadline(tried).await
     }
 
     /// Takes the steps, all in one write to each server. If one fails, nobody knows which of them were taken.
     pub(crate) async fn take(&self, steps: &[Step]) -> Result<Vec<Taken>, RedisError> {
         let client = self.redis.client()?;
-        let calls = steps.chunks(self.per_call).map(|steps| self.call(client, steps));
+        let calls = steps.chunks(self.per_call).map(async |steps| {
+            let taken = self.call(client, steps).await;
+            if let (Err(_), Some(Step { key, .. })) = (&taken, steps.first()) {
+                key.clone_into(&mut self.failed.lock());
+            }
+            taken
+        });
         Ok(self.within_deadline(try_join_all(calls)).await?.concat())
     }
 
@@ -88,7 +114,7 @@ impl RedisCounter {
     /// fred has a deadline of its own. This one holds as well when it does not notice that the connection is dead.
     async fn within_deadline<T>(&self, step: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
         let late = || RedisError::new(format!("no answer within {:?}", self.deadline));
-        timeout(self.deadline, step).await.unwrap_or_else(|_| Err(late()))
+        timeout(self.deadline, step).await.unwrap_or_else(|_| Err(late())).map_err(RedisError::with_advice)
     }
 
     pub(crate) async fn close(&self) {

@@ -13,6 +13,24 @@ impl RedisError {
     pub fn new(clause: impl Into<String>) -> Self {
         RedisError(clause.into())
     }
+
+    /// The same, with what to do about it if that is to allow the user more.
+    pub fn with_advice(self) -> Self {
+        match self.is_refused() {
+            true => RedisError(format!(
+                "{self}; give its user the rights that docs/operations.md lists, ACL LOG names what it lacks"
+            )),
+            false => self,
+        }
+    }
+
+    /// Whether a server says that the user may not do this: the command or the key, in a script or outside of one.
+    pub fn is_refused(&self) -> bool {
+        let RedisError(words) = self;
+        words.starts_with("NOPERM")
+            || words.contains("ACL failure in script")
+            || words.contains("executing the script can't")
+    }
 }
 
 impl From<Error> for RedisError {
@@ -24,7 +42,8 @@ impl From<Error> for RedisError {
                 "it refuses the user name or the password".to_owned()
             }
             ErrorKind::IO | ErrorKind::Tls => of_connection(details),
-            _ => details.trim_end_matches('.').to_owned(),
+            // Behind what went wrong in a script stands where, which says nothing to who has not written it.
+            _ => details.split(" script: ").next().unwrap_or(details).trim_end_matches('.').to_owned(),
         };
         RedisError(sentence)
     }

@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod address;
 mod connection;
 mod error;
@@ -29,6 +30,7 @@ mod layout;
 mod options;
 mod reconnecting;
 
+pub use access::{data_rules, sentinel_rules};
 pub use address::Address;
 pub use connection::Connection;
 pub use error::RedisError;

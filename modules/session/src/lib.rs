@@ -25,7 +25,7 @@
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let accounts = ProductRepository::open(database, &stats).await?.accounts();
-//! # let cache = Cache::new(options, Arc::new(Row), &stats);
+//! # let cache = Cache::new(options, Arc::new(Row), &stats)?;
 //! let (minute, week) = (Duration::from_secs(60), Duration::from_secs(7 * 24 * 3600));
 //! let options = SessionOptions { session_life: week, copy_life: minute, negative_life: minute, grace: minute };
 //! let sessions = Sessions::new(cache, accounts.clone(), options, &stats)?;

@@ -19,7 +19,7 @@
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! # let repository = hotshelf_domain::ProductRepository::open(database, &stats).await?;
-//! # let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats);
+//! # let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
 //! # let products = ProductService::new(cache, repository, Lives::default())?;
 //! let options = WarmOptions { interval: Duration::from_secs(3600), products: 1_000, rate: 1_000 };
 //! let warmer = Warmer::new(products, stats, options);

@@ -37,7 +37,15 @@ impl RedisSentinels {
     /// # Panics
     /// When there is no `redis-server` on this machine, or it does not come about in time.
     pub fn start() -> Self {
-        Self::start_asking(None)
+        Self::start_set(&[], "", None)
+    }
+
+    /// As [`start`](RedisSentinels::start), with further arguments for the servers, and lines of settings for the sentinels.
+    ///
+    /// # Panics
+    /// As [`start`](RedisSentinels::start).
+    pub fn start_with(arguments: &[&str], settings: &str) -> Self {
+        Self::start_set(arguments, settings, None)
     }
 
     /// As [`start`](RedisSentinels::start), with sentinels that ask for this password.
@@ -45,19 +53,21 @@ impl RedisSentinels {
     /// # Panics
     /// As [`start`](RedisSentinels::start).
     pub fn start_with_password(password: &str) -> Self {
-        Self::start_asking(Some(password.to_owned()))
+        let settings = format!("requirepass {password}\nsentinel sentinel-pass {password}\n");
+        Self::start_set(&[], &settings, Some(password.to_owned()))
     }
 
-    fn start_asking(password: Option<String>) -> Self {
-        let master = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
+    fn start_set(arguments: &[&str], settings: &str, password: Option<String>) -> Self {
+        let arguments = [&["--repl-diskless-sync-delay", "0"], arguments].concat();
+        let master = RedisServer::start_with(&arguments);
         let port = master.port().to_string();
-        let follows = ["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"];
+        let follows = [&["--replicaof", "127.0.0.1", &port], &arguments[..]].concat();
         let mut servers: Vec<_> = (0..REPLICAS).map(|_| RedisServer::start_with(&follows)).collect();
         block_until("the replicas follow", || {
             servers.iter().all(|replica| replica.informs("replication", "master_link_status:up"))
         });
         servers.insert(0, master);
-        let sentinels = (0..SENTINELS).map(|_| Sentinel::start(&servers[0], password.as_deref())).collect();
+        let sentinels = (0..SENTINELS).map(|_| Sentinel::start(&servers[0], settings)).collect();
         let set = RedisSentinels { servers, sentinels, password };
         block_until("the sentinels know each other and the replicas", || {
             set.sentinels.iter().all(|sentinel| set.knows_all(sentinel))
@@ -115,6 +125,15 @@ impl RedisSentinels {
         former.command(&["REPLICAOF", "127.0.0.1", &self.master().port().to_string()]);
     }
 
+    /// What each sentinel has refused its users, as `ACL LOG` tells it.
+    ///
+    /// # Panics
+    /// When one does not answer.
+    pub fn refused(&self) -> Vec<RedisReply> {
+        let ask = |sentinel: &Sentinel| resp::call(&sentinel.address, &["ACL", "LOG"]).expect("a sentinel answers");
+        self.sentinels.iter().map(ask).collect()
+    }
+
     fn knows_all(&self, sentinel: &Sentinel) -> bool {
         let RedisReply::Array(fields) = self.ask(sentinel, &["MASTER", Self::SERVICE]) else { return false };
         let texts = RedisReply::Array(fields).texts();
@@ -131,20 +150,17 @@ impl RedisSentinels {
 }
 
 impl Sentinel {
-    fn start(master: &RedisServer, password: Option<&str>) -> Self {
+    fn start(master: &RedisServer, further: &str) -> Self {
         let service = RedisSentinels::SERVICE;
         let mut failure = String::new();
         // Between the choice of a port and its use another process may take it.
         for _ in 0..5 {
             let (directory, port) = (tempfile::tempdir().expect("a temporary directory"), free_port());
-            let mut settings = format!(
+            let settings = format!(
                 "bind 127.0.0.1\nport {port}\nsentinel monitor {service} 127.0.0.1 {} 2\nsentinel \
-                 down-after-milliseconds {service} 500\nsentinel failover-timeout {service} 4000\n",
+                 down-after-milliseconds {service} 500\nsentinel failover-timeout {service} 4000\n{further}",
                 master.port()
             );
-            if let Some(password) = password {
-                settings += &format!("requirepass {password}\nsentinel sentinel-pass {password}\n");
-            }
             fs::write(directory.path().join("sentinel.conf"), settings).expect("the directory takes files");
             let mut command = Command::new("redis-server");
             command.current_dir(directory.path()).args(["sentinel.conf", "--sentinel"]);

@@ -139,7 +139,8 @@ async fn a_read_under_way_ends_with_its_deadline_its_caller_and_the_database() {
     let path = directory.path().join("products.db");
     let (identity, _first) = crate::sqlite::identity::opened(&path);
     let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
-    let readers = Arc::new(Readers::new(path.to_str().unwrap(), &identity, &stats, &ending));
+    let readers =
+        Arc::new(Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &stats, &ending));
     let idle = || readers.heavy.running() == 0;
 
     let late = endless(&readers, Duration::from_millis(50)).await.unwrap();

@@ -40,7 +40,7 @@ struct Probe {
 
 /// How every module is.
 #[utoipa::path(get, path = "/health", tag = "health",
-    responses((status = 200, description = "healthy or degraded: requests are served"), (status = 503, description = "unhealthy: the database cannot serve")))]
+    responses((status = 200, description = "healthy or degraded: requests are served"), (status = 503, description = "unhealthy: requests fail, all or those of one kind")))]
 pub(crate) async fn health(State(app): State<AppState>) -> impl IntoResponse {
     let report = app.health.report().await;
     let modules = report
@@ -63,13 +63,13 @@ pub(crate) async fn live() -> impl IntoResponse {
     Json(Probe { status: "alive" })
 }
 
-/// Whether to send requests here: started, not stopping, and the database answers.
+/// Whether to send requests here: started, not stopping, and the database is read. Writes may fail: `/health` tells.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, description = "ready"), (status = 503, description = "not ready")))]
 pub(crate) async fn ready(State(app): State<AppState>) -> impl IntoResponse {
     let running = app.health.phase() == Phase::Running;
     let database = app.health.of("database").await;
-    let ready = running && database.is_some_and(|health| health.status != Status::Unhealthy);
+    let ready = running && database.is_some_and(|health| health.ready);
     (code(ready), Json(Probe { status: if ready { "ready" } else { "not ready" } }))
 }
 

@@ -65,7 +65,7 @@ impl World {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(Row), &Stats::new().unwrap());
+        let cache = Cache::new(options, Arc::new(Row), &Stats::new().unwrap()).unwrap();
         let (ttl, keys, absence) = (Duration::from_secs(300), Keys::Beginning("id:"), Absence::NotKept);
         let options = RegionOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence };
         let region = cache.region(options).unwrap();

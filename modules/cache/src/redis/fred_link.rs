@@ -4,6 +4,7 @@
 mod ear;
 mod lane;
 mod opening;
+mod probe;
 mod scripts;
 
 use std::collections::BTreeMap;
@@ -29,9 +30,10 @@ use scripts::Scripts;
 
 /// After so many failures in a row on one of its connections, a link is given up.
 const FAILURES_TO_GIVE_UP: u32 = 5;
-/// With these, a server says that it takes no writes, or not those of this key, any more. What it holds is no longer what
-/// counts.
-const MOVED_ON: [&str; 6] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED"];
+/// With these, a server says that it takes no writes, or not those of this key, any more: another one has its place, or its memory
+/// is full, or its snapshots fail. What it holds is no longer what counts.
+const MOVED_ON: [&str; 8] =
+    ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "OOM", "MISCONF"];
 /// These say something about one key and nothing about the server: it is of another type, or just on its way to another node.
 const OF_THE_KEY: [&str; 3] = ["WRONGTYPE", "ASK", "TRYAGAIN"];
 /// How often the nodes of a cluster are asked whether its slots are still distributed as they were.
@@ -109,11 +111,10 @@ impl FredLink {
             }
             Err(error) => error.into(),
         };
-        let words = error.to_string();
-        let says = |prefixes: &[&str]| prefixes.iter().any(|prefix| words.starts_with(prefix));
-        if says(&MOVED_ON) {
+        // A right that was taken away is missed by every command of its kind.
+        if says(&error, &MOVED_ON) || error.is_refused() {
             self.give_up(error.clone());
-        } else if !says(&OF_THE_KEY) && lane.failures.add() >= FAILURES_TO_GIVE_UP {
+        } else if !says(&error, &OF_THE_KEY) && lane.failures.add() >= FAILURES_TO_GIVE_UP {
             self.give_up(RedisError::new("too many commands failed in a row"));
         }
         Err(error)
@@ -344,6 +345,11 @@ impl FredLink {
         }
         groups.into_values().collect()
     }
+}
+
+fn says(error: &RedisError, prefixes: &[&str]) -> bool {
+    let words = error.to_string();
+    prefixes.iter().any(|prefix| words.starts_with(prefix))
 }
 
 fn keys<'a>(key: &'a str, marker: Option<&'a str>) -> Vec<&'a str> {

@@ -26,6 +26,8 @@ pub(super) const MEMORY_LEASE: Duration = Duration::from_secs(1);
 const MAX_BEATS: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// After so many failures in a row, with a link for commands all the time, it is no mere reconnecting.
+const FAILURES_TO_TELL: u32 = 5;
 
 /// The beats of this process that are under way.
 pub(super) struct Beats {
@@ -92,7 +94,7 @@ impl Beats {
 
 pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: CancellationToken) {
     let markers = tier.setup.names.markers();
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut failures) = (FIRST_PAUSE, 0);
     loop {
         let Some(ear) = stopping.run_until_cancelled(tier.connector.listen(&markers)).await else { return };
         let reason = match ear {
@@ -100,7 +102,7 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
                 // What has happened until now was not heard.
                 tier.setup.coherence.everything_changed();
                 pause = FIRST_PAUSE;
-                let ended = stopping.run_until_cancelled(listen(&tier, &mut ear)).await;
+                let ended = stopping.run_until_cancelled(listen(&tier, &mut ear, &mut failures)).await;
                 tier.setup.coherence.deaf();
                 tier.beats.forget();
                 let Some(reason) = ended else { return };
@@ -109,6 +111,10 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
             Err(error) => error,
         };
         tracing::debug!(%reason, "memory follows nobody; listening again");
+        failures = if tier.link.load().is_some() { failures + 1 } else { 0 };
+        if failures >= FAILURES_TO_TELL && tier.deafness.failed(reason.to_string()) {
+            tracing::warn!(%reason, "the writes of other instances are not heard; memory serves nothing");
+        }
         if stopping.run_until_cancelled(sleep(pause)).await.is_none() {
             return;
         }
@@ -116,7 +122,8 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
     }
 }
 
-async fn listen<C: Connector>(tier: &RedisTier<C>, ear: &mut C::Ear) -> RedisError {
+/// Until it fails; then tells why. With the first beat that comes back, failures in a row are over.
+async fn listen<C: Connector>(tier: &RedisTier<C>, ear: &mut C::Ear, failures: &mut u32) -> RedisError {
     loop {
         let heard = match timeout(MEMORY_LEASE, ear.next()).await {
             Ok(Ok(heard)) => heard,
@@ -141,6 +148,10 @@ async fn listen<C: Connector>(tier: &RedisTier<C>, ear: &mut C::Ear) -> RedisErr
                 && let Some(begun) = tier.beats.back(number, &tag)
             {
                 coherence.heard_all_until(begun, MEMORY_LEASE);
+                *failures = 0;
+                if let Some(lasted) = tier.deafness.succeeded() {
+                    tracing::info!(?lasted, "the writes of other instances are heard again");
+                }
             }
         }
         // Of a cluster, one part may be heard and another not; or the link has moved on, and this hears where it was.

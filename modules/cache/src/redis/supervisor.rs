@@ -31,7 +31,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: CancellationToken) {
     let mut pause = FIRST_PAUSE;
-    let mut down_since: Option<Instant> = None;
     let mut last_server = None;
     loop {
         if tier.setup.coherence.ended().is_some() {
@@ -40,12 +39,12 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
         let Some(opened) = stopping.run_until_cancelled(open(&tier, &mut last_server)).await else { return };
         match opened {
             Ok(link) => {
-                announce_up(&tier, down_since.take());
+                announce_up(&tier);
                 pause = FIRST_PAUSE;
                 let reason = watch(&tier, &link, &stopping).await;
                 match stopping.is_cancelled() {
                     true => leave(&tier, &link).await,
-                    false => announce_down(&tier, &mut down_since, reason),
+                    false => announce_down(&tier, reason),
                 }
                 // After the word is out: parting from a server that hangs takes time.
                 link.close().await;
@@ -53,7 +52,7 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
                     return;
                 }
             }
-            Err(error) => announce_down(&tier, &mut down_since, error.to_string()),
+            Err(error) => announce_down(&tier, error.to_string()),
         }
         if stopping.run_until_cancelled(sleep(pause)).await.is_none() {
             return;
@@ -206,6 +205,7 @@ async fn beat_on<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
             Ok(Beat::Refused(reason)) => return reason,
             Ok(Beat::Back) => {
                 missed = 0;
+                tell_the_end(tier);
                 tier.release_orphans(link).await;
             }
             Err(error) => {
@@ -272,16 +272,24 @@ async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<Beat,
     Ok(Beat::Back)
 }
 
-fn announce_up<C: Connector>(tier: &RedisTier<C>, down_since: Option<Instant>) {
-    let down = down_since.map(|since| since.elapsed());
-    tracing::info!(epoch = tier.epoch(), ?down, "Redis is up");
+fn announce_up<C: Connector>(tier: &RedisTier<C>) {
+    if !tier.outages.stands() {
+        tracing::info!(epoch = tier.epoch(), "Redis is up");
+    }
+    tell_the_end(tier);
     *tier.condition.lock() = "Redis is up".to_owned();
 }
 
+/// Logs that an outage is over: at once, or, if there was one just before, when it has been over for a while.
+fn tell_the_end<C: Connector>(tier: &RedisTier<C>) {
+    if let Some(down) = tier.outages.succeeded() {
+        tracing::info!(epoch = tier.epoch(), ?down, "Redis is up");
+    }
+}
+
 /// Logs the change, once; what keeps it down goes into the health report.
-fn announce_down<C: Connector>(tier: &RedisTier<C>, down_since: &mut Option<Instant>, reason: String) {
-    if down_since.is_none() {
-        *down_since = Some(Instant::now());
+fn announce_down<C: Connector>(tier: &RedisTier<C>, reason: String) {
+    if tier.outages.failed(&*reason) {
         tracing::warn!(reason, "Redis is down; serving without it and trying again");
     }
     *tier.condition.lock() = format!("Redis is down ({reason}); serving without it");

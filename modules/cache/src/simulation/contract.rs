@@ -293,11 +293,12 @@ fn simulated(steps: &[Step]) -> Vec<String> {
 
 fn real(steps: &[Step]) -> Vec<String> {
     let redis = RedisServer::start();
-    let connector = FredConnector::new(RedisOptions {
+    let options = RedisOptions {
         command_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),
         ..RedisOptions::new(Servers::One(redis.address().parse().unwrap()))
-    });
+    };
+    let connector = FredConnector::new(options, String::new(), true);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         clock::simulate();

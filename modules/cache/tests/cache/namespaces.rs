@@ -40,7 +40,8 @@ fn options(name: &'static str, keys: Keys, absence: Absence) -> RegionOptions {
 impl School {
     async fn on(tiers: Tiers, write_strategy: WriteStrategy, redis: Option<&RedisServer>) -> Self {
         let options_of_cache = World::options(tiers, write_strategy, redis);
-        let cache = Cache::new(options_of_cache, Arc::<crate::truth::Truth>::default(), &Stats::new().unwrap());
+        let cache =
+            Cache::new(options_of_cache, Arc::<crate::truth::Truth>::default(), &Stats::new().unwrap()).unwrap();
         let everything = Collection::new("everything");
         let region = |name, keys| cache.region(options(name, keys, Absence::DependsOn(everything.clone()))).unwrap();
         let (course, user) = (region(NAMES[0], Keys::Beginning("course:")), region(NAMES[1], Keys::Beginning("user:")));

@@ -69,7 +69,7 @@ impl World {
 
     async fn living(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>, life: Duration) -> Self {
         let stats = Stats::new().unwrap();
-        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, &stats);
+        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, &stats).unwrap();
         let everything = Collection::new("things");
         let region = |name, keys| {
             let (ttl, negative_ttl, keys) = (life, Duration::from_secs(60), Keys::Beginning(keys));

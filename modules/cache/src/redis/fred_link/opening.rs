@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::ear::FredEar;
 use super::lane::Lane;
+use super::probe::{self, major};
 use super::scripts::Scripts;
 use super::{FredLink, Node};
 use crate::redis::link::Connector;
@@ -16,6 +17,10 @@ use crate::redis::state::Run;
 /// Opens connections as the options say.
 pub(crate) struct FredConnector {
     options: RedisOptions,
+    /// In front of every key.
+    prefix: String,
+    /// Whether changes are to be heard.
+    listens: bool,
     /// Of the link that was opened last: what is heard has to come from its servers.
     layout: Mutex<Option<Layout>>,
 }
@@ -23,13 +28,14 @@ pub(crate) struct FredConnector {
 /// A server that was asked who it is.
 struct Introduced {
     node: Node,
+    version: String,
     process: String,
     memory: String,
 }
 
 impl FredConnector {
-    pub(crate) fn new(options: RedisOptions) -> Self {
-        FredConnector { options, layout: Mutex::default() }
+    pub(crate) fn new(options: RedisOptions, prefix: String, listens: bool) -> Self {
+        FredConnector { options, prefix, listens, layout: Mutex::default() }
     }
 
     fn in_a_cluster(&self) -> bool {
@@ -41,7 +47,7 @@ impl FredConnector {
         let connections = try_join_all((0..self.options.pool_size.max(1)).map(|_| open())).await?;
         let first = connections.first().ok_or_else(|| RedisError::new("there are no connections"))?;
         scripts.load(first.client()).await?;
-        let [process] = first.info(InfoKind::Server, ["run_id:"]).await?;
+        let [process, version] = first.info(InfoKind::Server, ["run_id:", "redis_version:"]).await?;
         // A replica takes over its master's memory, within the same process.
         let [role, memory] = first.info(InfoKind::Replication, ["role:", "master_replid:"]).await?;
         if role != "master" {
@@ -53,7 +59,7 @@ impl FredConnector {
         }
         let lanes = connections.into_iter().map(|connection| Lane::new(connection, self.options.command_timeout));
         let node = Node { address: shard.address.clone(), lanes: lanes.collect() };
-        Ok(Introduced { node, process, memory })
+        Ok(Introduced { node, version, process, memory })
     }
 }
 
@@ -69,9 +75,12 @@ impl Connector for FredConnector {
         let (server, run) = identity(&layout, &introduced);
         let (tags, owners) = (tags(&layout), owners(&layout));
         *self.layout.lock() = Some(layout.clone());
-        let nodes = introduced.into_iter().map(|introduced| introduced.node).collect();
+        let (nodes, versions): (_, Vec<_>) = introduced.into_iter().map(|one| (one.node, one.version)).unzip();
         let watched = self.in_a_cluster().then_some(layout);
-        Ok(FredLink::new(nodes, owners, tags, scripts, server, run, watched))
+        let link = FredLink::new(nodes, owners, tags, scripts, server, run, watched);
+        let oldest = versions.into_iter().min_by_key(|version| major(version)).unwrap_or_default();
+        probe::run(&link, &self.prefix, self.listens).await.map_err(|trouble| trouble.of_version(&oldest))?;
+        Ok(link)
     }
 
     async fn listen(&self, markers: &str) -> Result<FredEar, RedisError> {

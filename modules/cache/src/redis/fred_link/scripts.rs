@@ -3,6 +3,7 @@
 use fred::clients::Client;
 use fred::error::Error;
 use fred::types::scripts::Script;
+use futures_util::future::try_join_all;
 
 pub(super) struct Scripts {
     pub(super) fill: Script,
@@ -32,9 +33,7 @@ impl Scripts {
     /// Makes them known to a server.
     pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
         let Scripts { fill, fence, release, generations, void, wait, mark, epoch } = self;
-        for script in [fill, fence, release, generations, void, wait, mark, epoch] {
-            script.load(client).await?;
-        }
-        Ok(())
+        let all = [fill, fence, release, generations, void, wait, mark, epoch];
+        try_join_all(all.into_iter().map(|script| script.load(client))).await.map(drop)
     }
 }

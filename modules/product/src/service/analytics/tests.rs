@@ -29,7 +29,7 @@ impl Shelf {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats);
+        let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats).unwrap();
         Shelf { products: ProductService::new(cache, repository, Lives::default()).unwrap(), _directory: directory }
     }
 
