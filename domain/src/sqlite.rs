@@ -206,7 +206,7 @@ impl SqliteCatalogue {
     async fn commit<T: Send + 'static>(
         &self,
         copies: Copies,
-        work: impl FnOnce(&mut diesel::sqlite::SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut diesel::sqlite::SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
         self.writer
             .submit(move |conn| {

@@ -56,6 +56,11 @@ impl Statement {
         Ok(RunQueryDsl::load(Typed(self, PhantomData), conn)?)
     }
 
+    /// Does what it says: how many rows that changed.
+    pub(super) fn execute(self, conn: &mut SqliteConnection) -> Result<usize, StoreError> {
+        Ok(RunQueryDsl::execute(Typed::<BigInt>(self, PhantomData), conn)?)
+    }
+
     /// The one number it selects.
     pub(super) fn number(self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
         Ok(RunQueryDsl::get_result(Typed::<BigInt>(self, PhantomData), conn)?)
