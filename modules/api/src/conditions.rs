@@ -7,7 +7,7 @@ use hotshelf_domain::{Expect, FieldError, Version};
 
 use crate::problem::Problem;
 
-const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
+pub(crate) const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
 
 /// The tag of one version of a product or a schema.
 pub(crate) fn version_tag(id: i64, version: u64) -> CompactString {
