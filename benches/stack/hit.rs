@@ -22,7 +22,8 @@ pub(crate) const HOT_PRODUCTS: usize = 300;
 pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
     let running = start(Path::new(BINARY)).await?;
     let body = running.catalogue.file("body.json");
-    fs::write(&body, cached_bodies(&running.service, 1).await?.concat())?;
+    let bodies = cached_bodies(&running.service, HOT_PRODUCTS).await?;
+    fs::write(&body, bodies.last().ok_or("no products")?)?;
     let bare = BareProcess::start("hit", &body)?;
     let contenders = [
         Contender::service("hotshelf, memory tier", &running),
