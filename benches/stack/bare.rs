@@ -74,6 +74,10 @@ pub(crate) struct BareProcess {
 }
 
 impl BareProcess {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts this executable as `counterpart`, named as on the command line, and returns when it listens.
     pub(crate) fn start(counterpart: &str, argument: impl AsRef<OsStr>) -> Result<Self, Failure> {
         let mut command = Command::new(env::current_exe()?);

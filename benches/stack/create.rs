@@ -22,30 +22,39 @@ use crate::bare::BareProcess;
 use crate::catalogue::Catalogue;
 use crate::failure::Failure;
 use crate::load::Workload;
-use crate::report::Comparison;
-use crate::rounds::{self, Plan};
+use crate::report::{Aim, Comparison};
+use crate::rounds::{self, Contender, Plan};
 use crate::rows::{self, ProductRow, connect, failed, products};
-use crate::service;
+use crate::service::{self, BINARY, Running};
 
 const PRODUCT: &str = r#"{"name":"Standing desk lamp","description":"Dimmable LED lamp with a heavy base, three colour temperatures and a shade of brushed steel; 140 cm high","price":89.95,"stock":12,"category":"Home & living"}"#;
 
 pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
-    let (ours, theirs) = (Catalogue::empty()?, Catalogue::empty()?);
-    let service = service::on(&ours).backend("memory").start().await;
+    let (running, theirs) = (start(Path::new(BINARY)).await?, Catalogue::empty()?);
     let bare = BareProcess::start("create", theirs.database())?;
-
-    let servers = [("hotshelf, group commit", service.address()), ("axum, one transaction per row", bare.address)];
-    let measured = rounds::in_turns(plan, &Workload::creates(PRODUCT), &servers).await?;
+    let contenders = [
+        Contender::service("hotshelf, group commit", &running),
+        Contender::bare("axum, one transaction per row", &bare, &running.workload),
+    ];
+    let measured = rounds::in_turns(plan, &contenders).await?;
     // Killed, not stopped: what was acknowledged must be there all the same.
+    let Running { service, catalogue: ours, .. } = running;
     drop((service, bare));
-    for (series, catalogue) in measured.iter().zip([&ours, &theirs]) {
+    for (series, catalogue) in measured.servers.iter().zip([&ours, &theirs]) {
         let stored = rows::count(&catalogue.database())?;
         if stored != series.answered {
             let acknowledged = series.answered;
             return Err(format!("{}: {acknowledged} creates acknowledged, {stored} stored", series.name).into());
         }
     }
-    Ok(Comparison::new("create", 4.0, measured))
+    Ok(Comparison::new("create", Aim::AtLeast(8.0), measured))
+}
+
+pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
+    let catalogue = Catalogue::empty()?;
+    let service = service::on(build, &catalogue).backend("memory").start().await;
+    let (observer, workload) = (service.client().clone(), Workload::creates(PRODUCT));
+    Ok(Running { service, observer, workload, reads: None, redis: None, catalogue })
 }
 
 #[derive(Deserialize)]

@@ -4,9 +4,11 @@
 //! and prints their ratio. Both are processes of their own: the service is the binary of this package, a counterpart is
 //! this executable started again with `bare …`. See `docs/benchmarks.md` for what is compared and how to read it.
 //!
-//! Exit codes: 0 measured, whatever the ratios; anything else: something did not work.
+//! Exit codes: 0 measured, whatever the ratios; 2 measured while others used the machine: do not believe it; anything else:
+//! something did not work.
 
 mod bare;
+mod builds;
 mod catalogue;
 mod create;
 mod failure;
@@ -14,6 +16,7 @@ mod hit;
 mod http;
 mod limits;
 mod load;
+mod machine;
 mod miss;
 mod mixed;
 mod redis;
@@ -23,6 +26,7 @@ mod rows;
 mod scale;
 mod service;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -41,6 +45,9 @@ struct Options {
     /// Two rounds of one second, to see that everything works; too short to believe
     #[arg(long)]
     quick: bool,
+    /// Measures that binary of the service instead of the counterparts: another build of it
+    #[arg(long, value_name = "BINARY")]
+    against: Option<PathBuf>,
     /// What cargo passes for `cargo bench`, and for nothing else
     #[arg(long, hide = true)]
     bench: bool,
@@ -57,6 +64,8 @@ enum Role {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Case {
+    /// The service against itself: whether this machine can tell equal from different just now
+    Same,
     /// A product from the memory tier, against axum with ready bytes
     Hit,
     /// A product from Redis, against axum and one GET
@@ -78,9 +87,25 @@ enum Case {
 }
 
 impl Case {
+    fn name(self) -> &'static str {
+        match self {
+            Case::Same => "same",
+            Case::Hit => "hit",
+            Case::Redis => "redis",
+            Case::Miss => "miss",
+            Case::Create => "create",
+            Case::Mixed => "mixed",
+            Case::Limits => "limits",
+            Case::Callers => "callers",
+            Case::Users => "users",
+            Case::Scale => "scale",
+        }
+    }
+
     /// Nothing to compare where the service is measured against itself.
     async fn run(self, plan: &Plan) -> Result<Option<Comparison>, Failure> {
         Ok(Some(match self {
+            Case::Same => builds::same(plan).await?,
             Case::Hit => hit::run(plan).await?,
             Case::Redis => redis::run(plan).await?,
             Case::Miss => miss::run(plan).await?,
@@ -100,32 +125,36 @@ impl Case {
 fn main() -> ExitCode {
     let options = Options::parse();
     let done = match &options.role {
-        Some(Role::Bare(counterpart)) => bare::run(counterpart),
+        Some(Role::Bare(counterpart)) => bare::run(counterpart).map(|()| ExitCode::SUCCESS),
         None if options.bench => compare(&options),
         // `cargo test --all-targets` runs benchmarks too, in a build that says nothing about speed.
         None => {
             println!("nothing is measured here: use cargo bench");
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("the benchmark failed: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|failure| {
+        eprintln!("the benchmark failed: {failure}");
+        ExitCode::FAILURE
+    })
 }
 
-fn compare(options: &Options) -> Result<(), Failure> {
+fn compare(options: &Options) -> Result<ExitCode, Failure> {
     let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
-    let chosen = |case: &&Case| options.cases.is_empty() || options.cases.contains(case);
+    let chosen = |case: &&Case| match &options.cases[..] {
+        [] => options.against.is_none() || **case != Case::Scale,
+        cases => cases.contains(case),
+    };
     // One thread: the load must leave the machine to the servers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     report::print_conditions(&plan);
     let mut comparisons = Vec::new();
     for case in Case::value_variants().iter().filter(chosen) {
-        if let Some(comparison) = runtime.block_on(case.run(&plan))? {
+        let comparison = match &options.against {
+            Some(other) => Some(runtime.block_on(builds::against(*case, &plan, other))?),
+            None => runtime.block_on(case.run(&plan))?,
+        };
+        if let Some(comparison) = comparison {
             comparison.print();
             comparisons.push(comparison);
         }
@@ -133,5 +162,6 @@ fn compare(options: &Options) -> Result<(), Failure> {
     if !comparisons.is_empty() {
         report::print_ratios(&comparisons);
     }
-    Ok(())
+    let busy = comparisons.iter().any(Comparison::is_doubtful);
+    Ok(if busy { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }

@@ -4,6 +4,7 @@
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
 
+use std::path::Path;
 use std::time::Instant;
 
 use axum::Json;
@@ -15,30 +16,33 @@ use crate::bare::BareProcess;
 use crate::catalogue::Catalogue;
 use crate::failure::Failure;
 use crate::load::Workload;
-use crate::report::Comparison;
-use crate::rounds::{self, Plan};
+use crate::report::{Aim, Comparison};
+use crate::rounds::{self, Contender, Plan, Reads};
 use crate::rows::{ProductRow, failed};
-use crate::service::{self, Lookups};
+use crate::service::{self, BINARY, Running};
 
 const PRODUCTS: usize = 100_000;
 /// As many as the service has. More of them make neither counterpart faster on few cores.
 const CONNECTIONS: usize = 4;
 
 pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
-    let catalogue = Catalogue::with(PRODUCTS)?;
-    let service = service::on(&catalogue).backend("none").start().await;
-    let pooled = BareProcess::start("miss-async", catalogue.database())?;
-    let blocking = BareProcess::start("miss-blocking", catalogue.database())?;
-
-    let before = Lookups::of(&service).await?;
-    let servers = [
-        ("hotshelf, no cache", service.address()),
-        ("axum, diesel-async, pool of 4", pooled.address),
-        ("axum, diesel in spawn_blocking, pool of 4", blocking.address),
+    let running = start(Path::new(BINARY)).await?;
+    let database = running.catalogue.database();
+    let pooled = BareProcess::start("miss-async", &database)?;
+    let blocking = BareProcess::start("miss-blocking", &database)?;
+    let contenders = [
+        Contender::service("hotshelf, no cache", &running),
+        Contender::bare("axum, diesel-async, pool of 4", &pooled, &running.workload),
+        Contender::bare("axum, diesel in spawn_blocking, pool of 4", &blocking, &running.workload),
     ];
-    let measured = rounds::in_turns(plan, &Workload::reads(PRODUCTS), &servers).await?;
-    before.expect_more(&service, 0, measured[0].answered).await?;
-    Ok(Comparison::new("miss", 1.2, measured))
+    Ok(Comparison::new("miss", Aim::AtLeast(2.3), rounds::in_turns(plan, &contenders).await?))
+}
+
+pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
+    let catalogue = Catalogue::with(PRODUCTS)?;
+    let service = service::on(build, &catalogue).backend("none").start().await;
+    let (observer, workload) = (service.client().clone(), Workload::reads(PRODUCTS));
+    Ok(Running { service, observer, workload, reads: Some(Reads::Misses), redis: None, catalogue })
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@
 pub(crate) mod aside;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use hotshelf_testkit::Client;
@@ -15,9 +16,9 @@ use crate::bare::BareProcess;
 use crate::catalogue::Catalogue;
 use crate::failure::Failure;
 use crate::load::Workload;
-use crate::report::Comparison;
-use crate::rounds::{self, Plan};
-use crate::service;
+use crate::report::{Aim, Comparison};
+use crate::rounds::{self, Contender, Plan};
+use crate::service::{self, BINARY, Running};
 
 const PRODUCTS: usize = 1_000;
 const PAGE: usize = 20;
@@ -27,22 +28,26 @@ const REQUESTS: usize = 50_000;
 const SEED: u64 = 1;
 
 pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
-    let (ours, theirs) = (Catalogue::with(PRODUCTS)?, Catalogue::with(PRODUCTS)?);
-    let service = service::on(&ours).backend("memory").start().await;
+    let (running, theirs) = (start(Path::new(BINARY)).await?, Catalogue::with(PRODUCTS)?);
     let aside = BareProcess::start("aside", theirs.database())?;
-
-    let servers =
-        [("hotshelf, memory tier", service.address()), ("axum, moka, diesel: plain cache-aside", aside.address)];
-    let measured = rounds::in_turns(plan, &workload(), &servers).await?;
-    for (name, address) in servers {
+    let contenders = [
+        Contender::service("hotshelf, memory tier", &running),
+        Contender::bare("axum, moka, diesel: plain cache-aside", &aside, &running.workload),
+    ];
+    let measured = rounds::in_turns(plan, &contenders).await?;
+    for (series, address) in measured.servers.iter().zip([running.service.address(), aside.address]) {
         let [products, lists] = hit_rates(address).await?;
-        println!(
-            "  {name}: {:.1} % of the products and {:.1} % of the pages were hits",
-            products * 100.0,
-            lists * 100.0
-        );
+        let (name, products, lists) = (series.name, products * 100.0, lists * 100.0);
+        println!("  {name}: {products:.1} % of the products and {lists:.1} % of the pages were hits");
     }
-    Ok(Comparison::new("mixed", 1.0, measured))
+    Ok(Comparison::new("mixed", Aim::AtLeast(1.0), measured))
+}
+
+pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
+    let catalogue = Catalogue::with(PRODUCTS)?;
+    let service = service::on(build, &catalogue).backend("memory").start().await;
+    let observer = service.client().clone();
+    Ok(Running { service, observer, workload: workload(), reads: None, redis: None, catalogue })
 }
 
 /// 90 % reads of products, 5 % of pages, 5 % updates; the n-th product or page is asked for 1/n as often as the first.

@@ -1,11 +1,17 @@
-//! The order of measuring: in turns, so that what disturbs the machine for a while disturbs all alike.
+//! The order of measuring: short rounds in turns, forwards and backwards, so that what disturbs the machine for a while
+//! disturbs all alike; and what makes a round one that counts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hotshelf_testkit::Client;
+
+use crate::bare::BareProcess;
 use crate::failure::Failure;
 use crate::load::{self, Measured, Workload};
+use crate::machine::{self, Spent, TOO_BUSY};
+use crate::service::{Lookups, Running};
 
 /// How much to measure.
 pub(crate) struct Plan {
@@ -13,43 +19,132 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     pub(crate) round: Duration,
     pub(crate) rounds: usize,
+    /// Rounds that are done again, at most: those in which others used the machine, or in which something else was done
+    /// than what was to be measured.
+    pub(crate) repeats: usize,
 }
 
 impl Plan {
-    pub(crate) const FULL: Plan = Plan { warm_up: Duration::from_secs(2), round: Duration::from_secs(3), rounds: 5 };
+    pub(crate) const FULL: Plan =
+        Plan { warm_up: Duration::from_secs(2), round: Duration::from_secs(1), rounds: 16, repeats: 32 };
     pub(crate) const QUICK: Plan =
-        Plan { warm_up: Duration::from_millis(300), round: Duration::from_secs(1), rounds: 2 };
+        Plan { warm_up: Duration::from_millis(300), round: Duration::from_secs(1), rounds: 2, repeats: 2 };
 }
 
-/// One server under one name, and what it did in each round.
+/// What every read of a case must have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    Hits,
+    Misses,
+}
+
+/// One server under one name, as it is to be measured.
+pub(crate) struct Contender {
+    name: &'static str,
+    address: SocketAddr,
+    pid: u32,
+    workload: Arc<Workload>,
+    /// Of the service: who may ask for its statistics, and what these must show.
+    reads: Option<(Client, Reads)>,
+}
+
+impl Contender {
+    pub(crate) fn service(name: &'static str, running: &Running) -> Self {
+        let reads = running.reads.map(|reads| (running.observer.clone(), reads));
+        let (address, pid) = (running.service.address(), running.service.pid());
+        Contender { name, address, pid, workload: Arc::clone(&running.workload), reads }
+    }
+
+    pub(crate) fn bare(name: &'static str, process: &BareProcess, workload: &Arc<Workload>) -> Self {
+        let (address, pid) = (process.address, process.pid());
+        Contender { name, address, pid, workload: Arc::clone(workload), reads: None }
+    }
+
+    /// By these requests instead of its own.
+    pub(crate) fn asked(self, workload: &Arc<Workload>) -> Self {
+        Contender { workload: Arc::clone(workload), ..self }
+    }
+
+    /// Puts it under load for a while; with what is wrong with the round, if anything is.
+    async fn turn(&self, duration: Duration) -> Result<(Round, Option<String>), Failure> {
+        let before = self.lookups().await?;
+        let (begin, spent) = (Spent::now()?, machine::spent_by(self.pid)?);
+        let measured = load::measure(self.address, &self.workload, duration).await;
+        let measured = measured.map_err(|error| format!("{}: {error}", self.name))?;
+        let others = Spent::now()?.others_since(&begin);
+        let cpu = machine::spent_by(self.pid)?.saturating_sub(spent);
+        let wrong = match (before, self.lookups().await?, &self.reads) {
+            (Some(before), Some(after), Some((_, reads))) => after.are_not_all(*reads, before, measured.answered),
+            _ => None,
+        };
+        Ok((Round { measured, cpu, others }, wrong))
+    }
+
+    async fn lookups(&self) -> Result<Option<Lookups>, Failure> {
+        match &self.reads {
+            Some((client, _)) => Lookups::of(client).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// What one server did in one round.
+pub(crate) struct Round {
+    pub(crate) measured: Measured,
+    /// What the server's process took of the processors.
+    pub(crate) cpu: Duration,
+    /// The share of the machine that others used meanwhile.
+    pub(crate) others: f64,
+}
+
+/// One server under one name, and what it did in each round that counts.
 pub(crate) struct Series {
     pub(crate) name: &'static str,
     /// In all rounds and in the warm-up.
     pub(crate) answered: usize,
-    pub(crate) rounds: Vec<Measured>,
+    pub(crate) rounds: Vec<Round>,
 }
 
-/// Warms every server up, then measures them round by round: A B A B ….
-pub(crate) async fn in_turns(
-    plan: &Plan,
-    workload: &Arc<Workload>,
-    servers: &[(&'static str, SocketAddr)],
-) -> Result<Vec<Series>, Failure> {
-    let mut all = Vec::new();
-    for &(name, address) in servers {
-        let warm_up = load::measure(address, workload, plan.warm_up).await.map_err(|error| blame(name, &error))?;
-        all.push(Series { name, answered: warm_up.answered, rounds: Vec::new() });
+/// The servers in the order in which they were given, and how the rounds went.
+pub(crate) struct Measurement {
+    pub(crate) servers: Vec<Series>,
+    pub(crate) repeated: usize,
+    /// Rounds that count although others used the machine: it never came to rest.
+    pub(crate) disturbed: usize,
+}
+
+/// Warms every server up, then measures them round by round: A B, B A, A B ….
+pub(crate) async fn in_turns(plan: &Plan, contenders: &[Contender]) -> Result<Measurement, Failure> {
+    let mut servers = Vec::new();
+    for contender in contenders {
+        let (warm_up, _) = contender.turn(plan.warm_up).await?;
+        servers.push(Series { name: contender.name, answered: warm_up.measured.answered, rounds: Vec::new() });
     }
-    for _ in 0..plan.rounds {
-        for (series, &(name, address)) in all.iter_mut().zip(servers) {
-            let measured = load::measure(address, workload, plan.round).await.map_err(|error| blame(name, &error))?;
-            series.answered += measured.answered;
-            series.rounds.push(measured);
+    let (mut done, mut repeated, mut disturbed) = (0, 0, 0);
+    while done < plan.rounds {
+        let (mut rounds, mut wrong, mut busy) = (Vec::new(), None, false);
+        for place in order(contenders.len(), done) {
+            let (round, not_as_meant) = contenders[place].turn(plan.round).await?;
+            servers[place].answered += round.measured.answered;
+            wrong = wrong.or(not_as_meant.map(|what| format!("{}: {what}", contenders[place].name)));
+            busy |= round.others > TOO_BUSY;
+            rounds.push((place, round));
         }
+        if (busy || wrong.is_some()) && repeated < plan.repeats {
+            repeated += 1;
+            continue;
+        }
+        if let Some(wrong) = wrong {
+            return Err(format!("this was another case than the one to be measured; {wrong}").into());
+        }
+        rounds.into_iter().for_each(|(place, round)| servers[place].rounds.push(round));
+        done += 1;
+        disturbed += usize::from(busy);
     }
-    Ok(all)
+    Ok(Measurement { servers, repeated, disturbed })
 }
 
-fn blame(name: &str, error: &Failure) -> Failure {
-    format!("{name}: {error}").into()
+/// Forwards and backwards by turns: what comes second has no advantage or disadvantage of that.
+fn order(servers: usize, round: usize) -> Vec<usize> {
+    if round.is_multiple_of(2) { (0..servers).collect() } else { (0..servers).rev().collect() }
 }

@@ -2,6 +2,7 @@
 //! costs must hardly grow. No cache takes part: each answer is read from the database.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -44,8 +45,8 @@ struct Answers {
 pub(crate) async fn run(plan: &Plan) -> Result<(), Failure> {
     println!("\nscale: one client, no cache, {SMALL} and {LARGE} products");
     let (few, many) = (seeded(SMALL)?, seeded(LARGE)?);
-    let small = service::on(&few).backend("none").start().await;
-    let large = service::on(&many).backend("none").start().await;
+    let small = service::on(Path::new(BINARY), &few).backend("none").start().await;
+    let large = service::on(Path::new(BINARY), &many).backend("none").start().await;
     let (asked, asked_of_many) = (questions(&small, SMALL).await?, questions(&large, LARGE).await?);
     let mut answers = Vec::new();
     for (question, of_many) in asked.iter().zip(&asked_of_many) {

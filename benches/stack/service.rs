@@ -1,23 +1,81 @@
 //! The service, as the benchmark starts and questions it.
 
-use hotshelf_testkit::{Client, Service, ServiceBuilder};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hotshelf_testkit::{Client, RedisServer, Service, ServiceBuilder};
 
 use crate::catalogue::Catalogue;
 use crate::failure::Failure;
+use crate::load::Workload;
+use crate::rounds::Reads;
 
 /// Built with the profile of the benchmark, which is that of releases.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_hotshelf");
 
-/// The service on the products of that catalogue, about to be started.
-pub(crate) fn on(catalogue: &Catalogue) -> ServiceBuilder {
-    Service::builder(BINARY).database(&catalogue.database())
+/// So long the service may take to have Redis and the hot products.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(10);
+
+/// That build of the service on the products of that catalogue, about to be started.
+pub(crate) fn on(build: &Path, catalogue: &Catalogue) -> ServiceBuilder {
+    Service::builder(build).database(&catalogue.database())
+}
+
+/// The service with all that it needs, ready to be measured.
+pub(crate) struct Running {
+    // Before what it uses.
+    pub(crate) service: Service,
+    /// Who may ask for the statistics.
+    pub(crate) observer: Client,
+    pub(crate) workload: Arc<Workload>,
+    /// What all reads of the workload are.
+    pub(crate) reads: Option<Reads>,
+    pub(crate) redis: Option<RedisServer>,
+    pub(crate) catalogue: Catalogue,
+}
+
+/// Returns when the service has taken its Redis in. It serves before, and what it loads until then is not kept there.
+pub(crate) async fn wait_for_redis(observer: &Client) -> Result<(), Failure> {
+    let begin = Instant::now();
+    loop {
+        let stats = observer.get("/api/v1/cache/stats").await.expect(200).json();
+        if stats["cache_stats"]["l2"]["state"] == "up" {
+            return Ok(());
+        }
+        if begin.elapsed() > PATIENCE {
+            return Err(format!("the service does not take its Redis in: {stats}").into());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// The bodies of the products 1 to `last` as a cache answers them, in this order. Each was a hit.
+pub(crate) async fn cached_bodies(client: &Client, last: usize) -> Result<Vec<String>, Failure> {
+    let begin = Instant::now();
+    let mut bodies = Vec::new();
+    for id in 1..=last {
+        let path = format!("/api/v1/products/{id}");
+        loop {
+            let reply = client.get(&path).await.expect(200);
+            if reply.header("cache-status").contains("; hit") {
+                bodies.push(reply.text().to_owned());
+                break;
+            }
+            if begin.elapsed() > PATIENCE {
+                return Err(format!("product {id} does not come to be cached: {}", reply.header("cache-status")).into());
+            }
+        }
+    }
+    Ok(bodies)
 }
 
 /// The lookups that the service has counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lookups {
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
+    hits: u64,
+    misses: u64,
 }
 
 impl Lookups {
@@ -27,16 +85,14 @@ impl Lookups {
         Ok(Lookups { hits: count("hits")?, misses: count("misses")? })
     }
 
-    /// Makes sure that what was measured is what the case is about: all hits, or all misses.
-    pub(crate) async fn expect_more(self, client: &Client, hits: usize, misses: usize) -> Result<(), Failure> {
-        let expected = Lookups { hits: self.hits + hits as u64, misses: self.misses + misses as u64 };
-        let counted = Lookups::of(client).await?;
-        if counted == expected {
-            return Ok(());
-        }
-        Err(format!(
-            "this was another case than the one to be measured: {expected:?}, but the service counted {counted:?}"
-        )
-        .into())
+    /// What else there was since `before` than `answered` reads of that kind, if anything.
+    pub(crate) fn are_not_all(self, reads: Reads, before: Lookups, answered: usize) -> Option<String> {
+        let (hits, misses) = (self.hits - before.hits, self.misses - before.misses);
+        let expected = match reads {
+            Reads::Hits => (answered as u64, 0),
+            Reads::Misses => (0, answered as u64),
+        };
+        let what = || format!("all {answered} reads were to be {reads:?}, but there were {hits} hits, {misses} misses");
+        (expected != (hits, misses)).then(what)
     }
 }

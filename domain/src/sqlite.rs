@@ -313,7 +313,7 @@ impl SqliteCatalogue {
     async fn commit<T: Send + 'static>(
         &self,
         copies: Copies,
-        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
         self.writer
             .submit(move |conn| {

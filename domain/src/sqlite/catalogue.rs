@@ -33,7 +33,7 @@ impl SqliteCatalogue {
         patch: SchemaPatch,
         expect: Expect,
     ) -> Result<Schema, StoreError> {
-        self.writer.submit(move |conn| schemas::update(conn, id, patch, &expect)).await
+        self.writer.submit(move |conn| schemas::update(conn, id, patch.clone(), &expect)).await
     }
 
     pub(crate) async fn details(&self, id: ProductId) -> Result<Option<ProductDetails>, StoreError> {

@@ -104,8 +104,9 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
     let statement = statement.sql(", ").integer(row.price).sql(", ").integer(row.stock).sql(", ").text(&row.category);
     let statement = statement.sql(", ").integer(row.organization_id).sql(", ").integer(row.schema_id);
     let statement = statement.sql(", ").integer(row.version).sql(", ").integer(now).sql(", ").integer(now);
-    let statement = statement.sql(", ").bytes(&name_key(&row.name));
-    row.id = statement.sql(") RETURNING id").write(conn)?;
+    statement.sql(", ").bytes(&name_key(&row.name)).sql(")").execute(conn)?;
+    // `RETURNING` would open a table in memory for the one number, and close it.
+    row.id = Statement::new("SELECT last_insert_rowid()").write(conn)?;
     let product = row.into_product()?;
     details::insert(conn, product.id, &new.fields, &new.images)?;
     Ok(product)

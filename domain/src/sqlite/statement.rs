@@ -56,15 +56,20 @@ impl Statement {
         conn.rows(&self, |row| T::try_from(row))
     }
 
+    /// Does what it says: how many rows that changed.
+    pub(super) fn execute(self, conn: &mut SqliteConnection) -> Result<usize, StoreError> {
+        Ok(RunQueryDsl::execute(ForWriter(self), conn)?)
+    }
+
     /// The one number it selects.
     pub(super) fn number(self, conn: &Reader) -> Result<i64, StoreError> {
         let rows: Vec<(i64,)> = self.load(conn)?;
         rows.first().map(|(number,)| *number).ok_or_else(|| StoreError::failed("a statement without a row".to_owned()))
     }
 
-    /// Writes, and returns the one number that the statement returns.
+    /// The one number it returns, on the writer's connection.
     pub(super) fn write(self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
-        Ok(RunQueryDsl::get_result(Returning(self), conn)?)
+        Ok(RunQueryDsl::get_result(ForWriter(self), conn)?)
     }
 
     pub(super) fn query(&self) -> String {
@@ -86,9 +91,9 @@ impl Statement {
 }
 
 /// Of the writer. Unlike diesel's `sql_query`, it lets the connection keep the prepared statement.
-struct Returning(Statement);
+struct ForWriter(Statement);
 
-impl QueryFragment<Sqlite> for Returning {
+impl QueryFragment<Sqlite> for ForWriter {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         for part in &self.0.0 {
             match part {
@@ -102,14 +107,14 @@ impl QueryFragment<Sqlite> for Returning {
     }
 }
 
-impl QueryId for Returning {
+impl QueryId for ForWriter {
     type QueryId = ();
     /// The text tells them apart.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl Query for Returning {
+impl Query for ForWriter {
     type SqlType = BigInt;
 }
 
-impl RunQueryDsl<SqliteConnection> for Returning {}
+impl RunQueryDsl<SqliteConnection> for ForWriter {}

@@ -7,7 +7,7 @@ use hotshelf_domain::{Expect, FieldError, History, Version};
 
 use crate::problem::Problem;
 
-const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
+pub(crate) const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
 
 /// The tag of one version of a product or a schema: `"7-3-9f86d081884c7d65"`. A database that was restored gives a version a
 /// second time, to something else; so its history is in the tag.

@@ -16,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hotshelf_lifecycle::{at_once_for_request, for_request};
-use hotshelf_stats::HttpMetrics;
+use hotshelf_stats::{HttpMetrics, HttpSeries};
 use hotshelf_telemetry::RequestTrace;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -107,7 +107,10 @@ impl Edge {
         self.gate.keep_private(response.headers_mut());
         response.headers_mut().insert(REQUEST_ID, passage.request_id);
         let (status, taken) = (response.status(), passage.begin.elapsed());
-        self.metrics.record(passage.method, passage.route, status.as_str(), taken);
+        match passage.answered {
+            Some(series) if status == StatusCode::OK => series.record(taken),
+            _ => self.metrics.record(passage.method, passage.route, status.as_str(), taken),
+        }
         log_access(passage.method, passage.route, status, taken);
         passage.trace.end(status.as_u16());
         response
@@ -141,6 +144,8 @@ pub(crate) struct Passage<'a> {
     /// Whether the caller takes JSON.
     welcome: bool,
     trace: RequestTrace,
+    /// Of its method and route with status 200, where that need not be looked up.
+    answered: Option<&'a HttpSeries>,
 }
 
 impl<'a> Passage<'a> {
@@ -158,7 +163,13 @@ impl<'a> Passage<'a> {
             dialect: dialect_of(path),
             probe: path.starts_with("/health"),
             welcome: accepts_json(request.uri(), request.headers()),
+            answered: None,
         }
+    }
+
+    /// Counts it there if its status is 200.
+    pub(crate) fn counted_by(self, answered: &'a HttpSeries) -> Self {
+        Passage { answered: Some(answered), ..self }
     }
 
     /// Began then.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures_util::future::Either;
@@ -22,7 +22,7 @@ use tower_service::Service as _;
 
 use crate::caller::Caller;
 use crate::client::Peer;
-use crate::conditions::freshness;
+use crate::conditions::{MIN_VERSION, freshness};
 use crate::edge::{Edge, NoRoom, Passage, REQUEST_ID, begin_trace, log_quick_access};
 use crate::limits::{Policy, limited};
 use crate::negotiation::accepts_json;
@@ -111,6 +111,13 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
     if request.method() == Method::GET { id_of(text) } else { None }
 }
 
+/// Whether no header says anything that the answer from memory depends on. One look at each header costs less than a search
+/// for each that matters.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, MIN_VERSION, REQUEST_ID];
+    headers.iter().all(|(name, value)| if name == header::ACCEPT { value == "*/*" } else { !matters.contains(name) })
+}
+
 impl ProductReads {
     pub(crate) fn new(app: AppState, edge: Arc<Edge>, metrics: &HttpMetrics) -> Self {
         let series = |status: StatusCode| metrics.series("GET", PRODUCT_ROUTE, status.as_str());
@@ -129,7 +136,8 @@ impl ProductReads {
         arrived: Instant,
         begin: Instant,
     ) -> Option<Response> {
-        let headers = request.headers();
+        let nothing = HeaderMap::new();
+        let headers = if is_plain(request.headers()) { &nothing } else { request.headers() };
         if !accepts_json(request.uri(), headers) {
             return None;
         }
@@ -178,7 +186,7 @@ impl ProductReads {
 
     async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
         let ProductRead { id, peer, request, arrived, counted } = read;
-        let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived);
+        let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived).counted_by(&self.answered);
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
         let answering = pin!(self.answer(id, &peer, &headers, counted));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use bytes::Bytes;
 use hotshelf_domain::{OrganizationId, UserId};
 use hotshelf_ratelimit::{Check, Decision, Limit, RateLimiter, Scope, Standing, Subject};
 
@@ -252,8 +253,11 @@ impl Policy {
 
     fn headers(&self, standing: Standing) -> [(HeaderName, HeaderValue); 2] {
         let (mut remaining, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let parts = [&self.name, remaining.format(standing.remaining), ";t=", reset.format(seconds(standing.reset))];
-        let standing = HeaderValue::try_from(parts.concat()).unwrap_or_else(|_| HeaderValue::from_static(""));
+        let (remaining, reset) = (remaining.format(standing.remaining), reset.format(seconds(standing.reset)));
+        // Of just the right size, it becomes the value as it is.
+        let parts: [&[u8]; 4] = [self.name.as_bytes(), remaining.as_bytes(), b";t=", reset.as_bytes()];
+        let standing = HeaderValue::from_maybe_shared(Bytes::from(parts.concat()));
+        let standing = standing.unwrap_or_else(|_| HeaderValue::from_static(""));
         [(RATE_LIMIT_POLICY, self.header.clone()), (RATE_LIMIT, standing)]
     }
 }
@@ -271,8 +275,9 @@ pub(crate) struct LimitHeaders(Option<[(HeaderName, HeaderValue); 2]>);
 impl LimitHeaders {
     /// Beside what the answer says about other limits.
     pub(crate) fn add_to(self, headers: &mut HeaderMap) {
-        for (name, value) in self.0.into_iter().flatten() {
-            headers.append(name, value);
+        if let Some([(policy, of_policy), (limit, of_limit)]) = self.0 {
+            headers.append(policy, of_policy);
+            headers.append(limit, of_limit);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The answers to reads: bytes from the cache with `from_cache` and `duration_ms` spliced in. Nothing is parsed, and
 //! the one copy is into the buffer that is sent.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,6 +12,7 @@ use hotshelf_cache::Source;
 use hotshelf_domain::{History, Product};
 
 use crate::conditions::{has_already, version_tag};
+use crate::edge::REQUEST_ID;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Clients may keep an answer, and ask each time whether it still holds.
@@ -18,6 +20,18 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// At most so many are on an answer.
 const HEADERS: usize = 8;
 const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
+
+/// The headers of an answer with a body. A copy of them, into which the values are put that differ, costs a third of a map that
+/// they are put into one by one. The last has its value on the way out.
+static ANSWERED: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::ETAG, HeaderValue::from_static(""));
+    headers.insert(header::CACHE_CONTROL, REVALIDATE);
+    headers.insert(CACHE_STATUS, HeaderValue::from_static(""));
+    headers.insert(REQUEST_ID, HeaderValue::from_static(""));
+    headers
+});
 
 /// `head`, `payload`, then where it came from and how long that took, then `}`.
 pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration) -> Bytes {
@@ -61,33 +75,49 @@ pub(crate) fn tagged(product: &Product, history: History) -> HeaderMap {
 /// 200 with the body, or 304 without it when the client has this state already.
 pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
     let not_modified = has_already(request, tag);
-    let mut response = Response::new(if not_modified { Body::empty() } else { Body::from(body()) });
-    let headers = response.headers_mut();
-    // For these, and for what is added on the way out: growing costs more than all of them.
-    headers.reserve(HEADERS);
-    if !not_modified {
-        headers.insert(header::CONTENT_TYPE, JSON);
-    }
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        headers.insert(header::ETAG, tag);
-    }
-    headers.insert(header::CACHE_CONTROL, REVALIDATE);
-    headers.insert(CACHE_STATUS, cache_status(source));
+    // Tags are of digits, letters and quotes.
+    let tag = HeaderValue::from_str(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
     if not_modified {
+        let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
+        let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        headers.insert(header::ETAG, tag);
+        headers.insert(header::CACHE_CONTROL, REVALIDATE);
+        headers.insert(CACHE_STATUS, cache_status(source));
+        return response;
     }
+    let mut headers = ANSWERED.clone();
+    let (mut tag, mut status) = (Some(tag), Some(cache_status(source)));
+    for (name, value) in &mut headers {
+        let differs = if name == header::ETAG {
+            tag.take()
+        } else if name == CACHE_STATUS {
+            status.take()
+        } else {
+            None
+        };
+        if let Some(differs) = differs {
+            *value = differs;
+        }
+    }
+    let mut response = Response::new(Body::from(body()));
+    *response.headers_mut() = headers;
     response
 }
 
 /// What the caches did, in the terms of RFC 9211.
 fn cache_status(source: Source) -> HeaderValue {
-    let hit = |ttl: Duration, tier: &str| {
-        let status = ["hotshelf; hit; ttl=", itoa::Buffer::new().format(ttl.as_secs()), "; detail=", tier].concat();
-        HeaderValue::try_from(status).unwrap_or_else(|_| HeaderValue::from_static("hotshelf; hit"))
+    let hit = |ttl: Duration, tier: &[u8]| {
+        let mut digits = itoa::Buffer::new();
+        let ttl = digits.format(ttl.as_secs()).as_bytes();
+        let parts: [&[u8]; 4] = [b"hotshelf; hit; ttl=", ttl, b"; detail=", tier];
+        HeaderValue::from_maybe_shared(Bytes::from(parts.concat()))
+            .unwrap_or_else(|_| HeaderValue::from_static("hotshelf; hit"))
     };
     match source {
-        Source::L1 { ttl } => hit(ttl, "l1"),
-        Source::L2 { ttl } => hit(ttl, "l2"),
+        Source::L1 { ttl } => hit(ttl, b"l1"),
+        Source::L2 { ttl } => hit(ttl, b"l2"),
         Source::Stale { overdue } => {
             let status = format!("hotshelf; hit; ttl=-{}; detail=stale-if-error", overdue.as_secs());
             HeaderValue::try_from(status).unwrap_or_else(|_| HeaderValue::from_static("hotshelf; hit"))

@@ -99,7 +99,9 @@ impl FredLink {
         F: Future<Output = Result<T, Error>>,
     {
         let lane = self.lane(key)?;
-        self.noting(lane, command(lane.connection.client()).await)
+        // A future of fred's is of seven kilobytes. Each future around it would be larger still, and be moved as a whole.
+        let answer = Box::pin(command(lane.connection.client())).await;
+        self.noting(lane, answer)
     }
 
     /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
