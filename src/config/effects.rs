@@ -65,6 +65,12 @@ const ALWAYS: &[Variable] = &[
     IDLE_TIMEOUT.variable,
     SHUTDOWN_TIMEOUT.variable,
     MAX_CONCURRENT_REQUESTS.variable,
+    MAX_CONNECTIONS.variable,
+    MAX_CONNECTIONS_PER_ADDRESS.variable,
+    MAX_UPLOADS.variable,
+    MAX_UPLOAD_BYTES.variable,
+    UPLOAD_TIMEOUT.variable,
+    TRUSTED_PROXIES.variable,
     CORS_ORIGINS.variable,
     DB_PATH.variable,
     DATABASE_URL.variable,
@@ -96,7 +102,6 @@ fn conditions(config: &Config, sampler: Option<Sampler>) -> Vec<Condition> {
         condition(config.access.smtp_url.is_none(), "with SMTP_URL", &[MAIL_FILE.variable]),
         condition(config.access.smtp_url.is_some(), "without SMTP_URL", &[MAIL_FROM.variable]),
         condition(limited, "without RATE_LIMIT=on", LIMITS_OF_THE_API),
-        condition(limited || users, "without RATE_LIMIT=on or AUTH=on", &[TRUSTED_PROXIES.variable]),
         condition(config.traces.is_some(), "without OTEL_EXPORTER_OTLP_ENDPOINT", OF_TRACES),
         condition(by_ratio, "unless OTEL_TRACES_SAMPLER is traceidratio", &[OTEL_TRACES_SAMPLER_ARG.variable]),
     ]
@@ -149,6 +154,7 @@ mod tests {
         assert_eq!(told(&[]), Vec::<String>::new());
         let as_by_default = [("CACHE_BACKEND", "none"), ("CACHE_TTL", "5m"), ("REDIS_ADDR", "localhost:6379")];
         assert_eq!(told(&as_by_default), Vec::<String>::new());
+        assert_eq!(told(&[("TRUSTED_PROXIES", "10.0.0.1")]), Vec::<String>::new());
         let used = [
             ("REDIS_DB", "3"),
             ("AUTH", "on"),
@@ -168,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_does_nothing_is_told_with_the_reason() {
-        let cases: [(&[(&str, &str)], &str); 13] = [
+        let cases: [(&[(&str, &str)], &str); 12] = [
             (&[("CACHE_BACKEND", "memory"), ("REDIS_DB", "3")], "REDIS_DB has no effect with CACHE_BACKEND=memory"),
             (
                 &[("CACHE_BACKEND", "none"), ("REDIS_URL", "redis://x")],
@@ -191,7 +197,6 @@ mod tests {
                 &[("RATE_LIMIT_ROUTES", "POST /api/v1/products=10/1m")],
                 "RATE_LIMIT_ROUTES has no effect without RATE_LIMIT=on",
             ),
-            (&[("TRUSTED_PROXIES", "10.0.0.1")], "TRUSTED_PROXIES has no effect without RATE_LIMIT=on or AUTH=on"),
             (&[("OTEL_SERVICE_NAME", "shop")], "OTEL_SERVICE_NAME has no effect without OTEL_EXPORTER_OTLP_ENDPOINT"),
             (
                 &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"), ("OTEL_TRACES_SAMPLER_ARG", "0.1")],

@@ -186,7 +186,11 @@ async fn keys_are_in_the_database_that_is_set_and_each_connection_of_the_pool_is
         lookup(&service, &product).await;
     }
     assert_eq!(redis.keys("*"), Vec::<String>::new(), "in database 0");
-    let clients = redis.command(&["CLIENT", "LIST"]).text().unwrap();
+    let clients = || redis.command(&["CLIENT", "LIST"]).text().unwrap().to_owned();
+    let counts = async || clients().lines().filter(|client| client.contains(" resp=3")).count() == 6;
+    // What counts for the limits connects by itself.
+    wait_until("all have connected", PATIENCE, counts).await;
+    let clients = clients();
     let ours: Vec<_> = clients.lines().filter(|client| client.contains(" resp=3")).collect();
     assert!(ours.iter().all(|client| client.contains(" db=3 ")), "{clients}");
     let busy = ours.iter().filter(|client| client.contains(" cmd=evalsha ") || client.contains(" cmd=set "));

@@ -91,10 +91,10 @@ impl Readers {
         };
         let (lists, heavy) = bounds(thread::available_parallelism().map_or(1, usize::from));
         let readers = Readers {
-            keyed: Lane::new("keyed", KEYED, keyed(), Some((identity, condition)), stats, ending),
-            lists: Lane::new("lists", lists, interruptible(), Some((identity, condition)), stats, ending),
-            heavy: Lane::new("heavy", heavy, interruptible(), Some((identity, condition)), stats, ending),
-            watch: Lane::new("watch", WATCH, keyed(), Some((identity, condition)), stats, ending),
+            keyed: Lane::new("keyed", KEYED, keyed(), Some((identity, Some(condition))), stats, ending),
+            lists: Lane::new("lists", lists, interruptible(), Some((identity, Some(condition))), stats, ending),
+            heavy: Lane::new("heavy", heavy, interruptible(), Some((identity, Some(condition))), stats, ending),
+            watch: Lane::new("watch", WATCH, keyed(), Some((identity, None)), stats, ending),
         };
         readers.show_in(stats);
         readers
@@ -156,9 +156,9 @@ struct Inner<C> {
     /// No more of them than may run at the same time.
     idle: Mutex<Vec<C>>,
     open: Box<dyn Fn() -> Result<C, StoreError> + Send + Sync>,
-    /// Whether the database is still the one that was opened, and who is told how reads end; `None` where there is no
-    /// database, in tests.
-    database: Option<(Arc<Identity>, Arc<Condition>)>,
+    /// Whether the database is still the one that was opened, and who is told how the reads of requests end. `None` where
+    /// there is no database, in tests.
+    database: Option<(Arc<Identity>, Option<Arc<Condition>>)>,
     ending: CancellationToken,
     refused: Refused,
 }
@@ -184,7 +184,7 @@ impl<C: Send + 'static> Lane<C> {
         name: &str,
         bounds: Bounds,
         open: impl Fn() -> Result<C, StoreError> + Send + Sync + 'static,
-        database: Option<(&Arc<Identity>, &Arc<Condition>)>,
+        database: Option<(&Arc<Identity>, Option<&Arc<Condition>>)>,
         stats: &Stats,
         ending: &CancellationToken,
     ) -> Self {
@@ -194,7 +194,7 @@ impl<C: Send + 'static> Lane<C> {
             admission: Admission::new(bounds),
             idle: Mutex::default(),
             open: Box::new(open),
-            database: database.map(|(identity, condition)| (Arc::clone(identity), Arc::clone(condition))),
+            database: database.map(|(identity, condition)| (Arc::clone(identity), condition.cloned())),
             ending: ending.clone(),
             refused,
         }));
@@ -224,7 +224,7 @@ impl<C: Send + 'static> Lane<C> {
         };
         identity.confirm()?;
         let answer = self.read_in_turn(party, deadline, query).await;
-        condition.note_read(&answer);
+        condition.iter().for_each(|condition| condition.note_read(&answer));
         answer
     }
 

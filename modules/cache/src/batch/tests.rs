@@ -58,7 +58,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let options = CacheOptions {
-            tiers: Tiers::Memory,
+            // Redis is never connected to.
+            tiers: Tiers::Tiered,
             shared_database: true,
             memory_bytes: 1 << 20,
             write_strategy: WriteStrategy::Invalidate,
