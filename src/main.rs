@@ -40,6 +40,8 @@ use seed::Seed;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// For what blocks a thread when all has stopped.
+const LAST_WORK: Duration = Duration::from_secs(1);
 /// How long the end may take for the traces that have not been sent.
 const LAST_TRACES: Duration = Duration::from_secs(2);
 
@@ -145,7 +147,7 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
         return print(&values.to_string());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match command {
             Command::Serve => {
                 values.without_effect().for_each(|setting| tracing::warn!("{setting}"));
@@ -163,7 +165,10 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
             Command::Warm => warm::run(config).await,
             Command::CheckConfig => Ok(()),
         }
-    })
+    });
+    // Dropped, it would wait for work in the database that had no time left: what is open there is rolled back.
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }
 
 /// A reader that has seen enough (`hotshelf check-config | head -1`) is no failure.

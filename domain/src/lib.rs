@@ -7,7 +7,7 @@
 //! - [`Price`] is exact. [`ProductId`] and [`Version`] cannot be mixed up.
 //! - [`Filter`], [`Search`], [`Order`] and [`Place`] say which part of the catalogue a list is about.
 //! - [`User`], [`Role`], [`Session`] and [`ApiKey`] say who may use it, in which organization, and how that is proven.
-//! - [`ProductRepository`] and [`AccountRepository`] are the truth: SQLite with one group-committing writer and a pool of readers.
+//! - [`ProductRepository`] and [`AccountRepository`] are the truth: SQLite with one group-committing writer and readers in lanes.
 //!
 //! ```
 //! use hotshelf_domain::ProductDraft;

@@ -1,4 +1,4 @@
-//! The catalogue on SQLite: one group-committing writer, a pool of readers, gathered reads by id.
+//! The catalogue on SQLite: one group-committing writer, readers in lanes, gathered reads by id.
 
 mod accounts;
 mod admission;
@@ -140,11 +140,11 @@ impl SqliteCatalogue {
         let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));
         let readers = Readers::new(&url, &identity, &condition, stats, &ending.reads);
         let finds = Operation::new(stats, "find");
-        let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), tasks.stopping());
-        tasks.spawn_loop("database heartbeat", heartbeat);
         let commits = Operation::new(stats, "commit");
         let to_write = WriteConnection::new(url, &identity, ending.writes.clone(), &commits);
         let writer = Writer::spawn(to_write, &tasks, commits, &condition);
+        let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), writer.clone(), tasks.stopping());
+        tasks.spawn_loop("database heartbeat", heartbeat);
         condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
         Ok(SqliteCatalogue {
             writer,
@@ -286,14 +286,16 @@ impl SqliteCatalogue {
             return Err(StoreError::Overloaded("reads or writes were still under way"));
         }
         // A log must not be moved into a file that it does not belong to.
-        self.identity.confirm()?;
+        if !self.identity.may_move_the_log() {
+            return self.identity.confirm();
+        }
         let first = Arc::clone(&self.first);
         let checkpoint = tokio::task::spawn_blocking(move || connect::checkpoint(&mut first.lock()));
         match timeout_at(end, checkpoint).await {
-            Ok(Ok(Ok(true))) => Ok(()),
+            Ok(Ok(Ok(true))) => self.identity.confirm(),
             Ok(Ok(Ok(false))) => {
                 tracing::warn!("the write-ahead log stays beside the database: another process is at work on it");
-                Ok(())
+                self.identity.confirm()
             }
             Ok(Ok(Err(error))) => Err(error),
             Ok(Err(died)) => Err(StoreError::failed(format!("the checkpoint died: {died}"))),
@@ -315,8 +317,18 @@ impl SqliteCatalogue {
         copies: Copies,
         work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
+        self.commit_rows(1, copies, work).await
+    }
+
+    /// As [`commit`](SqliteCatalogue::commit), of about so many rows.
+    async fn commit_rows<T: Send + 'static>(
+        &self,
+        rows: usize,
+        copies: Copies,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Committed<T>, StoreError> {
         self.writer
-            .submit(move |conn| {
+            .submit_rows(rows, move |conn| {
                 let value = work(conn)?;
                 let epoch = match copies {
                     Copies::Fenced => None,

@@ -224,6 +224,65 @@ async fn a_restored_database_begins_a_history_and_gives_no_id_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_made_anew_in_the_place_of_another_gives_no_id_again() {
+    let database = Database::new();
+    let (history, last) = database.made_with_a_backup().await;
+    fs::remove_file(database.path("products.db")).unwrap();
+    let products = database.open().await;
+    assert_ne!(products.history(), history);
+    assert!(create(&products).await.unwrap().id.get() > last + 1_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_from_before_there_were_histories_gives_no_id_again() {
+    let database = Database::new();
+    let (history, last) = database.made_with_a_backup().await;
+    run(&mut raw(&database.path("backup.db")), "UPDATE database_history SET history = 0, commits = 0");
+    database.restore();
+    let products = database.open().await;
+    assert_ne!(products.history(), history);
+    assert_eq!(create(&products).await.unwrap().id.get(), last + 1_000_001);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_written_over_it_is_noticed_when_nobody_writes() {
+    let database = Database::new();
+    let products = database.open().await;
+    create(&products).await.unwrap();
+    database.back_up();
+    create(&products).await.unwrap();
+    run(&mut raw(&database.path("products.db")), "PRAGMA wal_checkpoint(TRUNCATE)");
+    create(&products).await.unwrap();
+    database.restore();
+    is_noticed(&products).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_emptied_is_noticed_before_a_write_is_acknowledged() {
+    let database = Database::new();
+    let products = database.open().await;
+    create(&products).await.unwrap();
+    fs::write(database.path("products.db-wal"), "").unwrap();
+    is_refused(&products, "products.db-wal was written over").await;
+}
+
+/// What was acknowledged is in the log that the process still has open, although nobody finds it by its name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_before_its_log_was_deleted_is_kept_at_the_stop() {
+    let database = Database::new();
+    let products = database.open().await;
+    for _ in 0..5 {
+        create(&products).await.unwrap();
+    }
+    fs::remove_file(database.path("products.db-wal")).unwrap();
+    is_noticed(&products).await;
+    assert!(matches!(products.close(PATIENCE).await, Err(StoreError::Replaced { .. })), "the stop says so, too");
+    drop(products);
+    let products = database.open().await;
+    assert!(products.find(hotshelf_domain::ProductId::new(5).unwrap()).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_database_lets_nobody_in_who_has_logged_out_since() {
     let database = Database::new();
     let products = database.open().await;

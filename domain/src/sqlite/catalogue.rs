@@ -58,7 +58,7 @@ impl SqliteCatalogue {
         copies: Copies,
     ) -> Result<Committed<Vec<Result<ProductId, Invalid>>>, StoreError> {
         let create = if all_or_nothing { bulk::create_all } else { bulk::create_valid };
-        self.commit(copies, move |conn| create(conn, &new)).await
+        self.commit_rows(new.len(), copies, move |conn| create(conn, &new)).await
     }
 
     pub(crate) async fn delete_many(
@@ -66,6 +66,6 @@ impl SqliteCatalogue {
         ids: Vec<ProductId>,
         copies: Copies,
     ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.commit(copies, move |conn| bulk::delete(conn, &ids)).await
+        self.commit_rows(ids.len(), copies, move |conn| bulk::delete(conn, &ids)).await
     }
 }

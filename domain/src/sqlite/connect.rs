@@ -56,7 +56,11 @@ pub(super) fn connect_writer(url: &str) -> ConnectionResult<SqliteConnection> {
 /// A connection that reads the file alone, as it is on disk, without the write-ahead log and without locks.
 pub(super) fn connect_to_file(path: &Path) -> ConnectionResult<SqliteConnection> {
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    SqliteConnection::establish(&format!("file:{path}?mode=ro&immutable=1"))
+    let mut conn = SqliteConnection::establish(&format!("file:{path}?mode=ro&immutable=1"))?;
+    // Without it, a file is refused whose first page names more pages than there are: so a log leaves it that could be moved
+    // only in part, as where the disk is full.
+    conn.batch_execute("PRAGMA writable_schema = ON").map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
 }
 
 /// Moves the write-ahead log into the database file. `false` when others, who read or write it, keep a part of it there.
@@ -124,8 +128,10 @@ fn settle_history(conn: &mut SqliteConnection, lock: &DatabaseLock, shared: bool
         Ok::<_, StoreError>(opened)
     })?;
     if !shared {
-        // From then on the file itself has the row by which it is recognized.
-        conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?;
+        // From then on the file itself has the row by which it is recognized. If not, a later commit moves it there.
+        if let Err(error) = conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)") {
+            tracing::debug!(%error, "the log cannot be moved into the file yet");
+        }
     }
     Ok(opened)
 }

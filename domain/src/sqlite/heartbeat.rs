@@ -11,12 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::history;
 use super::identity::Identity;
+use super::writer::Writer;
 
 /// Between two looks.
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// Until `stopping`, or until it is noticed that the database is another one.
-pub(super) async fn run(identity: Arc<Identity>, conn: Arc<Mutex<SqliteConnection>>, stopping: CancellationToken) {
+pub(super) async fn run(
+    identity: Arc<Identity>,
+    conn: Arc<Mutex<SqliteConnection>>,
+    writer: Writer,
+    stopping: CancellationToken,
+) {
     let mut heartbeats = interval(HEARTBEAT);
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let noticed = identity.noticed();
@@ -26,10 +32,14 @@ pub(super) async fn run(identity: Arc<Identity>, conn: Arc<Mutex<SqliteConnectio
             () = noticed.cancelled() => break,
             _ = heartbeats.tick() => {}
         }
-        let (identity, conn) = (Arc::clone(&identity), Arc::clone(&conn));
-        let looked = spawn_blocking(move || look(&identity, &mut conn.lock())).await;
+        let (looking, conn) = (Arc::clone(&identity), Arc::clone(&conn));
+        let looked = spawn_blocking(move || look(&looking, &mut conn.lock())).await;
         if let Err(died) = looked {
             tracing::error!(%died, "the look after the identity of the database broke off");
+        }
+        if identity.file_has_changed() {
+            // A group with nothing in it looks at the file, in turn with the others, and keeps what it finds.
+            let _ = writer.enqueue(|_| Ok(())).await;
         }
     }
     stopping.cancelled().await;

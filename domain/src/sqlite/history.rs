@@ -77,11 +77,11 @@ pub(super) fn open(
 ) -> Result<Opened, StoreError> {
     let row = current(conn)?;
     let goes_on = |record: &Record| record.history == row.history() && row.commits >= record.commits;
-    let beginning = match record.filter(goes_on) {
-        _ if row.history == UNNAMED => Some(Beginning::First),
-        None => Some(Beginning::Restored),
-        Some(_) if !in_place => Some(Beginning::Copied),
-        Some(_) => None,
+    let beginning = match &record {
+        None if row.history == UNNAMED => Some(Beginning::First),
+        Some(record) if goes_on(record) => (!in_place).then_some(Beginning::Copied),
+        // Also one that was made anew, or is from before databases had a history, where another one was before.
+        _ => Some(Beginning::Restored),
     };
     match beginning {
         Some(Beginning::Restored) => begin(conn, record.map_or(0, |record| record.highest_id))?,

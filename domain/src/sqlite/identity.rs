@@ -4,9 +4,9 @@
 //!
 //! What was found to be another database stays so until the process ends: what its connections hold in memory fits neither.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -37,9 +37,19 @@ pub(super) struct Identity {
     commits: AtomicI64,
     /// Looked at by the writer only, and so never waited for.
     main_file: Mutex<MainFile>,
-    replaced: Mutex<Option<StoreError>>,
+    replaced: Mutex<Option<Replaced>>,
     noticed: CancellationToken,
 }
+
+/// What was noticed.
+struct Replaced {
+    error: StoreError,
+    /// The file is still the one that was opened, only one beside it is not: what is in its log still belongs to it.
+    file_is_ours: bool,
+}
+
+/// What a write-ahead log begins with, with checksums of either kind.
+const LOG_BEGINS: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FileId {
@@ -50,9 +60,14 @@ struct FileId {
 /// The file itself, without what is only in the write-ahead log. A process that writes alone knows when it changes: when a
 /// commit moves the log into it.
 struct MainFile {
-    changed: (SystemTime, u64),
+    changed: Change,
     commits: i64,
+    /// Whether the row in it is of this process.
+    shows_writer: bool,
 }
+
+/// When the file was written last, and its length.
+type Change = (SystemTime, u64);
 
 impl Identity {
     /// Of the database that `conn` has just opened and read.
@@ -66,7 +81,10 @@ impl Identity {
         files.push(lock.path().to_owned());
         let identified = files.into_iter().map(|path| FileId::of(&path).map(|id| (path, id)));
         let files = identified.collect::<io::Result<_>>()?;
-        let main_file = MainFile { changed: change_of(database)?, commits: row.commits };
+        let changed = change_of(database)?;
+        let shown = connect_to_file(database).ok().and_then(|mut conn| history::current(&mut conn).ok());
+        let shows_writer = shown.is_some_and(|shown| shown.writer == row.writer);
+        let main_file = MainFile { changed, commits: row.commits, shows_writer };
         Ok(Identity {
             database: database.to_owned(),
             files,
@@ -100,7 +118,12 @@ impl Identity {
         if !self.noticed.is_cancelled() {
             return Ok(());
         }
-        self.replaced.lock().clone().map_or(Ok(()), Err)
+        self.replaced.lock().as_ref().map_or(Ok(()), |replaced| Err(replaced.error.clone()))
+    }
+
+    /// Whether what is in the log may be moved into the file.
+    pub(super) fn may_move_the_log(&self) -> bool {
+        self.replaced.lock().as_ref().is_none_or(|replaced| replaced.file_is_ours)
     }
 
     /// Cancelled when it is noticed that this is not the database any more.
@@ -111,18 +134,41 @@ impl Identity {
     /// Whether the files have their places, as the directory says it now.
     pub(super) fn confirm_files(&self) -> Result<(), StoreError> {
         self.confirm()?;
+        // The database comes first: of several that are gone, it is the one that matters.
         for (path, id) in &self.files {
-            match FileId::of(path) {
-                Ok(found) if found == *id => {}
-                Ok(_) => return Err(self.replace(format!("{} is another file now. {PUT_BACK}", path.display()))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(self.replace(format!("{} was deleted. {PUT_BACK}", path.display())));
-                }
+            let what = match FileId::of(path) {
+                Ok(found) if found == *id => continue,
+                Ok(_) => "is another file now",
+                Err(error) if error.kind() == io::ErrorKind::NotFound => "was deleted",
                 // It says nothing about the file that is open.
-                Err(error) => tracing::debug!(%error, path = %path.display(), "the file cannot be looked at"),
-            }
+                Err(error) => {
+                    tracing::debug!(%error, path = %path.display(), "the file cannot be looked at");
+                    continue;
+                }
+            };
+            let file_is_ours = *path != self.database;
+            return Err(self.replace(format!("{} {what}. {PUT_BACK}", path.display()), file_is_ours));
         }
         Ok(())
+    }
+
+    /// Whether the log has kept what was just written to it. Another program may have emptied it, and SQLite writes on
+    /// where it was, behind nothing.
+    fn confirm_log(&self) -> Result<(), StoreError> {
+        let Some((path, _)) = self.files.get(1) else { return Ok(()) };
+        let mut begin = [0; 4];
+        match File::open(path).and_then(|file| file.read_exact_at(&mut begin, 0)) {
+            Ok(()) if LOG_BEGINS.contains(&begin) => Ok(()),
+            Ok(()) => Err(self.replace(format!("{} was written over. {PUT_BACK}", path.display()), true)),
+            // Empty: somebody has moved it into the file since, as any program may that uses the database.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether the file has changed other than by the commits of this process: the next group looks what it is.
+    pub(super) fn file_has_changed(&self) -> bool {
+        let Some(known) = self.main_file.try_lock() else { return false };
+        self.writer.is_some() && change_of(&self.database).is_ok_and(|changed| changed != known.changed)
     }
 
     /// Whether what the database says of itself is what this process left there. `commits` is what the caller knew before
@@ -133,10 +179,10 @@ impl Identity {
                 Some(_) => "which this one was not told of. Stop one of them, or start every one with SHARED_DB=true",
                 None => "which does not share it. Stop it, or start it with SHARED_DB=true",
             };
-            return Err(self.replace(format!("another process has opened it, {how}")));
+            return Err(self.replace(format!("another process has opened it, {how}"), true));
         }
         if row.commits < commits {
-            return Err(self.replace(format!("it lacks writes that were acknowledged. {PUT_BACK}")));
+            return Err(self.replace(format!("it lacks writes that were acknowledged. {PUT_BACK}"), false));
         }
         // Another one only if somebody who belongs here has begun it.
         self.adopt(row.history());
@@ -158,14 +204,15 @@ impl Identity {
     }
 
     /// First in the group's transaction.
-    pub(super) fn enter(&self, conn: &mut SqliteConnection, commits: i64) -> Result<Row, StoreError> {
+    pub(super) fn enter(&self, conn: &mut SqliteConnection, commits: i64) -> Result<(), StoreError> {
         let row = history::count_group(conn)?;
-        self.confirm_row(row, commits + 1)?;
-        Ok(row)
+        self.confirm_row(row, commits + 1)
     }
 
     /// Last in the group's transaction: what is to be recorded when it is committed.
-    pub(super) fn leave(conn: &mut SqliteConnection, row: Row) -> Result<Record, StoreError> {
+    pub(super) fn leave(conn: &mut SqliteConnection) -> Result<Record, StoreError> {
+        // Read again: one of the group may have begun a history.
+        let row = history::current(conn)?;
         Ok(Record { history: row.history(), commits: row.commits, highest_id: history::highest_id(conn)? })
     }
 
@@ -173,6 +220,7 @@ impl Identity {
     pub(super) fn end_group(&self, record: Record) -> Result<(), StoreError> {
         self.commits.fetch_max(record.commits, Ordering::AcqRel);
         self.confirm_files()?;
+        self.confirm_log()?;
         self.confirm_contents()?;
         if let Err(error) = self.lock.write(record) {
             tracing::debug!(%error, "what was committed could not be recorded in the lock file");
@@ -187,32 +235,47 @@ impl Identity {
         if self.writer.is_none() {
             return Ok(());
         }
-        let Ok(changed) = change_of(&self.database) else { return Ok(()) };
         let mut known = self.main_file.lock();
-        if known.changed == changed {
-            return Ok(());
-        }
-        let found = connect_to_file(&self.database).map_err(|error| error.to_string());
-        let found = found.and_then(|mut conn| history::current(&mut conn).map_err(|error| error.to_string()));
+        let Some((changed, found)) = self.settled_contents(&known) else { return Ok(()) };
         match found {
-            Ok(row) if row.writer == self.writer && row.commits >= known.commits => {
-                *known = MainFile { changed, commits: row.commits };
+            Ok(row) if self.wrote(row, &known) => {
+                *known = MainFile { changed, commits: row.commits, shows_writer: row.writer == self.writer };
                 Ok(())
             }
-            Ok(_) => Err(self.replace(format!("another database was written over it. {PUT_BACK}"))),
-            Err(error) => Err(self.replace(format!("it was written over ({error}). {PUT_BACK}"))),
+            Ok(_) => Err(self.replace(format!("another database was written over it. {PUT_BACK}"), false)),
+            Err(error) => Err(self.replace(format!("it was written over ({error}). {PUT_BACK}"), false)),
+        }
+    }
+
+    /// What the file says of itself, if it has changed, and does not change again while it is read: another program may be
+    /// moving the log into it just now, and will be seen by the next group.
+    fn settled_contents(&self, known: &MainFile) -> Option<(Change, Result<Row, String>)> {
+        let changed = change_of(&self.database).ok().filter(|changed| known.changed != *changed)?;
+        // A connection that cannot be opened says nothing about the file: there may be no descriptor left.
+        let mut conn = connect_to_file(&self.database).ok()?;
+        let found = history::current(&mut conn).map_err(|error| error.to_string());
+        let settled = change_of(&self.database).is_ok_and(|still| still == changed);
+        settled.then_some((changed, found))
+    }
+
+    /// Whether this process, or the one before it, has left that row in the file.
+    fn wrote(&self, row: Row, known: &MainFile) -> bool {
+        match row.writer == self.writer {
+            true => row.commits >= known.commits,
+            // Until the log was moved for the first time, what is there is from before this process.
+            false => !known.shows_writer && row.commits <= known.commits,
         }
     }
 
     /// Notes that this is not the database any more, and says so, once.
-    fn replace(&self, what: String) -> StoreError {
+    fn replace(&self, what: String, file_is_ours: bool) -> StoreError {
         let mut replaced = self.replaced.lock();
-        if let Some(error) = &*replaced {
+        if let Some(Replaced { error, .. }) = &*replaced {
             return error.clone();
         }
         let error = StoreError::Replaced { database: self.database.clone(), what: what.into() };
         tracing::error!("{error}");
-        *replaced = Some(error.clone());
+        *replaced = Some(Replaced { error: error.clone(), file_is_ours });
         self.noticed.cancel();
         error
     }
@@ -235,7 +298,7 @@ pub(super) fn opened(path: &Path) -> (std::sync::Arc<Identity>, SqliteConnection
     (std::sync::Arc::new(Identity::new(path, lock, opened.row).unwrap()), conn)
 }
 
-fn change_of(path: &Path) -> io::Result<(SystemTime, u64)> {
+fn change_of(path: &Path) -> io::Result<Change> {
     let metadata = fs::metadata(path)?;
     Ok((metadata.modified()?, metadata.len()))
 }

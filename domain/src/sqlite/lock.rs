@@ -1,23 +1,32 @@
 //! The lock file beside the database: one process alone, or several that all know that they share. It also records how far
 //! the database has come, so that one that was put back to an earlier state is recognized.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use super::connect::OWNER_ALONE;
 use crate::error::OpenError;
 use crate::history::History;
 
 /// A record is padded to this, so that it replaces the one before as a whole.
-const RECORD: usize = 128;
+const RECORD: usize = 192;
 
 /// Held as long as the database is open; the system lets go of it when the process ends, however it ends.
 pub(super) struct DatabaseLock {
     file: File,
     path: PathBuf,
+    place: Place,
+}
+
+/// Tells this file from a copy of it. Where the file system does not know when a file was made, the inode has to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
     inode: u64,
+    /// In nanoseconds since 1970, 0 if it is not known.
+    made: u128,
 }
 
 /// How far the database has come.
@@ -43,8 +52,8 @@ impl DatabaseLock {
         let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
         match locked {
             Ok(()) => {
-                let inode = file.metadata().map_err(failed)?.ino();
-                Ok(DatabaseLock { file, path, inode })
+                let place = Place::of(&file.metadata().map_err(failed)?);
+                Ok(DatabaseLock { file, path, place })
             }
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { database: database.to_owned(), lock: path }),
             Err(TryLockError::Error(cause)) => Err(failed(cause)),
@@ -60,25 +69,34 @@ impl DatabaseLock {
     pub(super) fn read(&self) -> Option<(Record, bool)> {
         let mut text = [0; RECORD];
         self.file.read_exact_at(&mut text, 0).ok()?;
-        let (record, inode) = parse(std::str::from_utf8(&text).ok()?)?;
-        Some((record, inode == self.inode))
+        let (record, place) = parse(std::str::from_utf8(&text).ok()?)?;
+        Some((record, place == self.place))
     }
 
     pub(super) fn write(&self, record: Record) -> io::Result<()> {
         let Record { history, commits, highest_id } = record;
-        let text = format!("history {history} commits {commits} highest-id {highest_id} inode {}\n", self.inode);
+        let Place { inode, made } = self.place;
+        let text = format!("history {history} commits {commits} highest-id {highest_id} inode {inode} made {made}\n");
         self.file.write_all_at(format!("{text:\n<RECORD$}").as_bytes(), 0)
     }
 }
 
-fn parse(text: &str) -> Option<(Record, u64)> {
+impl Place {
+    fn of(file: &Metadata) -> Self {
+        let since_1970 = file.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+        Place { inode: file.ino(), made: since_1970.map_or(0, |made| made.as_nanos()) }
+    }
+}
+
+fn parse(text: &str) -> Option<(Record, Place)> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let ["history", history, "commits", commits, "highest-id", highest_id, "inode", inode] = words[..] else {
+    let ["history", history, "commits", commits, "highest-id", highest_id, "inode", inode, "made", made] = words[..]
+    else {
         return None;
     };
     let history = History::new(u64::from_str_radix(history, 16).ok()?);
     let record = Record { history, commits: commits.parse().ok()?, highest_id: highest_id.parse().ok()? };
-    Some((record, inode.parse().ok()?))
+    Some((record, Place { inode: inode.parse().ok()?, made: made.parse().ok()? }))
 }
 
 #[cfg(test)]

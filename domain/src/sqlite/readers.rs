@@ -36,7 +36,8 @@ pub(super) const WAITING: &str = "Reads that wait for their turn";
 
 /// Gathered reads of many ids and the rest. Each takes well below a millisecond of work.
 const KEYED: Bounds = Bounds { running: 4, running_of_one: 4, waiting: 1_024, waiting_of_one: 1_024 };
-const WATCH: Bounds = Bounds { running: 1, running_of_one: 1, waiting: 64, waiting_of_one: 64 };
+/// As many may wait as writes may be under way: each that has been committed asks whose server the epoch goes with.
+const WATCH: Bounds = Bounds { running: 1, running_of_one: 1, waiting: 2_048, waiting_of_one: 2_048 };
 
 /// When a read is to end.
 #[derive(Clone)]

@@ -24,6 +24,8 @@ use crate::error::StoreError;
 const QUEUE: usize = 1_024;
 /// Writes in one transaction at most: past this the flush is spread thin enough already.
 const GROUP: usize = 256;
+/// Rows in one transaction, unless a single write has more: those who wait behind it wait for tenths of a second at most.
+const GROUP_ROWS: usize = 2_000;
 /// A write that waited longer is not begun any more: whoever asked has been told that it failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -34,8 +36,10 @@ const NOT_BEGUN: StoreError = StoreError::Overloaded("no write can be begun");
 trait PendingWrite: Send {
     /// Whether it succeeded. What it did otherwise is the caller's to undo.
     fn run(&mut self, conn: &mut SqliteConnection) -> bool;
-    /// In a savepoint of its own: it undoes what it did if it fails.
-    fn run_alone(&mut self, conn: &mut SqliteConnection);
+    /// In a savepoint of its own: it undoes what it did if it fails. An error is one of the whole transaction.
+    fn run_alone(&mut self, conn: &mut SqliteConnection) -> QueryResult<()>;
+    /// Why it failed, if it did.
+    fn failure(&self) -> Option<StoreError>;
     /// Tells what came of it, once it is known whether the group was committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
     fn refuse(self: Box<Self>, error: StoreError);
@@ -57,9 +61,17 @@ where
         self.done.insert((self.work)(conn)).is_ok()
     }
 
-    fn run_alone(&mut self, conn: &mut SqliteConnection) {
+    fn run_alone(&mut self, conn: &mut SqliteConnection) -> QueryResult<()> {
         // Inside the group's transaction, diesel makes this one a savepoint.
-        self.done = Some(conn.transaction(&self.work));
+        let savepoint = conn.transaction(|conn| match self.run(conn) {
+            true => Ok(()),
+            false => Err(diesel::result::Error::RollbackTransaction),
+        });
+        undone_alone(savepoint).map(drop)
+    }
+
+    fn failure(&self) -> Option<StoreError> {
+        self.done.as_ref()?.as_ref().err().cloned()
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -74,6 +86,8 @@ where
 
 struct Job {
     begin_before: Instant,
+    /// About how many it writes.
+    rows: usize,
     write: Box<dyn PendingWrite>,
 }
 
@@ -104,7 +118,7 @@ impl Writer {
                     () = stopping.cancelled(), if !jobs.is_closed() => jobs.close(),
                     received = jobs.recv_many(&mut group, GROUP) => if received == 0 { break },
                 }
-                if !group.is_empty() {
+                for group in in_groups(group) {
                     connection.write(group).await;
                 }
             }
@@ -118,7 +132,16 @@ impl Writer {
         &self,
         work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let outcome = self.operation.shared(self.enqueue(work)).await;
+        self.submit_rows(1, work).await
+    }
+
+    /// As [`submit`](Writer::submit), of about so many rows.
+    pub(super) async fn submit_rows<T: Send + 'static>(
+        &self,
+        rows: usize,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let outcome = self.operation.shared(self.enqueue_rows(rows, work)).await;
         self.condition.note_write(&outcome);
         outcome
     }
@@ -128,8 +151,17 @@ impl Writer {
         &self,
         work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.enqueue_rows(1, work).await
+    }
+
+    async fn enqueue_rows<T: Send + 'static>(
+        &self,
+        rows: usize,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, result) = oneshot::channel();
-        let job = Job { begin_before: Instant::now() + PATIENCE, write: Box::new(Pending { work, done: None, reply }) };
+        let job =
+            Job { begin_before: Instant::now() + PATIENCE, rows, write: Box::new(Pending { work, done: None, reply }) };
         self.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded("too many writes are waiting"),
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -193,6 +225,25 @@ impl WriteConnection {
     }
 }
 
+/// In their order, each with no more rows than are written at a time.
+fn in_groups(jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut groups: Vec<Vec<Job>> = Vec::new();
+    let mut room = 0;
+    for job in jobs {
+        match groups.last_mut() {
+            Some(group) if job.rows <= room => {
+                room -= job.rows;
+                group.push(job);
+            }
+            _ => {
+                room = GROUP_ROWS.saturating_sub(job.rows);
+                groups.push(vec![job]);
+            }
+        }
+    }
+    groups
+}
+
 /// `false` when the commit failed.
 fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>, ending: &CancellationToken) -> bool {
     let in_time = |job: Job| match job.begin_before < Instant::now() || ending.is_cancelled() {
@@ -212,11 +263,11 @@ fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>
     let committed = identity.begin_group().and_then(|commits| {
         conn.immediate_transaction(|conn| {
             begun = true;
-            let row = identity.enter(conn, commits)?;
+            identity.enter(conn, commits)?;
             writes.extend(unanswered.by_ref().filter_map(in_time).map(|job| job.write));
-            run_all(conn, &mut writes);
+            run_all(conn, &mut writes)?;
             search_index::catch_up(conn)?;
-            Identity::leave(conn, row)
+            Identity::leave(conn)
         })
     });
     // Acknowledged is only what is in the file that will be opened after the next start.
@@ -239,13 +290,27 @@ fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>
 
 /// Mostly all of them succeed, and share one savepoint: with each, SQLite sets every page aside that is written after it,
 /// which is a third of what a create costs. If one fails, all are undone and each is run again in a savepoint of its own.
-fn run_all(conn: &mut SqliteConnection, writes: &mut [Box<dyn PendingWrite>]) {
+fn run_all(conn: &mut SqliteConnection, writes: &mut [Box<dyn PendingWrite>]) -> Result<(), StoreError> {
     let together = conn.transaction(|conn| match writes.iter_mut().all(|write| write.run(conn)) {
         true => Ok(()),
         false => Err(diesel::result::Error::RollbackTransaction),
     });
-    if together.is_err() {
-        writes.iter_mut().for_each(|write| write.run_alone(conn));
+    let done = match undone_alone(together) {
+        Ok(true) => writes.iter_mut().try_for_each(|write| write.run_alone(conn)),
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    // What was wrong with a write says more than that its transaction is gone.
+    done.map_err(|error| writes.iter().find_map(|write| write.failure()).unwrap_or_else(|| error.into()))
+}
+
+/// Whether the savepoint was undone. When the disk is full or fails, SQLite undoes the whole transaction by itself, and there
+/// is no savepoint left: nothing more may be run then, since it would be committed by itself.
+fn undone_alone(savepoint: QueryResult<()>) -> QueryResult<bool> {
+    match savepoint {
+        Ok(()) => Ok(false),
+        Err(diesel::result::Error::RollbackTransaction) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
@@ -263,12 +328,22 @@ mod tests {
         let (reply, result) = oneshot::channel();
         let work =
             |conn: &mut SqliteConnection| Ok(diesel::sql_query("UPDATE copy_epoch SET epoch = 7").execute(conn)?);
-        (Job { begin_before, write: Box::new(Pending { work, done: None, reply }) }, result)
+        (Job { begin_before, rows: 1, write: Box::new(Pending { work, done: None, reply }) }, result)
     }
 
     fn overloaded(reply: Reply) -> bool {
         let refused = reply.blocking_recv().unwrap();
         matches!(&refused, Err(StoreError::Overloaded(_))) && refused.is_err_and(|error| error.changed_nothing())
+    }
+
+    #[test]
+    fn a_group_has_a_bound_in_rows() {
+        let soon = Instant::now() + Duration::from_secs(60);
+        let jobs = [1_000, 1_000, 1, 5_000, 3, 4].map(|rows| Job { rows, ..job(soon).0 });
+        let groups = in_groups(Vec::from(jobs));
+        let rows = |group: &Vec<Job>| group.iter().map(|job| job.rows).collect::<Vec<_>>();
+        let rows: Vec<_> = groups.iter().map(rows).collect();
+        assert_eq!(rows, [vec![1_000, 1_000], vec![1], vec![5_000], vec![3, 4]]);
     }
 
     #[test]
@@ -321,7 +396,7 @@ mod tests {
         };
         let (mut writes, told): (Vec<_>, Vec<_>) = (1..=4).map(|number| enter(number, number == 3)).unzip();
         conn.transaction::<_, diesel::result::Error, _>(|conn| {
-            run_all(conn, &mut writes);
+            run_all(conn, &mut writes).unwrap();
             Ok(())
         })
         .unwrap();

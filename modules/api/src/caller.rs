@@ -101,7 +101,8 @@ impl App {
             return Ok(Members::Both(own, id));
         }
         match self.products.owner_of_schema(id).await? {
-            Some(owner) if owner == own => Ok(Members::Schema(id)),
+            // With the organization, whose turn it is in the database.
+            Some(owner) if owner == own => Ok(Members::Both(own, id)),
             _ => Err(StoreError::NoSuchSchema(id).into()),
         }
     }

@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::body::too_large;
 use crate::problem::{Problem, closing};
 
+/// For so long, a body that has not come with its head is not yet one on its way.
+const SOON: Duration = Duration::from_millis(50);
 /// What comes at once, with the head or right behind it, is not counted.
 const AT_ONCE: usize = 16 << 10;
 /// The slowest that a body may come on the whole, in bytes a second, and how many time-outs it has beside to get going.
@@ -75,11 +77,21 @@ impl Uploads {
         client: &Subject,
     ) -> Result<(Bytes, Option<Held<'_>>), Problem> {
         let mut received = Received { bytes: BytesMut::new(), limit };
+        let mut waited = false;
         while received.bytes.len() <= AT_ONCE.min(limit) {
-            match body.frame().now_or_never() {
-                Some(Some(frame)) => drop(received.add(frame)?),
-                Some(None) => return Ok((received.bytes.freeze(), None)),
+            let frame = match body.frame().now_or_never() {
+                Some(frame) => frame,
+                // Many clients send the head and the body one behind the other.
+                None if !waited => match timeout(SOON, body.frame()).await {
+                    Ok(frame) => frame,
+                    Err(_) => break,
+                },
                 None => break,
+            };
+            waited = true;
+            match frame {
+                Some(frame) => drop(received.add(frame)?),
+                None => return Ok((received.bytes.freeze(), None)),
             }
         }
         let mut held = self.hold(client, received.bytes.len())?;

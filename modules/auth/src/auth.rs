@@ -416,7 +416,7 @@ impl Auth {
     async fn write_uses(&self) {
         for used in self.0.uses.take().chunks(BATCH) {
             if let Err(error) = self.0.accounts.note_api_keys(used.to_vec()).await {
-                tracing::warn!(%error, "the last use of some API keys could not be noted; trying again");
+                tracing::debug!(%error, "the last use of some API keys could not be noted; trying again");
                 self.0.uses.put_back(used);
             }
         }

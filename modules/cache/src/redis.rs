@@ -17,7 +17,7 @@ mod writing;
 
 use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -69,6 +69,10 @@ pub(crate) struct RedisTier<C: Connector> {
     history: AtomicU64,
     /// The history before, 0 if there was none in this process.
     follows: AtomicU64,
+    /// How many commits the database had when this process started.
+    commits_at_start: AtomicU64,
+    /// Whether it was found once that the database is not behind what Redis knows of it.
+    has_agreed: AtomicBool,
     /// Values of an older epoch are void. Only grows; may be 0 only while there has never been a link.
     epoch: AtomicU64,
     adopting: Mutex<()>,
@@ -106,6 +110,8 @@ impl<C: Connector> RedisTier<C> {
             link: ArcSwapOption::empty(),
             history: AtomicU64::new(0),
             follows: AtomicU64::new(0),
+            commits_at_start: AtomicU64::new(0),
+            has_agreed: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             adopting: Mutex::new(()),
             orphans: Mutex::default(),
@@ -290,6 +296,7 @@ impl<C: Connector> Tier for RedisTier<C> {
 
 impl<C: Connector> SharedTier for RedisTier<C> {
     fn start(self: Arc<Self>) {
+        self.commits_at_start.store(self.setup.epoch_store.history().commits, Ordering::Release);
         let tasks = self.setup.tasks.clone();
         tasks.spawn_loop("redis supervisor", supervisor::run(Arc::clone(&self), tasks.stopping()));
         if self.setup.shared {

@@ -345,7 +345,7 @@ impl Sessions {
         for used in self.0.sliding.take().chunks(BATCH) {
             // Past the protocol of the cache: a copy that says that its session is over is not believed (see `find`).
             if let Err(error) = self.0.accounts.extend_sessions(used.to_vec()).await {
-                tracing::warn!(%error, "sessions could not be extended; trying again");
+                tracing::debug!(%error, "sessions could not be extended; trying again");
                 self.0.sliding.put_back(used);
                 all = false;
             }
@@ -360,7 +360,7 @@ impl Sessions {
         };
         match kept.await {
             Ok(live) => self.0.metrics.sessions_live.set(live),
-            Err(error) => tracing::warn!(%error, "sessions that have ended could not be forgotten; trying again"),
+            Err(error) => tracing::debug!(%error, "sessions that have ended could not be forgotten; trying again"),
         }
     }
 }

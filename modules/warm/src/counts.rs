@@ -26,7 +26,7 @@ impl Warmer {
         }
         match products.repository().keep_read_counts(&products.most_read(self.0.options.products)).await {
             Ok(()) => self.0.kept.store(now, Ordering::Relaxed),
-            Err(error) => tracing::warn!(%error, "how often products are read could not be kept"),
+            Err(error) => tracing::debug!(%error, "how often products are read could not be kept"),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The order of what a search finds by how well it fits: by the texts alone, so that it is the same on every database, and
 //! does not change with other products.
 
-use crate::sqlite::reader::Reader;
 use std::cmp::Ordering;
 
 use super::column::Row;
@@ -11,6 +10,7 @@ use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
 use crate::search::Search;
+use crate::sqlite::reader::Reader;
 use crate::words::{self, Fit};
 
 /// What a word counts for in the name, the category and the description.

@@ -3,6 +3,7 @@
 //! circuit again is the opening of a new link here, never somebody's request.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -20,6 +21,8 @@ const BEAT: Duration = Duration::from_millis(250);
 const MEMORY_LOOK: Duration = Duration::from_secs(15);
 /// Beats in a row that may fail.
 const MISSED_BEATS: u32 = 2;
+/// One that finds the database behind, one after it was asked, one of a new history, and some to spare.
+const MOST_ANNOUNCEMENTS: usize = 5;
 /// For how long a process counts as present after it was heard of: many beats, so that a pause is not its end.
 const PRESENCE: Duration = Duration::from_secs(3);
 /// Why nothing is served any more when two processes work on one database and each believes to be alone, or only one does.
@@ -103,36 +106,39 @@ enum Agreed {
 /// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's word
 /// that counts.
 async fn agree_on_epoch<C: Connector>(tier: &RedisTier<C>, link: &C::Link, opens: bool) -> Result<Agreed, Failure> {
-    let (names, store) = (&tier.setup.names, &tier.setup.epoch_store);
-    let (epoch, commits) = match announce(tier, link, opens).await? {
-        Agreement::OtherDatabase { history } => return Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
-        Agreement::OtherProcess => return Ok(Agreed::OtherProcess),
-        Agreement::Known { epoch, commits } => (epoch, commits),
-    };
-    let knows_more = || epoch > tier.epoch() || commits > store.history().commits;
-    if !knows_more() {
-        return Ok(Agreed::Yes);
+    let store = &tier.setup.epoch_store;
+    let mut asked = false;
+    for _ in 0..MOST_ANNOUNCEMENTS {
+        let presence = presence(tier, opens);
+        let told = presence.history;
+        match link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await? {
+            Agreement::OtherDatabase { history } => return Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
+            Agreement::OtherProcess => return Ok(Agreed::OtherProcess),
+            Agreement::Known { epoch, commits } if epoch <= tier.epoch() && commits <= told.commits => {
+                tier.has_agreed.store(true, Ordering::Release);
+                return Ok(Agreed::Yes);
+            }
+            // Whoever opens an epoch, or commits, does so in the database first.
+            Agreement::Known { .. } if !asked => {
+                asked = true;
+                let current = store.reconcile(link.server()).await?;
+                tier.adopt_history();
+                tier.adopt(current);
+            }
+            Agreement::Known { .. } => {
+                // Unless another process, which shares the database, has done so meanwhile.
+                let epoch = store.begin_history(told.name).await?;
+                tier.adopt_history();
+                tier.adopt(epoch);
+                tracing::warn!(
+                    "the database is older than what Redis knows of it under `{}`: it was put back to an earlier state. It \
+                     has begun a new history: ids go on a million later, entity tags from before do not match, all sessions end",
+                    tier.setup.names.prefix()
+                );
+            }
+        }
     }
-    // Whoever opens an epoch, or commits, does so in the database first.
-    let current = store.reconcile(link.server()).await?;
-    tier.adopt_history();
-    tier.adopt(current);
-    if !knows_more() {
-        return Ok(Agreed::Yes);
-    }
-    let (known, prefix) = (store.history().name, names.prefix());
-    tracing::warn!(
-        "the database is older than what Redis knows of it under `{prefix}`: it was put back to an earlier state. It begins a \
-         new history: ids go on a million later, entity tags from before do not match, all sessions end"
-    );
-    let epoch = store.begin_history(known).await?;
-    tier.adopt_history();
-    tier.adopt(epoch);
-    match announce(tier, link, opens).await? {
-        Agreement::OtherDatabase { history } => Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
-        Agreement::OtherProcess => Ok(Agreed::OtherProcess),
-        Agreement::Known { .. } => Ok(Agreed::Yes),
-    }
+    Err("what Redis knows of the database changes all the time".into())
 }
 
 /// How far the database has come is known to Redis when it stops, and nobody waits for a process that is gone.
@@ -144,16 +150,18 @@ async fn leave<C: Connector>(tier: &RedisTier<C>, link: &C::Link) {
     }
 }
 
-async fn announce<C: Connector>(tier: &RedisTier<C>, link: &C::Link, opens: bool) -> Result<Agreement, Failure> {
-    Ok(link.agree_on_epoch(&tier.setup.names.epoch(), &presence(tier, opens)).await?)
-}
-
 fn presence<C: Connector>(tier: &RedisTier<C>, opens: bool) -> Presence {
     let process = match tier.setup.shared {
         true => "shared".to_owned(),
         false => tier.beats.instance().to_owned(),
     };
-    let history = History { name: tier.history(), commits: tier.setup.epoch_store.history().commits };
+    // What was committed before anything was heard of Redis is no sign that the database is not behind it.
+    let first = !tier.setup.shared && !tier.has_agreed.load(Ordering::Acquire);
+    let commits = match first {
+        true => tier.commits_at_start.load(Ordering::Acquire),
+        false => tier.setup.epoch_store.history().commits,
+    };
+    let history = History { name: tier.history(), commits };
     Presence { history, follows: tier.follows(), epoch: tier.epoch(), process, opens, lasts: PRESENCE }
 }
 

@@ -190,15 +190,21 @@ impl Store {
         let (own, mut known) = (format!("{:016x}", presence.history.name), (presence.epoch, presence.history.commits));
         if let [history, epoch, commits, process, present_until] = words[..] {
             let present = present_until.parse::<u64>().is_ok_and(|until| until > unix_millis());
-            if present && history != own && history != format!("{:016x}", presence.follows) {
+            let followed = history == format!("{:016x}", presence.follows) && process == presence.process;
+            if present && history != own && !followed {
                 return Ok(Agreement::OtherDatabase { history: history.to_owned() });
             }
-            if present && history == own && process != presence.process && !presence.opens {
+            let other = present && history == own && process != presence.process;
+            if other && !presence.opens {
                 return Ok(Agreement::OtherProcess);
             }
             if history == own {
                 let higher = |known: &str, told: u64| known.parse().unwrap_or(0).max(told);
+                let told = known;
                 known = (higher(epoch, known.0), higher(commits, known.1));
+                if other && known != told {
+                    return Ok(Agreement::Known { epoch: known.0, commits: known.1 });
+                }
             }
         }
         let (epoch, commits) = known;

@@ -135,6 +135,8 @@ async fn no_region_answers_for_another() {
             for life in futures_util::future::join_all(lives).await {
                 life.unwrap();
             }
+            // The next one is on a database of its own.
+            assert!(school.cache.stop(PATIENCE).await);
         }
     }
 }
