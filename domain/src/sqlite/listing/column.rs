@@ -1,6 +1,5 @@
 //! What rows are ordered by, and where a row stands in that order.
 
-use crate::sqlite::reader::Reader;
 use std::cmp::Ordering;
 
 use crate::error::StoreError;
@@ -9,6 +8,7 @@ use crate::ids::ProductId;
 use crate::order::OrderBy;
 use crate::place::{Place, PlaceKey};
 use crate::price::Price;
+use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// A column of `products p` that lists are ordered by.

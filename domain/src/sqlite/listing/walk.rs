@@ -1,6 +1,5 @@
 //! Pages read along an index that has the list's order: what comes before them and what comes after is not looked at.
 
-use crate::sqlite::reader::Reader;
 use std::cmp::Ordering;
 
 use super::column::{Bounds, Column, Row, compare};
@@ -8,6 +7,7 @@ use super::hits::found_by_id;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
+use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// Where in a list rows are wanted.
