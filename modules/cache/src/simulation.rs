@@ -49,7 +49,7 @@ const DEFECTS: [(Defect, u64); 9] = [
     (Defect::ReleaseSparesWhatStands, 1_850),
     (Defect::OvertakenWriterLeavesItsValue, 6_350),
     (Defect::GenerationsStay, 0),
-    (Defect::GenerationsOfWritersAreRenewed, 380),
+    (Defect::GenerationsOfWritersAreRenewed, 900),
     (Defect::PushesGetLost, 0),
     (Defect::ServersAreAlike, 1_660),
     (Defect::UncoveredWritesKeepTheEpoch, 0),

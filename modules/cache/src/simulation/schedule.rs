@@ -54,6 +54,17 @@ impl Plan {
             steps: dice::pick(&[4, 8, 12]),
         }
     }
+
+    /// Some defects show only where much comes together: a schedule that is to find one has that.
+    fn that_may_show(self, defect: Option<Defect>) -> Self {
+        match defect {
+            // A writer dies between its two generations, and a page outlasts the life of the first.
+            Some(Defect::GenerationsOfWritersAreRenewed) => {
+                Plan { kinds: vec![Fault::Crash], faults: 8, ttl: Duration::from_secs(300), slow_writes: 3, ..self }
+            }
+            _ => self,
+        }
+    }
 }
 
 /// The processes that are alive; one that has died is replaced by another.
@@ -110,7 +121,7 @@ pub(super) fn run(seed: u64, defect: Option<Defect>, traced: bool) -> Outcome {
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         clock::simulate();
-        let plan = Plan::throw();
+        let plan = Plan::throw().that_may_show(defect);
         let world = World::new(plan.things, defect, traced);
         world.note(|| format!("{plan:?}"));
         play(&world, &plan).await;
