@@ -152,10 +152,19 @@ fn pairs<'a>(units: &'a [&str]) -> impl Iterator<Item = String> + 'a {
 }
 
 fn joined(parts: &[&str]) -> String {
+    // Most words are no compound, and short.
+    if let [word] = parts
+        && word.len() <= CHARS_MAX
+    {
+        return (*word).to_owned();
+    }
     parts.iter().take(JOINED_MAX).flat_map(|part| part.chars()).take(CHARS_MAX).collect()
 }
 
 fn cut(word: &str) -> Cow<'_, str> {
+    if word.len() <= CHARS_MAX {
+        return Cow::Borrowed(word);
+    }
     match word.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => Cow::Borrowed(&word[..end]),
         None => Cow::Borrowed(word),

@@ -109,6 +109,8 @@ diesel::table! {
 
 diesel::joinable!(product_details -> products (product_id));
 diesel::allow_tables_to_appear_in_same_query!(products, product_details);
+diesel::allow_tables_to_appear_in_same_query!(products, search_pending);
+diesel::allow_tables_to_appear_in_same_query!(product_search, search_pending);
 
 diesel::table! {
     users (id) {

@@ -13,8 +13,6 @@ use crate::ids::SchemaId;
 use crate::name_key::name_key;
 use crate::words;
 
-/// Entries whose product has changed or is gone make way first.
-const REMOVE: &str = "DELETE FROM product_search WHERE rowid IN (SELECT id FROM search_pending WHERE indexed)";
 /// Products that are in memory at a time.
 const BATCH: i64 = 1_000;
 
@@ -34,29 +32,35 @@ pub(super) struct Entry {
 /// Enters what the triggers have noted. Inside the transaction that changed the rows: both or neither.
 pub(super) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
     // Most changes are of prices and stock, which nobody searches for.
-    let mut noted = noted_after(conn, 0)?;
-    if noted.is_empty() {
+    let noted: Option<i64> = search_pending::table.select(search_pending::id).first(conn).optional()?;
+    if noted.is_none() {
         return Ok(());
     }
-    diesel::sql_query(REMOVE).execute(conn)?;
-    while let Some(last) = noted.last().copied() {
-        let live = products::table.filter(products::id.eq_any(&noted)).filter(products::deleted_at.is_null());
-        for entry in live.select(Entry::as_select()).load(conn)? {
+    // Entries whose product has changed or is gone make way first.
+    let indexed = search_pending::table.filter(search_pending::indexed).select(search_pending::id);
+    diesel::delete(product_search::table.filter(product_search::rowid.eq_any(indexed))).execute(conn)?;
+    let mut last = 0;
+    loop {
+        let batch = noted_after(conn, last)?;
+        let Some(Entry { id, .. }) = batch.last() else { break };
+        last = *id;
+        for entry in batch {
             entry.enter(conn)?;
             // Only of rows that somebody wrote by hand: those of the service come with it.
             if entry.name_key.is_empty() {
                 entry.set_name_key(conn)?;
             }
         }
-        noted = noted_after(conn, last)?;
     }
     diesel::delete(search_pending::table).execute(conn)?;
     Ok(())
 }
 
-fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<i64>> {
-    let noted = search_pending::table.select(search_pending::id).filter(search_pending::id.gt(id));
-    noted.order(search_pending::id).limit(BATCH).load(conn)
+/// Of the next products that were noted, those that are not deleted.
+fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<Entry>> {
+    let noted = search_pending::table.inner_join(products::table.on(products::id.eq(search_pending::id)));
+    let noted = noted.filter(search_pending::id.gt(id)).filter(products::deleted_at.is_null());
+    noted.order(search_pending::id).limit(BATCH).select(Entry::as_select()).load(conn)
 }
 
 impl Entry {
@@ -71,9 +75,9 @@ impl Entry {
         let begin = beginning(self.organization_id);
         let mut words = String::with_capacity(512);
         for word in words::stored([&self.name, &self.description, &self.category]) {
-            // Writing to a string does not fail.
-            let _ = write!(words, "{begin}{word} ");
+            words.extend([&begin, &word, " "]);
         }
+        // Writing to a string does not fail.
         let _ = write!(words, "{begin}{} {begin}{}", schema_word(self.schema_id), category_word(&self.category));
         let entry = (product_search::rowid.eq(self.id), product_search::words.eq(words));
         diesel::insert_into(product_search::table).values(entry).execute(conn)?;

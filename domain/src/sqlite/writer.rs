@@ -205,7 +205,10 @@ impl WriteConnection {
         let timer = self.commits.start_timer();
         // When the closure panics, the jobs' reply channels close and the connection is given up with its transaction.
         let (identity, ending) = (Arc::clone(&self.identity), self.ending.clone());
-        match conn.spawn_blocking(move |conn| Ok(write_group(conn, &identity, group, &ending))).await {
+        let written = conn.spawn_blocking(move |conn| Ok(write_group(conn, &identity, group, &ending))).await;
+        timer.observe_duration();
+        // Answered here, on a thread of the runtime: from a blocking thread, each waking would be a system call.
+        match written.map(Written::answer) {
             Ok(true) => self.open = Some(conn),
             // It has been said, and is no reason to open anything.
             Ok(false) if self.identity.confirm().is_err() => {}
@@ -213,7 +216,6 @@ impl WriteConnection {
             Ok(false) => tracing::debug!("a group of writes could not be committed; reconnecting"),
             Err(error) => tracing::error!(%error, "the database writer failed; reconnecting"),
         }
-        timer.observe_duration();
     }
 
     async fn connect(&self) -> Result<SyncConnectionWrapper<SqliteConnection>, StoreError> {
@@ -244,8 +246,29 @@ fn in_groups(jobs: Vec<Job>) -> Vec<Vec<Job>> {
     groups
 }
 
-/// `false` when the commit failed.
-fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>, ending: &CancellationToken) -> bool {
+/// A group that was written, or not.
+struct Written {
+    writes: Vec<Box<dyn PendingWrite>>,
+    outcome: Result<(), StoreError>,
+}
+
+impl Written {
+    /// Tells those who wait. `false` when the commit failed.
+    fn answer(self) -> bool {
+        for write in self.writes {
+            write.answer(self.outcome.clone());
+        }
+        self.outcome.is_ok()
+    }
+}
+
+/// In one transaction.
+fn write_group(
+    conn: &mut SqliteConnection,
+    identity: &Identity,
+    group: Vec<Job>,
+    ending: &CancellationToken,
+) -> Written {
     let in_time = |job: Job| match job.begin_before < Instant::now() || ending.is_cancelled() {
         true => {
             job.write.refuse(StoreError::Overloaded("the write waited too long for its turn"));
@@ -256,7 +279,7 @@ fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>
     // Before the lock is waited for, which may take as long as a write may wait.
     let mut unanswered = group.into_iter().filter_map(in_time).collect::<Vec<_>>().into_iter();
     if unanswered.len() == 0 {
-        return true;
+        return Written { writes: Vec::new(), outcome: Ok(()) };
     }
     let mut writes = Vec::with_capacity(unanswered.len());
     let mut begun = false;
@@ -278,14 +301,11 @@ fn write_group(conn: &mut SqliteConnection, identity: &Identity, group: Vec<Job>
         }
         outcome => outcome,
     };
-    for write in writes {
-        write.answer(outcome.clone());
-    }
     // Left over when the transaction could not even begin.
     for job in unanswered {
         job.write.refuse(outcome.clone().err().unwrap_or(StoreError::Closed));
     }
-    outcome.is_ok()
+    Written { writes, outcome }
 }
 
 /// Mostly all of them succeed, and share one savepoint: with each, SQLite sets every page aside that is written after it,
@@ -358,22 +378,22 @@ mod tests {
 
         other.batch_execute("BEGIN IMMEDIATE").unwrap();
         let (locked_out, reply) = job(soon);
-        assert!(!write_group(&mut conn, &identity, vec![locked_out], &going_on));
+        assert!(!write_group(&mut conn, &identity, vec![locked_out], &going_on).answer());
         assert!(overloaded(reply), "another process holds the database");
         // Those that nobody waits for any more do not wait for the lock.
         let (late, reply) = job(Instant::now());
-        assert!(write_group(&mut conn, &identity, vec![late], &going_on));
+        assert!(write_group(&mut conn, &identity, vec![late], &going_on).answer());
         assert!(overloaded(reply));
         other.batch_execute("ROLLBACK").unwrap();
 
         let ending = CancellationToken::new();
         ending.cancel();
         let (not_begun, reply) = job(soon);
-        assert!(write_group(&mut conn, &identity, vec![not_begun], &ending));
+        assert!(write_group(&mut conn, &identity, vec![not_begun], &ending).answer());
         assert!(overloaded(reply));
 
         let (write, reply) = job(soon);
-        assert!(write_group(&mut conn, &identity, vec![write], &going_on));
+        assert!(write_group(&mut conn, &identity, vec![write], &going_on).answer());
         assert_eq!(reply.blocking_recv().unwrap().unwrap(), 1);
     }
 

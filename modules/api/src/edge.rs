@@ -5,17 +5,20 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hotshelf_lifecycle::{at_once_for_request, for_request};
+use hotshelf_ratelimit::Subject;
 use hotshelf_stats::{HttpMetrics, HttpSeries};
 use hotshelf_telemetry::RequestTrace;
 use tokio::sync::Semaphore;
@@ -25,7 +28,7 @@ use tracing::{Instrument, Level};
 use crate::body::{check_head, limit_of};
 use crate::caller::Caller;
 use crate::gate::Gate;
-use crate::limits::Limits;
+use crate::limits::{LimitHeaders, Limits};
 use crate::negotiation::accepts_json;
 use crate::problem::{Dialect, Problem, closing};
 use crate::uploads::Uploads;
@@ -205,13 +208,14 @@ pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request<Body>, 
     let route = matched.as_ref().map(MatchedPath::as_str);
     let passage = Passage::of(&request, route.unwrap_or("unmatched"), &edge);
     let probe = passage.probe;
-    let answering = async {
+    // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
+    let answering = pin!(async {
         if !probe && request.extensions().get::<NoRoom>().is_some() {
             let problem = Problem::unavailable("too many connections are open, try again");
             return problem.with_headers([closing()]).into_response();
         }
         edge.answer_whole(probe, route, request, next).await
-    };
+    });
     edge.pass(passage, answering).await
 }
 
@@ -221,22 +225,8 @@ impl Edge {
     /// was done for it.
     async fn answer_whole(&self, probe: bool, route: Option<&str>, request: Request<Body>, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
-        let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
         let client = self.limits.client(&parts.extensions, &parts.headers);
-        let entering = async {
-            // At an address where there is nothing, there is nothing to be guarded.
-            let admitted = match route {
-                Some(route) => self.gate.admit(&parts.method, route, &parts.headers, &client).await,
-                None => Ok(None),
-            };
-            let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
-            let counted = match policy {
-                Some(policy) => Some(policy.count(&named.unwrap_or_else(|| client.clone())).await?),
-                None => None,
-            };
-            Ok((admitted, counted))
-        };
-        let (admitted, counted) = match self.bounded(probe, entering).await.flatten() {
+        let (admitted, counted) = match self.enter(probe, route, &parts, &client).await {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(),
         };
@@ -252,13 +242,37 @@ impl Edge {
                 }
                 None => (body, None),
             };
-            self.bounded(probe, next.run(Request::from_parts(parts, body))).await
+            let answering = pin!(next.run(Request::from_parts(parts, body)));
+            self.bounded(probe, answering).await
         };
         let mut response = answering.await.unwrap_or_else(Problem::into_response);
-        if let Some(counted) = counted {
-            counted.add_to(response.headers_mut());
-        }
+        counted.add_to(response.headers_mut());
         response
+    }
+
+    /// Who comes in, if anybody may, and what the answer says about the limit that the request was under.
+    async fn enter(
+        &self,
+        probe: bool,
+        route: Option<&str>,
+        parts: &Parts,
+        client: &Subject,
+    ) -> Result<(Result<Option<Caller>, Problem>, LimitHeaders), Problem> {
+        let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
+        let entering = pin!(async {
+            // At an address where there is nothing, there is nothing to be guarded.
+            let admitted = match route {
+                Some(route) => self.gate.admit(&parts.method, route, &parts.headers, client).await,
+                None => Ok(None),
+            };
+            let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+            let counted = match policy {
+                Some(policy) => policy.count(&named.unwrap_or_else(|| client.clone())).await?,
+                None => LimitHeaders::none(),
+            };
+            Ok((admitted, counted))
+        });
+        self.bounded(probe, entering).await.flatten()
     }
 }
 

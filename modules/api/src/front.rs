@@ -24,7 +24,7 @@ use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::{MIN_VERSION, freshness};
 use crate::edge::{Edge, NoRoom, Passage, REQUEST_ID, begin_trace, log_quick_access};
-use crate::limits::{Policy, limited};
+use crate::limits::{LimitHeaders, Policy, limited};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
 use crate::problem::Problem;
@@ -81,14 +81,14 @@ impl Front {
             // Known here, as most are of a caller who asks often: then a hit waits for nothing either.
             if let Check::Decided(decision @ Decision::Allowed(_)) = &check
                 && let Ok(headers) = policy.admit(*decision)
-                && let Some(mut response) = products.hit(id, &request, &caller, begin, begin)
+                && let Some(response) = products.hit(id, &request, &caller, headers, begin, begin)
             {
-                headers.add_to(response.headers_mut());
                 return Either::Left(ready(Ok(response)));
             }
             return Either::Right(Either::Left(Box::pin(products.limited(check, caller, read(request, true)))));
         }
-        match caller.and_then(|caller| products.hit(id, &request, &caller, begin, begin)) {
+        let hit = |caller| products.hit(id, &request, &caller, LimitHeaders::none(), begin, begin);
+        match caller.and_then(hit) {
             Some(response) => Either::Left(ready(Ok(response))),
             None => Either::Right(Either::Left(Box::pin(products.fetch(read(request, false))))),
         }
@@ -133,6 +133,7 @@ impl ProductReads {
         id: ProductId,
         request: &Request<B>,
         caller: &Caller,
+        limits: LimitHeaders,
         arrived: Instant,
         begin: Instant,
     ) -> Option<Response> {
@@ -145,7 +146,7 @@ impl ProductReads {
         if !caller.sees_product(&product.payload) {
             return None;
         }
-        let mut response = product_answer(&self.app, headers, id, &product, source, begin);
+        let mut response = product_answer(&self.app, limits, headers, id, &product, source, begin);
         let request_id = self.edge.request_id(headers);
         let id = request_id.to_str().unwrap_or_default();
         let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
@@ -166,7 +167,8 @@ impl ProductReads {
         let admitted = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
         match admitted {
             Ok(headers) => {
-                let hit = self.hit(read.id, &read.request, &caller, read.arrived, Instant::now());
+                let (limits, begin) = (LimitHeaders::none(), Instant::now());
+                let hit = self.hit(read.id, &read.request, &caller, limits, read.arrived, begin);
                 let mut response = match hit {
                     Some(response) => response,
                     // A box of its own: this future is one for each hit, and stays small.

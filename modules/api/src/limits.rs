@@ -13,8 +13,8 @@ use hotshelf_ratelimit::{Check, Decision, Limit, RateLimiter, Scope, Standing, S
 use crate::client::{Peer, TrustedProxies};
 use crate::problem::Problem;
 
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// How much wider the limits are that keep somebody from trying many accounts.
 const WIDER: u32 = 10;
@@ -242,7 +242,9 @@ impl Policy {
                 let (limit, window) = (self.scope.limit().requests(), self.scope.limit().window());
                 let many = if limit == 1 { "one request" } else { &format!("{limit} requests") };
                 let detail = format!("the limit of {many} in {window:?} is used up, try again in {retry_after} s");
-                Err(Problem::too_many(detail, retry_after).with_headers(self.headers(standing)))
+                let (policy, limit) = self.headers(standing);
+                Err(Problem::too_many(detail, retry_after)
+                    .with_headers([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)]))
             }
             Decision::Unavailable { retry_after } => {
                 let detail = "requests cannot be counted at the moment, try again";
@@ -251,14 +253,15 @@ impl Policy {
         }
     }
 
-    fn headers(&self, standing: Standing) -> [(HeaderName, HeaderValue); 2] {
+    /// The values of `RateLimit-Policy` and `RateLimit`.
+    fn headers(&self, standing: Standing) -> (HeaderValue, HeaderValue) {
         let (mut remaining, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (remaining, reset) = (remaining.format(standing.remaining), reset.format(seconds(standing.reset)));
         // Of just the right size, it becomes the value as it is.
         let parts: [&[u8]; 4] = [self.name.as_bytes(), remaining.as_bytes(), b";t=", reset.as_bytes()];
         let standing = HeaderValue::from_maybe_shared(Bytes::from(parts.concat()));
         let standing = standing.unwrap_or_else(|_| HeaderValue::from_static(""));
-        [(RATE_LIMIT_POLICY, self.header.clone()), (RATE_LIMIT, standing)]
+        (self.header.clone(), standing)
     }
 }
 
@@ -270,14 +273,24 @@ fn seconds(duration: Duration) -> u32 {
 
 /// What an answer says about the limit that the request was under. A handler returns it in front of the body.
 #[must_use = "the client should be told"]
-pub(crate) struct LimitHeaders(Option<[(HeaderName, HeaderValue); 2]>);
+pub(crate) struct LimitHeaders(Option<(HeaderValue, HeaderValue)>);
 
 impl LimitHeaders {
+    /// Of a request that was under no limit.
+    pub(crate) fn none() -> Self {
+        LimitHeaders(None)
+    }
+
+    /// Of `RateLimit-Policy` and `RateLimit`.
+    pub(crate) fn values(self) -> Option<(HeaderValue, HeaderValue)> {
+        self.0
+    }
+
     /// Beside what the answer says about other limits.
     pub(crate) fn add_to(self, headers: &mut HeaderMap) {
-        if let Some([(policy, of_policy), (limit, of_limit)]) = self.0 {
-            headers.append(policy, of_policy);
-            headers.append(limit, of_limit);
+        if let Some((policy, limit)) = self.values() {
+            headers.append(RATE_LIMIT_POLICY, policy);
+            headers.append(RATE_LIMIT, limit);
         }
     }
 }

@@ -13,11 +13,12 @@ use hotshelf_domain::{History, Product};
 
 use crate::conditions::{has_already, version_tag};
 use crate::edge::REQUEST_ID;
+use crate::limits::{LimitHeaders, RATE_LIMIT, RATE_LIMIT_POLICY};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Clients may keep an answer, and ask each time whether it still holds.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
-/// At most so many are on an answer.
+/// So many and no more are on an answer from the cache.
 const HEADERS: usize = 8;
 const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
 
@@ -30,6 +31,14 @@ static ANSWERED: LazyLock<HeaderMap> = LazyLock::new(|| {
     headers.insert(header::CACHE_CONTROL, REVALIDATE);
     headers.insert(CACHE_STATUS, HeaderValue::from_static(""));
     headers.insert(REQUEST_ID, HeaderValue::from_static(""));
+    headers
+});
+
+/// The same where the request was under a limit.
+static LIMITED: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut headers = ANSWERED.clone();
+    headers.insert(RATE_LIMIT_POLICY, HeaderValue::from_static(""));
+    headers.insert(RATE_LIMIT, HeaderValue::from_static(""));
     headers
 });
 
@@ -74,6 +83,17 @@ pub(crate) fn tagged(product: &Product, history: History) -> HeaderMap {
 
 /// 200 with the body, or 304 without it when the client has this state already.
 pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
+    limited(LimitHeaders::none(), request, tag, source, body)
+}
+
+/// The same of a request that was under a limit.
+pub(crate) fn limited(
+    limits: LimitHeaders,
+    request: &HeaderMap,
+    tag: &str,
+    source: Source,
+    body: impl FnOnce() -> Bytes,
+) -> Response {
     let not_modified = has_already(request, tag);
     // Tags are of digits, letters and quotes.
     let tag = HeaderValue::from_str(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
@@ -85,15 +105,21 @@ pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: im
         headers.insert(header::ETAG, tag);
         headers.insert(header::CACHE_CONTROL, REVALIDATE);
         headers.insert(CACHE_STATUS, cache_status(source));
+        limits.add_to(headers);
         return response;
     }
-    let mut headers = ANSWERED.clone();
     let (mut tag, mut status) = (Some(tag), Some(cache_status(source)));
+    let (mut policy, mut limit) = limits.values().unzip();
+    let mut headers = if limit.is_some() { LIMITED.clone() } else { ANSWERED.clone() };
     for (name, value) in &mut headers {
         let differs = if name == header::ETAG {
             tag.take()
         } else if name == CACHE_STATUS {
             status.take()
+        } else if name == RATE_LIMIT_POLICY {
+            policy.take()
+        } else if name == RATE_LIMIT {
+            limit.take()
         } else {
             None
         };

@@ -5,6 +5,9 @@ use std::time::Duration;
 pub struct Limit {
     requests: u32,
     window: Duration,
+    /// Both in milliseconds, as each request counts with them.
+    window_ms: u64,
+    width_ms: u64,
 }
 
 /// That is no limit.
@@ -24,7 +27,7 @@ impl Limit {
     /// The shortest window.
     pub const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
     /// Never reached, and soon forgotten: for trying whether counting works.
-    pub(crate) const PROBE: Limit = Limit { requests: Self::MOST_REQUESTS, window: Self::SHORTEST_WINDOW };
+    pub(crate) const PROBE: Limit = Limit::in_bounds(Self::MOST_REQUESTS, Self::SHORTEST_WINDOW);
     /// The longest window.
     pub const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -39,7 +42,12 @@ impl Limit {
         if !(Self::SHORTEST_WINDOW..=Self::LONGEST_WINDOW).contains(&window) {
             return Err(LimitError::Window);
         }
-        Ok(Limit { requests, window })
+        Ok(Limit::in_bounds(requests, window))
+    }
+
+    const fn in_bounds(requests: u32, window: Duration) -> Self {
+        let window_ms = window.as_millis() as u64;
+        Limit { requests, window, window_ms, width_ms: window_ms.div_ceil(1_000) }
     }
 
     /// So many times as much in the same window, as far as there are such limits.
@@ -58,11 +66,11 @@ impl Limit {
     }
 
     pub(crate) fn window_ms(&self) -> u64 {
-        self.window.as_millis() as u64
+        self.window_ms
     }
 
     /// Of a bucket: a thousandth of the window, rounded up to a millisecond.
     pub(crate) fn width_ms(&self) -> u64 {
-        self.window_ms().div_ceil(1_000)
+        self.width_ms
     }
 }

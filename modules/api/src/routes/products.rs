@@ -13,10 +13,11 @@ use serde::Serialize;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
+use crate::limits::LimitHeaders;
 use crate::openapi::{DoneSchema, PageSchema, ProblemSchema, ProductAnswerSchema, ProductInputSchema, WrittenSchema};
 use crate::params::{IdPath, ListQuery, Wanted};
 use crate::problem::Problem;
-use crate::reply::{cacheable, splice, tagged};
+use crate::reply::{cacheable, limited, splice, tagged};
 use crate::router::{App, AppState};
 
 /// One product.
@@ -70,12 +71,13 @@ pub(crate) async fn find(app: &App, caller: &Caller, id: ProductId, headers: &He
     let found = app.products.get(id, freshness(headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(&product.payload));
     let product = product.ok_or(StoreError::NotFound(id))?;
-    Ok(product_answer(app, headers, id, &product, found.source, begin))
+    Ok(product_answer(app, LimitHeaders::none(), headers, id, &product, found.source, begin))
 }
 
 /// The answer to a request for this product that came in at `begin`.
 pub(crate) fn product_answer(
     app: &App,
+    limits: LimitHeaders,
     request: &HeaderMap,
     id: ProductId,
     product: &Value,
@@ -83,7 +85,8 @@ pub(crate) fn product_answer(
     begin: Instant,
 ) -> Response {
     let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
-    cacheable(request, &version_tag(id.get(), product.revision, app.products.history()), source, body)
+    let tag = version_tag(id.get(), product.revision, app.products.history());
+    limited(limits, request, &tag, source, body)
 }
 
 /// A page of the products, or, with `ids`, these products and no others.
