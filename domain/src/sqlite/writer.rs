@@ -29,7 +29,7 @@ const GROUP_ROWS: usize = 2_000;
 /// A write that waited longer is not begun any more: whoever asked has been told that it failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Of what came before the first write: nothing was changed.
+/// While another process holds the database: nothing was changed.
 const NOT_BEGUN: StoreError = StoreError::Overloaded("no write can be begun");
 
 /// A write whose result type only its caller knows.
@@ -198,7 +198,7 @@ impl WriteConnection {
                 Ok(conn) => conn,
                 Err(error) => {
                     tracing::debug!(%error, "the database cannot be opened for writing");
-                    return group.into_iter().for_each(|job| job.write.refuse(NOT_BEGUN));
+                    return group.into_iter().for_each(|job| job.write.refuse(error.clone()));
                 }
             },
         };
@@ -295,8 +295,9 @@ fn write_group(
     });
     // Acknowledged is only what is in the file that will be opened after the next start.
     let outcome = match committed.and_then(|record| identity.end_group(record)) {
-        Err(StoreError::Unavailable(error)) if !begun => {
-            tracing::debug!(%error, "no write can be begun, another process may hold the database");
+        // Any other cause is for health to tell: a file that has become read-only is found out here as well.
+        Err(StoreError::Unavailable(error)) if !begun && error.contains("database is locked") => {
+            tracing::debug!(%error, "no write can be begun, another process holds the database");
             Err(NOT_BEGUN)
         }
         outcome => outcome,
