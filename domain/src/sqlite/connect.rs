@@ -79,7 +79,13 @@ pub(super) fn prepare(
     lock: &DatabaseLock,
     shared: bool,
 ) -> Result<(SqliteConnection, Opened), OpenError> {
-    let failed = |cause: String| OpenError::Open { database: path.to_owned(), cause };
+    let failed = |cause: String| {
+        let cause = match lock.try_room() {
+            Err(system) if !cause.contains(&system.to_string()) => format!("{cause} ({system})"),
+            _ => cause,
+        };
+        OpenError::Open { database: path.to_owned(), cause }
+    };
     // SQLite gives the files beside it the same permissions. One that is there is not opened: to close it again would undo
     // the locks of other connections of this process.
     match OpenOptions::new().create_new(true).write(true).mode(OWNER_ALONE).open(path) {

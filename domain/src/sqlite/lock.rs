@@ -14,6 +14,9 @@ use crate::history::History;
 /// A record is padded to this, so that it replaces the one before as a whole.
 const RECORD: usize = 192;
 
+/// A start needs more room than that, for the index of the write-ahead log alone.
+const ROOM: usize = 32 << 10;
+
 /// Held as long as the database is open; the system lets go of it when the process ends, however it ends.
 pub(super) struct DatabaseLock {
     file: File,
@@ -71,6 +74,15 @@ impl DatabaseLock {
         self.file.read_exact_at(&mut text, 0).ok()?;
         let (record, place) = parse(std::str::from_utf8(&text).ok()?)?;
         Some((record, place == self.place))
+    }
+
+    /// Whether the system lets something be written beside the database, behind the record. Of a disk that is full,
+    /// SQLite may say what it says of one that is broken.
+    pub(super) fn try_room(&self) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        let written = self.file.write_all_at(&[b'\n'; ROOM], RECORD as u64);
+        self.file.set_len(length)?;
+        written
     }
 
     pub(super) fn write(&self, record: Record) -> io::Result<()> {
