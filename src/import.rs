@@ -170,6 +170,10 @@ impl Import<'_> {
                 wrong.iter().for_each(|(place, invalid)| bad(*place, invalid));
                 Err(Failure::Strict { bad: wrong.len() })
             }
+            // Whoever imports the file again would have those twice.
+            Err(cause) if summary.imported > 0 => {
+                Err(Failure::StoppedShort { file: self.name(), imported: summary.imported, cause })
+            }
             Err(error) => Err(error.into()),
         }
     }

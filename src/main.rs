@@ -62,6 +62,13 @@ enum Failure {
     Import { file: String, cause: String },
     #[error("{imported} products were imported from {file}, then it could not be read further: {cause}")]
     BrokenOff { file: String, imported: usize, cause: String },
+    #[error("{imported} products were imported from {file}, then no more could be stored: {cause}")]
+    StoppedShort {
+        file: String,
+        imported: usize,
+        #[source]
+        cause: ProductError,
+    },
     #[error("nothing was imported: {bad} bad rows, and --strict wants none")]
     Strict { bad: usize },
     #[error("nothing was imported: every row is bad")]
