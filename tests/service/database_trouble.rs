@@ -13,18 +13,18 @@ use crate::outsider::Outsider;
 use crate::shapes::problem;
 
 /// What the database says about itself in `/health`, behind its status.
-async fn database(client: &Client) -> String {
+pub(crate) async fn database(client: &Client) -> String {
     let health = client.get("/health").await.json();
     let database = &health["modules"]["database"];
     format!("{}: {}", database["status"].as_str().unwrap(), database["message"].as_str().unwrap())
 }
 
-async fn wait_for(service: &Service, beginning: &str) {
+pub(crate) async fn wait_for(service: &Service, beginning: &str) {
     let what = format!("the database says {beginning:?}");
     wait_until(&what, PATIENCE, async || database(service).await.starts_with(beginning)).await;
 }
 
-fn lines(service: &Service, message: &str) -> usize {
+pub(crate) fn lines(service: &Service, message: &str) -> usize {
     service.log().lines().filter(|line| line.contains(message)).count()
 }
 

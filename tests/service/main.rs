@@ -16,6 +16,7 @@ mod coherence;
 mod conditional;
 mod database_trouble;
 mod details;
+mod disk;
 mod envelope;
 mod half_sent;
 mod health;

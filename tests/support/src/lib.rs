@@ -22,6 +22,7 @@
 
 pub mod catalogue;
 mod client;
+mod disk_fault;
 mod metrics;
 mod monitor;
 mod old_redis;
@@ -37,6 +38,7 @@ pub mod users;
 mod wait;
 
 pub use client::{Client, Reply, Request};
+pub use disk_fault::{DiskFault, Fault};
 pub use metrics::{Metrics, Sample};
 pub use monitor::Monitor;
 pub use old_redis::OldRedis;

@@ -113,14 +113,7 @@ impl ServiceBuilder {
     }
 
     async fn launch_on(&self, port: u16, directory: &Path) -> Result<Running, EarlyExit> {
-        let mut command = Command::new(&self.binary);
-        command.current_dir(directory.join("work")).env_clear();
-        // The cache is not warmed unless a test asks for it: what it then holds would come as a surprise.
-        command.env("WARM_INTERVAL", "0s");
-        command.env("HTTP_PORT", port.to_string()).env("DB_PATH", own_database(directory)).envs(&self.environment);
-        let mut process = Process::start(&mut command, directory.join("service.log"))
-            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.binary.display()));
-        let client = Client::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let Running { mut process, client } = self.spawn(port, directory);
         let started = Instant::now();
         loop {
             if let Some(status) = process.exited() {
@@ -133,10 +126,25 @@ impl ServiceBuilder {
             tokio::time::sleep(POLL).await;
         }
     }
+
+    fn spawn(&self, port: u16, directory: &Path) -> Running {
+        let mut command = Command::new(&self.binary);
+        command.current_dir(directory.join("work")).env_clear();
+        // The cache is not warmed unless a test asks for it: what it then holds would come as a surprise.
+        command.env("WARM_INTERVAL", "0s");
+        command.env("HTTP_PORT", port.to_string()).env("DB_PATH", own_database(directory)).envs(&self.environment);
+        let process = Process::start(&mut command, log_file(directory))
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.binary.display()));
+        Running { process, client: Client::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) }
+    }
 }
 
 fn own_database(directory: &Path) -> PathBuf {
     directory.join("products.db")
+}
+
+fn log_file(directory: &Path) -> PathBuf {
+    directory.join("service.log")
 }
 
 struct Running {
@@ -196,9 +204,12 @@ impl Service {
         }
     }
 
-    /// What the running process has written so far.
+    /// What the running process has written so far; when none runs, what all of them have.
     pub fn log(&self) -> String {
-        self.process().log()
+        match &self.running {
+            Some(process) => process.log(),
+            None => fs::read_to_string(log_file(self.directory.path())).expect("the log is readable"),
+        }
     }
 
     /// The id of the running process.
@@ -254,6 +265,13 @@ impl Service {
         let running = self.builder.launch(self.directory.path()).await.unwrap_or_else(|exit| panic!("{exit}"));
         self.running = Some(running.process);
         self.client = running.client;
+    }
+
+    /// Starts it again as [`restart`](Service::restart) does, and returns at once: for what happens before it is ready.
+    pub fn begin(&mut self) {
+        self.kill();
+        let Running { process, client } = self.builder.spawn(free_port(), self.directory.path());
+        (self.running, self.client) = (Some(process), client);
     }
 
     fn process(&self) -> &Process {
