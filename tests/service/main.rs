@@ -38,6 +38,7 @@ mod overload;
 mod problems;
 mod product_ids;
 mod products;
+mod rebuild;
 mod redis;
 mod redis_access;
 mod redis_refusals;
