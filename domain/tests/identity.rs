@@ -49,6 +49,22 @@ impl Database {
         (history, last.id.get())
     }
 
+    /// An open database whose file holds a product that the backup lacks, and whose log one that the file lacks.
+    async fn open_with_an_older_backup(&self) -> ProductRepository {
+        let products = self.open().await;
+        create(&products).await.unwrap();
+        self.back_up();
+        create(&products).await.unwrap();
+        self.move_the_log();
+        create(&products).await.unwrap();
+        products
+    }
+
+    /// Into the file, as any program may that uses the database.
+    fn move_the_log(&self) {
+        run(&mut raw(&self.path("products.db")), "PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
     /// By SQLite, as the pages for operators say.
     fn back_up(&self) {
         let mut conn = raw(&self.path("products.db"));
@@ -136,13 +152,7 @@ async fn a_backup_that_is_moved_into_its_place_is_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_written_over_it_is_noticed() {
     let database = Database::new();
-    let products = database.open().await;
-    create(&products).await.unwrap();
-    database.back_up();
-    create(&products).await.unwrap();
-    // The newer write is in the file itself, not in its log, when the file is written over.
-    run(&mut raw(&database.path("products.db")), "PRAGMA wal_checkpoint(TRUNCATE)");
-    create(&products).await.unwrap();
+    let products = database.open_with_an_older_backup().await;
     database.restore();
     is_refused(&products, "written over").await;
 }
@@ -153,7 +163,7 @@ async fn a_log_that_is_moved_into_the_file_by_others_is_nothing_to_notice() {
     let products = database.open().await;
     for _ in 0..3 {
         create(&products).await.unwrap();
-        run(&mut raw(&database.path("products.db")), "PRAGMA wal_checkpoint(TRUNCATE)");
+        database.move_the_log();
         create(&products).await.unwrap();
         run(&mut raw(&database.path("products.db")), "VACUUM");
     }
@@ -247,12 +257,7 @@ async fn a_backup_from_before_there_were_histories_gives_no_id_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_written_over_it_is_noticed_when_nobody_writes() {
     let database = Database::new();
-    let products = database.open().await;
-    create(&products).await.unwrap();
-    database.back_up();
-    create(&products).await.unwrap();
-    run(&mut raw(&database.path("products.db")), "PRAGMA wal_checkpoint(TRUNCATE)");
-    create(&products).await.unwrap();
+    let products = database.open_with_an_older_backup().await;
     database.restore();
     is_noticed(&products).await;
 }
