@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeZone, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
+use rusqlite::Row;
 
 use super::reader::Reader;
 use super::schema::products;
@@ -215,39 +216,30 @@ pub(super) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<Hash
 
 /// The same on a connection that can be interrupted, for lists.
 pub(super) fn find_listed(conn: &Reader, ids: &[i64]) -> Result<HashMap<i64, Product>, StoreError> {
-    type Columns = (i64, String, String, i64, i64, String, i64, i64, i64, i64, i64);
     let select = "SELECT id, name, description, price, stock, category, organization_id, schema_id, version, created_at, \
         updated_at FROM products WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(";
     let list = serde_json::to_string(ids).map_err(|error| StoreError::from_serialization(error.to_string()))?;
-    let rows: Vec<Columns> = Statement::new(select).text(&list).sql("))").load(conn)?;
-    let product = |columns: Columns| {
-        let (
-            id,
-            name,
-            description,
-            price,
-            stock,
-            category,
-            organization_id,
-            schema_id,
-            version,
-            created_at,
-            updated_at,
-        ) = columns;
-        let row = ProductRow {
-            id,
-            name,
-            description,
-            price,
-            stock,
-            category,
-            organization_id,
-            schema_id,
-            version,
-            created_at,
-            updated_at,
-        };
-        Ok((id, row.into_product()?))
-    };
-    rows.into_iter().map(product).collect()
+    let rows: Vec<ProductRow> = Statement::new(select).text(&list).sql("))").load(conn)?;
+    rows.into_iter().map(|row| Ok((row.id, row.into_product()?))).collect()
+}
+
+/// In the order in which [`find_listed`] selects them: to look for each by its name would take longer.
+impl TryFrom<&Row<'_>> for ProductRow {
+    type Error = rusqlite::Error;
+
+    fn try_from(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(ProductRow {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            description: row.get(2)?,
+            price: row.get(3)?,
+            stock: row.get(4)?,
+            category: row.get(5)?,
+            organization_id: row.get(6)?,
+            schema_id: row.get(7)?,
+            version: row.get(8)?,
+            created_at: row.get(9)?,
+            updated_at: row.get(10)?,
+        })
+    }
 }
