@@ -158,17 +158,51 @@ async fn a_backup_that_is_written_over_it_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_is_moved_into_the_file_by_others_is_nothing_to_notice() {
+async fn a_backup_that_is_written_over_it_is_noticed_where_processes_share_it() {
     let database = Database::new();
-    let products = database.open().await;
-    for _ in 0..3 {
+    let products = open_as(&database.path("products.db"), true).await.unwrap();
+    create(&products).await.unwrap();
+    database.back_up();
+    create(&products).await.unwrap();
+    database.move_the_log();
+    // Seen in the file, by the heartbeat or by the write after it.
+    create(&products).await.unwrap();
+    create(&products).await.unwrap();
+    database.restore();
+    is_noticed(&products).await;
+    is_refused(&products, "written over").await;
+}
+
+/// Its pages are in other places, so the log that lies beside it does not fit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_what_it_is_that_is_written_over_it_is_noticed() {
+    for shared in [false, true] {
+        let database = Database::new();
+        let products = open_as(&database.path("products.db"), shared).await.unwrap();
         create(&products).await.unwrap();
-        database.move_the_log();
-        create(&products).await.unwrap();
-        run(&mut raw(&database.path("products.db")), "VACUUM");
+        database.back_up();
+        database.restore();
+        is_noticed(&products).await;
+        is_refused(&products, "written over").await;
     }
-    assert!(!products.replaced().is_cancelled());
-    close(products).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_moved_into_the_file_by_others_is_nothing_to_notice() {
+    for shared in [false, true] {
+        let database = Database::new();
+        let products = open_as(&database.path("products.db"), shared).await.unwrap();
+        for _ in 0..3 {
+            create(&products).await.unwrap();
+            database.move_the_log();
+            create(&products).await.unwrap();
+            run(&mut raw(&database.path("products.db")), "VACUUM");
+            database.move_the_log();
+            create(&products).await.unwrap();
+        }
+        assert!(!products.replaced().is_cancelled());
+        close(products).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -54,6 +54,11 @@ pub(super) fn current(conn: &mut SqliteConnection) -> QueryResult<Row> {
     database_history::table.select((history, commits, writer)).first(conn)
 }
 
+/// What counts the changes of the tables, and each `VACUUM`, of this database or into another file.
+pub(super) fn schema_version(conn: &mut SqliteConnection) -> QueryResult<i64> {
+    sql::<BigInt>("PRAGMA schema_version").get_result(conn)
+}
+
 /// Counts one group of writes, inside its transaction.
 pub(super) fn count_group(conn: &mut SqliteConnection) -> QueryResult<Row> {
     use database_history::dsl::{commits, history, writer};

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use diesel::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,8 @@ pub(super) struct Identity {
     history: AtomicU64,
     /// As of the newest commit that is known here. Only grows.
     commits: AtomicI64,
+    /// Of the tables, as the writer's connection has found it last. Only grows.
+    schema_version: AtomicI64,
     /// Looked at by the writer only, and so never waited for.
     main_file: Mutex<MainFile>,
     replaced: Mutex<Option<Replaced>>,
@@ -57,13 +60,21 @@ struct FileId {
     inode: u64,
 }
 
-/// The file itself, without what is only in the write-ahead log. A process that writes alone knows when it changes: when a
-/// commit moves the log into it.
+/// The file itself, without what is only in the write-ahead log. It changes when the log is moved into it, and is never ahead
+/// of the database.
 struct MainFile {
     changed: Change,
+    /// Of the row in it.
     commits: i64,
+    schema_version: i64,
     /// Whether the row in it is of this process.
     shows_writer: bool,
+}
+
+/// What a file says of itself.
+struct Contents {
+    row: Row,
+    schema_version: i64,
 }
 
 /// When the file was written last, and its length.
@@ -81,10 +92,7 @@ impl Identity {
         files.push(lock.path().to_owned());
         let identified = files.into_iter().map(|path| FileId::of(&path).map(|id| (path, id)));
         let files = identified.collect::<io::Result<_>>()?;
-        let changed = change_of(database)?;
-        let shown = connect_to_file(database).ok().and_then(|mut conn| history::current(&mut conn).ok());
-        let shows_writer = shown.is_some_and(|shown| shown.writer == row.writer);
-        let main_file = MainFile { changed, commits: row.commits, shows_writer };
+        let main_file = MainFile::of(database, row)?;
         Ok(Identity {
             database: database.to_owned(),
             files,
@@ -92,6 +100,7 @@ impl Identity {
             writer: row.writer,
             history: AtomicU64::new(row.history().get()),
             commits: AtomicI64::new(row.commits),
+            schema_version: AtomicI64::new(0),
             main_file: Mutex::new(main_file),
             replaced: Mutex::default(),
             noticed: CancellationToken::new(),
@@ -168,7 +177,7 @@ impl Identity {
     /// Whether the file has changed other than by the commits of this process: the next group looks what it is.
     pub(super) fn file_has_changed(&self) -> bool {
         let Some(known) = self.main_file.try_lock() else { return false };
-        self.writer.is_some() && change_of(&self.database).is_ok_and(|changed| changed != known.changed)
+        change_of(&self.database).is_ok_and(|changed| changed != known.changed)
     }
 
     /// Whether what the database says of itself is what this process left there. `commits` is what the caller knew before
@@ -217,11 +226,12 @@ impl Identity {
     }
 
     /// After the commit and before anybody hears of it: whether that went where it will be found again.
-    pub(super) fn end_group(&self, record: Record) -> Result<(), StoreError> {
+    pub(super) fn end_group(&self, conn: &mut SqliteConnection, record: Record) -> Result<(), StoreError> {
         self.commits.fetch_max(record.commits, Ordering::AcqRel);
         self.confirm_files()?;
         self.confirm_log()?;
         self.confirm_contents()?;
+        self.confirm_schema(conn)?;
         if let Err(error) = self.lock.write(record) {
             tracing::debug!(%error, "what was committed could not be recorded in the lock file");
         }
@@ -229,41 +239,56 @@ impl Identity {
     }
 
     /// Reads the file past the write-ahead log when it has changed: a commit that moved the log into it, or another program
-    /// that has put a backup into its place byte by byte, which leaves the inode as it was. Those who share the database
-    /// move the log at any time, so it tells them nothing.
+    /// that has put a backup into its place byte by byte, which leaves the inode as it was.
     fn confirm_contents(&self) -> Result<(), StoreError> {
-        if self.writer.is_none() {
-            return Ok(());
-        }
         let mut known = self.main_file.lock();
         let Some((changed, found)) = self.settled_contents(&known) else { return Ok(()) };
         match found {
-            Ok(row) if self.wrote(row, &known) => {
-                *known = MainFile { changed, commits: row.commits, shows_writer: row.writer == self.writer };
+            Ok(Contents { row, schema_version }) if self.wrote(row, &known) => {
+                let shows_writer = row.writer == self.writer;
+                *known = MainFile { changed, commits: row.commits, schema_version, shows_writer };
                 Ok(())
             }
             Ok(_) => Err(self.replace(format!("another database was written over it. {PUT_BACK}"), false)),
+            // One of those who share it may be moving the log into it.
+            Err(_) if self.writer.is_none() => Ok(()),
             Err(error) => Err(self.replace(format!("it was written over ({error}). {PUT_BACK}"), false)),
+        }
+    }
+
+    /// Whether the tables in the file are not ahead of those that a connection finds. In a file that `VACUUM INTO` has made of
+    /// this very database they are, and its pages are in other places than the log says.
+    fn confirm_schema(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        let in_file = self.main_file.lock().schema_version;
+        if in_file <= self.schema_version.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // Asked for after the file was read: whoever has changed the tables since has only moved them on.
+        let Ok(found) = history::schema_version(conn) else { return Ok(()) };
+        self.schema_version.fetch_max(found, Ordering::AcqRel);
+        match in_file <= found {
+            true => Ok(()),
+            false => Err(self.replace(format!("another database was written over it. {PUT_BACK}"), false)),
         }
     }
 
     /// What the file says of itself, if it has changed, and does not change again while it is read: another program may be
     /// moving the log into it just now, and will be seen by the next group.
-    fn settled_contents(&self, known: &MainFile) -> Option<(Change, Result<Row, String>)> {
+    fn settled_contents(&self, known: &MainFile) -> Option<(Change, Result<Contents, String>)> {
         let changed = change_of(&self.database).ok().filter(|changed| known.changed != *changed)?;
         // A connection that cannot be opened says nothing about the file: there may be no descriptor left.
         let mut conn = connect_to_file(&self.database).ok()?;
-        let found = history::current(&mut conn).map_err(|error| error.to_string());
+        let found = Contents::read(&mut conn).map_err(|error| error.to_string());
         let settled = change_of(&self.database).is_ok_and(|still| still == changed);
         settled.then_some((changed, found))
     }
 
-    /// Whether this process, or the one before it, has left that row in the file.
+    /// Whether this process, or the one before it, or one that shares the database, has left that row in the file.
     fn wrote(&self, row: Row, known: &MainFile) -> bool {
         match row.writer == self.writer {
             true => row.commits >= known.commits,
             // Until the log was moved for the first time, what is there is from before this process.
-            false => !known.shows_writer && row.commits <= known.commits,
+            false => !known.shows_writer && row.commits <= self.commits(),
         }
     }
 
@@ -278,6 +303,24 @@ impl Identity {
         *replaced = Some(Replaced { error: error.clone(), file_is_ours });
         self.noticed.cancel();
         error
+    }
+}
+
+impl MainFile {
+    /// Of the database whose row that is, log and all.
+    fn of(database: &Path, row: Row) -> io::Result<Self> {
+        let changed = change_of(database)?;
+        let shown = connect_to_file(database).ok().and_then(|mut conn| Contents::read(&mut conn).ok());
+        let shown = shown.filter(|shown| shown.row.writer == row.writer);
+        let (commits, schema_version) =
+            shown.as_ref().map_or((0, 0), |shown| (shown.row.commits, shown.schema_version));
+        Ok(MainFile { changed, commits, schema_version, shows_writer: shown.is_some() })
+    }
+}
+
+impl Contents {
+    fn read(conn: &mut SqliteConnection) -> QueryResult<Self> {
+        Ok(Contents { row: history::current(conn)?, schema_version: history::schema_version(conn)? })
     }
 }
 

@@ -294,7 +294,7 @@ fn write_group(
         })
     });
     // Acknowledged is only what is in the file that will be opened after the next start.
-    let outcome = match committed.and_then(|record| identity.end_group(record)) {
+    let outcome = match committed.and_then(|record| identity.end_group(conn, record)) {
         // Any other cause is for health to tell: a file that has become read-only is found out here as well.
         Err(StoreError::Unavailable(error)) if !begun && error.contains("database is locked") => {
             tracing::debug!(%error, "no write can be begun, another process holds the database");

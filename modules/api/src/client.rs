@@ -7,13 +7,13 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use hotshelf_ratelimit::Subject;
 use ipnet::IpNet;
 
 use crate::router::AppState;
 
-const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// A longer way was not taken by any request.
 const MOST_HOPS: usize = 32;
 
@@ -50,20 +50,20 @@ impl TrustedProxies {
             return peer;
         }
         let forwarded = headers.contains_key(header::FORWARDED);
-        match (forwarded, headers.contains_key(X_FORWARDED_FOR)) {
+        match (forwarded, headers.contains_key(&X_FORWARDED_FOR)) {
             (false, false) => peer,
-            (true, false) => self.walk(peer, headers, header::FORWARDED.as_str(), forwarded_for),
-            (false, true) => self.walk(peer, headers, X_FORWARDED_FOR, node),
+            (true, false) => self.walk(peer, headers, &header::FORWARDED, forwarded_for),
+            (false, true) => self.walk(peer, headers, &X_FORWARDED_FOR, node),
             (true, true) => {
                 // A proxy that writes one of them passes on the other as it came: whatever the client has put there.
-                let first = self.walk(peer, headers, header::FORWARDED.as_str(), forwarded_for);
-                let second = self.walk(peer, headers, X_FORWARDED_FOR, node);
+                let first = self.walk(peer, headers, &header::FORWARDED, forwarded_for);
+                let second = self.walk(peer, headers, &X_FORWARDED_FOR, node);
                 if first == second { first } else { peer }
             }
         }
     }
 
-    fn walk(&self, peer: IpAddr, headers: &HeaderMap, name: &str, read: fn(&str) -> Option<IpAddr>) -> IpAddr {
+    fn walk(&self, peer: IpAddr, headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Option<IpAddr>) -> IpAddr {
         let lines = headers.get_all(name).iter().rev();
         // Cut at commas, also those in quotes: what a client leaves open at the left must not swallow what a proxy has
         // written behind it. What is no text is no hop either.

@@ -192,7 +192,7 @@ impl ProductReads {
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
         let answering = pin!(self.answer(id, &peer, &headers, counted));
-        let bounded = async { self.edge.bounded(false, answering).await.unwrap_or_else(Problem::into_response) };
+        let bounded = pin!(async { self.edge.bounded(false, answering).await.unwrap_or_else(Problem::into_response) });
         Ok(self.edge.pass(passage, bounded).await)
     }
 
@@ -202,13 +202,14 @@ impl ProductReads {
         let admitted = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
         let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
         let limit = self.policy.as_ref().filter(|_| !counted).map(|policy| (policy, named.unwrap_or(client)));
-        let finding = async {
+        // Pinned here, as above.
+        let finding = pin!(async {
             match admitted {
                 Ok(Some(caller)) => find(&self.app, &caller, id, headers).await.into_response(),
                 Ok(None) => Problem::internal("products are for everybody").into_response(),
                 Err(problem) => problem.into_response(),
             }
-        };
+        });
         limited(limit, finding).await
     }
 }

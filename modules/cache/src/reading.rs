@@ -76,12 +76,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             return Ok(answer);
         }
         let region = &slot.region;
+        // What is loaded in this future, and not in a task of its own, is boxed: a hit would carry some kilobytes for it.
         if read.bypass {
             region.counters().misses.inc();
-            return Ok(Found { value: counted(region, load()).await?, source: Source::Bypassed });
+            return Ok(Found { value: counted(region, Box::pin(load())).await?, source: Source::Bypassed });
         }
         if self.0.tiers.is_empty() {
-            let value = counted(region, load()).await?;
+            let value = counted(region, Box::pin(load())).await?;
             return Ok(answer(region, Found { value, source: Source::Loaded { stored: false } }, false));
         }
         self.0.tiers.iter().for_each(|tier| tier.peeked_in_vain(region));
@@ -118,7 +119,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             match self.or_overdue(&slot, read, give_up, waiter.wait(), |found| Some(Ok(found))).await {
                 // The leader may have asked for less than this reader does.
                 Some(Ok(landed)) if !read.accepts(landed.value.as_ref()) => {
-                    let value = counted(&slot.region, load()).await?;
+                    let value = counted(&slot.region, Box::pin(load())).await?;
                     let source = Source::Loaded { stored: false };
                     return Ok(answer(&slot.region, Found { value, source }, false));
                 }

@@ -18,8 +18,8 @@ const ROUNDING: u64 = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Reserve {
     places: u32,
-    /// As it was taken.
-    taken: u32,
+    /// Of these and of those that were taken before them and used up in time.
+    used: u32,
     /// The bucket that it is counted in, by its number in Redis.
     bucket: u64,
     until: u64,
@@ -37,11 +37,11 @@ pub(crate) struct GivenBack {
 }
 
 impl Reserve {
-    /// What a step that was sent at `sent` has brought.
-    pub(crate) fn of(sent: u64, taken: Taken) -> Self {
+    /// What a step that was sent at `sent` has brought, in the place of what is here.
+    pub(crate) fn renewed(&self, sent: u64, taken: Taken) -> Self {
         Reserve {
             places: taken.ahead,
-            taken: taken.ahead,
+            used: if sent < self.until { self.used } else { 0 },
             bucket: taken.bucket,
             until: sent + taken.bucket_ends.saturating_sub(ROUNDING).min(LONGEST_LIFE),
             left: taken.left,
@@ -55,6 +55,7 @@ impl Reserve {
             return None;
         }
         self.places -= 1;
+        self.used += 1;
         Some(self.left.saturating_add(self.places))
     }
 
@@ -73,18 +74,14 @@ impl Reserve {
         GivenBack { places: std::mem::take(&mut self.places), bucket: self.bucket }
     }
 
-    /// How many places the next step should take ahead, when `wanted` are asked for: twice as many as were not enough, or as
-    /// many as were needed.
-    pub(crate) fn next(&self, limit: Limit, now: u64, wanted: u32) -> u32 {
+    /// How many places the next step should take ahead, when `wanted` are asked for: as many as were needed, or, when they were
+    /// not enough, as many again.
+    pub(crate) fn next(&self, limit: Limit, wanted: u32) -> u32 {
         if limit.width_ms() < SHORTEST_BUCKET {
             return 0;
         }
-        let next = match self.places {
-            _ if now >= self.until => self.taken - self.places,
-            0 => self.taken.saturating_mul(2).max(wanted),
-            _ => self.taken,
-        };
-        next.min(MOST)
+        let used_up = self.places == 0;
+        self.used.max(if used_up { wanted } else { 0 }).min(MOST)
     }
 }
 
@@ -96,7 +93,7 @@ mod tests {
 
     /// Of which so many were taken ahead at 1 s, in a bucket that is over at 1.05 s.
     fn reserve(ahead: u32) -> Reserve {
-        Reserve::of(1_000, Taken { ahead, left: 500, bucket: 7, bucket_ends: 50, ..Taken::default() })
+        Reserve::default().renewed(1_000, Taken { ahead, left: 500, bucket: 7, bucket_ends: 50, ..Taken::default() })
     }
 
     #[test]
@@ -112,14 +109,22 @@ mod tests {
     #[test]
     fn as_many_are_taken_ahead_as_are_needed() {
         let minute = Limit::new(1_000, Duration::from_secs(60)).unwrap();
-        let mut used_up = reserve(2);
-        let _ = (used_up.use_one(1_001), used_up.use_one(1_002));
-        assert_eq!(used_up.next(minute, 1_003, 3), 4, "twice as many");
-        assert_eq!(reserve(0).next(minute, 1_003, 3), 3, "asked for again at once");
-        assert_eq!(used_up.next(minute, 2_000, 3), 2, "as many as were needed");
-        assert_eq!(reserve(5).next(minute, 2_000, 3), 0, "none were needed");
-        assert_eq!(reserve(MOST).next(minute, 1_003, 1), MOST);
+        let taken = |ahead| Taken { ahead, bucket: 7, bucket_ends: 50, ..Taken::default() };
+        let mut first = reserve(0);
+        assert_eq!(first.next(minute, 3), 3, "asked for again at once");
+        first = first.renewed(1_001, taken(3));
+        (0..3).for_each(|_| drop(first.use_one(1_002)));
+        assert_eq!(first.next(minute, 2), 3, "as many again");
+        let mut second = first.renewed(1_003, taken(3));
+        (0..2).for_each(|_| drop(second.use_one(1_004)));
+        assert_eq!(second.give_back_if_over(1_060).places, 1);
+        assert_eq!(second.next(minute, 1), 5, "as many as all of them were");
+        let third = second.renewed(1_060, taken(5));
+        assert_eq!(third.next(minute, 1), 0, "none were needed");
+        let mut many = reserve(2 * MOST);
+        (0..2 * MOST).for_each(|_| drop(many.use_one(1_001)));
+        assert_eq!(many.next(minute, 1), MOST);
         let second = Limit::new(1_000, Duration::from_secs(1)).unwrap();
-        assert_eq!(used_up.next(second, 1_003, 3), 0, "over before it would pay");
+        assert_eq!(many.next(second, 3), 0, "over before it would pay");
     }
 }
