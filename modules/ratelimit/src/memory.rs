@@ -97,7 +97,7 @@ impl Memory {
             0 => (reserve.give_back_if_over(now), 0),
             // Those who ask have used up what there was, or it is over.
             _ => {
-                let ahead = reserve.next(limit, wanted);
+                let ahead = reserve.next(limit, now, wanted);
                 (reserve.give_back(), ahead)
             }
         }
@@ -131,7 +131,10 @@ impl Memory {
     ) -> Option<u64> {
         self.with(key, |known| {
             known.window.record(limit, now, taken.granted);
-            known.reserve = known.reserve.renewed(sent, taken);
+            // A step that only gives back says nothing of how many are needed.
+            if wanted > 0 {
+                known.reserve = known.reserve.renewed(sent, taken);
+            }
             let place_back = sent + taken.wait;
             known.refusal = (taken.granted < wanted && place_back > now)
                 .then(|| Refusal { until: place_back.min(sent + LONGEST_REFUSAL), place_back });

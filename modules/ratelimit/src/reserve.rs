@@ -75,13 +75,14 @@ impl Reserve {
     }
 
     /// How many places the next step should take ahead, when `wanted` are asked for: as many as were needed, or, when they were
-    /// not enough, as many again.
-    pub(crate) fn next(&self, limit: Limit, wanted: u32) -> u32 {
+    /// not enough, as many again. What was needed long ago says nothing.
+    pub(crate) fn next(&self, limit: Limit, now: u64, wanted: u32) -> u32 {
         if limit.width_ms() < SHORTEST_BUCKET {
             return 0;
         }
-        let used_up = self.places == 0;
-        self.used.max(if used_up { wanted } else { 0 }).min(MOST)
+        let used = if now < self.until + LONGEST_LIFE { self.used } else { 0 };
+        let used_up = self.places == 0 && now < self.until;
+        used.max(if used_up { wanted } else { 0 }).min(MOST)
     }
 }
 
@@ -111,20 +112,21 @@ mod tests {
         let minute = Limit::new(1_000, Duration::from_secs(60)).unwrap();
         let taken = |ahead| Taken { ahead, bucket: 7, bucket_ends: 50, ..Taken::default() };
         let mut first = reserve(0);
-        assert_eq!(first.next(minute, 3), 3, "asked for again at once");
+        assert_eq!(first.next(minute, 1_003, 3), 3, "asked for again at once");
         first = first.renewed(1_001, taken(3));
         (0..3).for_each(|_| drop(first.use_one(1_002)));
-        assert_eq!(first.next(minute, 2), 3, "as many again");
+        assert_eq!(first.next(minute, 1_003, 2), 3, "as many again");
         let mut second = first.renewed(1_003, taken(3));
         (0..2).for_each(|_| drop(second.use_one(1_004)));
         assert_eq!(second.give_back_if_over(1_060).places, 1);
-        assert_eq!(second.next(minute, 1), 5, "as many as all of them were");
+        assert_eq!(second.next(minute, 1_060, 1), 5, "as many as all of them were");
+        assert_eq!(second.next(minute, 3_000, 1), 0, "long ago");
         let third = second.renewed(1_060, taken(5));
-        assert_eq!(third.next(minute, 1), 0, "none were needed");
+        assert_eq!(third.next(minute, 1_200, 1), 0, "none were needed");
         let mut many = reserve(2 * MOST);
         (0..2 * MOST).for_each(|_| drop(many.use_one(1_001)));
-        assert_eq!(many.next(minute, 1), MOST);
+        assert_eq!(many.next(minute, 1_003, 1), MOST);
         let second = Limit::new(1_000, Duration::from_secs(1)).unwrap();
-        assert_eq!(many.next(second, 3), 0, "over before it would pay");
+        assert_eq!(many.next(second, 1_003, 3), 0, "over before it would pay");
     }
 }
