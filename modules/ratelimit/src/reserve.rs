@@ -37,13 +37,16 @@ pub(crate) struct GivenBack {
 }
 
 impl Reserve {
-    /// What a step that was sent at `sent` has brought, in the place of what is here.
+    /// What a step that was sent at `sent` has brought, in the place of what is here. So near to the end of its bucket that it
+    /// is over at once, it says nothing of how many are needed.
     pub(crate) fn renewed(&self, sent: u64, taken: Taken) -> Self {
+        let life = taken.bucket_ends.saturating_sub(ROUNDING).min(LONGEST_LIFE);
+        let begins = life > 0 && sent >= self.until;
         Reserve {
             places: taken.ahead,
-            used: if sent < self.until { self.used } else { 0 },
+            used: if begins { 0 } else { self.used },
             bucket: taken.bucket,
-            until: sent + taken.bucket_ends.saturating_sub(ROUNDING).min(LONGEST_LIFE),
+            until: if life > 0 { sent + life } else { self.until },
             left: taken.left,
             place_back: sent + taken.wait,
         }
@@ -121,6 +124,8 @@ mod tests {
         assert_eq!(second.give_back_if_over(1_060).places, 1);
         assert_eq!(second.next(minute, 1_060, 1), 5, "as many as all of them were");
         assert_eq!(second.next(minute, 3_000, 1), 0, "long ago");
+        let at_once_over = second.renewed(1_052, Taken { bucket_ends: 2, ..taken(5) });
+        assert_eq!((at_once_over.next(minute, 1_053, 1), at_once_over.ends()), (5, Some(1_051)));
         let third = second.renewed(1_060, taken(5));
         assert_eq!(third.next(minute, 1_200, 1), 0, "none were needed");
         let mut many = reserve(2 * MOST);
