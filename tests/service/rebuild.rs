@@ -13,7 +13,7 @@ const MANY: i64 = 120_000;
 /// A few, where nothing is to last.
 const FEW: i64 = 1_000;
 /// One second for the batch that is under way, and time for a busy machine.
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(10);
 
 /// A service that has ended. Its database is as the migration leaves one that had so many products, and one that is
 /// deleted.

@@ -80,8 +80,10 @@ pub(super) fn prepare(
     shared: bool,
 ) -> Result<(SqliteConnection, Opened), OpenError> {
     let failed = |cause: String| {
+        // Of a full disk SQLite may say no more than that, as it cannot make room for the index of the log.
+        let unclear = cause.contains("disk I/O error") || cause.contains("is full");
         let cause = match lock.try_room() {
-            Err(system) if !cause.contains(&system.to_string()) => format!("{cause} ({system})"),
+            Err(system) if unclear && !cause.contains(&system.to_string()) => format!("{cause} ({system})"),
             _ => cause,
         };
         OpenError::Open { database: path.to_owned(), cause }

@@ -9,7 +9,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use diesel::QueryResult;
 use diesel::sqlite::SqliteConnection;
@@ -36,7 +37,7 @@ pub(super) struct Identity {
     history: AtomicU64,
     /// As of the newest commit that is known here. Only grows.
     commits: AtomicI64,
-    /// Of the tables, as the writer's connection has found it last. Only grows.
+    /// `PRAGMA schema_version`, as the writer's connection has found it last. Only grows.
     schema_version: AtomicI64,
     /// Looked at by the writer only, and so never waited for.
     main_file: Mutex<MainFile>,
@@ -51,6 +52,9 @@ struct Replaced {
     file_is_ours: bool,
 }
 
+/// Longer than the steps in which any file system notes when a file was written.
+const STEP: Duration = Duration::from_millis(20);
+
 /// What a write-ahead log begins with, with checksums of either kind.
 const LOG_BEGINS: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
 
@@ -60,8 +64,8 @@ struct FileId {
     inode: u64,
 }
 
-/// The file itself, without what is only in the write-ahead log. It changes when the log is moved into it, and is never ahead
-/// of the database.
+/// The file itself, without what is only in the write-ahead log. It changes when the log is moved into it, and holds nothing
+/// that a connection would not find.
 struct MainFile {
     changed: Change,
     /// Of the row in it.
@@ -206,9 +210,10 @@ impl Identity {
     }
 
     /// Before a group is written: whether somebody has written over the file since the last one.
-    pub(super) fn begin_group(&self) -> Result<i64, StoreError> {
+    pub(super) fn begin_group(&self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
         self.confirm()?;
         self.confirm_contents()?;
+        self.confirm_schema(conn)?;
         Ok(self.commits())
     }
 
@@ -242,7 +247,16 @@ impl Identity {
     /// that has put a backup into its place byte by byte, which leaves the inode as it was.
     fn confirm_contents(&self) -> Result<(), StoreError> {
         let mut known = self.main_file.lock();
-        let Some((changed, found)) = self.settled_contents(&known) else { return Ok(()) };
+        let Some((changed, mut found)) = self.settled_contents(&known) else { return Ok(()) };
+        if !self.has_left(&found, &known) {
+            // File systems note times in steps: it may have been read while another process was moving the log into it.
+            thread::sleep(STEP);
+            match self.settled_contents(&known) {
+                Some((still, again)) if still == changed => found = again,
+                _ => return Ok(()),
+            }
+            self.confirm_files()?;
+        }
         match found {
             Ok(Contents { row, schema_version }) if self.wrote(row, &known) => {
                 let shows_writer = row.writer == self.writer;
@@ -250,8 +264,6 @@ impl Identity {
                 Ok(())
             }
             Ok(_) => Err(self.replace(format!("another database was written over it. {PUT_BACK}"), false)),
-            // One of those who share it may be moving the log into it.
-            Err(_) if self.writer.is_none() => Ok(()),
             Err(error) => Err(self.replace(format!("it was written over ({error}). {PUT_BACK}"), false)),
         }
     }
@@ -266,10 +278,11 @@ impl Identity {
         // Asked for after the file was read: whoever has changed the tables since has only moved them on.
         let Ok(found) = history::schema_version(conn) else { return Ok(()) };
         self.schema_version.fetch_max(found, Ordering::AcqRel);
-        match in_file <= found {
-            true => Ok(()),
-            false => Err(self.replace(format!("another database was written over it. {PUT_BACK}"), false)),
+        if in_file <= found {
+            return Ok(());
         }
+        self.confirm_files()?;
+        Err(self.replace(format!("a backup of it was written over it. {PUT_BACK}"), false))
     }
 
     /// What the file says of itself, if it has changed, and does not change again while it is read: another program may be
@@ -281,6 +294,10 @@ impl Identity {
         let found = Contents::read(&mut conn).map_err(|error| error.to_string());
         let settled = change_of(&self.database).is_ok_and(|still| still == changed);
         settled.then_some((changed, found))
+    }
+
+    fn has_left(&self, found: &Result<Contents, String>, known: &MainFile) -> bool {
+        found.as_ref().is_ok_and(|found| self.wrote(found.row, known))
     }
 
     /// Whether this process, or the one before it, or one that shares the database, has left that row in the file.

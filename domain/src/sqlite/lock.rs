@@ -79,7 +79,8 @@ impl DatabaseLock {
     /// Whether the system lets something be written beside the database, behind the record. Of a disk that is full,
     /// SQLite may say what it says of one that is broken.
     pub(super) fn try_room(&self) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
+        // Another process may be writing the first record just now.
+        let length = self.file.metadata()?.len().max(RECORD as u64);
         let written = self.file.write_all_at(&[b'\n'; ROOM], RECORD as u64);
         self.file.set_len(length)?;
         written

@@ -5,8 +5,12 @@
 
 use std::fmt::Write;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
+use diesel::query_builder::QueryFragment;
+use diesel::query_dsl::methods::LoadQuery;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::schema::{product_search, products, search_pending};
 use crate::ids::SchemaId;
@@ -58,9 +62,18 @@ pub(super) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
 
 /// Of the next products that were noted, those that are not deleted.
 fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<Entry>> {
-    let noted = search_pending::table.inner_join(products::table.on(products::id.eq(search_pending::id)));
+    noted(id).load(conn)
+}
+
+fn noted(
+    id: i64,
+) -> impl RunQueryDsl<SqliteConnection> + LoadQuery<'static, SqliteConnection, Entry> + QueryFragment<Sqlite> {
+    // With the sign, it cannot be looked up by the product's id. What is noted is gone at the end of each transaction, so SQLite
+    // has no statistics of it, and after an ANALYZE would rather go through all products.
+    let noted_id = sql::<BigInt>("+search_pending.id");
+    let noted = search_pending::table.inner_join(products::table.on(products::id.eq(noted_id)));
     let noted = noted.filter(search_pending::id.gt(id)).filter(products::deleted_at.is_null());
-    noted.order(search_pending::id).limit(BATCH).select(Entry::as_select()).load(conn)
+    noted.order(search_pending::id).limit(BATCH).select(Entry::as_select())
 }
 
 impl Entry {
@@ -135,4 +148,31 @@ fn category_word(category: &str) -> String {
         let _ = write!(word, "{byte:02x}");
         word
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+    use diesel::debug_query;
+
+    use super::super::connect::connect;
+    use super::super::identity::opened;
+    use super::super::reader::Reader;
+    use super::*;
+
+    #[test]
+    fn what_was_noted_leads_to_the_products_whatever_statistics_there_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        let url = path.to_str().unwrap();
+        let (_identity, _first) = opened(&path);
+        let mut conn = connect(url).unwrap();
+        let products = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+            INSERT INTO products SELECT NULL, 'Cup', '', 100, 1, 'C', 1, 1, 1, i, i, NULL, x'01' FROM n;
+            DELETE FROM search_pending; ANALYZE;";
+        conn.batch_execute(products).unwrap();
+        let plan = Reader::open(url).unwrap().plan(&debug_query::<Sqlite, _>(&noted(0)).to_string());
+        assert!(plan[0].starts_with("SEARCH search_pending") && plan[1].starts_with("SEARCH products"), "{plan:?}");
+        assert_eq!(plan.len(), 2, "nothing is sorted: {plan:?}");
+    }
 }

@@ -262,7 +262,7 @@ impl Written {
     }
 }
 
-/// In one transaction.
+/// Runs the group in one transaction, and refuses what has waited too long.
 fn write_group(
     conn: &mut SqliteConnection,
     identity: &Identity,
@@ -283,7 +283,7 @@ fn write_group(
     }
     let mut writes = Vec::with_capacity(unanswered.len());
     let mut begun = false;
-    let committed = identity.begin_group().and_then(|commits| {
+    let committed = identity.begin_group(conn).and_then(|commits| {
         conn.immediate_transaction(|conn| {
             begun = true;
             identity.enter(conn, commits)?;

@@ -18,7 +18,7 @@ use crate::limits::{LimitHeaders, RATE_LIMIT, RATE_LIMIT_POLICY};
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Clients may keep an answer, and ask each time whether it still holds.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
-/// So many and no more are on an answer from the cache.
+/// At most so many are on an answer from the cache.
 const HEADERS: usize = 8;
 const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
 

@@ -76,7 +76,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             return Ok(answer);
         }
         let region = &slot.region;
-        // What is loaded in this future, and not in a task of its own, is boxed: a hit would carry some kilobytes for it.
+        // What is loaded in this future, and not in a task of its own, is boxed: hits would carry kilobytes for it.
         if read.bypass {
             region.counters().misses.inc();
             return Ok(Found { value: counted(region, Box::pin(load())).await?, source: Source::Bypassed });

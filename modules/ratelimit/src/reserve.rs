@@ -18,7 +18,7 @@ const ROUNDING: u64 = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Reserve {
     places: u32,
-    /// Of these and of those that were taken before them and used up in time.
+    /// Places used since the last time that one was left over.
     used: u32,
     /// The bucket that it is counted in, by its number in Redis.
     bucket: u64,
@@ -37,8 +37,8 @@ pub(crate) struct GivenBack {
 }
 
 impl Reserve {
-    /// What a step that was sent at `sent` has brought, in the place of what is here. So near to the end of its bucket that it
-    /// is over at once, it says nothing of how many are needed.
+    /// What a step that was sent at `sent` has brought, in the place of what is here. So near to the end of its bucket that
+    /// it is over at once, it says nothing of how many are needed.
     pub(crate) fn renewed(&self, sent: u64, taken: Taken) -> Self {
         let life = taken.bucket_ends.saturating_sub(ROUNDING).min(LONGEST_LIFE);
         let begins = life > 0 && sent >= self.until;
@@ -46,7 +46,7 @@ impl Reserve {
             places: taken.ahead,
             used: if begins { 0 } else { self.used },
             bucket: taken.bucket,
-            until: if life > 0 { sent + life } else { self.until },
+            until: if life > 0 { sent + life } else { self.until.min(sent) },
             left: taken.left,
             place_back: sent + taken.wait,
         }
@@ -77,8 +77,8 @@ impl Reserve {
         GivenBack { places: std::mem::take(&mut self.places), bucket: self.bucket }
     }
 
-    /// How many places the next step should take ahead, when `wanted` are asked for: as many as were needed, or, when they were
-    /// not enough, as many again. What was needed long ago says nothing.
+    /// How many places the next step should take ahead, when `wanted` are asked for: as many as have been used so far.
+    /// Where these were not enough, that doubles them. What was used long ago says nothing.
     pub(crate) fn next(&self, limit: Limit, now: u64, wanted: u32) -> u32 {
         if limit.width_ms() < SHORTEST_BUCKET {
             return 0;
@@ -117,10 +117,10 @@ mod tests {
         let mut first = reserve(0);
         assert_eq!(first.next(minute, 1_003, 3), 3, "asked for again at once");
         first = first.renewed(1_001, taken(3));
-        (0..3).for_each(|_| drop(first.use_one(1_002)));
+        assert!((0..3).all(|_| first.use_one(1_002).is_some()));
         assert_eq!(first.next(minute, 1_003, 2), 3, "as many again");
         let mut second = first.renewed(1_003, taken(3));
-        (0..2).for_each(|_| drop(second.use_one(1_004)));
+        assert!((0..2).all(|_| second.use_one(1_004).is_some()));
         assert_eq!(second.give_back_if_over(1_060).places, 1);
         assert_eq!(second.next(minute, 1_060, 1), 5, "as many as all of them were");
         assert_eq!(second.next(minute, 3_000, 1), 0, "long ago");
@@ -129,7 +129,7 @@ mod tests {
         let third = second.renewed(1_060, taken(5));
         assert_eq!(third.next(minute, 1_200, 1), 0, "none were needed");
         let mut many = reserve(2 * MOST);
-        (0..2 * MOST).for_each(|_| drop(many.use_one(1_001)));
+        assert!((0..2 * MOST).all(|_| many.use_one(1_001).is_some()));
         assert_eq!(many.next(minute, 1_003, 1), MOST);
         let second = Limit::new(1_000, Duration::from_secs(1)).unwrap();
         assert_eq!(many.next(second, 1_003, 3), 0, "over before it would pay");

@@ -75,7 +75,8 @@ static int refuses(int fd, size_t bytes) {
     int saved = errno, error = 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = bytes > 0 ? readlink(link, path, sizeof path - 1) : -1;
-    if (length >= 0) {
+    /* A pipe has no path: handlers of signals write to one, and should not open files. */
+    if (length > 0 && path[0] == '/') {
         path[length] = 0;
         if (find(&fault, path)) error = count(&fault, bytes);
     }
