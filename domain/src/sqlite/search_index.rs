@@ -65,9 +65,7 @@ fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<Entry>> 
     noted(id).load(conn)
 }
 
-fn noted(
-    id: i64,
-) -> impl RunQueryDsl<SqliteConnection> + LoadQuery<'static, SqliteConnection, Entry> + QueryFragment<Sqlite> {
+fn noted(id: i64) -> impl LoadQuery<'static, SqliteConnection, Entry> + QueryFragment<Sqlite> {
     // With the sign, it cannot be looked up by the product's id. What is noted is gone at the end of each transaction, so SQLite
     // has no statistics of it, and after an ANALYZE would rather go through all products.
     let noted_id = sql::<BigInt>("+search_pending.id");
