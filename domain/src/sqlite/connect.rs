@@ -82,8 +82,9 @@ pub(super) fn prepare(
     let failed = |cause: String| {
         // Of a full disk SQLite may say no more than that, as it cannot make room for the index of the log.
         let unclear = cause.contains("disk I/O error") || cause.contains("is full");
-        let cause = match lock.try_room() {
-            Err(system) if unclear && !cause.contains(&system.to_string()) => format!("{cause} ({system})"),
+        let system = if unclear { lock.try_room().err().map(|system| system.to_string()) } else { None };
+        let cause = match system {
+            Some(system) if !cause.contains(&system) => format!("{cause} ({system})"),
             _ => cause,
         };
         OpenError::Open { database: path.to_owned(), cause }

@@ -64,8 +64,8 @@ struct FileId {
     inode: u64,
 }
 
-/// The file itself, without what is only in the write-ahead log. It changes when the log is moved into it, and holds nothing
-/// that a connection would not find.
+/// The file itself, without what is only in the write-ahead log. It changes when the log is moved into it, and holds
+/// nothing that a connection would not find.
 struct MainFile {
     changed: Change,
     /// Of the row in it.
@@ -268,8 +268,8 @@ impl Identity {
         }
     }
 
-    /// Whether the tables in the file are not ahead of those that a connection finds. In a file that `VACUUM INTO` has made of
-    /// this very database they are, and its pages are in other places than the log says.
+    /// Whether the tables in the file are not ahead of those that a connection finds. In a file that `VACUUM INTO` has
+    /// made of this very database they are, and its pages are in other places than the log says.
     fn confirm_schema(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
         let in_file = self.main_file.lock().schema_version;
         if in_file <= self.schema_version.load(Ordering::Acquire) {

@@ -66,8 +66,8 @@ fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<Entry>> 
 }
 
 fn noted(id: i64) -> impl LoadQuery<'static, SqliteConnection, Entry> + QueryFragment<Sqlite> {
-    // With the sign, it cannot be looked up by the product's id. What is noted is gone at the end of each transaction, so SQLite
-    // has no statistics of it, and after an ANALYZE would rather go through all products.
+    // With the sign, it cannot be looked up by the product's id. What is noted is gone at the end of each transaction, so
+    // SQLite has no statistics of it, and after an ANALYZE would rather go through all products.
     let noted_id = sql::<BigInt>("+search_pending.id");
     let noted = search_pending::table.inner_join(products::table.on(products::id.eq(noted_id)));
     let noted = noted.filter(search_pending::id.gt(id)).filter(products::deleted_at.is_null());

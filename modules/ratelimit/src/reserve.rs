@@ -37,8 +37,8 @@ pub(crate) struct GivenBack {
 }
 
 impl Reserve {
-    /// What a step that was sent at `sent` has brought, in the place of what is here. So near to the end of its bucket that
-    /// it is over at once, it says nothing of how many are needed.
+    /// What a step that was sent at `sent` has brought, in the place of what is here. So near to the end of its bucket
+    /// that it is over at once, it says nothing of how many are needed.
     pub(crate) fn renewed(&self, sent: u64, taken: Taken) -> Self {
         let life = taken.bucket_ends.saturating_sub(ROUNDING).min(LONGEST_LIFE);
         let begins = life > 0 && sent >= self.until;
