@@ -273,9 +273,23 @@ impl<C: Send + 'static> Lane<C> {
         limit: &Limit,
         query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if limit.is_over() {
-            return Err(StoreError::Overloaded("the read waited too long for its turn"));
+        let answer = if limit.is_over() {
+            Err(StoreError::Overloaded("the read waited too long for its turn"))
+        } else {
+            self.run_query(limit, query)
+        };
+        match answer {
+            // The end is one of the things that make a limit be over, before the query begins as well as in the middle.
+            Err(StoreError::Overloaded(_)) if self.0.ending.is_cancelled() => Err(StoreError::Closed),
+            answer => answer,
         }
+    }
+
+    fn run_query<T>(
+        &self,
+        limit: &Limit,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let idle = self.0.idle.lock().pop();
         let mut conn = idle.map_or_else(|| (self.0.open)(), Ok)?;
         let answer = query(&mut conn, limit);
@@ -283,10 +297,7 @@ impl<C: Send + 'static> Lane<C> {
         if !matches!(answer, Err(StoreError::Unavailable(_))) && !self.0.ending.is_cancelled() {
             self.0.idle.lock().push(conn);
         }
-        match answer {
-            Err(StoreError::Overloaded(_)) if self.0.ending.is_cancelled() => Err(StoreError::Closed),
-            answer => answer,
-        }
+        answer
     }
 
     async fn close(&self) {

@@ -108,6 +108,18 @@ async fn one_party_does_not_hold_up_another() {
     own.await.unwrap().unwrap();
 }
 
+/// Its turn has come, its thread has not begun.
+#[tokio::test]
+async fn the_end_before_the_query_is_an_end_as_well() {
+    let ending = CancellationToken::new();
+    let (lane, _stats) = lane(&ending);
+    let turn = lane.turn(None, deadline()).await.unwrap();
+    let limit = Limit { until: deadline(), given_up: ending.child_token() };
+    ending.cancel();
+    let answer = lane.run(turn, &limit, |_, _| -> Result<(), StoreError> { panic!("it is read") });
+    assert!(matches!(answer, Err(StoreError::Closed)), "{answer:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_refuses_those_who_wait_and_those_who_come() {
     let ending = CancellationToken::new();
