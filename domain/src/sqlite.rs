@@ -60,9 +60,6 @@ use readers::Readers;
 use references::References;
 use writer::{WriteConnection, Writer};
 
-/// Gathered reads under way at a time.
-const POINT_QUERIES: usize = 2;
-
 /// An open SQLite catalogue.
 pub(crate) struct SqliteCatalogue {
     path: PathBuf,
@@ -148,7 +145,7 @@ impl SqliteCatalogue {
         condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
         Ok(SqliteCatalogue {
             writer,
-            point_reads: PointReads::spawn(readers.keyed.clone(), POINT_QUERIES, &tasks, finds, stats),
+            point_reads: PointReads::spawn(readers.point.clone(), readers::POINT.running, &tasks, finds, stats),
             operations: Operations::new(stats),
             readers,
             tasks,

@@ -4,6 +4,7 @@
 //!
 //! | lane | what it reads | its time |
 //! |---|---|---|
+//! | point | products by id, gathered ([`PointReads`](super::point_reads)) | short |
 //! | keyed | rows by their keys: products, details, accounts, and what writes look at first | short, whatever it is asked |
 //! | lists | pages, organizations, ids | interrupted after [`QUICK`](super::lists), then read in the next lane |
 //! | heavy | searches, counts, reports, deep pages | interrupted at the deadline |
@@ -34,7 +35,9 @@ const GRACE: Duration = Duration::from_millis(250);
 /// What the gauge of the metrics says of itself.
 pub(super) const WAITING: &str = "Reads that wait for their turn";
 
-/// Gathered reads of many ids and the rest. Each takes well below a millisecond of work.
+/// Gathered reads. While all are under way, the next one grows.
+pub(super) const POINT: Bounds = Bounds { running: 2, running_of_one: 2, waiting: 2, waiting_of_one: 2 };
+/// Reads of many ids and the rest. Each takes well below a millisecond of work.
 const KEYED: Bounds = Bounds { running: 4, running_of_one: 4, waiting: 1_024, waiting_of_one: 1_024 };
 /// As many may wait as writes may be under way: each that has been committed asks whose server the epoch goes with.
 const WATCH: Bounds = Bounds { running: 1, running_of_one: 1, waiting: 2_048, waiting_of_one: 2_048 };
@@ -67,6 +70,7 @@ impl Limit {
 
 /// All lanes.
 pub(super) struct Readers {
+    pub(super) point: Lane<Reader>,
     pub(super) keyed: Lane<SqliteConnection>,
     pub(super) lists: Lane<Reader>,
     pub(super) heavy: Lane<Reader>,
@@ -92,6 +96,7 @@ impl Readers {
         };
         let (lists, heavy) = bounds(thread::available_parallelism().map_or(1, usize::from));
         let readers = Readers {
+            point: Lane::new("point", POINT, interruptible(), Some((identity, Some(condition))), stats, ending),
             keyed: Lane::new("keyed", KEYED, keyed(), Some((identity, Some(condition))), stats, ending),
             lists: Lane::new("lists", lists, interruptible(), Some((identity, Some(condition))), stats, ending),
             heavy: Lane::new("heavy", heavy, interruptible(), Some((identity, Some(condition))), stats, ending),
@@ -108,6 +113,7 @@ impl Readers {
 
     /// Closes the connections, when the reads under way have ended.
     pub(super) async fn close(&self) {
+        self.point.close().await;
         self.keyed.close().await;
         self.lists.close().await;
         self.heavy.close().await;
@@ -116,14 +122,30 @@ impl Readers {
 
     fn show_in(&self, stats: &Stats) {
         let (help, state) = ("Connections of the readers", |state| [("state", state)]);
-        let Readers { keyed, lists, heavy, watch } = self;
-        let (one, two, three, four) = (keyed.clone(), lists.clone(), heavy.clone(), watch.clone());
-        let idle = move || (one.idle() + two.idle() + three.idle() + four.idle()) as u64;
+        let lanes = self.lanes();
+        let idle = move || lanes.iter().map(|lane| lane.idle() as u64).sum();
         stats.watch_gauge("db_connections", help, &state("idle"), idle);
-        let (one, two, three, four) = (keyed.clone(), lists.clone(), heavy.clone(), watch.clone());
-        let running = move || (one.running() + two.running() + three.running() + four.running()) as u64;
+        let lanes = self.lanes();
+        let running = move || lanes.iter().map(|lane| lane.running() as u64).sum();
         stats.watch_gauge("db_connections", help, &state("in_use"), running);
     }
+
+    fn lanes(&self) -> [Box<dyn Occupancy>; 5] {
+        let Readers { point, keyed, lists, heavy, watch } = self;
+        [
+            Box::new(point.clone()),
+            Box::new(keyed.clone()),
+            Box::new(lists.clone()),
+            Box::new(heavy.clone()),
+            Box::new(watch.clone()),
+        ]
+    }
+}
+
+/// How many connections of a lane do what.
+pub(super) trait Occupancy: Send + Sync {
+    fn idle(&self) -> usize;
+    fn running(&self) -> usize;
 }
 
 /// A connection of the database that was opened first, and not of another one that has its name by now.
@@ -306,15 +328,17 @@ impl<C: Send + 'static> Lane<C> {
     }
 }
 
-impl<C> Lane<C> {
-    pub(super) fn idle(&self) -> usize {
+impl<C: Send> Occupancy for Lane<C> {
+    fn idle(&self) -> usize {
         self.0.idle.lock().len()
     }
 
     fn running(&self) -> usize {
         self.0.admission.running()
     }
+}
 
+impl<C> Lane<C> {
     fn is_full(&self) -> bool {
         self.0.admission.is_full()
     }
