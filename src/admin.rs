@@ -2,7 +2,6 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use hotshelf_auth::Auth;
 use hotshelf_domain::{Email, Invalid, OrganizationId, Role, new_password};
 
 use crate::config::Config;
@@ -12,13 +11,10 @@ pub(crate) async fn create(email: &str, config: &Config) -> Result<(), Failure> 
     let email: Email = email.parse().map_err(|message| wrong("--email", message))?;
     let password = read_password().map_err(Failure::Password)?;
     let password = new_password(password).map_err(Failure::BadAdmin)?;
-    let running = wiring::accounts(config).start().await?;
-    let added = match running.services().require::<Auth>("auth") {
-        Ok(auth) => {
-            auth.add_user(OrganizationId::BUILT_IN, email, Role::Admin, Some(password)).await.map_err(Failure::from)
-        }
-        Err(error) => Err(error.into()),
-    };
+    let mut catalogue = wiring::catalogue(config).await?;
+    let auth = catalogue.accounts(config).await?;
+    let running = catalogue.container.start().await?;
+    let added = auth.add_user(OrganizationId::BUILT_IN, email, Role::Admin, Some(password)).await;
     let stopped = running.stop().await;
     let admin = added?;
     stopped?;

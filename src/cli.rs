@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use hotshelf_domain::{OrganizationId, SchemaId};
-use hotshelf_transfer as transfer;
+use hotshelf_formats as transfer;
 
 use crate::config;
 

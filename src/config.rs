@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use hotshelf_api::{RouteLimit, TrustedProxies};
 use hotshelf_ratelimit::{Limit, OnLoss};
-use hotshelf_redis::Address;
+use hotshelf_redis_client::Address;
 use hotshelf_telemetry::TraceOptions;
 use tracing_subscriber::EnvFilter;
 

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use hotshelf_domain::{PageRequest, PageStart, ProductRepository};
-use hotshelf_transfer::{ExportFormat, ProductWriter};
+use hotshelf_formats::{ExportFormat, ProductWriter};
 
 use crate::config::Config;
-use crate::{Failure, complain, wiring};
+use crate::wiring::{self, Catalogue};
+use crate::{Failure, complain};
 
 /// Products read at a time.
 const BATCH: u32 = 1_000;
@@ -25,11 +26,9 @@ impl Export<'_> {
         if !config.database.path.exists() {
             return Err(Failure::NoDatabase { path: config.database.path.clone() });
         }
-        let running = wiring::catalogue(config).start().await?;
-        let exported = match running.services().require::<ProductRepository>("database") {
-            Ok(repository) => self.write(&repository, format).await,
-            Err(error) => Err(Failure::Wiring(error)),
-        };
+        let Catalogue { container, repository, .. } = wiring::catalogue(config).await?;
+        let running = container.start().await?;
+        let exported = self.write(&repository, format).await;
         running.stop().await?;
         // On standard error: standard output may be the export.
         complain(&format_args!("{} products exported to {}", exported?, self.name()));

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use hotshelf_domain::{Invalid, ProductRepository, StoreError};
+use hotshelf_formats::{ExportFormat, Format, Home, ProductReader, Row};
 use hotshelf_product::{ProductError, ProductService};
-use hotshelf_transfer::{ExportFormat, Format, Home, ProductReader, Row};
 use indicatif::ProgressBar;
 
 use crate::config::Config;
-use crate::{Failure, complain, progress, wiring};
+use crate::wiring::{self, Catalogue};
+use crate::{Failure, complain, progress};
 
 /// Products in one transaction.
 const BATCH: usize = 1_000;
@@ -38,11 +39,9 @@ impl Import<'_> {
         let begin = Instant::now();
         // A file that cannot be read is refused before a database is made for it.
         let (mut reader, progress) = self.open()?;
-        let running = wiring::catalogue(config).start().await?;
-        let summary = match running.services().require::<ProductService>("product") {
-            Ok(products) => self.copy(&mut reader, &products, &progress).await,
-            Err(error) => Err(Failure::Wiring(error)),
-        };
+        let Catalogue { container, products, .. } = wiring::catalogue(config).await?;
+        let running = container.start().await?;
+        let summary = self.copy(&mut reader, &products, &progress).await;
         progress.finish_and_clear();
         let stopped = running.stop().await;
         let Summary { imported, bad } = summary?;

@@ -20,13 +20,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use hotshelf_auth::AuthError;
+use hotshelf_accounts::AuthError;
 use hotshelf_domain::{Invalid, StoreError};
-use hotshelf_lifecycle::{ServiceError, StartError, StopError};
-use hotshelf_product::ProductError;
+use hotshelf_formats::Home;
+use hotshelf_lifecycle::{StartError, StopError};
+use hotshelf_product::{ProductError, WarmError};
 use hotshelf_telemetry::{Exporter, TraceError};
-use hotshelf_transfer::Home;
-use hotshelf_warm::WarmError;
 use mimalloc::MiMalloc;
 
 use cli::{AdminCommand, Cli, Command};
@@ -52,8 +51,6 @@ enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Stop(#[from] StopError),
-    #[error(transparent)]
-    Wiring(#[from] ServiceError),
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
     #[error("cannot run asynchronous tasks: {0}")]

@@ -9,7 +9,8 @@ use hotshelf_product::ProductService;
 use indicatif::ProgressBar;
 
 use crate::config::Config;
-use crate::{Failure, progress, wiring};
+use crate::wiring::{self, Catalogue};
+use crate::{Failure, progress};
 use generator::Generator;
 
 /// Products in one transaction.
@@ -25,12 +26,10 @@ pub(crate) struct Seed {
 impl Seed {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
         let begin = Instant::now();
-        let running = wiring::catalogue(config).start().await?;
+        let Catalogue { container, products, .. } = wiring::catalogue(config).await?;
+        let running = container.start().await?;
         let progress = progress::bar(Some(self.products), "{bar:40} {human_pos}/{human_len} products {per_sec} {eta}");
-        let stored = match running.services().require::<ProductService>("product") {
-            Ok(products) => self.store(&products, &progress).await,
-            Err(error) => Err(Failure::Wiring(error)),
-        };
+        let stored = self.store(&products, &progress).await;
         progress.finish_and_clear();
         let stopped = running.stop().await;
         stored?;

@@ -15,7 +15,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     // Before anything starts, so that a signal during the start is not lost.
     let mut signals = StopSignals::listen().map_err(Failure::Signals)?;
     let running = tokio::select! {
-        started = wiring::service(config).start() => started?,
+        started = wiring::serve(config) => started?,
         () = signals.next() => return Ok(()),
     };
     tracing::info!("started");

@@ -4,9 +4,8 @@ use std::pin::pin;
 use std::time::Instant;
 
 use hotshelf_domain::OpenError;
-use hotshelf_lifecycle::{HealthBoard, Running, StartError, Status};
-use hotshelf_product::Warmed;
-use hotshelf_warm::{Condition, Warmer};
+use hotshelf_lifecycle::{HealthBoard, StartError, Status};
+use hotshelf_product::{Condition, Warmed, Warmer};
 use indicatif::ProgressBar;
 use tokio::time::{Duration, sleep};
 
@@ -24,8 +23,12 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
         CacheBackend::None => return Err(Failure::NothingToWarm { backend: "none" }),
     }
     let begin = Instant::now();
-    let running = wiring::warming(config).start().await.map_err(|error| or_itself(error, config))?;
-    let outcome = warm(&running).await;
+    let or_itself = |error| or_itself(error, config);
+    let mut catalogue = wiring::catalogue(config).await.map_err(or_itself)?;
+    let warmer = catalogue.warmer(wiring::warm_once(config)).await?;
+    let health = catalogue.container.health();
+    let running = catalogue.container.start().await?;
+    let outcome = warm(&warmer, &health).await;
     let stopped = running.stop().await;
     let Warmed { loaded, present } = outcome?;
     stopped?;
@@ -33,9 +36,8 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn warm(running: &Running) -> Result<Warmed, Failure> {
-    let warmer = running.services().require::<Warmer>("warm")?;
-    redis_is_up(&running.services().require("container")?).await?;
+async fn warm(warmer: &Warmer, health: &HealthBoard) -> Result<Warmed, Failure> {
+    redis_is_up(health).await?;
     let bar = progress::bar(Some(0), "{bar:40} {human_pos}/{human_len} entries {per_sec} {eta}");
     let mut condition = warmer.condition();
     let mut warming = pin!(warmer.run());

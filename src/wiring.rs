@@ -1,77 +1,89 @@
-//! The composition root: the only place that knows every module. Turns the configuration into their options and
-//! registers them in the order of their dependencies.
+//! The composition root: the only place that knows every module. Builds them in the order of their dependencies, each with
+//! what it needs, and turns the configuration into their options.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, UploadOptions, UserOptions};
-use hotshelf_auth::{AuthModule, AuthOptions, MailOptions};
-use hotshelf_cache::{CacheModule, CacheOptions, EpochStore, Tiers, WriteStrategy};
-use hotshelf_domain::{DatabaseModule, DatabaseOptions, ProductRepository, StoreError};
-use hotshelf_lifecycle::Container;
-use hotshelf_product::{CatalogueEpoch, Lives, ProductModule};
-use hotshelf_ratelimit::{RateLimitModule, RateLimitOptions};
-use hotshelf_redis::{Credentials, RedisOptions, Servers};
-use hotshelf_session::{SessionModule, SessionOptions};
-use hotshelf_stats::StatsModule;
-use hotshelf_warm::{WarmModule, WarmOptions};
+use hotshelf_accounts::{Auth, MailOptions, SessionOptions};
+use hotshelf_api::{ApiModule, ApiOptions, ApiServices, LimitOptions, UploadOptions, UserOptions};
+use hotshelf_cache::{Cache, CacheOptions, Tiers, WriteStrategy};
+use hotshelf_domain::{DatabaseOptions, ProductRepository, StoreError};
+use hotshelf_lifecycle::{Container, Running, StartError};
+use hotshelf_product::{CatalogueEpoch, Lives, ProductModule, ProductService, WarmOptions, Warmer};
+use hotshelf_ratelimit::{RateLimitOptions, RateLimiter};
+use hotshelf_redis_client::{Credentials, RedisOptions, Servers};
+use hotshelf_stats::Stats;
 
 use crate::config::{self, CacheBackend, Config, CorsOrigins, RedisServers, Secret};
 
-/// The catalogue without its HTTP interface, for commands that work on the products and then end.
-pub(crate) fn catalogue(config: &Config) -> Container {
+/// The catalogue without its HTTP interface: what all commands work with.
+pub(crate) struct Catalogue {
+    pub(crate) container: Container,
+    pub(crate) repository: ProductRepository,
+    pub(crate) products: ProductService,
+    cache: Cache<StoreError>,
+    stats: Stats,
+}
+
+/// For commands that work on the products and then end.
+pub(crate) async fn catalogue(config: &Config) -> Result<Catalogue, StartError> {
     // Over before an audit could tell anything.
-    modules(config, 0.0)
+    build(config, 0.0).await
 }
 
-fn modules(config: &Config, audit_rate: f64) -> Container {
+async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError> {
     let mut container = Container::new(config.http.shutdown_timeout);
-    container
-        .register(StatsModule)
-        .register(DatabaseModule::new(database(config)))
-        .register(CacheModule::<StoreError>::new(cache(config), |services| {
-            let repository = services.require::<ProductRepository>("database")?;
-            Ok(Arc::new(CatalogueEpoch::new(repository)) as Arc<dyn EpochStore>)
-        }))
-        .register(ProductModule::new(lives(config), audit_rate));
-    container
+    let stats = container.init("stats", async { Ok(Stats::new()?) }).await?;
+    let repository = async { Ok(ProductRepository::open(database(config), &stats).await?) };
+    let repository = container.init("database", repository).await?;
+    let epoch = Arc::new(CatalogueEpoch::new(ProductRepository::clone(&repository)));
+    let cache = container.init("cache", async { Ok(Cache::new(cache_options(config), epoch, &stats)?) }).await?;
+    let (repository, cache) = (ProductRepository::clone(&repository), Cache::clone(&cache));
+    let product = async {
+        let service = ProductService::new(cache.clone(), repository.clone(), lives(config))?;
+        Ok(ProductModule::new(service, audit_rate))
+    };
+    let products = container.init("product", product).await?.service().clone();
+    Ok(Catalogue { container, repository, products, cache, stats: Stats::clone(&stats) })
 }
 
-/// The catalogue with its users, for commands that work on those.
-pub(crate) fn accounts(config: &Config) -> Container {
-    let mut container = modules(config, 0.0);
-    register_users(&mut container, config);
-    container
-}
-
-/// The catalogue as `hotshelf warm` needs it: with nothing that warms by itself.
-pub(crate) fn warming(config: &Config) -> Container {
-    let mut container = catalogue(config);
-    container.register(WarmModule::new(WarmOptions { interval: Duration::ZERO, ..warm(config) }));
-    container
-}
-
-fn register_users(container: &mut Container, config: &Config) {
-    container.register(SessionModule::new(sessions(config))).register(AuthModule::new(auth(config)));
-}
-
-/// The whole service.
-pub(crate) fn service(config: &Config) -> Container {
-    let mut container = modules(config, config.cache.audit_rate);
-    container.register(WarmModule::new(warm(config)));
-    if config.access.users {
-        register_users(&mut container, config);
+impl Catalogue {
+    /// Adds what loads the cache ahead.
+    pub(crate) async fn warmer(&mut self, options: WarmOptions) -> Result<Warmer, StartError> {
+        let warmer = Warmer::new(self.products.clone(), self.stats.clone(), options);
+        Ok(Warmer::clone(&*self.container.init("warm", async { Ok(warmer) }).await?))
     }
-    container.register(RateLimitModule::new(rate_limits(config)));
-    container.register(ApiModule::new(api(config)));
-    container
+
+    /// Adds the users.
+    pub(crate) async fn accounts(&mut self, config: &Config) -> Result<Auth, StartError> {
+        let accounts = self.repository.accounts();
+        let auth = async {
+            let (mailer, reset_url) = (mail(config).mailer()?, config.access.reset_url.clone());
+            Ok(Auth::new(self.cache.clone(), accounts, sessions(config), mailer, reset_url, &self.stats)?)
+        };
+        Ok(Auth::clone(&*self.container.init("accounts", auth).await?))
+    }
+}
+
+/// Builds and starts the whole service.
+pub(crate) async fn serve(config: &Config) -> Result<Running, StartError> {
+    let mut catalogue = build(config, config.cache.audit_rate).await?;
+    let warmer = catalogue.warmer(warm(config)).await?;
+    let auth = if config.access.users { Some(catalogue.accounts(config).await?) } else { None };
+    let Catalogue { mut container, products, stats, .. } = catalogue;
+    let limiter = async { Ok(RateLimiter::new(rate_limits(config), &stats)) };
+    let limiter = RateLimiter::clone(&*container.init("ratelimit", limiter).await?);
+    let health = container.health();
+    let services = ApiServices { products, auth, warmer, limiter, stats, health };
+    container.init("api", async { Ok(ApiModule::new(api(config), services)) }).await?;
+    container.start().await
 }
 
 fn database(config: &Config) -> DatabaseOptions {
     DatabaseOptions { path: config.database.path.clone(), shared: config.database.shared }
 }
 
-fn cache(config: &Config) -> CacheOptions {
+fn cache_options(config: &Config) -> CacheOptions {
     CacheOptions {
         tiers: match config.cache.backend {
             CacheBackend::Tiered => Tiers::Tiered,
@@ -140,16 +152,17 @@ fn sessions(config: &Config) -> SessionOptions {
     }
 }
 
-fn auth(config: &Config) -> AuthOptions {
+fn mail(config: &Config) -> MailOptions {
     let access = &config.access;
-    AuthOptions {
-        mail: match &access.smtp_url {
-            Some(url) => MailOptions::Smtp { url: url.expose().to_owned(), from: access.mail_from.clone() },
-            None => MailOptions::File(access.mail_file.clone()),
-        },
-        reset_url: access.reset_url.clone(),
-        lives: sessions(config),
+    match &access.smtp_url {
+        Some(url) => MailOptions::Smtp { url: url.expose().to_owned(), from: access.mail_from.clone() },
+        None => MailOptions::File(access.mail_file.clone()),
     }
+}
+
+/// Of `hotshelf warm`, which warms once.
+pub(crate) fn warm_once(config: &Config) -> WarmOptions {
+    WarmOptions { interval: Duration::ZERO, ..warm(config) }
 }
 
 fn warm(config: &Config) -> WarmOptions {

@@ -56,7 +56,6 @@ pub use filter::{Filter, Members};
 pub use history::{History, HistoryDigits};
 pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 pub use invalid::{ErrorRoom, Thousands, shortened};
-pub use module::DatabaseModule;
 pub use order::{Order, OrderBy, UnknownOrder};
 pub use organization::{NewOrganization, Organization, OrganizationDraft};
 pub use page::{PageError, PageIds, PageRequest, PageStart, ProductPage};

@@ -109,7 +109,10 @@ impl ProductRepository {
     /// # Errors
     /// [`OpenError`], each kind with what to do about it.
     pub async fn open(options: DatabaseOptions, stats: &Stats) -> Result<Self, OpenError> {
-        Ok(ProductRepository(Arc::new(SqliteCatalogue::open(options, stats).await?)))
+        let shared = options.shared;
+        let repository = ProductRepository(Arc::new(SqliteCatalogue::open(options, stats).await?));
+        tracing::info!(path = %repository.path().display(), shared, "database open");
+        Ok(repository)
     }
 
     /// The product, `None` when there is none or no longer. Concurrent calls share one query.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hotshelf_api::{RouteLimit, TrustedProxies};
 use hotshelf_ratelimit::{Limit, OnLoss};
-use hotshelf_redis::Address;
+use hotshelf_redis_client::Address;
 use tracing_subscriber::EnvFilter;
 
 use super::parse::{self, RedisUrl, Refusal};

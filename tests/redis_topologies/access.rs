@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hotshelf_redis::{data_rules, sentinel_rules};
+use hotshelf_redis_client::{data_rules, sentinel_rules};
 use hotshelf_testkit::catalogue::{PRODUCTS, create, delete, laptop, lookup, path, read, update, wait_for_redis};
 use hotshelf_testkit::{
     Client, PATIENCE, RedisCluster, RedisReply, RedisSentinels, RedisServer, ServiceBuilder, wait_until,

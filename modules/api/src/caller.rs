@@ -4,11 +4,10 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use compact_str::format_compact;
-use hotshelf_auth::{Auth, Proof};
+use hotshelf_accounts::{Auth, Proof, Visitor};
 use hotshelf_domain::{Members, NewProduct, OrganizationId, ProductDraft, ProductId, SchemaId, StoreError};
 use hotshelf_product::owner_of;
 use hotshelf_ratelimit::Subject;
-use hotshelf_session::Visitor;
 
 use crate::problem::Problem;
 use crate::router::{App, AppState};
@@ -19,7 +18,7 @@ pub(crate) enum Caller {
     /// Users are off: everybody sees everything.
     Anybody,
     /// A user, by a session or an API key.
-    User(hotshelf_auth::Caller),
+    User(hotshelf_accounts::Caller),
 }
 
 impl Caller {
@@ -60,7 +59,7 @@ impl Caller {
     pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
             Caller::Anybody => None,
-            Caller::User(hotshelf_auth::Caller { proof: Proof::ApiKey(key), .. }) => {
+            Caller::User(hotshelf_accounts::Caller { proof: Proof::ApiKey(key), .. }) => {
                 Some(Subject::new(&format_compact!("key:{key}")))
             }
             Caller::User(user) => Some(Subject::new(&format_compact!("user:{}", user.identity.user))),
@@ -131,7 +130,7 @@ impl FromRequestParts<AppState> for Accounts {
 }
 
 /// A user of the service, and whose organization's users it may manage.
-pub(crate) struct User(pub(crate) hotshelf_auth::Caller);
+pub(crate) struct User(pub(crate) hotshelf_accounts::Caller);
 
 impl<S: Send + Sync> FromRequestParts<S> for User {
     type Rejection = Problem;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use hotshelf_auth::{Auth, Proof};
+use hotshelf_accounts::{Auth, Proof};
 use hotshelf_domain::{OrganizationId, Role};
 use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
@@ -74,7 +74,12 @@ impl Gate {
 
     /// Who shows this token. Guessing is limited. Where too much was guessed, tokens are still looked up, since others may share
     /// the address, but only a few at a time.
-    async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<hotshelf_auth::Caller, Problem> {
+    async fn authenticate(
+        &self,
+        auth: &Auth,
+        token: &str,
+        client: &Subject,
+    ) -> Result<hotshelf_accounts::Caller, Problem> {
         let _turn = match self.limits.guesses_used_up(client) {
             None => None,
             Some(refused) => match timeout(SUSPECTS_PATIENCE, self.suspects.acquire()).await {
@@ -128,7 +133,7 @@ fn unknown_token() -> Problem {
     Problem::unauthorized("the token is not valid, or not any more", "Bearer error=\"invalid_token\"")
 }
 
-fn may(need: Need, caller: &hotshelf_auth::Caller) -> Result<(), Problem> {
+fn may(need: Need, caller: &hotshelf_accounts::Caller) -> Result<(), Problem> {
     let of = |role: Role| if caller.role >= role { Ok(()) } else { Err(format!("this needs the role {role}")) };
     let person = || match caller.proof {
         Proof::Session(_) => Ok(()),

@@ -1,17 +1,31 @@
-//! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the edge that every
-//! request passes. Knows no SQL and no Redis. May depend on `auth`, `warm`, `product` and all below them.
+//! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the pipeline that every
+//! request passes. Knows no SQL and no Redis. May depend on `accounts`, `product` and all below them.
 //!
 //! ```
-//! use std::time::Duration;
-//! use hotshelf_api::{ApiModule, ApiOptions, LimitOptions, TrustedProxies, UploadOptions};
+//! # use std::sync::Arc;
+//! # use std::time::Duration;
+//! use hotshelf_api::{ApiModule, ApiOptions, ApiServices, LimitOptions, TrustedProxies, UploadOptions};
 //! use hotshelf_lifecycle::Container;
-//! use hotshelf_ratelimit::Limit;
+//! use hotshelf_ratelimit::{Limit, OnLoss, RateLimitOptions, RateLimiter};
+//! # use hotshelf_cache::{Cache, CacheOptions, RedisOptions, Tiers, WriteStrategy};
+//! # use hotshelf_product::{CatalogueEpoch, Lives, ProductService, WarmOptions, Warmer};
 //!
-//! let mut container = Container::new(Duration::from_secs(30));
-//! // … after `stats`, `database`, `cache`, `product`, `warm` and `ratelimit`:
-//! container.register(ApiModule::new(ApiOptions {
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! # let directory = tempfile::tempdir()?;
+//! # let stats = hotshelf_stats::Stats::new()?;
+//! # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+//! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
+//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
+//! # let repository = hotshelf_domain::ProductRepository::open(database, &stats).await?;
+//! # let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
+//! # let products = ProductService::new(cache, repository, Lives::default())?;
+//! # let warm = WarmOptions { interval: Duration::ZERO, products: 0, rate: 1 };
+//! # let warmer = Warmer::new(products.clone(), stats.clone(), warm);
+//! # let limits = RateLimitOptions { redis: None, prefix: String::new(), on_loss: OnLoss::Local };
+//! # let limiter = RateLimiter::new(limits, &stats);
+//! let options = ApiOptions {
 //!     host: "127.0.0.1".to_owned(),
-//!     port: 3000,
+//!     port: 0,
 //!     request_timeout: Duration::from_secs(10),
 //!     idle_timeout: Duration::from_secs(60),
 //!     max_concurrent_requests: 1024,
@@ -32,8 +46,15 @@
 //!         forgot_password: Limit::new(3, Duration::from_secs(3600))?,
 //!         trusted_proxies: TrustedProxies::default(),
 //!     },
-//! }));
-//! # Ok::<(), hotshelf_ratelimit::LimitError>(())
+//! };
+//! let mut container = Container::new(Duration::from_secs(30));
+//! let health = container.health();
+//! let services = ApiServices { products, auth: None, warmer, limiter, stats, health };
+//! container.init("api", async { Ok(ApiModule::new(options, services)) }).await?;
+//! container.start().await?.stop().await?;
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 
 mod access;
@@ -62,6 +83,6 @@ mod uploads;
 
 pub use client::{NoNetwork, TrustedProxies};
 pub use limits::{LimitOptions, RouteLimit};
-pub use module::{ApiModule, ApiOptions, UserOptions};
+pub use module::{ApiModule, ApiOptions, ApiServices, UserOptions};
 pub use openapi::has_route;
 pub use uploads::UploadOptions;

@@ -2,12 +2,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hotshelf_auth::Auth;
-use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Services, Tasks, async_trait};
-use hotshelf_product::ProductService;
+use hotshelf_accounts::Auth;
+use hotshelf_lifecycle::{Failure, Health, HealthBoard, Module, Tasks, async_trait};
+use hotshelf_product::{ProductService, Warmer};
 use hotshelf_ratelimit::RateLimiter;
 use hotshelf_stats::Stats;
-use hotshelf_warm::Warmer;
 use tokio::net::TcpListener;
 
 use crate::connections::{ConnectionBounds, Connections};
@@ -19,7 +18,7 @@ use crate::router::{App, front};
 use crate::server;
 use crate::uploads::UploadOptions;
 
-/// The part of the patience at a stop that is for answers; the rest is for the end of those that are not done by then.
+/// The part of the time for a stop that is for answers; the rest is for the end of those that are not done by then.
 const FOR_ANSWERS: f64 = 0.8;
 
 /// Where and how to serve.
@@ -61,75 +60,73 @@ pub struct UserOptions {
     pub cookie_secure: bool,
 }
 
-/// The life of the HTTP server. Offers nothing to other modules.
+/// What the API serves.
+pub struct ApiServices {
+    /// The products.
+    pub products: ProductService,
+    /// The users; `None` when there are none and everybody may do everything.
+    pub auth: Option<Auth>,
+    /// What loads the cache ahead.
+    pub warmer: Warmer,
+    /// What counts the requests that are limited.
+    pub limiter: RateLimiter,
+    /// The statistics.
+    pub stats: Stats,
+    /// The health of all modules.
+    pub health: HealthBoard,
+}
+
+/// The life of the HTTP server.
 pub struct ApiModule {
     options: ApiOptions,
-    serving: OnceLock<(Front, Arc<Connections>)>,
+    front: Front,
+    connections: Arc<Connections>,
     address: OnceLock<SocketAddr>,
     tasks: Tasks,
 }
 
 impl ApiModule {
     /// Listens to nothing yet.
-    pub fn new(options: ApiOptions) -> Self {
-        ApiModule { options, serving: OnceLock::new(), address: OnceLock::new(), tasks: Tasks::default() }
+    pub fn new(options: ApiOptions, services: ApiServices) -> Self {
+        let ApiServices { products, auth, warmer, limiter, stats, health } = services;
+        let (connections, tasks) = (Arc::new(connections(&options)), Tasks::default());
+        let open = Arc::clone(&connections);
+        stats.watch_gauge("http_connections", "Connections of clients that are open", &[], move || open.len() as u64);
+        let state = Arc::new(App {
+            products,
+            auth,
+            cookies: Cookies::new(options.users),
+            stats,
+            health,
+            warmer,
+            cache_prefix: options.cache_prefix.clone(),
+            limits: Arc::new(Limits::new(&options.limits, &limiter)),
+        });
+        let front = front(state, &options, tasks.stopping());
+        ApiModule { options, front, connections, address: OnceLock::new(), tasks }
     }
 }
 
-impl ApiModule {
-    /// None yet, within bounds that the limit of descriptors allows.
-    fn connections(&self) -> Connections {
-        let options = &self.options;
-        let limit = descriptors::raise_limit();
-        let most = descriptors::connections(limit, options.max_connections);
-        let most_of_client = options.max_connections_per_address.unwrap_or((most / 4).max(1));
-        let of_descriptors = limit.map_or("any number of".to_owned(), |limit| limit.to_string());
-        if options.max_connections.is_some_and(|asked| asked > most) {
-            tracing::warn!(
-                "MAX_CONNECTIONS is more than the limit of descriptors leaves: raise that (LimitNOFILE, ulimit -n)"
-            );
-        }
-        tracing::info!(
-            "up to {most} connections, {most_of_client} from one address, with {of_descriptors} descriptors"
+/// None yet, within bounds that the limit of descriptors allows.
+fn connections(options: &ApiOptions) -> Connections {
+    let limit = descriptors::raise_limit();
+    let most = descriptors::connections(limit, options.max_connections);
+    let most_of_client = options.max_connections_per_address.unwrap_or((most / 4).max(1));
+    let of_descriptors = limit.map_or("any number of".to_owned(), |limit| limit.to_string());
+    if options.max_connections.is_some_and(|asked| asked > most) {
+        tracing::warn!(
+            "MAX_CONNECTIONS is more than the limit of descriptors leaves: raise that (LimitNOFILE, ulimit -n)"
         );
-        let bounds = ConnectionBounds { most, most_of_client, idle: options.idle_timeout };
-        Connections::new(bounds, options.limits.trusted_proxies.clone())
     }
+    tracing::info!("up to {most} connections, {most_of_client} from one address, with {of_descriptors} descriptors");
+    let bounds = ConnectionBounds { most, most_of_client, idle: options.idle_timeout };
+    Connections::new(bounds, options.limits.trusted_proxies.clone())
 }
 
 #[async_trait]
 impl Module for ApiModule {
-    fn name(&self) -> &'static str {
-        "api"
-    }
-
-    async fn init(&self, services: &mut Services) -> Result<(), Failure> {
-        let auth = match self.options.users {
-            Some(_) => Some(services.require::<Auth>("auth")?),
-            None => None,
-        };
-        let limiter = services.require::<RateLimiter>("ratelimit")?;
-        let state = Arc::new(App {
-            products: services.require::<ProductService>("product")?,
-            auth,
-            cookies: Cookies::new(self.options.users),
-            stats: services.require::<Stats>("stats")?,
-            health: services.require::<HealthBoard>("container")?,
-            warmer: services.require::<Warmer>("warm")?,
-            cache_prefix: self.options.cache_prefix.clone(),
-            limits: Arc::new(Limits::new(&self.options.limits, &limiter)),
-        });
-        let connections = Arc::new(self.connections());
-        let seen = Arc::clone(&connections);
-        state
-            .stats
-            .watch_gauge("http_connections", "Connections of clients that are open", &[], move || seen.len() as u64);
-        let _ = self.serving.set((front(state, &self.options, self.tasks.stopping()), connections));
-        Ok(())
-    }
-
     async fn start(&self) -> Result<(), Failure> {
-        let (front, connections) = self.serving.get().ok_or("started before it was initialized")?.clone();
+        let (front, connections) = (self.front.clone(), Arc::clone(&self.connections));
         let (host, port) = (self.options.host.as_str(), self.options.port);
         let listener = TcpListener::bind((host, port)).await;
         let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
@@ -140,11 +137,9 @@ impl Module for ApiModule {
         Ok(())
     }
 
-    async fn stop(&self, patience: Duration) -> Result<(), Failure> {
-        if let Some((_, connections)) = self.serving.get() {
-            connections.finish_within(patience.mul_f64(FOR_ANSWERS));
-        }
-        if self.tasks.stop(patience).await { Ok(()) } else { Err("requests were still under way".into()) }
+    async fn stop(&self, timeout: Duration) -> Result<(), Failure> {
+        self.connections.finish_within(timeout.mul_f64(FOR_ANSWERS));
+        if self.tasks.stop(timeout).await { Ok(()) } else { Err("requests were still under way".into()) }
     }
 
     async fn health(&self) -> Health {

@@ -6,7 +6,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hotshelf_auth::AuthError;
+use hotshelf_accounts::AuthError;
 use hotshelf_cache::{DeleteError, WriteError};
 use hotshelf_domain::{FieldError, FieldErrors, Invalid, MalformedInput, StoreError, Thousands, shortened};
 use hotshelf_product::ProductError;

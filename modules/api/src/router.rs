@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::{Router, middleware};
-use hotshelf_auth::Auth;
+use hotshelf_accounts::Auth;
 use hotshelf_lifecycle::HealthBoard;
-use hotshelf_product::ProductService;
+use hotshelf_product::{ProductService, Warmer};
 use hotshelf_stats::Stats;
-use hotshelf_warm::Warmer;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 

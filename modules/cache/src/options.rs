@@ -1,4 +1,4 @@
-use hotshelf_redis::RedisOptions;
+use hotshelf_redis_client::RedisOptions;
 
 /// Which tiers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_lifecycle::{Tasks, Trouble};
-use hotshelf_redis::RedisError;
+use hotshelf_redis_client::RedisError;
 use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
 use parking_lot::Mutex;
 

@@ -42,6 +42,7 @@ mod module;
 mod pages;
 mod render;
 mod service;
+mod warming;
 
 pub use cursor::{BadCursor, Cursor};
 pub use epoch::CatalogueEpoch;
@@ -51,3 +52,4 @@ pub use module::ProductModule;
 pub use pages::Page;
 pub use render::owner_of;
 pub use service::{MemberPage, ProductIds, ProductService, Warmed};
+pub use warming::{Condition, WarmError, WarmOptions, Warmer};

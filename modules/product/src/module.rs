@@ -1,54 +1,37 @@
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use hotshelf_cache::Cache;
-use hotshelf_domain::{ProductRepository, StoreError};
-use hotshelf_lifecycle::{Failure, Health, Module, Services, async_trait};
+use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
 
-use crate::lives::Lives;
 use crate::service::ProductService;
 
-/// The life of the [`ProductService`], which it offers to the other modules.
+/// The life of the [`ProductService`].
 pub struct ProductModule {
-    lives: Lives,
+    service: ProductService,
     audit_rate: f64,
-    service: OnceLock<ProductService>,
 }
 
 impl ProductModule {
-    /// With entries that live so long, of which so many each second are compared with the database.
-    pub fn new(lives: Lives, audit_rate: f64) -> Self {
-        ProductModule { lives, audit_rate, service: OnceLock::new() }
+    /// `audit_rate` entries each second are compared with the database.
+    pub fn new(service: ProductService, audit_rate: f64) -> Self {
+        ProductModule { service, audit_rate }
+    }
+
+    /// The handle.
+    pub fn service(&self) -> &ProductService {
+        &self.service
     }
 }
 
 #[async_trait]
 impl Module for ProductModule {
-    fn name(&self) -> &'static str {
-        "product"
-    }
-
-    async fn init(&self, services: &mut Services) -> Result<(), Failure> {
-        let cache = services.require::<Cache<StoreError>>("cache")?;
-        let repository = services.require::<ProductRepository>("database")?;
-        let service = ProductService::new(cache, repository, self.lives)?;
-        services.provide(service.clone())?;
-        let _ = self.service.set(service);
-        Ok(())
-    }
-
     async fn start(&self) -> Result<(), Failure> {
-        let service = self.service.get().ok_or("started before it was initialized")?;
-        service.watch_for_replacement();
-        service.audit(self.audit_rate);
+        self.service.watch_for_replacement();
+        self.service.audit(self.audit_rate);
         Ok(())
     }
 
-    async fn stop(&self, patience: Duration) -> Result<(), Failure> {
-        match self.service.get() {
-            Some(service) if !service.stop(patience).await => Err("writes were still under way".into()),
-            _ => Ok(()),
-        }
+    async fn stop(&self, timeout: Duration) -> Result<(), Failure> {
+        if self.service.stop(timeout).await { Ok(()) } else { Err("writes were still under way".into()) }
     }
 
     async fn health(&self) -> Health {

@@ -5,9 +5,9 @@ mod audit;
 mod bulk;
 mod ids;
 mod lists;
+mod most_read;
 mod owners;
 mod products;
-mod warming;
 mod write;
 mod writes;
 
@@ -24,8 +24,8 @@ use crate::{collections, keys};
 use analytics::Rebuilds;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
+pub use most_read::Warmed;
 use owners::SchemaOwners;
-pub use warming::Warmed;
 
 /// Products whose reads are counted: several times as many as are ever warmed, so that those are told apart well.
 const COUNTED: usize = 16_384;

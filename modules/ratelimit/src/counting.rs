@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotshelf_redis::{RedisError, RedisOptions};
+use hotshelf_redis_client::{RedisError, RedisOptions};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

@@ -47,6 +47,5 @@ mod window;
 
 pub use limit::{Limit, LimitError};
 pub use limiter::{Check, Decision, RateLimiter, Scope, Standing, Waiting};
-pub use module::RateLimitModule;
 pub use options::{OnLoss, RateLimitOptions};
 pub use subject::Subject;

@@ -1,4 +1,4 @@
-use hotshelf_redis::RedisOptions;
+use hotshelf_redis_client::RedisOptions;
 
 /// How limits are counted.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use fred::interfaces::{KeysInterface, LuaInterface};
 use fred::types::Value;
 use fred::util::sha1_hash;
 use futures_util::future::try_join_all;
-use hotshelf_redis::{Reconnecting, RedisError, RedisOptions, Servers};
+use hotshelf_redis_client::{Reconnecting, RedisError, RedisOptions, Servers};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 

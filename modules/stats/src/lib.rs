@@ -33,7 +33,6 @@ pub use cache::{CacheCounters, L2State, ServerMemory, TierGauges, TierLevels};
 pub use http::{HttpMetrics, HttpSeries};
 pub use limits::{RateLimitCounters, RateLimitMetrics};
 pub use metrics::{MetricsError, Stats};
-pub use module::StatsModule;
 pub use prometheus::{Histogram, IntCounter};
 pub use snapshot::{CacheSnapshot, L1Snapshot, L2Snapshot, StatsSnapshot};
 pub use top::TopItems;

@@ -1,6 +1,6 @@
 //! Where Redis is.
 
-use hotshelf_redis::Address;
+use hotshelf_redis_client::Address;
 
 use super::network::{address_host, remote_port, split_address};
 use super::{Refusal, redis_db};

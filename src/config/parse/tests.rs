@@ -1,4 +1,4 @@
-use hotshelf_redis::Address;
+use hotshelf_redis_client::Address;
 
 use super::super::{CorsOrigins, RedisServers};
 use super::*;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing;
-use hotshelf_auth::AuthError;
+use hotshelf_accounts::AuthError;
 use hotshelf_domain::{Email, Invalid, TextsDraft, new_password};
 
 use crate::body::JsonBody;

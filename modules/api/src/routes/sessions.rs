@@ -60,6 +60,6 @@ pub(crate) async fn end(
     Person(visitor): Person,
     IdPath(id): IdPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
-    auth.end_session(visitor.identity.user, id).await?;
+    auth.sessions().end_one(visitor.identity.user, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join;
 use hotshelf_lifecycle::{Failure, async_trait};
-use hotshelf_redis::RedisOptions;
+use hotshelf_redis_client::RedisOptions;
 use hotshelf_stats::Stats;
 use tokio::sync::Semaphore;
 use tokio::time::advance;

@@ -1,7 +1,7 @@
 //! Deletes entries by pattern, for operators.
 
 use futures_util::future::try_join_all;
-use hotshelf_redis::RedisError;
+use hotshelf_redis_client::RedisError;
 
 use super::RedisTier;
 use super::link::{Connector, Link};

@@ -17,7 +17,7 @@ use fred::error::Error;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::{Expiration, InfoKind, SetOptions, Value};
 use futures_util::future::{join_all, select_all, try_join_all};
-use hotshelf_redis::{Address, Layout, RedisError, SLOTS, slot};
+use hotshelf_redis_client::{Address, Layout, RedisError, SLOTS, slot};
 use hotshelf_stats::ServerMemory;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use hotshelf_redis::RedisError;
+use hotshelf_redis_client::RedisError;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 

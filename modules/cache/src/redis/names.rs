@@ -94,7 +94,7 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use hotshelf_redis::slot;
+    use hotshelf_redis_client::slot;
 
     use super::*;
 

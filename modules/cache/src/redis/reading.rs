@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
-use hotshelf_redis::RedisError;
+use hotshelf_redis_client::RedisError;
 use tokio::time::timeout;
 
 use super::link::{Connector, Link};

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hotshelf_redis::RedisError;
+use hotshelf_redis_client::RedisError;
 use hotshelf_stats::{Histogram, ServerMemory, Stats};
 
 use super::link::{Agreement, Connector, Link, Presence, Renewal};

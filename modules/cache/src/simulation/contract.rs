@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hotshelf_redis::{RedisError, RedisOptions, Servers};
+use hotshelf_redis_client::{RedisError, RedisOptions, Servers};
 use hotshelf_testkit::RedisServer;
 use tokio::time::sleep;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hotshelf_redis::RedisError;
+use hotshelf_redis_client::RedisError;
 
 use crate::redis::Agreement;
 

@@ -19,7 +19,7 @@ use crate::options::CacheOptions;
 use crate::region::{Absence, Collection, Region, RegionOptions, Slot};
 use crate::value::{Found, Read, Source, Value};
 use crate::write::{Target, Write};
-use hotshelf_redis::RedisOptions;
+use hotshelf_redis_client::RedisOptions;
 
 thread_local! {
     /// Counters decide nothing: all processes of a thread share them, since making them takes time.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hotshelf_redis::RedisError;
+use hotshelf_redis_client::RedisError;
 
 use super::Defect;
 use crate::clock::unix_millis;

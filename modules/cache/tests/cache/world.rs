@@ -8,7 +8,7 @@ use hotshelf_cache::{
     Tiers, Write, WriteStrategy,
 };
 use hotshelf_lifecycle::Status;
-use hotshelf_redis::{RedisOptions, Servers};
+use hotshelf_redis_client::{RedisOptions, Servers};
 use hotshelf_stats::Stats;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::task::JoinHandle;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotshelf_ratelimit::{Check, Decision, Limit, OnLoss, Subject};
-use hotshelf_redis::Servers;
+use hotshelf_redis_client::Servers;
 use hotshelf_testkit::{PATIENCE, RedisCluster, RedisServer, wait_until};
 use tokio::task::{JoinSet, yield_now};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hotshelf_lifecycle::Status;
 use hotshelf_ratelimit::{Check, Decision, Limit, OnLoss, RateLimitOptions, RateLimiter, Scope, Subject};
-use hotshelf_redis::{RedisOptions, Servers};
+use hotshelf_redis_client::{RedisOptions, Servers};
 use hotshelf_stats::Stats;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 

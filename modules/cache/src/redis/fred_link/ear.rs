@@ -3,7 +3,7 @@
 use fred::interfaces::TrackingInterface;
 use fred::types::client::Invalidation;
 use futures_util::future::{select_all, try_join_all};
-use hotshelf_redis::{Connection, Layout, RedisError, RedisOptions};
+use hotshelf_redis_client::{Connection, Layout, RedisError, RedisOptions};
 use tokio::sync::broadcast::Receiver;
 
 use crate::redis::link::Ear;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hotshelf_redis::Connection;
+use hotshelf_redis_client::Connection;
 
 /// A connection that keys are sent over. The same key always goes over the same one: of two commands for it, the first
 /// arrives first.

@@ -2,7 +2,7 @@
 
 use fred::types::InfoKind;
 use futures_util::future::try_join_all;
-use hotshelf_redis::{Connection, Layout, RedisError, RedisOptions, Servers, Shard, slot};
+use hotshelf_redis_client::{Connection, Layout, RedisError, RedisOptions, Servers, Shard, slot};
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 

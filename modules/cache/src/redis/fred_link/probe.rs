@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fred::interfaces::TrackingInterface;
 use futures_util::future::{join_all, try_join_all};
-use hotshelf_redis::RedisError;
+use hotshelf_redis_client::RedisError;
 
 use super::{FredLink, MOVED_ON, says};
 use crate::chance;

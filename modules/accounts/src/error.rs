@@ -1,0 +1,30 @@
+use hotshelf_cache::WriteError;
+use hotshelf_domain::StoreError;
+
+use crate::sessions::SessionError;
+
+/// Why somebody was not let in, or an account not changed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AuthError {
+    /// There is no such user, or the password is another. Which of both, nobody is told.
+    #[error("the e-mail address or the password is wrong")]
+    WrongCredentials,
+    /// More passwords are being checked than the machine can; try again.
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// More mails are waiting than may; nothing was done, try again.
+    #[error("too many mails are waiting to be sent")]
+    TooMuchMail,
+    /// A hash could not be made or read; a defect.
+    #[error("a password could not be hashed: {0}")]
+    Hash(String),
+    /// The cache or the database refused or failed.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        AuthError::Session(WriteError::Store(error))
+    }
+}

@@ -1,0 +1,68 @@
+//! For accounts: who may come in, by a password, a session or an API key, and what they may do then. Knows no HTTP and
+//! no SQL. May depend on `cache`, `domain`, `stats` and `lifecycle`.
+//!
+//! A password is checked once, at the login; after that, a request shows a token, and [`Auth::peek`] answers from memory whose
+//! it is. Whatever takes a right away (a logout, another role, a new password, a removed key) is a write by the protocol of
+//! the cache: once it was acknowledged, no instance grants that right any more.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use std::time::Duration;
+//! use hotshelf_accounts::{Auth, FileMailer, SessionOptions};
+//! use hotshelf_domain::{OrganizationId, ProductRepository, Role};
+//!
+//! # use hotshelf_cache::*;
+//! # struct Row;
+//! # #[hotshelf_lifecycle::async_trait]
+//! # impl EpochStore for Row {
+//! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     async fn current(&self) -> Result<(u64, String), hotshelf_lifecycle::Failure> { Ok((1, String::new())) }
+//! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     fn history(&self) -> History { History { name: 1, commits: 0 } }
+//! #     async fn begin_history(&self, _: u64) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! # }
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! # let directory = tempfile::tempdir()?;
+//! # let stats = hotshelf_stats::Stats::new()?;
+//! # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+//! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
+//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
+//! # let accounts = ProductRepository::open(database, &stats).await?.accounts();
+//! # let cache = Cache::new(options, Arc::new(Row), &stats)?;
+//! # let minute = Duration::from_secs(60);
+//! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
+//! let mailer = Arc::new(FileMailer::new(directory.path().join("mail.log")));
+//! let auth = Auth::new(cache, accounts, lives, mailer, None, &stats)?;
+//!
+//! let password = "correct horse".to_owned();
+//! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;
+//! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl").await?;
+//! let caller = auth.authenticate(token.expose()).await?.expect("somebody");
+//! assert_eq!((caller.identity.user, caller.role), (ann.id, Role::Editor));
+//! auth.sessions().end(token.secret()).await?;
+//! assert_eq!(auth.authenticate(token.expose()).await?, None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod api_keys;
+mod auth;
+mod entry;
+mod error;
+mod mailer;
+mod module;
+mod outbox;
+mod password_changes;
+mod passwords;
+mod sessions;
+mod sliding;
+mod token;
+mod users;
+
+pub use auth::{Auth, Caller, Proof};
+pub use entry::Identity;
+pub use error::AuthError;
+pub use mailer::{FileMailer, Mail, MailError, MailOptions, Mailer, SmtpMailer};
+pub use sessions::{SessionError, SessionOptions, Sessions, Visitor};
+pub use token::{Token, TokenKind};

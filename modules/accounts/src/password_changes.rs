@@ -1,0 +1,54 @@
+//! New passwords: by a mail for those who forgot theirs, and for those who know it.
+
+use hotshelf_domain::{Email, StoreError};
+
+use crate::auth::Auth;
+use crate::error::AuthError;
+use crate::outbox::Occasion;
+use crate::sessions::Visitor;
+use crate::token::{Token, TokenKind};
+
+impl Auth {
+    /// Lets the user of that address choose a new password, by a mail. Whether there is one, nobody is told, not even by
+    /// the time it takes.
+    ///
+    /// # Errors
+    /// [`AuthError::TooMuchMail`], whether there is such a user or not.
+    pub fn forgot_password(&self, email: Email) -> Result<(), AuthError> {
+        self.0.outbox.place()?.invite(email, Occasion::Forgotten);
+        Ok(())
+    }
+
+    /// Gives the user who was allowed to by this token a new password. All sessions and API keys of the user end: whoever had the
+    /// account before may have made some.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchReset`], [`AuthError::Busy`] among others.
+    pub async fn reset_password(&self, token: &str, password: String) -> Result<(), AuthError> {
+        let Some((TokenKind::Reset, secret)) = Token::recognize(token) else {
+            return Err(StoreError::NoSuchReset.into());
+        };
+        let user = self.0.accounts.reset_of(secret).await?.ok_or(StoreError::NoSuchReset)?;
+        let hash = self.0.passwords.hash(password).await?;
+        let accounts = self.0.accounts.clone();
+        let commit = async move |copies| accounts.reset_password(secret, hash, copies).await;
+        Ok(self.0.sessions.change(user, None, commit).await?)
+    }
+
+    /// Gives the visitor a new password. All other sessions of the user end. The API keys stay: their owner is here, sees them,
+    /// and programs work with them.
+    ///
+    /// # Errors
+    /// [`AuthError::WrongCredentials`] when `current` is not the password until now; [`StoreError::SessionsEnded`] when somebody
+    /// else changed it, or ended the session, at the same time; [`AuthError::Busy`] among others.
+    pub async fn change_password(&self, visitor: &Visitor, current: String, password: String) -> Result<(), AuthError> {
+        let email: Email = visitor.identity.email().parse().map_err(|_| AuthError::WrongCredentials)?;
+        let stored = self.0.accounts.credentials(email).await?.and_then(|(_, stored)| stored);
+        let right = self.0.passwords.verify(current, stored.clone()).await?;
+        let Some(verified) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
+        let hash = self.0.passwords.hash(password).await?;
+        let (accounts, user, keep) = (self.0.accounts.clone(), visitor.identity.user, visitor.session);
+        let commit = async move |copies| accounts.set_password(user, (verified, hash), keep, copies).await;
+        Ok(self.0.sessions.change(user, Some(visitor), commit).await?)
+    }
+}

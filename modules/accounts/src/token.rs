@@ -1,0 +1,86 @@
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hotshelf_domain::Secret;
+use sha2::{Digest, Sha256};
+
+/// Bytes of chance in a token: 256 bits, which nobody guesses.
+const RANDOM: usize = 32;
+/// The same in base64url.
+const LETTERS: usize = 43;
+
+/// What a token is for. It shows in the token, so that one cannot be used as another, and so that people, and programs that
+/// look for leaked secrets, recognize it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// `hss_…`: a session.
+    Session,
+    /// `hsk_…`: an API key.
+    ApiKey,
+    /// `hsr_…`: the permission to choose a new password.
+    Reset,
+}
+
+impl TokenKind {
+    const ALL: [TokenKind; 3] = [TokenKind::Session, TokenKind::ApiKey, TokenKind::Reset];
+
+    fn prefix(self) -> &'static str {
+        match self {
+            TokenKind::Session => "hss_",
+            TokenKind::ApiKey => "hsk_",
+            TokenKind::Reset => "hsr_",
+        }
+    }
+}
+
+/// Whoever shows it is believed. It exists in the hands of its owner alone; what is stored is its [`Secret`].
+///
+/// ```
+/// use hotshelf_accounts::{Token, TokenKind};
+///
+/// let token = Token::new(TokenKind::Session);
+/// assert_eq!(Token::recognize(token.expose()), Some((TokenKind::Session, token.secret())));
+/// assert_eq!(Token::recognize("hss_guess"), None);
+/// assert_eq!(format!("{token:?}"), "hss_…");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// A new one, from the operating system's source of chance by way of a cryptographic generator.
+    pub fn new(kind: TokenKind) -> Self {
+        let random: [u8; RANDOM] = rand::random();
+        Token(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random)))
+    }
+
+    /// The text, to be handed to its owner.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What it is recognized by.
+    pub fn secret(&self) -> Secret {
+        secret_of(&self.0)
+    }
+
+    /// What kind of token a text is and what it would be recognized by. `None` if it has the form of none: then there is
+    /// nothing to look up.
+    pub fn recognize(text: &str) -> Option<(TokenKind, Secret)> {
+        let kind = TokenKind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()))?;
+        let letters = &text.as_bytes()[kind.prefix().len()..];
+        let sane = |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_');
+        (letters.len() == LETTERS && letters.iter().all(sane)).then(|| (kind, secret_of(text)))
+    }
+}
+
+/// A plain hash is enough where there are 256 bits to guess. It also makes the time of a lookup tell nothing about the token.
+fn secret_of(text: &str) -> Secret {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}…", self.0.get(..4).unwrap_or_default())
+    }
+}

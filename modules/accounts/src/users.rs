@@ -1,0 +1,100 @@
+//! The users of an organization: made, changed and removed.
+
+use hotshelf_domain::{Email, Home, NewOrganization, NewUser, OrganizationId, Role, StoreError, User, UserId};
+
+use crate::auth::Auth;
+use crate::error::AuthError;
+use crate::outbox::Occasion;
+
+impl Auth {
+    /// Makes a user, and an organization of which the user is the admin.
+    ///
+    /// # Errors
+    /// [`StoreError::EmailTaken`], [`AuthError::Busy`] among others.
+    pub async fn register(
+        &self,
+        email: Email,
+        password: String,
+        organization: NewOrganization,
+    ) -> Result<User, AuthError> {
+        let password_hash = Some(self.0.passwords.hash(password).await?);
+        let new = NewUser { email, password_hash, home: Home::New(organization), role: Role::Admin };
+        Ok(self.0.accounts.add_user(new).await?)
+    }
+
+    /// Adds a user to an organization. Without a password, a mail lets the user choose one.
+    ///
+    /// # Errors
+    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`], [`AuthError::TooMuchMail`] and [`AuthError::Busy`] among
+    /// others.
+    pub async fn add_user(
+        &self,
+        organization: OrganizationId,
+        email: Email,
+        role: Role,
+        password: Option<String>,
+    ) -> Result<User, AuthError> {
+        let password_hash = match password {
+            Some(password) => Some(self.0.passwords.hash(password).await?),
+            None => None,
+        };
+        let invitation = match &password_hash {
+            Some(_) => None,
+            None => Some(self.0.outbox.place()?),
+        };
+        let home = Home::In(organization);
+        let user = self.0.accounts.add_user(NewUser { email, password_hash, home, role }).await?;
+        if let Some(invitation) = invitation {
+            invitation.invite(user.email.clone(), Occasion::Added);
+        }
+        Ok(user)
+    }
+
+    /// The users of an organization, by id.
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn users(&self, organization: OrganizationId) -> Result<Vec<User>, AuthError> {
+        Ok(self.0.accounts.users(organization).await?)
+    }
+
+    /// The user of an organization.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUser`], also for a user of another organization.
+    pub async fn user(&self, organization: OrganizationId, id: UserId) -> Result<User, AuthError> {
+        let user = self.0.accounts.user(id).await?.filter(|user| user.organization_id == organization);
+        Ok(user.ok_or(StoreError::NoSuchUser(id))?)
+    }
+
+    /// Gives a user of the organization another role. From here on no instance grants the old one.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`] among others.
+    pub async fn set_role(&self, organization: OrganizationId, id: UserId, role: Role) -> Result<User, AuthError> {
+        self.user(organization, id).await?;
+        let accounts = self.0.accounts.clone();
+        let commit = async move |copies| accounts.set_role(id, role, copies).await;
+        Ok(self.0.sessions.change(id, None, commit).await?)
+    }
+
+    /// Removes a user of the organization, with sessions and keys.
+    ///
+    /// # Errors
+    /// As [`set_role`](Auth::set_role).
+    pub async fn remove_user(&self, organization: OrganizationId, id: UserId) -> Result<(), AuthError> {
+        self.user(organization, id).await?;
+        let accounts = self.0.accounts.clone();
+        let commit = async move |copies| accounts.remove_user(id, copies).await;
+        Ok(self.0.sessions.change(id, None, commit).await?)
+    }
+
+    /// Ends all sessions of a user of the organization.
+    ///
+    /// # Errors
+    /// As [`user`](Auth::user).
+    pub async fn end_sessions(&self, organization: OrganizationId, id: UserId) -> Result<(), AuthError> {
+        self.user(organization, id).await?;
+        Ok(self.0.sessions.end_all(id, None).await?)
+    }
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use crate::error::ProductError;
+use crate::service::{ProductService, Warmed};
+use hotshelf_lifecycle::{Health, Tasks};
+use hotshelf_stats::{Stats, WarmCounters};
+use tokio::sync::watch;
+
+use super::condition::Condition;
+use super::run::Run;
+
+/// What is warmed, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct WarmOptions {
+    /// From one run to the next; 0 for none but those that are asked for.
+    pub interval: Duration,
+    /// The most read products of a run, at most.
+    pub products: usize,
+    /// Entries a second, at most.
+    pub rate: u32,
+}
+
+/// Why a run did not come to its end.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WarmError {
+    /// Another one is under way.
+    #[error("the cache is being warmed already")]
+    UnderWay,
+    /// The database failed.
+    #[error(transparent)]
+    Product(#[from] ProductError),
+}
+
+/// Warms the cache. A cheap handle.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::time::Duration;
+/// use hotshelf_product::{WarmOptions, Warmer};
+/// # use hotshelf_cache::{Cache, CacheOptions, Read, RedisOptions, Tiers, WriteStrategy};
+/// # use hotshelf_product::{CatalogueEpoch, Lives, ProductService};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # let directory = tempfile::tempdir()?;
+/// # let stats = hotshelf_stats::Stats::new()?;
+/// # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+/// # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
+/// #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
+/// # let repository = hotshelf_domain::ProductRepository::open(database, &stats).await?;
+/// # let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
+/// # let products = ProductService::new(cache, repository, Lives::default())?;
+/// let options = WarmOptions { interval: Duration::from_secs(3600), products: 1_000, rate: 1_000 };
+/// let warmer = Warmer::new(products, stats, options);
+/// let warmed = warmer.run().await?;
+/// assert_eq!(warmed.loaded, 2); // the first pages of all products and of the built-in organization
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Warmer(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) products: ProductService,
+    pub(crate) stats: Stats,
+    pub(crate) counters: WarmCounters,
+    pub(crate) options: WarmOptions,
+    pub(crate) condition: watch::Sender<Condition>,
+    /// What the counts of reads were at when they were kept last.
+    pub(crate) kept: AtomicU64,
+    pub(crate) tasks: Tasks,
+}
+
+impl Warmer {
+    /// Does nothing until it is told to.
+    pub fn new(products: ProductService, stats: Stats, options: WarmOptions) -> Self {
+        let inner = Inner {
+            kept: AtomicU64::new(products.reads_changed()),
+            products,
+            counters: stats.warming(),
+            stats,
+            options,
+            condition: watch::Sender::new(Condition::Waiting),
+            tasks: Tasks::default(),
+        };
+        Warmer(Arc::new(inner))
+    }
+
+    /// Begins a run in the background. `false` when one is under way.
+    pub fn begin(&self) -> bool {
+        let Some(run) = Run::take_turn(self) else { return false };
+        let stopping = self.0.tasks.stopping();
+        self.0.tasks.spawn(async move {
+            // What came of it is in the log and in the health report.
+            stopping.run_until_cancelled(run.finish()).await;
+        });
+        true
+    }
+
+    /// Does a run, and returns what it found.
+    ///
+    /// # Errors
+    /// [`WarmError::UnderWay`], or what the database failed with.
+    pub async fn run(&self) -> Result<Warmed, WarmError> {
+        let run = Run::take_turn(self).ok_or(WarmError::UnderWay)?;
+        Ok(run.finish().await?)
+    }
+
+    /// What the warming is at, now and whenever it changes.
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.0.condition.subscribe()
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match self.0.tasks.ended_early().first() {
+            Some(task) => Health::unhealthy(format!("task `{task}` has died; restart the service")),
+            None => self.0.condition.borrow().health(),
+        }
+    }
+}
