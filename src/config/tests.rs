@@ -1,4 +1,4 @@
-//! What several variables make together. How the binary tells it is in `tests/config.rs`.
+//! What several variables make together. How the binary tells it is in `tests/cli/config.rs`.
 
 use super::*;
 

@@ -20,9 +20,13 @@
 //! the background wants the runtime with several threads.
 #![expect(clippy::expect_used, reason = "a harness reports by panicking, inside the test that uses it")]
 
+mod background_load;
 pub mod catalogue;
 mod client;
 mod disk_fault;
+mod external_writer;
+mod half_sent;
+mod held_write;
 mod metrics;
 mod monitor;
 mod old_redis;
@@ -34,11 +38,16 @@ mod redis_cluster;
 mod redis_sentinels;
 mod resp;
 mod service;
+pub mod shapes;
 pub mod users;
 mod wait;
 
+pub use background_load::{BackgroundLoad, Outcome};
 pub use client::{Client, Reply, Request};
 pub use disk_fault::{DiskFault, Fault};
+pub use external_writer::ExternalWriter;
+pub use half_sent::HalfSentRequest;
+pub use held_write::HeldWrite;
 pub use metrics::{Metrics, Sample};
 pub use monitor::Monitor;
 pub use old_redis::OldRedis;

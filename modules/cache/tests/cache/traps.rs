@@ -7,13 +7,13 @@
 //! | re-materialized tag marker | everybody's entries fall for nothing (FusionCache #627) | [`re_materialized_tag_marker`] |
 //! | reconnect of the back plane | L1 keeps what it had (FusionCache, BentoCache, JetCache) | `processes`: `reconnect_of_the_back_plane` |
 //! | refresh from a stale L1 | overwrites newer data in Redis (JetCache #580) | [`refresh_from_a_stale_l1`] |
-//! | delete fails while Redis is away | swallowed, or retried from memory only (BentoCache, JetCache, FusionCache) | [`delete_fails_while_redis_is_away`]; `outage`, all of it; with the whole service and its crash: `tests/service/coherence.rs`, `a_write_while_redis_is_away_is_not_undone_after_a_crash` |
+//! | delete fails while Redis is away | swallowed, or retried from memory only (BentoCache, JetCache, FusionCache) | [`delete_fails_while_redis_is_away`]; `outage`, all of it; with the whole service and its crash: `tests/http_api/coherence.rs`, `a_write_while_redis_is_away_is_not_undone_after_a_crash` |
 //! | tags by wall clock | skew decides who wins (FusionCache, BentoCache) | [`tags_by_wall_clock`] |
 //! | release of a lock by plain DEL | deletes somebody else's lock after a pause (JetCache) | `processes`: `a_write_whose_fence_was_lost_takes_nothing_of_the_other_process_along` |
-//! | slow Redis | time-outs do not count, the breaker never opens (FusionCache) | `outage`: `lookups_wait_for_one_timeout_at_most_and_then_for_none`; `tests/protocol/outages.rs`: `slow_redis_opens_the_circuit` |
+//! | slow Redis | time-outs do not count, the breaker never opens (FusionCache) | `outage`: `lookups_wait_for_one_timeout_at_most_and_then_for_none`; `tests/cache_protocol/outages.rs`: `slow_redis_opens_the_circuit` |
 //! | one publish per fill | invalidation storms with many instances (FusionCache #442, JetCache #904) | [`one_publish_per_fill`] |
-//! | waiting by polling | 25 ms polls for the lock's whole life, then everyone loads (redis.io's demo) | `processes`: `a_reader_waits_for_the_load_of_another_process_and_is_woken`; `tests/protocol/stampede.rs`: `who_waits_is_woken_and_does_not_poll` |
-//! | missing ids not cached | every request for an unknown id reaches the database (redis.io's demo) | `contract`: `what_does_not_exist_is_remembered_too`; `tests/protocol/negative.rs` |
+//! | waiting by polling | 25 ms polls for the lock's whole life, then everyone loads (redis.io's demo) | `processes`: `a_reader_waits_for_the_load_of_another_process_and_is_woken`; `tests/cache_protocol/stampede.rs`: `who_waits_is_woken_and_does_not_poll` |
+//! | missing ids not cached | every request for an unknown id reaches the database (redis.io's demo) | `contract`: `what_does_not_exist_is_remembered_too`; `tests/cache_protocol/negative.rs` |
 //! | sessions by HSET then EXPIRE | a crash in between leaves an immortal session | there are no sessions yet |
 //! | rate limit by the caller's clock | skew breaks it | there is no rate limit yet |
 
