@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::asked::Asked;
-use crate::scene::Freshness;
-use crate::stand::Stand;
+use crate::testbed::Testbed;
+use crate::workload::Freshness;
 
 /// Longer than it takes to notice that Redis is away, whichever way it went.
 const NOTICED: Duration = Duration::from_millis(1200);
@@ -91,54 +91,54 @@ impl Fault {
     }
 
     /// Strikes once, the `strike`-th time, and returns when the stand is whole again.
-    pub(crate) async fn strike(self, stand: &mut Stand, strike: usize) {
-        let all = stand.all();
+    pub(crate) async fn strike(self, testbed: &mut Testbed, strike: usize) {
+        let all = testbed.all();
         let victim = strike % all.len();
         match self {
             Fault::None => sleep(NOTICED).await,
             Fault::RedisEmptied => {
-                stand.cut_off(&all);
-                stand.redis.stop();
+                testbed.cut_off(&all);
+                testbed.redis.stop();
                 sleep(pause(strike)).await;
-                stand.redis.restart();
-                stand.reach_redis(&all).await;
+                testbed.redis.restart();
+                testbed.reach_redis(&all).await;
             }
             Fault::RedisFromOldSnapshot => {
-                stand.redis.save_snapshot();
+                testbed.redis.save_snapshot();
                 sleep(NOTICED / 2).await;
-                stand.cut_off(&all);
-                stand.redis.stop();
+                testbed.cut_off(&all);
+                testbed.redis.stop();
                 sleep(pause(strike)).await;
-                stand.redis.restart_from_snapshot();
-                stand.reach_redis(&all).await;
+                testbed.redis.restart_from_snapshot();
+                testbed.reach_redis(&all).await;
             }
             Fault::RedisPaused => {
-                stand.cut_off(&all);
-                stand.redis.pause();
+                testbed.cut_off(&all);
+                testbed.redis.pause();
                 sleep(REDIS_PAUSE).await;
-                stand.redis.resume();
-                stand.reach_redis(&all).await;
+                testbed.redis.resume();
+                testbed.reach_redis(&all).await;
             }
             Fault::RedisFlushed => {
                 for _ in 0..5 {
-                    stand.redis.command(&["FLUSHALL"]);
+                    testbed.redis.command(&["FLUSHALL"]);
                     sleep(NOTICED / 5).await;
                 }
             }
-            Fault::CutSilent => cut(stand, strike, &[(Network::Silent, BEYOND_THE_LEASE)]).await,
-            Fault::CutMute => cut(stand, strike, &[(Network::Mute, NOTICED)]).await,
+            Fault::CutSilent => cut(testbed, strike, &[(Network::Silent, BEYOND_THE_LEASE)]).await,
+            Fault::CutMute => cut(testbed, strike, &[(Network::Mute, NOTICED)]).await,
             Fault::CutSlow => {
                 let phases = [(Network::Slow(BARELY_IN_TIME), NOTICED), (Network::Slow(TOO_SLOW), NOTICED)];
-                cut(stand, strike, &phases).await;
+                cut(testbed, strike, &phases).await;
             }
-            Fault::CutHalfClosed => cut(stand, strike, &[(Network::HalfClosed, NOTICED)]).await,
-            Fault::CutReset => cut(stand, strike, &[(Network::Reset, NOTICED)]).await,
+            Fault::CutHalfClosed => cut(testbed, strike, &[(Network::HalfClosed, NOTICED)]).await,
+            Fault::CutReset => cut(testbed, strike, &[(Network::Reset, NOTICED)]).await,
             Fault::InstanceKilled => {
-                stand.cut_off(&[victim]);
-                stand.kill_and_restart(victim, Duration::from_millis(300)).await;
-                stand.reach_redis(&[victim]).await;
+                testbed.cut_off(&[victim]);
+                testbed.kill_and_restart(victim, Duration::from_millis(300)).await;
+                testbed.reach_redis(&[victim]).await;
             }
-            Fault::InstancePaused => pause_instance(stand, victim).await,
+            Fault::InstancePaused => pause_instance(testbed, victim).await,
         }
     }
 }
@@ -152,44 +152,44 @@ fn pause(strike: usize) -> Duration {
 }
 
 /// Cuts one instance after the other off from Redis, and then all of them, in these ways one after the other.
-async fn cut(stand: &Stand, strike: usize, phases: &[(Network, Duration)]) {
-    let all = stand.all();
+async fn cut(testbed: &Testbed, strike: usize, phases: &[(Network, Duration)]) {
+    let all = testbed.all();
     let victims = match strike % (all.len() + 1) {
         victim if victim < all.len() => vec![victim],
         _ => all,
     };
-    stand.cut_off(&victims);
+    testbed.cut_off(&victims);
     for (network, lasting) in phases {
-        stand.set_network(&victims, *network);
+        testbed.set_network(&victims, *network);
         sleep(*lasting).await;
     }
-    stand.set_network(&victims, Network::Whole);
-    stand.reach_redis(&victims).await;
+    testbed.set_network(&victims, Network::Whole);
+    testbed.reach_redis(&victims).await;
 }
 
 /// Meanwhile the others write, and many knock at its door: they are the first to be answered when it wakes, out of a
 /// memory that has missed the writes of seconds.
-async fn pause_instance(stand: &Stand, victim: usize) {
-    stand.instances[victim].program.signal("STOP");
+async fn pause_instance(testbed: &Testbed, victim: usize) {
+    testbed.instances[victim].program.signal("STOP");
     let mut knocking = JoinSet::new();
     for knock in 0..KNOCKS {
-        for (index, id) in stand.scene.lasting().into_iter().enumerate() {
+        for (index, id) in testbed.workload.lasting().into_iter().enumerate() {
             // Each time another third of the products, and the page of all of them.
             let asked = match (knock as usize + index) % 3 {
                 0 if index == 0 => Asked::all(),
                 0 => Asked::Product(id),
-                1 if stand.scene.schemas().is_some() && index == 1 => Asked::Ids(None),
-                1 if stand.scene.schemas().is_some() && index % 6 == 4 => Asked::Details(id),
+                1 if testbed.workload.schemas().is_some() && index == 1 => Asked::Ids(None),
+                1 if testbed.workload.schemas().is_some() && index % 6 == 4 => Asked::Details(id),
                 _ => continue,
             };
-            let scene = std::sync::Arc::clone(&stand.scene);
-            knocking.spawn(async move { scene.read(victim, &asked, Freshness::Cached).await });
+            let workload = std::sync::Arc::clone(&testbed.workload);
+            knocking.spawn(async move { workload.read(victim, &asked, Freshness::Cached).await });
         }
         sleep(INSTANCE_PAUSE / KNOCKS).await;
     }
-    stand.instances[victim].program.signal("CONT");
+    testbed.instances[victim].program.signal("CONT");
     while let Some(answered) = knocking.join_next().await {
         assert!(answered.unwrap().is_some(), "who wakes up answers those who waited");
     }
-    stand.reach_redis(&[victim]).await;
+    testbed.reach_redis(&[victim]).await;
 }

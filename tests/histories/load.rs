@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::asked::Asked;
 use crate::history::{Change, Field, Source};
-use crate::scene::{Freshness, Scene, redis_is_up};
+use crate::workload::{Freshness, Workload, redis_is_up};
 
 const UPDATERS: usize = 3;
 const SHOPKEEPERS: usize = 2;
@@ -38,24 +38,21 @@ pub(crate) struct Load {
 }
 
 struct Worker {
-    scene: Arc<Scene>,
+    workload: Arc<Workload>,
     stopping: Arc<AtomicBool>,
     random: SmallRng,
 }
 
 impl Load {
-    pub(crate) fn start(scene: &Arc<Scene>) -> Self {
+    pub(crate) fn start(workload: &Arc<Workload>) -> Self {
         let stopping = Arc::new(AtomicBool::new(false));
-        let worker = || Worker {
-            scene: Arc::clone(scene),
-            stopping: Arc::clone(&stopping),
-            random: SmallRng::from_rng(&mut rand::rng()),
-        };
+        let worker =
+            || Worker { workload: Arc::clone(workload), stopping: Arc::clone(&stopping), random: workload.random() };
         let mut clients = JoinSet::new();
         (0..UPDATERS).for_each(|_| drop(clients.spawn(worker().update_products())));
         (0..SHOPKEEPERS).for_each(|_| drop(clients.spawn(worker().come_and_go())));
         (0..READERS).for_each(|_| drop(clients.spawn(worker().read())));
-        (0..scene.instances()).for_each(|instance| drop(clients.spawn(worker().watch(instance))));
+        (0..workload.instances()).for_each(|instance| drop(clients.spawn(worker().watch(instance))));
         Load { stopping, clients }
     }
 
@@ -74,7 +71,7 @@ impl Worker {
     }
 
     fn any_instance(&mut self) -> usize {
-        self.random.random_range(0..self.scene.instances())
+        self.random.random_range(0..self.workload.instances())
     }
 
     fn any_of(&mut self, ids: &[i64]) -> i64 {
@@ -91,14 +88,14 @@ impl Worker {
     fn update(&mut self, lasting: &[i64]) -> (usize, i64) {
         let skewed = self.random.random_range(0.0_f64..1.0).powi(3);
         let index = (skewed * lasting.len() as f64) as usize;
-        let instance = if index.is_multiple_of(3) { self.any_instance() } else { index % self.scene.instances() };
+        let instance = if index.is_multiple_of(3) { self.any_instance() } else { index % self.workload.instances() };
         (instance, lasting[index])
     }
 
     /// One field at a time, mostly: a change that says too much would hide that somebody looks at the wrong field.
     fn changes(&mut self) -> Vec<Change> {
-        if self.scene.schemas().is_none() {
-            return vec![(Field::Stock, self.scene.value(Field::Stock))];
+        if self.workload.schemas().is_none() {
+            return vec![(Field::Stock, self.workload.value(Field::Stock))];
         }
         let fields = match self.random.random_range(0..100) {
             0..30 => &[Field::Stock][..],
@@ -110,24 +107,24 @@ impl Worker {
             88..94 => &[Field::Image],
             _ => &[Field::Note, Field::Image],
         };
-        fields.iter().map(|field| (*field, self.scene.value(*field))).collect()
+        fields.iter().map(|field| (*field, self.workload.value(*field))).collect()
     }
 
     /// Changes a product and looks at it: nobody is surer of a change than the one who made it.
     async fn update_products(mut self) {
-        let lasting = self.scene.lasting();
+        let lasting = self.workload.lasting();
         while self.working() {
             let (instance, id) = self.update(&lasting);
             let changes = self.changes();
             let details = changes.iter().any(|(field, _)| matches!(field, Field::Note | Field::Image));
-            if !self.scene.update(instance, id, changes).await {
+            if !self.workload.update(instance, id, changes).await {
                 sleep(RETRY_PAUSE).await;
                 continue;
             }
             let other = self.any_instance();
             for reader in [instance, other] {
                 let asked = if details { Asked::Details(id) } else { Asked::Product(id) };
-                self.scene.read(reader, &asked, Freshness::Cached).await;
+                self.workload.read(reader, &asked, Freshness::Cached).await;
             }
             self.look_at_a_list(instance).await;
             self.pause(UPDATE_PAUSE).await;
@@ -135,11 +132,11 @@ impl Worker {
     }
 
     async fn look_at_a_list(&mut self, instance: usize) -> bool {
-        let asked = match self.scene.schemas() {
+        let asked = match self.workload.schemas() {
             Some(schemas) => Asked::any_list(&mut self.random, schemas),
             None => return true,
         };
-        self.scene.read(instance, &asked, Freshness::Cached).await.is_some()
+        self.workload.read(instance, &asked, Freshness::Cached).await.is_some()
     }
 
     /// Creates products, updates and deletes them, and looks for each before, between and after.
@@ -147,16 +144,16 @@ impl Worker {
         let mut own = Vec::new();
         while self.working() {
             let instance = self.any_instance();
-            if self.scene.schemas().is_some() && self.random.random_bool(BULK_RATE) {
+            if self.workload.schemas().is_some() && self.random.random_bool(BULK_RATE) {
                 self.come_and_go_together(instance).await;
             } else if own.len() < SHORT_LIVED {
-                let next = self.scene.history().ids().last().map_or(1, |last| last + 1);
-                self.scene.read(instance, &Asked::Product(next), Freshness::Cached).await;
-                own.extend(self.scene.create(instance, None).await);
+                let next = self.workload.history().ids().last().map_or(1, |last| last + 1);
+                self.workload.read(instance, &Asked::Product(next), Freshness::Cached).await;
+                own.extend(self.workload.create(instance, None).await);
             } else {
                 let id = own.remove(0);
-                let stock = self.scene.value(Field::Stock);
-                self.scene.update(instance, id, vec![(Field::Stock, stock)]).await;
+                let stock = self.workload.value(Field::Stock);
+                self.workload.update(instance, id, vec![(Field::Stock, stock)]).await;
                 self.look_for(id).await;
                 self.delete(id).await;
                 self.look_for(id).await;
@@ -172,12 +169,12 @@ impl Worker {
     }
 
     async fn come_and_go_together(&mut self, instance: usize) {
-        let schema = self.scene.schemas().map(|schemas| schemas[self.random.random_range(0..schemas.len())]);
-        let Some(ids) = self.scene.create_many(instance, schema, BULK).await else { return };
+        let schema = self.workload.schemas().map(|schemas| schemas[self.random.random_range(0..schemas.len())]);
+        let Some(ids) = self.workload.create_many(instance, schema, BULK).await else { return };
         self.look_for_all(&ids, schema).await;
         loop {
             let instance = self.any_instance();
-            if self.scene.delete_many(instance, &ids).await {
+            if self.workload.delete_many(instance, &ids).await {
                 break;
             }
             sleep(RETRY_PAUSE).await;
@@ -189,7 +186,7 @@ impl Worker {
     async fn delete(&mut self, id: i64) {
         loop {
             let instance = self.any_instance();
-            if self.scene.delete(instance, id).await {
+            if self.workload.delete(instance, id).await {
                 return;
             }
             sleep(RETRY_PAUSE).await;
@@ -198,10 +195,10 @@ impl Worker {
 
     async fn look_for(&mut self, id: i64) {
         let instance = self.any_instance();
-        self.scene.read(instance, &Asked::Product(id), Freshness::Cached).await;
-        self.scene.read(instance, &Asked::all(), Freshness::Cached).await;
-        if self.scene.schemas().is_some() {
-            self.scene.read(instance, &Asked::Ids(None), Freshness::Cached).await;
+        self.workload.read(instance, &Asked::Product(id), Freshness::Cached).await;
+        self.workload.read(instance, &Asked::all(), Freshness::Cached).await;
+        if self.workload.schemas().is_some() {
+            self.workload.read(instance, &Asked::Ids(None), Freshness::Cached).await;
             self.look_at_a_list(instance).await;
         }
     }
@@ -209,7 +206,7 @@ impl Worker {
     async fn look_for_all(&mut self, ids: &[i64], schema: Option<i64>) {
         let instance = self.any_instance();
         for asked in [Asked::Several(ids.to_vec()), Asked::Details(ids[0]), Asked::Ids(None), Asked::Ids(schema)] {
-            self.scene.read(instance, &asked, Freshness::Cached).await;
+            self.workload.read(instance, &asked, Freshness::Cached).await;
         }
         self.look_at_a_list(instance).await;
     }
@@ -220,15 +217,15 @@ impl Worker {
         let (mut last_up, mut down) = (Instant::now(), false);
         while self.working() {
             let asked = Instant::now();
-            let up = redis_is_up(&self.scene.client(instance)).await;
+            let up = redis_is_up(&self.workload.client(instance)).await;
             if up == Some(false) && !down {
-                let mut history = self.scene.history();
-                self.scene.tally().unasked += usize::from(!history.is_cut_off(instance));
+                let mut history = self.workload.history();
+                self.workload.tally().unasked += usize::from(!history.is_cut_off(instance));
                 history.cut_off(instance, last_up, Source::Report);
                 down = true;
             } else if up == Some(true) {
                 if down {
-                    self.scene.history().reached(instance, Source::Report);
+                    self.workload.history().reached(instance, Source::Report);
                 }
                 (last_up, down) = (asked, false);
             }
@@ -237,7 +234,7 @@ impl Worker {
     }
 
     async fn read(mut self) {
-        let lasting = self.scene.lasting();
+        let lasting = self.workload.lasting();
         while self.working() {
             let answered = self.read_something(&lasting).await;
             sleep(if answered { READ_PAUSE } else { RETRY_PAUSE }).await;
@@ -246,13 +243,13 @@ impl Worker {
 
     async fn read_something(&mut self, lasting: &[i64]) -> bool {
         let (instance, id) = (self.any_instance(), self.any_of(lasting));
-        let (asked, freshness) = match self.scene.schemas() {
+        let (asked, freshness) = match self.workload.schemas() {
             Some(schemas) => self.any_question(id, lasting, schemas),
             None => self.any_plain_question(id),
         };
         match asked {
-            Some(asked) => self.scene.read(instance, &asked, freshness).await.is_some(),
-            None => self.scene.walk(instance, 20).await.is_some(),
+            Some(asked) => self.workload.read(instance, &asked, freshness).await.is_some(),
+            None => self.workload.walk(instance, 20).await.is_some(),
         }
     }
 

@@ -7,36 +7,38 @@
 //! made without Redis, until their instance reaches Redis again (counted in a column of their own). At rest after each
 //! fault, all instances and the database agree on every product, list and set of ids.
 //!
-//! With users on, the same is required of who is let in ([`doors`]): a session that has ended, an API key, a user that was removed and
+//! With users on, the same is required of who is let in ([`auth_workload`]): a session that has ended, an API key, a user that was removed and
 //! a role that was taken away, on the same instance at once, on another within the L1 lease.
 //!
 //! [`control`] is a plain cache-aside that the same checker convicts, so that its silence about the service means
 //! something.
+//!
+//! Each test prints the seed of its workload; `HOTSHELF_SEED=7 cargo test --test histories one_instance` repeats one.
 //!
 //! Run with `--nocapture`, the tests print their table; it is also in `target/histories.txt`. `HOTSHELF_LONG=1` repeats
 //! each fault until 200,000 reads were checked under it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the harness panics for the test that uses it")]
 
 mod asked;
+mod auth_workload;
 mod bodies;
 mod control;
-mod doors;
+mod fault_run;
 mod faults;
 mod history;
 mod load;
 mod report;
 mod rest;
-mod scene;
-mod stand;
-mod trial;
+mod testbed;
+mod workload;
 
 use std::time::Duration;
 
+use auth_workload::AuthWorkload;
 use control::PlainOptions;
-use doors::Doors;
+use fault_run::FaultRun;
 use faults::Fault;
-use stand::{Stand, USERS_ON};
-use trial::Trial;
+use testbed::{Testbed, USERS_ON};
 
 const WRITE_THROUGH: (&str, &str) = ("CACHE_WRITE_STRATEGY", "write_through");
 /// Copies that end while they are watched, so that loads and refreshes are always under way. Elsewhere they live longer than
@@ -52,14 +54,14 @@ const SHORT_LIVES: [(&str, &str); 6] = [
 
 /// What broke the promise.
 async fn broken_promises(topology: &str, instances: usize, environment: &[(&str, &str)]) -> Vec<String> {
-    let mut trial = Trial::new(topology, Stand::of_hotshelf(instances, environment).await);
-    let staff = if environment.contains(&USERS_ON) { Some(trial.hire().await) } else { None };
+    let mut fault_run = FaultRun::new(topology, Testbed::of_hotshelf(instances, environment).await);
+    let staff = if environment.contains(&USERS_ON) { Some(fault_run.hire().await) } else { None };
     let mut broken = Vec::new();
     for fault in Fault::ALL {
-        let doors = staff.as_ref().map(|staff| Doors::open(trial.scene(), staff));
-        broken.extend(trial.run(fault).await.complaints());
-        if let Some(doors) = doors {
-            broken.extend(doors.close(topology, fault.name()).await.complaints());
+        let accounts = staff.as_ref().map(|staff| AuthWorkload::open(fault_run.workload(), staff));
+        broken.extend(fault_run.run(fault).await.complaints());
+        if let Some(accounts) = accounts {
+            broken.extend(accounts.close(topology, fault.name()).await.complaints());
         }
     }
     broken
@@ -96,7 +98,7 @@ const PLAIN: PlainOptions =
     PlainOptions { memory_life: Duration::from_millis(100), load: Duration::ZERO, hesitation: Duration::ZERO };
 
 async fn assert_convicted(topology: &str, instances: usize, options: PlainOptions, fault: Fault) {
-    let row = Trial::new(topology, Stand::of_plain(instances, options).await).run(fault).await;
+    let row = FaultRun::new(topology, Testbed::of_plain(instances, options).await).run(fault).await;
     assert!(row.tally.stale > 0, "a plain cache-aside came off without a stale read: {row}");
 }
 
@@ -112,9 +114,9 @@ async fn a_plain_cache_aside_is_convicted_of_stale_sets() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_cache_aside_is_convicted_of_a_crash_before_the_delete() {
     let hesitating = PlainOptions { hesitation: Duration::from_millis(40), ..PLAIN };
-    let mut trial = Trial::new("control: crash", Stand::of_plain(1, hesitating).await);
+    let mut fault_run = FaultRun::new("control: crash", Testbed::of_plain(1, hesitating).await);
     for _ in 0..ATTEMPTS {
-        if !trial.run(Fault::InstanceKilled).await.disagreements.is_empty() {
+        if !fault_run.run(Fault::InstanceKilled).await.disagreements.is_empty() {
             return;
         }
     }

@@ -7,19 +7,19 @@ use tokio::time::sleep;
 
 use crate::asked::Asked;
 use crate::history::Claim;
-use crate::scene::{Freshness, Scene};
+use crate::workload::{Freshness, Workload};
 
 /// Offsets and limits of the pages that are compared: those that were read, and some others.
 const PAGES: [(usize, usize); 8] = [(0, 100), (0, 20), (20, 20), (0, 5), (5, 5), (35, 5), (40, 5), (3, 4)];
 const RETRY: Duration = Duration::from_millis(500);
 
 /// What the instances and the database do not agree on, after having been given `patience` to do so.
-pub(crate) async fn disagreements(scene: &Scene, patience: Duration) -> Vec<String> {
+pub(crate) async fn disagreements(workload: &Workload, patience: Duration) -> Vec<String> {
     let started = Instant::now();
     loop {
-        let found = compare(scene).await;
+        let found = compare(workload).await;
         if found.is_empty() || started.elapsed() > patience {
-            settle(scene).await;
+            settle(workload).await;
             return found;
         }
         sleep(RETRY).await;
@@ -28,22 +28,22 @@ pub(crate) async fn disagreements(scene: &Scene, patience: Duration) -> Vec<Stri
 
 /// Compares each product that lives or has lived, with its details, and lists, as cached by each instance and as in the
 /// database; and the database with the history.
-async fn compare(scene: &Scene) -> Vec<String> {
-    let mut ids = scene.history().ids();
+async fn compare(workload: &Workload) -> Vec<String> {
+    let mut ids = workload.history().ids();
     // One that has never been.
     ids.push(ids.last().map_or(1, |last| last + 1));
     let products = ids.iter().map(|id| Asked::Product(*id));
     let pages = PAGES.iter().map(|(offset, limit)| Asked::page(*offset, *limit));
-    let of_service = scene.schemas().map(|schemas| {
-        let details = scene.lasting().into_iter().map(Asked::Details);
+    let of_service = workload.schemas().map(|schemas| {
+        let details = workload.lasting().into_iter().map(Asked::Details);
         details.chain(Asked::lists(schemas)).chain(Asked::sets(schemas)).collect::<Vec<_>>()
     });
     let mut found = Vec::new();
     for asked in products.chain(pages).chain(of_service.into_iter().flatten()) {
         let target = asked.target();
-        let truth = look(scene, 0, &target, true).await;
-        for instance in 0..scene.instances() {
-            let cached = look(scene, instance, &target, false).await;
+        let truth = look(workload, 0, &target, true).await;
+        for instance in 0..workload.instances() {
+            let cached = look(workload, instance, &target, false).await;
             if cached != truth {
                 found.push(format!("{target}: instance {instance} says {cached:?}, the database {truth:?}"));
             }
@@ -53,8 +53,8 @@ async fn compare(scene: &Scene) -> Vec<String> {
 }
 
 /// Status and body without what differs from answer to answer.
-async fn look(scene: &Scene, instance: usize, target: &str, from_database: bool) -> (u16, Value) {
-    let mut request = scene.client(instance).get(target);
+async fn look(workload: &Workload, instance: usize, target: &str, from_database: bool) -> (u16, Value) {
+    let mut request = workload.client(instance).get(target);
     if from_database {
         request = request.header("cache-control", "no-cache");
     }
@@ -67,22 +67,22 @@ async fn look(scene: &Scene, instance: usize, target: &str, from_database: bool)
 }
 
 /// Forgets what is settled, by what the database shows. That no acknowledged write is lost has been checked with these reads.
-async fn settle(scene: &Scene) {
-    let Claim::Page(mut page) = read(scene, Asked::all()).await else { panic!("a page") };
-    let lasting = scene.lasting();
-    if scene.schemas().is_some() {
+async fn settle(workload: &Workload) {
+    let Claim::Page(mut page) = read(workload, Asked::all()).await else { panic!("a page") };
+    let lasting = workload.lasting();
+    if workload.schemas().is_some() {
         for seen in page.products.iter_mut().filter(|seen| lasting.contains(&seen.id)) {
-            let Claim::There(with_details) = read(scene, Asked::Details(seen.id)).await else { panic!("it lasts") };
+            let Claim::There(with_details) = read(workload, Asked::Details(seen.id)).await else { panic!("it lasts") };
             *seen = with_details;
         }
     }
-    scene.history().settle(&page.products);
+    workload.history().settle(&page.products);
     // Of creates that came about without an acknowledgement: nobody else ever deletes them.
     for id in page.ids.iter().filter(|id| !lasting.contains(id)) {
-        assert!(scene.delete(0, *id).await, "at rest products can be deleted");
+        assert!(workload.delete(0, *id).await, "at rest products can be deleted");
     }
 }
 
-async fn read(scene: &Scene, asked: Asked) -> Claim {
-    scene.read(0, &asked, Freshness::NoCache).await.expect("at rest the database answers")
+async fn read(workload: &Workload, asked: Asked) -> Claim {
+    workload.read(0, &asked, Freshness::NoCache).await.expect("at rest the database answers")
 }

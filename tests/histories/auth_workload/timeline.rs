@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::report::Tally;
-use crate::stand::LEASE;
+use crate::testbed::LEASE;
 
 /// So many of what should not have been are explained.
 const EXPLAINED: usize = 5;
@@ -28,7 +28,7 @@ pub(crate) struct Probe {
     pub(crate) granted: bool,
 }
 
-pub(crate) struct Course {
+pub(crate) struct Timeline {
     states: Vec<State>,
     probes: Vec<Probe>,
 }
@@ -43,9 +43,9 @@ pub(super) enum Judgement {
     Stale(Duration),
 }
 
-impl Course {
+impl Timeline {
     pub(crate) fn beginning(first: State) -> Self {
-        Course { states: vec![first], probes: Vec::new() }
+        Timeline { states: vec![first], probes: Vec::new() }
     }
 
     pub(crate) fn then(mut self, state: State) -> Self {
@@ -118,9 +118,10 @@ mod tests {
             acknowledged: at(acknowledged),
             instance: 0,
         };
-        let course = Course::beginning(state(true, 0, 10)).then(state(false, 100, 110)).then(state(true, 5_000, 5_010));
+        let timeline =
+            Timeline::beginning(state(true, 0, 10)).then(state(false, 100, 110)).then(state(true, 5_000, 5_010));
         let judge = |sent, answered, instance, granted| {
-            course.judgement(&Probe { sent: at(sent), answered: at(answered), instance, granted })
+            timeline.judgement(&Probe { sent: at(sent), answered: at(answered), instance, granted })
         };
         let late = Duration::from_millis;
         for instance in [0, 1] {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::control::{Plain, PlainOptions};
 use crate::history::Source;
-use crate::scene::{Scene, redis_is_up};
+use crate::workload::{Workload, redis_is_up};
 
 /// What reads of another instance than the one that wrote may lag by: the life of the L1 lease.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
@@ -24,10 +24,10 @@ const MAILS: &str = "mail.log";
 /// Of the log of each instance, when something has to be explained.
 const LOG_LINES: usize = 30;
 
-pub(crate) struct Stand {
+pub(crate) struct Testbed {
     pub(crate) redis: RedisServer,
     pub(crate) instances: Vec<Instance>,
-    pub(crate) scene: Arc<Scene>,
+    pub(crate) workload: Arc<Workload>,
     /// Where the instances' mails go.
     pub(crate) mail: PathBuf,
     /// Where the instances' common database lies.
@@ -47,7 +47,7 @@ pub(crate) enum Program {
     Plain(Plain),
 }
 
-impl Stand {
+impl Testbed {
     /// Instances of the service; several of them share the database. `environment` goes to each.
     pub(crate) async fn of_hotshelf(instances: usize, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -91,13 +91,13 @@ impl Stand {
     async fn assemble(redis: RedisServer, instances: Vec<Instance>, directory: TempDir, is_service: bool) -> Self {
         let clients = instances.iter().map(|instance| Mutex::new(instance.program.client().clone())).collect();
         let mail = directory.path().join(MAILS);
-        let scene = Scene::new(LEASE, clients, is_service);
-        let stand = Stand { redis, instances, scene, mail, _directory: directory };
-        for instance in 0..stand.instances.len() {
-            stand.wait_for_redis(instance).await;
+        let workload = Workload::new(LEASE, clients, is_service);
+        let testbed = Testbed { redis, instances, workload, mail, _directory: directory };
+        for instance in 0..testbed.instances.len() {
+            testbed.wait_for_redis(instance).await;
         }
-        stand.scene.set_up().await;
-        stand
+        testbed.workload.set_up().await;
+        testbed
     }
 
     /// All instances.
@@ -122,7 +122,7 @@ impl Stand {
     /// Notes that these may not reach Redis from now on.
     pub(crate) fn cut_off(&self, instances: &[usize]) {
         for &instance in instances {
-            self.scene.history().cut_off(instance, Instant::now(), Source::Fault);
+            self.workload.history().cut_off(instance, Instant::now(), Source::Fault);
         }
     }
 
@@ -136,7 +136,7 @@ impl Stand {
     pub(crate) async fn reach_redis(&self, instances: &[usize]) {
         for &instance in instances {
             self.wait_for_redis(instance).await;
-            self.scene.history().reached(instance, Source::Fault);
+            self.workload.history().reached(instance, Source::Fault);
         }
     }
 
@@ -152,7 +152,7 @@ impl Stand {
         program.kill();
         tokio::time::sleep(between).await;
         program.restart().await;
-        self.scene.replace_client(instance, program.client());
+        self.workload.replace_client(instance, program.client());
     }
 }
 

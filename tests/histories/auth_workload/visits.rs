@@ -9,9 +9,9 @@ use rand::RngExt;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::course::{Course, State};
-use super::staff::{CROWD, Clerk, KEEPER, MOST_SESSIONS, Staff, id_of, token_of};
-use super::{AFTERWARDS, Acknowledged, Probing, RETRY_PAUSE, World};
+use super::staff::{CROWD, KEEPER, MOST_SESSIONS, Staff, StaffUser, id_of, token_of};
+use super::timeline::{State, Timeline};
+use super::{AFTERWARDS, Acknowledged, Probing, RETRY_PAUSE, Worker};
 
 const SESSION: &str = "/api/v1/auth/session";
 const SESSIONS: &str = "/api/v1/auth/sessions";
@@ -29,7 +29,7 @@ fn new_key(session: &str) -> impl Fn(Client) -> Request {
     move |client: Client| client.with_token(session).post(KEYS).json(&key)
 }
 
-impl World {
+impl Worker {
     /// Logs in, is let in everywhere, logs out, and is let in nowhere.
     pub(super) async fn come_and_go(mut self) {
         while self.working() {
@@ -43,24 +43,24 @@ impl World {
 
     /// Makes a viewer of an editor, and an editor of the viewer, and so on.
     pub(super) async fn promote_and_demote(mut self, staff: Arc<Staff>, index: usize) {
-        let Clerk { path, token } = &staff.clerks[index];
+        let StaffUser { path, token } = &staff.users[index];
         let role = |granted: bool| json!({"role": if granted { "editor" } else { "viewer" }});
-        let change = async |world: &mut World, granted: bool| {
+        let change = async |worker: &mut Worker, granted: bool| {
             let patch = |client: Client| client.patch(path).json(&role(granted));
-            world.until_acknowledged(patch, &[200]).await.state(granted)
+            worker.until_acknowledged(patch, &[200]).await.state(granted)
         };
-        let mut course = Course::beginning(change(&mut self, true).await);
+        let mut timeline = Timeline::beginning(change(&mut self, true).await);
         // An editor is told that there is nothing in it, a viewer that it is not for viewers.
         let probe = |client: &Client| client.post("/api/v1/products/bulk").json(&json!({}));
-        let probing = Probing::start(&self.scene, token, probe, [400, 403]);
+        let probing = Probing::start(&self.workload, token, probe, [400, 403]);
         let mut granted = true;
         while self.working() {
             self.pause().await;
             granted = !granted;
-            course = course.then(change(&mut self, granted).await);
+            timeline = timeline.then(change(&mut self, granted).await);
         }
-        let course = course.seen(probing.stop().await);
-        self.courses.lock().unwrap().push(course);
+        let timeline = timeline.seen(probing.stop().await);
+        self.timelines.lock().unwrap().push(timeline);
     }
 
     /// Of a hundred sessions, the oldest is let in until the next one begins.
@@ -86,15 +86,15 @@ impl World {
 
     async fn crowd_out_the(&mut self, oldest: &str) -> Acknowledged {
         let given = State { granted: true, begun: Instant::now(), acknowledged: Instant::now(), instance: 0 };
-        let probing = Probing::of_token(&self.scene, oldest);
+        let probing = Probing::of_token(&self.workload, oldest);
         self.pause().await;
         let came = self.until_acknowledged(login(CROWD), &[200]).await;
         sleep(AFTERWARDS).await;
         let mut probes = probing.stop().await;
         // A login from before that was not acknowledged may have been late: to be refused too early is no fault.
         probes.retain(|probe| probe.granted || probe.sent > came.at);
-        let course = Course::beginning(given).then(came.state(false)).seen(probes);
-        self.courses.lock().unwrap().push(course);
+        let timeline = Timeline::beginning(given).then(came.state(false)).seen(probes);
+        self.timelines.lock().unwrap().push(timeline);
         came
     }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::doors::Staff;
+use crate::auth_workload::Staff;
 use crate::faults::Fault;
 use crate::load::Load;
 use crate::report::{Row, publish};
 use crate::rest;
-use crate::scene::Scene;
-use crate::stand::{LEASE, Program, Stand};
+use crate::testbed::{LEASE, Program, Testbed};
+use crate::workload::Workload;
 
 /// Under load before the fault strikes, and after it is over.
 const AROUND: Duration = Duration::from_millis(500);
@@ -23,52 +23,52 @@ const AFTER_WITH_OTHERS: Duration = Duration::from_millis(1500);
 const ENOUGH: usize = 300;
 const ENOUGH_IN_THE_LONG_RUN: usize = 200_000;
 
-pub(crate) struct Trial {
+pub(crate) struct FaultRun {
     topology: String,
-    stand: Stand,
+    testbed: Testbed,
 }
 
-impl Trial {
-    pub(crate) fn new(topology: &str, stand: Stand) -> Self {
-        Trial { topology: topology.to_owned(), stand }
+impl FaultRun {
+    pub(crate) fn new(topology: &str, testbed: Testbed) -> Self {
+        FaultRun { topology: topology.to_owned(), testbed }
     }
 
-    pub(crate) fn scene(&self) -> &Arc<Scene> {
-        &self.stand.scene
+    pub(crate) fn workload(&self) -> &Arc<Workload> {
+        &self.testbed.workload
     }
 
     /// Users to whom things are given and from whom they are taken away.
     pub(crate) async fn hire(&self) -> Arc<Staff> {
-        Arc::new(Staff::hire(&self.stand.scene.client(0), &self.stand.mail).await)
+        Arc::new(Staff::hire(&self.testbed.workload.client(0), &self.testbed.mail).await)
     }
 
     /// Lets the fault strike until enough reads were checked under it, and compares everything at rest.
     pub(crate) async fn run(&mut self, fault: Fault) -> Row {
-        let scene = self.stand.scene.clone();
-        let is_control = matches!(self.stand.instances[0].program, Program::Plain(_));
+        let workload = self.testbed.workload.clone();
+        let is_control = matches!(self.testbed.instances[0].program, Program::Plain(_));
         let long = env::var_os("HOTSHELF_LONG").is_some_and(|value| value == "1") && !is_control;
         let enough = if long { ENOUGH_IN_THE_LONG_RUN } else { ENOUGH };
         let patience = if is_control { Duration::ZERO } else { fault.patience() };
-        let alone = self.stand.instances.len() == 1;
-        mem::take(&mut *scene.tally());
+        let alone = self.testbed.instances.len() == 1;
+        mem::take(&mut *workload.tally());
         let (mut strikes, mut disagreements) = (0, Vec::new());
-        while scene.tally().reads < enough {
-            let load = Load::start(&scene);
+        while workload.tally().reads < enough {
+            let load = Load::start(&workload);
             sleep(AROUND).await;
-            fault.strike(&mut self.stand, strikes).await;
+            fault.strike(&mut self.testbed, strikes).await;
             sleep(if alone { AROUND } else { AFTER_WITH_OTHERS }).await;
             load.stop().await;
             strikes += 1;
             if !alone {
                 // The others may be behind for so long, counted from when the writers reach Redis.
-                self.stand.reach_redis(&self.stand.all()).await;
+                self.testbed.reach_redis(&self.testbed.all()).await;
                 sleep(LEASE).await;
             }
-            disagreements.extend(rest::disagreements(&scene, patience).await);
+            disagreements.extend(rest::disagreements(&workload, patience).await);
         }
-        let mut tally = mem::take(&mut *scene.tally());
+        let mut tally = mem::take(&mut *workload.tally());
         if tally.stale > 0 && !is_control {
-            tally.explanations.extend(self.stand.logs());
+            tally.explanations.extend(self.testbed.logs());
         }
         let row = Row { topology: self.topology.clone(), fault: fault.name(), strikes, tally, disagreements };
         publish(&row);

@@ -1,8 +1,8 @@
 //! Who is let in: users log in and out, get other roles, make API keys, reset their passwords, log in too often and are removed, on
 //! any instance, while others try every door with their tokens. What was taken away and acknowledged must not be granted any more.
 
-mod course;
 mod staff;
+mod timeline;
 mod visits;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hotshelf_testkit::{Client, Reply, Request};
+use rand::RngExt;
 use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::report::{Row, publish};
-use crate::scene::Scene;
-use course::{Course, Probe, State};
+use crate::workload::Workload;
 pub(crate) use staff::Staff;
+use timeline::{Probe, State, Timeline};
 
 /// Sessions that come and go at the same time. A login costs the service more than anything else.
 const VISITORS: usize = 1;
@@ -27,36 +27,36 @@ const PROBE_PAUSE: Duration = Duration::from_millis(6);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// Before a right is given or taken away.
 const CHANGE_PAUSES: std::ops::Range<u64> = 20..400;
-/// After a logout, the doors are tried for longer than any memory may lag.
+/// After a logout, the routes are tried for longer than any memory may lag.
 const AFTERWARDS: Duration = Duration::from_millis(1_300);
 
 /// Visitors at work until they are stopped.
-pub(crate) struct Doors {
+pub(crate) struct AuthWorkload {
     stopping: Arc<AtomicBool>,
     tasks: JoinSet<()>,
-    courses: Arc<Mutex<Vec<Course>>>,
+    timelines: Arc<Mutex<Vec<Timeline>>>,
 }
 
-impl Doors {
-    pub(crate) fn open(scene: &Arc<Scene>, staff: &Arc<Staff>) -> Self {
-        let (stopping, courses) = (Arc::new(AtomicBool::new(false)), Arc::default());
+impl AuthWorkload {
+    pub(crate) fn open(workload: &Arc<Workload>, staff: &Arc<Staff>) -> Self {
+        let (stopping, timelines) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let mut tasks = JoinSet::new();
-        let world = || World {
-            scene: Arc::clone(scene),
+        let worker = || Worker {
+            workload: Arc::clone(workload),
             stopping: Arc::clone(&stopping),
-            courses: Arc::clone(&courses),
-            random: SmallRng::from_rng(&mut rand::rng()),
+            timelines: Arc::clone(&timelines),
+            random: workload.random(),
         };
         for _ in 0..VISITORS {
-            tasks.spawn(world().come_and_go());
+            tasks.spawn(worker().come_and_go());
         }
-        for index in 0..staff.clerks.len() {
-            tasks.spawn(world().promote_and_demote(Arc::clone(staff), index));
+        for index in 0..staff.users.len() {
+            tasks.spawn(worker().promote_and_demote(Arc::clone(staff), index));
         }
-        tasks.spawn(world().crowd_out(Arc::clone(staff)));
-        tasks.spawn(world().make_keys_and_lose_them(Arc::clone(staff)));
-        tasks.spawn(world().take_in_and_remove());
-        Doors { stopping, tasks, courses }
+        tasks.spawn(worker().crowd_out(Arc::clone(staff)));
+        tasks.spawn(worker().make_keys_and_lose_them(Arc::clone(staff)));
+        tasks.spawn(worker().take_in_and_remove());
+        AuthWorkload { stopping, tasks, timelines }
     }
 
     /// Ends the work and judges all that was seen.
@@ -65,29 +65,29 @@ impl Doors {
         while let Some(task) = self.tasks.join_next().await {
             task.unwrap();
         }
-        let mut row = Row { topology: format!("{topology}: doors"), fault, strikes: 1, ..Row::default() };
-        for course in self.courses.lock().unwrap().iter() {
-            course.judge(&mut row.tally);
+        let mut row = Row { topology: format!("{topology}: accounts"), fault, strikes: 1, ..Row::default() };
+        for timeline in self.timelines.lock().unwrap().iter() {
+            timeline.judge(&mut row.tally);
         }
         publish(&row);
         row
     }
 }
 
-struct World {
-    scene: Arc<Scene>,
+struct Worker {
+    workload: Arc<Workload>,
     stopping: Arc<AtomicBool>,
-    courses: Arc<Mutex<Vec<Course>>>,
+    timelines: Arc<Mutex<Vec<Timeline>>>,
     random: SmallRng,
 }
 
-impl World {
+impl Worker {
     fn working(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
     }
 
     fn any_instance(&mut self) -> usize {
-        self.random.random_range(0..self.scene.instances())
+        self.random.random_range(0..self.workload.instances())
     }
 
     async fn pause(&mut self) {
@@ -99,7 +99,7 @@ impl World {
         let begun = Instant::now();
         loop {
             let instance = self.any_instance();
-            let reply = request(self.scene.client(instance)).try_send().await;
+            let reply = request(self.workload.client(instance)).try_send().await;
             match reply {
                 Ok(reply) if done.contains(&reply.status) => {
                     return Acknowledged { begun, at: Instant::now(), instance, reply };
@@ -113,7 +113,7 @@ impl World {
     /// One attempt at one instance.
     async fn try_once(&mut self, request: impl Fn(Client) -> Request, done: u16) -> Option<Acknowledged> {
         let (begun, instance) = (Instant::now(), self.any_instance());
-        match request(self.scene.client(instance)).try_send().await {
+        match request(self.workload.client(instance)).try_send().await {
             Ok(reply) if reply.status == done => Some(Acknowledged { begun, at: Instant::now(), instance, reply }),
             _ => {
                 sleep(RETRY_PAUSE).await;
@@ -130,14 +130,14 @@ impl World {
         take: impl Fn(Client) -> Request,
         done: &[u16],
     ) -> Acknowledged {
-        let start = |token: &&str| Probing::of_token(&self.scene, token);
+        let start = |token: &&str| Probing::of_token(&self.workload, token);
         let probings: Vec<_> = tokens.iter().map(start).collect();
         self.pause().await;
         let taken = self.until_acknowledged(take, done).await;
         sleep(AFTERWARDS).await;
         for probing in probings {
-            let course = Course::beginning(given).then(taken.state(false)).seen(probing.stop().await);
-            self.courses.lock().unwrap().push(course);
+            let timeline = Timeline::beginning(given).then(taken.state(false)).seen(probing.stop().await);
+            self.timelines.lock().unwrap().push(timeline);
         }
         taken
     }
@@ -158,7 +158,7 @@ impl Acknowledged {
     }
 }
 
-/// Tries the doors of all instances with one token.
+/// Tries all instances with one token.
 struct Probing {
     stopping: Arc<AtomicBool>,
     tasks: JoinSet<Vec<Probe>>,
@@ -166,25 +166,25 @@ struct Probing {
 
 impl Probing {
     /// By something that every user may, and for which nothing is asked but who it is.
-    fn of_token(scene: &Arc<Scene>, token: &str) -> Self {
-        Self::start(scene, token, |client| client.get("/api/v1/products?limit=1"), [200, 401])
+    fn of_token(workload: &Arc<Workload>, token: &str) -> Self {
+        Self::start(workload, token, |client| client.get("/api/v1/products?limit=1"), [200, 401])
     }
 
     fn start(
-        scene: &Arc<Scene>,
+        workload: &Arc<Workload>,
         token: &str,
         request: impl Fn(&Client) -> Request + Clone + Send + 'static,
         [granted, refused]: [u16; 2],
     ) -> Self {
         let stopping = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
-        for instance in 0..scene.instances() {
-            let (scene, stopping) = (Arc::clone(scene), Arc::clone(&stopping));
+        for instance in 0..workload.instances() {
+            let (workload, stopping) = (Arc::clone(workload), Arc::clone(&stopping));
             let (token, request) = (token.to_owned(), request.clone());
             tasks.spawn(async move {
                 let mut probes = Vec::new();
                 while !stopping.load(Ordering::Relaxed) {
-                    let (client, sent) = (scene.client(instance).with_token(&token), Instant::now());
+                    let (client, sent) = (workload.client(instance).with_token(&token), Instant::now());
                     let status = request(&client).try_send().await.map(|reply| reply.status).ok();
                     if let Some(status) = status.filter(|status| [granted, refused].contains(status)) {
                         probes.push(Probe { sent, answered: Instant::now(), instance, granted: status == granted });

@@ -2,12 +2,15 @@
 
 mod reading;
 
+use std::env;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hotshelf_testkit::catalogue::create_schema;
 use hotshelf_testkit::{Client, Reply};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::asked::{Asked, CATEGORIES, PRODUCTS};
@@ -26,7 +29,7 @@ const BUILT_IN_SCHEMA: i64 = 1;
 const NO_DETAILS: [Change; 2] = [(Field::Note, 0), (Field::Image, 0)];
 
 /// The history of a catalogue and those who make it.
-pub(crate) struct Scene {
+pub(crate) struct Workload {
     history: Mutex<History>,
     tally: Mutex<Tally>,
     clients: Vec<Mutex<Client>>,
@@ -36,11 +39,13 @@ pub(crate) struct Scene {
     lasting: Mutex<Vec<i64>>,
     /// Names and stocks are never used twice.
     next: AtomicI64,
+    /// Where the clients' random numbers come from.
+    seeds: Mutex<SmallRng>,
 }
 
-impl Scene {
+impl Workload {
     pub(crate) fn new(lease: Duration, clients: Vec<Mutex<Client>>, is_service: bool) -> Arc<Self> {
-        Arc::new(Scene {
+        Arc::new(Workload {
             history: Mutex::new(History::new(lease)),
             tally: Mutex::default(),
             clients,
@@ -48,7 +53,13 @@ impl Scene {
             schemas: Mutex::default(),
             lasting: Mutex::default(),
             next: AtomicI64::new(1),
+            seeds: Mutex::new(SmallRng::seed_from_u64(seed())),
         })
+    }
+
+    /// The random numbers of one client. In the order in which clients ask, they are the same for the same seed.
+    pub(crate) fn random(&self) -> SmallRng {
+        SmallRng::from_rng(&mut *self.seeds.lock().unwrap())
     }
 
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {
@@ -200,6 +211,14 @@ impl Scene {
         self.tally().note_write(acknowledged.is_some());
         acknowledged
     }
+}
+
+/// `HOTSHELF_SEED`, or another one for each run. It repeats what the clients choose to do, not when the system lets them.
+fn seed() -> u64 {
+    let given = env::var("HOTSHELF_SEED").ok();
+    let seed = given.map_or_else(|| rand::rng().random(), |seed| seed.parse().expect("HOTSHELF_SEED is a number"));
+    println!("HOTSHELF_SEED={seed} repeats this workload");
+    seed
 }
 
 /// What an instance says of its Redis, if it says anything.

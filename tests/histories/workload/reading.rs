@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use hotshelf_testkit::Reply;
 
-use super::Scene;
+use super::Workload;
 use crate::asked::{Asked, List, PRODUCTS};
 use crate::bodies::{DetailsBody, IdsBody, PageBody, Product, ProductBody, SeveralBody, parse};
 use crate::history::{Claim, Field, Filter, Kind, Order, Page, Read, Start, Test};
@@ -29,7 +29,7 @@ impl From<Claim> for Answer {
     }
 }
 
-impl Scene {
+impl Workload {
     /// One checked read, and the first that it says. Without an answer there is nothing to check, and `None`.
     pub(crate) async fn read(&self, instance: usize, asked: &Asked, freshness: Freshness) -> Option<Claim> {
         let Answer { claims, .. } = self.ask(instance, asked, freshness, None).await?;

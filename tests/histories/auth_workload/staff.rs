@@ -1,4 +1,4 @@
-//! Those who are there before the doors open.
+//! The users who are there before the work begins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ pub(super) const CROWD: &str = "crowd@one.example";
 pub(super) const KEEPER: &str = "keeper@one.example";
 
 pub(crate) struct Staff {
-    pub(super) clerks: [Clerk; 2],
+    pub(super) users: [StaffUser; 2],
     /// The tokens of the sessions of [`CROWD`] whose login was acknowledged, by the ids of the sessions.
     pub(super) crowd: Mutex<BTreeMap<i64, String>>,
     /// Where the mails go.
     mail: PathBuf,
 }
 
-/// Whom the roles are taken from and given to, and by which token the doors are tried.
-pub(super) struct Clerk {
+/// Whom the roles are taken from and given to, and with which token the instances are tried.
+pub(super) struct StaffUser {
     pub(super) path: String,
     pub(super) token: String,
 }
@@ -41,7 +41,7 @@ impl Staff {
             crowd.insert(id_of(&session["session"]), client.token().expect("a token").to_owned());
         }
         Staff {
-            clerks: [Clerk::hire(admin, 1).await, Clerk::hire(admin, 2).await],
+            users: [StaffUser::hire(admin, 1).await, StaffUser::hire(admin, 2).await],
             crowd: Mutex::new(crowd),
             mail: mail.to_owned(),
         }
@@ -54,12 +54,12 @@ impl Staff {
     }
 }
 
-impl Clerk {
+impl StaffUser {
     async fn hire(admin: &Client, number: usize) -> Self {
         let email = format!("clerk{number}@one.example");
         let user = add_user(admin, &email, "editor").await;
         let token = users::log_in(admin, &email).await.token().expect("a token").to_owned();
-        Clerk { path: format!("{USERS}/{}", user["id"]), token }
+        StaffUser { path: format!("{USERS}/{}", user["id"]), token }
     }
 }
 
