@@ -3,60 +3,60 @@
 use hotshelf_testkit::users::{PASSWORD, USERS, add_user, create_admin, log_in, register};
 use serde_json::json;
 
+use crate::fixture::{Fixture, me};
 use crate::hotshelf;
-use crate::house::{House, me};
 
 const LOGIN: &str = "/api/v1/auth/login";
 const REGISTER: &str = "/api/v1/auth/register";
 
 #[tokio::test]
 async fn who_registers_is_the_admin_of_a_new_organization() {
-    let house = House::open().await;
-    let ann = register(&house, " Ann@Shop.Example", "Shop").await;
+    let fixture = Fixture::open().await;
+    let ann = register(&fixture, " Ann@Shop.Example", "Shop").await;
     assert_eq!((&ann["email"], &ann["role"]), (&json!("ann@shop.example"), &json!("admin")));
-    let client = log_in(&house, "ANN@shop.example").await;
+    let client = log_in(&fixture, "ANN@shop.example").await;
     assert_eq!(me(&client).await, ann);
     let organizations = client.get("/api/v1/organizations").await.expect(200).json();
     assert_eq!(organizations["organizations"][0]["name"], "Shop");
     assert_eq!(organizations["organizations"].as_array().unwrap().len(), 1);
 
     let unnamed = json!({"email": "bob@shop.example", "password": PASSWORD});
-    let bob = house.post(REGISTER).json(&unnamed).await.expect(201).json();
+    let bob = fixture.post(REGISTER).json(&unnamed).await.expect(201).json();
     assert_ne!(bob["user"]["organization_id"], ann["organization_id"]);
-    house.post(REGISTER).json(&unnamed).await.expect(409);
+    fixture.post(REGISTER).json(&unnamed).await.expect(409);
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_a_registration_is_named() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let bad = json!({"email": "nobody", "password": "short", "organization": " ", "role": "admin"});
-    let problem = house.post(REGISTER).json(&bad).await.expect(400).json();
+    let problem = fixture.post(REGISTER).json(&bad).await.expect(400).json();
     let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str()).collect();
     assert_eq!(fields, [Some("role"), Some("email"), Some("password"), Some("organization")]);
-    house.post(REGISTER).json(&json!([])).await.expect(400);
-    house.post(REGISTER).body("{}").await.expect(415);
+    fixture.post(REGISTER).json(&json!([])).await.expect(400);
+    fixture.post(REGISTER).body("{}").await.expect(415);
 }
 
 #[tokio::test]
 async fn a_login_gives_a_token_and_a_cookie_which_do_the_same() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let credentials = json!({"email": "viewer@one.example", "password": PASSWORD});
-    let login = house.post(LOGIN).json(&credentials).await.expect(200);
+    let login = fixture.post(LOGIN).json(&credentials).await.expect(200);
     let token = login.json()["token"].as_str().unwrap().to_owned();
     let cookie = format!("hotshelf_session={token}; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax; Secure");
     assert_eq!(login.header("set-cookie"), cookie);
     assert_eq!(login.header("cache-control"), "no-store");
-    let by_cookie = house.get("/api/v1/auth/session").header("cookie", &format!("a=b; hotshelf_session={token}"));
+    let by_cookie = fixture.get("/api/v1/auth/session").header("cookie", &format!("a=b; hotshelf_session={token}"));
     assert_eq!(by_cookie.await.expect(200).json()["user"], login.json()["user"]);
-    let by_header = house.with_token(&token).get("/api/v1/auth/session").await.expect(200);
+    let by_header = fixture.with_token(&token).get("/api/v1/auth/session").await.expect(200);
     assert_eq!(by_header.json()["user"], login.json()["user"]);
-    let stored = std::fs::read(house.database()).unwrap();
+    let stored = std::fs::read(fixture.database()).unwrap();
     assert!(!stored.windows(token.len()).any(|window| window == token.as_bytes()), "the token is in the database");
 }
 
 #[tokio::test]
 async fn wrong_credentials_are_all_the_same() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let attempts = [
         ("viewer@one.example", "another password"),
         ("nobody@one.example", PASSWORD),
@@ -64,7 +64,7 @@ async fn wrong_credentials_are_all_the_same() {
         ("", ""),
     ];
     for (email, password) in attempts {
-        let refused = house.post(LOGIN).json(&json!({"email": email, "password": password})).await.expect(401);
+        let refused = fixture.post(LOGIN).json(&json!({"email": email, "password": password})).await.expect(401);
         assert_eq!(refused.json()["detail"], "the e-mail address or the password is wrong");
         assert_eq!(refused.header("www-authenticate"), "Bearer");
     }
@@ -72,55 +72,55 @@ async fn wrong_credentials_are_all_the_same() {
 
 #[tokio::test]
 async fn an_admin_manages_the_users_of_the_organization_and_no_others() {
-    let house = House::open().await;
-    let users = house.admin.get(USERS).await.expect(200).json();
+    let fixture = Fixture::open().await;
+    let users = fixture.admin.get(USERS).await.expect(200).json();
     let emails = |users: &serde_json::Value| -> Vec<String> {
         let users = users["users"].as_array().unwrap().iter();
         users.map(|user| user["email"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(emails(&users), ["admin@one.example", "editor@one.example", "viewer@one.example"]);
-    assert_eq!(emails(&house.other.get(USERS).await.expect(200).json()), ["admin@two.example"]);
+    assert_eq!(emails(&fixture.other.get(USERS).await.expect(200).json()), ["admin@two.example"]);
 
-    let added = add_user(&house.other, "second@two.example", "editor").await;
-    assert_eq!(added["organization_id"], house.other_organization);
+    let added = add_user(&fixture.other, "second@two.example", "editor").await;
+    assert_eq!(added["organization_id"], fixture.other_organization);
     let path = format!("{USERS}/{}", added["id"]);
-    house.admin.get(&path).await.expect(404);
-    let promoted = house.other.patch(&path).json(&json!({"role": "admin"})).await.expect(200).json();
+    fixture.admin.get(&path).await.expect(404);
+    let promoted = fixture.other.patch(&path).json(&json!({"role": "admin"})).await.expect(200).json();
     assert_eq!(promoted["user"]["role"], "admin");
-    let refused = house.other.patch(&path).json(&json!({"email": "x@y.example"})).await.expect(400).json();
+    let refused = fixture.other.patch(&path).json(&json!({"email": "x@y.example"})).await.expect(400).json();
     assert_eq!(refused["errors"][0]["message"], "can be changed by the user alone");
-    house.other.delete(&path).await.expect(204);
-    house.other.get(&path).await.expect(404);
+    fixture.other.delete(&path).await.expect(204);
+    fixture.other.get(&path).await.expect(404);
 }
 
 #[tokio::test]
 async fn the_last_admin_stays() {
-    let house = House::open().await;
-    let path = format!("{USERS}/{}", me(&house.other).await["id"]);
-    house.other.patch(&path).json(&json!({"role": "editor"})).await.expect(409);
-    house.other.delete(&path).await.expect(409);
-    add_user(&house.other, "second@two.example", "admin").await;
-    house.other.patch(&path).json(&json!({"role": "viewer"})).await.expect(200);
-    house.other.get(USERS).await.expect(403);
+    let fixture = Fixture::open().await;
+    let path = format!("{USERS}/{}", me(&fixture.other).await["id"]);
+    fixture.other.patch(&path).json(&json!({"role": "editor"})).await.expect(409);
+    fixture.other.delete(&path).await.expect(409);
+    add_user(&fixture.other, "second@two.example", "admin").await;
+    fixture.other.patch(&path).json(&json!({"role": "viewer"})).await.expect(200);
+    fixture.other.get(USERS).await.expect(403);
 }
 
 /// Two admins demote each other, and remove each other: one of them is quicker.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_admins_cannot_both_go() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let path = |id: &serde_json::Value| format!("{USERS}/{id}");
-    let first = me(&house.other).await["id"].clone();
+    let first = me(&fixture.other).await["id"].clone();
     for round in 0..4 {
         let email = format!("second{round}@two.example");
-        let second = add_user(&house.other, &email, "admin").await["id"].clone();
-        let client = log_in(&house, &email).await;
+        let second = add_user(&fixture.other, &email, "admin").await["id"].clone();
+        let client = log_in(&fixture, &email).await;
         let (demote, remove) = (json!({"role": "viewer"}), round % 2 == 0);
         let go = |client: &hotshelf_testkit::Client, id| match remove {
             true => client.delete(&path(id)),
             false => client.patch(&path(id)).json(&demote),
         };
         // Each goes of its own accord, by its own session.
-        let (one, other) = tokio::join!(go(&house.other, &first), go(&client, &second));
+        let (one, other) = tokio::join!(go(&fixture.other, &first), go(&client, &second));
         let statuses = [one.status, other.status];
         assert!(statuses.contains(&409), "{statuses:?}");
         if one.status != 409 {
@@ -132,11 +132,11 @@ async fn two_admins_cannot_both_go() {
 /// Somebody who is removed logs in and makes keys meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_removed_while_coming_in_is_out() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     for round in 0..5 {
         let email = format!("guest{round}@one.example");
-        let path = format!("{USERS}/{}", add_user(&house.admin, &email, "editor").await["id"]);
-        let own = log_in(&house, &email).await;
+        let path = format!("{USERS}/{}", add_user(&fixture.admin, &email, "editor").await["id"]);
+        let own = log_in(&fixture, &email).await;
         let credentials = json!({"email": email, "password": PASSWORD});
         let comings: Vec<_> = (0..3)
             .map(|_| {
@@ -151,13 +151,13 @@ async fn who_is_removed_while_coming_in_is_out() {
                 })
             })
             .collect();
-        house.admin.delete(&path).await.expect(204);
+        fixture.admin.delete(&path).await.expect(204);
         for coming in comings {
             for reply in coming.await.unwrap() {
                 match reply.status {
                     200 | 201 => {
                         let token = reply.json()["token"].as_str().unwrap().to_owned();
-                        house.with_token(&token).get("/api/v1/products").await.expect(401);
+                        fixture.with_token(&token).get("/api/v1/products").await.expect(401);
                     }
                     status => assert!([401, 404].contains(&status), "{reply:?}"),
                 }
@@ -169,21 +169,21 @@ async fn who_is_removed_while_coming_in_is_out() {
 
 #[tokio::test]
 async fn a_role_counts_from_the_answer_on_and_who_is_removed_is_out() {
-    let house = House::open().await;
-    let path = format!("{USERS}/{}", me(&house.editor).await["id"]);
-    let key = hotshelf_testkit::users::api_key(&house.editor, "editor").await;
+    let fixture = Fixture::open().await;
+    let path = format!("{USERS}/{}", me(&fixture.editor).await["id"]);
+    let key = hotshelf_testkit::users::api_key(&fixture.editor, "editor").await;
     let write = async |client: &hotshelf_testkit::Client| {
         client.post("/api/v1/products").json(&json!({"name": "Cup", "price": 1})).await.status
     };
     for round in 0..5 {
-        assert_eq!((write(&house.editor).await, write(&key).await), (201, 201), "{round}");
-        house.admin.patch(&path).json(&json!({"role": "viewer"})).await.expect(200);
-        assert_eq!((write(&house.editor).await, write(&key).await), (403, 403), "{round}");
-        house.admin.patch(&path).json(&json!({"role": "editor"})).await.expect(200);
+        assert_eq!((write(&fixture.editor).await, write(&key).await), (201, 201), "{round}");
+        fixture.admin.patch(&path).json(&json!({"role": "viewer"})).await.expect(200);
+        assert_eq!((write(&fixture.editor).await, write(&key).await), (403, 403), "{round}");
+        fixture.admin.patch(&path).json(&json!({"role": "editor"})).await.expect(200);
     }
-    house.admin.delete(&path).await.expect(204);
-    assert_eq!((write(&house.editor).await, write(&key).await), (401, 401));
-    house.post(LOGIN).json(&json!({"email": "editor@one.example", "password": PASSWORD})).await.expect(401);
+    fixture.admin.delete(&path).await.expect(204);
+    assert_eq!((write(&fixture.editor).await, write(&key).await), (401, 401));
+    fixture.post(LOGIN).json(&json!({"email": "editor@one.example", "password": PASSWORD})).await.expect(401);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, wait_until};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::fixture::me;
 use crate::hotshelf;
-use crate::house::me;
 
 /// What memory may lag by, and what the last look takes on a busy machine.
 const LEASE: Duration = Duration::from_millis(1_300);

@@ -6,13 +6,13 @@ mod abuse;
 mod accounts;
 mod api_keys;
 mod ends;
-mod house;
+mod fixture;
 mod instances;
+mod isolation;
 mod passwords;
+mod raw_http;
 mod sessions;
 mod table;
-mod walls;
-mod wire;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 

@@ -6,7 +6,7 @@ use hotshelf_testkit::users::{USERS, log_in};
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, wait_until};
 use tokio::time::Instant;
 
-use crate::house::{House, me};
+use crate::fixture::{Fixture, me};
 
 const SESSION: &str = "/api/v1/auth/session";
 const SESSIONS: &str = "/api/v1/auth/sessions";
@@ -20,20 +20,20 @@ async fn is_out(client: &Client) {
 
 #[tokio::test]
 async fn a_logout_ends_this_session_alone_and_at_once() {
-    let house = House::open().await;
-    let second = log_in(&house, "viewer@one.example").await;
+    let fixture = Fixture::open().await;
+    let second = log_in(&fixture, "viewer@one.example").await;
     let out = second.post("/api/v1/auth/logout").await.expect(204);
     assert_eq!(out.header("set-cookie"), "hotshelf_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure");
     is_out(&second).await;
     second.post("/api/v1/auth/logout").await.expect(401);
-    house.viewer.get(SESSION).await.expect(200);
+    fixture.viewer.get(SESSION).await.expect(200);
 }
 
 #[tokio::test]
 async fn a_user_sees_and_ends_the_sessions() {
-    let house = House::open().await;
-    let second = log_in(&house, "viewer@one.example").await;
-    let third = log_in(&house, "viewer@one.example").await;
+    let fixture = Fixture::open().await;
+    let second = log_in(&fixture, "viewer@one.example").await;
+    let third = log_in(&fixture, "viewer@one.example").await;
     let sessions = second.get(SESSIONS).await.expect(200).json();
     let current: Vec<_> = sessions["sessions"].as_array().unwrap().iter().map(|one| one["current"] == true).collect();
     assert_eq!(current, [false, true, false]);
@@ -41,53 +41,72 @@ async fn a_user_sees_and_ends_the_sessions() {
     assert_eq!(&second.get(SESSION).await.json()["session"]["id"], &own["id"]);
 
     let path = format!("{SESSIONS}/{}", sessions["sessions"][0]["id"]);
-    house.other.delete(&path).await.expect(404);
+    fixture.other.delete(&path).await.expect(404);
     second.delete(&path).await.expect(204);
-    is_out(&house.viewer).await;
+    is_out(&fixture.viewer).await;
     third.get(SESSION).await.expect(200);
 
     third.delete(SESSIONS).await.expect(204);
     is_out(&second).await;
     is_out(&third).await;
-    let anew = log_in(&house, "viewer@one.example").await;
+    let anew = log_in(&fixture, "viewer@one.example").await;
     assert_eq!(anew.get(SESSIONS).await.json()["sessions"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn an_admin_ends_the_sessions_of_a_user() {
-    let house = House::open().await;
-    let path = format!("{USERS}/{}/sessions", me(&house.editor).await["id"]);
-    house.other.delete(&path).await.expect(404);
-    house.editor.get(SESSION).await.expect(200);
-    house.admin.delete(&path).await.expect(204);
-    is_out(&house.editor).await;
-    log_in(&house, "editor@one.example").await;
+    let fixture = Fixture::open().await;
+    let path = format!("{USERS}/{}/sessions", me(&fixture.editor).await["id"]);
+    fixture.other.delete(&path).await.expect(404);
+    fixture.editor.get(SESSION).await.expect(200);
+    fixture.admin.delete(&path).await.expect(204);
+    is_out(&fixture.editor).await;
+    log_in(&fixture, "editor@one.example").await;
 }
 
 #[tokio::test]
 async fn a_session_lives_as_long_as_it_is_used_and_no_longer() {
-    let house = House::open_with(&[("SESSION_TTL", "2s")]).await;
-    let idle = log_in(&house, "viewer@one.example").await;
-    let used = log_in(&house, "viewer@one.example").await;
-    let begun = Instant::now();
-    // Far longer than one life, and never as long without a use.
-    while begun.elapsed() < Duration::from_secs(5) {
-        used.get("/api/v1/products").await.expect(200);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let fixture = Fixture::open_with(&[("SESSION_TTL", "2s")]).await;
+    let idle = log_in(&fixture, "viewer@one.example").await;
+    // A machine that is busy enough to let two seconds pass between two uses has ended the session rightly.
+    let mut used = log_in(&fixture, "viewer@one.example").await;
+    while !in_use_for(&used, Duration::from_secs(5)).await {
+        used = log_in(&fixture, "viewer@one.example").await;
     }
     is_out(&idle).await;
-    let end = used.get(SESSION).await.expect(200).json()["session"]["expires_at"].as_str().unwrap().to_owned();
-    let left = chrono::DateTime::parse_from_rfc3339(&end).unwrap().to_utc() - chrono::Utc::now();
-    assert!(left.num_milliseconds() > 1_000, "{left}");
-    tokio::time::sleep_until(Instant::now() + Duration::from_millis(2_100)).await;
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
     is_out(&used).await;
+}
+
+/// Uses the session for so long, far longer than one life. `false` when there was a pause between two uses that was as long as
+/// its life.
+async fn in_use_for(client: &Client, duration: Duration) -> bool {
+    let begun = Instant::now();
+    let mut last = begun;
+    while begun.elapsed() < duration {
+        let reply = client.get("/api/v1/products").await;
+        let pause = std::mem::replace(&mut last, Instant::now()).elapsed();
+        if pause >= Duration::from_secs(1) {
+            return false;
+        }
+        reply.expect(200);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let session = client.get(SESSION).await;
+    if last.elapsed() >= Duration::from_secs(1) {
+        return false;
+    }
+    let end = session.expect(200).json()["session"]["expires_at"].as_str().unwrap().to_owned();
+    let left = chrono::DateTime::parse_from_rfc3339(&end).unwrap().to_utc() - chrono::Utc::now();
+    assert!(left.num_milliseconds() > 0, "{left}");
+    true
 }
 
 #[tokio::test]
 async fn losing_redis_ends_no_session_and_brings_none_back() {
     let redis = RedisServer::start();
-    let house = House::open_with(&[("CACHE_BACKEND", "tiered"), ("REDIS_ADDR", redis.address())]).await;
-    let (ended, kept) = (log_in(&house, "viewer@one.example").await, log_in(&house, "viewer@one.example").await);
+    let fixture = Fixture::open_with(&[("CACHE_BACKEND", "tiered"), ("REDIS_ADDR", redis.address())]).await;
+    let (ended, kept) = (log_in(&fixture, "viewer@one.example").await, log_in(&fixture, "viewer@one.example").await);
     kept.get(SESSION).await.expect(200);
     ended.get(SESSION).await.expect(200);
     redis.stop();
@@ -99,7 +118,7 @@ async fn losing_redis_ends_no_session_and_brings_none_back() {
         kept.get(SESSION).await.expect(200);
         is_out(&ended).await;
     }
-    let up = async || house.admin.get("/health").await.json()["modules"]["cache"]["status"] == "healthy";
+    let up = async || fixture.admin.get("/health").await.json()["modules"]["cache"]["status"] == "healthy";
     wait_until("Redis is up", PATIENCE, up).await;
     kept.get(SESSION).await.expect(200);
     is_out(&ended).await;
@@ -107,24 +126,24 @@ async fn losing_redis_ends_no_session_and_brings_none_back() {
 
 #[tokio::test]
 async fn sessions_outlive_the_service() {
-    let mut house = House::open().await;
-    let (ended, kept) = (log_in(&house, "viewer@one.example").await, house.viewer.token().unwrap().to_owned());
+    let mut fixture = Fixture::open().await;
+    let (ended, kept) = (log_in(&fixture, "viewer@one.example").await, fixture.viewer.token().unwrap().to_owned());
     ended.post("/api/v1/auth/logout").await.expect(204);
-    house.service.restart().await;
-    house.with_token(&kept).get(SESSION).await.expect(200);
-    is_out(&house.with_token(ended.token().unwrap())).await;
+    fixture.service.restart().await;
+    fixture.with_token(&kept).get(SESSION).await.expect(200);
+    is_out(&fixture.with_token(ended.token().unwrap())).await;
 }
 
 #[tokio::test]
 async fn redis_knows_no_token() {
     let redis = RedisServer::start();
-    let house = House::open_with(&[("CACHE_BACKEND", "redis"), ("REDIS_ADDR", redis.address())]).await;
-    let up = async || house.admin.get("/health").await.json()["modules"]["cache"]["status"] == "healthy";
+    let fixture = Fixture::open_with(&[("CACHE_BACKEND", "redis"), ("REDIS_ADDR", redis.address())]).await;
+    let up = async || fixture.admin.get("/health").await.json()["modules"]["cache"]["status"] == "healthy";
     wait_until("Redis is up", PATIENCE, up).await;
-    house.viewer.get(SESSION).await.expect(200);
+    fixture.viewer.get(SESSION).await.expect(200);
     let keys = redis.keys("product:session:*");
     assert!(!keys.is_empty());
-    let token = house.viewer.token().unwrap();
+    let token = fixture.viewer.token().unwrap();
     for key in redis.keys("*") {
         assert!(!key.contains(token), "{key}");
     }

@@ -7,7 +7,7 @@ use hotshelf_testkit::users::log_in;
 use hotshelf_testkit::{Client, Reply};
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::fixture::Fixture;
 
 /// Operation, body, and the statuses for nobody, a viewer, an editor, an admin (all of organization 1), and the admin of another
 /// organization. `{product}` is a product of organization 1, `{user}` one of its users, `{schema}` one of its schemas.
@@ -116,21 +116,21 @@ async fn ask(client: &Client, operation: &str, body: &str) -> Reply {
 
 #[tokio::test]
 async fn everybody_may_what_the_table_says() {
-    let house = House::open().await;
-    let [product, kept] = ["Cup", "Pot"].map(|name| create_named(&house.admin, name));
+    let fixture = Fixture::open().await;
+    let [product, kept] = ["Cup", "Pot"].map(|name| create_named(&fixture.admin, name));
     let (product, kept) = (product.await["id"].clone(), kept.await["id"].clone());
-    let schema = house.admin.post("/api/v1/schemas").json(&json!({"name": "Cups", "fields": []})).await.expect(201);
+    let schema = fixture.admin.post("/api/v1/schemas").json(&json!({"name": "Cups", "fields": []})).await.expect(201);
     let user = json!({"email": "fifth@one.example", "role": "editor", "password": "a password"});
-    let user = house.admin.post("/api/v1/users").json(&user).await.expect(201);
+    let user = fixture.admin.post("/api/v1/users").json(&user).await.expect(201);
     let named: [(&str, &Value); 5] = [
         ("{product}", &product),
         ("{kept}", &kept),
         ("{schema}", &schema.json()["schema"]["id"]),
         ("{user}", &user.json()["user"]["id"]),
-        ("{other}", &json!(house.other_organization)),
+        ("{other}", &json!(fixture.other_organization)),
     ];
-    let nobody = house.client().clone();
-    let callers = [&nobody, &house.viewer, &house.editor, &house.admin, &house.other].map(Client::clone);
+    let nobody = fixture.client().clone();
+    let callers = [&nobody, &fixture.viewer, &fixture.editor, &fixture.admin, &fixture.other].map(Client::clone);
     let mut wrong = Vec::new();
     for (operation, body, expected) in TABLE {
         let path = named.iter().fold((*operation).to_owned(), |path, (name, id)| path.replace(name, &id.to_string()));
@@ -138,7 +138,7 @@ async fn everybody_may_what_the_table_says() {
         let ends_sessions = [LOGOUT, LOGOUT_EVERYWHERE].contains(operation);
         for (caller, name) in callers.iter().zip(NAMES) {
             let caller = match name {
-                Some(name) if ends_sessions => log_in(&house, name).await,
+                Some(name) if ends_sessions => log_in(&fixture, name).await,
                 _ => caller.clone(),
             };
             statuses.push(ask(&caller, &path, body).await.status);
@@ -153,8 +153,8 @@ async fn everybody_may_what_the_table_says() {
 
 #[tokio::test]
 async fn every_operation_is_in_the_table() {
-    let house = House::open().await;
-    let description = house.get("/api/v1/openapi.json").await.expect(200).json();
+    let fixture = Fixture::open().await;
+    let description = fixture.get("/api/v1/openapi.json").await.expect(200).json();
     let mut described = BTreeSet::from(["GET /api/v1/openapi.json".to_owned()]);
     for (path, operations) in description["paths"].as_object().unwrap() {
         described
@@ -179,12 +179,12 @@ async fn without_users_everybody_may_everything_and_there_are_no_accounts() {
 
 #[tokio::test]
 async fn a_key_may_no_more_than_its_role_and_nothing_that_outlives_it() {
-    let house = House::open().await;
-    let key = hotshelf_testkit::users::api_key(&house.admin, "viewer").await;
+    let fixture = Fixture::open().await;
+    let key = hotshelf_testkit::users::api_key(&fixture.admin, "viewer").await;
     key.get(PRODUCTS).await.expect(200);
     key.post(PRODUCTS).json(&json!({"name": "Cup", "price": 1})).await.expect(403);
     key.get("/api/v1/users").await.expect(403);
-    let strong = hotshelf_testkit::users::api_key(&house.admin, "admin").await;
+    let strong = hotshelf_testkit::users::api_key(&fixture.admin, "admin").await;
     strong.get("/api/v1/users").await.expect(200);
     for operation in [
         "POST /api/v1/users",
@@ -198,6 +198,6 @@ async fn a_key_may_no_more_than_its_role_and_nothing_that_outlives_it() {
         assert_eq!(ask(&strong, operation, "").await.status, 403, "{operation}");
     }
     let beyond = json!({"name": "more", "role": "admin"});
-    let refused = house.editor.post("/api/v1/auth/api-keys").json(&beyond).await.expect(400).json();
+    let refused = fixture.editor.post("/api/v1/auth/api-keys").json(&beyond).await.expect(400).json();
     assert_eq!(refused["errors"][0], json!({"field": "role", "message": "must be at most your own, editor"}));
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::others::Times;
-use crate::wire::{answer, send, unfinished};
+use crate::other_clients::Times;
+use crate::raw_http::{answer, send, unfinished};
 
 const LOGIN: &str = "/api/v1/auth/login";
 const PRODUCTS: &str = "/api/v1/products";
@@ -109,16 +109,16 @@ async fn a_body_byte_by_byte_in_chunks_is_kept_small() {
         .to_vec();
     request.extend(b"1\r\n \r\n".repeat(300_000));
     request.extend(b"0\r\n\r\n");
-    let (before, _) = crate::others::memory(&service);
+    let (before, _) = crate::other_clients::memory(&service);
     let answer = answer(send(service.address(), &request).await).await;
-    let (_, most) = crate::others::memory(&service);
+    let (_, most) = crate::other_clients::memory(&service);
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     println!("300,000 chunks of one byte: {before} MiB before, {most} MiB at most");
     assert!(most < before + 25, "{before} MiB became {most} MiB");
     let extensions = format!("1;{}\r\n \r\n", "a".repeat(1 << 20));
     let head = "POST /api/v1/products HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 transfer-encoding: chunked\r\n\r\n";
-    let answer = crate::wire::answer(send(service.address(), format!("{head}{extensions}").as_bytes()).await).await;
+    let answer = crate::raw_http::answer(send(service.address(), format!("{head}{extensions}").as_bytes()).await).await;
     assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
     tokio::time::timeout(Duration::from_secs(20), async { service.get("/health/live").await.expect(200) })
         .await

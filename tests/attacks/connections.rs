@@ -8,8 +8,8 @@ use hotshelf_testkit::{PATIENCE, Service, ServiceBuilder, wait_until};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::others::{Times, memory};
-use crate::wire::{answer, send, unfinished};
+use crate::other_clients::{Times, memory};
+use crate::raw_http::{answer, send, unfinished};
 
 const PRODUCTS: &str = "/api/v1/products";
 const PROBE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";

@@ -7,7 +7,7 @@ use hotshelf_testkit::{Service, ServiceBuilder};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::others::{Times, memory};
+use crate::other_clients::{Times, memory};
 
 fn hotshelf() -> ServiceBuilder {
     Service::builder(env!("CARGO_BIN_EXE_hotshelf")).backend("memory")

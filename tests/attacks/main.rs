@@ -6,10 +6,10 @@
 mod bodies;
 mod connections;
 mod errors;
-mod others;
+mod other_clients;
+mod raw_http;
 mod searches;
 mod stop;
-mod wire;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hotshelf_testkit::{PATIENCE, Service, wait_until};
 use tokio::net::TcpStream;
 
-use crate::wire::{answer, send, unfinished};
+use crate::raw_http::{answer, send, unfinished};
 
 /// Far less than the 30 s for which answers are waited for.
 const A_MOMENT: Duration = Duration::from_secs(8);

@@ -16,6 +16,7 @@ mod details;
 mod envelope;
 mod health;
 mod history;
+mod invalidation;
 mod lifecycle;
 mod limits;
 mod lists;
@@ -35,7 +36,6 @@ mod search;
 mod statistics;
 mod traces;
 mod validation;
-mod voids;
 mod warming;
 mod write_through;
 

@@ -4,7 +4,7 @@ use hotshelf_testkit::Client;
 use hotshelf_testkit::users::{PASSWORD, log_in};
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::fixture::Fixture;
 
 async fn log_in_showing(client: &Client, cookie: &str) -> Value {
     let credentials = json!({"email": "viewer@one.example", "password": PASSWORD});
@@ -13,50 +13,50 @@ async fn log_in_showing(client: &Client, cookie: &str) -> Value {
 
 #[tokio::test]
 async fn a_login_never_takes_a_token_over() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let planted = format!("hss_{}", "A".repeat(43));
-    let own = log_in(&house, "viewer@one.example").await;
-    let foreign = house.other.token().unwrap().to_owned();
+    let own = log_in(&fixture, "viewer@one.example").await;
+    let foreign = fixture.other.token().unwrap().to_owned();
     for shown in [planted.as_str(), own.token().unwrap(), &foreign] {
-        let session = log_in_showing(&house, &format!("hotshelf_session={shown}")).await;
+        let session = log_in_showing(&fixture, &format!("hotshelf_session={shown}")).await;
         let token = session["token"].as_str().unwrap();
         assert_ne!(token, shown);
         let email =
-            house.with_token(token).get("/api/v1/auth/session").await.expect(200).json()["user"]["email"].clone();
+            fixture.with_token(token).get("/api/v1/auth/session").await.expect(200).json()["user"]["email"].clone();
         assert_eq!(email, "viewer@one.example");
     }
-    house.with_token(&planted).get("/api/v1/auth/session").await.expect(401);
+    fixture.with_token(&planted).get("/api/v1/auth/session").await.expect(401);
     // Who was logged in there is who was.
-    let other = house.with_token(&foreign).get("/api/v1/auth/session").await.expect(200).json();
+    let other = fixture.with_token(&foreign).get("/api/v1/auth/session").await.expect(200).json();
     assert_eq!(other["user"]["email"], "admin@two.example");
 }
 
 #[tokio::test]
 async fn a_second_cookie_makes_nobody_of_either() {
-    let house = House::open().await;
-    let (own, planted) = (house.viewer.token().unwrap(), house.other.token().unwrap());
+    let fixture = Fixture::open().await;
+    let (own, planted) = (fixture.viewer.token().unwrap(), fixture.other.token().unwrap());
     for cookies in [
         format!("hotshelf_session={planted}; hotshelf_session={own}"),
         format!("hotshelf_session={own}; a=b; hotshelf_session={planted}"),
     ] {
-        house.service.get("/api/v1/auth/session").header("cookie", &cookies).await.expect(401);
+        fixture.service.get("/api/v1/auth/session").header("cookie", &cookies).await.expect(401);
     }
 }
 
 #[tokio::test]
 async fn another_site_writes_nothing_in_a_users_name() {
-    let house = House::open().await;
-    let cookie = format!("hotshelf_session={}", house.admin.token().unwrap());
+    let fixture = Fixture::open().await;
+    let cookie = format!("hotshelf_session={}", fixture.admin.token().unwrap());
     let product = json!({"name": "Cup", "price": 1});
     let write = async |site: &str| {
-        let request = house.service.post("/api/v1/products").header("cookie", &cookie);
+        let request = fixture.service.post("/api/v1/products").header("cookie", &cookie);
         request.header("sec-fetch-site", site).json(&product).await.status
     };
     assert_eq!((write("cross-site").await, write("same-site").await), (403, 403));
     assert_eq!((write("same-origin").await, write("none").await), (201, 201));
-    let logout = house.service.post("/api/v1/auth/logout").header("cookie", &cookie);
+    let logout = fixture.service.post("/api/v1/auth/logout").header("cookie", &cookie);
     logout.header("sec-fetch-site", "cross-site").await.expect(403);
     // A form cannot send JSON, and nothing else is taken.
-    let form = house.service.post("/api/v1/auth/login").header("content-type", "application/x-www-form-urlencoded");
+    let form = fixture.service.post("/api/v1/auth/login").header("content-type", "application/x-www-form-urlencoded");
     form.body("email=viewer%40one.example&password=x").await.expect(415);
 }

@@ -4,37 +4,37 @@ use hotshelf_testkit::users::PASSWORD;
 use hotshelf_testkit::{Client, users::api_key};
 use serde_json::json;
 
-use crate::house::House;
+use crate::fixture::Fixture;
 
 const SESSION: &str = "/api/v1/auth/session";
 
 #[tokio::test]
 async fn what_is_nearly_a_token_is_none() {
-    let house = House::open_with(&[("METRICS_OPEN", "true")]).await;
-    let key = api_key(&house.editor, "editor").await;
-    for token in [house.viewer.token().unwrap(), key.token().unwrap()] {
+    let fixture = Fixture::open_with(&[("METRICS_OPEN", "true")]).await;
+    let key = api_key(&fixture.editor, "editor").await;
+    for token in [fixture.viewer.token().unwrap(), key.token().unwrap()] {
         let (head, tail) = token.split_at(token.len() - 1);
         let last = if tail == "A" { "B" } else { "A" };
         let upper = token.to_uppercase();
         for guess in [format!("{head}{last}"), head.to_owned(), format!("{token}A"), upper, token[4..].to_owned()] {
-            let refused = house.with_token(&guess).get("/api/v1/products").await.expect(401);
+            let refused = fixture.with_token(&guess).get("/api/v1/products").await.expect(401);
             assert_eq!(refused.json()["detail"], "the token is not valid, or not any more");
         }
     }
     // The one kind is not taken for the other.
-    let swapped = house.viewer.token().unwrap().replace("hss_", "hsk_");
-    house.with_token(&swapped).get("/api/v1/products").await.expect(401);
-    let metrics = house.metrics().await;
+    let swapped = fixture.viewer.token().unwrap().replace("hss_", "hsk_");
+    fixture.with_token(&swapped).get("/api/v1/products").await.expect(401);
+    let metrics = fixture.metrics().await;
     assert!(metrics.value("auth_unknown_tokens_total", &[]) >= 11.0);
 }
 
 #[tokio::test]
 async fn a_hash_from_the_database_lets_nobody_in() {
-    let house = House::open().await;
-    house.viewer.get(SESSION).await.expect(200);
-    let hash = sha256_hex(house.viewer.token().unwrap());
+    let fixture = Fixture::open().await;
+    fixture.viewer.get(SESSION).await.expect(200);
+    let hash = sha256_hex(fixture.viewer.token().unwrap());
     for guess in [hash.clone(), format!("hss_{}", &hash[..43]), format!("session:{hash}")] {
-        house.with_token(&guess).get(SESSION).await.expect(401);
+        fixture.with_token(&guess).get(SESSION).await.expect(401);
     }
 }
 
@@ -52,11 +52,11 @@ fn sha256_hex(text: &str) -> String {
 /// who do not exist, a password is checked just the same.
 #[tokio::test]
 async fn a_login_does_the_same_work_for_users_who_do_not_exist() {
-    let house = House::open_with(&[("METRICS_OPEN", "true")]).await;
-    let checks = async || house.metrics().await.value("auth_password_checks_total", &[]);
+    let fixture = Fixture::open_with(&[("METRICS_OPEN", "true")]).await;
+    let checks = async || fixture.metrics().await.value("auth_password_checks_total", &[]);
     let attempt = async |email: &str| {
         let credentials = json!({"email": email, "password": "another password"});
-        house.post("/api/v1/auth/login").json(&credentials).await.expect(401);
+        fixture.post("/api/v1/auth/login").json(&credentials).await.expect(401);
     };
     for email in ["viewer@one.example", "nobody@one.example", "no address at all", ""] {
         let before = checks().await;
@@ -64,7 +64,7 @@ async fn a_login_does_the_same_work_for_users_who_do_not_exist() {
         assert_eq!(checks().await - before, 1.0, "{email:?}");
     }
     let added = json!({"email": "without@one.example"});
-    house.admin.post("/api/v1/users").json(&added).await.expect(201);
+    fixture.admin.post("/api/v1/users").json(&added).await.expect(201);
     let before = checks().await;
     attempt("without@one.example").await;
     assert_eq!(checks().await - before, 1.0);
@@ -72,16 +72,16 @@ async fn a_login_does_the_same_work_for_users_who_do_not_exist() {
 
 #[tokio::test]
 async fn a_flood_of_logins_leaves_the_service_its_work() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let wrong = json!({"email": "viewer@one.example", "password": "another password"});
     let attempts = (0..150).map(|_| {
-        let (client, wrong): (Client, _) = (house.client().clone(), wrong.clone());
+        let (client, wrong): (Client, _) = (fixture.client().clone(), wrong.clone());
         tokio::spawn(async move { client.post("/api/v1/auth/login").json(&wrong).await.status })
     });
     let attempts: Vec<_> = attempts.collect();
     // Passwords are checked beside the requests, not instead of them.
     for _ in 0..20 {
-        house.viewer.get("/api/v1/products").await.expect(200);
+        fixture.viewer.get("/api/v1/products").await.expect(200);
     }
     let mut refused = 0;
     for attempt in attempts {
@@ -93,5 +93,5 @@ async fn a_flood_of_logins_leaves_the_service_its_work() {
     }
     assert!(refused > 0, "all of them were let wait");
     let right = json!({"email": "editor@one.example", "password": PASSWORD});
-    house.post("/api/v1/auth/login").json(&right).await.expect(200);
+    fixture.post("/api/v1/auth/login").json(&right).await.expect(200);
 }

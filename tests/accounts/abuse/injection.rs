@@ -4,13 +4,13 @@ use hotshelf_testkit::users::{PASSWORD, log_in};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use serde_json::json;
 
-use crate::house::House;
-use crate::wire::exchange;
+use crate::fixture::Fixture;
+use crate::raw_http::exchange;
 
 #[tokio::test]
 async fn nothing_of_a_request_becomes_a_header_of_the_answer() {
-    let house = House::open().await;
-    let address = house.address();
+    let fixture = Fixture::open().await;
+    let address = fixture.address();
     for head in [
         "GET /api/v1/products/1%0d%0aSet-Cookie:%20a=b HTTP/1.1",
         "GET /api/v1/products?cursor=%0d%0aSet-Cookie:%20a=b HTTP/1.1",
@@ -23,36 +23,36 @@ async fn nothing_of_a_request_becomes_a_header_of_the_answer() {
     let answer = exchange(address, id);
     assert!(!answer.to_lowercase().contains("\nset-cookie"), "{answer}");
     for id in ["a b", "<script>", "ü", &"a".repeat(200)] {
-        let echoed = house.get("/health").header("x-request-id", id).await.expect(200);
+        let echoed = fixture.get("/health").header("x-request-id", id).await.expect(200);
         assert_ne!(echoed.header("x-request-id"), id);
     }
 }
 
 #[tokio::test]
 async fn a_mail_goes_to_one_address_and_says_what_it_should() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     for email in
         ["viewer@one.example\r\nBcc: thief@x.example", "viewer@one.example,thief@x.example", "<viewer@one.example>"]
     {
-        house.post("/api/v1/auth/forgot-password").json(&json!({"email": email})).await.expect(400);
+        fixture.post("/api/v1/auth/forgot-password").json(&json!({"email": email})).await.expect(400);
         let registration = json!({"email": email, "password": PASSWORD});
-        house.post("/api/v1/auth/register").json(&registration).await.expect(400);
+        fixture.post("/api/v1/auth/register").json(&registration).await.expect(400);
     }
     // What decides where the link goes is the configuration, not the request.
-    let forgot = house.post("/api/v1/auth/forgot-password").header("host", "thief.example");
+    let forgot = fixture.post("/api/v1/auth/forgot-password").header("host", "thief.example");
     let forgot = forgot.header("x-forwarded-host", "thief.example");
     forgot.json(&json!({"email": "viewer@one.example"})).await.expect(202);
-    wait_until("the mail is there", PATIENCE, async || house.mail().contains("hsr_")).await;
-    assert!(!house.mail().contains("thief"), "{}", house.mail());
+    wait_until("the mail is there", PATIENCE, async || fixture.mail().contains("hsr_")).await;
+    assert!(!fixture.mail().contains("thief"), "{}", fixture.mail());
 }
 
 #[tokio::test]
 async fn what_a_client_calls_itself_is_cut_and_plain() {
-    let house = House::open().await;
+    let fixture = Fixture::open().await;
     let credentials = json!({"email": "viewer@one.example", "password": PASSWORD});
     let agent = format!("<script>alert(1)</script>\t{}", "x".repeat(500));
-    house.post("/api/v1/auth/login").header("user-agent", &agent).json(&credentials).await.expect(200);
-    let client = log_in(&house, "viewer@one.example").await;
+    fixture.post("/api/v1/auth/login").header("user-agent", &agent).json(&credentials).await.expect(200);
+    let client = log_in(&fixture, "viewer@one.example").await;
     let sessions = client.get("/api/v1/auth/sessions").await.expect(200);
     assert_eq!(sessions.header("content-type"), "application/json");
     let sessions = sessions.json();

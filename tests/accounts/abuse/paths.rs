@@ -2,17 +2,17 @@
 
 use hotshelf_testkit::catalogue::create_named;
 
-use crate::house::House;
-use crate::wire::exchange;
+use crate::fixture::Fixture;
+use crate::raw_http::exchange;
 
 #[tokio::test]
 async fn no_way_of_writing_a_path_goes_round_the_gate() {
-    let house = House::open().await;
-    let cup = create_named(&house.admin, "Cup of the house").await;
+    let fixture = Fixture::open().await;
+    let cup = create_named(&fixture.admin, "Cup of the house").await;
     // Memory has it: what is answered before the router is guarded, too.
     let path = format!("/api/v1/products/{}", cup["id"]);
     for _ in 0..3 {
-        house.viewer.get(&path).await.expect(200);
+        fixture.viewer.get(&path).await.expect(200);
     }
     let id = cup["id"].to_string();
     let percent: String = id.bytes().map(|digit| format!("%{digit:02x}")).collect();
@@ -44,7 +44,7 @@ async fn no_way_of_writing_a_path_goes_round_the_gate() {
                 "{method} {target} HTTP/1.1\r\nhost: localhost\r\nx-original-url: /health\r\n\
                  x-rewrite-url: /health\r\nx-http-method-override: GET\r\nconnection: close\r\n\r\n"
             );
-            let answer = exchange(house.address(), &head);
+            let answer = exchange(fixture.address(), &head);
             let status: u16 = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
             assert!((400..500).contains(&status), "{method} {target}: {answer}");
             assert!(!answer.contains("Cup of the house"), "{method} {target}: {answer}");
@@ -54,7 +54,7 @@ async fn no_way_of_writing_a_path_goes_round_the_gate() {
 
 #[tokio::test]
 async fn two_requests_are_not_hidden_in_one() {
-    let house = House::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
+    let fixture = Fixture::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
     let hidden = "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
     for framing in [
         format!("content-length: {}\r\ntransfer-encoding: chunked", hidden.len()),
@@ -62,7 +62,7 @@ async fn two_requests_are_not_hidden_in_one() {
         "transfer-encoding: identity, chunked\r\ntransfer-encoding: chunked, x".to_owned(),
     ] {
         let request = format!("POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n{hidden}");
-        let answer = exchange(house.address(), &request);
+        let answer = exchange(fixture.address(), &request);
         assert!(!answer.contains("alive") && answer.matches("HTTP/1.1 ").count() <= 1, "{framing}: {answer}");
     }
 }

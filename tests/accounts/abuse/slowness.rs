@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use hotshelf_testkit::PATIENCE;
 use serde_json::json;
 
-use crate::house::House;
-use crate::wire::exchange;
+use crate::fixture::Fixture;
+use crate::raw_http::exchange;
 
 #[tokio::test]
 async fn who_sends_a_request_byte_by_byte_is_cut_off() {
-    let house = House::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
-    let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(house.address()).unwrap()).collect();
+    let fixture = Fixture::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
+    let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(fixture.address()).unwrap()).collect();
     let head = b"GET /api/v1/products HTTP/1.1\r\nhost: x\r\nx-padding: ";
     for connection in &mut slow {
         connection.write_all(head).unwrap();
@@ -22,15 +22,15 @@ async fn who_sends_a_request_byte_by_byte_is_cut_off() {
     // Each byte is a sign of life, and none of them buys time.
     while slow.iter_mut().any(|connection| connection.write_all(b"a").is_ok()) {
         assert!(begun.elapsed() < PATIENCE, "still connected");
-        house.viewer.get("/api/v1/products").await.expect(200);
+        fixture.viewer.get("/api/v1/products").await.expect(200);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[tokio::test]
 async fn who_sends_a_body_byte_by_byte_is_answered_in_time() {
-    let house = House::open_with(&[("UPLOAD_TIMEOUT", "500ms")]).await;
-    let mut connection = TcpStream::connect(house.address()).unwrap();
+    let fixture = Fixture::open_with(&[("UPLOAD_TIMEOUT", "500ms")]).await;
+    let mut connection = TcpStream::connect(fixture.address()).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 1000\r\n\r\n{";
@@ -42,8 +42,8 @@ async fn who_sends_a_body_byte_by_byte_is_answered_in_time() {
 
 #[tokio::test]
 async fn what_is_too_large_is_refused_and_not_kept() {
-    let house = House::open().await;
-    let address = house.address();
+    let fixture = Fixture::open().await;
+    let address = fixture.address();
     let get =
         |line: &str, header: &str| format!("GET {line} HTTP/1.1\r\nhost: x\r\n{header}\r\nconnection: close\r\n\r\n");
     let long = "a".repeat(1 << 20);
@@ -59,11 +59,11 @@ async fn what_is_too_large_is_refused_and_not_kept() {
     }
     for (email, password) in [(long.as_str(), "a password"), ("a@b.example", long.as_str())] {
         // The service does not read what it has refused: the connection is of no more use.
-        let login = house.post("/api/v1/auth/login").header("connection", "close");
+        let login = fixture.post("/api/v1/auth/login").header("connection", "close");
         login.json(&json!({"email": email, "password": password})).await.expect(413);
     }
     let password = "a".repeat(2_000);
     let registration = json!({"email": "a@b.example", "password": password});
-    house.post("/api/v1/auth/register").json(&registration).await.expect(400);
-    house.viewer.get("/api/v1/products").await.expect(200);
+    fixture.post("/api/v1/auth/register").json(&registration).await.expect(400);
+    fixture.viewer.get("/api/v1/products").await.expect(200);
 }

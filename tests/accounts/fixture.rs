@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::hotshelf;
 
 /// One service, and clients of somebody of each kind.
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) service: Service,
     /// The admin of organization 1, who runs the service.
     pub(crate) admin: Client,
@@ -22,7 +22,7 @@ pub(crate) struct House {
     pub(crate) directory: TempDir,
 }
 
-impl House {
+impl Fixture {
     pub(crate) async fn open() -> Self {
         Self::open_with(&[]).await
     }
@@ -40,7 +40,7 @@ impl House {
             add_user(&admin, &format!("{role}@one.example"), role).await;
         }
         let stranger = register(&service, "admin@two.example", "Two").await;
-        House {
+        Fixture {
             editor: log_in(&service, "editor@one.example").await,
             viewer: log_in(&service, "viewer@one.example").await,
             other: log_in(&service, "admin@two.example").await,
@@ -57,7 +57,7 @@ impl House {
     }
 }
 
-impl Deref for House {
+impl Deref for Fixture {
     type Target = Service;
 
     fn deref(&self) -> &Service {
