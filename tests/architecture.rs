@@ -1,5 +1,5 @@
-//! `docs/architecture.md` draws which crate uses which, and which libraries from outside stay behind a border. The drawing
-//! is compared with what cargo knows.
+//! `docs/architecture.md` draws which crate uses which, and which libraries from outside stay behind a border. The
+//! drawing is compared with what cargo knows.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 

@@ -1,5 +1,5 @@
-//! Two builds of the service against each other under one load: what a change of the code is worth. And one build against
-//! itself: what such a comparison can tell at all on this machine.
+//! Two builds of the service against each other under one load: what a change of the code is worth. And one build
+//! against itself: what such a comparison can tell at all on this machine.
 
 use std::path::Path;
 

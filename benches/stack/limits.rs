@@ -1,5 +1,5 @@
-//! A product from the memory tier with every request counted against a limit in Redis, with and without users, against the
-//! same service without either: what a limit costs that nobody reaches, and what it costs to know who asks.
+//! A product from the memory tier with every request counted against a limit in Redis, with and without users, against
+//! the same service without either: what a limit costs that nobody reaches, and what it costs to know who asks.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Who else used the processors while something was measured: what the kernel counts as spent, less what the benchmark and
-//! the processes that it has started took themselves.
+//! Who else used the processors while something was measured: what the kernel counts as spent, less what the benchmark
+//! and the processes that it has started took themselves.
 
 use std::collections::HashMap;
 use std::path::Path;

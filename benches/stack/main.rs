@@ -4,8 +4,8 @@
 //! and prints their ratio. Both are processes of their own: the service is the binary of this package, a counterpart is
 //! this executable started again with `bare …`. See `docs/benchmarks.md` for what is compared and how to read it.
 //!
-//! Exit codes: 0 measured, whatever the ratios; 2 measured while others used the machine: do not believe it; anything else:
-//! something did not work.
+//! Exit codes: 0 measured, whatever the ratios; 2 measured while others used the machine: do not believe it; anything
+//! else: something did not work.
 
 mod bare;
 mod builds;

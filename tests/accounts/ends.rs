@@ -1,5 +1,5 @@
-//! Every way in which a right ends. What was acknowledged as ended is refused: where it was ended at once, on another instance
-//! within the lease of its memory, with Redis and without, and when Redis comes back with what it knew before.
+//! Every way in which a right ends. What was acknowledged as ended is refused: where it was ended at once, on another
+//! instance within the lease of its memory, with Redis and without, and when Redis comes back with what it knew before.
 
 use std::time::Duration;
 
@@ -133,7 +133,8 @@ struct Person {
     key: Client,
 }
 
-/// An editor is told that there is nothing in it, a viewer that it is not for viewers, and who has no right that there is none.
+/// An editor is told that there is nothing in it, a viewer that it is not for viewers, and who has no right that there
+/// is none.
 async fn may_write(client: &Client) -> bool {
     match client.post("/api/v1/products/bulk").json(&json!({})).await.status {
         400 => true,

@@ -78,8 +78,8 @@ async fn a_session_lives_as_long_as_it_is_used_and_no_longer() {
     is_out(&used).await;
 }
 
-/// Uses the session for so long, far longer than one life. `false` when there was a pause between two uses that was as long as
-/// its life.
+/// Uses the session for so long, far longer than one life. `false` when there was a pause between two uses that was as
+/// long as its life.
 async fn in_use_for(client: &Client, duration: Duration) -> bool {
     let begun = Instant::now();
     let mut last = begun;

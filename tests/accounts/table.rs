@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
 
-/// Operation, body, and the statuses for nobody, a viewer, an editor, an admin (all of organization 1), and the admin of another
-/// organization. `{product}` is a product of organization 1, `{user}` one of its users, `{schema}` one of its schemas.
-/// Where everything is allowed, the bodies are bad on purpose: 400 and 404 are answers from behind the gate.
+/// Operation, body, and the statuses for nobody, a viewer, an editor, an admin (all of organization 1), and the admin
+/// of another organization. `{product}` is a product of organization 1, `{user}` one of its users, `{schema}` one of
+/// its schemas. Where everything is allowed, the bodies are bad on purpose: 400 and 404 are answers from behind the
+/// gate.
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET /api/v1/products", "",                          [401, 200, 200, 200, 200]),

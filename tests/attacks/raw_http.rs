@@ -24,7 +24,8 @@ pub(crate) async fn answer(mut connection: TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// The head of a request with a body, from a client of that address as a trusted proxy has it, and the first byte of the body.
+/// The head of a request with a body, from a client of that address as a trusted proxy has it, and the first byte of
+/// the body.
 pub(crate) fn unfinished(path: &str, client: &str) -> Vec<u8> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {client}\r\ncontent-type: application/json\r\n\

@@ -14,7 +14,8 @@ use hotshelf_testkit::ExternalWriter;
 const LOAD: Duration = Duration::from_millis(500);
 const CACHED: [&str; 2] = ["redis", "tiered"];
 
-/// Returns when the database is being asked: every cache has been, in vain. Somebody who goes before that has begun nothing.
+/// Returns when the database is being asked: every cache has been, in vain. Somebody who goes before that has begun
+/// nothing.
 async fn wait_for_a_load(client: &Client) {
     let labels = [("type", "product"), ("tier", "l2")];
     let missed = async || client.metrics().await.value("cache_tier_misses_total", &labels) >= 1.0;

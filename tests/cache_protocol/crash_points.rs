@@ -1,5 +1,5 @@
-//! The process dies at each step of a write. Afterwards, whoever reads, there or after a restart, reads what the database
-//! has; and nothing stays barred for longer than a fence lasts.
+//! The process dies at each step of a write. Afterwards, whoever reads, there or after a restart, reads what the
+//! database has; and nothing stays barred for longer than a fence lasts.
 
 mod interrupted;
 

@@ -1,4 +1,5 @@
-//! While the database fails, what is past its life is served for a while, marked; what a write has invalidated never is.
+//! While the database fails, what is past its life is served for a while, marked; what a write has invalidated never
+//! is.
 
 use std::time::Duration;
 

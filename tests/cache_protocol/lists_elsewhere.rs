@@ -1,5 +1,5 @@
-//! What one instance writes is in the lists, the searches and the sets of ids of the other, even where its memory has them,
-//! within the lease of that memory. The analytics alone may be old.
+//! What one instance writes is in the lists, the searches and the sets of ids of the other, even where its memory has
+//! them, within the lease of that memory. The analytics alone may be old.
 
 use std::time::Duration;
 

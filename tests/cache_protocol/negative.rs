@@ -47,8 +47,8 @@ async fn over_two_instances_too() {
     for id in 2..=4 {
         let (unknown, before) = (format!("{PRODUCTS}/{id}"), loads(&pair.both()).await);
         flood(&pair.both(), &unknown).await;
-        // The one that loads may have yet to read the generation that the other one has set; then what it keeps is void, where
-        // no lease makes one wait for the other. A few in all, however many ask.
+        // The one that loads may have yet to read the generation that the other one has set; then what it keeps is
+        // void, where no lease makes one wait for the other. A few in all, however many ask.
         let loaded = loads(&pair.both()).await - before;
         assert!(loaded <= 8.0, "{unknown}: {loaded} loads");
         let product = create(&pair.first, &laptop()).await;

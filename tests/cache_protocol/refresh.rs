@@ -14,8 +14,8 @@ const CLIENTS: usize = 3;
 /// Half of the time in which an entry that lives for a second is loaded again.
 const STANDSTILL: Duration = Duration::from_millis(100);
 
-/// Whether requests were answered all the time. An entry is loaded again when somebody asks for it in the last fifth of its
-/// life: nobody does while the machine lets neither service nor clients run.
+/// Whether requests were answered all the time. An entry is loaded again when somebody asks for it in the last fifth of
+/// its life: nobody does while the machine lets neither service nor clients run.
 #[derive(Default)]
 struct Pulse(Mutex<Beats>);
 

@@ -1,5 +1,5 @@
-//! What the protocol costs in round trips to Redis: a miss two, a write two, a hit in memory none. What is done with many
-//! products costs round trips by the hundreds of them, not by each.
+//! What the protocol costs in round trips to Redis: a miss two, a write two, a hit in memory none. What is done with
+//! many products costs round trips by the hundreds of them, not by each.
 
 use std::time::{Duration, Instant};
 
@@ -95,8 +95,8 @@ async fn a_write_costs_two_round_trips() {
     }
 }
 
-/// With the write-through strategy, a create leaves the product, whose id nobody could fence: it is looked up and filled. What
-/// is left of sets of ids that somebody uses is asked for before and loaded after the write.
+/// With the write-through strategy, a create leaves the product, whose id nobody could fence: it is looked up and
+/// filled. What is left of sets of ids that somebody uses is asked for before and loaded after the write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_and_goes_costs_two_round_trips_and_what_write_through_keeps() {
     for (strategy, creation, deletion) in [("invalidate", 2, 2), ("write_through", 5, 3)] {

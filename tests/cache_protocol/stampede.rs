@@ -83,8 +83,8 @@ async fn who_waits_is_woken_and_does_not_poll() {
     let waiting = pair.second.get(&path(&product)).await;
     assert!(waiting.expect(200).header("cache-status").ends_with("; detail=l2"));
     loading.await.unwrap().expect(200);
-    // A look, the wish to be told, another look; and the fill of the first instance. A machine that stands still may wake it
-    // in between; who polls would have asked dozens of times.
+    // A look, the wish to be told, another look; and the fill of the first instance. A machine that stands still may
+    // wake it in between; who polls would have asked dozens of times.
     let commands = monitor.commands_with(&format!("{:?}", entry(&product)));
     let sent: Vec<_> = commands.iter().filter(|command| !command.contains(" lua] ")).collect();
     assert!(sent.len() <= 12, "{sent:#?}");

@@ -15,7 +15,8 @@ async fn cached(reader: &Client, product: &Value) {
     wait_until("memory serves it", PATIENCE, from_memory).await;
 }
 
-/// Each update by the writer is seen by the reader, which has the product in memory, once it had the time to hear of it.
+/// Each update by the writer is seen by the reader, which has the product in memory, once it had the time to hear of
+/// it.
 async fn updates_are_heard(writer: &Client, reader: &Client) {
     let product = create(writer, &laptop()).await;
     for stock in 1..=5 {

@@ -1,4 +1,5 @@
-//! Getting at Redis where access is restricted: what the documentation says that a user needs is enough, and no more is.
+//! Getting at Redis where access is restricted: what the documentation says that a user needs is enough, and no more
+//! is.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
-//! A master ends, or hands over its place, while writers and readers are at work on two instances. No acknowledged write is
-//! lost, no read is stale but within the bounds that the documentation gives for another instance, and Redis takes part again
-//! by itself.
+//! A master ends, or hands over its place, while writers and readers are at work on two instances. No acknowledged
+//! write is lost, no read is stale but within the bounds that the documentation gives for another instance, and Redis
+//! takes part again by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

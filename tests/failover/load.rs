@@ -1,5 +1,5 @@
-//! Writers and readers on two instances, and a judge: no read that began after a write was acknowledged may show what was there
-//! before it.
+//! Writers and readers on two instances, and a judge: no read that began after a write was acknowledged may show what
+//! was there before it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

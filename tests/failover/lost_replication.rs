@@ -1,5 +1,5 @@
-//! Replication brings a write over some time after it was acknowledged, or never: then the server that takes the master's place
-//! still has what was there before it. None of that is served.
+//! Replication brings a write over some time after it was acknowledged, or never: then the server that takes the
+//! master's place still has what was there before it. None of that is served.
 
 use hotshelf_testkit::catalogue::{create, id, ids, laptop, read, update};
 use hotshelf_testkit::{Client, PATIENCE, wait_until};

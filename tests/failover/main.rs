@@ -1,5 +1,5 @@
-//! Redis as it is run in production: behind Sentinel, as a cluster, with several connections. The real binary over HTTP, two
-//! instances on one database, and real servers of which some end.
+//! Redis as it is run in production: behind Sentinel, as a cluster, with several connections. The real binary over
+//! HTTP, two instances on one database, and real servers of which some end.
 #![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
 
 mod access;

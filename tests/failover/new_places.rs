@@ -1,5 +1,5 @@
-//! A server that is no master any more, and slots that are another node's, while all connections stay open: the service finds out
-//! by what it is answered, or by asking.
+//! A server that is no master any more, and slots that are another node's, while all connections stay open: the service
+//! finds out by what it is answered, or by asking.
 
 use hotshelf_testkit::catalogue::{create, laptop, lookup, read, wait_for_redis};
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};

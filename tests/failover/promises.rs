@@ -1,5 +1,5 @@
-//! What holds with one server holds with each kind of Redis: hits from both tiers, writes that another instance hears of, lists,
-//! batches, deletion by pattern.
+//! What holds with one server holds with each kind of Redis: hits from both tiers, writes that another instance hears
+//! of, lists, batches, deletion by pattern.
 
 use std::time::Duration;
 

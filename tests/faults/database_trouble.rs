@@ -1,4 +1,5 @@
-//! A database that cannot be written, or not be read everywhere: what requests meet is what health says, and the log says it once.
+//! A database that cannot be written, or not be read everywhere: what requests meet is what health says, and the log
+//! says it once.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, SeekFrom, Write};

@@ -1,5 +1,5 @@
-//! The service while what it stands on fails: its database, its disk, its Redis, and more work than it can do. The real binary,
-//! with real files and servers.
+//! The service while what it stands on fails: its database, its disk, its Redis, and more work than it can do. The real
+//! binary, with real files and servers.
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic for the test that uses them")]
 
 mod database_trouble;

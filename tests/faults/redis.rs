@@ -191,7 +191,8 @@ async fn an_emptied_redis_fails_no_request() {
     assert_unharmed(&load.stop().await);
 }
 
-/// A list is bound to its generations before it is loaded, and only the load finds out that there is no such organization.
+/// A list is bound to its generations before it is loaded, and only the load finds out that there is no such
+/// organization.
 #[tokio::test]
 async fn lists_of_organizations_that_do_not_exist_leave_nothing_that_stays() {
     let redis = RedisServer::start();

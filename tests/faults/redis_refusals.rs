@@ -1,5 +1,5 @@
-//! A Redis that is there and does not do what it is asked for: too old, or it allows this user not everything, or it is full. It is
-//! not used, and the reason is told once, by name.
+//! A Redis that is there and does not do what it is asked for: too old, or it allows this user not everything, or it is
+//! full. It is not used, and the reason is told once, by name.
 
 use hotshelf_testkit::{Client, OldRedis, PATIENCE, RedisServer, Service, ServiceBuilder, wait_until};
 use serde_json::json;

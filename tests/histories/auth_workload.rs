@@ -1,5 +1,6 @@
-//! Who is let in: users log in and out, get other roles, make API keys, reset their passwords, log in too often and are removed, on
-//! any instance, while others try every door with their tokens. What was taken away and acknowledged must not be granted any more.
+//! Who is let in: users log in and out, get other roles, make API keys, reset their passwords, log in too often and are
+//! removed, on any instance, while others try every door with their tokens. What was taken away and acknowledged must
+//! not be granted any more.
 
 mod staff;
 mod timeline;

@@ -1,6 +1,6 @@
-//! The control: a plain cache-aside as everyone writes it, which the same checker must convict. It is a fair one: it sets a
-//! life for each copy, deletes the copies of what it writes, in memory and in Redis, gives Redis deadlines and reconnects. It
-//! lacks what the service has beyond that, and nothing else.
+//! The control: a plain cache-aside as everyone writes it, which the same checker must convict. It is a fair one: it
+//! sets a life for each copy, deletes the copies of what it writes, in memory and in Redis, gives Redis deadlines and
+//! reconnects. It lacks what the service has beyond that, and nothing else.
 //!
 //! Read: look into memory, look into Redis, load, set both. Write: commit, delete both.
 

@@ -81,8 +81,8 @@ impl Fault {
         }
     }
 
-    /// So long after it, the instances may not agree on what was never acknowledged: a writer that was killed between commit
-    /// and finish leaves pages from before that end with its generation, 30 s after the write began.
+    /// So long after it, the instances may not agree on what was never acknowledged: a writer that was killed between
+    /// commit and finish leaves pages from before that end with its generation, 30 s after the write began.
     pub(crate) fn patience(self) -> Duration {
         match self {
             Fault::InstanceKilled => Duration::from_secs(31),

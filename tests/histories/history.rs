@@ -1,8 +1,8 @@
 //! What is known of the catalogue: every write with the times between which it happened, so that each read can be held
 //! against the writes that had been acknowledged before the read was sent.
 //!
-//! All times are of one monotonic clock. A write is stamped before it is sent and after its answer has come, a read before it
-//! is sent: whatever is slow on the way makes reads look fresher and never staler, so no bound needs slack.
+//! All times are of one monotonic clock. A write is stamped before it is sent and after its answer has come, a read
+//! before it is sent: whatever is slow on the way makes reads look fresher and never staler, so no bound needs slack.
 
 mod explanation;
 mod judgement;

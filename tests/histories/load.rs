@@ -16,8 +16,8 @@ use crate::workload::{Freshness, Workload, redis_is_up};
 const UPDATERS: usize = 3;
 const SHOPKEEPERS: usize = 2;
 const READERS: usize = 6;
-/// The shortest pauses between two writes of one client; at times they are a hundred times as long. Where writes never pause,
-/// the next one hides what the last one left stale.
+/// The shortest pauses between two writes of one client; at times they are a hundred times as long. Where writes never
+/// pause, the next one hides what the last one left stale.
 const UPDATE_PAUSE: Duration = Duration::from_millis(10);
 const SHOPKEEPER_PAUSE: Duration = Duration::from_millis(20);
 /// Leaves the machine some time for the services.
@@ -83,8 +83,9 @@ impl Worker {
         sleep(shortest.div_f64(self.random.random_range(0.01..1.0))).await;
     }
 
-    /// A product to be updated, and the instance that is asked to. A few products are updated all the time, most of them
-    /// now and then. Some by any instance, the others always by the same: no write of its own tells the other of it.
+    /// A product to be updated, and the instance that is asked to. A few products are updated all the time, most of
+    /// them now and then. Some by any instance, the others always by the same: no write of its own tells the other of
+    /// it.
     fn update(&mut self, lasting: &[i64]) -> (usize, i64) {
         let skewed = self.random.random_range(0.0_f64..1.0).powi(3);
         let index = (skewed * lasting.len() as f64) as usize;
@@ -211,8 +212,8 @@ impl Worker {
         self.look_at_a_list(instance).await;
     }
 
-    /// Notes the outages that an instance reports: on a machine that is busy enough, Redis may miss its deadlines without any
-    /// fault of the test. What it writes then, it writes without Redis.
+    /// Notes the outages that an instance reports: on a machine that is busy enough, Redis may miss its deadlines
+    /// without any fault of the test. What it writes then, it writes without Redis.
     async fn watch(self, instance: usize) {
         let (mut last_up, mut down) = (Instant::now(), false);
         while self.working() {

@@ -1,14 +1,15 @@
-//! The promise, held against histories of the real thing: once a write has been acknowledged, no read that is sent after
-//! that returns what was there before it. Concurrent clients write and read products, their
-//! details, lists and sets of ids on one instance or two while Redis, the network, and the instances themselves fail; each read is judged by what had been acknowledged.
+//! The promise, held against histories of the real thing: once a write has been acknowledged, no read that is sent
+//! after that returns what was there before it. Concurrent clients write and read products, their details, lists and
+//! sets of ids on one instance or two while Redis, the network, and the instances themselves fail; each read is judged
+//! by what had been acknowledged.
 //!
-//! What is required of reads: on the instance that wrote, and with `Cache-Control: no-cache` or `X-Min-Version` anywhere,
-//! no stale one; on another instance none that lags by more than the L1 lease, except for writes that were
+//! What is required of reads: on the instance that wrote, and with `Cache-Control: no-cache` or `X-Min-Version`
+//! anywhere, no stale one; on another instance none that lags by more than the L1 lease, except for writes that were
 //! made without Redis, until their instance reaches Redis again (counted in a column of their own). At rest after each
 //! fault, all instances and the database agree on every product, list and set of ids.
 //!
-//! With users on, the same is required of who is let in ([`auth_workload`]): a session that has ended, an API key, a user that was removed and
-//! a role that was taken away, on the same instance at once, on another within the L1 lease.
+//! With users on, the same is required of who is let in ([`auth_workload`]): a session that has ended, an API key, a
+//! user that was removed and a role that was taken away, on the same instance at once, on another within the L1 lease.
 //!
 //! [`control`] is a plain cache-aside that the same checker convicts, so that its silence about the service means
 //! something.
@@ -41,8 +42,8 @@ use faults::Fault;
 use testbed::{Testbed, USERS_ON};
 
 const WRITE_THROUGH: (&str, &str) = ("CACHE_WRITE_STRATEGY", "write_through");
-/// Copies that end while they are watched, so that loads and refreshes are always under way. Elsewhere they live longer than
-/// the test: what is stale stays so.
+/// Copies that end while they are watched, so that loads and refreshes are always under way. Elsewhere they live longer
+/// than the test: what is stale stays so.
 const SHORT_LIVES: [(&str, &str); 6] = [
     ("CACHE_TTL", "3s"),
     ("CACHE_TTL_DETAILS", "3s"),
@@ -109,8 +110,8 @@ async fn a_plain_cache_aside_is_convicted_of_stale_sets() {
     assert_convicted("control: stale set", 1, slow_database, Fault::None).await;
 }
 
-/// It is killed between commit and delete. The write was not acknowledged, so no read is stale; but the cache keeps saying
-/// something else than the database.
+/// It is killed between commit and delete. The write was not acknowledged, so no read is stale; but the cache keeps
+/// saying something else than the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_cache_aside_is_convicted_of_a_crash_before_the_delete() {
     let hesitating = PlainOptions { hesitation: Duration::from_millis(40), ..PLAIN };

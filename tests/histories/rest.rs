@@ -66,7 +66,8 @@ async fn look(workload: &Workload, instance: usize, target: &str, from_database:
     (reply.status, body)
 }
 
-/// Forgets what is settled, by what the database shows. That no acknowledged write is lost has been checked with these reads.
+/// Forgets what is settled, by what the database shows. That no acknowledged write is lost has been checked with these
+/// reads.
 async fn settle(workload: &Workload) {
     let Claim::Page(mut page) = read(workload, Asked::all()).await else { panic!("a page") };
     let lasting = workload.lasting();

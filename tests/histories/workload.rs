@@ -19,8 +19,8 @@ use crate::history::{Change, Field, History, Ticket};
 use crate::report::Tally;
 pub(crate) use reading::Freshness;
 
-/// Products that are updated and never deleted. Few, so that reads and writes meet; with the others, fewer than the largest
-/// page shows.
+/// Products that are updated and never deleted. Few, so that reads and writes meet; with the others, fewer than the
+/// largest page shows.
 const LASTING: usize = 36;
 const BULK: &str = "/api/v1/products/bulk";
 const BULK_DELETE: &str = "/api/v1/products/bulk-delete";
@@ -33,7 +33,8 @@ pub(crate) struct Workload {
     history: Mutex<History>,
     tally: Mutex<Tally>,
     clients: Vec<Mutex<Client>>,
-    /// Whether it is the service: the plain cache-aside knows products by their ids, their stocks, and pages of all of them.
+    /// Whether it is the service: the plain cache-aside knows products by their ids, their stocks, and pages of all of
+    /// them.
     is_service: bool,
     schemas: Mutex<Option<[i64; 2]>>,
     lasting: Mutex<Vec<i64>>,
@@ -213,7 +214,8 @@ impl Workload {
     }
 }
 
-/// `HOTSHELF_SEED`, or another one for each run. It repeats what the clients choose to do, not when the system lets them.
+/// `HOTSHELF_SEED`, or another one for each run. It repeats what the clients choose to do, not when the system lets
+/// them.
 fn seed() -> u64 {
     let given = env::var("HOTSHELF_SEED").ok();
     let seed = given.map_or_else(|| rand::rng().random(), |seed| seed.parse().expect("HOTSHELF_SEED is a number"));

@@ -1,5 +1,5 @@
-//! What clients should not send: each is refused with a problem that says why, or is nothing bad after all and answered;
-//! no input makes the service fail, and none shows what belongs to somebody else.
+//! What clients should not send: each is refused with a problem that says why, or is nothing bad after all and
+//! answered; no input makes the service fail, and none shows what belongs to somebody else.
 
 mod bodies;
 mod random;

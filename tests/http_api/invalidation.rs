@@ -1,8 +1,8 @@
 //! What a write makes void, and what it leaves: lists that do not look at what was changed, and everything of other
 //! organizations.
 //!
-//! A list that stays is one whose entry answers. The products on it are entries of their own: what has changed of them is
-//! read again, in the page's place.
+//! A list that stays is one whose entry answers. The products on it are entries of their own: what has changed of them
+//! is read again, in the page's place.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,8 @@ use hotshelf_testkit::catalogue::{
     path, read, statistics, update, wait_for_redis,
 };
 
-/// Lists of which each looks at something else: their names and queries. Searches count apart: their entries know no total.
+/// Lists of which each looks at something else: their names and queries. Searches count apart: their entries know no
+/// total.
 const LISTS: [(&str, &str); 11] = [
     ("id", "order=id"),
     ("name", "order=-name"),
@@ -133,8 +134,8 @@ async fn misses(client: &Client) -> u64 {
     caches.map(|cache| stats["caches"][cache]["misses"].as_u64().unwrap()).iter().sum()
 }
 
-/// Tells the story wherever entries are kept: it fails when something is left that should be void, or void that should be
-/// left.
+/// Tells the story wherever entries are kept: it fails when something is left that should be void, or void that should
+/// be left.
 ///
 /// In memory, collections share counters, by a hash that each process seeds anew: now and then, a change makes another
 /// list void. What happens to the same list in process after process is no such chance.

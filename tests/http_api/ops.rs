@@ -1,5 +1,5 @@
-//! What is under `ops/` goes with the service: alerts and dashboard ask for metrics that there are, and Compose starts what
-//! the repository has.
+//! What is under `ops/` goes with the service: alerts and dashboard ask for metrics that there are, and Compose starts
+//! what the repository has.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,8 +35,8 @@ fn alerts() -> Vec<Value> {
     list(&groups["groups"]).iter().flat_map(|group| list(&group["rules"]).to_vec()).collect()
 }
 
-/// The metrics that an expression of PromQL names: words that are no functions, no operators, and stand neither in braces
-/// nor in brackets nor in the list of a `by`.
+/// The metrics that an expression of PromQL names: words that are no functions, no operators, and stand neither in
+/// braces nor in brackets nor in the list of a `by`.
 fn metrics_of(expression: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let (mut rest, mut last_word) = (expression, "");

@@ -45,8 +45,8 @@ impl Container {
         self.board.clone()
     }
 
-    /// Builds a module and adds it. It starts after the modules that were added before it, and stops ahead of them. `name` is
-    /// short, in lower case and unique: the key in health reports and in errors.
+    /// Builds a module and adds it. It starts after the modules that were added before it, and stops ahead of them.
+    /// `name` is short, in lower case and unique: the key in health reports and in errors.
     ///
     /// # Errors
     /// What the module failed with, after the modules that were added before it have been stopped in reverse.

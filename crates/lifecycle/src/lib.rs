@@ -1,9 +1,9 @@
 //! For programs made of modules: starts, watches and stops them in a known order. May depend on no other crate of this
 //! workspace.
 //!
-//! A [`Module`] is built with what it needs (`init`); a missing dependency does not compile. `start` opens and spawns, `stop`
-//! drains, `health` says how it is. A [`Container`] starts the modules in the order in which they were built and stops them in
-//! reverse; when one fails, those before it are stopped again and the failure names the module.
+//! A [`Module`] is built with what it needs (`init`); a missing dependency does not compile. `start` opens and spawns,
+//! `stop` drains, `health` says how it is. A [`Container`] starts the modules in the order in which they were built and
+//! stops them in reverse; when one fails, those before it are stopped again and the failure names the module.
 //!
 //! ```
 //! use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Which request something is done for, so that the log can say it. Not a span of `tracing`: with a field, one costs each request
-//! more than half a microsecond, whether anything is logged or not.
+//! Which request something is done for, so that the log can say it. Not a span of `tracing`: with a field, one costs
+//! each request more than half a microsecond, whether anything is logged or not.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -59,10 +59,10 @@ impl Tasks {
         self.ended_early.lock().clone()
     }
 
-    /// Tells the loops to end and waits for all tasks. `false` when some were still running after `patience`.
-    pub async fn stop(&self, patience: Duration) -> bool {
+    /// Tells the loops to end and waits for all tasks. `false` when some were still running after `limit`.
+    pub async fn stop(&self, limit: Duration) -> bool {
         self.stopping.cancel();
         self.tracker.close();
-        timeout(patience, self.tracker.wait()).await.is_ok()
+        timeout(limit, self.tracker.wait()).await.is_ok()
     }
 }

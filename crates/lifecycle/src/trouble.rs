@@ -13,10 +13,10 @@ const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
 /// Whether something fails, as told by the outcomes of what is asked of it.
 ///
-/// The first failure begins the trouble, and the first success after it ends it. What fails again within a minute, and again and again, is
-/// believed less each time: from the ninth time on, the trouble lasts until a success comes 1 s, 2 s, 4 s … and at last 60 s after
-/// the latest failure. So whoever logs its beginnings and its ends logs two lines for an outage, and after a dozen two a minute at most for what
-/// fails and works in turns, however many requests meet it.
+/// The first failure begins the trouble, and the first success after it ends it. What fails again within a minute, and
+/// again and again, is believed less each time: from the ninth time on, the trouble lasts until a success comes 1 s,
+/// 2 s, 4 s … and at last 60 s after the latest failure. So whoever logs its beginnings and its ends logs two lines for
+/// an outage, and after a dozen two a minute at most for what fails and works in turns, however many requests meet it.
 #[derive(Default)]
 pub struct Trouble {
     /// Whether there is any: looked at first, for successes are many.
@@ -53,8 +53,8 @@ impl Trouble {
         self.succeeded_at(Instant::now())
     }
 
-    /// As [`succeeded`](Trouble::succeeded), of a trial that does not tell much about what has failed: it is believed when
-    /// nothing has failed for that long.
+    /// As [`succeeded`](Trouble::succeeded), of a trial that does not tell much about what has failed: it is believed
+    /// when nothing has failed for that long.
     pub fn succeeded_after(&self, quiet: Duration) -> Option<Duration> {
         let now = Instant::now();
         let since = |standing: &Standing| now.duration_since(standing.latest);

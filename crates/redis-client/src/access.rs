@@ -1,5 +1,5 @@
-//! What a user of Redis' access list has to be allowed, in one place. The manual is compared with it, and tests run the service
-//! as such a user: who sends another command adds it here.
+//! What a user of Redis' access list has to be allowed, in one place. The manual is compared with it, and tests run the
+//! service as such a user: who sends another command adds it here.
 
 /// By whatever opens a connection.
 const CONNECTING: &[&str] = &["+client|id", "+info", "+ping", "+select"];
@@ -18,7 +18,8 @@ const IN_A_CLUSTER: &[&str] = &["+cluster|slots", "+cluster|info"];
 const AT_SENTINELS: &[&str] =
     &["+client|id", "+info", "+ping", "+sentinel|get-master-addr-by-name", "+sentinel|sentinels"];
 
-/// The rules for a user at the servers that hold data: the keys, and all commands of the service in every configuration.
+/// The rules for a user at the servers that hold data: the keys, and all commands of the service in every
+/// configuration.
 pub fn data_rules(prefix: &str) -> String {
     let commands = [CONNECTING, CACHE, SHARED, LIMITS, BEHIND_SENTINELS, IN_A_CLUSTER].concat();
     format!("resetchannels ~{prefix}* {}", commands.join(" "))

@@ -15,8 +15,8 @@ use crate::options::{Credentials, RedisOptions};
 /// How long the good-bye to a server may take.
 pub(crate) const PARTING: Duration = Duration::from_millis(50);
 
-/// One connection to one server, from its birth to its end. It is never mended, and a command is sent once: sent again on
-/// another connection, it would reach a server of which nobody knows what it holds.
+/// One connection to one server, from its birth to its end. It is never mended, and a command is sent once: sent again
+/// on another connection, it would reach a server of which nobody knows what it holds.
 ///
 /// Each command has the deadline of [`RedisOptions::command_timeout`]. Dropped, the connection ends, too.
 pub struct Connection {

@@ -97,7 +97,8 @@ impl Layout {
     }
 }
 
-/// `[first, last, [host, port, …], replicas…]`, of a node that may leave out its host, and means the one it was asked at.
+/// `[first, last, [host, port, …], replicas…]`, of a node that may leave out its host, and means the one it was asked
+/// at.
 fn read_range(range: Value, asked: &Address) -> Option<(u16, u16, Address)> {
     let mut parts = range.into_array().into_iter();
     let mut number = || u16::try_from(parts.next()?.as_u64()?).ok().filter(|slot| *slot < SLOTS);

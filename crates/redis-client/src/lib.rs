@@ -1,12 +1,13 @@
-//! For connections to Redis: where it is, how to reach it, and what its errors mean to an operator. Knows no keys and no
-//! commands. May depend on nothing of this workspace.
+//! For connections to Redis: where it is, how to reach it, and what its errors mean to an operator. Knows no keys and
+//! no commands. May depend on nothing of this workspace.
 //!
 //! There are two ways to use a Redis, for one server, a master that Sentinel looks after, and a cluster alike:
 //!
-//! - [`Layout`] says which servers take the writes just now, and [`Connection`] is one connection to one server, never mended. Whoever must know which server's memory an answer comes
-//!   from opens these, and new ones when they end; the cache does.
-//! - [`Reconnecting`] is a client that finds its way back by itself, for those to whom any server of the configuration is as
-//!   good as the one before.
+//! - [`Layout`] says which servers take the writes just now, and [`Connection`] is one connection to one server, never
+//!   mended. Whoever must know which server's memory an answer comes from opens these, and new ones when they end; the
+//!   cache does.
+//! - [`Reconnecting`] is a client that finds its way back by itself, for those to whom any server of the configuration
+//!   is as good as the one before.
 //!
 //! ```
 //! use hotshelf_redis_client::{Address, Reconnecting, RedisOptions, Servers};

@@ -89,8 +89,8 @@ impl RedisOptions {
         }
     }
 
-    /// A client of these servers that is not connected yet. It sends a command once: what it does after that has failed is
-    /// for its user to say.
+    /// A client of these servers that is not connected yet. It sends a command once: what it does after that has failed
+    /// is for its user to say.
     pub(crate) fn builder(&self, server: ServerConfig, credentials: &Credentials) -> Result<Builder, Error> {
         let database = (self.database != 0 && !server.is_clustered()).then_some(self.database);
         let config = Config {

@@ -15,11 +15,12 @@ const PAUSES: (u32, u32) = (100, 1_000);
 const MOVED_ON: [ReconnectError; 4] =
     [ReconnectError::ReadOnly, ReconnectError::Loading, ReconnectError::MasterDown, ReconnectError::ClusterDown];
 
-/// A client of the configured servers that connects again by itself, follows a fail-over, and in a cluster finds the node
-/// of each key. For those who need an answer, from whichever server it is just now: what is asked of a server that was just
-/// promoted may lack what the one before had acknowledged.
+/// A client of the configured servers that connects again by itself, follows a fail-over, and in a cluster finds the
+/// node of each key. For those who need an answer, from whichever server it is just now: what is asked of a server that
+/// was just promoted may lack what the one before had acknowledged.
 ///
-/// A command is sent once, has the deadline of [`RedisOptions::command_timeout`], and fails at once when 16,384 wait already.
+/// A command is sent once, has the deadline of [`RedisOptions::command_timeout`], and fails at once when 16,384 wait
+/// already.
 pub struct Reconnecting {
     client: Client,
     routing: ConnectHandle,

@@ -38,8 +38,8 @@ pub struct TraceError {
     cause: String,
 }
 
-/// Collects the spans and sends them, on a thread of its own, in batches, from a bounded queue: when the collector is away
-/// or slow, spans are dropped, and nobody waits.
+/// Collects the spans and sends them, on a thread of its own, in batches, from a bounded queue: when the collector is
+/// away or slow, spans are dropped, and nobody waits.
 pub struct Exporter(SdkTracerProvider);
 
 impl Exporter {
@@ -68,9 +68,9 @@ impl Exporter {
         layer.with_filter(Targets::new().with_target(TRACED, LevelFilter::INFO))
     }
 
-    /// Sends what is left, for at most `patience`.
-    pub fn stop(self, patience: Duration) {
-        if let Err(error) = self.0.shutdown_with_timeout(patience) {
+    /// Sends what is left, for at most `timeout`.
+    pub fn stop(self, timeout: Duration) {
+        if let Err(error) = self.0.shutdown_with_timeout(timeout) {
             tracing::debug!(%error, "the last traces were not sent");
         }
     }

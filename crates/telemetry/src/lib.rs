@@ -1,7 +1,7 @@
 //! For traces: what a request waited for, span by span, sent to a collector by OTLP. May depend on `lifecycle`.
 //!
-//! Whatever is to be seen in a trace is a span of `tracing` with the target [`TRACED`](hotshelf_lifecycle::TRACED). While
-//! nothing is exported, nobody is interested in that target, and such a span costs no more than asking.
+//! Whatever is to be seen in a trace is a span of `tracing` with the target [`TRACED`](hotshelf_lifecycle::TRACED).
+//! While nothing is exported, nobody is interested in that target, and such a span costs no more than asking.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -29,8 +29,8 @@ impl Extractor for Caller<'_> {
 }
 
 impl RequestTrace {
-    /// Begins now. `route` is the pattern, never the path. `header` looks up a header of the request: a `traceparent` (W3C
-    /// Trace Context) makes this span a part of the caller's trace.
+    /// Begins now. `route` is the pattern, never the path. `header` looks up a header of the request: a `traceparent`
+    /// (W3C Trace Context) makes this span a part of the caller's trace.
     pub fn begin<'a>(
         method: &'static str,
         route: &str,

@@ -137,9 +137,8 @@ impl Stats {
         self.0.redis_commands.with_label_values(&[command])
     }
 
-    /// Shows what `read` returns, at each scrape, as a gauge of that name with these labels; others of the name have the same
-    /// labels with other values.
-    /// `read` must be quick. The first one named stays.
+    /// Shows what `read` returns, at each scrape, as a gauge of that name with these labels; others of the name have
+    /// the same labels with other values. `read` must be quick. The first one named stays.
     pub fn watch_gauge(
         &self,
         name: &str,

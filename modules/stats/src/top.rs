@@ -7,14 +7,15 @@ use parking_lot::Mutex;
 /// noticeable part of that.
 const ONE_IN: u64 = 16;
 
-/// Finds what occurs most often in a stream, in bounded memory: the Space-Saving algorithm (Metwally, Agrawal, El Abbadi:
-/// "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005) on a random sample of the stream.
+/// Finds what occurs most often in a stream, in bounded memory: the Space-Saving algorithm (Metwally, Agrawal, El
+/// Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005) on a random sample of the
+/// stream.
 ///
-/// With `capacity` counters, whatever makes up more than one part in `capacity` of the sample is among them. Counts are of
-/// the sample, and may be too large by what the smallest counter shows.
+/// With `capacity` counters, whatever makes up more than one part in `capacity` of the sample is among them. Counts are
+/// of the sample, and may be too large by what the smallest counter shows.
 ///
-/// [`note`](TopItems::note) costs a few nanoseconds, and some hundred once in 16 times. It never waits: an occurrence that
-/// meets another one in the counters is left out of the sample.
+/// [`note`](TopItems::note) costs a few nanoseconds, and some hundred once in 16 times. It never waits: an occurrence
+/// that meets another one in the counters is left out of the sample.
 ///
 /// ```
 /// use hotshelf_stats::TopItems;

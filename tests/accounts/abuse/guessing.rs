@@ -48,8 +48,8 @@ fn sha256_hex(text: &str) -> String {
     String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
 }
 
-/// How long an answer takes cannot be tested on a machine that does other things as well. What makes it long can: for users
-/// who do not exist, a password is checked just the same.
+/// How long an answer takes cannot be tested on a machine that does other things as well. What makes it long can: for
+/// users who do not exist, a password is checked just the same.
 #[tokio::test]
 async fn a_login_does_the_same_work_for_users_who_do_not_exist() {
     let fixture = Fixture::open_with(&[("METRICS_OPEN", "true")]).await;

@@ -24,8 +24,8 @@ struct Interrupted {
 }
 
 impl Interrupted {
-    /// What others read in the middle was right when they read it, and may be served for as long as the generation lasts that
-    /// the writer had set by then. Nobody was told that the write has happened.
+    /// What others read in the middle was right when they read it, and may be served for as long as the generation
+    /// lasts that the writer had set by then. Nobody was told that the write has happened.
     async fn ends_with_its_generation(self) {
         let Interrupted { crash, generation, target, entry, happened } = self;
         let (redis, directory) = (RedisServer::start(), tempfile::tempdir().unwrap());

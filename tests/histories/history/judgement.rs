@@ -44,7 +44,8 @@ pub(crate) struct Read {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Fresh,
-    /// It misses writes of other instances, the oldest of them acknowledged so long before it was sent; within the lease.
+    /// It misses writes of other instances, the oldest of them acknowledged so long before it was sent; within the
+    /// lease.
     Lagging(Duration),
     /// What it misses, or at least what it misses for longer than the lease, was written by others without Redis, and
     /// whoever wrote it has not reached Redis yet.
@@ -75,7 +76,8 @@ impl History {
         }
     }
 
-    /// The age, when the read was sent, of the oldest acknowledged write that it misses, given that it knows of `certain`.
+    /// The age, when the read was sent, of the oldest acknowledged write that it misses, given that it knows of
+    /// `certain`.
     fn lag(&self, read: &Read, certain: Heard<'_>) -> Option<Duration> {
         let acks = self.acks(&read.claim).filter(|ack| ack.at < read.sent && !certain(ack));
         let mut acknowledged: Vec<_> = acks.map(|ack| ack.at).collect();

@@ -34,7 +34,8 @@ pub(super) struct Revision {
     pub(super) ack: Ack,
 }
 
-/// What an acknowledged write has set. That later versions were acknowledged with the same value does not make it any newer.
+/// What an acknowledged write has set. That later versions were acknowledged with the same value does not make it any
+/// newer.
 #[derive(Debug)]
 struct Value {
     field: Field,
@@ -99,7 +100,8 @@ impl Life {
         self.values.insert(place, value);
     }
 
-    /// At rest, where everybody agrees on what is seen there: nothing is under way, and what is older says nothing any more.
+    /// At rest, where everybody agrees on what is seen there: nothing is under way, and what is older says nothing any
+    /// more.
     pub(super) fn settle(&mut self, seen: &Seen, settled: Ack) {
         self.unanswered.clear();
         if self.revisions.last().is_none_or(|newest| newest.version < seen.version) {
@@ -142,8 +144,8 @@ impl Life {
         changes.filter(move |change| change.0 == field).map(|change| change.1)
     }
 
-    /// Whether it may have been seen so: alive, in a version that exists, with what had been written by that version, and not
-    /// older than what was heard of.
+    /// Whether it may have been seen so: alive, in a version that exists, with what had been written by that version,
+    /// and not older than what was heard of.
     pub(super) fn agrees_with(&self, seen: &Seen, heard: Heard<'_>) -> bool {
         let dead = self.died.as_ref().is_some_and(heard);
         let invented = seen.version < 1 || seen.version > 1 + self.updates;

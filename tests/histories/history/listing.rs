@@ -1,5 +1,5 @@
-//! Lists: which products must be, or may be, on a page, and where. A list shows the products that pass its filters, in its
-//! order; what was written and not yet heard of may have happened, so a product may have several places.
+//! Lists: which products must be, or may be, on a page, and where. A list shows the products that pass its filters, in
+//! its order; what was written and not yet heard of may have happened, so a product may have several places.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -144,8 +144,8 @@ impl History {
     }
 }
 
-/// The lowest key that the last of these can have if they are in order; none without any, and nothing at all when no order
-/// is possible.
+/// The lowest key that the last of these can have if they are in order; none without any, and nothing at all when no
+/// order is possible.
 fn earliest(shown: &[Vec<Key>]) -> Option<Option<Key>> {
     shown.iter().try_fold(None, |before, keys| keys.iter().find(|key| Some(**key) > before).map(|key| Some(*key)))
 }

@@ -80,8 +80,8 @@ async fn ask_once(client: &Client, path: &str) -> Asked {
     Asked { begin, end: Instant::now(), allowed: reply.status == 200 }
 }
 
-/// Requests that all began after one moment and were all answered less than a window later were let through in one window,
-/// whenever that was in the life of each.
+/// Requests that all began after one moment and were all answered less than a window later were let through in one
+/// window, whenever that was in the life of each.
 #[track_caller]
 fn assert_no_window_has_more(allowed: &[Asked]) {
     for first in allowed {
@@ -91,8 +91,8 @@ fn assert_no_window_has_more(allowed: &[Asked]) {
     }
 }
 
-/// Whoever was refused was so while the places were taken: as many as there are were let through, as far as one can know,
-/// in the window before.
+/// Whoever was refused was so while the places were taken: as many as there are were let through, as far as one can
+/// know, in the window before.
 #[track_caller]
 fn assert_refused_with_reason(refused: &[Asked], allowed: &[Asked], begin: Instant) {
     for refused in refused {

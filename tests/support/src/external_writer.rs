@@ -63,8 +63,8 @@ impl ExternalWriter {
         self.run("ALTER TABLE products RENAME TO shelved");
     }
 
-    /// From here to [`restore_products`](ExternalWriter::restore_products), each read of a product takes about so long: a view
-    /// that counts first has the name of the table.
+    /// From here to [`restore_products`](ExternalWriter::restore_products), each read of a product takes about so long:
+    /// a view that counts first has the name of the table.
     pub fn slow_reads_down(&mut self, duration: Duration) {
         const SAMPLE: u64 = 200_000;
         let begin = Instant::now();

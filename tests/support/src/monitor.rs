@@ -26,9 +26,9 @@ impl<'a> Monitor<'a> {
         monitor
     }
 
-    /// The commands that were carried out since the last call, or since the start, and name `text`; each as Redis writes
-    /// it, such as `1700000000.1 [0 127.0.0.1:5000] "GET" "product:id:1"`. Commands inside of scripts come from `lua`
-    /// in place of an address.
+    /// The commands that were carried out since the last call, or since the start, and name `text`; each as Redis
+    /// writes it, such as `1700000000.1 [0 127.0.0.1:5000] "GET" "product:id:1"`. Commands inside of scripts come from
+    /// `lua` in place of an address.
     ///
     /// # Panics
     /// When the server is gone.

@@ -13,8 +13,8 @@ use crate::redis::RedisServer;
 const VERSION: &[u8] = b"redis_version:";
 const OLD: &[u8] = b"6.2";
 
-/// Passes everything on to a real server, but refuses what version 6.2 does: `SET` with both `NX` and `GET`. And it says that it is
-/// of that version. Dropping it ends its connections.
+/// Passes everything on to a real server, but refuses what version 6.2 does: `SET` with both `NX` and `GET`. And it
+/// says that it is of that version. Dropping it ends its connections.
 pub struct OldRedis {
     address: SocketAddr,
     accepting: JoinHandle<()>,
@@ -55,8 +55,8 @@ async fn serve(mut client: TcpStream, target: String) -> io::Result<()> {
     tokio::try_join!(ask(from_client, to_server), answer(from_server, to_client)).map(drop)
 }
 
-/// Commands, one after the other. One that is to be refused is sent with `XX` beside `NX`, which every version refuses with the
-/// same words, so that the answers stay in their order.
+/// Commands, one after the other. One that is to be refused is sent with `XX` beside `NX`, which every version refuses
+/// with the same words, so that the answers stay in their order.
 async fn ask(from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
     let mut from = BufReader::new(from);
     loop {

@@ -77,7 +77,8 @@ impl RedisServer {
         })
     }
 
-    /// An empty node of a cluster that has no others yet. Its bus, by which nodes talk to each other, has a free port, too.
+    /// An empty node of a cluster that has no others yet. Its bus, by which nodes talk to each other, has a free port,
+    /// too.
     pub(crate) fn start_node(arguments: &[&str]) -> Self {
         Self::start_prepared(|| {
             let bus = free_port().to_string();

@@ -40,7 +40,8 @@ impl RedisSentinels {
         Self::start_set(&[], "", None)
     }
 
-    /// As [`start`](RedisSentinels::start), with further arguments for the servers, and lines of settings for the sentinels.
+    /// As [`start`](RedisSentinels::start), with further arguments for the servers, and lines of settings for the
+    /// sentinels.
     ///
     /// # Panics
     /// As [`start`](RedisSentinels::start).
@@ -108,8 +109,8 @@ impl RedisSentinels {
         self.sentinels.iter().all(|sentinel| named(sentinel) == first) && self.master().is_primary()
     }
 
-    /// Makes a replica take the master's place, though nothing is wrong with it, and the former master a replica of that. No
-    /// connection is closed. (The sentinels would do the second some seconds later.)
+    /// Makes a replica take the master's place, though nothing is wrong with it, and the former master a replica of
+    /// that. No connection is closed. (The sentinels would do the second some seconds later.)
     ///
     /// # Panics
     /// When that does not happen in time.

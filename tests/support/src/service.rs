@@ -22,8 +22,9 @@ use crate::wait::{PATIENCE, POLL};
 /// Nobody listens on the lowest port: connections are refused at once.
 const NOBODY: &str = "127.0.0.1:1";
 
-/// How a service is to be started. Unless told otherwise: memory and Redis as cache, with no Redis to be reached, and
-/// a database of its own, and no warming of the cache. The environment holds what is set here and nothing else, the working directory is empty.
+/// How a service is to be started. Unless told otherwise: memory and Redis as cache, with no Redis to be reached, and a
+/// database of its own, and no warming of the cache. The environment holds what is set here and nothing else, the
+/// working directory is empty.
 #[derive(Clone, Debug)]
 pub struct ServiceBuilder {
     binary: PathBuf,
@@ -62,7 +63,8 @@ impl ServiceBuilder {
         self.database(path).env("SHARED_DB", true)
     }
 
-    /// Runs a command of the service with these settings, and `input` as its standard input: how it ended, and what it said.
+    /// Runs a command of the service with these settings, and `input` as its standard input: how it ended, and what it
+    /// said.
     ///
     /// # Panics
     /// When the binary cannot be run.
