@@ -13,6 +13,7 @@ mod cache_deletes;
 mod coherence;
 mod conditional;
 mod details;
+mod docs;
 mod envelope;
 mod health;
 mod history;

@@ -6,7 +6,8 @@
 //! - `HOTSHELF_LONG=1` runs a million of them.
 //!
 //! What holds in each: a read brings nothing that is older than the newest write that was acknowledged before it began,
-//! but for the exceptions of `docs/consistency.md`; and at rest, no tier holds anything older than the database does.
+//! but for the exceptions of `docs/consistency/promise.md`; and at rest, no tier holds anything older than the database
+//! does.
 //!
 //! The simulated server is known to be like Redis by `contract`. What is not simulated: moka drops entries by the real
 //! clock (it never gets to, and the entries' own ends are on the simulated one); keys of other types than strings; a server

@@ -1,5 +1,5 @@
 //! A model of the cache protocol, searched by a checker (`stateright`): every order in which its steps and the faults can
-//! follow each other, within the bounds of `scenarios.rs`. `docs/consistency.md` describes the protocol in words.
+//! follow each other, within the bounds of `scenarios.rs`. `docs/consistency/protocol.md` describes the protocol in words.
 //!
 //! **What is a step.** One command or one script in Redis, one transaction, one critical section of a process. Between any
 //! two steps of a reader, a writer, or an instance, anything else may happen.

@@ -1,0 +1,147 @@
+//! The pages and the service say the same: operations, metrics, and where their links lead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::catalogue::{create, laptop, read};
+use crate::hotshelf;
+
+/// `docs/architecture.md` names files of an older layout.
+const OLD_PATHS: &str = "docs/architecture.md";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(page: &Path) -> String {
+    fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{}: {error}", page.display()))
+}
+
+/// The table rows of a page whose first cell is code that begins like this: the cells, without their backticks.
+fn rows(page: &str, wanted: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
+    let page = text(Path::new(page));
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    let cells = rows.map(|row| row.split(" |").map(|cell| cell.replace('`', "").trim().to_owned()).collect());
+    cells.filter(|cells: &Vec<String>| wanted(&cells[0])).collect()
+}
+
+fn comma_separated(cell: &str) -> BTreeSet<String> {
+    cell.split(", ").filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_api_page_lists_the_described_operations() {
+    let service = hotshelf().start().await;
+    let description = service.get("/api/v1/openapi.json").await.expect(200).json();
+    let mut described = BTreeMap::new();
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            described.insert(format!("{} {path}", method.to_uppercase()), successes(operation));
+        }
+    }
+    let methods = ["GET ", "POST ", "PUT ", "PATCH ", "DELETE "];
+    let rows = rows("docs/api.md", |cell| methods.iter().any(|method| cell.starts_with(method)));
+    // The page also names 304 where a read is conditional.
+    let documented = |row: Vec<String>| {
+        let statuses = comma_separated(&row[1]).into_iter().filter(|status| status.starts_with('2'));
+        (row[0].clone(), statuses.collect())
+    };
+    let listed = rows.len();
+    let documented: BTreeMap<_, BTreeSet<_>> = rows.into_iter().map(documented).collect();
+    assert_eq!(listed, documented.len(), "docs/api.md lists an operation twice");
+    assert_eq!(documented, described, "left: docs/api.md; right: openapi.json");
+}
+
+fn successes(operation: &Value) -> BTreeSet<String> {
+    let statuses = operation["responses"].as_object().unwrap().keys();
+    statuses.filter(|status| status.starts_with('2')).cloned().collect()
+}
+
+#[tokio::test]
+async fn the_metrics_page_lists_the_metrics_with_kinds_and_labels() {
+    let service = hotshelf().env("RATE_LIMIT", "on").start().await;
+    let product = create(&service, &laptop()).await;
+    read(&service, &product).await;
+    let shown = service.get("/metrics").await.expect(200).text().to_owned();
+    let kinds = shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let shown: BTreeMap<_, _> = kinds.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
+    let rows = rows("docs/metrics.md", |cell| cell.contains('_') && !cell.contains(','));
+    let rows: Vec<_> = rows.into_iter().filter(|row| row.len() == 4).collect();
+    let documented: BTreeMap<_, _> = rows.iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    assert_eq!(documented, shown, "left: docs/metrics.md; right: /metrics");
+
+    let metrics = service.metrics().await;
+    for row in &rows {
+        let (name, labels) = (&row[0], comma_separated(&row[2]));
+        let name = if row[1] == "histogram" { format!("{name}_count") } else { name.clone() };
+        for sample in metrics.samples(&name, &[]) {
+            assert_eq!(sample.labels.keys().cloned().collect::<BTreeSet<_>>(), labels, "{name}");
+        }
+    }
+}
+
+/// Every page, by its path from the root.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root().join(&folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let path = folder.join(&name);
+            if root().join(&path).is_dir() {
+                if !name.starts_with('.') && name != "target" {
+                    folders.push(path);
+                }
+            } else if name.ends_with(".md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages
+}
+
+/// The prose of a page: its lines outside of code blocks.
+fn prose(page: &Path) -> String {
+    text(page).split("```").step_by(2).collect()
+}
+
+/// The anchors of a page, made of its headings as GitHub makes them.
+fn anchors(page: &Path) -> BTreeSet<String> {
+    let prose = prose(page);
+    let headings = prose
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let kept = |heading: &str| {
+        let kept = heading.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|&letter| letter.is_alphanumeric() || letter == '-' || letter == '_').collect()
+    };
+    headings.map(kept).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for page in pages() {
+        let prose = prose(&page);
+        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+        for target in targets.filter(|target| !target.starts_with("https://")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let named = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(root().join(&named).exists(), "{}: {target} does not exist", page.display());
+            assert!(anchor.is_empty() || anchors(&named).contains(anchor), "{}: no heading {target}", page.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_that_a_page_names_exists() {
+    let folders = ["benches/", "crates/", "docs/", "domain/", "modules/", "ops/", "src/", "tests/"];
+    for page in pages().iter().filter(|page| *page != Path::new(OLD_PATHS)) {
+        for named in text(page).split('`').filter(|code| !code.contains(char::is_whitespace)) {
+            let named_here = folders.iter().any(|folder| named.starts_with(folder));
+            assert!(!named_here || root().join(named).exists(), "{}: {named} does not exist", page.display());
+        }
+    }
+}
