@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::catalogue::{create, laptop, read};
+use hotshelf_testkit::catalogue::{create, laptop, read};
 use crate::hotshelf;
 
 /// The page that also names folders which are only planned.
