@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use hotshelf_testkit::catalogue::{create, laptop, read};
 use crate::hotshelf;
+use hotshelf_testkit::catalogue::{create, laptop, read};
 
 /// The page that also names folders which are only planned.
 const MAP: &str = "docs/architecture.md";
