@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod export;
 mod import;
+mod tutorial;
 
 use std::fs;
 use std::path::PathBuf;
