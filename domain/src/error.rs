@@ -161,12 +161,6 @@ impl StoreError {
     }
 }
 
-impl From<diesel::result::Error> for StoreError {
-    fn from(error: diesel::result::Error) -> Self {
-        StoreError::failed(error.to_string())
-    }
-}
-
 /// Why the database cannot be opened; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

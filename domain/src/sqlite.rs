@@ -8,6 +8,7 @@ mod condition;
 mod connect;
 mod details;
 mod epoch;
+mod error;
 mod heartbeat;
 mod history;
 mod identity;
@@ -52,6 +53,7 @@ use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
 use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
 pub(crate) use condition::Condition;
+use error::SqlError;
 use identity::Identity;
 use lock::DatabaseLock;
 use operation::Operation;
@@ -201,9 +203,9 @@ impl SqliteCatalogue {
         let (known, identity) = (self.identity.commits(), Arc::clone(&self.identity));
         let read = self.readers.watch.read(move |conn| {
             let (row, current) =
-                conn.transaction(|conn| Ok::<_, StoreError>((history::current(conn)?, epoch::current(conn)?)))?;
+                conn.transaction(|conn| Ok::<_, SqlError>((history::current(conn)?, epoch::current(conn)?)))?;
             identity.confirm_committed(row, known)?;
-            Ok(current)
+            Ok::<_, SqlError>(current)
         });
         self.operations.epoch.of(read).await
     }
@@ -234,7 +236,7 @@ impl SqliteCatalogue {
             if history::current(conn)?.history() == known {
                 history::begin(conn, 0)?;
             }
-            Ok(history::current(conn)?.history())
+            Ok::<_, SqlError>(history::current(conn)?.history())
         });
         self.identity.adopt(begun.await?);
         Ok(())
@@ -294,7 +296,7 @@ impl SqliteCatalogue {
                 tracing::warn!("the write-ahead log stays beside the database: another process is at work on it");
                 self.identity.confirm()
             }
-            Ok(Ok(Err(error))) => Err(error),
+            Ok(Ok(Err(error))) => Err(error.into()),
             Ok(Err(died)) => Err(StoreError::failed(format!("the checkpoint died: {died}"))),
             Err(_) => Err(StoreError::Overloaded("the checkpoint was still under way")),
         }
@@ -309,29 +311,29 @@ impl SqliteCatalogue {
     }
 
     /// One write and, when copies elsewhere may have missed it, the advance of their epoch with it: both or neither.
-    async fn commit<T: Send + 'static>(
+    async fn commit<T: Send + 'static, E: Into<StoreError>>(
         &self,
         copies: Copies,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
         self.commit_rows(1, copies, work).await
     }
 
     /// As [`commit`](SqliteCatalogue::commit), of about so many rows.
-    async fn commit_rows<T: Send + 'static>(
+    async fn commit_rows<T: Send + 'static, E: Into<StoreError>>(
         &self,
         rows: usize,
         copies: Copies,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
         self.writer
             .submit_rows(rows, move |conn| {
-                let value = work(conn)?;
+                let value = work(conn).map_err(Into::into)?;
                 let epoch = match copies {
                     Copies::Fenced => None,
                     Copies::Unfenced => Some(epoch::advance(conn)?),
                 };
-                Ok(Committed { value, epoch })
+                Ok::<_, StoreError>(Committed { value, epoch })
             })
             .await
     }

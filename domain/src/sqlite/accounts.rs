@@ -8,6 +8,7 @@ mod users;
 use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
 
+use super::error::SqlError;
 use super::rows::{corrupt, time_of};
 use super::{SqliteCatalogue, organizations};
 use crate::account::{ApiKey, Email, Home, NewApiKey, NewSession, NewUser, Role, Secret, Session, User};
@@ -160,10 +161,10 @@ impl SqliteCatalogue {
     }
 }
 
-fn add_user(conn: &mut SqliteConnection, new: &NewUser) -> Result<User, StoreError> {
+fn add_user(conn: &mut SqliteConnection, new: &NewUser) -> Result<User, SqlError> {
     let organization = match &new.home {
         Home::In(organization) if !organizations::is_known(conn, *organization)? => {
-            return Err(StoreError::NoSuchOrganization(*organization));
+            return Err(StoreError::NoSuchOrganization(*organization).into());
         }
         Home::In(organization) => *organization,
         Home::New(organization) => organizations::insert(conn, organization)?.id,
@@ -171,27 +172,22 @@ fn add_user(conn: &mut SqliteConnection, new: &NewUser) -> Result<User, StoreErr
     users::insert(conn, new, organization)
 }
 
-fn set_password(
-    conn: &mut SqliteConnection,
-    id: UserId,
-    hash: &str,
-    keep: Option<SessionId>,
-) -> Result<(), StoreError> {
+fn set_password(conn: &mut SqliteConnection, id: UserId, hash: &str, keep: Option<SessionId>) -> Result<(), SqlError> {
     users::set_password(conn, id, hash)?;
     resets::remove_all(conn, id)?;
     sessions::end_all(conn, id, keep)
 }
 
 /// Of a row that the service has written.
-fn time(milliseconds: i64) -> Result<DateTime<Utc>, StoreError> {
+fn time(milliseconds: i64) -> Result<DateTime<Utc>, SqlError> {
     time_of(milliseconds).ok_or_else(|| corrupt(format!("{milliseconds} in the accounts is no time")))
 }
 
-fn role(text: &str) -> Result<Role, StoreError> {
+fn role(text: &str) -> Result<Role, SqlError> {
     text.parse().map_err(|_| corrupt(format!("{text:?} in the accounts is no role")))
 }
 
-fn secret(bytes: &[u8]) -> Result<Secret, StoreError> {
+fn secret(bytes: &[u8]) -> Result<Secret, SqlError> {
     bytes.try_into().map_err(|_| corrupt(format!("a secret in the accounts has {} bytes", bytes.len())))
 }
 

@@ -10,6 +10,7 @@ use diesel::sqlite::SqliteConnection;
 use hotshelf_lifecycle::{Tasks, Trouble};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::error::SqlError;
 use super::readers::Lane;
 use super::writer::Writer;
 use crate::error::StoreError;
@@ -174,10 +175,10 @@ pub(super) fn spawn_probe(condition: Arc<Condition>, writer: Writer, watch: Lane
 }
 
 /// Cheap, and of a table that every list needs.
-pub(super) fn read_probe(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(super) fn read_probe(conn: &mut SqliteConnection) -> Result<(), SqlError> {
     Ok(conn.batch_execute("SELECT 1 FROM organization_counts LIMIT 1")?)
 }
 
-fn write_probe(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+fn write_probe(conn: &mut SqliteConnection) -> Result<(), SqlError> {
     Ok(conn.batch_execute("UPDATE write_probe SET probes = probes + 1")?)
 }

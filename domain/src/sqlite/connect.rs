@@ -15,6 +15,7 @@ use diesel::sql_types::{BigInt, Integer};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::error::SqlError;
 use super::history::{self, Beginning, Opened};
 use super::lock::{DatabaseLock, Record};
 use super::rebuild;
@@ -64,7 +65,7 @@ pub(super) fn connect_to_file(path: &Path) -> ConnectionResult<SqliteConnection>
 }
 
 /// Moves the write-ahead log into the database file. `false` when others, who read or write it, keep a part of it there.
-pub(super) fn checkpoint(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
+pub(super) fn checkpoint(conn: &mut SqliteConnection) -> Result<bool, SqlError> {
     conn.batch_execute(HARDLY_WAIT)?;
     let moved = sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)");
     let (busy, _, _): (i32, i32, i32) = moved.get_result(conn)?;
@@ -126,7 +127,7 @@ fn newer_than_known(conn: &mut SqliteConnection) -> MigrationResult<Option<(Stri
 }
 
 /// One process at a time: the record is read and written under the database's own lock on writing.
-fn settle_history(conn: &mut SqliteConnection, lock: &DatabaseLock, shared: bool) -> Result<Opened, StoreError> {
+fn settle_history(conn: &mut SqliteConnection, lock: &DatabaseLock, shared: bool) -> Result<Opened, SqlError> {
     let alone = if shared { None } else { Some(diesel::select(sql::<BigInt>("random()")).get_result(conn)?) };
     let opened = conn.immediate_transaction(|conn| {
         let (record, in_place) = lock.read().unzip();
@@ -134,7 +135,7 @@ fn settle_history(conn: &mut SqliteConnection, lock: &DatabaseLock, shared: bool
         let (history, commits) = (opened.row.history(), opened.row.commits);
         let record = Record { history, commits, highest_id: history::highest_id(conn)? };
         lock.write(record).map_err(|error| StoreError::from_io(&error))?;
-        Ok::<_, StoreError>(opened)
+        Ok::<_, SqlError>(opened)
     })?;
     if !shared {
         // From then on the file itself has the row by which it is recognized. If not, a later commit moves it there.

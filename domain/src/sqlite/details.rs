@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::ids::{ImageId, ProductId};
 use crate::product::{Product, Version};
 use crate::repository::Expect;
+use crate::sqlite::error::SqlError;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = product_images, check_for_backend(diesel::sqlite::Sqlite))]
@@ -34,7 +35,7 @@ struct NewImageRow<'a> {
     position: i64,
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<ProductDetails>, StoreError> {
+pub(super) fn find(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<ProductDetails>, SqlError> {
     // One transaction, so that all parts are of the same moment.
     conn.transaction(|conn| find_live(conn, id)?.map(|product| of(conn, product)).transpose())
 }
@@ -46,7 +47,7 @@ pub(super) fn put(
     patch: &DetailsPatch,
     expect: &Expect,
     seen: Option<Version>,
-) -> Result<ProductDetails, StoreError> {
+) -> Result<ProductDetails, SqlError> {
     let current = find_expected(conn, id, expect, seen)?;
     if *patch == DetailsPatch::default() {
         return of(conn, current);
@@ -70,12 +71,12 @@ pub(super) fn insert(
     id: ProductId,
     fields: &Map<String, Value>,
     images: &[NewImage],
-) -> Result<(), StoreError> {
+) -> Result<(), SqlError> {
     insert_fields(conn, id, fields)?;
     insert_images(conn, id, images)
 }
 
-fn insert_fields(conn: &mut SqliteConnection, id: ProductId, fields: &Map<String, Value>) -> Result<(), StoreError> {
+fn insert_fields(conn: &mut SqliteConnection, id: ProductId, fields: &Map<String, Value>) -> Result<(), SqlError> {
     if fields.is_empty() {
         return Ok(());
     }
@@ -85,7 +86,7 @@ fn insert_fields(conn: &mut SqliteConnection, id: ProductId, fields: &Map<String
     Ok(())
 }
 
-fn insert_images(conn: &mut SqliteConnection, id: ProductId, images: &[NewImage]) -> Result<(), StoreError> {
+fn insert_images(conn: &mut SqliteConnection, id: ProductId, images: &[NewImage]) -> Result<(), SqlError> {
     for image in images {
         let row = NewImageRow {
             id: image.id.map(ImageId::get),
@@ -99,22 +100,22 @@ fn insert_images(conn: &mut SqliteConnection, id: ProductId, images: &[NewImage]
     Ok(())
 }
 
-fn of(conn: &mut SqliteConnection, product: Product) -> Result<ProductDetails, StoreError> {
+fn of(conn: &mut SqliteConnection, product: Product) -> Result<ProductDetails, SqlError> {
     let (fields, images) = (fields_of(conn, product.id)?, images_of(conn, product.id)?);
     Ok(ProductDetails { product, fields, images })
 }
 
-pub(super) fn fields_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Map<String, Value>, StoreError> {
+pub(super) fn fields_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Map<String, Value>, SqlError> {
     let fields = product_details::table.find(id.get()).select(product_details::fields);
     let text: Option<String> = fields.first(conn).optional()?;
     text.map_or_else(|| Ok(Map::new()), |text| parse_fields(id.get(), &text))
 }
 
-pub(super) fn parse_fields(product: i64, text: &str) -> Result<Map<String, Value>, StoreError> {
+pub(super) fn parse_fields(product: i64, text: &str) -> Result<Map<String, Value>, SqlError> {
     serde_json::from_str(text).map_err(|error| corrupt(format!("product {product}: fields: {error}")))
 }
 
-fn images_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Vec<Image>, StoreError> {
+fn images_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Vec<Image>, SqlError> {
     let images = product_images::table.filter(product_images::product_id.eq(id.get()));
     let in_order = images.order((product_images::position, product_images::id));
     let rows: Vec<ImageRow> = in_order.select(ImageRow::as_select()).load(conn)?;
@@ -122,7 +123,7 @@ fn images_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Vec<Image>, S
     Ok(rows.into_iter().map(image).collect())
 }
 
-pub(super) fn image_ids_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Vec<i64>, StoreError> {
+pub(super) fn image_ids_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Vec<i64>, SqlError> {
     let images = product_images::table.filter(product_images::product_id.eq(id.get()));
     Ok(images.select(product_images::id).load(conn)?)
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::history;
 use super::identity::Identity;
 use super::writer::Writer;
+use crate::error::StoreError;
 
 /// Between two looks.
 const HEARTBEAT: Duration = Duration::from_millis(250);
@@ -39,7 +40,7 @@ pub(super) async fn run(
         }
         if identity.file_has_changed() {
             // A group with nothing in it looks at the file, in turn with the others, and keeps what it finds.
-            let _ = writer.enqueue(|_| Ok(())).await;
+            let _ = writer.enqueue(|_| Ok::<_, StoreError>(())).await;
         }
     }
     stopping.cancelled().await;

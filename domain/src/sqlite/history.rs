@@ -8,8 +8,8 @@ use diesel::sqlite::SqliteConnection;
 use super::epoch;
 use super::lock::Record;
 use super::schema::{database_history, password_resets, sessions, sqlite_sequence};
-use crate::error::StoreError;
 use crate::history::History;
+use crate::sqlite::error::SqlError;
 
 /// Ids that a restored database lets lie: more than are given between two backups, where nothing tells how many were.
 const PASSED_OVER: i64 = 1_000_000;
@@ -79,7 +79,7 @@ pub(super) fn open(
     record: Option<Record>,
     in_place: bool,
     writer: Option<i64>,
-) -> Result<Opened, StoreError> {
+) -> Result<Opened, SqlError> {
     let row = current(conn)?;
     let goes_on = |record: &Record| record.history == row.history() && row.commits >= record.commits;
     let beginning = match &record {
@@ -105,7 +105,7 @@ fn name(conn: &mut SqliteConnection) -> QueryResult<usize> {
 
 /// Begins a new history of a database that lacks what it held before: no id that was given then is given again, and who
 /// has logged out since is not logged in again.
-pub(super) fn begin(conn: &mut SqliteConnection, highest_known: i64) -> Result<(), StoreError> {
+pub(super) fn begin(conn: &mut SqliteConnection, highest_known: i64) -> Result<(), SqlError> {
     name(conn)?;
     // Whoever knows an epoch of this process hears of it.
     epoch::advance(conn)?;

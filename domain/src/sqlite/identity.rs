@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::connect_to_file;
+use super::error::SqlError;
 use super::history::{self, Row};
 use super::lock::{DatabaseLock, Record};
 use crate::error::StoreError;
@@ -218,13 +219,13 @@ impl Identity {
     }
 
     /// First in the group's transaction.
-    pub(super) fn enter(&self, conn: &mut SqliteConnection, commits: i64) -> Result<(), StoreError> {
+    pub(super) fn enter(&self, conn: &mut SqliteConnection, commits: i64) -> Result<(), SqlError> {
         let row = history::count_group(conn)?;
-        self.confirm_row(row, commits + 1)
+        Ok(self.confirm_row(row, commits + 1)?)
     }
 
     /// Last in the group's transaction: what is to be recorded when it is committed.
-    pub(super) fn leave(conn: &mut SqliteConnection) -> Result<Record, StoreError> {
+    pub(super) fn leave(conn: &mut SqliteConnection) -> Result<Record, SqlError> {
         // Read again: one of the group may have begun a history.
         let row = history::current(conn)?;
         Ok(Record { history: row.history(), commits: row.commits, highest_id: history::highest_id(conn)? })

@@ -23,13 +23,13 @@ mod walk;
 
 use super::reader::Reader;
 use super::rows::find_listed;
-use crate::error::StoreError;
 use crate::filter::{Filter, Members};
 use crate::ids::ProductId;
 use crate::order::Order;
 use crate::page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
 use crate::place::PlaceKey;
 use crate::search::Search;
+use crate::sqlite::error::SqlError;
 pub(super) use analytics::report;
 use column::{Column, Row};
 use counts::Share;
@@ -41,12 +41,12 @@ use walk::{Walk, Window};
 /// ones of a list that is this rare in it.
 const SMALL: i64 = 1_500;
 
-pub(super) fn page_ids(conn: &Reader, request: &PageRequest) -> Result<PageIds, StoreError> {
+pub(super) fn page_ids(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
     // One transaction, so that the total and the ids are of the same moment.
     conn.transaction(|conn| find(conn, request))
 }
 
-pub(super) fn page(conn: &Reader, request: &PageRequest) -> Result<ProductPage, StoreError> {
+pub(super) fn page(conn: &Reader, request: &PageRequest) -> Result<ProductPage, SqlError> {
     // One transaction, so that all of it is of the same moment.
     conn.transaction(|conn| {
         let PageIds { ids, total, has_more, next } = find(conn, request)?;
@@ -59,7 +59,7 @@ pub(super) fn page(conn: &Reader, request: &PageRequest) -> Result<ProductPage, 
 }
 
 /// How many products the filter lets through.
-pub(super) fn count(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
+pub(super) fn count(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
     conn.transaction(|conn| {
         counts::check_exists(conn, filter)?;
         matching(conn, filter)
@@ -72,7 +72,7 @@ pub(super) fn ids(
     members: Members,
     after: Option<ProductId>,
     limit: u32,
-) -> Result<Vec<ProductId>, StoreError> {
+) -> Result<Vec<ProductId>, SqlError> {
     let filter = members.filter();
     counts::check_exists(conn, &filter)?;
     let after = after.map(|id| Row { key: PlaceKey::Id, id: id.get() });
@@ -81,7 +81,7 @@ pub(super) fn ids(
     Ok(rows.into_iter().map(|row| ProductId::from_row(row.id)).collect())
 }
 
-fn matching(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
+fn matching(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
     match &filter.search {
         Some(search) if search.finds_nothing() => Ok(0),
         Some(search) => {
@@ -93,7 +93,7 @@ fn matching(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
     }
 }
 
-fn find(conn: &Reader, request: &PageRequest) -> Result<PageIds, StoreError> {
+fn find(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
     request.check()?;
     let filter = &request.filter;
     counts::check_exists(conn, filter)?;
@@ -124,7 +124,7 @@ fn rows(
     order: Order,
     shares: &[Share],
     window: Window<'_>,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<Row>, SqlError> {
     if let Some(search) = &filter.search {
         return found(conn, filter, search, order, shares, window);
     }
@@ -143,7 +143,7 @@ fn found(
     order: Order,
     shares: &[Share],
     window: Window<'_>,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<Row>, SqlError> {
     let by_rank = matches!(window.after, Some(Row { key: PlaceKey::Rank(_), .. }));
     let hits = hits::find(conn, filter, search, shares, hits::few(by_rank))?;
     // A page goes on as the one before it was ordered, also when it is now known how well the products fit.
@@ -163,7 +163,7 @@ fn listed(
     hits: &Hits,
     column: Column,
     window: Window<'_>,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<Row>, SqlError> {
     match hits {
         Hits::Few(ids) => Set::These(ids).rows(conn, filter, column, window),
         Hits::Many(parts) => {
@@ -174,7 +174,7 @@ fn listed(
 }
 
 /// Few products that all of the list is in, whatever is searched for: those with its prices, or those out of stock.
-fn narrow_set(conn: &Reader, filter: &Filter) -> Result<Option<Set<'static>>, StoreError> {
+fn narrow_set(conn: &Reader, filter: &Filter) -> Result<Option<Set<'static>>, SqlError> {
     if filter.has_price() && Set::count_prices(conn, filter, SMALL + 1)? <= SMALL {
         return Ok(Some(Set::Prices));
     }
@@ -189,7 +189,7 @@ fn small_set(
     filter: &Filter,
     column: Column,
     shares: &[Share],
-) -> Result<Option<Set<'static>>, StoreError> {
+) -> Result<Option<Set<'static>>, SqlError> {
     if filter.has_price() && column != Column::Price && Set::count_prices(conn, filter, SMALL + 1)? <= SMALL {
         return Ok(Some(Set::Prices));
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::admission::Party;
+use super::error::SqlError;
 use super::reader::Reader;
 use super::readers::deadline;
 use super::{SqliteCatalogue, listing, organizations, read_counts};
@@ -70,13 +71,13 @@ impl SqliteCatalogue {
         &self,
         party: Party,
         heavy: bool,
-        query: impl Fn(&Reader) -> Result<T, StoreError> + Clone + Send + 'static,
+        query: impl Fn(&Reader) -> Result<T, SqlError> + Clone + Send + 'static,
     ) -> Result<T, StoreError> {
         let deadline = deadline();
         if !heavy {
             let query = query.clone();
             let quickly = self.readers.lists.read_within(party, deadline, move |conn, limit| {
-                match conn.within(&limit.at_most(QUICK), query) {
+                match conn.within(&limit.at_most(QUICK), query).map_err(SqlError::into) {
                     Err(StoreError::Overloaded(_)) if !limit.is_over() => Ok(None),
                     read => read.map(Some),
                 }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use rusqlite::{Connection, OpenFlags, Row};
 
+use super::error::SqlError;
 use super::readers::Limit;
 use super::statement::Statement;
 use crate::error::StoreError;
@@ -27,7 +28,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Of a database that is there.
-    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
+    pub(super) fn open(url: &str) -> Result<Self, SqlError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(url, flags)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -44,26 +45,26 @@ impl Reader {
     pub(super) fn within<T>(
         &self,
         limit: &Limit,
-        read: impl FnOnce(&Reader) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        read: impl FnOnce(&Reader) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
         let limit = limit.clone();
         self.conn.progress_handler(STEPS, Some(move || limit.is_over()))?;
         let answer = read(self);
         self.conn.progress_handler(0, None::<fn() -> bool>)?;
         if !self.conn.is_autocommit() {
-            return Err(StoreError::failed("a read has left its transaction open".to_owned()));
+            return Err(StoreError::failed("a read has left its transaction open".to_owned()).into());
         }
         answer
     }
 
     /// All that `read` reads is of the same moment.
-    pub(super) fn transaction<T>(&self, read: impl FnOnce(&Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn transaction<T>(&self, read: impl FnOnce(&Reader) -> Result<T, SqlError>) -> Result<T, SqlError> {
         // Rolled back when it is dropped, which is as good: nothing was written.
         let _moment = self.conn.unchecked_transaction()?;
         read(self)
     }
 
-    pub(super) fn rows<T, F>(&self, statement: &Statement, row: F) -> Result<Vec<T>, StoreError>
+    pub(super) fn rows<T, F>(&self, statement: &Statement, row: F) -> Result<Vec<T>, SqlError>
     where
         F: FnMut(&Row<'_>) -> rusqlite::Result<T>,
     {
@@ -91,16 +92,6 @@ impl Reader {
     }
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::OperationInterrupted) => StoreError::Overloaded("the read took too long"),
-            Some(rusqlite::ErrorCode::DatabaseBusy) => StoreError::Overloaded("the database is locked"),
-            _ => StoreError::failed(error.to_string()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -119,8 +110,8 @@ mod tests {
         (directory, reader)
     }
 
-    fn overloaded<T: std::fmt::Debug>(answer: &Result<T, StoreError>) -> bool {
-        matches!(answer, Err(StoreError::Overloaded(_)))
+    fn overloaded<T: Clone>(answer: &Result<T, SqlError>) -> bool {
+        matches!(answer.clone().map_err(StoreError::from), Err(StoreError::Overloaded(_)))
     }
 
     #[test]
@@ -161,6 +152,7 @@ mod tests {
         let (_directory, reader) = reader();
         let write = "DELETE FROM products RETURNING id";
         let refused = reader.within(&Limit::of(Duration::from_secs(60)), |conn| Statement::new(write).number(conn));
+        let refused = refused.map_err(StoreError::from);
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     }
 }

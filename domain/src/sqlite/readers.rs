@@ -92,7 +92,7 @@ impl Readers {
         };
         let interruptible = || {
             let url = url.to_owned();
-            confirmed(identity, move || Reader::open(&url))
+            confirmed(identity, move || Ok(Reader::open(&url)?))
         };
         let (lists, heavy) = bounds(thread::available_parallelism().map_or(1, usize::from));
         let readers = Readers {
@@ -227,21 +227,22 @@ impl<C: Send + 'static> Lane<C> {
     }
 
     /// A read that is short by itself, by whoever asks.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static, E: Into<StoreError>>(
         &self,
-        query: impl FnOnce(&mut C) -> Result<T, StoreError> + Send + 'static,
+        query: impl FnOnce(&mut C) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.read_within(None, deadline(), move |conn, _| query(conn)).await
     }
 
     /// Reads when it is the party's turn, until the deadline at most. Nothing is read that nobody waits for any more: a
     /// caller that goes away leaves the queue, or ends the read that is under way, if it looks at its limit.
-    pub(super) async fn read_within<T: Send + 'static>(
+    pub(super) async fn read_within<T: Send + 'static, E: Into<StoreError>>(
         &self,
         party: Party,
         deadline: Instant,
-        query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError> + Send + 'static,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let query = move |conn: &mut C, limit: &Limit| query(conn, limit).map_err(Into::into);
         let Some((identity, condition)) = &self.0.database else {
             return self.read_in_turn(party, deadline, query).await;
         };

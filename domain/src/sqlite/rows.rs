@@ -19,8 +19,9 @@ use crate::patch::ProductPatch;
 use crate::price::Price;
 use crate::product::{Product, Version};
 use crate::repository::Expect;
+use crate::sqlite::error::SqlError;
 
-type Stored = Result<Product, StoreError>;
+type Stored = Result<Product, SqlError>;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = products, check_for_backend(diesel::sqlite::Sqlite))]
@@ -72,8 +73,8 @@ impl ProductRow {
 }
 
 /// What is stored cannot be read; always a defect.
-pub(super) fn corrupt(what: String) -> StoreError {
-    StoreError::failed(format!("what is stored cannot be read: {what}"))
+pub(super) fn corrupt(what: String) -> SqlError {
+    StoreError::failed(format!("what is stored cannot be read: {what}")).into()
 }
 
 pub(super) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
@@ -153,14 +154,14 @@ pub(super) fn delete(
     id: ProductId,
     expect: &Expect,
     seen: Option<Version>,
-) -> Result<(), StoreError> {
+) -> Result<(), SqlError> {
     find_expected(conn, id, expect, seen)?;
     delete_if_there(conn, id)?;
     Ok(())
 }
 
 /// Marks the row; the version goes on growing, so that a copy made before the delete can never look newer.
-pub(super) fn delete_if_there(conn: &mut SqliteConnection, id: ProductId) -> Result<bool, StoreError> {
+pub(super) fn delete_if_there(conn: &mut SqliteConnection, id: ProductId) -> Result<bool, SqlError> {
     let live = products::table.find(id.get()).filter(products::deleted_at.is_null());
     let now = Utc::now().timestamp_millis();
     let gone =
@@ -185,7 +186,7 @@ impl Change<'_> {
     }
 }
 
-pub(super) fn find_live(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<Product>, StoreError> {
+pub(super) fn find_live(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<Product>, SqlError> {
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq(id.get()));
     let row = live.select(ProductRow::as_select()).first(conn).optional()?;
     row.map(ProductRow::into_product).transpose()
@@ -200,22 +201,22 @@ pub(super) fn find_expected(
     let product = find_live(conn, id)?.ok_or(StoreError::NotFound(id))?;
     let current = product.version;
     if !expect.holds(current) {
-        Err(StoreError::PreconditionFailed { id, current })
+        Err(StoreError::PreconditionFailed { id, current }.into())
     } else if seen.is_some_and(|seen| seen != current) {
-        Err(StoreError::Overtaken { id, current })
+        Err(StoreError::Overtaken { id, current }.into())
     } else {
         Ok(product)
     }
 }
 
-pub(super) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<HashMap<i64, Product>, StoreError> {
+pub(super) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<HashMap<i64, Product>, SqlError> {
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq_any(ids));
     let rows: Vec<ProductRow> = live.select(ProductRow::as_select()).load(conn)?;
     rows.into_iter().map(|row| Ok((row.id, row.into_product()?))).collect()
 }
 
 /// The same on a connection that can be interrupted, for lists.
-pub(super) fn find_listed(conn: &Reader, ids: &[i64]) -> Result<HashMap<i64, Product>, StoreError> {
+pub(super) fn find_listed(conn: &Reader, ids: &[i64]) -> Result<HashMap<i64, Product>, SqlError> {
     let select = "SELECT id, name, description, price, stock, category, organization_id, schema_id, version, created_at, \
         updated_at FROM products WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(";
     let list = serde_json::to_string(ids).map_err(|error| StoreError::from_serialization(error.to_string()))?;

@@ -16,10 +16,11 @@ use crate::ids::{OrganizationId, SchemaId};
 use crate::product::Version;
 use crate::repository::Expect;
 use crate::schema::{NewSchema, Schema, SchemaField, SchemaPatch};
+use crate::sqlite::error::SqlError;
 
 type Row = (i64, i64, String, String, i64);
 
-fn from_row((id, organization_id, name, fields, version): Row) -> Result<Schema, StoreError> {
+fn from_row((id, organization_id, name, fields, version): Row) -> Result<Schema, SqlError> {
     Ok(Schema {
         id: SchemaId::from_row(id),
         organization_id: OrganizationId::from_row(organization_id),
@@ -29,7 +30,7 @@ fn from_row((id, organization_id, name, fields, version): Row) -> Result<Schema,
     })
 }
 
-pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSchema) -> Result<Schema, StoreError> {
+pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSchema) -> Result<Schema, SqlError> {
     let organization = new.organization_id;
     if !organizations::is_known(conn, organization)? {
         return Err(Invalid::one("organization_id", &does_not_exist(organization)).into());
@@ -43,7 +44,7 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSchema) -> Result<Sch
     from_row(diesel::insert_into(schemas::table).values(row).returning(schemas::all_columns).get_result(conn)?)
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, id: SchemaId) -> Result<Option<Schema>, StoreError> {
+pub(super) fn find(conn: &mut SqliteConnection, id: SchemaId) -> Result<Option<Schema>, SqlError> {
     let row: Option<Row> = schemas::table.find(id.get()).first(conn).optional()?;
     row.map(from_row).transpose()
 }
@@ -53,13 +54,13 @@ pub(super) fn update(
     id: SchemaId,
     patch: SchemaPatch,
     expect: &Expect,
-) -> Result<Schema, StoreError> {
+) -> Result<Schema, SqlError> {
     let current = find(conn, id)?.ok_or(StoreError::NoSuchSchema(id))?;
     if id == SchemaId::BUILT_IN {
-        return Err(StoreError::SchemaBuiltIn(id));
+        return Err(StoreError::SchemaBuiltIn(id).into());
     }
     if !expect.holds(current.version) {
-        return Err(StoreError::SchemaPreconditionFailed { id, current: current.version });
+        return Err(StoreError::SchemaPreconditionFailed { id, current: current.version }.into());
     }
     if patch == SchemaPatch::default() {
         return Ok(current);
@@ -73,7 +74,7 @@ pub(super) fn update(
     if !changed.accepts_all_of(&current) {
         match misfits(conn, &changed)? {
             0 => {}
-            products => return Err(StoreError::SchemaInUse { schema: id, products }),
+            products => return Err(StoreError::SchemaInUse { schema: id, products }.into()),
         }
     }
     let row = (
@@ -86,7 +87,7 @@ pub(super) fn update(
 }
 
 /// How many of the schema's products do not fit it. Looks at one after the other and keeps none.
-fn misfits(conn: &mut SqliteConnection, schema: &Schema) -> Result<i64, StoreError> {
+fn misfits(conn: &mut SqliteConnection, schema: &Schema) -> Result<i64, SqlError> {
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::schema_id.eq(schema.id.get()));
     let fields = live.left_join(product_details::table).select((products::id, product_details::fields.nullable()));
     let without_fit = schema.check(&Map::new()).is_ok();
@@ -102,6 +103,6 @@ fn misfits(conn: &mut SqliteConnection, schema: &Schema) -> Result<i64, StoreErr
     Ok(misfits)
 }
 
-fn text_of(fields: &[SchemaField]) -> Result<String, StoreError> {
-    serde_json::to_string(fields).map_err(|error| StoreError::from_serialization(error.to_string()))
+fn text_of(fields: &[SchemaField]) -> Result<String, SqlError> {
+    Ok(serde_json::to_string(fields).map_err(|error| StoreError::from_serialization(error.to_string()))?)
 }

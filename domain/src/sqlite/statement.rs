@@ -9,6 +9,7 @@ use rusqlite::{Params, Row, params_from_iter};
 
 use super::reader::Reader;
 use crate::error::StoreError;
+use crate::sqlite::error::SqlError;
 
 /// The connection keeps the prepared statement, which saves half of a short read's time. There are some hundred texts at
 /// most.
@@ -49,7 +50,7 @@ impl Statement {
     }
 
     /// The rows that it selects.
-    pub(super) fn load<T>(self, conn: &Reader) -> Result<Vec<T>, StoreError>
+    pub(super) fn load<T>(self, conn: &Reader) -> Result<Vec<T>, SqlError>
     where
         T: for<'row> TryFrom<&'row Row<'row>, Error = rusqlite::Error>,
     {
@@ -57,18 +58,19 @@ impl Statement {
     }
 
     /// Does what it says: how many rows that changed.
-    pub(super) fn execute(self, conn: &mut SqliteConnection) -> Result<usize, StoreError> {
+    pub(super) fn execute(self, conn: &mut SqliteConnection) -> Result<usize, SqlError> {
         Ok(RunQueryDsl::execute(ForWriter(self), conn)?)
     }
 
     /// The one number it selects.
-    pub(super) fn number(self, conn: &Reader) -> Result<i64, StoreError> {
+    pub(super) fn number(self, conn: &Reader) -> Result<i64, SqlError> {
         let rows: Vec<(i64,)> = self.load(conn)?;
-        rows.first().map(|(number,)| *number).ok_or_else(|| StoreError::failed("a statement without a row".to_owned()))
+        let row = rows.first().ok_or_else(|| StoreError::failed("a statement without a row".to_owned()))?;
+        Ok(row.0)
     }
 
     /// The one number it returns, on the writer's connection.
-    pub(super) fn write(self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(super) fn write(self, conn: &mut SqliteConnection) -> Result<i64, SqlError> {
         Ok(RunQueryDsl::get_result(ForWriter(self), conn)?)
     }
 

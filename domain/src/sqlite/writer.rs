@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::condition::Condition;
 use super::connect::connect_writer;
+use super::error::SqlError;
 use super::identity::Identity;
 use super::operation::Operation;
 use super::search_index;
@@ -128,18 +129,18 @@ impl Writer {
 
     /// Runs `work` as one among others; an error from it undoes what it did and nothing else. It may be run twice, the first
     /// time undone. Returns after the commit. If the caller stops waiting, the write happens all the same.
-    pub(super) async fn submit<T: Send + 'static>(
+    pub(super) async fn submit<T: Send + 'static, E: Into<StoreError>>(
         &self,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.submit_rows(1, work).await
     }
 
     /// As [`submit`](Writer::submit), of about so many rows.
-    pub(super) async fn submit_rows<T: Send + 'static>(
+    pub(super) async fn submit_rows<T: Send + 'static, E: Into<StoreError>>(
         &self,
         rows: usize,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
         let outcome = self.operation.shared(self.enqueue_rows(rows, work)).await;
         self.condition.note_write(&outcome);
@@ -147,19 +148,20 @@ impl Writer {
     }
 
     /// As [`submit`](Writer::submit), for what is neither counted nor noted.
-    pub(super) async fn enqueue<T: Send + 'static>(
+    pub(super) async fn enqueue<T: Send + 'static, E: Into<StoreError>>(
         &self,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.enqueue_rows(1, work).await
     }
 
-    async fn enqueue_rows<T: Send + 'static>(
+    async fn enqueue_rows<T: Send + 'static, E: Into<StoreError>>(
         &self,
         rows: usize,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = oneshot::channel();
+        let work = move |conn: &mut SqliteConnection| work(conn).map_err(Into::into);
         let job =
             Job { begin_before: Instant::now() + PATIENCE, rows, write: Box::new(Pending { work, done: None, reply }) };
         self.queue.try_send(job).map_err(|error| match error {
@@ -284,14 +286,15 @@ fn write_group(
     let mut writes = Vec::with_capacity(unanswered.len());
     let mut begun = false;
     let committed = identity.begin_group(conn).and_then(|commits| {
-        conn.immediate_transaction(|conn| {
+        let written = conn.immediate_transaction(|conn| {
             begun = true;
             identity.enter(conn, commits)?;
             writes.extend(unanswered.by_ref().filter_map(in_time).map(|job| job.write));
             run_all(conn, &mut writes)?;
             search_index::catch_up(conn)?;
             Identity::leave(conn)
-        })
+        });
+        written.map_err(SqlError::into)
     });
     // Acknowledged is only what is in the file that will be opened after the next start.
     let outcome = match committed.and_then(|record| identity.end_group(conn, record)) {
@@ -311,7 +314,7 @@ fn write_group(
 
 /// Mostly all of them succeed, and share one savepoint: with each, SQLite sets every page aside that is written after it,
 /// which is a third of what a create costs. If one fails, all are undone and each is run again in a savepoint of its own.
-fn run_all(conn: &mut SqliteConnection, writes: &mut [Box<dyn PendingWrite>]) -> Result<(), StoreError> {
+fn run_all(conn: &mut SqliteConnection, writes: &mut [Box<dyn PendingWrite>]) -> Result<(), SqlError> {
     let together = conn.transaction(|conn| match writes.iter_mut().all(|write| write.run(conn)) {
         true => Ok(()),
         false => Err(diesel::result::Error::RollbackTransaction),
@@ -322,7 +325,7 @@ fn run_all(conn: &mut SqliteConnection, writes: &mut [Box<dyn PendingWrite>]) ->
         Err(error) => Err(error),
     };
     // What was wrong with a write says more than that its transaction is gone.
-    done.map_err(|error| writes.iter().find_map(|write| write.failure()).unwrap_or_else(|| error.into()))
+    done.map_err(|error| writes.iter().find_map(|write| write.failure()).map_or_else(|| error.into(), SqlError::from))
 }
 
 /// Whether the savepoint was undone. When the disk is full or fails, SQLite undoes the whole transaction by itself, and there
@@ -347,8 +350,9 @@ mod tests {
 
     fn job(begin_before: Instant) -> (Job, Reply) {
         let (reply, result) = oneshot::channel();
-        let work =
-            |conn: &mut SqliteConnection| Ok(diesel::sql_query("UPDATE copy_epoch SET epoch = 7").execute(conn)?);
+        let work = |conn: &mut SqliteConnection| {
+            Ok(diesel::sql_query("UPDATE copy_epoch SET epoch = 7").execute(conn).map_err(SqlError::from)?)
+        };
         (Job { begin_before, rows: 1, write: Box::new(Pending { work, done: None, reply }) }, result)
     }
 
@@ -411,7 +415,10 @@ mod tests {
         conn.batch_execute("CREATE TABLE numbers (number INTEGER)").unwrap();
         let enter = |number: i64, fails: bool| {
             pending(move |conn| {
-                diesel::sql_query("INSERT INTO numbers VALUES (?)").bind::<BigInt, _>(number).execute(conn)?;
+                diesel::sql_query("INSERT INTO numbers VALUES (?)")
+                    .bind::<BigInt, _>(number)
+                    .execute(conn)
+                    .map_err(SqlError::from)?;
                 if fails { Err(StoreError::Overloaded("after it has written")) } else { Ok(()) }
             })
         };

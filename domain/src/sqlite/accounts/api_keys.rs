@@ -7,8 +7,8 @@ use diesel::sqlite::SqliteConnection;
 use super::{now, role, secret, sessions, time, users as user_rows};
 use crate::account::{ApiKey, NewApiKey, Secret};
 use crate::draft::Invalid;
-use crate::error::StoreError;
 use crate::ids::{ApiKeyId, SessionId, UserId};
+use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::{api_keys, users};
 
 /// API keys of one user.
@@ -27,7 +27,7 @@ struct Row {
     generation: i64,
 }
 
-fn from_row(row: Row) -> Result<(ApiKey, Secret), StoreError> {
+fn from_row(row: Row) -> Result<(ApiKey, Secret), SqlError> {
     let key = ApiKey {
         id: ApiKeyId::from_row(row.id),
         user_id: UserId::from_row(row.user_id),
@@ -46,7 +46,7 @@ pub(super) fn insert(
     by: SessionId,
     new: &NewApiKey,
     secret: &Secret,
-) -> Result<ApiKey, StoreError> {
+) -> Result<ApiKey, SqlError> {
     // What ended the session meanwhile may have been meant to end the keys that it made, too.
     sessions::still_open(conn, user, by)?;
     let generation = user_rows::known(conn, user)?.key_generation;
@@ -67,31 +67,31 @@ pub(super) fn insert(
     Ok(from_row(inserted.get_result(conn)?)?.0)
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<ApiKey>, StoreError> {
+pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<ApiKey>, SqlError> {
     let query = api_keys::table.filter(api_keys::token_hash.eq(&secret[..])).select(Row::as_select());
     let row = query.first(conn).optional()?;
     row.map(|row| Ok(from_row(row)?.0)).transpose()
 }
 
-pub(super) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, Secret)>, StoreError> {
+pub(super) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, Secret)>, SqlError> {
     let query = api_keys::table.filter(api_keys::user_id.eq(user.get())).order(api_keys::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
 }
 
-pub(super) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), StoreError> {
+pub(super) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), SqlError> {
     diesel::delete(api_keys::table.filter(api_keys::token_hash.eq(&secret[..]))).execute(conn)?;
     Ok(())
 }
 
 /// Ends all keys of the user, also those whose copies nobody can name: they are of a generation that is over.
-pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), StoreError> {
+pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
     let next = users::key_generation.eq(users::key_generation + 1);
     diesel::update(users::table.find(user.get())).set(next).execute(conn)?;
     diesel::delete(api_keys::table.filter(api_keys::user_id.eq(user.get()))).execute(conn)?;
     Ok(())
 }
 
-pub(super) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), StoreError> {
+pub(super) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), SqlError> {
     for (id, at) in used {
         let at = at.timestamp_millis();
         // Another instance may have noted a later use.

@@ -6,8 +6,8 @@ use diesel::sqlite::SqliteConnection;
 
 use super::now;
 use crate::account::Secret;
-use crate::error::StoreError;
 use crate::ids::UserId;
+use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::password_resets;
 
 pub(super) fn insert(
@@ -15,7 +15,7 @@ pub(super) fn insert(
     user: UserId,
     secret: &Secret,
     until: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<(), SqlError> {
     let row = (
         password_resets::token_hash.eq(&secret[..]),
         password_resets::user_id.eq(user.get()),
@@ -26,7 +26,7 @@ pub(super) fn insert(
 }
 
 /// Whose it is, as long as it is valid.
-pub(super) fn user_of(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<UserId>, StoreError> {
+pub(super) fn user_of(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<UserId>, SqlError> {
     let query = password_resets::table
         .filter(password_resets::token_hash.eq(&secret[..]))
         .filter(password_resets::expires_at.gt(now()))
@@ -35,12 +35,12 @@ pub(super) fn user_of(conn: &mut SqliteConnection, secret: &Secret) -> Result<Op
     Ok(user.map(UserId::from_row))
 }
 
-pub(super) fn remove_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), StoreError> {
+pub(super) fn remove_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
     diesel::delete(password_resets::table.filter(password_resets::user_id.eq(user.get()))).execute(conn)?;
     Ok(())
 }
 
-pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<(), SqlError> {
     diesel::delete(password_resets::table.filter(password_resets::expires_at.le(now()))).execute(conn)?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::account::{NewSession, Secret, Session};
 use crate::error::StoreError;
 use crate::ids::{SessionId, UserId};
 use crate::repository::Used;
+use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::{sessions, users};
 
 /// Sessions of one user.
@@ -28,7 +29,7 @@ struct Row {
     expires_at: i64,
 }
 
-fn from_row(row: Row) -> Result<(Session, Secret), StoreError> {
+fn from_row(row: Row) -> Result<(Session, Secret), SqlError> {
     let session = Session {
         id: SessionId::from_row(row.id),
         user_id: UserId::from_row(row.user_id),
@@ -42,14 +43,14 @@ fn from_row(row: Row) -> Result<(Session, Secret), StoreError> {
 }
 
 /// Stores the session, and ends those that are `leaving`.
-pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[Secret]) -> Result<Session, StoreError> {
+pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[Secret]) -> Result<Session, SqlError> {
     let user = user_rows::known(conn, new.user_id)?;
     if user.session_generation != new.generation {
-        return Err(StoreError::SessionsEnded(user.id));
+        return Err(StoreError::SessionsEnded(user.id).into());
     }
     leaving.iter().try_for_each(|leaving| remove(conn, leaving))?;
     if live(user.id).count().get_result::<i64>(conn)? >= MOST_OF_A_USER {
-        return Err(StoreError::TooManySessions(user.id));
+        return Err(StoreError::TooManySessions(user.id).into());
     }
     let now = now();
     let row = (
@@ -67,14 +68,14 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[S
 
 /// The oldest of the user's sessions, as many as have to end for one more. Nobody uses so many, but somebody may log in over
 /// and over again.
-pub(super) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<Secret>, StoreError> {
+pub(super) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<Secret>, SqlError> {
     let newest_first = live(user).order(sessions::id.desc()).select(sessions::token_hash);
     // SQLite knows an offset only behind a limit.
     let leaving: Vec<Vec<u8>> = newest_first.limit(-1).offset(MOST_OF_A_USER - 1).load(conn)?;
     leaving.iter().map(|bytes| secret(bytes)).collect()
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<Session>, StoreError> {
+pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<Session>, SqlError> {
     let query = sessions::table.filter(sessions::token_hash.eq(&secret[..])).select(Row::as_select());
     let row = query.first(conn).optional()?;
     row.map(|row| Ok(from_row(row)?.0)).transpose()
@@ -87,17 +88,17 @@ fn live(user: UserId) -> _ {
     sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::expires_at.gt(now))
 }
 
-pub(super) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(Session, Secret)>, StoreError> {
+pub(super) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(Session, Secret)>, SqlError> {
     let query = live(user).order(sessions::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
 }
 
-pub(super) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), StoreError> {
+pub(super) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), SqlError> {
     diesel::delete(sessions::table.filter(sessions::token_hash.eq(&secret[..]))).execute(conn)?;
     Ok(())
 }
 
-pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId, keep: Option<SessionId>) -> Result<(), StoreError> {
+pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId, keep: Option<SessionId>) -> Result<(), SqlError> {
     user_rows::known(conn, user)?;
     let next = users::session_generation + 1;
     let generation: i64 = diesel::update(users::table.find(user.get()))
@@ -113,14 +114,14 @@ pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId, keep: Option<Se
 }
 
 /// That the session is there, and of the user's current generation.
-pub(super) fn still_open(conn: &mut SqliteConnection, user: UserId, id: SessionId) -> Result<(), StoreError> {
+pub(super) fn still_open(conn: &mut SqliteConnection, user: UserId, id: SessionId) -> Result<(), SqlError> {
     let current = user_rows::known(conn, user)?.session_generation;
     let query = sessions::table.find(id.get()).filter(sessions::user_id.eq(user.get())).select(sessions::generation);
     let generation: Option<i64> = query.first(conn).optional()?;
-    if generation == Some(current) { Ok(()) } else { Err(StoreError::SessionsEnded(user)) }
+    if generation == Some(current) { Ok(()) } else { Err(StoreError::SessionsEnded(user).into()) }
 }
 
-pub(super) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), StoreError> {
+pub(super) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), SqlError> {
     for used in used {
         let expires_at = used.expires_at.timestamp_millis();
         // Another instance may have noted a later use; and what is over is over, whoever was told so.
@@ -135,12 +136,12 @@ pub(super) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), S
 }
 
 /// Some of those that have ended by themselves; tells how many.
-pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<usize, StoreError> {
+pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<usize, SqlError> {
     let ended = sessions::table.filter(sessions::expires_at.le(now())).select(sessions::id).limit(FORGOTTEN_AT_ONCE);
     let ended: Vec<i64> = ended.load(conn)?;
     Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(&ended))).execute(conn)?)
 }
 
-pub(super) fn count_live(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+pub(super) fn count_live(conn: &mut SqliteConnection) -> Result<i64, SqlError> {
     Ok(sessions::table.filter(sessions::expires_at.gt(now())).count().get_result(conn)?)
 }

@@ -9,6 +9,7 @@ use crate::error::StoreError;
 use crate::ids::OrganizationId;
 use crate::price::Price;
 use crate::report::{CatalogueReport, CategoryReport, OrganizationReport};
+use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
@@ -19,10 +20,10 @@ const PRICES: &str = "SELECT organization_id, category, min(price), max(price) \
 
 type Groups = Vec<(i64, String, i64, i64)>;
 
-pub(in crate::sqlite) fn report(conn: &Reader) -> Result<CatalogueReport, StoreError> {
+pub(in crate::sqlite) fn report(conn: &Reader) -> Result<CatalogueReport, SqlError> {
     conn.transaction(|conn| {
         let generated_at = Utc::now().trunc_subsecs(3);
-        let groups = |sql| -> Result<Groups, StoreError> { Statement::new(sql).load(conn) };
+        let groups = |sql| -> Result<Groups, SqlError> { Statement::new(sql).load(conn) };
         let counts = groups(COUNTS)?.into_iter();
         let mut counts: BTreeMap<_, _> = counts
             .map(|(organization, category, live, in_stock)| ((organization, category), (live, in_stock)))
@@ -60,10 +61,10 @@ fn sum(categories: &[CategoryReport]) -> Option<OrganizationReport> {
 }
 
 /// The counters and the rows differ; always a defect.
-fn corrupt(what: &str) -> StoreError {
-    StoreError::failed(format!("the counters and the products differ: {what}"))
+fn corrupt(what: &str) -> SqlError {
+    StoreError::failed(format!("the counters and the products differ: {what}")).into()
 }
 
-fn price(units: i64) -> Result<Price, StoreError> {
+fn price(units: i64) -> Result<Price, SqlError> {
     Price::from_minor_units(units).map_err(|error| corrupt(&format!("a price {error}")))
 }

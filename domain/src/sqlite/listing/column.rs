@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::ids::ProductId;
 use crate::order::OrderBy;
 use crate::place::{Place, PlaceKey};
 use crate::price::Price;
+use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
@@ -48,7 +48,7 @@ impl Column {
     }
 
     /// Runs a statement that selects this column and the id.
-    pub(super) fn load(self, statement: Statement, conn: &Reader) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn load(self, statement: Statement, conn: &Reader) -> Result<Vec<Row>, SqlError> {
         if self == Column::Name {
             let rows: Vec<(Vec<u8>, i64)> = statement.load(conn)?;
             return Ok(rows.into_iter().map(|(name, id)| Row { key: PlaceKey::Name(name), id }).collect());

@@ -3,6 +3,7 @@
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::ids::{OrganizationId, SchemaId};
+use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
@@ -13,7 +14,7 @@ pub(super) struct Share {
 }
 
 /// By organization, as far as the filter is about organization, schema, category and stock.
-pub(super) fn shares(conn: &Reader, filter: &Filter) -> Result<Vec<Share>, StoreError> {
+pub(super) fn shares(conn: &Reader, filter: &Filter) -> Result<Vec<Share>, SqlError> {
     let whole = filter.schema.is_none() && filter.category.is_none();
     let mut statement = if whole {
         Statement::new("SELECT organization_id, live, in_stock FROM organization_counts WHERE TRUE")
@@ -45,27 +46,27 @@ pub(super) fn shares(conn: &Reader, filter: &Filter) -> Result<Vec<Share>, Store
 }
 
 /// How many products are in the list; see [`shares`].
-pub(super) fn total(conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
+pub(super) fn total(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
     Ok(shares(conn, filter)?.iter().map(|share| share.products).sum())
 }
 
 /// How many products there are in the organization, or in all of them.
-pub(super) fn whole_total(conn: &Reader, organization: Option<OrganizationId>) -> Result<i64, StoreError> {
+pub(super) fn whole_total(conn: &Reader, organization: Option<OrganizationId>) -> Result<i64, SqlError> {
     total(conn, &Filter { organization, ..Filter::default() })
 }
 
 /// Refuses organizations and schemas that do not exist. The built-in ones do.
-pub(super) fn check_exists(conn: &Reader, filter: &Filter) -> Result<(), StoreError> {
+pub(super) fn check_exists(conn: &Reader, filter: &Filter) -> Result<(), SqlError> {
     let exists = |sql, id| Statement::new(sql).integer(id).number(conn).map(|found| found > 0);
     if let Some(id) = filter.organization.filter(|id| *id != OrganizationId::BUILT_IN)
         && !exists("SELECT count(*) FROM organizations WHERE id = ", id.get())?
     {
-        return Err(StoreError::NoSuchOrganization(id));
+        return Err(StoreError::NoSuchOrganization(id).into());
     }
     if let Some(id) = filter.schema.filter(|id| *id != SchemaId::BUILT_IN)
         && !exists("SELECT count(*) FROM schemas WHERE id = ", id.get())?
     {
-        return Err(StoreError::NoSuchSchema(id));
+        return Err(StoreError::NoSuchSchema(id).into());
     }
     Ok(())
 }

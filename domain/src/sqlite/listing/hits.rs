@@ -9,6 +9,7 @@ use crate::draft::Invalid;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::search::Search;
+use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::search_index::{begins, query};
 use crate::sqlite::statement::Statement;
@@ -44,7 +45,7 @@ pub(super) fn find(
     search: &Search,
     shares: &[Share],
     few: i64,
-) -> Result<Hits, StoreError> {
+) -> Result<Hits, SqlError> {
     check_cost(conn, filter, search, shares)?;
     let part = |share: &Share| Part {
         organization: share.organization,
@@ -69,7 +70,7 @@ pub(super) fn find(
 }
 
 /// Those in the set whose texts have the words.
-fn matching(conn: &Reader, set: Set<'_>, filter: &Filter, search: &Search) -> Result<Vec<i64>, StoreError> {
+fn matching(conn: &Reader, set: Set<'_>, filter: &Filter, search: &Search) -> Result<Vec<i64>, SqlError> {
     let words: Vec<&str> = search.words().collect();
     let texts = set.texts(conn, filter)?;
     let found = texts.iter().filter(|texts| {
@@ -81,7 +82,7 @@ fn matching(conn: &Reader, set: Set<'_>, filter: &Filter, search: &Search) -> Re
 
 /// Refuses a search that would take longer than anybody waits. What it costs is known from the counters or, where they do
 /// not tell, by the length of the lists that it would read, of which no more are read than it may cost.
-fn check_cost(conn: &Reader, filter: &Filter, search: &Search, shares: &[Share]) -> Result<(), StoreError> {
+fn check_cost(conn: &Reader, filter: &Filter, search: &Search, shares: &[Share]) -> Result<(), SqlError> {
     let terms: Vec<(String, i64)> = search.words().flat_map(terms_of).collect();
     let seeks = SEEK_COST.saturating_mul((terms.len() * shares.len()) as i64);
     let mut left = COST_MAX - seeks;
@@ -116,15 +117,15 @@ fn terms_of(word: &str) -> Vec<(String, i64)> {
     terms.into_iter().map(term).collect()
 }
 
-fn too_broad() -> StoreError {
+fn too_broad() -> SqlError {
     let message = "finds too much to be answered in time: leave out words that many products have, add letters to short \
                    ones, or name an organization";
-    StoreError::Invalid(Invalid::one("search", message))
+    StoreError::Invalid(Invalid::one("search", message)).into()
 }
 
 impl Hits {
     /// How many products the filter lets through.
-    pub(super) fn count(&self, conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
+    pub(super) fn count(&self, conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
         let by_row = filter.has_price() || filter.in_stock.is_some();
         match self {
             Hits::Few(ids) if by_row => Set::These(ids).count(conn, filter),
@@ -139,7 +140,7 @@ impl Hits {
 }
 
 impl Part {
-    fn count(&self, conn: &Reader) -> Result<i64, StoreError> {
+    fn count(&self, conn: &Reader) -> Result<i64, SqlError> {
         let statement = Statement::new("SELECT count(*) FROM product_search WHERE product_search MATCH ");
         statement.text(&self.query).number(conn)
     }
@@ -158,7 +159,7 @@ pub(super) fn found_by_id(
     filter: &Filter,
     query: &str,
     window: Window<'_>,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<Row>, SqlError> {
     let statement = Statement::new("SELECT s.rowid, s.rowid FROM product_search s");
     let by_row = filter.has_price() || filter.in_stock.is_some();
     let mut statement = if by_row {

@@ -5,14 +5,14 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use super::column::Row;
 use super::walk::{Walk, Window};
-use crate::error::StoreError;
+use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 
 /// Rows read ahead of each list, at least and at most.
 const CHUNK: (i64, i64) = (4, 1_000);
 
 /// The rows of the window. Costs some microseconds for each list, however long it is.
-pub(super) fn rows(conn: &Reader, walks: &[Walk<'_>], window: Window<'_>) -> Result<Vec<Row>, StoreError> {
+pub(super) fn rows(conn: &Reader, walks: &[Walk<'_>], window: Window<'_>) -> Result<Vec<Row>, SqlError> {
     if let [walk] = walks {
         return walk.rows(conn, window);
     }
@@ -49,7 +49,7 @@ struct Ahead<'a, 'b> {
 
 impl Ahead<'_, '_> {
     /// The row that comes next to this one.
-    fn behind(&mut self, conn: &Reader, row: &Row, descending: bool) -> Result<Option<Row>, StoreError> {
+    fn behind(&mut self, conn: &Reader, row: &Row, descending: bool) -> Result<Option<Row>, SqlError> {
         if self.rows.is_empty() {
             let window = Window { descending, after: Some(row), offset: 0, limit: self.chunk };
             self.rows = self.walk.rows(conn, window)?.into();

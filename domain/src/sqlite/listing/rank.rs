@@ -6,10 +6,10 @@ use std::cmp::Ordering;
 use super::column::Row;
 use super::small::{Set, Texts};
 use super::walk::Window;
-use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
 use crate::search::Search;
+use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::words::{self, Fit};
 
@@ -25,7 +25,7 @@ pub(super) fn rows(
     search: &Search,
     ids: &[i64],
     window: Window<'_>,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<Row>, SqlError> {
     let words: Vec<&str> = search.words().collect();
     let texts = Set::These(ids).texts(conn, filter)?;
     let row = |texts: &Texts| Row { key: PlaceKey::Rank(rank(texts, &words)), id: texts.id };

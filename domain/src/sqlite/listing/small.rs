@@ -2,9 +2,9 @@
 
 use super::column::{Bounds, Column, Row};
 use super::walk::Window;
-use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
+use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
@@ -29,7 +29,7 @@ pub(super) struct Texts {
 
 impl Set<'_> {
     /// How many products there are between the prices, `limit` if there are more.
-    pub(super) fn count_prices(conn: &Reader, filter: &Filter, limit: i64) -> Result<i64, StoreError> {
+    pub(super) fn count_prices(conn: &Reader, filter: &Filter, limit: i64) -> Result<i64, SqlError> {
         let select = Statement::new("SELECT count(*) FROM (SELECT 1");
         let prices = Bounds::of(filter, Column::Price);
         let mut statement = Set::Prices.from(select, filter).within("p.price", prices);
@@ -40,12 +40,12 @@ impl Set<'_> {
     }
 
     /// How many products the filter lets through, which all are in the set.
-    pub(super) fn count(self, conn: &Reader, filter: &Filter) -> Result<i64, StoreError> {
+    pub(super) fn count(self, conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
         self.from(Statement::new("SELECT count(*)"), filter).restrict(filter, None).number(conn)
     }
 
     /// What can be searched of those that the filter lets through.
-    pub(super) fn texts(self, conn: &Reader, filter: &Filter) -> Result<Vec<Texts>, StoreError> {
+    pub(super) fn texts(self, conn: &Reader, filter: &Filter) -> Result<Vec<Texts>, SqlError> {
         let select = Statement::new("SELECT p.id, p.name, p.description, p.category");
         let statement = self.from(select, filter).restrict(filter, None);
         let rows: Vec<(i64, String, String, String)> = statement.load(conn)?;
@@ -59,7 +59,7 @@ impl Set<'_> {
         filter: &Filter,
         column: Column,
         window: Window<'_>,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<Row>, SqlError> {
         let select = Statement::new("SELECT ").sql(column.sql()).sql(", p.id");
         let mut statement = self.from(select, filter).restrict(filter, None);
         let (beyond, order) = if window.descending { (" < ", " DESC") } else { (" > ", "") };

@@ -42,7 +42,7 @@ impl Planner {
     }
 
     /// The steps of all statements on products that `read` runs.
-    fn steps<T>(&self, read: impl FnOnce(&Reader) -> Result<T, StoreError>) -> (T, Vec<String>) {
+    fn steps<T>(&self, read: impl FnOnce(&Reader) -> Result<T, SqlError>) -> (T, Vec<String>) {
         self.reader.seen.take();
         let answer = read(&self.reader).unwrap();
         let statements = self.reader.seen.take();

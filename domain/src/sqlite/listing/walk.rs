@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use super::column::{Bounds, Column, Row, compare};
 use super::hits::found_by_id;
-use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::place::PlaceKey;
+use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
@@ -33,7 +33,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    pub(super) fn rows(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
+    pub(super) fn rows(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, SqlError> {
         if self.column == Column::Id {
             return self.by_id(conn, window);
         }
@@ -59,7 +59,7 @@ impl Walk<'_> {
         conn: &Reader,
         (key, id, offset): (&PlaceKey, i64, i64),
         window: Window<'_>,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<Row>, SqlError> {
         let mut rows = self.block(conn, key, id, offset, window.limit)?;
         let limit = window.limit - rows.len() as i64;
         if limit > 0 {
@@ -68,7 +68,7 @@ impl Walk<'_> {
         Ok(rows)
     }
 
-    fn by_id(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
+    fn by_id(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, SqlError> {
         if let Some(query) = self.search {
             return found_by_id(conn, self.filter, query, window);
         }
@@ -81,7 +81,7 @@ impl Walk<'_> {
     }
 
     /// Rows with this key and a greater id.
-    fn block(&self, conn: &Reader, key: &PlaceKey, id: i64, offset: i64, limit: i64) -> Result<Vec<Row>, StoreError> {
+    fn block(&self, conn: &Reader, key: &PlaceKey, id: i64, offset: i64, limit: i64) -> Result<Vec<Row>, SqlError> {
         let statement = self.select().sql(" AND ").sql(self.column.sql()).sql(" = ").key(key);
         let statement = statement.sql(" AND p.id > ").integer(id).sql(" ORDER BY p.id").page(limit, offset);
         self.load(conn, statement)
@@ -92,7 +92,7 @@ impl Walk<'_> {
     /// Read backwards, an index has equal keys in the wrong order, greatest id first, and a sort would have to read all
     /// of them, which may be a million. So each block of equal keys is turned round, and the last, which the limit may
     /// have cut in two, is read once more, forwards.
-    fn beyond(&self, conn: &Reader, key: Option<&PlaceKey>, window: Window<'_>) -> Result<Vec<Row>, StoreError> {
+    fn beyond(&self, conn: &Reader, key: Option<&PlaceKey>, window: Window<'_>) -> Result<Vec<Row>, SqlError> {
         let statement = self.ordered(key, window.descending).page(window.limit, window.offset);
         let mut rows = self.load(conn, statement)?;
         if !window.descending {
@@ -124,19 +124,19 @@ impl Walk<'_> {
         statement.within(column, bounds).sql(" ORDER BY ").sql(column).sql(order)
     }
 
-    fn key_at(&self, conn: &Reader, offset: i64) -> Result<Option<PlaceKey>, StoreError> {
+    fn key_at(&self, conn: &Reader, offset: i64) -> Result<Option<PlaceKey>, SqlError> {
         let rows = self.load(conn, self.ordered(None, true).page(1, offset))?;
         Ok(rows.into_iter().next().map(|row| row.key))
     }
 
-    fn count_above(&self, conn: &Reader, key: &PlaceKey) -> Result<i64, StoreError> {
+    fn count_above(&self, conn: &Reader, key: &PlaceKey) -> Result<i64, SqlError> {
         let (column, bounds) = (self.column.sql(), self.bounds());
         let above = self.selecting(Statement::new("SELECT count(*)")).sql(" AND ").sql(column).sql(" > ").key(key);
         above.within(column, Bounds { min: None, ..bounds }).number(conn)
     }
 
     /// How many rows there are.
-    pub(super) fn count(&self, conn: &Reader) -> Result<i64, StoreError> {
+    pub(super) fn count(&self, conn: &Reader) -> Result<i64, SqlError> {
         let all = self.selecting(Statement::new("SELECT count(*)"));
         all.within(self.column.sql(), self.bounds()).number(conn)
     }
@@ -162,7 +162,7 @@ impl Walk<'_> {
         Bounds::of(self.filter, self.column)
     }
 
-    fn load(&self, conn: &Reader, statement: Statement) -> Result<Vec<Row>, StoreError> {
+    fn load(&self, conn: &Reader, statement: Statement) -> Result<Vec<Row>, SqlError> {
         self.column.load(statement, conn)
     }
 }

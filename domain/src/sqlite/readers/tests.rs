@@ -28,7 +28,7 @@ impl Busy {
         let query = move |_: &mut (), _: &Limit| {
             begun.send(()).unwrap();
             ended.recv().unwrap();
-            Ok(())
+            Ok::<_, StoreError>(())
         };
         let reading = tokio::spawn(async move { lane.read_within(party, deadline(), query).await });
         tokio::task::spawn_blocking(move || begins.recv()).await.unwrap().unwrap();
@@ -52,7 +52,7 @@ fn counted(
     tokio::spawn(async move {
         let query = move |_: &mut (), _: &Limit| {
             runs.fetch_add(1, Ordering::SeqCst);
-            Ok(())
+            Ok::<_, StoreError>(())
         };
         lane.read_within(party, deadline, query).await
     })
