@@ -116,13 +116,9 @@ impl StoreError {
         StoreError::failed(format!("what is stored cannot be written down: {cause}"))
     }
 
-    pub(crate) fn failed(cause: String) -> Self {
+    /// The database failed, in its own words.
+    pub fn failed(cause: String) -> Self {
         StoreError::Unavailable(cause.into())
-    }
-
-    /// A file beside the database that could not be read or written.
-    pub(crate) fn from_io(error: &std::io::Error) -> Self {
-        StoreError::failed(error.to_string())
     }
 
     /// Whether a write that ended so is certain to have changed nothing.
@@ -153,7 +149,7 @@ impl StoreError {
     }
 
     /// Whether the database could not do its work, as opposed to having answered that it cannot be done.
-    pub(crate) fn is_failure(&self) -> bool {
+    pub fn is_failure(&self) -> bool {
         matches!(
             self,
             StoreError::Overloaded(_) | StoreError::Unavailable(_) | StoreError::Replaced { .. } | StoreError::Closed

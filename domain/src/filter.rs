@@ -32,7 +32,8 @@ impl Filter {
         Filter { schema: Some(schema), ..Filter::default() }
     }
 
-    pub(crate) fn has_price(&self) -> bool {
+    /// Whether it asks for a price.
+    pub fn has_price(&self) -> bool {
         self.min_price.is_some() || self.max_price.is_some()
     }
 }

@@ -23,6 +23,7 @@ mod check;
 mod details;
 mod draft;
 mod error;
+mod expect;
 mod fields;
 mod filter;
 mod history;
@@ -42,28 +43,31 @@ mod repository;
 mod schema;
 mod search;
 mod sqlite;
-mod words;
+pub mod words;
 
 pub use account::{
     ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Secret, Session,
-    TextsDraft, User, UserDraft, new_password,
+    TextsDraft, Used, User, UserDraft, new_password,
 };
-pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, ProductDetails};
+pub use check::does_not_exist;
+pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, NewImage, ProductDetails, not_of_the_product};
 pub use draft::{FieldError, FieldErrors, Invalid, NewProduct, ProductDraft};
 pub use error::{OpenError, StoreError};
+pub use expect::Expect;
 pub use fields::{AtMost, MalformedInput};
 pub use filter::{Filter, Members};
 pub use history::{History, HistoryDigits};
 pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 pub use invalid::{ErrorRoom, Thousands, shortened};
+pub use name_key::name_key;
 pub use order::{Order, OrderBy, UnknownOrder};
 pub use organization::{NewOrganization, Organization, OrganizationDraft};
 pub use page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
 pub use patch::{Changes, ProductPatch};
-pub use place::{BadPlace, Place};
+pub use place::{BadPlace, Place, PlaceKey};
 pub use price::{Price, PriceError};
 pub use product::{Product, Version};
 pub use report::{CatalogueReport, CategoryReport, OrganizationReport};
-pub use repository::{AccountRepository, Committed, Copies, DatabaseOptions, Expect, ProductRepository, Used};
+pub use repository::{AccountRepository, Committed, Copies, DatabaseOptions, ProductRepository};
 pub use schema::{FieldKind, NewSchema, Schema, SchemaDraft, SchemaField, SchemaFieldDraft, SchemaPatch};
 pub use search::{Search, SearchError};

@@ -10,10 +10,11 @@ use std::time::Duration;
 use hotshelf_stats::Stats;
 use tokio_util::sync::CancellationToken;
 
-pub use accounts::{AccountRepository, Used};
+pub use accounts::AccountRepository;
 
 use crate::draft::NewProduct;
 use crate::error::{OpenError, StoreError};
+use crate::expect::Expect;
 use crate::history::History;
 use crate::ids::ProductId;
 use crate::patch::ProductPatch;
@@ -27,25 +28,6 @@ pub struct DatabaseOptions {
     pub path: PathBuf,
     /// Several processes share the database. Otherwise a lock file keeps a second one out.
     pub shared: bool,
-}
-
-/// What a write requires of the product, or the schema, it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expect {
-    /// That it exists.
-    Anything,
-    /// That it is at one of these versions.
-    OneOf(Vec<Version>),
-}
-
-impl Expect {
-    /// Whether the write may be about what is at this version.
-    pub fn holds(&self, current: Version) -> bool {
-        match self {
-            Expect::Anything => true,
-            Expect::OneOf(versions) => versions.contains(&current),
-        }
-    }
 }
 
 /// Whether copies of what is being written are barred for the time of the write, wherever they are kept.

@@ -47,11 +47,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::draft::NewProduct;
 use crate::error::{OpenError, StoreError};
+use crate::expect::Expect;
 use crate::history::History;
 use crate::ids::ProductId;
 use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
-use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
+use crate::repository::{Committed, Copies, DatabaseOptions};
 pub(crate) use condition::Condition;
 use error::SqlError;
 use identity::Identity;

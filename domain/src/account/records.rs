@@ -98,6 +98,17 @@ pub struct NewSession {
     pub expires_at: DateTime<Utc>,
 }
 
+/// That a session was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// What the session is recognized by.
+    pub secret: Secret,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// When it ends unless it is used again.
+    pub expires_at: DateTime<Utc>,
+}
+
 /// What a program proves itself by, in the name of the user who made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApiKey {

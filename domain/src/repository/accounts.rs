@@ -3,7 +3,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Committed, Copies, ProductRepository};
-use crate::account::{ApiKey, Email, NewApiKey, NewSession, NewUser, Role, Secret, Session, User};
+use crate::account::{ApiKey, Email, NewApiKey, NewSession, NewUser, Role, Secret, Session, Used, User};
 use crate::error::StoreError;
 use crate::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use crate::sqlite::SqliteCatalogue;
@@ -250,15 +250,4 @@ impl AccountRepository {
     pub async fn note_api_keys(&self, used: Vec<(ApiKeyId, DateTime<Utc>)>) -> Result<(), StoreError> {
         self.0.note_api_keys(used).await
     }
-}
-
-/// That a session was used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Used {
-    /// What the session is recognized by.
-    pub secret: Secret,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// When it ends unless it is used again.
-    pub expires_at: DateTime<Utc>,
 }

@@ -1,9 +1,10 @@
 //! What the repository does around its products: organizations, schemas, details, many at once.
 
-use super::{Committed, Copies, Expect, ProductRepository};
+use super::{Committed, Copies, ProductRepository};
 use crate::details::{DetailsPatch, ProductDetails};
 use crate::draft::{Invalid, NewProduct};
 use crate::error::StoreError;
+use crate::expect::Expect;
 use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::organization::{NewOrganization, Organization};
 use crate::product::Version;

@@ -11,10 +11,11 @@ use diesel::sqlite::SqliteConnection;
 use super::error::SqlError;
 use super::rows::{corrupt, time_of};
 use super::{SqliteCatalogue, organizations};
+use crate::account::Used;
 use crate::account::{ApiKey, Email, Home, NewApiKey, NewSession, NewUser, Role, Secret, Session, User};
 use crate::error::StoreError;
 use crate::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
-use crate::repository::{Committed, Copies, Used};
+use crate::repository::{Committed, Copies};
 
 impl SqliteCatalogue {
     pub(crate) async fn add_user(&self, new: NewUser) -> Result<User, StoreError> {

@@ -4,10 +4,11 @@ use super::{SqliteCatalogue, bulk, details, organizations, schemas};
 use crate::details::{DetailsPatch, ProductDetails};
 use crate::draft::{Invalid, NewProduct};
 use crate::error::StoreError;
+use crate::expect::Expect;
 use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::organization::{NewOrganization, Organization};
 use crate::product::Version;
-use crate::repository::{Committed, Copies, Expect};
+use crate::repository::{Committed, Copies};
 use crate::schema::{NewSchema, Schema, SchemaPatch};
 
 impl SqliteCatalogue {

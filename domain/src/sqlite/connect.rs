@@ -134,7 +134,7 @@ fn settle_history(conn: &mut SqliteConnection, lock: &DatabaseLock, shared: bool
         let opened = history::open(conn, record, in_place.unwrap_or(false), alone)?;
         let (history, commits) = (opened.row.history(), opened.row.commits);
         let record = Record { history, commits, highest_id: history::highest_id(conn)? };
-        lock.write(record).map_err(|error| StoreError::from_io(&error))?;
+        lock.write(record).map_err(|error| StoreError::failed(error.to_string()))?;
         Ok::<_, SqlError>(opened)
     })?;
     if !shared {

@@ -10,9 +10,9 @@ use super::rows::{corrupt, find_expected, find_live, touch};
 use super::schema::{product_details, product_images};
 use crate::details::{DetailsPatch, Image, NewImage, ProductDetails};
 use crate::error::StoreError;
+use crate::expect::Expect;
 use crate::ids::{ImageId, ProductId};
 use crate::product::{Product, Version};
-use crate::repository::Expect;
 use crate::sqlite::error::SqlError;
 
 #[derive(Queryable, Selectable)]

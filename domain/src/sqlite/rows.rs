@@ -13,12 +13,12 @@ use super::statement::Statement;
 use super::{details, references};
 use crate::draft::NewProduct;
 use crate::error::StoreError;
+use crate::expect::Expect;
 use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::name_key::name_key;
 use crate::patch::ProductPatch;
 use crate::price::Price;
 use crate::product::{Product, Version};
-use crate::repository::Expect;
 use crate::sqlite::error::SqlError;
 
 type Stored = Result<Product, SqlError>;

@@ -12,9 +12,9 @@ use super::schema::{product_details, products, schemas};
 use crate::check::does_not_exist;
 use crate::draft::Invalid;
 use crate::error::StoreError;
+use crate::expect::Expect;
 use crate::ids::{OrganizationId, SchemaId};
 use crate::product::Version;
-use crate::repository::Expect;
 use crate::schema::{NewSchema, Schema, SchemaField, SchemaPatch};
 use crate::sqlite::error::SqlError;
 

@@ -4,10 +4,10 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::{now, secret, time, users as user_rows};
+use crate::account::Used;
 use crate::account::{NewSession, Secret, Session};
 use crate::error::StoreError;
 use crate::ids::{SessionId, UserId};
-use crate::repository::Used;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::{sessions, users};
 
