@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use hotshelf_domain::{PageRequest, PageStart, ProductRepository};
+use hotshelf_database::ProductRepository;
+use hotshelf_domain::{PageRequest, PageStart};
 use hotshelf_formats::{ExportFormat, ProductWriter};
 
 use crate::config::Config;

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Instant;
 
-use hotshelf_domain::{Invalid, ProductRepository, StoreError};
+use hotshelf_database::ProductRepository;
+use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_formats::{ExportFormat, Format, Home, ProductReader, Row};
 use hotshelf_product::{ProductError, ProductService};
 use indicatif::ProgressBar;

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{Absence, Cache, Keys, Read, Region, RegionError, RegionOptions, Slot, Value, WriteError};
-use hotshelf_domain::{AccountRepository, ApiKeyId, Email, OrganizationId, Role, Secret, Session, StoreError, User};
+use hotshelf_database::AccountRepository;
+use hotshelf_domain::{ApiKeyId, Email, OrganizationId, Role, Secret, Session, StoreError, User};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
 use parking_lot::Mutex;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use hotshelf_domain::{AccountRepository, Email, StoreError};
+use hotshelf_database::AccountRepository;
+use hotshelf_domain::{Email, StoreError};
 use hotshelf_stats::AccessMetrics;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -6,9 +6,8 @@ use chrono::Utc;
 use hotshelf_cache::{
     Absence, Cache, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Target, Value, WriteError,
 };
-use hotshelf_domain::{
-    AccountRepository, Committed, Copies, NewSession, Secret, Session, SessionId, StoreError, User, UserId,
-};
+use hotshelf_database::{AccountRepository, Committed, Copies};
+use hotshelf_domain::{NewSession, Secret, Session, SessionId, StoreError, User, UserId};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
 

@@ -1,5 +1,5 @@
 use hotshelf_cache::{EpochStore, History};
-use hotshelf_domain::ProductRepository;
+use hotshelf_database::ProductRepository;
 use hotshelf_lifecycle::{Failure, async_trait};
 
 /// Keeps the epoch of the cached copies in the catalogue's database, so that a write and the epoch it opens are

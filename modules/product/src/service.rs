@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{Absence, Cache, DeleteError, Region, RegionError, RegionOptions};
-use hotshelf_domain::{History, ProductRepository, StoreError};
+use hotshelf_database::ProductRepository;
+use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::TopItems;
 

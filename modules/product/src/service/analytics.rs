@@ -3,7 +3,8 @@
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use hotshelf_cache::{Found, Read, Target, Value};
-use hotshelf_domain::{ProductRepository, StoreError};
+use hotshelf_database::ProductRepository;
+use hotshelf_domain::StoreError;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use xxhash_rust::xxh3::xxh3_64;

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use hotshelf_cache::{Key, Region, Value};
-use hotshelf_domain::{ProductRepository, StoreError};
+use hotshelf_database::ProductRepository;
+use hotshelf_domain::StoreError;
 
 use super::ProductService;
 use super::ids::load_ids;

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use hotshelf_cache::{Found, Read, Slot, Source, Value};
-use hotshelf_domain::{Members, ProductId, ProductRepository, StoreError};
+use hotshelf_database::ProductRepository;
+use hotshelf_domain::{Members, ProductId, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;

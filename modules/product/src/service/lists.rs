@@ -2,9 +2,8 @@
 //! and a total that has to be counted has an entry of its own, which all pages of the list share.
 
 use hotshelf_cache::{Found, Key, Read, Region, Source, Value};
-use hotshelf_domain::{
-    Filter, Members, Order, PageRequest, PageStart, ProductPage, ProductRepository, Search, StoreError,
-};
+use hotshelf_database::ProductRepository;
+use hotshelf_domain::{Filter, Members, Order, PageRequest, PageStart, ProductPage, Search, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hotshelf_cache::{Found, Key, Read, Source, Value};
-use hotshelf_domain::{OrganizationId, ProductId, ProductRepository, StoreError};
+use hotshelf_database::ProductRepository;
+use hotshelf_domain::{OrganizationId, ProductId, StoreError};
 use serde::Serialize;
 
 use super::ProductService;

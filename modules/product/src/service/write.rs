@@ -5,7 +5,8 @@ use std::future::Future;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use hotshelf_cache::{Collection, Key, Slot, Turn, Value, Write, WriteStrategy};
-use hotshelf_domain::{Committed, Copies, Members, OrganizationId, ProductId, SchemaId, StoreError};
+use hotshelf_database::{Committed, Copies};
+use hotshelf_domain::{Members, OrganizationId, ProductId, SchemaId, StoreError};
 
 use super::ProductService;
 use crate::crash::Step;

@@ -1,0 +1,45 @@
+//! The statements on permissions to choose a new password.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use hotshelf_domain::{Secret, UserId};
+
+use super::now;
+use crate::sqlite::error::SqlError;
+use crate::sqlite::schema::password_resets;
+
+pub(super) fn insert(
+    conn: &mut SqliteConnection,
+    user: UserId,
+    secret: &Secret,
+    until: DateTime<Utc>,
+) -> Result<(), SqlError> {
+    let row = (
+        password_resets::token_hash.eq(&secret[..]),
+        password_resets::user_id.eq(user.get()),
+        password_resets::expires_at.eq(until.timestamp_millis()),
+    );
+    diesel::insert_into(password_resets::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// Whose it is, as long as it is valid.
+pub(super) fn user_of(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<UserId>, SqlError> {
+    let query = password_resets::table
+        .filter(password_resets::token_hash.eq(&secret[..]))
+        .filter(password_resets::expires_at.gt(now()))
+        .select(password_resets::user_id);
+    let user: Option<i64> = query.first(conn).optional()?;
+    Ok(user.map(UserId::from_row))
+}
+
+pub(super) fn remove_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
+    diesel::delete(password_resets::table.filter(password_resets::user_id.eq(user.get()))).execute(conn)?;
+    Ok(())
+}
+
+pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<(), SqlError> {
+    diesel::delete(password_resets::table.filter(password_resets::expires_at.le(now()))).execute(conn)?;
+    Ok(())
+}
