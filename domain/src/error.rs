@@ -6,7 +6,7 @@ use crate::ids::{ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserI
 use crate::page::PageError;
 use crate::product::Version;
 
-/// Why the repository could not do what it was asked. One kind per thing that a caller can do about it; cheap to clone,
+/// Why a store could not do what it was asked. One kind per thing that a caller can do about it; cheap to clone,
 /// because many may wait for the same answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -105,7 +105,7 @@ pub enum StoreError {
         /// What was noticed, and what to do.
         what: Arc<str>,
     },
-    /// The repository is stopping or one of its tasks has died; a write may or may not have been committed.
+    /// The store is stopping or one of its tasks has died; a write may or may not have been committed.
     #[error("the database is closed")]
     Closed,
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{Absence, Cache, Keys, Read, Region, RegionError, RegionOptions, Slot, Value, WriteError};
-use hotshelf_database::AccountRepository;
+use hotshelf_database::Database;
 use hotshelf_domain::{ApiKeyId, Email, OrganizationId, Role, Secret, Session, StoreError, User};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
@@ -69,7 +69,7 @@ pub struct Auth(pub(crate) Arc<State>);
 
 pub(crate) struct State {
     pub(crate) sessions: Sessions,
-    pub(crate) accounts: AccountRepository,
+    pub(crate) accounts: Database,
     cache: Cache<StoreError>,
     keys: Region,
     uses: KeyUses,
@@ -89,7 +89,7 @@ impl Auth {
     /// When other entries of this cache have the same keys.
     pub fn new(
         cache: Cache<StoreError>,
-        accounts: AccountRepository,
+        accounts: Database,
         lives: SessionOptions,
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
@@ -253,6 +253,6 @@ impl Auth {
     }
 }
 
-async fn load_key(accounts: AccountRepository, secret: Secret) -> Result<Option<Value>, StoreError> {
+async fn load_key(accounts: Database, secret: Secret) -> Result<Option<Value>, StoreError> {
     Ok(accounts.api_key(secret).await?.as_ref().map(KeyEntry::pack))
 }

@@ -6,7 +6,7 @@ use chrono::Utc;
 use hotshelf_cache::{
     Absence, Cache, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Target, Value, WriteError,
 };
-use hotshelf_database::{AccountRepository, Committed, Copies};
+use hotshelf_database::{Committed, Copies, Database};
 use hotshelf_domain::{NewSession, Secret, Session, SessionId, StoreError, User, UserId};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
@@ -71,7 +71,7 @@ pub struct Sessions(Arc<State>);
 
 struct State {
     cache: Cache<StoreError>,
-    accounts: AccountRepository,
+    accounts: Database,
     logins: Region,
     identities: Region,
     sliding: Sliding,
@@ -86,7 +86,7 @@ impl Sessions {
     /// When somebody else keeps entries under the same keys in this cache.
     pub fn new(
         cache: Cache<StoreError>,
-        accounts: AccountRepository,
+        accounts: Database,
         options: SessionOptions,
         stats: &Stats,
     ) -> Result<Self, RegionError> {
@@ -384,10 +384,10 @@ pub(crate) fn hashed_key(kind: &str, secret: &Secret) -> Key {
     Key::new(key)
 }
 
-async fn load_login(accounts: AccountRepository, secret: Secret) -> Result<Option<Value>, StoreError> {
+async fn load_login(accounts: Database, secret: Secret) -> Result<Option<Value>, StoreError> {
     Ok(accounts.session(secret).await?.as_ref().map(Login::pack))
 }
 
-async fn load_identity(accounts: AccountRepository, user: UserId) -> Result<Option<Value>, StoreError> {
+async fn load_identity(accounts: Database, user: UserId) -> Result<Option<Value>, StoreError> {
     Ok(accounts.user(user).await?.as_ref().map(Identity::pack))
 }

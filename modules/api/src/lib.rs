@@ -16,7 +16,7 @@
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! # let repository = hotshelf_database::ProductRepository::open(database, &stats).await?;
+//! # let repository = hotshelf_database::Database::open(database, &stats).await?;
 //! # let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
 //! # let products = ProductService::new(cache, repository, Lives::default())?;
 //! # let warm = WarmOptions { interval: Duration::ZERO, products: 0, rate: 1 };

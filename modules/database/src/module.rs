@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
 
-use crate::repository::ProductRepository;
+use crate::database::Database;
 
 #[async_trait]
-impl Module for ProductRepository {
+impl Module for Database {
     fn stopping(&self, timeout: Duration) {
         self.hurry(timeout);
     }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hotshelf_database::{AccountRepository, Committed, Copies, DatabaseOptions, ProductRepository};
+use hotshelf_database::{Committed, Copies, Database, DatabaseOptions};
 use hotshelf_domain::{
     Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Secret, Session, StoreError, Used, User,
 };
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const MOST_SESSIONS: u8 = 100;
 
 struct Accounts {
-    accounts: AccountRepository,
+    accounts: Database,
     ann: User,
     _directory: TempDir,
 }
@@ -31,7 +31,7 @@ impl Accounts {
         let directory = tempfile::tempdir().unwrap();
         let database = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
         let stats = hotshelf_stats::Stats::new().unwrap();
-        let accounts = ProductRepository::open(database, &stats).await.unwrap().accounts();
+        let accounts = Database::open(database, &stats).await.unwrap();
         let home = Home::In(OrganizationId::BUILT_IN);
         let email = "ann@shop.example".parse().unwrap();
         let ann = NewUser { email, password_hash: Some("old".to_owned()), home, role: Role::Admin };

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hotshelf_database::{Copies, DatabaseOptions, OpenError, ProductRepository};
+use hotshelf_database::{Copies, Database, DatabaseOptions, OpenError};
 use hotshelf_domain::{History, Product, ProductDraft, StoreError};
 use hotshelf_stats::Stats;
 use tempfile::TempDir;
@@ -19,20 +19,20 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Database {
+struct Files {
     directory: TempDir,
 }
 
-impl Database {
+impl Files {
     fn new() -> Self {
-        Database { directory: tempfile::tempdir().expect("a directory") }
+        Files { directory: tempfile::tempdir().expect("a directory") }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    async fn open(&self) -> ProductRepository {
+    async fn open(&self) -> Database {
         open(&self.path("products.db")).await.expect("opened")
     }
 
@@ -49,7 +49,7 @@ impl Database {
     }
 
     /// An open database whose file holds a product that the backup lacks, and whose log one that the file lacks.
-    async fn open_with_an_older_backup(&self) -> ProductRepository {
+    async fn open_with_an_older_backup(&self) -> Database {
         let products = self.open().await;
         create(&products).await.unwrap();
         self.back_up();
@@ -85,26 +85,26 @@ fn run(conn: &mut diesel::SqliteConnection, sql: &str) {
     conn.batch_execute(sql).expect("done");
 }
 
-async fn open(path: &Path) -> Result<ProductRepository, OpenError> {
+async fn open(path: &Path) -> Result<Database, OpenError> {
     open_as(path, false).await
 }
 
-async fn open_as(path: &Path, shared: bool) -> Result<ProductRepository, OpenError> {
+async fn open_as(path: &Path, shared: bool) -> Result<Database, OpenError> {
     let options = DatabaseOptions { path: path.to_owned(), shared };
-    ProductRepository::open(options, &Stats::new().expect("a registry")).await
+    Database::open(options, &Stats::new().expect("a registry")).await
 }
 
-async fn close(products: ProductRepository) {
+async fn close(products: Database) {
     products.close(PATIENCE).await.expect("closed");
 }
 
-async fn create(products: &ProductRepository) -> Result<Product, StoreError> {
+async fn create(products: &Database) -> Result<Product, StoreError> {
     let draft = ProductDraft { name: Some("Cup".to_owned()), price: Some("9.99".to_owned()), ..Default::default() };
     products.create(draft.into_new().unwrap(), Copies::Fenced).await.map(|committed| committed.value)
 }
 
 /// No write is acknowledged from now on, nothing is read, and the error says what happened.
-async fn is_refused(products: &ProductRepository, what: &str) {
+async fn is_refused(products: &Database, what: &str) {
     let error = create(products).await.expect_err("it would be lost");
     assert!(matches!(&error, StoreError::Replaced { .. }) && error.to_string().contains(what), "{error}");
     assert!(!error.changed_nothing(), "it may be in a file that nobody finds");
@@ -113,14 +113,14 @@ async fn is_refused(products: &ProductRepository, what: &str) {
     }
 }
 
-async fn is_noticed(products: &ProductRepository) {
+async fn is_noticed(products: &Database) {
     timeout(PATIENCE, products.replaced().cancelled()).await.expect("noticed without a write");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleted_files_are_noticed_before_a_write_is_acknowledged() {
     for name in ["products.db", "products.db-wal", "products.db-shm", "products.db.lock"] {
-        let database = Database::new();
+        let database = Files::new();
         let products = database.open().await;
         create(&products).await.unwrap();
         fs::remove_file(database.path(name)).unwrap();
@@ -130,7 +130,7 @@ async fn deleted_files_are_noticed_before_a_write_is_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleted_files_are_noticed_when_nobody_writes() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open().await;
     fs::remove_file(database.path("products.db")).unwrap();
     is_noticed(&products).await;
@@ -139,7 +139,7 @@ async fn deleted_files_are_noticed_when_nobody_writes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_moved_into_its_place_is_noticed() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open().await;
     create(&products).await.unwrap();
     database.back_up();
@@ -150,7 +150,7 @@ async fn a_backup_that_is_moved_into_its_place_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_written_over_it_is_noticed() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open_with_an_older_backup().await;
     database.restore();
     is_refused(&products, "written over").await;
@@ -158,7 +158,7 @@ async fn a_backup_that_is_written_over_it_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_written_over_it_is_noticed_where_processes_share_it() {
-    let database = Database::new();
+    let database = Files::new();
     let products = open_as(&database.path("products.db"), true).await.unwrap();
     create(&products).await.unwrap();
     database.back_up();
@@ -176,7 +176,7 @@ async fn a_backup_that_is_written_over_it_is_noticed_where_processes_share_it() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_of_what_it_is_that_is_written_over_it_is_noticed() {
     for shared in [false, true] {
-        let database = Database::new();
+        let database = Files::new();
         let products = open_as(&database.path("products.db"), shared).await.unwrap();
         create(&products).await.unwrap();
         database.back_up();
@@ -189,7 +189,7 @@ async fn a_backup_of_what_it_is_that_is_written_over_it_is_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_is_moved_into_the_file_by_others_is_nothing_to_notice() {
     for shared in [false, true] {
-        let database = Database::new();
+        let database = Files::new();
         let products = open_as(&database.path("products.db"), shared).await.unwrap();
         for _ in 0..3 {
             create(&products).await.unwrap();
@@ -206,14 +206,14 @@ async fn a_log_that_is_moved_into_the_file_by_others_is_nothing_to_notice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_process_that_was_not_told_is_noticed() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open().await;
     // As where the lock file does not reach: in another container, on a network file system.
     run(&mut raw(&database.path("products.db")), "UPDATE database_history SET writer = 7");
     is_noticed(&products).await;
     is_refused(&products, "another process has opened it").await;
 
-    let database = Database::new();
+    let database = Files::new();
     let shared = open_as(&database.path("products.db"), true).await.unwrap();
     run(&mut raw(&database.path("products.db")), "UPDATE database_history SET writer = 7");
     is_noticed(&shared).await;
@@ -222,7 +222,7 @@ async fn another_process_that_was_not_told_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_name_of_a_database_leads_to_its_one_lock() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open().await;
     std::os::unix::fs::symlink(database.path("products.db"), database.path("link.db")).unwrap();
     let refused = open(&database.path("link.db")).await.err().expect("it is in use");
@@ -235,7 +235,7 @@ async fn every_name_of_a_database_leads_to_its_one_lock() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_goes_on_over_restarts() {
-    let database = Database::new();
+    let database = Files::new();
     let (history, last) = database.made_with_a_backup().await;
     let products = database.open().await;
     assert_eq!(products.history(), history);
@@ -244,7 +244,7 @@ async fn a_history_goes_on_over_restarts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_database_begins_a_history_and_gives_no_id_again() {
-    let database = Database::new();
+    let database = Files::new();
     let (history, last) = database.made_with_a_backup().await;
     let restored = {
         database.restore();
@@ -268,7 +268,7 @@ async fn a_restored_database_begins_a_history_and_gives_no_id_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_made_anew_in_the_place_of_another_gives_no_id_again() {
-    let database = Database::new();
+    let database = Files::new();
     let (history, last) = database.made_with_a_backup().await;
     fs::remove_file(database.path("products.db")).unwrap();
     let products = database.open().await;
@@ -278,7 +278,7 @@ async fn a_database_that_is_made_anew_in_the_place_of_another_gives_no_id_again(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_from_before_there_were_histories_gives_no_id_again() {
-    let database = Database::new();
+    let database = Files::new();
     let (history, last) = database.made_with_a_backup().await;
     run(&mut raw(&database.path("backup.db")), "UPDATE database_history SET history = 0, commits = 0");
     database.restore();
@@ -289,7 +289,7 @@ async fn a_backup_from_before_there_were_histories_gives_no_id_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_written_over_it_is_noticed_when_nobody_writes() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open_with_an_older_backup().await;
     database.restore();
     is_noticed(&products).await;
@@ -297,7 +297,7 @@ async fn a_backup_that_is_written_over_it_is_noticed_when_nobody_writes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_was_emptied_is_noticed_before_a_write_is_acknowledged() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open().await;
     create(&products).await.unwrap();
     fs::write(database.path("products.db-wal"), "").unwrap();
@@ -307,7 +307,7 @@ async fn a_log_that_was_emptied_is_noticed_before_a_write_is_acknowledged() {
 /// What was acknowledged is in the log that the process still has open, although nobody finds it by its name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_before_its_log_was_deleted_is_kept_at_the_stop() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open().await;
     for _ in 0..5 {
         create(&products).await.unwrap();
@@ -322,7 +322,7 @@ async fn what_was_acknowledged_before_its_log_was_deleted_is_kept_at_the_stop() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_database_lets_nobody_in_who_has_logged_out_since() {
-    let database = Database::new();
+    let database = Files::new();
     let products = database.open().await;
     run(
         &mut raw(&database.path("products.db")),
@@ -344,7 +344,7 @@ async fn a_restored_database_lets_nobody_in_who_has_logged_out_since() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_begins_a_history_and_keeps_its_ids() {
-    let database = Database::new();
+    let database = Files::new();
     let (history, last) = database.made_with_a_backup().await;
     for name in ["", ".lock"] {
         fs::copy(database.path(&format!("products.db{name}")), database.path(&format!("copy.db{name}"))).unwrap();
@@ -357,7 +357,7 @@ async fn a_copy_begins_a_history_and_keeps_its_ids() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_share_a_database_agree_on_its_history() {
-    let database = Database::new();
+    let database = Files::new();
     let path = database.path("products.db");
     let (one, other) = tokio::join!(open_as(&path, true), open_as(&path, true));
     let (one, other) = (one.unwrap(), other.unwrap());

@@ -8,14 +8,14 @@
 
 use std::time::Duration;
 
-use hotshelf_database::{Committed, Copies, DatabaseOptions, OpenError, ProductRepository};
+use hotshelf_database::{Committed, Copies, Database, DatabaseOptions, OpenError};
 use hotshelf_domain::{Expect, PageRequest, PageStart, Place, Product, ProductDraft, ProductId, StoreError, Version};
 use hotshelf_stats::Stats;
 use tempfile::TempDir;
 
 struct Catalogue {
     directory: TempDir,
-    products: ProductRepository,
+    products: Database,
 }
 
 impl Catalogue {
@@ -43,9 +43,9 @@ impl Catalogue {
     }
 }
 
-async fn open(directory: &TempDir, shared: bool) -> Result<ProductRepository, OpenError> {
+async fn open(directory: &TempDir, shared: bool) -> Result<Database, OpenError> {
     let options = DatabaseOptions { path: directory.path().join("products.db"), shared };
-    ProductRepository::open(options, &Stats::new().expect("a registry")).await
+    Database::open(options, &Stats::new().expect("a registry")).await
 }
 
 fn draft(name: &str) -> ProductDraft {
@@ -215,7 +215,7 @@ async fn what_is_no_database_is_refused_by_name() {
     assert!(error.to_string().starts_with("cannot open"), "{error}");
 
     let options = DatabaseOptions { path: "/nonexistent/products.db".into(), shared: false };
-    let error = ProductRepository::open(options, &Stats::new().unwrap()).await.err().expect("refused");
+    let error = Database::open(options, &Stats::new().unwrap()).await.err().expect("refused");
     assert!(error.to_string().contains("/nonexistent/products.db.lock"), "{error}");
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! # use std::sync::Arc;
 //! use hotshelf_cache::{Cache, Read};
-//! use hotshelf_database::ProductRepository;
+//! use hotshelf_database::Database;
 //! use hotshelf_domain::{Expect, ProductDraft};
 //! use hotshelf_product::{CatalogueEpoch, Lives, ProductService};
 //!
@@ -18,7 +18,7 @@
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! let repository = ProductRepository::open(database, &stats).await?;
+//! let repository = Database::open(database, &stats).await?;
 //! let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
 //! let products = ProductService::new(cache, repository, Lives::default())?;
 //!

@@ -9,24 +9,24 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// For whom something is read: an organization, or `None` for whoever reads across all of them.
-pub(super) type Party = Option<OrganizationId>;
+pub(crate) type Party = Option<OrganizationId>;
 
 /// How many reads there may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// At work at the same time.
-    pub(super) running: usize,
+    pub(crate) running: usize,
     /// Of those, for one party.
-    pub(super) running_of_one: usize,
+    pub(crate) running_of_one: usize,
     /// Waiting beside those at work; more are refused.
-    pub(super) waiting: usize,
+    pub(crate) waiting: usize,
     /// Of those, for one party.
-    pub(super) waiting_of_one: usize,
+    pub(crate) waiting_of_one: usize,
 }
 
 /// Gives out turns. Each party has a queue of its own, from which no more come to the common one than may run at the same
 /// time. So the common queue holds a few of each party, however many of one are waiting, and serves them in turn.
-pub(super) struct Admission {
+pub(crate) struct Admission {
     bounds: Bounds,
     places: Arc<Semaphore>,
     crowds: Arc<Mutex<Crowds>>,
@@ -46,7 +46,7 @@ struct Crowd {
 }
 
 /// The permission to run; gives its place to the next when it is dropped.
-pub(super) struct Turn {
+pub(crate) struct Turn {
     _of_all: OwnedSemaphorePermit,
     _of_party: OwnedSemaphorePermit,
     // Dropped last: a party whose places are not all back is not forgotten.
@@ -61,10 +61,10 @@ struct Presence {
 
 /// Too many are waiting already.
 #[derive(Debug)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl Admission {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Admission { bounds, places: Arc::new(Semaphore::new(bounds.running)), crowds: Arc::default() }
     }
 
@@ -72,7 +72,7 @@ impl Admission {
     ///
     /// # Errors
     /// [`Full`], at once.
-    pub(super) async fn turn(&self, party: Party) -> Result<Turn, Full> {
+    pub(crate) async fn turn(&self, party: Party) -> Result<Turn, Full> {
         let (presence, places) = self.come(party)?;
         // Closed by nobody.
         let of_party = places.acquire_owned().await.map_err(|_| Full)?;
@@ -97,22 +97,22 @@ impl Admission {
         Ok((Presence { party, crowds: Arc::clone(&self.crowds) }, places))
     }
 
-    pub(super) fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         self.bounds.running - self.places.available_permits()
     }
 
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.crowds.lock().all.saturating_sub(self.running())
     }
 
     /// Returns when nobody runs. For the end, when nobody comes any more.
-    pub(super) async fn wait_for_all(&self) {
+    pub(crate) async fn wait_for_all(&self) {
         let all = u32::try_from(self.bounds.running).unwrap_or(u32::MAX);
         drop(self.places.acquire_many(all).await);
     }
 
     /// Whether the next one has to wait.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.places.available_permits() == 0
     }
 }

@@ -9,7 +9,7 @@ use super::references::References;
 use super::rows;
 
 /// Those that are valid; the others are named in their places.
-pub(super) fn create_valid(
+pub(crate) fn create_valid(
     conn: &mut SqliteConnection,
     new: &[NewProduct],
 ) -> Result<Vec<Result<ProductId, Invalid>>, StoreError> {
@@ -23,7 +23,7 @@ pub(super) fn create_valid(
 }
 
 /// All of them, or none and everything that is wrong.
-pub(super) fn create_all(
+pub(crate) fn create_all(
     conn: &mut SqliteConnection,
     new: &[NewProduct],
 ) -> Result<Vec<Result<ProductId, Invalid>>, StoreError> {
@@ -43,7 +43,7 @@ pub(super) fn create_all(
 }
 
 /// Those that are there, each once, in the order given.
-pub(super) fn delete(conn: &mut SqliteConnection, ids: &[ProductId]) -> Result<Vec<ProductId>, StoreError> {
+pub(crate) fn delete(conn: &mut SqliteConnection, ids: &[ProductId]) -> Result<Vec<ProductId>, StoreError> {
     let mut deleted = HashSet::new();
     let mut in_order = Vec::new();
     for id in ids {

@@ -43,7 +43,7 @@ struct Side {
 }
 
 impl Condition {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Condition {
             reads: Side::new("reads of the database fail", "the database is read again"),
             writes: Side::new("writes to the database fail", "the database is written again"),
@@ -63,17 +63,17 @@ impl Condition {
     }
 
     /// A read has ended so.
-    pub(super) fn note_read<T>(&self, outcome: &Result<T, StoreError>) {
+    pub(crate) fn note_read<T>(&self, outcome: &Result<T, StoreError>) {
         self.reads.note(outcome);
     }
 
     /// The probe has read, with this outcome.
-    pub(super) fn note_read_probe(&self, outcome: &Result<(), StoreError>) {
+    pub(crate) fn note_read_probe(&self, outcome: &Result<(), StoreError>) {
         self.reads.note_probe(outcome.as_ref().map_err(failure));
     }
 
     /// A write has ended so.
-    pub(super) fn note_write<T>(&self, outcome: &Result<T, StoreError>) {
+    pub(crate) fn note_write<T>(&self, outcome: &Result<T, StoreError>) {
         self.writes.note(outcome);
         if outcome.is_ok() {
             self.note_write_time();
@@ -154,7 +154,7 @@ fn failure(error: &StoreError) -> Option<String> {
 }
 
 /// Tries what nobody asks for.
-pub(super) fn spawn_probe(condition: Arc<Condition>, writer: Writer, watch: Lane<SqliteConnection>, tasks: &Tasks) {
+pub(crate) fn spawn_probe(condition: Arc<Condition>, writer: Writer, watch: Lane<SqliteConnection>, tasks: &Tasks) {
     let stopping = tasks.stopping();
     let look = async move {
         let mut looks = interval(LOOK);
@@ -175,7 +175,7 @@ pub(super) fn spawn_probe(condition: Arc<Condition>, writer: Writer, watch: Lane
 }
 
 /// Cheap, and of a table that every list needs.
-pub(super) fn read_probe(conn: &mut SqliteConnection) -> Result<(), SqlError> {
+pub(crate) fn read_probe(conn: &mut SqliteConnection) -> Result<(), SqlError> {
     Ok(conn.batch_execute("SELECT 1 FROM organization_counts LIMIT 1")?)
 }
 

@@ -37,26 +37,26 @@ const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRA
 const WRITER_SETTINGS: &str = "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8192;";
 
 /// Of files that are made: a catalogue has addresses and passwords of its users, if only as hashes.
-pub(super) const OWNER_ALONE: u32 = 0o600;
+pub(crate) const OWNER_ALONE: u32 = 0o600;
 
 const SWITCH_PATIENCE: Duration = Duration::from_secs(5);
 const SWITCH_PAUSE: Duration = Duration::from_millis(10);
 
-pub(super) fn connect(url: &str) -> ConnectionResult<SqliteConnection> {
+pub(crate) fn connect(url: &str) -> ConnectionResult<SqliteConnection> {
     let mut conn = SqliteConnection::establish(url)?;
     let set_up = conn.batch_execute(WAIT_FOR_LOCKS).and_then(|()| conn.batch_execute(SETTINGS));
     set_up.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 
-pub(super) fn connect_writer(url: &str) -> ConnectionResult<SqliteConnection> {
+pub(crate) fn connect_writer(url: &str) -> ConnectionResult<SqliteConnection> {
     let mut conn = connect(url)?;
     conn.batch_execute(WRITER_SETTINGS).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 
 /// A connection that reads the file alone, as it is on disk, without the write-ahead log and without locks.
-pub(super) fn connect_to_file(path: &Path) -> ConnectionResult<SqliteConnection> {
+pub(crate) fn connect_to_file(path: &Path) -> ConnectionResult<SqliteConnection> {
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let mut conn = SqliteConnection::establish(&format!("file:{path}?mode=ro&immutable=1"))?;
     // Without it, a file is refused whose first page names more pages than there are: so a log leaves it that could be moved
@@ -66,7 +66,7 @@ pub(super) fn connect_to_file(path: &Path) -> ConnectionResult<SqliteConnection>
 }
 
 /// Moves the write-ahead log into the database file. `false` when others, who read or write it, keep a part of it there.
-pub(super) fn checkpoint(conn: &mut SqliteConnection) -> Result<bool, SqlError> {
+pub(crate) fn checkpoint(conn: &mut SqliteConnection) -> Result<bool, SqlError> {
     conn.batch_execute(HARDLY_WAIT)?;
     let moved = sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)");
     let (busy, _, _): (i32, i32, i32) = moved.get_result(conn)?;
@@ -75,7 +75,7 @@ pub(super) fn checkpoint(conn: &mut SqliteConnection) -> Result<bool, SqlError> 
 
 /// Switches to write-ahead logging, runs the migrations and settles the history, on one connection before any other of this
 /// process is open. As long as that connection lives, the files beside the database stay.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     path: &Path,
     url: &str,
     lock: &DatabaseLock,

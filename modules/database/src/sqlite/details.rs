@@ -33,13 +33,13 @@ struct NewImageRow<'a> {
     position: i64,
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<ProductDetails>, SqlError> {
+pub(crate) fn find(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<ProductDetails>, SqlError> {
     // One transaction, so that all parts are of the same moment.
     conn.transaction(|conn| find_live(conn, id)?.map(|product| of(conn, product)).transpose())
 }
 
 /// Keeps the image ids that the patch names, and gives the other images new ones.
-pub(super) fn put(
+pub(crate) fn put(
     conn: &mut SqliteConnection,
     id: ProductId,
     patch: &DetailsPatch,
@@ -64,7 +64,7 @@ pub(super) fn put(
 }
 
 /// Of a product that has none.
-pub(super) fn insert(
+pub(crate) fn insert(
     conn: &mut SqliteConnection,
     id: ProductId,
     fields: &Map<String, Value>,
@@ -103,13 +103,13 @@ fn of(conn: &mut SqliteConnection, product: Product) -> Result<ProductDetails, S
     Ok(ProductDetails { product, fields, images })
 }
 
-pub(super) fn fields_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Map<String, Value>, SqlError> {
+pub(crate) fn fields_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Map<String, Value>, SqlError> {
     let fields = product_details::table.find(id.get()).select(product_details::fields);
     let text: Option<String> = fields.first(conn).optional()?;
     text.map_or_else(|| Ok(Map::new()), |text| parse_fields(id.get(), &text))
 }
 
-pub(super) fn parse_fields(product: i64, text: &str) -> Result<Map<String, Value>, SqlError> {
+pub(crate) fn parse_fields(product: i64, text: &str) -> Result<Map<String, Value>, SqlError> {
     serde_json::from_str(text).map_err(|error| corrupt(format!("product {product}: fields: {error}")))
 }
 
@@ -121,7 +121,7 @@ fn images_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Vec<Image>, S
     Ok(rows.into_iter().map(image).collect())
 }
 
-pub(super) fn image_ids_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Vec<i64>, SqlError> {
+pub(crate) fn image_ids_of(conn: &mut SqliteConnection, id: ProductId) -> Result<Vec<i64>, SqlError> {
     let images = product_images::table.filter(product_images::product_id.eq(id.get()));
     Ok(images.select(product_images::id).load(conn)?)
 }

@@ -4,7 +4,7 @@ use hotshelf_domain::{Invalid, PageError, StoreError};
 /// outside of `sqlite/` see the [`StoreError`] in it, which knows no library.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) struct SqlError(StoreError);
+pub(crate) struct SqlError(StoreError);
 
 impl From<StoreError> for SqlError {
     fn from(error: StoreError) -> Self {

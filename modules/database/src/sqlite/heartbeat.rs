@@ -18,7 +18,7 @@ use super::writer::Writer;
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// Until `stopping`, or until it is noticed that the database is another one.
-pub(super) async fn run(
+pub(crate) async fn run(
     identity: Arc<Identity>,
     conn: Arc<Mutex<SqliteConnection>>,
     writer: Writer,

@@ -18,23 +18,23 @@ const UNNAMED: i64 = 0;
 
 /// The row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
-pub(super) struct Row {
+pub(crate) struct Row {
     history: i64,
     /// Groups of writes that were committed.
-    pub(super) commits: i64,
+    pub(crate) commits: i64,
     /// The process that may write alone.
-    pub(super) writer: Option<i64>,
+    pub(crate) writer: Option<i64>,
 }
 
 impl Row {
-    pub(super) fn history(&self) -> History {
+    pub(crate) fn history(&self) -> History {
         History::from_row(self.history)
     }
 }
 
 /// Why a new history begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beginning {
+pub(crate) enum Beginning {
     /// Nobody has opened this database before.
     First,
     /// It holds all that it held, in another place: the place where it was may go on, too.
@@ -44,37 +44,37 @@ pub(super) enum Beginning {
 }
 
 /// What is found when the database is opened.
-pub(super) struct Opened {
-    pub(super) row: Row,
-    pub(super) beginning: Option<Beginning>,
+pub(crate) struct Opened {
+    pub(crate) row: Row,
+    pub(crate) beginning: Option<Beginning>,
 }
 
-pub(super) fn current(conn: &mut SqliteConnection) -> QueryResult<Row> {
+pub(crate) fn current(conn: &mut SqliteConnection) -> QueryResult<Row> {
     use database_history::dsl::{commits, history, writer};
     database_history::table.select((history, commits, writer)).first(conn)
 }
 
 /// What counts the changes of the tables, and each `VACUUM`, of this database or into another file.
-pub(super) fn schema_version(conn: &mut SqliteConnection) -> QueryResult<i64> {
+pub(crate) fn schema_version(conn: &mut SqliteConnection) -> QueryResult<i64> {
     sql::<BigInt>("PRAGMA schema_version").get_result(conn)
 }
 
 /// Counts one group of writes, inside its transaction.
-pub(super) fn count_group(conn: &mut SqliteConnection) -> QueryResult<Row> {
+pub(crate) fn count_group(conn: &mut SqliteConnection) -> QueryResult<Row> {
     use database_history::dsl::{commits, history, writer};
     let counted = diesel::update(database_history::table).set(commits.eq(commits + 1));
     counted.returning((history, commits, writer)).get_result(conn)
 }
 
 /// The highest id that was given to anything.
-pub(super) fn highest_id(conn: &mut SqliteConnection) -> QueryResult<i64> {
+pub(crate) fn highest_id(conn: &mut SqliteConnection) -> QueryResult<i64> {
     let highest: Option<i64> = sqlite_sequence::table.select(max(sqlite_sequence::seq)).first(conn)?;
     Ok(highest.unwrap_or(0))
 }
 
 /// Notes who writes, and begins a new history unless the database goes on from where the record beside it ends. Inside a
 /// transaction.
-pub(super) fn open(
+pub(crate) fn open(
     conn: &mut SqliteConnection,
     record: Option<Record>,
     in_place: bool,
@@ -105,7 +105,7 @@ fn name(conn: &mut SqliteConnection) -> QueryResult<usize> {
 
 /// Begins a new history of a database that lacks what it held before: no id that was given then is given again, and who
 /// has logged out since is not logged in again.
-pub(super) fn begin(conn: &mut SqliteConnection, highest_known: i64) -> Result<(), SqlError> {
+pub(crate) fn begin(conn: &mut SqliteConnection, highest_known: i64) -> Result<(), SqlError> {
     name(conn)?;
     // Whoever knows an epoch of this process hears of it.
     epoch::advance(conn)?;

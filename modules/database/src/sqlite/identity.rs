@@ -28,7 +28,7 @@ const PUT_BACK: &str =
     "Stop the service, delete what ends in -wal and -shm, put the database in its place, and start again";
 
 /// The database as it was opened.
-pub(super) struct Identity {
+pub(crate) struct Identity {
     database: PathBuf,
     files: Vec<(PathBuf, FileId)>,
     lock: DatabaseLock,
@@ -86,7 +86,7 @@ type Change = (SystemTime, u64);
 
 impl Identity {
     /// Of the database that `conn` has just opened and read.
-    pub(super) fn new(database: &Path, lock: DatabaseLock, row: Row) -> io::Result<Self> {
+    pub(crate) fn new(database: &Path, lock: DatabaseLock, row: Row) -> io::Result<Self> {
         let mut files = Vec::new();
         for suffix in ["", "-wal", "-shm"] {
             let mut name = database.as_os_str().to_owned();
@@ -112,21 +112,21 @@ impl Identity {
     }
 
     /// Another history that this process has begun, or found begun by one that shares the database.
-    pub(super) fn adopt(&self, history: History) {
+    pub(crate) fn adopt(&self, history: History) {
         self.history.store(history.get(), Ordering::Release);
     }
 
     /// Of the newest commit that is known here.
-    pub(super) fn commits(&self) -> i64 {
+    pub(crate) fn commits(&self) -> i64 {
         self.commits.load(Ordering::Acquire)
     }
 
-    pub(super) fn history(&self) -> History {
+    pub(crate) fn history(&self) -> History {
         History::new(self.history.load(Ordering::Acquire))
     }
 
     /// Fails once it was noticed that this is not the database any more.
-    pub(super) fn confirm(&self) -> Result<(), StoreError> {
+    pub(crate) fn confirm(&self) -> Result<(), StoreError> {
         // Cancelled means that there is an error to tell; what is asked for all the time is only that flag.
         if !self.noticed.is_cancelled() {
             return Ok(());
@@ -135,17 +135,17 @@ impl Identity {
     }
 
     /// Whether what is in the log may be moved into the file.
-    pub(super) fn may_move_the_log(&self) -> bool {
+    pub(crate) fn may_move_the_log(&self) -> bool {
         self.replaced.lock().as_ref().is_none_or(|replaced| replaced.file_is_ours)
     }
 
     /// Cancelled when it is noticed that this is not the database any more.
-    pub(super) fn noticed(&self) -> CancellationToken {
+    pub(crate) fn noticed(&self) -> CancellationToken {
         self.noticed.clone()
     }
 
     /// Whether the files have their places, as the directory says it now.
-    pub(super) fn confirm_files(&self) -> Result<(), StoreError> {
+    pub(crate) fn confirm_files(&self) -> Result<(), StoreError> {
         self.confirm()?;
         // The database comes first: of several that are gone, it is the one that matters.
         for (path, id) in &self.files {
@@ -179,14 +179,14 @@ impl Identity {
     }
 
     /// Whether the file has changed other than by the commits of this process: the next group looks what it is.
-    pub(super) fn file_has_changed(&self) -> bool {
+    pub(crate) fn file_has_changed(&self) -> bool {
         let Some(known) = self.main_file.try_lock() else { return false };
         change_of(&self.database).is_ok_and(|changed| changed != known.changed)
     }
 
     /// Whether what the database says of itself is what this process left there. `commits` is what the caller knew before
     /// it asked.
-    pub(super) fn confirm_row(&self, row: Row, commits: i64) -> Result<(), StoreError> {
+    pub(crate) fn confirm_row(&self, row: Row, commits: i64) -> Result<(), StoreError> {
         if row.writer != self.writer {
             let how = match self.writer {
                 Some(_) => "which this one was not told of. Stop one of them, or start every one with SHARED_DB=true",
@@ -203,14 +203,14 @@ impl Identity {
     }
 
     /// As [`confirm_row`](Identity::confirm_row), of what was read outside of a group: it is committed.
-    pub(super) fn confirm_committed(&self, row: Row, commits: i64) -> Result<(), StoreError> {
+    pub(crate) fn confirm_committed(&self, row: Row, commits: i64) -> Result<(), StoreError> {
         self.confirm_row(row, commits)?;
         self.commits.fetch_max(row.commits, Ordering::AcqRel);
         Ok(())
     }
 
     /// Before a group is written: whether somebody has written over the file since the last one.
-    pub(super) fn begin_group(&self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    pub(crate) fn begin_group(&self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
         self.confirm()?;
         self.confirm_contents()?;
         self.confirm_schema(conn)?;
@@ -218,20 +218,20 @@ impl Identity {
     }
 
     /// First in the group's transaction.
-    pub(super) fn enter(&self, conn: &mut SqliteConnection, commits: i64) -> Result<(), SqlError> {
+    pub(crate) fn enter(&self, conn: &mut SqliteConnection, commits: i64) -> Result<(), SqlError> {
         let row = history::count_group(conn)?;
         Ok(self.confirm_row(row, commits + 1)?)
     }
 
     /// Last in the group's transaction: what is to be recorded when it is committed.
-    pub(super) fn leave(conn: &mut SqliteConnection) -> Result<Record, SqlError> {
+    pub(crate) fn leave(conn: &mut SqliteConnection) -> Result<Record, SqlError> {
         // Read again: one of the group may have begun a history.
         let row = history::current(conn)?;
         Ok(Record { history: row.history(), commits: row.commits, highest_id: history::highest_id(conn)? })
     }
 
     /// After the commit and before anybody hears of it: whether that went where it will be found again.
-    pub(super) fn end_group(&self, conn: &mut SqliteConnection, record: Record) -> Result<(), StoreError> {
+    pub(crate) fn end_group(&self, conn: &mut SqliteConnection, record: Record) -> Result<(), StoreError> {
         self.commits.fetch_max(record.commits, Ordering::AcqRel);
         self.confirm_files()?;
         self.confirm_log()?;
@@ -350,7 +350,7 @@ impl FileId {
 
 /// A database that is made and opened for one process alone, with the connection that keeps its files in their places.
 #[cfg(test)]
-pub(super) fn opened(path: &Path) -> (std::sync::Arc<Identity>, SqliteConnection) {
+pub(crate) fn opened(path: &Path) -> (std::sync::Arc<Identity>, SqliteConnection) {
     use super::connect::prepare;
 
     let lock = DatabaseLock::acquire(path, false).unwrap();

@@ -28,7 +28,7 @@ use hotshelf_domain::{
 use super::reader::Reader;
 use super::rows::find_listed;
 use crate::sqlite::error::SqlError;
-pub(super) use analytics::report;
+pub(crate) use analytics::report;
 use column::{Column, Row};
 use counts::Share;
 use hits::Hits;
@@ -39,12 +39,12 @@ use walk::{Walk, Window};
 /// ones of a list that is this rare in it.
 const SMALL: i64 = 1_500;
 
-pub(super) fn page_ids(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
+pub(crate) fn page_ids(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
     // One transaction, so that the total and the ids are of the same moment.
     conn.transaction(|conn| find(conn, request))
 }
 
-pub(super) fn page(conn: &Reader, request: &PageRequest) -> Result<ProductPage, SqlError> {
+pub(crate) fn page(conn: &Reader, request: &PageRequest) -> Result<ProductPage, SqlError> {
     // One transaction, so that all of it is of the same moment.
     conn.transaction(|conn| {
         let PageIds { ids, total, has_more, next } = find(conn, request)?;
@@ -57,7 +57,7 @@ pub(super) fn page(conn: &Reader, request: &PageRequest) -> Result<ProductPage, 
 }
 
 /// How many products the filter lets through.
-pub(super) fn count(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
+pub(crate) fn count(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
     conn.transaction(|conn| {
         counts::check_exists(conn, filter)?;
         matching(conn, filter)
@@ -65,7 +65,7 @@ pub(super) fn count(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
 }
 
 /// The next ids, in their order.
-pub(super) fn ids(
+pub(crate) fn ids(
     conn: &Reader,
     members: Members,
     after: Option<ProductId>,

@@ -19,7 +19,7 @@ const RECORD: usize = 192;
 const ROOM: usize = 32 << 10;
 
 /// Held as long as the database is open; the system lets go of it when the process ends, however it ends.
-pub(super) struct DatabaseLock {
+pub(crate) struct DatabaseLock {
     file: File,
     path: PathBuf,
     place: Place,
@@ -37,15 +37,15 @@ struct Place {
 ///
 /// Written after each commit and not flushed: it may be behind the database, after a loss of power, and never ahead of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) history: History,
-    pub(super) commits: i64,
+pub(crate) struct Record {
+    pub(crate) history: History,
+    pub(crate) commits: i64,
     /// The highest id that was given to anything.
-    pub(super) highest_id: i64,
+    pub(crate) highest_id: i64,
 }
 
 impl DatabaseLock {
-    pub(super) fn acquire(database: &Path, shared: bool) -> Result<Self, OpenError> {
+    pub(crate) fn acquire(database: &Path, shared: bool) -> Result<Self, OpenError> {
         let mut name = database.as_os_str().to_owned();
         name.push(".lock");
         let path = PathBuf::from(name);
@@ -64,13 +64,13 @@ impl DatabaseLock {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What was recorded last, and whether in this file: a copy of it is another file. `None` when there is nothing that
     /// can be read.
-    pub(super) fn read(&self) -> Option<(Record, bool)> {
+    pub(crate) fn read(&self) -> Option<(Record, bool)> {
         let mut text = [0; RECORD];
         self.file.read_exact_at(&mut text, 0).ok()?;
         let (record, place) = parse(std::str::from_utf8(&text).ok()?)?;
@@ -79,7 +79,7 @@ impl DatabaseLock {
 
     /// Whether the system lets something be written beside the database, behind the record. Of a disk that is full,
     /// SQLite may say what it says of one that is broken.
-    pub(super) fn try_room(&self) -> io::Result<()> {
+    pub(crate) fn try_room(&self) -> io::Result<()> {
         // Another process may be writing the first record just now.
         let length = self.file.metadata()?.len().max(RECORD as u64);
         let written = self.file.write_all_at(&[b'\n'; ROOM], RECORD as u64);
@@ -87,7 +87,7 @@ impl DatabaseLock {
         written
     }
 
-    pub(super) fn write(&self, record: Record) -> io::Result<()> {
+    pub(crate) fn write(&self, record: Record) -> io::Result<()> {
         let Record { history, commits, highest_id } = record;
         let Place { inode, made } = self.place;
         let text = format!("history {history} commits {commits} highest-id {highest_id} inode {inode} made {made}\n");

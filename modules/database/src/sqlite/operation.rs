@@ -10,25 +10,25 @@ use tracing::field::Empty;
 
 /// Times the work and counts what fails for the database's own reasons. A cheap handle.
 #[derive(Clone)]
-pub(super) struct Operation {
-    pub(super) durations: Histogram,
+pub(crate) struct Operation {
+    pub(crate) durations: Histogram,
     errors: IntCounter,
     name: &'static str,
 }
 
 impl Operation {
-    pub(super) fn new(stats: &Stats, name: &'static str) -> Self {
+    pub(crate) fn new(stats: &Stats, name: &'static str) -> Self {
         Operation { durations: stats.db_query(name), errors: stats.db_errors(name), name }
     }
 
     /// Does the work.
-    pub(super) async fn of<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(crate) async fn of<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let _timer = self.durations.start_timer();
         self.shared(work).await
     }
 
     /// Waits for work that is done together with that of others, and is timed there.
-    pub(super) async fn shared<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(crate) async fn shared<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let span = tracing::info_span!(
             target: TRACED,
             "database",

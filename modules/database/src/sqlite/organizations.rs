@@ -19,24 +19,24 @@ fn from_row((number, title, created): Row) -> Result<Organization, SqlError> {
     Ok(Organization { id: OrganizationId::from_row(number), name: title, created_at: created })
 }
 
-pub(super) fn insert(conn: &mut SqliteConnection, new: &NewOrganization) -> Result<Organization, SqlError> {
+pub(crate) fn insert(conn: &mut SqliteConnection, new: &NewOrganization) -> Result<Organization, SqlError> {
     let row = (name.eq(&new.name), created_at.eq(Utc::now().timestamp_millis()));
     let inserted = diesel::insert_into(organizations).values(row).returning((id, name, created_at));
     from_row(inserted.get_result(conn)?)
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, wanted: OrganizationId) -> Result<Option<Organization>, SqlError> {
+pub(crate) fn find(conn: &mut SqliteConnection, wanted: OrganizationId) -> Result<Option<Organization>, SqlError> {
     let row: Option<Row> = organizations.find(wanted.get()).first(conn).optional()?;
     row.map(from_row).transpose()
 }
 
-pub(super) fn all(conn: &Reader) -> Result<Vec<Organization>, SqlError> {
+pub(crate) fn all(conn: &Reader) -> Result<Vec<Organization>, SqlError> {
     let rows: Vec<Row> = Statement::new("SELECT id, name, created_at FROM organizations ORDER BY id").load(conn)?;
     rows.into_iter().map(from_row).collect()
 }
 
 /// The built-in one needs no look.
-pub(super) fn is_known(conn: &mut SqliteConnection, wanted: OrganizationId) -> Result<bool, SqlError> {
+pub(crate) fn is_known(conn: &mut SqliteConnection, wanted: OrganizationId) -> Result<bool, SqlError> {
     if wanted == OrganizationId::BUILT_IN {
         return Ok(true);
     }

@@ -32,7 +32,7 @@ struct Ask {
 
 /// A cheap handle on the task that gathers.
 #[derive(Clone)]
-pub(super) struct PointReads {
+pub(crate) struct PointReads {
     queue: mpsc::Sender<Ask>,
     operation: Operation,
     full: IntCounter,
@@ -41,7 +41,7 @@ pub(super) struct PointReads {
 
 impl PointReads {
     /// At most `concurrency` queries run at a time: while all are busy, the next batch grows.
-    pub(super) fn spawn(
+    pub(crate) fn spawn(
         lane: Lane<Reader>,
         concurrency: usize,
         tasks: &Tasks,
@@ -77,7 +77,7 @@ impl PointReads {
     }
 
     /// The product as it is at some moment after this call began.
-    pub(super) async fn find(&self, id: ProductId) -> Found {
+    pub(crate) async fn find(&self, id: ProductId) -> Found {
         self.operation.shared(self.ask(id)).await
     }
 

@@ -10,12 +10,12 @@ use crate::sqlite::error::SqlError;
 const ROWS_A_STATEMENT: usize = 1_000;
 
 /// Most read first.
-pub(super) fn most_read(conn: &mut SqliteConnection, limit: i64) -> Result<Vec<(i64, i64)>, SqlError> {
+pub(crate) fn most_read(conn: &mut SqliteConnection, limit: i64) -> Result<Vec<(i64, i64)>, SqlError> {
     Ok(read_counts.order((reads.desc(), product_id)).limit(limit).load(conn)?)
 }
 
 /// In place of what was kept before.
-pub(super) fn replace(conn: &mut SqliteConnection, counts: &[(i64, i64)]) -> Result<(), SqlError> {
+pub(crate) fn replace(conn: &mut SqliteConnection, counts: &[(i64, i64)]) -> Result<(), SqlError> {
     diesel::delete(read_counts).execute(conn)?;
     for some in counts.chunks(ROWS_A_STATEMENT) {
         let rows: Vec<_> = some.iter().map(|(id, count)| (product_id.eq(id), reads.eq(count))).collect();

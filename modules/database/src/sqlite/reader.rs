@@ -19,16 +19,16 @@ const STEPS: i32 = 250;
 const STATEMENTS: usize = 512;
 const SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -8192; PRAGMA query_only = ON;";
 
-pub(super) struct Reader {
+pub(crate) struct Reader {
     conn: Connection,
     /// The texts of the statements it was asked for.
     #[cfg(test)]
-    pub(super) seen: RefCell<Vec<String>>,
+    pub(crate) seen: RefCell<Vec<String>>,
 }
 
 impl Reader {
     /// Of a database that is there.
-    pub(super) fn open(url: &str) -> Result<Self, SqlError> {
+    pub(crate) fn open(url: &str) -> Result<Self, SqlError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(url, flags)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -42,7 +42,7 @@ impl Reader {
 
     /// Reads until the limit at most: the statement that is running then is interrupted, and the connection can be used for
     /// the next read.
-    pub(super) fn within<T>(
+    pub(crate) fn within<T>(
         &self,
         limit: &Limit,
         read: impl FnOnce(&Reader) -> Result<T, SqlError>,
@@ -58,13 +58,13 @@ impl Reader {
     }
 
     /// All that `read` reads is of the same moment.
-    pub(super) fn transaction<T>(&self, read: impl FnOnce(&Reader) -> Result<T, SqlError>) -> Result<T, SqlError> {
+    pub(crate) fn transaction<T>(&self, read: impl FnOnce(&Reader) -> Result<T, SqlError>) -> Result<T, SqlError> {
         // Rolled back when it is dropped, which is as good: nothing was written.
         let _moment = self.conn.unchecked_transaction()?;
         read(self)
     }
 
-    pub(super) fn rows<T, F>(&self, statement: &Statement, row: F) -> Result<Vec<T>, SqlError>
+    pub(crate) fn rows<T, F>(&self, statement: &Statement, row: F) -> Result<Vec<T>, SqlError>
     where
         F: FnMut(&Row<'_>) -> rusqlite::Result<T>,
     {
@@ -79,13 +79,13 @@ impl Reader {
 
 /// A statement that would run for ever.
 #[cfg(test)]
-pub(super) const ENDLESS: &str =
+pub(crate) const ENDLESS: &str =
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
 #[cfg(test)]
 impl Reader {
     /// The steps in which SQLite would go about the statement.
-    pub(super) fn plan(&self, statement: &str) -> Vec<String> {
+    pub(crate) fn plan(&self, statement: &str) -> Vec<String> {
         let mut plan = self.conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let steps = plan.raw_query().mapped(|row| row.get("detail"));
         steps.collect::<rusqlite::Result<_>>().unwrap()

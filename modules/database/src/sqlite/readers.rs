@@ -33,10 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// An interrupted statement ends soon. Whoever waits is answered even when it does not.
 const GRACE: Duration = Duration::from_millis(250);
 /// What the gauge of the metrics says of itself.
-pub(super) const WAITING: &str = "Reads that wait for their turn";
+pub(crate) const WAITING: &str = "Reads that wait for their turn";
 
 /// Gathered reads. While all are under way, the next one grows.
-pub(super) const POINT: Bounds = Bounds { running: 2, running_of_one: 2, waiting: 2, waiting_of_one: 2 };
+pub(crate) const POINT: Bounds = Bounds { running: 2, running_of_one: 2, waiting: 2, waiting_of_one: 2 };
 /// Reads of many ids and the rest. Each takes well below a millisecond of work.
 const KEYED: Bounds = Bounds { running: 4, running_of_one: 4, waiting: 1_024, waiting_of_one: 1_024 };
 /// As many may wait as writes may be under way: each that has been committed asks whose server the epoch goes with.
@@ -44,42 +44,42 @@ const WATCH: Bounds = Bounds { running: 1, running_of_one: 1, waiting: 2_048, wa
 
 /// When a read is to end.
 #[derive(Clone)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     until: Instant,
     /// Whoever asked is gone, or the database closes.
     given_up: CancellationToken,
 }
 
 impl Limit {
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.given_up.is_cancelled() || Instant::now() >= self.until
     }
 
     /// The same, and no longer than so.
-    pub(super) fn at_most(&self, time: Duration) -> Self {
+    pub(crate) fn at_most(&self, time: Duration) -> Self {
         Limit { until: self.until.min(Instant::now() + time), given_up: self.given_up.clone() }
     }
 }
 
 #[cfg(test)]
 impl Limit {
-    pub(super) fn of(time: Duration) -> Self {
+    pub(crate) fn of(time: Duration) -> Self {
         Limit { until: Instant::now() + time, given_up: CancellationToken::new() }
     }
 }
 
 /// All lanes.
-pub(super) struct Readers {
-    pub(super) point: Lane<Reader>,
-    pub(super) keyed: Lane<SqliteConnection>,
-    pub(super) lists: Lane<Reader>,
-    pub(super) heavy: Lane<Reader>,
-    pub(super) watch: Lane<SqliteConnection>,
+pub(crate) struct Readers {
+    pub(crate) point: Lane<Reader>,
+    pub(crate) keyed: Lane<SqliteConnection>,
+    pub(crate) lists: Lane<Reader>,
+    pub(crate) heavy: Lane<Reader>,
+    pub(crate) watch: Lane<SqliteConnection>,
 }
 
 impl Readers {
     /// `ending` interrupts the reads under way and refuses all others.
-    pub(super) fn new(
+    pub(crate) fn new(
         url: &str,
         identity: &Arc<Identity>,
         condition: &Arc<Condition>,
@@ -107,12 +107,12 @@ impl Readers {
     }
 
     /// Whether the next read may have to wait.
-    pub(super) fn are_busy(&self) -> bool {
+    pub(crate) fn are_busy(&self) -> bool {
         self.keyed.is_full() || self.lists.is_full() || self.heavy.is_full()
     }
 
     /// Closes the connections, when the reads under way have ended.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.point.close().await;
         self.keyed.close().await;
         self.lists.close().await;
@@ -143,7 +143,7 @@ impl Readers {
 }
 
 /// How many connections of a lane do what.
-pub(super) trait Occupancy: Send + Sync {
+pub(crate) trait Occupancy: Send + Sync {
     fn idle(&self) -> usize;
     fn running(&self) -> usize;
 }
@@ -172,7 +172,7 @@ fn bounds(processors: usize) -> (Bounds, Bounds) {
 }
 
 /// Reads of one kind, and their connections, which are opened when they are first needed. A cheap handle.
-pub(super) struct Lane<C>(Arc<Inner<C>>);
+pub(crate) struct Lane<C>(Arc<Inner<C>>);
 
 struct Inner<C> {
     admission: Admission,
@@ -227,7 +227,7 @@ impl<C: Send + 'static> Lane<C> {
     }
 
     /// A read that is short by itself, by whoever asks.
-    pub(super) async fn read<T: Send + 'static, E: Into<StoreError>>(
+    pub(crate) async fn read<T: Send + 'static, E: Into<StoreError>>(
         &self,
         query: impl FnOnce(&mut C) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -236,7 +236,7 @@ impl<C: Send + 'static> Lane<C> {
 
     /// Reads when it is the party's turn, until the deadline at most. Nothing is read that nobody waits for any more: a
     /// caller that goes away leaves the queue, or ends the read that is under way, if it looks at its limit.
-    pub(super) async fn read_within<T: Send + 'static, E: Into<StoreError>>(
+    pub(crate) async fn read_within<T: Send + 'static, E: Into<StoreError>>(
         &self,
         party: Party,
         deadline: Instant,
@@ -346,7 +346,7 @@ impl<C> Lane<C> {
 }
 
 /// Of a read that begins now.
-pub(super) fn deadline() -> Instant {
+pub(crate) fn deadline() -> Instant {
     Instant::now() + PATIENCE
 }
 

@@ -42,7 +42,7 @@ struct State {
 }
 
 /// Does what is left to do. Of several processes, each returns when all of it is done.
-pub(super) fn run(conn: &mut SqliteConnection) -> QueryResult<()> {
+pub(crate) fn run(conn: &mut SqliteConnection) -> QueryResult<()> {
     in_batches(conn, BATCH)
 }
 
@@ -70,7 +70,7 @@ fn in_batches(conn: &mut SqliteConnection, size: i64) -> QueryResult<()> {
 }
 
 /// Runs the work in a transaction, and waits as long as other processes that do the same get on with it.
-pub(super) fn in_turn<T, E: From<diesel::result::Error> + Display>(
+pub(crate) fn in_turn<T, E: From<diesel::result::Error> + Display>(
     conn: &mut SqliteConnection,
     work: impl Fn(&mut SqliteConnection) -> Result<T, E>,
 ) -> Result<T, E> {

@@ -14,14 +14,14 @@ use super::{details, organizations, rows, schemas};
 
 /// What the new products of one transaction refer to; looked up once, however many they are.
 #[derive(Default)]
-pub(super) struct References {
+pub(crate) struct References {
     organizations: HashMap<OrganizationId, bool>,
     schemas: HashMap<SchemaId, Option<Schema>>,
 }
 
 impl References {
     /// A product of the built-in organization and schema, without details, costs no query.
-    pub(super) fn check(&mut self, conn: &mut SqliteConnection, new: &NewProduct) -> Result<(), StoreError> {
+    pub(crate) fn check(&mut self, conn: &mut SqliteConnection, new: &NewProduct) -> Result<(), StoreError> {
         let mut errors = FieldErrors::default();
         if !self.has_organization(conn, new.organization_id)? {
             errors.append(missing("organization_id", new.organization_id));
@@ -56,7 +56,7 @@ impl References {
 }
 
 /// That the product stays with its organization, and that its details fit the schema that it is to have.
-pub(super) fn check_patch(
+pub(crate) fn check_patch(
     conn: &mut SqliteConnection,
     current: &Product,
     patch: &ProductPatch,
@@ -75,7 +75,7 @@ pub(super) fn check_patch(
 }
 
 /// That the fields fit the product's schema, and that the images it names are its own.
-pub(super) fn check_details(
+pub(crate) fn check_details(
     conn: &mut SqliteConnection,
     current: &Product,
     patch: &DetailsPatch,

@@ -69,11 +69,11 @@ impl ProductRow {
 }
 
 /// What is stored cannot be read; always a defect.
-pub(super) fn corrupt(what: String) -> SqlError {
+pub(crate) fn corrupt(what: String) -> SqlError {
     StoreError::failed(format!("what is stored cannot be read: {what}")).into()
 }
 
-pub(super) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
+pub(crate) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
     Utc.timestamp_millis_opt(milliseconds).single()
 }
 
@@ -83,7 +83,7 @@ const INSERT: &str = "INSERT OR FAIL INTO products (name, description, price, st
     schema_id, version, created_at, updated_at, name_key) VALUES (";
 
 /// What the product refers to has been checked.
-pub(super) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
+pub(crate) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
     let now = Utc::now().timestamp_millis();
     let mut row = ProductRow {
         id: 0,
@@ -110,7 +110,7 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
     Ok(product)
 }
 
-pub(super) fn update(
+pub(crate) fn update(
     conn: &mut SqliteConnection,
     id: ProductId,
     patch: &ProductPatch,
@@ -136,7 +136,7 @@ pub(super) fn update(
 }
 
 /// Counts the change of something that belongs to the product and is not in its row.
-pub(super) fn touch(conn: &mut SqliteConnection, current: &Product) -> Stored {
+pub(crate) fn touch(conn: &mut SqliteConnection, current: &Product) -> Stored {
     write(conn, current.id, Change::of(current))
 }
 
@@ -145,7 +145,7 @@ fn write(conn: &mut SqliteConnection, id: ProductId, change: Change<'_>) -> Stor
     updated.get_result::<ProductRow>(conn)?.into_product()
 }
 
-pub(super) fn delete(
+pub(crate) fn delete(
     conn: &mut SqliteConnection,
     id: ProductId,
     expect: &Expect,
@@ -157,7 +157,7 @@ pub(super) fn delete(
 }
 
 /// Marks the row; the version goes on growing, so that a copy made before the delete can never look newer.
-pub(super) fn delete_if_there(conn: &mut SqliteConnection, id: ProductId) -> Result<bool, SqlError> {
+pub(crate) fn delete_if_there(conn: &mut SqliteConnection, id: ProductId) -> Result<bool, SqlError> {
     let live = products::table.find(id.get()).filter(products::deleted_at.is_null());
     let now = Utc::now().timestamp_millis();
     let gone =
@@ -182,13 +182,13 @@ impl Change<'_> {
     }
 }
 
-pub(super) fn find_live(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<Product>, SqlError> {
+pub(crate) fn find_live(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<Product>, SqlError> {
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq(id.get()));
     let row = live.select(ProductRow::as_select()).first(conn).optional()?;
     row.map(ProductRow::into_product).transpose()
 }
 
-pub(super) fn find_expected(
+pub(crate) fn find_expected(
     conn: &mut SqliteConnection,
     id: ProductId,
     expect: &Expect,
@@ -205,14 +205,14 @@ pub(super) fn find_expected(
     }
 }
 
-pub(super) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<HashMap<i64, Product>, SqlError> {
+pub(crate) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<HashMap<i64, Product>, SqlError> {
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq_any(ids));
     let rows: Vec<ProductRow> = live.select(ProductRow::as_select()).load(conn)?;
     rows.into_iter().map(|row| Ok((row.id, row.into_product()?))).collect()
 }
 
 /// The same on a connection that can be interrupted, for lists.
-pub(super) fn find_listed(conn: &Reader, ids: &[i64]) -> Result<HashMap<i64, Product>, SqlError> {
+pub(crate) fn find_listed(conn: &Reader, ids: &[i64]) -> Result<HashMap<i64, Product>, SqlError> {
     let select = "SELECT id, name, description, price, stock, category, organization_id, schema_id, version, created_at, \
         updated_at FROM products WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(";
     let list = serde_json::to_string(ids).map_err(|error| StoreError::from_serialization(error.to_string()))?;

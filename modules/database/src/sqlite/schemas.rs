@@ -27,7 +27,7 @@ fn from_row((id, organization_id, name, fields, version): Row) -> Result<Schema,
     })
 }
 
-pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSchema) -> Result<Schema, SqlError> {
+pub(crate) fn insert(conn: &mut SqliteConnection, new: &NewSchema) -> Result<Schema, SqlError> {
     let organization = new.organization_id;
     if !organizations::is_known(conn, organization)? {
         return Err(Invalid::one("organization_id", &does_not_exist(organization)).into());
@@ -41,12 +41,12 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSchema) -> Result<Sch
     from_row(diesel::insert_into(schemas::table).values(row).returning(schemas::all_columns).get_result(conn)?)
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, id: SchemaId) -> Result<Option<Schema>, SqlError> {
+pub(crate) fn find(conn: &mut SqliteConnection, id: SchemaId) -> Result<Option<Schema>, SqlError> {
     let row: Option<Row> = schemas::table.find(id.get()).first(conn).optional()?;
     row.map(from_row).transpose()
 }
 
-pub(super) fn update(
+pub(crate) fn update(
     conn: &mut SqliteConnection,
     id: SchemaId,
     patch: SchemaPatch,

@@ -21,8 +21,8 @@ const BATCH: i64 = 1_000;
 /// What is entered of a product.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = products, check_for_backend(diesel::sqlite::Sqlite))]
-pub(super) struct Entry {
-    pub(super) id: i64,
+pub(crate) struct Entry {
+    pub(crate) id: i64,
     name: String,
     description: String,
     category: String,
@@ -32,7 +32,7 @@ pub(super) struct Entry {
 }
 
 /// Enters what the triggers have noted. Inside the transaction that changed the rows: both or neither.
-pub(super) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
+pub(crate) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
     // Most changes are of prices and stock, which nobody searches for.
     let noted: Option<i64> = search_pending::table.select(search_pending::id).first(conn).optional()?;
     if noted.is_none() {
@@ -74,13 +74,13 @@ fn noted(id: i64) -> impl LoadQuery<'static, SqliteConnection, Entry> + QueryFra
 
 impl Entry {
     /// Those of the next products, by id.
-    pub(super) fn after(conn: &mut SqliteConnection, id: i64, limit: i64) -> QueryResult<Vec<Entry>> {
+    pub(crate) fn after(conn: &mut SqliteConnection, id: i64, limit: i64) -> QueryResult<Vec<Entry>> {
         let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.gt(id));
         live.order(products::id).limit(limit).select(Entry::as_select()).load(conn)
     }
 
     /// Makes the product found by its words. It must not be in the index already.
-    pub(super) fn enter(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+    pub(crate) fn enter(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
         let begin = beginning(self.organization_id);
         let mut words = String::with_capacity(512);
         for word in words::stored([&self.name, &self.description, &self.category]) {
@@ -93,7 +93,7 @@ impl Entry {
         Ok(())
     }
 
-    pub(super) fn set_name_key(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+    pub(crate) fn set_name_key(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
         let key = products::name_key.eq(name_key(&self.name));
         diesel::update(products::table.find(self.id)).set(key).execute(conn)?;
         Ok(())
@@ -101,7 +101,7 @@ impl Entry {
 }
 
 /// What finds the products of an organization that have all these words, as far as the index knows.
-pub(super) fn query<'a>(
+pub(crate) fn query<'a>(
     organization: i64,
     words: impl Iterator<Item = &'a str>,
     schema: Option<SchemaId>,
@@ -116,7 +116,7 @@ pub(super) fn query<'a>(
 }
 
 /// What finds the products of an organization with a word that begins so.
-pub(super) fn begins(organization: i64, word: &str) -> String {
+pub(crate) fn begins(organization: i64, word: &str) -> String {
     format!("\"{}{word}\"*", beginning(organization))
 }
 

@@ -14,7 +14,7 @@ use crate::sqlite::error::SqlError;
 /// The connection keeps the prepared statement, which saves half of a short read's time. There are some hundred texts at
 /// most.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Statement(Vec<Part>);
+pub(crate) struct Statement(Vec<Part>);
 
 #[derive(Clone, Debug)]
 enum Part {
@@ -25,32 +25,32 @@ enum Part {
 }
 
 impl Statement {
-    pub(super) fn new(sql: &'static str) -> Self {
+    pub(crate) fn new(sql: &'static str) -> Self {
         Statement(vec![Part::Sql(sql)])
     }
 
-    pub(super) fn sql(mut self, sql: &'static str) -> Self {
+    pub(crate) fn sql(mut self, sql: &'static str) -> Self {
         self.0.push(Part::Sql(sql));
         self
     }
 
-    pub(super) fn integer(mut self, value: i64) -> Self {
+    pub(crate) fn integer(mut self, value: i64) -> Self {
         self.0.push(Part::Integer(value));
         self
     }
 
-    pub(super) fn bytes(mut self, value: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, value: &[u8]) -> Self {
         self.0.push(Part::Bytes(value.to_owned()));
         self
     }
 
-    pub(super) fn text(mut self, value: &str) -> Self {
+    pub(crate) fn text(mut self, value: &str) -> Self {
         self.0.push(Part::Text(value.to_owned()));
         self
     }
 
     /// The rows that it selects.
-    pub(super) fn load<T>(self, conn: &Reader) -> Result<Vec<T>, SqlError>
+    pub(crate) fn load<T>(self, conn: &Reader) -> Result<Vec<T>, SqlError>
     where
         T: for<'row> TryFrom<&'row Row<'row>, Error = rusqlite::Error>,
     {
@@ -58,28 +58,28 @@ impl Statement {
     }
 
     /// Does what it says: how many rows that changed.
-    pub(super) fn execute(self, conn: &mut SqliteConnection) -> Result<usize, SqlError> {
+    pub(crate) fn execute(self, conn: &mut SqliteConnection) -> Result<usize, SqlError> {
         Ok(RunQueryDsl::execute(ForWriter(self), conn)?)
     }
 
     /// The one number it selects.
-    pub(super) fn number(self, conn: &Reader) -> Result<i64, SqlError> {
+    pub(crate) fn number(self, conn: &Reader) -> Result<i64, SqlError> {
         let rows: Vec<(i64,)> = self.load(conn)?;
         let row = rows.first().ok_or_else(|| StoreError::failed("a statement without a row".to_owned()))?;
         Ok(row.0)
     }
 
     /// The one number it returns, on the writer's connection.
-    pub(super) fn write(self, conn: &mut SqliteConnection) -> Result<i64, SqlError> {
+    pub(crate) fn write(self, conn: &mut SqliteConnection) -> Result<i64, SqlError> {
         Ok(RunQueryDsl::get_result(ForWriter(self), conn)?)
     }
 
-    pub(super) fn query(&self) -> String {
+    pub(crate) fn query(&self) -> String {
         let part = |part: &Part| if let Part::Sql(sql) = part { *sql } else { "?" };
         self.0.iter().map(part).collect()
     }
 
-    pub(super) fn parameters(&self) -> impl Params {
+    pub(crate) fn parameters(&self) -> impl Params {
         let value = |part| {
             Some(ToSqlOutput::Borrowed(match part {
                 &Part::Integer(value) => ValueRef::Integer(value),

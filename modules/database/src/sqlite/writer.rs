@@ -94,14 +94,14 @@ struct Job {
 
 /// Hands writes to the writer task. A cheap handle; the task ends when it is told to stop and has nothing left to do.
 #[derive(Clone)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     queue: mpsc::Sender<Job>,
     operation: Operation,
     condition: Arc<Condition>,
 }
 
 impl Writer {
-    pub(super) fn spawn(
+    pub(crate) fn spawn(
         mut connection: WriteConnection,
         tasks: &Tasks,
         operation: Operation,
@@ -129,7 +129,7 @@ impl Writer {
 
     /// Runs `work` as one among others; an error from it undoes what it did and nothing else. It may be run twice, the first
     /// time undone. Returns after the commit. If the caller stops waiting, the write happens all the same.
-    pub(super) async fn submit<T: Send + 'static, E: Into<StoreError>>(
+    pub(crate) async fn submit<T: Send + 'static, E: Into<StoreError>>(
         &self,
         work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -137,7 +137,7 @@ impl Writer {
     }
 
     /// As [`submit`](Writer::submit), of about so many rows.
-    pub(super) async fn submit_rows<T: Send + 'static, E: Into<StoreError>>(
+    pub(crate) async fn submit_rows<T: Send + 'static, E: Into<StoreError>>(
         &self,
         rows: usize,
         work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
@@ -148,7 +148,7 @@ impl Writer {
     }
 
     /// As [`submit`](Writer::submit), for what is neither counted nor noted.
-    pub(super) async fn enqueue<T: Send + 'static, E: Into<StoreError>>(
+    pub(crate) async fn enqueue<T: Send + 'static, E: Into<StoreError>>(
         &self,
         work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -173,7 +173,7 @@ impl Writer {
 }
 
 /// The connection of the writer.
-pub(super) struct WriteConnection {
+pub(crate) struct WriteConnection {
     url: String,
     identity: Arc<Identity>,
     /// Opened when first needed, and again after a failure.
@@ -184,7 +184,7 @@ pub(super) struct WriteConnection {
 
 impl WriteConnection {
     /// Opened when it is first needed. Once `ending` is cancelled, no write is begun any more, accepted or not.
-    pub(super) fn new(url: String, identity: &Arc<Identity>, ending: CancellationToken, operation: &Operation) -> Self {
+    pub(crate) fn new(url: String, identity: &Arc<Identity>, ending: CancellationToken, operation: &Operation) -> Self {
         let (identity, commits) = (Arc::clone(identity), operation.durations.clone());
         WriteConnection { url, identity, open: None, ending, commits }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hotshelf_database::{Copies, DatabaseOptions, ProductRepository};
+use hotshelf_database::{Copies, Database, DatabaseOptions};
 use hotshelf_domain::{
     DetailsDraft, DetailsPatch, Expect, FieldError, NewProduct, NewSchema, Organization, OrganizationDraft, Product,
     ProductDetails, ProductDraft, ProductId, ProductPatch, Schema, SchemaDraft, SchemaId, SchemaPatch, StoreError,
@@ -11,14 +11,14 @@ use hotshelf_stats::Stats;
 use tempfile::TempDir;
 
 pub(crate) struct World {
-    pub(crate) products: ProductRepository,
+    pub(crate) products: Database,
     /// Where the database is, unless somebody else takes care of that.
     _directory: Option<TempDir>,
 }
 
-pub(crate) async fn open(path: &Path) -> ProductRepository {
+pub(crate) async fn open(path: &Path) -> Database {
     let options = DatabaseOptions { path: path.to_owned(), shared: false };
-    ProductRepository::open(options, &Stats::new().expect("a registry")).await.expect("opened")
+    Database::open(options, &Stats::new().expect("a registry")).await.expect("opened")
 }
 
 pub(crate) fn product(json: &str) -> NewProduct {
@@ -55,7 +55,7 @@ impl World {
         World { products, _directory: Some(directory) }
     }
 
-    pub(crate) fn on(products: ProductRepository) -> Self {
+    pub(crate) fn on(products: Database) -> Self {
         World { products, _directory: None }
     }
 

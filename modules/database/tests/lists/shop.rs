@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_database::{Copies, DatabaseOptions, ProductRepository};
+use hotshelf_database::{Copies, Database, DatabaseOptions};
 use hotshelf_domain::{
     Expect, Filter, Order, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId, Search,
 };
@@ -22,7 +22,7 @@ pub(crate) const CATEGORIES: [&str; 5] = ["", "Lamps", "lamps", "Cups & Plates",
 
 pub(crate) struct Shop {
     pub(crate) directory: TempDir,
-    pub(crate) products: ProductRepository,
+    pub(crate) products: Database,
     pub(crate) random: SmallRng,
 }
 
@@ -149,9 +149,9 @@ impl Shop {
     }
 }
 
-pub(crate) async fn open(directory: &TempDir) -> ProductRepository {
+pub(crate) async fn open(directory: &TempDir) -> Database {
     let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-    ProductRepository::open(options, &Stats::new().expect("a registry")).await.expect("opened")
+    Database::open(options, &Stats::new().expect("a registry")).await.expect("opened")
 }
 
 pub(crate) fn searched(text: &str) -> Option<Search> {

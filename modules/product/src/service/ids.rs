@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use hotshelf_cache::{Found, Read, Slot, Source, Value};
-use hotshelf_database::ProductRepository;
+use hotshelf_database::Database;
 use hotshelf_domain::{Members, ProductId, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -93,7 +93,7 @@ impl ProductService {
 }
 
 /// Nothing but a note instead of too many.
-pub(super) async fn load_ids(repository: ProductRepository, members: Members) -> Result<Option<Value>, StoreError> {
+pub(super) async fn load_ids(repository: Database, members: Members) -> Result<Option<Value>, StoreError> {
     let ids = repository.ids(members, None, MOST_CACHED + 1).await?;
     let payload = if ids.len() > MOST_CACHED as usize {
         Bytes::new()

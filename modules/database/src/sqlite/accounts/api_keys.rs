@@ -38,7 +38,7 @@ fn from_row(row: Row) -> Result<(ApiKey, Secret), SqlError> {
     Ok((key, secret(&row.token_hash)?))
 }
 
-pub(super) fn insert(
+pub(crate) fn insert(
     conn: &mut SqliteConnection,
     user: UserId,
     by: SessionId,
@@ -65,31 +65,31 @@ pub(super) fn insert(
     Ok(from_row(inserted.get_result(conn)?)?.0)
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<ApiKey>, SqlError> {
+pub(crate) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<ApiKey>, SqlError> {
     let query = api_keys::table.filter(api_keys::token_hash.eq(&secret[..])).select(Row::as_select());
     let row = query.first(conn).optional()?;
     row.map(|row| Ok(from_row(row)?.0)).transpose()
 }
 
-pub(super) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, Secret)>, SqlError> {
+pub(crate) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, Secret)>, SqlError> {
     let query = api_keys::table.filter(api_keys::user_id.eq(user.get())).order(api_keys::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
 }
 
-pub(super) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), SqlError> {
+pub(crate) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), SqlError> {
     diesel::delete(api_keys::table.filter(api_keys::token_hash.eq(&secret[..]))).execute(conn)?;
     Ok(())
 }
 
 /// Ends all keys of the user, also those whose copies nobody can name: they are of a generation that is over.
-pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
+pub(crate) fn end_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
     let next = users::key_generation.eq(users::key_generation + 1);
     diesel::update(users::table.find(user.get())).set(next).execute(conn)?;
     diesel::delete(api_keys::table.filter(api_keys::user_id.eq(user.get()))).execute(conn)?;
     Ok(())
 }
 
-pub(super) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), SqlError> {
+pub(crate) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), SqlError> {
     for (id, at) in used {
         let at = at.timestamp_millis();
         // Another instance may have noted a later use.

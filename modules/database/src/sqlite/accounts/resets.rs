@@ -9,7 +9,7 @@ use super::now;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::password_resets;
 
-pub(super) fn insert(
+pub(crate) fn insert(
     conn: &mut SqliteConnection,
     user: UserId,
     secret: &Secret,
@@ -25,7 +25,7 @@ pub(super) fn insert(
 }
 
 /// Whose it is, as long as it is valid.
-pub(super) fn user_of(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<UserId>, SqlError> {
+pub(crate) fn user_of(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<UserId>, SqlError> {
     let query = password_resets::table
         .filter(password_resets::token_hash.eq(&secret[..]))
         .filter(password_resets::expires_at.gt(now()))
@@ -34,12 +34,12 @@ pub(super) fn user_of(conn: &mut SqliteConnection, secret: &Secret) -> Result<Op
     Ok(user.map(UserId::from_row))
 }
 
-pub(super) fn remove_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
+pub(crate) fn remove_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
     diesel::delete(password_resets::table.filter(password_resets::user_id.eq(user.get()))).execute(conn)?;
     Ok(())
 }
 
-pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<(), SqlError> {
+pub(crate) fn forget_ended(conn: &mut SqliteConnection) -> Result<(), SqlError> {
     diesel::delete(password_resets::table.filter(password_resets::expires_at.le(now()))).execute(conn)?;
     Ok(())
 }

@@ -40,7 +40,7 @@ fn from_row(row: Row) -> Result<(Session, Secret), SqlError> {
 }
 
 /// Stores the session, and ends those that are `leaving`.
-pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[Secret]) -> Result<Session, SqlError> {
+pub(crate) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[Secret]) -> Result<Session, SqlError> {
     let user = user_rows::known(conn, new.user_id)?;
     if user.session_generation != new.generation {
         return Err(StoreError::SessionsEnded(user.id).into());
@@ -65,14 +65,14 @@ pub(super) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[S
 
 /// The oldest of the user's sessions, as many as have to end for one more. Nobody uses so many, but somebody may log in over
 /// and over again.
-pub(super) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<Secret>, SqlError> {
+pub(crate) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<Secret>, SqlError> {
     let newest_first = live(user).order(sessions::id.desc()).select(sessions::token_hash);
     // SQLite knows an offset only behind a limit.
     let leaving: Vec<Vec<u8>> = newest_first.limit(-1).offset(MOST_OF_A_USER - 1).load(conn)?;
     leaving.iter().map(|bytes| secret(bytes)).collect()
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<Session>, SqlError> {
+pub(crate) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<Session>, SqlError> {
     let query = sessions::table.filter(sessions::token_hash.eq(&secret[..])).select(Row::as_select());
     let row = query.first(conn).optional()?;
     row.map(|row| Ok(from_row(row)?.0)).transpose()
@@ -85,17 +85,17 @@ fn live(user: UserId) -> _ {
     sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::expires_at.gt(now))
 }
 
-pub(super) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(Session, Secret)>, SqlError> {
+pub(crate) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(Session, Secret)>, SqlError> {
     let query = live(user).order(sessions::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
 }
 
-pub(super) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), SqlError> {
+pub(crate) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), SqlError> {
     diesel::delete(sessions::table.filter(sessions::token_hash.eq(&secret[..]))).execute(conn)?;
     Ok(())
 }
 
-pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId, keep: Option<SessionId>) -> Result<(), SqlError> {
+pub(crate) fn end_all(conn: &mut SqliteConnection, user: UserId, keep: Option<SessionId>) -> Result<(), SqlError> {
     user_rows::known(conn, user)?;
     let next = users::session_generation + 1;
     let generation: i64 = diesel::update(users::table.find(user.get()))
@@ -111,14 +111,14 @@ pub(super) fn end_all(conn: &mut SqliteConnection, user: UserId, keep: Option<Se
 }
 
 /// That the session is there, and of the user's current generation.
-pub(super) fn still_open(conn: &mut SqliteConnection, user: UserId, id: SessionId) -> Result<(), SqlError> {
+pub(crate) fn still_open(conn: &mut SqliteConnection, user: UserId, id: SessionId) -> Result<(), SqlError> {
     let current = user_rows::known(conn, user)?.session_generation;
     let query = sessions::table.find(id.get()).filter(sessions::user_id.eq(user.get())).select(sessions::generation);
     let generation: Option<i64> = query.first(conn).optional()?;
     if generation == Some(current) { Ok(()) } else { Err(StoreError::SessionsEnded(user).into()) }
 }
 
-pub(super) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), SqlError> {
+pub(crate) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), SqlError> {
     for used in used {
         let expires_at = used.expires_at.timestamp_millis();
         // Another instance may have noted a later use; and what is over is over, whoever was told so.
@@ -133,12 +133,12 @@ pub(super) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), S
 }
 
 /// Some of those that have ended by themselves; tells how many.
-pub(super) fn forget_ended(conn: &mut SqliteConnection) -> Result<usize, SqlError> {
+pub(crate) fn forget_ended(conn: &mut SqliteConnection) -> Result<usize, SqlError> {
     let ended = sessions::table.filter(sessions::expires_at.le(now())).select(sessions::id).limit(FORGOTTEN_AT_ONCE);
     let ended: Vec<i64> = ended.load(conn)?;
     Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(&ended))).execute(conn)?)
 }
 
-pub(super) fn count_live(conn: &mut SqliteConnection) -> Result<i64, SqlError> {
+pub(crate) fn count_live(conn: &mut SqliteConnection) -> Result<i64, SqlError> {
     Ok(sessions::table.filter(sessions::expires_at.gt(now())).count().get_result(conn)?)
 }

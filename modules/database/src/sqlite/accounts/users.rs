@@ -43,7 +43,7 @@ fn from_row(
     })
 }
 
-pub(super) fn insert(
+pub(crate) fn insert(
     conn: &mut SqliteConnection,
     new: &NewUser,
     organization: OrganizationId,
@@ -61,17 +61,17 @@ pub(super) fn insert(
     }
 }
 
-pub(super) fn find(conn: &mut SqliteConnection, id: UserId) -> Result<Option<User>, SqlError> {
+pub(crate) fn find(conn: &mut SqliteConnection, id: UserId) -> Result<Option<User>, SqlError> {
     let row: Option<Row> = users::table.find(id.get()).select(COLUMNS).first(conn).optional()?;
     row.map(from_row).transpose()
 }
 
 /// The user, who has to be there.
-pub(super) fn known(conn: &mut SqliteConnection, id: UserId) -> Result<User, SqlError> {
+pub(crate) fn known(conn: &mut SqliteConnection, id: UserId) -> Result<User, SqlError> {
     Ok(find(conn, id)?.ok_or(StoreError::NoSuchUser(id))?)
 }
 
-pub(super) fn credentials(
+pub(crate) fn credentials(
     conn: &mut SqliteConnection,
     email: &Email,
 ) -> Result<Option<(User, Option<String>)>, SqlError> {
@@ -80,13 +80,13 @@ pub(super) fn credentials(
     row.map(|(row, hash)| Ok((from_row(row)?, hash))).transpose()
 }
 
-pub(super) fn of(conn: &mut SqliteConnection, organization: OrganizationId) -> Result<Vec<User>, SqlError> {
+pub(crate) fn of(conn: &mut SqliteConnection, organization: OrganizationId) -> Result<Vec<User>, SqlError> {
     let query = users::table.filter(users::organization_id.eq(organization.get())).order(users::id);
     let rows: Vec<Row> = query.select(COLUMNS).load(conn)?;
     rows.into_iter().map(from_row).collect()
 }
 
-pub(super) fn set_role(conn: &mut SqliteConnection, id: UserId, role: Role) -> Result<User, SqlError> {
+pub(crate) fn set_role(conn: &mut SqliteConnection, id: UserId, role: Role) -> Result<User, SqlError> {
     let user = known(conn, id)?;
     if role != Role::Admin {
         not_the_last_admin(conn, &user)?;
@@ -95,21 +95,21 @@ pub(super) fn set_role(conn: &mut SqliteConnection, id: UserId, role: Role) -> R
     Ok(User { role, ..user })
 }
 
-pub(super) fn remove(conn: &mut SqliteConnection, id: UserId) -> Result<(), SqlError> {
+pub(crate) fn remove(conn: &mut SqliteConnection, id: UserId) -> Result<(), SqlError> {
     let user = known(conn, id)?;
     not_the_last_admin(conn, &user)?;
     diesel::delete(users::table.find(id.get())).execute(conn)?;
     Ok(())
 }
 
-pub(super) fn set_password(conn: &mut SqliteConnection, id: UserId, hash: &str) -> Result<(), SqlError> {
+pub(crate) fn set_password(conn: &mut SqliteConnection, id: UserId, hash: &str) -> Result<(), SqlError> {
     known(conn, id)?;
     diesel::update(users::table.find(id.get())).set(users::password_hash.eq(hash)).execute(conn)?;
     Ok(())
 }
 
 /// That this is still the hash of the user's password.
-pub(super) fn still_has(conn: &mut SqliteConnection, id: UserId, hash: &str) -> Result<(), SqlError> {
+pub(crate) fn still_has(conn: &mut SqliteConnection, id: UserId, hash: &str) -> Result<(), SqlError> {
     let query = users::table.find(id.get()).select(users::password_hash);
     let stored: Option<String> = query.first::<Option<String>>(conn).optional()?.flatten();
     if stored.as_deref() == Some(hash) { Ok(()) } else { Err(StoreError::SessionsEnded(id).into()) }

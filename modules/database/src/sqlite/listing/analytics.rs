@@ -17,7 +17,7 @@ const PRICES: &str = "SELECT organization_id, category, min(price), max(price) \
 
 type Groups = Vec<(i64, String, i64, i64)>;
 
-pub(in crate::sqlite) fn report(conn: &Reader) -> Result<CatalogueReport, SqlError> {
+pub(crate) fn report(conn: &Reader) -> Result<CatalogueReport, SqlError> {
     conn.transaction(|conn| {
         let generated_at = Utc::now().trunc_subsecs(3);
         let groups = |sql| -> Result<Groups, SqlError> { Statement::new(sql).load(conn) };

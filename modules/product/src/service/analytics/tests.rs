@@ -21,7 +21,7 @@ impl Shelf {
     async fn open() -> Self {
         let (directory, stats) = (tempfile::tempdir().unwrap(), Stats::new().unwrap());
         let database = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-        let repository = ProductRepository::open(database, &stats).await.unwrap();
+        let repository = Database::open(database, &stats).await.unwrap();
         let options = CacheOptions {
             tiers: Tiers::Memory,
             shared_database: false,

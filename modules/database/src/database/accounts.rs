@@ -1,36 +1,28 @@
-use std::sync::Arc;
+//! Users, their sessions and their API keys.
+//!
+//! Reads fail with [`StoreError::Overloaded`], [`StoreError::Unavailable`] and [`StoreError::Closed`], writes with these as
+//! well; other errors are named at the methods.
 
 use chrono::{DateTime, Utc};
+use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Secret, Session, SessionId,
+    ApiKey, ApiKeyId, Email, Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Secret, Session, SessionId,
     StoreError, Used, User, UserId,
 };
 
-use super::{Committed, Copies, ProductRepository};
-use crate::sqlite::SqliteCatalogue;
+use super::Database;
+use crate::commit::{Committed, Copies};
+use crate::sqlite::accounts::{api_keys, resets, sessions, users};
+use crate::sqlite::error::SqlError;
+use crate::sqlite::organizations;
 
-/// Users, their sessions and their API keys, in the same database as the products. A cheap handle.
-///
-/// What writes here is durable, and reads see it, as with [`ProductRepository`]. Reads fail with
-/// [`StoreError::Overloaded`], [`StoreError::Unavailable`] and [`StoreError::Closed`], writes with these as well; other errors
-/// are named at the methods.
-#[derive(Clone)]
-pub struct AccountRepository(Arc<SqliteCatalogue>);
-
-impl ProductRepository {
-    /// The accounts in this database.
-    pub fn accounts(&self) -> AccountRepository {
-        AccountRepository(Arc::clone(&self.0))
-    }
-}
-
-impl AccountRepository {
+impl Database {
     /// Stores a new user, and the organization that is to be made for it, under ids that none ever had.
     ///
     /// # Errors
     /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`].
     pub async fn add_user(&self, new: NewUser) -> Result<User, StoreError> {
-        self.0.add_user(new).await
+        self.0.writer.submit(move |conn| add_user(conn, &new)).await
     }
 
     /// The user, `None` when there is none.
@@ -38,7 +30,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.0.user(id).await
+        self.0.readers.keyed.read(move |conn| users::find(conn, id)).await
     }
 
     /// The user of that address, and the hash of the password, if one was chosen.
@@ -46,7 +38,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn credentials(&self, email: Email) -> Result<Option<(User, Option<String>)>, StoreError> {
-        self.0.credentials(email).await
+        self.0.readers.keyed.read(move |conn| users::credentials(conn, &email)).await
     }
 
     /// The users of an organization, by id.
@@ -54,7 +46,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn users(&self, organization: OrganizationId) -> Result<Vec<User>, StoreError> {
-        self.0.users(organization).await
+        self.0.readers.keyed.read(move |conn| users::of(conn, organization)).await
     }
 
     /// Gives the user another role.
@@ -62,7 +54,7 @@ impl AccountRepository {
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
     pub async fn set_role(&self, id: UserId, role: Role, copies: Copies) -> Result<Committed<User>, StoreError> {
-        self.0.set_role(id, role, copies).await
+        self.commit(copies, move |conn| users::set_role(conn, id, role)).await
     }
 
     /// Removes the user with all sessions and keys.
@@ -70,7 +62,7 @@ impl AccountRepository {
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
     pub async fn remove_user(&self, id: UserId, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.0.remove_user(id, copies).await
+        self.commit(copies, move |conn| users::remove(conn, id)).await
     }
 
     /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and every
@@ -86,7 +78,12 @@ impl AccountRepository {
         keep: SessionId,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.0.set_password(id, (verified, hash), keep, copies).await
+        self.commit(copies, move |conn| {
+            users::still_has(conn, id, &verified)?;
+            sessions::still_open(conn, id, keep)?;
+            set_password(conn, id, &hash, Some(keep))
+        })
+        .await
     }
 
     /// Lets somebody who shows `secret` until then choose a new password for the user, once.
@@ -94,7 +91,13 @@ impl AccountRepository {
     /// # Errors
     /// [`StoreError::NoSuchUser`].
     pub async fn allow_reset(&self, id: UserId, secret: Secret, until: DateTime<Utc>) -> Result<(), StoreError> {
-        self.0.allow_reset(id, secret, until).await
+        self.0
+            .writer
+            .submit(move |conn| {
+                users::known(conn, id)?;
+                resets::insert(conn, id, &secret, until)
+            })
+            .await
     }
 
     /// Who may choose a new password by this secret.
@@ -102,7 +105,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn reset_of(&self, secret: Secret) -> Result<Option<UserId>, StoreError> {
-        self.0.reset_of(secret).await
+        self.0.readers.keyed.read(move |conn| resets::user_of(conn, &secret)).await
     }
 
     /// Uses up the secret to give its user another password. All sessions and all API keys end, and every other permission to
@@ -116,7 +119,12 @@ impl AccountRepository {
         hash: String,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.0.reset_password(secret, hash, copies).await
+        self.commit(copies, move |conn| {
+            let user = resets::user_of(conn, &secret)?.ok_or(StoreError::NoSuchReset)?;
+            api_keys::end_all(conn, user)?;
+            set_password(conn, user, &hash, None)
+        })
+        .await
     }
 
     /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a hundred.
@@ -124,7 +132,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn sessions_without_room(&self, id: UserId) -> Result<Vec<Secret>, StoreError> {
-        self.0.sessions_without_room(id).await
+        self.0.readers.keyed.read(move |conn| sessions::without_room(conn, id)).await
     }
 
     /// Opens a session, and ends those that are `leaving`, and no others: their copies are barred.
@@ -132,14 +140,14 @@ impl AccountRepository {
     /// # Errors
     /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when it would be of a generation that has ended;
     /// [`StoreError::TooManySessions`] when more would have to leave
-    /// ([`sessions_without_room`](AccountRepository::sessions_without_room)).
+    /// ([`sessions_without_room`](Database::sessions_without_room)).
     pub async fn open_session(
         &self,
         new: NewSession,
         leaving: Vec<Secret>,
         copies: Copies,
     ) -> Result<Committed<Session>, StoreError> {
-        self.0.open_session(new, leaving, copies).await
+        self.commit(copies, move |conn| sessions::insert(conn, &new, &leaving)).await
     }
 
     /// The session that is recognized by this secret, also one that has ended by itself.
@@ -147,7 +155,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn session(&self, secret: Secret) -> Result<Option<Session>, StoreError> {
-        self.0.session(secret).await
+        self.0.readers.keyed.read(move |conn| sessions::find(conn, &secret)).await
     }
 
     /// The user's sessions that have not ended, by id, each with its secret.
@@ -155,7 +163,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn sessions_of(&self, id: UserId) -> Result<Vec<(Session, Secret)>, StoreError> {
-        self.0.sessions_of(id).await
+        self.0.readers.keyed.read(move |conn| sessions::live_of(conn, id)).await
     }
 
     /// Ends a session. That there is none is as good.
@@ -163,7 +171,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every write.
     pub async fn end_session(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.0.end_session(secret, copies).await
+        self.commit(copies, move |conn| sessions::remove(conn, &secret)).await
     }
 
     /// Ends all of the user's sessions but `keep`, which goes over into the new generation.
@@ -176,7 +184,7 @@ impl AccountRepository {
         keep: Option<SessionId>,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.0.end_sessions(id, keep, copies).await
+        self.commit(copies, move |conn| sessions::end_all(conn, id, keep)).await
     }
 
     /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none that has ended.
@@ -185,7 +193,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every write.
     pub async fn extend_sessions(&self, used: Vec<Used>) -> Result<(), StoreError> {
-        self.0.extend_sessions(used).await
+        self.0.writer.submit(move |conn| sessions::extend(conn, &used)).await
     }
 
     /// Forgets some of the sessions, and the permissions, that have ended by themselves; tells how many sessions, 0 when none
@@ -194,7 +202,13 @@ impl AccountRepository {
     /// # Errors
     /// Those of every write.
     pub async fn forget_ended(&self) -> Result<usize, StoreError> {
-        self.0.forget_ended().await
+        self.0
+            .writer
+            .submit(|conn| {
+                resets::forget_ended(conn)?;
+                sessions::forget_ended(conn)
+            })
+            .await
     }
 
     /// How many sessions have not ended.
@@ -202,7 +216,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn live_sessions(&self) -> Result<i64, StoreError> {
-        self.0.live_sessions().await
+        self.0.readers.keyed.read(sessions::count_live).await
     }
 
     /// Stores a new API key of the user's, who asks for it by that session.
@@ -217,7 +231,7 @@ impl AccountRepository {
         new: NewApiKey,
         secret: Secret,
     ) -> Result<ApiKey, StoreError> {
-        self.0.add_api_key(id, by, new, secret).await
+        self.0.writer.submit(move |conn| api_keys::insert(conn, id, by, &new, &secret)).await
     }
 
     /// The API key that is recognized by this secret.
@@ -225,7 +239,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn api_key(&self, secret: Secret) -> Result<Option<ApiKey>, StoreError> {
-        self.0.api_key(secret).await
+        self.0.readers.keyed.read(move |conn| api_keys::find(conn, &secret)).await
     }
 
     /// The user's API keys, by id, each with its secret.
@@ -233,7 +247,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every read.
     pub async fn api_keys_of(&self, id: UserId) -> Result<Vec<(ApiKey, Secret)>, StoreError> {
-        self.0.api_keys_of(id).await
+        self.0.readers.keyed.read(move |conn| api_keys::of(conn, id)).await
     }
 
     /// Removes an API key. That there is none is as good.
@@ -241,7 +255,7 @@ impl AccountRepository {
     /// # Errors
     /// Those of every write.
     pub async fn remove_api_key(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.0.remove_api_key(secret, copies).await
+        self.commit(copies, move |conn| api_keys::remove(conn, &secret)).await
     }
 
     /// Notes when API keys were used, as far as no later use is noted.
@@ -249,6 +263,23 @@ impl AccountRepository {
     /// # Errors
     /// Those of every write.
     pub async fn note_api_keys(&self, used: Vec<(ApiKeyId, DateTime<Utc>)>) -> Result<(), StoreError> {
-        self.0.note_api_keys(used).await
+        self.0.writer.submit(move |conn| api_keys::note(conn, &used)).await
     }
+}
+
+fn add_user(conn: &mut SqliteConnection, new: &NewUser) -> Result<User, SqlError> {
+    let organization = match &new.home {
+        Home::In(organization) if !organizations::is_known(conn, *organization)? => {
+            return Err(StoreError::NoSuchOrganization(*organization).into());
+        }
+        Home::In(organization) => *organization,
+        Home::New(organization) => organizations::insert(conn, organization)?.id,
+    };
+    users::insert(conn, new, organization)
+}
+
+fn set_password(conn: &mut SqliteConnection, id: UserId, hash: &str, keep: Option<SessionId>) -> Result<(), SqlError> {
+    users::set_password(conn, id, hash)?;
+    resets::remove_all(conn, id)?;
+    sessions::end_all(conn, id, keep)
 }
