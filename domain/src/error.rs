@@ -116,6 +116,11 @@ impl StoreError {
         StoreError::failed(format!("what is stored cannot be written down: {cause}"))
     }
 
+    /// What is stored cannot be read; always a defect.
+    pub fn corrupt(what: &str) -> Self {
+        StoreError::failed(format!("what is stored cannot be read: {what}"))
+    }
+
     /// The database failed, in its own words.
     pub fn failed(cause: String) -> Self {
         StoreError::Unavailable(cause.into())

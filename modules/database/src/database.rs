@@ -23,13 +23,15 @@ use tokio_util::sync::CancellationToken;
 use crate::commit::{Committed, Copies};
 use crate::error::OpenError;
 use crate::sqlite::condition::{self, Condition};
+use crate::sqlite::error::SqlError;
 use crate::sqlite::identity::Identity;
 use crate::sqlite::lock::DatabaseLock;
 use crate::sqlite::operation::Operation;
 use crate::sqlite::point_reads::PointReads;
 use crate::sqlite::readers::{self, Readers};
 use crate::sqlite::writer::{WriteConnection, Writer};
-use crate::sqlite::{connect, epoch as epoch_row, heartbeat};
+use crate::sqlite::{connect, heartbeat};
+use crate::usecases;
 
 /// Which database, and who else is in it.
 #[derive(Clone, Debug)]
@@ -242,33 +244,23 @@ impl Database {
         self.0.tasks.ended_early()
     }
 
-    /// One write and, when copies elsewhere may have missed it, the advance of their epoch with it: both or neither.
-    async fn commit<T: Send + 'static, E: Into<StoreError>>(
+    /// One write; see [`usecases::epoch::commit`].
+    async fn commit<T: Send + 'static>(
         &self,
         copies: Copies,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
         self.commit_rows(1, copies, work).await
     }
 
     /// As [`commit`](Database::commit), of about so many rows.
-    async fn commit_rows<T: Send + 'static, E: Into<StoreError>>(
+    async fn commit_rows<T: Send + 'static>(
         &self,
         rows: usize,
         copies: Copies,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
-        self.0
-            .writer
-            .submit_rows(rows, move |conn| {
-                let value = work(conn).map_err(Into::into)?;
-                let epoch = match copies {
-                    Copies::Fenced => None,
-                    Copies::Unfenced => Some(epoch_row::advance(conn)?),
-                };
-                Ok::<_, StoreError>(Committed { value, epoch })
-            })
-            .await
+        self.0.writer.submit_rows(rows, move |conn| usecases::epoch::commit(conn, copies, &work)).await
     }
 }
 

@@ -8,7 +8,9 @@ mod commit;
 mod database;
 mod error;
 mod module;
+mod port;
 mod sqlite;
+mod usecases;
 
 pub use commit::{Committed, Copies};
 pub use database::{Database, DatabaseOptions};

@@ -2,7 +2,6 @@
 
 pub(crate) mod accounts;
 pub(crate) mod admission;
-pub(crate) mod bulk;
 pub(crate) mod condition;
 pub(crate) mod connect;
 pub(crate) mod details;
@@ -20,7 +19,6 @@ pub(crate) mod read_counts;
 pub(crate) mod reader;
 pub(crate) mod readers;
 pub(crate) mod rebuild;
-pub(crate) mod references;
 pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod schemas;

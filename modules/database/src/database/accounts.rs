@@ -4,17 +4,16 @@
 //! well; other errors are named at the methods.
 
 use chrono::{DateTime, Utc};
-use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    ApiKey, ApiKeyId, Email, Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Secret, Session, SessionId,
+    ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Secret, Session, SessionId,
     StoreError, Used, User, UserId,
 };
 
 use super::Database;
 use crate::commit::{Committed, Copies};
+use crate::port::{ApiKeyTx, ResetTx, SessionTx, UserTx};
 use crate::sqlite::accounts::{api_keys, resets, sessions, users};
-use crate::sqlite::error::SqlError;
-use crate::sqlite::organizations;
+use crate::usecases::accounts;
 
 impl Database {
     /// Stores a new user, and the organization that is to be made for it, under ids that none ever had.
@@ -22,7 +21,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`].
     pub async fn add_user(&self, new: NewUser) -> Result<User, StoreError> {
-        self.0.writer.submit(move |conn| add_user(conn, &new)).await
+        self.0.writer.submit(move |conn| accounts::add_user(conn, &new)).await
     }
 
     /// The user, `None` when there is none.
@@ -30,7 +29,7 @@ impl Database {
     /// # Errors
     /// Those of every read.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.0.readers.keyed.read(move |conn| users::find(conn, id)).await
+        self.0.readers.keyed.read(move |conn| conn.user(id)).await
     }
 
     /// The user of that address, and the hash of the password, if one was chosen.
@@ -54,7 +53,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
     pub async fn set_role(&self, id: UserId, role: Role, copies: Copies) -> Result<Committed<User>, StoreError> {
-        self.commit(copies, move |conn| users::set_role(conn, id, role)).await
+        self.commit(copies, move |conn| accounts::set_role(conn, id, role)).await
     }
 
     /// Removes the user with all sessions and keys.
@@ -62,7 +61,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
     pub async fn remove_user(&self, id: UserId, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| users::remove(conn, id)).await
+        self.commit(copies, move |conn| accounts::remove_user(conn, id)).await
     }
 
     /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and every
@@ -78,12 +77,7 @@ impl Database {
         keep: SessionId,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| {
-            users::still_has(conn, id, &verified)?;
-            sessions::still_open(conn, id, keep)?;
-            set_password(conn, id, &hash, Some(keep))
-        })
-        .await
+        self.commit(copies, move |conn| accounts::set_password(conn, id, (&verified, &hash), keep)).await
     }
 
     /// Lets somebody who shows `secret` until then choose a new password for the user, once.
@@ -91,13 +85,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::NoSuchUser`].
     pub async fn allow_reset(&self, id: UserId, secret: Secret, until: DateTime<Utc>) -> Result<(), StoreError> {
-        self.0
-            .writer
-            .submit(move |conn| {
-                users::known(conn, id)?;
-                resets::insert(conn, id, &secret, until)
-            })
-            .await
+        self.0.writer.submit(move |conn| accounts::allow_reset(conn, id, &secret, until)).await
     }
 
     /// Who may choose a new password by this secret.
@@ -105,7 +93,7 @@ impl Database {
     /// # Errors
     /// Those of every read.
     pub async fn reset_of(&self, secret: Secret) -> Result<Option<UserId>, StoreError> {
-        self.0.readers.keyed.read(move |conn| resets::user_of(conn, &secret)).await
+        self.0.readers.keyed.read(move |conn| conn.user_of_reset(&secret)).await
     }
 
     /// Uses up the secret to give its user another password. All sessions and all API keys end, and every other permission to
@@ -119,12 +107,7 @@ impl Database {
         hash: String,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| {
-            let user = resets::user_of(conn, &secret)?.ok_or(StoreError::NoSuchReset)?;
-            api_keys::end_all(conn, user)?;
-            set_password(conn, user, &hash, None)
-        })
-        .await
+        self.commit(copies, move |conn| accounts::reset_password(conn, &secret, &hash)).await
     }
 
     /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a hundred.
@@ -147,7 +130,7 @@ impl Database {
         leaving: Vec<Secret>,
         copies: Copies,
     ) -> Result<Committed<Session>, StoreError> {
-        self.commit(copies, move |conn| sessions::insert(conn, &new, &leaving)).await
+        self.commit(copies, move |conn| accounts::open_session(conn, &new, &leaving)).await
     }
 
     /// The session that is recognized by this secret, also one that has ended by itself.
@@ -171,7 +154,7 @@ impl Database {
     /// # Errors
     /// Those of every write.
     pub async fn end_session(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| sessions::remove(conn, &secret)).await
+        self.commit(copies, move |conn| conn.delete_session(&secret)).await
     }
 
     /// Ends all of the user's sessions but `keep`, which goes over into the new generation.
@@ -184,7 +167,7 @@ impl Database {
         keep: Option<SessionId>,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| sessions::end_all(conn, id, keep)).await
+        self.commit(copies, move |conn| accounts::end_sessions(conn, id, keep)).await
     }
 
     /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none that has ended.
@@ -231,7 +214,7 @@ impl Database {
         new: NewApiKey,
         secret: Secret,
     ) -> Result<ApiKey, StoreError> {
-        self.0.writer.submit(move |conn| api_keys::insert(conn, id, by, &new, &secret)).await
+        self.0.writer.submit(move |conn| accounts::add_api_key(conn, id, by, &new, &secret)).await
     }
 
     /// The API key that is recognized by this secret.
@@ -255,7 +238,7 @@ impl Database {
     /// # Errors
     /// Those of every write.
     pub async fn remove_api_key(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| api_keys::remove(conn, &secret)).await
+        self.commit(copies, move |conn| conn.delete_api_key(&secret)).await
     }
 
     /// Notes when API keys were used, as far as no later use is noted.
@@ -265,21 +248,4 @@ impl Database {
     pub async fn note_api_keys(&self, used: Vec<(ApiKeyId, DateTime<Utc>)>) -> Result<(), StoreError> {
         self.0.writer.submit(move |conn| api_keys::note(conn, &used)).await
     }
-}
-
-fn add_user(conn: &mut SqliteConnection, new: &NewUser) -> Result<User, SqlError> {
-    let organization = match &new.home {
-        Home::In(organization) if !organizations::is_known(conn, *organization)? => {
-            return Err(StoreError::NoSuchOrganization(*organization).into());
-        }
-        Home::In(organization) => *organization,
-        Home::New(organization) => organizations::insert(conn, organization)?.id,
-    };
-    users::insert(conn, new, organization)
-}
-
-fn set_password(conn: &mut SqliteConnection, id: UserId, hash: &str, keep: Option<SessionId>) -> Result<(), SqlError> {
-    users::set_password(conn, id, hash)?;
-    resets::remove_all(conn, id)?;
-    sessions::end_all(conn, id, keep)
 }

@@ -5,7 +5,9 @@ use hotshelf_domain::{
 };
 
 use super::Database;
-use crate::sqlite::{organizations, schemas};
+use crate::port::{OrganizationTx, SchemaTx};
+use crate::sqlite::organizations;
+use crate::usecases::schemas;
 
 impl Database {
     /// Stores a new organization under an id that none ever had.
@@ -13,7 +15,7 @@ impl Database {
     /// # Errors
     /// As [`find`](Database::find); see [`StoreError::changed_nothing`].
     pub async fn create_organization(&self, new: NewOrganization) -> Result<Organization, StoreError> {
-        self.0.writer.submit(move |conn| organizations::insert(conn, &new)).await
+        self.0.writer.submit(move |conn| conn.insert_organization(&new)).await
     }
 
     /// The organization, `None` when there is none.
@@ -38,7 +40,7 @@ impl Database {
     /// [`StoreError::Invalid`] when its organization does not exist, and as
     /// [`create_organization`](Database::create_organization).
     pub async fn create_schema(&self, new: NewSchema) -> Result<Schema, StoreError> {
-        self.0.writer.submit(move |conn| schemas::insert(conn, &new)).await
+        self.0.writer.submit(move |conn| schemas::create(conn, &new)).await
     }
 
     /// The schema, `None` when there is none.
@@ -46,7 +48,7 @@ impl Database {
     /// # Errors
     /// As [`find`](Database::find).
     pub async fn schema(&self, id: SchemaId) -> Result<Option<Schema>, StoreError> {
-        self.0.operations.schemas.of(self.0.readers.keyed.read(move |conn| schemas::find(conn, id))).await
+        self.0.operations.schemas.of(self.0.readers.keyed.read(move |conn| conn.schema(id))).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
@@ -59,6 +61,6 @@ impl Database {
     /// [`StoreError::SchemaInUse`] when products would not fit, and as
     /// [`create_organization`](Database::create_organization).
     pub async fn update_schema(&self, id: SchemaId, patch: SchemaPatch, expect: Expect) -> Result<Schema, StoreError> {
-        self.0.writer.submit(move |conn| schemas::update(conn, id, patch.clone(), &expect)).await
+        self.0.writer.submit(move |conn| schemas::update(conn, id, &patch, &expect)).await
     }
 }

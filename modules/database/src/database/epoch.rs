@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use diesel::Connection;
+use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{History, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::Database;
+use crate::port::EpochTx;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::{epoch, history};
+use crate::sqlite::history;
+use crate::usecases::epoch;
 
 impl Database {
     /// The epoch of all copies, and the server whose memory goes with it, as it was named last.
@@ -19,7 +22,7 @@ impl Database {
         let (known, identity) = (self.0.identity.commits(), Arc::clone(&self.0.identity));
         let read = self.0.readers.watch.read(move |conn| {
             let (row, current) =
-                conn.transaction(|conn| Ok::<_, SqlError>((history::current(conn)?, epoch::current(conn)?)))?;
+                conn.transaction(|conn| Ok::<_, SqlError>((history::current(conn)?, conn.epoch()?)))?;
             identity.confirm_committed(row, known)?;
             Ok::<_, SqlError>(current)
         });
@@ -31,7 +34,7 @@ impl Database {
     /// # Errors
     /// As [`create`](Database::create).
     pub async fn advance_epoch(&self) -> Result<i64, StoreError> {
-        self.0.writer.submit(epoch::advance).await
+        self.0.writer.submit(SqliteConnection::advance_epoch).await
     }
 
     /// The epoch that goes with the memory of `server`: the current one when the same server was named last, else a
@@ -69,7 +72,7 @@ impl Database {
             if history::current(conn)?.history() == known {
                 history::begin(conn, 0)?;
             }
-            Ok::<_, SqlError>(history::current(conn)?.history())
+            Ok(history::current(conn)?.history())
         });
         self.0.identity.adopt(begun.await?);
         Ok(())

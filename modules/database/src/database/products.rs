@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
+use diesel::Connection;
 use hotshelf_domain::{
     DetailsPatch, Expect, Invalid, NewProduct, Product, ProductDetails, ProductId, ProductPatch, StoreError, Version,
 };
 
 use super::Database;
 use crate::commit::{Committed, Copies};
-use crate::sqlite::references::References;
-use crate::sqlite::{bulk, details, rows};
+use crate::sqlite::error::SqlError;
+use crate::sqlite::rows;
+use crate::usecases::{bulk, details, products};
 
 impl Database {
     /// The product, `None` when there is none or no longer. Concurrent calls share one query.
@@ -37,11 +39,7 @@ impl Database {
     /// [`StoreError::Invalid`] when its organization does not exist, or its schema does not, or belongs to another one,
     /// or its fields do not fit the schema; and as [`find`](Database::find); see [`StoreError::changed_nothing`].
     pub async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| {
-            References::default().check(conn, &new)?;
-            rows::insert(conn, &new)
-        })
-        .await
+        self.commit(copies, move |conn| products::create(conn, &new)).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
@@ -61,7 +59,7 @@ impl Database {
         seen: Option<Version>,
         copies: Copies,
     ) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| rows::update(conn, id, &patch, &expect, seen)).await
+        self.commit(copies, move |conn| products::update(conn, id, &patch, &expect, seen)).await
     }
 
     /// Takes the product out of the catalogue; its id is never used again.
@@ -75,7 +73,7 @@ impl Database {
         seen: Option<Version>,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| rows::delete(conn, id, &expect, seen)).await
+        self.commit(copies, move |conn| products::delete(conn, id, &expect, seen)).await
     }
 
     /// The product with its fields and images, all of one moment; `None` when there is none or no longer.
@@ -83,7 +81,15 @@ impl Database {
     /// # Errors
     /// As [`find`](Database::find).
     pub async fn details(&self, id: ProductId) -> Result<Option<ProductDetails>, StoreError> {
-        self.0.operations.details.of(self.0.readers.keyed.read(move |conn| details::find(conn, id))).await
+        self.0
+            .operations
+            .details
+            .of(self
+                .0
+                .readers
+                .keyed
+                .read(move |conn| conn.transaction::<_, SqlError, _>(|conn| details::find(conn, id))))
+            .await
     }
 
     /// Replaces the fields, or the images, or both, and counts the product's version up by one. A patch that names

@@ -13,15 +13,15 @@ use super::rows::{corrupt, time_of};
 
 /// Of a row that the service has written.
 fn time(milliseconds: i64) -> Result<DateTime<Utc>, SqlError> {
-    time_of(milliseconds).ok_or_else(|| corrupt(format!("{milliseconds} in the accounts is no time")))
+    time_of(milliseconds).ok_or_else(|| corrupt(&format!("{milliseconds} in the accounts is no time")))
 }
 
 fn role(text: &str) -> Result<Role, SqlError> {
-    text.parse().map_err(|_| corrupt(format!("{text:?} in the accounts is no role")))
+    text.parse().map_err(|_| corrupt(&format!("{text:?} in the accounts is no role")))
 }
 
 fn secret(bytes: &[u8]) -> Result<Secret, SqlError> {
-    bytes.try_into().map_err(|_| corrupt(format!("a secret in the accounts has {} bytes", bytes.len())))
+    bytes.try_into().map_err(|_| corrupt(&format!("a secret in the accounts has {} bytes", bytes.len())))
 }
 
 fn now() -> i64 {

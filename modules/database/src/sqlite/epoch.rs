@@ -1,25 +1,24 @@
-//! The epoch of the copies, in the same database as the rows they are copies of.
+//! The statements on the epoch of the copies.
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::schema::copy_epoch::dsl::{copy_epoch, epoch, server};
-use crate::sqlite::error::SqlError;
+use super::error::SqlError;
+use super::schema::copy_epoch::dsl;
+use crate::port::EpochTx;
 
-/// The epoch, and the server whose memory goes with it.
-pub(crate) fn current(conn: &mut SqliteConnection) -> Result<(i64, String), SqlError> {
-    Ok(copy_epoch.select((epoch, server)).first(conn)?)
-}
-
-pub(crate) fn advance(conn: &mut SqliteConnection) -> Result<i64, SqlError> {
-    Ok(diesel::update(copy_epoch).set(epoch.eq(epoch + 1)).returning(epoch).get_result(conn)?)
-}
-
-pub(crate) fn reconcile(conn: &mut SqliteConnection, current_server: &str) -> Result<i64, SqlError> {
-    let (known_epoch, known_server) = current(conn)?;
-    if known_server == current_server {
-        return Ok(known_epoch);
+impl EpochTx for SqliteConnection {
+    fn epoch(&mut self) -> Result<(i64, String), SqlError> {
+        Ok(dsl::copy_epoch.select((dsl::epoch, dsl::server)).first(self)?)
     }
-    diesel::update(copy_epoch).set(server.eq(current_server)).execute(conn)?;
-    advance(conn)
+
+    fn advance_epoch(&mut self) -> Result<i64, SqlError> {
+        let next = dsl::epoch.eq(dsl::epoch + 1);
+        Ok(diesel::update(dsl::copy_epoch).set(next).returning(dsl::epoch).get_result(self)?)
+    }
+
+    fn set_server(&mut self, server: &str) -> Result<(), SqlError> {
+        diesel::update(dsl::copy_epoch).set(dsl::server.eq(server)).execute(self)?;
+        Ok(())
+    }
 }

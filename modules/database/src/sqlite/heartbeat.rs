@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::StoreError;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
@@ -40,7 +39,7 @@ pub(crate) async fn run(
         }
         if identity.file_has_changed() {
             // A group with nothing in it looks at the file, in turn with the others, and keeps what it finds.
-            let _ = writer.enqueue(|_| Ok::<_, StoreError>(())).await;
+            let _ = writer.enqueue(|_| Ok(())).await;
         }
     }
     stopping.cancelled().await;

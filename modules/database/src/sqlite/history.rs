@@ -6,9 +6,9 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::History;
 
-use super::epoch;
 use super::lock::Record;
 use super::schema::{database_history, password_resets, sessions, sqlite_sequence};
+use crate::port::EpochTx;
 use crate::sqlite::error::SqlError;
 
 /// Ids that a restored database lets lie: more than are given between two backups, where nothing tells how many were.
@@ -108,7 +108,7 @@ fn name(conn: &mut SqliteConnection) -> QueryResult<usize> {
 pub(crate) fn begin(conn: &mut SqliteConnection, highest_known: i64) -> Result<(), SqlError> {
     name(conn)?;
     // Whoever knows an epoch of this process hears of it.
-    epoch::advance(conn)?;
+    conn.advance_epoch()?;
     let highest = highest_id(conn)?.max(highest_known);
     let begin = sql::<BigInt>("max(seq, ").bind::<BigInt, _>(highest).sql(") + ").bind::<BigInt, _>(PASSED_OVER);
     let tables: Vec<String> =

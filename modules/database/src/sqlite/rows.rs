@@ -1,4 +1,4 @@
-//! The statements on products, each on a blocking connection. The callers decide about transactions.
+//! The statements on products, each on a blocking connection.
 
 use std::collections::HashMap;
 
@@ -6,18 +6,15 @@ use chrono::{DateTime, TimeZone, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    Expect, NewProduct, OrganizationId, Price, Product, ProductId, ProductPatch, SchemaId, StoreError, Version,
-    name_key,
+    NewProduct, OrganizationId, Price, Product, ProductId, ProductPatch, SchemaId, StoreError, Version, name_key,
 };
 use rusqlite::Row;
 
 use super::reader::Reader;
 use super::schema::products;
 use super::statement::Statement;
-use super::{details, references};
+use crate::port::ProductTx;
 use crate::sqlite::error::SqlError;
-
-type Stored = Result<Product, SqlError>;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = products, check_for_backend(diesel::sqlite::Sqlite))]
@@ -50,13 +47,13 @@ struct Change<'a> {
 }
 
 impl ProductRow {
-    fn into_product(self) -> Stored {
-        let corrupt = |what: String| corrupt(format!("product {}: {what}", self.id));
+    fn into_product(self) -> Result<Product, SqlError> {
+        let corrupt = |what: &str| corrupt(&format!("product {}: {what}", self.id));
         Ok(Product {
             id: ProductId::from_row(self.id),
-            price: Price::from_minor_units(self.price).map_err(|error| corrupt(format!("price {error}")))?,
-            created_at: time_of(self.created_at).ok_or_else(|| corrupt("created_at is no time".to_owned()))?,
-            updated_at: time_of(self.updated_at).ok_or_else(|| corrupt("updated_at is no time".to_owned()))?,
+            price: Price::from_minor_units(self.price).map_err(|error| corrupt(&format!("price {error}")))?,
+            created_at: time_of(self.created_at).ok_or_else(|| corrupt("created_at is no time"))?,
+            updated_at: time_of(self.updated_at).ok_or_else(|| corrupt("updated_at is no time"))?,
             name: self.name,
             description: self.description,
             stock: self.stock,
@@ -69,8 +66,8 @@ impl ProductRow {
 }
 
 /// What is stored cannot be read; always a defect.
-pub(crate) fn corrupt(what: String) -> SqlError {
-    StoreError::failed(format!("what is stored cannot be read: {what}")).into()
+pub(crate) fn corrupt(what: &str) -> SqlError {
+    StoreError::corrupt(what).into()
 }
 
 pub(crate) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
@@ -82,126 +79,61 @@ pub(crate) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
 const INSERT: &str = "INSERT OR FAIL INTO products (name, description, price, stock, category, organization_id, \
     schema_id, version, created_at, updated_at, name_key) VALUES (";
 
-/// What the product refers to has been checked.
-pub(crate) fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
-    let now = Utc::now().timestamp_millis();
-    let mut row = ProductRow {
-        id: 0,
-        name: new.name.clone(),
-        description: new.description.clone(),
-        price: new.price.minor_units(),
-        stock: new.stock,
-        category: new.category.clone(),
-        organization_id: new.organization_id.get(),
-        schema_id: new.schema_id.get(),
-        version: Version::FIRST.get(),
-        created_at: now,
-        updated_at: now,
-    };
-    let statement = Statement::new(INSERT).text(&row.name).sql(", ").text(&row.description);
-    let statement = statement.sql(", ").integer(row.price).sql(", ").integer(row.stock).sql(", ").text(&row.category);
-    let statement = statement.sql(", ").integer(row.organization_id).sql(", ").integer(row.schema_id);
-    let statement = statement.sql(", ").integer(row.version).sql(", ").integer(now).sql(", ").integer(now);
-    statement.sql(", ").bytes(&name_key(&row.name)).sql(")").execute(conn)?;
-    // `RETURNING` would open a table in memory for the one number, and close it.
-    row.id = Statement::new("SELECT last_insert_rowid()").write(conn)?;
-    let product = row.into_product()?;
-    details::insert(conn, product.id, &new.fields, &new.images)?;
-    Ok(product)
-}
-
-pub(crate) fn update(
-    conn: &mut SqliteConnection,
-    id: ProductId,
-    patch: &ProductPatch,
-    expect: &Expect,
-    seen: Option<Version>,
-) -> Stored {
-    let current = find_expected(conn, id, expect, seen)?;
-    if patch.is_empty() {
-        return Ok(current);
+impl ProductTx for SqliteConnection {
+    fn product(&mut self, id: ProductId) -> Result<Option<Product>, SqlError> {
+        let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq(id.get()));
+        let row = live.select(ProductRow::as_select()).first(self).optional()?;
+        row.map(ProductRow::into_product).transpose()
     }
-    references::check_patch(conn, &current, patch)?;
-    let change = Change {
-        name: patch.name.as_deref(),
-        name_key: patch.name.as_deref().map(name_key),
-        description: patch.description.as_deref(),
-        price: patch.price.map(Price::minor_units),
-        stock: patch.stock,
-        category: patch.category.as_deref(),
-        schema_id: patch.schema_id.map(SchemaId::get),
-        ..Change::of(&current)
-    };
-    write(conn, id, change)
-}
 
-/// Counts the change of something that belongs to the product and is not in its row.
-pub(crate) fn touch(conn: &mut SqliteConnection, current: &Product) -> Stored {
-    write(conn, current.id, Change::of(current))
-}
+    fn insert_product(&mut self, new: &NewProduct) -> Result<Product, SqlError> {
+        let now = Utc::now().timestamp_millis();
+        let mut row = ProductRow {
+            id: 0,
+            name: new.name.clone(),
+            description: new.description.clone(),
+            price: new.price.minor_units(),
+            stock: new.stock,
+            category: new.category.clone(),
+            organization_id: new.organization_id.get(),
+            schema_id: new.schema_id.get(),
+            version: Version::FIRST.get(),
+            created_at: now,
+            updated_at: now,
+        };
+        let statement = Statement::new(INSERT).text(&row.name).sql(", ").text(&row.description);
+        let statement =
+            statement.sql(", ").integer(row.price).sql(", ").integer(row.stock).sql(", ").text(&row.category);
+        let statement = statement.sql(", ").integer(row.organization_id).sql(", ").integer(row.schema_id);
+        let statement = statement.sql(", ").integer(row.version).sql(", ").integer(now).sql(", ").integer(now);
+        statement.sql(", ").bytes(&name_key(&row.name)).sql(")").execute(self)?;
+        // `RETURNING` would open a table in memory for the one number, and close it.
+        row.id = Statement::new("SELECT last_insert_rowid()").write(self)?;
+        row.into_product()
+    }
 
-fn write(conn: &mut SqliteConnection, id: ProductId, change: Change<'_>) -> Stored {
-    let updated = diesel::update(products::table.find(id.get())).set(change).returning(ProductRow::as_returning());
-    updated.get_result::<ProductRow>(conn)?.into_product()
-}
-
-pub(crate) fn delete(
-    conn: &mut SqliteConnection,
-    id: ProductId,
-    expect: &Expect,
-    seen: Option<Version>,
-) -> Result<(), SqlError> {
-    find_expected(conn, id, expect, seen)?;
-    delete_if_there(conn, id)?;
-    Ok(())
-}
-
-/// Marks the row; the version goes on growing, so that a copy made before the delete can never look newer.
-pub(crate) fn delete_if_there(conn: &mut SqliteConnection, id: ProductId) -> Result<bool, SqlError> {
-    let live = products::table.find(id.get()).filter(products::deleted_at.is_null());
-    let now = Utc::now().timestamp_millis();
-    let gone =
-        (products::version.eq(products::version + 1), products::updated_at.eq(now), products::deleted_at.eq(now));
-    Ok(diesel::update(live).set(gone).execute(conn)? > 0)
-}
-
-impl Change<'_> {
-    /// What every change does: one version more, and the time.
-    fn of(current: &Product) -> Self {
-        Change {
-            name: None,
-            name_key: None,
-            description: None,
-            price: None,
-            stock: None,
-            category: None,
-            schema_id: None,
-            version: current.version.next().get(),
+    fn update_product(&mut self, id: ProductId, patch: &ProductPatch, version: Version) -> Result<Product, SqlError> {
+        let change = Change {
+            name: patch.name.as_deref(),
+            name_key: patch.name.as_deref().map(name_key),
+            description: patch.description.as_deref(),
+            price: patch.price.map(Price::minor_units),
+            stock: patch.stock,
+            category: patch.category.as_deref(),
+            schema_id: patch.schema_id.map(SchemaId::get),
+            version: version.get(),
             updated_at: Utc::now().timestamp_millis(),
-        }
+        };
+        let updated = diesel::update(products::table.find(id.get())).set(change).returning(ProductRow::as_returning());
+        updated.get_result::<ProductRow>(self)?.into_product()
     }
-}
 
-pub(crate) fn find_live(conn: &mut SqliteConnection, id: ProductId) -> Result<Option<Product>, SqlError> {
-    let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq(id.get()));
-    let row = live.select(ProductRow::as_select()).first(conn).optional()?;
-    row.map(ProductRow::into_product).transpose()
-}
-
-pub(crate) fn find_expected(
-    conn: &mut SqliteConnection,
-    id: ProductId,
-    expect: &Expect,
-    seen: Option<Version>,
-) -> Stored {
-    let product = find_live(conn, id)?.ok_or(StoreError::NotFound(id))?;
-    let current = product.version;
-    if !expect.holds(current) {
-        Err(StoreError::PreconditionFailed { id, current }.into())
-    } else if seen.is_some_and(|seen| seen != current) {
-        Err(StoreError::Overtaken { id, current }.into())
-    } else {
-        Ok(product)
+    fn delete_product(&mut self, id: ProductId) -> Result<bool, SqlError> {
+        let live = products::table.find(id.get()).filter(products::deleted_at.is_null());
+        let now = Utc::now().timestamp_millis();
+        let gone =
+            (products::version.eq(products::version + 1), products::updated_at.eq(now), products::deleted_at.eq(now));
+        Ok(diesel::update(live).set(gone).execute(self)? > 0)
     }
 }
 

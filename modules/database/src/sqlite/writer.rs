@@ -56,10 +56,10 @@ struct Pending<T, W> {
 impl<T, W> PendingWrite for Pending<T, W>
 where
     T: Send + 'static,
-    W: Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send,
+    W: Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send,
 {
     fn run(&mut self, conn: &mut SqliteConnection) -> bool {
-        self.done.insert((self.work)(conn)).is_ok()
+        self.done.insert((self.work)(conn).map_err(SqlError::into)).is_ok()
     }
 
     fn run_alone(&mut self, conn: &mut SqliteConnection) -> QueryResult<()> {
@@ -129,18 +129,18 @@ impl Writer {
 
     /// Runs `work` as one among others; an error from it undoes what it did and nothing else. It may be run twice, the first
     /// time undone. Returns after the commit. If the caller stops waiting, the write happens all the same.
-    pub(crate) async fn submit<T: Send + 'static, E: Into<StoreError>>(
+    pub(crate) async fn submit<T: Send + 'static>(
         &self,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.submit_rows(1, work).await
     }
 
     /// As [`submit`](Writer::submit), of about so many rows.
-    pub(crate) async fn submit_rows<T: Send + 'static, E: Into<StoreError>>(
+    pub(crate) async fn submit_rows<T: Send + 'static>(
         &self,
         rows: usize,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let outcome = self.operation.shared(self.enqueue_rows(rows, work)).await;
         self.condition.note_write(&outcome);
@@ -148,20 +148,19 @@ impl Writer {
     }
 
     /// As [`submit`](Writer::submit), for what is neither counted nor noted.
-    pub(crate) async fn enqueue<T: Send + 'static, E: Into<StoreError>>(
+    pub(crate) async fn enqueue<T: Send + 'static>(
         &self,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.enqueue_rows(1, work).await
     }
 
-    async fn enqueue_rows<T: Send + 'static, E: Into<StoreError>>(
+    async fn enqueue_rows<T: Send + 'static>(
         &self,
         rows: usize,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = oneshot::channel();
-        let work = move |conn: &mut SqliteConnection| work(conn).map_err(Into::into);
         let job =
             Job { begin_before: Instant::now() + PATIENCE, rows, write: Box::new(Pending { work, done: None, reply }) };
         self.queue.try_send(job).map_err(|error| match error {
@@ -350,9 +349,8 @@ mod tests {
 
     fn job(begin_before: Instant) -> (Job, Reply) {
         let (reply, result) = oneshot::channel();
-        let work = |conn: &mut SqliteConnection| {
-            Ok(diesel::sql_query("UPDATE copy_epoch SET epoch = 7").execute(conn).map_err(SqlError::from)?)
-        };
+        let work =
+            |conn: &mut SqliteConnection| Ok(diesel::sql_query("UPDATE copy_epoch SET epoch = 7").execute(conn)?);
         (Job { begin_before, rows: 1, write: Box::new(Pending { work, done: None, reply }) }, result)
     }
 
@@ -403,7 +401,7 @@ mod tests {
     }
 
     fn pending(
-        work: impl Fn(&mut SqliteConnection) -> Result<(), StoreError> + Send + 'static,
+        work: impl Fn(&mut SqliteConnection) -> Result<(), SqlError> + Send + 'static,
     ) -> (Box<dyn PendingWrite>, oneshot::Receiver<Result<(), StoreError>>) {
         let (reply, told) = oneshot::channel();
         (Box::new(Pending { work, done: None, reply }), told)
@@ -415,11 +413,8 @@ mod tests {
         conn.batch_execute("CREATE TABLE numbers (number INTEGER)").unwrap();
         let enter = |number: i64, fails: bool| {
             pending(move |conn| {
-                diesel::sql_query("INSERT INTO numbers VALUES (?)")
-                    .bind::<BigInt, _>(number)
-                    .execute(conn)
-                    .map_err(SqlError::from)?;
-                if fails { Err(StoreError::Overloaded("after it has written")) } else { Ok(()) }
+                diesel::sql_query("INSERT INTO numbers VALUES (?)").bind::<BigInt, _>(number).execute(conn)?;
+                if fails { Err(StoreError::Overloaded("after it has written").into()) } else { Ok(()) }
             })
         };
         let (mut writes, told): (Vec<_>, Vec<_>) = (1..=4).map(|number| enter(number, number == 3)).unzip();

@@ -3,14 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{ApiKey, ApiKeyId, Invalid, NewApiKey, Secret, SessionId, UserId};
+use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, Secret, UserId};
 
-use super::{now, role, secret, sessions, time, users as user_rows};
+use super::{now, role, secret, time};
+use crate::port::ApiKeyTx;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::schema::{api_keys, users};
-
-/// API keys of one user.
-const MOST_OF_A_USER: i64 = 100;
+use crate::sqlite::schema::api_keys;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = api_keys)]
@@ -38,31 +36,39 @@ fn from_row(row: Row) -> Result<(ApiKey, Secret), SqlError> {
     Ok((key, secret(&row.token_hash)?))
 }
 
-pub(crate) fn insert(
-    conn: &mut SqliteConnection,
-    user: UserId,
-    by: SessionId,
-    new: &NewApiKey,
-    secret: &Secret,
-) -> Result<ApiKey, SqlError> {
-    // What ended the session meanwhile may have been meant to end the keys that it made, too.
-    sessions::still_open(conn, user, by)?;
-    let generation = user_rows::known(conn, user)?.key_generation;
-    let own = api_keys::table.filter(api_keys::user_id.eq(user.get()));
-    if own.count().get_result::<i64>(conn)? >= MOST_OF_A_USER {
-        let message = format!("would be one too many: a user has at most {MOST_OF_A_USER}");
-        return Err(Invalid::one("api_key", &message).into());
+impl ApiKeyTx for SqliteConnection {
+    fn insert_api_key(
+        &mut self,
+        user: UserId,
+        generation: i64,
+        new: &NewApiKey,
+        secret: &Secret,
+    ) -> Result<ApiKey, SqlError> {
+        let row = (
+            api_keys::token_hash.eq(&secret[..]),
+            api_keys::user_id.eq(user.get()),
+            api_keys::name.eq(&new.name),
+            api_keys::role.eq(new.role.as_str()),
+            api_keys::generation.eq(generation),
+            api_keys::created_at.eq(now()),
+        );
+        let inserted = diesel::insert_into(api_keys::table).values(row).returning(Row::as_returning());
+        Ok(from_row(inserted.get_result(self)?)?.0)
     }
-    let row = (
-        api_keys::token_hash.eq(&secret[..]),
-        api_keys::user_id.eq(user.get()),
-        api_keys::name.eq(&new.name),
-        api_keys::role.eq(new.role.as_str()),
-        api_keys::generation.eq(generation),
-        api_keys::created_at.eq(now()),
-    );
-    let inserted = diesel::insert_into(api_keys::table).values(row).returning(Row::as_returning());
-    Ok(from_row(inserted.get_result(conn)?)?.0)
+
+    fn count_api_keys(&mut self, user: UserId) -> Result<i64, SqlError> {
+        Ok(api_keys::table.filter(api_keys::user_id.eq(user.get())).count().get_result(self)?)
+    }
+
+    fn delete_api_key(&mut self, secret: &Secret) -> Result<(), SqlError> {
+        diesel::delete(api_keys::table.filter(api_keys::token_hash.eq(&secret[..]))).execute(self)?;
+        Ok(())
+    }
+
+    fn delete_api_keys(&mut self, user: UserId) -> Result<(), SqlError> {
+        diesel::delete(api_keys::table.filter(api_keys::user_id.eq(user.get()))).execute(self)?;
+        Ok(())
+    }
 }
 
 pub(crate) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<ApiKey>, SqlError> {
@@ -74,19 +80,6 @@ pub(crate) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Optio
 pub(crate) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, Secret)>, SqlError> {
     let query = api_keys::table.filter(api_keys::user_id.eq(user.get())).order(api_keys::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
-}
-
-pub(crate) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), SqlError> {
-    diesel::delete(api_keys::table.filter(api_keys::token_hash.eq(&secret[..]))).execute(conn)?;
-    Ok(())
-}
-
-/// Ends all keys of the user, also those whose copies nobody can name: they are of a generation that is over.
-pub(crate) fn end_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
-    let next = users::key_generation.eq(users::key_generation + 1);
-    diesel::update(users::table.find(user.get())).set(next).execute(conn)?;
-    diesel::delete(api_keys::table.filter(api_keys::user_id.eq(user.get()))).execute(conn)?;
-    Ok(())
 }
 
 pub(crate) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), SqlError> {

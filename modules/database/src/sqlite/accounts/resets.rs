@@ -6,37 +6,34 @@ use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{Secret, UserId};
 
 use super::now;
+use crate::port::ResetTx;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::password_resets;
 
-pub(crate) fn insert(
-    conn: &mut SqliteConnection,
-    user: UserId,
-    secret: &Secret,
-    until: DateTime<Utc>,
-) -> Result<(), SqlError> {
-    let row = (
-        password_resets::token_hash.eq(&secret[..]),
-        password_resets::user_id.eq(user.get()),
-        password_resets::expires_at.eq(until.timestamp_millis()),
-    );
-    diesel::insert_into(password_resets::table).values(row).execute(conn)?;
-    Ok(())
-}
+impl ResetTx for SqliteConnection {
+    fn insert_reset(&mut self, user: UserId, secret: &Secret, until: DateTime<Utc>) -> Result<(), SqlError> {
+        let row = (
+            password_resets::token_hash.eq(&secret[..]),
+            password_resets::user_id.eq(user.get()),
+            password_resets::expires_at.eq(until.timestamp_millis()),
+        );
+        diesel::insert_into(password_resets::table).values(row).execute(self)?;
+        Ok(())
+    }
 
-/// Whose it is, as long as it is valid.
-pub(crate) fn user_of(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<UserId>, SqlError> {
-    let query = password_resets::table
-        .filter(password_resets::token_hash.eq(&secret[..]))
-        .filter(password_resets::expires_at.gt(now()))
-        .select(password_resets::user_id);
-    let user: Option<i64> = query.first(conn).optional()?;
-    Ok(user.map(UserId::from_row))
-}
+    fn user_of_reset(&mut self, secret: &Secret) -> Result<Option<UserId>, SqlError> {
+        let query = password_resets::table
+            .filter(password_resets::token_hash.eq(&secret[..]))
+            .filter(password_resets::expires_at.gt(now()))
+            .select(password_resets::user_id);
+        let user: Option<i64> = query.first(self).optional()?;
+        Ok(user.map(UserId::from_row))
+    }
 
-pub(crate) fn remove_all(conn: &mut SqliteConnection, user: UserId) -> Result<(), SqlError> {
-    diesel::delete(password_resets::table.filter(password_resets::user_id.eq(user.get()))).execute(conn)?;
-    Ok(())
+    fn delete_resets(&mut self, user: UserId) -> Result<(), SqlError> {
+        diesel::delete(password_resets::table.filter(password_resets::user_id.eq(user.get()))).execute(self)?;
+        Ok(())
+    }
 }
 
 pub(crate) fn forget_ended(conn: &mut SqliteConnection) -> Result<(), SqlError> {

@@ -2,14 +2,14 @@
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{NewSession, Secret, Session, SessionId, StoreError, Used, UserId};
+use hotshelf_domain::{NewSession, Secret, Session, SessionId, Used, UserId};
 
-use super::{now, secret, time, users as user_rows};
+use super::{now, secret, time};
+use crate::port::SessionTx;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::schema::{sessions, users};
+use crate::sqlite::schema::sessions;
+use crate::usecases::accounts::SESSIONS_MAX;
 
-/// Sessions of one user.
-const MOST_OF_A_USER: i64 = 100;
 /// In one write: the others wait for it.
 const FORGOTTEN_AT_ONCE: i64 = 1_000;
 
@@ -39,28 +39,53 @@ fn from_row(row: Row) -> Result<(Session, Secret), SqlError> {
     Ok((session, secret(&row.token_hash)?))
 }
 
-/// Stores the session, and ends those that are `leaving`.
-pub(crate) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[Secret]) -> Result<Session, SqlError> {
-    let user = user_rows::known(conn, new.user_id)?;
-    if user.session_generation != new.generation {
-        return Err(StoreError::SessionsEnded(user.id).into());
+impl SessionTx for SqliteConnection {
+    fn insert_session(&mut self, new: &NewSession) -> Result<Session, SqlError> {
+        let now = now();
+        let row = (
+            sessions::token_hash.eq(&new.secret[..]),
+            sessions::user_id.eq(new.user_id.get()),
+            sessions::generation.eq(new.generation),
+            sessions::client.eq(&new.client),
+            sessions::created_at.eq(now),
+            sessions::last_used_at.eq(now),
+            sessions::expires_at.eq(new.expires_at.timestamp_millis()),
+        );
+        let inserted = diesel::insert_into(sessions::table).values(row).returning(Row::as_returning());
+        Ok(from_row(inserted.get_result(self)?)?.0)
     }
-    leaving.iter().try_for_each(|leaving| remove(conn, leaving))?;
-    if live(user.id).count().get_result::<i64>(conn)? >= MOST_OF_A_USER {
-        return Err(StoreError::TooManySessions(user.id).into());
+
+    fn count_sessions(&mut self, user: UserId) -> Result<i64, SqlError> {
+        Ok(live(user).count().get_result(self)?)
     }
-    let now = now();
-    let row = (
-        sessions::token_hash.eq(&new.secret[..]),
-        sessions::user_id.eq(user.id.get()),
-        sessions::generation.eq(user.session_generation),
-        sessions::client.eq(&new.client),
-        sessions::created_at.eq(now),
-        sessions::last_used_at.eq(now),
-        sessions::expires_at.eq(new.expires_at.timestamp_millis()),
-    );
-    let inserted = diesel::insert_into(sessions::table).values(row).returning(Row::as_returning());
-    Ok(from_row(inserted.get_result(conn)?)?.0)
+
+    fn generation_of(&mut self, user: UserId, id: SessionId) -> Result<Option<i64>, SqlError> {
+        Ok(of_user(user, id).select(sessions::generation).first(self).optional()?)
+    }
+
+    fn set_generation(&mut self, user: UserId, id: SessionId, generation: i64) -> Result<(), SqlError> {
+        diesel::update(of_user(user, id)).set(sessions::generation.eq(generation)).execute(self)?;
+        Ok(())
+    }
+
+    fn delete_session(&mut self, secret: &Secret) -> Result<(), SqlError> {
+        diesel::delete(sessions::table.filter(sessions::token_hash.eq(&secret[..]))).execute(self)?;
+        Ok(())
+    }
+
+    fn delete_sessions(&mut self, user: UserId, but: Option<SessionId>) -> Result<(), SqlError> {
+        // No session has the id 0.
+        let kept = but.map_or(0, SessionId::get);
+        let own = sessions::table.filter(sessions::user_id.eq(user.get()));
+        diesel::delete(own.filter(sessions::id.ne(kept))).execute(self)?;
+        Ok(())
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_user(user: UserId, id: SessionId) -> _ {
+    let (user, id): (i64, i64) = (user.get(), id.get());
+    sessions::table.filter(sessions::id.eq(id)).filter(sessions::user_id.eq(user))
 }
 
 /// The oldest of the user's sessions, as many as have to end for one more. Nobody uses so many, but somebody may log in over
@@ -68,7 +93,7 @@ pub(crate) fn insert(conn: &mut SqliteConnection, new: &NewSession, leaving: &[S
 pub(crate) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<Secret>, SqlError> {
     let newest_first = live(user).order(sessions::id.desc()).select(sessions::token_hash);
     // SQLite knows an offset only behind a limit.
-    let leaving: Vec<Vec<u8>> = newest_first.limit(-1).offset(MOST_OF_A_USER - 1).load(conn)?;
+    let leaving: Vec<Vec<u8>> = newest_first.limit(-1).offset(SESSIONS_MAX - 1).load(conn)?;
     leaving.iter().map(|bytes| secret(bytes)).collect()
 }
 
@@ -88,34 +113,6 @@ fn live(user: UserId) -> _ {
 pub(crate) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(Session, Secret)>, SqlError> {
     let query = live(user).order(sessions::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
-}
-
-pub(crate) fn remove(conn: &mut SqliteConnection, secret: &Secret) -> Result<(), SqlError> {
-    diesel::delete(sessions::table.filter(sessions::token_hash.eq(&secret[..]))).execute(conn)?;
-    Ok(())
-}
-
-pub(crate) fn end_all(conn: &mut SqliteConnection, user: UserId, keep: Option<SessionId>) -> Result<(), SqlError> {
-    user_rows::known(conn, user)?;
-    let next = users::session_generation + 1;
-    let generation: i64 = diesel::update(users::table.find(user.get()))
-        .set(users::session_generation.eq(next))
-        .returning(users::session_generation)
-        .get_result(conn)?;
-    // No session has the id 0.
-    let kept = keep.map_or(0, SessionId::get);
-    let own = sessions::table.filter(sessions::user_id.eq(user.get()));
-    diesel::delete(own.filter(sessions::id.ne(kept))).execute(conn)?;
-    diesel::update(own.filter(sessions::id.eq(kept))).set(sessions::generation.eq(generation)).execute(conn)?;
-    Ok(())
-}
-
-/// That the session is there, and of the user's current generation.
-pub(crate) fn still_open(conn: &mut SqliteConnection, user: UserId, id: SessionId) -> Result<(), SqlError> {
-    let current = user_rows::known(conn, user)?.session_generation;
-    let query = sessions::table.find(id.get()).filter(sessions::user_id.eq(user.get())).select(sessions::generation);
-    let generation: Option<i64> = query.first(conn).optional()?;
-    if generation == Some(current) { Ok(()) } else { Err(StoreError::SessionsEnded(user).into()) }
 }
 
 pub(crate) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), SqlError> {

@@ -6,6 +6,7 @@ use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{Email, NewUser, OrganizationId, Role, StoreError, User, UserId};
 
 use super::{now, role, time};
+use crate::port::UserTx;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::users;
 
@@ -43,32 +44,62 @@ fn from_row(
     })
 }
 
-pub(crate) fn insert(
-    conn: &mut SqliteConnection,
-    new: &NewUser,
-    organization: OrganizationId,
-) -> Result<User, SqlError> {
-    let row = (
-        users::email.eq(new.email.as_str()),
-        users::password_hash.eq(&new.password_hash),
-        users::organization_id.eq(organization.get()),
-        users::role.eq(new.role.as_str()),
-        users::created_at.eq(now()),
-    );
-    match diesel::insert_into(users::table).values(row).returning(COLUMNS).get_result(conn) {
-        Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::EmailTaken.into()),
-        inserted => from_row(inserted?),
+impl UserTx for SqliteConnection {
+    fn user(&mut self, id: UserId) -> Result<Option<User>, SqlError> {
+        let row: Option<Row> = users::table.find(id.get()).select(COLUMNS).first(self).optional()?;
+        row.map(from_row).transpose()
     }
-}
 
-pub(crate) fn find(conn: &mut SqliteConnection, id: UserId) -> Result<Option<User>, SqlError> {
-    let row: Option<Row> = users::table.find(id.get()).select(COLUMNS).first(conn).optional()?;
-    row.map(from_row).transpose()
-}
+    fn insert_user(&mut self, new: &NewUser, organization: OrganizationId) -> Result<User, SqlError> {
+        let row = (
+            users::email.eq(new.email.as_str()),
+            users::password_hash.eq(&new.password_hash),
+            users::organization_id.eq(organization.get()),
+            users::role.eq(new.role.as_str()),
+            users::created_at.eq(now()),
+        );
+        match diesel::insert_into(users::table).values(row).returning(COLUMNS).get_result(self) {
+            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::EmailTaken.into()),
+            inserted => from_row(inserted?),
+        }
+    }
 
-/// The user, who has to be there.
-pub(crate) fn known(conn: &mut SqliteConnection, id: UserId) -> Result<User, SqlError> {
-    Ok(find(conn, id)?.ok_or(StoreError::NoSuchUser(id))?)
+    fn set_role(&mut self, id: UserId, role: Role) -> Result<(), SqlError> {
+        diesel::update(users::table.find(id.get())).set(users::role.eq(role.as_str())).execute(self)?;
+        Ok(())
+    }
+
+    fn delete_user(&mut self, id: UserId) -> Result<(), SqlError> {
+        diesel::delete(users::table.find(id.get())).execute(self)?;
+        Ok(())
+    }
+
+    fn count_admins(&mut self, organization: OrganizationId) -> Result<i64, SqlError> {
+        let users = users::table.filter(users::organization_id.eq(organization.get()));
+        Ok(users.filter(users::role.eq(Role::Admin.as_str())).count().get_result(self)?)
+    }
+
+    fn password_hash(&mut self, id: UserId) -> Result<Option<String>, SqlError> {
+        let query = users::table.find(id.get()).select(users::password_hash);
+        Ok(query.first::<Option<String>>(self).optional()?.flatten())
+    }
+
+    fn set_password_hash(&mut self, id: UserId, hash: &str) -> Result<(), SqlError> {
+        diesel::update(users::table.find(id.get())).set(users::password_hash.eq(hash)).execute(self)?;
+        Ok(())
+    }
+
+    fn next_session_generation(&mut self, id: UserId) -> Result<i64, SqlError> {
+        let next = users::session_generation.eq(users::session_generation + 1);
+        let counted = diesel::update(users::table.find(id.get())).set(next);
+        Ok(counted.returning(users::session_generation).get_result(self)?)
+    }
+
+    fn next_key_generation(&mut self, id: UserId) -> Result<i64, SqlError> {
+        let next = users::key_generation.eq(users::key_generation + 1);
+        let counted = diesel::update(users::table.find(id.get())).set(next);
+        Ok(counted.returning(users::key_generation).get_result(self)?)
+    }
 }
 
 pub(crate) fn credentials(
@@ -84,46 +115,4 @@ pub(crate) fn of(conn: &mut SqliteConnection, organization: OrganizationId) -> R
     let query = users::table.filter(users::organization_id.eq(organization.get())).order(users::id);
     let rows: Vec<Row> = query.select(COLUMNS).load(conn)?;
     rows.into_iter().map(from_row).collect()
-}
-
-pub(crate) fn set_role(conn: &mut SqliteConnection, id: UserId, role: Role) -> Result<User, SqlError> {
-    let user = known(conn, id)?;
-    if role != Role::Admin {
-        not_the_last_admin(conn, &user)?;
-    }
-    diesel::update(users::table.find(id.get())).set(users::role.eq(role.as_str())).execute(conn)?;
-    Ok(User { role, ..user })
-}
-
-pub(crate) fn remove(conn: &mut SqliteConnection, id: UserId) -> Result<(), SqlError> {
-    let user = known(conn, id)?;
-    not_the_last_admin(conn, &user)?;
-    diesel::delete(users::table.find(id.get())).execute(conn)?;
-    Ok(())
-}
-
-pub(crate) fn set_password(conn: &mut SqliteConnection, id: UserId, hash: &str) -> Result<(), SqlError> {
-    known(conn, id)?;
-    diesel::update(users::table.find(id.get())).set(users::password_hash.eq(hash)).execute(conn)?;
-    Ok(())
-}
-
-/// That this is still the hash of the user's password.
-pub(crate) fn still_has(conn: &mut SqliteConnection, id: UserId, hash: &str) -> Result<(), SqlError> {
-    let query = users::table.find(id.get()).select(users::password_hash);
-    let stored: Option<String> = query.first::<Option<String>>(conn).optional()?.flatten();
-    if stored.as_deref() == Some(hash) { Ok(()) } else { Err(StoreError::SessionsEnded(id).into()) }
-}
-
-fn not_the_last_admin(conn: &mut SqliteConnection, user: &User) -> Result<(), SqlError> {
-    if user.role != Role::Admin {
-        return Ok(());
-    }
-    let admins = users::table
-        .filter(users::organization_id.eq(user.organization_id.get()))
-        .filter(users::role.eq(Role::Admin.as_str()));
-    match admins.count().get_result::<i64>(conn)? {
-        0 | 1 => Err(StoreError::LastAdmin(user.id).into()),
-        _ => Ok(()),
-    }
 }
