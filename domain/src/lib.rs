@@ -44,8 +44,8 @@ mod search;
 pub mod words;
 
 pub use account::{
-    ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Secret, Session,
-    TextsDraft, Used, User, UserDraft, new_password,
+    ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Session, TextsDraft,
+    TokenHash, Used, User, UserDraft, new_password,
 };
 pub use check::does_not_exist;
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, NewImage, ProductDetails, not_of_the_product};

@@ -7,8 +7,8 @@
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
     ApiKey, Image, NewApiKey, NewImage, NewOrganization, NewProduct, NewSchema, NewSession, NewUser, Organization,
-    OrganizationId, Product, ProductId, ProductPatch, Role, Schema, SchemaId, Secret, Session, SessionId, StoreError,
-    User, UserId, Version,
+    OrganizationId, Product, ProductId, ProductPatch, Role, Schema, SchemaId, Session, SessionId, StoreError,
+    TokenHash, User, UserId, Version,
 };
 use serde_json::{Map, Value};
 
@@ -141,7 +141,7 @@ pub(crate) trait SessionTx: Tx {
     fn set_generation(&mut self, user: UserId, id: SessionId, generation: i64) -> Result<(), Self::Error>;
 
     /// That there is none is as good.
-    fn delete_session(&mut self, secret: &Secret) -> Result<(), Self::Error>;
+    fn delete_session(&mut self, token_hash: &TokenHash) -> Result<(), Self::Error>;
 
     /// All of the user's but that one.
     fn delete_sessions(&mut self, user: UserId, but: Option<SessionId>) -> Result<(), Self::Error>;
@@ -155,14 +155,14 @@ pub(crate) trait ApiKeyTx: Tx {
         user: UserId,
         generation: i64,
         new: &NewApiKey,
-        secret: &Secret,
+        token_hash: &TokenHash,
     ) -> Result<ApiKey, Self::Error>;
 
     /// How many the user has.
     fn count_api_keys(&mut self, user: UserId) -> Result<i64, Self::Error>;
 
     /// That there is none is as good.
-    fn delete_api_key(&mut self, secret: &Secret) -> Result<(), Self::Error>;
+    fn delete_api_key(&mut self, token_hash: &TokenHash) -> Result<(), Self::Error>;
 
     /// All of the user's.
     fn delete_api_keys(&mut self, user: UserId) -> Result<(), Self::Error>;
@@ -171,10 +171,10 @@ pub(crate) trait ApiKeyTx: Tx {
 /// Permissions to choose a new password.
 pub(crate) trait ResetTx: Tx {
     /// Valid until then.
-    fn insert_reset(&mut self, user: UserId, secret: &Secret, until: DateTime<Utc>) -> Result<(), Self::Error>;
+    fn insert_reset(&mut self, user: UserId, token_hash: &TokenHash, until: DateTime<Utc>) -> Result<(), Self::Error>;
 
     /// Whose it is, as long as it is valid.
-    fn user_of_reset(&mut self, secret: &Secret) -> Result<Option<UserId>, Self::Error>;
+    fn user_of_reset(&mut self, token_hash: &TokenHash) -> Result<Option<UserId>, Self::Error>;
 
     /// All of the user's.
     fn delete_resets(&mut self, user: UserId) -> Result<(), Self::Error>;

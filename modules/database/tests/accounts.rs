@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use hotshelf_database::{Committed, Copies, Database, DatabaseOptions};
 use hotshelf_domain::{
-    Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Secret, Session, StoreError, Used, User,
+    Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
 };
 use tempfile::TempDir;
 
@@ -16,7 +16,7 @@ struct Accounts {
     _directory: TempDir,
 }
 
-fn secret(number: u8) -> Secret {
+fn token_hash(number: u8) -> TokenHash {
     [number; 32]
 }
 
@@ -39,9 +39,9 @@ impl Accounts {
         Accounts { accounts, ann, _directory: directory }
     }
 
-    async fn open(&self, number: u8, end: DateTime<Utc>, leaving: Vec<Secret>) -> Result<Session, StoreError> {
+    async fn open(&self, number: u8, end: DateTime<Utc>, leaving: Vec<TokenHash>) -> Result<Session, StoreError> {
         let new = NewSession {
-            secret: secret(number),
+            token_hash: token_hash(number),
             user_id: self.ann.id,
             generation: self.ann.session_generation,
             client: String::new(),
@@ -51,12 +51,12 @@ impl Accounts {
     }
 
     async fn extend(&self, number: u8, expires_at: DateTime<Utc>) {
-        let used = Used { secret: secret(number), at: Utc::now(), expires_at };
+        let used = Used { token_hash: token_hash(number), at: Utc::now(), expires_at };
         self.accounts.extend_sessions(vec![used]).await.unwrap();
     }
 
     async fn end_of(&self, number: u8) -> Option<DateTime<Utc>> {
-        self.accounts.session(secret(number)).await.unwrap().map(|session| session.expires_at)
+        self.accounts.session(token_hash(number)).await.unwrap().map(|session| session.expires_at)
     }
 }
 
@@ -71,8 +71,8 @@ async fn the_hundred_and_first_session_ends_the_oldest_that_lives_and_no_other()
         house.open(number, later, Vec::new()).await.unwrap();
     }
     let leaving = house.accounts.sessions_without_room(house.ann.id).await.unwrap();
-    assert_eq!(leaving, [secret(0)]);
-    for wrong in [Vec::new(), vec![secret(201)]] {
+    assert_eq!(leaving, [token_hash(0)]);
+    for wrong in [Vec::new(), vec![token_hash(201)]] {
         let refused = house.open(100, later, wrong).await.unwrap_err();
         assert!(matches!(refused, StoreError::TooManySessions(_)) && refused.changed_nothing(), "{refused}");
     }
@@ -93,7 +93,7 @@ async fn no_use_brings_back_what_has_ended() {
     house.extend(2, later).await;
     house.extend(2, end).await;
     assert_eq!(house.end_of(2).await, Some(later), "none is shortened");
-    house.accounts.end_session(secret(2), Copies::Fenced).await.unwrap();
+    house.accounts.end_session(token_hash(2), Copies::Fenced).await.unwrap();
     house.extend(2, later).await;
     assert_eq!(house.end_of(2).await, None);
 }
@@ -104,13 +104,13 @@ async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_none() {
     let accounts = &house.accounts;
     let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
     let new = || NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
-    let key = accounts.add_api_key(house.ann.id, session.id, new(), secret(11)).await.unwrap();
-    accounts.allow_reset(house.ann.id, secret(21), in_seconds(60)).await.unwrap();
-    accounts.reset_password(secret(21), "new".to_owned(), Copies::Fenced).await.unwrap();
-    assert_eq!(accounts.api_key(secret(11)).await.unwrap(), None);
+    let key = accounts.add_api_key(house.ann.id, session.id, new(), token_hash(11)).await.unwrap();
+    accounts.allow_reset(house.ann.id, token_hash(21), in_seconds(60)).await.unwrap();
+    accounts.reset_password(token_hash(21), "new".to_owned(), Copies::Fenced).await.unwrap();
+    assert_eq!(accounts.api_key(token_hash(11)).await.unwrap(), None);
     let ann = accounts.user(house.ann.id).await.unwrap().unwrap();
     assert_ne!(ann.key_generation, key.generation, "a copy of the key is of a generation that is over");
-    let refused = accounts.add_api_key(ann.id, session.id, new(), secret(12)).await.unwrap_err();
+    let refused = accounts.add_api_key(ann.id, session.id, new(), token_hash(12)).await.unwrap_err();
     assert!(matches!(refused, StoreError::SessionsEnded(_)), "{refused}");
 }
 
@@ -119,12 +119,12 @@ async fn the_last_use_of_a_key_never_moves_back() {
     let house = Accounts::new().await;
     let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
     let new = NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
-    let key = house.accounts.add_api_key(house.ann.id, session.id, new, secret(11)).await.unwrap();
+    let key = house.accounts.add_api_key(house.ann.id, session.id, new, token_hash(11)).await.unwrap();
     let (earlier, later) = (in_seconds(1), in_seconds(2));
     for at in [earlier, later, earlier] {
         house.accounts.note_api_keys(vec![(key.id, at)]).await.unwrap();
     }
-    assert_eq!(house.accounts.api_key(secret(11)).await.unwrap().unwrap().last_used_at, Some(later));
+    assert_eq!(house.accounts.api_key(token_hash(11)).await.unwrap().unwrap().last_used_at, Some(later));
 }
 
 #[test]

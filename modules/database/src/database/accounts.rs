@@ -5,8 +5,8 @@
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
-    ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Secret, Session, SessionId,
-    StoreError, Used, User, UserId,
+    ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, SessionId, StoreError,
+    TokenHash, Used, User, UserId,
 };
 
 use super::Database;
@@ -80,41 +80,41 @@ impl Database {
         self.commit(copies, move |conn| accounts::set_password(conn, id, (&verified, &hash), keep)).await
     }
 
-    /// Lets somebody who shows `secret` until then choose a new password for the user, once.
+    /// Lets somebody who shows the token until then choose a new password for the user, once.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`].
-    pub async fn allow_reset(&self, id: UserId, secret: Secret, until: DateTime<Utc>) -> Result<(), StoreError> {
-        self.0.writer.submit(move |conn| accounts::allow_reset(conn, id, &secret, until)).await
+    pub async fn allow_reset(&self, id: UserId, token_hash: TokenHash, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.0.writer.submit(move |conn| accounts::allow_reset(conn, id, &token_hash, until)).await
     }
 
-    /// Who may choose a new password by this secret.
+    /// Who may choose a new password by this token.
     ///
     /// # Errors
     /// Those of every read.
-    pub async fn reset_of(&self, secret: Secret) -> Result<Option<UserId>, StoreError> {
-        self.0.readers.keyed.read(move |conn| conn.user_of_reset(&secret)).await
+    pub async fn reset_of(&self, token_hash: TokenHash) -> Result<Option<UserId>, StoreError> {
+        self.0.readers.keyed.read(move |conn| conn.user_of_reset(&token_hash)).await
     }
 
-    /// Uses up the secret to give its user another password. All sessions and all API keys end, and every other permission to
+    /// Uses up the token to give its user another password. All sessions and all API keys end, and every other permission to
     /// choose a new one.
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`].
     pub async fn reset_password(
         &self,
-        secret: Secret,
+        token_hash: TokenHash,
         hash: String,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| accounts::reset_password(conn, &secret, &hash)).await
+        self.commit(copies, move |conn| accounts::reset_password(conn, &token_hash, &hash)).await
     }
 
     /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a hundred.
     ///
     /// # Errors
     /// Those of every read.
-    pub async fn sessions_without_room(&self, id: UserId) -> Result<Vec<Secret>, StoreError> {
+    pub async fn sessions_without_room(&self, id: UserId) -> Result<Vec<TokenHash>, StoreError> {
         self.0.readers.keyed.read(move |conn| sessions::without_room(conn, id)).await
     }
 
@@ -127,25 +127,25 @@ impl Database {
     pub async fn open_session(
         &self,
         new: NewSession,
-        leaving: Vec<Secret>,
+        leaving: Vec<TokenHash>,
         copies: Copies,
     ) -> Result<Committed<Session>, StoreError> {
         self.commit(copies, move |conn| accounts::open_session(conn, &new, &leaving)).await
     }
 
-    /// The session that is recognized by this secret, also one that has ended by itself.
+    /// The session that is recognized by this token, also one that has ended by itself.
     ///
     /// # Errors
     /// Those of every read.
-    pub async fn session(&self, secret: Secret) -> Result<Option<Session>, StoreError> {
-        self.0.readers.keyed.read(move |conn| sessions::find(conn, &secret)).await
+    pub async fn session(&self, token_hash: TokenHash) -> Result<Option<Session>, StoreError> {
+        self.0.readers.keyed.read(move |conn| sessions::find(conn, &token_hash)).await
     }
 
-    /// The user's sessions that have not ended, by id, each with its secret.
+    /// The user's sessions that have not ended, by id, each with the hash of its token.
     ///
     /// # Errors
     /// Those of every read.
-    pub async fn sessions_of(&self, id: UserId) -> Result<Vec<(Session, Secret)>, StoreError> {
+    pub async fn sessions_of(&self, id: UserId) -> Result<Vec<(Session, TokenHash)>, StoreError> {
         self.0.readers.keyed.read(move |conn| sessions::live_of(conn, id)).await
     }
 
@@ -153,8 +153,8 @@ impl Database {
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn end_session(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| conn.delete_session(&secret)).await
+    pub async fn end_session(&self, token_hash: TokenHash, copies: Copies) -> Result<Committed<()>, StoreError> {
+        self.commit(copies, move |conn| conn.delete_session(&token_hash)).await
     }
 
     /// Ends all of the user's sessions but `keep`, which goes over into the new generation.
@@ -212,24 +212,24 @@ impl Database {
         id: UserId,
         by: SessionId,
         new: NewApiKey,
-        secret: Secret,
+        token_hash: TokenHash,
     ) -> Result<ApiKey, StoreError> {
-        self.0.writer.submit(move |conn| accounts::add_api_key(conn, id, by, &new, &secret)).await
+        self.0.writer.submit(move |conn| accounts::add_api_key(conn, id, by, &new, &token_hash)).await
     }
 
-    /// The API key that is recognized by this secret.
+    /// The API key that is recognized by this token.
     ///
     /// # Errors
     /// Those of every read.
-    pub async fn api_key(&self, secret: Secret) -> Result<Option<ApiKey>, StoreError> {
-        self.0.readers.keyed.read(move |conn| api_keys::find(conn, &secret)).await
+    pub async fn api_key(&self, token_hash: TokenHash) -> Result<Option<ApiKey>, StoreError> {
+        self.0.readers.keyed.read(move |conn| api_keys::find(conn, &token_hash)).await
     }
 
-    /// The user's API keys, by id, each with its secret.
+    /// The user's API keys, by id, each with the hash of its token.
     ///
     /// # Errors
     /// Those of every read.
-    pub async fn api_keys_of(&self, id: UserId) -> Result<Vec<(ApiKey, Secret)>, StoreError> {
+    pub async fn api_keys_of(&self, id: UserId) -> Result<Vec<(ApiKey, TokenHash)>, StoreError> {
         self.0.readers.keyed.read(move |conn| api_keys::of(conn, id)).await
     }
 
@@ -237,8 +237,8 @@ impl Database {
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn remove_api_key(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| conn.delete_api_key(&secret)).await
+    pub async fn remove_api_key(&self, token_hash: TokenHash, copies: Copies) -> Result<Committed<()>, StoreError> {
+        self.commit(copies, move |conn| conn.delete_api_key(&token_hash)).await
     }
 
     /// Notes when API keys were used, as far as no later use is noted.

@@ -6,7 +6,7 @@ pub(crate) mod sessions;
 pub(crate) mod users;
 
 use chrono::{DateTime, Utc};
-use hotshelf_domain::{Role, Secret};
+use hotshelf_domain::{Role, TokenHash};
 
 use super::error::SqlError;
 use super::rows::{corrupt, time_of};
@@ -20,8 +20,8 @@ fn role(text: &str) -> Result<Role, SqlError> {
     text.parse().map_err(|_| corrupt(&format!("{text:?} in the accounts is no role")))
 }
 
-fn secret(bytes: &[u8]) -> Result<Secret, SqlError> {
-    bytes.try_into().map_err(|_| corrupt(&format!("a secret in the accounts has {} bytes", bytes.len())))
+fn token_hash(bytes: &[u8]) -> Result<TokenHash, SqlError> {
+    bytes.try_into().map_err(|_| corrupt(&format!("a hash of a token in the accounts has {} bytes", bytes.len())))
 }
 
 fn now() -> i64 {

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
-    ApiKey, Home, Invalid, NewApiKey, NewSession, NewUser, Role, Secret, Session, SessionId, StoreError, User, UserId,
+    ApiKey, Home, Invalid, NewApiKey, NewSession, NewUser, Role, Session, SessionId, StoreError, TokenHash, User,
+    UserId,
 };
 
 use crate::port::{ApiKeyTx, OrganizationTx, ResetTx, SessionTx, UserTx};
@@ -55,20 +56,20 @@ pub(crate) fn set_password<T: UserTx + SessionTx + ResetTx>(
 pub(crate) fn allow_reset<T: UserTx + ResetTx>(
     tx: &mut T,
     id: UserId,
-    secret: &Secret,
+    token_hash: &TokenHash,
     until: DateTime<Utc>,
 ) -> Result<(), T::Error> {
     known(tx, id)?;
-    tx.insert_reset(id, secret, until)
+    tx.insert_reset(id, token_hash, until)
 }
 
 /// With the password, all that was given out by it ends, the API keys too.
 pub(crate) fn reset_password<T: UserTx + SessionTx + ApiKeyTx + ResetTx>(
     tx: &mut T,
-    secret: &Secret,
+    token_hash: &TokenHash,
     hash: &str,
 ) -> Result<(), T::Error> {
-    let user = tx.user_of_reset(secret)?.ok_or(StoreError::NoSuchReset)?;
+    let user = tx.user_of_reset(token_hash)?.ok_or(StoreError::NoSuchReset)?;
     // Also those whose copies nobody can name: they are of a generation that is over.
     tx.next_key_generation(user)?;
     tx.delete_api_keys(user)?;
@@ -79,7 +80,7 @@ pub(crate) fn reset_password<T: UserTx + SessionTx + ApiKeyTx + ResetTx>(
 pub(crate) fn open_session<T: UserTx + SessionTx>(
     tx: &mut T,
     new: &NewSession,
-    leaving: &[Secret],
+    leaving: &[TokenHash],
 ) -> Result<Session, T::Error> {
     let user = known(tx, new.user_id)?;
     if user.session_generation != new.generation {
@@ -108,7 +109,7 @@ pub(crate) fn add_api_key<T: UserTx + SessionTx + ApiKeyTx>(
     user: UserId,
     by: SessionId,
     new: &NewApiKey,
-    secret: &Secret,
+    token_hash: &TokenHash,
 ) -> Result<ApiKey, T::Error> {
     // What ended the session meanwhile may have been meant to end the keys that it made, too.
     let generation = check_still_open(tx, user, by)?.key_generation;
@@ -116,7 +117,7 @@ pub(crate) fn add_api_key<T: UserTx + SessionTx + ApiKeyTx>(
         let message = format!("would be one too many: a user has at most {API_KEYS_MAX}");
         return Err(StoreError::from(Invalid::one("api_key", &message)).into());
     }
-    tx.insert_api_key(user, generation, new, secret)
+    tx.insert_api_key(user, generation, new, token_hash)
 }
 
 /// The user, who has to be there.

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, Secret, UserId};
+use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, TokenHash, UserId};
 
-use super::{now, role, secret, time};
+use super::{now, role, time, token_hash};
 use crate::port::ApiKeyTx;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::api_keys;
@@ -23,7 +23,7 @@ struct Row {
     generation: i64,
 }
 
-fn from_row(row: Row) -> Result<(ApiKey, Secret), SqlError> {
+fn from_row(row: Row) -> Result<(ApiKey, TokenHash), SqlError> {
     let key = ApiKey {
         id: ApiKeyId::from_row(row.id),
         user_id: UserId::from_row(row.user_id),
@@ -33,7 +33,7 @@ fn from_row(row: Row) -> Result<(ApiKey, Secret), SqlError> {
         created_at: time(row.created_at)?,
         last_used_at: row.last_used_at.map(time).transpose()?,
     };
-    Ok((key, secret(&row.token_hash)?))
+    Ok((key, token_hash(&row.token_hash)?))
 }
 
 impl ApiKeyTx for SqliteConnection {
@@ -42,10 +42,10 @@ impl ApiKeyTx for SqliteConnection {
         user: UserId,
         generation: i64,
         new: &NewApiKey,
-        secret: &Secret,
+        token_hash: &TokenHash,
     ) -> Result<ApiKey, SqlError> {
         let row = (
-            api_keys::token_hash.eq(&secret[..]),
+            api_keys::token_hash.eq(&token_hash[..]),
             api_keys::user_id.eq(user.get()),
             api_keys::name.eq(&new.name),
             api_keys::role.eq(new.role.as_str()),
@@ -60,8 +60,8 @@ impl ApiKeyTx for SqliteConnection {
         Ok(api_keys::table.filter(api_keys::user_id.eq(user.get())).count().get_result(self)?)
     }
 
-    fn delete_api_key(&mut self, secret: &Secret) -> Result<(), SqlError> {
-        diesel::delete(api_keys::table.filter(api_keys::token_hash.eq(&secret[..]))).execute(self)?;
+    fn delete_api_key(&mut self, token_hash: &TokenHash) -> Result<(), SqlError> {
+        diesel::delete(api_keys::table.filter(api_keys::token_hash.eq(&token_hash[..]))).execute(self)?;
         Ok(())
     }
 
@@ -71,13 +71,13 @@ impl ApiKeyTx for SqliteConnection {
     }
 }
 
-pub(crate) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<ApiKey>, SqlError> {
-    let query = api_keys::table.filter(api_keys::token_hash.eq(&secret[..])).select(Row::as_select());
+pub(crate) fn find(conn: &mut SqliteConnection, token_hash: &TokenHash) -> Result<Option<ApiKey>, SqlError> {
+    let query = api_keys::table.filter(api_keys::token_hash.eq(&token_hash[..])).select(Row::as_select());
     let row = query.first(conn).optional()?;
     row.map(|row| Ok(from_row(row)?.0)).transpose()
 }
 
-pub(crate) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, Secret)>, SqlError> {
+pub(crate) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, TokenHash)>, SqlError> {
     let query = api_keys::table.filter(api_keys::user_id.eq(user.get())).order(api_keys::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
 }

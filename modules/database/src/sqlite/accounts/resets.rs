@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{Secret, UserId};
+use hotshelf_domain::{TokenHash, UserId};
 
 use super::now;
 use crate::port::ResetTx;
@@ -11,9 +11,9 @@ use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::password_resets;
 
 impl ResetTx for SqliteConnection {
-    fn insert_reset(&mut self, user: UserId, secret: &Secret, until: DateTime<Utc>) -> Result<(), SqlError> {
+    fn insert_reset(&mut self, user: UserId, token_hash: &TokenHash, until: DateTime<Utc>) -> Result<(), SqlError> {
         let row = (
-            password_resets::token_hash.eq(&secret[..]),
+            password_resets::token_hash.eq(&token_hash[..]),
             password_resets::user_id.eq(user.get()),
             password_resets::expires_at.eq(until.timestamp_millis()),
         );
@@ -21,9 +21,9 @@ impl ResetTx for SqliteConnection {
         Ok(())
     }
 
-    fn user_of_reset(&mut self, secret: &Secret) -> Result<Option<UserId>, SqlError> {
+    fn user_of_reset(&mut self, token_hash: &TokenHash) -> Result<Option<UserId>, SqlError> {
         let query = password_resets::table
-            .filter(password_resets::token_hash.eq(&secret[..]))
+            .filter(password_resets::token_hash.eq(&token_hash[..]))
             .filter(password_resets::expires_at.gt(now()))
             .select(password_resets::user_id);
         let user: Option<i64> = query.first(self).optional()?;

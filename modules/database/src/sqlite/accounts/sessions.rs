@@ -2,9 +2,9 @@
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{NewSession, Secret, Session, SessionId, Used, UserId};
+use hotshelf_domain::{NewSession, Session, SessionId, TokenHash, Used, UserId};
 
-use super::{now, secret, time};
+use super::{now, time, token_hash};
 use crate::port::SessionTx;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::sessions;
@@ -26,7 +26,7 @@ struct Row {
     expires_at: i64,
 }
 
-fn from_row(row: Row) -> Result<(Session, Secret), SqlError> {
+fn from_row(row: Row) -> Result<(Session, TokenHash), SqlError> {
     let session = Session {
         id: SessionId::from_row(row.id),
         user_id: UserId::from_row(row.user_id),
@@ -36,14 +36,14 @@ fn from_row(row: Row) -> Result<(Session, Secret), SqlError> {
         last_used_at: time(row.last_used_at)?,
         expires_at: time(row.expires_at)?,
     };
-    Ok((session, secret(&row.token_hash)?))
+    Ok((session, token_hash(&row.token_hash)?))
 }
 
 impl SessionTx for SqliteConnection {
     fn insert_session(&mut self, new: &NewSession) -> Result<Session, SqlError> {
         let now = now();
         let row = (
-            sessions::token_hash.eq(&new.secret[..]),
+            sessions::token_hash.eq(&new.token_hash[..]),
             sessions::user_id.eq(new.user_id.get()),
             sessions::generation.eq(new.generation),
             sessions::client.eq(&new.client),
@@ -68,8 +68,8 @@ impl SessionTx for SqliteConnection {
         Ok(())
     }
 
-    fn delete_session(&mut self, secret: &Secret) -> Result<(), SqlError> {
-        diesel::delete(sessions::table.filter(sessions::token_hash.eq(&secret[..]))).execute(self)?;
+    fn delete_session(&mut self, token_hash: &TokenHash) -> Result<(), SqlError> {
+        diesel::delete(sessions::table.filter(sessions::token_hash.eq(&token_hash[..]))).execute(self)?;
         Ok(())
     }
 
@@ -90,15 +90,15 @@ fn of_user(user: UserId, id: SessionId) -> _ {
 
 /// The oldest of the user's sessions, as many as have to end for one more. Nobody uses so many, but somebody may log in over
 /// and over again.
-pub(crate) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<Secret>, SqlError> {
+pub(crate) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<TokenHash>, SqlError> {
     let newest_first = live(user).order(sessions::id.desc()).select(sessions::token_hash);
     // SQLite knows an offset only behind a limit.
     let leaving: Vec<Vec<u8>> = newest_first.limit(-1).offset(SESSIONS_MAX - 1).load(conn)?;
-    leaving.iter().map(|bytes| secret(bytes)).collect()
+    leaving.iter().map(|bytes| token_hash(bytes)).collect()
 }
 
-pub(crate) fn find(conn: &mut SqliteConnection, secret: &Secret) -> Result<Option<Session>, SqlError> {
-    let query = sessions::table.filter(sessions::token_hash.eq(&secret[..])).select(Row::as_select());
+pub(crate) fn find(conn: &mut SqliteConnection, token_hash: &TokenHash) -> Result<Option<Session>, SqlError> {
+    let query = sessions::table.filter(sessions::token_hash.eq(&token_hash[..])).select(Row::as_select());
     let row = query.first(conn).optional()?;
     row.map(|row| Ok(from_row(row)?.0)).transpose()
 }
@@ -110,7 +110,7 @@ fn live(user: UserId) -> _ {
     sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::expires_at.gt(now))
 }
 
-pub(crate) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(Session, Secret)>, SqlError> {
+pub(crate) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(Session, TokenHash)>, SqlError> {
     let query = live(user).order(sessions::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
 }
@@ -120,7 +120,7 @@ pub(crate) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), S
         let expires_at = used.expires_at.timestamp_millis();
         // Another instance may have noted a later use; and what is over is over, whoever was told so.
         let shorter = sessions::table
-            .filter(sessions::token_hash.eq(&used.secret[..]))
+            .filter(sessions::token_hash.eq(&used.token_hash[..]))
             .filter(sessions::expires_at.gt(now()))
             .filter(sessions::expires_at.lt(expires_at));
         let times = (sessions::last_used_at.eq(used.at.timestamp_millis()), sessions::expires_at.eq(expires_at));
