@@ -21,10 +21,10 @@ pub enum StoreError {
         /// Where it is.
         current: Version,
     },
-    /// The product is no longer at the version that the caller derived from which copies the write makes void. Nothing
-    /// was changed; read it and derive them again, then repeat.
+    /// The product was changed after the caller had derived which copies the write makes void. Nothing was changed; read it,
+    /// derive them again, and repeat.
     #[error("product {id} was changed at the same time, it is at version {current}")]
-    Overtaken {
+    VersionConflict {
         /// The product.
         id: ProductId,
         /// Where it is.
@@ -131,7 +131,7 @@ impl StoreError {
         match self {
             StoreError::NotFound(_)
             | StoreError::PreconditionFailed { .. }
-            | StoreError::Overtaken { .. }
+            | StoreError::VersionConflict { .. }
             | StoreError::Invalid(_)
             | StoreError::InvalidMany(_)
             | StoreError::NoSuchOrganization(_)

@@ -40,7 +40,7 @@ impl Filter {
 
 /// Whose products: for lists of ids, which can be as long as the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Members {
+pub enum ProductScope {
     /// Those of an organization.
     Organization(OrganizationId),
     /// Those that follow a schema.
@@ -49,13 +49,13 @@ pub enum Members {
     Both(OrganizationId, SchemaId),
 }
 
-impl Members {
+impl ProductScope {
     /// All of them, as a list.
     pub fn filter(self) -> Filter {
         match self {
-            Members::Organization(id) => Filter::of_organization(id),
-            Members::Schema(id) => Filter::of_schema(id),
-            Members::Both(organization, schema) => {
+            ProductScope::Organization(id) => Filter::of_organization(id),
+            ProductScope::Schema(id) => Filter::of_schema(id),
+            ProductScope::Both(organization, schema) => {
                 Filter { organization: Some(organization), ..Filter::of_schema(schema) }
             }
         }

@@ -53,7 +53,7 @@ pub use draft::{FieldError, FieldErrors, Invalid, NewProduct, ProductDraft};
 pub use error::StoreError;
 pub use expect::Expect;
 pub use fields::{AtMost, MalformedInput};
-pub use filter::{Filter, Members};
+pub use filter::{Filter, ProductScope};
 pub use history::{History, HistoryDigits};
 pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 pub use invalid::{ErrorRoom, Thousands, shortened};

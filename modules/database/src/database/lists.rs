@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotshelf_domain::{
-    CatalogueReport, Filter, Members, PageIds, PageRequest, PageStart, ProductId, ProductPage, StoreError,
+    CatalogueReport, Filter, PageIds, PageRequest, PageStart, ProductId, ProductPage, ProductScope, StoreError,
 };
 
 use super::Database;
@@ -57,7 +57,7 @@ impl Database {
     /// As [`count`](Database::count).
     pub async fn ids(
         &self,
-        members: Members,
+        members: ProductScope,
         after: Option<ProductId>,
         limit: u32,
     ) -> Result<Vec<ProductId>, StoreError> {

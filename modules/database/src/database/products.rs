@@ -44,22 +44,21 @@ impl Database {
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
     ///
-    /// `seen` is the version that the caller derived from which copies the write makes void: at another one, they may
-    /// be others.
+    /// From `expected_version` the caller derived which copies the write makes void: at another version, they may be others.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], then [`StoreError::Overtaken`] when the product
-    /// is not at the version `seen`; [`StoreError::Invalid`] when it cannot have the schema; and as
+    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], then [`StoreError::VersionConflict`] when the product
+    /// is not at the expected version; [`StoreError::Invalid`] when it cannot have the schema; and as
     /// [`create`](Database::create).
     pub async fn update(
         &self,
         id: ProductId,
         patch: ProductPatch,
         expect: Expect,
-        seen: Option<Version>,
+        expected_version: Option<Version>,
         copies: Copies,
     ) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| products::update(conn, id, &patch, &expect, seen)).await
+        self.commit(copies, move |conn| products::update(conn, id, &patch, &expect, expected_version)).await
     }
 
     /// Takes the product out of the catalogue; its id is never used again.
@@ -70,10 +69,10 @@ impl Database {
         &self,
         id: ProductId,
         expect: Expect,
-        seen: Option<Version>,
+        expected_version: Option<Version>,
         copies: Copies,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| products::delete(conn, id, &expect, seen)).await
+        self.commit(copies, move |conn| products::delete(conn, id, &expect, expected_version)).await
     }
 
     /// The product with its fields and images, all of one moment; `None` when there is none or no longer.
@@ -103,10 +102,10 @@ impl Database {
         id: ProductId,
         patch: DetailsPatch,
         expect: Expect,
-        seen: Option<Version>,
+        expected_version: Option<Version>,
         copies: Copies,
     ) -> Result<Committed<ProductDetails>, StoreError> {
-        self.commit(copies, move |conn| details::put(conn, id, &patch, &expect, seen)).await
+        self.commit(copies, move |conn| details::put(conn, id, &patch, &expect, expected_version)).await
     }
 
     /// Stores many products in one transaction, and says of each, in the same order, which id it got or why it could

@@ -3,9 +3,9 @@
 //!
 //! | the filter leaves | how a page is read |
 //! |---|---|
-//! | at most [`SMALL`] products that an index has together | all of them, sorted ([`small`]) |
-//! | more, in the order of a column | along the index of that order, passing over the others ([`walk`]), the lists of several organizations side by side ([`merge`]) |
-//! | what a search finds, if it is few | from the full-text index ([`hits`]), sorted, or ranked by their texts ([`rank`]) |
+//! | at most [`SMALL`] products that an index has together | all of them, sorted ([`sorted_subset`]) |
+//! | more, in the order of a column | along the index of that order, passing over the others ([`index_scan`]), the lists of several organizations side by side ([`merge`]) |
+//! | what a search finds, if it is few | from the full-text index ([`fulltext`]), sorted, or ranked by their texts ([`rank`]) |
 //! | what a search finds, if it is many | from the full-text index by id, else along the index of the order, passing over the others |
 //!
 //! The counters say which of these it is before a product is read ([`counts`]).
@@ -13,16 +13,16 @@
 mod analytics;
 mod column;
 mod counts;
-mod hits;
+mod fulltext;
+mod index_scan;
 mod merge;
 mod rank;
-mod small;
+mod sorted_subset;
 #[cfg(test)]
 mod tests;
-mod walk;
 
 use hotshelf_domain::{
-    Filter, Members, Order, PageError, PageIds, PageRequest, PageStart, PlaceKey, ProductId, ProductPage, Search,
+    Filter, Order, PageError, PageIds, PageRequest, PageStart, PlaceKey, ProductId, ProductPage, ProductScope, Search,
 };
 
 use super::reader::Reader;
@@ -31,9 +31,9 @@ use crate::sqlite::error::SqlError;
 pub(crate) use analytics::report;
 use column::{Column, Row};
 use counts::Share;
-use hits::Hits;
-use small::Set;
-use walk::{Walk, Window};
+use fulltext::Hits;
+use index_scan::{IndexScan, Window};
+use sorted_subset::Subset;
 
 /// As many products are read and sorted in about the time in which, of a million, the index of an order finds the first
 /// ones of a list that is this rare in it.
@@ -67,7 +67,7 @@ pub(crate) fn count(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
 /// The next ids, in their order.
 pub(crate) fn ids(
     conn: &Reader,
-    members: Members,
+    members: ProductScope,
     after: Option<ProductId>,
     limit: u32,
 ) -> Result<Vec<ProductId>, SqlError> {
@@ -75,7 +75,7 @@ pub(crate) fn ids(
     counts::check_exists(conn, &filter)?;
     let after = after.map(|id| Row { key: PlaceKey::Id, id: id.get() });
     let window = Window { descending: false, after: after.as_ref(), offset: 0, limit: i64::from(limit) };
-    let rows = merge::rows(conn, &walks(&filter, Column::Id, &[]), window)?;
+    let rows = merge::rows(conn, &scans(&filter, Column::Id, &[]), window)?;
     Ok(rows.into_iter().map(|row| ProductId::from_row(row.id)).collect())
 }
 
@@ -84,9 +84,9 @@ fn matching(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
         Some(search) if search.finds_nothing() => Ok(0),
         Some(search) => {
             let shares = counts::shares(conn, filter)?;
-            hits::find(conn, filter, search, &shares, SMALL)?.count(conn, filter)
+            fulltext::find(conn, filter, search, &shares, SMALL)?.count(conn, filter)
         }
-        None if filter.has_price() => Set::Prices.count(conn, filter),
+        None if filter.has_price() => Subset::Prices.count(conn, filter),
         None => counts::total(conn, filter),
     }
 }
@@ -107,7 +107,7 @@ fn find(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
     };
     let limit = i64::from(request.limit) + 1;
     let window = Window { descending: request.order.descending, after: after.as_ref(), offset, limit };
-    // No list is longer than its organizations' and schemas' shares; nobody walks through all of it to find its end.
+    // No list is longer than its organizations' and schemas' shares; nobody scans all of it to find its end.
     let beyond = offset >= counted;
     let mut rows = if beyond || nothing { Vec::new() } else { rows(conn, filter, request.order, &shares, window)? };
     let has_more = rows.len() as i64 == limit;
@@ -127,9 +127,9 @@ fn rows(
         return found(conn, filter, search, order, shares, window);
     }
     let column = Column::of(order.by).ok_or(PageError::RelevanceWithoutSearch)?;
-    match small_set(conn, filter, column, shares)? {
+    match small_subset(conn, filter, column, shares)? {
         Some(set) => set.rows(conn, filter, column, window),
-        None => merge::rows(conn, &walks(filter, column, shares), window),
+        None => merge::rows(conn, &scans(filter, column, shares), window),
     }
 }
 
@@ -143,7 +143,7 @@ fn found(
     window: Window<'_>,
 ) -> Result<Vec<Row>, SqlError> {
     let by_rank = matches!(window.after, Some(Row { key: PlaceKey::Rank(_), .. }));
-    let hits = hits::find(conn, filter, search, shares, hits::few(by_rank))?;
+    let hits = fulltext::find(conn, filter, search, shares, fulltext::few(by_rank))?;
     // A page goes on as the one before it was ordered, also when it is now known how well the products fit.
     let by_id = matches!(window.after, Some(Row { key: PlaceKey::Id, .. }));
     match (Column::of(order.by), hits) {
@@ -163,33 +163,33 @@ fn listed(
     window: Window<'_>,
 ) -> Result<Vec<Row>, SqlError> {
     match hits {
-        Hits::Few(ids) => Set::These(ids).rows(conn, filter, column, window),
+        Hits::Few(ids) => Subset::These(ids).rows(conn, filter, column, window),
         Hits::Many(parts) => {
-            let walks: Vec<Walk<'_>> = parts.iter().map(|part| part.walk(filter, column)).collect();
-            merge::rows(conn, &walks, window)
+            let scans: Vec<IndexScan<'_>> = parts.iter().map(|part| part.scan(filter, column)).collect();
+            merge::rows(conn, &scans, window)
         }
     }
 }
 
 /// Few products that all of the list is in, whatever is searched for: those with its prices, or those out of stock.
-fn narrow_set(conn: &Reader, filter: &Filter) -> Result<Option<Set<'static>>, SqlError> {
-    if filter.has_price() && Set::count_prices(conn, filter, SMALL + 1)? <= SMALL {
-        return Ok(Some(Set::Prices));
+fn narrow_subset(conn: &Reader, filter: &Filter) -> Result<Option<Subset<'static>>, SqlError> {
+    if filter.has_price() && Subset::count_prices(conn, filter, SMALL + 1)? <= SMALL {
+        return Ok(Some(Subset::Prices));
     }
     let Filter { organization, in_stock, .. } = *filter;
     let out_of_stock = Filter { organization, in_stock, ..Filter::default() };
-    Ok((in_stock == Some(false) && counts::total(conn, &out_of_stock)? <= SMALL).then_some(Set::OutOfStock))
+    Ok((in_stock == Some(false) && counts::total(conn, &out_of_stock)? <= SMALL).then_some(Subset::OutOfStock))
 }
 
 /// The smallest set that all of the list is in, if it is small and the index of the order does not lead there by itself.
-fn small_set(
+fn small_subset(
     conn: &Reader,
     filter: &Filter,
     column: Column,
     shares: &[Share],
-) -> Result<Option<Set<'static>>, SqlError> {
-    if filter.has_price() && column != Column::Price && Set::count_prices(conn, filter, SMALL + 1)? <= SMALL {
-        return Ok(Some(Set::Prices));
+) -> Result<Option<Subset<'static>>, SqlError> {
+    if filter.has_price() && column != Column::Price && Subset::count_prices(conn, filter, SMALL + 1)? <= SMALL {
+        return Ok(Some(Subset::Prices));
     }
     // Whatever all of the list is in is no smaller than the list.
     let listed: i64 = shares.iter().map(|share| share.products).sum();
@@ -200,13 +200,13 @@ fn small_set(
     let organization = filter.organization;
     let mut sets = Vec::new();
     if let Some(category) = filter.category.clone() {
-        sets.push((Set::Category, Filter { organization, category: Some(category), ..Filter::default() }));
+        sets.push((Subset::Category, Filter { organization, category: Some(category), ..Filter::default() }));
     }
     if let Some(schema) = filter.schema {
-        sets.push((Set::Schema, Filter::of_schema(schema)));
+        sets.push((Subset::Schema, Filter::of_schema(schema)));
     }
     if filter.in_stock == Some(false) && column != Column::Stock {
-        sets.push((Set::OutOfStock, Filter { organization, in_stock: Some(false), ..Filter::default() }));
+        sets.push((Subset::OutOfStock, Filter { organization, in_stock: Some(false), ..Filter::default() }));
     }
     let mut sized = Vec::with_capacity(sets.len());
     for (set, members) in sets {
@@ -217,12 +217,12 @@ fn small_set(
 }
 
 /// The indexes that have the list in order.
-fn walks<'a>(filter: &'a Filter, column: Column, shares: &[Share]) -> Vec<Walk<'a>> {
-    let walk = |organization| Walk { filter, column, index: index_of(column, filter), organization, search: None };
+fn scans<'a>(filter: &'a Filter, column: Column, shares: &[Share]) -> Vec<IndexScan<'a>> {
+    let scan = |organization| IndexScan { filter, column, index: index_of(column, filter), organization, search: None };
     if column == Column::Id && filter.category.is_none() {
-        return vec![walk(filter.organization.map(|id| id.get()))];
+        return vec![scan(filter.organization.map(|id| id.get()))];
     }
-    shares.iter().map(|share| walk(Some(share.organization))).collect()
+    shares.iter().map(|share| scan(Some(share.organization))).collect()
 }
 
 /// ` INDEXED BY …`: the index that has the list of each organization in order or, by id, that of all of them together.

@@ -18,9 +18,9 @@ pub(crate) fn put<T: WriteTx>(
     id: ProductId,
     patch: &DetailsPatch,
     expect: &Expect,
-    seen: Option<Version>,
+    expected_version: Option<Version>,
 ) -> Result<ProductDetails, T::Error> {
-    let current = expected(tx, id, expect, seen)?;
+    let current = expected(tx, id, expect, expected_version)?;
     if *patch == DetailsPatch::default() {
         return of(tx, current);
     }

@@ -25,9 +25,9 @@ pub(crate) fn update<T: WriteTx>(
     id: ProductId,
     patch: &ProductPatch,
     expect: &Expect,
-    seen: Option<Version>,
+    expected_version: Option<Version>,
 ) -> Result<Product, T::Error> {
-    let current = expected(tx, id, expect, seen)?;
+    let current = expected(tx, id, expect, expected_version)?;
     if patch.is_empty() {
         return Ok(current);
     }
@@ -39,9 +39,9 @@ pub(crate) fn delete<T: ProductTx>(
     tx: &mut T,
     id: ProductId,
     expect: &Expect,
-    seen: Option<Version>,
+    expected_version: Option<Version>,
 ) -> Result<(), T::Error> {
-    expected(tx, id, expect, seen)?;
+    expected(tx, id, expect, expected_version)?;
     tx.delete_product(id)?;
     Ok(())
 }
@@ -52,15 +52,15 @@ pub(super) fn expected<T: ProductTx>(
     tx: &mut T,
     id: ProductId,
     expect: &Expect,
-    seen: Option<Version>,
+    expected_version: Option<Version>,
 ) -> Result<Product, T::Error> {
     let product = tx.product(id)?.ok_or(StoreError::NotFound(id))?;
     let current = product.version;
     if !expect.holds(current) {
         return Err(StoreError::PreconditionFailed { id, current }.into());
     }
-    if seen.is_some_and(|seen| seen != current) {
-        return Err(StoreError::Overtaken { id, current }.into());
+    if expected_version.is_some_and(|expected| expected != current) {
+        return Err(StoreError::VersionConflict { id, current }.into());
     }
     Ok(product)
 }

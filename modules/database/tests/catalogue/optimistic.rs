@@ -17,7 +17,8 @@ async fn overtaken() -> (World, ProductId) {
 
 fn is_overtaken<T>(result: Result<T, StoreError>) -> bool {
     let Err(error) = result else { return false };
-    error.changed_nothing() && matches!(error, StoreError::Overtaken { current, .. } if current == Version::new(2))
+    error.changed_nothing()
+        && matches!(error, StoreError::VersionConflict { current, .. } if current == Version::new(2))
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use hotshelf_domain::{
-    Filter, Members, Order, OrderBy, OrganizationId, PageRequest, PageStart, Price, ProductId, SchemaId,
+    Filter, Order, OrderBy, OrganizationId, PageRequest, PageStart, Price, ProductId, ProductScope, SchemaId,
 };
 use rand::RngExt;
 
@@ -79,8 +79,8 @@ async fn a_page_has_its_products_and_their_number() {
 async fn ids_come_in_chunks_that_leave_nothing_out() {
     let shop = Shop::stocked(500).await;
     let all = shop.all().await;
-    let organizations = [1, 2, 3, 4].map(|id| Members::Organization(OrganizationId::new(id).unwrap()));
-    let schemas = [1, 2, 3, 4].map(|id| Members::Schema(SchemaId::new(id).unwrap()));
+    let organizations = [1, 2, 3, 4].map(|id| ProductScope::Organization(OrganizationId::new(id).unwrap()));
+    let schemas = [1, 2, 3, 4].map(|id| ProductScope::Schema(SchemaId::new(id).unwrap()));
     for members in organizations.into_iter().chain(schemas) {
         let mut ids: Vec<ProductId> = Vec::new();
         loop {

@@ -1,5 +1,5 @@
 use hotshelf_domain::{
-    Filter, Members, Order, OrderBy, OrganizationId, PageError, PageRequest, PageStart, SchemaId, StoreError,
+    Filter, Order, OrderBy, OrganizationId, PageError, PageRequest, PageStart, ProductScope, SchemaId, StoreError,
 };
 
 use crate::shop::{Shop, named, searched};
@@ -25,7 +25,7 @@ async fn lists_of_nobody_are_refused() {
             assert!(error.changed_nothing());
         }
     }
-    assert!(shop.products.ids(Members::Schema(schema), None, 5).await.is_err());
+    assert!(shop.products.ids(ProductScope::Schema(schema), None, 5).await.is_err());
     let built_in = Filter { schema: Some(SchemaId::BUILT_IN), ..Filter::of_organization(OrganizationId::BUILT_IN) };
     assert_eq!(shop.products.count(built_in).await.unwrap(), 0);
 }

@@ -3,7 +3,7 @@
 
 use hotshelf_cache::{Found, Key, Read, Region, Source, Value};
 use hotshelf_database::Database;
-use hotshelf_domain::{Filter, Members, Order, PageRequest, PageStart, ProductPage, Search, StoreError};
+use hotshelf_domain::{Filter, Order, PageRequest, PageStart, ProductPage, ProductScope, Search, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
@@ -15,7 +15,7 @@ use crate::{collections, keys, render};
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberPage {
     /// Whose products.
-    pub members: Members,
+    pub members: ProductScope,
     /// From 1.
     pub page: i64,
     /// How many at most.

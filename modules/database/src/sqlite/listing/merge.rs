@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::column::Row;
-use super::walk::{Walk, Window};
+use super::index_scan::{IndexScan, Window};
 use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 
@@ -12,21 +12,21 @@ use crate::sqlite::reader::Reader;
 const CHUNK: (i64, i64) = (4, 1_000);
 
 /// The rows of the window. Costs some microseconds for each list, however long it is.
-pub(super) fn rows(conn: &Reader, walks: &[Walk<'_>], window: Window<'_>) -> Result<Vec<Row>, SqlError> {
-    if let [walk] = walks {
-        return walk.rows(conn, window);
+pub(super) fn rows(conn: &Reader, scans: &[IndexScan<'_>], window: Window<'_>) -> Result<Vec<Row>, SqlError> {
+    if let [scan] = scans {
+        return scan.rows(conn, window);
     }
     let wanted = window.offset.saturating_add(window.limit);
-    // To go on, a walk through what a search finds would have to search again.
-    let again = walks.iter().any(|walk| walk.search.is_some());
-    let chunk = if again { wanted } else { (2 * (wanted / walks.len().max(1) as i64)).clamp(CHUNK.0, CHUNK.1) };
+    // To go on, a scan of what a search finds would have to search again.
+    let again = scans.iter().any(|scan| scan.search.is_some());
+    let chunk = if again { wanted } else { (2 * (wanted / scans.len().max(1) as i64)).clamp(CHUNK.0, CHUNK.1) };
     let begin = Window { offset: 0, limit: chunk, ..window };
-    let (mut lists, mut heads) = (Vec::with_capacity(walks.len()), BinaryHeap::with_capacity(walks.len()));
+    let (mut lists, mut heads) = (Vec::with_capacity(scans.len()), BinaryHeap::with_capacity(scans.len()));
     let descending = window.descending;
-    for (list, walk) in walks.iter().enumerate() {
-        let mut rows = VecDeque::from(walk.rows(conn, begin)?);
+    for (list, scan) in scans.iter().enumerate() {
+        let mut rows = VecDeque::from(scan.rows(conn, begin)?);
         heads.extend(rows.pop_front().map(|row| Head { row, list, descending }));
-        lists.push(Ahead { walk, rows, chunk });
+        lists.push(Ahead { scan, rows, chunk });
     }
     let mut rows = Vec::new();
     for position in 0..wanted {
@@ -42,7 +42,7 @@ pub(super) fn rows(conn: &Reader, walks: &[Walk<'_>], window: Window<'_>) -> Res
 
 /// The next rows of a list, behind its head.
 struct Ahead<'a, 'b> {
-    walk: &'a Walk<'b>,
+    scan: &'a IndexScan<'b>,
     rows: VecDeque<Row>,
     chunk: i64,
 }
@@ -52,7 +52,7 @@ impl Ahead<'_, '_> {
     fn behind(&mut self, conn: &Reader, row: &Row, descending: bool) -> Result<Option<Row>, SqlError> {
         if self.rows.is_empty() {
             let window = Window { descending, after: Some(row), offset: 0, limit: self.chunk };
-            self.rows = self.walk.rows(conn, window)?.into();
+            self.rows = self.scan.rows(conn, window)?.into();
         }
         Ok(self.rows.pop_front())
     }

@@ -9,8 +9,8 @@ use hotshelf_domain::{
 };
 
 use super::column::Row;
-use super::small::{Set, Texts};
-use super::walk::Window;
+use super::index_scan::Window;
+use super::sorted_subset::{Subset, Texts};
 use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 
@@ -28,7 +28,7 @@ pub(super) fn rows(
     window: Window<'_>,
 ) -> Result<Vec<Row>, SqlError> {
     let words: Vec<&str> = search.words().collect();
-    let texts = Set::These(ids).texts(conn, filter)?;
+    let texts = Subset::These(ids).texts(conn, filter)?;
     let row = |texts: &Texts| Row { key: PlaceKey::Rank(rank(texts, &words)), id: texts.id };
     let mut rows: Vec<Row> = texts.iter().map(row).collect();
     rows.sort_by(|one, other| one.compare(other, window.descending));

@@ -159,7 +159,7 @@ fn pages_by_id_follow_the_index_of_the_members() {
 }
 
 #[test]
-fn small_sets_are_sorted_and_nothing_else_is_read() {
+fn small_subsets_are_sorted_and_nothing_else_is_read() {
     let planner = Planner::new();
     let small = [
         (Filter { search: search("rare"), ..Filter::default() }, "SEARCH p USING INTEGER PRIMARY KEY"),
@@ -198,7 +198,8 @@ fn counts_and_ids_read_an_index_alone() {
     let (_, steps) = planner.steps(|conn| count(conn, &Filter { organization: one(), ..prices(10, 500) }));
     let covering = "SEARCH p USING COVERING INDEX products_by_price (organization_id=? AND price>? AND price<?)";
     assert_eq!(steps, [covering]);
-    let (ids, steps) = planner.steps(|conn| ids(conn, Members::Schema(SchemaId::BUILT_IN), ProductId::new(100), 50));
+    let (ids, steps) =
+        planner.steps(|conn| ids(conn, ProductScope::Schema(SchemaId::BUILT_IN), ProductId::new(100), 50));
     assert_eq!(ids.len(), 50);
     assert_eq!(steps, ["SEARCH p USING COVERING INDEX products_of_schema (schema_id=? AND id>?)"]);
     let (_, steps) = planner.steps(report);

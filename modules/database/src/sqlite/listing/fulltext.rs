@@ -4,9 +4,9 @@ use hotshelf_domain::{Filter, Invalid, Search, StoreError, words};
 
 use super::column::{Column, Row};
 use super::counts::{self, Share};
-use super::small::Set;
-use super::walk::{Walk, Window, by_id};
-use super::{SMALL, index_of, narrow_set};
+use super::index_scan::{IndexScan, Window, by_id};
+use super::sorted_subset::Subset;
+use super::{SMALL, index_of, narrow_subset};
 use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::search_index::{begins, query};
@@ -56,7 +56,7 @@ pub(super) fn find(
         let found: Vec<(i64,)> = found.sql(" LIMIT ").integer(left).load(conn)?;
         ids.extend(found.into_iter().map(|(id,)| id));
         if ids.len() as i64 > few {
-            return match narrow_set(conn, filter)? {
+            return match narrow_subset(conn, filter)? {
                 // Fewer rows than hits: these are looked at.
                 Some(set) => Ok(Hits::Few(matching(conn, set, filter, search)?)),
                 None => Ok(Hits::Many(parts)),
@@ -67,7 +67,7 @@ pub(super) fn find(
 }
 
 /// Those in the set whose texts have the words.
-fn matching(conn: &Reader, set: Set<'_>, filter: &Filter, search: &Search) -> Result<Vec<i64>, SqlError> {
+fn matching(conn: &Reader, set: Subset<'_>, filter: &Filter, search: &Search) -> Result<Vec<i64>, SqlError> {
     let words: Vec<&str> = search.words().collect();
     let texts = set.texts(conn, filter)?;
     let found = texts.iter().filter(|texts| {
@@ -125,11 +125,11 @@ impl Hits {
     pub(super) fn count(&self, conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
         let by_row = filter.has_price() || filter.in_stock.is_some();
         match self {
-            Hits::Few(ids) if by_row => Set::These(ids).count(conn, filter),
+            Hits::Few(ids) if by_row => Subset::These(ids).count(conn, filter),
             Hits::Few(ids) => Ok(ids.len() as i64),
             Hits::Many(parts) => parts.iter().try_fold(0, |sum, part| {
                 let column = if filter.has_price() { Column::Price } else { Column::Stock };
-                let counted = if by_row { part.walk(filter, column).count(conn) } else { part.count(conn) };
+                let counted = if by_row { part.scan(filter, column).count(conn) } else { part.count(conn) };
                 Ok(sum + counted?)
             }),
         }
@@ -143,9 +143,9 @@ impl Part {
     }
 
     /// The list of what is found in the order of the column.
-    pub(super) fn walk<'a>(&'a self, filter: &'a Filter, column: Column) -> Walk<'a> {
+    pub(super) fn scan<'a>(&'a self, filter: &'a Filter, column: Column) -> IndexScan<'a> {
         let organization = Some(self.organization);
-        Walk { filter, column, index: index_of(column, filter), organization, search: Some(&self.query) }
+        IndexScan { filter, column, index: index_of(column, filter), organization, search: Some(&self.query) }
     }
 }
 

@@ -3,14 +3,14 @@
 use hotshelf_domain::{Filter, PlaceKey};
 
 use super::column::{Bounds, Column, Row};
-use super::walk::Window;
+use super::index_scan::Window;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// A part of the filter, and the index that has its products together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Set<'a> {
+pub(super) enum Subset<'a> {
     /// These products.
     These(&'a [i64]),
     Prices,
@@ -27,12 +27,12 @@ pub(super) struct Texts {
     pub(super) category: String,
 }
 
-impl Set<'_> {
+impl Subset<'_> {
     /// How many products there are between the prices, `limit` if there are more.
     pub(super) fn count_prices(conn: &Reader, filter: &Filter, limit: i64) -> Result<i64, SqlError> {
         let select = Statement::new("SELECT count(*) FROM (SELECT 1");
         let prices = Bounds::of(filter, Column::Price);
-        let mut statement = Set::Prices.from(select, filter).within("p.price", prices);
+        let mut statement = Subset::Prices.from(select, filter).within("p.price", prices);
         if let Some(category) = &filter.category {
             statement = statement.sql(" AND p.category = ").text(category);
         }
@@ -86,22 +86,22 @@ impl Set<'_> {
 
     fn from(self, select: Statement, filter: &Filter) -> Statement {
         let index = match self {
-            Set::These(ids) => {
+            Subset::These(ids) => {
                 let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
                 let listed = select.sql(" FROM json_each(").text(&format!("[{}]", ids.join(",")));
                 let joined = listed.sql(") s CROSS JOIN products p ON p.id = s.value WHERE p.deleted_at IS NULL");
                 return joined.organization(filter.organization.map(|id| id.get()));
             }
-            Set::Prices if filter.category.is_some() => "products_of_category_by_price",
-            Set::Prices => "products_by_price",
-            Set::Category => "products_of_category",
-            Set::Schema => "products_of_schema",
-            Set::OutOfStock => "products_by_stock",
+            Subset::Prices if filter.category.is_some() => "products_of_category_by_price",
+            Subset::Prices => "products_by_price",
+            Subset::Category => "products_of_category",
+            Subset::Schema => "products_of_schema",
+            Subset::OutOfStock => "products_by_stock",
         };
         let statement = select.sql(" FROM products p INDEXED BY ").sql(index).sql(" WHERE p.deleted_at IS NULL");
         match (filter.organization, self) {
             (Some(organization), _) => statement.sql(" AND p.organization_id = ").integer(organization.get()),
-            (None, Set::Schema) => statement,
+            (None, Subset::Schema) => statement,
             // So that an index that begins with the organization can be used one by one.
             (None, _) => statement.sql(" AND p.organization_id IN (SELECT organization_id FROM organization_counts)"),
         }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use hotshelf_domain::{Filter, PlaceKey};
 
 use super::column::{Bounds, Column, Row, compare};
-use super::hits::found_by_id;
+use super::fulltext::found_by_id;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
@@ -22,7 +22,7 @@ pub(super) struct Window<'a> {
 }
 
 /// The rows of a list that one index holds in the list's order.
-pub(super) struct Walk<'a> {
+pub(super) struct IndexScan<'a> {
     pub(super) filter: &'a Filter,
     pub(super) column: Column,
     /// ` INDEXED BY …`
@@ -32,7 +32,7 @@ pub(super) struct Walk<'a> {
     pub(super) search: Option<&'a str>,
 }
 
-impl Walk<'_> {
+impl IndexScan<'_> {
     pub(super) fn rows(&self, conn: &Reader, window: Window<'_>) -> Result<Vec<Row>, SqlError> {
         if self.column == Column::Id {
             return self.by_id(conn, window);
