@@ -6,7 +6,8 @@ use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{Filter, PageRequest, Price, Product, ProductDraft};
 use rand::RngExt;
 
-use crate::shop::{Shop, open, searched};
+use crate::adapter::{Adapter, open};
+use crate::shop::{Shop, searched};
 
 #[derive(QueryableByName, Debug, PartialEq)]
 struct Count {
@@ -26,7 +27,7 @@ fn counters(shop: &Shop) -> [Vec<Count>; 2] {
     let kept = "SELECT * FROM product_counts ORDER BY organization_id, schema_id, category";
     let recount = "SELECT organization_id, schema_id, category, count(*) AS live, sum(stock > 0) AS in_stock
         FROM products WHERE deleted_at IS NULL GROUP BY organization_id, schema_id, category ORDER BY 1, 2, 3";
-    [kept, recount].map(|sql| diesel::sql_query(sql).load(&mut shop.connection()).unwrap())
+    [kept, recount].map(|sql| diesel::sql_query(sql).load(&mut shop.storage.connection()).unwrap())
 }
 
 fn totals(shop: &Shop) -> [Vec<Count>; 2] {
@@ -34,12 +35,12 @@ fn totals(shop: &Shop) -> [Vec<Count>; 2] {
         WHERE live > 0 ORDER BY organization_id";
     let recount = "SELECT organization_id, 0 AS schema_id, '' AS category, count(*) AS live, sum(stock > 0) AS in_stock
         FROM products WHERE deleted_at IS NULL GROUP BY organization_id ORDER BY 1";
-    [kept, recount].map(|sql| diesel::sql_query(sql).load(&mut shop.connection()).unwrap())
+    [kept, recount].map(|sql| diesel::sql_query(sql).load(&mut shop.storage.connection()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn counters_are_what_a_recount_says_through_random_writes() {
-    let mut shop = Shop::stocked(200).await;
+    let mut shop = Shop::stocked(Adapter::Sqlite, 200).await;
     for round in 0..150 {
         let ids: Vec<_> = shop.all().await.iter().map(|product| product.id).collect();
         let (id, draft) = (shop.pick(&ids), shop.draft());
@@ -49,11 +50,13 @@ async fn counters_are_what_a_recount_says_through_random_writes() {
             2 => shop.update(id, draft).await,
             3 => shop.update(id, ProductDraft { stock: draft.stock, ..ProductDraft::default() }).await,
             // As another program may do it.
-            4 => shop.outsider(&format!("DELETE FROM products WHERE id = {id}")),
-            5 => shop.outsider(
+            4 => shop.storage.outsider(&format!("DELETE FROM products WHERE id = {id}")),
+            5 => shop.storage.outsider(
                 "UPDATE products SET deleted_at = NULL WHERE deleted_at = (SELECT max(deleted_at) FROM products)",
             ),
-            _ => shop.outsider(&format!("UPDATE products SET schema_id = 2, organization_id = 2 WHERE id = {id}")),
+            _ => shop
+                .storage
+                .outsider(&format!("UPDATE products SET schema_id = 2, organization_id = 2 WHERE id = {id}")),
         }
         let [kept, recount] = counters(&shop);
         assert_eq!(kept, recount, "round {round}");
@@ -62,9 +65,8 @@ async fn counters_are_what_a_recount_says_through_random_writes() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_report_adds_up() {
-    let shop = Shop::stocked(700).await;
+pub(crate) async fn the_report_adds_up(adapter: Adapter) {
+    let shop = Shop::stocked(adapter, 700).await;
     let report = shop.products.analytics().await.unwrap();
     let mut groups: BTreeMap<(i64, String), Vec<Product>> = BTreeMap::new();
     for product in shop.all().await {
@@ -95,9 +97,8 @@ async fn the_report_adds_up() {
     assert_eq!(names, ["category", "in_stock", "max_price", "min_price", "organization_id", "products"]);
 }
 
-#[tokio::test]
-async fn an_empty_catalogue_has_an_empty_report() {
-    let report = Shop::new().await.products.analytics().await.unwrap();
+pub(crate) async fn an_empty_catalogue_has_an_empty_report(adapter: Adapter) {
+    let report = Shop::new(adapter).await.products.analytics().await.unwrap();
     assert_eq!((report.total, report.organizations.len(), report.categories.len()), (0, 0, 0));
 }
 
@@ -118,7 +119,7 @@ async fn the_products_of_an_older_database_are_counted_and_found() {
         )
         .unwrap();
     drop(connection);
-    let products = open(&directory).await;
+    let products = open(&path).await;
     let page = products.page(PageRequest { limit: 10, ..PageRequest::default() }).await.unwrap();
     assert_eq!((page.total, page.products.len()), (2, 2));
     let cups = Filter { search: searched("cup"), ..Filter::default() };
@@ -127,9 +128,8 @@ async fn the_products_of_an_older_database_are_counted_and_found() {
     assert_eq!(products.count(out_of_stock).await.unwrap(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn totals_stay_after_reopening() {
-    let mut shop = Shop::stocked(100).await;
+pub(crate) async fn totals_stay_after_reopening(adapter: Adapter) {
+    let mut shop = Shop::stocked(adapter, 100).await;
     let count = shop.random.random_range(1..50);
     let drafts = (0..count).map(|_| shop.draft()).collect();
     shop.create(drafts).await;

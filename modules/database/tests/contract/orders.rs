@@ -1,5 +1,6 @@
 use hotshelf_domain::{Filter, Order, OrderBy, OrganizationId, PageStart, ProductDraft};
 
+use crate::adapter::Adapter;
 use crate::plain::{list, orders};
 use crate::shop::{Shop, named, searched};
 
@@ -9,9 +10,8 @@ fn scopes() -> [Filter; 3] {
         .map(|organization| Filter { organization, ..Filter::default() })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn cursors_walk_through_every_order_and_meet_each_product_once() {
-    let shop = Shop::stocked(600).await;
+pub(crate) async fn cursors_walk_through_every_order_and_meet_each_product_once(adapter: Adapter) {
+    let shop = Shop::stocked(adapter, 600).await;
     let all = shop.all().await;
     for filter in scopes() {
         for order in orders() {
@@ -23,9 +23,8 @@ async fn cursors_walk_through_every_order_and_meet_each_product_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_offset_skips_as_many_as_it_says() {
-    let shop = Shop::stocked(400).await;
+pub(crate) async fn an_offset_skips_as_many_as_it_says(adapter: Adapter) {
+    let shop = Shop::stocked(adapter, 400).await;
     let all = shop.all().await;
     for filter in scopes() {
         for order in orders() {
@@ -42,9 +41,8 @@ async fn an_offset_skips_as_many_as_it_says() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_place_stays_when_its_product_goes_or_changes() {
-    let shop = Shop::stocked(100).await;
+pub(crate) async fn a_place_stays_when_its_product_goes_or_changes(adapter: Adapter) {
+    let shop = Shop::stocked(adapter, 100).await;
     for order in orders() {
         let all = shop.all().await;
         let expected = list(&all, &Filter::default(), order);
@@ -56,9 +54,8 @@ async fn a_place_stays_when_its_product_goes_or_changes() {
     }
 }
 
-#[tokio::test]
-async fn relevance_prefers_the_name_to_the_category_and_the_category_to_the_description() {
-    let shop = Shop::new().await;
+pub(crate) async fn relevance_prefers_the_name_to_the_category_and_the_category_to_the_description(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     let lamp = |name: &str, category: &str, description: &str| ProductDraft {
         category: Some(category.to_owned()),
         description: Some(description.to_owned()),
@@ -77,9 +74,8 @@ async fn relevance_prefers_the_name_to_the_category_and_the_category_to_the_desc
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_nearly_all_have_in_common_goes_by_id() {
-    let shop = Shop::new().await;
+pub(crate) async fn what_nearly_all_have_in_common_goes_by_id(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     for _ in 0..11 {
         shop.create((0..1_000).map(|_| named("Cup")).collect()).await;
     }

@@ -2,11 +2,11 @@ use hotshelf_domain::{
     Filter, Order, OrderBy, OrganizationId, PageError, PageRequest, PageStart, ProductScope, SchemaId, StoreError,
 };
 
+use crate::adapter::Adapter;
 use crate::shop::{Shop, named, searched};
 
-#[tokio::test]
-async fn lists_of_nobody_are_refused() {
-    let shop = Shop::new().await;
+pub(crate) async fn lists_of_nobody_are_refused(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     let organization = OrganizationId::new(7).unwrap();
     let schema = SchemaId::new(8).unwrap();
     for filter in [Filter::of_organization(organization), Filter::of_schema(schema)] {
@@ -30,9 +30,8 @@ async fn lists_of_nobody_are_refused() {
     assert_eq!(shop.products.count(built_in).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn pages_that_cannot_be_are_refused() {
-    let shop = Shop::new().await;
+pub(crate) async fn pages_that_cannot_be_are_refused(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     shop.create(vec![named("Cup"), named("Plate")]).await;
     let by = |by| Order { by, descending: false };
     let request = |order| PageRequest { order, limit: 1, ..PageRequest::default() };

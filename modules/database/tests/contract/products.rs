@@ -1,28 +1,22 @@
-//! What the repository promises: durable, exact, one version more with each change, ids never given twice.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy.toml allows them in test functions, but not in their helpers"
-)]
+//! What is promised of products: durable, exact, one version more with each change, ids never given twice.
 
 use std::time::Duration;
 
-use hotshelf_database::{Committed, Copies, Database, DatabaseOptions, OpenError};
+use hotshelf_database::{Committed, Copies, Database};
 use hotshelf_domain::{Expect, PageRequest, PageStart, Place, Product, ProductDraft, ProductId, StoreError, Version};
-use hotshelf_stats::Stats;
-use tempfile::TempDir;
+
+use crate::adapter::{Adapter, Storage};
 
 struct Catalogue {
-    directory: TempDir,
+    storage: Storage,
     products: Database,
 }
 
 impl Catalogue {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let products = open(&directory, false).await.expect("a new database");
-        Catalogue { directory, products }
+    async fn new(adapter: Adapter) -> Self {
+        let storage = adapter.storage();
+        let products = storage.open().await;
+        Catalogue { storage, products }
     }
 
     async fn create(&self, name: &str) -> Product {
@@ -38,14 +32,9 @@ impl Catalogue {
     async fn reopened(self) -> Self {
         self.products.close(Duration::from_secs(5)).await.expect("closed");
         drop(self.products);
-        let products = open(&self.directory, false).await.expect("opened again");
-        Catalogue { directory: self.directory, products }
+        let products = self.storage.open().await;
+        Catalogue { storage: self.storage, products }
     }
-}
-
-async fn open(directory: &TempDir, shared: bool) -> Result<Database, OpenError> {
-    let options = DatabaseOptions { path: directory.path().join("products.db"), shared };
-    Database::open(options, &Stats::new().expect("a registry")).await
 }
 
 fn draft(name: &str) -> ProductDraft {
@@ -56,18 +45,16 @@ fn offset(offset: i64, limit: u32) -> PageRequest {
     PageRequest { start: PageStart::Offset(offset), limit, ..PageRequest::default() }
 }
 
-#[tokio::test]
-async fn what_was_created_is_there_after_reopening() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn what_was_created_is_there_after_reopening(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let cup = catalogue.create("Cup").await;
     assert_eq!((cup.id.get(), cup.version, cup.price.minor_units()), (1, Version::FIRST, 999));
     let catalogue = catalogue.reopened().await;
     assert_eq!(catalogue.products.find(cup.id).await.unwrap(), Some(cup));
 }
 
-#[tokio::test]
-async fn each_change_counts_the_version_and_an_empty_one_does_not() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn each_change_counts_the_version_and_an_empty_one_does_not(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let cup = catalogue.create("Cup").await;
     let changed = catalogue.set_stock(cup.id, 5, Expect::Anything).await.unwrap();
     assert_eq!((changed.version, changed.stock), (Version::new(2), 5));
@@ -78,9 +65,8 @@ async fn each_change_counts_the_version_and_an_empty_one_does_not() {
     assert_eq!(same.value, changed);
 }
 
-#[tokio::test]
-async fn a_lost_race_changes_nothing() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn a_lost_race_changes_nothing(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let id = catalogue.create("Cup").await.id;
     let first = Expect::OneOf(vec![Version::FIRST]);
     catalogue.set_stock(id, 1, first.clone()).await.expect("the first wins");
@@ -93,9 +79,8 @@ async fn a_lost_race_changes_nothing() {
     assert_eq!(catalogue.products.find(id).await.unwrap().unwrap().stock, 1);
 }
 
-#[tokio::test]
-async fn a_deleted_product_is_gone_and_its_id_is_never_given_again() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn a_deleted_product_is_gone_and_its_id_is_never_given_again(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let cup = catalogue.create("Cup").await;
     catalogue.products.delete(cup.id, Expect::Anything, None, Copies::Fenced).await.expect("deleted");
 
@@ -107,9 +92,8 @@ async fn a_deleted_product_is_gone_and_its_id_is_never_given_again() {
     assert!(catalogue.create("Plate").await.id > cup.id);
 }
 
-#[tokio::test]
-async fn pages_follow_offset_and_cursor_and_know_the_total() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn pages_follow_offset_and_cursor_and_know_the_total(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let mut ids = Vec::new();
     for number in 0..25 {
         ids.push(catalogue.create(&format!("Product {number}")).await.id);
@@ -129,9 +113,8 @@ async fn pages_follow_offset_and_cursor_and_know_the_total() {
     assert!(catalogue.products.page(offset(1_000, 10)).await.unwrap().products.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn concurrent_writes_share_commits_and_fail_one_by_one() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn concurrent_writes_share_commits_and_fail_one_by_one(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let id = catalogue.create("Cup").await.id;
     let writers = (0..200).map(|number| {
         let products = catalogue.products.clone();
@@ -150,9 +133,8 @@ async fn concurrent_writes_share_commits_and_fail_one_by_one() {
     assert_eq!(catalogue.products.find(id).await.unwrap().unwrap().version, Version::new(101));
 }
 
-#[tokio::test]
-async fn a_write_whose_caller_goes_away_happens_all_the_same_and_leaves_nothing_open() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn a_write_whose_caller_goes_away_happens_all_the_same_and_leaves_nothing_open(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let id = catalogue.create("Cup").await.id;
     let mut write = Box::pin(catalogue.set_stock(id, 7, Expect::Anything));
     // Polled once, so that it is on its way, then dropped.
@@ -164,9 +146,8 @@ async fn a_write_whose_caller_goes_away_happens_all_the_same_and_leaves_nothing_
     assert_eq!(after.version, Version::new(3));
 }
 
-#[tokio::test]
-async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_one_does_not() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_one_does_not(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let before = catalogue.products.advance_epoch().await.unwrap();
     let new = draft("Cup").into_new().unwrap();
     let Committed { value, epoch } = catalogue.products.create(new, Copies::Unfenced).await.unwrap();
@@ -179,9 +160,8 @@ async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_one_does_not(
     assert_eq!(epoch, Some(before + 2));
 }
 
-#[tokio::test]
-async fn the_epoch_stays_with_the_server_it_belongs_to() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn the_epoch_stays_with_the_server_it_belongs_to(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let first = catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap();
     assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first);
     let catalogue = catalogue.reopened().await;
@@ -190,38 +170,8 @@ async fn the_epoch_stays_with_the_server_it_belongs_to() {
     assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first + 2);
 }
 
-#[tokio::test]
-async fn a_second_opener_is_refused_unless_both_share() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let alone = open(&directory, false).await.expect("the first");
-    let refused = open(&directory, false).await.err().expect("the second is refused");
-    assert!(refused.to_string().contains("is in use by another process"), "{refused}");
-    assert!(open(&directory, true).await.is_err(), "one that shares does not join one that does not");
-    alone.close(Duration::from_secs(5)).await.expect("closed");
-    drop(alone);
-
-    let first = open(&directory, true).await.expect("shares");
-    let second = open(&directory, true).await.expect("shares too");
-    assert!(open(&directory, false).await.is_err(), "nobody is alone now");
-    let cup = first.create(draft("Cup").into_new().unwrap(), Copies::Fenced).await.unwrap().value;
-    assert_eq!(second.find(cup.id).await.unwrap(), Some(cup));
-}
-
-#[tokio::test]
-async fn what_is_no_database_is_refused_by_name() {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("products.db"), "this is no database, not at all ".repeat(100)).unwrap();
-    let error = open(&directory, false).await.err().expect("refused");
-    assert!(error.to_string().starts_with("cannot open"), "{error}");
-
-    let options = DatabaseOptions { path: "/nonexistent/products.db".into(), shared: false };
-    let error = Database::open(options, &Stats::new().unwrap()).await.err().expect("refused");
-    assert!(error.to_string().contains("/nonexistent/products.db.lock"), "{error}");
-}
-
-#[tokio::test]
-async fn after_closing_everything_is_refused() {
-    let catalogue = Catalogue::new().await;
+pub(crate) async fn after_closing_everything_is_refused(adapter: Adapter) {
+    let catalogue = Catalogue::new(adapter).await;
     let id = catalogue.create("Cup").await.id;
     catalogue.products.close(Duration::from_secs(5)).await.expect("closed");
     assert!(matches!(catalogue.set_stock(id, 1, Expect::Anything).await, Err(StoreError::Closed)));

@@ -1,19 +1,18 @@
 use hotshelf_domain::{OrganizationDraft, OrganizationId, SchemaId};
 
+use crate::adapter::Adapter;
 use crate::world::{World, complaints};
 
-#[tokio::test]
-async fn the_built_in_ones_are_there_from_the_start() {
-    let world = World::new().await;
+pub(crate) async fn the_built_in_ones_are_there_from_the_start(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let organization = world.products.organization(OrganizationId::BUILT_IN).await.unwrap().expect("built in");
     assert_eq!(world.products.organizations().await.unwrap(), [organization]);
     let schema = world.products.schema(SchemaId::BUILT_IN).await.unwrap().expect("built in");
     assert_eq!((schema.organization_id, schema.fields.len()), (OrganizationId::BUILT_IN, 0));
 }
 
-#[tokio::test]
-async fn organizations_are_found_again() {
-    let world = World::new().await;
+pub(crate) async fn organizations_are_found_again(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let (acme, again) = (world.organization("  Äcme ").await, world.organization("Äcme").await);
     assert_eq!((acme.name.as_str(), acme.id.get(), again.id.get()), ("Äcme", 2, 3));
     assert_eq!(world.products.organization(acme.id).await.unwrap().as_ref(), Some(&acme));
@@ -32,9 +31,8 @@ fn names_are_bounded() {
     assert_eq!(draft.into_new().unwrap_err().to_string(), "nme is not a known field; name is required");
 }
 
-#[tokio::test]
-async fn a_product_belongs_to_an_organization_that_exists_and_stays_with_it() {
-    let world = World::new().await;
+pub(crate) async fn a_product_belongs_to_an_organization_that_exists_and_stays_with_it(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let acme = world.organization("Acme").await;
     let cup = world.create(r#"{"name":"Cup","price":1,"organization_id":2}"#).await.unwrap();
     assert_eq!(cup.organization_id, acme.id);

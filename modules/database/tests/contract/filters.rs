@@ -3,6 +3,7 @@ use hotshelf_domain::{
 };
 use rand::RngExt;
 
+use crate::adapter::Adapter;
 use crate::plain::{is_in, list, orders};
 use crate::shop::{CATEGORIES, Shop, searched};
 
@@ -25,9 +26,8 @@ fn random_filter(shop: &mut Shop) -> Filter {
 }
 
 /// More products than are ever sorted, so that every way to read a page is taken.
-#[tokio::test(flavor = "multi_thread")]
-async fn filters_leave_what_they_say_in_every_order() {
-    let mut shop = Shop::stocked(6_000).await;
+pub(crate) async fn filters_leave_what_they_say_in_every_order(adapter: Adapter) {
+    let mut shop = Shop::stocked(adapter, 6_000).await;
     let all = shop.all().await;
     for round in 0..400 {
         let filter = random_filter(&mut shop);
@@ -48,9 +48,8 @@ async fn filters_leave_what_they_say_in_every_order() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn relevance_orders_exactly_what_is_found() {
-    let mut shop = Shop::stocked(3_000).await;
+pub(crate) async fn relevance_orders_exactly_what_is_found(adapter: Adapter) {
+    let mut shop = Shop::stocked(adapter, 3_000).await;
     let all = shop.all().await;
     for _ in 0..100 {
         let filter = Filter { search: searched(shop.pick(&SEARCHES)), ..random_filter(&mut shop) };
@@ -61,9 +60,8 @@ async fn relevance_orders_exactly_what_is_found() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_has_its_products_and_their_number() {
-    let shop = Shop::stocked(500).await;
+pub(crate) async fn a_page_has_its_products_and_their_number(adapter: Adapter) {
+    let shop = Shop::stocked(adapter, 500).await;
     let all = shop.all().await;
     let filter = Filter { search: searched("red"), in_stock: Some(true), ..Filter::default() };
     let order = Order { by: OrderBy::Name, descending: true };
@@ -75,9 +73,8 @@ async fn a_page_has_its_products_and_their_number() {
     assert_eq!(page.products.iter().map(|product| product.id).collect::<Vec<_>>(), expected[3..8]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ids_come_in_chunks_that_leave_nothing_out() {
-    let shop = Shop::stocked(500).await;
+pub(crate) async fn ids_come_in_chunks_that_leave_nothing_out(adapter: Adapter) {
+    let shop = Shop::stocked(adapter, 500).await;
     let all = shop.all().await;
     let organizations = [1, 2, 3, 4].map(|id| ProductScope::Organization(OrganizationId::new(id).unwrap()));
     let schemas = [1, 2, 3, 4].map(|id| ProductScope::Schema(SchemaId::new(id).unwrap()));

@@ -1,11 +1,11 @@
 use hotshelf_domain::{Filter, Order, OrganizationId, ProductDraft};
 
+use crate::adapter::Adapter;
 use crate::plain::list;
 use crate::shop::{Shop, named, searched};
 
-#[tokio::test]
-async fn words_are_found_by_their_beginning_whatever_their_case_and_accents() {
-    let shop = Shop::new().await;
+pub(crate) async fn words_are_found_by_their_beginning_whatever_their_case_and_accents(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     shop.create(["Crème brûlée set", "CREMEDOR", "Brulee torch", "Kre\u{301}me"].map(named).to_vec()).await;
     for (text, expected) in [
         ("creme", vec![1, 2]),
@@ -21,9 +21,8 @@ async fn words_are_found_by_their_beginning_whatever_their_case_and_accents() {
     }
 }
 
-#[tokio::test]
-async fn operators_are_nothing_but_text() {
-    let shop = Shop::new().await;
+pub(crate) async fn operators_are_nothing_but_text(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     let names = ["Cup NEAR the plate", "Cup OR plate", "name colon", "o1 s1", "Wi-Fi 6"];
     shop.create(names.map(named).to_vec()).await;
     for (text, expected) in [
@@ -54,11 +53,10 @@ async fn operators_are_nothing_but_text() {
     }
 }
 
-#[tokio::test]
-async fn the_scope_of_a_search_is_exact() {
-    let shop = Shop::new().await;
+pub(crate) async fn the_scope_of_a_search_is_exact(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     shop.create(["Cup", "Cup", "Cup"].map(named).to_vec()).await;
-    shop.outsider(
+    shop.storage.outsider(
         "INSERT INTO organizations VALUES (2, 'Two', 0), (22, 'Twenty-two', 0);
          UPDATE products SET organization_id = 2, category = 'A' WHERE id = 1;
          UPDATE products SET organization_id = 22, category = 'AB' WHERE id = 2;",
@@ -77,7 +75,7 @@ async fn the_scope_of_a_search_is_exact() {
 
 #[tokio::test]
 async fn the_index_follows_texts_and_deletes_and_nothing_else_touches_it() {
-    let shop = Shop::new().await;
+    let shop = Shop::new(Adapter::Sqlite).await;
     let ids = shop.create(["Red cup", "Blue cup", "Green cup"].map(named).to_vec()).await;
     let renamed = |name: &str| ProductDraft { name: Some(name.to_owned()), ..ProductDraft::default() };
     shop.update(ids[0], renamed("Yellow plate")).await;
@@ -98,7 +96,7 @@ async fn the_index_follows_texts_and_deletes_and_nothing_else_touches_it() {
     let state = || {
         use diesel::prelude::*;
         let blocks = "SELECT count(*) * 1000000 + sum(length(block)) AS id FROM product_search_data";
-        diesel::dsl::sql::<diesel::sql_types::BigInt>(blocks).get_result::<i64>(&mut shop.connection()).unwrap()
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(blocks).get_result::<i64>(&mut shop.storage.connection()).unwrap()
     };
     let before = state();
     let changed = ProductDraft { stock: Some(9), price: Some("3".to_owned()), ..renamed("Saucer") };
@@ -108,7 +106,7 @@ async fn the_index_follows_texts_and_deletes_and_nothing_else_touches_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn searches_find_what_a_plain_comparison_finds_through_random_writes() {
-    let mut shop = Shop::stocked(300).await;
+    let mut shop = Shop::stocked(Adapter::Sqlite, 300).await;
     for round in 0..30 {
         for _ in 0..5 {
             let (all, draft) = (shop.all().await, shop.draft());
@@ -130,12 +128,11 @@ async fn searches_find_what_a_plain_comparison_finds_through_random_writes() {
         }
     }
     let checked = "INSERT INTO product_search (product_search) VALUES ('integrity-check')";
-    shop.outsider(checked);
+    shop.storage.outsider(checked);
 }
 
-#[tokio::test]
-async fn words_of_every_script_are_found() {
-    let shop = Shop::new().await;
+pub(crate) async fn words_of_every_script_are_found(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     let names = [
         "Ελληνικός Καφές",
         "Ёлка зелёная",
@@ -176,9 +173,8 @@ async fn words_of_every_script_are_found() {
     }
 }
 
-#[tokio::test]
-async fn names_of_every_script_are_in_one_order_through_cursors_and_several_organizations() {
-    let shop = Shop::new().await;
+pub(crate) async fn names_of_every_script_are_in_one_order_through_cursors_and_several_organizations(adapter: Adapter) {
+    let shop = Shop::new(adapter).await;
     let ordered = [
         "_under",
         "10",
@@ -208,7 +204,7 @@ async fn names_of_every_script_are_in_one_order_through_cursors_and_several_orga
     let mut mixed: Vec<(usize, &str)> = ordered.into_iter().enumerate().collect();
     mixed.sort_by_key(|(place, _)| (place * 7) % ordered.len());
     let ids = shop.create(mixed.iter().map(|(_, name)| named(name)).collect()).await;
-    shop.outsider(
+    shop.storage.outsider(
         "INSERT INTO organizations VALUES (2, 'Two', 0); UPDATE products SET organization_id = 2 WHERE id % 3 = 0",
     );
     let name_of = |id| mixed[ids.iter().position(|known| *known == id).unwrap()].1;
@@ -227,9 +223,9 @@ async fn names_of_every_script_are_in_one_order_through_cursors_and_several_orga
 
 #[tokio::test]
 async fn a_name_that_was_changed_by_hand_gets_its_place_with_the_next_commit() {
-    let shop = Shop::new().await;
+    let shop = Shop::new(Adapter::Sqlite).await;
     shop.create(["b", "c", "d"].map(named).to_vec()).await;
-    shop.outsider("UPDATE products SET name = 'z' WHERE id = 1");
+    shop.storage.outsider("UPDATE products SET name = 'z' WHERE id = 1");
     shop.create(vec![named("a")]).await;
     let order = Order { by: hotshelf_domain::OrderBy::Name, descending: false };
     let ids: Vec<_> = shop.walk(&Filter::default(), order, 2).await.into_iter().map(|id| id.get()).collect();
@@ -238,8 +234,8 @@ async fn a_name_that_was_changed_by_hand_gets_its_place_with_the_next_commit() {
 
 #[tokio::test]
 async fn what_would_take_too_long_is_refused_and_says_what_to_do() {
-    let shop = Shop::new().await;
-    shop.outsider(
+    let shop = Shop::new(Adapter::Sqlite).await;
+    shop.storage.outsider(
         "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
          INSERT INTO organizations SELECT i, 'O' || i, 0 FROM n;
          INSERT INTO products SELECT NULL, 'a b c d e f g h i j k l', '', 100, 1, '', id, 1, 1, 0, 0, NULL, x'' FROM organizations;",
@@ -264,11 +260,10 @@ async fn what_would_take_too_long_is_refused_and_says_what_to_do() {
 }
 
 /// Names of letters, marks, punctuation and symbols of all kinds, as the database splits them.
-#[tokio::test]
-async fn a_product_is_found_by_its_name_whatever_it_is() {
+pub(crate) async fn a_product_is_found_by_its_name_whatever_it_is(adapter: Adapter) {
     use rand::RngExt;
     const PARTS: &str = "aBéßİςΣЙأةשिनかｶー東京한ที្่☕👩🍳🇩🇪-./' (½ﷺ٣+$|~^`<=>_#\"*:{}!\u{301}\u{200d}\u{fe0f}\u{3099}";
-    let mut shop = Shop::new().await;
+    let mut shop = Shop::new(adapter).await;
     let parts: Vec<char> = PARTS.chars().collect();
     let mut names: Vec<String> = Vec::new();
     while names.len() < 400 {

@@ -1,6 +1,7 @@
 use hotshelf_database::Copies;
 use hotshelf_domain::{Expect, Image, ProductId, StoreError, Version};
 
+use crate::adapter::Adapter;
 use crate::world::{World, complaints};
 
 const FIELDS: &str = r#"{"name":"All","fields":[{"name":"zeta","type":"text"},{"name":"alpha","type":"number"},
@@ -17,9 +18,8 @@ async fn cup(world: &World) -> ProductId {
     world.create(json).await.unwrap().id
 }
 
-#[tokio::test]
-async fn a_product_is_created_with_its_details() {
-    let world = World::new().await;
+pub(crate) async fn a_product_is_created_with_its_details(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let id = cup(&world).await;
     let details = world.details(id).await;
     assert_eq!(details.product, world.products.find(id).await.unwrap().unwrap());
@@ -29,9 +29,8 @@ async fn a_product_is_created_with_its_details() {
     assert!(json.ends_with(expected), "{json}");
 }
 
-#[tokio::test]
-async fn a_product_without_details_has_empty_ones_and_one_that_is_gone_has_none() {
-    let world = World::new().await;
+pub(crate) async fn a_product_without_details_has_empty_ones_and_one_that_is_gone_has_none(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let id = world.create(r#"{"name":"Cup","price":1}"#).await.unwrap().id;
     let details = world.details(id).await;
     assert!(details.fields.is_empty() && details.images.is_empty());
@@ -40,9 +39,8 @@ async fn a_product_without_details_has_empty_ones_and_one_that_is_gone_has_none(
     assert!(matches!(world.put(id, r#"{"images":[]}"#).await, Err(StoreError::NotFound(_))));
 }
 
-#[tokio::test]
-async fn what_is_given_replaces_and_the_rest_stays() {
-    let world = World::new().await;
+pub(crate) async fn what_is_given_replaces_and_the_rest_stays(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let id = cup(&world).await;
     let before = world.details(id).await;
 
@@ -60,9 +58,8 @@ async fn what_is_given_replaces_and_the_rest_stays() {
     assert_eq!(world.details(id).await, put);
 }
 
-#[tokio::test]
-async fn an_image_keeps_its_id_when_it_is_named_and_no_id_is_given_twice() {
-    let world = World::new().await;
+pub(crate) async fn an_image_keeps_its_id_when_it_is_named_and_no_id_is_given_twice(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let id = cup(&world).await;
     let json =
         r#"{"images":[{"url":"https://a.example/3.png"},{"id":1,"url":"https://a.example/1b.png","alt":"Front"}]}"#;
@@ -75,9 +72,8 @@ async fn an_image_keeps_its_id_when_it_is_named_and_no_id_is_given_twice() {
     assert_eq!(ids(&put.images), [4, 5], "ordered by position, then id");
 }
 
-#[tokio::test]
-async fn images_of_others_cannot_be_named() {
-    let world = World::new().await;
+pub(crate) async fn images_of_others_cannot_be_named(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let id = cup(&world).await;
     let plate = world.create(r#"{"name":"Plate","price":1,"images":[{"url":"http://a/plate"}]}"#).await.unwrap().id;
     let stolen = world.put(id, r#"{"fields":{"x":1},"images":[{"id":3,"url":"http://a/1"}]}"#).await.unwrap_err();
@@ -90,9 +86,8 @@ async fn images_of_others_cannot_be_named() {
     assert_eq!(complaints(new), ["images[0].id 3 is not an image of this product"]);
 }
 
-#[tokio::test]
-async fn any_text_is_kept_as_it_is() {
-    let world = World::new().await;
+pub(crate) async fn any_text_is_kept_as_it_is(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let id = cup(&world).await;
     let text = "'; DROP TABLE products;-- \" \\ \u{1F600} \u{7f} *?[a-z]% _";
     let json = serde_json::json!({"fields": {"zeta": text}, "images": [{"url": "http://a/%27'", "alt": text}]});
@@ -101,9 +96,8 @@ async fn any_text_is_kept_as_it_is() {
     assert_eq!(world.details(id).await, put);
 }
 
-#[tokio::test]
-async fn any_number_is_kept_as_it_is() {
-    let world = World::new().await;
+pub(crate) async fn any_number_is_kept_as_it_is(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let id = cup(&world).await;
     for number in [
         "0.30000000000000004",

@@ -1,24 +1,17 @@
-//! A repository on a database of its own, and short ways to say what is done to it, in JSON as clients write it.
+//! A database of its own, and short ways to say what is done to it, in JSON as clients write it.
 
-use std::path::Path;
-
-use hotshelf_database::{Copies, Database, DatabaseOptions};
+use hotshelf_database::{Copies, Database};
 use hotshelf_domain::{
     DetailsDraft, DetailsPatch, Expect, FieldError, NewProduct, NewSchema, Organization, OrganizationDraft, Product,
     ProductDetails, ProductDraft, ProductId, ProductPatch, Schema, SchemaDraft, SchemaId, SchemaPatch, StoreError,
 };
-use hotshelf_stats::Stats;
-use tempfile::TempDir;
+
+use crate::adapter::{Adapter, Storage};
 
 pub(crate) struct World {
     pub(crate) products: Database,
     /// Where the database is, unless somebody else takes care of that.
-    _directory: Option<TempDir>,
-}
-
-pub(crate) async fn open(path: &Path) -> Database {
-    let options = DatabaseOptions { path: path.to_owned(), shared: false };
-    Database::open(options, &Stats::new().expect("a registry")).await.expect("opened")
+    _storage: Option<Storage>,
 }
 
 pub(crate) fn product(json: &str) -> NewProduct {
@@ -49,14 +42,14 @@ pub(crate) fn complaints(error: StoreError) -> Vec<String> {
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let products = open(&directory.path().join("products.db")).await;
-        World { products, _directory: Some(directory) }
+    pub(crate) async fn new(adapter: Adapter) -> Self {
+        let storage = adapter.storage();
+        let products = storage.open().await;
+        World { products, _storage: Some(storage) }
     }
 
     pub(crate) fn on(products: Database) -> Self {
-        World { products, _directory: None }
+        World { products, _storage: None }
     }
 
     pub(crate) async fn organization(&self, name: &str) -> Organization {

@@ -1,6 +1,7 @@
 use hotshelf_database::Copies;
 use hotshelf_domain::{Expect, NewProduct, ProductId, StoreError, Version};
 
+use crate::adapter::Adapter;
 use crate::world::{World, product};
 
 fn id(id: i64) -> ProductId {
@@ -13,15 +14,14 @@ fn mixed() -> Vec<NewProduct> {
     fields.map(|fields| product(&format!(r#"{{"name":"A","price":1,"schema_id":2,"fields":{fields}}}"#))).to_vec()
 }
 
-async fn world() -> World {
-    let world = World::new().await;
+async fn world(adapter: Adapter) -> World {
+    let world = World::new(adapter).await;
     world.schema(r#"{"name":"A","fields":[{"name":"a","type":"number"}]}"#).await;
     world
 }
 
-#[tokio::test]
-async fn many_are_created_in_one_go() {
-    let world = World::new().await;
+pub(crate) async fn many_are_created_in_one_go(adapter: Adapter) {
+    let world = World::new(adapter).await;
     let new: Vec<_> = (0..1_000).map(|number| product(&format!(r#"{{"name":"P{number}","price":1}}"#))).collect();
     for (all_or_nothing, first) in [(true, 1), (false, 1_001)] {
         let created = world.products.create_many(new.clone(), all_or_nothing, Copies::Fenced).await.unwrap().value;
@@ -31,9 +31,8 @@ async fn many_are_created_in_one_go() {
     assert_eq!(world.products.find(id(2_000)).await.unwrap().unwrap().name, "P999");
 }
 
-#[tokio::test]
-async fn the_valid_ones_are_created_and_the_others_named() {
-    let world = world().await;
+pub(crate) async fn the_valid_ones_are_created_and_the_others_named(adapter: Adapter) {
+    let world = world(adapter).await;
     let created = world.products.create_many(mixed(), false, Copies::Fenced).await.unwrap().value;
     let told: Vec<String> = created
         .into_iter()
@@ -43,9 +42,8 @@ async fn the_valid_ones_are_created_and_the_others_named() {
     assert_eq!(world.details(id(3)).await.fields["a"], 2);
 }
 
-#[tokio::test]
-async fn all_or_nothing_names_every_wrong_one_and_stores_none() {
-    let world = world().await;
+pub(crate) async fn all_or_nothing_names_every_wrong_one_and_stores_none(adapter: Adapter) {
+    let world = world(adapter).await;
     let before = world.products.advance_epoch().await.unwrap();
     let error = world.products.create_many(mixed(), true, Copies::Unfenced).await.unwrap_err();
     assert!(error.changed_nothing());
@@ -55,9 +53,8 @@ async fn all_or_nothing_names_every_wrong_one_and_stores_none() {
     assert_eq!(world.products.epoch().await.unwrap().0, before);
 }
 
-#[tokio::test]
-async fn those_that_exist_are_deleted_together() {
-    let world = World::new().await;
+pub(crate) async fn those_that_exist_are_deleted_together(adapter: Adapter) {
+    let world = World::new(adapter).await;
     for _ in 0..4 {
         world.create(r#"{"name":"A","price":1}"#).await.unwrap();
     }

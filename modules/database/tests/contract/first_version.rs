@@ -5,7 +5,8 @@ use std::path::Path;
 
 use hotshelf_domain::{OrganizationId, ProductId, SchemaId, Version};
 
-use crate::world::{World, open, patch};
+use crate::adapter::open;
+use crate::world::{World, patch};
 
 async fn first_version(directory: &Path) -> World {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/first-version.db");

@@ -1,14 +1,15 @@
 use hotshelf_domain::{Expect, FieldKind, SchemaId, StoreError, Version};
 use serde_json::Value;
 
+use crate::adapter::Adapter;
 use crate::world::{World, complaints, schema, schema_patch};
 
 const SHIRTS: &str = r#"{"organization_id":2,"name":"Shirts","fields":[
     {"name":"size","type":"select","required":true,"options":["S","M"]},{"name":"since","type":"date"}]}"#;
 
 /// Organization 2 with schema 2.
-async fn shirts() -> World {
-    let world = World::new().await;
+async fn shirts(adapter: Adapter) -> World {
+    let world = World::new(adapter).await;
     world.organization("Acme").await;
     assert_eq!(world.schema(SHIRTS).await.id, SHIRT);
     world
@@ -23,9 +24,8 @@ fn size(size: &str) -> String {
     format!(r#"{{"name":"Shirt","price":1,"organization_id":2,"schema_id":2,"fields":{{"size":"{size}"}}}}"#)
 }
 
-#[tokio::test]
-async fn schemas_are_found_again() {
-    let world = shirts().await;
+pub(crate) async fn schemas_are_found_again(adapter: Adapter) {
+    let world = shirts(adapter).await;
     let found = world.products.schema(SHIRT).await.unwrap().expect("created");
     assert_eq!((found.name.as_str(), found.organization_id.get(), found.version), ("Shirts", 2, Version::FIRST));
     assert_eq!((found.fields[0].kind, found.fields[0].options.len()), (FieldKind::Select, 2));
@@ -35,9 +35,8 @@ async fn schemas_are_found_again() {
     assert_eq!(complaints(orphan), ["organization_id 9 does not exist"]);
 }
 
-#[tokio::test]
-async fn a_new_product_fits_its_schema() {
-    let world = shirts().await;
+pub(crate) async fn a_new_product_fits_its_schema(adapter: Adapter) {
+    let world = shirts(adapter).await;
     let shirt = world.create(&size("M")).await.unwrap();
     assert_eq!(world.details(shirt.id).await.fields["size"], Value::from("M"));
 
@@ -48,9 +47,8 @@ async fn a_new_product_fits_its_schema() {
     assert_eq!(complaints(plain), ["fields.size is not a field of schema 1"]);
 }
 
-#[tokio::test]
-async fn only_products_of_its_organization_use_a_schema_and_nobody_else_learns_of_it() {
-    let world = shirts().await;
+pub(crate) async fn only_products_of_its_organization_use_a_schema_and_nobody_else_learns_of_it(adapter: Adapter) {
+    let world = shirts(adapter).await;
     let foreign = world.create(r#"{"name":"Shirt","price":1,"schema_id":2,"fields":{"size":"M"}}"#).await.unwrap_err();
     assert_eq!(complaints(foreign), ["schema_id 2 does not exist"]);
     let missing = world.create(r#"{"name":"Shirt","price":1,"organization_id":7,"schema_id":8}"#).await.unwrap_err();
@@ -64,9 +62,8 @@ async fn only_products_of_its_organization_use_a_schema_and_nobody_else_learns_o
     world.create(r#"{"name":"Cup","price":1,"organization_id":2,"schema_id":1}"#).await.expect("anybody uses schema 1");
 }
 
-#[tokio::test]
-async fn a_product_changes_its_schema_when_its_details_fit_the_new_one() {
-    let world = shirts().await;
+pub(crate) async fn a_product_changes_its_schema_when_its_details_fit_the_new_one(adapter: Adapter) {
+    let world = shirts(adapter).await;
     world.schema(r#"{"organization_id":2,"name":"Dresses","fields":[{"name":"size","type":"text"}]}"#).await;
     let shirt = world.create(&size("M")).await.unwrap();
     let dress = world.update(shirt.id, r#"{"schema_id":3}"#).await.unwrap();
@@ -79,9 +76,8 @@ async fn a_product_changes_its_schema_when_its_details_fit_the_new_one() {
     assert_eq!(complaints(plain), ["fields.size is not a field of schema 1"]);
 }
 
-#[tokio::test]
-async fn a_change_that_products_would_not_fit_is_refused_and_says_how_many() {
-    let world = shirts().await;
+pub(crate) async fn a_change_that_products_would_not_fit_is_refused_and_says_how_many(adapter: Adapter) {
+    let world = shirts(adapter).await;
     for fits in ["S", "M", "M"] {
         world.create(&size(fits)).await.unwrap();
     }
@@ -102,9 +98,8 @@ async fn a_change_that_products_would_not_fit_is_refused_and_says_how_many() {
     assert_eq!(world.products.schema(SHIRT).await.unwrap(), Some(changed));
 }
 
-#[tokio::test]
-async fn products_without_details_do_not_fit_a_schema_that_requires_some() {
-    let world = World::new().await;
+pub(crate) async fn products_without_details_do_not_fit_a_schema_that_requires_some(adapter: Adapter) {
+    let world = World::new(adapter).await;
     world.schema(r#"{"name":"Loose","fields":[{"name":"a","type":"text"}]}"#).await;
     for fields in ["{}", r#"{"a":"x"}"#, "{}"] {
         let json = format!(r#"{{"name":"A","price":1,"schema_id":2,"fields":{fields}}}"#);
@@ -115,9 +110,8 @@ async fn products_without_details_do_not_fit_a_schema_that_requires_some() {
     assert!(matches!(error, StoreError::SchemaInUse { products: 2, .. }), "{error}");
 }
 
-#[tokio::test]
-async fn a_schema_counts_its_changes_and_refuses_those_of_another_version() {
-    let world = shirts().await;
+pub(crate) async fn a_schema_counts_its_changes_and_refuses_those_of_another_version(adapter: Adapter) {
+    let world = shirts(adapter).await;
     let update = async |json: &str, expect| world.products.update_schema(SHIRT, schema_patch(json), expect).await;
     let first = Expect::OneOf(vec![Version::FIRST]);
     assert_eq!(update("{}", Expect::Anything).await.unwrap().version, Version::FIRST);

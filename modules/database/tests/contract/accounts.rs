@@ -1,19 +1,18 @@
 //! Sessions and API keys in the database: what ends, and that nothing brings it back.
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
-
 use chrono::{DateTime, TimeDelta, Utc};
-use hotshelf_database::{Committed, Copies, Database, DatabaseOptions};
+use hotshelf_database::{Committed, Copies, Database};
 use hotshelf_domain::{
     Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
 };
-use tempfile::TempDir;
+
+use crate::adapter::{Adapter, Storage};
 
 const MOST_SESSIONS: u8 = 100;
 
 struct Accounts {
     accounts: Database,
     ann: User,
-    _directory: TempDir,
+    _storage: Storage,
 }
 
 fn token_hash(number: u8) -> TokenHash {
@@ -27,16 +26,14 @@ fn in_seconds(seconds: i64) -> DateTime<Utc> {
 }
 
 impl Accounts {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let database = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-        let stats = hotshelf_stats::Stats::new().unwrap();
-        let accounts = Database::open(database, &stats).await.unwrap();
+    async fn new(adapter: Adapter) -> Self {
+        let storage = adapter.storage();
+        let accounts = storage.open().await;
         let home = Home::In(OrganizationId::BUILT_IN);
         let email = "ann@shop.example".parse().unwrap();
         let ann = NewUser { email, password_hash: Some("old".to_owned()), home, role: Role::Admin };
         let ann = accounts.add_user(ann).await.unwrap();
-        Accounts { accounts, ann, _directory: directory }
+        Accounts { accounts, ann, _storage: storage }
     }
 
     async fn open(&self, number: u8, end: DateTime<Utc>, leaving: Vec<TokenHash>) -> Result<Session, StoreError> {
@@ -60,9 +57,8 @@ impl Accounts {
     }
 }
 
-#[tokio::test]
-async fn the_hundred_and_first_session_ends_the_oldest_that_lives_and_no_other() {
-    let house = Accounts::new().await;
+pub(crate) async fn the_hundred_and_first_session_ends_the_oldest_that_lives_and_no_other(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
     let later = in_seconds(60);
     // What has ended by itself takes nobody's place.
     house.open(200, in_seconds(-1), Vec::new()).await.unwrap();
@@ -82,9 +78,8 @@ async fn the_hundred_and_first_session_ends_the_oldest_that_lives_and_no_other()
     assert_eq!(house.accounts.sessions_of(house.ann.id).await.unwrap().len(), usize::from(MOST_SESSIONS));
 }
 
-#[tokio::test]
-async fn no_use_brings_back_what_has_ended() {
-    let house = Accounts::new().await;
+pub(crate) async fn no_use_brings_back_what_has_ended(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
     let (over, end, later) = (in_seconds(-1), in_seconds(60), in_seconds(120));
     house.open(1, over, Vec::new()).await.unwrap();
     house.open(2, end, Vec::new()).await.unwrap();
@@ -98,9 +93,8 @@ async fn no_use_brings_back_what_has_ended() {
     assert_eq!(house.end_of(2).await, None);
 }
 
-#[tokio::test]
-async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_none() {
-    let house = Accounts::new().await;
+pub(crate) async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_none(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
     let accounts = &house.accounts;
     let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
     let new = || NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
@@ -114,9 +108,8 @@ async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_none() {
     assert!(matches!(refused, StoreError::SessionsEnded(_)), "{refused}");
 }
 
-#[tokio::test]
-async fn the_last_use_of_a_key_never_moves_back() {
-    let house = Accounts::new().await;
+pub(crate) async fn the_last_use_of_a_key_never_moves_back(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
     let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
     let new = NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
     let key = house.accounts.add_api_key(house.ann.id, session.id, new, token_hash(11)).await.unwrap();

@@ -3,17 +3,14 @@
 
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
-use hotshelf_database::{Copies, Database, DatabaseOptions};
+use hotshelf_database::{Copies, Database};
 use hotshelf_domain::{
     Expect, Filter, Order, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId, Search,
 };
-use hotshelf_stats::Stats;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use tempfile::TempDir;
+
+use crate::adapter::{Adapter, Storage};
 
 const NAMES: [&str; 12] =
     ["apple", "Apple", "Banana", "banana split", "Café crème", "cafe", "Zebra", "_under", "[box]", "Ärger", "a", "B"];
@@ -21,26 +18,26 @@ const WORDS: [&str; 8] = ["red", "Blue", "Crème", "brûlée", "redwood", "usb-c
 pub(crate) const CATEGORIES: [&str; 5] = ["", "Lamps", "lamps", "Cups & Plates", "Möbel"];
 
 pub(crate) struct Shop {
-    pub(crate) directory: TempDir,
+    pub(crate) storage: Storage,
     pub(crate) products: Database,
     pub(crate) random: SmallRng,
 }
 
 impl Shop {
-    pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let products = open(&directory).await;
-        Shop { directory, products, random: SmallRng::seed_from_u64(4) }
+    pub(crate) async fn new(adapter: Adapter) -> Self {
+        let storage = adapter.storage();
+        let products = storage.open().await;
+        Shop { storage, products, random: SmallRng::seed_from_u64(4) }
     }
 
     /// With so many random products, some deleted again, in organizations 1, 2 and 3 with schemas 1, 2 and 3.
-    pub(crate) async fn stocked(count: usize) -> Self {
-        let mut shop = Shop::new().await;
+    pub(crate) async fn stocked(adapter: Adapter, count: usize) -> Self {
+        let mut shop = Shop::new(adapter).await;
         let drafts: Vec<_> = (0..count).map(|_| shop.draft()).collect();
         for batch in drafts.chunks(1_000) {
             shop.create(batch.to_vec()).await;
         }
-        shop.outsider(
+        shop.storage.outsider(
             "INSERT INTO organizations VALUES (2, 'Two', 0), (3, 'Three', 0), (4, 'Empty', 0);
              INSERT INTO schemas VALUES (2, 2, 'Lamp', '[]', 1), (3, 1, 'Cup', '[]', 1), (4, 1, 'Unused', '[]', 1);
              UPDATE products SET organization_id = 2, schema_id = 1 + id % 2 WHERE id % 3 = 1;
@@ -92,18 +89,6 @@ impl Shop {
         self.products.delete(id, Expect::Anything, None, Copies::Fenced).await.expect("deleted");
     }
 
-    /// Somebody else on the database file.
-    pub(crate) fn outsider(&self, sql: &str) {
-        self.connection().batch_execute(sql).unwrap();
-    }
-
-    pub(crate) fn connection(&self) -> SqliteConnection {
-        let path = self.directory.path().join("products.db");
-        let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-        connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
-        connection
-    }
-
     /// Every product there is, by id.
     pub(crate) async fn all(&self) -> Vec<Product> {
         let request = PageRequest { limit: 1_000_000, ..PageRequest::default() };
@@ -144,14 +129,9 @@ impl Shop {
     pub(crate) async fn reopened(self) -> Self {
         self.products.close(Duration::from_secs(5)).await.expect("closed");
         drop(self.products);
-        let products = open(&self.directory).await;
-        Shop { directory: self.directory, products, random: self.random }
+        let products = self.storage.open().await;
+        Shop { storage: self.storage, products, random: self.random }
     }
-}
-
-pub(crate) async fn open(directory: &TempDir) -> Database {
-    let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-    Database::open(options, &Stats::new().expect("a registry")).await.expect("opened")
 }
 
 pub(crate) fn searched(text: &str) -> Option<Search> {
