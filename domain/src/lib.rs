@@ -7,7 +7,7 @@
 //! - [`Price`] is exact. [`ProductId`] and [`Version`] cannot be mixed up.
 //! - [`Filter`], [`Search`], [`Order`] and [`Place`] say which part of the catalogue a list is about.
 //! - [`User`], [`Role`], [`Session`] and [`ApiKey`] say who may use it, in which organization, and how that is proven.
-//! - [`words`] and [`name_key`] are how texts are searched and ordered, the same in every database.
+//! - [`words`] and [`name_key()`] are how texts are searched and ordered, the same in every database.
 //! - [`StoreError`] is why a store could not do what it was asked: one kind for each thing that a caller can do about it.
 //!
 //! ```

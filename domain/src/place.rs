@@ -20,7 +20,7 @@ pub enum PlaceKey {
     Id,
     /// A price in minor units, a stock, or a time in milliseconds.
     Number(i64),
-    /// That of a name ([`name_key`](crate::name_key)).
+    /// That of a name ([`name_key`](crate::name_key())).
     Name(Vec<u8>),
     /// How well a product fits the search; less is better.
     Rank(i64),

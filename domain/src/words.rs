@@ -1,5 +1,5 @@
-//! Words: the same for what is stored and for what is asked, whatever the database. A text is folded ([`fold`]), then split
-//! ([`split`]); a product is found when each word of a search begins a word of its texts.
+//! Words: the same for what is stored and for what is asked, whatever the database. A text is folded (`fold.rs`), then split
+//! (`split.rs`); a product is found when each word of a search begins a word of its texts.
 //!
 //! | in a text | is found by |
 //! |---|---|

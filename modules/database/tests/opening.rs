@@ -1,10 +1,6 @@
 //! What a database file needs to be opened.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy.toml allows them in test functions, but not in their helpers"
-)]
+#![expect(clippy::expect_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
 use std::time::Duration;
 
