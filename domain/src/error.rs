@@ -21,8 +21,8 @@ pub enum StoreError {
         /// Where it is.
         current: Version,
     },
-    /// The product was changed after the caller had derived which copies the write makes void. Nothing was changed; read it,
-    /// derive them again, and repeat.
+    /// The product was changed after the caller had derived which copies the write makes void. Nothing was changed;
+    /// read it, derive them again, and repeat.
     #[error("product {id} was changed at the same time, it is at version {current}")]
     VersionConflict {
         /// The product.
@@ -89,8 +89,8 @@ pub enum StoreError {
     /// There can be no such page.
     #[error(transparent)]
     NoSuchPage(#[from] PageError),
-    /// Too much is waiting already, or it waited or took too long, or another process holds the database. Nothing was changed;
-    /// try again later.
+    /// Too much is waiting already, or it waited or took too long, or another process holds the database. Nothing was
+    /// changed; try again later.
     #[error("the database is overloaded: {0}")]
     Overloaded(&'static str),
     /// The database failed, in its own words, and a write that was under way may or may not have been committed.

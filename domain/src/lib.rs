@@ -1,14 +1,15 @@
-//! For the catalogue itself: what products, organizations, schemas and users are, which rules they keep, and how a part of
-//! the catalogue is asked for. Does no I/O, and depends on no other crate of the house.
+//! For the catalogue itself: what products, organizations, schemas and users are, which rules they keep, and how a
+//! part of the catalogue is asked for. Does no I/O, and depends on no other crate of the house.
 //!
-//! - [`ProductDraft`] is what somebody asks for; [`NewProduct`] and [`ProductPatch`] exist only in valid form. It is the
-//!   same with [`OrganizationDraft`], [`SchemaDraft`] and [`DetailsDraft`].
+//! - [`ProductDraft`] is what somebody asks for; [`NewProduct`] and [`ProductPatch`] exist only in valid form. It is
+//!   the same with [`OrganizationDraft`], [`SchemaDraft`] and [`DetailsDraft`].
 //! - What a draft names that only the database knows, such as an organization, is checked where it is written.
 //! - [`Price`] is exact. [`ProductId`] and [`Version`] cannot be mixed up.
 //! - [`Filter`], [`Search`], [`Order`] and [`Place`] say which part of the catalogue a list is about.
 //! - [`User`], [`Role`], [`Session`] and [`ApiKey`] say who may use it, in which organization, and how that is proven.
 //! - [`words`] and [`name_key()`] are how texts are searched and ordered, the same in every database.
-//! - [`StoreError`] is why a store could not do what it was asked: one kind for each thing that a caller can do about it.
+//! - [`StoreError`] is why a store could not do what it was asked: one kind for each thing that a caller can do about
+//!   it.
 //!
 //! ```
 //! use hotshelf_domain::ProductDraft;

@@ -1,5 +1,5 @@
-//! Words: the same for what is stored and for what is asked, whatever the database. A text is folded (`fold.rs`), then split
-//! (`split.rs`); a product is found when each word of a search begins a word of its texts.
+//! Words: the same for what is stored and for what is asked, whatever the database. A text is folded (`fold.rs`),
+//! then split (`split.rs`); a product is found when each word of a search begins a word of its texts.
 //!
 //! | in a text | is found by |
 //! |---|---|
@@ -22,8 +22,8 @@ const CHARS_MAX: usize = 64;
 /// Parts of a compound that are also found written as one word.
 const JOINED_MAX: usize = 8;
 
-/// What a product is found by, in order and each once. A word that another one begins with is left out: whoever asks for
-/// it finds the other.
+/// What a product is found by, in order and each once. A word that another one begins with is left out: whoever asks
+/// for it finds the other.
 pub fn stored(texts: [&str; 3]) -> Vec<String> {
     let mut words = Vec::new();
     for text in texts {
@@ -41,8 +41,8 @@ pub fn stored(texts: [&str; 3]) -> Vec<String> {
     without_beginnings(words)
 }
 
-/// What a search asks for, in order and each once, but for what another one begins with; a compound as its parts with `-`
-/// between them.
+/// What a search asks for, in order and each once, but for what another one begins with; a compound as its parts with
+/// `-` between them.
 pub(crate) fn searched(text: &str) -> Vec<String> {
     let folded = fold::folded(text);
     let (mut words, mut symbols) = (Vec::new(), Vec::new());

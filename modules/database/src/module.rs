@@ -26,7 +26,8 @@ impl Module for Database {
             (None, None) => Health::healthy("SQLite answers"),
             // What was tried above is read: it is not the database as a whole.
             (Some(cause), None) => Health::degraded(format!("some reads fail ({cause})")),
-            // Whoever shares the file can write no more than this process, and reads are most of what a catalogue is asked for.
+            // Whoever shares the file can write no more than this process, and reads are most of what a catalogue is
+            // asked for.
             (None, Some(cause)) => Health::impaired(format!("writes fail ({cause}); reads are served")),
             (Some(reads), Some(writes)) => {
                 Health::impaired(format!("writes fail ({writes}), and some reads do ({reads})"))

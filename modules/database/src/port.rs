@@ -1,8 +1,9 @@
-//! What the use cases ask of a database, inside a transaction of its writer. An adapter brings statements and no rules: what
-//! may be written, in which order it is checked, and what else a write changes is in [`usecases`](crate::usecases), once.
+//! What the use cases ask of a database, inside a transaction of its writer. An adapter brings statements and no
+//! rules: what may be written, in which order it is checked, and what else a write changes is in
+//! [`usecases`](crate::usecases), once.
 //!
-//! Generic and never boxed: a create runs through here. Reads of one moment may use it as well. Lists and searches do not:
-//! they may differ wholly from one database to another.
+//! Generic and never boxed: a create runs through here. Reads of one moment may use it as well. Lists and searches do
+//! not: they may differ wholly from one database to another.
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
@@ -14,8 +15,8 @@ use serde_json::{Map, Value};
 
 /// A transaction.
 pub(crate) trait Tx {
-    /// Why a statement failed, in the adapter's own terms, which may tell more than callers are told; the verdicts of the
-    /// rules pass through it.
+    /// Why a statement failed, in the adapter's own terms, which may tell more than callers are told; the verdicts of
+    /// the rules pass through it.
     type Error: From<StoreError> + Into<StoreError>;
 }
 
@@ -42,8 +43,8 @@ pub(crate) trait ProductTx: Tx {
     fn update_product(&mut self, id: ProductId, patch: &ProductPatch, version: Version)
     -> Result<Product, Self::Error>;
 
-    /// Marks the row; the version goes on growing, so that a copy made before the delete can never look newer. `false` when
-    /// there is no such product.
+    /// Marks the row; the version goes on growing, so that a copy made before the delete can never look newer.
+    /// `false` when there is no such product.
     fn delete_product(&mut self, id: ProductId) -> Result<bool, Self::Error>;
 }
 

@@ -1,5 +1,5 @@
-//! A database is the one that was opened, and knows its own history: what was deleted, replaced, written over, restored or
-//! copied is noticed before a write is acknowledged, and names that were given once are not given again.
+//! A database is the one that was opened, and knows its own history: what was deleted, replaced, written over,
+//! restored or copied is noticed before a write is acknowledged, and names that were given once are not given again.
 
 #![expect(
     clippy::unwrap_used,

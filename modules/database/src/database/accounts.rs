@@ -1,7 +1,7 @@
 //! Users, their sessions and their API keys.
 //!
-//! Reads fail with [`StoreError::Overloaded`], [`StoreError::Unavailable`] and [`StoreError::Closed`], writes with these as
-//! well; other errors are named at the methods.
+//! Reads fail with [`StoreError::Overloaded`], [`StoreError::Unavailable`] and [`StoreError::Closed`], writes with
+//! these as well; other errors are named at the methods.
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
@@ -64,12 +64,12 @@ impl Database {
         self.commit(copies, move |conn| accounts::remove_user(conn, id)).await
     }
 
-    /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and every
-    /// permission to choose a new one.
+    /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and
+    /// every permission to choose a new one.
     ///
     /// # Errors
-    /// [`StoreError::SessionsEnded`] when the password is no longer that one, or the session has ended: somebody else was
-    /// quicker, and counts.
+    /// [`StoreError::SessionsEnded`] when the password is no longer that one, or the session has ended: somebody else
+    /// was quicker, and counts.
     pub async fn set_password(
         &self,
         id: UserId,
@@ -96,8 +96,8 @@ impl Database {
         self.0.readers.keyed.read(move |conn| conn.user_of_reset(&token_hash)).await
     }
 
-    /// Uses up the token to give its user another password. All sessions and all API keys end, and every other permission to
-    /// choose a new one.
+    /// Uses up the token to give its user another password. All sessions and all API keys end, and every other
+    /// permission to choose a new one.
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`].
@@ -110,7 +110,8 @@ impl Database {
         self.commit(copies, move |conn| accounts::reset_password(conn, &token_hash, &hash)).await
     }
 
-    /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a hundred.
+    /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a
+    /// hundred.
     ///
     /// # Errors
     /// Those of every read.
@@ -170,8 +171,8 @@ impl Database {
         self.commit(copies, move |conn| accounts::end_sessions(conn, id, keep)).await
     }
 
-    /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none that has ended.
-    /// Copies that say that they end earlier do no harm.
+    /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none
+    /// that has ended. Copies that say that they end earlier do no harm.
     ///
     /// # Errors
     /// Those of every write.
@@ -179,8 +180,8 @@ impl Database {
         self.0.writer.submit(move |conn| sessions::extend(conn, &used)).await
     }
 
-    /// Forgets some of the sessions, and the permissions, that have ended by themselves; tells how many sessions, 0 when none
-    /// are left.
+    /// Forgets some of the sessions, and the permissions, that have ended by themselves; tells how many sessions, 0
+    /// when none are left.
     ///
     /// # Errors
     /// Those of every write.
@@ -205,8 +206,8 @@ impl Database {
     /// Stores a new API key of the user's, who asks for it by that session.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when the session has ended; [`StoreError::Invalid`] when there
-    /// are too many.
+    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when the session has ended; [`StoreError::Invalid`]
+    /// when there are too many.
     pub async fn add_api_key(
         &self,
         id: UserId,

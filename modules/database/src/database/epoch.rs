@@ -55,8 +55,8 @@ impl Database {
         self.0.identity.history()
     }
 
-    /// How many groups of writes were committed in this history, as far as is known here: by other processes, as of the
-    /// last heartbeat or the last [`epoch`](Database::epoch). One look at memory.
+    /// How many groups of writes were committed in this history, as far as is known here: by other processes, as of
+    /// the last heartbeat or the last [`epoch`](Database::epoch). One look at memory.
     pub fn commits(&self) -> u64 {
         self.0.identity.commits().cast_unsigned()
     }

@@ -13,8 +13,8 @@ use crate::sqlite::reader::Reader;
 use crate::sqlite::readers::deadline;
 use crate::sqlite::{listing, read_counts};
 
-/// A list that takes longer has been taken for shorter than it is. It begins again in the lane of those that are long, so
-/// that the next ones do not wait for it.
+/// A list that takes longer has been taken for shorter than it is. It begins again in the lane of those that are
+/// long, so that the next ones do not wait for it.
 const QUICK: Duration = Duration::from_millis(50);
 /// Whoever begins after so many products lets them all be passed over.
 const DEEP: i64 = 10_000;
@@ -50,8 +50,8 @@ impl Database {
         self.0.operations.count.of(self.list(party, heavy, move |conn| listing::count(conn, &filter))).await
     }
 
-    /// The ids of products, in their order, from the first after `after` on; fewer than `limit` when there are no more.
-    /// Reads no product, only an index, and costs the same wherever it begins.
+    /// The ids of products, in their order, from the first after `after` on; fewer than `limit` when there are no
+    /// more. Reads no product, only an index, and costs the same wherever it begins.
     ///
     /// # Errors
     /// As [`count`](Database::count).

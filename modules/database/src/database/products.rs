@@ -36,19 +36,21 @@ impl Database {
     /// Stores a new product, with its fields and images, under an id that no product ever had.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] when its organization does not exist, or its schema does not, or belongs to another one,
-    /// or its fields do not fit the schema; and as [`find`](Database::find); see [`StoreError::changed_nothing`].
+    /// [`StoreError::Invalid`] when its organization does not exist, or its schema does not, or belongs to another
+    /// one, or its fields do not fit the schema; and as [`find`](Database::find); see
+    /// [`StoreError::changed_nothing`].
     pub async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
         self.commit(copies, move |conn| products::create(conn, &new)).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
     ///
-    /// From `expected_version` the caller derived which copies the write makes void: at another version, they may be others.
+    /// From `expected_version` the caller derived which copies the write makes void: at another version, they may be
+    /// others.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], then [`StoreError::VersionConflict`] when the product
-    /// is not at the expected version; [`StoreError::Invalid`] when it cannot have the schema; and as
+    /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], then [`StoreError::VersionConflict`] when the
+    /// product is not at the expected version; [`StoreError::Invalid`] when it cannot have the schema; and as
     /// [`create`](Database::create).
     pub async fn update(
         &self,

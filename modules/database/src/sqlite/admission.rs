@@ -24,8 +24,9 @@ pub(crate) struct Bounds {
     pub(crate) waiting_of_one: usize,
 }
 
-/// Gives out turns. Each party has a queue of its own, from which no more come to the common one than may run at the same
-/// time. So the common queue holds a few of each party, however many of one are waiting, and serves them in turn.
+/// Gives out turns. Each party has a queue of its own, from which no more come to the common one than may run at the
+/// same time. So the common queue holds a few of each party, however many of one are waiting, and serves them in
+/// turn.
 pub(crate) struct Admission {
     bounds: Bounds,
     places: Arc<Semaphore>,

@@ -1,5 +1,5 @@
-//! How the database is, as those meet it who read and write. What nobody asks for is tried by a probe, so that an end of the
-//! trouble is noticed, and a beginning while nobody writes.
+//! How the database is, as those meet it who read and write. What nobody asks for is tried by a probe, so that an end
+//! of the trouble is noticed, and a beginning while nobody writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,8 +20,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// When nobody has written for so long, the probe does.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// When a probe has never failed where requests did, its success ends the trouble only after so long without a failure: it may be
-/// about another page, or much smaller.
+/// When a probe has never failed where requests did, its success ends the trouble only after so long without a
+/// failure: it may be about another page, or much smaller.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// The outcomes of reads and writes, and what they come to. The log hears of changes, not of requests.

@@ -59,13 +59,14 @@ pub(crate) fn connect_writer(url: &str) -> ConnectionResult<SqliteConnection> {
 pub(crate) fn connect_to_file(path: &Path) -> ConnectionResult<SqliteConnection> {
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let mut conn = SqliteConnection::establish(&format!("file:{path}?mode=ro&immutable=1"))?;
-    // Without it, a file is refused whose first page names more pages than there are: so a log leaves it that could be moved
-    // only in part, as where the disk is full.
+    // Without it, a file is refused whose first page names more pages than there are: so a log leaves it that could
+    // be moved only in part, as where the disk is full.
     conn.batch_execute("PRAGMA writable_schema = ON").map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 
-/// Moves the write-ahead log into the database file. `false` when others, who read or write it, keep a part of it there.
+/// Moves the write-ahead log into the database file. `false` when others, who read or write it, keep a part of it
+/// there.
 pub(crate) fn checkpoint(conn: &mut SqliteConnection) -> Result<bool, SqlError> {
     conn.batch_execute(HARDLY_WAIT)?;
     let moved = sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -73,8 +74,8 @@ pub(crate) fn checkpoint(conn: &mut SqliteConnection) -> Result<bool, SqlError> 
     Ok(busy == 0)
 }
 
-/// Switches to write-ahead logging, runs the migrations and settles the history, on one connection before any other of this
-/// process is open. As long as that connection lives, the files beside the database stay.
+/// Switches to write-ahead logging, runs the migrations and settles the history, on one connection before any other
+/// of this process is open. As long as that connection lives, the files beside the database stay.
 pub(crate) fn prepare(
     path: &Path,
     url: &str,
@@ -91,15 +92,16 @@ pub(crate) fn prepare(
         };
         OpenError::Open { database: path.to_owned(), cause }
     };
-    // SQLite gives the files beside it the same permissions. One that is there is not opened: to close it again would undo
-    // the locks of other connections of this process.
+    // SQLite gives the files beside it the same permissions. One that is there is not opened: to close it again would
+    // undo the locks of other connections of this process.
     match OpenOptions::new().create_new(true).write(true).mode(OWNER_ALONE).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(error.to_string())),
         _ => {}
     }
     let mut conn = connect(url).map_err(|error| failed(error.to_string()))?;
     switch_to_wal(&mut conn).map_err(|error| failed(error.to_string()))?;
-    // Processes that share the database may start at the same time: one migrates, the others wait for it and find it done.
+    // Processes that share the database may start at the same time: one migrates, the others wait for it and find it
+    // done.
     let migrated: MigrationResult<_> = rebuild::in_turn(&mut conn, |conn| {
         let newer = newer_than_known(conn)?;
         if newer.is_none() {

@@ -3,8 +3,8 @@ use hotshelf_domain::{Invalid, PageError, StoreError};
 
 use crate::port::Tx;
 
-/// Why work on a connection ended early. In here `?` takes what diesel and rusqlite return and what the rules say; callers
-/// outside of `sqlite/` see the [`StoreError`] in it, which knows no library.
+/// Why work on a connection ended early. In here `?` takes what diesel and rusqlite return and what the rules say;
+/// callers outside of `sqlite/` see the [`StoreError`] in it, which knows no library.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct SqlError(StoreError);

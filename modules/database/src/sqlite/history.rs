@@ -72,8 +72,8 @@ pub(crate) fn highest_id(conn: &mut SqliteConnection) -> QueryResult<i64> {
     Ok(highest.unwrap_or(0))
 }
 
-/// Notes who writes, and begins a new history unless the database goes on from where the record beside it ends. Inside a
-/// transaction.
+/// Notes who writes, and begins a new history unless the database goes on from where the record beside it ends.
+/// Inside a transaction.
 pub(crate) fn open(
     conn: &mut SqliteConnection,
     record: Option<Record>,
@@ -103,8 +103,8 @@ fn name(conn: &mut SqliteConnection) -> QueryResult<usize> {
     diesel::update(database_history::table).set(database_history::history.eq(random)).execute(conn)
 }
 
-/// Begins a new history of a database that lacks what it held before: no id that was given then is given again, and who
-/// has logged out since is not logged in again.
+/// Begins a new history of a database that lacks what it held before: no id that was given then is given again, and
+/// who has logged out since is not logged in again.
 pub(crate) fn begin(conn: &mut SqliteConnection, highest_known: i64) -> Result<(), SqlError> {
     name(conn)?;
     // Whoever knows an epoch of this process hears of it.

@@ -1,8 +1,10 @@
-//! Whether the database is still the one that was opened. A file can be deleted, replaced or overwritten under a running
-//! process, which then goes on to write into what nobody will ever read; and another process can open it that was not told
-//! of this one. So every group of writes looks before it is acknowledged, and a heartbeat looks when nobody writes.
+//! Whether the database is still the one that was opened. A file can be deleted, replaced or overwritten under a
+//! running process, which then goes on to write into what nobody will ever read; and another process can open it that
+//! was not told of this one. So every group of writes looks before it is acknowledged, and a heartbeat looks when
+//! nobody writes.
 //!
-//! What was found to be another database stays so until the process ends: what its connections hold in memory fits neither.
+//! What was found to be another database stays so until the process ends: what its connections hold in memory fits
+//! neither.
 
 use std::fs::{self, File};
 use std::io;
@@ -184,8 +186,8 @@ impl Identity {
         change_of(&self.database).is_ok_and(|changed| changed != known.changed)
     }
 
-    /// Whether what the database says of itself is what this process left there. `commits` is what the caller knew before
-    /// it asked.
+    /// Whether what the database says of itself is what this process left there. `commits` is what the caller knew
+    /// before it asked.
     pub(crate) fn confirm_row(&self, row: Row, commits: i64) -> Result<(), StoreError> {
         if row.writer != self.writer {
             let how = match self.writer {
@@ -243,13 +245,14 @@ impl Identity {
         Ok(())
     }
 
-    /// Reads the file past the write-ahead log when it has changed: a commit that moved the log into it, or another program
-    /// that has put a backup into its place byte by byte, which leaves the inode as it was.
+    /// Reads the file past the write-ahead log when it has changed: a commit that moved the log into it, or another
+    /// program that has put a backup into its place byte by byte, which leaves the inode as it was.
     fn confirm_contents(&self) -> Result<(), StoreError> {
         let mut known = self.main_file.lock();
         let Some((changed, mut found)) = self.settled_contents(&known) else { return Ok(()) };
         if !self.has_left(&found, &known) {
-            // File systems note times in steps: it may have been read while another process was moving the log into it.
+            // File systems note times in steps: it may have been read while another process was moving the log into
+            // it.
             thread::sleep(STEP);
             match self.settled_contents(&known) {
                 Some((still, again)) if still == changed => found = again,
@@ -285,8 +288,8 @@ impl Identity {
         Err(self.replace(format!("a backup of it was written over it. {PUT_BACK}"), false))
     }
 
-    /// What the file says of itself, if it has changed, and does not change again while it is read: another program may be
-    /// moving the log into it just now, and will be seen by the next group.
+    /// What the file says of itself, if it has changed, and does not change again while it is read: another program
+    /// may be moving the log into it just now, and will be seen by the next group.
     fn settled_contents(&self, known: &MainFile) -> Option<(Change, Result<Contents, String>)> {
         let changed = change_of(&self.database).ok().filter(|changed| known.changed != *changed)?;
         // A connection that cannot be opened says nothing about the file: there may be no descriptor left.

@@ -35,8 +35,8 @@ use fulltext::Hits;
 use index_scan::{IndexScan, Window};
 use sorted_subset::Subset;
 
-/// As many products are read and sorted in about the time in which, of a million, the index of an order finds the first
-/// ones of a list that is this rare in it.
+/// As many products are read and sorted in about the time in which, of a million, the index of an order finds the
+/// first ones of a list that is this rare in it.
 const SMALL: i64 = 1_500;
 
 pub(crate) fn page_ids(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
@@ -181,7 +181,8 @@ fn narrow_subset(conn: &Reader, filter: &Filter) -> Result<Option<Subset<'static
     Ok((in_stock == Some(false) && counts::total(conn, &out_of_stock)? <= SMALL).then_some(Subset::OutOfStock))
 }
 
-/// The smallest set that all of the list is in, if it is small and the index of the order does not lead there by itself.
+/// The smallest set that all of the list is in, if it is small and the index of the order does not lead there by
+/// itself.
 fn small_subset(
     conn: &Reader,
     filter: &Filter,

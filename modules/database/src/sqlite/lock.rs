@@ -1,5 +1,5 @@
-//! The lock file beside the database: one process alone, or several that all know that they share. It also records how far
-//! the database has come, so that one that was put back to an earlier state is recognized.
+//! The lock file beside the database: one process alone, or several that all know that they share. It also records
+//! how far the database has come, so that one that was put back to an earlier state is recognized.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
@@ -35,7 +35,8 @@ struct Place {
 
 /// How far the database has come.
 ///
-/// Written after each commit and not flushed: it may be behind the database, after a loss of power, and never ahead of it.
+/// Written after each commit and not flushed: it may be behind the database, after a loss of power, and never ahead
+/// of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) history: History,
@@ -68,8 +69,8 @@ impl DatabaseLock {
         &self.path
     }
 
-    /// What was recorded last, and whether in this file: a copy of it is another file. `None` when there is nothing that
-    /// can be read.
+    /// What was recorded last, and whether in this file: a copy of it is another file. `None` when there is nothing
+    /// that can be read.
     pub(crate) fn read(&self) -> Option<(Record, bool)> {
         let mut text = [0; RECORD];
         self.file.read_exact_at(&mut text, 0).ok()?;

@@ -1,7 +1,7 @@
-//! Reads by id, gathered. A query by primary key costs SQLite next to nothing; the hop to a blocking thread and back is
-//! what it costs. So ids that are asked for while queries are under way are fetched together by the next one, and the
-//! hop is shared (the data loader pattern). They stand on rusqlite, as lists do: of `IN (…)` with many values diesel keeps no
-//! prepared statement, and to parse it anew is a tenth of such a read.
+//! Reads by id, gathered. A query by primary key costs SQLite next to nothing; the hop to a blocking thread and back
+//! is what it costs. So ids that are asked for while queries are under way are fetched together by the next one, and
+//! the hop is shared (the data loader pattern). They stand on rusqlite, as lists do: of `IN (…)` with many values
+//! diesel keeps no prepared statement, and to parse it anew is a tenth of such a read.
 
 use std::sync::Arc;
 

@@ -12,8 +12,9 @@ use super::error::SqlError;
 use super::readers::Limit;
 use super::statement::Statement;
 
-/// Steps of SQLite's virtual machine between two looks at the limit: some microseconds of plain ones. One that goes through
-/// the full-text index stands for more work: of a search for twenty letters in 400,000 products, so many take 30 ms.
+/// Steps of SQLite's virtual machine between two looks at the limit: some microseconds of plain ones. One that goes
+/// through the full-text index stands for more work: of a search for twenty letters in 400,000 products, so many take
+/// 30 ms.
 const STEPS: i32 = 250;
 /// Texts of statements that are kept prepared.
 const STATEMENTS: usize = 512;
@@ -40,8 +41,8 @@ impl Reader {
         })
     }
 
-    /// Reads until the limit at most: the statement that is running then is interrupted, and the connection can be used for
-    /// the next read.
+    /// Reads until the limit at most: the statement that is running then is interrupted, and the connection can be
+    /// used for the next read.
     pub(crate) fn within<T>(
         &self,
         limit: &Limit,

@@ -1,6 +1,6 @@
-//! The readers: connections beside the writer, in lanes, so that what is read in a moment does not wait behind what takes
-//! long. Each read is one closure on a blocking thread: it costs one hop however many statements it runs, and cannot leave
-//! a transaction open.
+//! The readers: connections beside the writer, in lanes, so that what is read in a moment does not wait behind what
+//! takes long. Each read is one closure on a blocking thread: it costs one hop however many statements it runs, and
+//! cannot leave a transaction open.
 //!
 //! | lane | what it reads | its time |
 //! |---|---|---|
@@ -161,8 +161,8 @@ fn confirmed<C, F: Fn() -> Result<C, StoreError>>(
     }
 }
 
-/// Of the lists and of what is heavy, on a machine with so many processors. However much one party asks for, a place is
-/// left for the others, and on two processors its heavy reads keep one of them busy at most.
+/// Of the lists and of what is heavy, on a machine with so many processors. However much one party asks for, a place
+/// is left for the others, and on two processors its heavy reads keep one of them busy at most.
 fn bounds(processors: usize) -> (Bounds, Bounds) {
     let (lists, heavy) = (processors.clamp(4, 16), processors.clamp(2, 8));
     (
@@ -179,8 +179,8 @@ struct Inner<C> {
     /// No more of them than may run at the same time.
     idle: Mutex<Vec<C>>,
     open: Box<dyn Fn() -> Result<C, StoreError> + Send + Sync>,
-    /// Whether the database is still the one that was opened, and who is told how the reads of requests end. `None` where
-    /// there is no database, in tests.
+    /// Whether the database is still the one that was opened, and who is told how the reads of requests end. `None`
+    /// where there is no database, in tests.
     database: Option<(Arc<Identity>, Option<Arc<Condition>>)>,
     ending: CancellationToken,
     refused: Refused,
@@ -234,8 +234,8 @@ impl<C: Send + 'static> Lane<C> {
         self.read_within(None, deadline(), move |conn, _| query(conn)).await
     }
 
-    /// Reads when it is the party's turn, until the deadline at most. Nothing is read that nobody waits for any more: a
-    /// caller that goes away leaves the queue, or ends the read that is under way, if it looks at its limit.
+    /// Reads when it is the party's turn, until the deadline at most. Nothing is read that nobody waits for any more:
+    /// a caller that goes away leaves the queue, or ends the read that is under way, if it looks at its limit.
     pub(crate) async fn read_within<T: Send + 'static, E: Into<StoreError>>(
         &self,
         party: Party,
@@ -302,7 +302,8 @@ impl<C: Send + 'static> Lane<C> {
             self.run_query(limit, query)
         };
         match answer {
-            // The end is one of the things that make a limit be over, before the query begins as well as in the middle.
+            // The end is one of the things that make a limit be over, before the query begins as well as in the
+            // middle.
             Err(StoreError::Overloaded(_)) if self.0.ending.is_cancelled() => Err(StoreError::Closed),
             answer => answer,
         }

@@ -1,8 +1,8 @@
-//! What the program makes of products that were stored before it could: their words, and the keys of their names. Once, at
-//! the first start after the migration that asks for it, before anything is served.
+//! What the program makes of products that were stored before it could: their words, and the keys of their names.
+//! Once, at the first start after the migration that asks for it, before anything is served.
 //!
-//! A batch is a transaction, which also notes how far it came: a process that is killed leaves a rebuild that goes on from
-//! there, and never one that looks complete. Processes that start at the same time take turns with the batches.
+//! A batch is a transaction, which also notes how far it came: a process that is killed leaves a rebuild that goes on
+//! from there, and never one that looks complete. Processes that start at the same time take turns with the batches.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};

@@ -74,8 +74,9 @@ pub(crate) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
     Utc.timestamp_millis_opt(milliseconds).single()
 }
 
-/// `OR FAIL`: what a failed statement has done already, the caller's savepoint undoes. To be able to undo it by itself,
-/// it would set aside every page that it and its triggers touch, which costs several times as much as the insert.
+/// `OR FAIL`: what a failed statement has done already, the caller's savepoint undoes. To be able to undo it by
+/// itself, it would set aside every page that it and its triggers touch, which costs several times as much as the
+/// insert.
 const INSERT: &str = "INSERT OR FAIL INTO products (name, description, price, stock, category, organization_id, \
     schema_id, version, created_at, updated_at, name_key) VALUES (";
 

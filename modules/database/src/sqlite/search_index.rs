@@ -1,7 +1,7 @@
 //! The full-text index follows the rows: what a group of writes has changed is entered before the group is committed.
 //!
-//! The index knows nothing of texts. It is given words (`hotshelf_domain::words`), each behind the organization it belongs to, and the
-//! schema and the category of the product in the same form.
+//! The index knows nothing of texts. It is given words (`hotshelf_domain::words`), each behind the organization it
+//! belongs to, and the schema and the category of the product in the same form.
 
 use std::fmt::Write;
 
@@ -64,8 +64,8 @@ fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<Entry>> 
 }
 
 fn noted(id: i64) -> impl LoadQuery<'static, SqliteConnection, Entry> + QueryFragment<Sqlite> {
-    // With the sign, it cannot be looked up by the product's id. What is noted is gone at the end of each transaction, so
-    // SQLite has no statistics of it, and after an ANALYZE would rather go through all products.
+    // With the sign, it cannot be looked up by the product's id. What is noted is gone at the end of each
+    // transaction, so SQLite has no statistics of it, and after an ANALYZE would rather go through all products.
     let noted_id = sql::<BigInt>("+search_pending.id");
     let noted = search_pending::table.inner_join(products::table.on(products::id.eq(noted_id)));
     let noted = noted.filter(search_pending::id.gt(id)).filter(products::deleted_at.is_null());

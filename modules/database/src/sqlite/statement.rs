@@ -11,8 +11,8 @@ use rusqlite::{Params, Row, params_from_iter};
 use super::reader::Reader;
 use crate::sqlite::error::SqlError;
 
-/// The connection keeps the prepared statement, which saves half of a short read's time. There are some hundred texts at
-/// most.
+/// The connection keeps the prepared statement, which saves half of a short read's time. There are some hundred texts
+/// at most.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Statement(Vec<Part>);
 

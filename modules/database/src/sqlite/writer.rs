@@ -1,6 +1,6 @@
 //! The one writer. Writes that arrive while a commit is under way wait together and share the next one (group
-//! commit): all in one transaction, one flush to disk and one addition to the search index for the lot. A caller hears the result
-//! only after the commit that holds it.
+//! commit): all in one transaction, one flush to disk and one addition to the search index for the lot. A caller
+//! hears the result only after the commit that holds it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,8 @@ use super::search_index;
 const QUEUE: usize = 1_024;
 /// Writes in one transaction at most: past this the flush is spread thin enough already.
 const GROUP: usize = 256;
-/// Rows in one transaction, unless a single write has more: those who wait behind it wait for tenths of a second at most.
+/// Rows in one transaction, unless a single write has more: those who wait behind it wait for tenths of a second at
+/// most.
 const GROUP_ROWS: usize = 2_000;
 /// A write that waited longer is not begun any more: whoever asked has been told that it failed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -127,8 +128,8 @@ impl Writer {
         Writer { queue, operation, condition: Arc::clone(condition) }
     }
 
-    /// Runs `work` as one among others; an error from it undoes what it did and nothing else. It may be run twice, the first
-    /// time undone. Returns after the commit. If the caller stops waiting, the write happens all the same.
+    /// Runs `work` as one among others; an error from it undoes what it did and nothing else. It may be run twice,
+    /// the first time undone. Returns after the commit. If the caller stops waiting, the write happens all the same.
     pub(crate) async fn submit<T: Send + 'static>(
         &self,
         work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
@@ -311,8 +312,9 @@ fn write_group(
     Written { writes, outcome }
 }
 
-/// Mostly all of them succeed, and share one savepoint: with each, SQLite sets every page aside that is written after it,
-/// which is a third of what a create costs. If one fails, all are undone and each is run again in a savepoint of its own.
+/// Mostly all of them succeed, and share one savepoint: with each, SQLite sets every page aside that is written after
+/// it, which is a third of what a create costs. If one fails, all are undone and each is run again in a savepoint of
+/// its own.
 fn run_all(conn: &mut SqliteConnection, writes: &mut [Box<dyn PendingWrite>]) -> Result<(), SqlError> {
     let together = conn.transaction(|conn| match writes.iter_mut().all(|write| write.run(conn)) {
         true => Ok(()),
@@ -327,8 +329,8 @@ fn run_all(conn: &mut SqliteConnection, writes: &mut [Box<dyn PendingWrite>]) ->
     done.map_err(|error| writes.iter().find_map(|write| write.failure()).map_or_else(|| error.into(), SqlError::from))
 }
 
-/// Whether the savepoint was undone. When the disk is full or fails, SQLite undoes the whole transaction by itself, and there
-/// is no savepoint left: nothing more may be run then, since it would be committed by itself.
+/// Whether the savepoint was undone. When the disk is full or fails, SQLite undoes the whole transaction by itself,
+/// and there is no savepoint left: nothing more may be run then, since it would be committed by itself.
 fn undone_alone(savepoint: QueryResult<()>) -> QueryResult<bool> {
     match savepoint {
         Ok(()) => Ok(false),

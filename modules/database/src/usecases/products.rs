@@ -46,8 +46,8 @@ pub(crate) fn delete<T: ProductTx>(
     Ok(())
 }
 
-/// The product, if it is as the client expects, and then as the cache has seen it: what a client is told does not depend on
-/// who else writes.
+/// The product, if it is as the client expects, and then as the cache has seen it: what a client is told does not
+/// depend on who else writes.
 pub(super) fn expected<T: ProductTx>(
     tx: &mut T,
     id: ProductId,

@@ -1,5 +1,6 @@
-//! What every database promises, whatever it is: one suite, run for each adapter. Lists are held against the same lists made
-//! the plain way: read everything, filter, sort, cut. What is SQLite's own stands beside it, as plain tests.
+//! What every database promises, whatever it is: one suite, run for each adapter. Lists are held against the same
+//! lists made the plain way: read everything, filter, sort, cut. What is SQLite's own stands beside it, as plain
+//! tests.
 
 #![expect(
     clippy::unwrap_used,

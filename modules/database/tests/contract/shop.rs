@@ -1,5 +1,5 @@
-//! A catalogue of made-up products in which everything comes up often: equal prices and names, empty shelves, words that
-//! many have and words that few have, products of three organizations.
+//! A catalogue of made-up products in which everything comes up often: equal prices and names, empty shelves, words
+//! that many have and words that few have, products of three organizations.
 
 use std::time::Duration;
 

@@ -88,8 +88,8 @@ fn of_user(user: UserId, id: SessionId) -> _ {
     sessions::table.filter(sessions::id.eq(id)).filter(sessions::user_id.eq(user))
 }
 
-/// The oldest of the user's sessions, as many as have to end for one more. Nobody uses so many, but somebody may log in over
-/// and over again.
+/// The oldest of the user's sessions, as many as have to end for one more. Nobody uses so many, but somebody may log
+/// in over and over again.
 pub(crate) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<TokenHash>, SqlError> {
     let newest_first = live(user).order(sessions::id.desc()).select(sessions::token_hash);
     // SQLite knows an offset only behind a limit.

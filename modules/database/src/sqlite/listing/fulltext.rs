@@ -14,8 +14,8 @@ use crate::sqlite::statement::Statement;
 
 /// What a search may cost, in entries of lists that are read in their order: some tenth of a second.
 const COST_MAX: i64 = 5_000_000;
-/// A beginning of so many characters has a list of its own in the index. The lists of all words with a longer one are put
-/// together first, at several times the cost.
+/// A beginning of so many characters has a list of its own in the index. The lists of all words with a longer one are
+/// put together first, at several times the cost.
 const LISTED_CHARS: usize = 3;
 const LONGER_COST: i64 = 5;
 /// To look for a list, in each organization.
@@ -77,8 +77,8 @@ fn matching(conn: &Reader, set: Subset<'_>, filter: &Filter, search: &Search) ->
     Ok(found.map(|texts| texts.id).collect())
 }
 
-/// Refuses a search that would take longer than anybody waits. What it costs is known from the counters or, where they do
-/// not tell, by the length of the lists that it would read, of which no more are read than it may cost.
+/// Refuses a search that would take longer than anybody waits. What it costs is known from the counters or, where
+/// they do not tell, by the length of the lists that it would read, of which no more are read than it may cost.
 fn check_cost(conn: &Reader, filter: &Filter, search: &Search, shares: &[Share]) -> Result<(), SqlError> {
     let terms: Vec<(String, i64)> = search.words().flat_map(terms_of).collect();
     let seeks = SEEK_COST.saturating_mul((terms.len() * shares.len()) as i64);
@@ -149,8 +149,8 @@ impl Part {
     }
 }
 
-/// What a query of the index finds, in order of id, which is the order of the index. The rows are looked at only when the
-/// filter asks for what the index does not know.
+/// What a query of the index finds, in order of id, which is the order of the index. The rows are looked at only when
+/// the filter asks for what the index does not know.
 pub(super) fn found_by_id(
     conn: &Reader,
     filter: &Filter,
@@ -173,8 +173,8 @@ pub(super) fn found_by_id(
     Column::Id.load(statement, conn)
 }
 
-/// As many are looked at for a page by relevance: more than for the first one, so that a list goes on as it began when some
-/// more products have come to be found.
+/// As many are looked at for a page by relevance: more than for the first one, so that a list goes on as it began
+/// when some more products have come to be found.
 pub(super) fn few(by_rank: bool) -> i64 {
     if by_rank { 2 * SMALL } else { SMALL }
 }

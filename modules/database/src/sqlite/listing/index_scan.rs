@@ -89,9 +89,9 @@ impl IndexScan<'_> {
 
     /// Rows further on in the list than this key, or from its beginning.
     ///
-    /// Read backwards, an index has equal keys in the wrong order, greatest id first, and a sort would have to read all
-    /// of them, which may be a million. So each block of equal keys is turned round, and the last, which the limit may
-    /// have cut in two, is read once more, forwards.
+    /// Read backwards, an index has equal keys in the wrong order, greatest id first, and a sort would have to read
+    /// all of them, which may be a million. So each block of equal keys is turned round, and the last, which the
+    /// limit may have cut in two, is read once more, forwards.
     fn beyond(&self, conn: &Reader, key: Option<&PlaceKey>, window: Window<'_>) -> Result<Vec<Row>, SqlError> {
         let statement = self.ordered(key, window.descending).page(window.limit, window.offset);
         let mut rows = self.load(conn, statement)?;

@@ -1,5 +1,5 @@
-//! The order of what a search finds by how well it fits: by the texts alone, so that it is the same on every database, and
-//! does not change with other products.
+//! The order of what a search finds by how well it fits: by the texts alone, so that it is the same on every
+//! database, and does not change with other products.
 
 use std::cmp::Ordering;
 
