@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use hotshelf_domain::{PageRequest, PageStart, ProductRepository};
+use hotshelf_database::Database;
+use hotshelf_domain::{PageRequest, PageStart};
 use hotshelf_formats::{ExportFormat, ProductWriter};
 
 use crate::config::Config;
@@ -43,7 +44,7 @@ impl Export<'_> {
         self.file == Path::new("-")
     }
 
-    async fn write(&self, repository: &ProductRepository, format: ExportFormat) -> Result<u64, Failure> {
+    async fn write(&self, repository: &Database, format: ExportFormat) -> Result<u64, Failure> {
         let failed = |cause: io::Error| Failure::Export { file: self.name(), cause };
         let output: Box<dyn Write + Send> =
             if self.is_stdout() { Box::new(io::stdout()) } else { Box::new(File::create(self.file).map_err(failed)?) };

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Instant;
 
-use hotshelf_domain::{Invalid, ProductRepository, StoreError};
+use hotshelf_database::Database;
+use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_formats::{ExportFormat, Format, Home, ProductReader, Row};
 use hotshelf_product::{ProductError, ProductService};
 use indicatif::ProgressBar;
@@ -83,7 +84,7 @@ impl Import<'_> {
     }
 
     /// Refuses a home that is not there before anything is stored, rather than every row for the same reason.
-    async fn find_home(&self, repository: &ProductRepository) -> Result<(), Failure> {
+    async fn find_home(&self, repository: &Database) -> Result<(), Failure> {
         let Home { organization, schema } = self.home;
         let homeless = |cause: String| Err(Failure::Import { file: self.name(), cause });
         if repository.organization(organization).await?.is_none() {

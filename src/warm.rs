@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Instant;
 
-use hotshelf_domain::OpenError;
+use hotshelf_database::OpenError;
 use hotshelf_lifecycle::{HealthBoard, StartError, Status};
 use hotshelf_product::{Condition, Warmed, Warmer};
 use indicatif::ProgressBar;

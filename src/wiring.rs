@@ -7,7 +7,8 @@ use std::time::Duration;
 use hotshelf_accounts::{Auth, MailOptions, SessionOptions};
 use hotshelf_api::{ApiModule, ApiOptions, ApiServices, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{Cache, CacheOptions, Tiers, WriteStrategy};
-use hotshelf_domain::{DatabaseOptions, ProductRepository, StoreError};
+use hotshelf_database::{Database, DatabaseOptions};
+use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::{Container, Running, StartError};
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule, ProductService, WarmOptions, Warmer};
 use hotshelf_ratelimit::{RateLimitOptions, RateLimiter};
@@ -19,7 +20,7 @@ use crate::config::{self, CacheBackend, Config, CorsOrigins, RedisServers, Secre
 /// The catalogue without its HTTP interface: what all commands work with.
 pub(crate) struct Catalogue {
     pub(crate) container: Container,
-    pub(crate) repository: ProductRepository,
+    pub(crate) repository: Database,
     pub(crate) products: ProductService,
     cache: Cache<StoreError>,
     stats: Stats,
@@ -34,11 +35,11 @@ pub(crate) async fn catalogue(config: &Config) -> Result<Catalogue, StartError> 
 async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError> {
     let mut container = Container::new(config.http.shutdown_timeout);
     let stats = container.init("stats", async { Ok(Stats::new()?) }).await?;
-    let repository = async { Ok(ProductRepository::open(database(config), &stats).await?) };
+    let repository = async { Ok(Database::open(database(config), &stats).await?) };
     let repository = container.init("database", repository).await?;
-    let epoch = Arc::new(CatalogueEpoch::new(ProductRepository::clone(&repository)));
+    let epoch = Arc::new(CatalogueEpoch::new(Database::clone(&repository)));
     let cache = container.init("cache", async { Ok(Cache::new(cache_options(config), epoch, &stats)?) }).await?;
-    let (repository, cache) = (ProductRepository::clone(&repository), Cache::clone(&cache));
+    let (repository, cache) = (Database::clone(&repository), Cache::clone(&cache));
     let product = async {
         let service = ProductService::new(cache.clone(), repository.clone(), lives(config))?;
         Ok(ProductModule::new(service, audit_rate))
@@ -56,7 +57,7 @@ impl Catalogue {
 
     /// Adds the users.
     pub(crate) async fn accounts(&mut self, config: &Config) -> Result<Auth, StartError> {
-        let accounts = self.repository.accounts();
+        let accounts = Database::clone(&self.repository);
         let auth = async {
             let (mailer, reset_url) = (mail(config).mailer()?, config.access.reset_url.clone());
             Ok(Auth::new(self.cache.clone(), accounts, sessions(config), mailer, reset_url, &self.stats)?)

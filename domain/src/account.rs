@@ -8,6 +8,6 @@ mod texts;
 
 pub use draft::{ApiKeyDraft, NewApiKey, RegistrationDraft, UserDraft};
 pub use email::Email;
-pub use records::{ApiKey, Home, NewSession, NewUser, Secret, Session, User};
+pub use records::{ApiKey, Home, NewSession, NewUser, Session, TokenHash, Used, User};
 pub use role::Role;
 pub use texts::{TextsDraft, new_password};

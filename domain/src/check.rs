@@ -95,6 +95,7 @@ pub(crate) fn organization(id: i64) -> Result<OrganizationId, String> {
     OrganizationId::new(id).ok_or_else(|| does_not_exist(id))
 }
 
-pub(crate) fn does_not_exist(id: impl std::fmt::Display) -> String {
+/// The sentence about an id that leads nowhere, or to what belongs to somebody else.
+pub fn does_not_exist(id: impl std::fmt::Display) -> String {
     format!("{id} does not exist")
 }

@@ -92,19 +92,26 @@ impl DetailsDraft {
 
 /// Details to replace, valid as far as that can be said without the product; `None` leaves them as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DetailsPatch {
-    pub(crate) fields: Option<Map<String, Value>>,
-    pub(crate) images: Option<Vec<NewImage>>,
+    /// All of them anew, by name.
+    pub fields: Option<Map<String, Value>>,
+    /// All of them anew.
+    pub images: Option<Vec<NewImage>>,
 }
 
 /// A valid image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NewImage {
-    /// The image of the product that it replaces.
-    pub(crate) id: Option<ImageId>,
-    pub(crate) url: String,
-    pub(crate) alt: String,
-    pub(crate) position: i64,
+#[non_exhaustive]
+pub struct NewImage {
+    /// That of an image which the product has, to be kept; `None` for one more.
+    pub id: Option<ImageId>,
+    /// Absolute, http or https.
+    pub url: String,
+    /// What is read out in its place.
+    pub alt: String,
+    /// The images of a product are shown in this order; ties go by id.
+    pub position: i64,
 }
 
 pub(crate) fn take_fields(input: &mut Fields) -> Option<Map<String, Value>> {
@@ -175,7 +182,7 @@ fn checked_image(check: &mut Check, ids: &mut HashSet<i64>, index: usize, image:
 }
 
 /// An id that the database does not find among the product's images; also of what cannot be an id.
-pub(crate) fn not_of_the_product(id: i64) -> String {
+pub fn not_of_the_product(id: i64) -> String {
     format!("{id} is not an image of this product")
 }
 

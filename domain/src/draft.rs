@@ -148,28 +148,26 @@ impl ProductDraft {
 
 /// A valid product that has no id yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewProduct {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) price: Price,
-    pub(crate) stock: i64,
-    pub(crate) category: String,
-    pub(crate) organization_id: OrganizationId,
-    pub(crate) schema_id: SchemaId,
-    pub(crate) fields: Map<String, Value>,
-    pub(crate) images: Vec<NewImage>,
-}
-
-impl NewProduct {
+    /// 1 to 255 characters, without white space around them.
+    pub name: String,
+    /// At most 1,000 characters.
+    pub description: String,
+    /// Exact, in minor units.
+    pub price: Price,
+    /// Pieces at hand, never negative.
+    pub stock: i64,
+    /// At most 100 characters.
+    pub category: String,
     /// The organization it is to belong to, if that exists.
-    pub fn organization_id(&self) -> OrganizationId {
-        self.organization_id
-    }
-
+    pub organization_id: OrganizationId,
     /// The schema its details are to follow, if that exists and its organization may use it.
-    pub fn schema_id(&self) -> SchemaId {
-        self.schema_id
-    }
+    pub schema_id: SchemaId,
+    /// What the schema asks for, by name.
+    pub fields: Map<String, Value>,
+    /// In the order given.
+    pub images: Vec<NewImage>,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::ids::{ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserI
 use crate::page::PageError;
 use crate::product::Version;
 
-/// Why the repository could not do what it was asked. One kind per thing that a caller can do about it; cheap to clone,
+/// Why a store could not do what it was asked. One kind per thing that a caller can do about it; cheap to clone,
 /// because many may wait for the same answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -21,10 +21,10 @@ pub enum StoreError {
         /// Where it is.
         current: Version,
     },
-    /// The product is no longer at the version that the caller derived from which copies the write makes void. Nothing
-    /// was changed; read it and derive them again, then repeat.
+    /// The product was changed after the caller had derived which copies the write makes void. Nothing was changed;
+    /// read it, derive them again, and repeat.
     #[error("product {id} was changed at the same time, it is at version {current}")]
-    Overtaken {
+    VersionConflict {
         /// The product.
         id: ProductId,
         /// Where it is.
@@ -89,8 +89,8 @@ pub enum StoreError {
     /// There can be no such page.
     #[error(transparent)]
     NoSuchPage(#[from] PageError),
-    /// Too much is waiting already, or it waited or took too long, or another process holds the database. Nothing was changed;
-    /// try again later.
+    /// Too much is waiting already, or it waited or took too long, or another process holds the database. Nothing was
+    /// changed; try again later.
     #[error("the database is overloaded: {0}")]
     Overloaded(&'static str),
     /// The database failed, in its own words, and a write that was under way may or may not have been committed.
@@ -105,7 +105,7 @@ pub enum StoreError {
         /// What was noticed, and what to do.
         what: Arc<str>,
     },
-    /// The repository is stopping or one of its tasks has died; a write may or may not have been committed.
+    /// The store is stopping or one of its tasks has died; a write may or may not have been committed.
     #[error("the database is closed")]
     Closed,
 }
@@ -116,13 +116,14 @@ impl StoreError {
         StoreError::failed(format!("what is stored cannot be written down: {cause}"))
     }
 
-    pub(crate) fn failed(cause: String) -> Self {
-        StoreError::Unavailable(cause.into())
+    /// What is stored cannot be read; always a defect.
+    pub fn corrupt(what: &str) -> Self {
+        StoreError::failed(format!("what is stored cannot be read: {what}"))
     }
 
-    /// A file beside the database that could not be read or written.
-    pub(crate) fn from_io(error: &std::io::Error) -> Self {
-        StoreError::failed(error.to_string())
+    /// The database failed, in its own words.
+    pub fn failed(cause: String) -> Self {
+        StoreError::Unavailable(cause.into())
     }
 
     /// Whether a write that ended so is certain to have changed nothing.
@@ -130,7 +131,7 @@ impl StoreError {
         match self {
             StoreError::NotFound(_)
             | StoreError::PreconditionFailed { .. }
-            | StoreError::Overtaken { .. }
+            | StoreError::VersionConflict { .. }
             | StoreError::Invalid(_)
             | StoreError::InvalidMany(_)
             | StoreError::NoSuchOrganization(_)
@@ -153,77 +154,10 @@ impl StoreError {
     }
 
     /// Whether the database could not do its work, as opposed to having answered that it cannot be done.
-    pub(crate) fn is_failure(&self) -> bool {
+    pub fn is_failure(&self) -> bool {
         matches!(
             self,
             StoreError::Overloaded(_) | StoreError::Unavailable(_) | StoreError::Replaced { .. } | StoreError::Closed
         )
     }
-}
-
-impl From<diesel::result::Error> for StoreError {
-    fn from(error: diesel::result::Error) -> Self {
-        StoreError::failed(error.to_string())
-    }
-}
-
-/// Why the database cannot be opened; each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process works on this database.
-    #[error(
-        "{} is in use by another process (lock file {}): stop it, or start every instance with SHARED_DB=true",
-        .database.display(), .lock.display()
-    )]
-    InUse {
-        /// The database file.
-        database: PathBuf,
-        /// The lock file beside it.
-        lock: PathBuf,
-    },
-    /// The lock file could not be made or locked.
-    #[error("cannot lock {}: {cause}", .lock.display())]
-    Lock {
-        /// The lock file.
-        lock: PathBuf,
-        /// What the system said.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// The file has several names, and each would have a write-ahead log and a lock file of its own.
-    #[error(
-        "{} has {names} names (hard links): what is written under one is lost under another. Copy the file, or remove the \
-         other names",
-        .database.display()
-    )]
-    HardLinked {
-        /// The database file.
-        database: PathBuf,
-        /// How many names it has.
-        names: u64,
-    },
-    /// The path is not text that SQLite accepts.
-    #[error("{} is not a valid UTF-8 path", .0.display())]
-    Path(PathBuf),
-    /// A newer version of the program has changed the database in a way that this one does not know.
-    #[error(
-        "{} is at migration {found}, and this version knows migrations up to {known}: start the newer version, or restore the \
-         backup from before it", .database.display()
-    )]
-    Newer {
-        /// The database file.
-        database: PathBuf,
-        /// The newest migration that the database has had.
-        found: String,
-        /// The newest migration that this program knows.
-        known: String,
-    },
-    /// The file is there but cannot be used as a database.
-    #[error("cannot open {}: {cause}", .database.display())]
-    Open {
-        /// The database file.
-        database: PathBuf,
-        /// What went wrong, in the database's words.
-        cause: String,
-    },
 }

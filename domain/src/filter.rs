@@ -32,14 +32,15 @@ impl Filter {
         Filter { schema: Some(schema), ..Filter::default() }
     }
 
-    pub(crate) fn has_price(&self) -> bool {
+    /// Whether it asks for a price.
+    pub fn has_price(&self) -> bool {
         self.min_price.is_some() || self.max_price.is_some()
     }
 }
 
 /// Whose products: for lists of ids, which can be as long as the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Members {
+pub enum ProductScope {
     /// Those of an organization.
     Organization(OrganizationId),
     /// Those that follow a schema.
@@ -48,13 +49,13 @@ pub enum Members {
     Both(OrganizationId, SchemaId),
 }
 
-impl Members {
+impl ProductScope {
     /// All of them, as a list.
     pub fn filter(self) -> Filter {
         match self {
-            Members::Organization(id) => Filter::of_organization(id),
-            Members::Schema(id) => Filter::of_schema(id),
-            Members::Both(organization, schema) => {
+            ProductScope::Organization(id) => Filter::of_organization(id),
+            ProductScope::Schema(id) => Filter::of_schema(id),
+            ProductScope::Both(organization, schema) => {
                 Filter { organization: Some(organization), ..Filter::of_schema(schema) }
             }
         }

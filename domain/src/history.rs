@@ -26,8 +26,8 @@ impl History {
         HistoryDigits(std::array::from_fn(digit))
     }
 
-    /// For rows: the same bits with a sign.
-    pub(crate) const fn from_row(bits: i64) -> Self {
+    /// Of a row that a database has kept: the same bits with a sign.
+    pub const fn from_row(bits: i64) -> Self {
         History(bits.cast_unsigned())
     }
 }

@@ -22,8 +22,8 @@ macro_rules! id {
                 self.0
             }
 
-            /// For rows, whose ids the database keeps positive.
-            pub(crate) fn from_row(id: i64) -> Self {
+            /// Of a row that a database has kept: it is taken to be positive.
+            pub fn from_row(id: i64) -> Self {
                 $name(id)
             }
         }

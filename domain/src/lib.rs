@@ -1,13 +1,15 @@
-//! For the catalogue itself: what a product is, which rules it keeps, and where it is stored for good. Knows no HTTP
-//! and no cache. May depend on `stats` and `lifecycle`.
+//! For the catalogue itself: what products, organizations, schemas and users are, which rules they keep, and how a
+//! part of the catalogue is asked for. Does no I/O, and depends on no other crate of the house.
 //!
-//! - [`ProductDraft`] is what somebody asks for; [`NewProduct`] and [`ProductPatch`] exist only in valid form. It is the
-//!   same with [`OrganizationDraft`], [`SchemaDraft`] and [`DetailsDraft`].
+//! - [`ProductDraft`] is what somebody asks for; [`NewProduct`] and [`ProductPatch`] exist only in valid form. It is
+//!   the same with [`OrganizationDraft`], [`SchemaDraft`] and [`DetailsDraft`].
 //! - What a draft names that only the database knows, such as an organization, is checked where it is written.
 //! - [`Price`] is exact. [`ProductId`] and [`Version`] cannot be mixed up.
 //! - [`Filter`], [`Search`], [`Order`] and [`Place`] say which part of the catalogue a list is about.
 //! - [`User`], [`Role`], [`Session`] and [`ApiKey`] say who may use it, in which organization, and how that is proven.
-//! - [`ProductRepository`] and [`AccountRepository`] are the truth: SQLite with one group-committing writer and readers in lanes.
+//! - [`words`] and [`name_key()`] are how texts are searched and ordered, the same in every database.
+//! - [`StoreError`] is why a store could not do what it was asked: one kind for each thing that a caller can do about
+//!   it.
 //!
 //! ```
 //! use hotshelf_domain::ProductDraft;
@@ -23,12 +25,12 @@ mod check;
 mod details;
 mod draft;
 mod error;
+mod expect;
 mod fields;
 mod filter;
 mod history;
 mod ids;
 mod invalid;
-mod module;
 mod name_key;
 mod order;
 mod organization;
@@ -38,32 +40,32 @@ mod place;
 mod price;
 mod product;
 mod report;
-mod repository;
 mod schema;
 mod search;
-mod sqlite;
-mod words;
+pub mod words;
 
 pub use account::{
-    ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Secret, Session,
-    TextsDraft, User, UserDraft, new_password,
+    ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Session, TextsDraft,
+    TokenHash, Used, User, UserDraft, new_password,
 };
-pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, ProductDetails};
+pub use check::does_not_exist;
+pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, NewImage, ProductDetails, not_of_the_product};
 pub use draft::{FieldError, FieldErrors, Invalid, NewProduct, ProductDraft};
-pub use error::{OpenError, StoreError};
+pub use error::StoreError;
+pub use expect::Expect;
 pub use fields::{AtMost, MalformedInput};
-pub use filter::{Filter, Members};
+pub use filter::{Filter, ProductScope};
 pub use history::{History, HistoryDigits};
 pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 pub use invalid::{ErrorRoom, Thousands, shortened};
+pub use name_key::name_key;
 pub use order::{Order, OrderBy, UnknownOrder};
 pub use organization::{NewOrganization, Organization, OrganizationDraft};
 pub use page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
 pub use patch::{Changes, ProductPatch};
-pub use place::{BadPlace, Place};
+pub use place::{BadPlace, Place, PlaceKey};
 pub use price::{Price, PriceError};
 pub use product::{Product, Version};
 pub use report::{CatalogueReport, CategoryReport, OrganizationReport};
-pub use repository::{AccountRepository, Committed, Copies, DatabaseOptions, Expect, ProductRepository, Used};
 pub use schema::{FieldKind, NewSchema, Schema, SchemaDraft, SchemaField, SchemaFieldDraft, SchemaPatch};
 pub use search::{Search, SearchError};

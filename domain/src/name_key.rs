@@ -7,7 +7,7 @@ pub(crate) const NAME_KEY_MAX: usize = 256;
 
 /// What orders a name among others: the bytes compare as people expect the names to, letters first, then accents, then case,
 /// for all scripts, by the root collation of Unicode. The same on every database, for none of them has to know how.
-pub(crate) fn name_key(name: &str) -> Vec<u8> {
+pub fn name_key(name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(2 * name.len() + 8);
     let Ok(()) = CollatorBorrowed::new_root(CollatorOptions::default()).write_sort_key_to(name, &mut key);
     key.truncate(NAME_KEY_MAX);

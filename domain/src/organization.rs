@@ -64,6 +64,8 @@ impl OrganizationDraft {
 
 /// A valid organization that has no id yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewOrganization {
-    pub(crate) name: String,
+    /// Trimmed, and not empty.
+    pub name: String,
 }

@@ -6,15 +6,22 @@ use crate::product::Product;
 
 /// A valid partial change; `None` leaves the field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProductPatch {
-    pub(crate) name: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) price: Option<Price>,
-    pub(crate) stock: Option<i64>,
-    pub(crate) category: Option<String>,
+    /// As in [`NewProduct`](crate::NewProduct), and so are the others.
+    pub name: Option<String>,
+    /// Another description.
+    pub description: Option<String>,
+    /// Another price.
+    pub price: Option<Price>,
+    /// How many pieces are at hand now.
+    pub stock: Option<i64>,
+    /// Another category.
+    pub category: Option<String>,
     /// May only be the one it has.
-    pub(crate) organization_id: Option<OrganizationId>,
-    pub(crate) schema_id: Option<SchemaId>,
+    pub organization_id: Option<OrganizationId>,
+    /// The schema the product is to have from now on.
+    pub schema_id: Option<SchemaId>,
 }
 
 /// What of a product a write makes different from before. Beside it, every write that names anything changes the
@@ -54,11 +61,6 @@ impl ProductPatch {
     /// Whether it names nothing at all, and so changes nothing, the version included.
     pub fn is_empty(&self) -> bool {
         *self == ProductPatch::default()
-    }
-
-    /// The schema the product is to have from now on, if one is named.
-    pub fn schema_id(&self) -> Option<SchemaId> {
-        self.schema_id
     }
 }
 

@@ -7,16 +7,20 @@ use crate::order::OrderBy;
 /// It stays a place when that product changes or goes. [`to_bytes`](Place::to_bytes) makes it part of a cursor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
-    pub(crate) key: PlaceKey,
-    pub(crate) id: ProductId,
+    /// What it was ordered by.
+    pub key: PlaceKey,
+    /// Among those with the same key, it comes after the lower ids.
+    pub id: ProductId,
 }
 
+/// What a product in a list is ordered by.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum PlaceKey {
+pub enum PlaceKey {
     /// The id is all there is to it.
     Id,
+    /// A price in minor units, a stock, or a time in milliseconds.
     Number(i64),
-    /// That of a name.
+    /// That of a name ([`name_key`](crate::name_key())).
     Name(Vec<u8>),
     /// How well a product fits the search; less is better.
     Rank(i64),

@@ -28,7 +28,8 @@ impl Version {
     }
 
     /// That of one change more.
-    pub(crate) fn next(self) -> Self {
+    #[must_use]
+    pub fn next(self) -> Self {
         Version(self.0 + 1)
     }
 }

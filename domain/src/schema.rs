@@ -68,9 +68,11 @@ impl Schema {
         self.id == SchemaId::BUILT_IN || self.organization_id == organization
     }
 
+    /// Whether these fields of a product fit it.
+    ///
     /// # Errors
     /// [`Invalid`] with every field that does not fit, as `fields.<name>`.
-    pub(crate) fn check(&self, values: &Map<String, Value>) -> Result<(), Invalid> {
+    pub fn check(&self, values: &Map<String, Value>) -> Result<(), Invalid> {
         let unknown = values.keys().filter(|name| !self.fields.iter().any(|field| field.name == **name));
         let unknown = unknown.map(|name| (name, format!("is not a field of schema {}", self.id)));
         let wrong = self.fields.iter().filter_map(|field| Some((&field.name, field.check(values).err()?)));
@@ -80,7 +82,7 @@ impl Schema {
     }
 
     /// Whether whatever fits `before` fits this too, so that no product need be looked at.
-    pub(crate) fn accepts_all_of(&self, before: &Schema) -> bool {
+    pub fn accepts_all_of(&self, before: &Schema) -> bool {
         let kept = |old: &SchemaField| self.fields.iter().any(|new| new.name == old.name && new.accepts_all_of(old));
         let old = |new: &SchemaField| before.fields.iter().any(|old| new.name == old.name);
         before.fields.iter().all(kept) && self.fields.iter().all(|new| old(new) || !new.required)

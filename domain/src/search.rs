@@ -62,12 +62,13 @@ impl Search {
         &self.0
     }
 
-    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+    /// The words, in order; a compound as its parts with `-` between them.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|word| !word.is_empty())
     }
 
     /// Whether there is no word in it.
-    pub(crate) fn finds_nothing(&self) -> bool {
+    pub fn finds_nothing(&self) -> bool {
         self.0.is_empty()
     }
 }

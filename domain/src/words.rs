@@ -1,5 +1,5 @@
-//! Words: the same for what is stored and for what is asked, whatever the database. A text is folded ([`fold`]), then split
-//! ([`split`]); a product is found when each word of a search begins a word of its texts.
+//! Words: the same for what is stored and for what is asked, whatever the database. A text is folded (`fold.rs`),
+//! then split (`split.rs`); a product is found when each word of a search begins a word of its texts.
 //!
 //! | in a text | is found by |
 //! |---|---|
@@ -22,9 +22,9 @@ const CHARS_MAX: usize = 64;
 /// Parts of a compound that are also found written as one word.
 const JOINED_MAX: usize = 8;
 
-/// What a product is found by, in order and each once. A word that another one begins with is left out: whoever asks for
-/// it finds the other.
-pub(crate) fn stored(texts: [&str; 3]) -> Vec<String> {
+/// What a product is found by, in order and each once. A word that another one begins with is left out: whoever asks
+/// for it finds the other.
+pub fn stored(texts: [&str; 3]) -> Vec<String> {
     let mut words = Vec::new();
     for text in texts {
         for piece in split::pieces(&fold::folded(text)) {
@@ -41,8 +41,8 @@ pub(crate) fn stored(texts: [&str; 3]) -> Vec<String> {
     without_beginnings(words)
 }
 
-/// What a search asks for, in order and each once, but for what another one begins with; a compound as its parts with `-`
-/// between them.
+/// What a search asks for, in order and each once, but for what another one begins with; a compound as its parts with
+/// `-` between them.
 pub(crate) fn searched(text: &str) -> Vec<String> {
     let folded = fold::folded(text);
     let (mut words, mut symbols) = (Vec::new(), Vec::new());
@@ -80,14 +80,14 @@ fn without_beginnings(mut words: Vec<String>) -> Vec<String> {
 }
 
 /// Whether each word of a search begins one of these, as the index finds it.
-pub(crate) fn find(stored: &[String], asked: &[&str]) -> bool {
+pub fn find(stored: &[String], asked: &[&str]) -> bool {
     let begun = |word: &str| stored.iter().any(|own| own.starts_with(word));
     asked.iter().all(|asked| parts(asked).all(begun) || begun(&as_one(asked)))
 }
 
 /// How well a text has a word of a search; see [`Texts::fit`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fit {
+pub enum Fit {
     /// Not at all.
     #[default]
     None,
@@ -98,14 +98,15 @@ pub(crate) enum Fit {
 }
 
 /// A text by its words, to be held against those of a search.
-pub(crate) struct Texts {
+pub struct Texts {
     words: Vec<String>,
     /// How many words, compounds and runs it is made of.
-    pub(crate) pieces: usize,
+    pub pieces: usize,
 }
 
 impl Texts {
-    pub(crate) fn new(text: &str) -> Self {
+    /// Folds and splits it: microseconds.
+    pub fn new(text: &str) -> Self {
         let folded = fold::folded(text);
         let pieces = split::pieces(&folded);
         let count = pieces.len();
@@ -126,8 +127,8 @@ impl Texts {
         Texts { words, pieces: count }
     }
 
-    /// For a compound, the least of its parts, or as one word.
-    pub(crate) fn fit(&self, asked: &str) -> Fit {
+    /// How well it has the word of a search; for a compound, the least of its parts, or as one word.
+    pub fn fit(&self, asked: &str) -> Fit {
         let one = |word: &str| {
             let fits = self.words.iter().filter(|own| own.starts_with(word));
             fits.map(|own| if own.len() == word.len() { Fit::Whole } else { Fit::Beginning }).max().unwrap_or_default()
@@ -138,12 +139,12 @@ impl Texts {
 }
 
 /// The parts of a word of a search.
-pub(crate) fn parts(asked: &str) -> impl Iterator<Item = &str> {
+pub fn parts(asked: &str) -> impl Iterator<Item = &str> {
     asked.split('-')
 }
 
 /// A word of a search written as one.
-pub(crate) fn as_one(asked: &str) -> Cow<'_, str> {
+pub fn as_one(asked: &str) -> Cow<'_, str> {
     if asked.contains('-') { Cow::Owned(joined(&parts(asked).collect::<Vec<_>>())) } else { Cow::Borrowed(asked) }
 }
 

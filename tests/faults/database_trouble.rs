@@ -205,7 +205,7 @@ async fn a_database_of_a_newer_version_is_left_alone_by_all_commands() {
     ExternalWriter::on_database_of(&service).run(newer);
     let before = fs::read(&database).unwrap();
 
-    let known = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/domain/migrations")).unwrap();
+    let known = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/modules/database/migrations")).unwrap();
     let known = known.map(|entry| entry.unwrap().file_name().into_string().unwrap()[..14].to_owned()).max().unwrap();
     let message = format!(
         "{} is at migration 00000000009999, and this version knows migrations up to {known}: start the newer version, or restore \

@@ -27,8 +27,8 @@ impl Email {
         &self.0
     }
 
-    /// For rows, which hold nothing else.
-    pub(crate) fn from_row(text: String) -> Self {
+    /// Of a row that a database has kept: it is taken to be an address.
+    pub fn from_row(text: String) -> Self {
         Email(text)
     }
 }

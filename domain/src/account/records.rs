@@ -9,7 +9,7 @@ use crate::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use crate::organization::NewOrganization;
 
 /// The SHA-256 of a token. Tokens themselves are nowhere kept.
-pub type Secret = [u8; 32];
+pub type TokenHash = [u8; 32];
 
 /// Somebody who may use the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -86,7 +86,7 @@ pub struct Session {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSession {
     /// What its token is recognized by.
-    pub secret: Secret,
+    pub token_hash: TokenHash,
     /// Whose.
     pub user_id: UserId,
     /// The generation of the user's sessions at the moment when the password was looked at: what has ended since then has ended
@@ -95,6 +95,17 @@ pub struct NewSession {
     /// What the client called itself.
     pub client: String,
     /// When it ends unless it is used.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// That a session was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// What the session is recognized by.
+    pub token_hash: TokenHash,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// When it ends unless it is used again.
     pub expires_at: DateTime<Utc>,
 }
 

@@ -104,17 +104,24 @@ impl SchemaDraft {
 
 /// A valid schema that has no id yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewSchema {
-    pub(crate) organization_id: OrganizationId,
-    pub(crate) name: String,
-    pub(crate) fields: Vec<SchemaField>,
+    /// Whose it is to be, if that exists.
+    pub organization_id: OrganizationId,
+    /// Trimmed, and not empty.
+    pub name: String,
+    /// In the order in which they are shown.
+    pub fields: Vec<SchemaField>,
 }
 
 /// A valid partial change of a schema; `None` leaves it as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SchemaPatch {
-    pub(crate) name: Option<String>,
-    pub(crate) fields: Option<Vec<SchemaField>>,
+    /// As in [`NewSchema`].
+    pub name: Option<String>,
+    /// All of them anew.
+    pub fields: Option<Vec<SchemaField>>,
 }
 
 fn checked_fields(check: &mut Check, fields: Vec<SchemaFieldDraft>) -> Vec<SchemaField> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::{BufMut, Bytes};
 use chrono::{DateTime, TimeDelta, Utc};
 use hotshelf_cache::{Key, Value};
-use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, Role, Secret, StoreError, UserId};
+use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, Role, StoreError, TokenHash, UserId};
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -60,7 +60,7 @@ impl KeyEntry {
     }
 }
 
-pub(crate) fn key_of(secret: &Secret) -> Key {
+pub(crate) fn key_of(secret: &TokenHash) -> Key {
     hashed_key(KEY, secret)
 }
 

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{Absence, Cache, Keys, Read, Region, RegionError, RegionOptions, Slot, Value, WriteError};
-use hotshelf_domain::{AccountRepository, ApiKeyId, Email, OrganizationId, Role, Secret, Session, StoreError, User};
+use hotshelf_database::Database;
+use hotshelf_domain::{ApiKeyId, Email, OrganizationId, Role, Session, StoreError, TokenHash, User};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
 use parking_lot::Mutex;
@@ -68,7 +69,7 @@ pub struct Auth(pub(crate) Arc<State>);
 
 pub(crate) struct State {
     pub(crate) sessions: Sessions,
-    pub(crate) accounts: AccountRepository,
+    pub(crate) accounts: Database,
     cache: Cache<StoreError>,
     keys: Region,
     uses: KeyUses,
@@ -88,7 +89,7 @@ impl Auth {
     /// When other entries of this cache have the same keys.
     pub fn new(
         cache: Cache<StoreError>,
-        accounts: AccountRepository,
+        accounts: Database,
         lives: SessionOptions,
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
@@ -212,7 +213,7 @@ impl Auth {
         &self.0.sessions
     }
 
-    async fn caller_with(&self, secret: &Secret) -> Result<Option<Caller>, AuthError> {
+    async fn caller_with(&self, secret: &TokenHash) -> Result<Option<Caller>, AuthError> {
         // Copies may be older than each other: the database has the last word before somebody is refused, as with sessions.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
             let Some(key) = self.key(secret, read).await? else { return Ok(None) };
@@ -224,7 +225,7 @@ impl Auth {
         Ok(None)
     }
 
-    async fn key(&self, secret: &Secret, read: Read) -> Result<Option<KeyEntry>, AuthError> {
+    async fn key(&self, secret: &TokenHash, read: Read) -> Result<Option<KeyEntry>, AuthError> {
         let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
         let load = move || load_key(accounts.clone(), secret_of_load);
         let found = self.0.cache.get_or_load(self.slot(secret), read, load).await?;
@@ -238,7 +239,7 @@ impl Auth {
         Some(caller)
     }
 
-    pub(crate) fn slot(&self, secret: &Secret) -> Slot {
+    pub(crate) fn slot(&self, secret: &TokenHash) -> Slot {
         self.0.keys.slot(key_of(secret))
     }
 
@@ -252,6 +253,6 @@ impl Auth {
     }
 }
 
-async fn load_key(accounts: AccountRepository, secret: Secret) -> Result<Option<Value>, StoreError> {
+async fn load_key(accounts: Database, secret: TokenHash) -> Result<Option<Value>, StoreError> {
     Ok(accounts.api_key(secret).await?.as_ref().map(KeyEntry::pack))
 }

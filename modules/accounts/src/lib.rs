@@ -9,7 +9,8 @@
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
 //! use hotshelf_accounts::{Auth, FileMailer, SessionOptions};
-//! use hotshelf_domain::{OrganizationId, ProductRepository, Role};
+//! use hotshelf_database::Database;
+//! use hotshelf_domain::{OrganizationId, Role};
 //!
 //! # use hotshelf_cache::*;
 //! # struct Row;
@@ -24,10 +25,10 @@
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
 //! # let stats = hotshelf_stats::Stats::new()?;
-//! # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+//! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! # let accounts = ProductRepository::open(database, &stats).await?.accounts();
+//! # let accounts = Database::open(database, &stats).await?;
 //! # let cache = Cache::new(options, Arc::new(Row), &stats)?;
 //! # let minute = Duration::from_secs(60);
 //! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };

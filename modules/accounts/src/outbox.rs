@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use hotshelf_domain::{AccountRepository, Email, StoreError};
+use hotshelf_database::Database;
+use hotshelf_domain::{Email, StoreError};
 use hotshelf_stats::AccessMetrics;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +43,7 @@ pub(crate) struct Place(mpsc::OwnedPermit<(Email, Occasion)>);
 
 /// What the letters are written with.
 pub(crate) struct Desk {
-    pub(crate) accounts: AccountRepository,
+    pub(crate) accounts: Database,
     pub(crate) mailer: Arc<dyn Mailer>,
     /// The page that takes the token, to which it is appended.
     pub(crate) reset_url: Option<String>,
@@ -52,7 +53,7 @@ pub(crate) struct Desk {
 
 impl Outbox {
     pub(crate) fn new(
-        accounts: AccountRepository,
+        accounts: Database,
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
         metrics: AccessMetrics,

@@ -6,9 +6,8 @@ use chrono::Utc;
 use hotshelf_cache::{
     Absence, Cache, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Target, Value, WriteError,
 };
-use hotshelf_domain::{
-    AccountRepository, Committed, Copies, NewSession, Secret, Session, SessionId, StoreError, User, UserId,
-};
+use hotshelf_database::{Committed, Copies, Database};
+use hotshelf_domain::{NewSession, Session, SessionId, StoreError, TokenHash, User, UserId};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
 
@@ -55,7 +54,7 @@ pub struct Visitor {
     /// By which session.
     pub session: SessionId,
     /// What that is recognized by.
-    pub secret: Secret,
+    pub secret: TokenHash,
 }
 
 /// Sessions, and who is behind them, from memory and Redis with the database as the truth. A cheap handle.
@@ -72,7 +71,7 @@ pub struct Sessions(Arc<State>);
 
 struct State {
     cache: Cache<StoreError>,
-    accounts: AccountRepository,
+    accounts: Database,
     logins: Region,
     identities: Region,
     sliding: Sliding,
@@ -87,7 +86,7 @@ impl Sessions {
     /// When somebody else keeps entries under the same keys in this cache.
     pub fn new(
         cache: Cache<StoreError>,
-        accounts: AccountRepository,
+        accounts: Database,
         options: SessionOptions,
         stats: &Stats,
     ) -> Result<Self, RegionError> {
@@ -154,7 +153,7 @@ impl Sessions {
         let client = client.chars().filter(|letter| !letter.is_control()).take(LONGEST_CLIENT).collect();
         let expires_at = self.0.sliding.end_from(Utc::now());
         let (secret, generation) = (token.secret(), user.session_generation);
-        let new = NewSession { secret, user_id: user.id, generation, client, expires_at };
+        let new = NewSession { token_hash: secret, user_id: user.id, generation, client, expires_at };
         let mut leaving = Vec::new();
         for _ in 0..ATTEMPTS {
             match self.open_instead_of(new.clone(), leaving).await {
@@ -169,7 +168,7 @@ impl Sessions {
     }
 
     /// Those who leave end as by a logout: their entries are barred before they are deleted.
-    async fn open_instead_of(&self, new: NewSession, leaving: Vec<Secret>) -> Result<Session, SessionError> {
+    async fn open_instead_of(&self, new: NewSession, leaving: Vec<TokenHash>) -> Result<Session, SessionError> {
         let accounts = self.0.accounts.clone();
         if leaving.is_empty() {
             // There is no copy of what is not there yet.
@@ -181,7 +180,7 @@ impl Sessions {
     }
 
     /// Who shows this secret, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
-    pub fn peek(&self, secret: &Secret) -> Option<Visitor> {
+    pub fn peek(&self, secret: &TokenHash) -> Option<Visitor> {
         let (login, _) = self.0.cache.peek(&self.0.logins, &login_key(secret), Read::default())?;
         let login = Login::unpack(&login.payload)?;
         let identity = self.peek_identity(login.user)?;
@@ -192,7 +191,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionError::Store`] when the database had to be asked and failed.
-    pub async fn find(&self, secret: &Secret) -> Result<Option<Visitor>, SessionError> {
+    pub async fn find(&self, secret: &TokenHash) -> Result<Option<Visitor>, SessionError> {
         // Copies may be older than each other, and the session may have been extended since it was copied: the database
         // has the last word before somebody is refused who was somebody.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
@@ -233,7 +232,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionError`]; then it may or may not have ended.
-    pub async fn end(&self, secret: Secret) -> Result<(), SessionError> {
+    pub async fn end(&self, secret: TokenHash) -> Result<(), SessionError> {
         let accounts = self.0.accounts.clone();
         self.write(vec![self.login_slot(&secret)], async move |copies| accounts.end_session(secret, copies).await).await
     }
@@ -307,7 +306,7 @@ impl Sessions {
     }
 
     /// A session that has ended, by itself or with others of its generation, makes nobody a visitor.
-    fn visitor(&self, secret: &Secret, login: Login, identity: Identity) -> Option<Visitor> {
+    fn visitor(&self, secret: &TokenHash, login: Login, identity: Identity) -> Option<Visitor> {
         let now = Utc::now();
         if login.has_ended(now) || login.generation != identity.generation {
             return None;
@@ -316,7 +315,7 @@ impl Sessions {
         Some(Visitor { identity, session: login.id, secret: *secret })
     }
 
-    async fn login(&self, secret: &Secret, read: Read) -> Result<Option<Login>, SessionError> {
+    async fn login(&self, secret: &TokenHash, read: Read) -> Result<Option<Login>, SessionError> {
         let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
         let load = move || load_login(accounts.clone(), secret_of_load);
         let found = self.0.cache.get_or_load(self.login_slot(secret), read, load).await.map_err(WriteError::Store)?;
@@ -335,7 +334,7 @@ impl Sessions {
         Ok(found.value.and_then(|value| Identity::unpack(&value.payload)))
     }
 
-    fn login_slot(&self, secret: &Secret) -> Slot {
+    fn login_slot(&self, secret: &TokenHash) -> Slot {
         self.0.logins.slot(login_key(secret))
     }
 
@@ -365,7 +364,7 @@ impl Sessions {
     }
 }
 
-fn login_key(secret: &Secret) -> Key {
+fn login_key(secret: &TokenHash) -> Key {
     hashed_key(LOGIN, secret)
 }
 
@@ -374,7 +373,7 @@ fn identity_key(user: UserId) -> Key {
 }
 
 /// `kind` and the hash of a token in hexadecimal.
-pub(crate) fn hashed_key(kind: &str, secret: &Secret) -> Key {
+pub(crate) fn hashed_key(kind: &str, secret: &TokenHash) -> Key {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut key = String::with_capacity(kind.len() + 2 * secret.len());
     key.push_str(kind);
@@ -385,10 +384,10 @@ pub(crate) fn hashed_key(kind: &str, secret: &Secret) -> Key {
     Key::new(key)
 }
 
-async fn load_login(accounts: AccountRepository, secret: Secret) -> Result<Option<Value>, StoreError> {
+async fn load_login(accounts: Database, secret: TokenHash) -> Result<Option<Value>, StoreError> {
     Ok(accounts.session(secret).await?.as_ref().map(Login::pack))
 }
 
-async fn load_identity(accounts: AccountRepository, user: UserId) -> Result<Option<Value>, StoreError> {
+async fn load_identity(accounts: Database, user: UserId) -> Result<Option<Value>, StoreError> {
     Ok(accounts.user(user).await?.as_ref().map(Identity::pack))
 }

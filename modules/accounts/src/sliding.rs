@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hotshelf_domain::{Secret, Used};
+use hotshelf_domain::{TokenHash, Used};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -23,9 +23,9 @@ pub(crate) struct Sliding {
 #[derive(Default)]
 struct Noted {
     /// Where uses have moved the ends to, in milliseconds since 1970. The copies of these sessions do not know yet.
-    ends: HashMap<Secret, i64>,
+    ends: HashMap<TokenHash, i64>,
     /// The latest use of each.
-    waiting: HashMap<Secret, Used>,
+    waiting: HashMap<TokenHash, Used>,
 }
 
 impl Sliding {
@@ -40,7 +40,7 @@ impl Sliding {
     }
 
     /// Notes a use of a session that would end at `expires_at` (milliseconds since 1970), as far as its copy knows.
-    pub(crate) fn used(&self, secret: &Secret, expires_at: i64, now: DateTime<Utc>) {
+    pub(crate) fn used(&self, secret: &TokenHash, expires_at: i64, now: DateTime<Utc>) {
         let expires_anew = self.end_from(now);
         let moved = |end: i64| expires_anew.timestamp_millis().saturating_sub(end) >= self.grain().as_millis() as i64;
         if !moved(expires_at) {
@@ -55,7 +55,7 @@ impl Sliding {
         }
         noted.ends.insert(*secret, expires_anew.timestamp_millis());
         if noted.waiting.len() < MOST_REMEMBERED {
-            noted.waiting.insert(*secret, Used { secret: *secret, at: now, expires_at: expires_anew });
+            noted.waiting.insert(*secret, Used { token_hash: *secret, at: now, expires_at: expires_anew });
         }
         drop(noted);
         self.wake.notify_one();
@@ -77,10 +77,10 @@ impl Sliding {
         let mut noted = self.noted.lock();
         for used in used {
             if noted.waiting.len() < MOST_REMEMBERED {
-                noted.waiting.entry(used.secret).or_insert(*used);
+                noted.waiting.entry(used.token_hash).or_insert(*used);
             } else {
                 // Its next use counts.
-                noted.ends.remove(&used.secret);
+                noted.ends.remove(&used.token_hash);
             }
         }
         drop(noted);
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(sliding.take(), []);
         sliding.used(&[1; 32], end_after(985), now);
         let expires_at = now + TimeDelta::seconds(1_000);
-        let used = [Used { secret: [1; 32], at: now, expires_at }];
+        let used = [Used { token_hash: [1; 32], at: now, expires_at }];
         assert_eq!(sliding.take(), used);
         // The copy is as it was; the end is not.
         sliding.used(&[1; 32], end_after(985), now + TimeDelta::seconds(5));
@@ -118,7 +118,7 @@ mod tests {
         sliding.used(&[1; 32], end_after(985), now + TimeDelta::seconds(20));
         sliding.put_back(&used);
         let later = now + TimeDelta::seconds(20);
-        let later = [Used { secret: [1; 32], at: later, expires_at: later + TimeDelta::seconds(1_000) }];
+        let later = [Used { token_hash: [1; 32], at: later, expires_at: later + TimeDelta::seconds(1_000) }];
         assert_eq!(sliding.take(), later);
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hotshelf_domain::Secret;
+use hotshelf_domain::TokenHash;
 use sha2::{Digest, Sha256};
 
 /// Bytes of chance in a token: 256 bits, which nobody guesses.
@@ -34,7 +34,7 @@ impl TokenKind {
     }
 }
 
-/// Whoever shows it is believed. It exists in the hands of its owner alone; what is stored is its [`Secret`].
+/// Whoever shows it is believed. It exists in the hands of its owner alone; what is stored is its [`TokenHash`].
 ///
 /// ```
 /// use hotshelf_accounts::{Token, TokenKind};
@@ -60,13 +60,13 @@ impl Token {
     }
 
     /// What it is recognized by.
-    pub fn secret(&self) -> Secret {
+    pub fn secret(&self) -> TokenHash {
         secret_of(&self.0)
     }
 
     /// What kind of token a text is and what it would be recognized by. `None` if it has the form of none: then there is
     /// nothing to look up.
-    pub fn recognize(text: &str) -> Option<(TokenKind, Secret)> {
+    pub fn recognize(text: &str) -> Option<(TokenKind, TokenHash)> {
         let kind = TokenKind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()))?;
         let letters = &text.as_bytes()[kind.prefix().len()..];
         let sane = |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_');
@@ -75,7 +75,7 @@ impl Token {
 }
 
 /// A plain hash is enough where there are 256 bits to guess. It also makes the time of a lookup tell nothing about the token.
-fn secret_of(text: &str) -> Secret {
+fn secret_of(text: &str) -> TokenHash {
     Sha256::digest(text.as_bytes()).into()
 }
 

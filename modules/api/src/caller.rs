@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use compact_str::format_compact;
 use hotshelf_accounts::{Auth, Proof, Visitor};
-use hotshelf_domain::{Members, NewProduct, OrganizationId, ProductDraft, ProductId, SchemaId, StoreError};
+use hotshelf_domain::{NewProduct, OrganizationId, ProductDraft, ProductId, ProductScope, SchemaId, StoreError};
 use hotshelf_product::owner_of;
 use hotshelf_ratelimit::Subject;
 
@@ -89,19 +89,23 @@ impl App {
 
 impl App {
     /// The products of an organization, as far as the caller sees it.
-    pub(crate) fn members_of_organization(&self, caller: &Caller, id: OrganizationId) -> Result<Members, Problem> {
-        if caller.sees(id) { Ok(Members::Organization(id)) } else { Err(StoreError::NoSuchOrganization(id).into()) }
+    pub(crate) fn members_of_organization(&self, caller: &Caller, id: OrganizationId) -> Result<ProductScope, Problem> {
+        if caller.sees(id) {
+            Ok(ProductScope::Organization(id))
+        } else {
+            Err(StoreError::NoSuchOrganization(id).into())
+        }
     }
 
     /// The products of a schema, as far as the caller sees them: of the built-in one, those of the caller's organization.
-    pub(crate) async fn members_of_schema(&self, caller: &Caller, id: SchemaId) -> Result<Members, Problem> {
-        let Some(own) = caller.scope() else { return Ok(Members::Schema(id)) };
+    pub(crate) async fn members_of_schema(&self, caller: &Caller, id: SchemaId) -> Result<ProductScope, Problem> {
+        let Some(own) = caller.scope() else { return Ok(ProductScope::Schema(id)) };
         if id == SchemaId::BUILT_IN {
-            return Ok(Members::Both(own, id));
+            return Ok(ProductScope::Both(own, id));
         }
         match self.products.owner_of_schema(id).await? {
             // With the organization, whose turn it is in the database.
-            Some(owner) if owner == own => Ok(Members::Both(own, id)),
+            Some(owner) if owner == own => Ok(ProductScope::Both(own, id)),
             _ => Err(StoreError::NoSuchSchema(id).into()),
         }
     }

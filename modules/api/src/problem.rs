@@ -265,7 +265,7 @@ impl From<StoreError> for Problem {
             StoreError::SchemaPreconditionFailed { .. } => {
                 Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match does not hold: {error}"))
             }
-            StoreError::Overtaken { .. } => {
+            StoreError::VersionConflict { .. } => {
                 Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
             }
             StoreError::Invalid(invalid) => invalid.clone().into(),

@@ -1,14 +1,14 @@
 use hotshelf_cache::{EpochStore, History};
-use hotshelf_domain::ProductRepository;
+use hotshelf_database::Database;
 use hotshelf_lifecycle::{Failure, async_trait};
 
 /// Keeps the epoch of the cached copies in the catalogue's database, so that a write and the epoch it opens are
 /// committed together or not at all.
-pub struct CatalogueEpoch(ProductRepository);
+pub struct CatalogueEpoch(Database);
 
 impl CatalogueEpoch {
     /// On this database.
-    pub fn new(repository: ProductRepository) -> Self {
+    pub fn new(repository: Database) -> Self {
         CatalogueEpoch(repository)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hotshelf_cache::{Key, Keys};
 use hotshelf_domain::{
-    Filter, Members, Order, OrganizationId, PageRequest, PageStart, Place, ProductId, SchemaId, Search,
+    Filter, Order, OrganizationId, PageRequest, PageStart, Place, ProductId, ProductScope, SchemaId, Search,
 };
 use sha2::{Digest, Sha256};
 
@@ -51,33 +51,33 @@ pub(crate) fn details_of(key: &Key) -> Option<ProductId> {
 }
 
 /// `org:<id>:products`, `schema:<id>:products` or `org:<id>:schema:<id>:products`: all their ids.
-pub(crate) fn ids(members: Members) -> Key {
+pub(crate) fn ids(members: ProductScope) -> Key {
     Key::new(format!("{}:products", whose(members)))
 }
 
-fn whose(members: Members) -> String {
+fn whose(members: ProductScope) -> String {
     match members {
-        Members::Organization(id) => format!("org:{id}"),
-        Members::Schema(id) => format!("schema:{id}"),
-        Members::Both(organization, schema) => format!("org:{organization}:schema:{schema}"),
+        ProductScope::Organization(id) => format!("org:{id}"),
+        ProductScope::Schema(id) => format!("schema:{id}"),
+        ProductScope::Both(organization, schema) => format!("org:{organization}:schema:{schema}"),
     }
 }
 
-fn members_of(parts: &[&str]) -> Option<Members> {
+fn members_of(parts: &[&str]) -> Option<ProductScope> {
     let organization = |id: &str| OrganizationId::new(id.parse().ok()?);
     let schema = |id: &str| SchemaId::new(id.parse().ok()?);
     match parts {
-        ["org", id] => organization(id).map(Members::Organization),
-        ["schema", id] => schema(id).map(Members::Schema),
+        ["org", id] => organization(id).map(ProductScope::Organization),
+        ["schema", id] => schema(id).map(ProductScope::Schema),
         ["org", organization_id, "schema", schema_id] => {
-            Some(Members::Both(organization(organization_id)?, schema(schema_id)?))
+            Some(ProductScope::Both(organization(organization_id)?, schema(schema_id)?))
         }
         _ => None,
     }
 }
 
 /// Whose ids those are.
-pub(crate) fn ids_of(key: &Key) -> Option<Members> {
+pub(crate) fn ids_of(key: &Key) -> Option<ProductScope> {
     match &key.as_str().split(':').collect::<Vec<_>>()[..] {
         [members @ .., "products"] => members_of(members),
         _ => None,
@@ -118,7 +118,7 @@ pub(crate) fn page_of(key: &Key) -> Option<PageRequest> {
 }
 
 /// `products:org:<id>:page:<page>:limit:<limit>:search:<search>:order:<order>`, or `products:schema:…`, or both.
-pub(crate) fn member_page(members: Members, page: i64, limit: u32, search: Option<&Search>, order: Order) -> Key {
+pub(crate) fn member_page(members: ProductScope, page: i64, limit: u32, search: Option<&Search>, order: Order) -> Key {
     let whose = whose(members);
     let search = search.map(|search| text(search.as_str())).unwrap_or_default();
     Key::new(format!("products:{whose}:page:{page}:limit:{limit}:search:{search}:order:{order}"))
@@ -229,9 +229,9 @@ mod tests {
 
     #[test]
     fn ids_read_back() {
-        let organization = Members::Organization(OrganizationId::new(7).unwrap());
-        let schema = Members::Schema(SchemaId::new(3).unwrap());
-        let both = Members::Both(OrganizationId::new(7).unwrap(), SchemaId::BUILT_IN);
+        let organization = ProductScope::Organization(OrganizationId::new(7).unwrap());
+        let schema = ProductScope::Schema(SchemaId::new(3).unwrap());
+        let both = ProductScope::Both(OrganizationId::new(7).unwrap(), SchemaId::BUILT_IN);
         assert_eq!((ids(both).as_str(), ids_of(&ids(both))), ("org:7:schema:1:products", Some(both)));
         assert_eq!((ids(organization).as_str(), ids(schema).as_str()), ("org:7:products", "schema:3:products"));
         assert_eq!((ids_of(&ids(organization)), ids_of(&ids(schema))), (Some(organization), Some(schema)));
@@ -266,12 +266,13 @@ mod tests {
     #[test]
     fn member_pages_read_back() {
         let id = OrganizationId::new(7).unwrap();
-        let key = member_page(Members::Organization(id), 3, 20, search("red cup").as_ref(), "-price".parse().unwrap());
+        let key =
+            member_page(ProductScope::Organization(id), 3, 20, search("red cup").as_ref(), "-price".parse().unwrap());
         assert_eq!(key.as_str(), "products:org:7:page:3:limit:20:search:cup+red:order:-price");
         let filter = Filter { search: search("red cup"), ..Filter::of_organization(id) };
         let order = "-price".parse().unwrap();
         assert_eq!(member_page_of(&key), Some(PageRequest { filter, order, start: PageStart::Offset(40), limit: 20 }));
-        let plain = member_page(Members::Schema(SchemaId::new(1).unwrap()), 1, 20, None, Order::default());
+        let plain = member_page(ProductScope::Schema(SchemaId::new(1).unwrap()), 1, 20, None, Order::default());
         assert_eq!(plain.as_str(), "products:schema:1:page:1:limit:20:search::order:id");
         assert!(member_page_of(&plain).is_some());
     }
@@ -279,9 +280,10 @@ mod tests {
     /// So each entry is where its region's are, under the very key.
     #[test]
     fn every_key_is_one_of_its_regions() {
-        let (id, organization) = (ProductId::new(7).unwrap(), Members::Organization(OrganizationId::new(7).unwrap()));
-        let schema = Members::Schema(SchemaId::BUILT_IN);
-        let both = Members::Both(OrganizationId::new(7).unwrap(), SchemaId::BUILT_IN);
+        let (id, organization) =
+            (ProductId::new(7).unwrap(), ProductScope::Organization(OrganizationId::new(7).unwrap()));
+        let schema = ProductScope::Schema(SchemaId::BUILT_IN);
+        let both = ProductScope::Both(OrganizationId::new(7).unwrap(), SchemaId::BUILT_IN);
         let place = PageStart::After { place: Place::of_id(id), position: 40 };
         let search = || search("list:org:7:details");
         let page_by = |start| PageRequest { start, ..PageRequest::default() };
@@ -306,7 +308,7 @@ mod tests {
 
     #[test]
     fn searches_share_a_key_only_if_they_mean_the_same() {
-        let members = Members::Organization(OrganizationId::new(7).unwrap());
+        let members = ProductScope::Organization(OrganizationId::new(7).unwrap());
         let keys = |text: &str| {
             let found = search(text);
             let numbered = member_page(members, 1, 20, found.as_ref(), Order::default());

@@ -7,17 +7,18 @@
 //! ```
 //! # use std::sync::Arc;
 //! use hotshelf_cache::{Cache, Read};
-//! use hotshelf_domain::{Expect, ProductDraft, ProductRepository};
+//! use hotshelf_database::Database;
+//! use hotshelf_domain::{Expect, ProductDraft};
 //! use hotshelf_product::{CatalogueEpoch, Lives, ProductService};
 //!
 //! # use hotshelf_cache::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
 //! # let stats = hotshelf_stats::Stats::new()?;
-//! # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+//! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! let repository = ProductRepository::open(database, &stats).await?;
+//! let repository = Database::open(database, &stats).await?;
 //! let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
 //! let products = ProductService::new(cache, repository, Lives::default())?;
 //!

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{Absence, Cache, DeleteError, Region, RegionError, RegionOptions};
-use hotshelf_domain::{History, ProductRepository, StoreError};
+use hotshelf_database::Database;
+use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::TopItems;
 
@@ -47,7 +48,7 @@ pub struct ProductService(Arc<Shelves>);
 
 struct Shelves {
     cache: Cache<StoreError>,
-    repository: ProductRepository,
+    repository: Database,
     products: Region,
     /// The same entries, looked up as parts of pages.
     members: Region,
@@ -70,7 +71,7 @@ impl ProductService {
     ///
     /// # Errors
     /// When somebody else keeps entries under the same keys in this cache.
-    pub fn new(cache: Cache<StoreError>, repository: ProductRepository, lives: Lives) -> Result<Self, RegionError> {
+    pub fn new(cache: Cache<StoreError>, repository: Database, lives: Lives) -> Result<Self, RegionError> {
         let region = |name, keys, ttl| {
             let Lives { negative: negative_ttl, grace, .. } = lives;
             let absence = Absence::DependsOn(collections::everything());
@@ -99,7 +100,7 @@ impl ProductService {
     }
 
     /// The database itself, for what is not cached: organizations and schemas.
-    pub fn repository(&self) -> &ProductRepository {
+    pub fn repository(&self) -> &Database {
         &self.0.repository
     }
 

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use hotshelf_domain::{
-    FieldErrors, Filter, Members, Order, OrganizationId, PageRequest, PageStart, Price, ProductId, Search,
+    FieldErrors, Filter, Order, OrganizationId, PageRequest, PageStart, Price, ProductId, ProductScope, Search,
 };
 use hotshelf_product::{Cursor, MemberPage};
 
@@ -59,7 +59,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberPageQuery {
 }
 
 impl MemberPageQuery {
-    pub(crate) fn of(self, members: Members) -> MemberPage {
+    pub(crate) fn of(self, members: ProductScope) -> MemberPage {
         let MemberPageQuery { page, limit, search, order } = self;
         MemberPage { members, page, limit, search, order }
     }

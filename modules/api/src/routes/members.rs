@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::{Router, routing};
 use futures_util::{StreamExt, stream};
 use hotshelf_cache::Source;
-use hotshelf_domain::{Members, OrganizationId, SchemaId};
+use hotshelf_domain::{OrganizationId, ProductScope, SchemaId};
 use hotshelf_product::ProductIds;
 
 use crate::caller::Caller;
@@ -117,14 +117,19 @@ pub(crate) async fn ids_of_schema(
     ids(&app, app.members_of_schema(&caller, id).await?, &headers).await
 }
 
-async fn page(app: &App, members: Members, query: MemberPageQuery, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn page(
+    app: &App,
+    members: ProductScope,
+    query: MemberPageQuery,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let begin = Instant::now();
     let page = app.products.member_page(query.of(members), freshness(headers)?).await?;
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(headers, &page_tag(page.revision), page.source, body))
 }
 
-async fn ids(app: &App, members: Members, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn ids(app: &App, members: ProductScope, headers: &HeaderMap) -> Result<Response, Problem> {
     Ok(match app.products.product_ids(members, freshness(headers)?).await? {
         ProductIds::Whole { open_json, revision, source } => {
             cacheable(headers, &page_tag(revision), source, || splice_origin(&open_json, source))

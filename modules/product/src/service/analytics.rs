@@ -3,7 +3,8 @@
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use hotshelf_cache::{Found, Read, Target, Value};
-use hotshelf_domain::{ProductRepository, StoreError};
+use hotshelf_database::Database;
+use hotshelf_domain::StoreError;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use xxhash_rust::xxh3::xxh3_64;
@@ -82,7 +83,7 @@ impl ProductService {
     }
 }
 
-async fn load_analytics(repository: ProductRepository) -> Result<Option<Value>, StoreError> {
+async fn load_analytics(repository: Database) -> Result<Option<Value>, StoreError> {
     let payload = render::open_json(&repository.analytics().await?)?;
     Ok(Some(Value { revision: xxh3_64(&payload), payload }))
 }

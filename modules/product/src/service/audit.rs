@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use hotshelf_cache::{Key, Region, Value};
-use hotshelf_domain::{ProductRepository, StoreError};
+use hotshelf_database::Database;
+use hotshelf_domain::StoreError;
 
 use super::ProductService;
 use super::ids::load_ids;
@@ -30,13 +31,8 @@ impl ProductService {
         }
     }
 
-    fn compare<T, F>(
-        &self,
-        region: &Region,
-        rate: f64,
-        wanted: fn(&Key) -> Option<T>,
-        load: fn(ProductRepository, T) -> F,
-    ) where
+    fn compare<T, F>(&self, region: &Region, rate: f64, wanted: fn(&Key) -> Option<T>, load: fn(Database, T) -> F)
+    where
         T: Send + 'static,
         F: Future<Output = Result<Option<Value>, StoreError>> + Send + 'static,
     {

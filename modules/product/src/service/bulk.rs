@@ -22,7 +22,7 @@ impl ProductService {
     ) -> Result<Vec<Result<ProductId, Invalid>>, ProductError> {
         let service = self.clone();
         self.in_a_task(async move {
-            let homes = distinct(new.iter().map(|new| (new.organization_id(), new.schema_id())).collect());
+            let homes = distinct(new.iter().map(|new| (new.organization_id, new.schema_id)).collect());
             let sets = service.kept_sets(&homes).await;
             let write = service.begin(service.0.cache.turn(Vec::new()).await?, memberships(&homes)).await?;
             let repository = service.0.repository.clone();

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use hotshelf_cache::{Found, Read, Slot, Source, Value};
-use hotshelf_domain::{Members, ProductId, ProductRepository, StoreError};
+use hotshelf_database::Database;
+use hotshelf_domain::{ProductId, ProductScope, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
@@ -36,7 +37,7 @@ impl ProductService {
     ///
     /// # Errors
     /// As [`page`](ProductService::page).
-    pub async fn product_ids(&self, members: Members, read: Read) -> Result<ProductIds, ProductError> {
+    pub async fn product_ids(&self, members: ProductScope, read: Read) -> Result<ProductIds, ProductError> {
         let found = self.ids_in(self.ids_slot(members), members, read).await?;
         Ok(match found.value {
             Some(Value { payload, revision }) if !payload.is_empty() => {
@@ -50,7 +51,7 @@ impl ProductService {
     /// whether its id is among them; every other id is, once. Ends after the first error.
     pub fn product_ids_in_pieces(
         &self,
-        members: Members,
+        members: ProductScope,
     ) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + use<> {
         let repository = self.0.repository.clone();
         try_unfold(Some((None, IdsJson::new())), move |rest: Option<(Option<ProductId>, IdsJson)>| {
@@ -67,23 +68,23 @@ impl ProductService {
         })
     }
 
-    async fn ids_in(&self, slot: Slot, members: Members, read: Read) -> Result<Found, StoreError> {
+    async fn ids_in(&self, slot: Slot, members: ProductScope, read: Read) -> Result<Found, StoreError> {
         let repository = self.0.repository.clone();
         let load = move || load_ids(repository.clone(), members);
         self.0.cache.get_or_load(slot, Read { min_revision: None, ..read }, load).await
     }
 
-    pub(super) fn ids_slot(&self, members: Members) -> Slot {
+    pub(super) fn ids_slot(&self, members: ProductScope) -> Slot {
         let (region, collection) = match members {
-            Members::Organization(id) => (&self.0.organization_ids, collections::of_organization(id)),
-            Members::Both(_, id) => (&self.0.organization_ids, collections::of_schema(id)),
-            Members::Schema(id) => (&self.0.schema_ids, collections::of_schema(id)),
+            ProductScope::Organization(id) => (&self.0.organization_ids, collections::of_organization(id)),
+            ProductScope::Both(_, id) => (&self.0.organization_ids, collections::of_schema(id)),
+            ProductScope::Schema(id) => (&self.0.schema_ids, collections::of_schema(id)),
         };
         region.slot_in(keys::ids(members), [collection])
     }
 
     /// Loads the ids again that a write has just made void. Nobody has asked for them, so it is no lookup to be counted.
-    pub(super) async fn keep_ids(&self, members: Members) {
+    pub(super) async fn keep_ids(&self, members: ProductScope) {
         let slot = self.ids_slot(members).uncounted();
         if let Err(error) = self.ids_in(slot, members, Read::default()).await {
             tracing::debug!(%error, "product ids are not kept");
@@ -92,7 +93,7 @@ impl ProductService {
 }
 
 /// Nothing but a note instead of too many.
-pub(super) async fn load_ids(repository: ProductRepository, members: Members) -> Result<Option<Value>, StoreError> {
+pub(super) async fn load_ids(repository: Database, members: ProductScope) -> Result<Option<Value>, StoreError> {
     let ids = repository.ids(members, None, MOST_CACHED + 1).await?;
     let payload = if ids.len() > MOST_CACHED as usize {
         Bytes::new()

@@ -2,9 +2,8 @@
 //! and a total that has to be counted has an entry of its own, which all pages of the list share.
 
 use hotshelf_cache::{Found, Key, Read, Region, Source, Value};
-use hotshelf_domain::{
-    Filter, Members, Order, PageRequest, PageStart, ProductPage, ProductRepository, Search, StoreError,
-};
+use hotshelf_database::Database;
+use hotshelf_domain::{Filter, Order, PageRequest, PageStart, ProductPage, ProductScope, Search, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
@@ -16,7 +15,7 @@ use crate::{collections, keys, render};
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberPage {
     /// Whose products.
-    pub members: Members,
+    pub members: ProductScope,
     /// From 1.
     pub page: i64,
     /// How many at most.
@@ -112,16 +111,13 @@ impl ProductService {
     }
 }
 
-pub(super) async fn load_listing(
-    repository: ProductRepository,
-    request: PageRequest,
-) -> Result<Option<Value>, StoreError> {
+pub(super) async fn load_listing(repository: Database, request: PageRequest) -> Result<Option<Value>, StoreError> {
     let page = repository.page_ids(request.clone()).await?;
     let next = page.next.filter(|_| page.has_more);
     Ok(Some(Listing::new(&request, page.ids, page.total, next).pack()))
 }
 
-pub(super) async fn load_total(repository: ProductRepository, filter: Filter) -> Result<Option<Value>, StoreError> {
+pub(super) async fn load_total(repository: Database, filter: Filter) -> Result<Option<Value>, StoreError> {
     let total = repository.count(filter).await?.to_be_bytes();
     Ok(Some(Value { revision: xxh3_64(&total), payload: total.to_vec().into() }))
 }

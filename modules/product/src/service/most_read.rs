@@ -1,7 +1,7 @@
 //! What is read most, and how it gets into the cache before it is asked for.
 
 use hotshelf_cache::{Read, Source};
-use hotshelf_domain::{Filter, Members, Order, PageRequest, PageStart, ProductId};
+use hotshelf_domain::{Filter, Order, PageRequest, PageStart, ProductId, ProductScope};
 
 use super::ProductService;
 use super::lists::MemberPage;
@@ -57,7 +57,7 @@ impl ProductService {
     ///
     /// # Errors
     /// As [`page`](ProductService::page).
-    pub async fn warm_first_page(&self, of: Option<Members>) -> Result<Warmed, ProductError> {
+    pub async fn warm_first_page(&self, of: Option<ProductScope>) -> Result<Warmed, ProductError> {
         let (region, key, request, style) = match of {
             None => {
                 let filter = Filter::default();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hotshelf_cache::{Found, Key, Read, Source, Value};
-use hotshelf_domain::{OrganizationId, ProductId, ProductRepository, StoreError};
+use hotshelf_database::Database;
+use hotshelf_domain::{OrganizationId, ProductId, StoreError};
 use serde::Serialize;
 
 use super::ProductService;
@@ -116,15 +117,15 @@ impl ProductService {
     }
 }
 
-pub(super) async fn load_product(repository: ProductRepository, id: ProductId) -> Result<Option<Value>, StoreError> {
+pub(super) async fn load_product(repository: Database, id: ProductId) -> Result<Option<Value>, StoreError> {
     repository.find(id).await?.as_ref().map(render::product).transpose()
 }
 
-pub(super) async fn load_details(repository: ProductRepository, id: ProductId) -> Result<Option<Value>, StoreError> {
+pub(super) async fn load_details(repository: Database, id: ProductId) -> Result<Option<Value>, StoreError> {
     repository.details(id).await?.as_ref().map(render::details).transpose()
 }
 
-async fn load_products(repository: ProductRepository, keys: Vec<Key>) -> Result<Vec<Option<Value>>, StoreError> {
+async fn load_products(repository: Database, keys: Vec<Key>) -> Result<Vec<Option<Value>>, StoreError> {
     let ids: Vec<_> = keys.iter().filter_map(keys::product_of).collect();
     let products = repository.find_many(&ids).await?;
     let product = |key: &Key| keys::product_of(key).and_then(|id| products.get(&id));

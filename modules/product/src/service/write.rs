@@ -5,7 +5,8 @@ use std::future::Future;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use hotshelf_cache::{Collection, Key, Slot, Turn, Value, Write, WriteStrategy};
-use hotshelf_domain::{Committed, Copies, Members, OrganizationId, ProductId, SchemaId, StoreError};
+use hotshelf_database::{Committed, Copies};
+use hotshelf_domain::{OrganizationId, ProductId, ProductScope, SchemaId, StoreError};
 
 use super::ProductService;
 use crate::crash::Step;
@@ -47,7 +48,7 @@ impl ProductService {
     {
         for _ in 0..ATTEMPTS {
             match attempt(self.clone()).await {
-                Err(ProductError::Store(StoreError::Overtaken { .. })) => {}
+                Err(ProductError::Store(StoreError::VersionConflict { .. })) => {}
                 done => return done,
             }
         }
@@ -93,13 +94,13 @@ impl ProductService {
 
     /// Of the sets of ids that a write of products at home there may make void, those that somebody has asked for. With the
     /// write-through strategy they are loaded again before the write is acknowledged.
-    pub(super) async fn kept_sets(&self, homes: &[Home]) -> Vec<Members> {
+    pub(super) async fn kept_sets(&self, homes: &[Home]) -> Vec<ProductScope> {
         if !self.writes_through() {
             return Vec::new();
         }
         let mut sets = Vec::new();
         for (organization, schema) in homes {
-            for members in [Members::Organization(*organization), Members::Schema(*schema)] {
+            for members in [ProductScope::Organization(*organization), ProductScope::Schema(*schema)] {
                 if !sets.contains(&members) {
                     sets.push(members);
                 }
@@ -111,7 +112,7 @@ impl ProductService {
         sets.into_iter().zip(held).filter_map(|(members, held)| held.then_some(members)).collect()
     }
 
-    pub(super) async fn keep_sets(&self, sets: Vec<Members>) {
+    pub(super) async fn keep_sets(&self, sets: Vec<ProductScope>) {
         stream::iter(sets).for_each_concurrent(SETS_AT_ONCE, |members| self.keep_ids(members)).await;
     }
 }

@@ -17,7 +17,7 @@ impl ProductService {
     pub async fn create(&self, new: NewProduct) -> Result<Product, ProductError> {
         let service = self.clone();
         self.in_a_task(async move {
-            let (organization, schema) = (new.organization_id(), new.schema_id());
+            let (organization, schema) = (new.organization_id, new.schema_id);
             let sets = service.kept_sets(&[(organization, schema)]).await;
             let turn = service.0.cache.turn(Vec::new()).await?;
             let write = service.begin(turn, collections::membership(organization, schema).to_vec()).await?;
@@ -49,7 +49,7 @@ impl ProductService {
         let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
         let current = self.current(id, &expect).await?;
         let changes = patch.changes(&current);
-        let new_schema = patch.schema_id().filter(|_| changes.schema);
+        let new_schema = patch.schema_id.filter(|_| changes.schema);
         let sets = match new_schema {
             Some(new) => {
                 let organization = current.organization_id;

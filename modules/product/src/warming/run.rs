@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::ProductError;
 use crate::service::Warmed;
-use hotshelf_domain::{Members, OrganizationId, ProductId};
+use hotshelf_domain::{OrganizationId, ProductId, ProductScope};
 use hotshelf_stats::L2State;
 use tokio::time::{Instant, sleep};
 
@@ -93,10 +93,10 @@ impl Run {
     }
 
     /// The first pages that are worth it: of the list of all products, and of organizations.
-    async fn pages(&self) -> Result<Vec<Option<Members>>, ProductError> {
+    async fn pages(&self) -> Result<Vec<Option<ProductScope>>, ProductError> {
         let organizations = self.warmer.0.products.repository().organizations().await?;
         let ids = organizations.iter().map(|organization| organization.id).take(ORGANIZATIONS);
-        let of_organization = |id: OrganizationId| Some(Members::Organization(id));
+        let of_organization = |id: OrganizationId| Some(ProductScope::Organization(id));
         Ok(std::iter::once(None).chain(ids.map(of_organization)).collect())
     }
 

@@ -45,10 +45,10 @@ pub enum WarmError {
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
 /// # let stats = hotshelf_stats::Stats::new()?;
-/// # let database = hotshelf_domain::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+/// # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 /// # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 /// #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-/// # let repository = hotshelf_domain::ProductRepository::open(database, &stats).await?;
+/// # let repository = hotshelf_database::Database::open(database, &stats).await?;
 /// # let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
 /// # let products = ProductService::new(cache, repository, Lives::default())?;
 /// let options = WarmOptions { interval: Duration::from_secs(3600), products: 1_000, rate: 1_000 };

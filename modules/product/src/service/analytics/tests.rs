@@ -3,7 +3,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use hotshelf_cache::{Cache, CacheOptions, RedisOptions, Tiers, WriteStrategy};
-use hotshelf_domain::{DatabaseOptions, ProductDraft};
+use hotshelf_database::DatabaseOptions;
+use hotshelf_domain::ProductDraft;
 use hotshelf_stats::Stats;
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ impl Shelf {
     async fn open() -> Self {
         let (directory, stats) = (tempfile::tempdir().unwrap(), Stats::new().unwrap());
         let database = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-        let repository = ProductRepository::open(database, &stats).await.unwrap();
+        let repository = Database::open(database, &stats).await.unwrap();
         let options = CacheOptions {
             tiers: Tiers::Memory,
             shared_database: false,

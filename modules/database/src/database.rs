@@ -1,0 +1,282 @@
+//! The handle on the database. What it does for whom is in the files below, by subject.
+
+mod accounts;
+mod catalogue;
+mod epoch;
+mod lists;
+mod products;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::sqlite::SqliteConnection;
+use hotshelf_domain::StoreError;
+use hotshelf_lifecycle::Tasks;
+use hotshelf_stats::Stats;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::commit::{Committed, Copies};
+use crate::error::OpenError;
+use crate::sqlite::condition::{self, Condition};
+use crate::sqlite::error::SqlError;
+use crate::sqlite::identity::Identity;
+use crate::sqlite::lock::DatabaseLock;
+use crate::sqlite::operation::Operation;
+use crate::sqlite::point_reads::PointReads;
+use crate::sqlite::readers::{self, Readers};
+use crate::sqlite::writer::{WriteConnection, Writer};
+use crate::sqlite::{connect, heartbeat};
+use crate::usecases;
+
+/// Which database, and who else is in it.
+#[derive(Clone, Debug)]
+pub struct DatabaseOptions {
+    /// The SQLite file, made when it is not there.
+    pub path: PathBuf,
+    /// Several processes share the database. Otherwise a lock file keeps a second one out.
+    pub shared: bool,
+}
+
+/// The database: the truth that caches hold copies of.
+///
+/// A cheap handle. A write that has returned `Ok` is on disk: it survives the end of the process and the loss of
+/// power. A read sees every write that had returned before the read began. Writes share commits, so many concurrent
+/// ones cost little more than one; a write whose caller goes away happens all the same.
+///
+/// ```
+/// use hotshelf_database::{Copies, DatabaseOptions, Database};
+/// use hotshelf_domain::ProductDraft;
+/// use hotshelf_stats::Stats;
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// # let directory = tempfile::tempdir()?;
+/// let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+/// let database = Database::open(options, &Stats::new()?).await?;
+///
+/// let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
+/// let cup = database.create(draft.into_new()?, Copies::Fenced).await?.value;
+/// assert_eq!(database.find(cup.id).await?, Some(cup));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+    point_reads: PointReads,
+    tasks: Tasks,
+    ending: Ending,
+    operations: Operations,
+    condition: Arc<Condition>,
+    identity: Arc<Identity>,
+    /// The connection that was opened first. As long as there is one, the files beside the database keep their places.
+    first: Arc<Mutex<SqliteConnection>>,
+}
+
+/// What a stop tells those at work.
+#[derive(Clone, Default)]
+struct Ending {
+    /// No read goes on.
+    reads: CancellationToken,
+    /// No write is begun any more.
+    writes: CancellationToken,
+}
+
+/// The reads that are no point reads, each kind by the name it has in the metrics.
+struct Operations {
+    find_many: Operation,
+    page: Operation,
+    page_ids: Operation,
+    details: Operation,
+    count: Operation,
+    ids: Operation,
+    analytics: Operation,
+    organizations: Operation,
+    schemas: Operation,
+    epoch: Operation,
+    ping: Operation,
+}
+
+impl Operations {
+    fn new(stats: &Stats) -> Self {
+        let operation = |name| Operation::new(stats, name);
+        Operations {
+            find_many: operation("find_many"),
+            page: operation("page"),
+            page_ids: operation("page_ids"),
+            details: operation("details"),
+            count: operation("count"),
+            ids: operation("ids"),
+            analytics: operation("analytics"),
+            organizations: operation("organizations"),
+            schemas: operation("schemas"),
+            epoch: operation("epoch"),
+            ping: operation("ping"),
+        }
+    }
+}
+
+impl Database {
+    /// Locks, migrates and opens the database.
+    ///
+    /// # Errors
+    /// [`OpenError`], each kind with what to do about it.
+    pub async fn open(options: DatabaseOptions, stats: &Stats) -> Result<Self, OpenError> {
+        let path = place_of(options.path)?;
+        let url = path.to_str().ok_or_else(|| OpenError::Path(path.clone()))?.to_owned();
+        let failed = |cause: String| OpenError::Open { database: path.clone(), cause };
+        let (file, address) = (path.clone(), url.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let lock = DatabaseLock::acquire(&file, options.shared)?;
+            let (conn, opened) = connect::prepare(&file, &address, &lock, options.shared)?;
+            let identity = Identity::new(&file, lock, opened.row);
+            let identity = identity.map_err(|error| OpenError::Open { database: file, cause: error.to_string() })?;
+            Ok::<_, OpenError>((Arc::new(identity), Arc::new(Mutex::new(conn))))
+        });
+        let (identity, first) = opened.await.map_err(|error| failed(error.to_string()))??;
+
+        let tasks = Tasks::default();
+        let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));
+        let readers = Readers::new(&url, &identity, &condition, stats, &ending.reads);
+        let finds = Operation::new(stats, "find");
+        let commits = Operation::new(stats, "commit");
+        let to_write = WriteConnection::new(url, &identity, ending.writes.clone(), &commits);
+        let writer = Writer::spawn(to_write, &tasks, commits, &condition);
+        let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), writer.clone(), tasks.stopping());
+        tasks.spawn_loop("database heartbeat", heartbeat);
+        condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
+        let inner = Inner {
+            writer,
+            point_reads: PointReads::spawn(readers.point.clone(), readers::POINT.running, &tasks, finds, stats),
+            operations: Operations::new(stats),
+            readers,
+            tasks,
+            ending,
+            condition,
+            path,
+            identity,
+            first,
+        };
+        tracing::info!(path = %inner.path.display(), shared = options.shared, "database open");
+        Ok(Database(Arc::new(inner)))
+    }
+
+    /// Whether the database answers a read.
+    ///
+    /// # Errors
+    /// As [`find`](Database::find).
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let answer = self.0.operations.ping.of(self.0.readers.watch.read(condition::read_probe)).await;
+        self.0.condition.note_read_probe(&answer);
+        answer
+    }
+
+    /// Prepares for a [`close`](Database::close) that is to be over within `patience`: when half of it has passed,
+    /// reads end, and no write is begun any more, so that those who wait for them can stop as well.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn hurry(&self, patience: Duration) {
+        let (Ending { reads, writes }, closing) = (self.0.ending.clone(), self.0.tasks.stopping());
+        self.0.tasks.spawn(async move {
+            if timeout(patience / 2, closing.cancelled()).await.is_err() {
+                reads.cancel();
+                writes.cancel();
+            }
+        });
+    }
+
+    /// Ends the reads, finishes the writes that were accepted, refuses new ones, and checkpoints.
+    ///
+    /// # Errors
+    /// When that took longer than `patience` or the checkpoint failed; nothing acknowledged is lost either way.
+    pub async fn close(&self, patience: Duration) -> Result<(), StoreError> {
+        let end = Instant::now() + patience;
+        self.0.ending.reads.cancel();
+        let mut stopping = pin!(self.0.tasks.stop(patience));
+        let stopped = match timeout(patience / 2, &mut stopping).await {
+            Ok(stopped) => stopped,
+            Err(_) => {
+                self.0.ending.writes.cancel();
+                stopping.await
+            }
+        };
+        if !stopped || timeout_at(end, self.0.readers.close()).await.is_err() {
+            return Err(StoreError::Overloaded("reads or writes were still under way"));
+        }
+        // A log must not be moved into a file that it does not belong to.
+        if !self.0.identity.may_move_the_log() {
+            return self.0.identity.confirm();
+        }
+        let first = Arc::clone(&self.0.first);
+        let checkpoint = tokio::task::spawn_blocking(move || connect::checkpoint(&mut first.lock()));
+        match timeout_at(end, checkpoint).await {
+            Ok(Ok(Ok(true))) => self.0.identity.confirm(),
+            Ok(Ok(Ok(false))) => {
+                tracing::warn!("the write-ahead log stays beside the database: another process is at work on it");
+                self.0.identity.confirm()
+            }
+            Ok(Ok(Err(error))) => Err(error.into()),
+            Ok(Err(died)) => Err(StoreError::failed(format!("the checkpoint died: {died}"))),
+            Err(_) => Err(StoreError::Overloaded("the checkpoint was still under way")),
+        }
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    pub(crate) fn condition(&self) -> &Condition {
+        &self.0.condition
+    }
+
+    pub(crate) fn ended_tasks(&self) -> Vec<&'static str> {
+        self.0.tasks.ended_early()
+    }
+
+    /// One write; see [`usecases::epoch::commit`].
+    async fn commit<T: Send + 'static>(
+        &self,
+        copies: Copies,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<Committed<T>, StoreError> {
+        self.commit_rows(1, copies, work).await
+    }
+
+    /// As [`commit`](Database::commit), of about so many rows.
+    async fn commit_rows<T: Send + 'static>(
+        &self,
+        rows: usize,
+        copies: Copies,
+        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<Committed<T>, StoreError> {
+        self.0.writer.submit_rows(rows, move |conn| usecases::epoch::commit(conn, copies, &work)).await
+    }
+}
+
+/// The one name under which every process finds the same lock file: symbolic links are followed, as SQLite does.
+fn place_of(path: PathBuf) -> Result<PathBuf, OpenError> {
+    match std::fs::metadata(&path) {
+        Ok(file) if file.nlink() > 1 => return Err(OpenError::HardLinked { database: path, names: file.nlink() }),
+        Ok(_) => {
+            return path.canonicalize().map_err(|error| OpenError::Open { database: path, cause: error.to_string() });
+        }
+        // It is to be made, or cannot be: the attempt will tell.
+        Err(_) => {}
+    }
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (directory.canonicalize(), path.file_name()) {
+        (Ok(directory), Some(name)) => Ok(directory.join(name)),
+        _ => Ok(path),
+    }
+}

@@ -1,0 +1,62 @@
+use std::path::PathBuf;
+
+/// Why the database cannot be opened; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process works on this database.
+    #[error(
+        "{} is in use by another process (lock file {}): stop it, or start every instance with SHARED_DB=true",
+        .database.display(), .lock.display()
+    )]
+    InUse {
+        /// The database file.
+        database: PathBuf,
+        /// The lock file beside it.
+        lock: PathBuf,
+    },
+    /// The lock file could not be made or locked.
+    #[error("cannot lock {}: {cause}", .lock.display())]
+    Lock {
+        /// The lock file.
+        lock: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file has several names, and each would have a write-ahead log and a lock file of its own.
+    #[error(
+        "{} has {names} names (hard links): what is written under one is lost under another. Copy the file, or remove the \
+         other names",
+        .database.display()
+    )]
+    HardLinked {
+        /// The database file.
+        database: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
+    /// The path is not text that SQLite accepts.
+    #[error("{} is not a valid UTF-8 path", .0.display())]
+    Path(PathBuf),
+    /// A newer version of the program has changed the database in a way that this one does not know.
+    #[error(
+        "{} is at migration {found}, and this version knows migrations up to {known}: start the newer version, or restore the \
+         backup from before it", .database.display()
+    )]
+    Newer {
+        /// The database file.
+        database: PathBuf,
+        /// The newest migration that the database has had.
+        found: String,
+        /// The newest migration that this program knows.
+        known: String,
+    },
+    /// The file is there but cannot be used as a database.
+    #[error("cannot open {}: {cause}", .database.display())]
+    Open {
+        /// The database file.
+        database: PathBuf,
+        /// What went wrong, in the database's words.
+        cause: String,
+    },
+}

@@ -1,0 +1,17 @@
+//! For the truth: products, organizations, schemas and users, on disk. Knows no HTTP and no cache. May depend on
+//! `domain`, `stats` and `lifecycle`.
+//!
+//! - [`Database`] is SQLite with one group-committing writer and readers in lanes.
+//! - What a write names that only the database knows, such as an organization, is checked in the write's transaction.
+
+mod commit;
+mod database;
+mod error;
+mod module;
+mod port;
+mod sqlite;
+mod usecases;
+
+pub use commit::{Committed, Copies};
+pub use database::{Database, DatabaseOptions};
+pub use error::OpenError;

@@ -1,0 +1,118 @@
+//! The statements on users, each on a blocking connection. The callers decide about transactions.
+
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sqlite::SqliteConnection;
+use hotshelf_domain::{Email, NewUser, OrganizationId, Role, StoreError, User, UserId};
+
+use super::{now, role, time};
+use crate::port::UserTx;
+use crate::sqlite::error::SqlError;
+use crate::sqlite::schema::users;
+
+type Row = (i64, String, i64, String, i64, i64, i64);
+
+const COLUMNS: (
+    users::id,
+    users::email,
+    users::organization_id,
+    users::role,
+    users::session_generation,
+    users::key_generation,
+    users::created_at,
+) = (
+    users::id,
+    users::email,
+    users::organization_id,
+    users::role,
+    users::session_generation,
+    users::key_generation,
+    users::created_at,
+);
+
+fn from_row(
+    (id, email, organization, role_name, session_generation, key_generation, created): Row,
+) -> Result<User, SqlError> {
+    Ok(User {
+        id: UserId::from_row(id),
+        email: Email::from_row(email),
+        organization_id: OrganizationId::from_row(organization),
+        role: role(&role_name)?,
+        session_generation,
+        key_generation,
+        created_at: time(created)?,
+    })
+}
+
+impl UserTx for SqliteConnection {
+    fn user(&mut self, id: UserId) -> Result<Option<User>, SqlError> {
+        let row: Option<Row> = users::table.find(id.get()).select(COLUMNS).first(self).optional()?;
+        row.map(from_row).transpose()
+    }
+
+    fn insert_user(&mut self, new: &NewUser, organization: OrganizationId) -> Result<User, SqlError> {
+        let row = (
+            users::email.eq(new.email.as_str()),
+            users::password_hash.eq(&new.password_hash),
+            users::organization_id.eq(organization.get()),
+            users::role.eq(new.role.as_str()),
+            users::created_at.eq(now()),
+        );
+        match diesel::insert_into(users::table).values(row).returning(COLUMNS).get_result(self) {
+            Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::EmailTaken.into()),
+            inserted => from_row(inserted?),
+        }
+    }
+
+    fn set_role(&mut self, id: UserId, role: Role) -> Result<(), SqlError> {
+        diesel::update(users::table.find(id.get())).set(users::role.eq(role.as_str())).execute(self)?;
+        Ok(())
+    }
+
+    fn delete_user(&mut self, id: UserId) -> Result<(), SqlError> {
+        diesel::delete(users::table.find(id.get())).execute(self)?;
+        Ok(())
+    }
+
+    fn count_admins(&mut self, organization: OrganizationId) -> Result<i64, SqlError> {
+        let users = users::table.filter(users::organization_id.eq(organization.get()));
+        Ok(users.filter(users::role.eq(Role::Admin.as_str())).count().get_result(self)?)
+    }
+
+    fn password_hash(&mut self, id: UserId) -> Result<Option<String>, SqlError> {
+        let query = users::table.find(id.get()).select(users::password_hash);
+        Ok(query.first::<Option<String>>(self).optional()?.flatten())
+    }
+
+    fn set_password_hash(&mut self, id: UserId, hash: &str) -> Result<(), SqlError> {
+        diesel::update(users::table.find(id.get())).set(users::password_hash.eq(hash)).execute(self)?;
+        Ok(())
+    }
+
+    fn next_session_generation(&mut self, id: UserId) -> Result<i64, SqlError> {
+        let next = users::session_generation.eq(users::session_generation + 1);
+        let counted = diesel::update(users::table.find(id.get())).set(next);
+        Ok(counted.returning(users::session_generation).get_result(self)?)
+    }
+
+    fn next_key_generation(&mut self, id: UserId) -> Result<i64, SqlError> {
+        let next = users::key_generation.eq(users::key_generation + 1);
+        let counted = diesel::update(users::table.find(id.get())).set(next);
+        Ok(counted.returning(users::key_generation).get_result(self)?)
+    }
+}
+
+pub(crate) fn credentials(
+    conn: &mut SqliteConnection,
+    email: &Email,
+) -> Result<Option<(User, Option<String>)>, SqlError> {
+    let query = users::table.filter(users::email.eq(email.as_str())).select((COLUMNS, users::password_hash));
+    let row: Option<(Row, Option<String>)> = query.first(conn).optional()?;
+    row.map(|(row, hash)| Ok((from_row(row)?, hash))).transpose()
+}
+
+pub(crate) fn of(conn: &mut SqliteConnection, organization: OrganizationId) -> Result<Vec<User>, SqlError> {
+    let query = users::table.filter(users::organization_id.eq(organization.get())).order(users::id);
+    let rows: Vec<Row> = query.select(COLUMNS).load(conn)?;
+    rows.into_iter().map(from_row).collect()
+}

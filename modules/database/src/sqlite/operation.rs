@@ -1,0 +1,50 @@
+//! One kind of work that the database is asked for, as it shows in the metrics.
+
+use std::future::Future;
+
+use hotshelf_domain::StoreError;
+use hotshelf_lifecycle::TRACED;
+use hotshelf_stats::{Histogram, IntCounter, Stats};
+use tracing::Instrument;
+use tracing::field::Empty;
+
+/// Times the work and counts what fails for the database's own reasons. A cheap handle.
+#[derive(Clone)]
+pub(crate) struct Operation {
+    pub(crate) durations: Histogram,
+    errors: IntCounter,
+    name: &'static str,
+}
+
+impl Operation {
+    pub(crate) fn new(stats: &Stats, name: &'static str) -> Self {
+        Operation { durations: stats.db_query(name), errors: stats.db_errors(name), name }
+    }
+
+    /// Does the work.
+    pub(crate) async fn of<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let _timer = self.durations.start_timer();
+        self.shared(work).await
+    }
+
+    /// Waits for work that is done together with that of others, and is timed there.
+    pub(crate) async fn shared<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let span = tracing::info_span!(
+            target: TRACED,
+            "database",
+            otel.name = self.name,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            db.system.name = "sqlite",
+            db.operation.name = self.name,
+        );
+        let result = work.instrument(span.clone()).await;
+        if let Err(error) = &result
+            && error.is_failure()
+        {
+            self.errors.inc();
+            span.record("otel.status_code", "ERROR");
+        }
+        result
+    }
+}

@@ -1,0 +1,147 @@
+//! Reads by id, gathered. A query by primary key costs SQLite next to nothing; the hop to a blocking thread and back
+//! is what it costs. So ids that are asked for while queries are under way are fetched together by the next one, and
+//! the hop is shared (the data loader pattern). They stand on rusqlite, as lists do: of `IN (…)` with many values
+//! diesel keeps no prepared statement, and to parse it anew is a tenth of such a read.
+
+use std::sync::Arc;
+
+use hotshelf_domain::{Product, ProductId, StoreError};
+use hotshelf_lifecycle::Tasks;
+use hotshelf_stats::{IntCounter, Stats};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout_at;
+
+use super::operation::Operation;
+use super::reader::Reader;
+use super::readers::{Lane, WAITING, deadline};
+use super::rows::find_listed;
+
+/// Reads that may wait; more are refused at once.
+const QUEUE: usize = 4_096;
+/// Ids in one query at most.
+const BATCH: usize = 128;
+/// Its name in the metrics.
+const LANE: &str = "find";
+
+type Found = Result<Option<Product>, StoreError>;
+
+struct Ask {
+    id: i64,
+    reply: oneshot::Sender<Found>,
+}
+
+/// A cheap handle on the task that gathers.
+#[derive(Clone)]
+pub(crate) struct PointReads {
+    queue: mpsc::Sender<Ask>,
+    operation: Operation,
+    full: IntCounter,
+    waited: IntCounter,
+}
+
+impl PointReads {
+    /// At most `concurrency` queries run at a time: while all are busy, the next batch grows.
+    pub(crate) fn spawn(
+        lane: Lane<Reader>,
+        concurrency: usize,
+        tasks: &Tasks,
+        operation: Operation,
+        stats: &Stats,
+    ) -> Self {
+        let (queue, mut asks) = mpsc::channel(QUEUE);
+        let waiting = queue.clone();
+        let length = move || (waiting.max_capacity() - waiting.capacity()) as u64;
+        stats.watch_gauge("db_reads_waiting", WAITING, &[("lane", LANE)], length);
+        let stopping = tasks.stopping();
+        let (slots, queries) = (Arc::new(Semaphore::new(concurrency)), tasks.clone());
+        let durations = operation.durations.clone();
+        tasks.spawn_loop("point reads", async move {
+            loop {
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+                let mut batch = Vec::new();
+                tokio::select! {
+                    received = asks.recv_many(&mut batch, BATCH) => if received == 0 { break },
+                    () = stopping.cancelled() => break,
+                }
+                let (lane, durations) = (lane.clone(), durations.clone());
+                queries.spawn(async move {
+                    let timer = durations.start_timer();
+                    answer(&lane, batch).await;
+                    timer.observe_duration();
+                    drop(slot);
+                });
+            }
+        });
+        let (full, waited) = (stats.db_reads_refused(LANE, "full"), stats.db_reads_refused(LANE, "waited"));
+        PointReads { queue, operation, full, waited }
+    }
+
+    /// The product as it is at some moment after this call began.
+    pub(crate) async fn find(&self, id: ProductId) -> Found {
+        self.operation.shared(self.ask(id)).await
+    }
+
+    async fn ask(&self, id: ProductId) -> Found {
+        let (reply, found) = oneshot::channel();
+        self.queue.try_send(Ask { id: id.get(), reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                self.full.inc();
+                StoreError::Overloaded("too many reads are waiting")
+            }
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        match timeout_at(deadline(), found).await {
+            Ok(answered) => answered.unwrap_or(Err(StoreError::Closed)),
+            Err(_) => {
+                self.waited.inc();
+                Err(StoreError::Overloaded("the read waited too long for its turn"))
+            }
+        }
+    }
+}
+
+async fn answer(lane: &Lane<Reader>, mut batch: Vec<Ask>) {
+    // Nobody waits for these any more.
+    batch.retain(|ask| !ask.reply.is_closed());
+    if batch.is_empty() {
+        return;
+    }
+    let mut ids: Vec<i64> = batch.iter().map(|ask| ask.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let found = lane.read(move |conn| find_listed(conn, &ids)).await;
+    for ask in batch {
+        let answer = found.as_ref().map(|products| products.get(&ask.id).cloned()).map_err(StoreError::clone);
+        // Whoever asked may be gone.
+        drop(ask.reply.send(answer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use std::sync::Arc;
+
+    use super::super::condition::Condition;
+    use super::super::identity::opened;
+    use super::super::readers::{Occupancy, Readers};
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        let (identity, _first) = opened(&path);
+        let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
+        let readers = Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &stats, &ending);
+        let (reply, gone) = oneshot::channel();
+        drop(gone);
+        answer(&readers.point, vec![Ask { id: 1, reply }]).await;
+        assert_eq!(readers.point.idle(), 0, "no connection was opened");
+        let (reply, found) = oneshot::channel();
+        answer(&readers.point, vec![Ask { id: 1, reply }]).await;
+        assert_eq!(found.await.unwrap().unwrap(), None);
+        assert_eq!(readers.point.idle(), 1);
+    }
+}

@@ -1,0 +1,159 @@
+//! A connection whose statements can be interrupted: those of lists, whose work depends on what is asked for.
+//!
+//! It is rusqlite's, since diesel lets nobody in on what a running statement does. Both stand on one SQLite library.
+
+#[cfg(test)]
+use std::cell::RefCell;
+
+use hotshelf_domain::StoreError;
+use rusqlite::{Connection, OpenFlags, Row};
+
+use super::error::SqlError;
+use super::readers::Limit;
+use super::statement::Statement;
+
+/// Steps of SQLite's virtual machine between two looks at the limit: some microseconds of plain ones. One that goes
+/// through the full-text index stands for more work: of a search for twenty letters in 400,000 products, so many take
+/// 30 ms.
+const STEPS: i32 = 250;
+/// Texts of statements that are kept prepared.
+const STATEMENTS: usize = 512;
+const SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -8192; PRAGMA query_only = ON;";
+
+pub(crate) struct Reader {
+    conn: Connection,
+    /// The texts of the statements it was asked for.
+    #[cfg(test)]
+    pub(crate) seen: RefCell<Vec<String>>,
+}
+
+impl Reader {
+    /// Of a database that is there.
+    pub(crate) fn open(url: &str) -> Result<Self, SqlError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(url, flags)?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        conn.execute_batch(SETTINGS)?;
+        Ok(Reader {
+            conn,
+            #[cfg(test)]
+            seen: RefCell::default(),
+        })
+    }
+
+    /// Reads until the limit at most: the statement that is running then is interrupted, and the connection can be
+    /// used for the next read.
+    pub(crate) fn within<T>(
+        &self,
+        limit: &Limit,
+        read: impl FnOnce(&Reader) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let limit = limit.clone();
+        self.conn.progress_handler(STEPS, Some(move || limit.is_over()))?;
+        let answer = read(self);
+        self.conn.progress_handler(0, None::<fn() -> bool>)?;
+        if !self.conn.is_autocommit() {
+            return Err(StoreError::failed("a read has left its transaction open".to_owned()).into());
+        }
+        answer
+    }
+
+    /// All that `read` reads is of the same moment.
+    pub(crate) fn transaction<T>(&self, read: impl FnOnce(&Reader) -> Result<T, SqlError>) -> Result<T, SqlError> {
+        // Rolled back when it is dropped, which is as good: nothing was written.
+        let _moment = self.conn.unchecked_transaction()?;
+        read(self)
+    }
+
+    pub(crate) fn rows<T, F>(&self, statement: &Statement, row: F) -> Result<Vec<T>, SqlError>
+    where
+        F: FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    {
+        let text = statement.query();
+        #[cfg(test)]
+        self.seen.borrow_mut().push(text.clone());
+        let mut prepared = self.conn.prepare_cached(&text)?;
+        let rows = prepared.query_map(statement.parameters(), row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// A statement that would run for ever.
+#[cfg(test)]
+pub(crate) const ENDLESS: &str =
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+#[cfg(test)]
+impl Reader {
+    /// The steps in which SQLite would go about the statement.
+    pub(crate) fn plan(&self, statement: &str) -> Vec<String> {
+        let mut plan = self.conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let steps = plan.raw_query().mapped(|row| row.get("detail"));
+        steps.collect::<rusqlite::Result<_>>().unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::super::connect::connect;
+    use super::super::identity::opened;
+    use super::*;
+
+    fn reader() -> (tempfile::TempDir, Reader) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("products.db");
+        opened(&path);
+        let reader = Reader::open(path.to_str().unwrap()).unwrap();
+        (directory, reader)
+    }
+
+    fn overloaded<T: Clone>(answer: &Result<T, SqlError>) -> bool {
+        matches!(answer.clone().map_err(StoreError::from), Err(StoreError::Overloaded(_)))
+    }
+
+    #[test]
+    fn a_statement_is_interrupted_and_the_connection_goes_on() {
+        let (_directory, reader) = reader();
+        let begin = Instant::now();
+        let limit = Limit::of(Duration::from_millis(50));
+        let endless = reader.within(&limit, |conn| conn.transaction(|conn| Statement::new(ENDLESS).number(conn)));
+        assert!(overloaded(&endless), "{endless:?}");
+        assert!(begin.elapsed() >= Duration::from_millis(50));
+        let one = reader.within(&Limit::of(Duration::from_secs(60)), |conn| Statement::new("SELECT 1").number(conn));
+        assert_eq!(one.unwrap(), 1);
+    }
+
+    /// All of the work is in the full-text index, which is no loop of the virtual machine.
+    #[test]
+    fn so_is_a_search() {
+        let (directory, reader) = reader();
+        let mut writer = connect(directory.path().join("products.db").to_str().unwrap()).unwrap();
+        diesel::connection::SimpleConnection::batch_execute(
+            &mut writer,
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             INSERT INTO product_search (rowid, words) SELECT i, printf('a%x b%x c%x d%x', i, i, i, i) FROM n",
+        )
+        .unwrap();
+        let words = "\"a\"* AND \"b\"* AND \"c\"* AND \"d\"* AND \"nowhere\"";
+        let search = |conn: &Reader| {
+            let found = Statement::new("SELECT count(*) FROM product_search WHERE product_search MATCH ");
+            found.text(words).number(conn)
+        };
+        assert_eq!(reader.within(&Limit::of(Duration::from_secs(60)), search).unwrap(), 0);
+        let over = Limit::of(Duration::ZERO);
+        assert!(overloaded(&reader.within(&over, search)));
+    }
+
+    #[test]
+    fn it_reads_and_writes_nothing() {
+        let (_directory, reader) = reader();
+        let write = "DELETE FROM products RETURNING id";
+        let refused = reader.within(&Limit::of(Duration::from_secs(60)), |conn| Statement::new(write).number(conn));
+        let refused = refused.map_err(StoreError::from);
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Users, what they prove themselves by, and what ends with what.
+
+use chrono::{DateTime, Utc};
+use hotshelf_domain::{
+    ApiKey, Home, Invalid, NewApiKey, NewSession, NewUser, Role, Session, SessionId, StoreError, TokenHash, User,
+    UserId,
+};
+
+use crate::port::{ApiKeyTx, OrganizationTx, ResetTx, SessionTx, UserTx};
+
+/// Sessions of one user.
+pub(crate) const SESSIONS_MAX: i64 = 100;
+/// API keys of one user.
+const API_KEYS_MAX: i64 = 100;
+
+pub(crate) fn add_user<T: UserTx + OrganizationTx>(tx: &mut T, new: &NewUser) -> Result<User, T::Error> {
+    let organization = match &new.home {
+        Home::In(organization) if !tx.has_organization(*organization)? => {
+            return Err(StoreError::NoSuchOrganization(*organization).into());
+        }
+        Home::In(organization) => *organization,
+        Home::New(organization) => tx.insert_organization(organization)?.id,
+    };
+    tx.insert_user(new, organization)
+}
+
+pub(crate) fn set_role<T: UserTx>(tx: &mut T, id: UserId, role: Role) -> Result<User, T::Error> {
+    let user = known(tx, id)?;
+    if role != Role::Admin {
+        check_not_last_admin(tx, &user)?;
+    }
+    tx.set_role(id, role)?;
+    Ok(User { role, ..user })
+}
+
+pub(crate) fn remove_user<T: UserTx>(tx: &mut T, id: UserId) -> Result<(), T::Error> {
+    let user = known(tx, id)?;
+    check_not_last_admin(tx, &user)?;
+    tx.delete_user(id)
+}
+
+/// Whoever asks has shown the password whose hash was `verified`, in the session that is kept.
+pub(crate) fn set_password<T: UserTx + SessionTx + ResetTx>(
+    tx: &mut T,
+    id: UserId,
+    (verified, hash): (&str, &str),
+    keep: SessionId,
+) -> Result<(), T::Error> {
+    if tx.password_hash(id)?.as_deref() != Some(verified) {
+        return Err(StoreError::SessionsEnded(id).into());
+    }
+    check_still_open(tx, id, keep)?;
+    replace_password(tx, id, hash, Some(keep))
+}
+
+pub(crate) fn allow_reset<T: UserTx + ResetTx>(
+    tx: &mut T,
+    id: UserId,
+    token_hash: &TokenHash,
+    until: DateTime<Utc>,
+) -> Result<(), T::Error> {
+    known(tx, id)?;
+    tx.insert_reset(id, token_hash, until)
+}
+
+/// With the password, all that was given out by it ends, the API keys too.
+pub(crate) fn reset_password<T: UserTx + SessionTx + ApiKeyTx + ResetTx>(
+    tx: &mut T,
+    token_hash: &TokenHash,
+    hash: &str,
+) -> Result<(), T::Error> {
+    let user = tx.user_of_reset(token_hash)?.ok_or(StoreError::NoSuchReset)?;
+    // Also those whose copies nobody can name: they are of a generation that is over.
+    tx.next_key_generation(user)?;
+    tx.delete_api_keys(user)?;
+    replace_password(tx, user, hash, None)
+}
+
+/// Stores the session, and ends those that are `leaving`.
+pub(crate) fn open_session<T: UserTx + SessionTx>(
+    tx: &mut T,
+    new: &NewSession,
+    leaving: &[TokenHash],
+) -> Result<Session, T::Error> {
+    let user = known(tx, new.user_id)?;
+    if user.session_generation != new.generation {
+        return Err(StoreError::SessionsEnded(user.id).into());
+    }
+    leaving.iter().try_for_each(|leaving| tx.delete_session(leaving))?;
+    if tx.count_sessions(user.id)? >= SESSIONS_MAX {
+        return Err(StoreError::TooManySessions(user.id).into());
+    }
+    tx.insert_session(new)
+}
+
+pub(crate) fn end_sessions<T: UserTx + SessionTx>(
+    tx: &mut T,
+    user: UserId,
+    keep: Option<SessionId>,
+) -> Result<(), T::Error> {
+    known(tx, user)?;
+    let generation = tx.next_session_generation(user)?;
+    tx.delete_sessions(user, keep)?;
+    keep.map_or(Ok(()), |keep| tx.set_generation(user, keep, generation))
+}
+
+pub(crate) fn add_api_key<T: UserTx + SessionTx + ApiKeyTx>(
+    tx: &mut T,
+    user: UserId,
+    by: SessionId,
+    new: &NewApiKey,
+    token_hash: &TokenHash,
+) -> Result<ApiKey, T::Error> {
+    // What ended the session meanwhile may have been meant to end the keys that it made, too.
+    let generation = check_still_open(tx, user, by)?.key_generation;
+    if tx.count_api_keys(user)? >= API_KEYS_MAX {
+        let message = format!("would be one too many: a user has at most {API_KEYS_MAX}");
+        return Err(StoreError::from(Invalid::one("api_key", &message)).into());
+    }
+    tx.insert_api_key(user, generation, new, token_hash)
+}
+
+/// The user, who has to be there.
+fn known<T: UserTx>(tx: &mut T, id: UserId) -> Result<User, T::Error> {
+    Ok(tx.user(id)?.ok_or(StoreError::NoSuchUser(id))?)
+}
+
+/// That the session is there, and of the user's current generation.
+fn check_still_open<T: UserTx + SessionTx>(tx: &mut T, user: UserId, id: SessionId) -> Result<User, T::Error> {
+    let known = known(tx, user)?;
+    match tx.generation_of(user, id)? {
+        Some(generation) if generation == known.session_generation => Ok(known),
+        _ => Err(StoreError::SessionsEnded(user).into()),
+    }
+}
+
+fn check_not_last_admin<T: UserTx>(tx: &mut T, user: &User) -> Result<(), T::Error> {
+    if user.role == Role::Admin && tx.count_admins(user.organization_id)? <= 1 {
+        return Err(StoreError::LastAdmin(user.id).into());
+    }
+    Ok(())
+}
+
+fn replace_password<T: UserTx + SessionTx + ResetTx>(
+    tx: &mut T,
+    user: UserId,
+    hash: &str,
+    keep: Option<SessionId>,
+) -> Result<(), T::Error> {
+    tx.set_password_hash(user, hash)?;
+    tx.delete_resets(user)?;
+    end_sessions(tx, user, keep)
+}

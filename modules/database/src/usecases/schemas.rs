@@ -1,0 +1,46 @@
+//! Schemas.
+
+use hotshelf_domain::{Expect, Invalid, NewSchema, Schema, SchemaId, SchemaPatch, StoreError, does_not_exist};
+
+use crate::port::{OrganizationTx, SchemaTx};
+
+pub(crate) fn create<T: OrganizationTx + SchemaTx>(tx: &mut T, new: &NewSchema) -> Result<Schema, T::Error> {
+    let organization = new.organization_id;
+    if !tx.has_organization(organization)? {
+        let invalid = Invalid::one("organization_id", &does_not_exist(organization));
+        return Err(StoreError::from(invalid).into());
+    }
+    tx.insert_schema(new)
+}
+
+pub(crate) fn update<T: SchemaTx>(
+    tx: &mut T,
+    id: SchemaId,
+    patch: &SchemaPatch,
+    expect: &Expect,
+) -> Result<Schema, T::Error> {
+    let current = tx.schema(id)?.ok_or(StoreError::NoSuchSchema(id))?;
+    if id == SchemaId::BUILT_IN {
+        return Err(StoreError::SchemaBuiltIn(id).into());
+    }
+    if !expect.holds(current.version) {
+        return Err(StoreError::SchemaPreconditionFailed { id, current: current.version }.into());
+    }
+    if *patch == SchemaPatch::default() {
+        return Ok(current);
+    }
+    let changed = Schema {
+        name: patch.name.clone().unwrap_or_else(|| current.name.clone()),
+        fields: patch.fields.clone().unwrap_or_else(|| current.fields.clone()),
+        version: current.version.next(),
+        ..current
+    };
+    if !changed.accepts_all_of(&current) {
+        match tx.count_products_with(id, |fields| changed.check(fields).is_err())? {
+            0 => {}
+            products => return Err(StoreError::SchemaInUse { schema: id, products }.into()),
+        }
+    }
+    tx.update_schema(&changed)?;
+    Ok(changed)
+}

@@ -1,0 +1,129 @@
+//! Sessions and API keys in the database: what ends, and that nothing brings it back.
+use chrono::{DateTime, TimeDelta, Utc};
+use hotshelf_database::{Committed, Copies, Database};
+use hotshelf_domain::{
+    Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
+};
+
+use crate::adapter::{Adapter, Storage};
+
+const MOST_SESSIONS: u8 = 100;
+
+struct Accounts {
+    accounts: Database,
+    ann: User,
+    _storage: Storage,
+}
+
+fn token_hash(number: u8) -> TokenHash {
+    [number; 32]
+}
+
+/// To the millisecond, as the database keeps it.
+fn in_seconds(seconds: i64) -> DateTime<Utc> {
+    let time = Utc::now() + TimeDelta::seconds(seconds);
+    DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap()
+}
+
+impl Accounts {
+    async fn new(adapter: Adapter) -> Self {
+        let storage = adapter.storage();
+        let accounts = storage.open().await;
+        let home = Home::In(OrganizationId::BUILT_IN);
+        let email = "ann@shop.example".parse().unwrap();
+        let ann = NewUser { email, password_hash: Some("old".to_owned()), home, role: Role::Admin };
+        let ann = accounts.add_user(ann).await.unwrap();
+        Accounts { accounts, ann, _storage: storage }
+    }
+
+    async fn open(&self, number: u8, end: DateTime<Utc>, leaving: Vec<TokenHash>) -> Result<Session, StoreError> {
+        let new = NewSession {
+            token_hash: token_hash(number),
+            user_id: self.ann.id,
+            generation: self.ann.session_generation,
+            client: String::new(),
+            expires_at: end,
+        };
+        Ok(self.accounts.open_session(new, leaving, Copies::Fenced).await?.value)
+    }
+
+    async fn extend(&self, number: u8, expires_at: DateTime<Utc>) {
+        let used = Used { token_hash: token_hash(number), at: Utc::now(), expires_at };
+        self.accounts.extend_sessions(vec![used]).await.unwrap();
+    }
+
+    async fn end_of(&self, number: u8) -> Option<DateTime<Utc>> {
+        self.accounts.session(token_hash(number)).await.unwrap().map(|session| session.expires_at)
+    }
+}
+
+pub(crate) async fn the_hundred_and_first_session_ends_the_oldest_that_lives_and_no_other(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
+    let later = in_seconds(60);
+    // What has ended by itself takes nobody's place.
+    house.open(200, in_seconds(-1), Vec::new()).await.unwrap();
+    for number in 0..MOST_SESSIONS {
+        assert!(house.accounts.sessions_without_room(house.ann.id).await.unwrap().is_empty());
+        house.open(number, later, Vec::new()).await.unwrap();
+    }
+    let leaving = house.accounts.sessions_without_room(house.ann.id).await.unwrap();
+    assert_eq!(leaving, [token_hash(0)]);
+    for wrong in [Vec::new(), vec![token_hash(201)]] {
+        let refused = house.open(100, later, wrong).await.unwrap_err();
+        assert!(matches!(refused, StoreError::TooManySessions(_)) && refused.changed_nothing(), "{refused}");
+    }
+    assert!(house.end_of(0).await.is_some());
+    house.open(100, later, leaving).await.unwrap();
+    assert_eq!(house.end_of(0).await, None);
+    assert_eq!(house.accounts.sessions_of(house.ann.id).await.unwrap().len(), usize::from(MOST_SESSIONS));
+}
+
+pub(crate) async fn no_use_brings_back_what_has_ended(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
+    let (over, end, later) = (in_seconds(-1), in_seconds(60), in_seconds(120));
+    house.open(1, over, Vec::new()).await.unwrap();
+    house.open(2, end, Vec::new()).await.unwrap();
+    house.extend(1, later).await;
+    assert_eq!(house.end_of(1).await, Some(over));
+    house.extend(2, later).await;
+    house.extend(2, end).await;
+    assert_eq!(house.end_of(2).await, Some(later), "none is shortened");
+    house.accounts.end_session(token_hash(2), Copies::Fenced).await.unwrap();
+    house.extend(2, later).await;
+    assert_eq!(house.end_of(2).await, None);
+}
+
+pub(crate) async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_none(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
+    let accounts = &house.accounts;
+    let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
+    let new = || NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
+    let key = accounts.add_api_key(house.ann.id, session.id, new(), token_hash(11)).await.unwrap();
+    accounts.allow_reset(house.ann.id, token_hash(21), in_seconds(60)).await.unwrap();
+    accounts.reset_password(token_hash(21), "new".to_owned(), Copies::Fenced).await.unwrap();
+    assert_eq!(accounts.api_key(token_hash(11)).await.unwrap(), None);
+    let ann = accounts.user(house.ann.id).await.unwrap().unwrap();
+    assert_ne!(ann.key_generation, key.generation, "a copy of the key is of a generation that is over");
+    let refused = accounts.add_api_key(ann.id, session.id, new(), token_hash(12)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::SessionsEnded(_)), "{refused}");
+}
+
+pub(crate) async fn the_last_use_of_a_key_never_moves_back(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
+    let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
+    let new = NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
+    let key = house.accounts.add_api_key(house.ann.id, session.id, new, token_hash(11)).await.unwrap();
+    let (earlier, later) = (in_seconds(1), in_seconds(2));
+    for at in [earlier, later, earlier] {
+        house.accounts.note_api_keys(vec![(key.id, at)]).await.unwrap();
+    }
+    assert_eq!(house.accounts.api_key(token_hash(11)).await.unwrap().unwrap().last_used_at, Some(later));
+}
+
+#[test]
+fn an_epoch_that_cannot_be_is_a_failure_and_not_none() {
+    assert_eq!(Committed { value: 1, epoch: None }.into_parts().unwrap(), (1, None));
+    assert_eq!(Committed { value: 1, epoch: Some(7) }.into_parts().unwrap(), (1, Some(7)));
+    let failed = Committed { value: 1, epoch: Some(-7) }.into_parts().unwrap_err();
+    assert!(!failed.changed_nothing(), "the write is in the database: {failed}");
+}
