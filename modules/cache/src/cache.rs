@@ -16,7 +16,7 @@ use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::namespace::{Namespaces, RegionError};
 use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
-use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, Timed, UNTOLD};
+use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
 use crate::region::{Region, RegionOptions, Slot};
 use crate::tier::{DeleteError, SharedTier, Tier};
 
@@ -88,13 +88,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub fn new(options: CacheOptions, epoch_store: Arc<dyn EpochStore>, stats: &Stats) -> Result<Self, OptionsError> {
         options.check()?;
         let (redis, prefix) = (options.redis.clone(), options.key_prefix.clone());
-        let connector = Timed::new(FredConnector::new(redis, prefix, options.shared_database), stats);
-        Ok(Self::with_connector(options, connector, epoch_store, stats))
+        let connector = FredConnector::new(redis, prefix, options.shared_database);
+        Ok(Self::with_connector(options, Box::new(connector), epoch_store, stats))
     }
 
-    pub(crate) fn with_connector<C: Connector>(
+    pub(crate) fn with_connector(
         options: CacheOptions,
-        connector: C,
+        connector: Box<dyn Connector>,
         epoch_store: Arc<dyn EpochStore>,
         stats: &Stats,
     ) -> Self {

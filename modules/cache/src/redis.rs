@@ -37,15 +37,15 @@ use crate::tier::{
 use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
+pub(crate) use link::Connector;
 #[cfg(test)]
-pub(crate) use link::{Agreement, Ear, Presence, Renewal, Step};
-pub(crate) use link::{Connector, Link};
+pub(crate) use link::{Agreement, Ear, Link, Presence, Renewal};
 use listener::Beats;
 pub(crate) use names::Names;
 pub(crate) use state::Run;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use supervisor::UNTOLD;
-pub(crate) use timed::Timed;
+use timed::{TimedLink, Timings};
 pub(crate) use writing::GENERATION_LIFE;
 
 /// Life of a lease: a loader that has died keeps others from filling no longer than this.
@@ -61,9 +61,10 @@ pub(crate) struct RedisSetup {
     pub(crate) tasks: Tasks,
 }
 
-pub(crate) struct RedisTier<C: Connector> {
-    connector: C,
-    link: ArcSwapOption<C::Link>,
+pub(crate) struct RedisTier {
+    connector: Box<dyn Connector>,
+    timings: Timings,
+    link: ArcSwapOption<TimedLink>,
     /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded in one
     /// and labelled with the next is void, too. 0 only while there has never been a link.
     history: AtomicU64,
@@ -103,10 +104,11 @@ pub(crate) struct RedisClaim {
     if_absent: Option<Generation>,
 }
 
-impl<C: Connector> RedisTier<C> {
-    pub(crate) fn new(connector: C, setup: RedisSetup) -> Arc<Self> {
+impl RedisTier {
+    pub(crate) fn new(connector: Box<dyn Connector>, setup: RedisSetup) -> Arc<Self> {
         Arc::new(RedisTier {
             connector,
+            timings: Timings::new(&setup.stats),
             link: ArcSwapOption::empty(),
             history: AtomicU64::new(0),
             follows: AtomicU64::new(0),
@@ -130,7 +132,7 @@ impl<C: Connector> RedisTier<C> {
     }
 
     /// The server's run, as leases and fences of this history name it.
-    fn run(&self, link: &C::Link) -> Run {
+    fn run(&self, link: &TimedLink) -> Run {
         state::run_in(self.history(), link.run())
     }
 
@@ -194,7 +196,7 @@ impl<C: Connector> RedisTier<C> {
 }
 
 #[async_trait]
-impl<C: Connector> Tier for RedisTier<C> {
+impl Tier for RedisTier {
     async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
         let answer = self.consult(&link, slot, until).await.unwrap_or_else(|error| {
@@ -294,7 +296,7 @@ impl<C: Connector> Tier for RedisTier<C> {
     }
 }
 
-impl<C: Connector> SharedTier for RedisTier<C> {
+impl SharedTier for RedisTier {
     fn start(self: Arc<Self>) {
         self.commits_at_start.store(self.setup.epoch_store.history().commits, Ordering::Release);
         let tasks = self.setup.tasks.clone();

@@ -4,13 +4,12 @@ use futures_util::future::try_join_all;
 use hotshelf_redis_client::RedisError;
 
 use super::RedisTier;
-use super::link::{Connector, Link};
 use crate::tier::DeleteError;
 
 /// Keys per `SCAN` step and per `UNLINK`.
 const BATCH: u32 = 500;
 
-impl<C: Connector> RedisTier<C> {
+impl RedisTier {
     /// In batches, and what the protocol itself needs stays. A fence may go: its writer then takes it for lost.
     pub(super) async fn delete_entries(&self, pattern: &str) -> Result<u64, DeleteError> {
         let link = self.link.load_full().ok_or_else(|| DeleteError("Redis is not connected".to_owned()))?;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::Error;
@@ -155,6 +156,7 @@ impl FredLink {
     }
 }
 
+#[async_trait]
 impl Link for FredLink {
     fn server(&self) -> &str {
         &self.server

@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::RedisTier;
-use super::link::{Connector, Link, Renewal};
+use super::link::Renewal;
 use super::state::{Generation, NO_GENERATION};
+use super::timed::TimedLink;
 use super::writing::GENERATION_LIFE;
 use crate::chance;
 use crate::region::{Collection, Slot};
@@ -45,9 +46,14 @@ impl Generations {
     }
 }
 
-impl<C: Connector> RedisTier<C> {
+impl RedisTier {
     /// The generation that counts now for what depends on the slot's collections; a new one for those that have none.
-    pub(super) async fn generation(&self, link: &C::Link, slot: &Slot, absent: bool) -> Result<Generation, RedisError> {
+    pub(super) async fn generation(
+        &self,
+        link: &TimedLink,
+        slot: &Slot,
+        absent: bool,
+    ) -> Result<Generation, RedisError> {
         let keys = slot.dependencies(absent).map(|collection| self.setup.names.generation(collection)).collect();
         let proposals = slot.dependencies(absent).map(|_| next()).collect();
         let current = link.generations(keys, proposals, renewal(slot, absent)).await?;
@@ -57,7 +63,7 @@ impl<C: Connector> RedisTier<C> {
     }
 
     /// Makes void what depends on these collections.
-    pub(super) async fn void(&self, link: &C::Link, collections: &[Collection]) -> Result<(), RedisError> {
+    pub(super) async fn void(&self, link: &TimedLink, collections: &[Collection]) -> Result<(), RedisError> {
         if collections.is_empty() {
             return Ok(());
         }

@@ -1,10 +1,10 @@
-//! What the tier asks of a connection to Redis: the steps of the protocol, each atomic on one key, or on those of one slot of a
-//! cluster. The engine knows only
-//! this; behind it is a real server, or a simulated one under test.
+//! What the tier asks of a connection to Redis: the steps of the protocol, each atomic on one key, or on those of one slot
+//! of a cluster. Fred implements it in production, the simulation under test. Each step is a boxed future, which is little
+//! beside a round trip.
 
-use std::future::Future;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
 use hotshelf_stats::ServerMemory;
@@ -19,7 +19,8 @@ use crate::epoch::History;
 /// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to the
 /// engine they are one server, of which only `mark` and `scan` show that it has parts.
 ///
-/// A step that fails may have been carried out all the same, also later.
+/// A step ends within the command's deadline. One that fails may have been carried out all the same, also later.
+#[async_trait]
 pub(crate) trait Link: Send + Sync + 'static {
     /// Identifies the server's memory: it changes when the server restarts, and when it becomes, or stops being,
     /// another's replica; in a cluster, when that happens to one of its primaries, or a slot goes to another.
@@ -32,55 +33,80 @@ pub(crate) trait Link: Send + Sync + 'static {
     fn tags(&self) -> &[String];
 
     /// What the key holds. If that is nothing, it holds `state` from now on, for `life` or for ever.
-    fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> impl Step<Option<Bytes>>;
+    async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError>;
 
     /// What the key holds.
-    fn get(&self, key: &str) -> impl Step<Option<Bytes>>;
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError>;
 
     /// What each of the keys holds, in their order.
-    fn get_many(&self, keys: Vec<String>) -> impl Step<Vec<Option<Bytes>>>;
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, RedisError>;
 
     /// Sets the key to `value`, for `life`, if it begins with `expected`; nothing as `value` deletes it. A lease that
     /// somebody waits for is as expected as one for which nobody does; those who wait are told by the marker.
-    fn fill(&self, key: &str, marker: &str, expected: Bytes, value: Bytes, life: Duration) -> impl Step<bool>;
+    async fn fill(
+        &self,
+        key: &str,
+        marker: &str,
+        expected: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError>;
 
     /// Sets the key to `fence`, for `life`, unless another fence of this run stands there.
-    fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> impl Step<bool>;
+    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Result<bool, RedisError>;
 
     /// Sets the key to `value`, or to nothing, if `fence` still stands there; then `true`. If not, whatever does goes,
     /// unless it is another fence.
-    fn release(&self, key: &str, marker: Option<&str>, fence: Bytes, value: Bytes, life: Duration) -> impl Step<bool>;
+    async fn release(
+        &self,
+        key: &str,
+        marker: Option<&str>,
+        fence: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError>;
 
     /// What these keys hold, all of one slot. One that holds nothing holds its proposal from now on, for `life`. Which
     /// others live as long as that again, [`Renewal`] says.
-    fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>, renewal: Renewal) -> impl Step<Vec<Bytes>>;
+    async fn generations(
+        &self,
+        keys: Vec<String>,
+        proposals: Vec<Bytes>,
+        renewal: Renewal,
+    ) -> Result<Vec<Bytes>, RedisError>;
 
     /// Sets these keys, all of one slot, to the next generations, for `life`.
-    fn void(&self, keys: Vec<String>, markers: Vec<String>, next: Vec<Bytes>, life: Duration) -> impl Step<()>;
+    async fn void(
+        &self,
+        keys: Vec<String>,
+        markers: Vec<String>,
+        next: Vec<Bytes>,
+        life: Duration,
+    ) -> Result<(), RedisError>;
 
     /// Asks the holder of `lease` to tell when it fills: how long the lease may still last, or `None` if it is gone.
-    fn wait(&self, key: &str, lease: Bytes) -> impl Step<Option<Duration>>;
+    async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError>;
 
     /// Pushes the marker to all who listen, behind the pushes of everything that was done before where it belongs.
-    fn mark(&self, marker: &str) -> impl Step<()>;
+    async fn mark(&self, marker: &str) -> Result<(), RedisError>;
 
     /// Tells the server who works with its keys, and hears what it knows of others.
-    fn agree_on_epoch(&self, key: &str, presence: &Presence) -> impl Step<Agreement>;
+    async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError>;
 
     /// One step of a walk over all keys: the next cursor, "0" at the end, and some keys.
-    fn scan(&self, cursor: String, pattern: &str, count: u32) -> impl Step<(String, Vec<String>)>;
+    async fn scan(&self, cursor: String, pattern: &str, count: u32) -> Result<(String, Vec<String>), RedisError>;
 
     /// Deletes the keys, and tells how many there were.
-    fn unlink(&self, keys: Vec<String>) -> impl Step<u64>;
+    async fn unlink(&self, keys: Vec<String>) -> Result<u64, RedisError>;
 
     /// What the server says about its memory; of several, the sums.
-    fn memory(&self) -> impl Step<ServerMemory>;
+    async fn memory(&self) -> Result<ServerMemory, RedisError>;
 
     /// Waits until the connection is of no use any more; then tells why.
-    fn lost(&self) -> impl Future<Output = String> + Send;
+    async fn lost(&self) -> String;
 
     /// Ends the connection, without waiting for a server that does not answer.
-    fn close(&self) -> impl Future<Output = ()> + Send;
+    async fn close(&self);
 }
 
 /// What a process tells of itself.
@@ -158,26 +184,20 @@ impl Renewal {
     }
 }
 
-/// A future that ends within the command's deadline.
-pub(crate) trait Step<T>: Future<Output = Result<T, RedisError>> + Send {}
-
-impl<T, F: Future<Output = Result<T, RedisError>> + Send> Step<T> for F {}
-
 /// Opens connections.
+#[async_trait]
 pub(crate) trait Connector: Send + Sync + 'static {
-    type Link: Link;
-    type Ear: Ear;
-
     /// A connection for commands.
-    fn open(&self) -> impl Future<Output = Result<Self::Link, RedisError>> + Send;
+    async fn open(&self) -> Result<Box<dyn Link>, RedisError>;
 
     /// A connection that hears every marker which begins with `markers` from now on.
-    fn listen(&self, markers: &str) -> impl Future<Output = Result<Self::Ear, RedisError>> + Send;
+    async fn listen(&self, markers: &str) -> Result<Box<dyn Ear>, RedisError>;
 }
 
 /// What one connection hears of markers.
+#[async_trait]
 pub(crate) trait Ear: Send {
     /// The next markers, in the order of the changes; an error when some may have been missed: then it is of no use
     /// any more. Dropped before its end, it has taken none.
-    fn next(&mut self) -> impl Future<Output = Result<Vec<String>, RedisError>> + Send;
+    async fn next(&mut self) -> Result<Vec<String>, RedisError>;
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
-use super::link::{Connector, Ear};
+use super::link::Ear;
 use super::names::Mark;
 use crate::chance;
 
@@ -92,7 +92,7 @@ impl Beats {
     }
 }
 
-pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: CancellationToken) {
+pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
     let markers = tier.setup.names.markers();
     let (mut pause, mut failures) = (FIRST_PAUSE, 0);
     loop {
@@ -102,7 +102,7 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
                 // What has happened until now was not heard.
                 tier.setup.coherence.everything_changed();
                 pause = FIRST_PAUSE;
-                let ended = stopping.run_until_cancelled(listen(&tier, &mut ear, &mut failures)).await;
+                let ended = stopping.run_until_cancelled(listen(&tier, &mut *ear, &mut failures)).await;
                 tier.setup.coherence.deaf();
                 tier.beats.forget();
                 let Some(reason) = ended else { return };
@@ -123,7 +123,7 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
 }
 
 /// Until it fails; then tells why. With the first beat that comes back, failures in a row are over.
-async fn listen<C: Connector>(tier: &RedisTier<C>, ear: &mut C::Ear, failures: &mut u32) -> RedisError {
+async fn listen(tier: &RedisTier, ear: &mut dyn Ear, failures: &mut u32) -> RedisError {
     loop {
         let heard = match timeout(MEMORY_LEASE, ear.next()).await {
             Ok(Ok(heard)) => heard,

@@ -8,8 +8,8 @@ use futures_util::future::{join, join_all};
 use hotshelf_redis_client::RedisError;
 use tokio::time::timeout;
 
-use super::link::{Connector, Link};
 use super::state::{self, Generation, NO_GENERATION, State, Stored};
+use super::timed::TimedLink;
 use super::{LEASE_LIFE, RedisClaim, RedisTier};
 use crate::region::Slot;
 use crate::tier::{Claim, Hit, Lookup, Tier, Token, Until};
@@ -22,15 +22,15 @@ const DEAF_PAUSE: Duration = Duration::from_millis(50);
 
 /// While a lookup is under way, its lease may stand in Redis without anybody knowing whether it does. If the caller goes
 /// away just then, the lease is taken back.
-struct PendingLease<'a, C: Connector> {
-    tier: &'a RedisTier<C>,
-    link: &'a Arc<C::Link>,
+struct PendingLease<'a> {
+    tier: &'a RedisTier,
+    link: &'a Arc<TimedLink>,
     name: &'a str,
     lease: &'a Bytes,
     answered: bool,
 }
 
-impl<C: Connector> Drop for PendingLease<'_, C> {
+impl Drop for PendingLease<'_> {
     fn drop(&mut self) {
         if self.answered || tokio::runtime::Handle::try_current().is_err() {
             return;
@@ -50,9 +50,9 @@ enum Looked {
     Loading(Bytes),
 }
 
-impl<C: Connector> RedisTier<C> {
+impl RedisTier {
     /// Looks, and waits for what another process loads.
-    pub(super) async fn consult(&self, link: &Arc<C::Link>, slot: &Slot, until: Until) -> Result<Lookup, RedisError> {
+    pub(super) async fn consult(&self, link: &Arc<TimedLink>, slot: &Slot, until: Until) -> Result<Lookup, RedisError> {
         let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
             let lease = match self.look(link, slot, until).await? {
@@ -75,7 +75,7 @@ impl<C: Connector> RedisTier<C> {
     }
 
     /// Reads the key and, if it is free, takes a lease on it; for pages together with the generation they depend on.
-    async fn look(&self, link: &Arc<C::Link>, slot: &Slot, until: Until) -> Result<Looked, RedisError> {
+    async fn look(&self, link: &Arc<TimedLink>, slot: &Slot, until: Until) -> Result<Looked, RedisError> {
         // Before the value is read: what is filled later is of this epoch or older.
         let epoch = self.epoch();
         let (name, lease) = (self.name_of(slot), state::lease(Token::random(), self.run(link)));
@@ -121,7 +121,7 @@ impl<C: Connector> RedisTier<C> {
     /// A value as the answer, if it counts and is good enough.
     async fn serve(
         &self,
-        link: &C::Link,
+        link: &TimedLink,
         slot: &Slot,
         until: Until,
         stored: Stored,
@@ -141,7 +141,7 @@ impl<C: Connector> RedisTier<C> {
     /// Whether a value still counts.
     pub(super) async fn stands(
         &self,
-        link: &C::Link,
+        link: &TimedLink,
         slot: &Slot,
         stored: &Stored,
         known: Option<Generation>,

@@ -12,7 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
-use super::link::{Agreement, Connector, Link, Presence};
+use super::link::{Agreement, Presence};
+use super::timed::TimedLink;
 use crate::epoch::History;
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
@@ -32,7 +33,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// While another server takes the place of one that has ended, this is what is lost after it has.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
-pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: CancellationToken) {
+pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
     let mut pause = FIRST_PAUSE;
     let mut last_server = None;
     loop {
@@ -65,8 +66,8 @@ pub(super) async fn run<C: Connector>(tier: Arc<RedisTier<C>>, stopping: Cancell
 }
 
 /// Opens a link and makes sure of the memory behind it before anybody may use it.
-async fn open<C: Connector>(tier: &RedisTier<C>, last_server: &mut Option<String>) -> Result<Arc<C::Link>, Failure> {
-    let link = tier.connector.open().await?;
+async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<TimedLink>, Failure> {
+    let link = TimedLink::new(tier.connector.open().await?, tier.timings.clone());
     // The same server process, and every write since was either fenced there or has advanced the epoch: its values
     // count. Another process, or the same one restarted, may hold anything: the epoch advances now.
     let store = &tier.setup.epoch_store;
@@ -105,7 +106,7 @@ enum Agreed {
 
 /// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's word
 /// that counts.
-async fn agree_on_epoch<C: Connector>(tier: &RedisTier<C>, link: &C::Link, opens: bool) -> Result<Agreed, Failure> {
+async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Result<Agreed, Failure> {
     let store = &tier.setup.epoch_store;
     let mut asked = false;
     for _ in 0..MOST_ANNOUNCEMENTS {
@@ -142,7 +143,7 @@ async fn agree_on_epoch<C: Connector>(tier: &RedisTier<C>, link: &C::Link, opens
 }
 
 /// How far the database has come is known to Redis when it stops, and nobody waits for a process that is gone.
-async fn leave<C: Connector>(tier: &RedisTier<C>, link: &C::Link) {
+async fn leave(tier: &RedisTier, link: &TimedLink) {
     let lasts = if tier.setup.shared { PRESENCE } else { Duration::ZERO };
     let presence = Presence { lasts, ..presence(tier, false) };
     if let Err(error) = link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await {
@@ -150,7 +151,7 @@ async fn leave<C: Connector>(tier: &RedisTier<C>, link: &C::Link) {
     }
 }
 
-fn presence<C: Connector>(tier: &RedisTier<C>, opens: bool) -> Presence {
+fn presence(tier: &RedisTier, opens: bool) -> Presence {
     let process = match tier.setup.shared {
         true => "shared".to_owned(),
         false => tier.beats.instance().to_owned(),
@@ -165,7 +166,7 @@ fn presence<C: Connector>(tier: &RedisTier<C>, opens: bool) -> Presence {
     Presence { history, follows: tier.follows(), epoch: tier.epoch(), process, opens, lasts: PRESENCE }
 }
 
-fn keys_of_another<C: Connector>(tier: &RedisTier<C>, history: &str) -> String {
+fn keys_of_another(tier: &RedisTier, history: &str) -> String {
     format!(
         "another database (history {history}) is at work with the keys `{}*` there: give one of the two services a \
          CACHE_PREFIX or a Redis of its own",
@@ -174,7 +175,7 @@ fn keys_of_another<C: Connector>(tier: &RedisTier<C>, history: &str) -> String {
 }
 
 /// Publishes the link and returns, with the link taken back, when it is of no use any more.
-async fn watch<C: Connector>(tier: &RedisTier<C>, link: &Arc<C::Link>, stopping: &CancellationToken) -> String {
+async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationToken) -> String {
     tier.link.store(Some(Arc::clone(link)));
     let reason = tokio::select! {
         biased;
@@ -189,7 +190,7 @@ async fn watch<C: Connector>(tier: &RedisTier<C>, link: &Arc<C::Link>, stopping:
 }
 
 /// Asks the server about its memory, for as long as there is a link. That it does not answer is for the beats to find.
-async fn follow_memory<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
+async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
     let mut looks = interval(MEMORY_LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -202,7 +203,7 @@ async fn follow_memory<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Str
 }
 
 /// Beats until too many beats in a row have failed; then tells why.
-async fn beat_on<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> String {
+async fn beat_on(tier: &RedisTier, link: &TimedLink) -> String {
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut missed = 0;
@@ -238,7 +239,7 @@ enum Word {
 }
 
 /// A process that is cut off from Redis leaves word of its writes in the database.
-async fn hear_of_others<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Word {
+async fn hear_of_others(tier: &RedisTier, link: &TimedLink) -> Word {
     match timeout(BEAT, tier.setup.epoch_store.current()).await {
         Ok(Ok((_, server))) if server != link.server() => Word::Elsewhere,
         Ok(Ok((epoch, _))) => {
@@ -257,7 +258,7 @@ enum Beat {
     Refused(String),
 }
 
-async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<Beat, Failure> {
+async fn beat(tier: &RedisTier, link: &TimedLink) -> Result<Beat, Failure> {
     let begin = Instant::now();
     let word = hear_of_others(tier, link).await;
     match word {
@@ -280,7 +281,7 @@ async fn beat<C: Connector>(tier: &RedisTier<C>, link: &C::Link) -> Result<Beat,
     Ok(Beat::Back)
 }
 
-fn announce_up<C: Connector>(tier: &RedisTier<C>) {
+fn announce_up(tier: &RedisTier) {
     if !tier.outages.stands() {
         tracing::info!(epoch = tier.epoch(), "Redis is up");
     }
@@ -289,14 +290,14 @@ fn announce_up<C: Connector>(tier: &RedisTier<C>) {
 }
 
 /// Logs that an outage is over: at once, or, if there was one just before, when it has been over for a while.
-fn tell_the_end<C: Connector>(tier: &RedisTier<C>) {
+fn tell_the_end(tier: &RedisTier) {
     if let Some(down) = tier.outages.succeeded() {
         tracing::info!(epoch = tier.epoch(), ?down, "Redis is up");
     }
 }
 
 /// Logs the change, once; what keeps it down goes into the health report.
-fn announce_down<C: Connector>(tier: &RedisTier<C>, reason: String) {
+fn announce_down(tier: &RedisTier, reason: String) {
     if tier.outages.failed(&*reason) {
         tracing::warn!(reason, "Redis is down; serving without it and trying again");
     }

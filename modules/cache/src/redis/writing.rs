@@ -8,8 +8,8 @@ use futures_util::future::{join, join_all};
 use hotshelf_redis_client::RedisError;
 
 use super::RedisTier;
-use super::link::{Connector, Link};
 use super::state::{self, Envelope, NO_GENERATION};
+use super::timed::TimedLink;
 use crate::chance;
 use crate::key::Key;
 use crate::region::{Collection, Slot};
@@ -33,7 +33,7 @@ const ORPHANS_A_BEAT: usize = 64;
 /// Fences that could not be released in time, to be released later; they also end by themselves.
 const MAX_ORPHANS: usize = 8_192;
 
-impl<C: Connector> RedisTier<C> {
+impl RedisTier {
     /// The marker by which other processes hear that this key has changed, if there are any.
     pub(super) fn marker_of(&self, name: &str) -> Option<String> {
         self.setup.shared.then(|| self.setup.names.marker(name))
@@ -41,7 +41,7 @@ impl<C: Connector> RedisTier<C> {
 
     /// Fences all slots or none. Of two writers that share several, each may come first at some: then both give back what
     /// they have, and their pauses decide.
-    async fn fence(&self, link: &C::Link, intent: &Intent) -> Result<bool, RedisError> {
+    async fn fence(&self, link: &TimedLink, intent: &Intent) -> Result<bool, RedisError> {
         let fence = async |slot: &Slot| {
             let (name, fence) = (self.name_of(slot), state::fence(intent.token, self.run(link)));
             link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_LIFE).await
@@ -133,7 +133,7 @@ impl<C: Connector> RedisTier<C> {
     /// network is split, they may have gone to another one, where the fences of this write barred nobody: what they loaded
     /// there before its commit is void only with another epoch. Asked after the commit, so that one who goes there later than
     /// the answer loads what was committed.
-    async fn is_where_the_others_are(&self, link: &C::Link, changed: bool) -> bool {
+    async fn is_where_the_others_are(&self, link: &TimedLink, changed: bool) -> bool {
         if !self.setup.shared || !changed {
             return true;
         }
@@ -147,7 +147,7 @@ impl<C: Connector> RedisTier<C> {
     }
 
     /// Releases all slots, and makes the collections void, whatever was voided since the beginning.
-    async fn end(&self, link: &C::Link, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
+    async fn end(&self, link: &TimedLink, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
         let value = |slot: &Slot| {
             // What depends on a collection is void with this very write.
             let value = keep.get(&slot.key).filter(|_| !slot.depends(false))?;
@@ -163,7 +163,7 @@ impl<C: Connector> RedisTier<C> {
     /// Each with what it is to hold from then on, and for how long; or with nothing.
     async fn release<'a>(
         &self,
-        link: &C::Link,
+        link: &TimedLink,
         token: Token,
         slots: impl Iterator<Item = &'a Slot>,
         value: impl Fn(&Slot) -> Option<(Bytes, Duration)>,
@@ -188,7 +188,7 @@ impl<C: Connector> RedisTier<C> {
     }
 
     /// Some of them; the others with the next beat. What is not certain to be released stays an orphan.
-    pub(super) async fn release_orphans(&self, link: &C::Link) {
+    pub(super) async fn release_orphans(&self, link: &TimedLink) {
         let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_BEAT).cloned().collect();
         let released = join_all(orphans.iter().map(|(name, token)| async move {
             let (marker, fence) = (self.marker_of(name), state::fence(*token, self.run(link)));

@@ -12,7 +12,7 @@ use super::host::Host;
 use super::wire::SimulatedRedis;
 use super::world::World;
 use crate::epoch::History;
-use crate::redis::{Connector, Ear, FredConnector, Link, Presence, Renewal, Run};
+use crate::redis::{Connector, FredConnector, Link, Presence, Renewal, Run};
 use crate::{chance, clock};
 
 const KEYS: [&str; 3] = ["c:one", "c:two", "c:three"];
@@ -152,7 +152,7 @@ impl Step {
         }
     }
 
-    async fn take(&self, link: &impl Link) -> Result<String, RedisError> {
+    async fn take(&self, link: &dyn Link) -> Result<String, RedisError> {
         let (run, marker) = (link.run(), |key: usize| format!("{MARKERS}{{{}}}", KEYS[key]));
         let marker_if = |marked: bool, key| marked.then(|| marker(key));
         let told = |held: Option<Bytes>| format!("{:?}", held.map(|held| legible(&held, run)));
@@ -241,12 +241,12 @@ fn legible(held: &[u8], run: Run) -> String {
 }
 
 /// What each step answers, which markers it makes heard, and what the keys hold then.
-async fn answers(connector: &impl Connector, steps: &[Step]) -> Vec<String> {
+async fn answers(connector: &dyn Connector, steps: &[Step]) -> Vec<String> {
     let link = connector.open().await.unwrap();
     let mut ear = connector.listen(MARKERS).await.unwrap();
     let mut answers = Vec::new();
     for (number, step) in steps.iter().enumerate() {
-        let answer = step.take(&link).await.unwrap_or_else(|_| "refused".to_owned());
+        let answer = step.take(&*link).await.unwrap_or_else(|_| "refused".to_owned());
         let last = format!("{MARKERS}{{step {number}}}");
         link.mark(&last).await.unwrap();
         let mut heard = Vec::new();

@@ -54,7 +54,7 @@ impl Process {
             redis: RedisOptions::default(),
             key_prefix: "p:".to_owned(),
         };
-        let cache = STATS.with(|stats| Cache::with_connector(options, connector, Arc::new(row), stats));
+        let cache = STATS.with(|stats| Cache::with_connector(options, Box::new(connector), Arc::new(row), stats));
         let collections = ["products", "products:order"].map(Collection::new);
         let region = |name, keys| {
             let (ttl, grace, absence) = (plan.ttl, plan.grace, Absence::DependsOn(collections[0].clone()));

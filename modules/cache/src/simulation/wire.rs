@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
 use hotshelf_stats::ServerMemory;
@@ -19,7 +20,7 @@ use super::describe::Describe;
 use super::host::{Connection, Host};
 use super::world::{Push, Server, World};
 use super::{Defect, dice};
-use crate::redis::{Agreement, Connector, Ear, Link, Presence, Renewal, Run, Step};
+use crate::redis::{Agreement, Connector, Ear, Link, Presence, Renewal, Run};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -94,11 +95,9 @@ impl SimulatedRedis {
     }
 }
 
+#[async_trait]
 impl Connector for SimulatedRedis {
-    type Link = SimulatedLink;
-    type Ear = SimulatedEar;
-
-    async fn open(&self) -> Result<SimulatedLink, RedisError> {
+    async fn open(&self) -> Result<Box<dyn Link>, RedisError> {
         let (connection, (start, run)) = self.connect(false, |server, _| (server.start, server.run)).await?;
         let (commands, sent) = unbounded_channel();
         let (world, host) = (Arc::clone(&self.world), Arc::clone(&self.host));
@@ -108,17 +107,17 @@ impl Connector for SimulatedRedis {
         self.world.note(|| format!("{} is connected to server {start}", self.host.name()));
         let (failures, troubled) = (Mutex::default(), Notify::new());
         let tags = [String::new()];
-        Ok(SimulatedLink { world, host, connection, commands, server, run, tags, failures, troubled })
+        Ok(Box::new(SimulatedLink { world, host, connection, commands, server, run, tags, failures, troubled }))
     }
 
-    async fn listen(&self, markers: &str) -> Result<SimulatedEar, RedisError> {
+    async fn listen(&self, markers: &str) -> Result<Box<dyn Ear>, RedisError> {
         let (ear, pushes) = unbounded_channel();
         let listens = |server: &mut Server, connection: &Arc<Connection>| {
             server.listens(Arc::clone(connection), markers, ear);
         };
         let (connection, ()) = self.connect(true, listens).await?;
         self.world.note(|| format!("{} listens", self.host.name()));
-        Ok(SimulatedEar { host: Arc::clone(&self.host), connection, pushes, next: None })
+        Ok(Box::new(SimulatedEar { host: Arc::clone(&self.host), connection, pushes, next: None }))
     }
 }
 
@@ -151,6 +150,7 @@ async fn carry(
     }
 }
 
+#[async_trait]
 impl Ear for SimulatedEar {
     async fn next(&mut self) -> Result<Vec<String>, RedisError> {
         self.host.alive().await;
@@ -220,10 +220,11 @@ macro_rules! command {
         $self.command(move || format!("{} {}", $name, shown.unwrap_or_default()), move |server| {
             let $store = &mut server.store;
             $run
-        })
+        }).await
     }};
 }
 
+#[async_trait]
 impl Link for SimulatedLink {
     fn server(&self) -> &str {
         &self.server
@@ -237,68 +238,93 @@ impl Link for SimulatedLink {
         &self.tags
     }
 
-    fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> impl Step<Option<Bytes>> {
+    async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
         let key = key.to_owned();
         command!(self, store, "look up", [key, state], store.get_or_set(&key, state, life))
     }
 
-    fn get(&self, key: &str) -> impl Step<Option<Bytes>> {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
         let key = key.to_owned();
         command!(self, store, "get", [key], Ok(store.get(&key)))
     }
 
-    fn get_many(&self, keys: Vec<String>) -> impl Step<Vec<Option<Bytes>>> {
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, RedisError> {
         command!(self, store, "get many", [keys.join(" ")], Ok(keys.iter().map(|key| store.get(key)).collect()))
     }
 
-    fn fill(&self, key: &str, marker: &str, expected: Bytes, value: Bytes, life: Duration) -> impl Step<bool> {
+    async fn fill(
+        &self,
+        key: &str,
+        marker: &str,
+        expected: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError> {
         let (key, marker) = (key.to_owned(), marker.to_owned());
         command!(self, store, "fill", [key, expected, value], store.fill(&key, &marker, expected, value, life))
     }
 
-    fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> impl Step<bool> {
+    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Result<bool, RedisError> {
         let (key, marker) = (key.to_owned(), marker.map(str::to_owned));
         command!(self, store, "fence", [key, fence], store.fence(&key, marker.as_deref(), fence, life))
     }
 
-    fn release(&self, key: &str, marker: Option<&str>, fence: Bytes, value: Bytes, life: Duration) -> impl Step<bool> {
+    async fn release(
+        &self,
+        key: &str,
+        marker: Option<&str>,
+        fence: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError> {
         let (key, marker) = (key.to_owned(), marker.map(str::to_owned));
         command!(self, store, "release", [key, fence, value], {
             store.release(&key, marker.as_deref(), fence, value, life)
         })
     }
 
-    fn generations(&self, keys: Vec<String>, proposals: Vec<Bytes>, renewal: Renewal) -> impl Step<Vec<Bytes>> {
+    async fn generations(
+        &self,
+        keys: Vec<String>,
+        proposals: Vec<Bytes>,
+        renewal: Renewal,
+    ) -> Result<Vec<Bytes>, RedisError> {
         command!(self, store, "generations", [keys.join(" ")], store.generations(&keys, proposals, renewal))
     }
 
-    fn void(&self, keys: Vec<String>, markers: Vec<String>, next: Vec<Bytes>, life: Duration) -> impl Step<()> {
+    async fn void(
+        &self,
+        keys: Vec<String>,
+        markers: Vec<String>,
+        next: Vec<Bytes>,
+        life: Duration,
+    ) -> Result<(), RedisError> {
         command!(self, store, "void", [keys.join(" "), next], store.void(&keys, &markers, next, life))
     }
 
-    fn wait(&self, key: &str, lease: Bytes) -> impl Step<Option<Duration>> {
+    async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {
         let key = key.to_owned();
         command!(self, store, "wait", [key, lease], store.wait(&key, lease))
     }
 
-    fn mark(&self, marker: &str) -> impl Step<()> {
+    async fn mark(&self, marker: &str) -> Result<(), RedisError> {
         let marker = marker.to_owned();
         command!(self, store, "mark", [marker], store.mark(&marker))
     }
 
-    fn agree_on_epoch(&self, key: &str, presence: &Presence) -> impl Step<Agreement> {
+    async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {
         let (key, presence) = (key.to_owned(), presence.clone());
         command!(self, store, "agree on epoch", [presence.epoch], store.agree_on_epoch(&key, &presence))
     }
 
-    fn scan(&self, _: String, pattern: &str, _: u32) -> impl Step<(String, Vec<String>)> {
+    async fn scan(&self, _: String, pattern: &str, _: u32) -> Result<(String, Vec<String>), RedisError> {
         let prefix = pattern.trim_end_matches('*').to_owned();
         command!(self, store, "scan", [prefix], {
             Ok(("0".to_owned(), store.names().into_iter().filter(|name| name.starts_with(&prefix)).collect()))
         })
     }
 
-    fn unlink(&self, keys: Vec<String>) -> impl Step<u64> {
+    async fn unlink(&self, keys: Vec<String>) -> Result<u64, RedisError> {
         command!(self, store, "unlink", [keys.join(" ")], Ok(store.unlink(&keys)))
     }
 

@@ -1,5 +1,6 @@
 //! Pushes of all servers of a layout, as one stream.
 
+use async_trait::async_trait;
 use fred::interfaces::TrackingInterface;
 use fred::types::client::Invalidation;
 use futures_util::future::{select_all, try_join_all};
@@ -44,6 +45,7 @@ impl OneEar {
     }
 }
 
+#[async_trait]
 impl Ear for FredEar {
     /// In the order of the changes on each server. Nothing has an order over several.
     async fn next(&mut self) -> Result<Vec<String>, RedisError> {

@@ -1,5 +1,6 @@
 //! How a link comes about: find the servers, connect, ask each who it is.
 
+use async_trait::async_trait;
 use fred::types::InfoKind;
 use futures_util::future::try_join_all;
 use hotshelf_redis_client::{Connection, Layout, RedisError, RedisOptions, Servers, Shard, slot};
@@ -11,7 +12,7 @@ use super::lane::Lane;
 use super::probe::{self, major};
 use super::scripts::Scripts;
 use super::{FredLink, Node};
-use crate::redis::link::Connector;
+use crate::redis::link::{Connector, Ear, Link};
 use crate::redis::state::Run;
 
 /// Opens connections as the options say.
@@ -63,11 +64,9 @@ impl FredConnector {
     }
 }
 
+#[async_trait]
 impl Connector for FredConnector {
-    type Link = FredLink;
-    type Ear = FredEar;
-
-    async fn open(&self) -> Result<FredLink, RedisError> {
+    async fn open(&self) -> Result<Box<dyn Link>, RedisError> {
         let layout = Layout::of(&self.options).await?;
         let scripts = Scripts::new();
         let introduced = layout.shards().iter().map(|shard| self.introduce(shard, &layout, &scripts));
@@ -80,16 +79,16 @@ impl Connector for FredConnector {
         let link = FredLink::new(nodes, owners, tags, scripts, server, run, watched);
         let oldest = versions.into_iter().min_by_key(|version| major(version)).unwrap_or_default();
         probe::run(&link, &self.prefix, self.listens).await.map_err(|trouble| trouble.of_version(&oldest))?;
-        Ok(link)
+        Ok(Box::new(link))
     }
 
-    async fn listen(&self, markers: &str) -> Result<FredEar, RedisError> {
+    async fn listen(&self, markers: &str) -> Result<Box<dyn Ear>, RedisError> {
         let known = self.layout.lock().clone();
         let layout = match known {
             Some(layout) => layout,
             None => Layout::of(&self.options).await?,
         };
-        FredEar::open(&self.options, &layout, markers).await
+        Ok(Box::new(FredEar::open(&self.options, &layout, markers).await?))
     }
 }
 

@@ -11,7 +11,7 @@ use hotshelf_redis_client::RedisError;
 
 use super::{FredLink, MOVED_ON, says};
 use crate::chance;
-use crate::redis::link::{Link, Renewal, Step};
+use crate::redis::link::{Link, Renewal};
 
 /// The first version that answers what a lookup asks for.
 const FIRST_VERSION: u32 = 7;
@@ -79,7 +79,11 @@ async fn at_one(link: &FredLink, key: String, prefix: &str) -> Result<(), Unusab
     if failed.is_empty() { Ok(()) } else { Err(Unusable::Refuses(failed)) }
 }
 
-fn tried<'a, T: 'a>(name: &'static str, step: impl Step<T> + 'a, is_right: fn(&T) -> bool) -> Tried<'a> {
+fn tried<'a, T: 'a>(
+    name: &'static str,
+    step: impl Future<Output = Result<T, RedisError>> + Send + 'a,
+    is_right: fn(&T) -> bool,
+) -> Tried<'a> {
     Box::pin(async move {
         match step.await {
             Ok(answer) if is_right(&answer) => None,
