@@ -12,7 +12,7 @@ use crate::cache::Cache;
 use crate::chance::Hashing;
 use crate::key::Key;
 use crate::region::{Region, Slot};
-use crate::tier::{Copy, Tier};
+use crate::tier::{Copy, TierName};
 use crate::value::Value;
 
 /// A copy may differ from the database for so long: a write needs time from its commit to its acknowledgement, and the
@@ -104,7 +104,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         T: Fn(Key) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send,
     {
-        if rate <= 0.0 || self.0.tiers.is_empty() {
+        if rate <= 0.0 || !self.0.has_tiers() {
             return;
         }
         self.0.sample.switch_on();
@@ -134,13 +134,13 @@ where
     F: Future<Output = Result<Option<Value>, E>>,
 {
     let mut has_copy = false;
-    for tier in &cache.0.tiers {
-        let Some(copy) = tier.inspect(slot).await else { continue };
+    for tier in TierName::BOTH {
+        let Some(copy) = cache.0.inspect(tier, slot).await else { continue };
         has_copy = true;
         slot.region.counters().audit_checks.inc();
         let Ok(true_value) = truth(slot.key.clone()).await else { return };
         if copy.value != true_value {
-            verify(&**tier, slot, copy, truth).await;
+            verify(cache, slot, copy, truth).await;
         }
     }
     cache.0.sample.note(&slot.key, has_copy);
@@ -148,7 +148,7 @@ where
 
 /// It may have been written just now. If the same copy still stands when any write has had its time, and still differs,
 /// it is stale.
-async fn verify<E, T, F>(tier: &dyn Tier, slot: &Slot, copy: Copy, truth: &T)
+async fn verify<E, T, F>(cache: &Cache<E>, slot: &Slot, copy: Copy, truth: &T)
 where
     T: Fn(Key) -> F,
     F: Future<Output = Result<Option<Value>, E>>,
@@ -157,15 +157,15 @@ where
     let Ok(true_value) = truth(slot.key.clone()).await else { return };
     // Also its value: what identifies a copy in memory may be given to another one when the first is gone.
     let stands = |now: Copy| now.identity == copy.identity && now.value == copy.value;
-    if !tier.inspect(slot).await.is_some_and(stands) || copy.value == true_value {
+    if !cache.0.inspect(copy.tier, slot).await.is_some_and(stands) || copy.value == true_value {
         return;
     }
     slot.region.counters().audit_stale.inc();
-    tier.discard(slot, &copy).await;
+    cache.0.discard(slot, &copy).await;
     let revision = |value: &Option<Value>| value.as_ref().map(|value| value.revision);
     tracing::error!(
         key = %slot.key,
-        tier = copy.tier,
+        tier = %copy.tier,
         cached = revision(&copy.value),
         database = revision(&true_value),
         "a stale copy was found and removed: please report this"

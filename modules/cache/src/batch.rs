@@ -13,9 +13,9 @@ use tracing::Instrument;
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
-use crate::reading::{Claims, Consulted, PATIENCE_WITH_OVERDUE, answer, count_load, found};
+use crate::reading::{Consulted, PATIENCE_WITH_OVERDUE, answer, count_load, in_memory};
 use crate::region::Slot;
-use crate::tier::{Lookup, Until};
+use crate::tier::{Claim, Lookup, Until};
 use crate::value::{Found, Read, Value};
 
 /// Why entries could not be looked up together. `E` is what loads fail with.
@@ -40,7 +40,7 @@ struct Missing<E> {
     /// Where its answer belongs.
     position: usize,
     slot: Slot,
-    claims: Claims,
+    claim: Claim,
     flight: Flight<E>,
 }
 
@@ -100,13 +100,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         for position in open {
             let slot = &slots[position];
             if let Some(hit) = self.look(&slot.key, Some(&slot.collections), Read::default()) {
-                answers[position] = Some(answer(&slot.region, found(&hit), false));
+                answers[position] = Some(answer(&slot.region, in_memory(&hit), false));
                 if hit.due {
                     self.refresh(slot.clone(), of_one(load, &slot.key));
                 }
                 continue;
             }
-            self.0.tiers.iter().for_each(|tier| tier.peeked_in_vain(&slot.region));
+            self.count_miss_in_memory(&slot.region);
             match self.0.flights.join(&slot.key, self.0.epochs.stamp(slot)) {
                 Role::Leader(flight) => leading.push((position, slot.clone(), flight)),
                 Role::Waiter(waiter) => waiting.push((position, waiter)),
@@ -205,11 +205,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let (mut answers, mut missing) = (Vec::new(), Vec::new());
         for ((slot, (position, flight)), consulted) in slots.into_iter().zip(flights).zip(consulted) {
             match consulted {
-                Consulted::Hit(hit) => {
-                    flight.land(Ok(found(&hit)));
-                    answers.push((position, found(&hit)));
+                Consulted::Hit { found, .. } => {
+                    flight.land(Ok(found.clone()));
+                    answers.push((position, found));
                 }
-                Consulted::Miss(claims) => missing.push(Missing { position, slot, claims, flight }),
+                Consulted::Miss(claim) => missing.push(Missing { position, slot, claim, flight }),
             }
         }
         if !missing.is_empty() {
@@ -220,19 +220,23 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// As `consult` of each, in their order, in one step to each tier.
     async fn consult_many(&self, slots: &[Slot]) -> Vec<Consulted> {
-        let mut consulted: Vec<_> = slots.iter().map(|_| Consulted::Miss(Vec::new())).collect();
-        for tier in &self.0.tiers {
-            let open: Vec<usize> = (0..slots.len()).filter(|i| matches!(consulted[*i], Consulted::Miss(_))).collect();
-            let asked: Vec<Slot> = open.iter().map(|i| slots[*i].clone()).collect();
-            for (i, lookup) in open.into_iter().zip(tier.lookup_many(&asked, Until::ItsEndAtOnce).await) {
-                match (lookup, &mut consulted[i]) {
-                    (Lookup::Hit(hit), Consulted::Miss(claims)) => {
-                        let claims = std::mem::take(claims);
-                        consulted[i] = Consulted::Hit(self.copied(&slots[i], claims, hit).await);
-                    }
-                    (Lookup::Miss(Some(claim)), Consulted::Miss(claims)) => claims.push((Arc::clone(tier), claim)),
-                    (Lookup::Hit(_) | Lookup::Miss(_), _) => {}
+        let in_memory = |slot| match self.0.memory.as_ref().map(|memory| memory.lookup(slot, Until::ItsEndAtOnce)) {
+            Some(Lookup::Hit(hit)) => self.found_in_memory(slot, hit),
+            Some(Lookup::Miss(stamp)) => Consulted::Miss(Claim { memory: Some(stamp), redis: None }),
+            None => Consulted::Miss(Claim::default()),
+        };
+        let mut consulted: Vec<_> = slots.iter().map(in_memory).collect();
+        let Some(redis) = &self.0.redis else { return consulted };
+        let open: Vec<usize> = (0..slots.len()).filter(|i| matches!(consulted[*i], Consulted::Miss(_))).collect();
+        let asked: Vec<Slot> = open.iter().map(|i| slots[*i].clone()).collect();
+        for (i, lookup) in open.into_iter().zip(redis.lookup_many(&asked, Until::ItsEndAtOnce).await) {
+            let Consulted::Miss(claim) = &mut consulted[i] else { continue };
+            match lookup {
+                Lookup::Hit(hit) => {
+                    let claim = std::mem::take(claim);
+                    consulted[i] = self.found_in_redis(&slots[i], hit, claim);
                 }
+                Lookup::Miss(of_redis) => claim.redis = of_redis,
             }
         }
         consulted
@@ -246,7 +250,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         match self.load_values(&mut missing, load).await {
             Ok(values) => {
                 let filling = missing.into_iter().zip(values).map(|(missing, value)| async move {
-                    let found = self.fill(&missing.slot, missing.claims, value).await;
+                    let found = self.fill(&missing.slot, missing.claim, value).await;
                     missing.flight.land(Ok(found.clone()));
                     (missing.position, found)
                 });
@@ -267,18 +271,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let keys = |missing: &[Missing<E>]| missing.iter().map(|missing| missing.slot.key.clone()).collect::<Vec<_>>();
         let mut loaded = one_each(load, keys(missing)).await;
         if let Ok(values) = &loaded {
-            // "Does not exist" is only as good as the generations that were read before the load.
-            let absent = missing
-                .iter_mut()
-                .zip(values)
-                .filter(|(missing, value)| value.is_none() && missing.slot.region.keeps_absence());
-            let binding = absent.map(|(missing, _)| async move {
-                let mut again = false;
-                for (tier, claim) in &mut missing.claims {
-                    again |= tier.bind_to_collections(&missing.slot, claim).await;
-                }
-                again
-            });
+            let absent = missing.iter_mut().zip(values).filter(|(_, value)| value.is_none());
+            let binding = absent.map(|(missing, _)| self.bind_to_collections(&missing.slot, &mut missing.claim));
             if join_all(binding).await.contains(&true) {
                 loaded = one_each(load, keys(missing)).await;
             }
@@ -292,9 +286,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// What a tier holds past the end of its life, for the one entry and for those who wait for it.
     async fn instead_of_load(&self, missing: Missing<E>, error: &BatchError<E>) -> Option<(usize, Found)> {
-        for (tier, claim) in missing.claims {
-            tier.abandon(&missing.slot, claim).await;
-        }
+        self.abandon(&missing.slot, missing.claim).await;
         let found = self.overdue(&missing.slot, Read::default()).await;
         match (&found, error) {
             (Some(found), _) => missing.flight.land(Ok(found.clone())),

@@ -18,7 +18,7 @@ use crate::namespace::{Namespaces, RegionError};
 use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
 use crate::region::{Region, RegionOptions, Slot};
-use crate::tier::{DeleteError, SharedTier, Tier};
+use crate::tier::{Copy, DeleteError, TierName};
 
 /// Between two looks for another process on the database.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(250);
@@ -37,9 +37,8 @@ impl<E> Clone for Cache<E> {
 }
 
 pub(crate) struct CacheState<E> {
-    /// Nearest first.
-    pub(crate) tiers: Vec<Arc<dyn Tier>>,
-    pub(crate) redis: Option<Arc<dyn SharedTier>>,
+    pub(crate) memory: Option<Arc<MemoryTier>>,
+    pub(crate) redis: Option<Arc<RedisTier>>,
     /// Other processes write to the same database.
     pub(crate) shared: bool,
     pub(crate) epochs: Arc<Epochs>,
@@ -70,13 +69,41 @@ async fn watch_for_others<E: Send + Sync + 'static>(cache: Cache<E>, name: Strin
     }
 }
 
-struct Levels(Vec<Arc<dyn Tier>>);
+struct Levels {
+    memory: Option<Arc<MemoryTier>>,
+    redis: Option<Arc<RedisTier>>,
+}
 
 impl TierGauges for Levels {
     fn levels(&self) -> TierLevels {
         let mut levels = TierLevels::default();
-        self.0.iter().for_each(|tier| tier.report(&mut levels));
+        self.memory.iter().for_each(|memory| memory.report(&mut levels));
+        self.redis.iter().for_each(|redis| redis.report(&mut levels));
         levels
+    }
+}
+
+impl<E> CacheState<E> {
+    /// Whether anything is kept at all.
+    pub(crate) fn has_tiers(&self) -> bool {
+        self.memory.is_some() || self.redis.is_some()
+    }
+
+    /// The copy in that tier that a lookup would be answered with.
+    pub(crate) async fn inspect(&self, tier: TierName, slot: &Slot) -> Option<Copy> {
+        match tier {
+            TierName::Memory => self.memory.as_ref()?.inspect(slot),
+            TierName::Redis => self.redis.as_ref()?.inspect(slot).await,
+        }
+    }
+
+    /// Removes that copy, and in Redis no newer one.
+    pub(crate) async fn discard(&self, slot: &Slot, copy: &Copy) {
+        match (copy.tier, &self.memory, &self.redis) {
+            (TierName::Memory, Some(memory), _) => memory.forget(&slot.key),
+            (TierName::Redis, _, Some(redis)) => redis.discard(slot, copy).await,
+            _ => {}
+        }
     }
 }
 
@@ -121,12 +148,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             RedisTier::new(connector, setup)
         });
 
-        let nearest = memory.into_iter().map(|memory| memory as Arc<dyn Tier>);
-        let tiers: Vec<_> = nearest.chain(redis.clone().map(|redis| redis as Arc<dyn Tier>)).collect();
-        stats.watch_tiers(Arc::new(Levels(tiers.clone())));
+        stats.watch_tiers(Arc::new(Levels { memory: memory.clone(), redis: redis.clone() }));
         Cache(Arc::new(CacheState {
-            tiers,
-            redis: redis.map(|redis| redis as Arc<dyn SharedTier>),
+            memory,
+            redis,
             shared,
             epochs,
             coherence,
@@ -153,7 +178,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             // With each write, if others have one.
             None if self.0.shared => {}
             // Nothing here could be old.
-            None if self.0.tiers.is_empty() => {
+            None if !self.0.has_tiers() => {
                 self.0.epoch_store.reconcile("").await?;
             }
             None => {
@@ -197,12 +222,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Whether some tier has a copy that a lookup would be answered with. Costs a round trip to Redis where there is one
     /// and memory has none.
     pub async fn holds(&self, slot: &Slot) -> bool {
-        for tier in &self.0.tiers {
-            if tier.inspect(slot).await.is_some() {
-                return true;
-            }
-        }
-        false
+        self.0.inspect(TierName::Memory, slot).await.is_some() || self.0.inspect(TierName::Redis, slot).await.is_some()
     }
 
     /// How the tiers are.
@@ -214,7 +234,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             return Health::unhealthy(reason);
         }
         let Some(redis) = &self.0.redis else {
-            return Health::healthy(if self.0.tiers.is_empty() { "off" } else { "in memory" });
+            return Health::healthy(if self.0.has_tiers() { "in memory" } else { "off" });
         };
         let mut levels = TierLevels::default();
         redis.report(&mut levels);
@@ -234,22 +254,24 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// # Errors
     /// When the epoch could not be advanced in that case; what had been deleted stays deleted.
     pub async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
-        let (mut deleted, mut all_reached) = (0, true);
-        for tier in self.0.tiers.iter().rev() {
-            match tier.delete_matching(pattern).await {
-                Ok(count) => deleted = deleted.max(count),
-                Err(error) => {
-                    tracing::warn!(%error, "entries in Redis are made void instead of being deleted");
-                    all_reached = false;
-                }
+        // Redis first: what memory copies from it meanwhile goes with the rest.
+        let in_redis = match &self.0.redis {
+            Some(redis) => Some((redis, redis.delete_matching(pattern).await)),
+            None => None,
+        };
+        let in_memory = match &self.0.memory {
+            Some(memory) => memory.delete_matching(pattern).await?,
+            None => 0,
+        };
+        match in_redis {
+            None => Ok(in_memory),
+            Some((_, Ok(in_redis))) => Ok(in_memory.max(in_redis)),
+            Some((redis, Err(error))) => {
+                tracing::warn!(%error, "entries in Redis are made void instead of being deleted");
+                let epoch = self.0.epoch_store.advance().await.map_err(|error| DeleteError(error.to_string()))?;
+                redis.adopt(epoch);
+                Ok(in_memory)
             }
         }
-        if !all_reached {
-            let epoch = self.0.epoch_store.advance().await.map_err(|error| DeleteError(error.to_string()))?;
-            if let Some(redis) = &self.0.redis {
-                redis.adopt_epoch(epoch);
-            }
-        }
-        Ok(deleted)
     }
 }

@@ -1,10 +1,10 @@
 //! The in-process tier: bounded by bytes, with TinyLFU admission (Einziger, Friedman, Manes: "TinyLFU: A Highly Efficient
 //! Cache Admission Policy", 2017). What may be kept is decided under a stripe of [`Epochs`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant as ProcessInstant};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_stats::TierLevels;
 use moka::Expiry;
@@ -20,8 +20,8 @@ use crate::epochs::{Dependencies, Epochs, Stamp};
 use crate::key::Key;
 use crate::redis::GENERATION_LIFE;
 use crate::region::{Collection, Region, Slot};
-use crate::tier::{Begun, Claim, Copy, DeleteError, Fill, Hit, Intent, Lookup, Outcome, Tier, Unsettled, Until};
-use crate::value::{Source, Value};
+use crate::tier::{Copy, DeleteError, Fill, Hit, Lookup, TierName, Until};
+use crate::value::Value;
 
 /// What an entry costs beyond its key and payload: the map's node, the policy's queues, the reference counts. Measured
 /// with a million entries of 250 bytes.
@@ -130,14 +130,6 @@ impl MemoryTier {
         (current && self.lease.holds_at(now)).then_some(entry)
     }
 
-    fn get(&self, key: &Key, collections: Option<&[Collection]>) -> Option<Hit> {
-        let now = Instant::now();
-        let entry = self.standing(key, collections, now)?;
-        let (ttl, due) =
-            (entry.expires_at.saturating_duration_since(now), entry.value.is_some() && now >= entry.due_at);
-        (!ttl.is_zero()).then(|| Hit { value: entry.value.clone(), ttl, due, source: |ttl| Source::L1 { ttl } })
-    }
-
     fn keep(&self, slot: &Slot, value: Option<&Value>, stamp: Stamp, ttl: Duration) {
         let depends = slot.depends(value.is_none());
         let due_at = Instant::now() + ttl.saturating_sub(slot.region.refresh_ahead());
@@ -156,6 +148,86 @@ impl MemoryTier {
             dependencies: self.epochs.dependencies(slot, value.is_none(), stamp),
         };
         self.entries.insert(slot.key.clone(), Arc::new(entry));
+    }
+
+    /// What can be told at once of the entry with these collections; `None`: with those that it goes with. Allocates nothing.
+    pub(crate) fn peek(&self, key: &Key, collections: Option<&[Collection]>) -> Option<Hit> {
+        let now = Instant::now();
+        let entry = self.standing(key, collections, now)?;
+        let (ttl, due) =
+            (entry.expires_at.saturating_duration_since(now), entry.value.is_some() && now >= entry.due_at);
+        (!ttl.is_zero()).then(|| Hit { value: entry.value.clone(), ttl, due })
+    }
+
+    /// What stands here, if its life has not passed that point; else the stamp under which memory may be filled.
+    pub(crate) fn lookup(&self, slot: &Slot, until: Until) -> Lookup<Stamp> {
+        // The stamp comes before the look: what the look misses is loaded under it.
+        let stamp = self.epochs.stamp(slot);
+        let hit = self.peek(&slot.key, Some(&slot.collections)).filter(|hit| until != Until::ItIsDue || !hit.due);
+        hit.map_or(Lookup::Miss(stamp), Lookup::Hit)
+    }
+
+    pub(crate) fn fill(&self, slot: &Slot, stamp: Stamp, value: Option<&Value>, ttl: Duration) -> Fill {
+        let kept = self.epochs.fill(&slot.key, stamp, || self.keep(slot, value, stamp, ttl));
+        if kept { Fill::Stored } else { Fill::Refused }
+    }
+
+    /// Drops the copy of this process.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.epochs.advance(key, || self.entries.invalidate(key));
+    }
+
+    /// After the commit of a write, before it is acknowledged: drops the copies of these, or leaves what is to be kept. What
+    /// was copied between the beginning of the write and its commit goes with them, so memory has no part in the beginning.
+    pub(crate) fn finish(&self, slots: &[Slot], keep: &HashMap<Key, Value>) {
+        for slot in slots {
+            match keep.get(&slot.key) {
+                // Alone on the database, writers of one key take turns, so this is the newest value there is.
+                Some(value) if !self.shared && !slot.depends(false) => {
+                    let stamp = self.epochs.stamp(slot);
+                    let keep = || self.keep(slot, Some(value), stamp, slot.region.next_ttl(false));
+                    self.epochs.advance(&slot.key, keep);
+                }
+                _ => self.forget(&slot.key),
+            }
+        }
+    }
+
+    /// The value that stands here though its life may be over, and for how long it has been.
+    pub(crate) fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
+        let now = Instant::now();
+        let entry = self
+            .standing(&slot.key, Some(&slot.collections), now)
+            .filter(|entry| now < entry.expires_at + entry.grace)?;
+        Some((entry.value.clone()?, now.saturating_duration_since(entry.expires_at)))
+    }
+
+    /// The copy that a lookup would be answered with.
+    pub(crate) fn inspect(&self, slot: &Slot) -> Option<Copy> {
+        let now = Instant::now();
+        let entry = self.standing(&slot.key, Some(&slot.collections), now).filter(|entry| entry.expires_at > now)?;
+        let identity = Bytes::copy_from_slice(&(Arc::as_ptr(&entry) as usize).to_be_bytes());
+        Some(Copy { tier: TierName::Memory, identity, value: entry.value.clone() })
+    }
+
+    /// Deletes the entries whose keys match, and tells how many there were. In a thread that may block, since a walk over
+    /// millions of entries takes seconds, and one at a time. It goes on when the caller goes away.
+    pub(crate) async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
+        let turn = Arc::clone(&self.deleting).lock_owned().await;
+        let (entries, epochs, pattern) = (self.entries.clone(), Arc::clone(&self.epochs), WildMatch::new(pattern));
+        let walk = move || {
+            let _turn = turn;
+            delete(&entries, &epochs, &pattern)
+        };
+        tokio::task::spawn_blocking(walk).await.map_err(|error| DeleteError(error.to_string()))
+    }
+
+    /// What is held. Does the policy's pending work first, so that the numbers are those of now.
+    pub(crate) fn report(&self, levels: &mut TierLevels) {
+        self.entries.run_pending_tasks();
+        levels.l1_entries = self.entries.entry_count();
+        levels.l1_bytes = self.entries.weighted_size();
+        levels.l1_limit_bytes = self.entries.policy().max_capacity().unwrap_or_default();
     }
 
     /// Because another process has changed it.
@@ -185,94 +257,6 @@ fn delete(entries: &Moka<Key, Arc<Entry>, Hashing>, epochs: &Epochs, pattern: &W
         deleted += 1;
     }
     deleted
-}
-
-#[async_trait]
-impl Tier for MemoryTier {
-    fn peek(&self, key: &Key, collections: Option<&[Collection]>) -> Option<Hit> {
-        self.get(key, collections)
-    }
-
-    fn peeked_in_vain(&self, region: &Region) {
-        region.counters().misses_l1.inc();
-    }
-
-    fn forget(&self, key: &Key) {
-        self.epochs.advance(key, || self.entries.invalidate(key));
-    }
-
-    async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
-        // The stamp comes before the look: what the look misses is loaded under it.
-        let stamp = self.epochs.stamp(slot);
-        let hit = self.get(&slot.key, Some(&slot.collections)).filter(|hit| until != Until::ItIsDue || !hit.due);
-        hit.map_or(Lookup::Miss(Some(Claim::Memory(stamp))), Lookup::Hit)
-    }
-
-    async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill {
-        let Claim::Memory(stamp) = claim else { return Fill::Refused };
-        let kept = self.epochs.fill(&slot.key, stamp, || self.keep(slot, value, stamp, ttl));
-        if kept { Fill::Stored } else { Fill::Refused }
-    }
-
-    async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
-        let now = Instant::now();
-        let entry = self
-            .standing(&slot.key, Some(&slot.collections), now)
-            .filter(|entry| now < entry.expires_at + entry.grace)?;
-        Some((entry.value.clone()?, now.saturating_duration_since(entry.expires_at)))
-    }
-
-    async fn inspect(&self, slot: &Slot) -> Option<Copy> {
-        let now = Instant::now();
-        let entry = self.standing(&slot.key, Some(&slot.collections), now).filter(|entry| entry.expires_at > now)?;
-        let identity = Bytes::copy_from_slice(&(Arc::as_ptr(&entry) as usize).to_be_bytes());
-        Some(Copy { tier: "l1", identity, value: entry.value.clone() })
-    }
-
-    async fn discard(&self, slot: &Slot, _: &Copy) {
-        self.forget(&slot.key);
-    }
-
-    async fn begin(&self, _: &Intent) -> Begun {
-        // A copy made from here to the commit is dropped in `finish`, before the write is acknowledged.
-        Begun::Fenced { epoch: 0 }
-    }
-
-    async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {
-        let Outcome::Changed { keep, .. } = outcome else { return Ok(()) };
-        for slot in &intent.slots {
-            match keep.get(&slot.key) {
-                // Alone on the database, writers of one key take turns, so this is the newest value there is.
-                Some(value) if !self.shared && !slot.depends(false) => {
-                    let stamp = self.epochs.stamp(slot);
-                    let keep = || self.keep(slot, Some(value), stamp, slot.region.next_ttl(false));
-                    self.epochs.advance(&slot.key, keep);
-                }
-                _ => self.forget(&slot.key),
-            }
-        }
-        Ok(())
-    }
-
-    /// In a thread that may block, since a walk over millions of entries takes seconds, and one at a time. It goes on when the
-    /// caller goes away.
-    async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
-        let turn = Arc::clone(&self.deleting).lock_owned().await;
-        let (entries, epochs, pattern) = (self.entries.clone(), Arc::clone(&self.epochs), WildMatch::new(pattern));
-        let walk = move || {
-            let _turn = turn;
-            delete(&entries, &epochs, &pattern)
-        };
-        tokio::task::spawn_blocking(walk).await.map_err(|error| DeleteError(error.to_string()))
-    }
-
-    /// Does the policy's pending work first, so that the numbers are those of now.
-    fn report(&self, levels: &mut TierLevels) {
-        self.entries.run_pending_tasks();
-        levels.l1_entries = self.entries.entry_count();
-        levels.l1_bytes = self.entries.weighted_size();
-        levels.l1_limit_bytes = self.entries.policy().max_capacity().unwrap_or_default();
-    }
 }
 
 #[cfg(test)]

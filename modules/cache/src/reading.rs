@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_lifecycle::TRACED;
@@ -15,7 +14,7 @@ use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::region::{Collection, Region, Slot};
-use crate::tier::{Claim, Fill, Hit, Lookup, Tier, Until};
+use crate::tier::{Claim, Fill, Hit, Lookup, Until};
 use crate::value::{Found, Read, Source, Value};
 
 /// After a load ahead of an entry's end has failed, so long passes before the next.
@@ -23,12 +22,14 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 /// When a load takes longer, a value past its life is served if there is one.
 pub(crate) const PATIENCE_WITH_OVERDUE: Duration = Duration::from_secs(1);
 
-pub(crate) type Claims = Vec<(Arc<dyn Tier>, Claim)>;
-
+/// What the tiers have answered.
 pub(crate) enum Consulted {
-    Hit(Hit),
-    /// With the claims of the tiers that may be filled.
-    Miss(Claims),
+    /// `due`: it should be loaded again ahead of its end.
+    Hit {
+        found: Found,
+        due: bool,
+    },
+    Miss(Claim),
 }
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
@@ -37,17 +38,17 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// is no such thing, or the entry is to be loaded ahead of its end. Allocates nothing.
     pub fn peek(&self, region: &Region, key: &Key, read: Read) -> Option<(Value, Source)> {
         let hit = self.look(&region.place(key), None, read).filter(|hit| !hit.due)?;
-        let source = (hit.source)(hit.ttl);
         let value = hit.value?;
         region.counters().hits_l1.inc();
-        Some((value, source))
+        Some((value, Source::L1 { ttl: hit.ttl }))
     }
 
+    /// What memory tells at once.
     pub(crate) fn look(&self, key: &Key, collections: Option<&[Collection]>, read: Read) -> Option<Hit> {
         if read.bypass {
             return None;
         }
-        let hit = self.0.tiers.iter().find_map(|tier| tier.peek(key, collections))?;
+        let hit = self.0.memory.as_ref()?.peek(key, collections)?;
         read.accepts(hit.value.as_ref()).then_some(hit)
     }
 
@@ -69,7 +70,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
         if let Some(hit) = self.look(&slot.key, Some(&slot.collections), read) {
-            let answer = answer(&slot.region, found(&hit), false);
+            let answer = answer(&slot.region, in_memory(&hit), false);
             if hit.due {
                 self.refresh(slot, load);
             }
@@ -81,11 +82,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             region.counters().misses.inc();
             return Ok(Found { value: counted(region, Box::pin(load())).await?, source: Source::Bypassed });
         }
-        if self.0.tiers.is_empty() {
+        if !self.0.has_tiers() {
             let value = counted(region, Box::pin(load())).await?;
             return Ok(answer(region, Found { value, source: Source::Loaded { stored: false } }, false));
         }
-        self.0.tiers.iter().for_each(|tier| tier.peeked_in_vain(region));
+        self.count_miss_in_memory(region);
         let span = tracing::info_span!(
             target: TRACED,
             "cache lookup",
@@ -138,21 +139,19 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         // If this caller goes away meanwhile, the flight is dropped and a waiter takes the lead. From the moment that
         // there is something to load, it no longer matters who goes.
         flight.take_off().await;
-        let claims = match self.consult(&slot, read, Until::ItsEnd).await {
-            Consulted::Hit(hit) => {
-                let due = hit.due;
-                let found = found(&hit);
+        let claim = match self.consult(&slot, read, Until::ItsEnd).await {
+            Consulted::Hit { found, due } => {
                 flight.land(Ok(found.clone()));
                 if due {
                     self.refresh(slot, load);
                 }
                 return Ok(found);
             }
-            Consulted::Miss(claims) => claims,
+            Consulted::Miss(claim) => claim,
         };
         let (cache, overdue_slot) = (self.clone(), slot.clone());
         let loading = self.0.tasks.spawn(async move {
-            let mut landed = cache.load_and_fill(&slot, claims, load).await;
+            let mut landed = cache.load_and_fill(&slot, claim, load).await;
             if landed.is_err()
                 && let Some(found) = cache.overdue(&slot, read).await
             {
@@ -202,9 +201,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let Role::Leader(flight) = self.0.refreshes.join(&slot.key, stamp) else { return };
         let cache = self.clone();
         self.0.tasks.spawn(async move {
-            if let Consulted::Miss(claims) = cache.consult(&slot, Read::default(), Until::ItIsDue).await {
+            if let Consulted::Miss(claim) = cache.consult(&slot, Read::default(), Until::ItIsDue).await {
                 slot.region.counters().refreshes.inc();
-                if cache.load_and_fill(&slot, claims, load).await.is_err() {
+                if cache.load_and_fill(&slot, claim, load).await.is_err() {
                     // The entry goes on to live as long as it would have; the next lookups do not try again at once.
                     sleep(REFRESH_PAUSE).await;
                 }
@@ -215,89 +214,115 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// What a tier holds past the end of its life, within the grace, when it could not be loaded again.
     pub(crate) async fn overdue(&self, slot: &Slot, read: Read) -> Option<Found> {
-        for tier in &self.0.tiers {
-            if let Some((value, overdue)) = tier.overdue(slot).await
-                && read.accepts(Some(&value))
-            {
-                return Some(Found { value: Some(value), source: Source::Stale { overdue } });
-            }
+        let good = |(value, overdue): (Value, Duration)| {
+            let source = Source::Stale { overdue };
+            read.accepts(Some(&value)).then_some(Found { value: Some(value), source })
+        };
+        let in_memory = self.0.memory.as_ref().and_then(|memory| memory.overdue(slot)).and_then(good);
+        match (in_memory, &self.0.redis) {
+            (Some(found), _) => Some(found),
+            (None, Some(redis)) => redis.overdue(slot).await.and_then(good),
+            (None, None) => None,
         }
-        None
     }
 
-    /// Asks one tier after the other; what a farther one has is copied to the nearer ones.
+    /// Asks memory, then Redis; what Redis has is copied to memory.
     pub(crate) async fn consult(&self, slot: &Slot, read: Read, until: Until) -> Consulted {
-        let mut claims = Vec::with_capacity(self.0.tiers.len());
-        for tier in &self.0.tiers {
-            match tier.lookup(slot, until).await {
-                Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => {
-                    return Consulted::Hit(self.copied(slot, claims, hit).await);
-                }
-                Lookup::Hit(_) | Lookup::Miss(None) => {}
-                Lookup::Miss(Some(claim)) => claims.push((Arc::clone(tier), claim)),
+        let mut claim = Claim::default();
+        if let Some(memory) = &self.0.memory {
+            match memory.lookup(slot, until) {
+                Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => return self.found_in_memory(slot, hit),
+                Lookup::Hit(_) => {}
+                Lookup::Miss(stamp) => claim.memory = Some(stamp),
             }
         }
-        Consulted::Miss(claims)
+        if let Some(redis) = &self.0.redis {
+            match redis.lookup(slot, until).await {
+                Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => return self.found_in_redis(slot, hit, claim),
+                Lookup::Hit(_) => {}
+                Lookup::Miss(of_redis) => claim.redis = of_redis,
+            }
+        }
+        Consulted::Miss(claim)
     }
 
-    /// A hit in a farther tier, once the nearer ones have a copy of it.
-    pub(crate) async fn copied(&self, slot: &Slot, nearer: Claims, hit: Hit) -> Hit {
-        for (tier, claim) in nearer {
-            tier.fill(slot, claim, hit.value.as_ref(), hit.ttl).await;
+    pub(crate) fn found_in_memory(&self, slot: &Slot, hit: Hit) -> Consulted {
+        self.0.sample.notice(slot);
+        Consulted::Hit { found: in_memory(&hit), due: hit.due }
+    }
+
+    /// A hit in Redis, once memory has a copy of it.
+    pub(crate) fn found_in_redis(&self, slot: &Slot, hit: Hit, claim: Claim) -> Consulted {
+        let Hit { value, ttl, due } = hit;
+        if let (Some(memory), Some(stamp)) = (&self.0.memory, claim.memory) {
+            memory.fill(slot, stamp, value.as_ref(), ttl);
         }
         self.0.sample.notice(slot);
-        hit
+        Consulted::Hit { found: Found { value, source: Source::L2 { ttl } }, due }
+    }
+
+    /// Counts a lookup that memory was asked for and did not answer.
+    pub(crate) fn count_miss_in_memory(&self, region: &Region) {
+        if self.0.memory.is_some() {
+            region.counters().misses_l1.inc();
+        }
     }
 
     /// Loads and gives the value to whichever tier still wants it.
-    async fn load_and_fill<L, F, X>(&self, slot: &Slot, mut claims: Claims, load: L) -> Result<Found, X>
+    async fn load_and_fill<L, F, X>(&self, slot: &Slot, mut claim: Claim, load: L) -> Result<Found, X>
     where
         L: Fn() -> F + Send + Sync,
         F: Future<Output = Result<Option<Value>, X>> + Send,
     {
         let mut loaded = counted(&slot.region, load()).await;
-        if matches!(loaded, Ok(None)) && slot.region.keeps_absence() {
-            // "Does not exist" is only as good as the generations that were read before the load.
-            let mut again = false;
-            for (tier, claim) in &mut claims {
-                again |= tier.bind_to_collections(slot, claim).await;
-            }
-            if again {
-                loaded = counted(&slot.region, load()).await;
-            }
+        if matches!(loaded, Ok(None)) && self.bind_to_collections(slot, &mut claim).await {
+            loaded = counted(&slot.region, load()).await;
         }
         match loaded {
-            Ok(value) => Ok(self.fill(slot, claims, value).await),
+            Ok(value) => Ok(self.fill(slot, claim, value).await),
             Err(error) => {
-                for (tier, claim) in claims {
-                    tier.abandon(slot, claim).await;
-                }
+                self.abandon(slot, claim).await;
                 Err(error)
             }
         }
     }
 
-    /// Farthest first.
-    pub(crate) async fn fill(&self, slot: &Slot, claims: Claims, value: Option<Value>) -> Found {
+    /// "Does not exist" is only as good as the generations that were read before the load. `true` when they were read only
+    /// now, so that the load has to be done again under them.
+    pub(crate) async fn bind_to_collections(&self, slot: &Slot, claim: &mut Claim) -> bool {
+        match (&self.0.redis, &mut claim.redis) {
+            (Some(redis), Some(claim)) if slot.region.keeps_absence() => redis.bind_to_collections(slot, claim).await,
+            _ => false,
+        }
+    }
+
+    /// Gives the claim back unused.
+    pub(crate) async fn abandon(&self, slot: &Slot, claim: Claim) {
+        if let (Some(redis), Some(claim)) = (&self.0.redis, claim.redis) {
+            redis.abandon(slot, claim).await;
+        }
+    }
+
+    /// Redis first.
+    pub(crate) async fn fill(&self, slot: &Slot, claim: Claim, value: Option<Value>) -> Found {
         let too_large = value.as_ref().is_some_and(Value::is_too_large);
         if too_large || value.is_none() && !slot.region.keeps_absence() {
             slot.region.counters().too_large.inc_by(u64::from(too_large));
-            for (tier, claim) in claims {
-                tier.abandon(slot, claim).await;
-            }
+            self.abandon(slot, claim).await;
             return Found { value, source: Source::Loaded { stored: false } };
         }
         let ttl = slot.region.next_ttl(value.is_none());
-        let (mut stored, mut refused) = (false, false);
-        for (tier, claim) in claims.into_iter().rev() {
-            // Where others write, it is the fence in Redis that bars memory, too: it takes only what Redis has taken.
-            if self.0.shared && matches!(claim, Claim::Memory(_)) && !stored {
-                continue;
-            }
-            let fill = tier.fill(slot, claim, value.as_ref(), ttl).await;
-            stored |= fill == Fill::Stored;
-            refused |= fill == Fill::Refused;
+        let mut fills = [None, None];
+        if let (Some(redis), Some(claim)) = (&self.0.redis, claim.redis) {
+            fills[0] = Some(redis.fill(slot, claim, value.as_ref(), ttl).await);
         }
+        // Where others write, it is the fence in Redis that bars memory, too: it takes only what Redis has taken.
+        if let (Some(memory), Some(stamp)) = (&self.0.memory, claim.memory)
+            && (!self.0.shared || fills[0] == Some(Fill::Stored))
+        {
+            fills[1] = Some(memory.fill(slot, stamp, value.as_ref(), ttl));
+        }
+        let (stored, refused) = (fills.contains(&Some(Fill::Stored)), fills.contains(&Some(Fill::Refused)));
         if stored {
             self.0.sample.add(slot);
         }
@@ -324,8 +349,8 @@ pub(crate) fn count_load(region: &Region, absent: Result<bool, ()>) {
     }
 }
 
-pub(crate) fn found(hit: &Hit) -> Found {
-    Found { value: hit.value.clone(), source: (hit.source)(hit.ttl) }
+pub(crate) fn in_memory(hit: &Hit) -> Found {
+    Found { value: hit.value.clone(), source: Source::L1 { ttl: hit.ttl } }
 }
 
 /// Counts a lookup that was answered: exactly one hit or one miss.

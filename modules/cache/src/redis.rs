@@ -21,7 +21,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_lifecycle::{Tasks, Trouble};
 use hotshelf_redis_client::RedisError;
@@ -30,10 +29,8 @@ use parking_lot::Mutex;
 
 use crate::coherence::Coherence;
 use crate::epoch::EpochStore;
-use crate::region::{Collection, Slot};
-use crate::tier::{
-    Begun, Claim, Copy, DeleteError, Fill, Intent, Lookup, Outcome, SharedTier, Tier, Token, Unsettled, Until,
-};
+use crate::region::Slot;
+use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
 use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
@@ -160,7 +157,7 @@ impl RedisTier {
 
     /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
     /// this process.
-    fn adopt(&self, epoch: u64) {
+    pub(crate) fn adopt(&self, epoch: u64) {
         // Not before the era has begun may another call take the epoch for adopted, and vouch for memory.
         let _adopting = self.adopting.lock();
         if self.epoch.fetch_max(epoch, Ordering::AcqRel) < epoch && self.setup.shared {
@@ -195,11 +192,12 @@ impl RedisTier {
     }
 }
 
-#[async_trait]
-impl Tier for RedisTier {
-    async fn lookup(&self, slot: &Slot, until: Until) -> Lookup {
+impl RedisTier {
+    /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is out of
+    /// reach, the right to fill it.
+    pub(crate) async fn lookup(&self, slot: &Slot, until: Until) -> Lookup<Option<RedisClaim>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
-        let answer = self.consult(&link, slot, until).await.unwrap_or_else(|error| {
+        let answer = self.look_and_wait(&link, slot, until).await.unwrap_or_else(|error| {
             self.survive("lookup", &error);
             Lookup::Miss(None)
         });
@@ -209,12 +207,9 @@ impl Tier for RedisTier {
         answer
     }
 
-    async fn lookup_many(&self, slots: &[Slot], until: Until) -> Vec<Lookup> {
-        self.look_many(slots, until).await
-    }
-
-    async fn bind_to_collections(&self, slot: &Slot, claim: &mut Claim) -> bool {
-        let Claim::Redis(claim) = claim else { return false };
+    /// Called when a load has found nothing and that is to be kept: binds the claim to the generations that this depends on.
+    /// `true` when they were read only now, so that the load has to be done again under them.
+    pub(crate) async fn bind_to_collections(&self, slot: &Slot, claim: &mut RedisClaim) -> bool {
         let (None, Some(link)) = (claim.if_absent, self.link.load_full()) else { return false };
         match self.generation(&link, slot, true).await {
             Ok(generation) => claim.if_absent = Some(generation),
@@ -223,8 +218,7 @@ impl Tier for RedisTier {
         claim.if_absent.is_some()
     }
 
-    async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill {
-        let Claim::Redis(claim) = claim else { return Fill::Refused };
+    pub(crate) async fn fill(&self, slot: &Slot, claim: RedisClaim, value: Option<&Value>, ttl: Duration) -> Fill {
         if self.link.load().is_none() {
             return Fill::Failed;
         }
@@ -245,14 +239,16 @@ impl Tier for RedisTier {
         }
     }
 
-    async fn abandon(&self, slot: &Slot, claim: Claim) {
-        let Claim::Redis(RedisClaim { expected, leased: true, .. }) = claim else { return };
+    /// Gives a claim back unused.
+    pub(crate) async fn abandon(&self, slot: &Slot, claim: RedisClaim) {
+        let RedisClaim { expected, leased: true, .. } = claim else { return };
         if let Err(error) = self.replace(slot, expected, Bytes::new(), LEASE_LIFE).await {
             self.survive("abandon", &error);
         }
     }
 
-    async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
+    /// The value that stands here though its life may be over, and for how long it has been.
+    pub(crate) async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
         let stored = self.standing(slot).await.unwrap_or_else(|error| {
             self.survive("overdue", &error);
             None
@@ -260,44 +256,30 @@ impl Tier for RedisTier {
         Some((stored.value?, stored.overdue))
     }
 
-    async fn begin(&self, intent: &Intent) -> Begun {
-        self.begin_write(intent).await
-    }
-
-    async fn touch(&self, intent: &Intent, collections: &[Collection]) -> bool {
-        self.touch_collections(intent, collections).await
-    }
-
-    async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {
-        self.finish_write(intent, outcome).await
-    }
-
-    async fn inspect(&self, slot: &Slot) -> Option<Copy> {
+    /// The copy that a lookup would be answered with.
+    pub(crate) async fn inspect(&self, slot: &Slot) -> Option<Copy> {
         let stored = self.standing(slot).await.ok()??;
-        Some(Copy { tier: "l2", identity: stored.head, value: stored.value })
+        Some(Copy { tier: TierName::Redis, identity: stored.head, value: stored.value })
     }
 
-    async fn discard(&self, slot: &Slot, copy: &Copy) {
+    /// Removes that copy, and no newer one.
+    pub(crate) async fn discard(&self, slot: &Slot, copy: &Copy) {
         if let Err(error) = self.replace(slot, copy.identity.clone(), Bytes::new(), LEASE_LIFE).await {
             self.survive("discard", &error);
         }
     }
 
-    async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
-        self.delete_entries(pattern).await
-    }
-
-    fn report(&self, levels: &mut TierLevels) {
+    /// Whether there is a link, and what the server has said of its memory.
+    pub(crate) fn report(&self, levels: &mut TierLevels) {
         if self.link.load().is_some() {
             (levels.l2, levels.l2_memory) = (L2State::Up, *self.memory.lock());
         } else {
             levels.l2 = L2State::Down;
         }
     }
-}
 
-impl SharedTier for RedisTier {
-    fn start(self: Arc<Self>) {
+    /// Begins to connect; the link is kept up until the tasks stop.
+    pub(crate) fn start(self: Arc<Self>) {
         self.commits_at_start.store(self.setup.epoch_store.history().commits, Ordering::Release);
         let tasks = self.setup.tasks.clone();
         tasks.spawn_loop("redis supervisor", supervisor::run(Arc::clone(&self), tasks.stopping()));
@@ -306,19 +288,18 @@ impl SharedTier for RedisTier {
         }
     }
 
-    fn end_service(&self) {
+    /// Leaves Redis alone from now on. The tasks have been told to.
+    pub(crate) fn end_service(&self) {
         self.link.store(None);
     }
 
-    fn adopt_epoch(&self, epoch: u64) {
-        self.adopt(epoch);
-    }
-
-    fn condition(&self) -> String {
+    /// One sentence about the link, for health reports.
+    pub(crate) fn condition(&self) -> String {
         self.condition.lock().clone()
     }
 
-    fn deafness(&self) -> Option<String> {
+    /// Why changes of other processes are not heard although there is a link, if that has lasted.
+    pub(crate) fn deafness(&self) -> Option<String> {
         // The log may not believe yet that it is over.
         self.deafness.cause().filter(|_| !self.setup.coherence.hears())
     }

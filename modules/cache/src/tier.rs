@@ -1,28 +1,23 @@
-//! What a tier is. Memory and Redis are one each; the cache works on a list of them, nearest first: `[memory, Redis]`,
-//! one alone, or none.
+//! What memory and Redis have in common. There are these two tiers, or one of them, or none; reads ask memory first, fills and
+//! the end of a write come to Redis first.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::join_all;
-use hotshelf_stats::TierLevels;
 
 use crate::chance;
 use crate::epochs::Stamp;
 use crate::key::Key;
 use crate::redis::RedisClaim;
-use crate::region::{Collection, Region, Slot};
-use crate::value::{Source, Value};
+use crate::region::{Collection, Slot};
+use crate::value::Value;
 
-/// A tier's answer to a lookup.
-pub(crate) enum Lookup {
+/// A tier's answer to a lookup. `P` is what it gives for a miss: the right to fill it.
+pub(crate) enum Lookup<P> {
     Hit(Hit),
-    /// Nothing here. With a claim, the tier may be given the value once it is loaded; without one (somebody else loads
-    /// or writes it, or the tier is out of reach) it must not.
-    Miss(Option<Claim>),
+    Miss(P),
 }
 
 pub(crate) struct Hit {
@@ -31,7 +26,6 @@ pub(crate) struct Hit {
     pub(crate) ttl: Duration,
     /// It should be loaded again ahead of its end.
     pub(crate) due: bool,
-    pub(crate) source: fn(Duration) -> Source,
 }
 
 /// How far into its life an entry is good enough.
@@ -45,11 +39,12 @@ pub(crate) enum Until {
     ItIsDue,
 }
 
-/// The right to fill a slot, good only as long as nobody has written it since.
-#[derive(Debug)]
-pub(crate) enum Claim {
-    Memory(Stamp),
-    Redis(RedisClaim),
+/// The right to fill a slot, good only as long as nobody has written it since: what each tier has given. A tier that gave
+/// none must not be filled: somebody else loads or writes the entry there, or the tier is out of reach, or there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Claim {
+    pub(crate) memory: Option<Stamp>,
+    pub(crate) redis: Option<RedisClaim>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,22 +79,22 @@ pub(crate) struct Intent {
     pub(crate) epoch: u64,
 }
 
-/// How the beginning of a write went.
+/// How the beginning of a write went in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
-    /// The slots are fenced, in this epoch: nobody reads an old copy here or leaves one.
+    /// The slots are fenced, in this epoch: nobody reads an old copy there or leaves one.
     Fenced { epoch: u64 },
-    /// The tier is out of reach and may go on holding an old copy, which must be made void with the commit.
+    /// Redis is out of reach and may go on holding an old copy, which must be made void with the commit.
     Uncovered,
     /// Another process is writing one of them.
     Taken,
 }
 
 /// What came of a write.
-#[derive(Clone, Debug)]
-pub(crate) enum Outcome {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome<'a> {
     /// It changed something, or may have. `keep` is what to leave in place of the old value.
-    Changed { keep: HashMap<Key, Value>, epoch: Option<u64>, covered: bool },
+    Changed { keep: &'a HashMap<Key, Value>, epoch: Option<u64>, covered: bool },
     /// It is certain to have changed nothing.
     Unchanged,
 }
@@ -110,89 +105,30 @@ pub(crate) enum Outcome {
 #[error("the write is committed, but old copies could not be made void: {0}")]
 pub struct Unsettled(pub(crate) String);
 
-#[async_trait]
-pub(crate) trait Tier: Send + Sync {
-    /// What can be told at once, without waiting for anything, of the entry with these collections; `None`: with those that
-    /// it goes with.
-    fn peek(&self, _key: &Key, _collections: Option<&[Collection]>) -> Option<Hit> {
-        None
-    }
-
-    /// Counts a lookup that [`peek`](Tier::peek) did not answer.
-    fn peeked_in_vain(&self, _region: &Region) {}
-
-    /// Drops this process' copy, without waiting for anything.
-    fn forget(&self, _key: &Key) {}
-
-    /// What stands here, if its life has not passed that point.
-    async fn lookup(&self, slot: &Slot, until: Until) -> Lookup;
-
-    /// As [`lookup`](Tier::lookup) of each, in their order, in fewer steps.
-    async fn lookup_many(&self, slots: &[Slot], until: Until) -> Vec<Lookup> {
-        join_all(slots.iter().map(|slot| self.lookup(slot, until))).await
-    }
-
-    /// Called when a load has found nothing and that is to be kept: binds the claim to the generations that this depends on.
-    /// `true` when they were read only now, so that the load has to be done again under them.
-    async fn bind_to_collections(&self, _slot: &Slot, _claim: &mut Claim) -> bool {
-        false
-    }
-
-    async fn fill(&self, slot: &Slot, claim: Claim, value: Option<&Value>, ttl: Duration) -> Fill;
-
-    /// Gives a claim back unused.
-    async fn abandon(&self, _slot: &Slot, _claim: Claim) {}
-
-    /// The value that stands here though its life may be over, and for how long it has been.
-    async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)>;
-
-    /// The copy that a lookup would be answered with.
-    async fn inspect(&self, slot: &Slot) -> Option<Copy>;
-
-    /// Removes that copy, and no newer one.
-    async fn discard(&self, slot: &Slot, copy: &Copy);
-
-    /// Before the database is written.
-    async fn begin(&self, intent: &Intent) -> Begun;
-
-    /// Between the beginning of a write and its commit: makes void what depends on these. `false` when the tier is out of
-    /// reach; then the write is no longer fenced here either.
-    async fn touch(&self, _intent: &Intent, _collections: &[Collection]) -> bool {
-        true
-    }
-
-    /// After the commit, before it is acknowledged.
-    async fn finish(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled>;
-
-    /// Deletes the entries whose keys match (`*`, `?`), and tells how many there were.
-    async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError>;
-
-    /// Adds what this tier holds.
-    fn report(&self, levels: &mut TierLevels);
+/// Which tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TierName {
+    Memory,
+    Redis,
 }
 
-/// A tier that other processes share.
-pub(crate) trait SharedTier: Tier {
-    /// Begins to connect; the link is kept up until the tasks stop.
-    fn start(self: Arc<Self>);
+impl TierName {
+    pub(crate) const BOTH: [TierName; 2] = [TierName::Memory, TierName::Redis];
+}
 
-    /// Leaves Redis alone from now on. The tasks have been told to.
-    fn end_service(&self);
-
-    /// What is of an older epoch is void from now on.
-    fn adopt_epoch(&self, epoch: u64);
-
-    /// One sentence about the link, for health reports.
-    fn condition(&self) -> String;
-
-    /// Why changes of other processes are not heard although there is a link, if that has lasted.
-    fn deafness(&self) -> Option<String>;
+impl fmt::Display for TierName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TierName::Memory => "l1",
+            TierName::Redis => "l2",
+        })
+    }
 }
 
 /// One tier's copy of an entry, for comparing it with the truth.
 #[derive(Clone, Debug)]
 pub(crate) struct Copy {
-    pub(crate) tier: &'static str,
+    pub(crate) tier: TierName,
     /// Differs from that of every other copy, also of the same value.
     pub(crate) identity: Bytes,
     /// `None`: it says that there is no such thing.

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Cache;
@@ -88,15 +87,14 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
         // Without Redis, nothing tells other processes but the epoch.
         let covered = !cache.0.shared || cache.0.redis.is_some();
         let mut write = Write { cache, intent, covered, ended: false, _locks: locks };
-        let state = Arc::clone(&write.cache.0);
-        for tier in &state.tiers {
-            match tier.begin(&write.intent).await {
-                Begun::Fenced { epoch } => write.intent.epoch = write.intent.epoch.max(epoch),
-                Begun::Uncovered => write.covered = false,
-                Begun::Taken => {
-                    write.ended = true;
-                    return Err(Locked);
-                }
+        // Memory needs no bar: what is copied from here to the commit is dropped before the write is acknowledged.
+        let Some(redis) = write.cache.0.redis.clone() else { return Ok(write) };
+        match redis.begin(&write.intent).await {
+            Begun::Fenced { epoch } => write.intent.epoch = epoch,
+            Begun::Uncovered => write.covered = false,
+            Begun::Taken => {
+                write.ended = true;
+                return Err(Locked);
             }
         }
         Ok(write)
@@ -114,8 +112,8 @@ impl<E> Write<E> {
     /// Bars what depends on these collections as well: for a write that learns only behind its bars what it changes. Costs
     /// one round trip to Redis. If that fails, the write is not [`covered`](Write::covered) any more.
     pub async fn touch(&mut self, collections: Vec<Collection>) {
-        for tier in &self.cache.0.tiers {
-            self.covered &= tier.touch(&self.intent, &collections).await;
+        if let Some(redis) = &self.cache.0.redis {
+            self.covered &= redis.touch(&self.intent, &collections).await;
         }
         self.intent.voids.extend(collections);
     }
@@ -143,30 +141,29 @@ impl<E> Write<E> {
             counters.invalidations_local.inc();
             counters.sets.inc_by(u64::from(keep.contains_key(&slot.key)));
         }
-        let outcome = Outcome::Changed { keep, epoch, covered: self.covered };
-        let finished = self.finish(&outcome).await;
+        // Redis first: memory may copy from it until it has finished.
+        let mut settled = Ok(());
+        if let Some(redis) = &self.cache.0.redis {
+            settled = redis.finish(&self.intent, Outcome::Changed { keep: &keep, epoch, covered: self.covered }).await;
+        }
+        if let Some(memory) = &self.cache.0.memory {
+            memory.finish(&self.intent.slots, &keep);
+        }
         self.advance();
         self.ended = true;
-        finished
+        settled
     }
 
     /// The database is certain to have changed nothing.
     pub async fn unchanged(mut self) {
         // A fence of which nobody knows whether it stands is an orphan already.
-        if self.covered {
+        if self.covered
+            && let Some(redis) = &self.cache.0.redis
+        {
             // What a failure leaves behind is a fence, and that bars only until it ends.
-            let _ = self.finish(&Outcome::Unchanged).await;
+            let _ = redis.finish(&self.intent, Outcome::Unchanged).await;
         }
         self.ended = true;
-    }
-
-    /// Farthest first: a nearer tier may copy from a farther one until that one has finished.
-    async fn finish(&self, outcome: &Outcome) -> Result<(), Unsettled> {
-        let mut settled = Ok(());
-        for tier in self.cache.0.tiers.iter().rev() {
-            settled = settled.and(tier.finish(&self.intent, outcome).await);
-        }
-        settled
     }
 
     /// Lets no later lookup join a load that began before now, nor use a page that was loaded before now.
@@ -183,7 +180,7 @@ impl<E> Drop for Write<E> {
             return;
         }
         for slot in &self.intent.slots {
-            self.cache.0.tiers.iter().for_each(|tier| tier.forget(&slot.key));
+            self.cache.0.memory.iter().for_each(|memory| memory.forget(&slot.key));
         }
         self.advance();
     }

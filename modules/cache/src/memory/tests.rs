@@ -6,7 +6,6 @@ use tokio::time::advance;
 use super::*;
 use crate::namespace::Keys;
 use crate::region::{Absence, Collection, Region, RegionOptions};
-use crate::tier::Token;
 
 const TTL: Duration = Duration::from_secs(100);
 const NEGATIVE_TTL: Duration = Duration::from_secs(10);
@@ -42,18 +41,16 @@ impl World {
         self.pages.slot_in(Key::new("list:0:10"), [Collection::new(EVERYTHING)])
     }
 
-    async fn claim(&self, slot: &Slot) -> Claim {
-        match self.tier.lookup(slot, Until::ItsEnd).await {
-            Lookup::Miss(Some(claim)) => claim,
-            Lookup::Miss(None) => panic!("memory can always be filled"),
+    fn stamp(&self, slot: &Slot) -> Stamp {
+        match self.tier.lookup(slot, Until::ItsEnd) {
+            Lookup::Miss(stamp) => stamp,
             Lookup::Hit(_) => panic!("{} is there already", slot.key),
         }
     }
 
-    async fn keep(&self, slot: &Slot, value: Option<&Value>) {
-        let claim = self.claim(slot).await;
+    fn keep(&self, slot: &Slot, value: Option<&Value>) {
         let ttl = if value.is_some() { TTL } else { NEGATIVE_TTL };
-        assert_eq!(self.tier.fill(slot, claim, value, ttl).await, Fill::Stored);
+        assert_eq!(self.tier.fill(slot, self.stamp(slot), value, ttl), Fill::Stored);
     }
 
     /// The copy, if there is one: `Some(None)` is one that says that there is no such thing.
@@ -61,10 +58,9 @@ impl World {
         self.tier.peek(&slot.key, Some(&slot.collections)).map(|hit| hit.value)
     }
 
-    async fn write(&self, slot: Slot, keep: Option<Value>) {
+    fn write(&self, slot: Slot, keep: Option<Value>) {
         let keep = keep.map(|value| (slot.key.clone(), value)).into_iter().collect();
-        let intent = Intent { slots: vec![slot], voids: vec![], token: Token::random(), epoch: 0 };
-        self.tier.finish(&intent, &Outcome::Changed { keep, epoch: None, covered: true }).await.unwrap();
+        self.tier.finish(&[slot], &keep);
     }
 }
 
@@ -77,7 +73,7 @@ async fn what_is_kept_is_found() {
     let world = World::of_bytes(1 << 20);
     let slot = world.thing(1);
     assert_eq!(world.copy(&slot), None);
-    world.keep(&slot, Some(&value("one"))).await;
+    world.keep(&slot, Some(&value("one")));
     assert_eq!(world.copy(&slot), Some(Some(value("one"))));
     assert_eq!(world.copy(&world.thing(2)), None);
 }
@@ -88,7 +84,7 @@ async fn the_bound_in_bytes_holds() {
     let world = World::of_bytes(BOUND);
     let big = Value { payload: Bytes::from(vec![b'x'; 1_000]), revision: 1 };
     for id in 0..10_000 {
-        world.keep(&world.thing(id), Some(&big)).await;
+        world.keep(&world.thing(id), Some(&big));
     }
     let mut levels = TierLevels::default();
     world.tier.report(&mut levels);
@@ -102,8 +98,8 @@ async fn the_bound_in_bytes_holds() {
 async fn an_entry_ends_with_its_life() {
     let world = World::of_bytes(1 << 20);
     let (there, absent) = (world.thing(1), world.thing(2));
-    world.keep(&there, Some(&value("one"))).await;
-    world.keep(&absent, None).await;
+    world.keep(&there, Some(&value("one")));
+    world.keep(&absent, None);
     advance(NEGATIVE_TTL - Duration::from_millis(1)).await;
     assert_eq!(world.copy(&absent), Some(None));
     advance(Duration::from_millis(2)).await;
@@ -117,9 +113,9 @@ async fn an_entry_ends_with_its_life() {
 async fn a_new_generation_voids_pages_and_what_was_not_there() {
     let world = World::of_bytes(1 << 20);
     let (there, absent, page) = (world.thing(1), world.thing(2), world.page());
-    world.keep(&there, Some(&value("one"))).await;
-    world.keep(&absent, None).await;
-    world.keep(&page, Some(&value("[1]"))).await;
+    world.keep(&there, Some(&value("one")));
+    world.keep(&absent, None);
+    world.keep(&page, Some(&value("[1]")));
     world.epochs.collection_changed(EVERYTHING);
     assert_eq!(world.copy(&there), Some(Some(value("one"))));
     assert_eq!(world.copy(&absent), None);
@@ -130,9 +126,9 @@ async fn a_new_generation_voids_pages_and_what_was_not_there() {
 async fn a_page_loaded_across_a_new_generation_is_void() {
     let world = World::of_bytes(1 << 20);
     let page = world.page();
-    let claim = world.claim(&page).await;
+    let stamp = world.stamp(&page);
     world.epochs.collection_changed(EVERYTHING);
-    world.tier.fill(&page, claim, Some(&value("[1]")), TTL).await;
+    world.tier.fill(&page, stamp, Some(&value("[1]")), TTL);
     assert_eq!(world.copy(&page), None);
 }
 
@@ -140,9 +136,9 @@ async fn a_page_loaded_across_a_new_generation_is_void() {
 async fn remove_during_a_running_load() {
     let world = World::of_bytes(1 << 20);
     let slot = world.thing(1);
-    let claim = world.claim(&slot).await;
-    world.write(slot.clone(), None).await;
-    assert_eq!(world.tier.fill(&slot, claim, Some(&value("old")), TTL).await, Fill::Refused);
+    let stamp = world.stamp(&slot);
+    world.write(slot.clone(), None);
+    assert_eq!(world.tier.fill(&slot, stamp, Some(&value("old")), TTL), Fill::Refused);
     assert_eq!(world.copy(&slot), None);
 }
 
@@ -150,9 +146,9 @@ async fn remove_during_a_running_load() {
 async fn what_a_write_leaves_is_not_replaced_by_an_older_load() {
     let world = World::of_bytes(1 << 20);
     let slot = world.thing(1);
-    let claim = world.claim(&slot).await;
-    world.write(slot.clone(), Some(value("new"))).await;
-    assert_eq!(world.tier.fill(&slot, claim, Some(&value("old")), TTL).await, Fill::Refused);
+    let stamp = world.stamp(&slot);
+    world.write(slot.clone(), Some(value("new")));
+    assert_eq!(world.tier.fill(&slot, stamp, Some(&value("old")), TTL), Fill::Refused);
     assert_eq!(world.copy(&slot), Some(Some(value("new"))));
 }
 
@@ -160,9 +156,9 @@ async fn what_a_write_leaves_is_not_replaced_by_an_older_load() {
 async fn deletion_by_pattern_takes_what_matches() {
     let world = World::of_bytes(1 << 20);
     for id in [1, 2, 10] {
-        world.keep(&world.thing(id), Some(&value("x"))).await;
+        world.keep(&world.thing(id), Some(&value("x")));
     }
-    world.keep(&world.page(), Some(&value("[]"))).await;
+    world.keep(&world.page(), Some(&value("[]")));
     assert_eq!(world.tier.delete_matching("id:1*").await.unwrap(), 2);
     let left = [1, 2, 10].map(|id| world.copy(&world.thing(id)).is_some());
     assert_eq!(left, [false, true, false]);
@@ -174,8 +170,8 @@ async fn deletion_by_pattern_takes_what_matches() {
 #[tokio::test]
 async fn deletion_does_not_walk_on_the_thread_of_requests() {
     let world = World::of_bytes(1 << 20);
-    world.keep(&world.thing(1), Some(&value("x"))).await;
-    let mut deleting = world.tier.delete_matching("*");
+    world.keep(&world.thing(1), Some(&value("x")));
+    let mut deleting = Box::pin(world.tier.delete_matching("*"));
     // What it needs is held here: it has to wait, and does so elsewhere.
     world.epochs.advance(&Key::new("another"), || assert!((&mut deleting).now_or_never().is_none()));
     assert_eq!(deleting.await.unwrap(), 1);
@@ -185,10 +181,10 @@ async fn deletion_does_not_walk_on_the_thread_of_requests() {
 async fn what_was_loaded_before_a_deletion_is_not_kept_after_it() {
     let world = World::of_bytes(1 << 20);
     let slot = world.thing(1);
-    let claim = world.claim(&slot).await;
+    let stamp = world.stamp(&slot);
     assert_eq!(world.tier.delete_matching("*").await.unwrap(), 0, "there is nothing yet");
-    assert_eq!(world.tier.fill(&slot, claim, Some(&value("old")), TTL).await, Fill::Refused);
-    world.keep(&slot, Some(&value("new"))).await;
+    assert_eq!(world.tier.fill(&slot, stamp, Some(&value("old")), TTL), Fill::Refused);
+    world.keep(&slot, Some(&value("new")));
 }
 
 /// Kept without the collections that others name, it would be served after they are void; with them, it is not theirs to serve
@@ -198,11 +194,11 @@ async fn an_entry_is_served_with_the_collections_only_that_it_was_kept_with() {
     let world = World::of_bytes(1 << 20);
     let key = Key::new("list:0:10");
     let (alone, dependent) = (world.pages.slot(key.clone()), world.page());
-    world.keep(&alone, Some(&value("old"))).await;
+    world.keep(&alone, Some(&value("old")));
     assert_eq!(world.copy(&dependent), None);
     assert!(world.tier.peek(&key, None).is_none(), "pages have collections");
-    assert!(world.tier.overdue(&dependent).await.is_none() && world.tier.inspect(&dependent).await.is_none());
-    world.keep(&dependent, Some(&value("new"))).await;
+    assert!(world.tier.overdue(&dependent).is_none() && world.tier.inspect(&dependent).is_none());
+    world.keep(&dependent, Some(&value("new")));
     assert_eq!(world.copy(&alone), None);
     assert!(world.tier.peek(&key, None).is_some());
     world.epochs.collection_changed(EVERYTHING);
@@ -210,6 +206,6 @@ async fn an_entry_is_served_with_the_collections_only_that_it_was_kept_with() {
     assert_eq!((world.copy(&alone), world.copy(&dependent)), (None, None));
 
     // Where none has any, whoever names none means the same.
-    world.keep(&world.thing(1), Some(&value("one"))).await;
+    world.keep(&world.thing(1), Some(&value("one")));
     assert!(world.tier.peek(&Key::new("id:1"), None).is_some());
 }

@@ -12,8 +12,7 @@ use super::state::{self, Generation, NO_GENERATION, State, Stored};
 use super::timed::TimedLink;
 use super::{LEASE_LIFE, RedisClaim, RedisTier};
 use crate::region::Slot;
-use crate::tier::{Claim, Hit, Lookup, Tier, Token, Until};
-use crate::value::Source;
+use crate::tier::{Hit, Lookup, Token, Until};
 
 /// A reader waits no longer than this for what others load, however often they begin anew.
 const LONGEST_WAIT: Duration = LEASE_LIFE.saturating_mul(2);
@@ -45,14 +44,19 @@ impl Drop for PendingLease<'_> {
 
 /// What a look at the key has brought.
 enum Looked {
-    Answer(Lookup),
+    Answer(Lookup<Option<RedisClaim>>),
     /// Another process loads it, under this lease.
     Loading(Bytes),
 }
 
 impl RedisTier {
     /// Looks, and waits for what another process loads.
-    pub(super) async fn consult(&self, link: &Arc<TimedLink>, slot: &Slot, until: Until) -> Result<Lookup, RedisError> {
+    pub(super) async fn look_and_wait(
+        &self,
+        link: &Arc<TimedLink>,
+        slot: &Slot,
+        until: Until,
+    ) -> Result<Lookup<Option<RedisClaim>>, RedisError> {
         let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
             let lease = match self.look(link, slot, until).await? {
@@ -94,7 +98,7 @@ impl RedisTier {
             // One that was read some time before the load is as good, as long as it stands.
             let if_absent = self.generations.known(slot.dependencies(true));
             let claim = RedisClaim { expected, leased, epoch, generation, if_absent };
-            Looked::Answer(Lookup::Miss(Some(Claim::Redis(claim))))
+            Looked::Answer(Lookup::Miss(Some(claim)))
         };
         let state = held.map(|held| state::open(held, self.run(link)));
         if let Some(State::Foreign(head)) = state {
@@ -135,7 +139,7 @@ impl RedisTier {
         let Stored { value, ttl, .. } = stored;
         // Not longer than it could have got: the clock may have been set back.
         let ttl = ttl.min(slot.region.longest_life());
-        Ok(Some(Hit { value, ttl, due, source: |ttl| Source::L2 { ttl } }))
+        Ok(Some(Hit { value, ttl, due }))
     }
 
     /// Whether a value still counts.
@@ -162,9 +166,9 @@ impl RedisTier {
         Ok(stored.generation == current && current != NO_GENERATION)
     }
 
-    /// Reads all keys in one step. Only those that this does not answer are looked up one by one, all at a time, with their
+    /// As [`lookup`](RedisTier::lookup) of each, in their order. Reads all keys in one step. Only those that this does not answer are looked up one by one, all at a time, with their
     /// leases: where everything is there, nothing is written, and a server has one command to carry out.
-    pub(super) async fn look_many(&self, slots: &[Slot], until: Until) -> Vec<Lookup> {
+    pub(crate) async fn lookup_many(&self, slots: &[Slot], until: Until) -> Vec<Lookup<Option<RedisClaim>>> {
         let (true, Some(link)) = (slots.len() > 1, self.link.load_full()) else {
             return join_all(slots.iter().map(|slot| self.lookup(slot, until))).await;
         };

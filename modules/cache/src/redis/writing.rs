@@ -59,7 +59,8 @@ impl RedisTier {
         Ok(true)
     }
 
-    pub(super) async fn begin_write(&self, intent: &Intent) -> Begun {
+    /// Before the database is written.
+    pub(crate) async fn begin(&self, intent: &Intent) -> Begun {
         let Some(link) = self.link.load_full() else { return Begun::Uncovered };
         let give_up = tokio::time::Instant::now() + FENCE_PATIENCE;
         let mut voids = &intent.voids[..];
@@ -82,8 +83,9 @@ impl RedisTier {
         }
     }
 
-    /// A write that cannot be told of all that it changes goes on as one that could not be fenced.
-    pub(super) async fn touch_collections(&self, intent: &Intent, collections: &[Collection]) -> bool {
+    /// Between the beginning of a write and its commit: makes void what depends on these as well. `false` when Redis is out
+    /// of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
+    pub(crate) async fn touch(&self, intent: &Intent, collections: &[Collection]) -> bool {
         let voided = match self.link.load_full() {
             Some(link) => self.void(&link, collections).await.inspect_err(|error| self.survive("void", error)).is_ok(),
             None => false,
@@ -94,20 +96,21 @@ impl RedisTier {
         voided
     }
 
-    pub(super) async fn finish_write(&self, intent: &Intent, outcome: &Outcome) -> Result<(), Unsettled> {
+    /// After the commit, before it is acknowledged.
+    pub(crate) async fn finish(&self, intent: &Intent, outcome: Outcome<'_>) -> Result<(), Unsettled> {
         let nothing = HashMap::new();
         let (keep, changed) = match outcome {
             Outcome::Changed { epoch: Some(epoch), covered: false, .. } => {
                 // From here on, no lookup of this process takes an older copy for good. What the server holds is void as
                 // a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the caller
                 // a second time-out.
-                self.adopt(*epoch);
+                self.adopt(epoch);
                 return Ok(());
             }
             Outcome::Changed { keep, epoch, covered } => {
                 self.adopt(epoch.unwrap_or(0));
                 // Not barred before the commit, another process may have written a newer one.
-                (if *covered { keep } else { &nothing }, true)
+                (if covered { keep } else { &nothing }, true)
             }
             Outcome::Unchanged => (&nothing, false),
         };

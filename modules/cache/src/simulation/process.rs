@@ -17,6 +17,7 @@ use crate::key::Key;
 use crate::namespace::Keys;
 use crate::options::CacheOptions;
 use crate::region::{Absence, Collection, Region, RegionOptions, Slot};
+use crate::tier::TierName;
 use crate::value::{Found, Read, Source, Value};
 use crate::write::{Target, Write};
 use hotshelf_redis_client::RedisOptions;
@@ -220,8 +221,8 @@ impl Process {
         let tracks = self.world.database.lock().tracks();
         let slots = tracks.flat_map(|track| self.slots(track).into_iter().map(move |slot| (track, slot)));
         for (track, slot) in slots {
-            for tier in &self.cache.0.tiers {
-                let Some(copy) = tier.inspect(&slot).await else { continue };
+            for tier in TierName::BOTH {
+                let Some(copy) = self.cache.0.inspect(tier, &slot).await else { continue };
                 if !is_of(copy.value.as_ref(), slot.region.name()) {
                     self.world.violated(format!("{} holds {:?} as a {}", copy.tier, copy.value, slot.region.name()));
                 }
