@@ -7,6 +7,7 @@ use std::time::Duration;
 use hotshelf_accounts::{Auth, MailOptions, SessionOptions};
 use hotshelf_api::{ApiModule, ApiOptions, ApiServices, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{Cache, CacheOptions, Tiers, WriteStrategy};
+use hotshelf_cache_module::CacheModule;
 use hotshelf_domain::{DatabaseOptions, ProductRepository, StoreError};
 use hotshelf_lifecycle::{Container, Running, StartError};
 use hotshelf_product::{CatalogueEpoch, Lives, ProductModule, ProductService, WarmOptions, Warmer};
@@ -37,8 +38,9 @@ async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError
     let repository = async { Ok(ProductRepository::open(database(config), &stats).await?) };
     let repository = container.init("database", repository).await?;
     let epoch = Arc::new(CatalogueEpoch::new(ProductRepository::clone(&repository)));
-    let cache = container.init("cache", async { Ok(Cache::new(cache_options(config), epoch, &stats)?) }).await?;
-    let (repository, cache) = (ProductRepository::clone(&repository), Cache::clone(&cache));
+    let cache = async { Ok(CacheModule::new(Cache::new(cache_options(config), epoch, &stats)?)) };
+    let cache = container.init("cache", cache).await?.cache().clone();
+    let repository = ProductRepository::clone(&repository);
     let product = async {
         let service = ProductService::new(cache.clone(), repository.clone(), lives(config))?;
         Ok(ProductModule::new(service, audit_rate))

@@ -1,14 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_lifecycle::{Failure, Health, Tasks};
-use hotshelf_stats::{L2State, Stats, TierGauges, TierLevels};
+use hotshelf_lifecycle::{Failure, Tasks};
+use hotshelf_stats::{Stats, TierGauges, TierLevels};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sample;
 use crate::chance;
 use crate::coherence::{Coherence, MemoryLease};
+use crate::condition::Condition;
 use crate::epoch::EpochStore;
 use crate::epochs::Epochs;
 use crate::flights::Flights;
@@ -225,25 +226,18 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.inspect(TierName::Memory, slot).await.is_some() || self.0.inspect(TierName::Redis, slot).await.is_some()
     }
 
-    /// How the tiers are.
-    pub fn health(&self) -> Health {
+    /// How the tiers are. Looks at memory only.
+    pub fn condition(&self) -> Condition {
         if let Some(task) = self.0.tasks.ended_early().first() {
-            return Health::unhealthy(format!("task `{task}` has died; restart the service"));
+            return Condition::TaskDied { task };
         }
         if let Some(reason) = self.0.coherence.ended() {
-            return Health::unhealthy(reason);
+            return Condition::ServiceEnded { reason: reason.to_owned() };
         }
-        let Some(redis) = &self.0.redis else {
-            return Health::healthy(if self.0.has_tiers() { "in memory" } else { "off" });
-        };
-        let mut levels = TierLevels::default();
-        redis.report(&mut levels);
-        match (levels.l2, redis.deafness()) {
-            (L2State::Up, None) => Health::healthy(redis.condition()),
-            (L2State::Up, Some(reason)) => Health::degraded(format!(
-                "Redis is up, but the writes of other instances are not heard ({reason}); memory serves nothing"
-            )),
-            _ => Health::degraded(redis.condition()),
+        match &self.0.redis {
+            Some(redis) => redis.condition(),
+            None if self.0.memory.is_some() => Condition::InMemory,
+            None => Condition::Off,
         }
     }
 

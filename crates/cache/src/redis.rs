@@ -28,6 +28,7 @@ use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
 use parking_lot::Mutex;
 
 use crate::coherence::Coherence;
+use crate::condition::Condition;
 use crate::epoch::EpochStore;
 use crate::region::Slot;
 use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
@@ -77,8 +78,8 @@ pub(crate) struct RedisTier {
     orphans: Mutex<Vec<(String, Token)>>,
     beats: Beats,
     generations: Generations,
-    /// One sentence about the link, for health reports.
-    condition: Mutex<String>,
+    /// Why there is no link. `None` before the first try.
+    down: Mutex<Option<String>>,
     /// What the log has heard of the link.
     outages: Trouble,
     /// That the listener hears nothing although there is a link.
@@ -116,7 +117,7 @@ impl RedisTier {
             orphans: Mutex::default(),
             beats: Beats::new(),
             generations: Generations::default(),
-            condition: Mutex::new("not connected yet".to_owned()),
+            down: Mutex::default(),
             outages: Trouble::default(),
             deafness: Trouble::default(),
             memory: Mutex::default(),
@@ -293,14 +294,17 @@ impl RedisTier {
         self.link.store(None);
     }
 
-    /// One sentence about the link, for health reports.
-    pub(crate) fn condition(&self) -> String {
-        self.condition.lock().clone()
-    }
-
-    /// Why changes of other processes are not heard although there is a link, if that has lasted.
-    pub(crate) fn deafness(&self) -> Option<String> {
+    pub(crate) fn condition(&self) -> Condition {
+        if self.link.load().is_none() {
+            return match self.down.lock().clone() {
+                Some(reason) => Condition::RedisDown { reason },
+                None => Condition::NotConnectedYet,
+            };
+        }
         // The log may not believe yet that it is over.
-        self.deafness.cause().filter(|_| !self.setup.coherence.hears())
+        match self.deafness.cause().filter(|_| !self.setup.coherence.hears()) {
+            Some(reason) => Condition::Disconnected { reason },
+            None => Condition::RedisUp,
+        }
     }
 }

@@ -185,6 +185,7 @@ async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationT
         reason = beat_on(tier, link) => reason,
         reason = follow_memory(tier, link) => reason,
     };
+    *tier.down.lock() = Some(reason.clone());
     tier.link.store(None);
     reason
 }
@@ -286,7 +287,6 @@ fn announce_up(tier: &RedisTier) {
         tracing::info!(epoch = tier.epoch(), "Redis is up");
     }
     tell_the_end(tier);
-    *tier.condition.lock() = "Redis is up".to_owned();
 }
 
 /// Logs that an outage is over: at once, or, if there was one just before, when it has been over for a while.
@@ -301,5 +301,5 @@ fn announce_down(tier: &RedisTier, reason: String) {
     if tier.outages.failed(&*reason) {
         tracing::warn!(reason, "Redis is down; serving without it and trying again");
     }
-    *tier.condition.lock() = format!("Redis is down ({reason}); serving without it");
+    *tier.down.lock() = Some(reason);
 }

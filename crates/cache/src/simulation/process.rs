@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hotshelf_lifecycle::Status;
 use hotshelf_stats::Stats;
 use tokio::time::sleep;
 
@@ -82,9 +81,9 @@ impl Process {
 
     /// Everything works: Redis takes part, and memory serves.
     pub(super) fn is_well(&self) {
-        let health = self.cache.health();
-        if health.status != Status::Healthy || !(self.alone || self.cache.0.coherence.hears()) {
-            self.world.violated(format!("at rest, {} is not well: {}", self.host.name(), health.message));
+        let condition = self.cache.condition();
+        if !condition.is_healthy() || !(self.alone || self.cache.0.coherence.hears()) {
+            self.world.violated(format!("at rest, {} is not well: {condition:?}", self.host.name()));
         }
     }
 

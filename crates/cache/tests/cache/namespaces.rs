@@ -47,7 +47,7 @@ impl School {
         let (course, user) = (region(NAMES[0], Keys::Beginning("course:")), region(NAMES[1], Keys::Beginning("user:")));
         let regions = [course, user, region(NAMES[2], Keys::NumberThen(":grades"))];
         cache.start().await.unwrap();
-        let up = async || cache.health().status == hotshelf_lifecycle::Status::Healthy;
+        let up = async || cache.condition().is_healthy();
         wait_until("the cache is well", PATIENCE, up).await;
         School { cache, regions, everything, rows: Arc::default() }
     }

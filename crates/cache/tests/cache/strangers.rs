@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use hotshelf_cache::{CacheOptions, EpochStore as _, Tiers, WriteStrategy};
-use hotshelf_lifecycle::Status;
+use hotshelf_cache::{CacheOptions, Condition, EpochStore as _, Tiers, WriteStrategy};
 use hotshelf_testkit::{PATIENCE, wait_until};
 
 use crate::truth::Truth;
@@ -16,12 +15,18 @@ async fn stranger(world: &World, shared: bool) -> World {
     World::new(options, world.redis.clone(), Arc::new(Truth::default())).await
 }
 
-async fn says(world: &World, status: Status, words: &str) {
-    wait_until("the health report says so", PATIENCE, async || {
-        let health = world.cache.health();
-        health.status == status && health.message.contains(words)
-    })
-    .await;
+/// Redis is not for this process.
+async fn is_kept_out(world: &World, words: &str) {
+    let condition = || world.cache.condition();
+    let kept_out = async || matches!(condition(), Condition::RedisDown { reason } if reason.contains(words));
+    wait_until("the process is kept out", PATIENCE, kept_out).await;
+}
+
+/// Nothing is served any more.
+async fn has_ended(world: &World, words: &str) {
+    let condition = || world.cache.condition();
+    let ended = async || matches!(condition(), Condition::ServiceEnded { reason } if reason.contains(words));
+    wait_until("the service of the cache has ended", PATIENCE, ended).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,13 +39,13 @@ async fn two_databases_under_one_prefix_never_read_each_other() {
         world.create(1, "ours").await;
         world.read(1).await;
         let stranger = stranger(&world, shared).await;
-        says(&stranger, Status::Degraded, "another database").await;
+        is_kept_out(&stranger, "another database").await;
         stranger.create(1, "theirs").await;
         for _ in 0..3 {
             assert_eq!(text(&stranger.read(1).await), Some("theirs"));
             assert_eq!(text(&world.read(1).await), Some("ours"));
         }
-        assert_eq!(world.cache.health().status, Status::Healthy, "whoever was there first goes on");
+        assert!(world.cache.condition().is_healthy(), "whoever was there first goes on");
     }
 }
 
@@ -51,7 +56,7 @@ async fn a_database_takes_the_keys_over_when_the_other_is_gone() {
     world.read(1).await;
     let fence = world.begin(1).await;
     let stranger = stranger(&world, false).await;
-    says(&stranger, Status::Degraded, "another database").await;
+    is_kept_out(&stranger, "another database").await;
     assert!(world.cache.stop(PATIENCE).await);
     let stranger = stranger.up().await;
     // Under the epoch, and over the fence, that the other has left.
@@ -72,13 +77,13 @@ async fn two_processes_that_believe_to_be_alone_are_noticed() {
         world.create(1, "one").await;
         world.read(1).await;
         let other = world.another_process().await;
-        says(&world, Status::Unhealthy, "another process works on the same database").await;
+        has_ended(&world, "another process works on the same database").await;
         other.write(1, Some("two")).await;
         for _ in 0..3 {
             assert_eq!(text(&world.read(1).await), Some("two"), "{tiers:?}: it serves no copy any more");
             assert_eq!(text(&other.read(1).await), Some("two"));
         }
-        assert_eq!(other.cache.health().status, Status::Healthy, "{tiers:?}: the last one goes on");
+        assert!(other.cache.condition().is_healthy(), "{tiers:?}: the last one goes on");
     }
 }
 
@@ -87,7 +92,7 @@ async fn a_process_without_redis_is_noticed_by_one_that_has_it() {
     let world = World::of(Tiers::Tiered).await;
     let options = World::options(Tiers::Memory, WriteStrategy::Invalidate, None);
     let _other = World::new(options, None, Arc::clone(&world.truth)).await;
-    says(&world, Status::Unhealthy, "another process works on the same database").await;
+    has_ended(&world, "another process works on the same database").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +101,7 @@ async fn a_process_that_believes_to_be_alone_is_noticed_by_those_that_share() {
     let options = World::options(Tiers::Tiered, WriteStrategy::Invalidate, here.redis.as_deref());
     let _alone = World::new(options, here.redis.clone(), Arc::clone(&here.truth)).await;
     for world in [here, there] {
-        says(&world, Status::Unhealthy, "another process works on the same database").await;
+        has_ended(&world, "another process works on the same database").await;
     }
 }
 
@@ -111,7 +116,7 @@ async fn nothing_is_served_after_the_end_of_service() {
         for _ in 0..3 {
             assert!(!world.read(1).await.source.is_hit(), "{tiers:?}");
         }
-        says(&world, Status::Unhealthy, "the database is another one").await;
+        has_ended(&world, "the database is another one").await;
     }
 }
 

@@ -7,7 +7,6 @@ use hotshelf_cache::{
     Absence, Cache, CacheOptions, Collection, Found, Key, Keys, Read, Region, RegionOptions, Slot, Source, Target,
     Tiers, Write, WriteStrategy,
 };
-use hotshelf_lifecycle::Status;
 use hotshelf_redis_client::{RedisOptions, Servers};
 use hotshelf_stats::Stats;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
@@ -92,7 +91,7 @@ impl World {
     }
 
     fn is_up(&self) -> bool {
-        self.cache.health().status == Status::Healthy
+        self.cache.condition().is_healthy()
     }
 
     /// In this configuration, with entries that are soon over.
