@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Tasks};
 use hotshelf_stats::{Stats, TierGauges, TierLevels};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sample;
@@ -26,9 +26,8 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(250);
 
 /// The cache: tiers, single flight and the write protocol around a loader. A cheap handle; `E` is what loads fail with.
 ///
-/// Reads are [`get_or_load`](Cache::get_or_load), writes are [`begin`](Cache::begin), then the database, then
-/// [`Write::committed`](crate::Write::committed). Kept to that order, no read that starts after a write was acknowledged
-/// returns what was there before it. See the crate's documentation for an example.
+/// Reads are [`get_or_load`](Cache::get_or_load), writes are [`write`](Cache::write). No read that starts after a write was
+/// acknowledged returns what was there before it. See the crate's documentation for an example.
 pub struct Cache<E>(pub(crate) Arc<CacheState<E>>);
 
 impl<E> Clone for Cache<E> {
@@ -52,6 +51,10 @@ pub(crate) struct CacheState<E> {
     pub(crate) write_strategy: WriteStrategy,
     pub(crate) sample: Sample,
     epoch_store: Arc<dyn EpochStore>,
+    /// Of a failed commit: whether the database is certain to be as it was.
+    pub(crate) changed_nothing: fn(&E) -> bool,
+    /// Writes from their fences to their end.
+    pub(crate) writes: Tasks,
     pub(crate) tasks: Tasks,
     stats: Stats,
 }
@@ -110,20 +113,28 @@ impl<E> CacheState<E> {
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A working cache; Redis takes part from some time after [`start`](Cache::start).
+    /// `changed_nothing` says of a failed commit whether the database is certain to be as it was; if not, the write counts as
+    /// one that may have happened.
     ///
     /// # Errors
     /// When the options contradict each other.
-    pub fn new(options: CacheOptions, epoch_store: Arc<dyn EpochStore>, stats: &Stats) -> Result<Self, OptionsError> {
+    pub fn new(
+        options: CacheOptions,
+        epoch_store: Arc<dyn EpochStore>,
+        changed_nothing: fn(&E) -> bool,
+        stats: &Stats,
+    ) -> Result<Self, OptionsError> {
         options.check()?;
         let (redis, prefix) = (options.redis.clone(), options.key_prefix.clone());
         let connector = FredConnector::new(redis, prefix, options.shared_database);
-        Ok(Self::with_connector(options, Box::new(connector), epoch_store, stats))
+        Ok(Self::with_connector(options, Box::new(connector), epoch_store, changed_nothing, stats))
     }
 
     pub(crate) fn with_connector(
         options: CacheOptions,
         connector: Box<dyn Connector>,
         epoch_store: Arc<dyn EpochStore>,
+        changed_nothing: fn(&E) -> bool,
         stats: &Stats,
     ) -> Self {
         let shared = options.shared_database;
@@ -163,6 +174,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             write_strategy: options.write_strategy,
             sample: Sample::default(),
             epoch_store,
+            changed_nothing,
+            writes: Tasks::default(),
             tasks,
             stats: stats.clone(),
         }))
@@ -199,9 +212,12 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.redis.iter().for_each(|redis| redis.end_service());
     }
 
-    /// Waits for loads under way and closes the connection. `false` when that took longer than `patience`.
+    /// Waits for writes and loads under way and closes the connection. `false` when that took longer than `patience`.
     pub async fn stop(&self, patience: Duration) -> bool {
-        self.0.tasks.stop(patience).await
+        let give_up = Instant::now() + patience;
+        // Writes first: they still need the connection.
+        let written = self.0.writes.stop(patience).await;
+        self.0.tasks.stop(give_up.saturating_duration_since(Instant::now())).await && written
     }
 
     /// A region for entries of one kind, whose keys are no other region's. Regions of one name are the same region, with lives

@@ -1,6 +1,73 @@
 use async_trait::async_trait;
 use hotshelf_lifecycle::Failure;
 
+use crate::key::Key;
+use crate::value::Value;
+
+/// The number of an epoch. A value in Redis carries that of its load, and counts only while it is the current one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// The epoch of that number.
+    pub const fn new(number: u64) -> Self {
+        Epoch(number)
+    }
+
+    /// Its number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Epoch {
+    type Error = InvalidEpoch;
+
+    /// From a number with a sign, as databases keep it.
+    fn try_from(number: i64) -> Result<Self, InvalidEpoch> {
+        u64::try_from(number).map(Epoch).map_err(|_| InvalidEpoch(number))
+    }
+}
+
+/// A number that no epoch has. Never to be taken for "no epoch was opened": old copies would stay good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no epoch")]
+pub struct InvalidEpoch(pub i64);
+
+/// Whether old copies of what is being written are barred for the time of the write, in every tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fencing {
+    /// They are: nobody can read an old copy or leave one.
+    Fenced,
+    /// They are not, because a tier is out of reach that may hold one. The commit has to advance the epoch with the write, in
+    /// the same transaction.
+    Unfenced,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// The result.
+    pub value: T,
+    /// The epoch that was opened with the write, if it was [`Unfenced`](Fencing::Unfenced).
+    pub epoch: Option<Epoch>,
+    /// The new values of what was written, by key, for the write-through strategy. It keeps those that depend on no
+    /// collection.
+    pub leaves: Vec<(Key, Value)>,
+}
+
+impl<T> Committed<T> {
+    /// Without values to keep.
+    pub fn new(value: T, epoch: Option<Epoch>) -> Self {
+        Committed { value, epoch, leaves: Vec::new() }
+    }
+
+    /// With these values to keep.
+    pub fn leaving(self, leaves: Vec<(Key, Value)>) -> Self {
+        Committed { leaves, ..self }
+    }
+}
+
 /// Which history of the database this is, and how far it has come.
 ///
 /// A database that was restored from a backup knows less than it did, and gives versions, ids and epochs a second time. So
@@ -24,17 +91,17 @@ pub trait EpochStore: Send + Sync + 'static {
 
     /// The epoch that goes with the memory of this server process: the current one when the same process was named
     /// last, else a new one.
-    async fn reconcile(&self, server: &str) -> Result<u64, Failure>;
+    async fn reconcile(&self, server: &str) -> Result<Epoch, Failure>;
 
     /// The current epoch, and the server that it was reconciled with last. Asked every 250 ms: answer within that time, also
     /// while many others want to read.
-    async fn current(&self) -> Result<(u64, String), Failure>;
+    async fn current(&self) -> Result<(Epoch, String), Failure>;
 
     /// Opens a new epoch and returns it when it is on disk.
-    async fn advance(&self) -> Result<u64, Failure>;
+    async fn advance(&self) -> Result<Epoch, Failure>;
 
     /// Begins a new history unless another one than `known` has begun already, and returns its epoch, which is higher than
     /// any before. Somebody remembers a later state of this history than the database has: it was put back to an earlier
     /// one, and what was given since must not be given again.
-    async fn begin_history(&self, known: u64) -> Result<u64, Failure>;
+    async fn begin_history(&self, known: u64) -> Result<Epoch, Failure>;
 }

@@ -1,8 +1,7 @@
 //! For caching what a database holds without ever lying about it: an in-process tier, Redis behind it, and a protocol
 //! between them and the writes. Knows nothing of what it caches. May depend on `redis`, `stats` and `lifecycle`.
 //!
-//! A read is [`Cache::get_or_load`]. A write is [`Cache::begin`], then the commit, then [`Write::committed`], and only then
-//! the acknowledgement:
+//! A read is [`Cache::get_or_load`]. A write is [`Cache::write`], and only then the acknowledgement:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -13,11 +12,11 @@
 //! # struct Row;
 //! # #[hotshelf_lifecycle::async_trait]
 //! # impl EpochStore for Row {
-//! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
-//! #     async fn current(&self) -> Result<(u64, String), hotshelf_lifecycle::Failure> { Ok((1, String::new())) }
-//! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     async fn reconcile(&self, _: &str) -> Result<Epoch, hotshelf_lifecycle::Failure> { Ok(Epoch::new(1)) }
+//! #     async fn current(&self) -> Result<(Epoch, String), hotshelf_lifecycle::Failure> { Ok((Epoch::new(1), String::new())) }
+//! #     async fn advance(&self) -> Result<Epoch, hotshelf_lifecycle::Failure> { Ok(Epoch::new(1)) }
 //! #     fn history(&self) -> History { History { name: 1, commits: 0 } }
-//! #     async fn begin_history(&self, _: u64) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
+//! #     async fn begin_history(&self, _: u64) -> Result<Epoch, hotshelf_lifecycle::Failure> { Ok(Epoch::new(1)) }
 //! # }
 //! # let epoch_row = Arc::new(Row);
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -26,7 +25,7 @@
 //!     write_strategy: WriteStrategy::Invalidate,
 //!     redis: RedisOptions::default(), key_prefix: "product:".into(),
 //! };
-//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?)?;
+//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false, &hotshelf_stats::Stats::new()?)?;
 //! let everything = Collection::new("products");
 //! let products = cache.region(RegionOptions {
 //!     name: "product", keys: Keys::Beginning("id:"),
@@ -41,10 +40,14 @@
 //! assert_eq!(first.source, Source::Loaded { stored: true });
 //! assert!(second.source.is_hit());
 //!
-//! let target = Target { slots: vec![seventh.clone()], collections: vec![everything] };
-//! let write = cache.begin(target).await?;
-//! // … write to the database and commit; if !write.covered(), advance the epoch in the same transaction …
-//! write.committed([], None).await?;
+//! cache
+//!     .write(vec![seventh.clone()], vec![everything], async |fencing| {
+//!         // … write to the database; if `fencing` is `Unfenced`, advance the epoch in the same transaction …
+//!         # let _ = fencing;
+//!         Ok(Committed::new((), None))
+//!     })
+//!     .await
+//!     .unwrap();
 //! // … acknowledge …
 //! let third = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
 //! assert!(!third.source.is_hit());
@@ -59,7 +62,6 @@ mod cache;
 mod chance;
 mod clock;
 mod coherence;
-mod commit;
 mod condition;
 mod epoch;
 mod epochs;
@@ -80,9 +82,8 @@ mod write;
 
 pub use batch::BatchError;
 pub use cache::Cache;
-pub use commit::WriteError;
 pub use condition::Condition;
-pub use epoch::{EpochStore, History};
+pub use epoch::{Committed, Epoch, EpochStore, Fencing, History, InvalidEpoch};
 pub use hotshelf_redis_client::RedisOptions;
 pub use key::Key;
 pub use namespace::{Keys, RegionError};
@@ -90,4 +91,4 @@ pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 pub use region::{Absence, Collection, Region, RegionOptions, Slot};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};
-pub use write::{Locked, Target, Turn, Write};
+pub use write::{Turn, Write, WriteError};

@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 
 use crate::coherence::Coherence;
 use crate::condition::Condition;
-use crate::epoch::EpochStore;
+use crate::epoch::{Epoch, EpochStore};
 use crate::region::Slot;
 use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
 use crate::value::Value;
@@ -96,7 +96,7 @@ pub(crate) struct RedisClaim {
     /// Whether `expected` is this loader's own lease, which others meanwhile respect.
     leased: bool,
     /// Both as they were before the load: newer ones would vouch for a value that may be older.
-    epoch: u64,
+    epoch: Epoch,
     generation: Option<Generation>,
     /// For "there is no such thing".
     if_absent: Option<Generation>,
@@ -158,16 +158,16 @@ impl RedisTier {
 
     /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
     /// this process.
-    pub(crate) fn adopt(&self, epoch: u64) {
+    pub(crate) fn adopt(&self, epoch: Epoch) {
         // Not before the era has begun may another call take the epoch for adopted, and vouch for memory.
         let _adopting = self.adopting.lock();
-        if self.epoch.fetch_max(epoch, Ordering::AcqRel) < epoch && self.setup.shared {
+        if self.epoch.fetch_max(epoch.get(), Ordering::AcqRel) < epoch.get() && self.setup.shared {
             self.setup.coherence.everything_changed();
         }
     }
 
-    fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+    fn epoch(&self) -> Epoch {
+        Epoch::new(self.epoch.load(Ordering::Acquire))
     }
 
     /// Each failure is survived, and counted.

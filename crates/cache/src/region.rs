@@ -52,7 +52,7 @@ pub enum Absence {
     /// Nothing: each lookup loads.
     NotKept,
     /// That it does not exist, until this collection is void: a new member may prove it wrong. So every write that makes
-    /// something exist names the collection in its [`Target`](crate::Target).
+    /// something exist names the collection.
     DependsOn(Collection),
     /// That it does not exist, for its whole life, whatever comes to exist. Right only where nobody looks anything up before it
     /// exists, as with names that are random.

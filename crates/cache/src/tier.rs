@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::chance;
+use crate::epoch::{Epoch, Fencing};
 use crate::epochs::Stamp;
 use crate::key::Key;
 use crate::redis::RedisClaim;
@@ -76,14 +77,14 @@ pub(crate) struct Intent {
     pub(crate) token: Token,
     /// Of what the write leaves: the epoch that was known before its commit. A newer one would vouch for it against a
     /// write that was committed after it.
-    pub(crate) epoch: u64,
+    pub(crate) epoch: Epoch,
 }
 
 /// How the beginning of a write went in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
     /// The slots are fenced, in this epoch: nobody reads an old copy there or leaves one.
-    Fenced { epoch: u64 },
+    Fenced { epoch: Epoch },
     /// Redis is out of reach and may go on holding an old copy, which must be made void with the commit.
     Uncovered,
     /// Another process is writing one of them.
@@ -94,14 +95,14 @@ pub(crate) enum Begun {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome<'a> {
     /// It changed something, or may have. `keep` is what to leave in place of the old value.
-    Changed { keep: &'a HashMap<Key, Value>, epoch: Option<u64>, covered: bool },
+    Changed { keep: &'a HashMap<Key, Value>, epoch: Option<Epoch>, fencing: Fencing },
     /// It is certain to have changed nothing.
     Unchanged,
 }
 
 /// A committed write could not be made known, nor the epoch advanced in its stead: old copies may still be read. The
 /// write must not be acknowledged.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the write is committed, but old copies could not be made void: {0}")]
 pub struct Unsettled(pub(crate) String);
 

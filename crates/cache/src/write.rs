@@ -1,7 +1,11 @@
+//! The write protocol: wait for the turn, fence, commit, release, acknowledge.
+
 use std::collections::HashMap;
+use std::future::Future;
 use std::time::Duration;
 
 use crate::cache::Cache;
+use crate::epoch::{Committed, Epoch, Fencing};
 use crate::key::Key;
 use crate::locks::KeyLock;
 use crate::options::WriteStrategy;
@@ -12,34 +16,21 @@ use crate::value::Value;
 /// How long a writer waits for another one of the same key.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Another writer had the key for longer than this one would wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("another write of the same key is under way")]
-pub struct Locked;
-
-/// What a write will change in the cache.
-#[derive(Clone, Debug, Default)]
-pub struct Target {
-    /// The entries of what is written; none of something that does not exist yet. They are the lock of the write: of two
-    /// writes that have one in common, the later waits.
-    pub slots: Vec<Slot>,
-    /// The collections whose dependent entries become void.
-    pub collections: Vec<Collection>,
-}
-
-/// A write under way, from before the database is touched until after the commit.
-///
-/// End it with [`committed`](Write::committed) whenever the database may have changed, with
-/// [`unchanged`](Write::unchanged) only when it certainly did not. Dropped without either, the entries are forgotten in
-/// this process at once and their fences in Redis end by themselves, in nothing. Run the whole write in a task of its own, so
-/// that a caller who goes away cannot cut it in two.
-#[must_use = "a write that is not ended leaves a fence behind"]
-pub struct Write<E> {
-    cache: Cache<E>,
-    intent: Intent,
-    covered: bool,
-    ended: bool,
-    _locks: Vec<KeyLock>,
+/// Why a write was not acknowledged. `E` is what the database fails with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError<E> {
+    /// Another write of the same entry is under way and takes more than two seconds. Nothing was changed; try again.
+    #[error("another write of it is under way, try again")]
+    Locked,
+    /// The database refused or failed.
+    #[error(transparent)]
+    Store(E),
+    /// The write is in the database, but a cache may go on serving what was there before, so it cannot be acknowledged.
+    #[error(transparent)]
+    Unsettled(#[from] Unsettled),
+    /// The write's task died; the log says of what. What it did is unknown.
+    #[error("the write broke off")]
+    BrokeOff,
 }
 
 /// A writer's turn at some entries: no other write of this process is at them until it ends. What is read from the
@@ -51,50 +42,116 @@ pub struct Turn<E> {
     locks: Vec<KeyLock>,
 }
 
+/// A write under way, from before the database is touched until after the commit.
+///
+/// Whoever does not leave the end to [`commit`](Write::commit) ends it with [`committed`](Write::committed) whenever the
+/// database may have changed, and with [`unchanged`](Write::unchanged) only when it certainly did not. Dropped without any
+/// of them, the entries are forgotten in this process at once and their fences in Redis end by themselves, in nothing.
+#[must_use = "a write that is not ended leaves a fence behind"]
+pub struct Write<E> {
+    cache: Cache<E>,
+    intent: Intent,
+    fencing: Fencing,
+    ended: bool,
+    _locks: Vec<KeyLock>,
+}
+
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// Begins a write: waits for its turn, then bars every tier from serving or taking copies of the target.
+    /// Writes: waits for its turn at the entries, bars every tier from serving or taking copies of them and of what depends on
+    /// the collections, commits, makes all of that void, and returns: acknowledge the write after this.
+    ///
+    /// `slots` are the entries of what is written; none of something that does not exist yet. `commit` writes to the database
+    /// as [`Fencing`] says. From the fences on, the write runs in a task of its own, so that a caller who goes away cannot cut
+    /// it in two.
+    ///
+    /// Costs two round trips to Redis where there is one, or two for some hundreds of entries. That Redis cannot be reached is
+    /// no error: then the commit is [`Unfenced`](Fencing::Unfenced).
     ///
     /// # Errors
-    /// As [`turn`](Cache::turn) and [`Turn::begin`].
-    pub async fn begin(&self, target: Target) -> Result<Write<E>, Locked> {
-        self.turn(target.slots).await?.begin(target.collections).await
+    /// [`WriteError`].
+    pub async fn write<T, F>(
+        &self,
+        slots: Vec<Slot>,
+        collections: Vec<Collection>,
+        commit: impl FnOnce(Fencing) -> F + Send + 'static,
+    ) -> Result<T, WriteError<E>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<Committed<T>, E>> + Send,
+    {
+        self.turn(slots).await?.write(collections, commit).await
     }
 
-    /// Waits for the writes of this process that have one of the entries in common.
+    /// Waits for the writes of this process that have one of the entries in common: for a write that has to read the database
+    /// before it knows which collections it changes.
     ///
     /// # Errors
-    /// [`Locked`] when that took more than two seconds.
-    pub async fn turn(&self, mut slots: Vec<Slot>) -> Result<Turn<E>, Locked> {
+    /// [`WriteError::Locked`] when that took more than two seconds.
+    pub async fn turn(&self, mut slots: Vec<Slot>) -> Result<Turn<E>, WriteError<E>> {
         slots.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         slots.dedup_by(|one, other| one.key == other.key);
-        let locks = self.0.locks.lock_all(slots.iter().map(|slot| &slot.key), LOCK_PATIENCE).await.ok_or(Locked)?;
-        Ok(Turn { cache: self.clone(), slots, locks })
+        let locks = self.0.locks.lock_all(slots.iter().map(|slot| &slot.key), LOCK_PATIENCE).await;
+        Ok(Turn { cache: self.clone(), slots, locks: locks.ok_or(WriteError::Locked)? })
     }
 }
 
 impl<E: Clone + Send + Sync + 'static> Turn<E> {
-    /// Bars every tier from serving or taking copies of the entries, and of what depends on the collections.
-    ///
-    /// Costs one round trip to Redis where there is one, or one for some hundreds of entries. That Redis cannot be reached
-    /// is no error: see [`covered`](Write::covered).
+    /// As [`Cache::write`], of the entries that were waited for.
     ///
     /// # Errors
-    /// [`Locked`] when another process wrote one of the entries for more than two seconds.
-    pub async fn begin(self, collections: Vec<Collection>) -> Result<Write<E>, Locked> {
+    /// [`WriteError`].
+    pub async fn write<T, F>(
+        self,
+        collections: Vec<Collection>,
+        commit: impl FnOnce(Fencing) -> F + Send + 'static,
+    ) -> Result<T, WriteError<E>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<Committed<T>, E>> + Send,
+    {
+        self.fenced(collections, |write| write.commit(commit)).await
+    }
+
+    /// Bars every tier and hands the write to `work`, which ends it, all in a task of its own: for a write that learns only
+    /// behind its fences what it changes.
+    ///
+    /// # Errors
+    /// [`WriteError::Locked`] when another process wrote one of the entries for more than two seconds,
+    /// [`WriteError::BrokeOff`], and those of `work`.
+    pub async fn fenced<T, F>(
+        self,
+        collections: Vec<Collection>,
+        work: impl FnOnce(Write<E>) -> F + Send + 'static,
+    ) -> Result<T, WriteError<E>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, WriteError<E>>> + Send,
+    {
+        let writes = self.cache.0.writes.clone();
+        let writing = writes.spawn(async move { work(self.begin(collections).await?).await });
+        writing.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the task of a write died");
+            Err(WriteError::BrokeOff)
+        })
+    }
+
+    /// Bars every tier from serving or taking copies of the entries, and of what depends on the collections.
+    pub(crate) async fn begin(self, collections: Vec<Collection>) -> Result<Write<E>, WriteError<E>> {
         let Turn { cache, slots, locks } = self;
-        let intent = Intent { slots, voids: collections, token: Token::random(), epoch: 0 };
-        // From here on, dropping this value undoes what was begun.
+        let intent = Intent { slots, voids: collections, token: Token::random(), epoch: Epoch::default() };
         // Without Redis, nothing tells other processes but the epoch.
-        let covered = !cache.0.shared || cache.0.redis.is_some();
-        let mut write = Write { cache, intent, covered, ended: false, _locks: locks };
+        let told = !cache.0.shared || cache.0.redis.is_some();
+        let fencing = if told { Fencing::Fenced } else { Fencing::Unfenced };
+        // From here on, dropping this value undoes what was begun.
+        let mut write = Write { cache, intent, fencing, ended: false, _locks: locks };
         // Memory needs no bar: what is copied from here to the commit is dropped before the write is acknowledged.
         let Some(redis) = write.cache.0.redis.clone() else { return Ok(write) };
         match redis.begin(&write.intent).await {
             Begun::Fenced { epoch } => write.intent.epoch = epoch,
-            Begun::Uncovered => write.covered = false,
+            Begun::Uncovered => write.fencing = Fencing::Unfenced,
             Begun::Taken => {
                 write.ended = true;
-                return Err(Locked);
+                return Err(WriteError::Locked);
             }
         }
         Ok(write)
@@ -102,35 +159,76 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
 }
 
 impl<E> Write<E> {
-    /// Whether every tier is barred. If not, one is out of reach that may hold an old copy: advance the epoch
-    /// ([`EpochStore`](crate::EpochStore)) in the same transaction as the write, and pass it to
-    /// [`committed`](Write::committed).
-    pub fn covered(&self) -> bool {
-        self.covered
+    /// How the database has to be written.
+    pub fn fencing(&self) -> Fencing {
+        self.fencing
     }
 
-    /// Bars what depends on these collections as well: for a write that learns only behind its bars what it changes. Costs
-    /// one round trip to Redis. If that fails, the write is not [`covered`](Write::covered) any more.
+    /// Bars what depends on these collections as well. Costs one round trip to Redis. If that fails, the write is
+    /// [`Unfenced`](Fencing::Unfenced) from then on.
     pub async fn touch(&mut self, collections: Vec<Collection>) {
-        if let Some(redis) = &self.cache.0.redis {
-            self.covered &= redis.touch(&self.intent, &collections).await;
+        if let Some(redis) = &self.cache.0.redis
+            && !redis.touch(&self.intent, &collections).await
+        {
+            self.fencing = Fencing::Unfenced;
         }
         self.intent.voids.extend(collections);
     }
 
-    /// The database has committed, or may have. `values` are the new ones, by key, of what still exists; the write-through
-    /// strategy keeps those that depend on no collection. `epoch` is the one that was opened with the write, if it was.
-    /// Returns when no tier can serve an older copy any more: acknowledge the write after this.
+    /// Commits and ends the write.
+    ///
+    /// # Errors
+    /// [`WriteError::Store`] and [`WriteError::Unsettled`].
+    pub async fn commit<T, F>(self, commit: impl FnOnce(Fencing) -> F) -> Result<T, WriteError<E>>
+    where
+        F: Future<Output = Result<Committed<T>, E>>,
+    {
+        match commit(self.fencing).await {
+            Ok(Committed { value, epoch, leaves }) => {
+                self.committed(leaves, epoch).await?;
+                Ok(value)
+            }
+            Err(error) if (self.cache.0.changed_nothing)(&error) => {
+                self.unchanged().await;
+                Err(WriteError::Store(error))
+            }
+            Err(error) => {
+                // Committed or not, nobody knows: void it all the same. The caller hears of the first failure.
+                let _ = self.committed([], None).await;
+                Err(WriteError::Store(error))
+            }
+        }
+    }
+
+    /// The database has committed, or may have. `leaves` and `epoch` are as in [`Committed`]. Returns when no tier can serve
+    /// an older copy any more: acknowledge the write after this.
     ///
     /// # Errors
     /// [`Unsettled`]: do not acknowledge.
     pub async fn committed(
         mut self,
-        values: impl IntoIterator<Item = (Key, Value)>,
-        epoch: Option<u64>,
+        leaves: impl IntoIterator<Item = (Key, Value)>,
+        epoch: Option<Epoch>,
     ) -> Result<(), Unsettled> {
+        let keep = self.kept(leaves);
+        // Redis first: memory may copy from it until it has finished.
+        let mut settled = Ok(());
+        if let Some(redis) = &self.cache.0.redis {
+            let outcome = Outcome::Changed { keep: &keep, epoch, fencing: self.fencing };
+            settled = redis.finish(&self.intent, outcome).await;
+        }
+        if let Some(memory) = &self.cache.0.memory {
+            memory.finish(&self.intent.slots, &keep);
+        }
+        self.advance();
+        self.ended = true;
+        settled
+    }
+
+    /// What the strategy keeps of these. Counts what happens to the entries.
+    fn kept(&self, leaves: impl IntoIterator<Item = (Key, Value)>) -> HashMap<Key, Value> {
         let keeps = self.cache.0.write_strategy == WriteStrategy::WriteThrough;
-        let mut keep: HashMap<_, _> = if keeps { values.into_iter().collect() } else { HashMap::new() };
+        let mut keep: HashMap<_, _> = if keeps { leaves.into_iter().collect() } else { HashMap::new() };
         for slot in &self.intent.slots {
             let counters = slot.region.counters();
             if keep.get(&slot.key).is_some_and(Value::is_too_large) {
@@ -141,23 +239,13 @@ impl<E> Write<E> {
             counters.invalidations_local.inc();
             counters.sets.inc_by(u64::from(keep.contains_key(&slot.key)));
         }
-        // Redis first: memory may copy from it until it has finished.
-        let mut settled = Ok(());
-        if let Some(redis) = &self.cache.0.redis {
-            settled = redis.finish(&self.intent, Outcome::Changed { keep: &keep, epoch, covered: self.covered }).await;
-        }
-        if let Some(memory) = &self.cache.0.memory {
-            memory.finish(&self.intent.slots, &keep);
-        }
-        self.advance();
-        self.ended = true;
-        settled
+        keep
     }
 
     /// The database is certain to have changed nothing.
     pub async fn unchanged(mut self) {
         // A fence of which nobody knows whether it stands is an orphan already.
-        if self.covered
+        if self.fencing == Fencing::Fenced
             && let Some(redis) = &self.cache.0.redis
         {
             // What a failure leaves behind is a fence, and that bars only until it ends.

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::advance;
 
 use super::*;
-use crate::epoch::{EpochStore, History};
+use crate::epoch::{Epoch, EpochStore, History};
 use crate::namespace::Keys;
 use crate::options::{CacheOptions, Tiers, WriteStrategy};
 use crate::region::{Absence, Region, RegionOptions};
@@ -27,20 +27,20 @@ impl EpochStore for Row {
         History { name: 1, commits: 0 }
     }
 
-    async fn begin_history(&self, _: u64) -> Result<u64, Failure> {
-        Ok(1)
+    async fn begin_history(&self, _: u64) -> Result<Epoch, Failure> {
+        Ok(Epoch::new(1))
     }
 
-    async fn reconcile(&self, _: &str) -> Result<u64, Failure> {
-        Ok(1)
+    async fn reconcile(&self, _: &str) -> Result<Epoch, Failure> {
+        Ok(Epoch::new(1))
     }
 
-    async fn current(&self) -> Result<(u64, String), Failure> {
-        Ok((1, String::new()))
+    async fn current(&self) -> Result<(Epoch, String), Failure> {
+        Ok((Epoch::new(1), String::new()))
     }
 
-    async fn advance(&self) -> Result<u64, Failure> {
-        Ok(1)
+    async fn advance(&self) -> Result<Epoch, Failure> {
+        Ok(Epoch::new(1))
     }
 }
 
@@ -66,7 +66,7 @@ impl World {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(Row), &Stats::new().unwrap()).unwrap();
+        let cache = Cache::new(options, Arc::new(Row), |_| false, &Stats::new().unwrap()).unwrap();
         let (ttl, keys, absence) = (Duration::from_secs(300), Keys::Beginning("id:"), Absence::NotKept);
         let options = RegionOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence };
         let region = cache.region(options).unwrap();

@@ -10,7 +10,7 @@ use hotshelf_redis_client::RedisError;
 use hotshelf_stats::ServerMemory;
 
 use super::state::Run;
-use crate::epoch::History;
+use crate::epoch::{Epoch, History};
 
 /// The connection to a server, from its birth to its end. It is never mended: a command that is sent again on a new
 /// connection would reach a server whose memory nobody has vouched for yet. When a link ends, the supervisor opens a new
@@ -115,7 +115,7 @@ pub(crate) struct Presence {
     pub(crate) history: History,
     /// The history that this one follows, 0 if it has not changed here.
     pub(crate) follows: u64,
-    pub(crate) epoch: u64,
+    pub(crate) epoch: Epoch,
     /// Names the process; those that share the database have one name together.
     pub(crate) process: String,
     /// It takes the place of another process of this history that may still count as present.
@@ -132,7 +132,7 @@ impl Presence {
         vec![
             name(self.history.name),
             name(self.follows),
-            number(self.epoch),
+            number(self.epoch.get()),
             number(self.history.commits),
             self.process.clone(),
             self.lasts.as_millis().to_string(),
@@ -145,7 +145,7 @@ impl Presence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Agreement {
     /// They are of this history: the highest epoch and the most commits that any of them has told.
-    Known { epoch: u64, commits: u64 },
+    Known { epoch: Epoch, commits: u64 },
     /// They are of another database, or of another history of this one.
     OtherDatabase { history: String },
     /// Another process works on this database, and the two were not told of each other.
@@ -159,7 +159,9 @@ impl Agreement {
         let words: Vec<&str> = answer.split(' ').collect();
         let number = |digits: &str| digits.parse().map_err(|_| nonsense());
         match words[..] {
-            ["ok", epoch, commits] => Ok(Agreement::Known { epoch: number(epoch)?, commits: number(commits)? }),
+            ["ok", epoch, commits] => {
+                Ok(Agreement::Known { epoch: Epoch::new(number(epoch)?), commits: number(commits)? })
+            }
             ["database", history] => Ok(Agreement::OtherDatabase { history: history.to_owned() }),
             ["process"] => Ok(Agreement::OtherProcess),
             _ => Err(nonsense()),

@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::compression::{pack, unpack};
 use crate::clock::unix_millis;
+use crate::epoch::Epoch;
 use crate::tier::Token;
 use crate::value::Value;
 
@@ -78,7 +79,7 @@ pub(super) struct Stored {
     pub(super) head: Bytes,
     /// The history of the database that it is a copy of.
     pub(super) history: u64,
-    pub(super) epoch: u64,
+    pub(super) epoch: Epoch,
     pub(super) generation: Generation,
     /// What is left of its life, zero at its end.
     pub(super) ttl: Duration,
@@ -91,7 +92,7 @@ pub(super) struct Stored {
 /// What goes around a value.
 pub(super) struct Envelope {
     pub(super) history: u64,
-    pub(super) epoch: u64,
+    pub(super) epoch: Epoch,
     pub(super) generation: Generation,
     pub(super) ttl: Duration,
 }
@@ -107,7 +108,7 @@ impl Envelope {
         state.put_u8(if value.is_some() { PRESENT } else { ABSENT });
         state.put_slice(&Token::random().0);
         state.put_u64(self.history);
-        state.put_u64(self.epoch);
+        state.put_u64(self.epoch.get());
         state.put_slice(&self.generation);
         state.put_u64(value.map_or(0, |value| value.revision));
         state.put_u64(unix_millis() + self.ttl.as_millis() as u64);
@@ -149,7 +150,7 @@ fn open_value(state: &Bytes) -> Option<Stored> {
     Some(Stored {
         head: state.slice(..HEAD),
         history: number(19),
-        epoch: number(27),
+        epoch: Epoch::new(number(27)),
         generation: std::array::from_fn(|i| state[35 + i]),
         ttl: Duration::from_millis(end.saturating_sub(now)),
         overdue: Duration::from_millis(now.saturating_sub(end)),
@@ -166,9 +167,10 @@ mod tests {
     #[test]
     fn a_value_reads_back_as_it_was_sealed() {
         let value = Value { payload: Bytes::from_static(b"{\"id\":1}"), revision: 7 };
-        let envelope = Envelope { history: 5, epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
+        let envelope =
+            Envelope { history: 5, epoch: Epoch::new(3), generation: [9; 16], ttl: Duration::from_secs(300) };
         let State::Value(stored) = open(envelope.seal(Some(&value)), RUN) else { panic!("not a value") };
-        assert_eq!((stored.history, stored.epoch, stored.generation), (5, 3, [9; 16]));
+        assert_eq!((stored.history, stored.epoch, stored.generation), (5, Epoch::new(3), [9; 16]));
         assert_eq!(stored.value, Some(value));
         assert!(stored.ttl <= Duration::from_secs(300) && stored.ttl > Duration::from_secs(299));
 
@@ -179,7 +181,8 @@ mod tests {
     #[test]
     fn a_large_value_is_packed_and_reads_back_as_it_was() {
         let value = Value { payload: b"all alike ".repeat(500).into(), revision: 7 };
-        let envelope = Envelope { history: 5, epoch: 3, generation: [9; 16], ttl: Duration::from_secs(300) };
+        let envelope =
+            Envelope { history: 5, epoch: Epoch::new(3), generation: [9; 16], ttl: Duration::from_secs(300) };
         let sealed = envelope.seal(Some(&value));
         assert!(sealed.len() < value.payload.len() / 10, "{} bytes", sealed.len());
         let State::Value(stored) = open(sealed.clone(), RUN) else { panic!("not a value") };
@@ -194,7 +197,8 @@ mod tests {
 
     #[test]
     fn two_seals_of_one_value_have_different_heads() {
-        let envelope = Envelope { history: 5, epoch: 1, generation: NO_GENERATION, ttl: Duration::from_secs(1) };
+        let envelope =
+            Envelope { history: 5, epoch: Epoch::new(1), generation: NO_GENERATION, ttl: Duration::from_secs(1) };
         let head = |state| match open(state, RUN) {
             State::Value(stored) => stored.head,
             other => panic!("{other:?}"),

@@ -284,7 +284,7 @@ async fn beat(tier: &RedisTier, link: &TimedLink) -> Result<Beat, Failure> {
 
 fn announce_up(tier: &RedisTier) {
     if !tier.outages.stands() {
-        tracing::info!(epoch = tier.epoch(), "Redis is up");
+        tracing::info!(epoch = tier.epoch().get(), "Redis is up");
     }
     tell_the_end(tier);
 }
@@ -292,7 +292,7 @@ fn announce_up(tier: &RedisTier) {
 /// Logs that an outage is over: at once, or, if there was one just before, when it has been over for a while.
 fn tell_the_end(tier: &RedisTier) {
     if let Some(down) = tier.outages.succeeded() {
-        tracing::info!(epoch = tier.epoch(), ?down, "Redis is up");
+        tracing::info!(epoch = tier.epoch().get(), ?down, "Redis is up");
     }
 }
 

@@ -11,6 +11,7 @@ use super::RedisTier;
 use super::state::{self, Envelope, NO_GENERATION};
 use super::timed::TimedLink;
 use crate::chance;
+use crate::epoch::Fencing;
 use crate::key::Key;
 use crate::region::{Collection, Slot};
 use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
@@ -100,17 +101,17 @@ impl RedisTier {
     pub(crate) async fn finish(&self, intent: &Intent, outcome: Outcome<'_>) -> Result<(), Unsettled> {
         let nothing = HashMap::new();
         let (keep, changed) = match outcome {
-            Outcome::Changed { epoch: Some(epoch), covered: false, .. } => {
+            Outcome::Changed { epoch: Some(epoch), fencing: Fencing::Unfenced, .. } => {
                 // From here on, no lookup of this process takes an older copy for good. What the server holds is void as
                 // a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the caller
                 // a second time-out.
                 self.adopt(epoch);
                 return Ok(());
             }
-            Outcome::Changed { keep, epoch, covered } => {
-                self.adopt(epoch.unwrap_or(0));
+            Outcome::Changed { keep, epoch, fencing } => {
+                epoch.into_iter().for_each(|epoch| self.adopt(epoch));
                 // Not barred before the commit, another process may have written a newer one.
-                (if covered { keep } else { &nothing }, true)
+                (if fencing == Fencing::Fenced { keep } else { &nothing }, true)
             }
             Outcome::Unchanged => (&nothing, false),
         };

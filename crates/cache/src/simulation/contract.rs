@@ -11,7 +11,7 @@ use super::dice;
 use super::host::Host;
 use super::wire::SimulatedRedis;
 use super::world::World;
-use crate::epoch::History;
+use crate::epoch::{Epoch, History};
 use crate::redis::{Connector, FredConnector, Link, Presence, Renewal, Run};
 use crate::{chance, clock};
 
@@ -118,7 +118,7 @@ fn presence() -> Presence {
     let history = History { name: dice::below(3), commits: dice::below(50) };
     let process = dice::pick(&["shared", "one", "another"]).to_owned();
     let lasts = dice::pick(&[SHORT, LONG]);
-    let (epoch, follows, opens) = (dice::below(50), dice::below(3), dice::one_in(2));
+    let (epoch, follows, opens) = (Epoch::new(dice::below(50)), dice::below(3), dice::one_in(2));
     Presence { history, follows, epoch, process, opens, lasts }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::host::Host;
 use super::world::World;
 use super::{Defect, dice};
-use crate::epoch::{EpochStore, History};
+use crate::epoch::{Epoch, EpochStore, Fencing, History};
 use crate::value::Value;
 
 /// The track of the page.
@@ -61,7 +61,7 @@ pub(super) enum Change {
 pub(super) struct Committed {
     versions: Vec<(usize, usize)>,
     pub(super) value: Option<Value>,
-    pub(super) epoch: Option<u64>,
+    pub(super) epoch: Option<Epoch>,
 }
 
 /// What a reader may rely on, taken when it begins.
@@ -111,7 +111,7 @@ impl Database {
     }
 
     /// `None` when the change does not apply.
-    pub(super) fn commit(&mut self, track: usize, change: Change, covered: bool) -> Option<Committed> {
+    pub(super) fn commit(&mut self, track: usize, change: Change, fencing: Fencing) -> Option<Committed> {
         if self.exists(track) == (change == Change::Create) {
             return None;
         }
@@ -121,10 +121,11 @@ impl Database {
         if change != Change::Update {
             versions.push((PAGE, self.push(PAGE, true)));
         }
-        if !covered && self.defect != Some(Defect::UncoveredWritesKeepTheEpoch) {
+        let unfenced = fencing == Fencing::Unfenced;
+        if unfenced && self.defect != Some(Defect::UncoveredWritesKeepTheEpoch) {
             self.epoch += 1;
         }
-        Some(Committed { versions, value: self.row(track), epoch: (!covered).then_some(self.epoch) })
+        Some(Committed { versions, value: self.row(track), epoch: unfenced.then_some(Epoch::new(self.epoch)) })
     }
 
     fn push(&mut self, track: usize, exists: bool) -> usize {
@@ -202,7 +203,7 @@ impl EpochRow {
         &self,
         what: &'static str,
         change: impl FnOnce(&mut Database) + Send,
-    ) -> Result<(u64, String), Failure> {
+    ) -> Result<(Epoch, String), Failure> {
         self.host.alive().await;
         dice::step().await;
         self.host.alive().await;
@@ -220,13 +221,13 @@ impl EpochRow {
         self.host.alive().await;
         let (epoch, server) = answer?;
         self.host.hear_of(epoch);
-        Ok((epoch, server))
+        Ok((Epoch::new(epoch), server))
     }
 }
 
 #[async_trait]
 impl EpochStore for EpochRow {
-    async fn reconcile(&self, server: &str) -> Result<u64, Failure> {
+    async fn reconcile(&self, server: &str) -> Result<Epoch, Failure> {
         let change = |database: &mut Database| {
             if database.server != server {
                 server.clone_into(&mut database.server);
@@ -236,7 +237,7 @@ impl EpochStore for EpochRow {
         Ok(self.ask("reconcile", change).await?.0)
     }
 
-    async fn current(&self) -> Result<(u64, String), Failure> {
+    async fn current(&self) -> Result<(Epoch, String), Failure> {
         self.ask("current", |_| {}).await
     }
 
@@ -244,7 +245,7 @@ impl EpochStore for EpochRow {
         self.world.database.lock().history
     }
 
-    async fn begin_history(&self, known: u64) -> Result<u64, Failure> {
+    async fn begin_history(&self, known: u64) -> Result<Epoch, Failure> {
         let change = |database: &mut Database| {
             if database.history.name == known {
                 database.history.name += 1;
@@ -254,7 +255,7 @@ impl EpochStore for EpochRow {
         Ok(self.ask("begin history", change).await?.0)
     }
 
-    async fn advance(&self) -> Result<u64, Failure> {
+    async fn advance(&self) -> Result<Epoch, Failure> {
         self.host.count_advance();
         Ok(self.ask("advance", |database| database.epoch += 1).await?.0)
     }

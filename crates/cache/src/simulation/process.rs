@@ -12,13 +12,14 @@ use super::wire::SimulatedRedis;
 use super::world::World;
 use super::{dice, schedule::Plan};
 use crate::cache::Cache;
+use crate::epoch::{Epoch, Fencing};
 use crate::key::Key;
 use crate::namespace::Keys;
 use crate::options::CacheOptions;
 use crate::region::{Absence, Collection, Region, RegionOptions, Slot};
 use crate::tier::TierName;
 use crate::value::{Found, Read, Source, Value};
-use crate::write::{Target, Write};
+use crate::write::Write;
 use hotshelf_redis_client::RedisOptions;
 
 thread_local! {
@@ -54,7 +55,8 @@ impl Process {
             redis: RedisOptions::default(),
             key_prefix: "p:".to_owned(),
         };
-        let cache = STATS.with(|stats| Cache::with_connector(options, Box::new(connector), Arc::new(row), stats));
+        let cache =
+            STATS.with(|stats| Cache::with_connector(options, Box::new(connector), Arc::new(row), |_| false, stats));
         let collections = ["products", "products:order"].map(Collection::new);
         let region = |name, keys| {
             let (ttl, grace, absence) = (plan.ttl, plan.grace, Absence::DependsOn(collections[0].clone()));
@@ -168,11 +170,12 @@ impl Process {
             _ => vec![self.collections[0].clone()],
         };
         self.world.note(|| format!("{name} begins: {change:?} {id}"));
-        let Ok(write) = self.cache.begin(Target { slots, collections }).await else {
+        let begun = async { self.cache.turn(slots).await?.begin(collections).await };
+        let Ok(write) = begun.await else {
             return self.world.note(|| format!("{name} gives up: {change:?} {id}: locked"));
         };
         self.host.alive().await;
-        let covered = write.covered();
+        let fencing = write.fencing();
         if dice::one_in(60) {
             self.world.note(|| format!("{name} breaks off: {change:?} {id}"));
             return drop(write);
@@ -183,9 +186,9 @@ impl Process {
         let committed = {
             let mut database = self.world.database.lock();
             let refused = database.is_down() || !named && database.has_ever_existed(id);
-            if refused { None } else { database.commit(id, change, covered) }
+            if refused { None } else { database.commit(id, change, fencing) }
         };
-        self.world.note(|| format!("{name} commits: {change:?} {id}, covered {covered}: {committed:?}"));
+        self.world.note(|| format!("{name} commits: {change:?} {id}, {fencing:?}: {committed:?}"));
         let Some(committed) = committed else {
             write.unchanged().await;
             return;
@@ -200,14 +203,14 @@ impl Process {
         self.host.alive().await;
         self.world.note(|| format!("{name} acknowledges {committed:?}: {settled}"));
         if settled {
-            let by_epoch = !covered || self.host.advances() != advances;
+            let by_epoch = fencing == Fencing::Unfenced || self.host.advances() != advances;
             let mut database = self.world.database.lock();
             database.acknowledge(&committed, self.host.number, by_epoch);
             database.open_ended -= 1;
         }
     }
 
-    async fn settle(&self, write: Write<Down>, id: usize, value: Option<Value>, epoch: Option<u64>) -> bool {
+    async fn settle(&self, write: Write<Down>, id: usize, value: Option<Value>, epoch: Option<Epoch>) -> bool {
         let values = self.slots(id).into_iter().filter_map(|slot| {
             let value = of(slot.region.name(), value.clone()?);
             Some((slot.key, value))

@@ -9,6 +9,7 @@ use hotshelf_redis_client::RedisError;
 
 use super::Defect;
 use crate::clock::unix_millis;
+use crate::epoch::Epoch;
 use crate::redis::{Agreement, Presence, Renewal};
 
 #[derive(Clone, Default)]
@@ -187,7 +188,8 @@ impl Store {
     pub(super) fn agree_on_epoch(&mut self, key: &str, presence: &Presence) -> Answer<Agreement> {
         let held = self.get(key).unwrap_or_default();
         let words: Vec<&str> = std::str::from_utf8(&held).unwrap_or_default().split(' ').collect();
-        let (own, mut known) = (format!("{:016x}", presence.history.name), (presence.epoch, presence.history.commits));
+        let (own, mut known) =
+            (format!("{:016x}", presence.history.name), (presence.epoch.get(), presence.history.commits));
         if let [history, epoch, commits, process, present_until] = words[..] {
             let present = present_until.parse::<u64>().is_ok_and(|until| until > unix_millis());
             let followed = history == format!("{:016x}", presence.follows) && process == presence.process;
@@ -203,7 +205,7 @@ impl Store {
                 let told = known;
                 known = (higher(epoch, known.0), higher(commits, known.1));
                 if other && known != told {
-                    return Ok(Agreement::Known { epoch: known.0, commits: known.1 });
+                    return Ok(Agreement::Known { epoch: Epoch::new(known.0), commits: known.1 });
                 }
             }
         }
@@ -211,7 +213,7 @@ impl Store {
         let present_until = unix_millis() + presence.lasts.as_millis() as u64;
         let state = format!("{own} {epoch:020} {commits:020} {} {present_until}", presence.process);
         self.set(key, state.into(), None)?;
-        Ok(Agreement::Known { epoch, commits })
+        Ok(Agreement::Known { epoch: Epoch::new(epoch), commits })
     }
 
     pub(super) fn unlink(&mut self, keys: &[String]) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hotshelf_cache::{BatchError, Found, Key, Source, Tiers};
+use hotshelf_cache::{BatchError, Fencing, Found, Key, Source, Tiers};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::timeout;
 
@@ -20,7 +20,7 @@ async fn what_no_tier_has_is_loaded_at_once() {
     for tiers in ALL {
         let world = World::of(tiers).await;
         for id in 1..=300 {
-            world.truth.commit(id, Some(&id.to_string()), true);
+            world.truth.commit(id, Some(&id.to_string()), Fencing::Fenced);
         }
         // So that Redis knows a generation: else what says "absent" is loaded again under the first one.
         world.read(1_000).await;
@@ -47,7 +47,7 @@ async fn batches_that_share_entries_wait_for_each_other_and_in_no_circle() {
     for tiers in [Tiers::Memory, Tiers::Redis, Tiers::Tiered] {
         let world = World::of(tiers).await;
         for id in 1..=20 {
-            world.truth.commit(id, Some("x"), true);
+            world.truth.commit(id, Some("x"), Fencing::Fenced);
         }
         let gate = world.truth.hold_loads().await;
         let batches = [(1..=12).collect::<Vec<i64>>(), (8..=20).rev().collect(), vec![20, 1, 10]];

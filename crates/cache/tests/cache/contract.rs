@@ -1,6 +1,6 @@
 //! What every configuration does, run on each of them.
 
-use hotshelf_cache::{Read, Source, Tiers};
+use hotshelf_cache::{Fencing, Read, Source, Tiers};
 
 use crate::truth::Mode;
 use crate::world::{World, stored, text, thing};
@@ -42,7 +42,7 @@ on_each_configuration!(
 );
 
 async fn a_miss_then_hits(world: &World) {
-    world.truth.commit(1, Some("one"), true);
+    world.truth.commit(1, Some("one"), Fencing::Fenced);
     let first = world.read(1).await;
     assert_eq!((text(&first), stored(&first)), (Some("one"), world.keeps()));
     for _ in 0..3 {
@@ -110,7 +110,7 @@ async fn a_dropped_write_leaves_no_old_value(world: &World) {
     world.create(1, "old").await;
     world.read(1).await;
     let write = world.begin(1).await;
-    world.truth.commit(1, Some("new"), true);
+    world.truth.commit(1, Some("new"), Fencing::Fenced);
     drop(write);
     assert_eq!(text(&world.read(1).await), Some("new"));
     if let Some(redis) = &world.redis {
@@ -153,7 +153,7 @@ async fn older_copies_are_passed_over(world: &World) {
     world.create(1, "one").await;
     world.read(1).await;
     // Written by somebody of whom the cache has not heard.
-    world.truth.commit(1, Some("two"), true);
+    world.truth.commit(1, Some("two"), Fencing::Fenced);
     let at_least = |revision| Read { min_revision: Some(revision), ..Read::default() };
     let known = world.try_read(1, at_least(1)).await.unwrap();
     assert_eq!(known.source.is_hit(), world.keeps());
@@ -162,14 +162,14 @@ async fn older_copies_are_passed_over(world: &World) {
     assert_eq!((text(&newer), newer.source.is_hit()), (Some("two"), false));
 
     assert_eq!(text(&world.read(9).await), None);
-    world.truth.commit(9, Some("nine"), true);
+    world.truth.commit(9, Some("nine"), Fencing::Fenced);
     assert_eq!(text(&world.try_read(9, at_least(1)).await.unwrap()), Some("nine"), "also if it is said not to exist");
 }
 
 async fn a_bypass_asks_no_tier(world: &World) {
     world.create(1, "one").await;
     world.read(1).await;
-    world.truth.commit(1, Some("two"), true);
+    world.truth.commit(1, Some("two"), Fencing::Fenced);
     let found = world.try_read(1, Read { bypass: true, ..Read::default() }).await.unwrap();
     assert_eq!((text(&found), found.source), (Some("two"), Source::Bypassed));
 }

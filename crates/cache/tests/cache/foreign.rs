@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hotshelf_cache::EpochStore as _;
-use hotshelf_cache::Tiers;
+use hotshelf_cache::{Fencing, Tiers};
 
 use crate::world::{PREFIX, World, name, stored, text};
 
@@ -123,7 +123,7 @@ async fn a_database_that_knows_an_older_epoch_than_redis_begins_a_history() {
 
     let history = world.truth.history();
     world.truth.set_epoch(known - 5);
-    world.truth.commit(1, Some("restored"), true);
+    world.truth.commit(1, Some("restored"), Fencing::Fenced);
     let options = World::options(Tiers::Redis, hotshelf_cache::WriteStrategy::Invalidate, Some(world.redis()));
     let restarted = World::new(options, world.redis.clone(), Arc::clone(&world.truth)).await.up().await;
     assert_ne!(world.truth.history().name, history.name);

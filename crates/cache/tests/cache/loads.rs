@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use futures_util::poll;
-use hotshelf_cache::{Read, Tiers};
+use hotshelf_cache::{Fencing, Read, Tiers};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::timeout;
 
@@ -117,7 +117,7 @@ async fn who_asks_for_more_than_the_load_brought_loads_again() {
         let world = World::of(tiers).await;
         world.create(1, "one").await;
         let (leading, gate) = world.read_with_load_held(1).await;
-        world.truth.commit(1, Some("two"), true);
+        world.truth.commit(1, Some("two"), Fencing::Fenced);
         let picky = world.clone();
         let read = Read { min_revision: Some(2), ..Read::default() };
         let waiting = tokio::spawn(async move { picky.try_read(1, read).await });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hotshelf_cache::{
-    Absence, Cache, Collection, Found, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Target, Tiers, Value,
+    Absence, Cache, Collection, Found, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Tiers, Value,
     WriteStrategy,
 };
 use hotshelf_stats::Stats;
@@ -15,7 +15,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::truth::Broken;
-use crate::world::{World, text};
+use crate::world::{Target, World, begin, text};
 
 /// The keys of all regions: those of another one's shape, those that another one's get, and those that are nobody's.
 const TEXTS: [&str; 8] =
@@ -41,7 +41,8 @@ impl School {
     async fn on(tiers: Tiers, write_strategy: WriteStrategy, redis: Option<&RedisServer>) -> Self {
         let options_of_cache = World::options(tiers, write_strategy, redis);
         let cache =
-            Cache::new(options_of_cache, Arc::<crate::truth::Truth>::default(), &Stats::new().unwrap()).unwrap();
+            Cache::new(options_of_cache, Arc::<crate::truth::Truth>::default(), |_| false, &Stats::new().unwrap())
+                .unwrap();
         let everything = Collection::new("everything");
         let region = |name, keys| cache.region(options(name, keys, Absence::DependsOn(everything.clone()))).unwrap();
         let (course, user) = (region(NAMES[0], Keys::Beginning("course:")), region(NAMES[1], Keys::Beginning("user:")));
@@ -97,7 +98,7 @@ impl School {
     async fn write(&self, region: usize, text: &str, exists: bool) {
         let slot = self.slot(region, text);
         let target = Target { slots: vec![slot.clone()], collections: vec![self.everything.clone()] };
-        let Ok(write) = self.cache.begin(target).await else { return };
+        let Ok(write) = begin(&self.cache, target).await else { return };
         {
             let mut rows = self.rows.lock().unwrap();
             let place = (region, slot.key().clone());
@@ -199,7 +200,7 @@ async fn what_nothing_makes_void_is_not_kept_as_absent() {
             world.cache.get_or_load_many(slots, load).await.unwrap().remove(0)
         };
         assert_eq!((text(&read().await), text(&read_many().await)), (None, None));
-        let write = world.cache.begin(Target::default()).await.unwrap();
+        let write = world.begin_target(Target::default()).await.unwrap();
         world.commit(write, 1, Some("one")).await;
         let found = read().await;
         assert_eq!((text(&found), crate::world::stored(&found)), (Some("one"), true), "{tiers:?}");

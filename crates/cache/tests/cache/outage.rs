@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hotshelf_cache::Tiers;
+use hotshelf_cache::{Fencing, Tiers};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::Instant;
 
@@ -15,7 +15,7 @@ const ONE_TIMEOUT: Duration = COMMAND_TIMEOUT.saturating_mul(9).checked_div(5).u
 async fn a_write_without_redis_is_not_covered_and_advances_the_epoch() {
     let world = World::without_redis_yet(Tiers::Redis).await;
     let write = world.begin(1).await;
-    assert!(!write.covered());
+    assert_eq!(write.fencing(), Fencing::Unfenced);
     let epoch = world.truth.epoch();
     world.commit(write, 1, Some("one")).await;
     assert_eq!(world.truth.epoch(), epoch + 1, "by the write's own transaction, and only by it");
@@ -25,7 +25,7 @@ async fn a_write_without_redis_is_not_covered_and_advances_the_epoch() {
     let world = world.up().await;
     world.read(1).await;
     assert!(world.read(1).await.source.is_hit());
-    assert!(world.begin(1).await.covered());
+    assert_eq!(world.begin(1).await.fencing(), Fencing::Fenced);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,7 @@ async fn redis_is_killed_between_begin_and_commit() {
         world.create(1, "old").await;
         world.read(1).await;
         let write = world.begin(1).await;
-        assert!(write.covered());
+        assert_eq!(write.fencing(), Fencing::Fenced);
         world.redis().stop();
         let epoch = world.truth.epoch();
         world.commit(write, 1, Some("new")).await;
@@ -78,7 +78,7 @@ async fn redis_hangs_during_begin() {
     world.redis().pause();
     let began = Instant::now();
     let write = world.begin(1).await;
-    assert!(!write.covered());
+    assert_eq!(write.fencing(), Fencing::Unfenced);
     world.commit(write, 1, Some("new")).await;
     assert!(began.elapsed() < ONE_TIMEOUT, "a write waited {:?}", began.elapsed());
     world.redis().resume();
@@ -101,7 +101,7 @@ async fn redis_hangs_during_begin_for_long() {
 async fn redis_hangs_during_committed() {
     let world = with_an_old_copy().await;
     let write = world.begin(1).await;
-    assert!(write.covered());
+    assert_eq!(write.fencing(), Fencing::Fenced);
     world.redis().pause();
     let (epoch, began) = (world.truth.epoch(), Instant::now());
     world.commit(write, 1, Some("new")).await;
@@ -143,13 +143,13 @@ async fn ends_well(world: World) {
     wait_until("a new copy is kept", PATIENCE, kept).await;
     world.leaves_nothing_behind().await;
     let world = world.up().await;
-    let covered = async || {
+    let fenced = async || {
         let write = world.begin(1).await;
-        let covered = write.covered();
+        let fencing = write.fencing();
         world.commit(write, 1, Some("newer")).await;
-        covered
+        fencing == Fencing::Fenced
     };
-    wait_until("writes are covered again", PATIENCE, covered).await;
+    wait_until("writes are covered again", PATIENCE, fenced).await;
     assert_eq!(text(&world.read(1).await), Some("newer"));
 }
 

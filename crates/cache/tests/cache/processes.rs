@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use hotshelf_cache::{Locked, Source, Target, Tiers};
+use hotshelf_cache::{Source, Tiers, WriteError};
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::time::{Instant, timeout};
 
-use crate::world::{World, name, stored, text};
+use crate::world::{Target, World, name, stored, text};
 
 async fn two_processes() -> (World, World) {
     World::two(Tiers::Redis).await
@@ -119,7 +119,7 @@ async fn a_writer_gives_up_on_the_fence_of_another_process() {
     let first = there.begin(1).await;
     let began = Instant::now();
     let target = Target { slots: vec![here.slot(1)], collections: Vec::new() };
-    assert_eq!(here.cache.begin(target).await.err(), Some(Locked));
+    assert_eq!(here.begin_target(target).await.err(), Some(WriteError::Locked));
     assert!(began.elapsed() >= Duration::from_secs(2));
     assert!(here.redis().get(&name(1)).unwrap().starts_with('F'), "it is still there");
     there.commit(first, 1, Some("first")).await;

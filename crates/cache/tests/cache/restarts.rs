@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hotshelf_cache::Tiers;
+use hotshelf_cache::{Fencing, Tiers};
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::time::{Instant, sleep};
 
@@ -142,13 +142,13 @@ async fn a_fence_that_comes_back_with_a_snapshot_bars_nobody() {
     world.commit(write, 1, Some("new")).await;
     world.redis().restart_from_snapshot();
     assert!(world.redis().get(&name(1)).unwrap().starts_with('F'), "the fence is there again");
-    let covered = async || {
+    let fenced = async || {
         let write = world.begin(1).await;
-        let covered = write.covered();
+        let fencing = write.fencing();
         world.commit(write, 1, Some("newer")).await;
-        covered
+        fencing == Fencing::Fenced
     };
-    wait_until("a writer gets past it", PATIENCE, covered).await;
+    wait_until("a writer gets past it", PATIENCE, fenced).await;
 
     world.redis().restart_from_snapshot();
     let hit = async || world.read(1).await.source.is_hit();
@@ -222,7 +222,7 @@ async fn reads_never_go_back() {
 
 async fn write_counted(world: &World) -> u64 {
     let write = world.begin(1).await;
-    let (value, epoch) = world.truth.commit(1, Some("next"), write.covered());
+    let (value, epoch) = world.truth.commit(1, Some("next"), write.fencing());
     let revision = value.as_ref().unwrap().revision;
     write.committed(value.map(|value| (thing(1), value)), epoch).await.unwrap();
     revision

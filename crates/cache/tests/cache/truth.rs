@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use hotshelf_cache::{EpochStore, History, Value};
+use hotshelf_cache::{Epoch, EpochStore, Fencing, History, Value};
 use hotshelf_lifecycle::{Failure, async_trait};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
@@ -39,8 +39,8 @@ pub(crate) enum Mode {
 }
 
 impl Truth {
-    /// Commits a change, and in the same step the epoch's advance if the copies are not covered.
-    pub(crate) fn commit(&self, id: i64, text: Option<&str>, covered: bool) -> (Option<Value>, Option<u64>) {
+    /// Commits a change, and in the same step the epoch's advance if it is not fenced.
+    pub(crate) fn commit(&self, id: i64, text: Option<&str>, fencing: Fencing) -> (Option<Value>, Option<Epoch>) {
         let mut rows = self.rows.lock().unwrap();
         rows.history.commits += 1;
         match text {
@@ -50,10 +50,11 @@ impl Truth {
             }
             None => drop(rows.things.remove(&id)),
         }
-        if !covered {
+        let unfenced = fencing == Fencing::Unfenced;
+        if unfenced {
             rows.epoch += 1;
         }
-        (rows.thing(id), (!covered).then_some(rows.epoch))
+        (rows.thing(id), unfenced.then_some(Epoch::new(rows.epoch)))
     }
 
     /// What a load of one thing brings: read at once, delivered when the gate is open.
@@ -147,36 +148,36 @@ impl Rows {
 
 #[async_trait]
 impl EpochStore for Truth {
-    async fn reconcile(&self, server: &str) -> Result<u64, Failure> {
+    async fn reconcile(&self, server: &str) -> Result<Epoch, Failure> {
         let mut rows = self.rows.lock().unwrap();
         if rows.server != server {
             rows.server = server.to_owned();
             rows.epoch += 1;
         }
-        Ok(rows.epoch)
+        Ok(Epoch::new(rows.epoch))
     }
 
-    async fn current(&self) -> Result<(u64, String), Failure> {
+    async fn current(&self) -> Result<(Epoch, String), Failure> {
         let rows = self.rows.lock().unwrap();
-        Ok((rows.epoch, rows.server.clone()))
+        Ok((Epoch::new(rows.epoch), rows.server.clone()))
     }
 
     fn history(&self) -> History {
         self.rows.lock().unwrap().history
     }
 
-    async fn begin_history(&self, known: u64) -> Result<u64, Failure> {
+    async fn begin_history(&self, known: u64) -> Result<Epoch, Failure> {
         let mut rows = self.rows.lock().unwrap();
         if rows.history.name == known {
             rows.history.name += 1;
             rows.epoch += 1;
         }
-        Ok(rows.epoch)
+        Ok(Epoch::new(rows.epoch))
     }
 
-    async fn advance(&self) -> Result<u64, Failure> {
+    async fn advance(&self) -> Result<Epoch, Failure> {
         let mut rows = self.rows.lock().unwrap();
         rows.epoch += 1;
-        Ok(rows.epoch)
+        Ok(Epoch::new(rows.epoch))
     }
 }

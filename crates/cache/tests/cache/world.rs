@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Absence, Cache, CacheOptions, Collection, Found, Key, Keys, Read, Region, RegionOptions, Slot, Source, Target,
-    Tiers, Write, WriteStrategy,
+    Absence, Cache, CacheOptions, Collection, Found, Key, Keys, Read, Region, RegionOptions, Slot, Source, Tiers,
+    Write, WriteError, WriteStrategy,
 };
 use hotshelf_redis_client::{RedisOptions, Servers};
 use hotshelf_stats::Stats;
@@ -68,7 +68,7 @@ impl World {
 
     async fn living(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>, life: Duration) -> Self {
         let stats = Stats::new().unwrap();
-        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, &stats).unwrap();
+        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, |_| false, &stats).unwrap();
         let everything = Collection::new("things");
         let region = |name, keys| {
             let (ttl, negative_ttl, keys) = (life, Duration::from_secs(60), Keys::Beginning(keys));
@@ -192,18 +192,23 @@ impl World {
         self.commit(write, id, text).await;
     }
 
+    /// A write whose steps the story takes itself.
+    pub(crate) async fn begin_target(&self, target: Target) -> Result<Write<Broken>, WriteError<Broken>> {
+        begin(&self.cache, target).await
+    }
+
     pub(crate) async fn begin(&self, id: i64) -> Write<Broken> {
-        self.cache.begin(self.target([id])).await.unwrap()
+        self.begin_target(self.target([id])).await.unwrap()
     }
 
     pub(crate) async fn commit(&self, write: Write<Broken>, id: i64, text: Option<&str>) {
-        let (value, epoch) = self.truth.commit(id, text, write.covered());
+        let (value, epoch) = self.truth.commit(id, text, write.fencing());
         write.committed(value.map(|value| (thing(id), value)), epoch).await.unwrap();
     }
 
     /// A whole write of a thing that did not exist, acknowledged.
     pub(crate) async fn create(&self, id: i64, text: &str) {
-        let write = self.cache.begin(self.target([])).await.unwrap();
+        let write = self.begin_target(self.target([])).await.unwrap();
         self.commit(write, id, Some(text)).await;
     }
 
@@ -213,6 +218,21 @@ impl World {
         let none_left = async || leases_and_fences(redis).is_empty();
         wait_until("no lease and no fence is left", Duration::from_secs(2), none_left).await;
     }
+}
+
+/// What a write changes.
+#[derive(Clone, Default)]
+pub(crate) struct Target {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) collections: Vec<Collection>,
+}
+
+/// A write whose steps are taken one by one.
+pub(crate) async fn begin<E: Clone + Send + Sync + 'static>(
+    cache: &Cache<E>,
+    target: Target,
+) -> Result<Write<E>, WriteError<E>> {
+    cache.turn(target.slots).await?.fenced(target.collections, async |write| Ok(write)).await
 }
 
 /// The keys that hold one.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_cache::{Collection, Locked, Source, Target, Tiers, WriteStrategy};
+use hotshelf_cache::{Collection, Fencing, Source, Tiers, WriteError, WriteStrategy};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::{Instant, timeout};
 
-use crate::world::{World, leases_and_fences, name, stored, text, thing};
+use crate::world::{Target, World, leases_and_fences, name, stored, text, thing};
 
 const CACHED: [Tiers; 3] = [Tiers::Memory, Tiers::Redis, Tiers::Tiered];
 
@@ -61,7 +61,7 @@ async fn while_a_write_is_under_way_nothing_is_kept_in_redis() {
     world.create(1, "old").await;
     world.read(1).await;
     let write = world.begin(1).await;
-    assert!(write.covered());
+    assert_eq!(write.fencing(), Fencing::Fenced);
     assert_eq!(leases_and_fences(world.redis()), [name(1)]);
     let found = world.read(1).await;
     assert_eq!((text(&found), stored(&found)), (Some("old"), false));
@@ -76,7 +76,7 @@ async fn a_writer_waits_for_its_turn_and_then_gives_up() {
     let first = world.begin(1).await;
     let began = Instant::now();
     let target = || Target { slots: vec![world.slot(1)], collections: Vec::new() };
-    assert_eq!(world.cache.begin(target()).await.err(), Some(Locked));
+    assert_eq!(world.begin_target(target()).await.err(), Some(WriteError::Locked));
     assert!(began.elapsed() >= Duration::from_secs(2));
 
     let waiting = tokio::spawn({
@@ -158,12 +158,13 @@ async fn a_write_of_many_things_bars_all_of_them() {
     for strategy in [WriteStrategy::Invalidate, WriteStrategy::WriteThrough] {
         let world = World::with(Tiers::Tiered, strategy).await;
         for id in 1..=MANY {
-            world.truth.commit(id, Some("old"), true);
+            world.truth.commit(id, Some("old"), Fencing::Fenced);
             world.read(id).await;
         }
-        let write = world.cache.begin(world.target(1..=MANY)).await.unwrap();
+        let write = world.begin_target(world.target(1..=MANY)).await.unwrap();
         assert_eq!(leases_and_fences(world.redis()).len(), MANY as usize);
-        let values = (1..=MANY).filter_map(|id| Some((thing(id), world.truth.commit(id, Some("new"), true).0?)));
+        let values =
+            (1..=MANY).filter_map(|id| Some((thing(id), world.truth.commit(id, Some("new"), Fencing::Fenced).0?)));
         let values: Vec<_> = values.collect();
         write.committed(values, None).await.unwrap();
         for id in 1..=MANY {
@@ -179,11 +180,11 @@ async fn a_write_of_many_things_bars_all_of_them() {
 async fn a_write_of_many_things_has_all_or_none() {
     let (here, there) = World::two(Tiers::Tiered).await;
     let first = there.begin(300).await;
-    let refused = here.cache.begin(here.target(1..=400)).await;
-    assert_eq!(refused.err(), Some(Locked));
+    let refused = here.begin_target(here.target(1..=400)).await;
+    assert_eq!(refused.err(), Some(WriteError::Locked));
     assert_eq!(leases_and_fences(here.redis()), [name(300)], "what it had, it has given back");
     there.commit(first, 300, Some("first")).await;
-    here.cache.begin(here.target(1..=400)).await.unwrap().unchanged().await;
+    here.begin_target(here.target(1..=400)).await.unwrap().unchanged().await;
     here.leaves_nothing_behind().await;
 }
 
@@ -196,12 +197,12 @@ async fn writers_of_the_same_many_things_all_get_through() {
             // In all orders.
             let ids = (0..10).map(|id| (id * 7 + n * 3) % 10);
             let write = loop {
-                match world.cache.begin(world.target(ids.clone())).await {
+                match world.begin_target(world.target(ids.clone())).await {
                     Ok(write) => break write,
-                    Err(Locked) => continue,
+                    Err(_) => continue,
                 }
             };
-            let values: Vec<_> = ids.map(|id| world.truth.commit(id, Some(&n.to_string()), true)).collect();
+            let values: Vec<_> = ids.map(|id| world.truth.commit(id, Some(&n.to_string()), Fencing::Fenced)).collect();
             drop(values);
             write.committed([], None).await.unwrap();
         })
@@ -231,11 +232,11 @@ async fn what_a_write_touches_on_its_way_is_void_as_if_it_had_begun_with_it() {
         world.page().await;
         assert!(world.page().await.source.is_hit(), "{tiers:?}");
         let mut write =
-            world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+            world.begin_target(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
         assert!(world.page().await.source.is_hit(), "{tiers:?}: the write has said nothing of pages yet");
 
         write.touch(everything()).await;
-        assert!(write.covered());
+        assert_eq!(write.fencing(), Fencing::Fenced);
         // What is in memory is right until the commit, and of this process alone.
         let void = tiers == Tiers::Redis;
         assert_eq!(world.page().await.source.is_hit(), !void, "{tiers:?}: from before the touch");
@@ -257,7 +258,7 @@ async fn a_page_whose_load_began_between_touch_and_commit_is_void_after_it() {
         let world = World::of(tiers).await;
         world.create(1, "old").await;
         let mut write =
-            world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+            world.begin_target(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
         write.touch(everything()).await;
         let gate = world.truth.hold_loads().await;
         let paging = tokio::spawn({
@@ -278,7 +279,7 @@ async fn other_processes_hear_of_what_a_write_touches() {
     here.create(1, "old").await;
     let in_memory = async || matches!(there.page().await.source, Source::L1 { .. });
     wait_until("memory has the page", PATIENCE, in_memory).await;
-    let mut write = here.cache.begin(Target { slots: vec![here.slot(1)], collections: Vec::new() }).await.unwrap();
+    let mut write = here.begin_target(Target { slots: vec![here.slot(1)], collections: Vec::new() }).await.unwrap();
     let loads = here.truth.loads();
     write.touch(everything()).await;
     wait_until("the page is void there", PATIENCE, async || {
@@ -298,13 +299,13 @@ async fn a_write_that_touches_without_redis_is_not_covered() {
         world.create(1, "old").await;
         world.page().await;
         let mut write = world.begin(2).await;
-        assert!(write.covered());
+        assert_eq!(write.fencing(), Fencing::Fenced);
         world.redis().stop();
         if told {
             world.down().await;
         }
         write.touch(everything()).await;
-        assert!(!write.covered(), "it is known to be away: {told}");
+        assert_eq!(write.fencing(), Fencing::Unfenced, "it is known to be away: {told}");
         let epoch = world.truth.epoch();
         world.commit(write, 2, Some("new")).await;
         assert_eq!(world.truth.epoch(), epoch + 1, "by the write's own transaction");
@@ -321,10 +322,10 @@ async fn a_write_that_touches_without_redis_is_not_covered() {
 async fn a_write_whose_touch_is_lost_leaves_no_fence_behind() {
     let world = World::of(Tiers::Tiered).await;
     world.create(1, "old").await;
-    let mut write = world.cache.begin(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+    let mut write = world.begin_target(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
     world.redis().pause();
     write.touch(everything()).await;
-    assert!(!write.covered());
+    assert_eq!(write.fencing(), Fencing::Unfenced);
     world.redis().resume();
     world.commit(write, 1, Some("new")).await;
     let world = world.up().await;
