@@ -64,6 +64,6 @@ pub use place::{BadPlace, Place};
 pub use price::{Price, PriceError};
 pub use product::{Product, Version};
 pub use report::{CatalogueReport, CategoryReport, OrganizationReport};
-pub use repository::{AccountRepository, Committed, Copies, DatabaseOptions, Expect, ProductRepository, Used};
+pub use repository::{AccountRepository, DatabaseOptions, Expect, ProductRepository, Used};
 pub use schema::{FieldKind, NewSchema, Schema, SchemaDraft, SchemaField, SchemaFieldDraft, SchemaPatch};
 pub use search::{Search, SearchError};

@@ -1,7 +1,9 @@
 mod accounts;
 mod catalogue;
+mod epoch;
 mod lists;
 
+use hotshelf_cache::{Committed, Epoch, Fencing};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,36 +50,6 @@ impl Expect {
     }
 }
 
-/// Whether copies of what is being written are barred for the time of the write, wherever they are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Copies {
-    /// They are: nobody can read an old copy or make one.
-    Fenced,
-    /// They are not, because their keeper is out of reach. The write advances the epoch of all copies with it.
-    Unfenced,
-}
-
-/// What a write did, and the epoch it opened if it had to ([`Copies::Unfenced`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed<T> {
-    /// The result.
-    pub value: T,
-    /// Copies of an older epoch than this are void.
-    pub epoch: Option<i64>,
-}
-
-impl<T> Committed<T> {
-    /// The result and the epoch. An epoch that cannot be is a failure, not none: the copies would stay good.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; the write is in the database all the same.
-    pub fn into_parts(self) -> Result<(T, Option<u64>), StoreError> {
-        let counted =
-            |epoch| u64::try_from(epoch).map_err(|_| StoreError::from_serialization(format!("{epoch} is no epoch")));
-        Ok((self.value, self.epoch.map(counted).transpose()?))
-    }
-}
-
 /// The products in the database: the truth that caches hold copies of.
 ///
 /// A cheap handle. A write that has returned `Ok` is on disk: it survives the end of the process and the loss of
@@ -85,7 +57,7 @@ impl<T> Committed<T> {
 /// ones cost little more than one; a write whose caller goes away happens all the same.
 ///
 /// ```
-/// use hotshelf_domain::{Copies, DatabaseOptions, ProductDraft, ProductRepository};
+/// use hotshelf_domain::{DatabaseOptions, ProductDraft, ProductRepository};
 /// use hotshelf_stats::Stats;
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -94,7 +66,7 @@ impl<T> Committed<T> {
 /// let products = ProductRepository::open(options, &Stats::new()?).await?;
 ///
 /// let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
-/// let cup = products.create(draft.into_new()?, Copies::Fenced).await?.value;
+/// let cup = products.create(draft.into_new()?, Fencing::Fenced).await?.value;
 /// assert_eq!(products.find(cup.id).await?, Some(cup));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -136,8 +108,8 @@ impl ProductRepository {
     /// # Errors
     /// [`StoreError::Invalid`] when its organization does not exist, or its schema does not, or belongs to another one,
     /// or its fields do not fit the schema; and as [`find`](ProductRepository::find); see [`StoreError::changed_nothing`].
-    pub async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
-        self.0.create(new, copies).await
+    pub async fn create(&self, new: NewProduct, fencing: Fencing) -> Result<Committed<Product>, StoreError> {
+        self.0.create(new, fencing).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
@@ -155,9 +127,9 @@ impl ProductRepository {
         patch: ProductPatch,
         expect: Expect,
         seen: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Product>, StoreError> {
-        self.0.update(id, patch, expect, seen, copies).await
+        self.0.update(id, patch, expect, seen, fencing).await
     }
 
     /// Takes the product out of the catalogue; its id is never used again.
@@ -169,16 +141,16 @@ impl ProductRepository {
         id: ProductId,
         expect: Expect,
         seen: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.0.delete(id, expect, seen, copies).await
+        self.0.delete(id, expect, seen, fencing).await
     }
 
     /// The epoch of all copies, and the server whose memory goes with it, as it was named last.
     ///
     /// # Errors
     /// As [`find`](ProductRepository::find).
-    pub async fn epoch(&self) -> Result<(i64, String), StoreError> {
+    pub async fn epoch(&self) -> Result<(Epoch, String), StoreError> {
         self.0.epoch().await
     }
 
@@ -186,7 +158,7 @@ impl ProductRepository {
     ///
     /// # Errors
     /// As [`create`](ProductRepository::create).
-    pub async fn advance_epoch(&self) -> Result<i64, StoreError> {
+    pub async fn advance_epoch(&self) -> Result<Epoch, StoreError> {
         self.0.advance_epoch().await
     }
 
@@ -195,7 +167,7 @@ impl ProductRepository {
     ///
     /// # Errors
     /// As [`create`](ProductRepository::create).
-    pub async fn reconcile_epoch(&self, server: String) -> Result<i64, StoreError> {
+    pub async fn reconcile_epoch(&self, server: String) -> Result<Epoch, StoreError> {
         self.0.reconcile_epoch(server).await
     }
 

@@ -29,6 +29,7 @@ mod search_index;
 mod statement;
 mod writer;
 
+use hotshelf_cache::{Committed, Epoch, Fencing};
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ use crate::history::History;
 use crate::ids::ProductId;
 use crate::patch::ProductPatch;
 use crate::product::{Product, Version};
-use crate::repository::{Committed, Copies, DatabaseOptions, Expect};
+use crate::repository::{DatabaseOptions, Expect};
 pub(crate) use condition::Condition;
 use identity::Identity;
 use lock::DatabaseLock;
@@ -168,8 +169,8 @@ impl SqliteCatalogue {
         Ok(found.into_values().map(|product| (product.id, product)).collect())
     }
 
-    pub(crate) async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| {
+    pub(crate) async fn create(&self, new: NewProduct, fencing: Fencing) -> Result<Committed<Product>, StoreError> {
+        self.commit(fencing, move |conn| {
             References::default().check(conn, &new)?;
             rows::insert(conn, &new)
         })
@@ -182,9 +183,9 @@ impl SqliteCatalogue {
         patch: ProductPatch,
         expect: Expect,
         seen: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| rows::update(conn, id, &patch, &expect, seen)).await
+        self.commit(fencing, move |conn| rows::update(conn, id, &patch, &expect, seen)).await
     }
 
     pub(crate) async fn delete(
@@ -192,12 +193,12 @@ impl SqliteCatalogue {
         id: ProductId,
         expect: Expect,
         seen: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| rows::delete(conn, id, &expect, seen)).await
+        self.commit(fencing, move |conn| rows::delete(conn, id, &expect, seen)).await
     }
 
-    pub(crate) async fn epoch(&self) -> Result<(i64, String), StoreError> {
+    pub(crate) async fn epoch(&self) -> Result<(Epoch, String), StoreError> {
         let (known, identity) = (self.identity.commits(), Arc::clone(&self.identity));
         let read = self.readers.watch.read(move |conn| {
             let (row, current) =
@@ -208,11 +209,11 @@ impl SqliteCatalogue {
         self.operations.epoch.of(read).await
     }
 
-    pub(crate) async fn advance_epoch(&self) -> Result<i64, StoreError> {
+    pub(crate) async fn advance_epoch(&self) -> Result<Epoch, StoreError> {
         self.writer.submit(epoch::advance).await
     }
 
-    pub(crate) async fn reconcile_epoch(&self, server: String) -> Result<i64, StoreError> {
+    pub(crate) async fn reconcile_epoch(&self, server: String) -> Result<Epoch, StoreError> {
         // Most of the time there is nothing to write, and no need to wait for a turn among the writers.
         match self.epoch().await? {
             (epoch, known) if known == server => Ok(epoch),
@@ -311,27 +312,27 @@ impl SqliteCatalogue {
     /// One write and, when copies elsewhere may have missed it, the advance of their epoch with it: both or neither.
     async fn commit<T: Send + 'static>(
         &self,
-        copies: Copies,
+        fencing: Fencing,
         work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
-        self.commit_rows(1, copies, work).await
+        self.commit_rows(1, fencing, work).await
     }
 
     /// As [`commit`](SqliteCatalogue::commit), of about so many rows.
     async fn commit_rows<T: Send + 'static>(
         &self,
         rows: usize,
-        copies: Copies,
+        fencing: Fencing,
         work: impl Fn(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
         self.writer
             .submit_rows(rows, move |conn| {
                 let value = work(conn)?;
-                let epoch = match copies {
-                    Copies::Fenced => None,
-                    Copies::Unfenced => Some(epoch::advance(conn)?),
+                let epoch = match fencing {
+                    Fencing::Fenced => None,
+                    Fencing::Unfenced => Some(epoch::advance(conn)?),
                 };
-                Ok(Committed { value, epoch })
+                Ok(Committed::new(value, epoch))
             })
             .await
     }

@@ -2,9 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
 use chrono::{DateTime, TimeDelta, Utc};
+use hotshelf_cache::Fencing;
 use hotshelf_domain::{
-    AccountRepository, Committed, Copies, DatabaseOptions, Home, NewApiKey, NewSession, NewUser, OrganizationId,
-    ProductRepository, Role, Secret, Session, StoreError, Used, User,
+    AccountRepository, DatabaseOptions, Home, NewApiKey, NewSession, NewUser, OrganizationId, ProductRepository, Role,
+    Secret, Session, StoreError, Used, User,
 };
 use tempfile::TempDir;
 
@@ -47,7 +48,7 @@ impl Accounts {
             client: String::new(),
             expires_at: end,
         };
-        Ok(self.accounts.open_session(new, leaving, Copies::Fenced).await?.value)
+        Ok(self.accounts.open_session(new, leaving, Fencing::Fenced).await?.value)
     }
 
     async fn extend(&self, number: u8, expires_at: DateTime<Utc>) {
@@ -93,7 +94,7 @@ async fn no_use_brings_back_what_has_ended() {
     house.extend(2, later).await;
     house.extend(2, end).await;
     assert_eq!(house.end_of(2).await, Some(later), "none is shortened");
-    house.accounts.end_session(secret(2), Copies::Fenced).await.unwrap();
+    house.accounts.end_session(secret(2), Fencing::Fenced).await.unwrap();
     house.extend(2, later).await;
     assert_eq!(house.end_of(2).await, None);
 }
@@ -106,7 +107,7 @@ async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_none() {
     let new = || NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
     let key = accounts.add_api_key(house.ann.id, session.id, new(), secret(11)).await.unwrap();
     accounts.allow_reset(house.ann.id, secret(21), in_seconds(60)).await.unwrap();
-    accounts.reset_password(secret(21), "new".to_owned(), Copies::Fenced).await.unwrap();
+    accounts.reset_password(secret(21), "new".to_owned(), Fencing::Fenced).await.unwrap();
     assert_eq!(accounts.api_key(secret(11)).await.unwrap(), None);
     let ann = accounts.user(house.ann.id).await.unwrap().unwrap();
     assert_ne!(ann.key_generation, key.generation, "a copy of the key is of a generation that is over");
@@ -125,12 +126,4 @@ async fn the_last_use_of_a_key_never_moves_back() {
         house.accounts.note_api_keys(vec![(key.id, at)]).await.unwrap();
     }
     assert_eq!(house.accounts.api_key(secret(11)).await.unwrap().unwrap().last_used_at, Some(later));
-}
-
-#[test]
-fn an_epoch_that_cannot_be_is_a_failure_and_not_none() {
-    assert_eq!(Committed { value: 1, epoch: None }.into_parts().unwrap(), (1, None));
-    assert_eq!(Committed { value: 1, epoch: Some(7) }.into_parts().unwrap(), (1, Some(7)));
-    let failed = Committed { value: 1, epoch: Some(-7) }.into_parts().unwrap_err();
-    assert!(!failed.changed_nothing(), "the write is in the database: {failed}");
 }

@@ -7,13 +7,12 @@
     reason = "clippy.toml allows them in test functions, but not in their helpers"
 )]
 
+use hotshelf_cache::Fencing;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hotshelf_domain::{
-    Copies, DatabaseOptions, History, OpenError, Product, ProductDraft, ProductRepository, StoreError,
-};
+use hotshelf_domain::{DatabaseOptions, History, OpenError, Product, ProductDraft, ProductRepository, StoreError};
 use hotshelf_stats::Stats;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -101,7 +100,7 @@ async fn close(products: ProductRepository) {
 
 async fn create(products: &ProductRepository) -> Result<Product, StoreError> {
     let draft = ProductDraft { name: Some("Cup".to_owned()), price: Some("9.99".to_owned()), ..Default::default() };
-    products.create(draft.into_new().unwrap(), Copies::Fenced).await.map(|committed| committed.value)
+    products.create(draft.into_new().unwrap(), Fencing::Fenced).await.map(|committed| committed.value)
 }
 
 /// No write is acknowledged from now on, nothing is read, and the error says what happened.

@@ -6,11 +6,12 @@
     reason = "clippy.toml allows them in test functions, but not in their helpers"
 )]
 
+use hotshelf_cache::{Committed, Epoch, Fencing};
 use std::time::Duration;
 
 use hotshelf_domain::{
-    Committed, Copies, DatabaseOptions, Expect, OpenError, PageRequest, PageStart, Place, Product, ProductDraft,
-    ProductId, ProductRepository, StoreError, Version,
+    DatabaseOptions, Expect, OpenError, PageRequest, PageStart, Place, Product, ProductDraft, ProductId,
+    ProductRepository, StoreError, Version,
 };
 use hotshelf_stats::Stats;
 use tempfile::TempDir;
@@ -28,12 +29,12 @@ impl Catalogue {
     }
 
     async fn create(&self, name: &str) -> Product {
-        self.products.create(draft(name).into_new().unwrap(), Copies::Fenced).await.expect("created").value
+        self.products.create(draft(name).into_new().unwrap(), Fencing::Fenced).await.expect("created").value
     }
 
     async fn set_stock(&self, id: ProductId, stock: i64, expect: Expect) -> Result<Product, StoreError> {
         let patch = ProductDraft { stock: Some(stock), ..Default::default() }.into_patch().unwrap();
-        self.products.update(id, patch, expect, None, Copies::Fenced).await.map(|committed| committed.value)
+        self.products.update(id, patch, expect, None, Fencing::Fenced).await.map(|committed| committed.value)
     }
 
     /// As after the end of the process: closed, and opened again.
@@ -76,7 +77,7 @@ async fn each_change_counts_the_version_and_an_empty_one_does_not() {
     assert_eq!((changed.name.as_str(), changed.created_at), ("Cup", cup.created_at));
 
     let nothing = ProductDraft::default().into_patch().unwrap();
-    let same = catalogue.products.update(cup.id, nothing, Expect::Anything, None, Copies::Fenced).await.unwrap();
+    let same = catalogue.products.update(cup.id, nothing, Expect::Anything, None, Fencing::Fenced).await.unwrap();
     assert_eq!(same.value, changed);
 }
 
@@ -90,7 +91,7 @@ async fn a_lost_race_changes_nothing() {
     let error = catalogue.set_stock(id, 2, first.clone()).await.expect_err("the second loses");
     assert!(matches!(error, StoreError::PreconditionFailed { current, .. } if current == Version::new(2)));
     assert!(error.changed_nothing());
-    let error = catalogue.products.delete(id, first, None, Copies::Fenced).await.expect_err("so does a delete");
+    let error = catalogue.products.delete(id, first, None, Fencing::Fenced).await.expect_err("so does a delete");
     assert!(matches!(error, StoreError::PreconditionFailed { .. }));
     assert_eq!(catalogue.products.find(id).await.unwrap().unwrap().stock, 1);
 }
@@ -99,10 +100,10 @@ async fn a_lost_race_changes_nothing() {
 async fn a_deleted_product_is_gone_and_its_id_is_never_given_again() {
     let catalogue = Catalogue::new().await;
     let cup = catalogue.create("Cup").await;
-    catalogue.products.delete(cup.id, Expect::Anything, None, Copies::Fenced).await.expect("deleted");
+    catalogue.products.delete(cup.id, Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
 
     assert_eq!(catalogue.products.find(cup.id).await.unwrap(), None);
-    let again = catalogue.products.delete(cup.id, Expect::Anything, None, Copies::Fenced).await;
+    let again = catalogue.products.delete(cup.id, Expect::Anything, None, Fencing::Fenced).await;
     assert!(matches!(again, Err(StoreError::NotFound(id)) if id == cup.id));
     assert!(matches!(catalogue.set_stock(cup.id, 1, Expect::Anything).await, Err(StoreError::NotFound(_))));
     let catalogue = catalogue.reopened().await;
@@ -116,7 +117,7 @@ async fn pages_follow_offset_and_cursor_and_know_the_total() {
     for number in 0..25 {
         ids.push(catalogue.create(&format!("Product {number}")).await.id);
     }
-    catalogue.products.delete(ids[3], Expect::Anything, None, Copies::Fenced).await.expect("deleted");
+    catalogue.products.delete(ids[3], Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
     ids.remove(3);
 
     let first = catalogue.products.page(offset(0, 10)).await.unwrap();
@@ -141,7 +142,7 @@ async fn concurrent_writes_share_commits_and_fail_one_by_one() {
             let patch = ProductDraft { stock: Some(number), ..Default::default() }.into_patch().unwrap();
             // Every second one asks for a product that does not exist, in the same groups as the others.
             let target = if number % 2 == 0 { id } else { ProductId::new(9_999).unwrap() };
-            products.update(target, patch, Expect::Anything, None, Copies::Fenced).await.is_ok()
+            products.update(target, patch, Expect::Anything, None, Fencing::Fenced).await.is_ok()
         })
     });
     let mut written = 0;
@@ -171,14 +172,14 @@ async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_one_does_not(
     let catalogue = Catalogue::new().await;
     let before = catalogue.products.advance_epoch().await.unwrap();
     let new = draft("Cup").into_new().unwrap();
-    let Committed { value, epoch } = catalogue.products.create(new, Copies::Unfenced).await.unwrap();
-    assert_eq!(epoch, Some(before + 1));
+    let Committed { value, epoch, .. } = catalogue.products.create(new, Fencing::Unfenced).await.unwrap();
+    assert_eq!(epoch, Some(Epoch::new(before.get() + 1)));
 
     let missing = ProductId::new(9_999).unwrap();
-    catalogue.products.delete(missing, Expect::Anything, None, Copies::Unfenced).await.expect_err("no such product");
+    catalogue.products.delete(missing, Expect::Anything, None, Fencing::Unfenced).await.expect_err("no such product");
     let Committed { epoch, .. } =
-        catalogue.products.delete(value.id, Expect::Anything, None, Copies::Unfenced).await.unwrap();
-    assert_eq!(epoch, Some(before + 2));
+        catalogue.products.delete(value.id, Expect::Anything, None, Fencing::Unfenced).await.unwrap();
+    assert_eq!(epoch, Some(Epoch::new(before.get() + 2)));
 }
 
 #[tokio::test]
@@ -188,8 +189,8 @@ async fn the_epoch_stays_with_the_server_it_belongs_to() {
     assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first);
     let catalogue = catalogue.reopened().await;
     assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first);
-    assert_eq!(catalogue.products.reconcile_epoch("server-b".to_owned()).await.unwrap(), first + 1);
-    assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first + 2);
+    assert_eq!(catalogue.products.reconcile_epoch("server-b".to_owned()).await.unwrap(), Epoch::new(first.get() + 1));
+    assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), Epoch::new(first.get() + 2));
 }
 
 #[tokio::test]
@@ -205,7 +206,7 @@ async fn a_second_opener_is_refused_unless_both_share() {
     let first = open(&directory, true).await.expect("shares");
     let second = open(&directory, true).await.expect("shares too");
     assert!(open(&directory, false).await.is_err(), "nobody is alone now");
-    let cup = first.create(draft("Cup").into_new().unwrap(), Copies::Fenced).await.unwrap().value;
+    let cup = first.create(draft("Cup").into_new().unwrap(), Fencing::Fenced).await.unwrap().value;
     assert_eq!(second.find(cup.id).await.unwrap(), Some(cup));
 }
 

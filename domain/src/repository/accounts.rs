@@ -1,8 +1,9 @@
+use hotshelf_cache::{Committed, Fencing};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Committed, Copies, ProductRepository};
+use super::ProductRepository;
 use crate::account::{ApiKey, Email, NewApiKey, NewSession, NewUser, Role, Secret, Session, User};
 use crate::error::StoreError;
 use crate::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
@@ -60,16 +61,16 @@ impl AccountRepository {
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
-    pub async fn set_role(&self, id: UserId, role: Role, copies: Copies) -> Result<Committed<User>, StoreError> {
-        self.0.set_role(id, role, copies).await
+    pub async fn set_role(&self, id: UserId, role: Role, fencing: Fencing) -> Result<Committed<User>, StoreError> {
+        self.0.set_role(id, role, fencing).await
     }
 
     /// Removes the user with all sessions and keys.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
-    pub async fn remove_user(&self, id: UserId, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.0.remove_user(id, copies).await
+    pub async fn remove_user(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.0.remove_user(id, fencing).await
     }
 
     /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and every
@@ -83,9 +84,9 @@ impl AccountRepository {
         id: UserId,
         (verified, hash): (String, String),
         keep: SessionId,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.0.set_password(id, (verified, hash), keep, copies).await
+        self.0.set_password(id, (verified, hash), keep, fencing).await
     }
 
     /// Lets somebody who shows `secret` until then choose a new password for the user, once.
@@ -113,9 +114,9 @@ impl AccountRepository {
         &self,
         secret: Secret,
         hash: String,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.0.reset_password(secret, hash, copies).await
+        self.0.reset_password(secret, hash, fencing).await
     }
 
     /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a hundred.
@@ -136,9 +137,9 @@ impl AccountRepository {
         &self,
         new: NewSession,
         leaving: Vec<Secret>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Session>, StoreError> {
-        self.0.open_session(new, leaving, copies).await
+        self.0.open_session(new, leaving, fencing).await
     }
 
     /// The session that is recognized by this secret, also one that has ended by itself.
@@ -161,8 +162,8 @@ impl AccountRepository {
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn end_session(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.0.end_session(secret, copies).await
+    pub async fn end_session(&self, secret: Secret, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.0.end_session(secret, fencing).await
     }
 
     /// Ends all of the user's sessions but `keep`, which goes over into the new generation.
@@ -173,9 +174,9 @@ impl AccountRepository {
         &self,
         id: UserId,
         keep: Option<SessionId>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.0.end_sessions(id, keep, copies).await
+        self.0.end_sessions(id, keep, fencing).await
     }
 
     /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none that has ended.
@@ -239,8 +240,8 @@ impl AccountRepository {
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn remove_api_key(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.0.remove_api_key(secret, copies).await
+    pub async fn remove_api_key(&self, secret: Secret, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.0.remove_api_key(secret, fencing).await
     }
 
     /// Notes when API keys were used, as far as no later use is noted.

@@ -1,6 +1,6 @@
 //! What the repository does around its products: organizations, schemas, details, many at once.
 
-use super::{Committed, Copies, Expect, ProductRepository};
+use super::{Expect, ProductRepository};
 use crate::details::{DetailsPatch, ProductDetails};
 use crate::draft::{Invalid, NewProduct};
 use crate::error::StoreError;
@@ -8,6 +8,7 @@ use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::organization::{NewOrganization, Organization};
 use crate::product::Version;
 use crate::schema::{NewSchema, Schema, SchemaPatch};
+use hotshelf_cache::{Committed, Fencing};
 
 impl ProductRepository {
     /// Stores a new organization under an id that none ever had.
@@ -84,9 +85,9 @@ impl ProductRepository {
         patch: DetailsPatch,
         expect: Expect,
         seen: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<ProductDetails>, StoreError> {
-        self.0.put_details(id, patch, expect, seen, copies).await
+        self.0.put_details(id, patch, expect, seen, fencing).await
     }
 
     /// Stores many products in one transaction, and says of each, in the same order, which id it got or why it could
@@ -99,9 +100,9 @@ impl ProductRepository {
         &self,
         new: Vec<NewProduct>,
         all_or_nothing: bool,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Vec<Result<ProductId, Invalid>>>, StoreError> {
-        self.0.create_many(new, all_or_nothing, copies).await
+        self.0.create_many(new, all_or_nothing, fencing).await
     }
 
     /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order
@@ -112,8 +113,8 @@ impl ProductRepository {
     pub async fn delete_many(
         &self,
         ids: Vec<ProductId>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.0.delete_many(ids, copies).await
+        self.0.delete_many(ids, fencing).await
     }
 }

@@ -7,13 +7,14 @@ mod users;
 
 use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
+use hotshelf_cache::{Committed, Fencing};
 
 use super::rows::{corrupt, time_of};
 use super::{SqliteCatalogue, organizations};
 use crate::account::{ApiKey, Email, Home, NewApiKey, NewSession, NewUser, Role, Secret, Session, User};
 use crate::error::StoreError;
 use crate::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
-use crate::repository::{Committed, Copies, Used};
+use crate::repository::Used;
 
 impl SqliteCatalogue {
     pub(crate) async fn add_user(&self, new: NewUser) -> Result<User, StoreError> {
@@ -32,12 +33,17 @@ impl SqliteCatalogue {
         self.readers.keyed.read(move |conn| users::of(conn, organization)).await
     }
 
-    pub(crate) async fn set_role(&self, id: UserId, role: Role, copies: Copies) -> Result<Committed<User>, StoreError> {
-        self.commit(copies, move |conn| users::set_role(conn, id, role)).await
+    pub(crate) async fn set_role(
+        &self,
+        id: UserId,
+        role: Role,
+        fencing: Fencing,
+    ) -> Result<Committed<User>, StoreError> {
+        self.commit(fencing, move |conn| users::set_role(conn, id, role)).await
     }
 
-    pub(crate) async fn remove_user(&self, id: UserId, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| users::remove(conn, id)).await
+    pub(crate) async fn remove_user(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(fencing, move |conn| users::remove(conn, id)).await
     }
 
     pub(crate) async fn set_password(
@@ -45,9 +51,9 @@ impl SqliteCatalogue {
         id: UserId,
         (verified, hash): (String, String),
         keep: SessionId,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| {
+        self.commit(fencing, move |conn| {
             users::still_has(conn, id, &verified)?;
             sessions::still_open(conn, id, keep)?;
             set_password(conn, id, &hash, Some(keep))
@@ -72,9 +78,9 @@ impl SqliteCatalogue {
         &self,
         secret: Secret,
         hash: String,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| {
+        self.commit(fencing, move |conn| {
             let user = resets::user_of(conn, &secret)?.ok_or(StoreError::NoSuchReset)?;
             api_keys::end_all(conn, user)?;
             set_password(conn, user, &hash, None)
@@ -90,9 +96,9 @@ impl SqliteCatalogue {
         &self,
         new: NewSession,
         leaving: Vec<Secret>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Session>, StoreError> {
-        self.commit(copies, move |conn| sessions::insert(conn, &new, &leaving)).await
+        self.commit(fencing, move |conn| sessions::insert(conn, &new, &leaving)).await
     }
 
     pub(crate) async fn session(&self, secret: Secret) -> Result<Option<Session>, StoreError> {
@@ -103,17 +109,17 @@ impl SqliteCatalogue {
         self.readers.keyed.read(move |conn| sessions::live_of(conn, id)).await
     }
 
-    pub(crate) async fn end_session(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| sessions::remove(conn, &secret)).await
+    pub(crate) async fn end_session(&self, secret: Secret, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(fencing, move |conn| sessions::remove(conn, &secret)).await
     }
 
     pub(crate) async fn end_sessions(
         &self,
         id: UserId,
         keep: Option<SessionId>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| sessions::end_all(conn, id, keep)).await
+        self.commit(fencing, move |conn| sessions::end_all(conn, id, keep)).await
     }
 
     pub(crate) async fn extend_sessions(&self, used: Vec<Used>) -> Result<(), StoreError> {
@@ -151,8 +157,8 @@ impl SqliteCatalogue {
         self.readers.keyed.read(move |conn| api_keys::of(conn, id)).await
     }
 
-    pub(crate) async fn remove_api_key(&self, secret: Secret, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| api_keys::remove(conn, &secret)).await
+    pub(crate) async fn remove_api_key(&self, secret: Secret, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(fencing, move |conn| api_keys::remove(conn, &secret)).await
     }
 
     pub(crate) async fn note_api_keys(&self, used: Vec<(ApiKeyId, DateTime<Utc>)>) -> Result<(), StoreError> {

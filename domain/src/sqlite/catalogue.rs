@@ -7,8 +7,9 @@ use crate::error::StoreError;
 use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::organization::{NewOrganization, Organization};
 use crate::product::Version;
-use crate::repository::{Committed, Copies, Expect};
+use crate::repository::Expect;
 use crate::schema::{NewSchema, Schema, SchemaPatch};
+use hotshelf_cache::{Committed, Fencing};
 
 impl SqliteCatalogue {
     pub(crate) async fn create_organization(&self, new: NewOrganization) -> Result<Organization, StoreError> {
@@ -46,26 +47,26 @@ impl SqliteCatalogue {
         patch: DetailsPatch,
         expect: Expect,
         seen: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<ProductDetails>, StoreError> {
-        self.commit(copies, move |conn| details::put(conn, id, &patch, &expect, seen)).await
+        self.commit(fencing, move |conn| details::put(conn, id, &patch, &expect, seen)).await
     }
 
     pub(crate) async fn create_many(
         &self,
         new: Vec<NewProduct>,
         all_or_nothing: bool,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Vec<Result<ProductId, Invalid>>>, StoreError> {
         let create = if all_or_nothing { bulk::create_all } else { bulk::create_valid };
-        self.commit_rows(new.len(), copies, move |conn| create(conn, &new)).await
+        self.commit_rows(new.len(), fencing, move |conn| create(conn, &new)).await
     }
 
     pub(crate) async fn delete_many(
         &self,
         ids: Vec<ProductId>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.commit_rows(ids.len(), copies, move |conn| bulk::delete(conn, &ids)).await
+        self.commit_rows(ids.len(), fencing, move |conn| bulk::delete(conn, &ids)).await
     }
 }

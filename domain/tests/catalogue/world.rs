@@ -1,9 +1,10 @@
 //! A repository on a database of its own, and short ways to say what is done to it, in JSON as clients write it.
 
+use hotshelf_cache::Fencing;
 use std::path::Path;
 
 use hotshelf_domain::{
-    Copies, DatabaseOptions, DetailsDraft, DetailsPatch, Expect, FieldError, NewProduct, NewSchema, Organization,
+    DatabaseOptions, DetailsDraft, DetailsPatch, Expect, FieldError, NewProduct, NewSchema, Organization,
     OrganizationDraft, Product, ProductDetails, ProductDraft, ProductId, ProductPatch, ProductRepository, Schema,
     SchemaDraft, SchemaId, SchemaPatch, StoreError,
 };
@@ -73,16 +74,16 @@ impl World {
     }
 
     pub(crate) async fn create(&self, json: &str) -> Result<Product, StoreError> {
-        self.products.create(product(json), Copies::Fenced).await.map(|committed| committed.value)
+        self.products.create(product(json), Fencing::Fenced).await.map(|committed| committed.value)
     }
 
     pub(crate) async fn update(&self, id: ProductId, json: &str) -> Result<Product, StoreError> {
-        let updated = self.products.update(id, patch(json), Expect::Anything, None, Copies::Fenced).await;
+        let updated = self.products.update(id, patch(json), Expect::Anything, None, Fencing::Fenced).await;
         updated.map(|committed| committed.value)
     }
 
     pub(crate) async fn put(&self, id: ProductId, json: &str) -> Result<ProductDetails, StoreError> {
-        let put = self.products.put_details(id, details(json), Expect::Anything, None, Copies::Fenced).await;
+        let put = self.products.put_details(id, details(json), Expect::Anything, None, Fencing::Fenced).await;
         put.map(|committed| committed.value)
     }
 

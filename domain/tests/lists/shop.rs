@@ -1,13 +1,14 @@
 //! A catalogue of made-up products in which everything comes up often: equal prices and names, empty shelves, words that
 //! many have and words that few have, products of three organizations.
 
+use hotshelf_cache::Fencing;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    Copies, DatabaseOptions, Expect, Filter, Order, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId,
+    DatabaseOptions, Expect, Filter, Order, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId,
     ProductRepository, Search,
 };
 use hotshelf_stats::Stats;
@@ -79,17 +80,17 @@ impl Shop {
 
     pub(crate) async fn create(&self, drafts: Vec<ProductDraft>) -> Vec<ProductId> {
         let new = drafts.into_iter().map(|draft| draft.into_new().expect("valid")).collect();
-        let created = self.products.create_many(new, true, Copies::Fenced).await.expect("created").value;
+        let created = self.products.create_many(new, true, Fencing::Fenced).await.expect("created").value;
         created.into_iter().map(|id| id.expect("valid")).collect()
     }
 
     pub(crate) async fn update(&self, id: ProductId, draft: ProductDraft) {
         let patch = draft.into_patch().expect("valid");
-        self.products.update(id, patch, Expect::Anything, None, Copies::Fenced).await.expect("updated");
+        self.products.update(id, patch, Expect::Anything, None, Fencing::Fenced).await.expect("updated");
     }
 
     pub(crate) async fn delete(&self, id: ProductId) {
-        self.products.delete(id, Expect::Anything, None, Copies::Fenced).await.expect("deleted");
+        self.products.delete(id, Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
     }
 
     /// Somebody else on the database file.
