@@ -10,7 +10,7 @@ use hotshelf_cache::{Cache, CacheOptions, Tiers, WriteStrategy};
 use hotshelf_cache_module::CacheModule;
 use hotshelf_domain::{DatabaseOptions, ProductRepository, StoreError};
 use hotshelf_lifecycle::{Container, Running, StartError};
-use hotshelf_product::{CatalogueEpoch, Lives, ProductModule, ProductService, WarmOptions, Warmer};
+use hotshelf_product::{Lives, ProductModule, ProductService, WarmOptions, Warmer};
 use hotshelf_ratelimit::{RateLimitOptions, RateLimiter};
 use hotshelf_redis_client::{Credentials, RedisOptions, Servers};
 use hotshelf_stats::Stats;
@@ -37,10 +37,11 @@ async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError
     let stats = container.init("stats", async { Ok(Stats::new()?) }).await?;
     let repository = async { Ok(ProductRepository::open(database(config), &stats).await?) };
     let repository = container.init("database", repository).await?;
-    let epoch = Arc::new(CatalogueEpoch::new(ProductRepository::clone(&repository)));
-    let cache = async { Ok(CacheModule::new(Cache::new(cache_options(config), epoch, &stats)?)) };
-    let cache = container.init("cache", cache).await?.cache().clone();
     let repository = ProductRepository::clone(&repository);
+    let epoch = Arc::new(repository.clone());
+    let cache =
+        async { Ok(CacheModule::new(Cache::new(cache_options(config), epoch, StoreError::changed_nothing, &stats)?)) };
+    let cache = container.init("cache", cache).await?.cache().clone();
     let product = async {
         let service = ProductService::new(cache.clone(), repository.clone(), lives(config))?;
         Ok(ProductModule::new(service, audit_rate))

@@ -69,7 +69,7 @@ pub struct Auth(pub(crate) Arc<State>);
 pub(crate) struct State {
     pub(crate) sessions: Sessions,
     pub(crate) accounts: AccountRepository,
-    cache: Cache<StoreError>,
+    pub(crate) cache: Cache<StoreError>,
     keys: Region,
     uses: KeyUses,
     pub(crate) passwords: Passwords,

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{
-    Absence, Cache, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Target, Value, WriteError,
+    Absence, Cache, Committed, Fencing, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Value, WriteError,
 };
-use hotshelf_domain::{
-    AccountRepository, Committed, Copies, NewSession, Secret, Session, SessionId, StoreError, User, UserId,
-};
+use hotshelf_domain::{AccountRepository, NewSession, Secret, Session, SessionId, StoreError, User, UserId};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
 
@@ -173,11 +171,12 @@ impl Sessions {
         let accounts = self.0.accounts.clone();
         if leaving.is_empty() {
             // There is no copy of what is not there yet.
-            let opened = accounts.open_session(new, leaving, Copies::Fenced).await.map_err(WriteError::Store)?;
+            let opened = accounts.open_session(new, leaving, Fencing::Fenced).await.map_err(WriteError::Store)?;
             return Ok(opened.value);
         }
         let slots = leaving.iter().map(|secret| self.login_slot(secret)).collect();
-        self.write(slots, async move |copies| accounts.open_session(new, leaving, copies).await).await
+        let commit = async move |fencing| accounts.open_session(new, leaving, fencing).await;
+        self.0.cache.write(slots, Vec::new(), commit).await
     }
 
     /// Who shows this secret, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
@@ -235,7 +234,8 @@ impl Sessions {
     /// [`SessionError`]; then it may or may not have ended.
     pub async fn end(&self, secret: Secret) -> Result<(), SessionError> {
         let accounts = self.0.accounts.clone();
-        self.write(vec![self.login_slot(&secret)], async move |copies| accounts.end_session(secret, copies).await).await
+        let commit = async move |fencing| accounts.end_session(secret, fencing).await;
+        self.0.cache.write(vec![self.login_slot(&secret)], Vec::new(), commit).await
     }
 
     /// Ends one of the user's sessions, by its id.
@@ -256,7 +256,7 @@ impl Sessions {
     /// As [`end`](Sessions::end).
     pub async fn end_all(&self, user: UserId, keep: Option<&Visitor>) -> Result<(), SessionError> {
         let (accounts, kept) = (self.0.accounts.clone(), keep.map(|keep| keep.session));
-        self.change(user, keep, async move |copies| accounts.end_sessions(user, kept, copies).await).await
+        self.change(user, keep, async move |fencing| accounts.end_sessions(user, kept, fencing).await).await
     }
 
     /// Changes something about the user that decides who is let in: `commit` does it in the database. `keep` is a session
@@ -268,42 +268,14 @@ impl Sessions {
         &self,
         user: UserId,
         keep: Option<&Visitor>,
-        commit: impl FnOnce(Copies) -> F + Send + 'static,
+        commit: impl FnOnce(Fencing) -> F + Send + 'static,
     ) -> Result<T, SessionError>
     where
         F: Future<Output = Result<Committed<T>, StoreError>> + Send,
     {
         let mut slots = vec![self.0.identities.slot(identity_key(user))];
         slots.extend(keep.map(|keep| self.login_slot(&keep.secret)));
-        self.write(slots, commit).await
-    }
-
-    /// A write of the entries in these slots, by the protocol of the cache, in a task of its own: a client that hangs up
-    /// cannot cut it in two.
-    ///
-    /// # Errors
-    /// As [`end`](Sessions::end).
-    pub(crate) async fn write<T: Send + 'static, F>(
-        &self,
-        slots: Vec<Slot>,
-        commit: impl FnOnce(Copies) -> F + Send + 'static,
-    ) -> Result<T, SessionError>
-    where
-        F: Future<Output = Result<Committed<T>, StoreError>> + Send,
-    {
-        let cache = self.0.cache.clone();
-        let work = async move {
-            let write = cache.begin(Target { slots, collections: Vec::new() }).await?;
-            let committing = async move |covered| {
-                let copies = if covered { Copies::Fenced } else { Copies::Unfenced };
-                commit(copies).await?.into_parts()
-            };
-            write.commit(committing, StoreError::changed_nothing, |_| Vec::new()).await
-        };
-        self.0.tasks.spawn(work).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the task of a write died");
-            Err(WriteError::BrokeOff)
-        })
+        self.0.cache.write(slots, Vec::new(), commit).await
     }
 
     /// A session that has ended, by itself or with others of its generation, makes nobody a visitor.

@@ -28,7 +28,7 @@ impl<E: Clone + Send + Sync + 'static> Module for CacheModule<E> {
     }
 
     async fn stop(&self, timeout: Duration) -> Result<(), Failure> {
-        if self.0.stop(timeout).await { Ok(()) } else { Err("loads were still under way".into()) }
+        if self.0.stop(timeout).await { Ok(()) } else { Err("writes or loads were still under way".into()) }
     }
 
     async fn health(&self) -> Health {

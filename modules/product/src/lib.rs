@@ -7,8 +7,8 @@
 //! ```
 //! # use std::sync::Arc;
 //! use hotshelf_cache::{Cache, Read};
-//! use hotshelf_domain::{Expect, ProductDraft, ProductRepository};
-//! use hotshelf_product::{CatalogueEpoch, Lives, ProductService};
+//! use hotshelf_domain::{Expect, ProductDraft, ProductRepository, StoreError};
+//! use hotshelf_product::{Lives, ProductService};
 //!
 //! # use hotshelf_cache::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -18,7 +18,7 @@
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let repository = ProductRepository::open(database, &stats).await?;
-//! let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
+//! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats)?;
 //! let products = ProductService::new(cache, repository, Lives::default())?;
 //!
 //! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
@@ -34,7 +34,6 @@
 mod collections;
 mod crash;
 mod cursor;
-mod epoch;
 mod error;
 mod keys;
 mod lives;
@@ -45,7 +44,6 @@ mod service;
 mod warming;
 
 pub use cursor::{BadCursor, Cursor};
-pub use epoch::CatalogueEpoch;
 pub use error::ProductError;
 pub use lives::Lives;
 pub use module::ProductModule;

@@ -41,7 +41,7 @@ impl ProductService {
     /// Counted as one lookup of the page; those of its products are not counted.
     ///
     /// # Errors
-    /// [`ProductError::Store`], with [`StoreError::NoSuchOrganization`] or [`StoreError::NoSuchSchema`] among others.
+    /// [`StoreError::NoSuchOrganization`] or [`StoreError::NoSuchSchema`] among others.
     pub async fn page(&self, request: PageRequest, read: Read) -> Result<Page, ProductError> {
         self.page_in(&self.0.lists, keys::page(&request), request, Style::Offset, read).await
     }

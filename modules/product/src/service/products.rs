@@ -21,7 +21,7 @@ impl ProductService {
     /// The product as JSON; no value when there is none. Its revision is its version.
     ///
     /// # Errors
-    /// [`ProductError::Store`] when the database had to be asked and failed.
+    /// [`WriteError::Store`](hotshelf_cache::WriteError::Store) when the database had to be asked and failed.
     pub async fn get(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
         self.0.reads.note(id.get());
         let repository = self.0.repository.clone();

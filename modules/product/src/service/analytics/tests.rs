@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{CatalogueEpoch, Lives};
+use crate::Lives;
 
 struct Shelf {
     products: ProductService,
@@ -29,7 +29,7 @@ impl Shelf {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats).unwrap();
+        let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats).unwrap();
         Shelf { products: ProductService::new(cache, repository, Lives::default()).unwrap(), _directory: directory }
     }
 
@@ -70,9 +70,10 @@ async fn a_report_that_nobody_waited_for_is_no_answer_to_who_asks_later() {
 async fn an_error_is_shared_with_those_who_waited_and_with_nobody_later() {
     let shelf = Shelf::open().await;
     let slot = shelf.products.0.analytics.slot(keys::analytics());
-    let other = shelf.products.0.cache.begin(Target { slots: vec![slot], collections: Vec::new() }).await.unwrap();
+    let turn = shelf.products.0.cache.turn(vec![slot]).await.unwrap();
+    let other = turn.fenced(Vec::new(), async |write| Ok(write)).await.unwrap();
     let asked = join_all((0..5).map(|_| shelf.products.rebuild_analytics())).await;
-    assert!(asked.iter().all(|answer| matches!(answer, Err(ProductError::Locked))), "{asked:?}");
+    assert!(asked.iter().all(|answer| matches!(answer, Err(ProductError::Write(WriteError::Locked)))), "{asked:?}");
     // Another one hangs up before it fails.
     assert!(shelf.products.rebuild_analytics().now_or_never().is_none());
     while shelf.products.0.rebuilds.next.lock().is_some() {
