@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::cache::Cache;
 use crate::chance::Hashing;
 use crate::key::Key;
-use crate::region::{Region, Slot};
+use crate::namespace::{Namespace, Slot};
 use crate::tier::{Copy, TierName};
 use crate::value::Value;
 
@@ -56,10 +56,10 @@ impl Sample {
         }
     }
 
-    /// The next entry of the region, which is then the last.
-    fn next(&self, region: &Region) -> Option<Slot> {
+    /// The next entry of the namespace, which is then the last.
+    fn next(&self, namespace: &Namespace) -> Option<Slot> {
         let mut entries = self.0.lock();
-        let place = entries.queue.iter().position(|slot| slot.region.is_kin_of(region))?;
+        let place = entries.queue.iter().position(|slot| slot.namespace.is_kin_of(namespace))?;
         let slot = entries.queue.remove(place)?;
         entries.queue.push_back(slot.clone());
         Some(slot)
@@ -94,12 +94,12 @@ impl Entries {
 }
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// Audits the region until the cache stops: `rate` entries a second, none if that is 0. `truth` loads the entry of a
-    /// key as the region's lookups do; an error skips the entry.
+    /// Audits the namespace until the cache stops: `rate` entries a second, none if that is 0. `truth` loads the entry of a
+    /// key as the namespace's lookups do; an error skips the entry.
     ///
     /// An entry that was written within the last seconds is given the time that its write needs. One that stays older
     /// than the truth for longer is counted, removed and logged.
-    pub fn audit<T, F>(&self, region: &Region, rate: f64, truth: T)
+    pub fn audit<T, F>(&self, namespace: &Namespace, rate: f64, truth: T)
     where
         T: Fn(Key) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send,
@@ -110,7 +110,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.sample.switch_on();
         let period = Duration::from_secs_f64(1.0 / rate).max(SHORTEST_ROUND);
         let entries_a_round = (rate * period.as_secs_f64()).round().max(1.0) as usize;
-        let (cache, region) = (self.clone(), region.clone());
+        let (cache, namespace) = (self.clone(), namespace.clone());
         let stopping = self.0.tasks.stopping();
         self.0.tasks.spawn_loop("audit", async move {
             let mut rounds = interval(period);
@@ -118,7 +118,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             let auditing = async {
                 loop {
                     rounds.tick().await;
-                    let slots = (0..entries_a_round).filter_map(|_| cache.0.sample.next(&region));
+                    let slots = (0..entries_a_round).filter_map(|_| cache.0.sample.next(&namespace));
                     let slots: Vec<Slot> = slots.collect();
                     futures_util::future::join_all(slots.iter().map(|slot| check(&cache, slot, &truth))).await;
                 }
@@ -137,7 +137,7 @@ where
     for tier in TierName::BOTH {
         let Some(copy) = cache.0.inspect(tier, slot).await else { continue };
         has_copy = true;
-        slot.region.counters().audit_checks.inc();
+        slot.namespace.counters().audit_checks.inc();
         let Ok(true_value) = truth(slot.key.clone()).await else { return };
         if copy.value != true_value {
             verify(cache, slot, copy, truth).await;
@@ -160,7 +160,7 @@ where
     if !cache.0.inspect(copy.tier, slot).await.is_some_and(stands) || copy.value == true_value {
         return;
     }
-    slot.region.counters().audit_stale.inc();
+    slot.namespace.counters().audit_stale.inc();
     cache.0.discard(slot, &copy).await;
     let revision = |value: &Option<Value>| value.as_ref().map(|value| value.revision);
     tracing::error!(

@@ -13,8 +13,8 @@ use tracing::Instrument;
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
+use crate::namespace::Slot;
 use crate::reading::{Consulted, PATIENCE_WITH_OVERDUE, answer, count_load, in_memory};
-use crate::region::Slot;
 use crate::tier::{Claim, Lookup, Until};
 use crate::value::{Found, Read, Value};
 
@@ -100,13 +100,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         for position in open {
             let slot = &slots[position];
             if let Some(hit) = self.look(&slot.key, Some(&slot.collections), Read::default()) {
-                answers[position] = Some(answer(&slot.region, in_memory(&hit), false));
+                answers[position] = Some(answer(&slot.namespace, in_memory(&hit), false));
                 if hit.due {
                     self.refresh(slot.clone(), of_one(load, &slot.key));
                 }
                 continue;
             }
-            self.count_miss_in_memory(&slot.region);
+            self.count_miss_in_memory(&slot.namespace);
             match self.0.flights.join(&slot.key, self.0.epochs.stamp(slot)) {
                 Role::Leader(flight) => leading.push((position, slot.clone(), flight)),
                 Role::Waiter(waiter) => waiting.push((position, waiter)),
@@ -114,7 +114,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
         if !leading.is_empty() {
             for (position, found) in self.land_many(leading, load).await? {
-                answers[position] = Some(answer(&slots[position].region, found, false));
+                answers[position] = Some(answer(&slots[position].namespace, found, false));
             }
         }
         // Only now: whoever leads those may wait for what was led here.
@@ -125,7 +125,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             match landing.await {
                 Some(landed) => {
                     let found = landed.map_err(BatchError::Load)?;
-                    answers[position] = Some(answer(&slot.region, found, true));
+                    answers[position] = Some(answer(&slot.namespace, found, true));
                 }
                 None => lost.push(position),
             }
@@ -279,7 +279,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
         for (place, missing) in missing.iter().enumerate() {
             let absent = loaded.as_ref().map(|values| values.get(place).is_none_or(Option::is_none));
-            count_load(&missing.slot.region, absent.map_err(drop));
+            count_load(&missing.slot.namespace, absent.map_err(drop));
         }
         loaded
     }

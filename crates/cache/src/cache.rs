@@ -13,12 +13,12 @@ use crate::condition::Condition;
 use crate::epoch::EpochStore;
 use crate::epochs::Epochs;
 use crate::flights::Flights;
+use crate::key_space::{KeySpaces, NamespaceError};
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
-use crate::namespace::{Namespaces, RegionError};
+use crate::namespace::{Namespace, NamespaceOptions, Slot};
 use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
-use crate::region::{Region, RegionOptions, Slot};
 use crate::tier::{Copy, DeleteError, TierName};
 
 /// Between two looks for another process on the database.
@@ -47,7 +47,7 @@ pub(crate) struct CacheState<E> {
     /// Loads ahead of the end of an entry's life.
     pub(crate) refreshes: Flights<E>,
     pub(crate) locks: KeyLocks,
-    namespaces: Namespaces,
+    key_spaces: KeySpaces,
     pub(crate) write_strategy: WriteStrategy,
     pub(crate) sample: Sample,
     epoch_store: Arc<dyn EpochStore>,
@@ -170,7 +170,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             flights: Flights::new(shared),
             refreshes: Flights::new(false),
             locks: KeyLocks::default(),
-            namespaces: Namespaces::default(),
+            key_spaces: KeySpaces::default(),
             write_strategy: options.write_strategy,
             sample: Sample::default(),
             epoch_store,
@@ -220,15 +220,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.tasks.stop(give_up.saturating_duration_since(Instant::now())).await && written
     }
 
-    /// A region for entries of one kind, whose keys are no other region's. Regions of one name are the same region, with lives
+    /// A namespace for entries of one kind, whose keys are no other namespace's. Namespaces of one name are the same namespace, with lives
     /// that may differ.
     ///
     /// # Errors
-    /// When some key could be one of another region as well, or one that the cache itself has in Redis.
-    pub fn region(&self, options: RegionOptions) -> Result<Region, RegionError> {
-        let namespace = self.0.namespaces.register(&options)?;
+    /// When some key could be one of another namespace as well, or one that the cache itself has in Redis.
+    pub fn namespace(&self, options: NamespaceOptions) -> Result<Namespace, NamespaceError> {
+        let key_space = self.0.key_spaces.register(&options)?;
         let counters = self.0.stats.cache(options.name);
-        Ok(Region::new(options, namespace, counters))
+        Ok(Namespace::new(options, key_space, counters))
     }
 
     /// What finished writes leave.

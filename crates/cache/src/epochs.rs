@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::chance::Hashing;
 use crate::key::Key;
-use crate::region::Slot;
+use crate::namespace::Slot;
 
 /// A power of two. Keys that share a stripe only refuse each other's fills now and then, which costs a load.
 const STRIPES: usize = 1_024;
@@ -129,16 +129,16 @@ mod tests {
     use hotshelf_stats::Stats;
 
     use super::*;
-    use crate::namespace::Keys;
-    use crate::region::{Absence, Collection, Region, RegionOptions};
+    use crate::key_space::Keys;
+    use crate::namespace::{Absence, Collection, Namespace, NamespaceOptions};
 
     fn slots(keys: impl IntoIterator<Item = Key>) -> Vec<Slot> {
         let ttl = Duration::from_secs(1);
         let absence = Absence::DependsOn(Collection::new("things"));
         let shape = Keys::Beginning("id:");
-        let options = RegionOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
-        let region = Region::alone(options, Stats::new().unwrap().cache("thing"));
-        keys.into_iter().map(|key| region.slot(key)).collect()
+        let options = NamespaceOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
+        let namespace = Namespace::alone(options, Stats::new().unwrap().cache("thing"));
+        keys.into_iter().map(|key| namespace.slot(key)).collect()
     }
 
     fn slot() -> Slot {
@@ -185,7 +185,7 @@ mod tests {
     fn what_depends_on_several_collections_ends_with_any_of_them() {
         let epochs = Epochs::new();
         let collections = ["org:7", "org:7:price"].map(Collection::new);
-        let page = slot().region.slot_in(Key::new("page"), collections.clone());
+        let page = slot().namespace.slot_in(Key::new("page"), collections.clone());
         for collection in &collections {
             let dependencies = epochs.dependencies(&page, false, epochs.stamp(&page));
             epochs.collection_changed("org:8");

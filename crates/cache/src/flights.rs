@@ -181,15 +181,15 @@ mod tests {
 
     use super::*;
     use crate::epochs::Epochs;
-    use crate::namespace::Keys;
-    use crate::region::{Absence, Region, RegionOptions};
+    use crate::key_space::Keys;
+    use crate::namespace::{Absence, Namespace, NamespaceOptions};
     use crate::value::Source;
 
     type Answer = Landed<&'static str>;
 
     fn stamps() -> (Stamp, Stamp) {
         let ttl = Duration::from_secs(1);
-        let options = RegionOptions {
+        let options = NamespaceOptions {
             name: "thing",
             keys: Keys::Beginning("id:"),
             ttl,
@@ -197,7 +197,7 @@ mod tests {
             grace: ttl,
             absence: Absence::NotKept,
         };
-        let slot = Region::alone(options, Stats::new().unwrap().cache("thing")).slot(key());
+        let slot = Namespace::alone(options, Stats::new().unwrap().cache("thing")).slot(key());
         let epochs = Epochs::new();
         let before = epochs.stamp(&slot);
         epochs.advance(&slot.key, || {});

@@ -27,7 +27,7 @@
 //! };
 //! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false, &hotshelf_stats::Stats::new()?)?;
 //! let everything = Collection::new("products");
-//! let products = cache.region(RegionOptions {
+//! let products = cache.namespace(NamespaceOptions {
 //!     name: "product", keys: Keys::Beginning("id:"),
 //!     ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10), grace: Duration::from_secs(600),
 //!     absence: Absence::DependsOn(everything.clone()),
@@ -67,13 +67,13 @@ mod epoch;
 mod epochs;
 mod flights;
 mod key;
+mod key_space;
 mod locks;
 mod memory;
 mod namespace;
 mod options;
 mod reading;
 mod redis;
-mod region;
 #[cfg(test)]
 mod simulation;
 mod tier;
@@ -86,9 +86,9 @@ pub use condition::Condition;
 pub use epoch::{Committed, Epoch, EpochStore, Fencing, History, InvalidEpoch};
 pub use hotshelf_redis_client::RedisOptions;
 pub use key::Key;
-pub use namespace::{Keys, RegionError};
+pub use key_space::{Keys, NamespaceError};
+pub use namespace::{Absence, Collection, Namespace, NamespaceOptions, Slot};
 pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
-pub use region::{Absence, Collection, Region, RegionOptions, Slot};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};
 pub use write::{Turn, Write, WriteError};

@@ -18,8 +18,8 @@ use crate::chance::Hashing;
 use crate::coherence::MemoryLease;
 use crate::epochs::{Dependencies, Epochs, Stamp};
 use crate::key::Key;
+use crate::namespace::{Collection, Namespace, Slot};
 use crate::redis::GENERATION_LIFE;
-use crate::region::{Collection, Region, Slot};
 use crate::tier::{Copy, DeleteError, Fill, Hit, Lookup, TierName, Until};
 use crate::value::Value;
 
@@ -41,7 +41,7 @@ pub(crate) struct MemoryTier {
 
 /// A copy in memory.
 struct Entry {
-    region: Region,
+    namespace: Namespace,
     /// How long it is kept past its life.
     grace: Duration,
     value: Option<Value>,
@@ -82,11 +82,11 @@ impl Entry {
     }
 
     /// Whether it is the entry with these collections. Kept with others, or with none, it would outlast what makes it void.
-    /// A reader who names none goes by those that it was kept with; none are too few where the region's entries have some.
+    /// A reader who names none goes by those that it was kept with; none are too few where the namespace's entries have some.
     fn goes_with(&self, collections: Option<&[Collection]>) -> bool {
         match collections {
             Some(collections) => *self.collections == *collections,
-            None => !self.collections.is_empty() || !self.region.namespace().has_dependents(),
+            None => !self.collections.is_empty() || !self.namespace.key_space().has_dependents(),
         }
     }
 
@@ -112,7 +112,7 @@ impl MemoryTier {
             .expire_after(OwnLife)
             .eviction_listener(|_, entry: Arc<Entry>, cause| {
                 if cause == RemovalCause::Size {
-                    entry.region.counters().evictions.inc();
+                    entry.namespace.counters().evictions.inc();
                 }
             })
             .build_with_hasher(Hashing::default());
@@ -123,7 +123,7 @@ impl MemoryTier {
     fn standing(&self, key: &Key, collections: Option<&[Collection]>, now: Instant) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
         if !entry.goes_with(collections) {
-            entry.region.namespace().tell_mixed_use(key);
+            entry.namespace.key_space().tell_mixed_use(key);
             return None;
         }
         let current = entry.era == self.epochs.era() && self.epochs.hold(&entry.dependencies);
@@ -132,14 +132,14 @@ impl MemoryTier {
 
     fn keep(&self, slot: &Slot, value: Option<&Value>, stamp: Stamp, ttl: Duration) {
         let depends = slot.depends(value.is_none());
-        let due_at = Instant::now() + ttl.saturating_sub(slot.region.refresh_ahead());
+        let due_at = Instant::now() + ttl.saturating_sub(slot.namespace.refresh_ahead());
         // The writer of a generation may die before its second one, which alone would tell this process. Alone on the
         // database, it may have been an earlier run of this service, and the copy one that Redis has kept.
         let outlives = !(depends && self.copies);
         let ttl = if outlives { ttl } else { ttl.min(GENERATION_LIFE) };
         let entry = Entry {
-            region: slot.region.clone(),
-            grace: if outlives { slot.region.grace(value.is_none()) } else { Duration::ZERO },
+            namespace: slot.namespace.clone(),
+            grace: if outlives { slot.namespace.grace(value.is_none()) } else { Duration::ZERO },
             value: value.cloned(),
             expires_at: Instant::now() + ttl,
             due_at,
@@ -185,7 +185,7 @@ impl MemoryTier {
                 // Alone on the database, writers of one key take turns, so this is the newest value there is.
                 Some(value) if !self.shared && !slot.depends(false) => {
                     let stamp = self.epochs.stamp(slot);
-                    let keep = || self.keep(slot, Some(value), stamp, slot.region.next_ttl(false));
+                    let keep = || self.keep(slot, Some(value), stamp, slot.namespace.next_ttl(false));
                     self.epochs.advance(&slot.key, keep);
                 }
                 _ => self.forget(&slot.key),
@@ -234,7 +234,7 @@ impl MemoryTier {
     pub(crate) fn drop_copy(&self, key: &Key) {
         self.epochs.advance(key, || {
             if let Some(entry) = self.entries.remove(key) {
-                entry.region.counters().invalidations_push.inc();
+                entry.namespace.counters().invalidations_push.inc();
             }
         });
     }

@@ -1,270 +1,197 @@
-//! Which keys belong to which region. All regions of a cache share one space of names, in memory and in Redis: an entry is
-//! found by its name alone. So each region has a part of it to itself, and no two parts have a name in common.
-
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use compact_str::CompactString;
+use hotshelf_stats::CacheCounters;
 
+use crate::chance;
 use crate::key::Key;
-use crate::region::{Absence, RegionOptions};
+use crate::key_space::{KeySpace, Keys};
 
-/// In front of the name of a region, where that makes its part of the space. No declared key begins with it.
-const MARK: char = '@';
-/// What keys in Redis begin with that are no entries: see `redis/names.rs`.
-const NO_ENTRIES: [&str; 4] = ["epoch", "chg:", "{gen}:", "ratelimit:"];
-
-/// Which keys the entries of a region have.
+/// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend. Void it,
+/// and all of them are void at once, without anybody knowing their keys.
 ///
-/// A key of another shape is not refused but gets the region's name in front, as in `@user:id:7`: whatever the key says, it
-/// never leads to the entry of another region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
-    /// Those that begin with this text: `Beginning("list:")` for `list:0:20`.
-    Beginning(&'static str),
-    /// A number, and behind it this text: `NumberThen(":details")` for `7:details`.
-    NumberThen(&'static str),
-}
+/// Each copy of such an entry carries the generations of its collections that it was loaded under; one of them has moved on
+/// when the copy is void. A collection is nothing but its name: it costs nothing until an entry depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Collection(CompactString);
 
-/// A region cannot have the keys that it asks for. Each is a mistake in the program, and shows at its start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegionError {
-    /// The keys of two regions could be the same.
-    #[error("keys of region `{name}` ({keys:?}) could be keys of {other}: let them begin with another text")]
-    Overlap {
-        /// The region that was asked for.
-        name: &'static str,
-        /// Its keys.
-        keys: Keys,
-        /// Whose keys they could be.
-        other: String,
-    },
-    /// There is a region of that name that has other keys, or keeps absences by another rule.
-    #[error("there is a region `{name}` already, with other keys or another rule for what does not exist")]
-    Different {
-        /// The region that was asked for.
-        name: &'static str,
-    },
-    /// The name or the text of the keys can be told from no others.
-    #[error("region `{name}`: {why}")]
-    Invalid {
-        /// The region that was asked for.
-        name: &'static str,
-        /// What is wrong.
-        why: &'static str,
-    },
-}
-
-impl Keys {
-    /// Whether the key is one of these. Costs the comparison of the text.
-    pub fn contains(self, key: &str) -> bool {
-        match self {
-            Keys::Beginning(text) => key.starts_with(text),
-            Keys::NumberThen(text) => key.strip_suffix(text).is_some_and(is_number),
-        }
+impl Collection {
+    /// The collection of that name.
+    pub fn new(name: impl Into<CompactString>) -> Self {
+        Collection(name.into())
     }
 
-    /// Whether some key may be one of both.
-    fn meet(self, other: Keys) -> bool {
-        match (self, other) {
-            (Keys::Beginning(one), Keys::Beginning(other)) => one.starts_with(other) || other.starts_with(one),
-            (Keys::NumberThen(one), Keys::NumberThen(other)) => one == other,
-            (Keys::Beginning(text), Keys::NumberThen(_)) | (Keys::NumberThen(_), Keys::Beginning(text)) => {
-                text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-            }
-        }
-    }
-
-    fn complaint(self) -> Option<&'static str> {
-        match self {
-            Keys::Beginning("") => Some("its keys must begin with some text"),
-            Keys::Beginning(text) if text.starts_with(MARK) => Some("its keys must not begin with `@`"),
-            // Else nobody could say where the number ends.
-            Keys::NumberThen(text) if text.is_empty() || text.starts_with(|first: char| first.is_ascii_digit()) => {
-                Some("what is behind the number must be some text that begins with no digit")
-            }
-            _ => None,
-        }
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
     }
 }
 
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+/// How the entries of one namespace live.
+#[derive(Clone, Debug)]
+pub struct NamespaceOptions {
+    /// The name in statistics, which tells the namespace from others. Without `:`.
+    pub name: &'static str,
+    /// The keys of its entries, which no other namespace may have.
+    pub keys: Keys,
+    /// Life of an entry. Each gets up to a tenth more or less, so that what was filled together does not expire together.
+    pub ttl: Duration,
+    /// Life of an entry that says "does not exist".
+    pub negative_ttl: Duration,
+    /// How long after the end of its life a value is still served when it cannot be loaded again.
+    pub grace: Duration,
+    /// What is kept where there is no such thing.
+    pub absence: Absence,
 }
 
-/// A region's part of the space of names, which all handles of the region share.
+/// What a namespace keeps of what does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// Nothing: each lookup loads.
+    NotKept,
+    /// That it does not exist, until this collection is void: a new member may prove it wrong. So every write that makes
+    /// something exist names the collection.
+    DependsOn(Collection),
+    /// That it does not exist, for its whole life, whatever comes to exist. Right only where nobody looks anything up before it
+    /// exists, as with names that are random.
+    ForItsLife,
+}
+
+/// The entries of one kind: their lives and their statistics. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Namespace(Arc<NamespaceState>);
+
 #[derive(Debug)]
-pub(crate) struct Namespace {
-    name: &'static str,
-    keys: Keys,
-    absence: Absence,
-    /// Some entry of the region was looked up with collections.
-    has_dependents: AtomicBool,
-    /// That one was looked up with others than it was filled with, was told.
-    mixed_use_told: AtomicBool,
+struct NamespaceState {
+    options: NamespaceOptions,
+    key_space: Arc<KeySpace>,
+    counters: CacheCounters,
+}
+
+/// The place of one entry: its key, the namespace by whose rules it lives, and the collections it depends on. No key leads to the
+/// entry of another namespace. The same key always goes with the same collections: what was kept with others is not served.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    pub(crate) namespace: Namespace,
+    pub(crate) key: Key,
+    pub(crate) collections: Arc<[Collection]>,
 }
 
 impl Namespace {
-    pub(crate) fn of(options: &RegionOptions) -> Arc<Self> {
-        let RegionOptions { name, keys, absence, .. } = options;
-        let (has_dependents, mixed_use_told) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Namespace { name, keys: *keys, absence: absence.clone(), has_dependents, mixed_use_told })
+    pub(crate) fn new(options: NamespaceOptions, key_space: Arc<KeySpace>, counters: CacheCounters) -> Self {
+        Namespace(Arc::new(NamespaceState { options, key_space, counters }))
     }
 
-    /// The name of the entry: the key, or, if it is none of the region's, behind the region's name. Its own result is its own
-    /// result again.
-    pub(crate) fn place<'a>(&self, key: &'a Key) -> Cow<'a, Key> {
-        let own = self.keys.contains(key.as_str()) || self.is_marked(key.as_str());
-        if own { Cow::Borrowed(key) } else { Cow::Owned(Key::new(format!("{MARK}{}:{key}", self.name))) }
+    /// One that no cache has given its part of the space of names.
+    #[cfg(test)]
+    pub(crate) fn alone(options: NamespaceOptions, counters: CacheCounters) -> Self {
+        let key_space = KeySpace::of(&options);
+        Namespace::new(options, key_space, counters)
     }
 
-    fn is_marked(&self, key: &str) -> bool {
-        let name = key.strip_prefix(MARK).and_then(|key| key.strip_prefix(self.name));
-        name.is_some_and(|rest| rest.starts_with(':'))
+    /// The place of an entry that depends on nothing but itself, as long as it exists. A key that is none of the namespace's
+    /// [`Keys`] gets the namespace's name in front.
+    pub fn slot(&self, key: Key) -> Slot {
+        self.slot_in(key, <Arc<[Collection]>>::default())
     }
 
-    pub(crate) fn has_dependents(&self) -> bool {
-        self.has_dependents.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn note_dependent(&self) {
-        if !self.has_dependents() {
-            self.has_dependents.store(true, Ordering::Relaxed);
+    /// The place of an entry that is void as soon as one of the collections is. The key as with [`slot`](Namespace::slot).
+    pub fn slot_in(&self, key: Key, collections: impl Into<Arc<[Collection]>>) -> Slot {
+        let collections = collections.into();
+        if !collections.is_empty() {
+            self.0.key_space.note_dependent();
         }
-    }
-
-    /// Says so, once: it is a mistake in the program.
-    pub(crate) fn tell_mixed_use(&self, key: &Key) {
-        if !self.mixed_use_told.swap(true, Ordering::Relaxed) {
-            tracing::error!(region = self.name, %key, "one entry is looked up with different collections, and not served");
-        }
-    }
-}
-
-/// The parts that are taken.
-#[derive(Default)]
-pub(crate) struct Namespaces(Mutex<Vec<Arc<Namespace>>>);
-
-impl Namespaces {
-    /// The part of a region. The same one, when there is a region of that name, which must then be the same.
-    pub(crate) fn register(&self, options: &RegionOptions) -> Result<Arc<Namespace>, RegionError> {
-        let RegionOptions { name, keys, absence, .. } = options;
-        let (name, keys) = (*name, *keys);
-        if name.is_empty() || name.contains(':') {
-            return Err(RegionError::Invalid { name, why: "its name must be some text without `:`" });
-        }
-        if let Some(why) = keys.complaint() {
-            return Err(RegionError::Invalid { name, why });
-        }
-        if NO_ENTRIES.iter().any(|other| keys.meet(Keys::Beginning(other))) {
-            return Err(RegionError::Overlap { name, keys, other: "the cache itself".to_owned() });
-        }
-        let mut taken = self.0.lock();
-        if let Some(same) = taken.iter().find(|namespace| namespace.name == name) {
-            let agrees = same.keys == keys && same.absence == *absence;
-            return if agrees { Ok(Arc::clone(same)) } else { Err(RegionError::Different { name }) };
-        }
-        if let Some(other) = taken.iter().find(|namespace| namespace.keys.meet(keys)) {
-            return Err(RegionError::Overlap { name, keys, other: format!("region `{}`", other.name) });
-        }
-        let namespace = Namespace::of(options);
-        taken.push(Arc::clone(&namespace));
-        Ok(namespace)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::region::Collection;
-
-    fn options(name: &'static str, keys: Keys) -> RegionOptions {
-        let ttl = Duration::from_secs(1);
-        RegionOptions { name, keys, ttl, negative_ttl: ttl, grace: ttl, absence: Absence::NotKept }
-    }
-
-    fn registered(taken: &Namespaces, name: &'static str, keys: Keys) -> Result<(), RegionError> {
-        taken.register(&options(name, keys)).map(drop)
-    }
-
-    #[test]
-    fn regions_whose_keys_could_meet_are_refused() {
-        use Keys::{Beginning, NumberThen};
-        let taken = Namespaces::default();
-        let service = [
-            ("product", Beginning("id:")),
-            ("details", NumberThen(":details")),
-            ("list", Beginning("list:")),
-            ("page", Beginning("products:")),
-            ("total", Beginning("total")),
-        ];
-        for (name, keys) in service {
-            assert_eq!(registered(&taken, name, keys), Ok(()), "{name}");
-            assert_eq!(registered(&taken, name, keys), Ok(()), "{name}, once more");
-        }
-        for keys in ["id:", "id", "id:7", "i", "totally", "7", "-", "products:org:"].map(Beginning) {
-            let refused = registered(&taken, "other", keys);
-            assert!(matches!(refused, Err(RegionError::Overlap { .. })), "{keys:?}: {refused:?}");
-        }
-        assert!(matches!(registered(&taken, "other", NumberThen(":details")), Err(RegionError::Overlap { .. })));
-        assert_eq!(registered(&taken, "other", NumberThen(":detail")), Ok(()));
-        for own in ["epoch", "e", "chg:{", "{", "ratelimit:api"].map(Beginning) {
-            assert!(matches!(registered(&taken, "own", own), Err(RegionError::Overlap { .. })), "{own:?}");
-        }
-    }
-
-    #[test]
-    fn what_nobody_could_tell_from_others_is_refused() {
-        use Keys::{Beginning, NumberThen};
-        let taken = Namespaces::default();
-        let invalid = [
-            ("", Beginning("id:")),
-            ("a:b", Beginning("id:")),
-            ("a", Beginning("")),
-            ("a", Beginning("@b:")),
-            ("a", NumberThen("")),
-            ("a", NumberThen("0:x")),
-        ];
-        for (name, keys) in invalid {
-            let refused = registered(&taken, name, keys);
-            assert!(matches!(refused, Err(RegionError::Invalid { .. })), "{name} {keys:?}: {refused:?}");
-        }
-    }
-
-    #[test]
-    fn regions_of_one_name_are_one() {
-        let taken = Namespaces::default();
-        let first = options("user", Keys::Beginning("user:"));
-        assert!(Arc::ptr_eq(&taken.register(&first).unwrap(), &taken.register(&first.clone()).unwrap()));
-        let others = [
-            RegionOptions { keys: Keys::Beginning("person:"), ..first.clone() },
-            RegionOptions { absence: Absence::DependsOn(Collection::new("users")), ..first },
-        ];
-        for other in others {
-            assert_eq!(taken.register(&other).unwrap_err(), RegionError::Different { name: "user" });
-        }
-    }
-
-    #[test]
-    fn a_key_of_another_shape_stays_in_its_region() {
-        let users = Namespace::of(&options("user", Keys::Beginning("user:")));
-        let details = Namespace::of(&options("details", Keys::NumberThen(":details")));
-        let placed = |namespace: &Namespace, key: &str| {
-            let key = namespace.place(&Key::new(key)).into_owned();
-            assert_eq!(*namespace.place(&key), key, "it stays where it is");
-            key.as_str().to_owned()
+        let key = match self.place(&key) {
+            Cow::Borrowed(_) => key,
+            Cow::Owned(placed) => placed,
         };
-        assert_eq!(placed(&users, "user:7"), "user:7");
-        assert_eq!(placed(&users, "id:7"), "@user:id:7");
-        assert_eq!(placed(&users, "@details:7"), "@user:@details:7");
-        assert_eq!(placed(&details, "7:details"), "7:details");
-        assert_eq!(placed(&details, "-7:details"), "-7:details");
-        for other in [":details", "-:details", "7a:details", "7:details:", "list:7:details"] {
-            assert_eq!(placed(&details, other), format!("@details:{other}"));
-        }
+        Slot { namespace: self.clone(), key, collections }
+    }
+
+    /// The name of the entry of that key.
+    pub(crate) fn place<'a>(&self, key: &'a Key) -> Cow<'a, Key> {
+        self.0.key_space.place(key)
+    }
+
+    pub(crate) fn key_space(&self) -> &KeySpace {
+        &self.0.key_space
+    }
+
+    /// The same entries for lookups that are part of another one, and must not be counted beside it. What is done for
+    /// them, loads and fills, is.
+    pub fn uncounted(&self) -> Namespace {
+        let NamespaceState { options, key_space, counters } = &*self.0;
+        Namespace::new(options.clone(), Arc::clone(key_space), counters.without_lookups())
+    }
+
+    /// Whether entries of both live in one place: by the same name.
+    pub(crate) fn is_kin_of(&self, other: &Namespace) -> bool {
+        self.0.options.name == other.0.options.name
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.options.name
+    }
+
+    pub(crate) fn counters(&self) -> &CacheCounters {
+        &self.0.counters
+    }
+
+    /// Whether it is kept that something does not exist.
+    pub(crate) fn keeps_absence(&self) -> bool {
+        self.0.options.absence != Absence::NotKept
+    }
+
+    /// How long an entry is kept beyond its life. What does not exist is not kept.
+    pub(crate) fn grace(&self, absent: bool) -> Duration {
+        if absent { Duration::ZERO } else { self.0.options.grace }
+    }
+
+    /// What is left of the life of an entry when it is loaded again ahead of its end.
+    pub(crate) fn refresh_ahead(&self) -> Duration {
+        self.0.options.ttl / 5
+    }
+
+    pub(crate) fn longest_life(&self) -> Duration {
+        self.0.options.ttl.max(self.0.options.negative_ttl).mul_f64(1.1)
+    }
+
+    /// How long an entry may be kept that is filled now.
+    pub(crate) fn longest_kept(&self, absent: bool) -> Duration {
+        let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
+        ttl.mul_f64(1.1) + self.grace(absent)
+    }
+
+    /// The life of the next entry, with its jitter of ±10 %.
+    pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
+        let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
+        ttl.mul_f64(chance::about_one())
+    }
+}
+
+impl Slot {
+    /// The same entry in the [uncounted](Namespace::uncounted) namespace.
+    pub fn uncounted(&self) -> Slot {
+        Slot { namespace: self.namespace.uncounted(), ..self.clone() }
+    }
+
+    /// The key: the name of the entry, without the prefix that all keys share.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What an entry here depends on.
+    pub(crate) fn dependencies(&self, absent: bool) -> impl Iterator<Item = &Collection> {
+        let of_absent = match &self.namespace.0.options.absence {
+            Absence::DependsOn(collection) if absent => Some(collection),
+            _ => None,
+        };
+        self.collections.iter().chain(of_absent)
+    }
+
+    pub(crate) fn depends(&self, absent: bool) -> bool {
+        self.dependencies(absent).next().is_some()
     }
 }

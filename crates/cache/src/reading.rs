@@ -13,7 +13,7 @@ use tracing::field::Empty;
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
-use crate::region::{Collection, Region, Slot};
+use crate::namespace::{Collection, Namespace, Slot};
 use crate::tier::{Claim, Fill, Hit, Lookup, Until};
 use crate::value::{Found, Read, Source, Value};
 
@@ -36,10 +36,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// The value that this process' memory holds under `key`, without waiting for anything. A hit is counted; without
     /// one, nothing is: the caller goes on with [`get_or_load`](Cache::get_or_load), also where memory knows that there
     /// is no such thing, or the entry is to be loaded ahead of its end. Allocates nothing.
-    pub fn peek(&self, region: &Region, key: &Key, read: Read) -> Option<(Value, Source)> {
-        let hit = self.look(&region.place(key), None, read).filter(|hit| !hit.due)?;
+    pub fn peek(&self, namespace: &Namespace, key: &Key, read: Read) -> Option<(Value, Source)> {
+        let hit = self.look(&namespace.place(key), None, read).filter(|hit| !hit.due)?;
         let value = hit.value?;
-        region.counters().hits_l1.inc();
+        namespace.counters().hits_l1.inc();
         Some((value, Source::L1 { ttl: hit.ttl }))
     }
 
@@ -70,28 +70,28 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
         if let Some(hit) = self.look(&slot.key, Some(&slot.collections), read) {
-            let answer = answer(&slot.region, in_memory(&hit), false);
+            let answer = answer(&slot.namespace, in_memory(&hit), false);
             if hit.due {
                 self.refresh(slot, load);
             }
             return Ok(answer);
         }
-        let region = &slot.region;
+        let namespace = &slot.namespace;
         // What is loaded in this future, and not in a task of its own, is boxed: hits would carry kilobytes for it.
         if read.bypass {
-            region.counters().misses.inc();
-            return Ok(Found { value: counted(region, Box::pin(load())).await?, source: Source::Bypassed });
+            namespace.counters().misses.inc();
+            return Ok(Found { value: counted(namespace, Box::pin(load())).await?, source: Source::Bypassed });
         }
         if !self.0.has_tiers() {
-            let value = counted(region, Box::pin(load())).await?;
-            return Ok(answer(region, Found { value, source: Source::Loaded { stored: false } }, false));
+            let value = counted(namespace, Box::pin(load())).await?;
+            return Ok(answer(namespace, Found { value, source: Source::Loaded { stored: false } }, false));
         }
-        self.count_miss_in_memory(region);
+        self.count_miss_in_memory(namespace);
         let span = tracing::info_span!(
             target: TRACED,
             "cache lookup",
             cache.key = slot.key.as_str(),
-            cache.region = region.name(),
+            cache.region = namespace.name(),
             cache.source = Empty,
         );
         let found = self.fly(slot, read, load).instrument(span.clone()).await;
@@ -111,8 +111,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             let stamp = self.0.epochs.stamp(&slot);
             let waiter = match self.0.flights.join(&slot.key, stamp) {
                 Role::Leader(flight) => {
-                    let region = slot.region.clone();
-                    return self.lead(slot, read, flight, load).await.map(|found| answer(&region, found, false));
+                    let namespace = slot.namespace.clone();
+                    return self.lead(slot, read, flight, load).await.map(|found| answer(&namespace, found, false));
                 }
                 Role::Waiter(waiter) => waiter,
             };
@@ -120,11 +120,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             match self.or_overdue(&slot, read, give_up, waiter.wait(), |found| Some(Ok(found))).await {
                 // The leader may have asked for less than this reader does.
                 Some(Ok(landed)) if !read.accepts(landed.value.as_ref()) => {
-                    let value = counted(&slot.region, Box::pin(load())).await?;
+                    let value = counted(&slot.namespace, Box::pin(load())).await?;
                     let source = Source::Loaded { stored: false };
-                    return Ok(answer(&slot.region, Found { value, source }, false));
+                    return Ok(answer(&slot.namespace, Found { value, source }, false));
                 }
-                Some(landed) => return Ok(answer(&slot.region, landed?, true)),
+                Some(landed) => return Ok(answer(&slot.namespace, landed?, true)),
                 None => {}
             }
         }
@@ -202,7 +202,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let cache = self.clone();
         self.0.tasks.spawn(async move {
             if let Consulted::Miss(claim) = cache.consult(&slot, Read::default(), Until::ItIsDue).await {
-                slot.region.counters().refreshes.inc();
+                slot.namespace.counters().refreshes.inc();
                 if cache.load_and_fill(&slot, claim, load).await.is_err() {
                     // The entry goes on to live as long as it would have; the next lookups do not try again at once.
                     sleep(REFRESH_PAUSE).await;
@@ -262,9 +262,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Counts a lookup that memory was asked for and did not answer.
-    pub(crate) fn count_miss_in_memory(&self, region: &Region) {
+    pub(crate) fn count_miss_in_memory(&self, namespace: &Namespace) {
         if self.0.memory.is_some() {
-            region.counters().misses_l1.inc();
+            namespace.counters().misses_l1.inc();
         }
     }
 
@@ -274,9 +274,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn() -> F + Send + Sync,
         F: Future<Output = Result<Option<Value>, X>> + Send,
     {
-        let mut loaded = counted(&slot.region, load()).await;
+        let mut loaded = counted(&slot.namespace, load()).await;
         if matches!(loaded, Ok(None)) && self.bind_to_collections(slot, &mut claim).await {
-            loaded = counted(&slot.region, load()).await;
+            loaded = counted(&slot.namespace, load()).await;
         }
         match loaded {
             Ok(value) => Ok(self.fill(slot, claim, value).await),
@@ -291,7 +291,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// now, so that the load has to be done again under them.
     pub(crate) async fn bind_to_collections(&self, slot: &Slot, claim: &mut Claim) -> bool {
         match (&self.0.redis, &mut claim.redis) {
-            (Some(redis), Some(claim)) if slot.region.keeps_absence() => redis.bind_to_collections(slot, claim).await,
+            (Some(redis), Some(claim)) if slot.namespace.keeps_absence() => {
+                redis.bind_to_collections(slot, claim).await
+            }
             _ => false,
         }
     }
@@ -306,12 +308,12 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Redis first.
     pub(crate) async fn fill(&self, slot: &Slot, claim: Claim, value: Option<Value>) -> Found {
         let too_large = value.as_ref().is_some_and(Value::is_too_large);
-        if too_large || value.is_none() && !slot.region.keeps_absence() {
-            slot.region.counters().too_large.inc_by(u64::from(too_large));
+        if too_large || value.is_none() && !slot.namespace.keeps_absence() {
+            slot.namespace.counters().too_large.inc_by(u64::from(too_large));
             self.abandon(slot, claim).await;
             return Found { value, source: Source::Loaded { stored: false } };
         }
-        let ttl = slot.region.next_ttl(value.is_none());
+        let ttl = slot.namespace.next_ttl(value.is_none());
         let mut fills = [None, None];
         if let (Some(redis), Some(claim)) = (&self.0.redis, claim.redis) {
             fills[0] = Some(redis.fill(slot, claim, value.as_ref(), ttl).await);
@@ -326,22 +328,26 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         if stored {
             self.0.sample.add(slot);
         }
-        let counters = slot.region.counters();
+        let counters = slot.namespace.counters();
         counters.sets.inc_by(u64::from(stored));
         counters.fills_refused.inc_by(u64::from(refused));
         Found { value, source: Source::Loaded { stored } }
     }
 }
 
-async fn counted<E>(region: &Region, load: impl Future<Output = Result<Option<Value>, E>>) -> Result<Option<Value>, E> {
-    let loaded = load.instrument(tracing::info_span!(target: TRACED, "cache load", cache.region = region.name())).await;
-    count_load(region, loaded.as_ref().map(Option::is_none).map_err(drop));
+async fn counted<E>(
+    namespace: &Namespace,
+    load: impl Future<Output = Result<Option<Value>, E>>,
+) -> Result<Option<Value>, E> {
+    let loaded =
+        load.instrument(tracing::info_span!(target: TRACED, "cache load", cache.region = namespace.name())).await;
+    count_load(namespace, loaded.as_ref().map(Option::is_none).map_err(drop));
     loaded
 }
 
 /// Counts a load by what came of it: whether it found nothing, or failed.
-pub(crate) fn count_load(region: &Region, absent: Result<bool, ()>) {
-    let counters = region.counters();
+pub(crate) fn count_load(namespace: &Namespace, absent: Result<bool, ()>) {
+    let counters = namespace.counters();
     match absent {
         Ok(false) => counters.loads_ok.inc(),
         Ok(true) => counters.loads_absent.inc(),
@@ -354,8 +360,8 @@ pub(crate) fn in_memory(hit: &Hit) -> Found {
 }
 
 /// Counts a lookup that was answered: exactly one hit or one miss.
-pub(crate) fn answer(region: &Region, found: Found, waited: bool) -> Found {
-    let counters = region.counters();
+pub(crate) fn answer(namespace: &Namespace, found: Found, waited: bool) -> Found {
+    let counters = namespace.counters();
     match found.source {
         Source::L1 { .. } => counters.hits_l1.inc(),
         Source::L2 { .. } => counters.hits_l2.inc(),

@@ -30,7 +30,7 @@ use parking_lot::Mutex;
 use crate::coherence::Coherence;
 use crate::condition::Condition;
 use crate::epoch::{Epoch, EpochStore};
-use crate::region::Slot;
+use crate::namespace::Slot;
 use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
 use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
@@ -203,7 +203,7 @@ impl RedisTier {
             Lookup::Miss(None)
         });
         if matches!(answer, Lookup::Miss(_)) {
-            slot.region.counters().misses_l2.inc();
+            slot.namespace.counters().misses_l2.inc();
         }
         answer
     }
@@ -230,7 +230,7 @@ impl RedisTier {
             (false, _) => NO_GENERATION,
         };
         let sealed = Envelope { history: self.history(), epoch: claim.epoch, generation, ttl }.seal(value);
-        match self.replace(slot, claim.expected, sealed, ttl + slot.region.grace(value.is_none())).await {
+        match self.replace(slot, claim.expected, sealed, ttl + slot.namespace.grace(value.is_none())).await {
             Ok(true) => Fill::Stored,
             Ok(false) => Fill::Refused,
             Err(error) => {

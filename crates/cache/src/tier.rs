@@ -11,8 +11,8 @@ use crate::chance;
 use crate::epoch::{Epoch, Fencing};
 use crate::epochs::Stamp;
 use crate::key::Key;
+use crate::namespace::{Collection, Slot};
 use crate::redis::RedisClaim;
-use crate::region::{Collection, Slot};
 use crate::value::Value;
 
 /// A tier's answer to a lookup. `P` is what it gives for a miss: the right to fill it.

@@ -8,8 +8,8 @@ use crate::cache::Cache;
 use crate::epoch::{Committed, Epoch, Fencing};
 use crate::key::Key;
 use crate::locks::KeyLock;
+use crate::namespace::{Collection, Slot};
 use crate::options::WriteStrategy;
-use crate::region::{Collection, Slot};
 use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
 use crate::value::Value;
 
@@ -230,7 +230,7 @@ impl<E> Write<E> {
         let keeps = self.cache.0.write_strategy == WriteStrategy::WriteThrough;
         let mut keep: HashMap<_, _> = if keeps { leaves.into_iter().collect() } else { HashMap::new() };
         for slot in &self.intent.slots {
-            let counters = slot.region.counters();
+            let counters = slot.namespace.counters();
             if keep.get(&slot.key).is_some_and(Value::is_too_large) {
                 keep.remove(&slot.key);
                 counters.too_large.inc();

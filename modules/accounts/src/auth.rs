@@ -2,7 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use hotshelf_cache::{Absence, Cache, Keys, Read, Region, RegionError, RegionOptions, Slot, Value, WriteError};
+use hotshelf_cache::{
+    Absence, Cache, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Slot, Value, WriteError,
+};
 use hotshelf_domain::{AccountRepository, ApiKeyId, Email, OrganizationId, Role, Secret, Session, StoreError, User};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
@@ -70,7 +72,7 @@ pub(crate) struct State {
     pub(crate) sessions: Sessions,
     pub(crate) accounts: AccountRepository,
     pub(crate) cache: Cache<StoreError>,
-    keys: Region,
+    keys: Namespace,
     uses: KeyUses,
     pub(crate) passwords: Passwords,
     pub(crate) outbox: Outbox,
@@ -93,10 +95,10 @@ impl Auth {
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
         stats: &Stats,
-    ) -> Result<Self, RegionError> {
+    ) -> Result<Self, NamespaceError> {
         let metrics = stats.access();
         let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, stats)?;
-        let keys = cache.region(RegionOptions {
+        let keys = cache.namespace(NamespaceOptions {
             name: "api_key",
             keys: Keys::Beginning(KEY),
             ttl: lives.copy_life,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{
-    Absence, Cache, Committed, Fencing, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Value, WriteError,
+    Absence, Cache, Committed, Fencing, Key, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Slot, Value,
+    WriteError,
 };
 use hotshelf_domain::{AccountRepository, NewSession, Secret, Session, SessionId, StoreError, User, UserId};
 use hotshelf_lifecycle::Tasks;
@@ -71,8 +72,8 @@ pub struct Sessions(Arc<State>);
 struct State {
     cache: Cache<StoreError>,
     accounts: AccountRepository,
-    logins: Region,
-    identities: Region,
+    logins: Namespace,
+    identities: Namespace,
     sliding: Sliding,
     tasks: Tasks,
     metrics: AccessMetrics,
@@ -88,17 +89,17 @@ impl Sessions {
         accounts: AccountRepository,
         options: SessionOptions,
         stats: &Stats,
-    ) -> Result<Self, RegionError> {
+    ) -> Result<Self, NamespaceError> {
         let SessionOptions { copy_life: ttl, negative_life: negative_ttl, grace, .. } = options;
         // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted: they are
         // parts of requests, and would make the hit rates of what those are about look better than they are.
-        let region = |name, keys| {
-            let options = RegionOptions { name, keys, ttl, negative_ttl, grace, absence: Absence::ForItsLife };
-            Ok(cache.region(options)?.uncounted())
+        let namespace = |name, keys| {
+            let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence: Absence::ForItsLife };
+            Ok(cache.namespace(options)?.uncounted())
         };
         let state = State {
-            logins: region("session", Keys::Beginning(LOGIN))?,
-            identities: region("account", Keys::Beginning(IDENTITY))?,
+            logins: namespace("session", Keys::Beginning(LOGIN))?,
+            identities: namespace("account", Keys::Beginning(IDENTITY))?,
             sliding: Sliding::new(options.session_life),
             tasks: Tasks::default(),
             metrics: stats.access(),

@@ -11,9 +11,9 @@ use tokio::time::advance;
 
 use super::*;
 use crate::epoch::{Epoch, EpochStore, History};
-use crate::namespace::Keys;
+use crate::key_space::Keys;
+use crate::namespace::{Absence, Namespace, NamespaceOptions};
 use crate::options::{CacheOptions, Tiers, WriteStrategy};
-use crate::region::{Absence, Region, RegionOptions};
 use crate::value::Source;
 
 /// Longer than a flight may be joined.
@@ -50,7 +50,7 @@ type Batch = Result<Vec<Option<Value>>, &'static str>;
 #[derive(Clone)]
 struct World {
     cache: Cache<&'static str>,
-    region: Region,
+    namespace: Namespace,
     loads: Arc<Mutex<Vec<String>>>,
     gate: Arc<Semaphore>,
 }
@@ -68,13 +68,13 @@ impl World {
         };
         let cache = Cache::new(options, Arc::new(Row), |_| false, &Stats::new().unwrap()).unwrap();
         let (ttl, keys, absence) = (Duration::from_secs(300), Keys::Beginning("id:"), Absence::NotKept);
-        let options = RegionOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence };
-        let region = cache.region(options).unwrap();
-        World { cache, region, loads: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        let options = NamespaceOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence };
+        let namespace = cache.namespace(options).unwrap();
+        World { cache, namespace, loads: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
     }
 
     fn slot(&self, id: i64) -> Slot {
-        self.region.slot(Key::numbered("id:", id))
+        self.namespace.slot(Key::numbered("id:", id))
     }
 
     fn slots(&self, ids: &[i64]) -> Vec<Slot> {

@@ -4,8 +4,8 @@ use hotshelf_stats::Stats;
 use tokio::time::advance;
 
 use super::*;
-use crate::namespace::Keys;
-use crate::region::{Absence, Collection, Region, RegionOptions};
+use crate::key_space::Keys;
+use crate::namespace::{Absence, Collection, Namespace, NamespaceOptions};
 
 const TTL: Duration = Duration::from_secs(100);
 const NEGATIVE_TTL: Duration = Duration::from_secs(10);
@@ -15,19 +15,19 @@ const EVERYTHING: &str = "things";
 struct World {
     tier: MemoryTier,
     epochs: Arc<Epochs>,
-    things: Region,
-    pages: Region,
+    things: Namespace,
+    pages: Namespace,
 }
 
 impl World {
     fn of_bytes(max_bytes: u64) -> Self {
         let stats = Stats::new().unwrap();
-        let region = |name, keys| {
+        let namespace = |name, keys| {
             let (keys, absence) = (Keys::Beginning(keys), Absence::DependsOn(Collection::new(EVERYTHING)));
-            let options = RegionOptions { name, keys, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absence };
-            Region::alone(options, stats.cache(name))
+            let options = NamespaceOptions { name, keys, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absence };
+            Namespace::alone(options, stats.cache(name))
         };
-        let (things, pages) = (region("thing", "id:"), region("page", "list:"));
+        let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
         let epochs = Arc::new(Epochs::new());
         let tier = MemoryTier::new(max_bytes, Arc::clone(&epochs), Arc::new(MemoryLease::endless()), false, false);
         World { tier, epochs, things, pages }

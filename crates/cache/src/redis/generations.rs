@@ -13,7 +13,7 @@ use super::state::{Generation, NO_GENERATION};
 use super::timed::TimedLink;
 use super::writing::GENERATION_LIFE;
 use crate::chance;
-use crate::region::{Collection, Slot};
+use crate::namespace::{Collection, Slot};
 
 /// Collections whose generations are remembered; with more, all are forgotten.
 const MOST_REMEMBERED: usize = 4_096;
@@ -81,7 +81,7 @@ impl RedisTier {
 /// is the worse for it but the hit rate; so it may end, and reads of what does not exist leave nothing that stays.
 fn renewal(slot: &Slot, absent: bool) -> Renewal {
     // Twice: one that has as much left as a writer's might is not renewed, and one that has much more need not be.
-    Renewal { life: slot.region.longest_kept(absent) + 2 * GENERATION_LIFE, of_writers: GENERATION_LIFE }
+    Renewal { life: slot.namespace.longest_kept(absent) + 2 * GENERATION_LIFE, of_writers: GENERATION_LIFE }
 }
 
 fn next() -> Bytes {

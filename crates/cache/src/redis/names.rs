@@ -5,7 +5,7 @@
 //! the same slot of a cluster.
 
 use crate::key::Key;
-use crate::region::Collection;
+use crate::namespace::Collection;
 
 /// What the names of generations begin with; in braces, what a cluster distributes them by.
 const GENERATIONS: &str = "{gen}:";

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::state::{self, Generation, NO_GENERATION, State, Stored};
 use super::timed::TimedLink;
 use super::{LEASE_LIFE, RedisClaim, RedisTier};
-use crate::region::Slot;
+use crate::namespace::Slot;
 use crate::tier::{Hit, Lookup, Token, Until};
 
 /// A reader waits no longer than this for what others load, however often they begin anew.
@@ -131,14 +131,14 @@ impl RedisTier {
         stored: Stored,
         known: Option<Generation>,
     ) -> Result<Option<Hit>, RedisError> {
-        let due = stored.value.is_some() && stored.ttl < slot.region.refresh_ahead();
+        let due = stored.value.is_some() && stored.ttl < slot.namespace.refresh_ahead();
         let good = !stored.ttl.is_zero() && (until != Until::ItIsDue || !due);
         if !good || !self.stands(link, slot, &stored, known).await? {
             return Ok(None);
         }
         let Stored { value, ttl, .. } = stored;
         // Not longer than it could have got: the clock may have been set back.
-        let ttl = ttl.min(slot.region.longest_life());
+        let ttl = ttl.min(slot.namespace.longest_life());
         Ok(Some(Hit { value, ttl, due }))
     }
 
@@ -151,7 +151,7 @@ impl RedisTier {
         known: Option<Generation>,
     ) -> Result<bool, RedisError> {
         if stored.epoch != self.epoch() || stored.history != self.history() {
-            slot.region.counters().invalidations_epoch.inc();
+            slot.namespace.counters().invalidations_epoch.inc();
             return Ok(false);
         }
         let absent = stored.value.is_none();
@@ -178,7 +178,7 @@ impl RedisTier {
             Vec::new()
         });
         if held.len() < slots.len() {
-            slots.iter().for_each(|slot| slot.region.counters().misses_l2.inc());
+            slots.iter().for_each(|slot| slot.namespace.counters().misses_l2.inc());
             return slots.iter().map(|_| Lookup::Miss(None)).collect();
         }
         let link = &link;

@@ -13,7 +13,7 @@ use super::timed::TimedLink;
 use crate::chance;
 use crate::epoch::Fencing;
 use crate::key::Key;
-use crate::region::{Collection, Slot};
+use crate::namespace::{Collection, Slot};
 use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
 use crate::value::Value;
 
@@ -155,9 +155,9 @@ impl RedisTier {
         let value = |slot: &Slot| {
             // What depends on a collection is void with this very write.
             let value = keep.get(&slot.key).filter(|_| !slot.depends(false))?;
-            let ttl = slot.region.next_ttl(false);
+            let ttl = slot.namespace.next_ttl(false);
             let envelope = Envelope { history: self.history(), epoch: intent.epoch, generation: NO_GENERATION, ttl };
-            Some((envelope.seal(Some(value)), ttl + slot.region.grace(false)))
+            Some((envelope.seal(Some(value)), ttl + slot.namespace.grace(false)))
         };
         let release = self.release(link, intent.token, intent.slots.iter(), value);
         let (released, voided) = join(release, self.void(link, &intent.voids)).await;

@@ -14,9 +14,9 @@ use super::{dice, schedule::Plan};
 use crate::cache::Cache;
 use crate::epoch::{Epoch, Fencing};
 use crate::key::Key;
-use crate::namespace::Keys;
+use crate::key_space::Keys;
+use crate::namespace::{Absence, Collection, Namespace, NamespaceOptions, Slot};
 use crate::options::CacheOptions;
-use crate::region::{Absence, Collection, Region, RegionOptions, Slot};
 use crate::tier::TierName;
 use crate::value::{Found, Read, Source, Value};
 use crate::write::Write;
@@ -32,10 +32,10 @@ pub(super) struct Process {
     pub(super) host: Arc<Host>,
     pub(super) cache: Cache<Down>,
     world: Arc<World>,
-    things: Region,
+    things: Namespace,
     /// Has entries under the same keys as `things`.
-    details: Region,
-    pages: Region,
+    details: Namespace,
+    pages: Namespace,
     /// Both of them a page depends on.
     collections: [Collection; 2],
     alone: bool,
@@ -58,12 +58,13 @@ impl Process {
         let cache =
             STATS.with(|stats| Cache::with_connector(options, Box::new(connector), Arc::new(row), |_| false, stats));
         let collections = ["products", "products:order"].map(Collection::new);
-        let region = |name, keys| {
+        let namespace = |name, keys| {
             let (ttl, grace, absence) = (plan.ttl, plan.grace, Absence::DependsOn(collections[0].clone()));
-            cache.region(RegionOptions { name, keys, ttl, negative_ttl: ttl, grace, absence }).unwrap()
+            cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl: ttl, grace, absence }).unwrap()
         };
-        let (things, pages) = (region("product", Keys::Beginning("id:")), region("list", Keys::Beginning("list:")));
-        let details = region("details", Keys::NumberThen(":details"));
+        let (things, pages) =
+            (namespace("product", Keys::Beginning("id:")), namespace("list", Keys::Beginning("list:")));
+        let details = namespace("details", Keys::NumberThen(":details"));
         world.note(|| format!("p{number} starts"));
         cache.start().await.unwrap();
         Process { host, cache, world, things, details, pages, collections, alone: plan.processes == 1 }
@@ -73,7 +74,9 @@ impl Process {
     pub(super) fn slots(&self, track: usize) -> Vec<Slot> {
         match track {
             PAGE => vec![self.pages.slot_in(Key::new("list:0:20"), self.collections.clone())],
-            id => [&self.things, &self.details].map(|region| region.slot(Key::numbered("id:", id as i64))).to_vec(),
+            id => {
+                [&self.things, &self.details].map(|namespace| namespace.slot(Key::numbered("id:", id as i64))).to_vec()
+            }
         }
     }
 
@@ -102,9 +105,9 @@ impl Process {
         let name = self.host.name();
         self.world.note(|| format!("{name} reads {}", slot.key));
         if dice::one_in(2)
-            && let Some((value, source)) = self.cache.peek(&slot.region, &slot.key, Read::default())
+            && let Some((value, source)) = self.cache.peek(&slot.namespace, &slot.key, Read::default())
         {
-            return self.judge(track, slot.region.name(), &reader, &Found { value: Some(value), source }, false);
+            return self.judge(track, slot.namespace.name(), &reader, &Found { value: Some(value), source }, false);
         }
         let read = match dice::below(12) {
             0 => Read { bypass: true, min_revision: None },
@@ -113,7 +116,7 @@ impl Process {
         };
         let loaded = Arc::new(AtomicBool::new(false));
         let (world, host, loads) = (Arc::clone(&self.world), Arc::clone(&self.host), Arc::clone(&loaded));
-        let kind = slot.region.name();
+        let kind = slot.namespace.name();
         let load = move || {
             loads.store(true, Ordering::Relaxed);
             load(Arc::clone(&world), Arc::clone(&host), track, kind)
@@ -212,7 +215,7 @@ impl Process {
 
     async fn settle(&self, write: Write<Down>, id: usize, value: Option<Value>, epoch: Option<Epoch>) -> bool {
         let values = self.slots(id).into_iter().filter_map(|slot| {
-            let value = of(slot.region.name(), value.clone()?);
+            let value = of(slot.namespace.name(), value.clone()?);
             Some((slot.key, value))
         });
         write.committed(values, epoch).await.is_ok()
@@ -225,8 +228,8 @@ impl Process {
         for (track, slot) in slots {
             for tier in TierName::BOTH {
                 let Some(copy) = self.cache.0.inspect(tier, &slot).await else { continue };
-                if !is_of(copy.value.as_ref(), slot.region.name()) {
-                    self.world.violated(format!("{} holds {:?} as a {}", copy.tier, copy.value, slot.region.name()));
+                if !is_of(copy.value.as_ref(), slot.namespace.name()) {
+                    self.world.violated(format!("{} holds {:?} as a {}", copy.tier, copy.value, slot.namespace.name()));
                 }
                 let database = self.world.database.lock();
                 if !database.has_been(track, copy.value.as_ref(), oldest(&database, track)) {
@@ -254,7 +257,7 @@ fn shown(found: &Found) -> String {
     format!("version {:?} from {:?}", found.value.as_ref().map(|value| value.revision), found.source)
 }
 
-/// The value as it is kept in that region, from which it can be told.
+/// The value as it is kept in that namespace, from which it can be told.
 fn of(kind: &str, value: Value) -> Value {
     Value { payload: [kind.as_bytes(), b" ", &value.payload].concat().into(), ..value }
 }

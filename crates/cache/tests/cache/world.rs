@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Absence, Cache, CacheOptions, Collection, Found, Key, Keys, Read, Region, RegionOptions, Slot, Source, Tiers,
+    Absence, Cache, CacheOptions, Collection, Found, Key, Keys, Namespace, NamespaceOptions, Read, Slot, Source, Tiers,
     Write, WriteError, WriteStrategy,
 };
 use hotshelf_redis_client::{RedisOptions, Servers};
@@ -28,8 +28,8 @@ pub(crate) struct World {
     pub(crate) truth: Arc<Truth>,
     pub(crate) redis: Option<Arc<RedisServer>>,
     pub(crate) stats: Stats,
-    pub(crate) things: Region,
-    pub(crate) pages: Region,
+    pub(crate) things: Namespace,
+    pub(crate) pages: Namespace,
     everything: Collection,
     options: CacheOptions,
     life: Duration,
@@ -70,12 +70,12 @@ impl World {
         let stats = Stats::new().unwrap();
         let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, |_| false, &stats).unwrap();
         let everything = Collection::new("things");
-        let region = |name, keys| {
+        let namespace = |name, keys| {
             let (ttl, negative_ttl, keys) = (life, Duration::from_secs(60), Keys::Beginning(keys));
             let (grace, absence) = (Duration::from_secs(600), Absence::DependsOn(everything.clone()));
-            cache.region(RegionOptions { name, keys, ttl, negative_ttl, grace, absence }).unwrap()
+            cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence }).unwrap()
         };
-        let (things, pages) = (region("thing", "id:"), region("page", "list:"));
+        let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
         cache.start().await.unwrap();
         World { cache, truth, redis, stats, things, pages, everything, options, life }
     }

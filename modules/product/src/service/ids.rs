@@ -74,12 +74,12 @@ impl ProductService {
     }
 
     pub(super) fn ids_slot(&self, members: Members) -> Slot {
-        let (region, collection) = match members {
+        let (namespace, collection) = match members {
             Members::Organization(id) => (&self.0.organization_ids, collections::of_organization(id)),
             Members::Both(_, id) => (&self.0.organization_ids, collections::of_schema(id)),
             Members::Schema(id) => (&self.0.schema_ids, collections::of_schema(id)),
         };
-        region.slot_in(keys::ids(members), [collection])
+        namespace.slot_in(keys::ids(members), [collection])
     }
 
     /// Loads the ids again that a write has just made void. Nobody has asked for them, so it is no lookup to be counted.

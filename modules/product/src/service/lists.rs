@@ -1,7 +1,7 @@
 //! Pages of lists. What is cached of one are the ids and what is around them; the products come from their own entries,
 //! and a total that has to be counted has an entry of its own, which all pages of the list share.
 
-use hotshelf_cache::{Found, Key, Read, Region, Source, Value};
+use hotshelf_cache::{Found, Key, Namespace, Read, Source, Value};
 use hotshelf_domain::{
     Filter, Members, Order, PageRequest, PageStart, ProductPage, ProductRepository, Search, StoreError,
 };
@@ -57,14 +57,14 @@ impl ProductService {
 
     pub(super) async fn page_in(
         &self,
-        region: &Region,
+        namespace: &Namespace,
         key: Key,
         request: PageRequest,
         style: Style,
         read: Read,
     ) -> Result<Page, ProductError> {
         if !read.bypass {
-            let found = self.listing(region, key, &request).await?;
+            let found = self.listing(namespace, key, &request).await?;
             if let Some(listing) = found.value.and_then(|value| Listing::unpack(value.payload)) {
                 let (products, source) = self.members(&listing.ids, false).await?;
                 if let Some(products) = products.into_iter().collect::<Option<Vec<_>>>() {
@@ -83,14 +83,14 @@ impl ProductService {
     }
 
     /// What is cached of the page. What memory has needs no list of what it depends on.
-    async fn listing(&self, region: &Region, key: Key, request: &PageRequest) -> Result<Found, StoreError> {
+    async fn listing(&self, namespace: &Namespace, key: Key, request: &PageRequest) -> Result<Found, StoreError> {
         // A page has no version that a client could have seen.
         let read = Read::default();
-        if let Some((value, source)) = self.0.cache.peek(region, &key, read) {
+        if let Some((value, source)) = self.0.cache.peek(namespace, &key, read) {
             return Ok(Found { value: Some(value), source });
         }
         let (repository, wanted) = (self.0.repository.clone(), request.clone());
-        let slot = region.slot_in(key, collections::of_list(&request.filter, request.order));
+        let slot = namespace.slot_in(key, collections::of_list(&request.filter, request.order));
         self.0.cache.get_or_load(slot, read, move || load_listing(repository.clone(), wanted.clone())).await
     }
 

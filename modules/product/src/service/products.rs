@@ -108,8 +108,8 @@ impl ProductService {
     }
 
     pub(super) async fn find_members(&self, ids: &[ProductId], counted: bool) -> Result<Vec<Found>, ProductError> {
-        let region = if counted { &self.0.products } else { &self.0.members };
-        let slots = ids.iter().map(|id| region.slot(keys::product(*id))).collect();
+        let namespace = if counted { &self.0.products } else { &self.0.members };
+        let slots = ids.iter().map(|id| namespace.slot(keys::product(*id))).collect();
         let repository = self.0.repository.clone();
         let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
         Ok(self.0.cache.get_or_load_many(slots, load).await?)
