@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::cache::Cache;
 use crate::chance::Hashing;
 use crate::key::Key;
-use crate::namespace::{Namespace, Slot};
+use crate::namespace::{EntryRef, Namespace};
 use crate::tier::{Copy, TierName};
 use crate::value::Value;
 
@@ -34,7 +34,7 @@ pub(crate) struct Sample(Mutex<Entries>);
 struct Entries {
     /// Off, nothing is remembered.
     on: bool,
-    queue: VecDeque<Slot>,
+    queue: VecDeque<EntryRef>,
     /// With the time since which no tier has had a copy, if none has.
     known: HashMap<Key, Option<Instant>, Hashing>,
 }
@@ -45,24 +45,24 @@ impl Sample {
     }
 
     /// An entry that was put into a tier.
-    pub(crate) fn add(&self, slot: &Slot) {
-        self.0.lock().add(slot);
+    pub(crate) fn add(&self, entry: &EntryRef) {
+        self.0.lock().add(entry);
     }
 
     /// An entry that was found in a tier; missed when others are at it, as it will be found again.
-    pub(crate) fn notice(&self, slot: &Slot) {
+    pub(crate) fn notice(&self, entry: &EntryRef) {
         if let Some(mut entries) = self.0.try_lock() {
-            entries.add(slot);
+            entries.add(entry);
         }
     }
 
     /// The next entry of the namespace, which is then the last.
-    fn next(&self, namespace: &Namespace) -> Option<Slot> {
+    fn next(&self, namespace: &Namespace) -> Option<EntryRef> {
         let mut entries = self.0.lock();
-        let place = entries.queue.iter().position(|slot| slot.namespace.is_kin_of(namespace))?;
-        let slot = entries.queue.remove(place)?;
-        entries.queue.push_back(slot.clone());
-        Some(slot)
+        let place = entries.queue.iter().position(|entry| entry.namespace.is_kin_of(namespace))?;
+        let entry = entries.queue.remove(place)?;
+        entries.queue.push_back(entry.clone());
+        Some(entry)
     }
 
     /// Notes whether some tier has a copy, and forgets the entry when none has had one for long.
@@ -73,14 +73,14 @@ impl Sample {
             *without_since = None;
         } else if without_since.get_or_insert_with(Instant::now).elapsed() >= WATCHED_WITHOUT_COPY {
             entries.known.remove(key);
-            entries.queue.retain(|slot| slot.key != *key);
+            entries.queue.retain(|entry| entry.key != *key);
         }
     }
 }
 
 impl Entries {
-    fn add(&mut self, slot: &Slot) {
-        if !self.on || self.known.contains_key(&slot.key) {
+    fn add(&mut self, entry: &EntryRef) {
+        if !self.on || self.known.contains_key(&entry.key) {
             return;
         }
         if self.queue.len() == MOST_ENTRIES
@@ -88,8 +88,8 @@ impl Entries {
         {
             self.known.remove(&oldest.key);
         }
-        self.known.insert(slot.key.clone(), None);
-        self.queue.push_back(slot.clone());
+        self.known.insert(entry.key.clone(), None);
+        self.queue.push_back(entry.clone());
     }
 }
 
@@ -118,9 +118,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             let auditing = async {
                 loop {
                     rounds.tick().await;
-                    let slots = (0..entries_a_round).filter_map(|_| cache.0.sample.next(&namespace));
-                    let slots: Vec<Slot> = slots.collect();
-                    futures_util::future::join_all(slots.iter().map(|slot| check(&cache, slot, &truth))).await;
+                    let entries = (0..entries_a_round).filter_map(|_| cache.0.sample.next(&namespace));
+                    let entries: Vec<EntryRef> = entries.collect();
+                    futures_util::future::join_all(entries.iter().map(|entry| check(&cache, entry, &truth))).await;
                 }
             };
             stopping.run_until_cancelled(auditing).await;
@@ -128,43 +128,43 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 }
 
-async fn check<E, T, F>(cache: &Cache<E>, slot: &Slot, truth: &T)
+async fn check<E, T, F>(cache: &Cache<E>, entry: &EntryRef, truth: &T)
 where
     T: Fn(Key) -> F,
     F: Future<Output = Result<Option<Value>, E>>,
 {
     let mut has_copy = false;
     for tier in TierName::BOTH {
-        let Some(copy) = cache.0.inspect(tier, slot).await else { continue };
+        let Some(copy) = cache.0.inspect(tier, entry).await else { continue };
         has_copy = true;
-        slot.namespace.counters().audit_checks.inc();
-        let Ok(true_value) = truth(slot.key.clone()).await else { return };
+        entry.namespace.counters().audit_checks.inc();
+        let Ok(true_value) = truth(entry.key.clone()).await else { return };
         if copy.value != true_value {
-            verify(cache, slot, copy, truth).await;
+            verify(cache, entry, copy, truth).await;
         }
     }
-    cache.0.sample.note(&slot.key, has_copy);
+    cache.0.sample.note(&entry.key, has_copy);
 }
 
 /// It may have been written just now. If the same copy still stands when any write has had its time, and still differs,
 /// it is stale.
-async fn verify<E, T, F>(cache: &Cache<E>, slot: &Slot, copy: Copy, truth: &T)
+async fn verify<E, T, F>(cache: &Cache<E>, entry: &EntryRef, copy: Copy, truth: &T)
 where
     T: Fn(Key) -> F,
     F: Future<Output = Result<Option<Value>, E>>,
 {
     sleep(BOUND).await;
-    let Ok(true_value) = truth(slot.key.clone()).await else { return };
+    let Ok(true_value) = truth(entry.key.clone()).await else { return };
     // Also its value: what identifies a copy in memory may be given to another one when the first is gone.
     let stands = |now: Copy| now.identity == copy.identity && now.value == copy.value;
-    if !cache.0.inspect(copy.tier, slot).await.is_some_and(stands) || copy.value == true_value {
+    if !cache.0.inspect(copy.tier, entry).await.is_some_and(stands) || copy.value == true_value {
         return;
     }
-    slot.namespace.counters().audit_stale.inc();
-    cache.0.discard(slot, &copy).await;
+    entry.namespace.counters().audit_stale.inc();
+    cache.0.discard(entry, &copy).await;
     let revision = |value: &Option<Value>| value.as_ref().map(|value| value.revision);
     tracing::error!(
-        key = %slot.key,
+        key = %entry.key,
         tier = %copy.tier,
         cached = revision(&copy.value),
         database = revision(&true_value),

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
-use crate::namespace::Slot;
+use crate::namespace::EntryRef;
 use crate::reading::{Consulted, PATIENCE_WITH_OVERDUE, answer, count_load, in_memory};
 use crate::tier::{Claim, Lookup, Until};
 use crate::value::{Found, Read, Value};
@@ -39,18 +39,18 @@ pub enum BatchError<E> {
 struct Missing<E> {
     /// Where its answer belongs.
     position: usize,
-    slot: Slot,
+    entry: EntryRef,
     claim: Claim,
     flight: Flight<E>,
 }
 
 /// A flight of this batch: where its answer belongs, and what it looks up.
-type Led<E> = (usize, Slot, Flight<E>);
+type Led<E> = (usize, EntryRef, Flight<E>);
 
 type Answers = Vec<(usize, Found)>;
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// As [`get_or_load`](Cache::get_or_load) for each of the slots, in their order and as many: memory is asked, then Redis
+    /// As [`get_or_load`](Cache::get_or_load) for each of the entries, in their order and as many: memory is asked, then Redis
     /// for all of the rest in one go, then `load` once for all that is still missing. `load` is given their keys and brings
     /// as many values, in the same order. What other lookups are loading already is waited for, and keeps none of the rest.
     ///
@@ -59,26 +59,26 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// # Errors
     /// What `load` failed with, unless a tier still holds a value within its grace for everything that it was to bring.
     /// [`BatchError::Miscounted`] when it brought more or fewer values than it was asked for.
-    pub async fn get_or_load_many<L, F>(&self, slots: Vec<Slot>, load: L) -> Result<Vec<Found>, BatchError<E>>
+    pub async fn get_or_load_many<L, F>(&self, entries: Vec<EntryRef>, load: L) -> Result<Vec<Found>, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
     {
-        let span = tracing::info_span!(target: TRACED, "cache lookups", cache.keys = slots.len());
-        self.look_up_many(slots, Arc::new(load)).instrument(span).await
+        let span = tracing::info_span!(target: TRACED, "cache lookups", cache.keys = entries.len());
+        self.look_up_many(entries, Arc::new(load)).instrument(span).await
     }
 
-    async fn look_up_many<L, F>(&self, slots: Vec<Slot>, load: Arc<L>) -> Result<Vec<Found>, BatchError<E>>
+    async fn look_up_many<L, F>(&self, entries: Vec<EntryRef>, load: Arc<L>) -> Result<Vec<Found>, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
     {
-        let mut answers: Vec<Option<Found>> = vec![None; slots.len()];
-        let mut open: Vec<usize> = (0..slots.len()).collect();
+        let mut answers: Vec<Option<Found>> = vec![None; entries.len()];
+        let mut open: Vec<usize> = (0..entries.len()).collect();
         while !open.is_empty() {
-            open = self.look_up_open(&slots, open, &mut answers, &load).await?;
+            open = self.look_up_open(&entries, open, &mut answers, &load).await?;
         }
-        let asked = slots.len();
+        let asked = entries.len();
         let found: Vec<Found> = answers.into_iter().flatten().collect();
         let brought = found.len();
         if brought == asked { Ok(found) } else { Err(BatchError::Miscounted { asked, brought }) }
@@ -87,7 +87,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Answers those that are open. Returns those that are open still: whoever led them was lost on the way.
     async fn look_up_open<L, F>(
         &self,
-        slots: &[Slot],
+        entries: &[EntryRef],
         open: Vec<usize>,
         answers: &mut [Option<Found>],
         load: &Arc<L>,
@@ -98,34 +98,34 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     {
         let (mut leading, mut waiting, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for position in open {
-            let slot = &slots[position];
-            if let Some(hit) = self.look(&slot.key, Some(&slot.collections), Read::default()) {
-                answers[position] = Some(answer(&slot.namespace, in_memory(&hit), false));
+            let entry = &entries[position];
+            if let Some(hit) = self.look(&entry.key, Some(&entry.tags), Read::default()) {
+                answers[position] = Some(answer(&entry.namespace, in_memory(&hit), false));
                 if hit.due {
-                    self.refresh(slot.clone(), of_one(load, &slot.key));
+                    self.refresh(entry.clone(), of_one(load, &entry.key));
                 }
                 continue;
             }
-            self.count_miss_in_memory(&slot.namespace);
-            match self.0.flights.join(&slot.key, self.0.epochs.stamp(slot)) {
-                Role::Leader(flight) => leading.push((position, slot.clone(), flight)),
+            self.count_miss_in_memory(&entry.namespace);
+            match self.0.flights.join(&entry.key, self.0.epochs.stamp(entry)) {
+                Role::Leader(flight) => leading.push((position, entry.clone(), flight)),
                 Role::Waiter(waiter) => waiting.push((position, waiter)),
             }
         }
         if !leading.is_empty() {
             for (position, found) in self.land_many(leading, load).await? {
-                answers[position] = Some(answer(&slots[position].namespace, found, false));
+                answers[position] = Some(answer(&entries[position].namespace, found, false));
             }
         }
         // Only now: whoever leads those may wait for what was led here.
         for (position, waiter) in waiting {
-            let slot = &slots[position];
+            let entry = &entries[position];
             let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
-            let landing = self.or_overdue(slot, Read::default(), give_up, waiter.wait(), |found| Some(Ok(found)));
+            let landing = self.or_overdue(entry, Read::default(), give_up, waiter.wait(), |found| Some(Ok(found)));
             match landing.await {
                 Some(landed) => {
                     let found = landed.map_err(BatchError::Load)?;
-                    answers[position] = Some(answer(&slot.namespace, found, true));
+                    answers[position] = Some(answer(&entry.namespace, found, true));
                 }
                 None => lost.push(position),
             }
@@ -140,14 +140,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
     {
-        let led: Vec<_> = leading.iter().map(|(position, slot, _)| (*position, slot.clone())).collect();
+        let led: Vec<_> = leading.iter().map(|(position, entry, _)| (*position, entry.clone())).collect();
         let (cache, load) = (self.clone(), Arc::clone(load));
         let mut landing = self.0.tasks.spawn(async move { cache.lead_many(leading, &*load).await });
         let landed = match timeout(PATIENCE_WITH_OVERDUE, &mut landing).await {
             Ok(landed) => landed,
             Err(_) => {
-                let overdue = led.iter().map(|(position, slot)| async move {
-                    Some((*position, self.overdue(slot, Read::default()).await?))
+                let overdue = led.iter().map(|(position, entry)| async move {
+                    Some((*position, self.overdue(entry, Read::default()).await?))
                 });
                 match join_all(overdue).await.into_iter().collect::<Option<Answers>>() {
                     Some(answers) => return Ok(answers),
@@ -196,20 +196,20 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
     {
         let mut flights = Vec::with_capacity(leading.len());
-        let mut slots = Vec::with_capacity(leading.len());
-        for (position, slot, flight) in leading {
+        let mut entries = Vec::with_capacity(leading.len());
+        for (position, entry, flight) in leading {
             flights.push((position, flight));
-            slots.push(slot);
+            entries.push(entry);
         }
-        let consulted = self.consult_many(&slots).await;
+        let consulted = self.consult_many(&entries).await;
         let (mut answers, mut missing) = (Vec::new(), Vec::new());
-        for ((slot, (position, flight)), consulted) in slots.into_iter().zip(flights).zip(consulted) {
+        for ((entry, (position, flight)), consulted) in entries.into_iter().zip(flights).zip(consulted) {
             match consulted {
                 Consulted::Hit { found, .. } => {
                     flight.land(Ok(found.clone()));
                     answers.push((position, found));
                 }
-                Consulted::Miss(claim) => missing.push(Missing { position, slot, claim, flight }),
+                Consulted::Miss(claim) => missing.push(Missing { position, entry, claim, flight }),
             }
         }
         if !missing.is_empty() {
@@ -219,22 +219,22 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// As `consult` of each, in their order, in one step to each tier.
-    async fn consult_many(&self, slots: &[Slot]) -> Vec<Consulted> {
-        let in_memory = |slot| match self.0.memory.as_ref().map(|memory| memory.lookup(slot, Until::ItsEndAtOnce)) {
-            Some(Lookup::Hit(hit)) => self.found_in_memory(slot, hit),
+    async fn consult_many(&self, entries: &[EntryRef]) -> Vec<Consulted> {
+        let in_memory = |entry| match self.0.memory.as_ref().map(|memory| memory.lookup(entry, Until::ItsEndAtOnce)) {
+            Some(Lookup::Hit(hit)) => self.found_in_memory(entry, hit),
             Some(Lookup::Miss(stamp)) => Consulted::Miss(Claim { memory: Some(stamp), redis: None }),
             None => Consulted::Miss(Claim::default()),
         };
-        let mut consulted: Vec<_> = slots.iter().map(in_memory).collect();
+        let mut consulted: Vec<_> = entries.iter().map(in_memory).collect();
         let Some(redis) = &self.0.redis else { return consulted };
-        let open: Vec<usize> = (0..slots.len()).filter(|i| matches!(consulted[*i], Consulted::Miss(_))).collect();
-        let asked: Vec<Slot> = open.iter().map(|i| slots[*i].clone()).collect();
+        let open: Vec<usize> = (0..entries.len()).filter(|i| matches!(consulted[*i], Consulted::Miss(_))).collect();
+        let asked: Vec<EntryRef> = open.iter().map(|i| entries[*i].clone()).collect();
         for (i, lookup) in open.into_iter().zip(redis.lookup_many(&asked, Until::ItsEndAtOnce).await) {
             let Consulted::Miss(claim) = &mut consulted[i] else { continue };
             match lookup {
                 Lookup::Hit(hit) => {
                     let claim = std::mem::take(claim);
-                    consulted[i] = self.found_in_redis(&slots[i], hit, claim);
+                    consulted[i] = self.found_in_redis(&entries[i], hit, claim);
                 }
                 Lookup::Miss(of_redis) => claim.redis = of_redis,
             }
@@ -250,7 +250,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         match self.load_values(&mut missing, load).await {
             Ok(values) => {
                 let filling = missing.into_iter().zip(values).map(|(missing, value)| async move {
-                    let found = self.fill(&missing.slot, missing.claim, value).await;
+                    let found = self.fill(&missing.entry, missing.claim, value).await;
                     missing.flight.land(Ok(found.clone()));
                     (missing.position, found)
                 });
@@ -268,26 +268,26 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         L: Fn(Vec<Key>) -> F + Send + Sync,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
     {
-        let keys = |missing: &[Missing<E>]| missing.iter().map(|missing| missing.slot.key.clone()).collect::<Vec<_>>();
+        let keys = |missing: &[Missing<E>]| missing.iter().map(|missing| missing.entry.key.clone()).collect::<Vec<_>>();
         let mut loaded = one_each(load, keys(missing)).await;
         if let Ok(values) = &loaded {
             let absent = missing.iter_mut().zip(values).filter(|(_, value)| value.is_none());
-            let binding = absent.map(|(missing, _)| self.bind_to_collections(&missing.slot, &mut missing.claim));
+            let binding = absent.map(|(missing, _)| self.bind_to_tags(&missing.entry, &mut missing.claim));
             if join_all(binding).await.contains(&true) {
                 loaded = one_each(load, keys(missing)).await;
             }
         }
         for (place, missing) in missing.iter().enumerate() {
             let absent = loaded.as_ref().map(|values| values.get(place).is_none_or(Option::is_none));
-            count_load(&missing.slot.namespace, absent.map_err(drop));
+            count_load(&missing.entry.namespace, absent.map_err(drop));
         }
         loaded
     }
 
     /// What a tier holds past the end of its life, for the one entry and for those who wait for it.
     async fn instead_of_load(&self, missing: Missing<E>, error: &BatchError<E>) -> Option<(usize, Found)> {
-        self.abandon(&missing.slot, missing.claim).await;
-        let found = self.overdue(&missing.slot, Read::default()).await;
+        self.abandon(&missing.entry, missing.claim).await;
+        let found = self.overdue(&missing.entry, Read::default()).await;
         match (&found, error) {
             (Some(found), _) => missing.flight.land(Ok(found.clone())),
             (None, BatchError::Load(error)) => missing.flight.land(Err(error.clone())),
@@ -298,9 +298,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 }
 
-async fn take_off<E: Clone>((position, slot, mut flight): Led<E>) -> Led<E> {
+async fn take_off<E: Clone>((position, entry, mut flight): Led<E>) -> Led<E> {
     flight.take_off().await;
-    (position, slot, flight)
+    (position, entry, flight)
 }
 
 /// A value for each key, or an error: one too few, and every later one would be taken for that of the key before.

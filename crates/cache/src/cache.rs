@@ -16,7 +16,7 @@ use crate::flights::Flights;
 use crate::key_space::{KeySpaces, NamespaceError};
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
-use crate::namespace::{Namespace, NamespaceOptions, Slot};
+use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
 use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
 use crate::tier::{Copy, DeleteError, TierName};
@@ -94,18 +94,18 @@ impl<E> CacheState<E> {
     }
 
     /// The copy in that tier that a lookup would be answered with.
-    pub(crate) async fn inspect(&self, tier: TierName, slot: &Slot) -> Option<Copy> {
+    pub(crate) async fn inspect(&self, tier: TierName, entry: &EntryRef) -> Option<Copy> {
         match tier {
-            TierName::Memory => self.memory.as_ref()?.inspect(slot),
-            TierName::Redis => self.redis.as_ref()?.inspect(slot).await,
+            TierName::Memory => self.memory.as_ref()?.inspect(entry),
+            TierName::Redis => self.redis.as_ref()?.inspect(entry).await,
         }
     }
 
     /// Removes that copy, and in Redis no newer one.
-    pub(crate) async fn discard(&self, slot: &Slot, copy: &Copy) {
+    pub(crate) async fn discard(&self, entry: &EntryRef, copy: &Copy) {
         match (copy.tier, &self.memory, &self.redis) {
-            (TierName::Memory, Some(memory), _) => memory.forget(&slot.key),
-            (TierName::Redis, _, Some(redis)) => redis.discard(slot, copy).await,
+            (TierName::Memory, Some(memory), _) => memory.forget(&entry.key),
+            (TierName::Redis, _, Some(redis)) => redis.discard(entry, copy).await,
             _ => {}
         }
     }
@@ -238,8 +238,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Whether some tier has a copy that a lookup would be answered with. Costs a round trip to Redis where there is one
     /// and memory has none.
-    pub async fn holds(&self, slot: &Slot) -> bool {
-        self.0.inspect(TierName::Memory, slot).await.is_some() || self.0.inspect(TierName::Redis, slot).await.is_some()
+    pub async fn holds(&self, entry: &EntryRef) -> bool {
+        self.0.inspect(TierName::Memory, entry).await.is_some()
+            || self.0.inspect(TierName::Redis, entry).await.is_some()
     }
 
     /// How the tiers are. Looks at memory only.

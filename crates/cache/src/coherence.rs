@@ -123,8 +123,8 @@ impl Coherence {
         self.stripe(key).notify_waiters();
     }
 
-    pub(crate) fn collection_changed(&self, name: &str) {
-        self.epochs.collection_changed(name);
+    pub(crate) fn tag_changed(&self, name: &str) {
+        self.epochs.tag_changed(name);
     }
 
     /// Something may have changed that nobody told.

@@ -52,7 +52,7 @@ pub struct Committed<T> {
     /// The epoch that was opened with the write, if it was [`Unfenced`](Fencing::Unfenced).
     pub epoch: Option<Epoch>,
     /// The new values of what was written, by key, for the write-through strategy. It keeps those that depend on no
-    /// collection.
+    /// tag.
     pub leaves: Vec<(Key, Value)>,
 }
 

@@ -9,20 +9,20 @@ use parking_lot::Mutex;
 
 use crate::chance::Hashing;
 use crate::key::Key;
-use crate::namespace::Slot;
+use crate::namespace::EntryRef;
 
 /// A power of two. Keys that share a stripe only refuse each other's fills now and then, which costs a load.
 const STRIPES: usize = 1_024;
-/// A power of two, half a mebibyte of counters. Collections that share one only make each other's entries void now and
+/// A power of two, half a mebibyte of counters. Tags that share one only make each other's entries void now and
 /// then, in memory.
-const COLLECTION_STRIPES: usize = 1 << 16;
+const TAG_STRIPES: usize = 1 << 16;
 
 /// What was true of a key before a load began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Stamp {
     pub(crate) era: u64,
     epoch: u64,
-    /// Of the slot's collections, and of those that only what does not exist depends on as well.
+    /// Of the entry's tags, and of those that only what does not exist depends on as well.
     pub(crate) generation: u64,
     pub(crate) generation_if_absent: u64,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Epochs {
     /// Copies of an older era are void.
     era: AtomicU64,
     stripes: Box<[Mutex<u64>]>,
-    /// How often the collections of each stripe have moved on. The sum over several collections grows whenever one of
+    /// How often the tags of each stripe have moved on. The sum over several tags grows whenever one of
     /// them does, so one number stands for the generations of all.
     generations: Box<[AtomicU64]>,
     hasher: Hashing,
@@ -46,7 +46,7 @@ pub(crate) struct Dependencies {
 impl Epochs {
     pub(crate) fn new() -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(0)).collect();
-        let generations = (0..COLLECTION_STRIPES).map(|_| AtomicU64::new(0)).collect();
+        let generations = (0..TAG_STRIPES).map(|_| AtomicU64::new(0)).collect();
         Epochs { era: AtomicU64::new(0), stripes, generations, hasher: Hashing::default() }
     }
 
@@ -54,35 +54,35 @@ impl Epochs {
         &self.stripes[self.hasher.hash_one(key) as usize & (STRIPES - 1)]
     }
 
-    pub(crate) fn stamp(&self, slot: &Slot) -> Stamp {
+    pub(crate) fn stamp(&self, entry: &EntryRef) -> Stamp {
         // These first: if they move right after, the fill made under this stamp is void on its first read.
         let era = self.era();
-        let [generation, generation_if_absent] = [false, true].map(|absent| self.generation(slot, absent));
-        Stamp { era, epoch: *self.stripe(&slot.key).lock(), generation, generation_if_absent }
+        let [generation, generation_if_absent] = [false, true].map(|absent| self.generation(entry, absent));
+        Stamp { era, epoch: *self.stripe(&entry.key).lock(), generation, generation_if_absent }
     }
 
-    fn collection_stripe(&self, name: &str) -> usize {
-        self.hasher.hash_one(name) as usize & (COLLECTION_STRIPES - 1)
+    fn tag_stripe(&self, name: &str) -> usize {
+        self.hasher.hash_one(name) as usize & (TAG_STRIPES - 1)
     }
 
-    fn generation(&self, slot: &Slot, absent: bool) -> u64 {
-        let stripes = slot.dependencies(absent).map(|collection| self.collection_stripe(collection.name()));
+    fn generation(&self, entry: &EntryRef, absent: bool) -> u64 {
+        let stripes = entry.dependencies(absent).map(|tag| self.tag_stripe(tag.name()));
         stripes.map(|stripe| self.generations[stripe].load(Ordering::Acquire)).sum()
     }
 
-    /// The collection has moved on: copies that depend on it are void.
-    pub(crate) fn collection_changed(&self, name: &str) {
-        self.generations[self.collection_stripe(name)].fetch_add(1, Ordering::AcqRel);
+    /// The tag has moved on: copies that depend on it are void.
+    pub(crate) fn tag_changed(&self, name: &str) {
+        self.generations[self.tag_stripe(name)].fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What a copy in this slot depends on that was loaded under the stamp.
-    pub(crate) fn dependencies(&self, slot: &Slot, absent: bool, stamp: Stamp) -> Dependencies {
-        let stripes = slot.dependencies(absent).map(|collection| self.collection_stripe(collection.name()) as u16);
+    /// What a copy in this entry depends on that was loaded under the stamp.
+    pub(crate) fn dependencies(&self, entry: &EntryRef, absent: bool, stamp: Stamp) -> Dependencies {
+        let stripes = entry.dependencies(absent).map(|tag| self.tag_stripe(tag.name()) as u16);
         let generation = if absent { stamp.generation_if_absent } else { stamp.generation };
         Dependencies { stripes: stripes.collect(), generation }
     }
 
-    /// Whether none of the collections has moved on since.
+    /// Whether none of the tags has moved on since.
     pub(crate) fn hold(&self, dependencies: &Dependencies) -> bool {
         let counters = dependencies.stripes.iter().map(|stripe| &self.generations[usize::from(*stripe)]);
         dependencies.stripes.is_empty()
@@ -130,53 +130,53 @@ mod tests {
 
     use super::*;
     use crate::key_space::Keys;
-    use crate::namespace::{Absence, Collection, Namespace, NamespaceOptions};
+    use crate::namespace::{Absence, Namespace, NamespaceOptions, Tag};
 
-    fn slots(keys: impl IntoIterator<Item = Key>) -> Vec<Slot> {
+    fn entries(keys: impl IntoIterator<Item = Key>) -> Vec<EntryRef> {
         let ttl = Duration::from_secs(1);
-        let absence = Absence::DependsOn(Collection::new("things"));
+        let absence = Absence::DependsOn(Tag::new("things"));
         let shape = Keys::Beginning("id:");
         let options = NamespaceOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
         let namespace = Namespace::alone(options, Stats::new().unwrap().cache("thing"));
-        keys.into_iter().map(|key| namespace.slot(key)).collect()
+        keys.into_iter().map(|key| namespace.entry(key)).collect()
     }
 
-    fn slot() -> Slot {
-        slots([Key::new("id:1")]).remove(0)
+    fn entry() -> EntryRef {
+        entries([Key::new("id:1")]).remove(0)
     }
 
-    fn fills(epochs: &Epochs, slot: &Slot, stamp: Stamp) -> bool {
+    fn fills(epochs: &Epochs, entry: &EntryRef, stamp: Stamp) -> bool {
         let mut kept = false;
-        assert_eq!(epochs.fill(&slot.key, stamp, || kept = true), kept, "says what it has done");
+        assert_eq!(epochs.fill(&entry.key, stamp, || kept = true), kept, "says what it has done");
         kept
     }
 
     #[test]
     fn a_write_bars_what_was_loaded_before_it_and_nothing_after_it() {
-        let (epochs, slot) = (Epochs::new(), slot());
-        let before = epochs.stamp(&slot);
-        assert!(fills(&epochs, &slot, before));
-        epochs.advance(&slot.key, || {});
-        assert!(!fills(&epochs, &slot, before));
-        assert!(fills(&epochs, &slot, epochs.stamp(&slot)));
+        let (epochs, entry) = (Epochs::new(), entry());
+        let before = epochs.stamp(&entry);
+        assert!(fills(&epochs, &entry, before));
+        epochs.advance(&entry.key, || {});
+        assert!(!fills(&epochs, &entry, before));
+        assert!(fills(&epochs, &entry, epochs.stamp(&entry)));
     }
 
     #[test]
     fn a_write_bars_few_other_keys() {
         let epochs = Epochs::new();
-        let slots = slots((0..1_000).map(|id| Key::numbered("id:", id)));
-        let stamps: Vec<_> = slots.iter().map(|slot| epochs.stamp(slot)).collect();
+        let entries = entries((0..1_000).map(|id| Key::numbered("id:", id)));
+        let stamps: Vec<_> = entries.iter().map(|entry| epochs.stamp(entry)).collect();
         epochs.advance(&Key::new("written"), || {});
-        let barred = slots.iter().zip(stamps).filter(|(slot, stamp)| !fills(&epochs, slot, *stamp)).count();
+        let barred = entries.iter().zip(stamps).filter(|(entry, stamp)| !fills(&epochs, entry, *stamp)).count();
         assert!(barred < 20, "{barred} of 1,000 share one of {STRIPES} stripes");
     }
 
     #[test]
     fn the_stamp_tells_the_generations() {
-        let (epochs, slot) = (Epochs::new(), slot());
-        let before = epochs.stamp(&slot);
-        epochs.collection_changed("things");
-        let after = epochs.stamp(&slot);
+        let (epochs, entry) = (Epochs::new(), entry());
+        let before = epochs.stamp(&entry);
+        epochs.tag_changed("things");
+        let after = epochs.stamp(&entry);
         assert_eq!(before.generation, after.generation, "what exists does not depend on the others");
         assert!(before.generation_if_absent < after.generation_if_absent);
     }
@@ -184,13 +184,13 @@ mod tests {
     #[test]
     fn what_depends_on_several_collections_ends_with_any_of_them() {
         let epochs = Epochs::new();
-        let collections = ["org:7", "org:7:price"].map(Collection::new);
-        let page = slot().namespace.slot_in(Key::new("page"), collections.clone());
-        for collection in &collections {
+        let tags = ["org:7", "org:7:price"].map(Tag::new);
+        let page = entry().namespace.tagged_entry(Key::new("page"), tags.clone());
+        for tag in &tags {
             let dependencies = epochs.dependencies(&page, false, epochs.stamp(&page));
-            epochs.collection_changed("org:8");
+            epochs.tag_changed("org:8");
             assert!(epochs.hold(&dependencies), "that of another one does not matter");
-            epochs.collection_changed(collection.name());
+            epochs.tag_changed(tag.name());
             assert!(!epochs.hold(&dependencies));
         }
     }

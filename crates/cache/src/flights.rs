@@ -197,11 +197,11 @@ mod tests {
             grace: ttl,
             absence: Absence::NotKept,
         };
-        let slot = Namespace::alone(options, Stats::new().unwrap().cache("thing")).slot(key());
+        let entry = Namespace::alone(options, Stats::new().unwrap().cache("thing")).entry(key());
         let epochs = Epochs::new();
-        let before = epochs.stamp(&slot);
-        epochs.advance(&slot.key, || {});
-        (before, epochs.stamp(&slot))
+        let before = epochs.stamp(&entry);
+        epochs.advance(&entry.key, || {});
+        (before, epochs.stamp(&entry))
     }
 
     fn key() -> Key {

@@ -100,7 +100,7 @@ pub(crate) struct KeySpace {
     name: &'static str,
     keys: Keys,
     absence: Absence,
-    /// Some entry of the namespace was looked up with collections.
+    /// Some entry of the namespace was looked up with tags.
     has_dependents: AtomicBool,
     /// That one was looked up with others than it was filled with, was told.
     mixed_use_told: AtomicBool,
@@ -138,7 +138,7 @@ impl KeySpace {
     /// Says so, once: it is a mistake in the program.
     pub(crate) fn tell_mixed_use(&self, key: &Key) {
         if !self.mixed_use_told.swap(true, Ordering::Relaxed) {
-            tracing::error!(region = self.name, %key, "one entry is looked up with different collections, and not served");
+            tracing::error!(region = self.name, %key, "one entry is looked up with different tags, and not served");
         }
     }
 }
@@ -180,7 +180,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::namespace::Collection;
+    use crate::namespace::Tag;
 
     fn options(name: &'static str, keys: Keys) -> NamespaceOptions {
         let ttl = Duration::from_secs(1);
@@ -242,7 +242,7 @@ mod tests {
         assert!(Arc::ptr_eq(&taken.register(&first).unwrap(), &taken.register(&first.clone()).unwrap()));
         let others = [
             NamespaceOptions { keys: Keys::Beginning("person:"), ..first.clone() },
-            NamespaceOptions { absence: Absence::DependsOn(Collection::new("users")), ..first },
+            NamespaceOptions { absence: Absence::DependsOn(Tag::new("users")), ..first },
         ];
         for other in others {
             assert_eq!(taken.register(&other).unwrap_err(), NamespaceError::Different { name: "user" });

@@ -26,13 +26,13 @@
 //!     redis: RedisOptions::default(), key_prefix: "product:".into(),
 //! };
 //! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false, &hotshelf_stats::Stats::new()?)?;
-//! let everything = Collection::new("products");
+//! let everything = Tag::new("products");
 //! let products = cache.namespace(NamespaceOptions {
 //!     name: "product", keys: Keys::Beginning("id:"),
 //!     ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10), grace: Duration::from_secs(600),
 //!     absence: Absence::DependsOn(everything.clone()),
 //! })?;
-//! let seventh = products.slot(Key::numbered("id:", 7));
+//! let seventh = products.entry(Key::numbered("id:", 7));
 //! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1 })) };
 //!
 //! let first = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
@@ -87,7 +87,7 @@ pub use epoch::{Committed, Epoch, EpochStore, Fencing, History, InvalidEpoch};
 pub use hotshelf_redis_client::RedisOptions;
 pub use key::Key;
 pub use key_space::{Keys, NamespaceError};
-pub use namespace::{Absence, Collection, Namespace, NamespaceOptions, Slot};
+pub use namespace::{Absence, EntryRef, Namespace, NamespaceOptions, Tag};
 pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 pub use tier::{DeleteError, Unsettled};
 pub use value::{Found, Read, Source, Value};

@@ -18,7 +18,7 @@ use crate::chance::Hashing;
 use crate::coherence::MemoryLease;
 use crate::epochs::{Dependencies, Epochs, Stamp};
 use crate::key::Key;
-use crate::namespace::{Collection, Namespace, Slot};
+use crate::namespace::{EntryRef, Namespace, Tag};
 use crate::redis::GENERATION_LIFE;
 use crate::tier::{Copy, DeleteError, Fill, Hit, Lookup, TierName, Until};
 use crate::value::Value;
@@ -51,8 +51,8 @@ struct Entry {
     /// Void when memory has begun another era.
     era: u64,
     /// With which it was filled.
-    collections: Arc<[Collection]>,
-    /// Void when one of its collections has moved on.
+    tags: Arc<[Tag]>,
+    /// Void when one of its tags has moved on.
     dependencies: Dependencies,
 }
 
@@ -61,18 +61,18 @@ struct Entry {
 struct OwnLife;
 
 impl Expiry<Key, Arc<Entry>> for OwnLife {
-    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: ProcessInstant) -> Option<Duration> {
-        Some(entry.kept_for())
+    fn expire_after_create(&self, _: &Key, copy: &Arc<Entry>, _: ProcessInstant) -> Option<Duration> {
+        Some(copy.kept_for())
     }
 
     fn expire_after_update(
         &self,
         _: &Key,
-        entry: &Arc<Entry>,
+        copy: &Arc<Entry>,
         _: ProcessInstant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(entry.kept_for())
+        Some(copy.kept_for())
     }
 }
 
@@ -81,18 +81,18 @@ impl Entry {
         self.expires_at.saturating_duration_since(Instant::now()) + self.grace
     }
 
-    /// Whether it is the entry with these collections. Kept with others, or with none, it would outlast what makes it void.
+    /// Whether it is the entry with these tags. Kept with others, or with none, it would outlast what makes it void.
     /// A reader who names none goes by those that it was kept with; none are too few where the namespace's entries have some.
-    fn goes_with(&self, collections: Option<&[Collection]>) -> bool {
-        match collections {
-            Some(collections) => *self.collections == *collections,
-            None => !self.collections.is_empty() || !self.namespace.key_space().has_dependents(),
+    fn goes_with(&self, tags: Option<&[Tag]>) -> bool {
+        match tags {
+            Some(tags) => *self.tags == *tags,
+            None => !self.tags.is_empty() || !self.namespace.key_space().has_dependents(),
         }
     }
 
     fn weight(&self) -> usize {
         let payload = self.value.as_ref().map_or(0, |value| value.payload.len());
-        payload + size_of_val(&*self.collections)
+        payload + size_of_val(&*self.tags)
     }
 }
 
@@ -106,13 +106,13 @@ impl MemoryTier {
     ) -> Self {
         let entries = Moka::builder()
             .max_capacity(max_bytes)
-            .weigher(|key: &Key, entry: &Arc<Entry>| {
-                u32::try_from(key.as_str().len() + entry.weight() + OVERHEAD).unwrap_or(u32::MAX)
+            .weigher(|key: &Key, copy: &Arc<Entry>| {
+                u32::try_from(key.as_str().len() + copy.weight() + OVERHEAD).unwrap_or(u32::MAX)
             })
             .expire_after(OwnLife)
-            .eviction_listener(|_, entry: Arc<Entry>, cause| {
+            .eviction_listener(|_, copy: Arc<Entry>, cause| {
                 if cause == RemovalCause::Size {
-                    entry.namespace.counters().evictions.inc();
+                    copy.namespace.counters().evictions.inc();
                 }
             })
             .build_with_hasher(Hashing::default());
@@ -120,55 +120,54 @@ impl MemoryTier {
     }
 
     /// The copy that nothing has made void, whatever is left of its life.
-    fn standing(&self, key: &Key, collections: Option<&[Collection]>, now: Instant) -> Option<Arc<Entry>> {
-        let entry = self.entries.get(key)?;
-        if !entry.goes_with(collections) {
-            entry.namespace.key_space().tell_mixed_use(key);
+    fn standing(&self, key: &Key, tags: Option<&[Tag]>, now: Instant) -> Option<Arc<Entry>> {
+        let copy = self.entries.get(key)?;
+        if !copy.goes_with(tags) {
+            copy.namespace.key_space().tell_mixed_use(key);
             return None;
         }
-        let current = entry.era == self.epochs.era() && self.epochs.hold(&entry.dependencies);
-        (current && self.lease.holds_at(now)).then_some(entry)
+        let current = copy.era == self.epochs.era() && self.epochs.hold(&copy.dependencies);
+        (current && self.lease.holds_at(now)).then_some(copy)
     }
 
-    fn keep(&self, slot: &Slot, value: Option<&Value>, stamp: Stamp, ttl: Duration) {
-        let depends = slot.depends(value.is_none());
-        let due_at = Instant::now() + ttl.saturating_sub(slot.namespace.refresh_ahead());
+    fn keep(&self, entry: &EntryRef, value: Option<&Value>, stamp: Stamp, ttl: Duration) {
+        let depends = entry.depends(value.is_none());
+        let due_at = Instant::now() + ttl.saturating_sub(entry.namespace.refresh_ahead());
         // The writer of a generation may die before its second one, which alone would tell this process. Alone on the
         // database, it may have been an earlier run of this service, and the copy one that Redis has kept.
         let outlives = !(depends && self.copies);
         let ttl = if outlives { ttl } else { ttl.min(GENERATION_LIFE) };
-        let entry = Entry {
-            namespace: slot.namespace.clone(),
-            grace: if outlives { slot.namespace.grace(value.is_none()) } else { Duration::ZERO },
+        let copy = Entry {
+            namespace: entry.namespace.clone(),
+            grace: if outlives { entry.namespace.grace(value.is_none()) } else { Duration::ZERO },
             value: value.cloned(),
             expires_at: Instant::now() + ttl,
             due_at,
             era: stamp.era,
-            collections: Arc::clone(&slot.collections),
-            dependencies: self.epochs.dependencies(slot, value.is_none(), stamp),
+            tags: Arc::clone(&entry.tags),
+            dependencies: self.epochs.dependencies(entry, value.is_none(), stamp),
         };
-        self.entries.insert(slot.key.clone(), Arc::new(entry));
+        self.entries.insert(entry.key.clone(), Arc::new(copy));
     }
 
-    /// What can be told at once of the entry with these collections; `None`: with those that it goes with. Allocates nothing.
-    pub(crate) fn peek(&self, key: &Key, collections: Option<&[Collection]>) -> Option<Hit> {
+    /// What can be told at once of the entry with these tags; `None`: with those that it goes with. Allocates nothing.
+    pub(crate) fn peek(&self, key: &Key, tags: Option<&[Tag]>) -> Option<Hit> {
         let now = Instant::now();
-        let entry = self.standing(key, collections, now)?;
-        let (ttl, due) =
-            (entry.expires_at.saturating_duration_since(now), entry.value.is_some() && now >= entry.due_at);
-        (!ttl.is_zero()).then(|| Hit { value: entry.value.clone(), ttl, due })
+        let copy = self.standing(key, tags, now)?;
+        let (ttl, due) = (copy.expires_at.saturating_duration_since(now), copy.value.is_some() && now >= copy.due_at);
+        (!ttl.is_zero()).then(|| Hit { value: copy.value.clone(), ttl, due })
     }
 
     /// What stands here, if its life has not passed that point; else the stamp under which memory may be filled.
-    pub(crate) fn lookup(&self, slot: &Slot, until: Until) -> Lookup<Stamp> {
+    pub(crate) fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Stamp> {
         // The stamp comes before the look: what the look misses is loaded under it.
-        let stamp = self.epochs.stamp(slot);
-        let hit = self.peek(&slot.key, Some(&slot.collections)).filter(|hit| until != Until::ItIsDue || !hit.due);
+        let stamp = self.epochs.stamp(entry);
+        let hit = self.peek(&entry.key, Some(&entry.tags)).filter(|hit| until != Until::ItIsDue || !hit.due);
         hit.map_or(Lookup::Miss(stamp), Lookup::Hit)
     }
 
-    pub(crate) fn fill(&self, slot: &Slot, stamp: Stamp, value: Option<&Value>, ttl: Duration) -> Fill {
-        let kept = self.epochs.fill(&slot.key, stamp, || self.keep(slot, value, stamp, ttl));
+    pub(crate) fn fill(&self, entry: &EntryRef, stamp: Stamp, value: Option<&Value>, ttl: Duration) -> Fill {
+        let kept = self.epochs.fill(&entry.key, stamp, || self.keep(entry, value, stamp, ttl));
         if kept { Fill::Stored } else { Fill::Refused }
     }
 
@@ -179,35 +178,34 @@ impl MemoryTier {
 
     /// After the commit of a write, before it is acknowledged: drops the copies of these, or leaves what is to be kept. What
     /// was copied between the beginning of the write and its commit goes with them, so memory has no part in the beginning.
-    pub(crate) fn finish(&self, slots: &[Slot], keep: &HashMap<Key, Value>) {
-        for slot in slots {
-            match keep.get(&slot.key) {
+    pub(crate) fn finish(&self, entries: &[EntryRef], keep: &HashMap<Key, Value>) {
+        for entry in entries {
+            match keep.get(&entry.key) {
                 // Alone on the database, writers of one key take turns, so this is the newest value there is.
-                Some(value) if !self.shared && !slot.depends(false) => {
-                    let stamp = self.epochs.stamp(slot);
-                    let keep = || self.keep(slot, Some(value), stamp, slot.namespace.next_ttl(false));
-                    self.epochs.advance(&slot.key, keep);
+                Some(value) if !self.shared && !entry.depends(false) => {
+                    let stamp = self.epochs.stamp(entry);
+                    let keep = || self.keep(entry, Some(value), stamp, entry.namespace.next_ttl(false));
+                    self.epochs.advance(&entry.key, keep);
                 }
-                _ => self.forget(&slot.key),
+                _ => self.forget(&entry.key),
             }
         }
     }
 
     /// The value that stands here though its life may be over, and for how long it has been.
-    pub(crate) fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
+    pub(crate) fn overdue(&self, entry: &EntryRef) -> Option<(Value, Duration)> {
         let now = Instant::now();
-        let entry = self
-            .standing(&slot.key, Some(&slot.collections), now)
-            .filter(|entry| now < entry.expires_at + entry.grace)?;
-        Some((entry.value.clone()?, now.saturating_duration_since(entry.expires_at)))
+        let copy =
+            self.standing(&entry.key, Some(&entry.tags), now).filter(|copy| now < copy.expires_at + copy.grace)?;
+        Some((copy.value.clone()?, now.saturating_duration_since(copy.expires_at)))
     }
 
     /// The copy that a lookup would be answered with.
-    pub(crate) fn inspect(&self, slot: &Slot) -> Option<Copy> {
+    pub(crate) fn inspect(&self, entry: &EntryRef) -> Option<Copy> {
         let now = Instant::now();
-        let entry = self.standing(&slot.key, Some(&slot.collections), now).filter(|entry| entry.expires_at > now)?;
-        let identity = Bytes::copy_from_slice(&(Arc::as_ptr(&entry) as usize).to_be_bytes());
-        Some(Copy { tier: TierName::Memory, identity, value: entry.value.clone() })
+        let copy = self.standing(&entry.key, Some(&entry.tags), now).filter(|copy| copy.expires_at > now)?;
+        let identity = Bytes::copy_from_slice(&(Arc::as_ptr(&copy) as usize).to_be_bytes());
+        Some(Copy { tier: TierName::Memory, identity, value: copy.value.clone() })
     }
 
     /// Deletes the entries whose keys match, and tells how many there were. In a thread that may block, since a walk over
@@ -233,8 +231,8 @@ impl MemoryTier {
     /// Because another process has changed it.
     pub(crate) fn drop_copy(&self, key: &Key) {
         self.epochs.advance(key, || {
-            if let Some(entry) = self.entries.remove(key) {
-                entry.namespace.counters().invalidations_push.inc();
+            if let Some(copy) = self.entries.remove(key) {
+                copy.namespace.counters().invalidations_push.inc();
             }
         });
     }

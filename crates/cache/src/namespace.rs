@@ -12,15 +12,15 @@ use crate::key_space::{KeySpace, Keys};
 /// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend. Void it,
 /// and all of them are void at once, without anybody knowing their keys.
 ///
-/// Each copy of such an entry carries the generations of its collections that it was loaded under; one of them has moved on
-/// when the copy is void. A collection is nothing but its name: it costs nothing until an entry depends on it.
+/// Each copy of such an entry carries the generations of its tags that it was loaded under; one of them has moved on
+/// when the copy is void. A tag is nothing but its name: it costs nothing until an entry depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Collection(CompactString);
+pub struct Tag(CompactString);
 
-impl Collection {
-    /// The collection of that name.
+impl Tag {
+    /// The tag of that name.
     pub fn new(name: impl Into<CompactString>) -> Self {
-        Collection(name.into())
+        Tag(name.into())
     }
 
     /// Its name.
@@ -51,9 +51,9 @@ pub struct NamespaceOptions {
 pub enum Absence {
     /// Nothing: each lookup loads.
     NotKept,
-    /// That it does not exist, until this collection is void: a new member may prove it wrong. So every write that makes
-    /// something exist names the collection.
-    DependsOn(Collection),
+    /// That it does not exist, until this tag is void: a new member may prove it wrong. So every write that makes
+    /// something exist names the tag.
+    DependsOn(Tag),
     /// That it does not exist, for its whole life, whatever comes to exist. Right only where nobody looks anything up before it
     /// exists, as with names that are random.
     ForItsLife,
@@ -70,13 +70,13 @@ struct NamespaceState {
     counters: CacheCounters,
 }
 
-/// The place of one entry: its key, the namespace by whose rules it lives, and the collections it depends on. No key leads to the
-/// entry of another namespace. The same key always goes with the same collections: what was kept with others is not served.
+/// The place of one entry: its key, the namespace by whose rules it lives, and the tags it depends on. No key leads to the
+/// entry of another namespace. The same key always goes with the same tags: what was kept with others is not served.
 #[derive(Clone, Debug)]
-pub struct Slot {
+pub struct EntryRef {
     pub(crate) namespace: Namespace,
     pub(crate) key: Key,
-    pub(crate) collections: Arc<[Collection]>,
+    pub(crate) tags: Arc<[Tag]>,
 }
 
 impl Namespace {
@@ -93,21 +93,21 @@ impl Namespace {
 
     /// The place of an entry that depends on nothing but itself, as long as it exists. A key that is none of the namespace's
     /// [`Keys`] gets the namespace's name in front.
-    pub fn slot(&self, key: Key) -> Slot {
-        self.slot_in(key, <Arc<[Collection]>>::default())
+    pub fn entry(&self, key: Key) -> EntryRef {
+        self.tagged_entry(key, <Arc<[Tag]>>::default())
     }
 
-    /// The place of an entry that is void as soon as one of the collections is. The key as with [`slot`](Namespace::slot).
-    pub fn slot_in(&self, key: Key, collections: impl Into<Arc<[Collection]>>) -> Slot {
-        let collections = collections.into();
-        if !collections.is_empty() {
+    /// The place of an entry that is void as soon as one of the tags is. The key as with [`entry`](Namespace::entry).
+    pub fn tagged_entry(&self, key: Key, tags: impl Into<Arc<[Tag]>>) -> EntryRef {
+        let tags = tags.into();
+        if !tags.is_empty() {
             self.0.key_space.note_dependent();
         }
         let key = match self.place(&key) {
             Cow::Borrowed(_) => key,
             Cow::Owned(placed) => placed,
         };
-        Slot { namespace: self.clone(), key, collections }
+        EntryRef { namespace: self.clone(), key, tags }
     }
 
     /// The name of the entry of that key.
@@ -171,10 +171,10 @@ impl Namespace {
     }
 }
 
-impl Slot {
+impl EntryRef {
     /// The same entry in the [uncounted](Namespace::uncounted) namespace.
-    pub fn uncounted(&self) -> Slot {
-        Slot { namespace: self.namespace.uncounted(), ..self.clone() }
+    pub fn uncounted(&self) -> EntryRef {
+        EntryRef { namespace: self.namespace.uncounted(), ..self.clone() }
     }
 
     /// The key: the name of the entry, without the prefix that all keys share.
@@ -183,12 +183,12 @@ impl Slot {
     }
 
     /// What an entry here depends on.
-    pub(crate) fn dependencies(&self, absent: bool) -> impl Iterator<Item = &Collection> {
+    pub(crate) fn dependencies(&self, absent: bool) -> impl Iterator<Item = &Tag> {
         let of_absent = match &self.namespace.0.options.absence {
-            Absence::DependsOn(collection) if absent => Some(collection),
+            Absence::DependsOn(tag) if absent => Some(tag),
             _ => None,
         };
-        self.collections.iter().chain(of_absent)
+        self.tags.iter().chain(of_absent)
     }
 
     pub(crate) fn depends(&self, absent: bool) -> bool {

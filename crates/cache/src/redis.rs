@@ -30,7 +30,7 @@ use parking_lot::Mutex;
 use crate::coherence::Coherence;
 use crate::condition::Condition;
 use crate::epoch::{Epoch, EpochStore};
-use crate::namespace::Slot;
+use crate::namespace::EntryRef;
 use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
 use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
@@ -125,8 +125,8 @@ impl RedisTier {
         })
     }
 
-    fn name_of(&self, slot: &Slot) -> String {
-        self.setup.names.entry(&slot.key)
+    fn name_of(&self, entry: &EntryRef) -> String {
+        self.setup.names.entry(&entry.key)
     }
 
     /// The server's run, as leases and fences of this history name it.
@@ -177,18 +177,24 @@ impl RedisTier {
     }
 
     /// The value that stands there, also one whose life is over.
-    async fn standing(&self, slot: &Slot) -> Result<Option<Stored>, RedisError> {
+    async fn standing(&self, entry: &EntryRef) -> Result<Option<Stored>, RedisError> {
         let Some(link) = self.link.load_full() else { return Ok(None) };
-        let held = link.get(&self.name_of(slot)).await?;
+        let held = link.get(&self.name_of(entry)).await?;
         match held.map(|held| state::open(held, self.run(&link))) {
-            Some(State::Value(stored)) if self.stands(&link, slot, &stored, None).await? => Ok(Some(stored)),
+            Some(State::Value(stored)) if self.stands(&link, entry, &stored, None).await? => Ok(Some(stored)),
             _ => Ok(None),
         }
     }
 
-    async fn replace(&self, slot: &Slot, expected: Bytes, value: Bytes, life: Duration) -> Result<bool, RedisError> {
+    async fn replace(
+        &self,
+        entry: &EntryRef,
+        expected: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError> {
         let Some(link) = self.link.load_full() else { return Ok(false) };
-        let name = self.name_of(slot);
+        let name = self.name_of(entry);
         link.fill(&name, &self.setup.names.marker(&name), expected, value, life).await
     }
 }
@@ -196,41 +202,41 @@ impl RedisTier {
 impl RedisTier {
     /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is out of
     /// reach, the right to fill it.
-    pub(crate) async fn lookup(&self, slot: &Slot, until: Until) -> Lookup<Option<RedisClaim>> {
+    pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisClaim>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
-        let answer = self.look_and_wait(&link, slot, until).await.unwrap_or_else(|error| {
+        let answer = self.look_and_wait(&link, entry, until).await.unwrap_or_else(|error| {
             self.survive("lookup", &error);
             Lookup::Miss(None)
         });
         if matches!(answer, Lookup::Miss(_)) {
-            slot.namespace.counters().misses_l2.inc();
+            entry.namespace.counters().misses_l2.inc();
         }
         answer
     }
 
     /// Called when a load has found nothing and that is to be kept: binds the claim to the generations that this depends on.
     /// `true` when they were read only now, so that the load has to be done again under them.
-    pub(crate) async fn bind_to_collections(&self, slot: &Slot, claim: &mut RedisClaim) -> bool {
+    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, claim: &mut RedisClaim) -> bool {
         let (None, Some(link)) = (claim.if_absent, self.link.load_full()) else { return false };
-        match self.generation(&link, slot, true).await {
+        match self.generation(&link, entry, true).await {
             Ok(generation) => claim.if_absent = Some(generation),
             Err(error) => self.survive("generation", &error),
         }
         claim.if_absent.is_some()
     }
 
-    pub(crate) async fn fill(&self, slot: &Slot, claim: RedisClaim, value: Option<&Value>, ttl: Duration) -> Fill {
+    pub(crate) async fn fill(&self, entry: &EntryRef, claim: RedisClaim, value: Option<&Value>, ttl: Duration) -> Fill {
         if self.link.load().is_none() {
             return Fill::Failed;
         }
         let absent = value.is_none();
-        let generation = match (slot.depends(absent), if absent { claim.if_absent } else { claim.generation }) {
+        let generation = match (entry.depends(absent), if absent { claim.if_absent } else { claim.generation }) {
             (true, Some(generation)) => generation,
             (true, None) => return Fill::Failed,
             (false, _) => NO_GENERATION,
         };
         let sealed = Envelope { history: self.history(), epoch: claim.epoch, generation, ttl }.seal(value);
-        match self.replace(slot, claim.expected, sealed, ttl + slot.namespace.grace(value.is_none())).await {
+        match self.replace(entry, claim.expected, sealed, ttl + entry.namespace.grace(value.is_none())).await {
             Ok(true) => Fill::Stored,
             Ok(false) => Fill::Refused,
             Err(error) => {
@@ -241,16 +247,16 @@ impl RedisTier {
     }
 
     /// Gives a claim back unused.
-    pub(crate) async fn abandon(&self, slot: &Slot, claim: RedisClaim) {
+    pub(crate) async fn abandon(&self, entry: &EntryRef, claim: RedisClaim) {
         let RedisClaim { expected, leased: true, .. } = claim else { return };
-        if let Err(error) = self.replace(slot, expected, Bytes::new(), LEASE_LIFE).await {
+        if let Err(error) = self.replace(entry, expected, Bytes::new(), LEASE_LIFE).await {
             self.survive("abandon", &error);
         }
     }
 
     /// The value that stands here though its life may be over, and for how long it has been.
-    pub(crate) async fn overdue(&self, slot: &Slot) -> Option<(Value, Duration)> {
-        let stored = self.standing(slot).await.unwrap_or_else(|error| {
+    pub(crate) async fn overdue(&self, entry: &EntryRef) -> Option<(Value, Duration)> {
+        let stored = self.standing(entry).await.unwrap_or_else(|error| {
             self.survive("overdue", &error);
             None
         })?;
@@ -258,14 +264,14 @@ impl RedisTier {
     }
 
     /// The copy that a lookup would be answered with.
-    pub(crate) async fn inspect(&self, slot: &Slot) -> Option<Copy> {
-        let stored = self.standing(slot).await.ok()??;
+    pub(crate) async fn inspect(&self, entry: &EntryRef) -> Option<Copy> {
+        let stored = self.standing(entry).await.ok()??;
         Some(Copy { tier: TierName::Redis, identity: stored.head, value: stored.value })
     }
 
     /// Removes that copy, and no newer one.
-    pub(crate) async fn discard(&self, slot: &Slot, copy: &Copy) {
-        if let Err(error) = self.replace(slot, copy.identity.clone(), Bytes::new(), LEASE_LIFE).await {
+    pub(crate) async fn discard(&self, entry: &EntryRef, copy: &Copy) {
+        if let Err(error) = self.replace(entry, copy.identity.clone(), Bytes::new(), LEASE_LIFE).await {
             self.survive("discard", &error);
         }
     }

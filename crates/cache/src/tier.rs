@@ -11,7 +11,7 @@ use crate::chance;
 use crate::epoch::{Epoch, Fencing};
 use crate::epochs::Stamp;
 use crate::key::Key;
-use crate::namespace::{Collection, Slot};
+use crate::namespace::{EntryRef, Tag};
 use crate::redis::RedisClaim;
 use crate::value::Value;
 
@@ -40,7 +40,7 @@ pub(crate) enum Until {
     ItIsDue,
 }
 
-/// The right to fill a slot, good only as long as nobody has written it since: what each tier has given. A tier that gave
+/// The right to fill a entry, good only as long as nobody has written it since: what each tier has given. A tier that gave
 /// none must not be filled: somebody else loads or writes the entry there, or the tier is out of reach, or there is none.
 #[derive(Debug, Default)]
 pub(crate) struct Claim {
@@ -71,9 +71,9 @@ impl Token {
 #[derive(Clone, Debug)]
 pub(crate) struct Intent {
     /// The entries of what is written, by key; none for something that has no entry yet.
-    pub(crate) slots: Vec<Slot>,
-    /// The collections it changes.
-    pub(crate) voids: Vec<Collection>,
+    pub(crate) entries: Vec<EntryRef>,
+    /// The tags it changes.
+    pub(crate) invalidates: Vec<Tag>,
     pub(crate) token: Token,
     /// Of what the write leaves: the epoch that was known before its commit. A newer one would vouch for it against a
     /// write that was committed after it.
@@ -83,7 +83,7 @@ pub(crate) struct Intent {
 /// How the beginning of a write went in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
-    /// The slots are fenced, in this epoch: nobody reads an old copy there or leaves one.
+    /// The entries are fenced, in this epoch: nobody reads an old copy there or leaves one.
     Fenced { epoch: Epoch },
     /// Redis is out of reach and may go on holding an old copy, which must be made void with the commit.
     Uncovered,

@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::epoch::{Committed, Epoch, Fencing};
 use crate::key::Key;
 use crate::locks::KeyLock;
-use crate::namespace::{Collection, Slot};
+use crate::namespace::{EntryRef, Tag};
 use crate::options::WriteStrategy;
 use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
 use crate::value::Value;
@@ -38,7 +38,7 @@ pub enum WriteError<E> {
 #[must_use = "dropped, it is over"]
 pub struct Turn<E> {
     cache: Cache<E>,
-    slots: Vec<Slot>,
+    entries: Vec<EntryRef>,
     locks: Vec<KeyLock>,
 }
 
@@ -58,9 +58,9 @@ pub struct Write<E> {
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Writes: waits for its turn at the entries, bars every tier from serving or taking copies of them and of what depends on
-    /// the collections, commits, makes all of that void, and returns: acknowledge the write after this.
+    /// the tags, commits, makes all of that void, and returns: acknowledge the write after this.
     ///
-    /// `slots` are the entries of what is written; none of something that does not exist yet. `commit` writes to the database
+    /// `entries` are the entries of what is written; none of something that does not exist yet. `commit` writes to the database
     /// as [`Fencing`] says. From the fences on, the write runs in a task of its own, so that a caller who goes away cannot cut
     /// it in two.
     ///
@@ -71,27 +71,27 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// [`WriteError`].
     pub async fn write<T, F>(
         &self,
-        slots: Vec<Slot>,
-        collections: Vec<Collection>,
+        entries: Vec<EntryRef>,
+        tags: Vec<Tag>,
         commit: impl FnOnce(Fencing) -> F + Send + 'static,
     ) -> Result<T, WriteError<E>>
     where
         T: Send + 'static,
         F: Future<Output = Result<Committed<T>, E>> + Send,
     {
-        self.turn(slots).await?.write(collections, commit).await
+        self.turn(entries).await?.write(tags, commit).await
     }
 
     /// Waits for the writes of this process that have one of the entries in common: for a write that has to read the database
-    /// before it knows which collections it changes.
+    /// before it knows which tags it changes.
     ///
     /// # Errors
     /// [`WriteError::Locked`] when that took more than two seconds.
-    pub async fn turn(&self, mut slots: Vec<Slot>) -> Result<Turn<E>, WriteError<E>> {
-        slots.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        slots.dedup_by(|one, other| one.key == other.key);
-        let locks = self.0.locks.lock_all(slots.iter().map(|slot| &slot.key), LOCK_PATIENCE).await;
-        Ok(Turn { cache: self.clone(), slots, locks: locks.ok_or(WriteError::Locked)? })
+    pub async fn turn(&self, mut entries: Vec<EntryRef>) -> Result<Turn<E>, WriteError<E>> {
+        entries.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        entries.dedup_by(|one, other| one.key == other.key);
+        let locks = self.0.locks.lock_all(entries.iter().map(|entry| &entry.key), LOCK_PATIENCE).await;
+        Ok(Turn { cache: self.clone(), entries, locks: locks.ok_or(WriteError::Locked)? })
     }
 }
 
@@ -102,14 +102,14 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
     /// [`WriteError`].
     pub async fn write<T, F>(
         self,
-        collections: Vec<Collection>,
+        tags: Vec<Tag>,
         commit: impl FnOnce(Fencing) -> F + Send + 'static,
     ) -> Result<T, WriteError<E>>
     where
         T: Send + 'static,
         F: Future<Output = Result<Committed<T>, E>> + Send,
     {
-        self.fenced(collections, |write| write.commit(commit)).await
+        self.fenced(tags, |write| write.commit(commit)).await
     }
 
     /// Bars every tier and hands the write to `work`, which ends it, all in a task of its own: for a write that learns only
@@ -120,7 +120,7 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
     /// [`WriteError::BrokeOff`], and those of `work`.
     pub async fn fenced<T, F>(
         self,
-        collections: Vec<Collection>,
+        tags: Vec<Tag>,
         work: impl FnOnce(Write<E>) -> F + Send + 'static,
     ) -> Result<T, WriteError<E>>
     where
@@ -128,17 +128,17 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
         F: Future<Output = Result<T, WriteError<E>>> + Send,
     {
         let writes = self.cache.0.writes.clone();
-        let writing = writes.spawn(async move { work(self.begin(collections).await?).await });
+        let writing = writes.spawn(async move { work(self.begin(tags).await?).await });
         writing.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the task of a write died");
             Err(WriteError::BrokeOff)
         })
     }
 
-    /// Bars every tier from serving or taking copies of the entries, and of what depends on the collections.
-    pub(crate) async fn begin(self, collections: Vec<Collection>) -> Result<Write<E>, WriteError<E>> {
-        let Turn { cache, slots, locks } = self;
-        let intent = Intent { slots, voids: collections, token: Token::random(), epoch: Epoch::default() };
+    /// Bars every tier from serving or taking copies of the entries, and of what depends on the tags.
+    pub(crate) async fn begin(self, tags: Vec<Tag>) -> Result<Write<E>, WriteError<E>> {
+        let Turn { cache, entries, locks } = self;
+        let intent = Intent { entries, invalidates: tags, token: Token::random(), epoch: Epoch::default() };
         // Without Redis, nothing tells other processes but the epoch.
         let told = !cache.0.shared || cache.0.redis.is_some();
         let fencing = if told { Fencing::Fenced } else { Fencing::Unfenced };
@@ -164,15 +164,15 @@ impl<E> Write<E> {
         self.fencing
     }
 
-    /// Bars what depends on these collections as well. Costs one round trip to Redis. If that fails, the write is
+    /// Bars what depends on these tags as well. Costs one round trip to Redis. If that fails, the write is
     /// [`Unfenced`](Fencing::Unfenced) from then on.
-    pub async fn touch(&mut self, collections: Vec<Collection>) {
+    pub async fn also_invalidate(&mut self, tags: Vec<Tag>) {
         if let Some(redis) = &self.cache.0.redis
-            && !redis.touch(&self.intent, &collections).await
+            && !redis.also_invalidate(&self.intent, &tags).await
         {
             self.fencing = Fencing::Unfenced;
         }
-        self.intent.voids.extend(collections);
+        self.intent.invalidates.extend(tags);
     }
 
     /// Commits and ends the write.
@@ -218,7 +218,7 @@ impl<E> Write<E> {
             settled = redis.finish(&self.intent, outcome).await;
         }
         if let Some(memory) = &self.cache.0.memory {
-            memory.finish(&self.intent.slots, &keep);
+            memory.finish(&self.intent.entries, &keep);
         }
         self.advance();
         self.ended = true;
@@ -229,15 +229,15 @@ impl<E> Write<E> {
     fn kept(&self, leaves: impl IntoIterator<Item = (Key, Value)>) -> HashMap<Key, Value> {
         let keeps = self.cache.0.write_strategy == WriteStrategy::WriteThrough;
         let mut keep: HashMap<_, _> = if keeps { leaves.into_iter().collect() } else { HashMap::new() };
-        for slot in &self.intent.slots {
-            let counters = slot.namespace.counters();
-            if keep.get(&slot.key).is_some_and(Value::is_too_large) {
-                keep.remove(&slot.key);
+        for entry in &self.intent.entries {
+            let counters = entry.namespace.counters();
+            if keep.get(&entry.key).is_some_and(Value::is_too_large) {
+                keep.remove(&entry.key);
                 counters.too_large.inc();
             }
             counters.deletes.inc();
             counters.invalidations_local.inc();
-            counters.sets.inc_by(u64::from(keep.contains_key(&slot.key)));
+            counters.sets.inc_by(u64::from(keep.contains_key(&entry.key)));
         }
         keep
     }
@@ -257,8 +257,8 @@ impl<E> Write<E> {
     /// Lets no later lookup join a load that began before now, nor use a page that was loaded before now.
     fn advance(&self) {
         let epochs = &self.cache.0.epochs;
-        self.intent.slots.iter().for_each(|slot| epochs.advance(&slot.key, || {}));
-        self.intent.voids.iter().for_each(|collection| epochs.collection_changed(collection.name()));
+        self.intent.entries.iter().for_each(|entry| epochs.advance(&entry.key, || {}));
+        self.intent.invalidates.iter().for_each(|tag| epochs.tag_changed(tag.name()));
     }
 }
 
@@ -267,8 +267,8 @@ impl<E> Drop for Write<E> {
         if self.ended {
             return;
         }
-        for slot in &self.intent.slots {
-            self.cache.0.memory.iter().for_each(|memory| memory.forget(&slot.key));
+        for entry in &self.intent.entries {
+            self.cache.0.memory.iter().for_each(|memory| memory.forget(&entry.key));
         }
         self.advance();
     }

@@ -135,7 +135,7 @@ impl Auth {
         let (_, secret) = keys.into_iter().find(|(key, _)| key.id == id).ok_or(StoreError::NoSuchApiKey(id))?;
         let accounts = self.0.accounts.clone();
         let commit = async move |fencing| accounts.remove_api_key(secret, fencing).await;
-        Ok(self.0.cache.write(vec![self.slot(&secret)], Vec::new(), commit).await?)
+        Ok(self.0.cache.write(vec![self.entry(&secret)], Vec::new(), commit).await?)
     }
 }
 

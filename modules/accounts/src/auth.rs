@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{
-    Absence, Cache, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Slot, Value, WriteError,
+    Absence, Cache, EntryRef, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Value, WriteError,
 };
 use hotshelf_domain::{AccountRepository, ApiKeyId, Email, OrganizationId, Role, Secret, Session, StoreError, User};
 use hotshelf_lifecycle::Tasks;
@@ -229,7 +229,7 @@ impl Auth {
     async fn key(&self, secret: &Secret, read: Read) -> Result<Option<KeyEntry>, AuthError> {
         let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
         let load = move || load_key(accounts.clone(), secret_of_load);
-        let found = self.0.cache.get_or_load(self.slot(secret), read, load).await?;
+        let found = self.0.cache.get_or_load(self.entry(secret), read, load).await?;
         Ok(found.value.and_then(|value| KeyEntry::unpack(&value.payload)))
     }
 
@@ -240,8 +240,8 @@ impl Auth {
         Some(caller)
     }
 
-    pub(crate) fn slot(&self, secret: &Secret) -> Slot {
-        self.0.keys.slot(key_of(secret))
+    pub(crate) fn entry(&self, secret: &Secret) -> EntryRef {
+        self.0.keys.entry(key_of(secret))
     }
 
     async fn write_uses(&self) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{
-    Absence, Cache, Committed, Fencing, Key, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Slot, Value,
+    Absence, Cache, Committed, EntryRef, Fencing, Key, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Value,
     WriteError,
 };
 use hotshelf_domain::{AccountRepository, NewSession, Secret, Session, SessionId, StoreError, User, UserId};
@@ -175,9 +175,9 @@ impl Sessions {
             let opened = accounts.open_session(new, leaving, Fencing::Fenced).await.map_err(WriteError::Store)?;
             return Ok(opened.value);
         }
-        let slots = leaving.iter().map(|secret| self.login_slot(secret)).collect();
+        let entries = leaving.iter().map(|secret| self.login_entry(secret)).collect();
         let commit = async move |fencing| accounts.open_session(new, leaving, fencing).await;
-        self.0.cache.write(slots, Vec::new(), commit).await
+        self.0.cache.write(entries, Vec::new(), commit).await
     }
 
     /// Who shows this secret, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
@@ -236,7 +236,7 @@ impl Sessions {
     pub async fn end(&self, secret: Secret) -> Result<(), SessionError> {
         let accounts = self.0.accounts.clone();
         let commit = async move |fencing| accounts.end_session(secret, fencing).await;
-        self.0.cache.write(vec![self.login_slot(&secret)], Vec::new(), commit).await
+        self.0.cache.write(vec![self.login_entry(&secret)], Vec::new(), commit).await
     }
 
     /// Ends one of the user's sessions, by its id.
@@ -274,9 +274,9 @@ impl Sessions {
     where
         F: Future<Output = Result<Committed<T>, StoreError>> + Send,
     {
-        let mut slots = vec![self.0.identities.slot(identity_key(user))];
-        slots.extend(keep.map(|keep| self.login_slot(&keep.secret)));
-        self.0.cache.write(slots, Vec::new(), commit).await
+        let mut entries = vec![self.0.identities.entry(identity_key(user))];
+        entries.extend(keep.map(|keep| self.login_entry(&keep.secret)));
+        self.0.cache.write(entries, Vec::new(), commit).await
     }
 
     /// A session that has ended, by itself or with others of its generation, makes nobody a visitor.
@@ -292,7 +292,7 @@ impl Sessions {
     async fn login(&self, secret: &Secret, read: Read) -> Result<Option<Login>, SessionError> {
         let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
         let load = move || load_login(accounts.clone(), secret_of_load);
-        let found = self.0.cache.get_or_load(self.login_slot(secret), read, load).await.map_err(WriteError::Store)?;
+        let found = self.0.cache.get_or_load(self.login_entry(secret), read, load).await.map_err(WriteError::Store)?;
         Ok(found.value.and_then(|value| Login::unpack(&value.payload)))
     }
 
@@ -303,13 +303,13 @@ impl Sessions {
     pub(crate) async fn identity(&self, user: UserId, read: Read) -> Result<Option<Identity>, SessionError> {
         let accounts = self.0.accounts.clone();
         let load = move || load_identity(accounts.clone(), user);
-        let slot = self.0.identities.slot(identity_key(user));
-        let found = self.0.cache.get_or_load(slot, read, load).await.map_err(WriteError::Store)?;
+        let entry = self.0.identities.entry(identity_key(user));
+        let found = self.0.cache.get_or_load(entry, read, load).await.map_err(WriteError::Store)?;
         Ok(found.value.and_then(|value| Identity::unpack(&value.payload)))
     }
 
-    fn login_slot(&self, secret: &Secret) -> Slot {
-        self.0.logins.slot(login_key(secret))
+    fn login_entry(&self, secret: &Secret) -> EntryRef {
+        self.0.logins.entry(login_key(secret))
     }
 
     /// `false` when some of it has to be tried again.

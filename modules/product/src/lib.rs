@@ -1,4 +1,4 @@
-//! For products behind the cache: what is cached under which key, for how long, and what a write voids. Knows no HTTP
+//! For products behind the cache: what is cached under which key, for how long, and what a write invalidates. Knows no HTTP
 //! and no SQL. May depend on `cache`, `domain`, `stats` and `lifecycle`.
 //!
 //! [`ProductService`] is the one handle. Reads return serialized JSON, ready to be sent; writes return what was
@@ -31,7 +31,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod collections;
 mod crash;
 mod cursor;
 mod error;
@@ -41,6 +40,7 @@ mod module;
 mod pages;
 mod render;
 mod service;
+mod tags;
 mod warming;
 
 pub use cursor::{BadCursor, Cursor};

@@ -20,7 +20,7 @@ use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::TopItems;
 
 use crate::lives::Lives;
-use crate::{collections, keys};
+use crate::{keys, tags};
 use analytics::Rebuilds;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
@@ -73,7 +73,7 @@ impl ProductService {
     pub fn new(cache: Cache<StoreError>, repository: ProductRepository, lives: Lives) -> Result<Self, NamespaceError> {
         let namespace = |name, keys, ttl| {
             let Lives { negative: negative_ttl, grace, .. } = lives;
-            let absence = Absence::DependsOn(collections::everything());
+            let absence = Absence::DependsOn(tags::everything());
             cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence })
         };
         let products = namespace("product", keys::PRODUCTS, lives.product)?;

@@ -73,19 +73,19 @@ impl World {
         World { cache, namespace, loads: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
     }
 
-    fn slot(&self, id: i64) -> Slot {
-        self.namespace.slot(Key::numbered("id:", id))
+    fn entry(&self, id: i64) -> EntryRef {
+        self.namespace.entry(Key::numbered("id:", id))
     }
 
-    fn slots(&self, ids: &[i64]) -> Vec<Slot> {
-        ids.iter().map(|id| self.slot(*id)).collect()
+    fn entries(&self, ids: &[i64]) -> Vec<EntryRef> {
+        ids.iter().map(|id| self.entry(*id)).collect()
     }
 
     /// A flight as a batch joins it.
     fn lead(&self, position: usize, id: i64) -> Led<&'static str> {
-        let slot = self.slot(id);
-        match self.cache.0.flights.join(&slot.key, self.cache.0.epochs.stamp(&slot)) {
-            Role::Leader(flight) => (position, slot, flight),
+        let entry = self.entry(id);
+        match self.cache.0.flights.join(&entry.key, self.cache.0.epochs.stamp(&entry)) {
+            Role::Leader(flight) => (position, entry, flight),
             Role::Waiter(_) => panic!("{id} is being loaded, and could be joined"),
         }
     }
@@ -101,7 +101,7 @@ impl World {
     }
 
     async fn read_many(&self, ids: &[i64]) -> Result<Vec<String>, BatchError<&'static str>> {
-        Ok(texts(self.cache.get_or_load_many(self.slots(ids), self.load()).await?))
+        Ok(texts(self.cache.get_or_load_many(self.entries(ids), self.load()).await?))
     }
 
     /// A load that takes until somebody opens the gate.
@@ -116,7 +116,7 @@ impl World {
                     loading.await
                 }
             };
-            texts(world.cache.get_or_load_many(world.slots(ids), load).await.unwrap())
+            texts(world.cache.get_or_load_many(world.entries(ids), load).await.unwrap())
         })
     }
 
@@ -225,7 +225,7 @@ async fn a_load_of_too_few_or_too_many_is_an_error_and_no_shorter_answer() {
             let values = keys.iter().map(|key| Some(value(key))).chain([None]).take(brought).collect::<Vec<_>>();
             std::future::ready(Ok(values))
         };
-        let found = world.cache.get_or_load_many(world.slots(&[1, 2, 3]), load).await;
+        let found = world.cache.get_or_load_many(world.entries(&[1, 2, 3]), load).await;
         assert_eq!(found, Err(BatchError::Miscounted { asked: 3, brought }));
         assert_eq!(world.cache.0.flights.count(), 0);
         // Those who wait meanwhile are not told that there is nothing.
@@ -233,7 +233,7 @@ async fn a_load_of_too_few_or_too_many_is_an_error_and_no_shorter_answer() {
     }
     let world = World::new();
     let load = |_: Vec<Key>| std::future::ready(Ok(Vec::new()));
-    let found = world.cache.get_or_load_many(world.slots(&[1]), load).await;
+    let found = world.cache.get_or_load_many(world.entries(&[1]), load).await;
     assert_eq!(found, Err(BatchError::Miscounted { asked: 1, brought: 0 }));
 }
 
@@ -248,8 +248,8 @@ async fn whoever_waits_for_a_batch_that_miscounts_loads_for_himself() {
             Ok(Vec::new())
         }
     };
-    let (cache, slots) = (world.cache.clone(), world.slots(&[1, 2]));
-    let miscounting = tokio::spawn(async move { cache.get_or_load_many(slots, load).await });
+    let (cache, entries) = (world.cache.clone(), world.entries(&[1, 2]));
+    let miscounting = tokio::spawn(async move { cache.get_or_load_many(entries, load).await });
     settle().await;
     let waiting = world.clone();
     let waiting = tokio::spawn(async move { waiting.read_many(&[2, 1]).await.unwrap() });
@@ -257,6 +257,6 @@ async fn whoever_waits_for_a_batch_that_miscounts_loads_for_himself() {
     world.gate.add_permits(1);
     assert_eq!(miscounting.await.unwrap(), Err(BatchError::Miscounted { asked: 2, brought: 0 }));
     assert_eq!(waiting.await.unwrap(), ["id:2", "id:1"]);
-    let found = world.cache.get_or_load_many(world.slots(&[1]), world.load()).await.unwrap();
+    let found = world.cache.get_or_load_many(world.entries(&[1]), world.load()).await.unwrap();
     assert!(matches!(found[0].source, Source::Loaded { .. }), "memory has no lease here");
 }

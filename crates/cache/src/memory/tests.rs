@@ -5,7 +5,7 @@ use tokio::time::advance;
 
 use super::*;
 use crate::key_space::Keys;
-use crate::namespace::{Absence, Collection, Namespace, NamespaceOptions};
+use crate::namespace::{Absence, Namespace, NamespaceOptions, Tag};
 
 const TTL: Duration = Duration::from_secs(100);
 const NEGATIVE_TTL: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ impl World {
     fn of_bytes(max_bytes: u64) -> Self {
         let stats = Stats::new().unwrap();
         let namespace = |name, keys| {
-            let (keys, absence) = (Keys::Beginning(keys), Absence::DependsOn(Collection::new(EVERYTHING)));
+            let (keys, absence) = (Keys::Beginning(keys), Absence::DependsOn(Tag::new(EVERYTHING)));
             let options = NamespaceOptions { name, keys, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absence };
             Namespace::alone(options, stats.cache(name))
         };
@@ -33,34 +33,34 @@ impl World {
         World { tier, epochs, things, pages }
     }
 
-    fn thing(&self, id: i64) -> Slot {
-        self.things.slot(Key::numbered("id:", id))
+    fn thing(&self, id: i64) -> EntryRef {
+        self.things.entry(Key::numbered("id:", id))
     }
 
-    fn page(&self) -> Slot {
-        self.pages.slot_in(Key::new("list:0:10"), [Collection::new(EVERYTHING)])
+    fn page(&self) -> EntryRef {
+        self.pages.tagged_entry(Key::new("list:0:10"), [Tag::new(EVERYTHING)])
     }
 
-    fn stamp(&self, slot: &Slot) -> Stamp {
-        match self.tier.lookup(slot, Until::ItsEnd) {
+    fn stamp(&self, entry: &EntryRef) -> Stamp {
+        match self.tier.lookup(entry, Until::ItsEnd) {
             Lookup::Miss(stamp) => stamp,
-            Lookup::Hit(_) => panic!("{} is there already", slot.key),
+            Lookup::Hit(_) => panic!("{} is there already", entry.key),
         }
     }
 
-    fn keep(&self, slot: &Slot, value: Option<&Value>) {
+    fn keep(&self, entry: &EntryRef, value: Option<&Value>) {
         let ttl = if value.is_some() { TTL } else { NEGATIVE_TTL };
-        assert_eq!(self.tier.fill(slot, self.stamp(slot), value, ttl), Fill::Stored);
+        assert_eq!(self.tier.fill(entry, self.stamp(entry), value, ttl), Fill::Stored);
     }
 
     /// The copy, if there is one: `Some(None)` is one that says that there is no such thing.
-    fn copy(&self, slot: &Slot) -> Option<Option<Value>> {
-        self.tier.peek(&slot.key, Some(&slot.collections)).map(|hit| hit.value)
+    fn copy(&self, entry: &EntryRef) -> Option<Option<Value>> {
+        self.tier.peek(&entry.key, Some(&entry.tags)).map(|hit| hit.value)
     }
 
-    fn write(&self, slot: Slot, keep: Option<Value>) {
-        let keep = keep.map(|value| (slot.key.clone(), value)).into_iter().collect();
-        self.tier.finish(&[slot], &keep);
+    fn write(&self, entry: EntryRef, keep: Option<Value>) {
+        let keep = keep.map(|value| (entry.key.clone(), value)).into_iter().collect();
+        self.tier.finish(&[entry], &keep);
     }
 }
 
@@ -71,10 +71,10 @@ fn value(text: &'static str) -> Value {
 #[tokio::test]
 async fn what_is_kept_is_found() {
     let world = World::of_bytes(1 << 20);
-    let slot = world.thing(1);
-    assert_eq!(world.copy(&slot), None);
-    world.keep(&slot, Some(&value("one")));
-    assert_eq!(world.copy(&slot), Some(Some(value("one"))));
+    let entry = world.thing(1);
+    assert_eq!(world.copy(&entry), None);
+    world.keep(&entry, Some(&value("one")));
+    assert_eq!(world.copy(&entry), Some(Some(value("one"))));
     assert_eq!(world.copy(&world.thing(2)), None);
 }
 
@@ -116,7 +116,7 @@ async fn a_new_generation_voids_pages_and_what_was_not_there() {
     world.keep(&there, Some(&value("one")));
     world.keep(&absent, None);
     world.keep(&page, Some(&value("[1]")));
-    world.epochs.collection_changed(EVERYTHING);
+    world.epochs.tag_changed(EVERYTHING);
     assert_eq!(world.copy(&there), Some(Some(value("one"))));
     assert_eq!(world.copy(&absent), None);
     assert_eq!(world.copy(&page), None);
@@ -127,7 +127,7 @@ async fn a_page_loaded_across_a_new_generation_is_void() {
     let world = World::of_bytes(1 << 20);
     let page = world.page();
     let stamp = world.stamp(&page);
-    world.epochs.collection_changed(EVERYTHING);
+    world.epochs.tag_changed(EVERYTHING);
     world.tier.fill(&page, stamp, Some(&value("[1]")), TTL);
     assert_eq!(world.copy(&page), None);
 }
@@ -135,21 +135,21 @@ async fn a_page_loaded_across_a_new_generation_is_void() {
 #[tokio::test]
 async fn remove_during_a_running_load() {
     let world = World::of_bytes(1 << 20);
-    let slot = world.thing(1);
-    let stamp = world.stamp(&slot);
-    world.write(slot.clone(), None);
-    assert_eq!(world.tier.fill(&slot, stamp, Some(&value("old")), TTL), Fill::Refused);
-    assert_eq!(world.copy(&slot), None);
+    let entry = world.thing(1);
+    let stamp = world.stamp(&entry);
+    world.write(entry.clone(), None);
+    assert_eq!(world.tier.fill(&entry, stamp, Some(&value("old")), TTL), Fill::Refused);
+    assert_eq!(world.copy(&entry), None);
 }
 
 #[tokio::test]
 async fn what_a_write_leaves_is_not_replaced_by_an_older_load() {
     let world = World::of_bytes(1 << 20);
-    let slot = world.thing(1);
-    let stamp = world.stamp(&slot);
-    world.write(slot.clone(), Some(value("new")));
-    assert_eq!(world.tier.fill(&slot, stamp, Some(&value("old")), TTL), Fill::Refused);
-    assert_eq!(world.copy(&slot), Some(Some(value("new"))));
+    let entry = world.thing(1);
+    let stamp = world.stamp(&entry);
+    world.write(entry.clone(), Some(value("new")));
+    assert_eq!(world.tier.fill(&entry, stamp, Some(&value("old")), TTL), Fill::Refused);
+    assert_eq!(world.copy(&entry), Some(Some(value("new"))));
 }
 
 #[tokio::test]
@@ -180,28 +180,28 @@ async fn deletion_does_not_walk_on_the_thread_of_requests() {
 #[tokio::test]
 async fn what_was_loaded_before_a_deletion_is_not_kept_after_it() {
     let world = World::of_bytes(1 << 20);
-    let slot = world.thing(1);
-    let stamp = world.stamp(&slot);
+    let entry = world.thing(1);
+    let stamp = world.stamp(&entry);
     assert_eq!(world.tier.delete_matching("*").await.unwrap(), 0, "there is nothing yet");
-    assert_eq!(world.tier.fill(&slot, stamp, Some(&value("old")), TTL), Fill::Refused);
-    world.keep(&slot, Some(&value("new")));
+    assert_eq!(world.tier.fill(&entry, stamp, Some(&value("old")), TTL), Fill::Refused);
+    world.keep(&entry, Some(&value("new")));
 }
 
-/// Kept without the collections that others name, it would be served after they are void; with them, it is not theirs to serve
+/// Kept without the tags that others name, it would be served after they are void; with them, it is not theirs to serve
 /// who name none.
 #[tokio::test]
 async fn an_entry_is_served_with_the_collections_only_that_it_was_kept_with() {
     let world = World::of_bytes(1 << 20);
     let key = Key::new("list:0:10");
-    let (alone, dependent) = (world.pages.slot(key.clone()), world.page());
+    let (alone, dependent) = (world.pages.entry(key.clone()), world.page());
     world.keep(&alone, Some(&value("old")));
     assert_eq!(world.copy(&dependent), None);
-    assert!(world.tier.peek(&key, None).is_none(), "pages have collections");
+    assert!(world.tier.peek(&key, None).is_none(), "pages have tags");
     assert!(world.tier.overdue(&dependent).is_none() && world.tier.inspect(&dependent).is_none());
     world.keep(&dependent, Some(&value("new")));
     assert_eq!(world.copy(&alone), None);
     assert!(world.tier.peek(&key, None).is_some());
-    world.epochs.collection_changed(EVERYTHING);
+    world.epochs.tag_changed(EVERYTHING);
     assert!(world.tier.peek(&key, None).is_none());
     assert_eq!((world.copy(&alone), world.copy(&dependent)), (None, None));
 

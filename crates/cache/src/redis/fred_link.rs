@@ -46,7 +46,7 @@ pub(crate) struct FredLink {
     nodes: Vec<Node>,
     /// The node of each slot; empty when there is one node.
     owners: Vec<usize>,
-    tags: Vec<String>,
+    hash_tags: Vec<String>,
     scripts: Scripts,
     server: String,
     run: Run,
@@ -68,14 +68,14 @@ impl FredLink {
     fn new(
         nodes: Vec<Node>,
         owners: Vec<usize>,
-        tags: Vec<String>,
+        hash_tags: Vec<String>,
         scripts: Scripts,
         server: String,
         run: Run,
         layout: Option<Layout>,
     ) -> Self {
         let (spent, is_spent) = (OnceLock::new(), Notify::new());
-        FredLink { nodes, owners, tags, scripts, server, run, layout, spent, is_spent }
+        FredLink { nodes, owners, hash_tags, scripts, server, run, layout, spent, is_spent }
     }
 
     /// The connection for this key.
@@ -166,8 +166,8 @@ impl Link for FredLink {
         self.run
     }
 
-    fn tags(&self) -> &[String] {
-        &self.tags
+    fn hash_tags(&self) -> &[String] {
+        &self.hash_tags
     }
 
     /// `SET key state NX GET PX life`, one native command: a hit costs the server what a `GET` does.
@@ -237,7 +237,7 @@ impl Link for FredLink {
         self.send(&first, |client| self.scripts.generations.evalsha(client, keys, arguments)).await
     }
 
-    async fn void(
+    async fn invalidate(
         &self,
         mut keys: Vec<String>,
         markers: Vec<String>,

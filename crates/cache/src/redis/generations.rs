@@ -1,4 +1,4 @@
-//! The generations of collections, as Redis keeps them. What depends on several carries one that stands for all.
+//! The generations of tags, as Redis keeps them. What depends on several carries one that stands for all.
 
 use std::collections::HashMap;
 
@@ -13,33 +13,33 @@ use super::state::{Generation, NO_GENERATION};
 use super::timed::TimedLink;
 use super::writing::GENERATION_LIFE;
 use crate::chance;
-use crate::namespace::{Collection, Slot};
+use crate::namespace::{EntryRef, Tag};
 
-/// Collections whose generations are remembered; with more, all are forgotten.
+/// Tags whose generations are remembered; with more, all are forgotten.
 const MOST_REMEMBERED: usize = 4_096;
 
 /// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is void.
 #[derive(Default)]
-pub(super) struct Generations(Mutex<HashMap<Collection, Generation>>);
+pub(super) struct Generations(Mutex<HashMap<Tag, Generation>>);
 
 impl Generations {
     /// One for all of them, if all are remembered.
-    pub(super) fn known<'a>(&self, collections: impl Iterator<Item = &'a Collection>) -> Option<Generation> {
+    pub(super) fn known<'a>(&self, tags: impl Iterator<Item = &'a Tag>) -> Option<Generation> {
         let known = self.0.lock();
-        let generations: Option<Vec<_>> = collections.map(|collection| known.get(collection).copied()).collect();
+        let generations: Option<Vec<_>> = tags.map(|tag| known.get(tag).copied()).collect();
         generations.map(|generations| one_for_all(&generations))
     }
 
-    fn remember<'a>(&self, generations: impl Iterator<Item = (&'a Collection, Generation)>) {
+    fn remember<'a>(&self, generations: impl Iterator<Item = (&'a Tag, Generation)>) {
         let mut known = self.0.lock();
-        for (collection, generation) in generations {
-            match known.get_mut(collection) {
+        for (tag, generation) in generations {
+            match known.get_mut(tag) {
                 Some(known) => *known = generation,
                 None => {
                     if known.len() >= MOST_REMEMBERED {
                         known.clear();
                     }
-                    known.insert(collection.clone(), generation);
+                    known.insert(tag.clone(), generation);
                 }
             }
         }
@@ -47,41 +47,41 @@ impl Generations {
 }
 
 impl RedisTier {
-    /// The generation that counts now for what depends on the slot's collections; a new one for those that have none.
+    /// The generation that counts now for what depends on the entry's tags; a new one for those that have none.
     pub(super) async fn generation(
         &self,
         link: &TimedLink,
-        slot: &Slot,
+        entry: &EntryRef,
         absent: bool,
     ) -> Result<Generation, RedisError> {
-        let keys = slot.dependencies(absent).map(|collection| self.setup.names.generation(collection)).collect();
-        let proposals = slot.dependencies(absent).map(|_| next()).collect();
-        let current = link.generations(keys, proposals, renewal(slot, absent)).await?;
+        let keys = entry.dependencies(absent).map(|tag| self.setup.names.generation(tag)).collect();
+        let proposals = entry.dependencies(absent).map(|_| next()).collect();
+        let current = link.generations(keys, proposals, renewal(entry, absent)).await?;
         let current: Vec<_> = current.iter().map(from_bytes).collect();
-        self.generations.remember(slot.dependencies(absent).zip(current.iter().copied()));
+        self.generations.remember(entry.dependencies(absent).zip(current.iter().copied()));
         Ok(one_for_all(&current))
     }
 
-    /// Makes void what depends on these collections.
-    pub(super) async fn void(&self, link: &TimedLink, collections: &[Collection]) -> Result<(), RedisError> {
-        if collections.is_empty() {
+    /// Makes void what depends on these tags.
+    pub(super) async fn invalidate(&self, link: &TimedLink, tags: &[Tag]) -> Result<(), RedisError> {
+        if tags.is_empty() {
             return Ok(());
         }
         let (names, shared) = (&self.setup.names, self.setup.shared);
-        let next: Vec<Bytes> = collections.iter().map(|_| next()).collect();
-        let markers = collections.iter().filter(|_| shared).map(|collection| names.collection_marker(collection));
-        let keys = collections.iter().map(|collection| names.generation(collection)).collect();
-        link.void(keys, markers.collect(), next.clone(), GENERATION_LIFE).await?;
-        self.generations.remember(collections.iter().zip(next.iter().map(from_bytes)));
+        let next: Vec<Bytes> = tags.iter().map(|_| next()).collect();
+        let markers = tags.iter().filter(|_| shared).map(|tag| names.tag_marker(tag));
+        let keys = tags.iter().map(|tag| names.generation(tag)).collect();
+        link.invalidate(keys, markers.collect(), next.clone(), GENERATION_LIFE).await?;
+        self.generations.remember(tags.iter().zip(next.iter().map(from_bytes)));
         Ok(())
     }
 }
 
 /// What is filled under a generation now may need it for as long as it is kept. If the generation is lost before, nothing
 /// is the worse for it but the hit rate; so it may end, and reads of what does not exist leave nothing that stays.
-fn renewal(slot: &Slot, absent: bool) -> Renewal {
+fn renewal(entry: &EntryRef, absent: bool) -> Renewal {
     // Twice: one that has as much left as a writer's might is not renewed, and one that has much more need not be.
-    Renewal { life: slot.namespace.longest_kept(absent) + 2 * GENERATION_LIFE, of_writers: GENERATION_LIFE }
+    Renewal { life: entry.namespace.longest_kept(absent) + 2 * GENERATION_LIFE, of_writers: GENERATION_LIFE }
 }
 
 fn next() -> Bytes {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_remembered_are_bounded() {
-        let (known, number) = (Generations::default(), |n: usize| Collection::new(format!("org:{n}")));
+        let (known, number) = (Generations::default(), |n: usize| Tag::new(format!("org:{n}")));
         for n in 0..2 * MOST_REMEMBERED {
             known.remember([(&number(n), [7; 16])].into_iter());
         }

@@ -30,7 +30,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     fn run(&self) -> Run;
 
     /// For each part of the server one text, which leads a marker there as its hash tag. There is at least one.
-    fn tags(&self) -> &[String];
+    fn hash_tags(&self) -> &[String];
 
     /// What the key holds. If that is nothing, it holds `state` from now on, for `life` or for ever.
     async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError>;
@@ -76,7 +76,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     ) -> Result<Vec<Bytes>, RedisError>;
 
     /// Sets these keys, all of one slot, to the next generations, for `life`.
-    async fn void(
+    async fn invalidate(
         &self,
         keys: Vec<String>,
         markers: Vec<String>,

@@ -58,12 +58,12 @@ impl Beats {
         &self.instance
     }
 
-    /// The number of a beat that begins at `begun`, and is to come back from where all these tags lead.
-    pub(super) fn begin(&self, begun: Instant, tags: &[String]) -> u64 {
+    /// The number of a beat that begins at `begun`, and is to come back from where all these hash_tags lead.
+    pub(super) fn begin(&self, begun: Instant, hash_tags: &[String]) -> u64 {
         let mut sent = self.sent.lock();
         let number = sent.next;
         sent.next += 1;
-        sent.under_way.push_back(UnderWay { number, begun, missing: tags.to_vec() });
+        sent.under_way.push_back(UnderWay { number, begun, missing: hash_tags.to_vec() });
         if sent.under_way.len() > MAX_BEATS {
             sent.under_way.pop_front();
         }
@@ -81,10 +81,10 @@ impl Beats {
     }
 
     /// When the beat began that has now come back from everywhere.
-    fn back(&self, number: u64, tag: &str) -> Option<Instant> {
+    fn back(&self, number: u64, hash_tag: &str) -> Option<Instant> {
         let mut sent = self.sent.lock();
         let beat = sent.under_way.iter_mut().find(|beat| beat.number == number)?;
-        beat.missing.retain(|missing| missing != tag);
+        beat.missing.retain(|missing| missing != hash_tag);
         let begun = beat.missing.is_empty().then_some(beat.begun)?;
         // What is older may come back, too, and tells nothing new.
         sent.under_way.retain(|beat| beat.number > number);
@@ -138,14 +138,14 @@ async fn listen(tier: &RedisTier, ear: &mut dyn Ear, failures: &mut u32) -> Redi
         for mark in &marks {
             match mark {
                 Mark::Entry(key) => coherence.entry_changed(key),
-                Mark::Collection(name) => coherence.collection_changed(name),
+                Mark::Tag(name) => coherence.tag_changed(name),
                 Mark::Beat { .. } => {}
             }
         }
         for mark in marks {
-            if let Mark::Beat { instance, number, tag } = mark
+            if let Mark::Beat { instance, number, hash_tag } = mark
                 && instance == tier.beats.instance()
-                && let Some(begun) = tier.beats.back(number, &tag)
+                && let Some(begun) = tier.beats.back(number, &hash_tag)
             {
                 coherence.heard_all_until(begun, MEMORY_LEASE);
                 *failures = 0;

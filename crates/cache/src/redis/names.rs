@@ -5,7 +5,7 @@
 //! the same slot of a cluster.
 
 use crate::key::Key;
-use crate::namespace::Collection;
+use crate::namespace::Tag;
 
 /// What the names of generations begin with; in braces, what a cluster distributes them by.
 const GENERATIONS: &str = "{gen}:";
@@ -23,10 +23,10 @@ pub(crate) struct Names {
 pub(crate) enum Mark {
     /// A writer has fenced this entry, or somebody waited for it and it is filled.
     Entry(Key),
-    /// This collection has a new generation.
-    Collection(String),
-    /// The beat of that number of this process or another, where that tag leads.
-    Beat { instance: String, number: u64, tag: String },
+    /// This tag has a new generation.
+    Tag(String),
+    /// The beat of that number of this process or another, where that hash_tag leads.
+    Beat { instance: String, number: u64, hash_tag: String },
 }
 
 impl Names {
@@ -43,13 +43,13 @@ impl Names {
     }
 
     /// All generations are in one slot of a cluster, so that a page can be bound to several in one step.
-    pub(crate) fn generation(&self, collection: &Collection) -> String {
-        [&self.prefix, GENERATIONS, collection.name()].concat()
+    pub(crate) fn generation(&self, tag: &Tag) -> String {
+        [&self.prefix, GENERATIONS, tag.name()].concat()
     }
 
-    /// The marker of a collection, in the slot of its generation.
-    pub(crate) fn collection_marker(&self, collection: &Collection) -> String {
-        [&self.prefix, "chg:", GENERATIONS, collection.name()].concat()
+    /// The marker of a tag, in the slot of its generation.
+    pub(crate) fn tag_marker(&self, tag: &Tag) -> String {
+        [&self.prefix, "chg:", GENERATIONS, tag.name()].concat()
     }
 
     pub(crate) fn epoch(&self) -> String {
@@ -72,23 +72,23 @@ impl Names {
         [&self.prefix, "chg:{", name, "}"].concat()
     }
 
-    pub(crate) fn beat(&self, instance: &str, number: u64, tag: &str) -> String {
-        format!("{}chg:{{{tag}}}beat:{instance}:{number}", self.prefix)
+    pub(crate) fn beat(&self, instance: &str, number: u64, hash_tag: &str) -> String {
+        format!("{}chg:{{{hash_tag}}}beat:{instance}:{number}", self.prefix)
     }
 
     /// What the marker of that name tells; `None` if it is no marker.
     pub(crate) fn read(&self, marker: &str) -> Option<Mark> {
         let marker = marker.strip_prefix(&self.prefix)?.strip_prefix("chg:")?;
-        if let Some(collection) = marker.strip_prefix(GENERATIONS) {
-            return Some(Mark::Collection(collection.to_owned()));
+        if let Some(tag) = marker.strip_prefix(GENERATIONS) {
+            return Some(Mark::Tag(tag.to_owned()));
         }
         let marker = marker.strip_prefix('{')?;
         if let Some(name) = marker.strip_suffix('}') {
             return Some(Mark::Entry(Key::new(name.strip_prefix(&self.prefix)?)));
         }
-        let (tag, beat) = marker.split_once("}beat:")?;
+        let (hash_tag, beat) = marker.split_once("}beat:")?;
         let (instance, number) = beat.split_once(':')?;
-        Some(Mark::Beat { instance: instance.to_owned(), number: number.parse().ok()?, tag: tag.to_owned() })
+        Some(Mark::Beat { instance: instance.to_owned(), number: number.parse().ok()?, hash_tag: hash_tag.to_owned() })
     }
 }
 
@@ -106,10 +106,10 @@ mod tests {
             let entry = names.entry(&Key::new(key));
             assert_eq!(slot(&names.marker(&entry)), slot(&entry), "{key}");
         }
-        let (products, prices) = (Collection::new("products"), Collection::new("org:2:price"));
+        let (products, prices) = (Tag::new("products"), Tag::new("org:2:price"));
         let generation = slot(&names.generation(&products));
         assert_eq!(slot(&names.generation(&prices)), generation);
-        assert_eq!(slot(&names.collection_marker(&prices)), generation);
+        assert_eq!(slot(&names.tag_marker(&prices)), generation);
         assert_eq!(slot(&names.beat("a1", 42, "6")), slot("6"));
     }
 
@@ -123,10 +123,10 @@ mod tests {
             };
             let key = Key::new("id:7");
             assert_eq!(read(names.marker(&names.entry(&key))), Some(Mark::Entry(key)));
-            let products = Collection::new("products");
-            let collection = Mark::Collection("products".to_owned());
-            assert_eq!(read(names.collection_marker(&products)), Some(collection));
-            let beat = Mark::Beat { instance: "a1".to_owned(), number: 42, tag: "6".to_owned() };
+            let products = Tag::new("products");
+            let tag = Mark::Tag("products".to_owned());
+            assert_eq!(read(names.tag_marker(&products)), Some(tag));
+            let beat = Mark::Beat { instance: "a1".to_owned(), number: 42, hash_tag: "6".to_owned() };
             assert_eq!(read(names.beat("a1", 42, "6")), Some(beat));
             assert_eq!(names.read("other"), None);
         }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::state::{self, Generation, NO_GENERATION, State, Stored};
 use super::timed::TimedLink;
 use super::{LEASE_LIFE, RedisClaim, RedisTier};
-use crate::namespace::Slot;
+use crate::namespace::EntryRef;
 use crate::tier::{Hit, Lookup, Token, Until};
 
 /// A reader waits no longer than this for what others load, however often they begin anew.
@@ -54,12 +54,12 @@ impl RedisTier {
     pub(super) async fn look_and_wait(
         &self,
         link: &Arc<TimedLink>,
-        slot: &Slot,
+        entry: &EntryRef,
         until: Until,
     ) -> Result<Lookup<Option<RedisClaim>>, RedisError> {
         let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
-            let lease = match self.look(link, slot, until).await? {
+            let lease = match self.look(link, entry, until).await? {
                 Looked::Answer(lookup) => return Ok(lookup),
                 Looked::Loading(lease) => lease,
             };
@@ -68,8 +68,8 @@ impl RedisTier {
                 return Ok(Lookup::Miss(None));
             }
             // In this order: a change after the question wakes.
-            let changed = self.setup.coherence.change_of(&slot.key);
-            if let Some(left) = link.wait(&self.name_of(slot), lease).await? {
+            let changed = self.setup.coherence.change_of(&entry.key);
+            if let Some(left) = link.wait(&self.name_of(entry), lease).await? {
                 // When the holder has died, the lease ends.
                 let left = left + Duration::from_millis(1);
                 let patience = if self.setup.coherence.hears() { left } else { left.min(DEAF_PAUSE) };
@@ -79,24 +79,24 @@ impl RedisTier {
     }
 
     /// Reads the key and, if it is free, takes a lease on it; for pages together with the generation they depend on.
-    async fn look(&self, link: &Arc<TimedLink>, slot: &Slot, until: Until) -> Result<Looked, RedisError> {
+    async fn look(&self, link: &Arc<TimedLink>, entry: &EntryRef, until: Until) -> Result<Looked, RedisError> {
         // Before the value is read: what is filled later is of this epoch or older.
         let epoch = self.epoch();
-        let (name, lease) = (self.name_of(slot), state::lease(Token::random(), self.run(link)));
+        let (name, lease) = (self.name_of(entry), state::lease(Token::random(), self.run(link)));
         let mut pending = PendingLease { tier: self, link, name: &name, lease: &lease, answered: false };
         let read = link.get_or_set(&name, lease.clone(), Some(LEASE_LIFE));
-        let (generation, held) = match slot.depends(false) {
+        let (generation, held) = match entry.depends(false) {
             true => {
                 // In whatever order they are read: what does not stand under the generation that is read here is loaded,
                 // after both, and filled under it.
-                let (generation, held) = join(self.generation(link, slot, false), read).await;
+                let (generation, held) = join(self.generation(link, entry, false), read).await;
                 (Some(generation?), held?)
             }
             false => (None, read.await?),
         };
         let claim = |expected, leased| {
             // One that was read some time before the load is as good, as long as it stands.
-            let if_absent = self.generations.known(slot.dependencies(true));
+            let if_absent = self.generations.known(entry.dependencies(true));
             let claim = RedisClaim { expected, leased, epoch, generation, if_absent };
             Looked::Answer(Lookup::Miss(Some(claim)))
         };
@@ -116,7 +116,7 @@ impl RedisTier {
             Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
             Some(State::Value(stored)) => {
                 let head = stored.head.clone();
-                let hit = self.serve(link, slot, until, stored, generation).await?;
+                let hit = self.serve(link, entry, until, stored, generation).await?;
                 Ok(hit.map_or_else(|| claim(head, false), |hit| Looked::Answer(Lookup::Hit(hit))))
             }
         }
@@ -126,19 +126,19 @@ impl RedisTier {
     async fn serve(
         &self,
         link: &TimedLink,
-        slot: &Slot,
+        entry: &EntryRef,
         until: Until,
         stored: Stored,
         known: Option<Generation>,
     ) -> Result<Option<Hit>, RedisError> {
-        let due = stored.value.is_some() && stored.ttl < slot.namespace.refresh_ahead();
+        let due = stored.value.is_some() && stored.ttl < entry.namespace.refresh_ahead();
         let good = !stored.ttl.is_zero() && (until != Until::ItIsDue || !due);
-        if !good || !self.stands(link, slot, &stored, known).await? {
+        if !good || !self.stands(link, entry, &stored, known).await? {
             return Ok(None);
         }
         let Stored { value, ttl, .. } = stored;
         // Not longer than it could have got: the clock may have been set back.
-        let ttl = ttl.min(slot.namespace.longest_life());
+        let ttl = ttl.min(entry.namespace.longest_life());
         Ok(Some(Hit { value, ttl, due }))
     }
 
@@ -146,49 +146,49 @@ impl RedisTier {
     pub(super) async fn stands(
         &self,
         link: &TimedLink,
-        slot: &Slot,
+        entry: &EntryRef,
         stored: &Stored,
         known: Option<Generation>,
     ) -> Result<bool, RedisError> {
         if stored.epoch != self.epoch() || stored.history != self.history() {
-            slot.namespace.counters().invalidations_epoch.inc();
+            entry.namespace.counters().invalidations_epoch.inc();
             return Ok(false);
         }
         let absent = stored.value.is_none();
-        if !slot.depends(absent) {
-            // Else it was filled as something that depends on collections, and only they could tell.
+        if !entry.depends(absent) {
+            // Else it was filled as something that depends on tags, and only they could tell.
             return Ok(stored.generation == NO_GENERATION);
         }
         let current = match known.filter(|_| !absent) {
             Some(generation) => generation,
-            None => self.generation(link, slot, absent).await?,
+            None => self.generation(link, entry, absent).await?,
         };
         Ok(stored.generation == current && current != NO_GENERATION)
     }
 
     /// As [`lookup`](RedisTier::lookup) of each, in their order. Reads all keys in one step. Only those that this does not answer are looked up one by one, all at a time, with their
     /// leases: where everything is there, nothing is written, and a server has one command to carry out.
-    pub(crate) async fn lookup_many(&self, slots: &[Slot], until: Until) -> Vec<Lookup<Option<RedisClaim>>> {
-        let (true, Some(link)) = (slots.len() > 1, self.link.load_full()) else {
-            return join_all(slots.iter().map(|slot| self.lookup(slot, until))).await;
+    pub(crate) async fn lookup_many(&self, entries: &[EntryRef], until: Until) -> Vec<Lookup<Option<RedisClaim>>> {
+        let (true, Some(link)) = (entries.len() > 1, self.link.load_full()) else {
+            return join_all(entries.iter().map(|entry| self.lookup(entry, until))).await;
         };
-        let held = link.get_many(slots.iter().map(|slot| self.name_of(slot)).collect()).await;
+        let held = link.get_many(entries.iter().map(|entry| self.name_of(entry)).collect()).await;
         let held = held.unwrap_or_else(|error| {
             self.survive("lookup", &error);
             Vec::new()
         });
-        if held.len() < slots.len() {
-            slots.iter().for_each(|slot| slot.namespace.counters().misses_l2.inc());
-            return slots.iter().map(|_| Lookup::Miss(None)).collect();
+        if held.len() < entries.len() {
+            entries.iter().for_each(|entry| entry.namespace.counters().misses_l2.inc());
+            return entries.iter().map(|_| Lookup::Miss(None)).collect();
         }
         let link = &link;
-        let answers = slots.iter().zip(held).map(async |(slot, held)| {
+        let answers = entries.iter().zip(held).map(async |(entry, held)| {
             if let Some(State::Value(stored)) = held.map(|held| state::open(held, self.run(link)))
-                && let Ok(Some(hit)) = self.serve(link, slot, until, stored, None).await
+                && let Ok(Some(hit)) = self.serve(link, entry, until, stored, None).await
             {
                 return Lookup::Hit(hit);
             }
-            self.lookup(slot, until).await
+            self.lookup(entry, until).await
         });
         join_all(answers).await
     }

@@ -28,9 +28,9 @@ const TAGGED: usize = 1 + 16 + 16;
 /// `V`, layout, present, 16 bytes of stamp, history, epoch, generation, revision, end of life.
 const HEAD: usize = 3 + 16 + 8 + 8 + 16 + 8 + 8;
 
-/// The generation of a collection as Redis keeps it: random, so that one that was lost never comes back.
+/// The generation of a tag as Redis keeps it: random, so that one that was lost never comes back.
 pub(crate) type Generation = [u8; 16];
-/// For entries that depend on no collection.
+/// For entries that depend on no tag.
 pub(super) const NO_GENERATION: Generation = [0; 16];
 
 /// Names one run of a server. A lease or a fence of another run has come back with a snapshot: whoever set it has lost
@@ -52,9 +52,9 @@ pub(super) fn fence(token: Token, run: Run) -> Bytes {
     tagged(FENCE, token, run)
 }
 
-fn tagged(tag: u8, token: Token, run: Run) -> Bytes {
+fn tagged(kind: u8, token: Token, run: Run) -> Bytes {
     let mut state = BytesMut::with_capacity(TAGGED);
-    state.put_u8(tag);
+    state.put_u8(kind);
     state.put_slice(&token.0);
     state.put_slice(&run);
     state.freeze()

@@ -133,7 +133,7 @@ async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Resu
                 tier.adopt(epoch);
                 tracing::warn!(
                     "the database is older than what Redis knows of it under `{}`: it was put back to an earlier state. It \
-                     has begun a new history: ids go on a million later, entity tags from before do not match, all sessions end",
+                     has begun a new history: ids go on a million later, entity hash_tags from before do not match, all sessions end",
                     tier.setup.names.prefix()
                 );
             }
@@ -275,8 +275,9 @@ async fn beat(tier: &RedisTier, link: &TimedLink) -> Result<Beat, Failure> {
     }
     if tier.setup.shared && matches!(word, Word::Same) {
         let (names, instance) = (&tier.setup.names, tier.beats.instance());
-        let number = tier.beats.begin(begin, link.tags());
-        let marks = link.tags().iter().map(async |tag| link.mark(&names.beat(instance, number, tag)).await);
+        let number = tier.beats.begin(begin, link.hash_tags());
+        let marks =
+            link.hash_tags().iter().map(async |hash_tag| link.mark(&names.beat(instance, number, hash_tag)).await);
         try_join_all(marks).await?;
     }
     Ok(Beat::Back)

@@ -73,8 +73,8 @@ impl TimedLink {
         self.link.run()
     }
 
-    pub(super) fn tags(&self) -> &[String] {
-        self.link.tags()
+    pub(super) fn hash_tags(&self) -> &[String] {
+        self.link.hash_tags()
     }
 
     pub(super) async fn get_or_set(
@@ -135,14 +135,14 @@ impl TimedLink {
         timed(&self.timings.generations, self.link.generations(keys, proposals, renewal)).await
     }
 
-    pub(super) async fn void(
+    pub(super) async fn invalidate(
         &self,
         keys: Vec<String>,
         markers: Vec<String>,
         next: Vec<Bytes>,
         life: Duration,
     ) -> Result<(), RedisError> {
-        timed(&self.timings.void, self.link.void(keys, markers, next, life)).await
+        timed(&self.timings.void, self.link.invalidate(keys, markers, next, life)).await
     }
 
     pub(super) async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {

@@ -13,7 +13,7 @@ use super::timed::TimedLink;
 use crate::chance;
 use crate::epoch::Fencing;
 use crate::key::Key;
-use crate::namespace::{Collection, Slot};
+use crate::namespace::{EntryRef, Tag};
 use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
 use crate::value::Value;
 
@@ -40,19 +40,19 @@ impl RedisTier {
         self.setup.shared.then(|| self.setup.names.marker(name))
     }
 
-    /// Fences all slots or none. Of two writers that share several, each may come first at some: then both give back what
+    /// Fences all entries or none. Of two writers that share several, each may come first at some: then both give back what
     /// they have, and their pauses decide.
     async fn fence(&self, link: &TimedLink, intent: &Intent) -> Result<bool, RedisError> {
-        let fence = async |slot: &Slot| {
-            let (name, fence) = (self.name_of(slot), state::fence(intent.token, self.run(link)));
+        let fence = async |entry: &EntryRef| {
+            let (name, fence) = (self.name_of(entry), state::fence(intent.token, self.run(link)));
             link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_LIFE).await
         };
-        let mut fenced = Vec::with_capacity(intent.slots.len());
-        for batch in intent.slots.chunks(BATCH) {
+        let mut fenced = Vec::with_capacity(intent.entries.len());
+        for batch in intent.entries.chunks(BATCH) {
             let batch: Result<Vec<bool>, _> = join_all(batch.iter().map(fence)).await.into_iter().collect();
             fenced.extend(batch?);
             if fenced.contains(&false) {
-                let own = intent.slots.iter().zip(&fenced).filter_map(|(slot, fenced)| fenced.then_some(slot));
+                let own = intent.entries.iter().zip(&fenced).filter_map(|(entry, fenced)| fenced.then_some(entry));
                 self.release(link, intent.token, own, |_| None).await?;
                 return Ok(false);
             }
@@ -64,11 +64,11 @@ impl RedisTier {
     pub(crate) async fn begin(&self, intent: &Intent) -> Begun {
         let Some(link) = self.link.load_full() else { return Begun::Uncovered };
         let give_up = tokio::time::Instant::now() + FENCE_PATIENCE;
-        let mut voids = &intent.voids[..];
+        let mut invalidates = &intent.invalidates[..];
         loop {
             // Once: a generation outlasts the patience of the writer, and each makes every page of all processes void.
-            let voids = std::mem::take(&mut voids);
-            match join(self.fence(&link, intent), self.void(&link, voids)).await {
+            let invalidates = std::mem::take(&mut invalidates);
+            match join(self.fence(&link, intent), self.invalidate(&link, invalidates)).await {
                 (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
                 (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Taken,
                 (Ok(false), Ok(())) => {
@@ -86,15 +86,15 @@ impl RedisTier {
 
     /// Between the beginning of a write and its commit: makes void what depends on these as well. `false` when Redis is out
     /// of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
-    pub(crate) async fn touch(&self, intent: &Intent, collections: &[Collection]) -> bool {
-        let voided = match self.link.load_full() {
-            Some(link) => self.void(&link, collections).await.inspect_err(|error| self.survive("void", error)).is_ok(),
+    pub(crate) async fn also_invalidate(&self, intent: &Intent, tags: &[Tag]) -> bool {
+        let invalidated = match self.link.load_full() {
+            Some(link) => self.invalidate(&link, tags).await.inspect_err(|error| self.survive("void", error)).is_ok(),
             None => false,
         };
-        if !voided {
+        if !invalidated {
             self.orphan(intent);
         }
-        voided
+        invalidated
     }
 
     /// After the commit, before it is acknowledged.
@@ -125,7 +125,7 @@ impl RedisTier {
         }
         self.orphan(intent);
         if changed {
-            // The fences may have been set, but are they still there, and were the collections made void? What cannot be
+            // The fences may have been set, but are they still there, and were the tags made void? What cannot be
             // confirmed is made void as a whole, on disk, before the write is acknowledged.
             let epoch = self.setup.epoch_store.advance().await.map_err(|cause| Unsettled(cause.to_string()))?;
             self.adopt(epoch);
@@ -150,18 +150,18 @@ impl RedisTier {
         }
     }
 
-    /// Releases all slots, and makes the collections void, whatever was voided since the beginning.
+    /// Releases all entries, and makes the tags void, whatever was invalidated since the beginning.
     async fn end(&self, link: &TimedLink, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
-        let value = |slot: &Slot| {
-            // What depends on a collection is void with this very write.
-            let value = keep.get(&slot.key).filter(|_| !slot.depends(false))?;
-            let ttl = slot.namespace.next_ttl(false);
+        let value = |entry: &EntryRef| {
+            // What depends on a tag is void with this very write.
+            let value = keep.get(&entry.key).filter(|_| !entry.depends(false))?;
+            let ttl = entry.namespace.next_ttl(false);
             let envelope = Envelope { history: self.history(), epoch: intent.epoch, generation: NO_GENERATION, ttl };
-            Some((envelope.seal(Some(value)), ttl + slot.namespace.grace(false)))
+            Some((envelope.seal(Some(value)), ttl + entry.namespace.grace(false)))
         };
-        let release = self.release(link, intent.token, intent.slots.iter(), value);
-        let (released, voided) = join(release, self.void(link, &intent.voids)).await;
-        released.and(voided)
+        let release = self.release(link, intent.token, intent.entries.iter(), value);
+        let (released, invalidated) = join(release, self.invalidate(link, &intent.invalidates)).await;
+        released.and(invalidated)
     }
 
     /// Each with what it is to hold from then on, and for how long; or with nothing.
@@ -169,16 +169,16 @@ impl RedisTier {
         &self,
         link: &TimedLink,
         token: Token,
-        slots: impl Iterator<Item = &'a Slot>,
-        value: impl Fn(&Slot) -> Option<(Bytes, Duration)>,
+        entries: impl Iterator<Item = &'a EntryRef>,
+        value: impl Fn(&EntryRef) -> Option<(Bytes, Duration)>,
     ) -> Result<(), RedisError> {
-        let slots: Vec<&Slot> = slots.collect();
-        let release = async |slot: &&Slot| {
-            let (name, fence) = (self.name_of(slot), state::fence(token, self.run(link)));
-            let (value, life) = value(slot).unwrap_or((Bytes::new(), FENCE_LIFE));
+        let entries: Vec<&EntryRef> = entries.collect();
+        let release = async |entry: &&EntryRef| {
+            let (name, fence) = (self.name_of(entry), state::fence(token, self.run(link)));
+            let (value, life) = value(entry).unwrap_or((Bytes::new(), FENCE_LIFE));
             link.release(&name, self.marker_of(&name).as_deref(), fence, value, life).await
         };
-        for batch in slots.chunks(BATCH) {
+        for batch in entries.chunks(BATCH) {
             join_all(batch.iter().map(release)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         }
         Ok(())
@@ -188,7 +188,7 @@ impl RedisTier {
     fn orphan(&self, intent: &Intent) {
         let mut orphans = self.orphans.lock();
         let room = MAX_ORPHANS.saturating_sub(orphans.len());
-        orphans.extend(intent.slots.iter().take(room).map(|slot| (self.name_of(slot), intent.token)));
+        orphans.extend(intent.entries.iter().take(room).map(|entry| (self.name_of(entry), intent.token)));
     }
 
     /// Some of them; the others with the next beat. What is not certain to be released stays an orphan.

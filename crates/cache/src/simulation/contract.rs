@@ -177,7 +177,7 @@ impl Step {
             }
             Step::Void { count, marked, next, life } => {
                 let markers = (0..count).filter_map(|key| marker_if(marked, key)).collect();
-                format!("{:?}", link.void(first(count), markers, vec![next.bytes(run); count], life).await?)
+                format!("{:?}", link.invalidate(first(count), markers, vec![next.bytes(run); count], life).await?)
             }
             Step::Wait { key, lease } => {
                 let left = link.wait(KEYS[key], lease.bytes(run)).await?;

@@ -15,7 +15,7 @@ use crate::cache::Cache;
 use crate::epoch::{Epoch, Fencing};
 use crate::key::Key;
 use crate::key_space::Keys;
-use crate::namespace::{Absence, Collection, Namespace, NamespaceOptions, Slot};
+use crate::namespace::{Absence, EntryRef, Namespace, NamespaceOptions, Tag};
 use crate::options::CacheOptions;
 use crate::tier::TierName;
 use crate::value::{Found, Read, Source, Value};
@@ -37,7 +37,7 @@ pub(super) struct Process {
     details: Namespace,
     pages: Namespace,
     /// Both of them a page depends on.
-    collections: [Collection; 2],
+    tags: [Tag; 2],
     alone: bool,
 }
 
@@ -57,9 +57,9 @@ impl Process {
         };
         let cache =
             STATS.with(|stats| Cache::with_connector(options, Box::new(connector), Arc::new(row), |_| false, stats));
-        let collections = ["products", "products:order"].map(Collection::new);
+        let tags = ["products", "products:order"].map(Tag::new);
         let namespace = |name, keys| {
-            let (ttl, grace, absence) = (plan.ttl, plan.grace, Absence::DependsOn(collections[0].clone()));
+            let (ttl, grace, absence) = (plan.ttl, plan.grace, Absence::DependsOn(tags[0].clone()));
             cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl: ttl, grace, absence }).unwrap()
         };
         let (things, pages) =
@@ -67,15 +67,15 @@ impl Process {
         let details = namespace("details", Keys::NumberThen(":details"));
         world.note(|| format!("p{number} starts"));
         cache.start().await.unwrap();
-        Process { host, cache, world, things, details, pages, collections, alone: plan.processes == 1 }
+        Process { host, cache, world, things, details, pages, tags, alone: plan.processes == 1 }
     }
 
     /// Where the track is kept: a page in one place, a thing in two.
-    pub(super) fn slots(&self, track: usize) -> Vec<Slot> {
+    pub(super) fn entries(&self, track: usize) -> Vec<EntryRef> {
         match track {
-            PAGE => vec![self.pages.slot_in(Key::new("list:0:20"), self.collections.clone())],
+            PAGE => vec![self.pages.tagged_entry(Key::new("list:0:20"), self.tags.clone())],
             id => {
-                [&self.things, &self.details].map(|namespace| namespace.slot(Key::numbered("id:", id as i64))).to_vec()
+                [&self.things, &self.details].map(|namespace| namespace.entry(Key::numbered("id:", id as i64))).to_vec()
             }
         }
     }
@@ -95,19 +95,19 @@ impl Process {
     /// One read; what it brings must be as new as what was acknowledged before it began.
     pub(super) async fn read(&self, track: usize) {
         self.host.alive().await;
-        let slot = dice::pick(&self.slots(track));
+        let entry = dice::pick(&self.entries(track));
         let state = &self.cache.0;
-        let joins = state.flights.took_off(&slot.key, state.epochs.stamp(&slot));
+        let joins = state.flights.took_off(&entry.key, state.epochs.stamp(&entry));
         let (reader, firm) = {
             let database = self.world.database.lock();
             (database.reader(track, &self.host, self.alone, joins), database.firm(track))
         };
         let name = self.host.name();
-        self.world.note(|| format!("{name} reads {}", slot.key));
+        self.world.note(|| format!("{name} reads {}", entry.key));
         if dice::one_in(2)
-            && let Some((value, source)) = self.cache.peek(&slot.namespace, &slot.key, Read::default())
+            && let Some((value, source)) = self.cache.peek(&entry.namespace, &entry.key, Read::default())
         {
-            return self.judge(track, slot.namespace.name(), &reader, &Found { value: Some(value), source }, false);
+            return self.judge(track, entry.namespace.name(), &reader, &Found { value: Some(value), source }, false);
         }
         let read = match dice::below(12) {
             0 => Read { bypass: true, min_revision: None },
@@ -116,12 +116,12 @@ impl Process {
         };
         let loaded = Arc::new(AtomicBool::new(false));
         let (world, host, loads) = (Arc::clone(&self.world), Arc::clone(&self.host), Arc::clone(&loaded));
-        let kind = slot.namespace.name();
+        let kind = entry.namespace.name();
         let load = move || {
             loads.store(true, Ordering::Relaxed);
             load(Arc::clone(&world), Arc::clone(&host), track, kind)
         };
-        let found = self.cache.get_or_load(slot, read, load).await;
+        let found = self.cache.get_or_load(entry, read, load).await;
         self.host.alive().await;
         match found {
             Ok(found) => {
@@ -165,15 +165,15 @@ impl Process {
         // gives each product a new name.)
         let anew = !self.world.database.lock().has_ever_existed(id);
         let named = !anew || dice::one_in(4);
-        let slots = if named { self.slots(id) } else { Vec::new() };
+        let entries = if named { self.entries(id) } else { Vec::new() };
         // What does not exist depends on the first one; a page on both, so that a delete may leave out either.
-        let collections = match change {
+        let tags = match change {
             Change::Update => Vec::new(),
-            Change::Delete => vec![dice::pick(&self.collections)],
-            _ => vec![self.collections[0].clone()],
+            Change::Delete => vec![dice::pick(&self.tags)],
+            _ => vec![self.tags[0].clone()],
         };
         self.world.note(|| format!("{name} begins: {change:?} {id}"));
-        let begun = async { self.cache.turn(slots).await?.begin(collections).await };
+        let begun = async { self.cache.turn(entries).await?.begin(tags).await };
         let Ok(write) = begun.await else {
             return self.world.note(|| format!("{name} gives up: {change:?} {id}: locked"));
         };
@@ -214,9 +214,9 @@ impl Process {
     }
 
     async fn settle(&self, write: Write<Down>, id: usize, value: Option<Value>, epoch: Option<Epoch>) -> bool {
-        let values = self.slots(id).into_iter().filter_map(|slot| {
-            let value = of(slot.namespace.name(), value.clone()?);
-            Some((slot.key, value))
+        let values = self.entries(id).into_iter().filter_map(|entry| {
+            let value = of(entry.namespace.name(), value.clone()?);
+            Some((entry.key, value))
         });
         write.committed(values, epoch).await.is_ok()
     }
@@ -224,12 +224,17 @@ impl Process {
     /// What the tiers hold, and what a reader gets, when everything has come to rest.
     pub(super) async fn inspect(&self, oldest: impl Fn(&Database, usize) -> usize) {
         let tracks = self.world.database.lock().tracks();
-        let slots = tracks.flat_map(|track| self.slots(track).into_iter().map(move |slot| (track, slot)));
-        for (track, slot) in slots {
+        let entries = tracks.flat_map(|track| self.entries(track).into_iter().map(move |entry| (track, entry)));
+        for (track, entry) in entries {
             for tier in TierName::BOTH {
-                let Some(copy) = self.cache.0.inspect(tier, &slot).await else { continue };
-                if !is_of(copy.value.as_ref(), slot.namespace.name()) {
-                    self.world.violated(format!("{} holds {:?} as a {}", copy.tier, copy.value, slot.namespace.name()));
+                let Some(copy) = self.cache.0.inspect(tier, &entry).await else { continue };
+                if !is_of(copy.value.as_ref(), entry.namespace.name()) {
+                    self.world.violated(format!(
+                        "{} holds {:?} as a {}",
+                        copy.tier,
+                        copy.value,
+                        entry.namespace.name()
+                    ));
                 }
                 let database = self.world.database.lock();
                 if !database.has_been(track, copy.value.as_ref(), oldest(&database, track)) {

@@ -153,7 +153,13 @@ impl Store {
         Some(Duration::from_millis(ends.saturating_sub(unix_millis())))
     }
 
-    pub(super) fn void(&mut self, keys: &[String], markers: &[String], next: Vec<Bytes>, life: Duration) -> Answer<()> {
+    pub(super) fn invalidate(
+        &mut self,
+        keys: &[String],
+        markers: &[String],
+        next: Vec<Bytes>,
+        life: Duration,
+    ) -> Answer<()> {
         for (key, next) in keys.iter().zip(next) {
             if self.defect != Some(Defect::GenerationsStay) {
                 self.set(key, next, Some(life))?;

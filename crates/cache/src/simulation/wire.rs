@@ -39,7 +39,7 @@ pub(super) struct SimulatedLink {
     commands: UnboundedSender<Sent>,
     server: String,
     run: Run,
-    tags: [String; 1],
+    hash_tags: [String; 1],
     /// How many in a row, and when the last one was.
     failures: Mutex<Option<(u32, Instant)>>,
     troubled: Notify,
@@ -106,8 +106,8 @@ impl Connector for SimulatedRedis {
         let server = if alike { "some server".to_owned() } else { format!("server {start}") };
         self.world.note(|| format!("{} is connected to server {start}", self.host.name()));
         let (failures, troubled) = (Mutex::default(), Notify::new());
-        let tags = [String::new()];
-        Ok(Box::new(SimulatedLink { world, host, connection, commands, server, run, tags, failures, troubled }))
+        let hash_tags = [String::new()];
+        Ok(Box::new(SimulatedLink { world, host, connection, commands, server, run, hash_tags, failures, troubled }))
     }
 
     async fn listen(&self, markers: &str) -> Result<Box<dyn Ear>, RedisError> {
@@ -234,8 +234,8 @@ impl Link for SimulatedLink {
         self.run
     }
 
-    fn tags(&self) -> &[String] {
-        &self.tags
+    fn hash_tags(&self) -> &[String] {
+        &self.hash_tags
     }
 
     async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
@@ -292,14 +292,14 @@ impl Link for SimulatedLink {
         command!(self, store, "generations", [keys.join(" ")], store.generations(&keys, proposals, renewal))
     }
 
-    async fn void(
+    async fn invalidate(
         &self,
         keys: Vec<String>,
         markers: Vec<String>,
         next: Vec<Bytes>,
         life: Duration,
     ) -> Result<(), RedisError> {
-        command!(self, store, "void", [keys.join(" "), next], store.void(&keys, &markers, next, life))
+        command!(self, store, "void", [keys.join(" "), next], store.invalidate(&keys, &markers, next, life))
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {

@@ -135,6 +135,6 @@ impl World {
             let ids = keys.iter().map(|key| key.as_str().strip_prefix("id:").unwrap().parse().unwrap()).collect();
             Arc::clone(&truth).load_many(ids)
         };
-        self.cache.get_or_load_many(ids.iter().map(|id| self.slot(*id)).collect(), load).await
+        self.cache.get_or_load_many(ids.iter().map(|id| self.entry(*id)).collect(), load).await
     }
 }

@@ -69,7 +69,7 @@ async fn what_is_too_large_is_kept_nowhere_and_counted() {
             let truth = world.truth.clone();
             move |keys: Vec<_>| truth.clone().load_many(keys.iter().map(|_| 1).collect())
         };
-        let found = world.cache.get_or_load_many(vec![world.slot(1)], load).await.unwrap();
+        let found = world.cache.get_or_load_many(vec![world.entry(1)], load).await.unwrap();
         assert_eq!((stored(&found[0]), counted()), (false, 4), "{tiers:?}");
         world.leaves_nothing_behind().await;
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hotshelf_cache::{Collection, Key, Read, Tiers};
+use hotshelf_cache::{Key, Read, Tag, Tiers};
 
 use crate::truth::{Broken, Mode};
 use crate::world::{PREFIX, World};
@@ -39,10 +39,10 @@ async fn loads_that_fail_leave_nothing_that_stays() {
     let world = World::of(Tiers::Tiered).await;
     world.truth.set_mode(Mode::Fails);
     for organization in 1..=50 {
-        let collections = [format!("org:{organization}"), format!("org:{organization}:price")].map(Collection::new);
-        let slot = world.pages.slot_in(Key::new(format!("list:org={organization}")), collections);
+        let tags = [format!("org:{organization}"), format!("org:{organization}:price")].map(Tag::new);
+        let entry = world.pages.tagged_entry(Key::new(format!("list:org={organization}")), tags);
         let truth = Arc::clone(&world.truth);
-        let found = world.cache.get_or_load(slot, Read::default(), move || Arc::clone(&truth).load_page()).await;
+        let found = world.cache.get_or_load(entry, Read::default(), move || Arc::clone(&truth).load_page()).await;
         assert_eq!(found, Err(Broken));
     }
     assert!(world.redis().keys(&format!("{PREFIX}{{gen}}:org:*")).len() >= 100, "each list asks for its generations");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hotshelf_cache::{
-    Absence, Cache, Collection, Found, Key, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Slot, Tiers,
-    Value, WriteStrategy,
+    Absence, Cache, EntryRef, Found, Key, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Tag, Tiers, Value,
+    WriteStrategy,
 };
 use hotshelf_stats::Stats;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
@@ -27,7 +27,7 @@ const NAMES: [&str; 3] = ["course", "user", "grades"];
 struct School {
     cache: Cache<Broken>,
     namespaces: [Namespace; 3],
-    everything: Collection,
+    everything: Tag,
     /// By namespace and key.
     rows: Arc<Mutex<HashMap<(usize, Key), u64>>>,
 }
@@ -43,7 +43,7 @@ impl School {
         let cache =
             Cache::new(options_of_cache, Arc::<crate::truth::Truth>::default(), |_| false, &Stats::new().unwrap())
                 .unwrap();
-        let everything = Collection::new("everything");
+        let everything = Tag::new("everything");
         let namespace =
             |name, keys| cache.namespace(options(name, keys, Absence::DependsOn(everything.clone()))).unwrap();
         let (course, user) =
@@ -55,8 +55,8 @@ impl School {
         School { cache, namespaces, everything, rows: Arc::default() }
     }
 
-    fn slot(&self, namespace: usize, text: &str) -> Slot {
-        self.namespaces[namespace].slot(Key::new(text))
+    fn entry(&self, namespace: usize, text: &str) -> EntryRef {
+        self.namespaces[namespace].entry(Key::new(text))
     }
 
     fn row(&self, namespace: usize, key: &Key) -> Option<Value> {
@@ -76,46 +76,46 @@ impl School {
     }
 
     async fn read(&self, namespace: usize, text: &str) {
-        let slot = self.slot(namespace, text);
+        let entry = self.entry(namespace, text);
         if let Some((value, source)) = self.cache.peek(&self.namespaces[namespace], &Key::new(text), Read::default()) {
-            Self::check(namespace, slot.key(), &Found { value: Some(value), source });
+            Self::check(namespace, entry.key(), &Found { value: Some(value), source });
         }
-        let (school, key) = (self.clone(), slot.key().clone());
+        let (school, key) = (self.clone(), entry.key().clone());
         let load = move || std::future::ready(Ok(school.row(namespace, &key)));
-        let found = self.cache.get_or_load(slot.clone(), Read::default(), load).await.unwrap();
-        Self::check(namespace, slot.key(), &found);
+        let found = self.cache.get_or_load(entry.clone(), Read::default(), load).await.unwrap();
+        Self::check(namespace, entry.key(), &found);
     }
 
     /// The same text in all namespaces, at once.
     async fn read_of_all(&self, text: &str) {
-        let slots: Vec<_> = (0..3).map(|namespace| self.slot(namespace, text)).collect();
-        let keys: Vec<_> = slots.iter().map(|slot| slot.key().clone()).collect();
+        let entries: Vec<_> = (0..3).map(|namespace| self.entry(namespace, text)).collect();
+        let keys: Vec<_> = entries.iter().map(|entry| entry.key().clone()).collect();
         let (school, all) = (self.clone(), keys.clone());
         let load = move |keys: Vec<Key>| {
             let namespace = |key: &Key| all.iter().position(|other| other == key).unwrap();
             std::future::ready(Ok(keys.iter().map(|key| school.row(namespace(key), key)).collect()))
         };
-        let found = self.cache.get_or_load_many(slots, load).await.unwrap();
+        let found = self.cache.get_or_load_many(entries, load).await.unwrap();
         for (namespace, (key, found)) in keys.iter().zip(&found).enumerate() {
             Self::check(namespace, key, found);
         }
     }
 
     async fn write(&self, namespace: usize, text: &str, exists: bool) {
-        let slot = self.slot(namespace, text);
-        let target = Target { slots: vec![slot.clone()], collections: vec![self.everything.clone()] };
+        let entry = self.entry(namespace, text);
+        let target = Target { entries: vec![entry.clone()], tags: vec![self.everything.clone()] };
         let Ok(write) = begin(&self.cache, target).await else { return };
         {
             let mut rows = self.rows.lock().unwrap();
-            let place = (namespace, slot.key().clone());
+            let place = (namespace, entry.key().clone());
             if exists {
                 *rows.entry(place).or_default() += 1;
             } else {
                 rows.remove(&place);
             }
         }
-        let value = self.row(namespace, slot.key());
-        write.committed(value.map(|value| (slot.key().clone(), value)), None).await.unwrap();
+        let value = self.row(namespace, entry.key());
+        write.committed(value.map(|value| (entry.key().clone(), value)), None).await.unwrap();
     }
 
     async fn live(self, seed: u64) {
@@ -151,16 +151,16 @@ async fn no_region_answers_for_another() {
 #[tokio::test]
 async fn one_text_leads_to_an_entry_of_each_region() {
     let school = School::on(Tiers::Memory, WriteStrategy::Invalidate, None).await;
-    let keys: Vec<_> = (0..3).map(|namespace| school.slot(namespace, "id:7").key().as_str().to_owned()).collect();
+    let keys: Vec<_> = (0..3).map(|namespace| school.entry(namespace, "id:7").key().as_str().to_owned()).collect();
     assert_eq!(keys, ["@course:id:7", "@user:id:7", "@grades:id:7"]);
-    assert_eq!(school.slot(0, "course:7").key().as_str(), "course:7");
+    assert_eq!(school.entry(0, "course:7").key().as_str(), "course:7");
     let again = school.cache.namespace(options("course", Keys::Beginning("course:"), Absence::NotKept));
     assert_eq!(again.unwrap_err(), NamespaceError::Different { name: "course" });
     let other = school.cache.namespace(options("other", Keys::Beginning("user:1"), Absence::NotKept));
     assert!(matches!(other, Err(NamespaceError::Overlap { .. })));
 }
 
-/// Filled as something that depends on nothing, an entry would be served when the collection is void on which others know it
+/// Filled as something that depends on nothing, an entry would be served when the tag is void on which others know it
 /// to depend.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_was_looked_up_without_its_collections_is_not_served_with_them() {
@@ -169,8 +169,8 @@ async fn an_entry_that_was_looked_up_without_its_collections_is_not_served_with_
         world.create(1, "one").await;
         let alone = || async {
             let truth = Arc::clone(&world.truth);
-            let slot = world.pages.slot(Key::new("list:0:10"));
-            world.cache.get_or_load(slot, Read::default(), move || Arc::clone(&truth).load_page()).await.unwrap()
+            let entry = world.pages.entry(Key::new("list:0:10"));
+            world.cache.get_or_load(entry, Read::default(), move || Arc::clone(&truth).load_page()).await.unwrap()
         };
         world.page().await;
         for id in [2, 4] {
@@ -188,7 +188,7 @@ async fn an_entry_that_was_looked_up_without_its_collections_is_not_served_with_
     }
 }
 
-/// A create that names no collection can only void what is not kept.
+/// A create that names no tag can only void what is not kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nothing_makes_void_is_not_kept_as_absent() {
     for tiers in [Tiers::Memory, Tiers::Redis, Tiers::Tiered] {
@@ -196,14 +196,14 @@ async fn what_nothing_makes_void_is_not_kept_as_absent() {
         let namespace = world.cache.namespace(options("mail", Keys::Beginning("mail:"), Absence::NotKept)).unwrap();
         let read = async || {
             let truth = Arc::clone(&world.truth);
-            let slot = namespace.slot(Key::numbered("mail:", 1));
-            world.cache.get_or_load(slot, Read::default(), move || Arc::clone(&truth).load(1)).await.unwrap()
+            let entry = namespace.entry(Key::numbered("mail:", 1));
+            world.cache.get_or_load(entry, Read::default(), move || Arc::clone(&truth).load(1)).await.unwrap()
         };
         let read_many = async || {
             let truth = Arc::clone(&world.truth);
-            let slots = vec![namespace.slot(Key::numbered("mail:", 1))];
+            let entries = vec![namespace.entry(Key::numbered("mail:", 1))];
             let load = move |_: Vec<Key>| Arc::clone(&truth).load_many(vec![1]);
-            world.cache.get_or_load_many(slots, load).await.unwrap().remove(0)
+            world.cache.get_or_load_many(entries, load).await.unwrap().remove(0)
         };
         assert_eq!((text(&read().await), text(&read_many().await)), (None, None));
         let write = world.begin_target(Target::default()).await.unwrap();

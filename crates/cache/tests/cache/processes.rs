@@ -118,7 +118,7 @@ async fn a_writer_gives_up_on_the_fence_of_another_process() {
     let (here, there) = two_processes().await;
     let first = there.begin(1).await;
     let began = Instant::now();
-    let target = Target { slots: vec![here.slot(1)], collections: Vec::new() };
+    let target = Target { entries: vec![here.entry(1)], tags: Vec::new() };
     assert_eq!(here.begin_target(target).await.err(), Some(WriteError::Locked));
     assert!(began.elapsed() >= Duration::from_secs(2));
     assert!(here.redis().get(&name(1)).unwrap().starts_with('F'), "it is still there");

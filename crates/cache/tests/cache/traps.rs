@@ -87,7 +87,7 @@ async fn remove_during_a_background_refresh() {
     }
 }
 
-/// The marker of a collection is its generation. When it is gone and made anew, only pages fall, and only once.
+/// The marker of a tag is its generation. When it is gone and made anew, only pages fall, and only once.
 #[tokio::test(flavor = "multi_thread")]
 async fn re_materialized_tag_marker() {
     let (here, there) = World::two(Tiers::Redis).await;

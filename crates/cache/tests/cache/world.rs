@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Absence, Cache, CacheOptions, Collection, Found, Key, Keys, Namespace, NamespaceOptions, Read, Slot, Source, Tiers,
+    Absence, Cache, CacheOptions, EntryRef, Found, Key, Keys, Namespace, NamespaceOptions, Read, Source, Tag, Tiers,
     Write, WriteError, WriteStrategy,
 };
 use hotshelf_redis_client::{RedisOptions, Servers};
@@ -30,7 +30,7 @@ pub(crate) struct World {
     pub(crate) stats: Stats,
     pub(crate) things: Namespace,
     pub(crate) pages: Namespace,
-    everything: Collection,
+    everything: Tag,
     options: CacheOptions,
     life: Duration,
 }
@@ -69,7 +69,7 @@ impl World {
     async fn living(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>, life: Duration) -> Self {
         let stats = Stats::new().unwrap();
         let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, |_| false, &stats).unwrap();
-        let everything = Collection::new("things");
+        let everything = Tag::new("things");
         let namespace = |name, keys| {
             let (ttl, negative_ttl, keys) = (life, Duration::from_secs(60), Keys::Beginning(keys));
             let (grace, absence) = (Duration::from_secs(600), Absence::DependsOn(everything.clone()));
@@ -149,17 +149,17 @@ impl World {
 
     pub(crate) async fn try_read(&self, id: i64, read: Read) -> Result<Found, Broken> {
         let truth = Arc::clone(&self.truth);
-        self.cache.get_or_load(self.slot(id), read, move || Arc::clone(&truth).load(id)).await
+        self.cache.get_or_load(self.entry(id), read, move || Arc::clone(&truth).load(id)).await
     }
 
-    pub(crate) fn slot(&self, id: i64) -> Slot {
-        self.things.slot(thing(id))
+    pub(crate) fn entry(&self, id: i64) -> EntryRef {
+        self.things.entry(thing(id))
     }
 
     /// Of a write of these things that may change which there are.
     pub(crate) fn target(&self, ids: impl IntoIterator<Item = i64>) -> Target {
-        let slots = ids.into_iter().map(|id| self.slot(id)).collect();
-        Target { slots, collections: vec![self.everything.clone()] }
+        let entries = ids.into_iter().map(|id| self.entry(id)).collect();
+        Target { entries, tags: vec![self.everything.clone()] }
     }
 
     /// A read in a task of its own.
@@ -182,8 +182,8 @@ impl World {
     pub(crate) async fn page(&self) -> Found {
         let truth = Arc::clone(&self.truth);
         let load = move || Arc::clone(&truth).load_page();
-        let slot = self.pages.slot_in(Key::new("list:0:10"), [self.everything.clone()]);
-        self.cache.get_or_load(slot, Read::default(), load).await.unwrap()
+        let entry = self.pages.tagged_entry(Key::new("list:0:10"), [self.everything.clone()]);
+        self.cache.get_or_load(entry, Read::default(), load).await.unwrap()
     }
 
     /// A whole write of a thing that exists, or stops to, acknowledged.
@@ -223,8 +223,8 @@ impl World {
 /// What a write changes.
 #[derive(Clone, Default)]
 pub(crate) struct Target {
-    pub(crate) slots: Vec<Slot>,
-    pub(crate) collections: Vec<Collection>,
+    pub(crate) entries: Vec<EntryRef>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// A write whose steps are taken one by one.
@@ -232,7 +232,7 @@ pub(crate) async fn begin<E: Clone + Send + Sync + 'static>(
     cache: &Cache<E>,
     target: Target,
 ) -> Result<Write<E>, WriteError<E>> {
-    cache.turn(target.slots).await?.fenced(target.collections, async |write| Ok(write)).await
+    cache.turn(target.entries).await?.fenced(target.tags, async |write| Ok(write)).await
 }
 
 /// The keys that hold one.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_cache::{Collection, Fencing, Source, Tiers, WriteError, WriteStrategy};
+use hotshelf_cache::{Fencing, Source, Tag, Tiers, WriteError, WriteStrategy};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::{Instant, timeout};
 
@@ -75,7 +75,7 @@ async fn a_writer_waits_for_its_turn_and_then_gives_up() {
     let world = World::of(Tiers::Memory).await;
     let first = world.begin(1).await;
     let began = Instant::now();
-    let target = || Target { slots: vec![world.slot(1)], collections: Vec::new() };
+    let target = || Target { entries: vec![world.entry(1)], tags: Vec::new() };
     assert_eq!(world.begin_target(target()).await.err(), Some(WriteError::Locked));
     assert!(began.elapsed() >= Duration::from_secs(2));
 
@@ -219,8 +219,8 @@ async fn writers_of_the_same_many_things_all_get_through() {
 }
 
 /// What pages depend on.
-fn everything() -> Vec<Collection> {
-    vec![Collection::new("things")]
+fn everything() -> Vec<Tag> {
+    vec![Tag::new("things")]
 }
 
 /// For a write that learns only behind its bars what it changes.
@@ -231,15 +231,14 @@ async fn what_a_write_touches_on_its_way_is_void_as_if_it_had_begun_with_it() {
         world.create(1, "old").await;
         world.page().await;
         assert!(world.page().await.source.is_hit(), "{tiers:?}");
-        let mut write =
-            world.begin_target(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+        let mut write = world.begin_target(Target { entries: vec![world.entry(1)], tags: Vec::new() }).await.unwrap();
         assert!(world.page().await.source.is_hit(), "{tiers:?}: the write has said nothing of pages yet");
 
-        write.touch(everything()).await;
+        write.also_invalidate(everything()).await;
         assert_eq!(write.fencing(), Fencing::Fenced);
         // What is in memory is right until the commit, and of this process alone.
         let void = tiers == Tiers::Redis;
-        assert_eq!(world.page().await.source.is_hit(), !void, "{tiers:?}: from before the touch");
+        assert_eq!(world.page().await.source.is_hit(), !void, "{tiers:?}: from before the also_invalidate");
         let between = world.page().await;
         assert_eq!((text(&between), between.source.is_hit()), (Some("old"), true), "{tiers:?}: kept again");
 
@@ -257,9 +256,8 @@ async fn a_page_whose_load_began_between_touch_and_commit_is_void_after_it() {
     for tiers in CACHED {
         let world = World::of(tiers).await;
         world.create(1, "old").await;
-        let mut write =
-            world.begin_target(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
-        write.touch(everything()).await;
+        let mut write = world.begin_target(Target { entries: vec![world.entry(1)], tags: Vec::new() }).await.unwrap();
+        write.also_invalidate(everything()).await;
         let gate = world.truth.hold_loads().await;
         let paging = tokio::spawn({
             let world = world.clone();
@@ -279,9 +277,9 @@ async fn other_processes_hear_of_what_a_write_touches() {
     here.create(1, "old").await;
     let in_memory = async || matches!(there.page().await.source, Source::L1 { .. });
     wait_until("memory has the page", PATIENCE, in_memory).await;
-    let mut write = here.begin_target(Target { slots: vec![here.slot(1)], collections: Vec::new() }).await.unwrap();
+    let mut write = here.begin_target(Target { entries: vec![here.entry(1)], tags: Vec::new() }).await.unwrap();
     let loads = here.truth.loads();
-    write.touch(everything()).await;
+    write.also_invalidate(everything()).await;
     wait_until("the page is void there", PATIENCE, async || {
         there.page().await;
         here.truth.loads() > loads
@@ -304,7 +302,7 @@ async fn a_write_that_touches_without_redis_is_not_covered() {
         if told {
             world.down().await;
         }
-        write.touch(everything()).await;
+        write.also_invalidate(everything()).await;
         assert_eq!(write.fencing(), Fencing::Unfenced, "it is known to be away: {told}");
         let epoch = world.truth.epoch();
         world.commit(write, 2, Some("new")).await;
@@ -322,9 +320,9 @@ async fn a_write_that_touches_without_redis_is_not_covered() {
 async fn a_write_whose_touch_is_lost_leaves_no_fence_behind() {
     let world = World::of(Tiers::Tiered).await;
     world.create(1, "old").await;
-    let mut write = world.begin_target(Target { slots: vec![world.slot(1)], collections: Vec::new() }).await.unwrap();
+    let mut write = world.begin_target(Target { entries: vec![world.entry(1)], tags: Vec::new() }).await.unwrap();
     world.redis().pause();
-    write.touch(everything()).await;
+    write.also_invalidate(everything()).await;
     assert_eq!(write.fencing(), Fencing::Unfenced);
     world.redis().resume();
     world.commit(write, 1, Some("new")).await;

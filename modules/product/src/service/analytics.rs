@@ -47,7 +47,7 @@ impl ProductService {
         let repository = self.0.repository.clone();
         let load = move || load_analytics(repository.clone());
         let read = Read { min_revision: None, ..read };
-        Ok(self.0.cache.get_or_load(self.0.analytics.slot(keys::analytics()), read, load).await?)
+        Ok(self.0.cache.get_or_load(self.0.analytics.entry(keys::analytics()), read, load).await?)
     }
 
     /// The report made anew, of a moment after this was called. Those who call at the same time share it.
@@ -72,14 +72,14 @@ impl ProductService {
     async fn rebuild(&self) -> Result<Found, ProductError> {
         let joinable = Joinable(self.clone());
         let _turn = self.0.rebuilds.turn.acquire().await.map_err(|_| WriteError::BrokeOff)?;
-        let slot = self.0.analytics.slot(keys::analytics());
+        let entry = self.0.analytics.entry(keys::analytics());
         let invalidating = async move |write: Write<StoreError>| {
             // What is read from here on is younger than all who have joined. After the write, a load that others have begun
             // meanwhile would do as well.
             drop(joinable);
             Ok(write.committed([], None).await?)
         };
-        self.0.cache.turn(vec![slot]).await?.fenced(Vec::new(), invalidating).await?;
+        self.0.cache.turn(vec![entry]).await?.fenced(Vec::new(), invalidating).await?;
         self.analytics(Read::default()).await
     }
 }

@@ -1,13 +1,13 @@
 //! Writes of many products at once.
 
-use hotshelf_cache::{Collection, Write, WriteError};
+use hotshelf_cache::{Tag, Write, WriteError};
 use hotshelf_domain::{Invalid, Members, NewProduct, ProductId, StoreError};
 
 use super::ProductService;
 use super::write::Home;
-use crate::collections;
 use crate::crash::Step;
 use crate::error::ProductError;
+use crate::tags;
 
 impl ProductService {
     /// Stores many products in one transaction, up to some thousands, and says of each, in the same order, which id it got
@@ -37,7 +37,7 @@ impl ProductService {
     /// # Errors
     /// [`WriteError`].
     pub async fn delete_many(&self, ids: Vec<ProductId>) -> Result<Vec<ProductId>, ProductError> {
-        let turn = self.0.cache.turn(ids.iter().flat_map(|id| self.slots(*id)).collect()).await?;
+        let turn = self.0.cache.turn(ids.iter().flat_map(|id| self.entries(*id)).collect()).await?;
         let service = self.clone();
         Step::BeforeFence.reached();
         let deleting = async move |write| service.delete_fenced(write, ids).await;
@@ -64,7 +64,7 @@ impl ProductService {
             }
         };
         let sets = self.kept_sets(&homes).await;
-        write.touch(memberships(&homes)).await;
+        write.also_invalidate(memberships(&homes)).await;
         let commit = async |fencing| {
             let deleted = self.0.repository.delete_many(ids, fencing).await?;
             Step::AfterCommit.reached();
@@ -80,14 +80,14 @@ fn distinct(mut homes: Vec<Home>) -> Vec<Home> {
     homes
 }
 
-fn memberships(homes: &[Home]) -> Vec<Collection> {
-    let mut collections = Vec::new();
+fn memberships(homes: &[Home]) -> Vec<Tag> {
+    let mut tags = Vec::new();
     for (organization, schema) in homes {
-        for collection in collections::membership(*organization, *schema) {
-            if !collections.contains(&collection) {
-                collections.push(collection);
+        for tag in tags::membership(*organization, *schema) {
+            if !tags.contains(&tag) {
+                tags.push(tag);
             }
         }
     }
-    collections
+    tags
 }

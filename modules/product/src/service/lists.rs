@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::ProductService;
 use crate::error::ProductError;
 use crate::pages::{Listing, Page, Style, farther};
-use crate::{collections, keys, render};
+use crate::{keys, render, tags};
 
 /// A page of an organization or a schema, by its number.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,8 +90,8 @@ impl ProductService {
             return Ok(Found { value: Some(value), source });
         }
         let (repository, wanted) = (self.0.repository.clone(), request.clone());
-        let slot = namespace.slot_in(key, collections::of_list(&request.filter, request.order));
-        self.0.cache.get_or_load(slot, read, move || load_listing(repository.clone(), wanted.clone())).await
+        let entry = namespace.tagged_entry(key, tags::of_list(&request.filter, request.order));
+        self.0.cache.get_or_load(entry, read, move || load_listing(repository.clone(), wanted.clone())).await
     }
 
     /// The total of the list, and where it came from, given where the page did.
@@ -101,8 +101,8 @@ impl ProductService {
         }
         let (repository, counted) = (self.0.repository.clone(), filter.clone());
         let load = move || load_total(repository.clone(), counted.clone());
-        let slot = self.0.totals.slot_in(keys::total(filter), collections::of_filter(filter));
-        let found = self.0.cache.get_or_load(slot, Read::default(), load).await?;
+        let entry = self.0.totals.tagged_entry(keys::total(filter), tags::of_filter(filter));
+        let found = self.0.cache.get_or_load(entry, Read::default(), load).await?;
         let total = found.value.and_then(|value| value.payload[..].try_into().ok()).map(i64::from_be_bytes);
         match total {
             Some(total) => Ok((total, found.source)),

@@ -26,7 +26,7 @@ impl ProductService {
         self.0.reads.note(id.get());
         let repository = self.0.repository.clone();
         let load = move || load_product(repository.clone(), id);
-        Ok(self.0.cache.get_or_load(self.0.products.slot(keys::product(id)), read, load).await?)
+        Ok(self.0.cache.get_or_load(self.0.products.entry(keys::product(id)), read, load).await?)
     }
 
     /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
@@ -46,7 +46,7 @@ impl ProductService {
         self.0.reads.note(id.get());
         let repository = self.0.repository.clone();
         let load = move || load_details(repository.clone(), id);
-        Ok(self.0.cache.get_or_load(self.0.details.slot(keys::details(id)), read, load).await?)
+        Ok(self.0.cache.get_or_load(self.0.details.entry(keys::details(id)), read, load).await?)
     }
 
     /// The products with these ids, in this order, and the ids of those that do not exist: `products` and `missing`. One
@@ -109,10 +109,10 @@ impl ProductService {
 
     pub(super) async fn find_members(&self, ids: &[ProductId], counted: bool) -> Result<Vec<Found>, ProductError> {
         let namespace = if counted { &self.0.products } else { &self.0.members };
-        let slots = ids.iter().map(|id| namespace.slot(keys::product(*id))).collect();
+        let entries = ids.iter().map(|id| namespace.entry(keys::product(*id))).collect();
         let repository = self.0.repository.clone();
         let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
-        Ok(self.0.cache.get_or_load_many(slots, load).await?)
+        Ok(self.0.cache.get_or_load_many(entries, load).await?)
     }
 }
 

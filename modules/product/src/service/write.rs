@@ -5,7 +5,7 @@ use std::future::Future;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use hotshelf_cache::{Collection, Committed, Fencing, Slot, Turn, WriteError, WriteStrategy};
+use hotshelf_cache::{Committed, EntryRef, Fencing, Tag, Turn, WriteError, WriteStrategy};
 use hotshelf_domain::{Members, OrganizationId, ProductId, SchemaId, StoreError};
 
 use super::ProductService;
@@ -24,8 +24,8 @@ pub(super) type Home = (OrganizationId, SchemaId);
 
 impl ProductService {
     /// The entries of a product.
-    pub(super) fn slots(&self, id: ProductId) -> [Slot; 2] {
-        [self.0.products.slot(keys::product(id)), self.0.details.slot(keys::details(id))]
+    pub(super) fn entries(&self, id: ProductId) -> [EntryRef; 2] {
+        [self.0.products.entry(keys::product(id)), self.0.details.entry(keys::details(id))]
     }
 
     /// Repeats a write of one product as long as another instance has changed it after this one had looked at it.
@@ -49,7 +49,7 @@ impl ProductService {
     pub(super) async fn write<T, F>(
         &self,
         turn: Turn<StoreError>,
-        collections: Vec<Collection>,
+        tags: Vec<Tag>,
         commit: impl FnOnce(Fencing) -> F + Send + 'static,
     ) -> Result<T, ProductError>
     where
@@ -63,7 +63,7 @@ impl ProductService {
             Step::AfterCommit.reached();
             Ok(committed)
         };
-        let value = turn.write(collections, committing).await?;
+        let value = turn.write(tags, committing).await?;
         Step::AfterRelease.reached();
         Ok(value)
     }
@@ -88,7 +88,7 @@ impl ProductService {
         }
         // Together: of many homes, it costs the round trip of one.
         let held =
-            join_all(sets.iter().map(|members| async { self.0.cache.holds(&self.ids_slot(*members)).await })).await;
+            join_all(sets.iter().map(|members| async { self.0.cache.holds(&self.ids_entry(*members)).await })).await;
         sets.into_iter().zip(held).filter_map(|(members, held)| held.then_some(members)).collect()
     }
 

@@ -10,7 +10,7 @@ use hotshelf_domain::{
 use super::ProductService;
 use crate::crash::Step;
 use crate::error::ProductError;
-use crate::{collections, keys, render};
+use crate::{keys, render, tags};
 
 impl ProductService {
     /// Stores a new product with its details. With the write-through strategy, a read of it right afterwards is a hit.
@@ -23,7 +23,7 @@ impl ProductService {
         let turn = self.0.cache.turn(Vec::new()).await?;
         let repository = self.0.repository.clone();
         let commit = async move |fencing| repository.create(new, fencing).await;
-        let product = self.write(turn, collections::membership(organization, schema).to_vec(), commit).await?;
+        let product = self.write(turn, tags::membership(organization, schema).to_vec(), commit).await?;
         if self.writes_through() {
             // Its id was not known before the commit, so nothing could be fenced: it is looked up like any other.
             let _ = self.members(&[product.id], false).await;
@@ -43,7 +43,7 @@ impl ProductService {
     }
 
     async fn try_update(&self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
-        let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
+        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
         let current = self.current(id, &expect).await?;
         let changes = patch.changes(&current);
         let new_schema = patch.schema_id().filter(|_| changes.schema);
@@ -54,14 +54,14 @@ impl ProductService {
             }
             None => Vec::new(),
         };
-        let voids = collections::changed(&current, &changes, new_schema);
+        let invalidates = tags::changed(&current, &changes, new_schema);
         let repository = self.0.repository.clone();
         let commit = async move |fencing| {
             let updated = repository.update(id, patch, expect, Some(current.version), fencing).await?;
             let leaves = entry(&updated.value).into_iter().collect();
             Ok(updated.leaving(leaves))
         };
-        let product = self.write(turn, voids, commit).await?;
+        let product = self.write(turn, invalidates, commit).await?;
         self.keep_sets(sets).await;
         Ok(product)
     }
@@ -85,9 +85,9 @@ impl ProductService {
         patch: DetailsPatch,
         expect: Expect,
     ) -> Result<ProductDetails, ProductError> {
-        let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
+        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
         let current = self.current(id, &expect).await?;
-        let voids = collections::changed(&current, &Changes::default(), None);
+        let invalidates = tags::changed(&current, &Changes::default(), None);
         let repository = self.0.repository.clone();
         let commit = async move |fencing| {
             let put = repository.put_details(id, patch, expect, Some(current.version), fencing).await?;
@@ -96,7 +96,7 @@ impl ProductService {
             let leaves = entry(&details.product).into_iter().chain(with_details).collect();
             Ok(put.leaving(leaves))
         };
-        self.write(turn, voids, commit).await
+        self.write(turn, invalidates, commit).await
     }
 
     /// Takes the product out of the catalogue.
@@ -108,12 +108,12 @@ impl ProductService {
     }
 
     async fn try_delete(&self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
-        let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
+        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
         let Product { organization_id, schema_id, version, .. } = self.current(id, &expect).await?;
         let sets = self.kept_sets(&[(organization_id, schema_id)]).await;
         let repository = self.0.repository.clone();
         let commit = async move |fencing| repository.delete(id, expect, Some(version), fencing).await;
-        self.write(turn, collections::membership(organization_id, schema_id).to_vec(), commit).await?;
+        self.write(turn, tags::membership(organization_id, schema_id).to_vec(), commit).await?;
         self.keep_sets(sets).await;
         Ok(())
     }

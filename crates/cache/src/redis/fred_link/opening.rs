@@ -72,11 +72,11 @@ impl Connector for FredConnector {
         let introduced = layout.shards().iter().map(|shard| self.introduce(shard, &layout, &scripts));
         let introduced = try_join_all(introduced).await?;
         let (server, run) = identity(&layout, &introduced);
-        let (tags, owners) = (tags(&layout), owners(&layout));
+        let (hash_tags, owners) = (hash_tags(&layout), owners(&layout));
         *self.layout.lock() = Some(layout.clone());
         let (nodes, versions): (_, Vec<_>) = introduced.into_iter().map(|one| (one.node, one.version)).unzip();
         let watched = self.in_a_cluster().then_some(layout);
-        let link = FredLink::new(nodes, owners, tags, scripts, server, run, watched);
+        let link = FredLink::new(nodes, owners, hash_tags, scripts, server, run, watched);
         let oldest = versions.into_iter().min_by_key(|version| major(version)).unwrap_or_default();
         probe::run(&link, &self.prefix, self.listens).await.map_err(|trouble| trouble.of_version(&oldest))?;
         Ok(Box::new(link))
@@ -109,19 +109,19 @@ fn identity(layout: &Layout, introduced: &[Introduced]) -> (String, Run) {
 }
 
 /// For each shard, a text that leads to it what has it as its hash tag.
-fn tags(layout: &Layout) -> Vec<String> {
+fn hash_tags(layout: &Layout) -> Vec<String> {
     let owners = layout.owners();
-    let mut tags: Vec<Option<String>> = vec![None; layout.shards().len()];
+    let mut hash_tags: Vec<Option<String>> = vec![None; layout.shards().len()];
     for number in 0_u64.. {
-        let tag = number.to_string();
-        if let Some(owner) = owners[usize::from(slot(&tag))] {
-            tags[owner].get_or_insert(tag);
+        let hash_tag = number.to_string();
+        if let Some(owner) = owners[usize::from(slot(&hash_tag))] {
+            hash_tags[owner].get_or_insert(hash_tag);
         }
-        if tags.iter().all(Option::is_some) {
+        if hash_tags.iter().all(Option::is_some) {
             break;
         }
     }
-    tags.into_iter().flatten().collect()
+    hash_tags.into_iter().flatten().collect()
 }
 
 /// For each slot, its node; nothing when there is only one.

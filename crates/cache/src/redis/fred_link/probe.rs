@@ -35,8 +35,9 @@ pub(super) enum Unusable {
 /// Tries everything at every server, in one round trip.
 pub(super) async fn run(link: &FredLink, prefix: &str, listens: bool) -> Result<(), Unusable> {
     let id: String = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let (link_tags, id) = (link.tags(), &id);
-    try_join_all(link_tags.iter().map(|tag| at_one(link, format!("{prefix}probe:{{{tag}}}:{id}"), prefix))).await?;
+    let (link_tags, id) = (link.hash_tags(), &id);
+    try_join_all(link_tags.iter().map(|hash_tag| at_one(link, format!("{prefix}probe:{{{hash_tag}}}:{id}"), prefix)))
+        .await?;
     if listens {
         let heard = link.nodes.iter().filter_map(|node| node.lanes.first());
         // Nothing was switched on. It is as good a question as any whether this may be.
@@ -64,7 +65,7 @@ async fn at_one(link: &FredLink, key: String, prefix: &str) -> Result<(), Unusab
         tried("the script fill", link.fill(key, marker, LEASE, VALUE, LIFE), |filled| *filled),
         tried("the script fence", link.fence(key, Some(marker), FENCE, LIFE), |fenced| *fenced),
         tried("the script release", link.release(key, Some(marker), FENCE, Bytes::new(), LIFE), |released| *released),
-        tried("the script void", link.void(generations.clone(), markers, vec![VALUE], LIFE), |()| true),
+        tried("the script void", link.invalidate(generations.clone(), markers, vec![VALUE], LIFE), |()| true),
         tried("the script generations", link.generations(generations, vec![LEASE], renewal), |held| *held == [VALUE]),
         tried("the script mark", link.mark(marker), |()| true),
         tried("UNLINK", link.unlink(vec![generation]), |removed| *removed == 1),

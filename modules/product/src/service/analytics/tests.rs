@@ -57,8 +57,8 @@ async fn a_report_that_nobody_waited_for_is_no_answer_to_who_asks_later() {
     let shelf = Shelf::open().await;
     // It hangs up.
     assert!(shelf.products.rebuild_analytics().now_or_never().is_none());
-    let slot = shelf.products.0.analytics.slot(keys::analytics());
-    while !shelf.products.0.cache.holds(&slot).await {
+    let entry = shelf.products.0.analytics.entry(keys::analytics());
+    while !shelf.products.0.cache.holds(&entry).await {
         tokio::task::yield_now().await;
     }
     shelf.at_rest().await;
@@ -69,8 +69,8 @@ async fn a_report_that_nobody_waited_for_is_no_answer_to_who_asks_later() {
 #[tokio::test]
 async fn an_error_is_shared_with_those_who_waited_and_with_nobody_later() {
     let shelf = Shelf::open().await;
-    let slot = shelf.products.0.analytics.slot(keys::analytics());
-    let turn = shelf.products.0.cache.turn(vec![slot]).await.unwrap();
+    let entry = shelf.products.0.analytics.entry(keys::analytics());
+    let turn = shelf.products.0.cache.turn(vec![entry]).await.unwrap();
     let other = turn.fenced(Vec::new(), async |write| Ok(write)).await.unwrap();
     let asked = join_all((0..5).map(|_| shelf.products.rebuild_analytics())).await;
     assert!(asked.iter().all(|answer| matches!(answer, Err(ProductError::Write(WriteError::Locked)))), "{asked:?}");

@@ -4,7 +4,7 @@
 //! A list is of everything, of an organization or of a schema, its *scope*. It depends on the scope's membership, and on
 //! each field that its order and its filters look at. So a change of stock leaves a list by name alone.
 
-use hotshelf_cache::Collection;
+use hotshelf_cache::Tag;
 use hotshelf_domain::{Changes, Filter, Order, OrderBy, OrganizationId, Product, SchemaId};
 
 const EVERYTHING: &str = "products";
@@ -39,26 +39,26 @@ impl Field {
 }
 
 /// All products, of which those that do not exist may become some.
-pub(crate) fn everything() -> Collection {
-    Collection::new(EVERYTHING)
+pub(crate) fn everything() -> Tag {
+    Tag::new(EVERYTHING)
 }
 
 /// The membership of an organization.
-pub(crate) fn of_organization(id: OrganizationId) -> Collection {
-    Collection::new(format!("org:{id}"))
+pub(crate) fn of_organization(id: OrganizationId) -> Tag {
+    Tag::new(format!("org:{id}"))
 }
 
 /// The membership of a schema.
-pub(crate) fn of_schema(id: SchemaId) -> Collection {
-    Collection::new(format!("schema:{id}"))
+pub(crate) fn of_schema(id: SchemaId) -> Tag {
+    Tag::new(format!("schema:{id}"))
 }
 
-fn field_of(scope: &Collection, field: Field) -> Collection {
-    Collection::new(format!("{}:{}", scope.name(), field.name()))
+fn field_of(scope: &Tag, field: Field) -> Tag {
+    Tag::new(format!("{}:{}", scope.name(), field.name()))
 }
 
 /// What the size of a list depends on.
-pub(crate) fn of_filter(filter: &Filter) -> Vec<Collection> {
+pub(crate) fn of_filter(filter: &Filter) -> Vec<Tag> {
     let scope = scope_of(filter);
     let fields = [
         (filter.category.is_some(), Field::Category),
@@ -72,33 +72,33 @@ pub(crate) fn of_filter(filter: &Filter) -> Vec<Collection> {
 }
 
 /// What the pages of a list depend on.
-pub(crate) fn of_list(filter: &Filter, order: Order) -> Vec<Collection> {
-    let mut collections = of_filter(filter);
-    let scope = collections[0].clone();
+pub(crate) fn of_list(filter: &Filter, order: Order) -> Vec<Tag> {
+    let mut tags = of_filter(filter);
+    let scope = tags[0].clone();
     match order.by {
         // Neither ever changes; the relevance is that of the texts, which the search depends on already.
         OrderBy::Id | OrderBy::CreatedAt | OrderBy::Relevance => {}
-        OrderBy::Name => collections.push(field_of(&scope, Field::Name)),
-        OrderBy::Price => collections.push(field_of(&scope, Field::Price)),
-        OrderBy::Stock => collections.push(field_of(&scope, Field::Stock)),
-        OrderBy::UpdatedAt => collections.push(field_of(&scope, Field::Updated)),
+        OrderBy::Name => tags.push(field_of(&scope, Field::Name)),
+        OrderBy::Price => tags.push(field_of(&scope, Field::Price)),
+        OrderBy::Stock => tags.push(field_of(&scope, Field::Stock)),
+        OrderBy::UpdatedAt => tags.push(field_of(&scope, Field::Updated)),
     }
-    distinct(collections)
+    distinct(tags)
 }
 
 /// Each once. A search of all products by relevance names its own two twice, and not beside each other.
-fn distinct(collections: Vec<Collection>) -> Vec<Collection> {
-    let mut distinct = Vec::with_capacity(collections.len());
-    for collection in collections {
-        if !distinct.contains(&collection) {
-            distinct.push(collection);
+fn distinct(tags: Vec<Tag>) -> Vec<Tag> {
+    let mut distinct = Vec::with_capacity(tags.len());
+    for tag in tags {
+        if !distinct.contains(&tag) {
+            distinct.push(tag);
         }
     }
     distinct
 }
 
 /// No product follows a schema without being in some organization: the narrower of both is enough.
-fn scope_of(filter: &Filter) -> Collection {
+fn scope_of(filter: &Filter) -> Tag {
     match (filter.schema, filter.organization) {
         (Some(schema), _) => of_schema(schema),
         (None, Some(organization)) => of_organization(organization),
@@ -107,12 +107,12 @@ fn scope_of(filter: &Filter) -> Collection {
 }
 
 /// What a product of these changes by coming or going.
-pub(crate) fn membership(organization: OrganizationId, schema: SchemaId) -> [Collection; 3] {
+pub(crate) fn membership(organization: OrganizationId, schema: SchemaId) -> [Tag; 3] {
     [everything(), of_organization(organization), of_schema(schema)]
 }
 
 /// What a change of a product changes, beside the product itself.
-pub(crate) fn changed(product: &Product, changes: &Changes, new_schema: Option<SchemaId>) -> Vec<Collection> {
+pub(crate) fn changed(product: &Product, changes: &Changes, new_schema: Option<SchemaId>) -> Vec<Tag> {
     let fields = [
         (changes.name, Field::Name),
         (changes.name || changes.description || changes.category, Field::Text),
@@ -124,12 +124,11 @@ pub(crate) fn changed(product: &Product, changes: &Changes, new_schema: Option<S
     ];
     let scopes = membership(product.organization_id, product.schema_id);
     let fields = fields.iter().filter(|(changed, _)| *changed).map(|(_, field)| *field);
-    let mut collections: Vec<_> =
-        fields.flat_map(|field| scopes.iter().map(move |scope| field_of(scope, field))).collect();
+    let mut tags: Vec<_> = fields.flat_map(|field| scopes.iter().map(move |scope| field_of(scope, field))).collect();
     if let Some(new_schema) = new_schema.filter(|_| changes.schema) {
-        collections.extend([of_schema(product.schema_id), of_schema(new_schema)]);
+        tags.extend([of_schema(product.schema_id), of_schema(new_schema)]);
     }
-    collections
+    tags
 }
 
 #[cfg(test)]
@@ -138,8 +137,8 @@ mod tests {
 
     use super::*;
 
-    fn names(collections: &[Collection]) -> Vec<&str> {
-        collections.iter().map(Collection::name).collect()
+    fn names(tags: &[Tag]) -> Vec<&str> {
+        tags.iter().map(Tag::name).collect()
     }
 
     fn order(text: &str) -> Order {
@@ -180,9 +179,8 @@ mod tests {
     fn a_change_touches_only_lists_that_look_at_it() {
         let stock = Changes { stock: true, ..Changes::default() };
         let changed_by_stock = changed(&product(), &stock, None);
-        let touches = |filter: &Filter, by: &str| {
-            of_list(filter, order(by)).iter().any(|collection| changed_by_stock.contains(collection))
-        };
+        let touches =
+            |filter: &Filter, by: &str| of_list(filter, order(by)).iter().any(|tag| changed_by_stock.contains(tag));
         let filters = [
             Filter::default(),
             Filter { organization: OrganizationId::new(7), ..Filter::default() },
