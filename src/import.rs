@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Instant;
 
+use hotshelf_cache::WriteError;
 use hotshelf_database::Database;
 use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_formats::{ExportFormat, Format, Home, ProductReader, Row};
@@ -166,7 +167,7 @@ impl Import<'_> {
                 }
                 Ok(())
             }
-            Err(ProductError::Store(StoreError::InvalidMany(wrong))) => {
+            Err(ProductError::Write(WriteError::Store(StoreError::InvalidMany(wrong)))) => {
                 wrong.iter().for_each(|(place, invalid)| bad(*place, invalid));
                 Err(Failure::Strict { bad: wrong.len() })
             }

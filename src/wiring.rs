@@ -7,10 +7,11 @@ use std::time::Duration;
 use hotshelf_accounts::{Auth, MailOptions, SessionOptions};
 use hotshelf_api::{ApiModule, ApiOptions, ApiServices, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{Cache, CacheOptions, Tiers, WriteStrategy};
+use hotshelf_cache_module::CacheModule;
 use hotshelf_database::{Database, DatabaseOptions};
 use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::{Container, Running, StartError};
-use hotshelf_product::{CatalogueEpoch, Lives, ProductModule, ProductService, WarmOptions, Warmer};
+use hotshelf_product::{Lives, ProductModule, ProductService, WarmOptions, Warmer};
 use hotshelf_ratelimit::{RateLimitOptions, RateLimiter};
 use hotshelf_redis_client::{Credentials, RedisOptions, Servers};
 use hotshelf_stats::Stats;
@@ -37,9 +38,11 @@ async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError
     let stats = container.init("stats", async { Ok(Stats::new()?) }).await?;
     let repository = async { Ok(Database::open(database(config), &stats).await?) };
     let repository = container.init("database", repository).await?;
-    let epoch = Arc::new(CatalogueEpoch::new(Database::clone(&repository)));
-    let cache = container.init("cache", async { Ok(Cache::new(cache_options(config), epoch, &stats)?) }).await?;
-    let (repository, cache) = (Database::clone(&repository), Cache::clone(&cache));
+    let repository = Database::clone(&repository);
+    let epoch = Arc::new(repository.clone());
+    let cache =
+        async { Ok(CacheModule::new(Cache::new(cache_options(config), epoch, StoreError::changed_nothing, &stats)?)) };
+    let cache = container.init("cache", cache).await?.cache().clone();
     let product = async {
         let service = ProductService::new(cache.clone(), repository.clone(), lives(config))?;
         Ok(ProductModule::new(service, audit_rate))

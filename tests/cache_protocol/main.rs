@@ -1,6 +1,6 @@
 //! The protocol of the cache from outside: the real binary over HTTP, alone or with a second instance on the same
 //! database and the same Redis. Each module is one promise; `instances`, `outsider`, `readers` and `hang_up` are the
-//! words they tell their stories in. `modules/cache/tests/cache/traps.rs` says which test keeps which mistake of other
+//! words they tell their stories in. `crates/cache/tests/cache/traps.rs` says which test keeps which mistake of other
 //! caches out.
 #![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
 

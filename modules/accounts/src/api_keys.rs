@@ -134,8 +134,8 @@ impl Auth {
         let keys = self.0.accounts.api_keys_of(user).await?;
         let (_, secret) = keys.into_iter().find(|(key, _)| key.id == id).ok_or(StoreError::NoSuchApiKey(id))?;
         let accounts = self.0.accounts.clone();
-        let commit = async move |copies| accounts.remove_api_key(secret, copies).await;
-        Ok(self.0.sessions.write(vec![self.slot(&secret)], commit).await?)
+        let commit = async move |fencing| accounts.remove_api_key(secret, fencing).await;
+        Ok(self.0.cache.write(vec![self.entry(&secret)], Vec::new(), commit).await?)
     }
 }
 

@@ -2,7 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use hotshelf_cache::{Absence, Cache, Keys, Read, Region, RegionError, RegionOptions, Slot, Value, WriteError};
+use hotshelf_cache::{
+    Absence, Cache, EntryRef, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Value, WriteError,
+};
 use hotshelf_database::Database;
 use hotshelf_domain::{ApiKeyId, Email, OrganizationId, Role, Session, StoreError, TokenHash, User};
 use hotshelf_lifecycle::Tasks;
@@ -70,8 +72,8 @@ pub struct Auth(pub(crate) Arc<State>);
 pub(crate) struct State {
     pub(crate) sessions: Sessions,
     pub(crate) accounts: Database,
-    cache: Cache<StoreError>,
-    keys: Region,
+    pub(crate) cache: Cache<StoreError>,
+    keys: Namespace,
     uses: KeyUses,
     pub(crate) passwords: Passwords,
     pub(crate) outbox: Outbox,
@@ -94,10 +96,10 @@ impl Auth {
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
         stats: &Stats,
-    ) -> Result<Self, RegionError> {
+    ) -> Result<Self, NamespaceError> {
         let metrics = stats.access();
         let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, stats)?;
-        let keys = cache.region(RegionOptions {
+        let keys = cache.namespace(NamespaceOptions {
             name: "api_key",
             keys: Keys::Beginning(KEY),
             ttl: lives.copy_life,
@@ -228,7 +230,7 @@ impl Auth {
     async fn key(&self, secret: &TokenHash, read: Read) -> Result<Option<KeyEntry>, AuthError> {
         let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
         let load = move || load_key(accounts.clone(), secret_of_load);
-        let found = self.0.cache.get_or_load(self.slot(secret), read, load).await?;
+        let found = self.0.cache.get_or_load(self.entry(secret), read, load).await?;
         Ok(found.value.and_then(|value| KeyEntry::unpack(&value.payload)))
     }
 
@@ -239,8 +241,8 @@ impl Auth {
         Some(caller)
     }
 
-    pub(crate) fn slot(&self, secret: &TokenHash) -> Slot {
-        self.0.keys.slot(key_of(secret))
+    pub(crate) fn entry(&self, secret: &TokenHash) -> EntryRef {
+        self.0.keys.entry(key_of(secret))
     }
 
     async fn write_uses(&self) {

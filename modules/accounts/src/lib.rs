@@ -10,26 +10,18 @@
 //! # use std::time::Duration;
 //! use hotshelf_accounts::{Auth, FileMailer, SessionOptions};
 //! use hotshelf_database::Database;
-//! use hotshelf_domain::{OrganizationId, Role};
+//! use hotshelf_domain::{OrganizationId, Role, StoreError};
 //!
 //! # use hotshelf_cache::*;
-//! # struct Row;
-//! # #[hotshelf_lifecycle::async_trait]
-//! # impl EpochStore for Row {
-//! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
-//! #     async fn current(&self) -> Result<(u64, String), hotshelf_lifecycle::Failure> { Ok((1, String::new())) }
-//! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
-//! #     fn history(&self) -> History { History { name: 1, commits: 0 } }
-//! #     async fn begin_history(&self, _: u64) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
-//! # }
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
 //! # let stats = hotshelf_stats::Stats::new()?;
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! # let accounts = Database::open(database, &stats).await?;
-//! # let cache = Cache::new(options, Arc::new(Row), &stats)?;
+//! # let repository = Database::open(database, &stats).await?;
+//! # let accounts = repository.accounts();
+//! # let cache = Cache::new(options, Arc::new(repository), StoreError::changed_nothing, &stats)?;
 //! # let minute = Duration::from_secs(60);
 //! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
 //! let mailer = Arc::new(FileMailer::new(directory.path().join("mail.log")));

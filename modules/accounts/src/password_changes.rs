@@ -31,7 +31,7 @@ impl Auth {
         let user = self.0.accounts.reset_of(secret).await?.ok_or(StoreError::NoSuchReset)?;
         let hash = self.0.passwords.hash(password).await?;
         let accounts = self.0.accounts.clone();
-        let commit = async move |copies| accounts.reset_password(secret, hash, copies).await;
+        let commit = async move |fencing| accounts.reset_password(secret, hash, fencing).await;
         Ok(self.0.sessions.change(user, None, commit).await?)
     }
 
@@ -48,7 +48,7 @@ impl Auth {
         let Some(verified) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
         let hash = self.0.passwords.hash(password).await?;
         let (accounts, user, keep) = (self.0.accounts.clone(), visitor.identity.user, visitor.session);
-        let commit = async move |copies| accounts.set_password(user, (verified, hash), keep, copies).await;
+        let commit = async move |fencing| accounts.set_password(user, (verified, hash), keep, fencing).await;
         Ok(self.0.sessions.change(user, Some(visitor), commit).await?)
     }
 }

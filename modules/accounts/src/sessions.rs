@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{
-    Absence, Cache, Key, Keys, Read, Region, RegionError, RegionOptions, Slot, Target, Value, WriteError,
+    Absence, Cache, Committed, EntryRef, Fencing, Key, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Value,
+    WriteError,
 };
-use hotshelf_database::{Committed, Copies, Database};
+use hotshelf_database::Database;
 use hotshelf_domain::{NewSession, Session, SessionId, StoreError, TokenHash, User, UserId};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
@@ -72,8 +73,8 @@ pub struct Sessions(Arc<State>);
 struct State {
     cache: Cache<StoreError>,
     accounts: Database,
-    logins: Region,
-    identities: Region,
+    logins: Namespace,
+    identities: Namespace,
     sliding: Sliding,
     tasks: Tasks,
     metrics: AccessMetrics,
@@ -89,17 +90,17 @@ impl Sessions {
         accounts: Database,
         options: SessionOptions,
         stats: &Stats,
-    ) -> Result<Self, RegionError> {
+    ) -> Result<Self, NamespaceError> {
         let SessionOptions { copy_life: ttl, negative_life: negative_ttl, grace, .. } = options;
         // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted: they are
         // parts of requests, and would make the hit rates of what those are about look better than they are.
-        let region = |name, keys| {
-            let options = RegionOptions { name, keys, ttl, negative_ttl, grace, absence: Absence::ForItsLife };
-            Ok(cache.region(options)?.uncounted())
+        let namespace = |name, keys| {
+            let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence: Absence::ForItsLife };
+            Ok(cache.namespace(options)?.uncounted())
         };
         let state = State {
-            logins: region("session", Keys::Beginning(LOGIN))?,
-            identities: region("account", Keys::Beginning(IDENTITY))?,
+            logins: namespace("session", Keys::Beginning(LOGIN))?,
+            identities: namespace("account", Keys::Beginning(IDENTITY))?,
             sliding: Sliding::new(options.session_life),
             tasks: Tasks::default(),
             metrics: stats.access(),
@@ -172,11 +173,12 @@ impl Sessions {
         let accounts = self.0.accounts.clone();
         if leaving.is_empty() {
             // There is no copy of what is not there yet.
-            let opened = accounts.open_session(new, leaving, Copies::Fenced).await.map_err(WriteError::Store)?;
+            let opened = accounts.open_session(new, leaving, Fencing::Fenced).await.map_err(WriteError::Store)?;
             return Ok(opened.value);
         }
-        let slots = leaving.iter().map(|secret| self.login_slot(secret)).collect();
-        self.write(slots, async move |copies| accounts.open_session(new, leaving, copies).await).await
+        let entries = leaving.iter().map(|secret| self.login_entry(secret)).collect();
+        let commit = async move |fencing| accounts.open_session(new, leaving, fencing).await;
+        self.0.cache.write(entries, Vec::new(), commit).await
     }
 
     /// Who shows this secret, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
@@ -234,7 +236,8 @@ impl Sessions {
     /// [`SessionError`]; then it may or may not have ended.
     pub async fn end(&self, secret: TokenHash) -> Result<(), SessionError> {
         let accounts = self.0.accounts.clone();
-        self.write(vec![self.login_slot(&secret)], async move |copies| accounts.end_session(secret, copies).await).await
+        let commit = async move |fencing| accounts.end_session(secret, fencing).await;
+        self.0.cache.write(vec![self.login_entry(&secret)], Vec::new(), commit).await
     }
 
     /// Ends one of the user's sessions, by its id.
@@ -255,7 +258,7 @@ impl Sessions {
     /// As [`end`](Sessions::end).
     pub async fn end_all(&self, user: UserId, keep: Option<&Visitor>) -> Result<(), SessionError> {
         let (accounts, kept) = (self.0.accounts.clone(), keep.map(|keep| keep.session));
-        self.change(user, keep, async move |copies| accounts.end_sessions(user, kept, copies).await).await
+        self.change(user, keep, async move |fencing| accounts.end_sessions(user, kept, fencing).await).await
     }
 
     /// Changes something about the user that decides who is let in: `commit` does it in the database. `keep` is a session
@@ -267,42 +270,14 @@ impl Sessions {
         &self,
         user: UserId,
         keep: Option<&Visitor>,
-        commit: impl FnOnce(Copies) -> F + Send + 'static,
+        commit: impl FnOnce(Fencing) -> F + Send + 'static,
     ) -> Result<T, SessionError>
     where
         F: Future<Output = Result<Committed<T>, StoreError>> + Send,
     {
-        let mut slots = vec![self.0.identities.slot(identity_key(user))];
-        slots.extend(keep.map(|keep| self.login_slot(&keep.secret)));
-        self.write(slots, commit).await
-    }
-
-    /// A write of the entries in these slots, by the protocol of the cache, in a task of its own: a client that hangs up
-    /// cannot cut it in two.
-    ///
-    /// # Errors
-    /// As [`end`](Sessions::end).
-    pub(crate) async fn write<T: Send + 'static, F>(
-        &self,
-        slots: Vec<Slot>,
-        commit: impl FnOnce(Copies) -> F + Send + 'static,
-    ) -> Result<T, SessionError>
-    where
-        F: Future<Output = Result<Committed<T>, StoreError>> + Send,
-    {
-        let cache = self.0.cache.clone();
-        let work = async move {
-            let write = cache.begin(Target { slots, collections: Vec::new() }).await?;
-            let committing = async move |covered| {
-                let copies = if covered { Copies::Fenced } else { Copies::Unfenced };
-                commit(copies).await?.into_parts()
-            };
-            write.commit(committing, StoreError::changed_nothing, |_| Vec::new()).await
-        };
-        self.0.tasks.spawn(work).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the task of a write died");
-            Err(WriteError::BrokeOff)
-        })
+        let mut entries = vec![self.0.identities.entry(identity_key(user))];
+        entries.extend(keep.map(|keep| self.login_entry(&keep.secret)));
+        self.0.cache.write(entries, Vec::new(), commit).await
     }
 
     /// A session that has ended, by itself or with others of its generation, makes nobody a visitor.
@@ -318,7 +293,7 @@ impl Sessions {
     async fn login(&self, secret: &TokenHash, read: Read) -> Result<Option<Login>, SessionError> {
         let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
         let load = move || load_login(accounts.clone(), secret_of_load);
-        let found = self.0.cache.get_or_load(self.login_slot(secret), read, load).await.map_err(WriteError::Store)?;
+        let found = self.0.cache.get_or_load(self.login_entry(secret), read, load).await.map_err(WriteError::Store)?;
         Ok(found.value.and_then(|value| Login::unpack(&value.payload)))
     }
 
@@ -329,13 +304,13 @@ impl Sessions {
     pub(crate) async fn identity(&self, user: UserId, read: Read) -> Result<Option<Identity>, SessionError> {
         let accounts = self.0.accounts.clone();
         let load = move || load_identity(accounts.clone(), user);
-        let slot = self.0.identities.slot(identity_key(user));
-        let found = self.0.cache.get_or_load(slot, read, load).await.map_err(WriteError::Store)?;
+        let entry = self.0.identities.entry(identity_key(user));
+        let found = self.0.cache.get_or_load(entry, read, load).await.map_err(WriteError::Store)?;
         Ok(found.value.and_then(|value| Identity::unpack(&value.payload)))
     }
 
-    fn login_slot(&self, secret: &TokenHash) -> Slot {
-        self.0.logins.slot(login_key(secret))
+    fn login_entry(&self, secret: &TokenHash) -> EntryRef {
+        self.0.logins.entry(login_key(secret))
     }
 
     /// `false` when some of it has to be tried again.

@@ -74,7 +74,7 @@ impl Auth {
     pub async fn set_role(&self, organization: OrganizationId, id: UserId, role: Role) -> Result<User, AuthError> {
         self.user(organization, id).await?;
         let accounts = self.0.accounts.clone();
-        let commit = async move |copies| accounts.set_role(id, role, copies).await;
+        let commit = async move |fencing| accounts.set_role(id, role, fencing).await;
         Ok(self.0.sessions.change(id, None, commit).await?)
     }
 
@@ -85,7 +85,7 @@ impl Auth {
     pub async fn remove_user(&self, organization: OrganizationId, id: UserId) -> Result<(), AuthError> {
         self.user(organization, id).await?;
         let accounts = self.0.accounts.clone();
-        let commit = async move |copies| accounts.remove_user(id, copies).await;
+        let commit = async move |fencing| accounts.remove_user(id, fencing).await;
         Ok(self.0.sessions.change(id, None, commit).await?)
     }
 

@@ -217,14 +217,12 @@ impl From<DeleteError> for Problem {
 impl From<ProductError> for Problem {
     fn from(error: ProductError) -> Self {
         match error {
-            ProductError::Locked => {
-                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
-            }
-            ProductError::Store(error) => error.into(),
-            ProductError::Unsettled(error) => {
-                Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
-            }
-            ProductError::BrokeOff | ProductError::Miscounted { .. } => Problem::internal(error.to_string()),
+            ProductError::Write(WriteError::Locked) => Problem {
+                retry_after: Some(1),
+                ..Problem::new(StatusCode::CONFLICT, "product is being updated, try again")
+            },
+            ProductError::Write(error) => error.into(),
+            ProductError::Miscounted { .. } => Problem::internal(error.to_string()),
         }
     }
 }

@@ -1,92 +1,53 @@
-//! For caching what a database holds without ever lying about it: an in-process tier, Redis behind it, and a protocol
-//! between them and the writes. Knows nothing of what it caches. May depend on `redis`, `stats` and `lifecycle`.
-//!
-//! A read is [`Cache::get_or_load`]. A write is [`Cache::begin`], then the commit, then [`Write::committed`], and only then
-//! the acknowledgement:
-//!
-//! ```
-//! use std::sync::Arc;
-//! use std::time::Duration;
-//! use bytes::Bytes;
-//! use hotshelf_cache::*;
-//!
-//! # struct Row;
-//! # #[hotshelf_lifecycle::async_trait]
-//! # impl EpochStore for Row {
-//! #     async fn reconcile(&self, _: &str) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
-//! #     async fn current(&self) -> Result<(u64, String), hotshelf_lifecycle::Failure> { Ok((1, String::new())) }
-//! #     async fn advance(&self) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
-//! #     fn history(&self) -> History { History { name: 1, commits: 0 } }
-//! #     async fn begin_history(&self, _: u64) -> Result<u64, hotshelf_lifecycle::Failure> { Ok(1) }
-//! # }
-//! # let epoch_row = Arc::new(Row);
-//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//! let options = CacheOptions {
-//!     tiers: Tiers::Memory, shared_database: false, memory_bytes: 64 << 20,
-//!     write_strategy: WriteStrategy::Invalidate,
-//!     redis: RedisOptions::default(), key_prefix: "product:".into(),
-//! };
-//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, &hotshelf_stats::Stats::new()?)?;
-//! let everything = Collection::new("products");
-//! let products = cache.region(RegionOptions {
-//!     name: "product", keys: Keys::Beginning("id:"),
-//!     ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10), grace: Duration::from_secs(600),
-//!     absence: Absence::DependsOn(everything.clone()),
-//! })?;
-//! let seventh = products.slot(Key::numbered("id:", 7));
-//! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1 })) };
-//!
-//! let first = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
-//! let second = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
-//! assert_eq!(first.source, Source::Loaded { stored: true });
-//! assert!(second.source.is_hit());
-//!
-//! let target = Target { slots: vec![seventh.clone()], collections: vec![everything] };
-//! let write = cache.begin(target).await?;
-//! // … write to the database and commit; if !write.covered(), advance the epoch in the same transaction …
-//! write.committed([], None).await?;
-//! // … acknowledge …
-//! let third = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
-//! assert!(!third.source.is_hit());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! For running the cache engine as a module of the service: its life, and the sentence about it in the health report. May
+//! depend on `cache` and `lifecycle`.
 
-mod audit;
-mod batch;
-mod cache;
-mod chance;
-mod clock;
-mod coherence;
-mod commit;
-mod epoch;
-mod epochs;
-mod flights;
-mod key;
-mod locks;
-mod memory;
-mod module;
-mod namespace;
-mod options;
-mod reading;
-mod redis;
-mod region;
-#[cfg(test)]
-mod simulation;
-mod tier;
-mod value;
-mod write;
+use std::time::Duration;
 
-pub use batch::BatchError;
-pub use cache::Cache;
-pub use commit::WriteError;
-pub use epoch::{EpochStore, History};
-pub use hotshelf_redis_client::RedisOptions;
-pub use key::Key;
-pub use namespace::{Keys, RegionError};
-pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
-pub use region::{Absence, Collection, Region, RegionOptions, Slot};
-pub use tier::{DeleteError, Unsettled};
-pub use value::{Found, Read, Source, Value};
-pub use write::{Locked, Target, Turn, Write};
+use hotshelf_cache::{Cache, Condition};
+use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
+
+/// The life of a [`Cache`].
+pub struct CacheModule<E>(Cache<E>);
+
+impl<E> CacheModule<E> {
+    /// Of this cache.
+    pub fn new(cache: Cache<E>) -> Self {
+        CacheModule(cache)
+    }
+
+    /// The handle.
+    pub fn cache(&self) -> &Cache<E> {
+        &self.0
+    }
+}
+
+#[async_trait]
+impl<E: Clone + Send + Sync + 'static> Module for CacheModule<E> {
+    async fn start(&self) -> Result<(), Failure> {
+        self.0.start().await
+    }
+
+    async fn stop(&self, timeout: Duration) -> Result<(), Failure> {
+        if self.0.stop(timeout).await { Ok(()) } else { Err("writes or loads were still under way".into()) }
+    }
+
+    async fn health(&self) -> Health {
+        health(self.0.condition())
+    }
+}
+
+/// In words for operators.
+fn health(condition: Condition) -> Health {
+    match condition {
+        Condition::Off => Health::healthy("off"),
+        Condition::InMemory => Health::healthy("in memory"),
+        Condition::RedisUp => Health::healthy("Redis is up"),
+        Condition::Disconnected { reason } => Health::degraded(format!(
+            "Redis is up, but the writes of other instances are not heard ({reason}); memory serves nothing"
+        )),
+        Condition::NotConnectedYet => Health::degraded("not connected yet"),
+        Condition::RedisDown { reason } => Health::degraded(format!("Redis is down ({reason}); serving without it")),
+        Condition::ServiceEnded { reason } => Health::unhealthy(reason),
+        Condition::TaskDied { task } => Health::unhealthy(format!("task `{task}` has died; restart the service")),
+    }
+}

@@ -20,7 +20,6 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::commit::{Committed, Copies};
 use crate::error::OpenError;
 use crate::sqlite::condition::{self, Condition};
 use crate::sqlite::error::SqlError;
@@ -32,6 +31,7 @@ use crate::sqlite::readers::{self, Readers};
 use crate::sqlite::writer::{WriteConnection, Writer};
 use crate::sqlite::{connect, heartbeat};
 use crate::usecases;
+use hotshelf_cache::{Committed, Fencing};
 
 /// Which database, and who else is in it.
 #[derive(Clone, Debug)]
@@ -49,7 +49,8 @@ pub struct DatabaseOptions {
 /// ones cost little more than one; a write whose caller goes away happens all the same.
 ///
 /// ```
-/// use hotshelf_database::{Copies, DatabaseOptions, Database};
+/// use hotshelf_cache::Fencing;
+/// use hotshelf_database::{Database, DatabaseOptions};
 /// use hotshelf_domain::ProductDraft;
 /// use hotshelf_stats::Stats;
 ///
@@ -59,7 +60,7 @@ pub struct DatabaseOptions {
 /// let database = Database::open(options, &Stats::new()?).await?;
 ///
 /// let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
-/// let cup = database.create(draft.into_new()?, Copies::Fenced).await?.value;
+/// let cup = database.create(draft.into_new()?, Fencing::Fenced).await?.value;
 /// assert_eq!(database.find(cup.id).await?, Some(cup));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -247,20 +248,20 @@ impl Database {
     /// One write; see [`usecases::epoch::commit`].
     async fn commit<T: Send + 'static>(
         &self,
-        copies: Copies,
+        fencing: Fencing,
         work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
-        self.commit_rows(1, copies, work).await
+        self.commit_rows(1, fencing, work).await
     }
 
     /// As [`commit`](Database::commit), of about so many rows.
     async fn commit_rows<T: Send + 'static>(
         &self,
         rows: usize,
-        copies: Copies,
+        fencing: Fencing,
         work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
-        self.0.writer.submit_rows(rows, move |conn| usecases::epoch::commit(conn, copies, &work)).await
+        self.0.writer.submit_rows(rows, move |conn| usecases::epoch::commit(conn, fencing, &work)).await
     }
 }
 

@@ -4,7 +4,6 @@
 //! - [`Database`] is SQLite with one group-committing writer and readers in lanes.
 //! - What a write names that only the database knows, such as an organization, is checked in the write's transaction.
 
-mod commit;
 mod database;
 mod error;
 mod module;
@@ -12,6 +11,5 @@ mod port;
 mod sqlite;
 mod usecases;
 
-pub use commit::{Committed, Copies};
 pub use database::{Database, DatabaseOptions};
 pub use error::OpenError;

@@ -6,6 +6,7 @@
 //! not: they may differ wholly from one database to another.
 
 use chrono::{DateTime, Utc};
+use hotshelf_cache::Epoch;
 use hotshelf_domain::{
     ApiKey, Image, NewApiKey, NewImage, NewOrganization, NewProduct, NewSchema, NewSession, NewUser, Organization,
     OrganizationId, Product, ProductId, ProductPatch, Role, Schema, SchemaId, Session, SessionId, StoreError,
@@ -184,10 +185,10 @@ pub(crate) trait ResetTx: Tx {
 /// The epoch of the copies, in the same database as the rows they are copies of.
 pub(crate) trait EpochTx: Tx {
     /// The epoch, and the server whose memory goes with it.
-    fn epoch(&mut self) -> Result<(i64, String), Self::Error>;
+    fn epoch(&mut self) -> Result<(Epoch, String), Self::Error>;
 
     /// Counts it up by one, and returns it.
-    fn advance_epoch(&mut self) -> Result<i64, Self::Error>;
+    fn advance_epoch(&mut self) -> Result<Epoch, Self::Error>;
 
     /// Names the server whose memory goes with the epoch.
     fn set_server(&mut self, server: &str) -> Result<(), Self::Error>;

@@ -7,11 +7,12 @@
     reason = "clippy.toml allows them in test functions, but not in their helpers"
 )]
 
+use hotshelf_cache::Fencing;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hotshelf_database::{Copies, Database, DatabaseOptions, OpenError};
+use hotshelf_database::{Database, DatabaseOptions, OpenError};
 use hotshelf_domain::{History, Product, ProductDraft, StoreError};
 use hotshelf_stats::Stats;
 use tempfile::TempDir;
@@ -100,7 +101,7 @@ async fn close(products: Database) {
 
 async fn create(products: &Database) -> Result<Product, StoreError> {
     let draft = ProductDraft { name: Some("Cup".to_owned()), price: Some("9.99".to_owned()), ..Default::default() };
-    products.create(draft.into_new().unwrap(), Copies::Fenced).await.map(|committed| committed.value)
+    products.create(draft.into_new().unwrap(), Fencing::Fenced).await.map(|committed| committed.value)
 }
 
 /// No write is acknowledged from now on, nothing is read, and the error says what happened.

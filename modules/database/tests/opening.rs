@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use hotshelf_database::{Copies, Database, DatabaseOptions, OpenError};
+use hotshelf_cache::Fencing;
+use hotshelf_database::{Database, DatabaseOptions, OpenError};
 use hotshelf_domain::ProductDraft;
 use hotshelf_stats::Stats;
 use tempfile::TempDir;
@@ -31,7 +32,7 @@ async fn a_second_opener_is_refused_unless_both_share() {
     let first = open(&directory, true).await.expect("shares");
     let second = open(&directory, true).await.expect("shares too");
     assert!(open(&directory, false).await.is_err(), "nobody is alone now");
-    let cup = first.create(draft("Cup").into_new().unwrap(), Copies::Fenced).await.unwrap().value;
+    let cup = first.create(draft("Cup").into_new().unwrap(), Fencing::Fenced).await.unwrap().value;
     assert_eq!(second.find(cup.id).await.unwrap(), Some(cup));
 }
 

@@ -277,7 +277,7 @@ mod tests {
         assert!(member_page_of(&plain).is_some());
     }
 
-    /// So each entry is where its region's are, under the very key.
+    /// So each entry is where its namespace's are, under the very key.
     #[test]
     fn every_key_is_one_of_its_regions() {
         let (id, organization) =

@@ -1,4 +1,4 @@
-//! For products behind the cache: what is cached under which key, for how long, and what a write voids. Knows no HTTP
+//! For products behind the cache: what is cached under which key, for how long, and what a write invalidates. Knows no HTTP
 //! and no SQL. May depend on `cache`, `domain`, `stats` and `lifecycle`.
 //!
 //! [`ProductService`] is the one handle. Reads return serialized JSON, ready to be sent; writes return what was
@@ -8,8 +8,8 @@
 //! # use std::sync::Arc;
 //! use hotshelf_cache::{Cache, Read};
 //! use hotshelf_database::Database;
-//! use hotshelf_domain::{Expect, ProductDraft};
-//! use hotshelf_product::{CatalogueEpoch, Lives, ProductService};
+//! use hotshelf_domain::{Expect, ProductDraft, StoreError};
+//! use hotshelf_product::{Lives, ProductService};
 //!
 //! # use hotshelf_cache::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -19,7 +19,7 @@
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let repository = Database::open(database, &stats).await?;
-//! let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats)?;
+//! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats)?;
 //! let products = ProductService::new(cache, repository, Lives::default())?;
 //!
 //! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
@@ -32,10 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod collections;
 mod crash;
 mod cursor;
-mod epoch;
 mod error;
 mod keys;
 mod lives;
@@ -43,10 +41,10 @@ mod module;
 mod pages;
 mod render;
 mod service;
+mod tags;
 mod warming;
 
 pub use cursor::{BadCursor, Cursor};
-pub use epoch::CatalogueEpoch;
 pub use error::ProductError;
 pub use lives::Lives;
 pub use module::ProductModule;

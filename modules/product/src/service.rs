@@ -14,14 +14,14 @@ mod writes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_cache::{Absence, Cache, DeleteError, Region, RegionError, RegionOptions};
+use hotshelf_cache::{Absence, Cache, DeleteError, Namespace, NamespaceError, NamespaceOptions};
 use hotshelf_database::Database;
 use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::TopItems;
 
 use crate::lives::Lives;
-use crate::{collections, keys};
+use crate::{keys, tags};
 use analytics::Rebuilds;
 pub use ids::ProductIds;
 pub use lists::MemberPage;
@@ -49,16 +49,16 @@ pub struct ProductService(Arc<Shelves>);
 struct Shelves {
     cache: Cache<StoreError>,
     repository: Database,
-    products: Region,
+    products: Namespace,
     /// The same entries, looked up as parts of pages.
-    members: Region,
-    details: Region,
-    lists: Region,
-    pages: Region,
-    totals: Region,
-    organization_ids: Region,
-    schema_ids: Region,
-    analytics: Region,
+    members: Namespace,
+    details: Namespace,
+    lists: Namespace,
+    pages: Namespace,
+    totals: Namespace,
+    organization_ids: Namespace,
+    schema_ids: Namespace,
+    analytics: Namespace,
     rebuilds: Rebuilds,
     schema_owners: SchemaOwners,
     /// Which products are read most.
@@ -71,24 +71,24 @@ impl ProductService {
     ///
     /// # Errors
     /// When somebody else keeps entries under the same keys in this cache.
-    pub fn new(cache: Cache<StoreError>, repository: Database, lives: Lives) -> Result<Self, RegionError> {
-        let region = |name, keys, ttl| {
+    pub fn new(cache: Cache<StoreError>, repository: Database, lives: Lives) -> Result<Self, NamespaceError> {
+        let namespace = |name, keys, ttl| {
             let Lives { negative: negative_ttl, grace, .. } = lives;
-            let absence = Absence::DependsOn(collections::everything());
-            cache.region(RegionOptions { name, keys, ttl, negative_ttl, grace, absence })
+            let absence = Absence::DependsOn(tags::everything());
+            cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence })
         };
-        let products = region("product", keys::PRODUCTS, lives.product)?;
+        let products = namespace("product", keys::PRODUCTS, lives.product)?;
         let shelves = Shelves {
             members: products.uncounted(),
             products,
-            details: region("details", keys::DETAILS, lives.details)?,
-            lists: region("list", keys::PAGES, lives.list)?,
-            pages: region("page", keys::MEMBER_PAGES, lives.pages)?,
+            details: namespace("details", keys::DETAILS, lives.details)?,
+            lists: namespace("list", keys::PAGES, lives.list)?,
+            pages: namespace("page", keys::MEMBER_PAGES, lives.pages)?,
             // Looked up as parts of pages.
-            totals: region("total", keys::TOTALS, lives.pages)?.uncounted(),
-            organization_ids: region("org_ids", keys::ORGANIZATION_IDS, lives.organization_ids)?,
-            schema_ids: region("schema_ids", keys::SCHEMA_IDS, lives.schema_ids)?,
-            analytics: region("analytics", keys::ANALYTICS, lives.analytics)?,
+            totals: namespace("total", keys::TOTALS, lives.pages)?.uncounted(),
+            organization_ids: namespace("org_ids", keys::ORGANIZATION_IDS, lives.organization_ids)?,
+            schema_ids: namespace("schema_ids", keys::SCHEMA_IDS, lives.schema_ids)?,
+            analytics: namespace("analytics", keys::ANALYTICS, lives.analytics)?,
             rebuilds: Rebuilds::default(),
             schema_owners: SchemaOwners::default(),
             reads: TopItems::new(COUNTED),

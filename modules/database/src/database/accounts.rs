@@ -10,10 +10,10 @@ use hotshelf_domain::{
 };
 
 use super::Database;
-use crate::commit::{Committed, Copies};
 use crate::port::{ApiKeyTx, ResetTx, SessionTx, UserTx};
 use crate::sqlite::accounts::{api_keys, resets, sessions, users};
 use crate::usecases::accounts;
+use hotshelf_cache::{Committed, Fencing};
 
 impl Database {
     /// Stores a new user, and the organization that is to be made for it, under ids that none ever had.
@@ -52,16 +52,16 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
-    pub async fn set_role(&self, id: UserId, role: Role, copies: Copies) -> Result<Committed<User>, StoreError> {
-        self.commit(copies, move |conn| accounts::set_role(conn, id, role)).await
+    pub async fn set_role(&self, id: UserId, role: Role, fencing: Fencing) -> Result<Committed<User>, StoreError> {
+        self.commit(fencing, move |conn| accounts::set_role(conn, id, role)).await
     }
 
     /// Removes the user with all sessions and keys.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
-    pub async fn remove_user(&self, id: UserId, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| accounts::remove_user(conn, id)).await
+    pub async fn remove_user(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(fencing, move |conn| accounts::remove_user(conn, id)).await
     }
 
     /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and
@@ -75,9 +75,9 @@ impl Database {
         id: UserId,
         (verified, hash): (String, String),
         keep: SessionId,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| accounts::set_password(conn, id, (&verified, &hash), keep)).await
+        self.commit(fencing, move |conn| accounts::set_password(conn, id, (&verified, &hash), keep)).await
     }
 
     /// Lets somebody who shows the token until then choose a new password for the user, once.
@@ -105,9 +105,9 @@ impl Database {
         &self,
         token_hash: TokenHash,
         hash: String,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| accounts::reset_password(conn, &token_hash, &hash)).await
+        self.commit(fencing, move |conn| accounts::reset_password(conn, &token_hash, &hash)).await
     }
 
     /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a
@@ -129,9 +129,9 @@ impl Database {
         &self,
         new: NewSession,
         leaving: Vec<TokenHash>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Session>, StoreError> {
-        self.commit(copies, move |conn| accounts::open_session(conn, &new, &leaving)).await
+        self.commit(fencing, move |conn| accounts::open_session(conn, &new, &leaving)).await
     }
 
     /// The session that is recognized by this token, also one that has ended by itself.
@@ -154,8 +154,8 @@ impl Database {
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn end_session(&self, token_hash: TokenHash, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| conn.delete_session(&token_hash)).await
+    pub async fn end_session(&self, token_hash: TokenHash, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(fencing, move |conn| conn.delete_session(&token_hash)).await
     }
 
     /// Ends all of the user's sessions but `keep`, which goes over into the new generation.
@@ -166,9 +166,9 @@ impl Database {
         &self,
         id: UserId,
         keep: Option<SessionId>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| accounts::end_sessions(conn, id, keep)).await
+        self.commit(fencing, move |conn| accounts::end_sessions(conn, id, keep)).await
     }
 
     /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none
@@ -238,8 +238,8 @@ impl Database {
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn remove_api_key(&self, token_hash: TokenHash, copies: Copies) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| conn.delete_api_key(&token_hash)).await
+    pub async fn remove_api_key(&self, token_hash: TokenHash, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(fencing, move |conn| conn.delete_api_key(&token_hash)).await
     }
 
     /// Notes when API keys were used, as far as no later use is noted.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use diesel::Connection;
 use diesel::sqlite::SqliteConnection;
+use hotshelf_cache::{Epoch, EpochStore};
 use hotshelf_domain::{History, StoreError};
+use hotshelf_lifecycle::{Failure, async_trait};
 use tokio_util::sync::CancellationToken;
 
 use super::Database;
@@ -18,7 +20,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`find`](Database::find).
-    pub async fn epoch(&self) -> Result<(i64, String), StoreError> {
+    pub async fn epoch(&self) -> Result<(Epoch, String), StoreError> {
         let (known, identity) = (self.0.identity.commits(), Arc::clone(&self.0.identity));
         let read = self.0.readers.watch.read(move |conn| {
             let (row, current) =
@@ -33,7 +35,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`create`](Database::create).
-    pub async fn advance_epoch(&self) -> Result<i64, StoreError> {
+    pub async fn advance_epoch(&self) -> Result<Epoch, StoreError> {
         self.0.writer.submit(SqliteConnection::advance_epoch).await
     }
 
@@ -42,7 +44,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`create`](Database::create).
-    pub async fn reconcile_epoch(&self, server: String) -> Result<i64, StoreError> {
+    pub async fn reconcile_epoch(&self, server: String) -> Result<Epoch, StoreError> {
         // Most of the time there is nothing to write, and no need to wait for a turn among the writers.
         match self.epoch().await? {
             (epoch, known) if known == server => Ok(epoch),
@@ -82,5 +84,31 @@ impl Database {
     /// before it is acknowledged, else within half a second. It stays so until the process ends.
     pub fn replaced(&self) -> CancellationToken {
         self.0.identity.noticed()
+    }
+}
+
+/// The epoch of the cached copies is a row of the database, so that a write and the epoch it opens are committed together
+/// or not at all.
+#[async_trait]
+impl EpochStore for Database {
+    fn history(&self) -> hotshelf_cache::History {
+        hotshelf_cache::History { name: Database::history(self).get(), commits: self.commits() }
+    }
+
+    async fn reconcile(&self, server: &str) -> Result<Epoch, Failure> {
+        Ok(self.reconcile_epoch(server.to_owned()).await?)
+    }
+
+    async fn current(&self) -> Result<(Epoch, String), Failure> {
+        Ok(self.epoch().await?)
+    }
+
+    async fn advance(&self) -> Result<Epoch, Failure> {
+        Ok(self.advance_epoch().await?)
+    }
+
+    async fn begin_history(&self, known: u64) -> Result<Epoch, Failure> {
+        Database::begin_history(self, History::new(known)).await?;
+        Ok(self.epoch().await?.0)
     }
 }

@@ -8,10 +8,10 @@ use hotshelf_domain::{
 };
 
 use super::Database;
-use crate::commit::{Committed, Copies};
 use crate::sqlite::error::SqlError;
 use crate::sqlite::rows;
 use crate::usecases::{bulk, details, products};
+use hotshelf_cache::{Committed, Fencing};
 
 impl Database {
     /// The product, `None` when there is none or no longer. Concurrent calls share one query.
@@ -39,8 +39,8 @@ impl Database {
     /// [`StoreError::Invalid`] when its organization does not exist, or its schema does not, or belongs to another
     /// one, or its fields do not fit the schema; and as [`find`](Database::find); see
     /// [`StoreError::changed_nothing`].
-    pub async fn create(&self, new: NewProduct, copies: Copies) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| products::create(conn, &new)).await
+    pub async fn create(&self, new: NewProduct, fencing: Fencing) -> Result<Committed<Product>, StoreError> {
+        self.commit(fencing, move |conn| products::create(conn, &new)).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
@@ -58,9 +58,9 @@ impl Database {
         patch: ProductPatch,
         expect: Expect,
         expected_version: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Product>, StoreError> {
-        self.commit(copies, move |conn| products::update(conn, id, &patch, &expect, expected_version)).await
+        self.commit(fencing, move |conn| products::update(conn, id, &patch, &expect, expected_version)).await
     }
 
     /// Takes the product out of the catalogue; its id is never used again.
@@ -72,9 +72,9 @@ impl Database {
         id: ProductId,
         expect: Expect,
         expected_version: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(copies, move |conn| products::delete(conn, id, &expect, expected_version)).await
+        self.commit(fencing, move |conn| products::delete(conn, id, &expect, expected_version)).await
     }
 
     /// The product with its fields and images, all of one moment; `None` when there is none or no longer.
@@ -105,9 +105,9 @@ impl Database {
         patch: DetailsPatch,
         expect: Expect,
         expected_version: Option<Version>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<ProductDetails>, StoreError> {
-        self.commit(copies, move |conn| details::put(conn, id, &patch, &expect, expected_version)).await
+        self.commit(fencing, move |conn| details::put(conn, id, &patch, &expect, expected_version)).await
     }
 
     /// Stores many products in one transaction, and says of each, in the same order, which id it got or why it could
@@ -120,10 +120,10 @@ impl Database {
         &self,
         new: Vec<NewProduct>,
         all_or_nothing: bool,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Vec<Result<ProductId, Invalid>>>, StoreError> {
         let create = if all_or_nothing { bulk::create_all } else { bulk::create_valid };
-        self.commit_rows(new.len(), copies, move |conn| create(conn, &new)).await
+        self.commit_rows(new.len(), fencing, move |conn| create(conn, &new)).await
     }
 
     /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order
@@ -134,8 +134,8 @@ impl Database {
     pub async fn delete_many(
         &self,
         ids: Vec<ProductId>,
-        copies: Copies,
+        fencing: Fencing,
     ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.commit_rows(ids.len(), copies, move |conn| bulk::delete(conn, &ids)).await
+        self.commit_rows(ids.len(), fencing, move |conn| bulk::delete(conn, &ids)).await
     }
 }

@@ -2,23 +2,31 @@
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
+use hotshelf_cache::Epoch;
+use hotshelf_domain::StoreError;
 
 use super::error::SqlError;
 use super::schema::copy_epoch::dsl;
 use crate::port::EpochTx;
 
 impl EpochTx for SqliteConnection {
-    fn epoch(&mut self) -> Result<(i64, String), SqlError> {
-        Ok(dsl::copy_epoch.select((dsl::epoch, dsl::server)).first(self)?)
+    fn epoch(&mut self) -> Result<(Epoch, String), SqlError> {
+        let (number, server) = dsl::copy_epoch.select((dsl::epoch, dsl::server)).first(self)?;
+        Ok((from_row(number)?, server))
     }
 
-    fn advance_epoch(&mut self) -> Result<i64, SqlError> {
+    fn advance_epoch(&mut self) -> Result<Epoch, SqlError> {
         let next = dsl::epoch.eq(dsl::epoch + 1);
-        Ok(diesel::update(dsl::copy_epoch).set(next).returning(dsl::epoch).get_result(self)?)
+        from_row(diesel::update(dsl::copy_epoch).set(next).returning(dsl::epoch).get_result(self)?)
     }
 
     fn set_server(&mut self, server: &str) -> Result<(), SqlError> {
         diesel::update(dsl::copy_epoch).set(dsl::server.eq(server)).execute(self)?;
         Ok(())
     }
+}
+
+/// A number that no epoch has is a failure: taken for none, old copies would stay good.
+fn from_row(number: i64) -> Result<Epoch, SqlError> {
+    Epoch::try_from(number).map_err(|error| StoreError::from_serialization(error.to_string()).into())
 }

@@ -1,6 +1,7 @@
 //! Sessions and API keys in the database: what ends, and that nothing brings it back.
 use chrono::{DateTime, TimeDelta, Utc};
-use hotshelf_database::{Committed, Copies, Database};
+use hotshelf_cache::Fencing;
+use hotshelf_database::Database;
 use hotshelf_domain::{
     Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
 };
@@ -44,7 +45,7 @@ impl Accounts {
             client: String::new(),
             expires_at: end,
         };
-        Ok(self.accounts.open_session(new, leaving, Copies::Fenced).await?.value)
+        Ok(self.accounts.open_session(new, leaving, Fencing::Fenced).await?.value)
     }
 
     async fn extend(&self, number: u8, expires_at: DateTime<Utc>) {
@@ -88,7 +89,7 @@ pub(crate) async fn no_use_brings_back_what_has_ended(adapter: Adapter) {
     house.extend(2, later).await;
     house.extend(2, end).await;
     assert_eq!(house.end_of(2).await, Some(later), "none is shortened");
-    house.accounts.end_session(token_hash(2), Copies::Fenced).await.unwrap();
+    house.accounts.end_session(token_hash(2), Fencing::Fenced).await.unwrap();
     house.extend(2, later).await;
     assert_eq!(house.end_of(2).await, None);
 }
@@ -100,7 +101,7 @@ pub(crate) async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_non
     let new = || NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
     let key = accounts.add_api_key(house.ann.id, session.id, new(), token_hash(11)).await.unwrap();
     accounts.allow_reset(house.ann.id, token_hash(21), in_seconds(60)).await.unwrap();
-    accounts.reset_password(token_hash(21), "new".to_owned(), Copies::Fenced).await.unwrap();
+    accounts.reset_password(token_hash(21), "new".to_owned(), Fencing::Fenced).await.unwrap();
     assert_eq!(accounts.api_key(token_hash(11)).await.unwrap(), None);
     let ann = accounts.user(house.ann.id).await.unwrap().unwrap();
     assert_ne!(ann.key_generation, key.generation, "a copy of the key is of a generation that is over");
@@ -118,12 +119,4 @@ pub(crate) async fn the_last_use_of_a_key_never_moves_back(adapter: Adapter) {
         house.accounts.note_api_keys(vec![(key.id, at)]).await.unwrap();
     }
     assert_eq!(house.accounts.api_key(token_hash(11)).await.unwrap().unwrap().last_used_at, Some(later));
-}
-
-#[test]
-fn an_epoch_that_cannot_be_is_a_failure_and_not_none() {
-    assert_eq!(Committed { value: 1, epoch: None }.into_parts().unwrap(), (1, None));
-    assert_eq!(Committed { value: 1, epoch: Some(7) }.into_parts().unwrap(), (1, Some(7)));
-    let failed = Committed { value: 1, epoch: Some(-7) }.into_parts().unwrap_err();
-    assert!(!failed.changed_nothing(), "the write is in the database: {failed}");
 }

@@ -1,4 +1,4 @@
-use hotshelf_database::Copies;
+use hotshelf_cache::{Epoch, Fencing};
 use hotshelf_domain::{Expect, NewProduct, ProductId, StoreError, Version};
 
 use crate::adapter::Adapter;
@@ -24,7 +24,7 @@ pub(crate) async fn many_are_created_in_one_go(adapter: Adapter) {
     let world = World::new(adapter).await;
     let new: Vec<_> = (0..1_000).map(|number| product(&format!(r#"{{"name":"P{number}","price":1}}"#))).collect();
     for (all_or_nothing, first) in [(true, 1), (false, 1_001)] {
-        let created = world.products.create_many(new.clone(), all_or_nothing, Copies::Fenced).await.unwrap().value;
+        let created = world.products.create_many(new.clone(), all_or_nothing, Fencing::Fenced).await.unwrap().value;
         let ids: Vec<i64> = created.into_iter().map(|id| id.unwrap().get()).collect();
         assert_eq!(ids, (first..first + 1_000).collect::<Vec<i64>>());
     }
@@ -33,7 +33,7 @@ pub(crate) async fn many_are_created_in_one_go(adapter: Adapter) {
 
 pub(crate) async fn the_valid_ones_are_created_and_the_others_named(adapter: Adapter) {
     let world = world(adapter).await;
-    let created = world.products.create_many(mixed(), false, Copies::Fenced).await.unwrap().value;
+    let created = world.products.create_many(mixed(), false, Fencing::Fenced).await.unwrap().value;
     let told: Vec<String> = created
         .into_iter()
         .map(|created| created.map_or_else(|invalid| invalid.to_string(), |id| id.to_string()))
@@ -45,7 +45,7 @@ pub(crate) async fn the_valid_ones_are_created_and_the_others_named(adapter: Ada
 pub(crate) async fn all_or_nothing_names_every_wrong_one_and_stores_none(adapter: Adapter) {
     let world = world(adapter).await;
     let before = world.products.advance_epoch().await.unwrap();
-    let error = world.products.create_many(mixed(), true, Copies::Unfenced).await.unwrap_err();
+    let error = world.products.create_many(mixed(), true, Fencing::Unfenced).await.unwrap_err();
     assert!(error.changed_nothing());
     let StoreError::InvalidMany(wrong) = error else { panic!("not invalid, but: {error}") };
     assert_eq!(wrong.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 3]);
@@ -58,14 +58,14 @@ pub(crate) async fn those_that_exist_are_deleted_together(adapter: Adapter) {
     for _ in 0..4 {
         world.create(r#"{"name":"A","price":1}"#).await.unwrap();
     }
-    world.products.delete(id(2), Expect::Anything, None, Copies::Fenced).await.unwrap();
+    world.products.delete(id(2), Expect::Anything, None, Fencing::Fenced).await.unwrap();
     let asked = [4, 99, 2, 1, 4].map(id).to_vec();
-    let deleted = world.products.delete_many(asked, Copies::Unfenced).await.unwrap();
-    assert_eq!((deleted.value, deleted.epoch), (vec![id(4), id(1)], Some(2)));
+    let deleted = world.products.delete_many(asked, Fencing::Unfenced).await.unwrap();
+    assert_eq!((deleted.value, deleted.epoch), (vec![id(4), id(1)], Some(Epoch::new(2))));
     for gone in [1, 2, 4] {
         assert_eq!(world.products.find(id(gone)).await.unwrap(), None);
     }
     assert_eq!(world.products.find(id(3)).await.unwrap().unwrap().version, Version::FIRST);
     assert_eq!(world.create(r#"{"name":"A","price":1}"#).await.unwrap().id, id(5));
-    assert_eq!(world.products.delete_many(Vec::new(), Copies::Fenced).await.unwrap().value, []);
+    assert_eq!(world.products.delete_many(Vec::new(), Fencing::Fenced).await.unwrap().value, []);
 }

@@ -1,8 +1,9 @@
 //! What is promised of products: durable, exact, one version more with each change, ids never given twice.
 
+use hotshelf_cache::{Committed, Epoch, Fencing};
 use std::time::Duration;
 
-use hotshelf_database::{Committed, Copies, Database};
+use hotshelf_database::Database;
 use hotshelf_domain::{Expect, PageRequest, PageStart, Place, Product, ProductDraft, ProductId, StoreError, Version};
 
 use crate::adapter::{Adapter, Storage};
@@ -20,12 +21,12 @@ impl Catalogue {
     }
 
     async fn create(&self, name: &str) -> Product {
-        self.products.create(draft(name).into_new().unwrap(), Copies::Fenced).await.expect("created").value
+        self.products.create(draft(name).into_new().unwrap(), Fencing::Fenced).await.expect("created").value
     }
 
     async fn set_stock(&self, id: ProductId, stock: i64, expect: Expect) -> Result<Product, StoreError> {
         let patch = ProductDraft { stock: Some(stock), ..Default::default() }.into_patch().unwrap();
-        self.products.update(id, patch, expect, None, Copies::Fenced).await.map(|committed| committed.value)
+        self.products.update(id, patch, expect, None, Fencing::Fenced).await.map(|committed| committed.value)
     }
 
     /// As after the end of the process: closed, and opened again.
@@ -61,7 +62,7 @@ pub(crate) async fn each_change_counts_the_version_and_an_empty_one_does_not(ada
     assert_eq!((changed.name.as_str(), changed.created_at), ("Cup", cup.created_at));
 
     let nothing = ProductDraft::default().into_patch().unwrap();
-    let same = catalogue.products.update(cup.id, nothing, Expect::Anything, None, Copies::Fenced).await.unwrap();
+    let same = catalogue.products.update(cup.id, nothing, Expect::Anything, None, Fencing::Fenced).await.unwrap();
     assert_eq!(same.value, changed);
 }
 
@@ -74,7 +75,7 @@ pub(crate) async fn a_lost_race_changes_nothing(adapter: Adapter) {
     let error = catalogue.set_stock(id, 2, first.clone()).await.expect_err("the second loses");
     assert!(matches!(error, StoreError::PreconditionFailed { current, .. } if current == Version::new(2)));
     assert!(error.changed_nothing());
-    let error = catalogue.products.delete(id, first, None, Copies::Fenced).await.expect_err("so does a delete");
+    let error = catalogue.products.delete(id, first, None, Fencing::Fenced).await.expect_err("so does a delete");
     assert!(matches!(error, StoreError::PreconditionFailed { .. }));
     assert_eq!(catalogue.products.find(id).await.unwrap().unwrap().stock, 1);
 }
@@ -82,10 +83,10 @@ pub(crate) async fn a_lost_race_changes_nothing(adapter: Adapter) {
 pub(crate) async fn a_deleted_product_is_gone_and_its_id_is_never_given_again(adapter: Adapter) {
     let catalogue = Catalogue::new(adapter).await;
     let cup = catalogue.create("Cup").await;
-    catalogue.products.delete(cup.id, Expect::Anything, None, Copies::Fenced).await.expect("deleted");
+    catalogue.products.delete(cup.id, Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
 
     assert_eq!(catalogue.products.find(cup.id).await.unwrap(), None);
-    let again = catalogue.products.delete(cup.id, Expect::Anything, None, Copies::Fenced).await;
+    let again = catalogue.products.delete(cup.id, Expect::Anything, None, Fencing::Fenced).await;
     assert!(matches!(again, Err(StoreError::NotFound(id)) if id == cup.id));
     assert!(matches!(catalogue.set_stock(cup.id, 1, Expect::Anything).await, Err(StoreError::NotFound(_))));
     let catalogue = catalogue.reopened().await;
@@ -98,7 +99,7 @@ pub(crate) async fn pages_follow_offset_and_cursor_and_know_the_total(adapter: A
     for number in 0..25 {
         ids.push(catalogue.create(&format!("Product {number}")).await.id);
     }
-    catalogue.products.delete(ids[3], Expect::Anything, None, Copies::Fenced).await.expect("deleted");
+    catalogue.products.delete(ids[3], Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
     ids.remove(3);
 
     let first = catalogue.products.page(offset(0, 10)).await.unwrap();
@@ -122,7 +123,7 @@ pub(crate) async fn concurrent_writes_share_commits_and_fail_one_by_one(adapter:
             let patch = ProductDraft { stock: Some(number), ..Default::default() }.into_patch().unwrap();
             // Every second one asks for a product that does not exist, in the same groups as the others.
             let target = if number % 2 == 0 { id } else { ProductId::new(9_999).unwrap() };
-            products.update(target, patch, Expect::Anything, None, Copies::Fenced).await.is_ok()
+            products.update(target, patch, Expect::Anything, None, Fencing::Fenced).await.is_ok()
         })
     });
     let mut written = 0;
@@ -150,14 +151,14 @@ pub(crate) async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_on
     let catalogue = Catalogue::new(adapter).await;
     let before = catalogue.products.advance_epoch().await.unwrap();
     let new = draft("Cup").into_new().unwrap();
-    let Committed { value, epoch } = catalogue.products.create(new, Copies::Unfenced).await.unwrap();
-    assert_eq!(epoch, Some(before + 1));
+    let Committed { value, epoch, .. } = catalogue.products.create(new, Fencing::Unfenced).await.unwrap();
+    assert_eq!(epoch, Some(Epoch::new(before.get() + 1)));
 
     let missing = ProductId::new(9_999).unwrap();
-    catalogue.products.delete(missing, Expect::Anything, None, Copies::Unfenced).await.expect_err("no such product");
+    catalogue.products.delete(missing, Expect::Anything, None, Fencing::Unfenced).await.expect_err("no such product");
     let Committed { epoch, .. } =
-        catalogue.products.delete(value.id, Expect::Anything, None, Copies::Unfenced).await.unwrap();
-    assert_eq!(epoch, Some(before + 2));
+        catalogue.products.delete(value.id, Expect::Anything, None, Fencing::Unfenced).await.unwrap();
+    assert_eq!(epoch, Some(Epoch::new(before.get() + 2)));
 }
 
 pub(crate) async fn the_epoch_stays_with_the_server_it_belongs_to(adapter: Adapter) {
@@ -166,8 +167,8 @@ pub(crate) async fn the_epoch_stays_with_the_server_it_belongs_to(adapter: Adapt
     assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first);
     let catalogue = catalogue.reopened().await;
     assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first);
-    assert_eq!(catalogue.products.reconcile_epoch("server-b".to_owned()).await.unwrap(), first + 1);
-    assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first + 2);
+    assert_eq!(catalogue.products.reconcile_epoch("server-b".to_owned()).await.unwrap(), Epoch::new(first.get() + 1));
+    assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), Epoch::new(first.get() + 2));
 }
 
 pub(crate) async fn after_closing_everything_is_refused(adapter: Adapter) {

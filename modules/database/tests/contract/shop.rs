@@ -1,9 +1,10 @@
 //! A catalogue of made-up products in which everything comes up often: equal prices and names, empty shelves, words
 //! that many have and words that few have, products of three organizations.
 
+use hotshelf_cache::Fencing;
 use std::time::Duration;
 
-use hotshelf_database::{Copies, Database};
+use hotshelf_database::Database;
 use hotshelf_domain::{
     Expect, Filter, Order, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId, Search,
 };
@@ -76,17 +77,17 @@ impl Shop {
 
     pub(crate) async fn create(&self, drafts: Vec<ProductDraft>) -> Vec<ProductId> {
         let new = drafts.into_iter().map(|draft| draft.into_new().expect("valid")).collect();
-        let created = self.products.create_many(new, true, Copies::Fenced).await.expect("created").value;
+        let created = self.products.create_many(new, true, Fencing::Fenced).await.expect("created").value;
         created.into_iter().map(|id| id.expect("valid")).collect()
     }
 
     pub(crate) async fn update(&self, id: ProductId, draft: ProductDraft) {
         let patch = draft.into_patch().expect("valid");
-        self.products.update(id, patch, Expect::Anything, None, Copies::Fenced).await.expect("updated");
+        self.products.update(id, patch, Expect::Anything, None, Fencing::Fenced).await.expect("updated");
     }
 
     pub(crate) async fn delete(&self, id: ProductId) {
-        self.products.delete(id, Expect::Anything, None, Copies::Fenced).await.expect("deleted");
+        self.products.delete(id, Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
     }
 
     /// Every product there is, by id.

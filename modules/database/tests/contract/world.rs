@@ -1,6 +1,7 @@
 //! A database of its own, and short ways to say what is done to it, in JSON as clients write it.
 
-use hotshelf_database::{Copies, Database};
+use hotshelf_cache::Fencing;
+use hotshelf_database::Database;
 use hotshelf_domain::{
     DetailsDraft, DetailsPatch, Expect, FieldError, NewProduct, NewSchema, Organization, OrganizationDraft, Product,
     ProductDetails, ProductDraft, ProductId, ProductPatch, Schema, SchemaDraft, SchemaId, SchemaPatch, StoreError,
@@ -66,16 +67,16 @@ impl World {
     }
 
     pub(crate) async fn create(&self, json: &str) -> Result<Product, StoreError> {
-        self.products.create(product(json), Copies::Fenced).await.map(|committed| committed.value)
+        self.products.create(product(json), Fencing::Fenced).await.map(|committed| committed.value)
     }
 
     pub(crate) async fn update(&self, id: ProductId, json: &str) -> Result<Product, StoreError> {
-        let updated = self.products.update(id, patch(json), Expect::Anything, None, Copies::Fenced).await;
+        let updated = self.products.update(id, patch(json), Expect::Anything, None, Fencing::Fenced).await;
         updated.map(|committed| committed.value)
     }
 
     pub(crate) async fn put(&self, id: ProductId, json: &str) -> Result<ProductDetails, StoreError> {
-        let put = self.products.put_details(id, details(json), Expect::Anything, None, Copies::Fenced).await;
+        let put = self.products.put_details(id, details(json), Expect::Anything, None, Fencing::Fenced).await;
         put.map(|committed| committed.value)
     }
 

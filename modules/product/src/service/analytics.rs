@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use hotshelf_cache::{Found, Read, Target, Value};
+use hotshelf_cache::{Found, Read, Value, Write, WriteError};
 use hotshelf_database::Database;
 use hotshelf_domain::StoreError;
 use parking_lot::Mutex;
@@ -48,13 +48,13 @@ impl ProductService {
         let repository = self.0.repository.clone();
         let load = move || load_analytics(repository.clone());
         let read = Read { min_revision: None, ..read };
-        Ok(self.0.cache.get_or_load(self.0.analytics.slot(keys::analytics()), read, load).await?)
+        Ok(self.0.cache.get_or_load(self.0.analytics.entry(keys::analytics()), read, load).await?)
     }
 
     /// The report made anew, of a moment after this was called. Those who call at the same time share it.
     ///
     /// # Errors
-    /// [`ProductError::Locked`] when another instance is at it and takes long; as [`get`](ProductService::get).
+    /// [`WriteError::Locked`] when another instance is at it and takes long; as [`get`](ProductService::get).
     pub async fn rebuild_analytics(&self) -> Result<Found, ProductError> {
         let rebuilding = {
             let mut next = self.0.rebuilds.next.lock();
@@ -62,7 +62,7 @@ impl ProductService {
                 let service = self.clone();
                 // It goes on without those who asked for it. It waits for this lock before it leaves the place.
                 let task = self.0.writes.spawn(async move { service.rebuild().await });
-                async move { task.await.unwrap_or(Err(ProductError::BrokeOff)) }.boxed().shared()
+                async move { task.await.unwrap_or(Err(WriteError::BrokeOff.into())) }.boxed().shared()
             };
             next.get_or_insert_with(begin).clone()
         };
@@ -72,13 +72,15 @@ impl ProductService {
     /// As a write of what the report is kept under, so that no copy of the one before comes back.
     async fn rebuild(&self) -> Result<Found, ProductError> {
         let joinable = Joinable(self.clone());
-        let _turn = self.0.rebuilds.turn.acquire().await.map_err(|_| ProductError::BrokeOff)?;
-        let slot = self.0.analytics.slot(keys::analytics());
-        let write = self.0.cache.begin(Target { slots: vec![slot], collections: Vec::new() }).await?;
-        // What is read from here on is younger than all who have joined. After the write, a load that others have begun
-        // meanwhile would do as well.
-        drop(joinable);
-        write.committed([], None).await?;
+        let _turn = self.0.rebuilds.turn.acquire().await.map_err(|_| WriteError::BrokeOff)?;
+        let entry = self.0.analytics.entry(keys::analytics());
+        let invalidating = async move |write: Write<StoreError>| {
+            // What is read from here on is younger than all who have joined. After the write, a load that others have begun
+            // meanwhile would do as well.
+            drop(joinable);
+            Ok(write.committed([], None).await?)
+        };
+        self.0.cache.turn(vec![entry]).await?.fenced(Vec::new(), invalidating).await?;
         self.analytics(Read::default()).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use hotshelf_cache::{Key, Region, Value};
+use hotshelf_cache::{Key, Namespace, Value};
 use hotshelf_database::Database;
 use hotshelf_domain::StoreError;
 
@@ -31,13 +31,13 @@ impl ProductService {
         }
     }
 
-    fn compare<T, F>(&self, region: &Region, rate: f64, wanted: fn(&Key) -> Option<T>, load: fn(Database, T) -> F)
+    fn compare<T, F>(&self, namespace: &Namespace, rate: f64, wanted: fn(&Key) -> Option<T>, load: fn(Database, T) -> F)
     where
         T: Send + 'static,
         F: Future<Output = Result<Option<Value>, StoreError>> + Send + 'static,
     {
         let repository = self.0.repository.clone();
-        self.0.cache.audit(region, rate, move |key| {
+        self.0.cache.audit(namespace, rate, move |key| {
             let (repository, wanted) = (repository.clone(), wanted(&key));
             // An error skips the entry.
             async move { load(repository, wanted.ok_or(StoreError::Closed)?).await }

@@ -1,67 +1,76 @@
 //! Writes of many products at once.
 
-use hotshelf_cache::Collection;
-use hotshelf_domain::{Invalid, NewProduct, ProductId};
+use hotshelf_cache::{Tag, Write, WriteError};
+use hotshelf_domain::{Invalid, NewProduct, ProductId, ProductScope, StoreError};
 
 use super::ProductService;
 use super::write::Home;
-use crate::collections;
+use crate::crash::Step;
 use crate::error::ProductError;
+use crate::tags;
 
 impl ProductService {
     /// Stores many products in one transaction, up to some thousands, and says of each, in the same order, which id it got
     /// or why it could not be stored. With `all_or_nothing`, one that is not valid keeps all of them out.
     ///
     /// # Errors
-    /// [`ProductError::Store`], with [`InvalidMany`](hotshelf_domain::StoreError::InvalidMany) for `all_or_nothing`, and
-    /// [`ProductError::Unsettled`].
+    /// [`StoreError::InvalidMany`] for `all_or_nothing` among others, [`WriteError::Unsettled`].
     pub async fn create_many(
         &self,
         new: Vec<NewProduct>,
         all_or_nothing: bool,
     ) -> Result<Vec<Result<ProductId, Invalid>>, ProductError> {
-        let service = self.clone();
-        self.in_a_task(async move {
-            let homes = distinct(new.iter().map(|new| (new.organization_id, new.schema_id)).collect());
-            let sets = service.kept_sets(&homes).await;
-            let write = service.begin(service.0.cache.turn(Vec::new()).await?, memberships(&homes)).await?;
-            let repository = service.0.repository.clone();
-            let commit = async move |copies| repository.create_many(new, all_or_nothing, copies).await;
-            let created = service.commit(write, commit, |_| Vec::new()).await?;
-            service.keep_sets(sets).await;
-            Ok(created)
-        })
-        .await
+        let homes = distinct(new.iter().map(|new| (new.organization_id, new.schema_id)).collect());
+        let sets = self.kept_sets(&homes).await;
+        let turn = self.0.cache.turn(Vec::new()).await?;
+        let repository = self.0.repository.clone();
+        let commit = async move |fencing| repository.create_many(new, all_or_nothing, fencing).await;
+        let created = self.write(turn, memberships(&homes), commit).await?;
+        self.keep_sets(sets).await;
+        Step::BeforeAck.reached();
+        Ok(created)
     }
 
     /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order given.
     /// Up to some thousands.
     ///
     /// # Errors
-    /// [`ProductError::Locked`], [`ProductError::Store`], [`ProductError::Unsettled`].
+    /// [`WriteError`].
     pub async fn delete_many(&self, ids: Vec<ProductId>) -> Result<Vec<ProductId>, ProductError> {
+        let turn = self.0.cache.turn(ids.iter().flat_map(|id| self.entries(*id)).collect()).await?;
         let service = self.clone();
-        self.in_a_task(async move {
-            let slots = ids.iter().flat_map(|id| service.slots(*id)).collect();
-            let mut write = service.begin(service.0.cache.turn(slots).await?, Vec::new()).await?;
-            // Behind the bars: from here on, no other instance can move one of them to another list.
-            let found = service.0.repository.find_many(&ids).await;
-            let homes = match found {
-                Ok(found) => distinct(found.values().map(|found| (found.organization_id, found.schema_id)).collect()),
-                Err(error) => {
-                    write.unchanged().await;
-                    return Err(error.into());
-                }
-            };
-            let sets = service.kept_sets(&homes).await;
-            write.touch(memberships(&homes)).await;
-            let repository = service.0.repository.clone();
-            let commit = async move |copies| repository.delete_many(ids, copies).await;
-            let deleted = service.commit(write, commit, |_| Vec::new()).await?;
-            service.keep_sets(sets).await;
+        Step::BeforeFence.reached();
+        let deleting = async move |write| service.delete_fenced(write, ids).await;
+        let (deleted, sets) = turn.fenced(Vec::new(), deleting).await?;
+        Step::AfterRelease.reached();
+        self.keep_sets(sets).await;
+        Step::BeforeAck.reached();
+        Ok(deleted)
+    }
+
+    /// Which lists the products are on is read behind the fences: from there on, no other instance can move one of them.
+    /// Returns the sets of ids that are to be kept as well.
+    async fn delete_fenced(
+        &self,
+        mut write: Write<StoreError>,
+        ids: Vec<ProductId>,
+    ) -> Result<(Vec<ProductId>, Vec<ProductScope>), WriteError<StoreError>> {
+        Step::AfterFence.reached();
+        let homes = match self.0.repository.find_many(&ids).await {
+            Ok(found) => distinct(found.values().map(|found| (found.organization_id, found.schema_id)).collect()),
+            Err(error) => {
+                write.unchanged().await;
+                return Err(WriteError::Store(error));
+            }
+        };
+        let sets = self.kept_sets(&homes).await;
+        write.also_invalidate(memberships(&homes)).await;
+        let commit = async |fencing| {
+            let deleted = self.0.repository.delete_many(ids, fencing).await?;
+            Step::AfterCommit.reached();
             Ok(deleted)
-        })
-        .await
+        };
+        Ok((write.commit(commit).await?, sets))
     }
 }
 
@@ -71,14 +80,14 @@ fn distinct(mut homes: Vec<Home>) -> Vec<Home> {
     homes
 }
 
-fn memberships(homes: &[Home]) -> Vec<Collection> {
-    let mut collections = Vec::new();
+fn memberships(homes: &[Home]) -> Vec<Tag> {
+    let mut tags = Vec::new();
     for (organization, schema) in homes {
-        for collection in collections::membership(*organization, *schema) {
-            if !collections.contains(&collection) {
-                collections.push(collection);
+        for tag in tags::membership(*organization, *schema) {
+            if !tags.contains(&tag) {
+                tags.push(tag);
             }
         }
     }
-    collections
+    tags
 }

@@ -3,14 +3,14 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use hotshelf_cache::{Found, Read, Slot, Source, Value};
+use hotshelf_cache::{EntryRef, Found, Read, Source, Value};
 use hotshelf_database::Database;
 use hotshelf_domain::{ProductId, ProductScope, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
 use crate::error::ProductError;
-use crate::{collections, keys};
+use crate::{keys, tags};
 
 /// Larger sets are not cached but read in pieces: an entry of them would be megabytes that each change makes void.
 const MOST_CACHED: u32 = 50_000;
@@ -38,7 +38,7 @@ impl ProductService {
     /// # Errors
     /// As [`page`](ProductService::page).
     pub async fn product_ids(&self, members: ProductScope, read: Read) -> Result<ProductIds, ProductError> {
-        let found = self.ids_in(self.ids_slot(members), members, read).await?;
+        let found = self.ids_in(self.ids_entry(members), members, read).await?;
         Ok(match found.value {
             Some(Value { payload, revision }) if !payload.is_empty() => {
                 ProductIds::Whole { open_json: payload, revision, source: found.source }
@@ -68,25 +68,25 @@ impl ProductService {
         })
     }
 
-    async fn ids_in(&self, slot: Slot, members: ProductScope, read: Read) -> Result<Found, StoreError> {
+    async fn ids_in(&self, entry: EntryRef, members: ProductScope, read: Read) -> Result<Found, StoreError> {
         let repository = self.0.repository.clone();
         let load = move || load_ids(repository.clone(), members);
-        self.0.cache.get_or_load(slot, Read { min_revision: None, ..read }, load).await
+        self.0.cache.get_or_load(entry, Read { min_revision: None, ..read }, load).await
     }
 
-    pub(super) fn ids_slot(&self, members: ProductScope) -> Slot {
-        let (region, collection) = match members {
-            ProductScope::Organization(id) => (&self.0.organization_ids, collections::of_organization(id)),
-            ProductScope::Both(_, id) => (&self.0.organization_ids, collections::of_schema(id)),
-            ProductScope::Schema(id) => (&self.0.schema_ids, collections::of_schema(id)),
+    pub(super) fn ids_entry(&self, members: ProductScope) -> EntryRef {
+        let (namespace, tag) = match members {
+            ProductScope::Organization(id) => (&self.0.organization_ids, tags::of_organization(id)),
+            ProductScope::Both(_, id) => (&self.0.organization_ids, tags::of_schema(id)),
+            ProductScope::Schema(id) => (&self.0.schema_ids, tags::of_schema(id)),
         };
-        region.slot_in(keys::ids(members), [collection])
+        namespace.tagged_entry(keys::ids(members), [tag])
     }
 
     /// Loads the ids again that a write has just made void. Nobody has asked for them, so it is no lookup to be counted.
     pub(super) async fn keep_ids(&self, members: ProductScope) {
-        let slot = self.ids_slot(members).uncounted();
-        if let Err(error) = self.ids_in(slot, members, Read::default()).await {
+        let entry = self.ids_entry(members).uncounted();
+        if let Err(error) = self.ids_in(entry, members, Read::default()).await {
             tracing::debug!(%error, "product ids are not kept");
         }
     }

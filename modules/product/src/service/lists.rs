@@ -1,7 +1,7 @@
 //! Pages of lists. What is cached of one are the ids and what is around them; the products come from their own entries,
 //! and a total that has to be counted has an entry of its own, which all pages of the list share.
 
-use hotshelf_cache::{Found, Key, Read, Region, Source, Value};
+use hotshelf_cache::{Found, Key, Namespace, Read, Source, Value};
 use hotshelf_database::Database;
 use hotshelf_domain::{Filter, Order, PageRequest, PageStart, ProductPage, ProductScope, Search, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::ProductService;
 use crate::error::ProductError;
 use crate::pages::{Listing, Page, Style, farther};
-use crate::{collections, keys, render};
+use crate::{keys, render, tags};
 
 /// A page of an organization or a schema, by its number.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ impl ProductService {
     /// Counted as one lookup of the page; those of its products are not counted.
     ///
     /// # Errors
-    /// [`ProductError::Store`], with [`StoreError::NoSuchOrganization`] or [`StoreError::NoSuchSchema`] among others.
+    /// [`StoreError::NoSuchOrganization`] or [`StoreError::NoSuchSchema`] among others.
     pub async fn page(&self, request: PageRequest, read: Read) -> Result<Page, ProductError> {
         self.page_in(&self.0.lists, keys::page(&request), request, Style::Offset, read).await
     }
@@ -56,14 +56,14 @@ impl ProductService {
 
     pub(super) async fn page_in(
         &self,
-        region: &Region,
+        namespace: &Namespace,
         key: Key,
         request: PageRequest,
         style: Style,
         read: Read,
     ) -> Result<Page, ProductError> {
         if !read.bypass {
-            let found = self.listing(region, key, &request).await?;
+            let found = self.listing(namespace, key, &request).await?;
             if let Some(listing) = found.value.and_then(|value| Listing::unpack(value.payload)) {
                 let (products, source) = self.members(&listing.ids, false).await?;
                 if let Some(products) = products.into_iter().collect::<Option<Vec<_>>>() {
@@ -82,15 +82,15 @@ impl ProductService {
     }
 
     /// What is cached of the page. What memory has needs no list of what it depends on.
-    async fn listing(&self, region: &Region, key: Key, request: &PageRequest) -> Result<Found, StoreError> {
+    async fn listing(&self, namespace: &Namespace, key: Key, request: &PageRequest) -> Result<Found, StoreError> {
         // A page has no version that a client could have seen.
         let read = Read::default();
-        if let Some((value, source)) = self.0.cache.peek(region, &key, read) {
+        if let Some((value, source)) = self.0.cache.peek(namespace, &key, read) {
             return Ok(Found { value: Some(value), source });
         }
         let (repository, wanted) = (self.0.repository.clone(), request.clone());
-        let slot = region.slot_in(key, collections::of_list(&request.filter, request.order));
-        self.0.cache.get_or_load(slot, read, move || load_listing(repository.clone(), wanted.clone())).await
+        let entry = namespace.tagged_entry(key, tags::of_list(&request.filter, request.order));
+        self.0.cache.get_or_load(entry, read, move || load_listing(repository.clone(), wanted.clone())).await
     }
 
     /// The total of the list, and where it came from, given where the page did.
@@ -100,8 +100,8 @@ impl ProductService {
         }
         let (repository, counted) = (self.0.repository.clone(), filter.clone());
         let load = move || load_total(repository.clone(), counted.clone());
-        let slot = self.0.totals.slot_in(keys::total(filter), collections::of_filter(filter));
-        let found = self.0.cache.get_or_load(slot, Read::default(), load).await?;
+        let entry = self.0.totals.tagged_entry(keys::total(filter), tags::of_filter(filter));
+        let found = self.0.cache.get_or_load(entry, Read::default(), load).await?;
         let total = found.value.and_then(|value| value.payload[..].try_into().ok()).map(i64::from_be_bytes);
         match total {
             Some(total) => Ok((total, found.source)),

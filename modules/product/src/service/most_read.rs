@@ -58,7 +58,7 @@ impl ProductService {
     /// # Errors
     /// As [`page`](ProductService::page).
     pub async fn warm_first_page(&self, of: Option<ProductScope>) -> Result<Warmed, ProductError> {
-        let (region, key, request, style) = match of {
+        let (namespace, key, request, style) = match of {
             None => {
                 let filter = Filter::default();
                 let request =
@@ -72,7 +72,7 @@ impl ProductService {
                 (&self.0.pages, key, page.request(), Style::Numbered)
             }
         };
-        let page = self.page_in(&region.uncounted(), key, request, style, Read::default()).await?;
+        let page = self.page_in(&namespace.uncounted(), key, request, style, Read::default()).await?;
         Ok(Warmed::default().and(page.source))
     }
 }

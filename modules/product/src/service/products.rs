@@ -22,12 +22,12 @@ impl ProductService {
     /// The product as JSON; no value when there is none. Its revision is its version.
     ///
     /// # Errors
-    /// [`ProductError::Store`] when the database had to be asked and failed.
+    /// [`WriteError::Store`](hotshelf_cache::WriteError::Store) when the database had to be asked and failed.
     pub async fn get(&self, id: ProductId, read: Read) -> Result<Found, ProductError> {
         self.0.reads.note(id.get());
         let repository = self.0.repository.clone();
         let load = move || load_product(repository.clone(), id);
-        Ok(self.0.cache.get_or_load(self.0.products.slot(keys::product(id)), read, load).await?)
+        Ok(self.0.cache.get_or_load(self.0.products.entry(keys::product(id)), read, load).await?)
     }
 
     /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
@@ -47,7 +47,7 @@ impl ProductService {
         self.0.reads.note(id.get());
         let repository = self.0.repository.clone();
         let load = move || load_details(repository.clone(), id);
-        Ok(self.0.cache.get_or_load(self.0.details.slot(keys::details(id)), read, load).await?)
+        Ok(self.0.cache.get_or_load(self.0.details.entry(keys::details(id)), read, load).await?)
     }
 
     /// The products with these ids, in this order, and the ids of those that do not exist: `products` and `missing`. One
@@ -109,11 +109,11 @@ impl ProductService {
     }
 
     pub(super) async fn find_members(&self, ids: &[ProductId], counted: bool) -> Result<Vec<Found>, ProductError> {
-        let region = if counted { &self.0.products } else { &self.0.members };
-        let slots = ids.iter().map(|id| region.slot(keys::product(*id))).collect();
+        let namespace = if counted { &self.0.products } else { &self.0.members };
+        let entries = ids.iter().map(|id| namespace.entry(keys::product(*id))).collect();
         let repository = self.0.repository.clone();
         let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
-        Ok(self.0.cache.get_or_load_many(slots, load).await?)
+        Ok(self.0.cache.get_or_load_many(entries, load).await?)
     }
 }
 

@@ -1,11 +1,11 @@
-//! How every write goes: wait for its turn, bar the caches, commit, void the caches, acknowledge.
+//! How every write goes: wait for its turn, look at the product, fence the caches, commit, void the caches, acknowledge. From
+//! the fences on it runs in a task of its own (see `Cache::write`), so that a client that hangs up cannot cut it in two.
 
 use std::future::Future;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use hotshelf_cache::{Collection, Key, Slot, Turn, Value, Write, WriteStrategy};
-use hotshelf_database::{Committed, Copies};
+use hotshelf_cache::{Committed, EntryRef, Fencing, Tag, Turn, WriteError, WriteStrategy};
 use hotshelf_domain::{OrganizationId, ProductId, ProductScope, SchemaId, StoreError};
 
 use super::ProductService;
@@ -24,66 +24,46 @@ pub(super) type Home = (OrganizationId, SchemaId);
 
 impl ProductService {
     /// The entries of a product.
-    pub(super) fn slots(&self, id: ProductId) -> [Slot; 2] {
-        [self.0.products.slot(keys::product(id)), self.0.details.slot(keys::details(id))]
-    }
-
-    /// Works in a task of its own, so that a client that hangs up cannot cut a write in two.
-    pub(super) async fn in_a_task<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, ProductError>> + Send + 'static,
-    ) -> Result<T, ProductError> {
-        let done = self.0.writes.spawn(work).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a write's task died");
-            Err(ProductError::BrokeOff)
-        });
-        Step::BeforeAck.reached();
-        done
+    pub(super) fn entries(&self, id: ProductId) -> [EntryRef; 2] {
+        [self.0.products.entry(keys::product(id)), self.0.details.entry(keys::details(id))]
     }
 
     /// Repeats a write of one product as long as another instance has changed it after this one had looked at it.
-    pub(super) async fn until_not_overtaken<T, F>(&self, attempt: impl Fn(Self) -> F) -> Result<T, ProductError>
+    pub(super) async fn until_not_overtaken<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ProductError>
     where
         F: Future<Output = Result<T, ProductError>>,
     {
         for _ in 0..ATTEMPTS {
-            match attempt(self.clone()).await {
-                Err(ProductError::Store(StoreError::VersionConflict { .. })) => {}
-                done => return done,
+            match attempt().await {
+                Err(ProductError::Write(WriteError::Store(StoreError::VersionConflict { .. }))) => {}
+                done => {
+                    Step::BeforeAck.reached();
+                    return done;
+                }
             }
         }
-        Err(ProductError::Locked)
+        Err(WriteError::Locked.into())
     }
 
-    /// Bars the caches.
-    pub(super) async fn begin(
+    /// A write by the protocol of the cache, with its crash points.
+    pub(super) async fn write<T, F>(
         &self,
         turn: Turn<StoreError>,
-        collections: Vec<Collection>,
-    ) -> Result<Write<StoreError>, ProductError> {
-        Step::BeforeFence.reached();
-        let write = turn.begin(collections).await?;
-        Step::AfterFence.reached();
-        Ok(write)
-    }
-
-    /// Commits and ends the write; `leaves` makes the new entries of what was written.
-    pub(super) async fn commit<T, F>(
-        &self,
-        write: Write<StoreError>,
-        commit: impl FnOnce(Copies) -> F,
-        leaves: fn(&T) -> Vec<(Key, Value)>,
+        tags: Vec<Tag>,
+        commit: impl FnOnce(Fencing) -> F + Send + 'static,
     ) -> Result<T, ProductError>
     where
-        F: Future<Output = Result<Committed<T>, StoreError>>,
+        T: Send + 'static,
+        F: Future<Output = Result<Committed<T>, StoreError>> + Send,
     {
-        let committing = async |covered| {
-            let copies = if covered { Copies::Fenced } else { Copies::Unfenced };
-            let committed = commit(copies).await?;
+        Step::BeforeFence.reached();
+        let committing = async move |fencing| {
+            Step::AfterFence.reached();
+            let committed = commit(fencing).await?;
             Step::AfterCommit.reached();
-            committed.into_parts()
+            Ok(committed)
         };
-        let value = write.commit(committing, StoreError::changed_nothing, leaves).await?;
+        let value = turn.write(tags, committing).await?;
         Step::AfterRelease.reached();
         Ok(value)
     }
@@ -108,7 +88,7 @@ impl ProductService {
         }
         // Together: of many homes, it costs the round trip of one.
         let held =
-            join_all(sets.iter().map(|members| async { self.0.cache.holds(&self.ids_slot(*members)).await })).await;
+            join_all(sets.iter().map(|members| async { self.0.cache.holds(&self.ids_entry(*members)).await })).await;
         sets.into_iter().zip(held).filter_map(|(members, held)| held.then_some(members)).collect()
     }
 

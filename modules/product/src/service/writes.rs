@@ -1,52 +1,49 @@
 //! Writes of single products.
 
+#[cfg(doc)]
+use hotshelf_cache::WriteError;
 use hotshelf_cache::{Key, Value};
 use hotshelf_domain::{
     Changes, DetailsPatch, Expect, NewProduct, Product, ProductDetails, ProductId, ProductPatch, StoreError,
 };
 
 use super::ProductService;
+use crate::crash::Step;
 use crate::error::ProductError;
-use crate::{collections, keys, render};
+use crate::{keys, render, tags};
 
 impl ProductService {
     /// Stores a new product with its details. With the write-through strategy, a read of it right afterwards is a hit.
     ///
     /// # Errors
-    /// [`ProductError::Store`] with [`StoreError::Invalid`] among others, [`ProductError::Unsettled`].
+    /// [`StoreError::Invalid`] among others, `WriteError::Unsettled`.
     pub async fn create(&self, new: NewProduct) -> Result<Product, ProductError> {
-        let service = self.clone();
-        self.in_a_task(async move {
-            let (organization, schema) = (new.organization_id, new.schema_id);
-            let sets = service.kept_sets(&[(organization, schema)]).await;
-            let turn = service.0.cache.turn(Vec::new()).await?;
-            let write = service.begin(turn, collections::membership(organization, schema).to_vec()).await?;
-            let repository = service.0.repository.clone();
-            let commit = async move |copies| repository.create(new, copies).await;
-            let product: Product = service.commit(write, commit, |_| Vec::new()).await?;
-            if service.writes_through() {
-                // Its id was not known before the commit, so nothing could be fenced: it is looked up like any other.
-                let _ = service.members(&[product.id], false).await;
-                service.keep_sets(sets).await;
-            }
-            Ok(product)
-        })
-        .await
+        let (organization, schema) = (new.organization_id, new.schema_id);
+        let sets = self.kept_sets(&[(organization, schema)]).await;
+        let turn = self.0.cache.turn(Vec::new()).await?;
+        let repository = self.0.repository.clone();
+        let commit = async move |fencing| repository.create(new, fencing).await;
+        let product = self.write(turn, tags::membership(organization, schema).to_vec(), commit).await?;
+        if self.writes_through() {
+            // Its id was not known before the commit, so nothing could be fenced: it is looked up like any other.
+            let _ = self.members(&[product.id], false).await;
+            self.keep_sets(sets).await;
+        }
+        Step::BeforeAck.reached();
+        Ok(product)
     }
 
     /// Changes what the patch names.
     ///
     /// # Errors
-    /// [`ProductError::Locked`], [`ProductError::Store`] with [`StoreError::NotFound`],
-    /// [`StoreError::PreconditionFailed`] or [`StoreError::Invalid`] among others, [`ProductError::Unsettled`].
+    /// `WriteError::Locked`, [`StoreError::NotFound`], [`StoreError::PreconditionFailed`] or [`StoreError::Invalid`] among
+    /// others, `WriteError::Unsettled`.
     pub async fn update(&self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
-        let service = self.clone();
-        let attempt = move |service: Self| service.try_update(id, patch.clone(), expect.clone());
-        self.in_a_task(async move { service.until_not_overtaken(attempt).await }).await
+        self.until_not_overtaken(|| self.try_update(id, patch.clone(), expect.clone())).await
     }
 
-    async fn try_update(self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
-        let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
+    async fn try_update(&self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
+        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
         let current = self.current(id, &expect).await?;
         let changes = patch.changes(&current);
         let new_schema = patch.schema_id.filter(|_| changes.schema);
@@ -57,10 +54,14 @@ impl ProductService {
             }
             None => Vec::new(),
         };
-        let write = self.begin(turn, collections::changed(&current, &changes, new_schema)).await?;
+        let invalidates = tags::changed(&current, &changes, new_schema);
         let repository = self.0.repository.clone();
-        let commit = async move |copies| repository.update(id, patch, expect, Some(current.version), copies).await;
-        let product = self.commit(write, commit, |product| entry(product).into_iter().collect()).await?;
+        let commit = async move |fencing| {
+            let updated = repository.update(id, patch, expect, Some(current.version), fencing).await?;
+            let leaves = entry(&updated.value).into_iter().collect();
+            Ok(updated.leaving(leaves))
+        };
+        let product = self.write(turn, invalidates, commit).await?;
         self.keep_sets(sets).await;
         Ok(product)
     }
@@ -75,27 +76,27 @@ impl ProductService {
         patch: DetailsPatch,
         expect: Expect,
     ) -> Result<ProductDetails, ProductError> {
-        let service = self.clone();
-        let attempt = move |service: Self| service.try_put_details(id, patch.clone(), expect.clone());
-        self.in_a_task(async move { service.until_not_overtaken(attempt).await }).await
+        self.until_not_overtaken(|| self.try_put_details(id, patch.clone(), expect.clone())).await
     }
 
     async fn try_put_details(
-        self,
+        &self,
         id: ProductId,
         patch: DetailsPatch,
         expect: Expect,
     ) -> Result<ProductDetails, ProductError> {
-        let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
+        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
         let current = self.current(id, &expect).await?;
-        let write = self.begin(turn, collections::changed(&current, &Changes::default(), None)).await?;
+        let invalidates = tags::changed(&current, &Changes::default(), None);
         let repository = self.0.repository.clone();
-        let commit = async move |copies| repository.put_details(id, patch, expect, Some(current.version), copies).await;
-        self.commit(write, commit, |details: &ProductDetails| {
-            let with_details = render::details(details).ok().map(|value| (keys::details(details.product.id), value));
-            entry(&details.product).into_iter().chain(with_details).collect()
-        })
-        .await
+        let commit = async move |fencing| {
+            let put = repository.put_details(id, patch, expect, Some(current.version), fencing).await?;
+            let details = &put.value;
+            let with_details = render::details(details).ok().map(|value| (keys::details(id), value));
+            let leaves = entry(&details.product).into_iter().chain(with_details).collect();
+            Ok(put.leaving(leaves))
+        };
+        self.write(turn, invalidates, commit).await
     }
 
     /// Takes the product out of the catalogue.
@@ -103,19 +104,16 @@ impl ProductService {
     /// # Errors
     /// As [`update`](ProductService::update).
     pub async fn delete(&self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
-        let service = self.clone();
-        let attempt = move |service: Self| service.try_delete(id, expect.clone());
-        self.in_a_task(async move { service.until_not_overtaken(attempt).await }).await
+        self.until_not_overtaken(|| self.try_delete(id, expect.clone())).await
     }
 
-    async fn try_delete(self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
-        let turn = self.0.cache.turn(self.slots(id).to_vec()).await?;
+    async fn try_delete(&self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
+        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
         let Product { organization_id, schema_id, version, .. } = self.current(id, &expect).await?;
         let sets = self.kept_sets(&[(organization_id, schema_id)]).await;
-        let write = self.begin(turn, collections::membership(organization_id, schema_id).to_vec()).await?;
         let repository = self.0.repository.clone();
-        let commit = async move |copies| repository.delete(id, expect, Some(version), copies).await;
-        self.commit(write, commit, |()| Vec::new()).await?;
+        let commit = async move |fencing| repository.delete(id, expect, Some(version), fencing).await;
+        self.write(turn, tags::membership(organization_id, schema_id).to_vec(), commit).await?;
         self.keep_sets(sets).await;
         Ok(())
     }

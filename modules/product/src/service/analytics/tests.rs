@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{CatalogueEpoch, Lives};
+use crate::Lives;
 
 struct Shelf {
     products: ProductService,
@@ -30,7 +30,7 @@ impl Shelf {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(CatalogueEpoch::new(repository.clone())), &stats).unwrap();
+        let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats).unwrap();
         Shelf { products: ProductService::new(cache, repository, Lives::default()).unwrap(), _directory: directory }
     }
 
@@ -58,8 +58,8 @@ async fn a_report_that_nobody_waited_for_is_no_answer_to_who_asks_later() {
     let shelf = Shelf::open().await;
     // It hangs up.
     assert!(shelf.products.rebuild_analytics().now_or_never().is_none());
-    let slot = shelf.products.0.analytics.slot(keys::analytics());
-    while !shelf.products.0.cache.holds(&slot).await {
+    let entry = shelf.products.0.analytics.entry(keys::analytics());
+    while !shelf.products.0.cache.holds(&entry).await {
         tokio::task::yield_now().await;
     }
     shelf.at_rest().await;
@@ -70,10 +70,11 @@ async fn a_report_that_nobody_waited_for_is_no_answer_to_who_asks_later() {
 #[tokio::test]
 async fn an_error_is_shared_with_those_who_waited_and_with_nobody_later() {
     let shelf = Shelf::open().await;
-    let slot = shelf.products.0.analytics.slot(keys::analytics());
-    let other = shelf.products.0.cache.begin(Target { slots: vec![slot], collections: Vec::new() }).await.unwrap();
+    let entry = shelf.products.0.analytics.entry(keys::analytics());
+    let turn = shelf.products.0.cache.turn(vec![entry]).await.unwrap();
+    let other = turn.fenced(Vec::new(), async |write| Ok(write)).await.unwrap();
     let asked = join_all((0..5).map(|_| shelf.products.rebuild_analytics())).await;
-    assert!(asked.iter().all(|answer| matches!(answer, Err(ProductError::Locked))), "{asked:?}");
+    assert!(asked.iter().all(|answer| matches!(answer, Err(ProductError::Write(WriteError::Locked)))), "{asked:?}");
     // Another one hangs up before it fails.
     assert!(shelf.products.rebuild_analytics().now_or_never().is_none());
     while shelf.products.0.rebuilds.next.lock().is_some() {

@@ -1,0 +1,339 @@
+//! Lookups of many entries at once: one step to each tier, and one load for all that none of them has.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hotshelf_lifecycle::TRACED;
+use tokio::task::JoinError;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use crate::cache::Cache;
+use crate::flights::{Flight, Role};
+use crate::key::Key;
+use crate::namespace::EntryRef;
+use crate::reading::{Consulted, PATIENCE_WITH_OVERDUE, answer, count_load, in_memory};
+use crate::tier::{Claim, Lookup, Until};
+use crate::value::{Found, Read, Value};
+
+/// Why entries could not be looked up together. `E` is what loads fail with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError<E> {
+    /// The load failed.
+    #[error(transparent)]
+    Load(E),
+    /// Another number of values than of keys, so nobody can say which belongs to which: nothing of them was served or kept.
+    /// The loader has a defect: it must bring one value, or `None`, for each key, in their order.
+    #[error("a load brought {brought} values for {asked} keys")]
+    Miscounted {
+        /// How many were to be loaded.
+        asked: usize,
+        /// How many came.
+        brought: usize,
+    },
+}
+
+/// An entry that this batch loads.
+struct Missing<E> {
+    /// Where its answer belongs.
+    position: usize,
+    entry: EntryRef,
+    claim: Claim,
+    flight: Flight<E>,
+}
+
+/// A flight of this batch: where its answer belongs, and what it looks up.
+type Led<E> = (usize, EntryRef, Flight<E>);
+
+type Answers = Vec<(usize, Found)>;
+
+impl<E: Clone + Send + Sync + 'static> Cache<E> {
+    /// As [`get_or_load`](Cache::get_or_load) for each of the entries, in their order and as many: memory is asked, then Redis
+    /// for all of the rest in one go, then `load` once for all that is still missing. `load` is given their keys and brings
+    /// as many values, in the same order. What other lookups are loading already is waited for, and keeps none of the rest.
+    ///
+    /// What another process loads just now is not waited for: it is loaded here as well, and not kept.
+    ///
+    /// # Errors
+    /// What `load` failed with, unless a tier still holds a value within its grace for everything that it was to bring.
+    /// [`BatchError::Miscounted`] when it brought more or fewer values than it was asked for.
+    pub async fn get_or_load_many<L, F>(&self, entries: Vec<EntryRef>, load: L) -> Result<Vec<Found>, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
+    {
+        let span = tracing::info_span!(target: TRACED, "cache lookups", cache.keys = entries.len());
+        self.look_up_many(entries, Arc::new(load)).instrument(span).await
+    }
+
+    async fn look_up_many<L, F>(&self, entries: Vec<EntryRef>, load: Arc<L>) -> Result<Vec<Found>, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
+    {
+        let mut answers: Vec<Option<Found>> = vec![None; entries.len()];
+        let mut open: Vec<usize> = (0..entries.len()).collect();
+        while !open.is_empty() {
+            open = self.look_up_open(&entries, open, &mut answers, &load).await?;
+        }
+        let asked = entries.len();
+        let found: Vec<Found> = answers.into_iter().flatten().collect();
+        let brought = found.len();
+        if brought == asked { Ok(found) } else { Err(BatchError::Miscounted { asked, brought }) }
+    }
+
+    /// Answers those that are open. Returns those that are open still: whoever led them was lost on the way.
+    async fn look_up_open<L, F>(
+        &self,
+        entries: &[EntryRef],
+        open: Vec<usize>,
+        answers: &mut [Option<Found>],
+        load: &Arc<L>,
+    ) -> Result<Vec<usize>, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
+    {
+        let (mut leading, mut waiting, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+        for position in open {
+            let entry = &entries[position];
+            if let Some(hit) = self.look(&entry.key, Some(&entry.tags), Read::default()) {
+                answers[position] = Some(answer(&entry.namespace, in_memory(&hit), false));
+                if hit.due {
+                    self.refresh(entry.clone(), of_one(load, &entry.key));
+                }
+                continue;
+            }
+            self.count_miss_in_memory(&entry.namespace);
+            match self.0.flights.join(&entry.key, self.0.epochs.stamp(entry)) {
+                Role::Leader(flight) => leading.push((position, entry.clone(), flight)),
+                Role::Waiter(waiter) => waiting.push((position, waiter)),
+            }
+        }
+        if !leading.is_empty() {
+            for (position, found) in self.land_many(leading, load).await? {
+                answers[position] = Some(answer(&entries[position].namespace, found, false));
+            }
+        }
+        // Only now: whoever leads those may wait for what was led here.
+        for (position, waiter) in waiting {
+            let entry = &entries[position];
+            let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
+            let landing = self.or_overdue(entry, Read::default(), give_up, waiter.wait(), |found| Some(Ok(found)));
+            match landing.await {
+                Some(landed) => {
+                    let found = landed.map_err(BatchError::Load)?;
+                    answers[position] = Some(answer(&entry.namespace, found, true));
+                }
+                None => lost.push(position),
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Leads all these flights, in a task of its own: others may wait for some of them. If that takes long and there are
+    /// values past their lives for all of them, those are the answer.
+    async fn land_many<L, F>(&self, leading: Vec<Led<E>>, load: &Arc<L>) -> Result<Answers, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
+    {
+        let led: Vec<_> = leading.iter().map(|(position, entry, _)| (*position, entry.clone())).collect();
+        let (cache, load) = (self.clone(), Arc::clone(load));
+        let mut landing = self.0.tasks.spawn(async move { cache.lead_many(leading, &*load).await });
+        let landed = match timeout(PATIENCE_WITH_OVERDUE, &mut landing).await {
+            Ok(landed) => landed,
+            Err(_) => {
+                let overdue = led.iter().map(|(position, entry)| async move {
+                    Some((*position, self.overdue(entry, Read::default()).await?))
+                });
+                match join_all(overdue).await.into_iter().collect::<Option<Answers>>() {
+                    Some(answers) => return Ok(answers),
+                    None => landing.await,
+                }
+            }
+        };
+        match landed.map_err(JoinError::try_into_panic) {
+            Ok(landed) => landed,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime is going down, and this task with it.
+            Err(Err(_)) => std::future::pending().await,
+        }
+    }
+
+    /// Those that have to wait for an earlier flight of their key keep none of the others back: these go at once, all
+    /// together, and each of those goes when it may, with all that may by then. So no flight that could go waits for another
+    /// one, and batches do not wait for each other in a circle, in whatever order they have joined.
+    async fn lead_many<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
+    {
+        let most = leading.len().max(1);
+        let (late, ready): (Vec<_>, Vec<_>) = leading.into_iter().partition(|(_, _, flight)| flight.waits());
+        let taking_off: FuturesUnordered<_> = late.into_iter().map(take_off).collect();
+        let mut taking_off = taking_off.ready_chunks(most);
+        let (mut under_way, mut landed) = (FuturesUnordered::new(), Vec::new());
+        under_way.push(self.lead_ready(ready, load));
+        loop {
+            tokio::select! {
+                biased;
+                Some(ready) = taking_off.next() => under_way.push(self.lead_ready(ready, load)),
+                Some(answers) = under_way.next() => landed.push(answers),
+                else => break,
+            }
+        }
+        // All have landed, whatever became of some.
+        Ok(landed.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// Leads flights that have taken off.
+    async fn lead_ready<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
+    {
+        let mut flights = Vec::with_capacity(leading.len());
+        let mut entries = Vec::with_capacity(leading.len());
+        for (position, entry, flight) in leading {
+            flights.push((position, flight));
+            entries.push(entry);
+        }
+        let consulted = self.consult_many(&entries).await;
+        let (mut answers, mut missing) = (Vec::new(), Vec::new());
+        for ((entry, (position, flight)), consulted) in entries.into_iter().zip(flights).zip(consulted) {
+            match consulted {
+                Consulted::Hit { found, .. } => {
+                    flight.land(Ok(found.clone()));
+                    answers.push((position, found));
+                }
+                Consulted::Miss(claim) => missing.push(Missing { position, entry, claim, flight }),
+            }
+        }
+        if !missing.is_empty() {
+            answers.extend(self.load_many(missing, load).await?);
+        }
+        Ok(answers)
+    }
+
+    /// As `consult` of each, in their order, in one step to each tier.
+    async fn consult_many(&self, entries: &[EntryRef]) -> Vec<Consulted> {
+        let in_memory = |entry| match self.0.memory.as_ref().map(|memory| memory.lookup(entry, Until::ItsEndAtOnce)) {
+            Some(Lookup::Hit(hit)) => self.found_in_memory(entry, hit),
+            Some(Lookup::Miss(stamp)) => Consulted::Miss(Claim { memory: Some(stamp), redis: None }),
+            None => Consulted::Miss(Claim::default()),
+        };
+        let mut consulted: Vec<_> = entries.iter().map(in_memory).collect();
+        let Some(redis) = &self.0.redis else { return consulted };
+        let open: Vec<usize> = (0..entries.len()).filter(|i| matches!(consulted[*i], Consulted::Miss(_))).collect();
+        let asked: Vec<EntryRef> = open.iter().map(|i| entries[*i].clone()).collect();
+        for (i, lookup) in open.into_iter().zip(redis.lookup_many(&asked, Until::ItsEndAtOnce).await) {
+            let Consulted::Miss(claim) = &mut consulted[i] else { continue };
+            match lookup {
+                Lookup::Hit(hit) => {
+                    let claim = std::mem::take(claim);
+                    consulted[i] = self.found_in_redis(&entries[i], hit, claim);
+                }
+                Lookup::Miss(of_redis) => claim.redis = of_redis,
+            }
+        }
+        consulted
+    }
+
+    async fn load_many<L, F>(&self, mut missing: Vec<Missing<E>>, load: &L) -> Result<Answers, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
+    {
+        match self.load_values(&mut missing, load).await {
+            Ok(values) => {
+                let filling = missing.into_iter().zip(values).map(|(missing, value)| async move {
+                    let found = self.fill(&missing.entry, missing.claim, value).await;
+                    missing.flight.land(Ok(found.clone()));
+                    (missing.position, found)
+                });
+                Ok(join_all(filling).await)
+            }
+            Err(error) => {
+                let instead = missing.into_iter().map(|missing| self.instead_of_load(missing, &error));
+                join_all(instead).await.into_iter().collect::<Option<_>>().ok_or(error)
+            }
+        }
+    }
+
+    async fn load_values<L, F>(&self, missing: &mut [Missing<E>], load: &L) -> Result<Vec<Option<Value>>, BatchError<E>>
+    where
+        L: Fn(Vec<Key>) -> F + Send + Sync,
+        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
+    {
+        let keys = |missing: &[Missing<E>]| missing.iter().map(|missing| missing.entry.key.clone()).collect::<Vec<_>>();
+        let mut loaded = one_each(load, keys(missing)).await;
+        if let Ok(values) = &loaded {
+            let absent = missing.iter_mut().zip(values).filter(|(_, value)| value.is_none());
+            let binding = absent.map(|(missing, _)| self.bind_to_tags(&missing.entry, &mut missing.claim));
+            if join_all(binding).await.contains(&true) {
+                loaded = one_each(load, keys(missing)).await;
+            }
+        }
+        for (place, missing) in missing.iter().enumerate() {
+            let absent = loaded.as_ref().map(|values| values.get(place).is_none_or(Option::is_none));
+            count_load(&missing.entry.namespace, absent.map_err(drop));
+        }
+        loaded
+    }
+
+    /// What a tier holds past the end of its life, for the one entry and for those who wait for it.
+    async fn instead_of_load(&self, missing: Missing<E>, error: &BatchError<E>) -> Option<(usize, Found)> {
+        self.abandon(&missing.entry, missing.claim).await;
+        let found = self.overdue(&missing.entry, Read::default()).await;
+        match (&found, error) {
+            (Some(found), _) => missing.flight.land(Ok(found.clone())),
+            (None, BatchError::Load(error)) => missing.flight.land(Err(error.clone())),
+            // Those who wait have loaders of their own.
+            (None, BatchError::Miscounted { .. }) => drop(missing.flight),
+        }
+        found.map(|found| (missing.position, found))
+    }
+}
+
+async fn take_off<E: Clone>((position, entry, mut flight): Led<E>) -> Led<E> {
+    flight.take_off().await;
+    (position, entry, flight)
+}
+
+/// A value for each key, or an error: one too few, and every later one would be taken for that of the key before.
+async fn one_each<L, F, E>(load: &L, keys: Vec<Key>) -> Result<Vec<Option<Value>>, BatchError<E>>
+where
+    L: Fn(Vec<Key>) -> F,
+    F: Future<Output = Result<Vec<Option<Value>>, E>>,
+{
+    let asked = keys.len();
+    let values = load(keys).await.map_err(BatchError::Load)?;
+    let brought = values.len();
+    if brought == asked {
+        return Ok(values);
+    }
+    tracing::error!(asked, brought, "a load brought another number of values than of keys: please report this");
+    Err(BatchError::Miscounted { asked, brought })
+}
+
+/// A load of one entry by the load of many.
+fn of_one<L, F, E>(load: &Arc<L>, key: &Key) -> impl Fn() -> SingleLoad<E> + Send + Sync + 'static
+where
+    L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
+    E: 'static,
+{
+    let (load, key) = (Arc::clone(load), key.clone());
+    move || {
+        let (load, key) = (Arc::clone(&load), key.clone());
+        Box::pin(async move { Ok(one_each(&*load, vec![key]).await?.pop().flatten()) })
+    }
+}
+
+type SingleLoad<E> = std::pin::Pin<Box<dyn Future<Output = Result<Option<Value>, BatchError<E>>> + Send>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotshelf_lifecycle::{Failure, Tasks};
+use hotshelf_stats::{Stats, TierGauges, TierLevels};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::Sample;
+use crate::chance;
+use crate::coherence::{Coherence, MemoryLease};
+use crate::condition::Condition;
+use crate::epoch::EpochStore;
+use crate::epochs::Epochs;
+use crate::flights::Flights;
+use crate::key_space::{KeySpaces, NamespaceError};
+use crate::locks::KeyLocks;
+use crate::memory::MemoryTier;
+use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
+use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
+use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
+use crate::tier::{Copy, DeleteError, TierName};
+
+/// Between two looks for another process on the database.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(250);
+
+/// The cache: tiers, single flight and the write protocol around a loader. A cheap handle; `E` is what loads fail with.
+///
+/// Reads are [`get_or_load`](Cache::get_or_load), writes are [`write`](Cache::write). No read that starts after a write was
+/// acknowledged returns what was there before it. See the crate's documentation for an example.
+pub struct Cache<E>(pub(crate) Arc<CacheState<E>>);
+
+impl<E> Clone for Cache<E> {
+    fn clone(&self) -> Self {
+        Cache(Arc::clone(&self.0))
+    }
+}
+
+pub(crate) struct CacheState<E> {
+    pub(crate) memory: Option<Arc<MemoryTier>>,
+    pub(crate) redis: Option<Arc<RedisTier>>,
+    /// Other processes write to the same database.
+    pub(crate) shared: bool,
+    pub(crate) epochs: Arc<Epochs>,
+    pub(crate) coherence: Arc<Coherence>,
+    pub(crate) flights: Flights<E>,
+    /// Loads ahead of the end of an entry's life.
+    pub(crate) refreshes: Flights<E>,
+    pub(crate) locks: KeyLocks,
+    key_spaces: KeySpaces,
+    pub(crate) write_strategy: WriteStrategy,
+    pub(crate) sample: Sample,
+    epoch_store: Arc<dyn EpochStore>,
+    /// Of a failed commit: whether the database is certain to be as it was.
+    pub(crate) changed_nothing: fn(&E) -> bool,
+    /// Writes from their fences to their end.
+    pub(crate) writes: Tasks,
+    pub(crate) tasks: Tasks,
+    stats: Stats,
+}
+
+/// Without Redis, a process that believes to be alone on the database finds there that another one has come.
+async fn watch_for_others<E: Send + Sync + 'static>(cache: Cache<E>, name: String, stopping: CancellationToken) {
+    let mut looks = interval(LOOK_FOR_OTHERS);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stopping.run_until_cancelled(looks.tick()).await.is_some() {
+        // A database that does not answer says nothing about others.
+        if let Ok((_, server)) = cache.0.epoch_store.current().await
+            && server != name
+        {
+            cache.0.coherence.end(UNTOLD);
+        }
+    }
+}
+
+struct Levels {
+    memory: Option<Arc<MemoryTier>>,
+    redis: Option<Arc<RedisTier>>,
+}
+
+impl TierGauges for Levels {
+    fn levels(&self) -> TierLevels {
+        let mut levels = TierLevels::default();
+        self.memory.iter().for_each(|memory| memory.report(&mut levels));
+        self.redis.iter().for_each(|redis| redis.report(&mut levels));
+        levels
+    }
+}
+
+impl<E> CacheState<E> {
+    /// Whether anything is kept at all.
+    pub(crate) fn has_tiers(&self) -> bool {
+        self.memory.is_some() || self.redis.is_some()
+    }
+
+    /// The copy in that tier that a lookup would be answered with.
+    pub(crate) async fn inspect(&self, tier: TierName, entry: &EntryRef) -> Option<Copy> {
+        match tier {
+            TierName::Memory => self.memory.as_ref()?.inspect(entry),
+            TierName::Redis => self.redis.as_ref()?.inspect(entry).await,
+        }
+    }
+
+    /// Removes that copy, and in Redis no newer one.
+    pub(crate) async fn discard(&self, entry: &EntryRef, copy: &Copy) {
+        match (copy.tier, &self.memory, &self.redis) {
+            (TierName::Memory, Some(memory), _) => memory.forget(&entry.key),
+            (TierName::Redis, _, Some(redis)) => redis.discard(entry, copy).await,
+            _ => {}
+        }
+    }
+}
+
+impl<E: Clone + Send + Sync + 'static> Cache<E> {
+    /// A working cache; Redis takes part from some time after [`start`](Cache::start).
+    /// `changed_nothing` says of a failed commit whether the database is certain to be as it was; if not, the write counts as
+    /// one that may have happened.
+    ///
+    /// # Errors
+    /// When the options contradict each other.
+    pub fn new(
+        options: CacheOptions,
+        epoch_store: Arc<dyn EpochStore>,
+        changed_nothing: fn(&E) -> bool,
+        stats: &Stats,
+    ) -> Result<Self, OptionsError> {
+        options.check()?;
+        let (redis, prefix) = (options.redis.clone(), options.key_prefix.clone());
+        let connector = FredConnector::new(redis, prefix, options.shared_database);
+        Ok(Self::with_connector(options, Box::new(connector), epoch_store, changed_nothing, stats))
+    }
+
+    pub(crate) fn with_connector(
+        options: CacheOptions,
+        connector: Box<dyn Connector>,
+        epoch_store: Arc<dyn EpochStore>,
+        changed_nothing: fn(&E) -> bool,
+        stats: &Stats,
+    ) -> Self {
+        let shared = options.shared_database;
+        let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
+        let wants_redis = matches!(options.tiers, Tiers::Redis | Tiers::Tiered);
+        let (epochs, tasks) = (Arc::new(Epochs::new()), Tasks::default());
+        let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
+        let new_memory = || {
+            let (epochs, lease) = (Arc::clone(&epochs), Arc::clone(&lease));
+            MemoryTier::new(options.memory_bytes, epochs, lease, shared, wants_redis)
+        };
+        let memory = wants_memory.then(|| Arc::new(new_memory()));
+        let coherence = Arc::new(Coherence::new(Arc::clone(&epochs), Arc::clone(&lease), memory.clone()));
+        let redis = wants_redis.then(|| {
+            let setup = RedisSetup {
+                names: Names::new(options.key_prefix.clone()),
+                shared,
+                epoch_store: Arc::clone(&epoch_store),
+                coherence: Arc::clone(&coherence),
+                stats: stats.clone(),
+                tasks: tasks.clone(),
+            };
+            RedisTier::new(connector, setup)
+        });
+
+        stats.watch_tiers(Arc::new(Levels { memory: memory.clone(), redis: redis.clone() }));
+        Cache(Arc::new(CacheState {
+            memory,
+            redis,
+            shared,
+            epochs,
+            coherence,
+            flights: Flights::new(shared),
+            refreshes: Flights::new(false),
+            locks: KeyLocks::default(),
+            key_spaces: KeySpaces::default(),
+            write_strategy: options.write_strategy,
+            sample: Sample::default(),
+            epoch_store,
+            changed_nothing,
+            writes: Tasks::default(),
+            tasks,
+            stats: stats.clone(),
+        }))
+    }
+
+    /// Connects to Redis in the background, or, in a configuration without Redis, makes what some Redis may still hold
+    /// from earlier void: nobody will tell it of the writes to come.
+    ///
+    /// # Errors
+    /// When the epoch could not be advanced.
+    pub async fn start(&self) -> Result<(), Failure> {
+        match &self.0.redis {
+            Some(redis) => Arc::clone(redis).start(),
+            // With each write, if others have one.
+            None if self.0.shared => {}
+            // Nothing here could be old.
+            None if !self.0.has_tiers() => {
+                self.0.epoch_store.reconcile("").await?;
+            }
+            None => {
+                let name = format!("none, but the memory of process {:032x}", u128::from_ne_bytes(chance::bytes()));
+                self.0.epoch_store.reconcile(&name).await?;
+                let watch = watch_for_others(self.clone(), name, self.0.tasks.stopping());
+                self.0.tasks.spawn_loop("cache heartbeat", watch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves no copy any more, for the rest of the life of the process: lookups load. For a database that was found not to
+    /// be the one that was opened. `reason` goes into the log and the health report.
+    pub fn end_service(&self, reason: &str) {
+        self.0.coherence.end(reason);
+        self.0.redis.iter().for_each(|redis| redis.end_service());
+    }
+
+    /// Waits for writes and loads under way and closes the connection. `false` when that took longer than `patience`.
+    pub async fn stop(&self, patience: Duration) -> bool {
+        let give_up = Instant::now() + patience;
+        // Writes first: they still need the connection.
+        let written = self.0.writes.stop(patience).await;
+        self.0.tasks.stop(give_up.saturating_duration_since(Instant::now())).await && written
+    }
+
+    /// A namespace for entries of one kind, whose keys are no other namespace's. Namespaces of one name are the same namespace, with lives
+    /// that may differ.
+    ///
+    /// # Errors
+    /// When some key could be one of another namespace as well, or one that the cache itself has in Redis.
+    pub fn namespace(&self, options: NamespaceOptions) -> Result<Namespace, NamespaceError> {
+        let key_space = self.0.key_spaces.register(&options)?;
+        let counters = self.0.stats.cache(options.name);
+        Ok(Namespace::new(options, key_space, counters))
+    }
+
+    /// What finished writes leave.
+    pub fn write_strategy(&self) -> WriteStrategy {
+        self.0.write_strategy
+    }
+
+    /// Whether some tier has a copy that a lookup would be answered with. Costs a round trip to Redis where there is one
+    /// and memory has none.
+    pub async fn holds(&self, entry: &EntryRef) -> bool {
+        self.0.inspect(TierName::Memory, entry).await.is_some()
+            || self.0.inspect(TierName::Redis, entry).await.is_some()
+    }
+
+    /// How the tiers are. Looks at memory only.
+    pub fn condition(&self) -> Condition {
+        if let Some(task) = self.0.tasks.ended_early().first() {
+            return Condition::TaskDied { task };
+        }
+        if let Some(reason) = self.0.coherence.ended() {
+            return Condition::ServiceEnded { reason: reason.to_owned() };
+        }
+        match &self.0.redis {
+            Some(redis) => redis.condition(),
+            None if self.0.memory.is_some() => Condition::InMemory,
+            None => Condition::Off,
+        }
+    }
+
+    /// Deletes the entries whose keys match, where `*` stands for any text and `?` for one character. Returns how many
+    /// the tier that held most of them had. For operators: it walks over all keys, in batches. If Redis cannot be reached,
+    /// all that it holds is made void.
+    ///
+    /// # Errors
+    /// When the epoch could not be advanced in that case; what had been deleted stays deleted.
+    pub async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
+        // Redis first: what memory copies from it meanwhile goes with the rest.
+        let in_redis = match &self.0.redis {
+            Some(redis) => Some((redis, redis.delete_matching(pattern).await)),
+            None => None,
+        };
+        let in_memory = match &self.0.memory {
+            Some(memory) => memory.delete_matching(pattern).await?,
+            None => 0,
+        };
+        match in_redis {
+            None => Ok(in_memory),
+            Some((_, Ok(in_redis))) => Ok(in_memory.max(in_redis)),
+            Some((redis, Err(error))) => {
+                tracing::warn!(%error, "entries in Redis are made void instead of being deleted");
+                let epoch = self.0.epoch_store.advance().await.map_err(|error| DeleteError(error.to_string()))?;
+                redis.adopt(epoch);
+                Ok(in_memory)
+            }
+        }
+    }
+}

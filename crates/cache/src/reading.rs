@@ -1,0 +1,373 @@
+//! A lookup: memory, then Redis, then the truth; one load at a time for each key.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use hotshelf_lifecycle::TRACED;
+use tokio::task::JoinError;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::cache::Cache;
+use crate::flights::{Flight, Role};
+use crate::key::Key;
+use crate::namespace::{EntryRef, Namespace, Tag};
+use crate::tier::{Claim, Fill, Hit, Lookup, Until};
+use crate::value::{Found, Read, Source, Value};
+
+/// After a load ahead of an entry's end has failed, so long passes before the next.
+const REFRESH_PAUSE: Duration = Duration::from_secs(1);
+/// When a load takes longer, a value past its life is served if there is one.
+pub(crate) const PATIENCE_WITH_OVERDUE: Duration = Duration::from_secs(1);
+
+/// What the tiers have answered.
+pub(crate) enum Consulted {
+    /// `due`: it should be loaded again ahead of its end.
+    Hit {
+        found: Found,
+        due: bool,
+    },
+    Miss(Claim),
+}
+
+impl<E: Clone + Send + Sync + 'static> Cache<E> {
+    /// The value that this process' memory holds under `key`, without waiting for anything. A hit is counted; without
+    /// one, nothing is: the caller goes on with [`get_or_load`](Cache::get_or_load), also where memory knows that there
+    /// is no such thing, or the entry is to be loaded ahead of its end. Allocates nothing.
+    pub fn peek(&self, namespace: &Namespace, key: &Key, read: Read) -> Option<(Value, Source)> {
+        let hit = self.look(&namespace.place(key), None, read).filter(|hit| !hit.due)?;
+        let value = hit.value?;
+        namespace.counters().hits_l1.inc();
+        Some((value, Source::L1 { ttl: hit.ttl }))
+    }
+
+    /// What memory tells at once.
+    pub(crate) fn look(&self, key: &Key, tags: Option<&[Tag]>, read: Read) -> Option<Hit> {
+        if read.bypass {
+            return None;
+        }
+        let hit = self.0.memory.as_ref()?.peek(key, tags)?;
+        read.accepts(hit.value.as_ref()).then_some(hit)
+    }
+
+    /// What a tier holds in the entry, or else what `load` brings, which the tiers then keep.
+    ///
+    /// `load` reads the truth and never a cache; `None` from it means that there is no such thing, which is kept too,
+    /// for a shorter time. Of concurrent lookups of one key one loads and the others wait for it. The load runs in a
+    /// task of its own: it goes on when the caller goes away. It may be called a second time.
+    ///
+    /// A hit in memory is answered without waiting and costs about as much as looking it up. A hit in the last fifth of
+    /// an entry's life also loads it again, in the background.
+    ///
+    /// # Errors
+    /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which is
+    /// the answer then. Failures are not kept. A panic in `load` is passed on.
+    pub async fn get_or_load<L, F>(&self, entry: EntryRef, read: Read, load: L) -> Result<Found, E>
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+    {
+        if let Some(hit) = self.look(&entry.key, Some(&entry.tags), read) {
+            let answer = answer(&entry.namespace, in_memory(&hit), false);
+            if hit.due {
+                self.refresh(entry, load);
+            }
+            return Ok(answer);
+        }
+        let namespace = &entry.namespace;
+        // What is loaded in this future, and not in a task of its own, is boxed: hits would carry kilobytes for it.
+        if read.bypass {
+            namespace.counters().misses.inc();
+            return Ok(Found { value: counted(namespace, Box::pin(load())).await?, source: Source::Bypassed });
+        }
+        if !self.0.has_tiers() {
+            let value = counted(namespace, Box::pin(load())).await?;
+            return Ok(answer(namespace, Found { value, source: Source::Loaded { stored: false } }, false));
+        }
+        self.count_miss_in_memory(namespace);
+        let span = tracing::info_span!(
+            target: TRACED,
+            "cache lookup",
+            cache.key = entry.key.as_str(),
+            cache.region = namespace.name(),
+            cache.source = Empty,
+        );
+        let found = self.fly(entry, read, load).instrument(span.clone()).await;
+        if let Ok(found) = &found {
+            span.record("cache.source", found.source.name());
+        }
+        found
+    }
+
+    /// Leads a flight or waits for one, until one lands.
+    async fn fly<L, F>(&self, entry: EntryRef, read: Read, load: L) -> Result<Found, E>
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+    {
+        loop {
+            let stamp = self.0.epochs.stamp(&entry);
+            let waiter = match self.0.flights.join(&entry.key, stamp) {
+                Role::Leader(flight) => {
+                    let namespace = entry.namespace.clone();
+                    return self.lead(entry, read, flight, load).await.map(|found| answer(&namespace, found, false));
+                }
+                Role::Waiter(waiter) => waiter,
+            };
+            let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
+            match self.or_overdue(&entry, read, give_up, waiter.wait(), |found| Some(Ok(found))).await {
+                // The leader may have asked for less than this reader does.
+                Some(Ok(landed)) if !read.accepts(landed.value.as_ref()) => {
+                    let value = counted(&entry.namespace, Box::pin(load())).await?;
+                    let source = Source::Loaded { stored: false };
+                    return Ok(answer(&entry.namespace, Found { value, source }, false));
+                }
+                Some(landed) => return Ok(answer(&entry.namespace, landed?, true)),
+                None => {}
+            }
+        }
+    }
+
+    async fn lead<L, F>(&self, entry: EntryRef, read: Read, mut flight: Flight<E>, load: L) -> Result<Found, E>
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
+    {
+        let begin = Instant::now();
+        // If this caller goes away meanwhile, the flight is dropped and a waiter takes the lead. From the moment that
+        // there is something to load, it no longer matters who goes.
+        flight.take_off().await;
+        let claim = match self.consult(&entry, read, Until::ItsEnd).await {
+            Consulted::Hit { found, due } => {
+                flight.land(Ok(found.clone()));
+                if due {
+                    self.refresh(entry, load);
+                }
+                return Ok(found);
+            }
+            Consulted::Miss(claim) => claim,
+        };
+        let (cache, overdue_entry) = (self.clone(), entry.clone());
+        let loading = self.0.tasks.spawn(async move {
+            let mut landed = cache.load_and_fill(&entry, claim, load).await;
+            if landed.is_err()
+                && let Some(found) = cache.overdue(&entry, read).await
+            {
+                landed = Ok(found);
+            }
+            flight.land(landed.clone());
+            landed
+        });
+        let landing = async {
+            match loading.await.map_err(JoinError::try_into_panic) {
+                Ok(landed) => landed,
+                Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                // Cancelled: the runtime is going down, and this task with it.
+                Err(Err(_)) => std::future::pending().await,
+            }
+        };
+        self.or_overdue(&overdue_entry, read, begin + PATIENCE_WITH_OVERDUE, landing, Ok).await
+    }
+
+    /// What `landing` brings, or, if that takes long, a value past its life, if there is one.
+    pub(crate) async fn or_overdue<T>(
+        &self,
+        entry: &EntryRef,
+        read: Read,
+        give_up: Instant,
+        landing: impl Future<Output = T>,
+        instead: fn(Found) -> T,
+    ) -> T {
+        let mut landing = pin!(landing);
+        match timeout_at(give_up, landing.as_mut()).await {
+            Ok(landed) => landed,
+            Err(_) => match self.overdue(entry, read).await {
+                Some(found) => instead(found),
+                None => landing.await,
+            },
+        }
+    }
+
+    /// Loads an entry ahead of its end, in the background and once at a time, unless another process has done so.
+    pub(crate) fn refresh<L, F, X>(&self, entry: EntryRef, load: L)
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Value>, X>> + Send + 'static,
+        X: Send + 'static,
+    {
+        let stamp = self.0.epochs.stamp(&entry);
+        let Role::Leader(flight) = self.0.refreshes.join(&entry.key, stamp) else { return };
+        let cache = self.clone();
+        self.0.tasks.spawn(async move {
+            if let Consulted::Miss(claim) = cache.consult(&entry, Read::default(), Until::ItIsDue).await {
+                entry.namespace.counters().refreshes.inc();
+                if cache.load_and_fill(&entry, claim, load).await.is_err() {
+                    // The entry goes on to live as long as it would have; the next lookups do not try again at once.
+                    sleep(REFRESH_PAUSE).await;
+                }
+            }
+            drop(flight);
+        });
+    }
+
+    /// What a tier holds past the end of its life, within the grace, when it could not be loaded again.
+    pub(crate) async fn overdue(&self, entry: &EntryRef, read: Read) -> Option<Found> {
+        let good = |(value, overdue): (Value, Duration)| {
+            let source = Source::Stale { overdue };
+            read.accepts(Some(&value)).then_some(Found { value: Some(value), source })
+        };
+        let in_memory = self.0.memory.as_ref().and_then(|memory| memory.overdue(entry)).and_then(good);
+        match (in_memory, &self.0.redis) {
+            (Some(found), _) => Some(found),
+            (None, Some(redis)) => redis.overdue(entry).await.and_then(good),
+            (None, None) => None,
+        }
+    }
+
+    /// Asks memory, then Redis; what Redis has is copied to memory.
+    pub(crate) async fn consult(&self, entry: &EntryRef, read: Read, until: Until) -> Consulted {
+        let mut claim = Claim::default();
+        if let Some(memory) = &self.0.memory {
+            match memory.lookup(entry, until) {
+                Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => return self.found_in_memory(entry, hit),
+                Lookup::Hit(_) => {}
+                Lookup::Miss(stamp) => claim.memory = Some(stamp),
+            }
+        }
+        if let Some(redis) = &self.0.redis {
+            match redis.lookup(entry, until).await {
+                Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => return self.found_in_redis(entry, hit, claim),
+                Lookup::Hit(_) => {}
+                Lookup::Miss(of_redis) => claim.redis = of_redis,
+            }
+        }
+        Consulted::Miss(claim)
+    }
+
+    pub(crate) fn found_in_memory(&self, entry: &EntryRef, hit: Hit) -> Consulted {
+        self.0.sample.notice(entry);
+        Consulted::Hit { found: in_memory(&hit), due: hit.due }
+    }
+
+    /// A hit in Redis, once memory has a copy of it.
+    pub(crate) fn found_in_redis(&self, entry: &EntryRef, hit: Hit, claim: Claim) -> Consulted {
+        let Hit { value, ttl, due } = hit;
+        if let (Some(memory), Some(stamp)) = (&self.0.memory, claim.memory) {
+            memory.fill(entry, stamp, value.as_ref(), ttl);
+        }
+        self.0.sample.notice(entry);
+        Consulted::Hit { found: Found { value, source: Source::L2 { ttl } }, due }
+    }
+
+    /// Counts a lookup that memory was asked for and did not answer.
+    pub(crate) fn count_miss_in_memory(&self, namespace: &Namespace) {
+        if self.0.memory.is_some() {
+            namespace.counters().misses_l1.inc();
+        }
+    }
+
+    /// Loads and gives the value to whichever tier still wants it.
+    async fn load_and_fill<L, F, X>(&self, entry: &EntryRef, mut claim: Claim, load: L) -> Result<Found, X>
+    where
+        L: Fn() -> F + Send + Sync,
+        F: Future<Output = Result<Option<Value>, X>> + Send,
+    {
+        let mut loaded = counted(&entry.namespace, load()).await;
+        if matches!(loaded, Ok(None)) && self.bind_to_tags(entry, &mut claim).await {
+            loaded = counted(&entry.namespace, load()).await;
+        }
+        match loaded {
+            Ok(value) => Ok(self.fill(entry, claim, value).await),
+            Err(error) => {
+                self.abandon(entry, claim).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// "Does not exist" is only as good as the generations that were read before the load. `true` when they were read only
+    /// now, so that the load has to be done again under them.
+    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, claim: &mut Claim) -> bool {
+        match (&self.0.redis, &mut claim.redis) {
+            (Some(redis), Some(claim)) if entry.namespace.keeps_absence() => redis.bind_to_tags(entry, claim).await,
+            _ => false,
+        }
+    }
+
+    /// Gives the claim back unused.
+    pub(crate) async fn abandon(&self, entry: &EntryRef, claim: Claim) {
+        if let (Some(redis), Some(claim)) = (&self.0.redis, claim.redis) {
+            redis.abandon(entry, claim).await;
+        }
+    }
+
+    /// Redis first.
+    pub(crate) async fn fill(&self, entry: &EntryRef, claim: Claim, value: Option<Value>) -> Found {
+        let too_large = value.as_ref().is_some_and(Value::is_too_large);
+        if too_large || value.is_none() && !entry.namespace.keeps_absence() {
+            entry.namespace.counters().too_large.inc_by(u64::from(too_large));
+            self.abandon(entry, claim).await;
+            return Found { value, source: Source::Loaded { stored: false } };
+        }
+        let ttl = entry.namespace.next_ttl(value.is_none());
+        let mut fills = [None, None];
+        if let (Some(redis), Some(claim)) = (&self.0.redis, claim.redis) {
+            fills[0] = Some(redis.fill(entry, claim, value.as_ref(), ttl).await);
+        }
+        // Where others write, it is the fence in Redis that bars memory, too: it takes only what Redis has taken.
+        if let (Some(memory), Some(stamp)) = (&self.0.memory, claim.memory)
+            && (!self.0.shared || fills[0] == Some(Fill::Stored))
+        {
+            fills[1] = Some(memory.fill(entry, stamp, value.as_ref(), ttl));
+        }
+        let (stored, refused) = (fills.contains(&Some(Fill::Stored)), fills.contains(&Some(Fill::Refused)));
+        if stored {
+            self.0.sample.add(entry);
+        }
+        let counters = entry.namespace.counters();
+        counters.sets.inc_by(u64::from(stored));
+        counters.fills_refused.inc_by(u64::from(refused));
+        Found { value, source: Source::Loaded { stored } }
+    }
+}
+
+async fn counted<E>(
+    namespace: &Namespace,
+    load: impl Future<Output = Result<Option<Value>, E>>,
+) -> Result<Option<Value>, E> {
+    let loaded =
+        load.instrument(tracing::info_span!(target: TRACED, "cache load", cache.region = namespace.name())).await;
+    count_load(namespace, loaded.as_ref().map(Option::is_none).map_err(drop));
+    loaded
+}
+
+/// Counts a load by what came of it: whether it found nothing, or failed.
+pub(crate) fn count_load(namespace: &Namespace, absent: Result<bool, ()>) {
+    let counters = namespace.counters();
+    match absent {
+        Ok(false) => counters.loads_ok.inc(),
+        Ok(true) => counters.loads_absent.inc(),
+        Err(()) => counters.loads_error.inc(),
+    }
+}
+
+pub(crate) fn in_memory(hit: &Hit) -> Found {
+    Found { value: hit.value.clone(), source: Source::L1 { ttl: hit.ttl } }
+}
+
+/// Counts a lookup that was answered: exactly one hit or one miss.
+pub(crate) fn answer(namespace: &Namespace, found: Found, waited: bool) -> Found {
+    let counters = namespace.counters();
+    match found.source {
+        Source::L1 { .. } => counters.hits_l1.inc(),
+        Source::L2 { .. } => counters.hits_l2.inc(),
+        Source::Stale { .. } => counters.stale_if_error.inc(),
+        Source::Loaded { .. } | Source::Bypassed => {
+            counters.misses.inc();
+            counters.coalesced.inc_by(u64::from(waited));
+        }
+    }
+    found
+}

@@ -1,0 +1,316 @@
+//! The shared tier: Redis. Each key is absent, a lease, a fence or a value, and each step from one to another is atomic on
+//! that one key (see `docs/consistency/protocol.md`). What a key holds counts only while the link is up and the value
+//! is of the current epoch.
+
+mod compression;
+mod deletion;
+mod fred_link;
+mod generations;
+mod link;
+mod listener;
+mod names;
+mod reading;
+mod state;
+mod supervisor;
+mod timed;
+mod writing;
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use hotshelf_lifecycle::{Tasks, Trouble};
+use hotshelf_redis_client::RedisError;
+use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
+use parking_lot::Mutex;
+
+use crate::coherence::Coherence;
+use crate::condition::Condition;
+use crate::epoch::{Epoch, EpochStore};
+use crate::namespace::EntryRef;
+use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
+use crate::value::Value;
+pub(crate) use fred_link::FredConnector;
+use generations::Generations;
+pub(crate) use link::Connector;
+#[cfg(test)]
+pub(crate) use link::{Agreement, Ear, Link, Presence, Renewal};
+use listener::Beats;
+pub(crate) use names::Names;
+pub(crate) use state::Run;
+use state::{Envelope, Generation, NO_GENERATION, State, Stored};
+pub(crate) use supervisor::UNTOLD;
+use timed::{TimedLink, Timings};
+pub(crate) use writing::GENERATION_LIFE;
+
+/// Life of a lease: a loader that has died keeps others from filling no longer than this.
+const LEASE_LIFE: Duration = Duration::from_secs(3);
+/// What the tier works with.
+pub(crate) struct RedisSetup {
+    pub(crate) names: Names,
+    /// Other processes write to the same database.
+    pub(crate) shared: bool,
+    pub(crate) epoch_store: Arc<dyn EpochStore>,
+    pub(crate) coherence: Arc<Coherence>,
+    pub(crate) stats: Stats,
+    pub(crate) tasks: Tasks,
+}
+
+pub(crate) struct RedisTier {
+    connector: Box<dyn Connector>,
+    timings: Timings,
+    link: ArcSwapOption<TimedLink>,
+    /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded in one
+    /// and labelled with the next is void, too. 0 only while there has never been a link.
+    history: AtomicU64,
+    /// The history before, 0 if there was none in this process.
+    follows: AtomicU64,
+    /// How many commits the database had when this process started.
+    commits_at_start: AtomicU64,
+    /// Whether it was found once that the database is not behind what Redis knows of it.
+    has_agreed: AtomicBool,
+    /// Values of an older epoch are void. Only grows; may be 0 only while there has never been a link.
+    epoch: AtomicU64,
+    adopting: Mutex<()>,
+    orphans: Mutex<Vec<(String, Token)>>,
+    beats: Beats,
+    generations: Generations,
+    /// Why there is no link. `None` before the first try.
+    down: Mutex<Option<String>>,
+    /// What the log has heard of the link.
+    outages: Trouble,
+    /// That the listener hears nothing although there is a link.
+    deafness: Trouble,
+    /// As the server told it last.
+    memory: Mutex<ServerMemory>,
+    setup: RedisSetup,
+}
+
+/// The right to fill a key: it must still begin with `expected` by then.
+#[derive(Debug)]
+pub(crate) struct RedisClaim {
+    expected: Bytes,
+    /// Whether `expected` is this loader's own lease, which others meanwhile respect.
+    leased: bool,
+    /// Both as they were before the load: newer ones would vouch for a value that may be older.
+    epoch: Epoch,
+    generation: Option<Generation>,
+    /// For "there is no such thing".
+    if_absent: Option<Generation>,
+}
+
+impl RedisTier {
+    pub(crate) fn new(connector: Box<dyn Connector>, setup: RedisSetup) -> Arc<Self> {
+        Arc::new(RedisTier {
+            connector,
+            timings: Timings::new(&setup.stats),
+            link: ArcSwapOption::empty(),
+            history: AtomicU64::new(0),
+            follows: AtomicU64::new(0),
+            commits_at_start: AtomicU64::new(0),
+            has_agreed: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+            adopting: Mutex::new(()),
+            orphans: Mutex::default(),
+            beats: Beats::new(),
+            generations: Generations::default(),
+            down: Mutex::default(),
+            outages: Trouble::default(),
+            deafness: Trouble::default(),
+            memory: Mutex::default(),
+            setup,
+        })
+    }
+
+    fn name_of(&self, entry: &EntryRef) -> String {
+        self.setup.names.entry(&entry.key)
+    }
+
+    /// The server's run, as leases and fences of this history name it.
+    fn run(&self, link: &TimedLink) -> Run {
+        state::run_in(self.history(), link.run())
+    }
+
+    fn follows(&self) -> u64 {
+        self.follows.load(Ordering::Acquire)
+    }
+
+    fn history(&self) -> u64 {
+        self.history.load(Ordering::Acquire)
+    }
+
+    /// Takes over the history that the epoch store has just found, before the epoch that goes with it.
+    fn adopt_history(&self) {
+        let _adopting = self.adopting.lock();
+        let (known, found) = (self.history(), self.setup.epoch_store.history().name);
+        if known == found {
+            return;
+        }
+        self.follows.store(known, Ordering::Release);
+        self.history.store(found, Ordering::Release);
+        if known != 0 {
+            self.setup.coherence.everything_changed();
+        }
+    }
+
+    /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
+    /// this process.
+    pub(crate) fn adopt(&self, epoch: Epoch) {
+        // Not before the era has begun may another call take the epoch for adopted, and vouch for memory.
+        let _adopting = self.adopting.lock();
+        if self.epoch.fetch_max(epoch.get(), Ordering::AcqRel) < epoch.get() && self.setup.shared {
+            self.setup.coherence.everything_changed();
+        }
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch::new(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// Each failure is survived, and counted.
+    fn survive(&self, operation: &str, error: &impl Display) {
+        tracing::debug!(operation, %error, "Redis command failed");
+        self.setup.stats.cache_errors("l2", operation).inc();
+    }
+
+    /// The value that stands there, also one whose life is over.
+    async fn standing(&self, entry: &EntryRef) -> Result<Option<Stored>, RedisError> {
+        let Some(link) = self.link.load_full() else { return Ok(None) };
+        let held = link.get(&self.name_of(entry)).await?;
+        match held.map(|held| state::open(held, self.run(&link))) {
+            Some(State::Value(stored)) if self.stands(&link, entry, &stored, None).await? => Ok(Some(stored)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn replace(
+        &self,
+        entry: &EntryRef,
+        expected: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError> {
+        let Some(link) = self.link.load_full() else { return Ok(false) };
+        let name = self.name_of(entry);
+        link.fill(&name, &self.setup.names.marker(&name), expected, value, life).await
+    }
+}
+
+impl RedisTier {
+    /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is out of
+    /// reach, the right to fill it.
+    pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisClaim>> {
+        let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
+        let answer = self.look_and_wait(&link, entry, until).await.unwrap_or_else(|error| {
+            self.survive("lookup", &error);
+            Lookup::Miss(None)
+        });
+        if matches!(answer, Lookup::Miss(_)) {
+            entry.namespace.counters().misses_l2.inc();
+        }
+        answer
+    }
+
+    /// Called when a load has found nothing and that is to be kept: binds the claim to the generations that this depends on.
+    /// `true` when they were read only now, so that the load has to be done again under them.
+    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, claim: &mut RedisClaim) -> bool {
+        let (None, Some(link)) = (claim.if_absent, self.link.load_full()) else { return false };
+        match self.generation(&link, entry, true).await {
+            Ok(generation) => claim.if_absent = Some(generation),
+            Err(error) => self.survive("generation", &error),
+        }
+        claim.if_absent.is_some()
+    }
+
+    pub(crate) async fn fill(&self, entry: &EntryRef, claim: RedisClaim, value: Option<&Value>, ttl: Duration) -> Fill {
+        if self.link.load().is_none() {
+            return Fill::Failed;
+        }
+        let absent = value.is_none();
+        let generation = match (entry.depends(absent), if absent { claim.if_absent } else { claim.generation }) {
+            (true, Some(generation)) => generation,
+            (true, None) => return Fill::Failed,
+            (false, _) => NO_GENERATION,
+        };
+        let sealed = Envelope { history: self.history(), epoch: claim.epoch, generation, ttl }.seal(value);
+        match self.replace(entry, claim.expected, sealed, ttl + entry.namespace.grace(value.is_none())).await {
+            Ok(true) => Fill::Stored,
+            Ok(false) => Fill::Refused,
+            Err(error) => {
+                self.survive("fill", &error);
+                Fill::Failed
+            }
+        }
+    }
+
+    /// Gives a claim back unused.
+    pub(crate) async fn abandon(&self, entry: &EntryRef, claim: RedisClaim) {
+        let RedisClaim { expected, leased: true, .. } = claim else { return };
+        if let Err(error) = self.replace(entry, expected, Bytes::new(), LEASE_LIFE).await {
+            self.survive("abandon", &error);
+        }
+    }
+
+    /// The value that stands here though its life may be over, and for how long it has been.
+    pub(crate) async fn overdue(&self, entry: &EntryRef) -> Option<(Value, Duration)> {
+        let stored = self.standing(entry).await.unwrap_or_else(|error| {
+            self.survive("overdue", &error);
+            None
+        })?;
+        Some((stored.value?, stored.overdue))
+    }
+
+    /// The copy that a lookup would be answered with.
+    pub(crate) async fn inspect(&self, entry: &EntryRef) -> Option<Copy> {
+        let stored = self.standing(entry).await.ok()??;
+        Some(Copy { tier: TierName::Redis, identity: stored.head, value: stored.value })
+    }
+
+    /// Removes that copy, and no newer one.
+    pub(crate) async fn discard(&self, entry: &EntryRef, copy: &Copy) {
+        if let Err(error) = self.replace(entry, copy.identity.clone(), Bytes::new(), LEASE_LIFE).await {
+            self.survive("discard", &error);
+        }
+    }
+
+    /// Whether there is a link, and what the server has said of its memory.
+    pub(crate) fn report(&self, levels: &mut TierLevels) {
+        if self.link.load().is_some() {
+            (levels.l2, levels.l2_memory) = (L2State::Up, *self.memory.lock());
+        } else {
+            levels.l2 = L2State::Down;
+        }
+    }
+
+    /// Begins to connect; the link is kept up until the tasks stop.
+    pub(crate) fn start(self: Arc<Self>) {
+        self.commits_at_start.store(self.setup.epoch_store.history().commits, Ordering::Release);
+        let tasks = self.setup.tasks.clone();
+        tasks.spawn_loop("redis supervisor", supervisor::run(Arc::clone(&self), tasks.stopping()));
+        if self.setup.shared {
+            tasks.spawn_loop("redis listener", listener::run(self, tasks.stopping()));
+        }
+    }
+
+    /// Leaves Redis alone from now on. The tasks have been told to.
+    pub(crate) fn end_service(&self) {
+        self.link.store(None);
+    }
+
+    pub(crate) fn condition(&self) -> Condition {
+        if self.link.load().is_none() {
+            return match self.down.lock().clone() {
+                Some(reason) => Condition::RedisDown { reason },
+                None => Condition::NotConnectedYet,
+            };
+        }
+        // The log may not believe yet that it is over.
+        match self.deafness.cause().filter(|_| !self.setup.coherence.hears()) {
+            Some(reason) => Condition::Disconnected { reason },
+            None => Condition::RedisUp,
+        }
+    }
+}

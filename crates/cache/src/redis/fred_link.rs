@@ -1,0 +1,365 @@
+//! Redis by fred: one server, the master that sentinels name, or all primaries of a cluster. It is told not to reconnect (see
+//! [`Link`]).
+
+mod ear;
+mod lane;
+mod opening;
+mod probe;
+mod scripts;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fred::clients::Client;
+use fred::error::Error;
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::{Expiration, InfoKind, SetOptions, Value};
+use futures_util::future::{join_all, select_all, try_join_all};
+use hotshelf_redis_client::{Address, Layout, RedisError, SLOTS, slot};
+use hotshelf_stats::ServerMemory;
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::link::{Agreement, Link, Presence, Renewal};
+use super::state::Run;
+use lane::Lane;
+pub(crate) use opening::FredConnector;
+use scripts::Scripts;
+
+/// After so many failures in a row on one of its connections, a link is given up.
+const FAILURES_TO_GIVE_UP: u32 = 5;
+/// With these, a server says that it takes no writes, or not those of this key, any more: another one has its place, or its memory
+/// is full, or its snapshots fail. What it holds is no longer what counts.
+const MOVED_ON: [&str; 8] =
+    ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "OOM", "MISCONF"];
+/// These say something about one key and nothing about the server: it is of another type, or just on its way to another node.
+const OF_THE_KEY: [&str; 3] = ["WRONGTYPE", "ASK", "TRYAGAIN"];
+/// How often the nodes of a cluster are asked whether its slots are still distributed as they were.
+const LOOK_AT_LAYOUT: Duration = Duration::from_secs(1);
+
+/// All servers of a layout as one: it ends as a whole with any part of it.
+pub(crate) struct FredLink {
+    /// In the order of the layout.
+    nodes: Vec<Node>,
+    /// The node of each slot; empty when there is one node.
+    owners: Vec<usize>,
+    hash_tags: Vec<String>,
+    scripts: Scripts,
+    server: String,
+    run: Run,
+    /// Of a cluster: how it was when the link was opened.
+    layout: Option<Layout>,
+    /// Why it is of no use any more. From then on, commands fail without being sent.
+    spent: OnceLock<RedisError>,
+    is_spent: Notify,
+}
+
+/// One server.
+struct Node {
+    address: Address,
+    /// At least one.
+    lanes: Vec<Lane>,
+}
+
+impl FredLink {
+    fn new(
+        nodes: Vec<Node>,
+        owners: Vec<usize>,
+        hash_tags: Vec<String>,
+        scripts: Scripts,
+        server: String,
+        run: Run,
+        layout: Option<Layout>,
+    ) -> Self {
+        let (spent, is_spent) = (OnceLock::new(), Notify::new());
+        FredLink { nodes, owners, hash_tags, scripts, server, run, layout, spent, is_spent }
+    }
+
+    /// The connection for this key.
+    fn lane(&self, key: &str) -> Result<&Lane, RedisError> {
+        if let Some(reason) = self.spent.get() {
+            return Err(reason.clone());
+        }
+        let lane = match &self.nodes[..] {
+            [Node { lanes, .. }] if lanes.len() == 1 => lanes.first(),
+            nodes => {
+                let slot = usize::from(slot(key));
+                let node = nodes.get(self.owners.get(slot).copied().unwrap_or_default());
+                node.and_then(|node| node.lanes.get(slot % node.lanes.len()))
+            }
+        };
+        lane.ok_or_else(|| RedisError::new("no node has this key"))
+    }
+
+    /// Sends a command about this key.
+    async fn send<'a, T, F>(&'a self, key: &str, command: impl FnOnce(&'a Client) -> F) -> Result<T, RedisError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let lane = self.lane(key)?;
+        // A future of fred's is of seven kilobytes. Each future around it would be larger still, and be moved as a whole.
+        let answer = Box::pin(command(lane.connection.client())).await;
+        self.noting(lane, answer)
+    }
+
+    /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
+    fn noting<T>(&self, lane: &Lane, result: Result<T, impl Into<RedisError>>) -> Result<T, RedisError> {
+        let error = match result {
+            Ok(answer) => {
+                lane.failures.end();
+                return Ok(answer);
+            }
+            Err(error) => error.into(),
+        };
+        // A right that was taken away is missed by every command of its kind.
+        if says(&error, &MOVED_ON) || error.is_refused() {
+            self.give_up(error.clone());
+        } else if !says(&error, &OF_THE_KEY) && lane.failures.add() >= FAILURES_TO_GIVE_UP {
+            self.give_up(RedisError::new("too many commands failed in a row"));
+        }
+        Err(error)
+    }
+
+    fn give_up(&self, reason: RedisError) {
+        let _ = self.spent.set(reason);
+        self.is_spent.notify_one();
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.nodes.iter().flat_map(|node| &node.lanes)
+    }
+
+    /// Ends when one of the connections has.
+    async fn disconnected(&self) -> RedisError {
+        select_all(self.lanes().map(|lane| Box::pin(lane.connection.ended()))).await.0
+    }
+
+    /// Asks the nodes of a cluster from time to time how its slots are distributed, and ends when that has changed. A
+    /// fail-over or a move of slots of which no command of this link has met anything shows here.
+    async fn rearranged(&self) -> RedisError {
+        let Some(layout) = &self.layout else { return std::future::pending().await };
+        let mut looks = interval(LOOK_AT_LAYOUT);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let told = self.nodes.iter().filter_map(|node| Some((node.lanes.first()?, &node.address)));
+            let told = told.map(|(lane, address)| async move {
+                self.noting(lane, Layout::told_by(&lane.connection, address).await)
+            });
+            if join_all(told).await.iter().flatten().any(|told| told != layout) {
+                return RedisError::new("the slots of the cluster are distributed in another way now");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Link for FredLink {
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn run(&self) -> Run {
+        self.run
+    }
+
+    fn hash_tags(&self) -> &[String] {
+        &self.hash_tags
+    }
+
+    /// `SET key state NX GET PX life`, one native command: a hit costs the server what a `GET` does.
+    async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
+        let life = life.map(|life| Expiration::PX(millis(life)));
+        self.send(key, |client| client.set(key, state, life, Some(SetOptions::NX), true)).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
+        self.send(key, |client| client.get(key)).await
+    }
+
+    /// One `MGET`; in a cluster, one for each slot.
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, RedisError> {
+        let mut held = vec![None; keys.len()];
+        let gets = self.together(&keys).into_iter().map(|positions| async {
+            let group: Vec<&str> =
+                positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();
+            let first = group.first().copied().unwrap_or_default();
+            let values: Vec<Option<Bytes>> = self.send(first, |client| client.mget(group)).await?;
+            Ok::<_, RedisError>(positions.into_iter().zip(values))
+        });
+        for (position, value) in try_join_all(gets).await?.into_iter().flatten() {
+            held[position] = value;
+        }
+        Ok(held)
+    }
+
+    async fn fill(
+        &self,
+        key: &str,
+        marker: &str,
+        expected: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError> {
+        let arguments = (expected, value, millis(life));
+        self.send(key, |client| self.scripts.fill.evalsha(client, vec![key, marker], arguments)).await
+    }
+
+    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Result<bool, RedisError> {
+        let arguments = (fence, millis(life));
+        self.send(key, |client| self.scripts.fence.evalsha(client, keys(key, marker), arguments)).await
+    }
+
+    async fn release(
+        &self,
+        key: &str,
+        marker: Option<&str>,
+        fence: Bytes,
+        value: Bytes,
+        life: Duration,
+    ) -> Result<bool, RedisError> {
+        let arguments = (fence, value, millis(life));
+        self.send(key, |client| self.scripts.release.evalsha(client, keys(key, marker), arguments)).await
+    }
+
+    async fn generations(
+        &self,
+        keys: Vec<String>,
+        proposals: Vec<Bytes>,
+        renewal: Renewal,
+    ) -> Result<Vec<Bytes>, RedisError> {
+        let first = keys.first().cloned().unwrap_or_default();
+        let lives = [renewal.life, renewal.of_writers].map(|life| Value::from(millis(life)));
+        let arguments: Vec<Value> = lives.into_iter().chain(proposals.into_iter().map(Value::Bytes)).collect();
+        self.send(&first, |client| self.scripts.generations.evalsha(client, keys, arguments)).await
+    }
+
+    async fn invalidate(
+        &self,
+        mut keys: Vec<String>,
+        markers: Vec<String>,
+        next: Vec<Bytes>,
+        life: Duration,
+    ) -> Result<(), RedisError> {
+        let first = keys.first().cloned().unwrap_or_default();
+        keys.extend(markers);
+        let arguments: Vec<Value> =
+            std::iter::once(millis(life).into()).chain(next.into_iter().map(Value::Bytes)).collect();
+        self.send(&first, |client| self.scripts.void.evalsha(client, keys, arguments)).await
+    }
+
+    async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {
+        let left: i64 = self.send(key, |client| self.scripts.wait.evalsha(client, key, lease)).await?;
+        Ok(u64::try_from(left).ok().map(Duration::from_millis))
+    }
+
+    async fn mark(&self, marker: &str) -> Result<(), RedisError> {
+        self.send(marker, |client| self.scripts.mark.evalsha(client, marker, ())).await
+    }
+
+    async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {
+        let arguments = presence.arguments();
+        let answer: String = self.send(key, |client| self.scripts.epoch.evalsha(client, key, arguments)).await?;
+        Agreement::read(&answer)
+    }
+
+    /// One server after the other: in a cluster, the cursor also names the node.
+    async fn scan(&self, cursor: String, pattern: &str, count: u32) -> Result<(String, Vec<String>), RedisError> {
+        let (index, of_node) = cursor.split_once('/').unwrap_or(("0", &cursor));
+        let index: usize = index.parse().unwrap_or_default();
+        let node = self.nodes.get(index).and_then(|node| node.lanes.first());
+        let lane = node.ok_or_else(|| RedisError::new("no node has this cursor"))?;
+        let page = lane.connection.client().scan_page(of_node.to_owned(), pattern, Some(count), None).await;
+        let (next, keys): (String, Vec<String>) = self.noting(lane, page)?;
+        let next = match (&next[..], index + 1 < self.nodes.len()) {
+            ("0", false) => next,
+            ("0", true) => format!("{}/0", index + 1),
+            _ => format!("{index}/{next}"),
+        };
+        Ok((next, keys))
+    }
+
+    async fn unlink(&self, keys: Vec<String>) -> Result<u64, RedisError> {
+        let unlinks = self.together(&keys).into_iter().map(|positions| {
+            let group: Vec<&str> =
+                positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();
+            async {
+                let first = group.first().copied().unwrap_or_default();
+                self.send::<u64, _>(first, |client| client.unlink(group)).await
+            }
+        });
+        Ok(try_join_all(unlinks).await?.into_iter().sum())
+    }
+
+    async fn memory(&self) -> Result<ServerMemory, RedisError> {
+        let mut all = ServerMemory::default();
+        for lane in self.nodes.iter().filter_map(|node| node.lanes.first()) {
+            let client = lane.connection.client();
+            let memory: String = self.noting(lane, client.info(Some(InfoKind::Memory)).await)?;
+            let stats: String = self.noting(lane, client.info(Some(InfoKind::Stats)).await)?;
+            all.used_bytes += number_in(&memory, "used_memory:");
+            all.limit_bytes += number_in(&memory, "maxmemory:");
+            all.evicted_keys += number_in(&stats, "evicted_keys:");
+        }
+        Ok(all)
+    }
+
+    async fn lost(&self) -> String {
+        let reason = tokio::select! {
+            biased;
+            () = self.is_spent.notified() => self.spent.get().cloned(),
+            reason = self.disconnected() => Some(reason),
+            reason = self.rearranged() => Some(reason),
+        };
+        // Whoever still holds this link is to hear of it, too.
+        let reason = reason.unwrap_or_else(|| RedisError::new("the connection was closed"));
+        self.give_up(reason.clone());
+        reason.to_string()
+    }
+
+    async fn close(&self) {
+        self.give_up(RedisError::new("the connection was closed"));
+        join_all(self.lanes().map(|lane| lane.connection.close())).await;
+    }
+}
+
+/// 0 where a server does not tell.
+fn number_in(info: &str, name: &str) -> u64 {
+    let line = info.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|number| number.trim().parse().ok()).unwrap_or_default()
+}
+
+impl FredLink {
+    /// The positions of the keys that one command may name together: all that go over the same connection, but in a cluster
+    /// only those of one slot.
+    fn together(&self, keys: &[String]) -> Vec<Vec<usize>> {
+        let lanes = match &self.nodes[..] {
+            [Node { lanes, .. }] => lanes.len(),
+            _ => usize::from(SLOTS),
+        };
+        if lanes == 1 {
+            return vec![(0..keys.len()).collect()];
+        }
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (position, key) in keys.iter().enumerate() {
+            groups.entry(usize::from(slot(key)) % lanes).or_default().push(position);
+        }
+        groups.into_values().collect()
+    }
+}
+
+fn says(error: &RedisError, prefixes: &[&str]) -> bool {
+    let words = error.to_string();
+    prefixes.iter().any(|prefix| words.starts_with(prefix))
+}
+
+fn keys<'a>(key: &'a str, marker: Option<&'a str>) -> Vec<&'a str> {
+    std::iter::once(key).chain(marker).collect()
+}
+
+fn millis(life: Duration) -> i64 {
+    life.as_millis().try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,134 @@
+//! What the service's keys in Redis are called.
+//!
+//! Beside the entries, there are *markers*: keys that are set and deleted in one step, for nothing but the push that
+//! Redis then sends to those who track their prefix. A marker names the key that has changed; its hash tag puts it into
+//! the same slot of a cluster.
+
+use crate::key::Key;
+use crate::namespace::Tag;
+
+/// What the names of generations begin with; in braces, what a cluster distributes them by.
+const GENERATIONS: &str = "{gen}:";
+
+/// What is no entry: the protocol's own keys, and those of others who count under the same prefix.
+const OTHERS: [&str; 3] = [GENERATIONS, "chg:", "ratelimit:"];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    prefix: String,
+}
+
+/// What a marker tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// A writer has fenced this entry, or somebody waited for it and it is filled.
+    Entry(Key),
+    /// This tag has a new generation.
+    Tag(String),
+    /// The beat of that number of this process or another, where that hash_tag leads.
+    Beat { instance: String, number: u64, hash_tag: String },
+}
+
+impl Names {
+    pub(crate) fn new(prefix: String) -> Self {
+        Names { prefix }
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(crate) fn entry(&self, key: &Key) -> String {
+        [&self.prefix, key.as_str()].concat()
+    }
+
+    /// All generations are in one slot of a cluster, so that a page can be bound to several in one step.
+    pub(crate) fn generation(&self, tag: &Tag) -> String {
+        [&self.prefix, GENERATIONS, tag.name()].concat()
+    }
+
+    /// The marker of a tag, in the slot of its generation.
+    pub(crate) fn tag_marker(&self, tag: &Tag) -> String {
+        [&self.prefix, "chg:", GENERATIONS, tag.name()].concat()
+    }
+
+    pub(crate) fn epoch(&self) -> String {
+        [&self.prefix, "epoch"].concat()
+    }
+
+    /// Whether that is the name of an entry.
+    pub(crate) fn is_entry(&self, name: &str) -> bool {
+        let name = name.strip_prefix(&self.prefix);
+        name.is_some_and(|name| name != "epoch" && !OTHERS.iter().any(|others| name.starts_with(others)))
+    }
+
+    /// What all markers begin with.
+    pub(crate) fn markers(&self) -> String {
+        [&self.prefix, "chg:"].concat()
+    }
+
+    /// The marker of an entry by its full name.
+    pub(crate) fn marker(&self, name: &str) -> String {
+        [&self.prefix, "chg:{", name, "}"].concat()
+    }
+
+    pub(crate) fn beat(&self, instance: &str, number: u64, hash_tag: &str) -> String {
+        format!("{}chg:{{{hash_tag}}}beat:{instance}:{number}", self.prefix)
+    }
+
+    /// What the marker of that name tells; `None` if it is no marker.
+    pub(crate) fn read(&self, marker: &str) -> Option<Mark> {
+        let marker = marker.strip_prefix(&self.prefix)?.strip_prefix("chg:")?;
+        if let Some(tag) = marker.strip_prefix(GENERATIONS) {
+            return Some(Mark::Tag(tag.to_owned()));
+        }
+        let marker = marker.strip_prefix('{')?;
+        if let Some(name) = marker.strip_suffix('}') {
+            return Some(Mark::Entry(Key::new(name.strip_prefix(&self.prefix)?)));
+        }
+        let (hash_tag, beat) = marker.split_once("}beat:")?;
+        let (instance, number) = beat.split_once(':')?;
+        Some(Mark::Beat { instance: instance.to_owned(), number: number.parse().ok()?, hash_tag: hash_tag.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hotshelf_redis_client::slot;
+
+    use super::*;
+
+    /// In a cluster, a script may touch a key and its marker only then.
+    #[test]
+    fn a_marker_is_in_the_slot_of_what_it_tells_of() {
+        let names = Names::new("product:".to_owned());
+        for key in ["id:7", "7:details", "products:org:2:page:1:limit:20:search::order:id"] {
+            let entry = names.entry(&Key::new(key));
+            assert_eq!(slot(&names.marker(&entry)), slot(&entry), "{key}");
+        }
+        let (products, prices) = (Tag::new("products"), Tag::new("org:2:price"));
+        let generation = slot(&names.generation(&products));
+        assert_eq!(slot(&names.generation(&prices)), generation);
+        assert_eq!(slot(&names.tag_marker(&prices)), generation);
+        assert_eq!(slot(&names.beat("a1", 42, "6")), slot("6"));
+    }
+
+    #[test]
+    fn markers_read_back() {
+        for prefix in ["product:", "", "{shop}:"] {
+            let names = Names::new(prefix.to_owned());
+            let read = |marker: String| {
+                assert!(marker.starts_with(&names.markers()));
+                names.read(&marker)
+            };
+            let key = Key::new("id:7");
+            assert_eq!(read(names.marker(&names.entry(&key))), Some(Mark::Entry(key)));
+            let products = Tag::new("products");
+            let tag = Mark::Tag("products".to_owned());
+            assert_eq!(read(names.tag_marker(&products)), Some(tag));
+            let beat = Mark::Beat { instance: "a1".to_owned(), number: 42, hash_tag: "6".to_owned() };
+            assert_eq!(read(names.beat("a1", 42, "6")), Some(beat));
+            assert_eq!(names.read("other"), None);
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Keeps the link: opens it, vouches for the server behind it, watches it, replaces it. The only place where the link
+//! changes. It is also the circuit breaker: while there is no link, requests do not even try, and the probe that closes the
+//! circuit again is the opening of a new link here, never somebody's request.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use hotshelf_lifecycle::Failure;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::RedisTier;
+use super::link::{Agreement, Presence};
+use super::timed::TimedLink;
+use crate::epoch::History;
+
+/// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
+const BEAT: Duration = Duration::from_millis(250);
+/// Between two looks at the memory of the server: as often as metrics are usually scraped.
+const MEMORY_LOOK: Duration = Duration::from_secs(15);
+/// Beats in a row that may fail.
+const MISSED_BEATS: u32 = 2;
+/// One that finds the database behind, one after it was asked, one of a new history, and some to spare.
+const MOST_ANNOUNCEMENTS: usize = 5;
+/// For how long a process counts as present after it was heard of: many beats, so that a pause is not its end.
+const PRESENCE: Duration = Duration::from_secs(3);
+/// Why nothing is served any more when two processes work on one database and each believes to be alone, or only one does.
+pub(crate) const UNTOLD: &str = "another process works on the same database, and the two were not told of each other: stop \
+                                 one of them, or tell every one that the database is shared";
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// While another server takes the place of one that has ended, this is what is lost after it has.
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+
+pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    let mut last_server = None;
+    loop {
+        if tier.setup.coherence.ended().is_some() {
+            return stopping.cancelled().await;
+        }
+        let Some(opened) = stopping.run_until_cancelled(open(&tier, &mut last_server)).await else { return };
+        match opened {
+            Ok(link) => {
+                announce_up(&tier);
+                pause = FIRST_PAUSE;
+                let reason = watch(&tier, &link, &stopping).await;
+                match stopping.is_cancelled() {
+                    true => leave(&tier, &link).await,
+                    false => announce_down(&tier, reason),
+                }
+                // After the word is out: parting from a server that hangs takes time.
+                link.close().await;
+                if stopping.is_cancelled() {
+                    return;
+                }
+            }
+            Err(error) => announce_down(&tier, error.to_string()),
+        }
+        if stopping.run_until_cancelled(sleep(pause)).await.is_none() {
+            return;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Opens a link and makes sure of the memory behind it before anybody may use it.
+async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<TimedLink>, Failure> {
+    let link = TimedLink::new(tier.connector.open().await?, tier.timings.clone());
+    // The same server process, and every write since was either fenced there or has advanced the epoch: its values
+    // count. Another process, or the same one restarted, may hold anything: the epoch advances now.
+    let store = &tier.setup.epoch_store;
+    let vouched = async {
+        let epoch = store.reconcile(link.server()).await?;
+        tier.adopt_history();
+        tier.adopt(epoch);
+        if last_server.as_ref().is_some_and(|last| last != link.server()) {
+            // Other processes may have come here first, for them the server is the one named last, and have filled it
+            // since with what this one then wrote under fences on the server that it comes from.
+            tier.adopt(store.advance().await?);
+        }
+        *last_server = Some(link.server().to_owned());
+        match agree_on_epoch(tier, &link, true).await? {
+            Agreed::Yes => Ok(()),
+            Agreed::OtherDatabase(reason) => Err(reason.into()),
+            // Whoever opens takes the place.
+            Agreed::OtherProcess => Err("another process came in between".into()),
+        }
+    };
+    if let Err(error) = vouched.await {
+        link.close().await;
+        return Err(error);
+    }
+    Ok(Arc::new(link))
+}
+
+/// Whether the keys of the prefix belong to this database, and the epoch is the same for all who work with them.
+enum Agreed {
+    Yes,
+    /// Others are at work with them. Why, for the health report.
+    OtherDatabase(String),
+    /// Another process is at work on this database, and the two were not told of each other.
+    OtherProcess,
+}
+
+/// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's word
+/// that counts.
+async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Result<Agreed, Failure> {
+    let store = &tier.setup.epoch_store;
+    let mut asked = false;
+    for _ in 0..MOST_ANNOUNCEMENTS {
+        let presence = presence(tier, opens);
+        let told = presence.history;
+        match link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await? {
+            Agreement::OtherDatabase { history } => return Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
+            Agreement::OtherProcess => return Ok(Agreed::OtherProcess),
+            Agreement::Known { epoch, commits } if epoch <= tier.epoch() && commits <= told.commits => {
+                tier.has_agreed.store(true, Ordering::Release);
+                return Ok(Agreed::Yes);
+            }
+            // Whoever opens an epoch, or commits, does so in the database first.
+            Agreement::Known { .. } if !asked => {
+                asked = true;
+                let current = store.reconcile(link.server()).await?;
+                tier.adopt_history();
+                tier.adopt(current);
+            }
+            Agreement::Known { .. } => {
+                // Unless another process, which shares the database, has done so meanwhile.
+                let epoch = store.begin_history(told.name).await?;
+                tier.adopt_history();
+                tier.adopt(epoch);
+                tracing::warn!(
+                    "the database is older than what Redis knows of it under `{}`: it was put back to an earlier state. It \
+                     has begun a new history: ids go on a million later, entity hash_tags from before do not match, all sessions end",
+                    tier.setup.names.prefix()
+                );
+            }
+        }
+    }
+    Err("what Redis knows of the database changes all the time".into())
+}
+
+/// How far the database has come is known to Redis when it stops, and nobody waits for a process that is gone.
+async fn leave(tier: &RedisTier, link: &TimedLink) {
+    let lasts = if tier.setup.shared { PRESENCE } else { Duration::ZERO };
+    let presence = Presence { lasts, ..presence(tier, false) };
+    if let Err(error) = link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await {
+        tier.survive("epoch", &error);
+    }
+}
+
+fn presence(tier: &RedisTier, opens: bool) -> Presence {
+    let process = match tier.setup.shared {
+        true => "shared".to_owned(),
+        false => tier.beats.instance().to_owned(),
+    };
+    // What was committed before anything was heard of Redis is no sign that the database is not behind it.
+    let first = !tier.setup.shared && !tier.has_agreed.load(Ordering::Acquire);
+    let commits = match first {
+        true => tier.commits_at_start.load(Ordering::Acquire),
+        false => tier.setup.epoch_store.history().commits,
+    };
+    let history = History { name: tier.history(), commits };
+    Presence { history, follows: tier.follows(), epoch: tier.epoch(), process, opens, lasts: PRESENCE }
+}
+
+fn keys_of_another(tier: &RedisTier, history: &str) -> String {
+    format!(
+        "another database (history {history}) is at work with the keys `{}*` there: give one of the two services a \
+         CACHE_PREFIX or a Redis of its own",
+        tier.setup.names.prefix()
+    )
+}
+
+/// Publishes the link and returns, with the link taken back, when it is of no use any more.
+async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationToken) -> String {
+    tier.link.store(Some(Arc::clone(link)));
+    let reason = tokio::select! {
+        biased;
+        () = stopping.cancelled() => "stopping".to_owned(),
+        reason = tier.setup.coherence.end_of_service() => reason,
+        reason = link.lost() => reason,
+        reason = beat_on(tier, link) => reason,
+        reason = follow_memory(tier, link) => reason,
+    };
+    *tier.down.lock() = Some(reason.clone());
+    tier.link.store(None);
+    reason
+}
+
+/// Asks the server about its memory, for as long as there is a link. That it does not answer is for the beats to find.
+async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
+    let mut looks = interval(MEMORY_LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        match link.memory().await {
+            Ok(memory) => *tier.memory.lock() = memory,
+            Err(error) => tier.survive("memory", &error),
+        }
+    }
+}
+
+/// Beats until too many beats in a row have failed; then tells why.
+async fn beat_on(tier: &RedisTier, link: &TimedLink) -> String {
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut missed = 0;
+    loop {
+        beats.tick().await;
+        match beat(tier, link).await {
+            Ok(Beat::Elsewhere) => return "the other instances are on another server".to_owned(),
+            Ok(Beat::Refused(reason)) => return reason,
+            Ok(Beat::Back) => {
+                missed = 0;
+                tell_the_end(tier);
+                tier.release_orphans(link).await;
+            }
+            Err(error) => {
+                missed += 1;
+                tier.survive("beat", &error);
+                if missed == MISSED_BEATS {
+                    return format!("no answer: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// What the database tells of the other processes.
+enum Word {
+    /// They work on the same server.
+    Same,
+    /// Another server's memory goes with the epoch now: what this one holds is not told to them, nor theirs here.
+    Elsewhere,
+    /// It could not be asked. Redis is as good as before, but memory may not be told that it has heard all.
+    None,
+}
+
+/// A process that is cut off from Redis leaves word of its writes in the database.
+async fn hear_of_others(tier: &RedisTier, link: &TimedLink) -> Word {
+    match timeout(BEAT, tier.setup.epoch_store.current()).await {
+        Ok(Ok((_, server))) if server != link.server() => Word::Elsewhere,
+        Ok(Ok((epoch, _))) => {
+            tier.adopt_history();
+            tier.adopt(epoch);
+            Word::Same
+        }
+        Ok(Err(_)) | Err(_) => Word::None,
+    }
+}
+
+enum Beat {
+    Back,
+    Elsewhere,
+    /// The keys belong to somebody else.
+    Refused(String),
+}
+
+async fn beat(tier: &RedisTier, link: &TimedLink) -> Result<Beat, Failure> {
+    let begin = Instant::now();
+    let word = hear_of_others(tier, link).await;
+    match word {
+        Word::Elsewhere if tier.setup.shared => return Ok(Beat::Elsewhere),
+        // This process has named its server last, unless another one has come that nobody told of this one.
+        Word::Elsewhere => return Ok(Beat::Refused(tier.setup.coherence.end(UNTOLD))),
+        Word::Same | Word::None => {}
+    }
+    match agree_on_epoch(tier, link, false).await? {
+        Agreed::Yes => {}
+        Agreed::OtherDatabase(reason) => return Ok(Beat::Refused(reason)),
+        Agreed::OtherProcess => return Ok(Beat::Refused(tier.setup.coherence.end(UNTOLD))),
+    }
+    if tier.setup.shared && matches!(word, Word::Same) {
+        let (names, instance) = (&tier.setup.names, tier.beats.instance());
+        let number = tier.beats.begin(begin, link.hash_tags());
+        let marks =
+            link.hash_tags().iter().map(async |hash_tag| link.mark(&names.beat(instance, number, hash_tag)).await);
+        try_join_all(marks).await?;
+    }
+    Ok(Beat::Back)
+}
+
+fn announce_up(tier: &RedisTier) {
+    if !tier.outages.stands() {
+        tracing::info!(epoch = tier.epoch().get(), "Redis is up");
+    }
+    tell_the_end(tier);
+}
+
+/// Logs that an outage is over: at once, or, if there was one just before, when it has been over for a while.
+fn tell_the_end(tier: &RedisTier) {
+    if let Some(down) = tier.outages.succeeded() {
+        tracing::info!(epoch = tier.epoch().get(), ?down, "Redis is up");
+    }
+}
+
+/// Logs the change, once; what keeps it down goes into the health report.
+fn announce_down(tier: &RedisTier, reason: String) {
+    if tier.outages.failed(&*reason) {
+        tracing::warn!(reason, "Redis is down; serving without it and trying again");
+    }
+    *tier.down.lock() = Some(reason);
+}

@@ -1,0 +1,205 @@
+//! A write's steps in Redis: the fence before the commit, the release after it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{join, join_all};
+use hotshelf_redis_client::RedisError;
+
+use super::RedisTier;
+use super::state::{self, Envelope, NO_GENERATION};
+use super::timed::TimedLink;
+use crate::chance;
+use crate::epoch::Fencing;
+use crate::key::Key;
+use crate::namespace::{EntryRef, Tag};
+use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
+use crate::value::Value;
+
+/// Life of a fence, longer than a write may take in the database. A writer that has died leaves a fence, which ends in
+/// nothing: never in the old value.
+const FENCE_LIFE: Duration = Duration::from_secs(30);
+/// Each generation a writer sets ends by itself after this, and so does what was filled under it: the writer's second
+/// one, after its commit, may never come.
+pub(crate) const GENERATION_LIFE: Duration = FENCE_LIFE;
+/// A writer tries this long to get a fence that another process holds.
+const FENCE_PATIENCE: Duration = Duration::from_secs(2);
+/// Between two tries, in milliseconds.
+const FENCE_PAUSES: std::ops::Range<u64> = 5..25;
+/// Entries that are fenced, or released, in one go to Redis and back.
+const BATCH: usize = 256;
+/// Released together.
+const ORPHANS_A_BEAT: usize = 64;
+/// Fences that could not be released in time, to be released later; they also end by themselves.
+const MAX_ORPHANS: usize = 8_192;
+
+impl RedisTier {
+    /// The marker by which other processes hear that this key has changed, if there are any.
+    pub(super) fn marker_of(&self, name: &str) -> Option<String> {
+        self.setup.shared.then(|| self.setup.names.marker(name))
+    }
+
+    /// Fences all entries or none. Of two writers that share several, each may come first at some: then both give back what
+    /// they have, and their pauses decide.
+    async fn fence(&self, link: &TimedLink, intent: &Intent) -> Result<bool, RedisError> {
+        let fence = async |entry: &EntryRef| {
+            let (name, fence) = (self.name_of(entry), state::fence(intent.token, self.run(link)));
+            link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_LIFE).await
+        };
+        let mut fenced = Vec::with_capacity(intent.entries.len());
+        for batch in intent.entries.chunks(BATCH) {
+            let batch: Result<Vec<bool>, _> = join_all(batch.iter().map(fence)).await.into_iter().collect();
+            fenced.extend(batch?);
+            if fenced.contains(&false) {
+                let own = intent.entries.iter().zip(&fenced).filter_map(|(entry, fenced)| fenced.then_some(entry));
+                self.release(link, intent.token, own, |_| None).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Before the database is written.
+    pub(crate) async fn begin(&self, intent: &Intent) -> Begun {
+        let Some(link) = self.link.load_full() else { return Begun::Uncovered };
+        let give_up = tokio::time::Instant::now() + FENCE_PATIENCE;
+        let mut invalidates = &intent.invalidates[..];
+        loop {
+            // Once: a generation outlasts the patience of the writer, and each makes every page of all processes void.
+            let invalidates = std::mem::take(&mut invalidates);
+            match join(self.fence(&link, intent), self.invalidate(&link, invalidates)).await {
+                (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
+                (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Taken,
+                (Ok(false), Ok(())) => {
+                    tokio::time::sleep(Duration::from_millis(chance::within(FENCE_PAUSES))).await;
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    // It may be there all the same: the answer may have been lost, or be late.
+                    self.survive("fence", &error);
+                    self.orphan(intent);
+                    return Begun::Uncovered;
+                }
+            }
+        }
+    }
+
+    /// Between the beginning of a write and its commit: makes void what depends on these as well. `false` when Redis is out
+    /// of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
+    pub(crate) async fn also_invalidate(&self, intent: &Intent, tags: &[Tag]) -> bool {
+        let invalidated = match self.link.load_full() {
+            Some(link) => self.invalidate(&link, tags).await.inspect_err(|error| self.survive("void", error)).is_ok(),
+            None => false,
+        };
+        if !invalidated {
+            self.orphan(intent);
+        }
+        invalidated
+    }
+
+    /// After the commit, before it is acknowledged.
+    pub(crate) async fn finish(&self, intent: &Intent, outcome: Outcome<'_>) -> Result<(), Unsettled> {
+        let nothing = HashMap::new();
+        let (keep, changed) = match outcome {
+            Outcome::Changed { epoch: Some(epoch), fencing: Fencing::Unfenced, .. } => {
+                // From here on, no lookup of this process takes an older copy for good. What the server holds is void as
+                // a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the caller
+                // a second time-out.
+                self.adopt(epoch);
+                return Ok(());
+            }
+            Outcome::Changed { keep, epoch, fencing } => {
+                epoch.into_iter().for_each(|epoch| self.adopt(epoch));
+                // Not barred before the commit, another process may have written a newer one.
+                (if fencing == Fencing::Fenced { keep } else { &nothing }, true)
+            }
+            Outcome::Unchanged => (&nothing, false),
+        };
+        // Without a link there is no command that could fail: its loss has been told already.
+        if let Some(link) = self.link.load_full() {
+            match join(self.end(&link, intent, keep), self.is_where_the_others_are(&link, changed)).await {
+                (Ok(()), true) => return Ok(()),
+                (Ok(()), false) => tracing::debug!("the others are on another server, or nobody knows"),
+                (Err(error), _) => self.survive("release", &error),
+            }
+        }
+        self.orphan(intent);
+        if changed {
+            // The fences may have been set, but are they still there, and were the tags made void? What cannot be
+            // confirmed is made void as a whole, on disk, before the write is acknowledged.
+            let epoch = self.setup.epoch_store.advance().await.map_err(|cause| Unsettled(cause.to_string()))?;
+            self.adopt(epoch);
+        }
+        Ok(())
+    }
+
+    /// Whether the other processes, if there are any, still work on the server of this link. After a fail-over, or while the
+    /// network is split, they may have gone to another one, where the fences of this write barred nobody: what they loaded
+    /// there before its commit is void only with another epoch. Asked after the commit, so that one who goes there later than
+    /// the answer loads what was committed.
+    async fn is_where_the_others_are(&self, link: &TimedLink, changed: bool) -> bool {
+        if !self.setup.shared || !changed {
+            return true;
+        }
+        match self.setup.epoch_store.current().await {
+            Ok((epoch, server)) => {
+                self.adopt(epoch);
+                server == link.server()
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Releases all entries, and makes the tags void, whatever was invalidated since the beginning.
+    async fn end(&self, link: &TimedLink, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
+        let value = |entry: &EntryRef| {
+            // What depends on a tag is void with this very write.
+            let value = keep.get(&entry.key).filter(|_| !entry.depends(false))?;
+            let ttl = entry.namespace.next_ttl(false);
+            let envelope = Envelope { history: self.history(), epoch: intent.epoch, generation: NO_GENERATION, ttl };
+            Some((envelope.seal(Some(value)), ttl + entry.namespace.grace(false)))
+        };
+        let release = self.release(link, intent.token, intent.entries.iter(), value);
+        let (released, invalidated) = join(release, self.invalidate(link, &intent.invalidates)).await;
+        released.and(invalidated)
+    }
+
+    /// Each with what it is to hold from then on, and for how long; or with nothing.
+    async fn release<'a>(
+        &self,
+        link: &TimedLink,
+        token: Token,
+        entries: impl Iterator<Item = &'a EntryRef>,
+        value: impl Fn(&EntryRef) -> Option<(Bytes, Duration)>,
+    ) -> Result<(), RedisError> {
+        let entries: Vec<&EntryRef> = entries.collect();
+        let release = async |entry: &&EntryRef| {
+            let (name, fence) = (self.name_of(entry), state::fence(token, self.run(link)));
+            let (value, life) = value(entry).unwrap_or((Bytes::new(), FENCE_LIFE));
+            link.release(&name, self.marker_of(&name).as_deref(), fence, value, life).await
+        };
+        for batch in entries.chunks(BATCH) {
+            join_all(batch.iter().map(release)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        }
+        Ok(())
+    }
+
+    /// To be released when Redis answers again; else nobody could write this before the fence ends by itself.
+    fn orphan(&self, intent: &Intent) {
+        let mut orphans = self.orphans.lock();
+        let room = MAX_ORPHANS.saturating_sub(orphans.len());
+        orphans.extend(intent.entries.iter().take(room).map(|entry| (self.name_of(entry), intent.token)));
+    }
+
+    /// Some of them; the others with the next beat. What is not certain to be released stays an orphan.
+    pub(super) async fn release_orphans(&self, link: &TimedLink) {
+        let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_BEAT).cloned().collect();
+        let released = join_all(orphans.iter().map(|(name, token)| async move {
+            let (marker, fence) = (self.marker_of(name), state::fence(*token, self.run(link)));
+            link.release(name, marker.as_deref(), fence, Bytes::new(), FENCE_LIFE).await.is_ok()
+        }));
+        let released = released.await;
+        let done: Vec<_> = orphans.iter().zip(released).filter_map(|(orphan, done)| done.then_some(orphan)).collect();
+        self.orphans.lock().retain(|orphan| !done.contains(&orphan));
+    }
+}

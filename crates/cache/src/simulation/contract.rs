@@ -1,0 +1,315 @@
+//! The simulated server answers as a real one does: the same steps, some thousands by chance, on both.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hotshelf_redis_client::{RedisError, RedisOptions, Servers};
+use hotshelf_testkit::RedisServer;
+use tokio::time::sleep;
+
+use super::dice;
+use super::host::Host;
+use super::wire::SimulatedRedis;
+use super::world::World;
+use crate::epoch::{Epoch, History};
+use crate::redis::{Connector, FredConnector, Link, Presence, Renewal, Run};
+use crate::{chance, clock};
+
+const KEYS: [&str; 3] = ["c:one", "c:two", "c:three"];
+const MARKERS: &str = "c:chg:";
+const SHORT: Duration = Duration::from_millis(3);
+const LONG: Duration = Duration::from_secs(600);
+const LIVES: [Duration; 7] = [LONG, LONG, LONG, LONG, LONG, SHORT, Duration::ZERO];
+
+/// What a key may hold, where the run of the server differs.
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    Tagged { tag: u8, token: u8, this_run: bool },
+    Text(&'static str),
+}
+
+const TEXTS: [&str; 10] =
+    ["", "V", "value one", "value two", "value", "Foreign", "42", "007", "9999999999999999", "Lease of no kind"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    LookUp {
+        key: usize,
+        state: Content,
+        life: Option<Duration>,
+    },
+    Fill {
+        key: usize,
+        expected: Content,
+        value: Content,
+        life: Duration,
+    },
+    Fence {
+        key: usize,
+        marked: bool,
+        fence: Content,
+        life: Duration,
+    },
+    Release {
+        key: usize,
+        marked: bool,
+        fence: Content,
+        value: Content,
+        life: Duration,
+    },
+    /// Of the first so many keys.
+    Generations {
+        count: usize,
+        proposal: Content,
+        renewal: Renewal,
+    },
+    Void {
+        count: usize,
+        marked: bool,
+        next: Content,
+        life: Duration,
+    },
+    Wait {
+        key: usize,
+        lease: Content,
+    },
+    Agree {
+        key: usize,
+        presence: Presence,
+    },
+    Unlink {
+        keys: Vec<usize>,
+    },
+    /// Of the first so many keys.
+    GetMany {
+        count: usize,
+    },
+    Walk,
+    /// Longer than the short life.
+    Pause,
+}
+
+impl Content {
+    fn throw() -> Self {
+        match dice::one_in(3) {
+            true => Content::Text(dice::pick(&TEXTS)),
+            false => Content::tagged(dice::pick(b"LWFO")),
+        }
+    }
+
+    /// Few tokens, so that they meet.
+    fn tagged(tag: u8) -> Self {
+        Content::Tagged { tag, token: dice::below(2) as u8, this_run: !dice::one_in(6) }
+    }
+
+    fn bytes(self, run: Run) -> Bytes {
+        match self {
+            Content::Text(text) => Bytes::from_static(text.as_bytes()),
+            Content::Tagged { tag, token, this_run } => {
+                let run = if this_run { run } else { *b"of another run.." };
+                [&[tag][..], &[token; 16], &run].concat().into()
+            }
+        }
+    }
+}
+
+/// Few histories and processes, so that they meet.
+fn presence() -> Presence {
+    let history = History { name: dice::below(3), commits: dice::below(50) };
+    let process = dice::pick(&["shared", "one", "another"]).to_owned();
+    let lasts = dice::pick(&[SHORT, LONG]);
+    let (epoch, follows, opens) = (Epoch::new(dice::below(50)), dice::below(3), dice::one_in(2));
+    Presence { history, follows, epoch, process, opens, lasts }
+}
+
+impl Step {
+    fn throw() -> Self {
+        let (key, marked, life) = (dice::below(3) as usize, dice::one_in(2), dice::pick(&LIVES));
+        match dice::below(36) {
+            0..=6 => Step::LookUp { key, state: Content::throw(), life: dice::one_in(2).then_some(life) },
+            7..=14 => Step::Fill { key, expected: Content::throw(), value: Content::throw(), life },
+            15..=19 => Step::Fence { key, marked, fence: Content::tagged(b'F'), life },
+            20..=24 => Step::Release { key, marked, fence: Content::tagged(b'F'), value: Content::throw(), life },
+            25 => Step::Void { count: key + 1, marked, next: Content::throw(), life },
+            26 => Step::Generations { count: key + 1, proposal: Content::throw(), renewal: throw_renewal() },
+            27..=28 => Step::Wait { key, lease: Content::tagged(dice::pick(b"LW")) },
+            29..=31 => Step::Agree { key, presence: presence() },
+            32 => Step::Unlink { keys: (0..=key).collect() },
+            33 => Step::Walk,
+            34 => Step::GetMany { count: key + 1 },
+            _ => Step::Pause,
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        match *self {
+            Step::LookUp { life, .. } => life == Some(SHORT),
+            Step::Fill { life, .. } | Step::Fence { life, .. } => life == SHORT,
+            Step::Release { life, .. } | Step::Void { life, .. } => life == SHORT,
+            Step::Agree { ref presence, .. } => presence.lasts == SHORT,
+            Step::Generations { renewal, .. } => renewal.life == SHORT,
+            _ => false,
+        }
+    }
+
+    async fn take(&self, link: &dyn Link) -> Result<String, RedisError> {
+        let (run, marker) = (link.run(), |key: usize| format!("{MARKERS}{{{}}}", KEYS[key]));
+        let marker_if = |marked: bool, key| marked.then(|| marker(key));
+        let told = |held: Option<Bytes>| format!("{:?}", held.map(|held| legible(&held, run)));
+        Ok(match *self {
+            Step::LookUp { key, state, life } => told(link.get_or_set(KEYS[key], state.bytes(run), life).await?),
+            Step::Fill { key, expected, value, life } => {
+                let (expected, value) = (expected.bytes(run), value.bytes(run));
+                format!("{}", link.fill(KEYS[key], &marker(key), expected, value, life).await?)
+            }
+            Step::Fence { key, marked, fence, life } => {
+                let marker = marker_if(marked, key);
+                format!("{}", link.fence(KEYS[key], marker.as_deref(), fence.bytes(run), life).await?)
+            }
+            Step::Release { key, marked, fence, value, life } => {
+                let (marker, fence, value) = (marker_if(marked, key), fence.bytes(run), value.bytes(run));
+                format!("{}", link.release(KEYS[key], marker.as_deref(), fence, value, life).await?)
+            }
+            Step::Generations { count, proposal, renewal } => {
+                let proposals = vec![proposal.bytes(run); count];
+                let current = link.generations(first(count), proposals, renewal).await?;
+                current.iter().map(|held| legible(held, run)).collect::<Vec<_>>().join(" ")
+            }
+            Step::Void { count, marked, next, life } => {
+                let markers = (0..count).filter_map(|key| marker_if(marked, key)).collect();
+                format!("{:?}", link.invalidate(first(count), markers, vec![next.bytes(run); count], life).await?)
+            }
+            Step::Wait { key, lease } => {
+                let left = link.wait(KEYS[key], lease.bytes(run)).await?;
+                format!("{:?}", left.map(|left| if left > SHORT { "long" } else { "short" }))
+            }
+            Step::Agree { key, ref presence } => format!("{:?}", link.agree_on_epoch(KEYS[key], presence).await?),
+            Step::Unlink { ref keys } => {
+                link.unlink(keys.iter().map(|key| KEYS[*key].to_owned()).collect()).await?.to_string()
+            }
+            Step::GetMany { count } => {
+                let held = link.get_many(first(count)).await?;
+                held.into_iter().map(told).collect::<Vec<_>>().join(" ")
+            }
+            Step::Walk => {
+                let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
+                loop {
+                    let (next, keys) = link.scan(cursor, "c:*", 2).await?;
+                    found.extend(keys);
+                    if next == "0" {
+                        break;
+                    }
+                    cursor = next;
+                }
+                found.sort();
+                found.dedup();
+                found.join(" ")
+            }
+            Step::Pause => {
+                sleep(SHORT * 3).await;
+                String::new()
+            }
+        })
+    }
+}
+
+/// Some make what lives long live for a short time: what is renewed is seen by its end.
+fn throw_renewal() -> Renewal {
+    match dice::below(4) {
+        0 => Renewal { life: SHORT, of_writers: Duration::ZERO },
+        // A life that is longer than the long one, of which nothing is left for writers.
+        1 => Renewal { life: 2 * LONG, of_writers: Duration::ZERO },
+        _ => Renewal { life: dice::pick(&LIVES), of_writers: LONG / 2 },
+    }
+}
+
+fn first(count: usize) -> Vec<String> {
+    KEYS[..count].iter().map(|key| (*key).to_owned()).collect()
+}
+
+/// Without the time until which somebody counts as present: the clocks differ.
+fn legible(held: &[u8], run: Run) -> String {
+    if let Some((presence, _)) = held.iter().rposition(|byte| *byte == b' ').map(|space| held.split_at(space))
+        && presence.iter().filter(|byte| **byte == b' ').count() == 3
+    {
+        return presence.escape_ascii().to_string();
+    }
+    match held.strip_suffix(&run) {
+        Some(rest) => format!("{} in this run", rest.escape_ascii()),
+        None => held.escape_ascii().to_string(),
+    }
+}
+
+/// What each step answers, which markers it makes heard, and what the keys hold then.
+async fn answers(connector: &dyn Connector, steps: &[Step]) -> Vec<String> {
+    let link = connector.open().await.unwrap();
+    let mut ear = connector.listen(MARKERS).await.unwrap();
+    let mut answers = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        let answer = step.take(&*link).await.unwrap_or_else(|_| "refused".to_owned());
+        let last = format!("{MARKERS}{{step {number}}}");
+        link.mark(&last).await.unwrap();
+        let mut heard = Vec::new();
+        while heard.last() != Some(&last) {
+            heard.extend(ear.next().await.unwrap());
+            // Of one turn, in no particular order.
+            heard.sort_by_key(|marker| (*marker == last, marker.clone()));
+        }
+        let mut held = Vec::new();
+        // Of something that lives for a short time, nobody knows whether it is still there.
+        for key in KEYS.into_iter().filter(|_| !step.is_short()) {
+            let state = link.get(key).await.unwrap();
+            held.push(state.map(|state| legible(&state, link.run())));
+        }
+        answers.push(format!("{step:?}: {answer}, heard {heard:?}, then {held:?}"));
+    }
+    answers
+}
+
+/// What lives for a short time is over before the next step.
+fn steps(seed: u64) -> Vec<Step> {
+    chance::load(seed);
+    let mut steps = Vec::new();
+    for _ in 0..1_500 {
+        let step = Step::throw();
+        let short = step.is_short();
+        steps.push(step);
+        steps.extend(short.then_some(Step::Pause));
+    }
+    steps
+}
+
+fn simulated(steps: &[Step]) -> Vec<String> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        chance::load(0);
+        dice::calm(true);
+        clock::simulate();
+        let connector = SimulatedRedis { world: World::new(0, None, false), host: Host::new(0) };
+        answers(&connector, steps).await
+    })
+}
+
+fn real(steps: &[Step]) -> Vec<String> {
+    let redis = RedisServer::start();
+    let options = RedisOptions {
+        command_timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(10),
+        ..RedisOptions::new(Servers::One(redis.address().parse().unwrap()))
+    };
+    let connector = FredConnector::new(options, String::new(), true);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        clock::simulate();
+        answers(&connector, steps).await
+    })
+}
+
+#[test]
+fn the_simulated_server_is_like_redis() {
+    let steps = steps(1);
+    for (simulated, real) in simulated(&steps).into_iter().zip(real(&steps)) {
+        assert_eq!(simulated, real);
+    }
+}
