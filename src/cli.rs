@@ -35,6 +35,12 @@ pub(crate) enum Command {
     Serve,
     /// Print the effective configuration and where each value comes from, then exit
     CheckConfig,
+    /// Print a configuration file with all settings, their defaults and meanings, then exit
+    Config {
+        /// Print the page of the documentation instead
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Read products from a file into the database
     Import {
         /// The file to read; - for standard input

@@ -14,9 +14,23 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
-use crate::config::{LogConfig, LogFormat};
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct LogOptions {
+    pub(crate) filter: EnvFilter,
+    pub(crate) format: LogFormat,
+}
 
-pub(crate) fn start(log: &LogConfig, exporter: Option<&Exporter>) {
+/// The format of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+pub(crate) fn start(log: &LogOptions, exporter: Option<&Exporter>) {
     let (filter, format) = (without_traces(log.filter.clone()), log.format);
     match exporter {
         // One filter for everything: what the log does not want is not even made.

@@ -113,6 +113,9 @@ enum Failure {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command();
+    if let Command::Config { markdown } = command {
+        return exit(print(&if markdown { config::markdown() } else { config::example() }));
+    }
     let (config, values) = match Config::load() {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -120,11 +123,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if let (Command::Serve | Command::CheckConfig, Some(open_door)) = (&command, config.open_door()) {
-        complain(&open_door);
+    if let (Command::Serve | Command::CheckConfig, Some(error)) = (&command, config.insecure_bind_error()) {
+        complain(&error);
         return ExitCode::from(2);
     }
-    let outcome = watched(&command, &config, || run(command.clone(), &config, &values));
+    exit(watched(&command, &config, || run(command.clone(), &config, &values)))
+}
+
+fn exit(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -167,7 +173,7 @@ fn run(command: Command, config: &Config, values: &Values) -> Result<(), Failure
             Command::Seed { products, seed } => Seed { products, seed }.run(config).await,
             Command::Admin(AdminCommand::Create { email }) => admin::create(&email, config).await,
             Command::Warm => warm::run(config).await,
-            Command::CheckConfig => Ok(()),
+            Command::CheckConfig | Command::Config { .. } => Ok(()),
         }
     });
     // Dropped, it would wait for work in the database that had no time left: what is open there is rolled back.

@@ -3,13 +3,14 @@
 use std::pin::pin;
 use std::time::Instant;
 
+use hotshelf_cache::Tiers;
 use hotshelf_domain::OpenError;
 use hotshelf_lifecycle::{HealthBoard, StartError, Status};
-use hotshelf_product::{Condition, Warmed, Warmer};
+use hotshelf_product::{Condition, WarmOptions, Warmed, Warmer};
 use indicatif::ProgressBar;
 use tokio::time::{Duration, sleep};
 
-use crate::config::{CacheBackend, Config};
+use crate::config::Config;
 use crate::{Failure, progress, wiring};
 
 /// How long is waited for Redis.
@@ -17,15 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
-    match config.cache.backend {
-        CacheBackend::Tiered | CacheBackend::Redis => {}
-        CacheBackend::Memory => return Err(Failure::NothingToWarm { backend: "memory" }),
-        CacheBackend::None => return Err(Failure::NothingToWarm { backend: "none" }),
+    match config.cache.tiers {
+        Tiers::Tiered | Tiers::Redis => {}
+        Tiers::Memory => return Err(Failure::NothingToWarm { backend: "memory" }),
+        Tiers::None => return Err(Failure::NothingToWarm { backend: "none" }),
     }
     let begin = Instant::now();
     let or_itself = |error| or_itself(error, config);
     let mut catalogue = wiring::catalogue(config).await.map_err(or_itself)?;
-    let warmer = catalogue.warmer(wiring::warm_once(config)).await?;
+    let once = WarmOptions { interval: Duration::ZERO, ..config.warm };
+    let warmer = catalogue.warmer(once).await?;
     let health = catalogue.container.health();
     let running = catalogue.container.start().await?;
     let outcome = warm(&warmer, &health).await;
@@ -74,7 +76,7 @@ fn or_itself(error: StartError, config: &Config) -> Failure {
     match error.cause.downcast_ref::<OpenError>() {
         Some(OpenError::InUse { database, .. }) => Failure::WarmItself {
             database: database.display().to_string(),
-            address: format!("{}:{}", config.http.host, config.http.port),
+            address: format!("{}:{}", config.api.host, config.api.port),
         },
         _ => Failure::Start(error),
     }

@@ -341,18 +341,10 @@ fn secrets_are_masked_in_refusals_too() {
         .file("hotshelf.toml", "redis_password = [\"hunter2\"]")
         .assert_refused(&[
             "REDIS_PASSWORD=(sequence) (redis_password in hotshelf.toml): expected a password, in one string",
-            "DATABASE_URL=\"postgres://***\" (environment): PostgreSQL is not supported yet: unset DATABASE_URL and use \
-             DB_PATH",
+            "DATABASE_URL=\"postgres://***\" (environment): only SQLite is supported so far: unset DATABASE_URL and use \
+             DB_PATH, the path of its file",
             &format!("REDIS_URL=\"redis://***\" (environment): {url}"),
         ]);
-}
-
-#[test]
-fn what_is_not_built_yet_is_refused_clearly() {
-    Hotshelf::check_config().env("DATABASE_URL", "mysql://db").assert_refused(&[
-        "DATABASE_URL=\"mysql://***\" (environment): this kind of database is not supported: unset DATABASE_URL and use \
-         DB_PATH, the path of a SQLite file",
-    ]);
 }
 
 #[test]
@@ -390,14 +382,16 @@ fn the_example_file_has_every_setting_with_its_default() {
 }
 
 #[test]
-fn the_readme_lists_the_variables_with_their_defaults() {
-    let readme = document("README.md");
-    let (_, section) = readme.split_once("\n## Configuration\n").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
-    // | `NAME` | `default` | meaning |
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    let documented = rows.map(|(variable, rest)| (variable, rest.split_once(" | ").unwrap().0.trim_matches('`')));
-    assert_eq!(documented.collect::<Vec<_>>(), Hotshelf::check_config().table().values());
+fn the_page_and_the_example_are_what_the_binary_prints() {
+    for (arguments, name) in
+        [(&["config", "--markdown"][..], "docs/configuration.md"), (&["config"], "hotshelf.example.toml")]
+    {
+        // A bad setting is no reason not to look up what is good.
+        let printed = Hotshelf::new(arguments).env("HTTP_PORT", "http").run();
+        assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+        let command = arguments.join(" ");
+        assert!(printed.stdout == document(name), "{name} is out of date: cargo run -- {command} > {name}");
+    }
 }
 
 #[test]
