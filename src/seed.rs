@@ -1,7 +1,6 @@
 //! `hotshelf seed`: made-up products, to try the service with as many as a real catalogue has.
 
-mod generator;
-mod words;
+mod products;
 
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use indicatif::ProgressBar;
 use crate::config::Config;
 use crate::wiring::{self, Catalogue};
 use crate::{Failure, progress};
-use generator::Generator;
+use products::Generator;
 
 /// Products in one transaction.
 const BATCH: u64 = 1_000;
