@@ -2,16 +2,10 @@
 //!
 //! Exit codes: 0 done, 1 the command failed, 2 the command line or the configuration is wrong.
 
-mod admin;
 mod cli;
+mod commands;
 mod config;
-mod export;
-mod import;
 mod logging;
-mod progress;
-mod seed;
-mod serve;
-mod warm;
 mod wiring;
 
 use std::io::{self, Write};
@@ -29,10 +23,11 @@ use hotshelf_telemetry::{Exporter, TraceError};
 use mimalloc::MiMalloc;
 
 use cli::{AdminCommand, Cli, Command};
+use commands::export::Export;
+use commands::import::Import;
+use commands::seed::Seed;
+use commands::{admin, serve, warm};
 use config::{Config, Values};
-use export::Export;
-use import::Import;
-use seed::Seed;
 
 /// A hit in Redis takes some twenty-five pieces of memory, and other threads give back what one has taken. glibc's allocator
 /// spends several times as long on them.

@@ -10,9 +10,10 @@ use hotshelf_formats::{ExportFormat, Format, Home, ProductReader, Row};
 use hotshelf_product::{ProductError, ProductService};
 use indicatif::ProgressBar;
 
+use super::progress;
 use crate::config::Config;
 use crate::wiring::{self, Catalogue};
-use crate::{Failure, complain, progress};
+use crate::{Failure, complain};
 
 /// Products in one transaction.
 const BATCH: usize = 1_000;

@@ -7,9 +7,10 @@ use std::time::Instant;
 use hotshelf_product::ProductService;
 use indicatif::ProgressBar;
 
+use super::progress;
+use crate::Failure;
 use crate::config::Config;
 use crate::wiring::{self, Catalogue};
-use crate::{Failure, progress};
 use products::Generator;
 
 /// Products in one transaction.

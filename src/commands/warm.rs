@@ -10,8 +10,9 @@ use hotshelf_product::{Condition, WarmOptions, Warmed, Warmer};
 use indicatif::ProgressBar;
 use tokio::time::{Duration, sleep};
 
+use super::progress;
 use crate::config::Config;
-use crate::{Failure, progress, wiring};
+use crate::{Failure, wiring};
 
 /// How long is waited for Redis.
 const PATIENCE: Duration = Duration::from_secs(5);
