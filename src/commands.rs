@@ -1,4 +1,4 @@
-//! What `hotshelf` does, one file for each command.
+//! The commands that run with a configuration and a runtime, one file each.
 
 pub(crate) mod admin;
 pub(crate) mod export;

@@ -23,9 +23,9 @@ pub(crate) struct Catalogue {
     stats: Stats,
 }
 
-/// For commands that work on the products and then end.
+/// For a command that works on the products and ends.
 pub(crate) async fn catalogue(config: &Config) -> Result<Catalogue, StartError> {
-    // Over before an audit could tell anything.
+    // The command ends before an audit finds anything.
     build(config, 0.0).await
 }
 
@@ -46,7 +46,7 @@ async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError
 }
 
 impl Catalogue {
-    /// Adds what loads the cache ahead.
+    /// Adds the warmer, which loads the cache ahead of requests.
     pub(crate) async fn warmer(&mut self, options: WarmOptions) -> Result<Warmer, StartError> {
         let warmer = Warmer::new(self.products.clone(), self.stats.clone(), options);
         Ok(Warmer::clone(&*self.container.init("warm", async { Ok(warmer) }).await?))

@@ -1,4 +1,4 @@
-//! `hotshelf export`: the products of the catalogue into a file that `import` takes back.
+//! `hotshelf export`: writes the products of the catalogue to a file that `import` can read.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,13 +8,14 @@ use hotshelf_domain::{PageRequest, PageStart, ProductRepository};
 use hotshelf_formats::{ExportFormat, ProductWriter};
 
 use crate::config::Config;
+use crate::eprint_error;
+use crate::failure::Failure;
 use crate::wiring::{self, Catalogue};
-use crate::{Failure, complain};
 
 /// Products read at a time.
 const BATCH: u32 = 1_000;
 
-/// What is to be exported, and how.
+/// The arguments of the command.
 pub(crate) struct Export<'a> {
     pub(crate) file: &'a Path,
     pub(crate) format: Option<ExportFormat>,
@@ -31,7 +32,7 @@ impl Export<'_> {
         let exported = self.write(&repository, format).await;
         running.stop().await?;
         // On standard error: standard output may be the export.
-        complain(&format_args!("{} products exported to {}", exported?, self.name()));
+        eprint_error(&format_args!("{} products exported to {}", exported?, self.name()));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! `hotshelf import`: products from a file into the catalogue.
+//! `hotshelf import`: reads products from a file into the catalogue.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,23 +12,24 @@ use indicatif::ProgressBar;
 
 use super::progress;
 use crate::config::Config;
+use crate::eprint_error;
+use crate::failure::Failure;
 use crate::wiring::{self, Catalogue};
-use crate::{Failure, complain};
 
 /// Products in one transaction.
 const BATCH: usize = 1_000;
 
-/// What is to be imported, and how.
+/// The arguments of the command.
 pub(crate) struct Import<'a> {
     pub(crate) file: &'a Path,
     pub(crate) format: Option<Format>,
-    /// All or nothing.
+    /// Import all products or, if one is bad, none.
     pub(crate) strict: bool,
-    /// Of the products that do not name their own.
+    /// Organization and schema of the products that do not name them.
     pub(crate) home: Home,
 }
 
-/// What came of it.
+/// Counts of rows.
 #[derive(Default)]
 struct Summary {
     imported: usize,
@@ -38,7 +39,7 @@ struct Summary {
 impl Import<'_> {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
         let begin = Instant::now();
-        // A file that cannot be read is refused before a database is made for it.
+        // First, so that no database is created for a file that cannot be read.
         let (mut reader, progress) = self.open()?;
         let Catalogue { container, products, .. } = wiring::catalogue(config).await?;
         let running = container.start().await?;
@@ -78,21 +79,21 @@ impl Import<'_> {
         Ok((reader.with_home(self.home), progress::bar(size, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}")))
     }
 
-    /// JSON lines say so by their name; without it, an empty file could be anything.
+    /// JSON lines by the extension: an empty file does not show its format.
     fn format_of_name(&self) -> Option<Format> {
         ExportFormat::of_path(self.file).filter(|format| *format == ExportFormat::JsonLines).map(Format::from)
     }
 
-    /// Refuses a home that is not there before anything is stored, rather than every row for the same reason.
-    async fn find_home(&self, repository: &ProductRepository) -> Result<(), Failure> {
+    /// Fails before anything is stored if the organization or the schema does not exist: otherwise, every row would.
+    async fn check_home(&self, repository: &ProductRepository) -> Result<(), Failure> {
         let Home { organization, schema } = self.home;
-        let homeless = |cause: String| Err(Failure::Import { file: self.name(), cause });
+        let error = |cause: String| Err(Failure::Import { file: self.name(), cause });
         if repository.organization(organization).await?.is_none() {
-            return homeless(format!("organization {organization} does not exist"));
+            return error(format!("organization {organization} does not exist"));
         }
         match repository.schema(schema).await? {
-            None => homeless(format!("schema {schema} does not exist")),
-            Some(found) if !found.serves(organization) => homeless(format!(
+            None => error(format!("schema {schema} does not exist")),
+            Some(found) if !found.serves(organization) => error(format!(
                 "schema {schema} belongs to organization {}, not to {organization}",
                 found.organization_id
             )),
@@ -106,18 +107,18 @@ impl Import<'_> {
         products: &ProductService,
         progress: &ProgressBar,
     ) -> Result<Summary, Failure> {
-        self.find_home(products.repository()).await?;
+        self.check_home(products.repository()).await?;
         let mut summary = Summary::default();
         let mut waiting = Vec::new();
         let mut broken_off = None;
         while let Some(row) = reader.next() {
             match row {
                 Ok(row) => waiting.push(row),
-                // What came before it is good all the same, unless it is all or nothing.
+                // The rows before it are imported, unless --strict is set.
                 Err(error) if error.ends_reading() => broken_off = Some(error),
                 Err(error) => {
                     summary.bad += 1;
-                    progress.suspend(|| complain(&format_args!("{}: {error}", self.name())));
+                    progress.suspend(|| eprint_error(&format_args!("{}: {error}", self.name())));
                 }
             }
             if waiting.len() >= BATCH && !self.strict {
@@ -126,10 +127,10 @@ impl Import<'_> {
             progress.set_position(reader.bytes_read());
         }
         if self.strict && (summary.bad > 0 || broken_off.is_some()) {
-            broken_off.iter().for_each(|error| complain(&format_args!("{}: {error}", self.name())));
+            broken_off.iter().for_each(|error| eprint_error(&format_args!("{}: {error}", self.name())));
             return Err(Failure::Strict { bad: summary.bad + usize::from(broken_off.is_some()) });
         }
-        // In strict mode these are all of them: one transaction, whose failure leaves nothing behind either.
+        // With --strict these are all rows, in one transaction.
         self.store(products, &mut waiting, &mut summary, progress).await?;
         match broken_off {
             None => Ok(summary),
@@ -151,7 +152,7 @@ impl Import<'_> {
         }
         let (lines, new): (Vec<_>, Vec<_>) = waiting.drain(..).map(|row| (row.line, row.product)).unzip();
         let bad = |place: usize, invalid: &Invalid| {
-            progress.suspend(|| complain(&format_args!("{}: line {}: {invalid}", self.name(), lines[place])));
+            progress.suspend(|| eprint_error(&format_args!("{}: line {}: {invalid}", self.name(), lines[place])));
         };
         match products.create_many(new, self.strict).await {
             Ok(stored) => {
@@ -170,7 +171,7 @@ impl Import<'_> {
                 wrong.iter().for_each(|(place, invalid)| bad(*place, invalid));
                 Err(Failure::Strict { bad: wrong.len() })
             }
-            // Whoever imports the file again would have those twice.
+            // The number tells which products a second import would duplicate.
             Err(cause) if summary.imported > 0 => {
                 Err(Failure::StoppedShort { file: self.name(), imported: summary.imported, cause })
             }

@@ -1,4 +1,4 @@
-//! `hotshelf seed`: made-up products, to try the service with as many as a real catalogue has.
+//! `hotshelf seed`: adds generated products, to try the service with a catalogue of real size.
 
 mod products;
 
@@ -8,18 +8,18 @@ use hotshelf_product::ProductService;
 use indicatif::ProgressBar;
 
 use super::progress;
-use crate::Failure;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::wiring::{self, Catalogue};
 use products::Generator;
 
 /// Products in one transaction.
 const BATCH: u64 = 1_000;
 
-/// How many, and which.
+/// The arguments of the command.
 pub(crate) struct Seed {
     pub(crate) products: u64,
-    /// The same products for the same number.
+    /// The same seed makes the same products.
     pub(crate) seed: u64,
 }
 

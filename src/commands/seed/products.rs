@@ -1,4 +1,4 @@
-//! Made-up products: the same seed makes the same ones.
+//! Generates products: the same seed makes the same ones.
 
 use hotshelf_domain::{Invalid, NewProduct, ProductDraft};
 
