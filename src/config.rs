@@ -1,8 +1,8 @@
-//! What an operator can set. The table in [`settings`] defines each setting once; whatever prints or parses settings goes by
-//! it. Environment variables win over an optional `hotshelf.toml`, which wins over the defaults.
+//! What an operator can set. The table in [`settings`] defines each setting once: parsing, `--help`, `check-config` and
+//! the pages follow it. Environment variables win over an optional `hotshelf.toml`, which wins over the defaults.
 //!
-//! A [`Config`] consists of the options of the crates. Every value in it is good: a bad one stops the start, with one line
-//! that names the variable, the value, where it came from and what is expected.
+//! A [`Config`] consists of the options of the crates. Every value in it is good: a bad one stops the start, with one
+//! line that names the variable, the value, where it came from and what is expected.
 
 mod definition;
 mod effects;
@@ -91,8 +91,8 @@ impl Config {
         let insecure = self.api.users.is_none() && !self.allow_insecure && !loopback;
         insecure.then(|| {
             format!(
-                "AUTH=off contradicts HTTP_HOST={host}: everybody who can reach it could change the catalogue. Set AUTH=on, \
-                 or AUTH_OFF_ANYWAY=true if something in front of the service decides who may"
+                "AUTH=off contradicts HTTP_HOST={host}: everybody who can reach it could change the catalogue. Set \
+                 AUTH=on, or AUTH_OFF_ANYWAY=true if something in front of the service decides who may"
             )
         })
     }

@@ -26,8 +26,8 @@ use commands::{admin, serve, warm};
 use config::{Config, Values};
 use failure::Failure;
 
-/// A hit in Redis allocates some twenty-five times, and other threads free what one has allocated. glibc's allocator takes
-/// several times as long for that.
+/// A hit in Redis allocates some twenty-five times, and other threads free what one has allocated. For that, glibc's
+/// allocator takes several times as long.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -70,8 +70,8 @@ fn load(to_serve: bool) -> Result<(Config, Values), ExitCode> {
     }
 }
 
-/// Runs a task with a log and, if it is the service, with traces: both start before the runtime, and the last traces are
-/// sent after its end.
+/// Runs a task with a log and, if it is the service, with traces. Both start before the runtime, and the last traces
+/// are sent after its end.
 fn run(task: Task, config: &Config, values: &Values) -> Result<(), Failure> {
     let traces = config.traces.as_ref().filter(|_| matches!(task, Task::Serve));
     let exporter = traces.map(Exporter::start).transpose()?;

@@ -1,5 +1,5 @@
-//! The composition root: the only place that knows every module. Builds them in the order of their dependencies, each with
-//! what it needs.
+//! The composition root: the only place that knows every module. Builds the modules in the order of their dependencies,
+//! each with what it needs.
 
 use std::sync::Arc;
 

@@ -53,8 +53,8 @@ impl Definition {
 /// key: Type = "default", parser, "what is expected", field: value;
 /// ```
 ///
-/// with further fields of [`Definition`] at the end, and makes of them [`ALL`](super::settings::ALL) definitions and the struct
-/// [`Settings`](super::settings::Settings) of the typed values.
+/// with further fields of [`Definition`] at the end. Makes of them the definitions [`ALL`](super::settings::ALL) and
+/// the struct [`Settings`](super::settings::Settings) of the typed values.
 macro_rules! settings {
     ($($section:literal { $(
         $(#[doc = $line:literal])+

@@ -1,6 +1,6 @@
-//! Settings that have no effect beside the others. Whoever sets one expects an effect, and is told that there is none: in the
-//! log at the start of the service, and by `check-config`. Nobody is told where the setting asks for what is so anyway, as
-//! with `METRICS_OPEN=true` while AUTH is off. A contradiction that would break a promise stops the start, in `options`.
+//! Settings that have no effect beside the others. The log at the start of the service and `check-config` say so, since
+//! who sets one expects an effect. They are silent about a setting that asks for what holds anyway, such as
+//! `METRICS_OPEN=true` without users. A contradiction that would break a promise stops the start: see `options.rs`.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Need {
 
 /// Notes the settings without effect among the values.
 pub(super) fn note(settings: &Settings, values: &mut Values) {
-    // Turned off where it could not be on.
+    // These are turned off, as they would be anyway.
     let off = [
         ("warm_interval", settings.warm_interval == Some(Duration::ZERO)),
         ("cache_grace", settings.cache_grace == Some(Duration::ZERO)),

@@ -1,4 +1,5 @@
-//! The settings as people read them: the table of `check-config`, `--help`, docs/configuration.md, hotshelf.example.toml.
+//! The settings as people read them: the table of `check-config`, `--help`, docs/configuration.md and
+//! hotshelf.example.toml.
 
 use std::fmt;
 
@@ -34,7 +35,7 @@ pub(crate) fn help() -> String {
                     HOTSHELF_CONFIG names), where the keys are the same names in lower case:\n"
         .to_owned();
     for definition in ALL {
-        let summary = definition.meaning.first().map_or("", |line| line.trim().trim_end_matches('.'));
+        let summary = definition.meaning[0].trim().trim_end_matches('.');
         text += &format!("  {:width$}  {summary}", definition.name());
         text += &if definition.default.is_empty() {
             "\n".to_owned()
@@ -49,49 +50,55 @@ pub(crate) fn help() -> String {
 pub(crate) fn markdown() -> String {
     let mut page = "# Configuration\n\n\
         All settings, for those who run the service. `hotshelf config --markdown` prints this page.\n\n\
-        Environment variables win over `hotshelf.toml` in the working directory (or the file that `HOTSHELF_CONFIG` names),\n\
-        which wins over the defaults. In the file, the keys are the same names in lower case;\n\
-        [hotshelf.example.toml](../hotshelf.example.toml) has them all. A bad value or an unknown key stops the start with one\n\
-        line that names it. `hotshelf check-config` prints the effective values and where each comes from, with secrets\n\
-        masked. Durations are written as `100ms`, `90s`, `5m` or `1h30m`.\n"
+        Environment variables win over `hotshelf.toml` in the working directory (or the file that `HOTSHELF_CONFIG`\n\
+        names), which wins over the defaults. In the file, the keys are the same names in lower case;\n\
+        [hotshelf.example.toml](../hotshelf.example.toml) has them all. A bad value or an unknown key stops the start\n\
+        with one line that names it. `hotshelf check-config` prints the effective values and where each comes from,\n\
+        with secrets masked. Durations are written as `100ms`, `90s`, `5m` or `1h30m`.\n"
         .to_owned();
-    let mut section = "";
-    for definition in ALL {
-        if section != definition.section {
-            section = definition.section;
-            page += &format!("\n## {section}\n\n| variable | default | meaning |\n|---|---|---|\n");
+    for section in sections() {
+        page += &format!("\n## {}\n\n| variable | default | meaning |\n|---|---|---|\n", section[0].section);
+        for definition in section {
+            let default = match definition.default {
+                "" => "(empty)".to_owned(),
+                text => format!("`{text}`"),
+            };
+            let see = if definition.see.is_empty() { String::new() } else { format!(" [More]({})", definition.see) };
+            page += &format!("| `{}` | {default} | {}{see} |\n", definition.name(), sentences(definition));
         }
-        let default = match definition.default {
-            "" => "(empty)".to_owned(),
-            text => format!("`{text}`"),
-        };
-        let see = if definition.see.is_empty() { String::new() } else { format!(" [More]({})", definition.see) };
-        page += &format!("| `{}` | {default} | {}{see} |\n", definition.name(), sentences(definition));
     }
     page
 }
 
 /// hotshelf.example.toml.
 pub(crate) fn example() -> String {
-    let mut file = "# All settings of hotshelf, each with its default. Copy this file to `hotshelf.toml` in the working directory of the\n\
-        # service (or name it by HOTSHELF_CONFIG), and remove the # from the lines that you change.\n\
-        #\n\
-        # An environment variable of the same name in capitals wins over the file. `hotshelf check-config` prints the effective\n\
-        # values. Durations are written as \"100ms\", \"90s\", \"5m\" or \"1h30m\". `hotshelf config` prints this file.\n"
-        .to_owned();
-    let mut section = "";
-    for definition in ALL {
-        if section != definition.section {
-            section = definition.section;
-            file += &format!("\n# --- {section} {}\n", "-".repeat(112 - section.len()));
+    let mut file = wrap(
+        "All settings of hotshelf, each with its default. Copy this file to hotshelf.toml in the working directory of \
+         the service (or name it by HOTSHELF_CONFIG), and remove the # from the lines that you change. `hotshelf config` \
+         prints this file.",
+    );
+    file += "#\n";
+    file += &wrap(
+        "An environment variable of the same name in capitals wins over the file. `hotshelf check-config` prints the \
+         effective values. Durations are written as \"100ms\", \"90s\", \"5m\" or \"1h30m\".",
+    );
+    for section in sections() {
+        let heading = section[0].section;
+        file += &format!("\n# --- {heading} {}\n", "-".repeat(112 - heading.len()));
+        for definition in section {
+            let see = if definition.see.is_empty() { String::new() } else { format!(" See docs/{}", definition.see) };
+            let bare = definition.default.parse::<i64>().is_ok() || definition.default.parse::<bool>().is_ok();
+            let value = if bare { definition.default.to_owned() } else { format!("{:?}", definition.default) };
+            let meaning = wrap(&(sentences(definition) + &see));
+            file += &format!("\n{meaning}#{} = {value}\n", definition.key);
         }
-        let see = if definition.see.is_empty() { String::new() } else { format!(" See docs/{}", definition.see) };
-        let bare = definition.default.parse::<i64>().is_ok() || definition.default.parse::<bool>().is_ok();
-        let value = if bare { definition.default.to_owned() } else { format!("{:?}", definition.default) };
-        let meaning = wrap(&(sentences(definition) + &see));
-        file += &format!("\n{meaning}#{} = {value}\n", definition.key);
     }
     file
+}
+
+/// The definitions under each heading. None is empty.
+fn sections() -> impl Iterator<Item = &'static [Definition]> {
+    ALL.chunk_by(|one, next| one.section == next.section)
 }
 
 fn sentences(definition: &Definition) -> String {

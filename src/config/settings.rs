@@ -1,5 +1,5 @@
-//! Every setting, defined once: key, type, default, parser, what is expected, and the meaning. `--help`, `check-config`,
-//! docs/configuration.md and hotshelf.example.toml are printed from this table. What a value becomes is in `options.rs`.
+//! Every setting, defined once: key, type, default, parser, what is expected, meaning. `--help`, `check-config`,
+//! docs/configuration.md and hotshelf.example.toml are printed from it. Where a value goes is in `options.rs`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +31,8 @@ settings! {
         http_host: String = "127.0.0.1", host, "a host name or an IP address";
 
         /// Port to listen on.
-        http_port: u16 = "3000", |text| number(text, 0..=u16::MAX), "a port number from 0 to 65535 (0 takes any free port)";
+        http_port: u16 = "3000", |text| number(text, 0..=u16::MAX),
+            "a port number from 0 to 65535 (0 takes any free port)";
 
         /// Deadline of a request.
         /// A request that takes longer is answered with 503.
@@ -94,13 +95,15 @@ settings! {
     }
     "Redis" {
         /// Redis server.
-        redis_addr: Address = "localhost:6379", redis_addr, "host:port, such as localhost:6379 or [::1]:6379", needs: &[Redis];
+        redis_addr: Address = "localhost:6379", redis_addr, "host:port, such as localhost:6379 or [::1]:6379",
+            needs: &[Redis];
 
         /// Redis server, sentinels or cluster as a URL.
-        /// What the URL says wins over the other settings of Redis. With sentinels, `service` is their name of the master.
+        /// What the URL says wins over the other settings of Redis. `service` is the sentinels' name of the master.
         redis_url: Option<RedisUrl> = "", |text| optional(text, redis_url),
             "redis://[user:password@]host[:port][/db], redis-sentinel://[…@]host[:port],…/service[/db] or \
-             redis-cluster://[…@]host[:port],…, with rediss for TLS, special characters in the password percent-encoded",
+             redis-cluster://[…@]host[:port],…, with rediss for TLS, special characters in the password \
+             percent-encoded",
             visibility: Url, needs: &[Redis], see: "operations.md#redis";
 
         /// Password of Redis.
@@ -124,12 +127,12 @@ settings! {
             see: "operations.md#pool";
 
         /// User of Redis (ACL).
-        redis_username: Option<String> = "", |text| optional(text, any_text), "a user name", may_be_empty: true,
-            needs: &[Redis];
+        redis_username: Option<String> = "", |text| optional(text, any_text), "a user name",
+            may_be_empty: true, needs: &[Redis];
 
         /// User of the sentinels (ACL).
-        redis_sentinel_username: Option<String> = "", |text| optional(text, any_text), "a user name", may_be_empty: true,
-            needs: &[Redis];
+        redis_sentinel_username: Option<String> = "", |text| optional(text, any_text), "a user name",
+            may_be_empty: true, needs: &[Redis];
 
         /// Password of the sentinels.
         redis_sentinel_password: Option<String> = "", |text| optional(text, any_text), "a password", visibility: Hidden,
@@ -173,8 +176,8 @@ settings! {
         cache_grace: Duration = "10m", up_to_30_days, "a duration from 0s to 30days, such as 10m", needs: &[Cache];
 
         /// Prefix of every Redis key.
-        /// Services with different databases need different prefixes; two that share one by mistake do not read each other's
-        /// entries.
+        /// Services with different databases need different prefixes; two that share one by mistake do not read each
+        /// other's entries.
         cache_prefix: String = "product:", key_prefix,
             "1 to 64 printable ASCII characters, none of them a space or one of * ? [ ] { } \\";
 
@@ -212,14 +215,15 @@ settings! {
         metrics_open: bool = "false", boolean, BOOLEAN;
 
         /// Mail server.
-        /// Without one, mail is appended to MAIL_FILE.
+        /// With `smtp://`, a password needs `?tls=required` at the end. Without a mail server, mail is appended to
+        /// MAIL_FILE.
         smtp_url: Option<String> = "", |text| optional(text, smtp_url),
             "smtps://user:password@host[:port] or smtp://…, special characters in the password percent-encoded",
             visibility: Url, needs: &[Users];
 
         /// Sender of mail.
-        mail_from: String = "hotshelf <hotshelf@localhost>", line, "an e-mail address, such as Shop <shop@shop.example>",
-            needs: &[Users, MailServer];
+        mail_from: String = "hotshelf <hotshelf@localhost>", line,
+            "an e-mail address, such as Shop <shop@shop.example>", needs: &[Users, MailServer];
 
         /// File that mail is appended to when there is no mail server, for development.
         mail_file: PathBuf = "./mail.log", file_path, "the path of a file", needs: &[Users, NoMailServer];
@@ -232,11 +236,12 @@ settings! {
     "Warming" {
         /// Interval at which the most read products and the first pages are loaded into the cache.
         /// With `0s`, they are loaded only when that is asked for.
-        warm_interval: Duration = "1h", up_to_30_days, "a duration from 0s (off) to 30days, such as 1h", needs: &[Cache],
-            see: "operations.md#warming";
+        warm_interval: Duration = "1h", up_to_30_days, "a duration from 0s (off) to 30days, such as 1h",
+            needs: &[Cache], see: "operations.md#warming";
 
         /// Number of most read products to load.
-        warm_products: usize = "1000", |text| number(text, 1..=10_000), "a whole number from 1 to 10000", needs: &[Cache];
+        warm_products: usize = "1000", |text| number(text, 1..=10_000), "a whole number from 1 to 10000",
+            needs: &[Cache];
 
         /// Entries to load each second at most.
         warm_rate: u32 = "1000", |text| number(text, 1..=1_000_000), UP_TO_A_MILLION, needs: &[Cache];
@@ -253,7 +258,7 @@ settings! {
         /// Whether requests to the API are limited.
         rate_limit: bool = "off", on_or_off, "on or off", see: "operations.md#rate-limits";
 
-        /// Requests to the API by one caller.
+        /// Requests to the API by one caller, in any stretch of time as long as the window.
         rate_limit_api: Limit = "100/1m", limit, LIMIT, needs: &[Limits];
 
         /// Logins from one address into one account.
@@ -272,7 +277,8 @@ settings! {
         /// Routes with limits of their own instead of RATE_LIMIT_API.
         /// Each is counted separately.
         rate_limit_routes: Vec<RouteLimit> = "", route_limits,
-            "METHOD path=limit, separated by commas, such as GET /api/v1/products/{id}=1000/1m, POST /api/v1/products=10/1m",
+            "METHOD path=limit, separated by commas, such as GET /api/v1/products/{id}=1000/1m, \
+             POST /api/v1/products=10/1m",
             may_be_empty: true, needs: &[Limits];
 
         /// What limits do while Redis is down.

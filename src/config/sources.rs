@@ -70,10 +70,6 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    fn refused(&self, reason: String) -> Problem {
-        self.problem(self.definition.visibility.quote(&self.text), reason)
-    }
-
     fn problem(&self, value: String, reason: String) -> Problem {
         let origin = match &self.origin {
             Origin::File(path) => format!("{} in {}", self.definition.key, path.display()),
@@ -133,35 +129,42 @@ impl Values {
         }
     }
 
+    fn by_key(&mut self, key: &str) -> Option<&mut Given> {
+        debug_assert!(ALL.iter().any(|definition| definition.key == key), "no setting is called {key}");
+        self.given.iter_mut().find(|given| given.definition.key == key)
+    }
+
     /// The value of one setting, or `None` after noting why there is none: callers go on with the other settings.
-    pub(crate) fn read<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
-        let given = self.given.iter().find(|given| given.definition.key == key)?;
+    pub(super) fn read<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        let given = self.by_key(key)?;
         let reason = match parse(&given.text) {
             Ok(value) => return Some(value),
             Err(Refusal::Malformed) => format!("expected {}", given.definition.expected),
             Err(Refusal::Because(reason)) => reason,
         };
-        self.problems.push(given.refused(reason));
+        self.refuse(key, reason);
         None
     }
 
-    /// Notes that a value, good in itself, contradicts another one.
-    pub(crate) fn refuse(&mut self, key: &str, reason: &str) {
-        let given = self.given.iter().filter(|given| given.definition.key == key);
-        self.problems.extend(given.map(|given| given.refused(reason.to_owned())));
+    /// Notes why a value cannot be used.
+    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
+        if let Some(given) = self.by_key(key) {
+            let problem = given.problem(given.definition.visibility.quote(&given.text), reason.into());
+            self.problems.push(problem);
+        }
     }
 
-    /// Notes for `check-config` that a setting has no effect because of the variable `by`.
-    pub(crate) fn override_with(&mut self, key: &str, by: &'static str) {
-        for given in self.given.iter_mut().filter(|given| given.definition.key == key) {
+    /// Notes for `check-config` that the variable `by` is used instead of this setting.
+    pub(super) fn override_with(&mut self, key: &str, by: &'static str) {
+        if let Some(given) = self.by_key(key) {
             given.overridden_by = Some(by);
         }
     }
 
-    /// Notes that this setting does nothing, for that reason, if it was set to something.
+    /// Notes that this setting has no effect, for that reason, if it was set to something.
     pub(super) fn has_no_effect(&mut self, key: &str, reason: &'static str) {
         let set = |given: &&mut Given| given.origin != Origin::Default && given.text != given.definition.default;
-        for given in self.given.iter_mut().filter(|given| given.definition.key == key).filter(set) {
+        if let Some(given) = self.by_key(key).filter(set) {
             given.no_effect = Some(reason);
         }
     }
