@@ -14,15 +14,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use hotshelf_formats::Home;
 use hotshelf_telemetry::Exporter;
 use mimalloc::MiMalloc;
 
-use cli::{AdminCommand, Cli, Command, Task};
-use commands::export::Export;
-use commands::import::Import;
-use commands::seed::Seed;
-use commands::{admin, serve, warm};
+use cli::{Cli, Command, Task};
+use commands::{serve, warm};
 use config::{Config, Values};
 use failure::Failure;
 
@@ -91,12 +87,10 @@ fn block_on(task: Task, config: &Config, values: &Values) -> Result<(), Failure>
                 values.without_effect().for_each(|setting| tracing::warn!("{setting}"));
                 serve::run(config).await
             }
-            Task::Import { file, format, strict, organization, schema } => {
-                Import { file: &file, format, strict, home: Home { organization, schema } }.run(config).await
-            }
-            Task::Export { file, format } => Export { file: &file, format }.run(config).await,
-            Task::Seed { products, seed } => Seed { products, seed }.run(config).await,
-            Task::Admin(AdminCommand::Create { email }) => admin::create(&email, config).await,
+            Task::Import(import) => import.run(config).await,
+            Task::Export(export) => export.run(config).await,
+            Task::Seed(seed) => seed.run(config).await,
+            Task::Admin(admin) => admin.run(config).await,
             Task::Warm => warm::run(config).await,
         }
     });

@@ -2,13 +2,32 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
+use clap::Subcommand;
 use hotshelf_domain::{Email, Invalid, OrganizationId, Role, new_password};
 
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::{print, wiring};
 
-pub(crate) async fn create(email: &str, config: &Config) -> Result<(), Failure> {
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Create an admin of organization 1; the password is read from standard input
+    Create {
+        /// The e-mail address to log in with
+        #[arg(long)]
+        email: String,
+    },
+}
+
+impl Admin {
+    pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
+        match self {
+            Admin::Create { email } => create(email, config).await,
+        }
+    }
+}
+
+async fn create(email: &str, config: &Config) -> Result<(), Failure> {
     let email: Email = email.parse().map_err(|message| wrong("--email", message))?;
     let password = read_password().map_err(Failure::Password)?;
     let password = new_password(password).map_err(Failure::BadAdmin)?;

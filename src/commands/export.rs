@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
+use clap::builder::TypedValueParser;
 use hotshelf_domain::{PageRequest, PageStart, ProductRepository};
 use hotshelf_formats::{ExportFormat, ProductWriter};
 
+use crate::cli::one_of;
 use crate::config::Config;
 use crate::eprint_error;
 use crate::failure::Failure;
@@ -15,15 +18,23 @@ use crate::wiring::{self, Catalogue};
 /// Products read at a time.
 const BATCH: u32 = 1_000;
 
-/// The arguments of the command.
-pub(crate) struct Export<'a> {
-    pub(crate) file: &'a Path,
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The file to write; - for standard output
+    pub(crate) file: PathBuf,
+    /// Format of the file [default: by its extension]
+    #[arg(long, value_parser = format())]
     pub(crate) format: Option<ExportFormat>,
 }
 
-impl Export<'_> {
+fn format() -> impl TypedValueParser<Value = ExportFormat> {
+    one_of([["csv", "CSV with a header"], ["jsonl", "One JSON product per line"]])
+        .try_map(|name| name.parse::<ExportFormat>())
+}
+
+impl Export {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
-        let format = self.format.or_else(|| ExportFormat::of_path(self.file)).ok_or(Failure::NoExportFormat)?;
+        let format = self.format.or_else(|| ExportFormat::of_path(&self.file)).ok_or(Failure::NoExportFormat)?;
         if !config.database.path.exists() {
             return Err(Failure::NoDatabase { path: config.database.path.clone() });
         }
@@ -47,7 +58,7 @@ impl Export<'_> {
     async fn write(&self, repository: &ProductRepository, format: ExportFormat) -> Result<u64, Failure> {
         let failed = |cause: io::Error| Failure::Export { file: self.name(), cause };
         let output: Box<dyn Write + Send> =
-            if self.is_stdout() { Box::new(io::stdout()) } else { Box::new(File::create(self.file).map_err(failed)?) };
+            if self.is_stdout() { Box::new(io::stdout()) } else { Box::new(File::create(&self.file).map_err(failed)?) };
         let mut writer = ProductWriter::new(output, format).map_err(failed)?;
         let (mut start, mut written) = (PageStart::Offset(0), 0);
         loop {

@@ -2,15 +2,18 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hotshelf_domain::{Invalid, ProductRepository, StoreError};
+use clap::Args;
+use clap::builder::TypedValueParser;
+use hotshelf_domain::{Invalid, OrganizationId, ProductRepository, SchemaId, StoreError};
 use hotshelf_formats::{ExportFormat, Format, Home, ProductReader, Row};
 use hotshelf_product::{ProductError, ProductService};
 use indicatif::ProgressBar;
 
 use super::progress;
+use crate::cli::one_of;
 use crate::config::Config;
 use crate::eprint_error;
 use crate::failure::Failure;
@@ -19,14 +22,36 @@ use crate::wiring::{self, Catalogue};
 /// Products in one transaction.
 const BATCH: usize = 1_000;
 
-/// The arguments of the command.
-pub(crate) struct Import<'a> {
-    pub(crate) file: &'a Path,
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file to read; - for standard input
+    pub(crate) file: PathBuf,
+    /// Format of the file [default: recognized from its first lines]
+    #[arg(long, value_parser = format())]
     pub(crate) format: Option<Format>,
-    /// Import all products or, if one is bad, none.
+    /// Import nothing if any row is bad, instead of reporting bad rows and skipping them
+    #[arg(long)]
     pub(crate) strict: bool,
-    /// Organization and schema of the products that do not name them.
-    pub(crate) home: Home,
+    /// Organization of the products that do not name one
+    #[arg(long, value_name = "ID", default_value = "1", value_parser = id(OrganizationId::new))]
+    pub(crate) organization: OrganizationId,
+    /// Schema of the products that do not name one
+    #[arg(long, value_name = "ID", default_value = "1", value_parser = id(SchemaId::new))]
+    pub(crate) schema: SchemaId,
+}
+
+fn format() -> impl TypedValueParser<Value = Format> {
+    let names = [
+        ["csv", "CSV with the header name,description,price,stock,category"],
+        ["jsonl", "One JSON product per line"],
+        ["shopify", "Product export of Shopify (CSV)"],
+        ["woocommerce", "Product export of WooCommerce (CSV)"],
+    ];
+    one_of(names).try_map(|name| name.parse::<Format>())
+}
+
+fn id<T>(new: fn(i64) -> Option<T>) -> impl Fn(&str) -> Result<T, &'static str> + Clone {
+    move |text| text.parse().ok().and_then(new).ok_or("must be a positive integer")
 }
 
 /// Counts of rows.
@@ -36,7 +61,7 @@ struct Summary {
     bad: usize,
 }
 
-impl Import<'_> {
+impl Import {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
         let begin = Instant::now();
         // First, so that no database is created for a file that cannot be read.
@@ -70,23 +95,26 @@ impl Import<'_> {
         let (input, size): (Box<dyn Read + Send>, Option<u64>) = if self.is_stdin() {
             (Box::new(io::stdin()), None)
         } else {
-            let file = File::open(self.file).map_err(|error| unreadable(error.to_string()))?;
+            let file = File::open(&self.file).map_err(|error| unreadable(error.to_string()))?;
             let size = file.metadata().map(|metadata| metadata.len()).ok();
             (Box::new(file), size)
         };
         let reader = ProductReader::open(input, self.format.or_else(|| self.format_of_name()))
             .map_err(|error| unreadable(error.to_string()))?;
-        Ok((reader.with_home(self.home), progress::bar(size, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}")))
+        Ok((
+            reader.with_home(Home { organization: self.organization, schema: self.schema }),
+            progress::bar(size, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}"),
+        ))
     }
 
     /// JSON lines by the extension: an empty file does not show its format.
     fn format_of_name(&self) -> Option<Format> {
-        ExportFormat::of_path(self.file).filter(|format| *format == ExportFormat::JsonLines).map(Format::from)
+        ExportFormat::of_path(&self.file).filter(|format| *format == ExportFormat::JsonLines).map(Format::from)
     }
 
     /// Fails before anything is stored if the organization or the schema does not exist: otherwise, every row would.
     async fn check_home(&self, repository: &ProductRepository) -> Result<(), Failure> {
-        let Home { organization, schema } = self.home;
+        let (organization, schema) = (self.organization, self.schema);
         let error = |cause: String| Err(Failure::Import { file: self.name(), cause });
         if repository.organization(organization).await?.is_none() {
             return error(format!("organization {organization} does not exist"));

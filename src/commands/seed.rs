@@ -4,6 +4,7 @@ mod products;
 
 use std::time::Instant;
 
+use clap::Args;
 use hotshelf_product::ProductService;
 use indicatif::ProgressBar;
 
@@ -16,11 +17,14 @@ use products::Generator;
 /// Products in one transaction.
 const BATCH: u64 = 1_000;
 
-/// The arguments of the command.
+#[derive(Debug, Args)]
 pub(crate) struct Seed {
-    pub(crate) products: u64,
-    /// The same seed makes the same products.
-    pub(crate) seed: u64,
+    /// Number of products
+    #[arg(long)]
+    products: u64,
+    /// Seed of the generator: the same seed makes the same products
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 impl Seed {

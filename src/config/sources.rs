@@ -70,13 +70,40 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    fn problem(&self, value: String, reason: String) -> Problem {
-        let origin = match &self.origin {
-            Origin::File(path) => format!("{} in {}", self.definition.key, path.display()),
-            other => other.to_string(),
+    /// The effective value of `definition`. `path` is the file that `in_file` is from.
+    fn find(
+        definition: &'static Definition,
+        variable: Option<OsString>,
+        in_file: Option<Value>,
+        path: &Path,
+    ) -> Result<Self, Problem> {
+        let variable = variable.filter(|text| definition.may_be_empty || !text.is_empty());
+        let (text, origin) = match (variable.map(OsString::into_string), in_file) {
+            (Some(Err(_)), _) => return Err(Problem::NotUtf8 { name: definition.name() }),
+            (Some(Ok(text)), _) => (Ok(text), Origin::Environment),
+            (None, Some(value)) => (plain_text(value), Origin::File(path.to_owned())),
+            (None, None) => (Ok(definition.default.to_owned()), Origin::Default),
         };
-        Problem::BadValue { name: self.definition.name(), value, origin, reason }
+        match text {
+            Ok(text) => Ok(Given { definition, text, origin, overridden_by: None, no_effect: None }),
+            Err(kind) => {
+                let reason = format!("expected {}, in one string", definition.expected);
+                Err(bad_value(definition, &origin, format!("({kind})"), reason))
+            }
+        }
     }
+
+    fn refused(&self, reason: String) -> Problem {
+        bad_value(self.definition, &self.origin, self.definition.visibility.quote(&self.text), reason)
+    }
+}
+
+fn bad_value(definition: &Definition, origin: &Origin, value: String, reason: String) -> Problem {
+    let origin = match origin {
+        Origin::File(path) => format!("{} in {}", definition.key, path.display()),
+        other => other.to_string(),
+    };
+    Problem::BadValue { name: definition.name(), value, origin, reason }
 }
 
 /// The effective texts of all settings, and what turned out to be wrong with them so far.
@@ -95,38 +122,14 @@ impl Values {
         let path = file.unwrap_or_default();
         let mut values = Values { given: Vec::new(), problems: Vec::new() };
         for definition in ALL {
-            values.find(definition, lookup(&definition.name()), table.remove(definition.key), &path);
+            match Given::find(definition, lookup(&definition.name()), table.remove(definition.key), &path) {
+                Ok(given) => values.given.push(given),
+                Err(problem) => values.problems.push(problem),
+            }
         }
         let unknown = table.into_iter().map(|(key, _)| Problem::unknown_key(key, path.clone()));
         values.problems.extend(unknown);
         Ok(values)
-    }
-
-    fn find(
-        &mut self,
-        definition: &'static Definition,
-        variable: Option<OsString>,
-        in_file: Option<Value>,
-        path: &Path,
-    ) {
-        let variable = variable.filter(|text| definition.may_be_empty || !text.is_empty());
-        let (text, origin) = match (variable.map(OsString::into_string), in_file) {
-            (Some(Err(_)), _) => return self.problems.push(Problem::NotUtf8 { name: definition.name() }),
-            (Some(Ok(text)), _) => (Ok(text), Origin::Environment),
-            (None, Some(value)) => (plain_text(value), Origin::File(path.to_owned())),
-            (None, None) => (Ok(definition.default.to_owned()), Origin::Default),
-        };
-        let mut given = Given { definition, text: String::new(), origin, overridden_by: None, no_effect: None };
-        match text {
-            Ok(text) => {
-                given.text = text;
-                self.given.push(given);
-            }
-            Err(kind) => {
-                let reason = format!("expected {}, in one string", definition.expected);
-                self.problems.push(given.problem(format!("({kind})"), reason));
-            }
-        }
     }
 
     fn by_key(&mut self, key: &str) -> Option<&mut Given> {
@@ -148,10 +151,8 @@ impl Values {
 
     /// Notes why a value cannot be used.
     pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
-        if let Some(given) = self.by_key(key) {
-            let problem = given.problem(given.definition.visibility.quote(&given.text), reason.into());
-            self.problems.push(problem);
-        }
+        let problem = self.by_key(key).map(|given| given.refused(reason.into()));
+        self.problems.extend(problem);
     }
 
     /// Notes for `check-config` that the variable `by` is used instead of this setting.

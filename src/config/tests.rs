@@ -37,6 +37,22 @@ fn every_default_is_a_good_value() {
 }
 
 #[test]
+fn what_is_not_utf_8_is_reported_with_the_other_problems() {
+    use std::os::unix::ffi::OsStringExt;
+    let lookup = |name: &str| match name {
+        "HTTP_HOST" => Some(OsString::from_vec(vec![0xff])),
+        "REDIS_DB" => Some("x".into()),
+        _ => None,
+    };
+    let problems = Config::from_sources(lookup, None).err().unwrap();
+    let expected = [
+        "HTTP_HOST (environment): the value is not valid UTF-8",
+        "REDIS_DB=\"x\" (environment): expected a whole number from 0 to 255",
+    ];
+    assert_eq!(problems.iter().map(Problem::to_string).collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn values_have_bounds() {
     for (name, good, bad) in [
         ("HTTP_PORT", ["0", "65535"], &["65536", "-1", "+1", " 1", "http"][..]),
