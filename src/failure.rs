@@ -23,9 +23,9 @@ pub(crate) enum Failure {
     #[error("cannot import {file}: {cause}")]
     Import { file: String, cause: String },
     #[error("{imported} products were imported from {file}, then reading it failed: {cause}")]
-    BrokenOff { file: String, imported: usize, cause: String },
+    ReadAborted { file: String, imported: usize, cause: String },
     #[error("{imported} products were imported from {file}, then no more could be stored: {cause}")]
-    StoppedShort {
+    StoreAborted {
         file: String,
         imported: usize,
         #[source]
@@ -38,7 +38,7 @@ pub(crate) enum Failure {
     #[error("the products could not be stored: {0}")]
     Products(#[from] ProductError),
     #[error("a generated product is not valid: {0}")]
-    Made(#[from] Invalid),
+    InvalidSeed(#[from] Invalid),
     #[error("the products could not be read: {0}")]
     Store(#[from] StoreError),
     #[error(
@@ -51,7 +51,7 @@ pub(crate) enum Failure {
         "{database} is in use by another process. If that is the service, ask it to warm its cache: \
          curl -X POST http://{address}/api/v1/cache/warm"
     )]
-    WarmItself { database: String, address: String },
+    DatabaseInUse { database: String, address: String },
     #[error("the cache could not be warmed: {0}")]
     Warm(#[from] WarmError),
     #[error("the name of the file does not tell its format: name it .csv or .jsonl, or use --format")]

@@ -333,6 +333,20 @@ fn the_page_and_the_example_are_what_the_binary_prints() {
 }
 
 #[test]
+fn the_page_links_to_headings_that_exist() {
+    let page = document("docs/configuration.md");
+    let links: Vec<&str> = page.split("[More](").skip(1).map(|rest| rest.split_once(')').unwrap().0).collect();
+    assert!(!links.is_empty());
+    for link in links {
+        let (name, anchor) = link.split_once('#').unwrap();
+        let linked = document(&format!("docs/{name}"));
+        let headings = linked.lines().filter_map(|line| line.strip_prefix('#'));
+        let mut anchors = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
+        assert!(anchors.any(|known| known == anchor), "{link} leads nowhere");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_has_the_same_exit_code_as_a_wrong_configuration() {
     assert_eq!(Hotshelf::new(&["sell"]).run().code, Some(2));
 }

@@ -138,12 +138,12 @@ impl Import {
         self.check_home(products.repository()).await?;
         let mut summary = Summary::default();
         let mut waiting = Vec::new();
-        let mut broken_off = None;
+        let mut read_error = None;
         while let Some(row) = reader.next() {
             match row {
                 Ok(row) => waiting.push(row),
                 // The rows before it are imported, unless --strict is set.
-                Err(error) if error.ends_reading() => broken_off = Some(error),
+                Err(error) if error.ends_reading() => read_error = Some(error),
                 Err(error) => {
                     summary.bad += 1;
                     progress.suspend(|| eprint_error(&format_args!("{}: {error}", self.name())));
@@ -154,16 +154,16 @@ impl Import {
             }
             progress.set_position(reader.bytes_read());
         }
-        if self.strict && (summary.bad > 0 || broken_off.is_some()) {
-            broken_off.iter().for_each(|error| eprint_error(&format_args!("{}: {error}", self.name())));
-            return Err(Failure::Strict { bad: summary.bad + usize::from(broken_off.is_some()) });
+        if self.strict && (summary.bad > 0 || read_error.is_some()) {
+            read_error.iter().for_each(|error| eprint_error(&format_args!("{}: {error}", self.name())));
+            return Err(Failure::Strict { bad: summary.bad + usize::from(read_error.is_some()) });
         }
         // With --strict these are all rows, in one transaction.
         self.store(products, &mut waiting, &mut summary, progress).await?;
-        match broken_off {
+        match read_error {
             None => Ok(summary),
             Some(error) => {
-                Err(Failure::BrokenOff { file: self.name(), imported: summary.imported, cause: error.to_string() })
+                Err(Failure::ReadAborted { file: self.name(), imported: summary.imported, cause: error.to_string() })
             }
         }
     }
@@ -201,7 +201,7 @@ impl Import {
             }
             // The number tells which products a second import would duplicate.
             Err(cause) if summary.imported > 0 => {
-                Err(Failure::StoppedShort { file: self.name(), imported: summary.imported, cause })
+                Err(Failure::StoreAborted { file: self.name(), imported: summary.imported, cause })
             }
             Err(error) => Err(error.into()),
         }

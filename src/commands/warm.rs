@@ -75,7 +75,7 @@ async fn wait_for_redis(health: &HealthBoard) -> Result<(), Failure> {
 /// If the service has the database, it can warm its cache itself, memory included.
 fn open_error(error: StartError, config: &Config) -> Failure {
     match error.cause.downcast_ref::<OpenError>() {
-        Some(OpenError::InUse { database, .. }) => Failure::WarmItself {
+        Some(OpenError::InUse { database, .. }) => Failure::DatabaseInUse {
             database: database.display().to_string(),
             address: format!("{}:{}", config.api.host, config.api.port),
         },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotshelf_cache::Tiers;
-use hotshelf_redis_client::{Address, Servers};
+use hotshelf_redis_client::{Address, RedisOptions, Servers};
 
 use super::*;
 
@@ -34,6 +34,13 @@ fn every_default_is_a_good_value() {
     assert_eq!(config.lives.product, Duration::from_secs(300));
     assert_eq!(config.cache.memory_bytes, 64 * 1024 * 1024);
     assert_eq!(config.api.uploads.bytes, 128 * 1024 * 1024);
+}
+
+#[test]
+fn the_defaults_of_the_crates_are_those_of_the_settings() {
+    let config = load(&[]).unwrap();
+    assert_eq!(format!("{:?}", config.lives), format!("{:?}", Lives::default()));
+    assert_eq!(format!("{:?}", config.cache.redis), format!("{:?}", RedisOptions::default()));
 }
 
 #[test]
