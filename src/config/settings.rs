@@ -146,7 +146,7 @@ settings! {
         ]), "tiered, redis, memory or none";
 
         /// TTL of a cached product.
-        /// Each entry's TTL varies by up to a tenth, here and below.
+        /// The TTL of each entry varies by up to a tenth. That holds for all kinds of entries.
         cache_ttl: Duration = "5m", ttl, TTL, needs: &[Cache];
 
         /// TTL of a cached page of all products.
@@ -235,7 +235,7 @@ settings! {
     }
     "Warming" {
         /// Interval at which the most read products and the first pages are loaded into the cache.
-        /// With `0s`, they are loaded only when that is asked for.
+        /// They are loaded at the start, too. With `0s`, only when a request or a command asks for it.
         warm_interval: Duration = "1h", up_to_30_days, "a duration from 0s (off) to 30days, such as 1h",
             needs: &[Cache], see: "operations.md#warming";
 
