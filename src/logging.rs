@@ -1,5 +1,5 @@
-//! The log, on standard error: standard output belongs to what a command prints, such as an export. Where traces are
-//! exported, they get the spans that are meant for them, and the log the others.
+//! The log, on standard error: standard output belongs to what a command prints, such as an export. While traces are
+//! exported, spans of the target `TRACED` go to the exporter, and the others to the log.
 
 use std::io::{self, IsTerminal};
 
@@ -14,12 +14,26 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
-use crate::config::{LogConfig, LogFormat};
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct LogOptions {
+    pub(crate) filter: EnvFilter,
+    pub(crate) format: LogFormat,
+}
 
-pub(crate) fn start(log: &LogConfig, exporter: Option<&Exporter>) {
+/// The format of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+pub(crate) fn start(log: &LogOptions, exporter: Option<&Exporter>) {
     let (filter, format) = (without_traces(log.filter.clone()), log.format);
     match exporter {
-        // One filter for everything: what the log does not want is not even made.
+        // One filter for all: a span that the log does not want is not created.
         None => tracing_subscriber::registry().with(lines(format)).with(filter).init(),
         Some(exporter) => {
             tracing_subscriber::registry().with(lines(format).with_filter(filter)).with(exporter.layer()).init();
@@ -37,7 +51,7 @@ fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
                 WithRequest { event: fmt::format().with_ansi(ansi), append: |id| format!(" request_id={id}\n") };
             lines.event_format(format).boxed()
         }
-        // An id needs no escaping: others than letters, digits and three signs are not taken over.
+        // An id needs no escaping: it consists of letters, digits and three signs.
         LogFormat::Json => {
             let event = fmt::format().json().with_span_list(false);
             let format = WithRequest { event, append: |id| format!(",\"request_id\":\"{id}\"}}\n") };
@@ -46,10 +60,10 @@ fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// Adds to a line the id of the request that it is about.
+/// Adds the request id to each line.
 struct WithRequest<F> {
     event: F,
-    /// What takes the place of the end of the line: of the line break, and of a closing brace.
+    /// The new end of the line, in place of its line break and its closing brace.
     append: fn(&str) -> String,
 }
 

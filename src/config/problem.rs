@@ -1,37 +1,38 @@
 //! What can be wrong with a configuration, each told in one line that contains no secret.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use super::layers::Origin;
+use super::settings::ALL;
 
 /// One reason not to start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
     /// `value` is quoted and masked already.
     #[error("{name}={value} ({origin}): {reason}")]
-    BadValue { name: &'static str, value: String, origin: String, reason: String },
+    BadValue { name: String, value: String, origin: String, reason: String },
     #[error("{name} (environment): the value is not valid UTF-8")]
-    NotUtf8 { name: &'static str },
+    NotUtf8 { name: String },
     #[error("unknown key {key:?} in {}: {hint}", file.display())]
-    UnknownKey { key: String, file: PathBuf, hint: Hint },
+    UnknownKey { key: String, file: PathBuf, hint: String },
     #[error("HOTSHELF_CONFIG={path:?} (environment): there is no such file")]
     NoSuchFile { path: PathBuf },
-    #[error("cannot read {origin}: {reason}")]
-    Unreadable { origin: Origin, reason: String },
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
 }
 
-/// What to do about an unknown key.
-#[derive(Debug)]
-pub(crate) struct Hint {
-    pub(crate) nearest: Option<String>,
-}
-
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.nearest {
-            Some(key) => write!(f, "did you mean {key:?}?"),
-            None => f.write_str("`hotshelf --help` lists the variables, whose names in lower case are the keys"),
-        }
+impl Problem {
+    pub(crate) fn unknown_key(key: String, file: PathBuf) -> Self {
+        let hint = match nearest_key(&key) {
+            Some(known) => format!("did you mean {known:?}?"),
+            None => "`hotshelf --help` lists the variables, whose names in lower case are the keys".to_owned(),
+        };
+        Problem::UnknownKey { key, file, hint }
     }
+}
+
+/// The known key that `key` is most likely a misspelling of.
+fn nearest_key(key: &str) -> Option<&'static str> {
+    let wanted = key.to_ascii_lowercase().replace('-', "_");
+    let candidates = ALL.iter().map(|definition| (strsim::levenshtein(&wanted, definition.key), definition.key));
+    candidates.filter(|(distance, known)| *distance <= known.len() / 4).min().map(|(_, known)| known)
 }

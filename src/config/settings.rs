@@ -1,229 +1,313 @@
-//! The list of all variables. A new one is a row here, a field of its struct and a line in `assemble`.
+//! Every setting, defined once: key, type, default, parser, what is expected, meaning. `--help`, `check-config`,
+//! docs/configuration.md and hotshelf.example.toml are printed from it. Where a value goes is in `options.rs`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use hotshelf_api::{RouteLimit, TrustedProxies};
+use hotshelf_cache::{Tiers, WriteStrategy};
 use hotshelf_ratelimit::{Limit, OnLoss};
 use hotshelf_redis_client::Address;
 use tracing_subscriber::EnvFilter;
 
-use super::parse::{self, RedisUrl, Refusal};
-use super::secret::{Secret, Visibility};
-use super::{CacheBackend, CorsOrigins, LogFormat, Sampler, WriteStrategy};
+use super::definition::{Definition, settings};
+use super::effects::Need::*;
+use super::parse::*;
+use super::sources::Values;
+use super::visibility::Visibility::*;
+use crate::logging::LogFormat;
 
-/// What there is to know about one variable without its type.
-#[derive(Clone, Copy)]
-pub(crate) struct Variable {
-    /// The name in the environment.
-    pub(crate) name: &'static str,
-    /// The text that is parsed when nothing else is given; empty where a value may be left out.
-    pub(crate) default: &'static str,
-    pub(crate) visibility: Visibility,
-    pub(crate) meaning: &'static str,
-    /// What a good value is: completes "expected …".
-    pub(crate) expected: &'static str,
-    /// Whether an empty environment variable is a value, and not the same as an unset one.
-    pub(crate) may_be_empty: bool,
-}
-
-impl Variable {
-    /// The key in the configuration file.
-    pub(crate) fn key(&self) -> String {
-        self.name.to_ascii_lowercase()
-    }
-}
-
-/// A variable together with the way from its text to its value.
-pub(crate) struct Setting<T> {
-    pub(crate) variable: Variable,
-    pub(crate) parse: fn(&str) -> Result<T, Refusal>,
-}
-
-/// Turns each row into a [`Setting`] constant of the variable's name, and all rows into [`ALL`].
-macro_rules! settings {
-    ($($name:ident: $type:ty = $default:literal, $parse:path, $visibility:ident $(, $may_be_empty:expr)?;
-       $meaning:literal, $expected:expr;)*) => {
-        $(pub(crate) const $name: Setting<$type> = Setting {
-            variable: Variable {
-                name: stringify!($name),
-                default: $default,
-                visibility: Visibility::$visibility,
-                meaning: $meaning,
-                expected: $expected,
-                may_be_empty: false $(|| $may_be_empty)?,
-            },
-            parse: $parse,
-        };)*
-
-        /// Every variable, in the order in which people are shown them.
-        pub(crate) const ALL: &[Variable] = &[$($name.variable),*];
-    };
-}
-
-/// Marks the rows in which an empty environment variable is a value.
-const MAY_BE_EMPTY: bool = true;
-
-const LIFE: &str = "a duration from 1s to 30days, such as 90s, 5m or 1h30m";
-const LIMIT: &str = "requests per window, such as 100/1m: 1 to 1000000000, in whole milliseconds from 1s to 1day";
+const TTL: &str = "a duration from 1s to 30days, such as 90s, 5m or 1h30m";
 const TIMEOUT: &str = "a duration above 0 and up to 1day, such as 100ms, 10s or 1m30s";
+const UP_TO_A_MILLION: &str = "a whole number from 1 to 1000000";
+const BOOLEAN: &str = "true, false, 1 or 0";
+const LIMIT: &str = "requests per window, such as 100/1m: 1 to 1000000000, in whole milliseconds from 1s to 1day";
 
 settings! {
-    HTTP_HOST: String = "127.0.0.1", parse::host, Open;
-        "address to listen on", "a host name or an IP address";
-    HTTP_PORT: u16 = "3000", parse::listen_port, Open;
-        "port to listen on", "a port number from 0 to 65535 (0 takes any free port)";
-    REQUEST_TIMEOUT: Duration = "10s", parse::timeout, Open;
-        "deadline of a request", TIMEOUT;
-    IDLE_TIMEOUT: Duration = "60s", parse::timeout, Open;
-        "connections without a request under way are closed after so long", TIMEOUT;
-    SHUTDOWN_TIMEOUT: Duration = "30s", parse::timeout, Open;
-        "how long a stop waits for requests in flight", TIMEOUT;
-    MAX_CONCURRENT_REQUESTS: usize = "1024", parse::concurrency, Open;
-        "requests beyond this number are shed", "a whole number from 1 to 1000000";
-    MAX_CONNECTIONS: Option<usize> = "", parse::connections, Open;
-        "connections that are open at a time; what the limit of descriptors leaves, up to 16384, when left out",
-        "a whole number from 1 to 1000000";
-    MAX_CONNECTIONS_PER_ADDRESS: Option<usize> = "", parse::connections, Open;
-        "connections from one address; a quarter of all when left out", "a whole number from 1 to 1000000";
-    MAX_UPLOADS: usize = "1024", parse::concurrency, Open;
-        "bodies that are waited for at a time, a quarter of them from one address", "a whole number from 1 to 1000000";
-    MAX_UPLOAD_BYTES: usize = "128MiB", parse::upload_bytes, Open;
-        "bytes of bodies in memory, half of them from one address", "a size from 16MiB to 1TiB, such as 128MiB";
-    UPLOAD_TIMEOUT: Duration = "10s", parse::timeout, Open;
-        "bodies of which nothing comes for so long are refused", TIMEOUT;
-    CORS_ORIGINS: CorsOrigins = "", parse::cors_origins, Open, MAY_BE_EMPTY;
-        "web origins that may call the service", "* or origins separated by commas, such as https://shop.example";
+    "HTTP" {
+        /// Address to listen on.
+        /// The default can be reached from this machine only.
+        http_host: String = "127.0.0.1", host, "a host name or an IP address";
 
-    DB_PATH: PathBuf = "./products.db", parse::database_path, Open;
-        "SQLite file", "the path of a file (no :memory: and no file: address)";
-    DATABASE_URL: () = "", parse::database_url, Url;
-        "reserved for PostgreSQL, refused for now", "no value";
-    SHARED_DB: bool = "false", parse::boolean, Open;
-        "several instances share the database", "true, false, 1 or 0";
+        /// Port to listen on.
+        http_port: u16 = "3000", |text| number(text, 0..=u16::MAX),
+            "a port number from 0 to 65535 (0 takes any free port)";
 
-    REDIS_ADDR: Address = "localhost:6379", parse::redis_addr, Open;
-        "Redis server", "host:port, such as localhost:6379 or [::1]:6379";
-    REDIS_URL: Option<RedisUrl> = "", parse::redis_url, Url;
-        "Redis server as a URL, wins over the other REDIS_ variables",
-        "redis://[user:password@]host[:port][/db], redis-sentinel://[…@]host[:port],…/service[/db] or \
-         redis-cluster://[…@]host[:port],…, with rediss for TLS, special characters in the password percent-encoded";
-    REDIS_PASSWORD: Option<Secret> = "", parse::password, Hidden, MAY_BE_EMPTY;
-        "password of the Redis server", "a password";
-    REDIS_DB: u8 = "0", parse::redis_db, Open;
-        "logical database of the Redis server", "a whole number from 0 to 255";
-    REDIS_COMMAND_TIMEOUT: Duration = "100ms", parse::timeout, Open;
-        "deadline of a cache command", TIMEOUT;
-    REDIS_CONNECT_TIMEOUT: Duration = "1s", parse::timeout, Open;
-        "deadline of a connection attempt", TIMEOUT;
-    REDIS_POOL_SIZE: usize = "1", parse::pool_size, Open;
-        "connections for cache commands to each Redis server", "a whole number from 1 to 64";
-    REDIS_USERNAME: Option<String> = "", parse::username, Open, MAY_BE_EMPTY;
-        "user of the Redis server's access list", "a user name";
-    REDIS_SENTINEL_USERNAME: Option<String> = "", parse::username, Open, MAY_BE_EMPTY;
-        "user of the sentinels' access list", "a user name";
-    REDIS_SENTINEL_PASSWORD: Option<Secret> = "", parse::password, Hidden, MAY_BE_EMPTY;
-        "password of the sentinels", "a password";
+        /// Deadline of a request.
+        /// A request that takes longer is answered with 503.
+        request_timeout: Duration = "10s", timeout, TIMEOUT;
 
-    CACHE_BACKEND: CacheBackend = "tiered", parse::cache_backend, Open;
-        "tiers of the cache", "tiered, redis, memory or none";
-    CACHE_TTL: Duration = "5m", parse::life, Open;
-        "life of a cached product", LIFE;
-    CACHE_LIST_TTL: Duration = "5m", parse::life, Open;
-        "life of a cached list", LIFE;
-    CACHE_TTL_DETAILS: Duration = "10m", parse::life, Open;
-        "life of the cached details of a product", LIFE;
-    CACHE_TTL_PAGES: Duration = "5m", parse::life, Open;
-        "life of a cached page of an organization or a schema", LIFE;
-    CACHE_TTL_ORG_IDS: Duration = "15m", parse::life, Open;
-        "life of the cached product ids of an organization", LIFE;
-    CACHE_TTL_SCHEMA_IDS: Duration = "20m", parse::life, Open;
-        "life of the cached product ids of a schema", LIFE;
-    CACHE_TTL_ANALYTICS: Duration = "1day", parse::life, Open;
-        "life of the cached catalogue analytics", LIFE;
-    CACHE_NEGATIVE_TTL: Duration = "10s", parse::life, Open;
-        "life of a cached \"does not exist\"", LIFE;
-    CACHE_GRACE: Duration = "10m", parse::grace, Open;
-        "how long past its life a copy is served while the database fails", "a duration from 0s to 30days, such as 10m";
-    CACHE_PREFIX: String = "product:", parse::key_prefix, Open;
-        "start of every Redis key", "1 to 64 printable ASCII characters, none of them a space or one of * ? [ ] { } \\";
-    CACHE_L1_BYTES: u64 = "64MiB", parse::memory_bound, Open;
-        "bound of the memory tier", "a size from 1KiB to 1TiB, such as 64MiB";
-    CACHE_WRITE_STRATEGY: WriteStrategy = "invalidate", parse::write_strategy, Open;
-        "what a write does to the cached copy", "invalidate or write_through";
+        /// A connection without a request in flight is closed after this time.
+        /// So is one whose client reads nothing of its response. A download that makes progress is not cut.
+        idle_timeout: Duration = "60s", timeout, TIMEOUT;
 
-    AUDIT_RATE: f64 = "1", parse::rate, Open;
-        "cached entries compared with the database each second", "a number from 0 (off) to 1000, such as 1 or 0.5";
+        /// Time that a stop has to finish the requests in flight.
+        shutdown_timeout: Duration = "30s", timeout, TIMEOUT;
 
-    AUTH: bool = "off", parse::on_or_off, Open;
-        "whether callers must be users", "on or off";
-    AUTH_OFF_ANYWAY: bool = "false", parse::boolean, Open;
-        "serve everybody who can reach the address, although AUTH=off", "true, false, 1 or 0";
-    SESSION_TTL: Duration = "7days", parse::life, Open;
-        "life of a session after its last use", LIFE;
-    SESSION_COOKIE_SECURE: bool = "true", parse::boolean, Open;
-        "browsers send the session's cookie over https alone (or to localhost)", "true, false, 1 or 0";
-    METRICS_OPEN: bool = "false", parse::boolean, Open;
-        "with AUTH=on, statistics and metrics are for everybody", "true, false, 1 or 0";
-    SMTP_URL: Option<Secret> = "", parse::smtp_url, Url;
-        "mail server", "smtps://user:password@host[:port] or smtp://…, special characters in the password percent-encoded";
-    MAIL_FROM: String = "hotshelf <hotshelf@localhost>", parse::text, Open;
-        "whom mails are from", "an e-mail address, such as Shop <shop@shop.example>";
-    MAIL_FILE: PathBuf = "./mail.log", parse::file_path, Open;
-        "file that takes the mails where there is no SMTP_URL", "the path of a file";
-    PASSWORD_RESET_URL: Option<String> = "", parse::link, Open;
-        "page that sets a new password; the token is appended", "http:// or https:// and more, such as https://shop.example/reset?token=";
-    WARM_INTERVAL: Duration = "1h", parse::interval, Open;
-        "pause between two warmings of the cache", "a duration from 0s (off) to 30days, such as 1h";
-    WARM_PRODUCTS: usize = "1000", parse::warm_products, Open;
-        "most read products that are warmed", "a whole number from 1 to 10000";
-    WARM_RATE: u32 = "1000", parse::warm_rate, Open;
-        "entries warmed each second at most", "a whole number from 1 to 1000000";
+        /// Requests beyond this number are answered with 503 at once.
+        /// Health probes are not. A request counts from when its body has arrived.
+        max_concurrent_requests: usize = "1024", |text| number(text, 1..=1_000_000), UP_TO_A_MILLION;
 
-    RUST_LOG: EnvFilter = "info", parse::log_filter, Open;
-        "log filter", "a filter such as info or warn,hotshelf=debug";
-    LOG_FORMAT: LogFormat = "text", parse::log_format, Open;
-        "shape of the log lines", "text or json";
+        /// Open connections at a time.
+        /// When there are so many, the one that was idle longest is closed for the next. Empty: what the limit of file
+        /// descriptors leaves, up to 16384.
+        max_connections: Option<usize> = "", |text| optional(text, |text| number(text, 1..=1_000_000)),
+            UP_TO_A_MILLION, see: "operations.md#connections";
 
-    RATE_LIMIT: bool = "off", parse::on_or_off, Open;
-        "whether requests to the API are limited", "on or off";
-    RATE_LIMIT_API: Limit = "100/1m", parse::limit, Open;
-        "requests to the API, for each caller", LIMIT;
-    RATE_LIMIT_LOGIN: Limit = "5/1m", parse::limit, Open;
-        "logins from one address to one account", LIMIT;
-    RATE_LIMIT_REGISTER: Limit = "3/1h", parse::limit, Open;
-        "registrations from one address", LIMIT;
-    RATE_LIMIT_FORGOT_PASSWORD: Limit = "3/1h", parse::limit, Open;
-        "forgotten passwords from one address", LIMIT;
-    RATE_LIMIT_TOKEN: Limit = "60/1m", parse::limit, Open;
-        "tokens that nobody has, from one address", LIMIT;
-    RATE_LIMIT_ROUTES: Vec<RouteLimit> = "", parse::route_limits, Open, MAY_BE_EMPTY;
-        "routes with limits of their own",
-        "METHOD path=limit, separated by commas, such as GET /api/v1/products/{id}=1000/1m, POST /api/v1/products=10/1m";
-    RATE_LIMIT_ON_LOSS: OnLoss = "local", parse::on_loss, Open;
-        "what limits do while Redis is away", "local, open or closed";
-    TRUSTED_PROXIES: TrustedProxies = "", parse::trusted_proxies, Open, MAY_BE_EMPTY;
-        "proxies whose forwarding headers count",
-        "addresses and networks separated by commas, such as 10.0.0.0/8, fd00::/8 or 127.0.0.1";
-    OTEL_EXPORTER_OTLP_ENDPOINT: Option<String> = "", parse::collector, Open;
-        "collector of OpenTelemetry that traces are sent to", "http://host:port of a collector that takes OTLP over HTTP";
-    OTEL_SERVICE_NAME: String = "hotshelf", parse::service_name, Open;
-        "name of the service in traces", "1 to 255 characters";
-    OTEL_TRACES_SAMPLER: Sampler = "parentbased_always_on", parse::sampler, Open;
-        "which traces are sent", "always_on, always_off, traceidratio, or one of them with parentbased_ before it";
-    OTEL_TRACES_SAMPLER_ARG: f64 = "1", parse::share, Open;
-        "share of the traces that traceidratio sends", "a number from 0 to 1, such as 0.1";
-}
+        /// Open connections from one address.
+        /// This machine and the trusted proxies may have all. Empty: a quarter of all.
+        max_connections_per_address: Option<usize> = "", |text| optional(text, |text| number(text, 1..=1_000_000)),
+            UP_TO_A_MILLION, see: "operations.md#connections";
 
-/// The variables with meaning and default, for `--help`.
-pub(crate) fn help() -> String {
-    let width = ALL.iter().map(|variable| variable.name.len()).max().unwrap_or_default();
-    let mut text = "Environment variables, which win over hotshelf.toml in the working directory (or the file that\n\
-                    HOTSHELF_CONFIG names), where the keys are the same names in lower case:\n"
-        .to_owned();
-    for Variable { name, meaning, default, .. } in ALL {
-        text += &format!("  {name:width$}  {meaning}");
-        text += &if default.is_empty() { "\n".to_owned() } else { format!(" [default: {default}]\n") };
+        /// Request bodies that are received at a time.
+        /// A quarter of them may come from one address. Further ones are answered with 503.
+        max_uploads: usize = "1024", |text| number(text, 1..=1_000_000), UP_TO_A_MILLION;
+
+        /// Memory for request bodies.
+        /// Half of it may be used by one address. A body that needs more is answered with 503.
+        max_upload_bytes: usize = "128MiB", |text| size(text, ByteSize::mib(16)..=ByteSize::tib(1)),
+            "a size from 16MiB to 1TiB, such as 128MiB";
+
+        /// A request body that makes no progress for this time is answered with 408.
+        /// So is one that is slower than 8 KiB/s after three times as long.
+        upload_timeout: Duration = "10s", timeout, TIMEOUT;
+
+        /// Web origins whose pages may call the service.
+        /// Empty: none.
+        cors_origins: Vec<String> = "", cors_origins, "* or origins separated by commas, such as https://shop.example",
+            may_be_empty: true;
     }
-    text + "\n`hotshelf check-config` prints the effective values."
+    "Database" {
+        /// SQLite file, created when it does not exist.
+        /// It has to be on a local disk.
+        db_path: PathBuf = "./products.db", database_path, "the path of a file (no :memory: and no file: address)";
+
+        /// Reserved for PostgreSQL: any value is refused.
+        database_url: () = "", |text| match text {
+            "" => Ok(()),
+            _ => refuse("only SQLite is supported so far: unset DATABASE_URL and use DB_PATH, the path of its file"),
+        }, "no value", visibility: Url;
+
+        /// Other instances use the same database file.
+        /// Set it on every one of them.
+        shared_db: bool = "false", boolean, BOOLEAN, see: "operations.md#several-instances";
+    }
+    "Redis" {
+        /// Redis server.
+        redis_addr: Address = "localhost:6379", redis_addr, "host:port, such as localhost:6379 or [::1]:6379",
+            needs: &[Redis];
+
+        /// Redis server, sentinels or cluster as a URL.
+        /// What the URL says wins over the other settings of Redis. `service` is the sentinels' name of the master.
+        redis_url: Option<RedisUrl> = "", |text| optional(text, redis_url),
+            "redis://[user:password@]host[:port][/db], redis-sentinel://[…@]host[:port],…/service[/db] or \
+             redis-cluster://[…@]host[:port],…, with rediss for TLS, special characters in the password \
+             percent-encoded",
+            visibility: Url, needs: &[Redis], see: "operations.md#redis";
+
+        /// Password of Redis.
+        /// Better kept in the environment than in a file.
+        redis_password: Option<String> = "", |text| optional(text, any_text), "a password", visibility: Hidden,
+            may_be_empty: true, needs: &[Redis];
+
+        /// Logical database of Redis.
+        redis_db: u8 = "0", |text| number(text, 0..=u8::MAX), "a whole number from 0 to 255", needs: &[Redis];
+
+        /// Deadline of a Redis command.
+        /// One that takes longer counts as failed, and the request goes on without it.
+        redis_command_timeout: Duration = "100ms", timeout, TIMEOUT, needs: &[Redis];
+
+        /// Deadline of an attempt to connect to Redis.
+        redis_connect_timeout: Duration = "1s", timeout, TIMEOUT, needs: &[Redis];
+
+        /// Connections for cache commands to each Redis server.
+        /// Commands share them: one is enough for most.
+        redis_pool_size: usize = "1", |text| number(text, 1..=64), "a whole number from 1 to 64", needs: &[Redis],
+            see: "operations.md#pool";
+
+        /// User of Redis (ACL).
+        redis_username: Option<String> = "", |text| optional(text, any_text), "a user name",
+            may_be_empty: true, needs: &[Redis];
+
+        /// User of the sentinels (ACL).
+        redis_sentinel_username: Option<String> = "", |text| optional(text, any_text), "a user name",
+            may_be_empty: true, needs: &[Redis];
+
+        /// Password of the sentinels.
+        redis_sentinel_password: Option<String> = "", |text| optional(text, any_text), "a password", visibility: Hidden,
+            may_be_empty: true, needs: &[Redis];
+    }
+    "Cache" {
+        /// Tiers of the cache.
+        /// `tiered` is memory in front of Redis.
+        cache_backend: Tiers = "tiered", |text| word(text, &[
+            ("tiered", Tiers::Tiered), ("redis", Tiers::Redis), ("memory", Tiers::Memory), ("none", Tiers::None),
+        ]), "tiered, redis, memory or none";
+
+        /// TTL of a cached product.
+        /// The TTL of each entry varies by up to a tenth. That holds for all kinds of entries.
+        cache_ttl: Duration = "5m", ttl, TTL, needs: &[Cache];
+
+        /// TTL of a cached page of all products.
+        cache_list_ttl: Duration = "5m", ttl, TTL, needs: &[Cache];
+
+        /// TTL of the cached details of a product.
+        cache_ttl_details: Duration = "10m", ttl, TTL, needs: &[Cache];
+
+        /// TTL of a cached page of an organization or a schema.
+        cache_ttl_pages: Duration = "5m", ttl, TTL, needs: &[Cache];
+
+        /// TTL of the cached product ids of an organization.
+        cache_ttl_org_ids: Duration = "15m", ttl, TTL, needs: &[Cache];
+
+        /// TTL of the cached product ids of a schema.
+        cache_ttl_schema_ids: Duration = "20m", ttl, TTL, needs: &[Cache];
+
+        /// TTL of the cached analytics.
+        /// `?refresh=true` rebuilds them sooner.
+        cache_ttl_analytics: Duration = "1day", ttl, TTL, needs: &[Cache];
+
+        /// TTL of a negative entry ("does not exist").
+        cache_negative_ttl: Duration = "10s", ttl, TTL, needs: &[Cache];
+
+        /// Grace: how long past its TTL an entry is served while the database fails.
+        /// An entry that a write has invalidated is never served.
+        cache_grace: Duration = "10m", up_to_30_days, "a duration from 0s to 30days, such as 10m", needs: &[Cache];
+
+        /// Prefix of every Redis key.
+        /// Services with different databases need different prefixes; two that share one by mistake do not read each
+        /// other's entries.
+        cache_prefix: String = "product:", key_prefix,
+            "1 to 64 printable ASCII characters, none of them a space or one of * ? [ ] { } \\";
+
+        /// Memory for the memory tier, keys and bookkeeping included.
+        cache_l1_bytes: u64 = "64MiB", |text| size(text, ByteSize::kib(1)..=ByteSize::tib(1)),
+            "a size from 1KiB to 1TiB, such as 64MiB", needs: &[Memory];
+
+        /// What an update leaves in the cache: nothing (`invalidate`) or the new value (`write_through`).
+        cache_write_strategy: WriteStrategy = "invalidate", |text| word(text, &[
+            ("invalidate", WriteStrategy::Invalidate), ("write_through", WriteStrategy::WriteThrough),
+        ]), "invalidate or write_through", needs: &[Cache];
+
+        /// Cached entries that are compared with the database each second.
+        /// Stale ones are counted, removed and logged.
+        audit_rate: f64 = "1", |text| decimal(text, 0.0..=1_000.0), "a number from 0 (off) to 1000, such as 1 or 0.5",
+            needs: &[Cache];
+    }
+    "Users" {
+        /// Whether callers must be users.
+        /// With `off`, the service refuses to listen on an address that is not loopback.
+        auth: bool = "off", on_or_off, "on or off", see: "operations.md#users";
+
+        /// Listen on any address although AUTH is off.
+        /// For a service behind something else that decides who may call it.
+        auth_off_anyway: bool = "false", boolean, BOOLEAN;
+
+        /// Time after its last use at which a session ends, to within a hundredth.
+        session_ttl: Duration = "7days", ttl, TTL, needs: &[Users];
+
+        /// Browsers send the session cookie over https only (and to localhost).
+        session_cookie_secure: bool = "true", boolean, BOOLEAN, needs: &[Users];
+
+        /// With AUTH on, everybody may read statistics and metrics.
+        /// Otherwise, users of organization 1 may.
+        metrics_open: bool = "false", boolean, BOOLEAN;
+
+        /// Mail server.
+        /// With `smtp://`, a password needs `?tls=required` at the end. Without a mail server, mail is appended to
+        /// MAIL_FILE.
+        smtp_url: Option<String> = "", |text| optional(text, smtp_url),
+            "smtps://user:password@host[:port] or smtp://…, special characters in the password percent-encoded",
+            visibility: Url, needs: &[Users];
+
+        /// Sender of mail.
+        mail_from: String = "hotshelf <hotshelf@localhost>", line,
+            "an e-mail address, such as Shop <shop@shop.example>", needs: &[Users, MailServer];
+
+        /// File that mail is appended to when there is no mail server, for development.
+        mail_file: PathBuf = "./mail.log", file_path, "the path of a file", needs: &[Users, NoMailServer];
+
+        /// Page on which a user sets a new password; the token is appended to it.
+        /// Without one, the mail contains the bare token.
+        password_reset_url: Option<String> = "", |text| optional(text, link),
+            "http:// or https:// and more, such as https://shop.example/reset?token=", needs: &[Users];
+    }
+    "Warming" {
+        /// Interval at which the most read products and the first pages are loaded into the cache.
+        /// They are loaded at the start, too. With `0s`, only when a request or a command asks for it.
+        warm_interval: Duration = "1h", up_to_30_days, "a duration from 0s (off) to 30days, such as 1h",
+            needs: &[Cache], see: "operations.md#warming";
+
+        /// Number of most read products to load.
+        warm_products: usize = "1000", |text| number(text, 1..=10_000), "a whole number from 1 to 10000",
+            needs: &[Cache];
+
+        /// Entries to load each second at most.
+        warm_rate: u32 = "1000", |text| number(text, 1..=1_000_000), UP_TO_A_MILLION, needs: &[Cache];
+    }
+    "Log" {
+        /// Log filter.
+        rust_log: EnvFilter = "info", log_filter, "a filter such as info or warn,hotshelf=debug";
+
+        /// Format of log lines: `json` is one object per line.
+        log_format: LogFormat = "text", |text| word(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+            "text or json";
+    }
+    "Rate limits" {
+        /// Whether requests to the API are limited.
+        rate_limit: bool = "off", on_or_off, "on or off", see: "operations.md#rate-limits";
+
+        /// Requests to the API by one caller, in any stretch of time as long as the window.
+        rate_limit_api: Limit = "100/1m", limit, LIMIT, needs: &[Limits];
+
+        /// Logins from one address into one account.
+        /// This and the next three limits are in force whether RATE_LIMIT is on or off.
+        rate_limit_login: Limit = "5/1m", limit, LIMIT, needs: &[Users];
+
+        /// Registrations from one address.
+        rate_limit_register: Limit = "3/1h", limit, LIMIT, needs: &[Users];
+
+        /// Requests for a new password from one address.
+        rate_limit_forgot_password: Limit = "3/1h", limit, LIMIT, needs: &[Users];
+
+        /// Unknown tokens from one address.
+        rate_limit_token: Limit = "60/1m", limit, LIMIT, needs: &[Users];
+
+        /// Routes with limits of their own instead of RATE_LIMIT_API.
+        /// Each is counted separately.
+        rate_limit_routes: Vec<RouteLimit> = "", route_limits,
+            "METHOD path=limit, separated by commas, such as GET /api/v1/products/{id}=1000/1m, \
+             POST /api/v1/products=10/1m",
+            may_be_empty: true, needs: &[Limits];
+
+        /// What limits do while Redis is down.
+        /// Each instance counts for itself (`local`), every request is allowed (`open`), or none is (`closed`).
+        rate_limit_on_loss: OnLoss = "local", |text| word(text, &[
+            ("local", OnLoss::Local), ("open", OnLoss::Open), ("closed", OnLoss::Closed),
+        ]), "local, open or closed", needs: &[Redis, Limits];
+
+        /// Proxies whose Forwarded and X-Forwarded-For headers are trusted.
+        /// Empty: none.
+        trusted_proxies: TrustedProxies = "", |text| text.parse().map_err(|_| Refusal::Malformed),
+            "addresses and networks separated by commas, such as 10.0.0.0/8, fd00::/8 or 127.0.0.1", may_be_empty: true;
+    }
+    "Traces" {
+        /// OpenTelemetry collector that receives traces.
+        /// Without one, there are no traces.
+        otel_exporter_otlp_endpoint: Option<String> = "", |text| optional(text, collector),
+            "http://host:port of a collector that takes OTLP over HTTP", see: "operations.md#traces";
+
+        /// Name of the service in traces.
+        otel_service_name: String = "hotshelf", service_name, "1 to 255 characters", needs: &[Traces];
+
+        /// Which traces are sent.
+        /// With `parentbased_`, the caller's decision wins.
+        otel_traces_sampler: Sampler = "parentbased_always_on", sampler,
+            "always_on, always_off, traceidratio, or one of them with parentbased_ before it", needs: &[Traces];
+
+        /// Share of the traces that `traceidratio` sends.
+        otel_traces_sampler_arg: f64 = "1", |text| decimal(text, 0.0..=1.0), "a number from 0 to 1, such as 0.1",
+            needs: &[Traces, SampledByRatio];
+    }
 }

@@ -1,18 +1,17 @@
-//! Hosts, ports and origins.
+//! Hosts, ports, origins and URLs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Refusal, whole_number};
-use crate::config::CorsOrigins;
+use super::{Parsed, Refusal, checked, number, refuse};
 
 /// A host name or an IP address; an IPv6 address may stand in brackets, and is returned without them.
-pub(crate) fn host(text: &str) -> Result<String, Refusal> {
+pub(crate) fn host(text: &str) -> Parsed<String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let is_address = match bare.len() == text.len() {
         true => bare.parse::<IpAddr>().is_ok(),
         false => bare.parse::<Ipv6Addr>().is_ok(),
     };
-    if is_address || is_host_name(text) { Ok(bare.to_owned()) } else { Err(Refusal::Malformed) }
+    checked(bare.to_owned(), is_address || is_host_name(text))
 }
 
 /// Letters, digits and hyphens between dots; underscores too, because container names have them. What ends in a
@@ -27,14 +26,9 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && labels.into_iter().all(is_label) && (!ends_in_number || text.parse::<Ipv4Addr>().is_ok())
 }
 
-/// A port to listen on; 0 takes any free one.
-pub(crate) fn listen_port(text: &str) -> Result<u16, Refusal> {
-    whole_number(text).ok_or(Refusal::Malformed)
-}
-
 /// A port to connect to.
-pub(super) fn remote_port(text: &str) -> Result<u16, Refusal> {
-    whole_number(text).filter(|port| *port != 0).ok_or(Refusal::Malformed)
+pub(super) fn remote_port(text: &str) -> Parsed<u16> {
+    number(text, 1..=u16::MAX)
 }
 
 /// `host:port`, an IPv6 address in brackets.
@@ -46,33 +40,23 @@ pub(super) fn split_address(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-pub(super) fn address_host(text: &str) -> Result<String, Refusal> {
-    // Without brackets, nobody can tell the port of `::1:6379` from the address.
+pub(super) fn address_host(text: &str) -> Parsed<String> {
+    // Without brackets, the port of `::1:6379` cannot be told from the address.
     if text.contains(':') && !text.starts_with('[') { Err(Refusal::Malformed) } else { host(text) }
 }
 
-/// Only SQLite is there, which `DB_PATH` names; a URL that would be ignored is worse than a start that is refused.
-pub(crate) fn database_url(text: &str) -> Result<(), Refusal> {
-    let reason = match text.split_once("://") {
-        _ if text.is_empty() => return Ok(()),
-        Some(("postgres" | "postgresql", _)) => "PostgreSQL is not supported yet: unset DATABASE_URL and use DB_PATH",
-        _ => "this kind of database is not supported: unset DATABASE_URL and use DB_PATH, the path of a SQLite file",
-    };
-    Err(Refusal::Because(reason.to_owned()))
-}
-
 /// `*`, nothing, or origins separated by commas.
-pub(crate) fn cors_origins(text: &str) -> Result<CorsOrigins, Refusal> {
+pub(crate) fn cors_origins(text: &str) -> Parsed<Vec<String>> {
     match text.trim() {
-        "" => Ok(CorsOrigins::None),
-        "*" => Ok(CorsOrigins::Any),
-        list => list.split(',').map(|item| origin(item.trim())).collect::<Result<_, _>>().map(CorsOrigins::Listed),
+        "" => Ok(Vec::new()),
+        "*" => Ok(vec!["*".to_owned()]),
+        list => list.split(',').map(|item| origin(item.trim())).collect(),
     }
 }
 
 /// Scheme, host and perhaps a port. A path, even a trailing slash, is refused: no browser sends one, so that it would
 /// never match.
-fn origin(text: &str) -> Result<String, Refusal> {
+fn origin(text: &str) -> Parsed<String> {
     let lower = text.to_ascii_lowercase();
     let (scheme, address) = lower.split_once("://").ok_or(Refusal::Malformed)?;
     if scheme != "http" && scheme != "https" {
@@ -82,4 +66,39 @@ fn origin(text: &str) -> Result<String, Refusal> {
     address_host(host)?;
     port.map(remote_port).transpose()?;
     Ok(lower)
+}
+
+/// The part behind the scheme is the mailer's to read.
+pub(crate) fn smtp_url(text: &str) -> Parsed<String> {
+    match text.split_once("://") {
+        Some(("smtp", address)) if address.contains('@') && !text.contains("tls=required") && !is_local(address) => {
+            refuse("would send its password in clear: use smtps://, or add ?tls=required")
+        }
+        Some(("smtp" | "smtps", address)) => checked(text.to_owned(), !address.is_empty()),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// Whether the server of `user:password@host:port` is on this machine.
+fn is_local(address: &str) -> bool {
+    let host = address.rsplit('@').next().unwrap_or_default();
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| host.starts_with(local))
+}
+
+/// The start of a link to a web page.
+pub(crate) fn link(text: &str) -> Parsed<String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    match text.split_once("://") {
+        Some(("http" | "https", address)) => checked(text.to_owned(), !address.is_empty() && plain),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// Collectors run beside the service, where nothing has to be encrypted, and pass traces on.
+pub(crate) fn collector(text: &str) -> Parsed<String> {
+    if text.starts_with("https://") {
+        return refuse("https:// is not supported: name a collector beside the service, which passes the traces on");
+    }
+    let host = text.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    checked(text.to_owned(), !host.is_empty() && !text.contains(char::is_whitespace))
 }

@@ -1,36 +1,32 @@
 //! Where Redis is.
 
-use hotshelf_redis_client::Address;
+use hotshelf_redis_client::{Address, Credentials, Servers};
 
 use super::network::{address_host, remote_port, split_address};
-use super::{Refusal, redis_db};
-use crate::config::{RedisServers, Secret};
+use super::{Parsed, Refusal, number, optional, refuse};
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
 /// `host:port`.
-pub(crate) fn redis_addr(text: &str) -> Result<Address, Refusal> {
+pub(crate) fn redis_addr(text: &str) -> Parsed<Address> {
     let (host, port) = split_address(text);
     let port = remote_port(port.ok_or(Refusal::Malformed)?)?;
     Ok(Address::new(address_host(host)?, port))
 }
 
 /// What a `REDIS_URL` says. Parts that it leaves out are `None`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RedisUrl {
-    pub(crate) servers: RedisServers,
+    /// Sentinels have no credentials yet.
+    pub(crate) servers: Servers,
     pub(crate) tls: bool,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Secret>,
-    pub(crate) db: Option<u8>,
+    pub(crate) credentials: Credentials,
+    pub(crate) database: Option<u8>,
 }
 
-/// `None` for an empty text.
-pub(crate) fn redis_url(text: &str) -> Result<Option<RedisUrl>, Refusal> {
-    if text.is_empty() {
-        return Ok(None);
-    }
+/// One server, sentinels or a cluster, by the scheme.
+pub(crate) fn redis_url(text: &str) -> Parsed<RedisUrl> {
     let (scheme, rest) = text.split_once("://").ok_or(Refusal::Malformed)?;
     let (encryption, kind) = scheme.split_once('-').unwrap_or((scheme, ""));
     let tls = match encryption {
@@ -44,57 +40,53 @@ pub(crate) fn redis_url(text: &str) -> Result<Option<RedisUrl>, Refusal> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-    let (servers, db) = match kind {
-        "" if scheme == encryption => (RedisServers::One(address(hosts, REDIS_PORT)?), path),
+    let (servers, database) = match kind {
+        "" if scheme == encryption => (Servers::One(address(hosts, REDIS_PORT)?), path),
         "sentinel" => behind_sentinels(hosts, path)?,
         "cluster" => (in_cluster(hosts, path)?, ""),
         _ => return Err(Refusal::Malformed),
     };
-    Ok(Some(RedisUrl {
-        servers,
-        tls,
-        username: non_empty(percent_decode(username)?),
-        password: non_empty(percent_decode(password)?).map(Secret::new),
-        db: if db.is_empty() { None } else { Some(redis_db(db)?) },
-    }))
+    let credentials =
+        Credentials { username: optional(username, percent_decode)?, password: optional(password, percent_decode)? };
+    let database = optional(database, |text| number(text, 0..=u8::MAX))?;
+    Ok(RedisUrl { servers, tls, credentials, database })
 }
 
 /// `service`, or `service/db`.
-fn behind_sentinels<'a>(hosts: &str, path: &'a str) -> Result<(RedisServers, &'a str), Refusal> {
-    let (service, db) = path.split_once('/').unwrap_or((path, ""));
+fn behind_sentinels<'a>(hosts: &str, path: &'a str) -> Parsed<(Servers, &'a str)> {
+    let (service, database) = path.split_once('/').unwrap_or((path, ""));
     let service = percent_decode(service)?;
     if service.is_empty() {
-        let reason = "name the master behind the hosts, as the sentinels call it: redis-sentinel://host:26379/mymaster";
-        return Err(Refusal::Because(reason.to_owned()));
+        return refuse(
+            "name the master behind the hosts, as the sentinels call it: redis-sentinel://host:26379/mymaster",
+        );
     }
-    Ok((RedisServers::Sentinel { sentinels: addresses(hosts, SENTINEL_PORT)?, service }, db))
+    let sentinels = addresses(hosts, SENTINEL_PORT)?;
+    Ok((Servers::Sentinel { sentinels, service, credentials: Credentials::default() }, database))
 }
 
-fn in_cluster(hosts: &str, path: &str) -> Result<RedisServers, Refusal> {
-    if !path.is_empty() {
-        return Err(Refusal::Because(CLUSTERS_HAVE_ONE_DATABASE.to_owned()));
+fn in_cluster(hosts: &str, path: &str) -> Parsed<Servers> {
+    if path.is_empty() {
+        addresses(hosts, REDIS_PORT).map(Servers::Cluster)
+    } else {
+        refuse(CLUSTERS_HAVE_ONE_DATABASE)
     }
-    Ok(RedisServers::Cluster(addresses(hosts, REDIS_PORT)?))
 }
 
 /// Also what is wrong with `REDIS_DB` beside a cluster.
 pub(crate) const CLUSTERS_HAVE_ONE_DATABASE: &str = "a Redis Cluster has no database but 0: name none";
 
-fn addresses(hosts: &str, default_port: u16) -> Result<Vec<Address>, Refusal> {
+fn addresses(hosts: &str, default_port: u16) -> Parsed<Vec<Address>> {
     hosts.split(',').map(|host| address(host, default_port)).collect()
 }
 
-fn address(text: &str, default_port: u16) -> Result<Address, Refusal> {
+fn address(text: &str, default_port: u16) -> Parsed<Address> {
     let (host, port) = split_address(text);
     Ok(Address::new(address_host(host)?, port.map_or(Ok(default_port), remote_port)?))
 }
 
-fn non_empty(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
 /// `%40` becomes `@`. Fails on a `%` without two hexadecimal digits and on bytes that are not UTF-8.
-fn percent_decode(text: &str) -> Result<String, Refusal> {
+fn percent_decode(text: &str) -> Parsed<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -1,6 +1,5 @@
-use hotshelf_redis_client::Address;
+use hotshelf_redis_client::{Address, Credentials, Servers};
 
-use super::super::{CorsOrigins, RedisServers};
 use super::*;
 
 const REFUSED: Result<(), Refusal> = Err(Refusal::Malformed);
@@ -21,40 +20,14 @@ fn accepts<T>(parse: impl Fn(&str) -> Result<T, Refusal>, texts: &[&str]) {
 }
 
 #[test]
-fn durations_have_units_and_bounds() {
-    assert_eq!(life("1h30m"), Ok(Duration::from_secs(5400)));
+fn durations_and_sizes_have_units() {
+    assert_eq!(ttl("1h30m"), Ok(Duration::from_secs(5400)));
     assert_eq!(timeout("100ms"), Ok(Duration::from_millis(100)));
-    accepts(life, &["1s", "90s", "5m", "30days"]);
-    refuses(life, &["", "0", "0s", "300", "999ms", "31days", "5 parsecs", "-5m", "1000000000000y"]);
-    refuses(timeout, &["0ms", "25h", "soon"]);
-}
-
-#[test]
-fn numbers_are_digits_within_bounds() {
-    assert_eq!((listen_port("0"), listen_port("65535")), (Ok(0), Ok(65535)));
-    refuses(listen_port, &["", "65536", "99999", "-1", "+1", " 1", "http"]);
-    accepts(concurrency, &["1", "1000000"]);
-    refuses(concurrency, &["0", "1000001"]);
-    accepts(redis_db, &["0", "255"]);
-    refuses(redis_db, &["256", "-1", ""]);
-    accepts(pool_size, &["1", "64"]);
-    refuses(pool_size, &["0", "65", ""]);
-}
-
-#[test]
-fn sizes_have_units_and_bounds() {
-    assert_eq!((memory_bound("64MiB"), memory_bound("64MB")), (Ok(64 << 20), Ok(64_000_000)));
-    accepts(memory_bound, &["1KiB", "1TiB", "2048", "1.5 GiB"]);
-    refuses(memory_bound, &["", "0", "1023", "2TiB", "64 apples", "MiB", "-1MiB"]);
-}
-
-#[test]
-fn booleans_are_four_words() {
+    let bytes = |text| size::<u64>(text, ByteSize::kib(1)..=ByteSize::tib(1));
     assert_eq!(
-        [boolean("true"), boolean("1"), boolean("false"), boolean("0")],
-        [Ok(true), Ok(true), Ok(false), Ok(false)]
+        [bytes("64MiB"), bytes("64MB"), bytes("2048"), bytes("1.5 GiB")],
+        [Ok(64 << 20), Ok(64_000_000), Ok(2048), Ok(3 << 29)]
     );
-    refuses(boolean, &["", "yes", "2", "TRUE"]);
 }
 
 #[test]
@@ -88,10 +61,10 @@ fn a_redis_address_has_a_host_and_a_port() {
 
 #[test]
 fn a_redis_url_has_at_least_a_host() {
-    let url = redis_url("redis://:p%3Aw%2f@[::1]:7/15").unwrap().unwrap();
-    assert_eq!((url.servers, url.tls), (RedisServers::One(Address::new("::1", 7)), false));
-    assert_eq!((url.username, url.password, url.db), (None, Some(Secret::new("p:w/".into())), Some(15)));
-    assert_eq!(redis_url(""), Ok(None));
+    let url = redis_url("redis://:p%3Aw%2f@[::1]:7/15").unwrap();
+    assert_eq!((url.servers, url.tls), (Servers::One(Address::new("::1", 7)), false));
+    assert!(url.credentials == Credentials { username: None, password: Some("p:w/".to_owned()) });
+    assert_eq!(url.database, Some(15));
     accepts(redis_url, &["redis://localhost", "rediss://a.example/", "redis://user@host", "redis://[::1]"]);
     refuses(redis_url, &["localhost:6379", "redis://", "redis://:6379", "redis://user:pw@", "http://localhost"]);
     refuses(
@@ -110,10 +83,11 @@ fn a_redis_url_has_at_least_a_host() {
 
 #[test]
 fn a_sentinel_url_names_the_sentinels_and_the_master() {
-    let url = redis_url("rediss-sentinel://app:pw@a.example,b.example:1,[::1]/the%20shop/3").unwrap().unwrap();
+    let url = redis_url("rediss-sentinel://app:pw@a.example,b.example:1,[::1]/the%20shop/3").unwrap();
     let sentinels = vec![Address::new("a.example", 26379), Address::new("b.example", 1), Address::new("::1", 26379)];
-    assert_eq!(url.servers, RedisServers::Sentinel { sentinels, service: "the shop".to_owned() });
-    assert_eq!((url.tls, url.username.as_deref(), url.db), (true, Some("app"), Some(3)));
+    let credentials = Credentials::default();
+    assert_eq!(url.servers, Servers::Sentinel { sentinels, service: "the shop".to_owned(), credentials });
+    assert_eq!((url.tls, url.credentials.username.as_deref(), url.database), (true, Some("app"), Some(3)));
     accepts(redis_url, &["redis-sentinel://a/shop", "redis-sentinel://a,b,c/shop/"]);
     refuses(redis_url, &["redis-sentinel:///shop", "redis-sentinel://a,/shop", "redis-sentinel://a/shop/x"]);
     refuses(redis_url, &["redis-sentinel://a/shop/1/2", "redis-sentinels://a/shop", "redis-://a", "http-cluster://a"]);
@@ -125,9 +99,9 @@ fn a_sentinel_url_names_the_sentinels_and_the_master() {
 
 #[test]
 fn a_cluster_url_names_some_nodes() {
-    let url = redis_url("redis-cluster://:pw@a.example,10.0.0.2:7000").unwrap().unwrap();
+    let url = redis_url("redis-cluster://:pw@a.example,10.0.0.2:7000").unwrap();
     let nodes = vec![Address::new("a.example", 6379), Address::new("10.0.0.2", 7000)];
-    assert_eq!((url.servers, url.tls, url.db), (RedisServers::Cluster(nodes), false, None));
+    assert_eq!((url.servers, url.tls, url.database), (Servers::Cluster(nodes), false, None));
     accepts(redis_url, &["redis-cluster://a", "rediss-cluster://a,b/"]);
     refuses(redis_url, &["redis-cluster://", "redis-cluster://a b", "redis-cluster://a,,b"]);
     assert!(matches!(redis_url("redis-cluster://a/1"), Err(Refusal::Because(_))));
@@ -135,9 +109,9 @@ fn a_cluster_url_names_some_nodes() {
 
 #[test]
 fn origins_are_what_a_browser_sends() {
-    let listed = ["https://shop.example".to_owned(), "http://localhost:5173".to_owned()];
-    assert_eq!(cors_origins("https://Shop.example, http://localhost:5173"), Ok(CorsOrigins::Listed(listed.into())));
-    assert_eq!((cors_origins(""), cors_origins("*")), (Ok(CorsOrigins::None), Ok(CorsOrigins::Any)));
+    let listed = vec!["https://shop.example".to_owned(), "http://localhost:5173".to_owned()];
+    assert_eq!(cors_origins("https://Shop.example, http://localhost:5173"), Ok(listed));
+    assert_eq!((cors_origins(""), cors_origins("*")), (Ok(Vec::new()), Ok(vec!["*".to_owned()])));
     refuses(
         cors_origins,
         &["shop.example", "https://shop.example/", "https://a.example,*", "https://a.example,", "null"],
@@ -156,7 +130,6 @@ fn limits_are_requests_per_window() {
     );
     assert_eq!((on_or_off("on"), on_or_off("off")), (Ok(true), Ok(false)));
     refuses(on_or_off, &["", "true", "ON"]);
-    refuses(on_loss, &["", "Local", "shut"]);
 }
 
 #[test]

@@ -1,13 +1,33 @@
-//! `hotshelf admin create`: the first admin, who lets in everybody else.
+//! `hotshelf admin create`: creates an admin, who can then add all other users.
 
 use std::io::{self, BufRead, IsTerminal};
 
+use clap::Subcommand;
 use hotshelf_domain::{Email, Invalid, OrganizationId, Role, new_password};
 
 use crate::config::Config;
-use crate::{Failure, print, wiring};
+use crate::failure::Failure;
+use crate::{print, wiring};
 
-pub(crate) async fn create(email: &str, config: &Config) -> Result<(), Failure> {
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Create an admin of organization 1; the password is read from standard input
+    Create {
+        /// The e-mail address to log in with
+        #[arg(long)]
+        email: String,
+    },
+}
+
+impl Admin {
+    pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
+        match self {
+            Admin::Create { email } => create(email, config).await,
+        }
+    }
+}
+
+async fn create(email: &str, config: &Config) -> Result<(), Failure> {
     let email: Email = email.parse().map_err(|message| wrong("--email", message))?;
     let password = read_password().map_err(Failure::Password)?;
     let password = new_password(password).map_err(Failure::BadAdmin)?;
@@ -21,7 +41,7 @@ pub(crate) async fn create(email: &str, config: &Config) -> Result<(), Failure> 
     print(&format!("{} is user {}, an admin of organization {}\n", admin.email, admin.id, admin.organization_id))
 }
 
-/// At a terminal, asked for without being shown; else one line of standard input.
+/// Asks at a terminal, without echo; otherwise reads one line of standard input.
 fn read_password() -> io::Result<String> {
     if io::stdin().is_terminal() {
         return rpassword::prompt_password("Password (8 characters or more): ");

@@ -1,26 +1,30 @@
-//! `hotshelf seed`: made-up products, to try the service with as many as a real catalogue has.
+//! `hotshelf seed`: adds generated products, to try the service with a catalogue of real size.
 
-mod generator;
-mod words;
+mod products;
 
 use std::time::Instant;
 
+use clap::Args;
 use hotshelf_product::ProductService;
 use indicatif::ProgressBar;
 
+use super::progress;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::wiring::{self, Catalogue};
-use crate::{Failure, progress};
-use generator::Generator;
+use products::Generator;
 
 /// Products in one transaction.
 const BATCH: u64 = 1_000;
 
-/// How many, and which.
+#[derive(Debug, Args)]
 pub(crate) struct Seed {
-    pub(crate) products: u64,
-    /// The same products for the same number.
-    pub(crate) seed: u64,
+    /// Number of products
+    #[arg(long)]
+    products: u64,
+    /// Seed of the generator: the same seed makes the same products
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 impl Seed {

@@ -1,31 +1,34 @@
-//! `hotshelf warm`: what is read most goes into Redis, so that a service that starts finds it there.
+//! `hotshelf warm`: loads the most read products into Redis, so that a service that starts finds them there.
 
 use std::pin::pin;
 use std::time::Instant;
 
+use hotshelf_cache::Tiers;
 use hotshelf_database::OpenError;
 use hotshelf_lifecycle::{HealthBoard, StartError, Status};
-use hotshelf_product::{Condition, Warmed, Warmer};
+use hotshelf_product::{Condition, WarmOptions, Warmed, Warmer};
 use indicatif::ProgressBar;
 use tokio::time::{Duration, sleep};
 
-use crate::config::{CacheBackend, Config};
-use crate::{Failure, progress, wiring};
+use super::progress;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::wiring;
 
-/// How long is waited for Redis.
-const PATIENCE: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(50);
+/// How long the command waits for Redis to be up.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
-    match config.cache.backend {
-        CacheBackend::Tiered | CacheBackend::Redis => {}
-        CacheBackend::Memory => return Err(Failure::NothingToWarm { backend: "memory" }),
-        CacheBackend::None => return Err(Failure::NothingToWarm { backend: "none" }),
+    match config.cache.tiers {
+        Tiers::Tiered | Tiers::Redis => {}
+        Tiers::Memory => return Err(Failure::NothingToWarm { backend: "memory" }),
+        Tiers::None => return Err(Failure::NothingToWarm { backend: "none" }),
     }
     let begin = Instant::now();
-    let or_itself = |error| or_itself(error, config);
-    let mut catalogue = wiring::catalogue(config).await.map_err(or_itself)?;
-    let warmer = catalogue.warmer(wiring::warm_once(config)).await?;
+    let mut catalogue = wiring::catalogue(config).await.map_err(|error| open_error(error, config))?;
+    let once = WarmOptions { interval: Duration::ZERO, ..config.warm };
+    let warmer = catalogue.warmer(once).await?;
     let health = catalogue.container.health();
     let running = catalogue.container.start().await?;
     let outcome = warm(&warmer, &health).await;
@@ -37,7 +40,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
 }
 
 async fn warm(warmer: &Warmer, health: &HealthBoard) -> Result<Warmed, Failure> {
-    redis_is_up(health).await?;
+    wait_for_redis(health).await?;
     let bar = progress::bar(Some(0), "{bar:40} {human_pos}/{human_len} entries {per_sec} {eta}");
     let mut condition = warmer.condition();
     let mut warming = pin!(warmer.run());
@@ -58,23 +61,23 @@ fn show(condition: &Condition, bar: &ProgressBar) {
     }
 }
 
-async fn redis_is_up(health: &HealthBoard) -> Result<(), Failure> {
+async fn wait_for_redis(health: &HealthBoard) -> Result<(), Failure> {
     let begin = Instant::now();
     while let Some(cache) = health.of("cache").await.filter(|cache| cache.status != Status::Healthy) {
-        if begin.elapsed() >= PATIENCE {
+        if begin.elapsed() >= REDIS_TIMEOUT {
             return Err(Failure::NoRedisToWarm { condition: cache.message });
         }
-        sleep(POLL).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
 
-/// The service that has the database warms itself better than anybody could from outside.
-fn or_itself(error: StartError, config: &Config) -> Failure {
+/// If the service has the database, it can warm its cache itself, memory included.
+fn open_error(error: StartError, config: &Config) -> Failure {
     match error.cause.downcast_ref::<OpenError>() {
-        Some(OpenError::InUse { database, .. }) => Failure::WarmItself {
+        Some(OpenError::InUse { database, .. }) => Failure::DatabaseInUse {
             database: database.display().to_string(),
-            address: format!("{}:{}", config.http.host, config.http.port),
+            address: format!("{}:{}", config.api.host, config.api.port),
         },
         _ => Failure::Start(error),
     }

@@ -1,29 +1,41 @@
-//! `hotshelf export`: the products of the catalogue into a file that `import` takes back.
+//! `hotshelf export`: writes the products of the catalogue to a file that `import` can read.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
+use clap::builder::TypedValueParser;
 use hotshelf_database::Database;
 use hotshelf_domain::{PageRequest, PageStart};
 use hotshelf_formats::{ExportFormat, ProductWriter};
 
+use crate::cli::one_of;
 use crate::config::Config;
+use crate::eprint_error;
+use crate::failure::Failure;
 use crate::wiring::{self, Catalogue};
-use crate::{Failure, complain};
 
 /// Products read at a time.
 const BATCH: u32 = 1_000;
 
-/// What is to be exported, and how.
-pub(crate) struct Export<'a> {
-    pub(crate) file: &'a Path,
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The file to write; - for standard output
+    pub(crate) file: PathBuf,
+    /// Format of the file [default: by its extension]
+    #[arg(long, value_parser = format())]
     pub(crate) format: Option<ExportFormat>,
 }
 
-impl Export<'_> {
+fn format() -> impl TypedValueParser<Value = ExportFormat> {
+    one_of([["csv", "CSV with a header"], ["jsonl", "One JSON product per line"]])
+        .try_map(|name| name.parse::<ExportFormat>())
+}
+
+impl Export {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
-        let format = self.format.or_else(|| ExportFormat::of_path(self.file)).ok_or(Failure::NoExportFormat)?;
+        let format = self.format.or_else(|| ExportFormat::of_path(&self.file)).ok_or(Failure::NoExportFormat)?;
         if !config.database.path.exists() {
             return Err(Failure::NoDatabase { path: config.database.path.clone() });
         }
@@ -32,7 +44,7 @@ impl Export<'_> {
         let exported = self.write(&repository, format).await;
         running.stop().await?;
         // On standard error: standard output may be the export.
-        complain(&format_args!("{} products exported to {}", exported?, self.name()));
+        eprint_error(&format_args!("{} products exported to {}", exported?, self.name()));
         Ok(())
     }
 
@@ -47,7 +59,7 @@ impl Export<'_> {
     async fn write(&self, repository: &Database, format: ExportFormat) -> Result<u64, Failure> {
         let failed = |cause: io::Error| Failure::Export { file: self.name(), cause };
         let output: Box<dyn Write + Send> =
-            if self.is_stdout() { Box::new(io::stdout()) } else { Box::new(File::create(self.file).map_err(failed)?) };
+            if self.is_stdout() { Box::new(io::stdout()) } else { Box::new(File::create(&self.file).map_err(failed)?) };
         let mut writer = ProductWriter::new(output, format).map_err(failed)?;
         let (mut start, mut written) = (PageStart::Offset(0), 0);
         loop {

@@ -1,45 +1,72 @@
-//! `hotshelf import`: products from a file into the catalogue.
+//! `hotshelf import`: reads products from a file into the catalogue.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use clap::Args;
+use clap::builder::TypedValueParser;
 use hotshelf_cache::WriteError;
 use hotshelf_database::Database;
-use hotshelf_domain::{Invalid, StoreError};
+use hotshelf_domain::{Invalid, OrganizationId, SchemaId, StoreError};
 use hotshelf_formats::{ExportFormat, Format, Home, ProductReader, Row};
 use hotshelf_product::{ProductError, ProductService};
 use indicatif::ProgressBar;
 
+use super::progress;
+use crate::cli::one_of;
 use crate::config::Config;
+use crate::eprint_error;
+use crate::failure::Failure;
 use crate::wiring::{self, Catalogue};
-use crate::{Failure, complain, progress};
 
 /// Products in one transaction.
 const BATCH: usize = 1_000;
 
-/// What is to be imported, and how.
-pub(crate) struct Import<'a> {
-    pub(crate) file: &'a Path,
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file to read; - for standard input
+    pub(crate) file: PathBuf,
+    /// Format of the file [default: recognized from its first lines]
+    #[arg(long, value_parser = format())]
     pub(crate) format: Option<Format>,
-    /// All or nothing.
+    /// Import nothing if any row is bad, instead of reporting bad rows and skipping them
+    #[arg(long)]
     pub(crate) strict: bool,
-    /// Of the products that do not name their own.
-    pub(crate) home: Home,
+    /// Organization of the products that do not name one
+    #[arg(long, value_name = "ID", default_value = "1", value_parser = id(OrganizationId::new))]
+    pub(crate) organization: OrganizationId,
+    /// Schema of the products that do not name one
+    #[arg(long, value_name = "ID", default_value = "1", value_parser = id(SchemaId::new))]
+    pub(crate) schema: SchemaId,
 }
 
-/// What came of it.
+fn format() -> impl TypedValueParser<Value = Format> {
+    let names = [
+        ["csv", "CSV with the header name,description,price,stock,category"],
+        ["jsonl", "One JSON product per line"],
+        ["shopify", "Product export of Shopify (CSV)"],
+        ["woocommerce", "Product export of WooCommerce (CSV)"],
+    ];
+    one_of(names).try_map(|name| name.parse::<Format>())
+}
+
+fn id<T>(new: fn(i64) -> Option<T>) -> impl Fn(&str) -> Result<T, &'static str> + Clone {
+    move |text| text.parse().ok().and_then(new).ok_or("must be a positive integer")
+}
+
+/// Counts of rows.
 #[derive(Default)]
 struct Summary {
     imported: usize,
     bad: usize,
 }
 
-impl Import<'_> {
+impl Import {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
         let begin = Instant::now();
-        // A file that cannot be read is refused before a database is made for it.
+        // First, so that no database is created for a file that cannot be read.
         let (mut reader, progress) = self.open()?;
         let Catalogue { container, products, .. } = wiring::catalogue(config).await?;
         let running = container.start().await?;
@@ -70,30 +97,33 @@ impl Import<'_> {
         let (input, size): (Box<dyn Read + Send>, Option<u64>) = if self.is_stdin() {
             (Box::new(io::stdin()), None)
         } else {
-            let file = File::open(self.file).map_err(|error| unreadable(error.to_string()))?;
+            let file = File::open(&self.file).map_err(|error| unreadable(error.to_string()))?;
             let size = file.metadata().map(|metadata| metadata.len()).ok();
             (Box::new(file), size)
         };
         let reader = ProductReader::open(input, self.format.or_else(|| self.format_of_name()))
             .map_err(|error| unreadable(error.to_string()))?;
-        Ok((reader.with_home(self.home), progress::bar(size, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}")))
+        Ok((
+            reader.with_home(Home { organization: self.organization, schema: self.schema }),
+            progress::bar(size, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}"),
+        ))
     }
 
-    /// JSON lines say so by their name; without it, an empty file could be anything.
+    /// JSON lines by the extension: an empty file does not show its format.
     fn format_of_name(&self) -> Option<Format> {
-        ExportFormat::of_path(self.file).filter(|format| *format == ExportFormat::JsonLines).map(Format::from)
+        ExportFormat::of_path(&self.file).filter(|format| *format == ExportFormat::JsonLines).map(Format::from)
     }
 
-    /// Refuses a home that is not there before anything is stored, rather than every row for the same reason.
-    async fn find_home(&self, repository: &Database) -> Result<(), Failure> {
-        let Home { organization, schema } = self.home;
-        let homeless = |cause: String| Err(Failure::Import { file: self.name(), cause });
+    /// Fails before anything is stored if the organization or the schema does not exist: otherwise, every row would.
+    async fn check_home(&self, repository: &Database) -> Result<(), Failure> {
+        let (organization, schema) = (self.organization, self.schema);
+        let error = |cause: String| Err(Failure::Import { file: self.name(), cause });
         if repository.organization(organization).await?.is_none() {
-            return homeless(format!("organization {organization} does not exist"));
+            return error(format!("organization {organization} does not exist"));
         }
         match repository.schema(schema).await? {
-            None => homeless(format!("schema {schema} does not exist")),
-            Some(found) if !found.serves(organization) => homeless(format!(
+            None => error(format!("schema {schema} does not exist")),
+            Some(found) if !found.serves(organization) => error(format!(
                 "schema {schema} belongs to organization {}, not to {organization}",
                 found.organization_id
             )),
@@ -107,18 +137,18 @@ impl Import<'_> {
         products: &ProductService,
         progress: &ProgressBar,
     ) -> Result<Summary, Failure> {
-        self.find_home(products.repository()).await?;
+        self.check_home(products.repository()).await?;
         let mut summary = Summary::default();
         let mut waiting = Vec::new();
-        let mut broken_off = None;
+        let mut read_error = None;
         while let Some(row) = reader.next() {
             match row {
                 Ok(row) => waiting.push(row),
-                // What came before it is good all the same, unless it is all or nothing.
-                Err(error) if error.ends_reading() => broken_off = Some(error),
+                // The rows before it are imported, unless --strict is set.
+                Err(error) if error.ends_reading() => read_error = Some(error),
                 Err(error) => {
                     summary.bad += 1;
-                    progress.suspend(|| complain(&format_args!("{}: {error}", self.name())));
+                    progress.suspend(|| eprint_error(&format_args!("{}: {error}", self.name())));
                 }
             }
             if waiting.len() >= BATCH && !self.strict {
@@ -126,16 +156,16 @@ impl Import<'_> {
             }
             progress.set_position(reader.bytes_read());
         }
-        if self.strict && (summary.bad > 0 || broken_off.is_some()) {
-            broken_off.iter().for_each(|error| complain(&format_args!("{}: {error}", self.name())));
-            return Err(Failure::Strict { bad: summary.bad + usize::from(broken_off.is_some()) });
+        if self.strict && (summary.bad > 0 || read_error.is_some()) {
+            read_error.iter().for_each(|error| eprint_error(&format_args!("{}: {error}", self.name())));
+            return Err(Failure::Strict { bad: summary.bad + usize::from(read_error.is_some()) });
         }
-        // In strict mode these are all of them: one transaction, whose failure leaves nothing behind either.
+        // With --strict these are all rows, in one transaction.
         self.store(products, &mut waiting, &mut summary, progress).await?;
-        match broken_off {
+        match read_error {
             None => Ok(summary),
             Some(error) => {
-                Err(Failure::BrokenOff { file: self.name(), imported: summary.imported, cause: error.to_string() })
+                Err(Failure::ReadAborted { file: self.name(), imported: summary.imported, cause: error.to_string() })
             }
         }
     }
@@ -152,7 +182,7 @@ impl Import<'_> {
         }
         let (lines, new): (Vec<_>, Vec<_>) = waiting.drain(..).map(|row| (row.line, row.product)).unzip();
         let bad = |place: usize, invalid: &Invalid| {
-            progress.suspend(|| complain(&format_args!("{}: line {}: {invalid}", self.name(), lines[place])));
+            progress.suspend(|| eprint_error(&format_args!("{}: line {}: {invalid}", self.name(), lines[place])));
         };
         match products.create_many(new, self.strict).await {
             Ok(stored) => {
@@ -171,9 +201,9 @@ impl Import<'_> {
                 wrong.iter().for_each(|(place, invalid)| bad(*place, invalid));
                 Err(Failure::Strict { bad: wrong.len() })
             }
-            // Whoever imports the file again would have those twice.
+            // The number tells which products a second import would duplicate.
             Err(cause) if summary.imported > 0 => {
-                Err(Failure::StoppedShort { file: self.name(), imported: summary.imported, cause })
+                Err(Failure::StoreAborted { file: self.name(), imported: summary.imported, cause })
             }
             Err(error) => Err(error.into()),
         }

@@ -1,18 +1,18 @@
-//! `hotshelf serve`: run until told to stop, then stop in order.
+//! `hotshelf serve`: runs the service until a signal stops it, then stops the modules in reverse order.
 
 use std::process;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::Failure;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::wiring;
 
-/// What a shell reports of a process that a signal has ended: 128 and the number of SIGINT.
-const ENDED_AT_ONCE: i32 = 130;
+/// The exit code that shells give a process that SIGINT has ended: 128 and the number of the signal.
+const KILLED: i32 = 130;
 
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
-    // Before anything starts, so that a signal during the start is not lost.
+    // Before anything starts: a signal during the start must not be lost.
     let mut signals = StopSignals::listen().map_err(Failure::Signals)?;
     let running = tokio::select! {
         started = wiring::serve(config) => started?,
@@ -25,7 +25,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
         stopped = running.stop() => stopped?,
         () = signals.next() => {
             tracing::warn!("ended at once");
-            process::exit(ENDED_AT_ONCE);
+            process::exit(KILLED);
         }
     }
     tracing::info!("stopped");

@@ -1,30 +1,7 @@
-//! Values that must not be seen.
+//! How much of a value people may see.
 
-use std::fmt;
-
-/// What stands in for a secret wherever one would be shown.
-pub(crate) const MASK: &str = "***";
-
-/// A password. It has no `Display`, and its `Debug` is a mask, so that it cannot slip into a log or an error.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    pub(crate) fn new(text: String) -> Self {
-        Secret(text)
-    }
-
-    /// The password itself, for the one place that authenticates with it.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(MASK)
-    }
-}
+/// Shown instead of a secret.
+const MASK: &str = "***";
 
 /// How far a value may be shown to people.
 #[derive(Debug, Clone, Copy)]
@@ -91,10 +68,5 @@ mod tests {
             assert!(!quoted.to_lowercase().contains("ter2"), "{text} was quoted as {quoted}");
         }
         assert_eq!(Visibility::Url.quote("redis-cluster://a:hunter2@b"), "\"redis-cluster://***\"");
-    }
-
-    #[test]
-    fn a_secret_does_not_show_in_debug_output() {
-        assert_eq!(format!("{:?}", Some(Secret::new("hunter2".into()))), "Some(***)");
     }
 }

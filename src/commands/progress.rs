@@ -1,11 +1,11 @@
-//! How far a command that takes its time has got.
+//! The progress bar of a long command.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar up to `total`, or a spinner where that is not known; nothing at all unless a person watches.
+/// A bar up to `total`, or a spinner if that is not known; hidden unless standard error is a terminal.
 pub(crate) fn bar(total: Option<u64>, template: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());

@@ -1,0 +1,9 @@
+//! The commands that run with a configuration and a runtime, one file each.
+
+pub(crate) mod admin;
+pub(crate) mod export;
+pub(crate) mod import;
+mod progress;
+pub(crate) mod seed;
+pub(crate) mod serve;
+pub(crate) mod warm;

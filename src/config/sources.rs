@@ -1,0 +1,199 @@
+//! Where values come from: the environment, then the configuration file, then the defaults.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::definition::Definition;
+use super::parse::{Parsed, Refusal};
+use super::problem::Problem;
+use super::settings::ALL;
+
+/// The file that is read from the working directory when there is one.
+const DEFAULT_FILE: &str = "hotshelf.toml";
+
+/// The file to read: the `named` one, which must exist, or the default one if it does.
+pub(crate) fn find_file(named: Option<OsString>) -> Result<Option<PathBuf>, Problem> {
+    let named = named.filter(|name| !name.is_empty()).map(PathBuf::from);
+    let path = named.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    match (path.try_exists(), named) {
+        (Ok(true), _) => Ok(Some(path)),
+        (Ok(false), Some(path)) => Err(Problem::NoSuchFile { path }),
+        (Ok(false), None) => Ok(None),
+        (Err(error), _) => Err(Problem::Unreadable { path, reason: error.to_string() }),
+    }
+}
+
+fn read_file(path: PathBuf) -> Result<Table, Problem> {
+    let text = fs::read_to_string(&path).map_err(|error| error.to_string());
+    let table = text.and_then(|text| text.parse().map_err(|error: toml::de::Error| one_line(&error.to_string())));
+    table.map_err(|reason| Problem::Unreadable { path, reason })
+}
+
+/// A message of the TOML parser without the three lines of source in its middle, which may show a password.
+fn one_line(message: &str) -> String {
+    let source_lines = if message.starts_with("TOML parse error") { 1..4 } else { 0..0 };
+    let kept = message.lines().enumerate().filter(|(number, _)| !source_lines.contains(number));
+    kept.map(|(_, line)| line.trim()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// Where a value was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    Environment,
+    File(PathBuf),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::Environment => f.write_str("environment"),
+            Origin::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// The effective text of one setting.
+pub(crate) struct Given {
+    pub(crate) definition: &'static Definition,
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+    /// The variable that is used instead of this one.
+    pub(crate) overridden_by: Option<&'static str>,
+    /// Why it does nothing, to follow "has no effect".
+    pub(crate) no_effect: Option<&'static str>,
+}
+
+impl Given {
+    /// The effective value of `definition`. `path` is the file that `in_file` is from.
+    fn find(
+        definition: &'static Definition,
+        variable: Option<OsString>,
+        in_file: Option<Value>,
+        path: &Path,
+    ) -> Result<Self, Problem> {
+        let variable = variable.filter(|text| definition.may_be_empty || !text.is_empty());
+        let (text, origin) = match (variable.map(OsString::into_string), in_file) {
+            (Some(Err(_)), _) => return Err(Problem::NotUtf8 { name: definition.name() }),
+            (Some(Ok(text)), _) => (Ok(text), Origin::Environment),
+            (None, Some(value)) => (plain_text(value), Origin::File(path.to_owned())),
+            (None, None) => (Ok(definition.default.to_owned()), Origin::Default),
+        };
+        match text {
+            Ok(text) => Ok(Given { definition, text, origin, overridden_by: None, no_effect: None }),
+            Err(kind) => {
+                let reason = format!("expected {}, in one string", definition.expected);
+                Err(bad_value(definition, &origin, format!("({kind})"), reason))
+            }
+        }
+    }
+
+    fn refused(&self, reason: String) -> Problem {
+        bad_value(self.definition, &self.origin, self.definition.visibility.quote(&self.text), reason)
+    }
+}
+
+fn bad_value(definition: &Definition, origin: &Origin, value: String, reason: String) -> Problem {
+    let origin = match origin {
+        Origin::File(path) => format!("{} in {}", definition.key, path.display()),
+        other => other.to_string(),
+    };
+    Problem::BadValue { name: definition.name(), value, origin, reason }
+}
+
+/// The effective texts of all settings, and what turned out to be wrong with them so far.
+pub(crate) struct Values {
+    given: Vec<Given>,
+    problems: Vec<Problem>,
+}
+
+impl Values {
+    /// Of the environment, through `lookup`, and the file. Unknown keys of the file are among the problems.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn collect(lookup: impl Fn(&str) -> Option<OsString>, file: Option<PathBuf>) -> Result<Self, Problem> {
+        let mut table = file.clone().map(read_file).transpose()?.unwrap_or_default();
+        let path = file.unwrap_or_default();
+        let mut values = Values { given: Vec::new(), problems: Vec::new() };
+        for definition in ALL {
+            match Given::find(definition, lookup(&definition.name()), table.remove(definition.key), &path) {
+                Ok(given) => values.given.push(given),
+                Err(problem) => values.problems.push(problem),
+            }
+        }
+        let unknown = table.into_iter().map(|(key, _)| Problem::unknown_key(key, path.clone()));
+        values.problems.extend(unknown);
+        Ok(values)
+    }
+
+    fn by_key(&mut self, key: &str) -> Option<&mut Given> {
+        debug_assert!(ALL.iter().any(|definition| definition.key == key), "no setting is called {key}");
+        self.given.iter_mut().find(|given| given.definition.key == key)
+    }
+
+    /// The value of one setting, or `None` after noting why there is none: callers go on with the other settings.
+    pub(super) fn read<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        let given = self.by_key(key)?;
+        let reason = match parse(&given.text) {
+            Ok(value) => return Some(value),
+            Err(Refusal::Malformed) => format!("expected {}", given.definition.expected),
+            Err(Refusal::Because(reason)) => reason,
+        };
+        self.refuse(key, reason);
+        None
+    }
+
+    /// Notes why a value cannot be used.
+    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
+        let problem = self.by_key(key).map(|given| given.refused(reason.into()));
+        self.problems.extend(problem);
+    }
+
+    /// Notes for `check-config` that the variable `by` is used instead of this setting.
+    pub(super) fn override_with(&mut self, key: &str, by: &'static str) {
+        if let Some(given) = self.by_key(key) {
+            given.overridden_by = Some(by);
+        }
+    }
+
+    /// Notes that this setting has no effect, for that reason, if it was set to something.
+    pub(super) fn has_no_effect(&mut self, key: &str, reason: &'static str) {
+        let set = |given: &&mut Given| given.origin != Origin::Default && given.text != given.definition.default;
+        if let Some(given) = self.by_key(key).filter(set) {
+            given.no_effect = Some(reason);
+        }
+    }
+
+    /// The settings that do nothing, each with a sentence that says why.
+    pub(crate) fn without_effect(&self) -> impl Iterator<Item = String> {
+        let sentence = |given: &Given| Some(format!("{} has no effect {}", given.definition.name(), given.no_effect?));
+        self.given.iter().filter_map(sentence)
+    }
+
+    pub(crate) fn given(&self) -> &[Given] {
+        &self.given
+    }
+
+    pub(crate) fn take_problems(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.problems)
+    }
+}
+
+/// A scalar as it would be written in the environment; of anything else, what it is.
+fn plain_text(value: Value) -> Result<String, &'static str> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Boolean(flag) => Ok(flag.to_string()),
+        Value::Integer(number) => Ok(number.to_string()),
+        // With `{:?}` 3.0 stays 3.0, and is not taken for the whole number 3.
+        Value::Float(number) => Ok(format!("{number:?}")),
+        Value::Array(_) => Err("sequence"),
+        Value::Table(_) | Value::Datetime(_) => Err("map"),
+    }
+}
