@@ -22,7 +22,7 @@ use std::time::Duration;
 use hotshelf_accounts::{MailOptions, SessionOptions};
 use hotshelf_api::ApiOptions;
 use hotshelf_cache::CacheOptions;
-use hotshelf_domain::DatabaseOptions;
+use hotshelf_database::DatabaseOptions;
 use hotshelf_product::{Lives, WarmOptions};
 use hotshelf_ratelimit::RateLimitOptions;
 use hotshelf_telemetry::TraceOptions;

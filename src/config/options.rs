@@ -3,7 +3,7 @@
 use hotshelf_accounts::{MailOptions, SessionOptions};
 use hotshelf_api::{ApiOptions, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{CacheOptions, Tiers};
-use hotshelf_domain::DatabaseOptions;
+use hotshelf_database::DatabaseOptions;
 use hotshelf_product::{Lives, WarmOptions};
 use hotshelf_ratelimit::RateLimitOptions;
 use hotshelf_redis_client::{Credentials, RedisOptions, Servers};
