@@ -160,7 +160,7 @@ async fn places_lie_under_the_prefix_end_by_themselves_and_are_no_entries_of_the
     service.delete("/api/v1/cache").await.expect(200);
     assert_eq!(redis.keys("*ratelimit*"), [key]);
     let RedisReply::Array(counts) = redis.command(&["HVALS", key]) else { panic!("no hash") };
-    assert_eq!(counts.iter().map(|count| count.text().unwrap().parse::<u32>().unwrap()).sum::<u32>(), 2);
+    assert_eq!(counts.into_iter().map(|count| count.text().unwrap().parse::<u32>().unwrap()).sum::<u32>(), 2);
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 //! to it that nobody waits for a Redis that is away.
 
 use std::collections::HashMap;
-use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,7 +33,7 @@ pub(crate) struct Request {
 pub(crate) struct Counting {
     core: Arc<Core>,
     redis: RedisCounter,
-    queue: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<Request>,
     /// Whose prefetched permits are to be given back, and when.
     prefetched: HashMap<SubjectKey, (Scope, u64), RandomState>,
     patience: Duration,
@@ -44,15 +43,16 @@ pub(crate) struct Counting {
 type Batch = HashMap<SubjectKey, (Scope, Vec<oneshot::Sender<Decision>>), RandomState>;
 
 impl Counting {
-    pub(crate) fn new(core: Arc<Core>, options: RedisOptions, queue: mpsc::Receiver<Request>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, options: RedisOptions, requests: mpsc::Receiver<Request>) -> Self {
         let patience = options.connect_timeout;
         let redis = RedisCounter::new(options, core.keys_of("probe"));
-        Counting { core, redis, queue, prefetched: HashMap::default(), patience }
+        Counting { core, redis, requests, prefetched: HashMap::default(), patience }
     }
 
     /// Until it is to stop. Those who still wait then, and whoever comes later, decide without Redis.
     pub(crate) async fn run(mut self, stopping: CancellationToken) {
         stopping.run_until_cancelled(self.count_while_redis_is_there()).await;
+        drop(self.requests);
         self.redis.close().await;
     }
 
@@ -72,7 +72,7 @@ impl Counting {
                 tracing::warn!(%error, "rate limits are not counted in Redis any more");
             }
             // Whoever came to wait in the moment of the loss is not kept waiting.
-            while core.trouble.stands() && self.queue.try_recv().is_ok() {}
+            while core.trouble.stands() && self.requests.try_recv().is_ok() {}
             sleep(if core.trouble.stands() { PAUSE } else { FIRST_PAUSE }).await;
         }
     }
@@ -102,13 +102,12 @@ impl Counting {
                     let over = self.prefetched.extract_if(|_, (_, expiry)| *expiry <= now);
                     batch.extend(over.map(|(key, (scope, _))| (key, (scope, Vec::new()))));
                 }
-                Some(first) = self.queue.recv() => {
+                Some(request) = self.requests.recv() => {
                     // Tasks that are ready run first: perhaps they want to ask, too, and many cost hardly more than one.
                     yield_now().await;
-                    for request in iter::once(first).chain(iter::from_fn(|| self.queue.try_recv().ok())) {
-                        let Request { scope, subject, decide } = request;
-                        let waiting = batch.entry((scope.0.number, subject));
-                        waiting.or_insert_with(|| (scope, Vec::new())).1.push(decide);
+                    add_undecided(&mut batch, request);
+                    while let Ok(request) = self.requests.try_recv() {
+                        add_undecided(&mut batch, request);
                     }
                 }
             }
@@ -122,25 +121,24 @@ impl Counting {
     async fn step(&mut self, batch: Batch) -> Result<(), RedisError> {
         let sent = self.core.now();
         let (mut waiting, mut steps) = (Vec::new(), Vec::new());
-        for ((number, subject), (scope, mut decide)) in batch {
-            decide = decide.into_iter().filter_map(|waiter| undecided(&scope, &subject, waiter)).collect();
-            let wanted = decide.len() as u32;
+        for (key, (scope, waiters)) in batch {
+            let (subject, wanted) = (&key.1, waiters.len() as u32);
             let ((unused, prefetch), bucket) =
-                scope.with(&subject, |state, _| (state.permits.exchange(sent, wanted), state.permits.bucket));
+                scope.with(subject, |state, _| (state.permits.exchange(sent, wanted), state.permits.bucket));
             if wanted > 0 || unused > 0 {
-                let key = self.core.keys_of(scope.name()) + subject.as_str();
-                steps.push(Step { key, limit: scope.limit(), wanted, prefetch, unused, bucket });
-                waiting.push(((number, subject), scope, decide));
+                let name = self.core.keys_of(scope.name()) + subject.as_str();
+                steps.push(Step { key: name, limit: scope.limit(), wanted, prefetch, unused, bucket });
+                waiting.push((key, scope, waiters));
             }
         }
         let answers = self.redis.take(&steps).await?;
         self.core.metrics.steps.inc_by(steps.len() as u64);
-        for (((key, scope, decide), step), answer) in waiting.into_iter().zip(steps).zip(answers) {
+        for (((key, scope, waiters), step), answer) in waiting.into_iter().zip(steps).zip(answers) {
             let (decisions, expiry) = scope.with(&key.1, |state, now| {
                 let decisions = state.note(step.limit, sent, now, step.wanted, &answer);
                 (decisions, (state.permits.unused > 0).then_some(state.permits.expiry))
             });
-            for (waiter, decision) in decide.into_iter().zip(decisions) {
+            for (waiter, decision) in waiters.into_iter().zip(decisions) {
                 // Whoever does not wait any more has had its permit all the same.
                 let _ = waiter.send(decision);
             }
@@ -152,16 +150,14 @@ impl Counting {
     }
 }
 
-/// Whoever still waits, and came too late for permits that the last step has prefetched.
-fn undecided(scope: &Scope, subject: &Subject, waiter: oneshot::Sender<Decision>) -> Option<oneshot::Sender<Decision>> {
-    if waiter.is_closed() {
-        return None;
+/// Adds who still waits, and came too late for what the last step has told about its subject.
+fn add_undecided(batch: &mut Batch, request: Request) {
+    let Request { scope, subject, decide } = request;
+    if decide.is_closed() {
+        return;
     }
-    match scope.decide_from_memory(subject) {
-        None => Some(waiter),
-        Some(decision) => {
-            let _ = waiter.send(decision);
-            None
-        }
+    match scope.decide_from_memory(&subject) {
+        Some(decision) => _ = decide.send(decision),
+        None => batch.entry((scope.0.number, subject)).or_insert_with(|| (scope, Vec::new())).1.push(decide),
     }
 }

@@ -1,10 +1,9 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use hotshelf_lifecycle::{Failure, Health, Module, Tasks, Trouble, async_trait};
 use hotshelf_redis_client::RedisOptions;
 use hotshelf_stats::{RateLimitMetrics, Stats};
-use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -38,7 +37,7 @@ pub enum OnLoss {
     Closed,
 }
 
-/// Limits requests. A cheap handle. It connects at its start; until Redis has been tried, decisions wait for it.
+/// Limits requests. A cheap handle. Its start connects; from then on decisions wait until Redis was tried.
 #[derive(Clone)]
 pub struct RateLimiter(Arc<Core>);
 
@@ -47,9 +46,8 @@ pub(crate) struct Core {
     pub(crate) options: RateLimitOptions,
     pub(crate) metrics: RateLimitMetrics,
     pub(crate) memory: Memory,
-    pub(crate) queue: mpsc::Sender<Request>,
-    /// Taken by the task that counts in Redis.
-    queued: Mutex<Option<mpsc::Receiver<Request>>>,
+    /// To the task that counts in Redis, once it is started.
+    queue: OnceLock<mpsc::Sender<Request>>,
     begin: Instant,
     /// The most that an answer of Redis takes, in ms.
     pub(crate) margin: u64,
@@ -62,13 +60,11 @@ impl RateLimiter {
     /// A limiter that counts under these options.
     pub fn new(options: RateLimitOptions, stats: &Stats) -> Self {
         let margin = options.redis.as_ref().map_or(Duration::ZERO, |redis| redis.command_timeout);
-        let (queue, queued) = mpsc::channel(MOST_WAITING);
         let core = Arc::new(Core {
             options,
             metrics: stats.rate_limits(),
             memory: Memory::default(),
-            queue,
-            queued: Mutex::new(Some(queued)),
+            queue: OnceLock::new(),
             begin: Instant::now(),
             margin: margin.as_millis() as u64,
             trouble: Trouble::default(),
@@ -103,8 +99,10 @@ impl RateLimiter {
 #[async_trait]
 impl Module for RateLimiter {
     async fn start(&self) -> Result<(), Failure> {
-        if let (Some(redis), Some(queue)) = (&self.0.options.redis, self.0.queued.lock().take()) {
-            let counting = Counting::new(Arc::clone(&self.0), redis.clone(), queue);
+        if let Some(redis) = &self.0.options.redis {
+            let (queue, requests) = mpsc::channel(MOST_WAITING);
+            let counting = Counting::new(Arc::clone(&self.0), redis.clone(), requests);
+            let _ = self.0.queue.set(queue);
             self.0.tasks.spawn_loop("rate limits", counting.run(self.0.tasks.stopping()));
         }
         Ok(())
@@ -139,9 +137,9 @@ impl Core {
         self.begin.elapsed().as_millis() as u64
     }
 
-    /// Whether decisions wait for Redis, or are made at once without it.
-    pub(crate) fn decides_in_redis(&self) -> bool {
-        self.options.redis.is_some() && !self.trouble.stands()
+    /// To the task that counts in Redis; `None` while decisions are made without it.
+    pub(crate) fn queue(&self) -> Option<&mpsc::Sender<Request>> {
+        self.queue.get().filter(|_| !self.trouble.stands())
     }
 
     /// What the keys of a scope's subjects begin with.

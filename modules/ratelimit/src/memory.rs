@@ -67,7 +67,9 @@ impl SubjectState {
     pub(crate) fn note(&mut self, limit: Limit, sent: u64, now: u64, wanted: u32, answer: &Answer) -> Vec<Decision> {
         let &Answer { granted, left, next_free_ms, .. } = answer;
         self.let_through.record(limit, now, granted.min(wanted));
-        self.permits.refill(granted.saturating_sub(wanted), sent, answer);
+        if wanted > 0 {
+            self.permits.refill(granted.saturating_sub(wanted), sent, answer);
+        }
         (self.left, self.next_free, self.asked) = (left, sent + next_free_ms, sent);
         // The first ones have the permits, and saw more that were left.
         let decision = |place| match granted.checked_sub(place) {

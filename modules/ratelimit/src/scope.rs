@@ -69,8 +69,10 @@ impl Scope {
             return decision;
         }
         let (decide, decided) = oneshot::channel();
-        // If too many wait already, it is dropped.
-        let _ = self.0.core.queue.try_send(Request { scope: self.clone(), subject: subject.clone(), decide });
+        if let Some(queue) = self.0.core.queue() {
+            // If too many wait already, it is dropped.
+            let _ = queue.try_send(Request { scope: self.clone(), subject: subject.clone(), decide });
+        }
         match decided.await {
             Ok(decision) => self.counted(decision),
             // Redis did not say, and is not asked about this one any more.
@@ -80,9 +82,9 @@ impl Scope {
 
     /// The decision, if Redis need not be asked for it. `None` has taken no permit.
     pub fn decide_at_once(&self, subject: &Subject) -> Option<Decision> {
-        match self.0.core.decides_in_redis() {
-            true => self.decide_from_memory(subject).map(|decision| self.counted(decision)),
-            false => Some(self.decide_without_redis(subject)),
+        match self.0.core.queue() {
+            Some(_) => self.decide_from_memory(subject).map(|decision| self.counted(decision)),
+            None => Some(self.decide_without_redis(subject)),
         }
     }
 
