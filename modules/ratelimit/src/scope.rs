@@ -69,10 +69,9 @@ impl Scope {
             return decision;
         }
         let (decide, decided) = oneshot::channel();
-        if let Some(queue) = self.0.core.queue() {
-            // If too many wait already, it is dropped.
-            let _ = queue.try_send(Request { scope: self.clone(), subject: subject.clone(), decide });
-        }
+        let request = Request { scope: self.clone(), subject: subject.clone(), decide };
+        // Dropped, if too many wait already or Redis was lost just now.
+        let _ = self.0.core.queue().map(move |queue| queue.try_send(request));
         match decided.await {
             Ok(decision) => self.counted(decision),
             // Redis did not say, and is not asked about this one any more.
