@@ -61,7 +61,7 @@ async fn limits_can_be_open_or_closed_without_redis() {
         for decision in decisions(&scope, 10).await {
             match on_loss {
                 OnLoss::Open => assert_eq!(decision, Decision::Uncounted),
-                _ => assert!(matches!(decision, Decision::Unavailable { .. }), "{decision:?}"),
+                _ => assert_eq!(decision, Decision::Unavailable),
             }
         }
         redis.restart();

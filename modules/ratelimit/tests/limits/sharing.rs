@@ -1,6 +1,6 @@
 //! One step in Redis for all who wait.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -8,6 +8,7 @@ use hotshelf_ratelimit::{Decision, Limit, OnLoss, Subject};
 use hotshelf_redis_client::Servers;
 use hotshelf_testkit::{PATIENCE, RedisCluster, RedisReply, RedisServer, wait_until};
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::sleep;
 
 use crate::world::{Instance, allowed_of, decisions, is_allowed, patient, somebody};
 
@@ -78,6 +79,42 @@ async fn whoever_asks_often_needs_few_steps_and_what_is_taken_ahead_is_not_lost(
     assert_eq!(allowed, 20_000);
     assert_eq!(counted(&redis), 20_000);
     assert_eq!(allowed_of(&scopes[0], 10).await + allowed_of(&scopes[1], 10).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_any_window_busy_instances_let_through_the_limit_and_no_more() {
+    const LIMIT: usize = 3_000;
+    const WINDOW: Duration = Duration::from_secs(1);
+    let redis = RedisServer::start();
+    let instances = [Instance::on(&redis).await, Instance::on(&redis).await];
+    let begin = Instant::now();
+    let mut callers = JoinSet::new();
+    for number in 0..16 {
+        let scope = instances[number % 2].limiter.scope("busy", Limit::new(LIMIT as u32, WINDOW).unwrap());
+        callers.spawn(async move {
+            let mut allowed = Vec::new();
+            while begin.elapsed() < WINDOW * 5 / 2 {
+                let asked = Instant::now();
+                match is_allowed(&scope.decide(&somebody()).await) {
+                    true => allowed.push((asked, Instant::now())),
+                    false => sleep(Duration::from_millis(3)).await,
+                }
+                yield_now().await;
+            }
+            allowed
+        });
+    }
+    let mut allowed = callers.join_all().await.concat();
+    allowed.sort_unstable();
+    assert!(allowed.len() > 2 * LIMIT, "only {} were let through", allowed.len());
+    // Whatever began after a moment and was over less than a window later was let through within that window.
+    for (first, (begin, _)) in allowed.iter().enumerate() {
+        let began = allowed[first..].iter().take_while(|(asked, _)| asked.duration_since(*begin) < WINDOW);
+        let inside = began.filter(|(_, answered)| answered.duration_since(*begin) < WINDOW).count();
+        assert!(inside <= LIMIT, "{inside} within {WINDOW:?}");
+    }
+    let steps = instances.iter().map(|instance| instance.metric("ratelimit_redis_steps_total")).sum::<u64>();
+    println!("{} were let through in {steps} steps", allowed.len());
 }
 
 #[tokio::test]
