@@ -36,7 +36,6 @@ pub(crate) struct Counting {
     requests: mpsc::Receiver<Request>,
     /// Whose prefetched permits are to be given back, and when.
     prefetched: HashMap<SubjectKey, (Scope, u64), RandomState>,
-    patience: Duration,
 }
 
 /// Who waits for each subject, in the order in which they came.
@@ -44,9 +43,8 @@ type Batch = HashMap<SubjectKey, (Scope, Vec<oneshot::Sender<Decision>>), Random
 
 impl Counting {
     pub(crate) fn new(core: Arc<Core>, options: RedisOptions, requests: mpsc::Receiver<Request>) -> Self {
-        let patience = options.connect_timeout;
         let redis = RedisCounter::new(options, core.keys_of("probe"));
-        Counting { core, redis, requests, prefetched: HashMap::default(), patience }
+        Counting { core, redis, requests, prefetched: HashMap::default() }
     }
 
     /// Until it is to stop. Those who still wait then, and whoever comes later, decide without Redis.
@@ -62,7 +60,9 @@ impl Counting {
         loop {
             let lost = match self.redis.probe().await {
                 Ok(()) if self.is_back() => Some(self.count().await),
-                Err(error) if core.trouble.stands() || begin.elapsed() >= self.patience => Some(error),
+                Err(error) if core.trouble.stands() || begin.elapsed() >= self.redis.options.connect_timeout => {
+                    Some(error)
+                }
                 _ => None,
             };
             if let Some(error) = lost

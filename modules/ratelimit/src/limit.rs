@@ -4,7 +4,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     requests: u32,
-    window_ms: u64,
+    pub(crate) window_ms: u64,
 }
 
 /// That is no limit.
@@ -55,10 +55,6 @@ impl Limit {
     /// In how long.
     pub fn window(&self) -> Duration {
         Duration::from_millis(self.window_ms)
-    }
-
-    pub(crate) fn window_ms(&self) -> u64 {
-        self.window_ms
     }
 
     /// The length of a bucket: a hundredth of the window, rounded up to a millisecond.

@@ -24,7 +24,7 @@ impl PlainCount {
     /// The same for an answer to who wanted so many: none may be kept back for longer than a bucket.
     #[track_caller]
     pub(crate) fn answer(&mut self, now: u64, wanted: u32, granted: u32) {
-        let taken = self.in_the_last(self.limit.window_ms() + self.limit.bucket_ms(), now);
+        let taken = self.in_the_last(self.limit.window_ms + self.limit.bucket_ms(), now);
         let surely = wanted.min(self.limit.requests().saturating_sub(taken));
         assert!((surely..=wanted).contains(&granted), "{granted} of {wanted}, with {taken} taken of {:?}", self.limit);
         self.grant(now, granted);
@@ -34,7 +34,7 @@ impl PlainCount {
     pub(crate) fn assert_no_window_has_more(&mut self) {
         self.granted.sort_unstable();
         for (first, &(begin, _)) in self.granted.iter().enumerate() {
-            let inside = self.granted[first..].iter().take_while(|(at, _)| *at <= begin + self.limit.window_ms());
+            let inside = self.granted[first..].iter().take_while(|(at, _)| *at <= begin + self.limit.window_ms);
             let permits: u32 = inside.map(|(_, permits)| permits).sum();
             assert!(permits <= self.limit.requests(), "{permits} from {begin} on, under {:?}", self.limit);
         }

@@ -45,7 +45,7 @@ pub(crate) struct Answer {
 }
 
 pub(crate) struct RedisCounter {
-    options: RedisOptions,
+    pub(crate) options: RedisOptions,
     redis: OnceLock<Reconnecting>,
     script: String,
     /// What the keys for trying begin with, and a key of the call that failed last: where trying again tells something.
@@ -69,11 +69,14 @@ impl RedisCounter {
     /// Whether Redis counts: takes a permit that nobody wants, at the server that failed last. That it answers would say
     /// nothing: it may be full, or refuse this user the script.
     pub(crate) async fn probe(&self) -> Result<(), RedisError> {
-        let key = format!("{}{{{}}}", self.probes, self.failed.lock());
-        let step = Step { key, limit: Limit::PROBE, wanted: 1, prefetch: 0, unused: 0, bucket: 0 };
-        self.take(std::slice::from_ref(&step)).await?;
         let client = self.client()?;
-        self.within_deadline(async { Ok(client.unlink::<(), _>(step.key).await?) }).await
+        let key = format!("{}{{{}}}", self.probes, self.failed.lock());
+        let step = [Step { key, limit: Limit::PROBE, wanted: 1, prefetch: 0, unused: 0, bucket: 0 }];
+        let tried = async {
+            self.call(client, &step).await?;
+            Ok(client.unlink::<(), _>(step[0].key.as_str()).await?)
+        };
+        self.within_deadline(tried).await
     }
 
     /// Takes the steps, all in one write to each server. If one fails, nobody knows which of them were taken.
@@ -125,8 +128,7 @@ impl RedisCounter {
 impl Step {
     fn arguments(&self) -> [Value; 6] {
         let [limit, wanted, prefetch, unused] = [self.limit.requests(), self.wanted, self.prefetch, self.unused];
-        let numbers =
-            [limit.into(), self.limit.window_ms(), wanted.into(), prefetch.into(), unused.into(), self.bucket];
+        let numbers = [limit.into(), self.limit.window_ms, wanted.into(), prefetch.into(), unused.into(), self.bucket];
         numbers.map(|number| Value::from(i64::try_from(number).unwrap_or(i64::MAX)))
     }
 }

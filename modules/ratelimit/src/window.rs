@@ -30,7 +30,7 @@ impl Window {
         match self.buckets.last_mut() {
             Some((newest, count)) if *newest == end => *count = count.saturating_add(permits),
             _ if permits > 0 => {
-                self.buckets.retain(|(end, _)| end + limit.window_ms() > now);
+                self.buckets.retain(|(end, _)| end + limit.window_ms > now);
                 self.buckets.push((end, permits));
             }
             _ => {}
@@ -41,13 +41,13 @@ impl Window {
     pub(crate) fn count(&self, limit: Limit, at: u64) -> u32 {
         self.buckets
             .iter()
-            .filter(|(end, _)| end + limit.window_ms() > at)
+            .filter(|(end, _)| end + limit.window_ms > at)
             .fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// When the oldest permit is free again; 0 if none is taken.
     pub(crate) fn next_free(&self, limit: Limit, now: u64) -> u64 {
-        self.buckets.iter().map(|(end, _)| end + limit.window_ms()).find(|free| *free > now).unwrap_or(0)
+        self.buckets.iter().map(|(end, _)| end + limit.window_ms).find(|free| *free > now).unwrap_or(0)
     }
 }
 

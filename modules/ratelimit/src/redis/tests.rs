@@ -63,10 +63,10 @@ fn no_window_has_more_in_it_than_the_limit_and_no_permit_is_kept_back() {
             let (now, limit) = (clock(&answer), step.limit);
             let plain = plain.entry(index).or_insert_with(|| PlainCount::new(limit));
             plain.answer(now, step.wanted, answer.granted);
-            let taken = [limit.window_ms() + limit.bucket_ms(), limit.window_ms()].map(|ms| plain.in_the_last(ms, now));
+            let taken = [limit.window_ms + limit.bucket_ms(), limit.window_ms].map(|ms| plain.in_the_last(ms, now));
             let left = taken.map(|taken| limit.requests().saturating_sub(taken));
             assert!((left[0]..=left[1]).contains(&answer.left), "{answer:?}, {taken:?} taken");
-            assert!(answer.next_free_ms <= limit.window_ms() + limit.bucket_ms(), "{answer:?}");
+            assert!(answer.next_free_ms <= limit.window_ms + limit.bucket_ms(), "{answer:?}");
             refused += u32::from(answer.granted < step.wanted);
         }
         if dice.random_bool(0.02) {
@@ -101,7 +101,7 @@ fn permits_that_are_prefetched_count_for_their_whole_window_and_unused_ones_are_
     }
     plain.assert_no_window_has_more();
     let now = clock(&take(&redis, limit, 0));
-    let taken = [limit.window_ms(), limit.window_ms() + limit.bucket_ms()].map(|ms| plain.in_the_last(ms, now));
+    let taken = [limit.window_ms, limit.window_ms + limit.bucket_ms()].map(|ms| plain.in_the_last(ms, now));
     assert!((taken[0]..=taken[1]).contains(&counted(&redis)), "{} counted, {taken:?} used", counted(&redis));
 }
 
@@ -131,8 +131,8 @@ fn a_key_ends_when_nothing_in_it_counts_any_more() {
     let begin = take(&redis, limit, 1);
     let answer = take(&redis, limit, 1);
     let life = redis.command(&["PTTL", KEY]).integer();
-    assert!(life > 0 && life <= i64::try_from(limit.window_ms() + limit.bucket_ms()).unwrap(), "{life} ms");
-    let next_free_ms = begin.bucket + limit.window_ms() - clock(&answer);
+    assert!(life > 0 && life <= i64::try_from(limit.window_ms + limit.bucket_ms()).unwrap(), "{life} ms");
+    let next_free_ms = begin.bucket + limit.window_ms - clock(&answer);
     assert_eq!((answer.granted, answer.left, answer.next_free_ms), (1, 0, next_free_ms));
     assert_eq!(take(&redis, limit, 5).granted, 0);
     std::thread::sleep(Duration::from_millis(next_free_ms));
