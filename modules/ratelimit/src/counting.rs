@@ -1,5 +1,5 @@
-//! The task that counts in Redis: takes all requests that wait, asks for them in one go, gives each its decision, and sees
-//! to it that nobody waits for a Redis that is away.
+//! The task that counts in Redis: takes all requests that wait, asks for them in one go, gives each its decision, and
+//! sees to it that nobody waits for a Redis that is away.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl Counting {
                     batch.extend(over.map(|(key, (scope, _))| (key, (scope, Vec::new()))));
                 }
                 Some(request) = self.requests.recv() => {
-                    // Tasks that are ready run first: perhaps they want to ask, too, and many cost hardly more than one.
+                    // Tasks that are ready run first: perhaps they ask, too, and many cost little more than one.
                     yield_now().await;
                     add_undecided(&mut batch, request);
                     while let Ok(request) = self.requests.try_recv() {
@@ -117,7 +117,7 @@ impl Counting {
         }
     }
 
-    /// One step for each subject. If that fails, maybe Redis has counted it: then it has let through less than it thinks.
+    /// One step for each subject. If that fails, Redis may have counted it, and lets through less than it thinks.
     async fn step(&mut self, batch: Batch) -> Result<(), RedisError> {
         let sent = self.core.now();
         let (mut waiting, mut steps) = (Vec::new(), Vec::new());

@@ -83,8 +83,8 @@ impl RateLimiter {
         self.scope_with(name, limit, if alone { OnLoss::Local } else { self.0.options.on_loss })
     }
 
-    /// The same for a limit that guards something: while Redis is away, each process counts for itself, whatever the others
-    /// do then.
+    /// The same for a limit that guards something: while Redis is away, each process counts for itself, whatever the
+    /// others do then.
     pub fn guard(&self, name: &str, limit: Limit) -> Scope {
         self.scope_with(name, limit, OnLoss::Local)
     }

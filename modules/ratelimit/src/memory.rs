@@ -31,8 +31,8 @@ pub(crate) struct SubjectState {
     asked: u64,
 }
 
-/// What this process knows of all subjects, bounded: when the young generation is full it becomes the old one, and the one
-/// that was is forgotten. What is used is young. One lock, held for the tenth of a microsecond that a look takes.
+/// What this process knows of all subjects, bounded: when the young generation is full it becomes the old one, and
+/// the one that was is forgotten. What is used is young. One lock, held for a tenth of a microsecond at a time.
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<Generations>);
 
@@ -43,7 +43,7 @@ struct Generations {
 }
 
 impl SubjectState {
-    /// The decision, where no step in Redis is needed for it. `margin` is the most that an answer of Redis takes, in ms.
+    /// The decision, if no step in Redis is needed for it. `margin` is the most ms that an answer of Redis takes.
     pub(crate) fn decide(&mut self, limit: Limit, now: u64, margin: u64) -> Option<Decision> {
         if !self.permits.use_one(now) {
             return self.refusal(limit, now, margin).map(Decision::Refused);
@@ -62,8 +62,9 @@ impl SubjectState {
         full.then(|| Quota::new(0, now, self.let_through.next_free(limit, now) + limit.bucket_ms()))
     }
 
-    /// Notes the answer to a step, and gives each of the requests its decision. All it says was so at some moment between
-    /// `sent` and `now`: what was granted counts here as of now, which is late, and is expected back as of then, which is early.
+    /// Notes the answer to a step, and gives each of the requests its decision. All it says was so at some moment
+    /// between `sent` and `now`: what was granted counts here as of now, which is late, and is expected back as of
+    /// then, which is early.
     pub(crate) fn note(&mut self, limit: Limit, sent: u64, now: u64, wanted: u32, answer: &Answer) -> Vec<Decision> {
         let &Answer { granted, left, next_free_ms, .. } = answer;
         self.let_through.record(limit, now, granted.min(wanted));

@@ -7,9 +7,9 @@ const LARGEST_BATCH: u32 = 10_000;
 /// Between the clock of Redis and this one, both of which are read in whole milliseconds.
 const ROUNDING_MS: u64 = 2;
 
-/// Permits that a step in Redis took beside those that were asked for, so that the next requests need no step. They are used
-/// only until the end of the bucket in which Redis counts them, so each counts for its whole window; then the rest is given
-/// back.
+/// Permits that a step in Redis took beside those that were asked for, so that the next requests need no step. They
+/// are used only until the end of the bucket in which Redis counts them, so each counts for its whole window; then
+/// the rest is given back.
 #[derive(Debug, Default)]
 pub(crate) struct PrefetchedPermits {
     pub(crate) unused: u32,
@@ -27,8 +27,8 @@ impl PrefetchedPermits {
         used
     }
 
-    /// What a step for so many requests gives back, and how many it prefetches. Without any, it only gives back what is
-    /// over. Batches double while they are used up in time, and halve when they are not.
+    /// What a step for so many requests gives back, and how many it prefetches. Without any, it only gives back what
+    /// is over. Batches double while they are used up in time, and halve when they are not.
     pub(crate) fn exchange(&mut self, now: u64, wanted: u32) -> (u32, u32) {
         if wanted == 0 && now < self.expiry {
             return (0, 0);

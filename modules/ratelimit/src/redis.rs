@@ -1,5 +1,5 @@
-//! Counting in Redis: one atomic step for each subject, by a script that also reads the clock there, so that the clocks of
-//! the callers play no role.
+//! Counting in Redis: one atomic step for each subject, by a script that also reads the clock there, so that the
+//! clocks of the callers play no role.
 
 use std::sync::OnceLock;
 
@@ -48,7 +48,7 @@ pub(crate) struct RedisCounter {
     pub(crate) options: RedisOptions,
     redis: OnceLock<Reconnecting>,
     script: String,
-    /// What the keys for trying begin with, and a key of the call that failed last: where trying again tells something.
+    /// What the keys for trying begin with, and a key of the call that failed last: its server is tried.
     probes: String,
     failed: Mutex<String>,
 }
@@ -58,7 +58,7 @@ impl RedisCounter {
         RedisCounter { options, redis: OnceLock::new(), script: sha1_hash(TAKE), probes, failed: Mutex::default() }
     }
 
-    /// The connection, if there is one. Begins to connect where that was not possible so far, such as without a certificate.
+    /// The connection, if there is one. Begins to connect if that has failed so far, such as without a certificate.
     pub(crate) fn client(&self) -> Result<&Client, RedisError> {
         if self.redis.get().is_none() {
             let _ = self.redis.set(Reconnecting::start(&self.options)?);
@@ -66,8 +66,8 @@ impl RedisCounter {
         self.redis.get().ok_or_else(|| RedisError::new("not connected"))?.client()
     }
 
-    /// Whether Redis counts: takes a permit that nobody wants, at the server that failed last. That it answers would say
-    /// nothing: it may be full, or refuse this user the script.
+    /// Whether Redis counts: takes a permit that nobody wants, at the server that failed last. That it answers would
+    /// say nothing: it may be full, or refuse this user the script.
     pub(crate) async fn probe(&self) -> Result<(), RedisError> {
         let client = self.client()?;
         let key = format!("{}{{{}}}", self.probes, self.failed.lock());

@@ -62,8 +62,8 @@ impl Scope {
         self.0.limit
     }
 
-    /// Asks for a permit: Redis if need be, within the deadlines of two commands, together with all who ask at the same
-    /// time. Whoever goes away before that has taken none.
+    /// Asks for a permit, of Redis if need be, within the deadlines of two commands, together with all who ask at the
+    /// same time. Whoever goes away before that has taken none.
     pub async fn decide(&self, subject: &Subject) -> Decision {
         if let Some(decision) = self.decide_at_once(subject) {
             return decision;

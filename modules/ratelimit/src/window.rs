@@ -4,9 +4,9 @@ use crate::scope::{Decision, Quota};
 /// What this process has let through for one subject: an exact sliding window. Redis counts in the same way
 /// (`redis/take.lua`); tests hold both against a plain count.
 ///
-/// Permits are counted in buckets of a hundredth of the window, and a bucket counts until a whole window after its end. So no
-/// stretch of time as long as the window has more in it than the limit, and a permit is free again a bucket late at most.
-/// Times are milliseconds of a clock that never goes back.
+/// Permits are counted in buckets of a hundredth of the window, and a bucket counts until a whole window after its
+/// end. So no stretch of time as long as the window has more in it than the limit, and a permit is free again a
+/// bucket late at most. Times are milliseconds of a clock that never goes back.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     /// The ends of buckets and their counts, oldest first: at most 102, and no more than the limit.

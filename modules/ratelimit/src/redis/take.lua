@@ -1,8 +1,8 @@
 -- take: permits in the sliding windows of some subjects, counted as in window.rs.
--- KEYS: one for each subject. ARGV: six for each: its limit, its window in ms, the permits wanted, those to be prefetched
--- (no more than a sixteenth of what is left), those that were prefetched before and not used, and their bucket.
--- Answers five numbers for each: permits granted (the prefetched ones behind the wanted ones), permits left, ms until the
--- oldest is free again (0: none is taken), the bucket of those granted, ms until it is over.
+-- KEYS: one for each subject. ARGV: six for each: its limit, its window in ms, the permits wanted, those to prefetch
+-- (no more than a sixteenth of what is left), those prefetched before and not used, and their bucket.
+-- Answers five numbers for each: permits granted (the prefetched ones behind the wanted ones), permits left, ms until
+-- the oldest is free again (0: none is taken), the bucket of those granted, ms until it is over.
 -- A subject is a hash: the end of a bucket in ms -> the permits granted in it.
 local time = redis.call('TIME')
 local clock = time[1] * 1000 + math.floor(time[2] / 1000)

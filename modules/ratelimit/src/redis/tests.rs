@@ -1,4 +1,4 @@
-//! The script against a plain count, and what that never meets: a clock that goes back, and keys that others have left.
+//! The script against a plain count, and what that never meets: a clock that goes back, and keys of others.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -21,7 +21,7 @@ fn counted(redis: &RedisServer) -> u32 {
 }
 
 #[tokio::test]
-async fn those_who_wait_together_are_one_step_and_the_first_ones_have_the_places() {
+async fn those_who_wait_together_are_one_step_and_the_first_ones_have_the_permits() {
     let redis = RedisServer::start();
     let instance = Instance::on(&redis).await;
     let scope = instance.hourly(30);
@@ -50,7 +50,7 @@ async fn instances_share_the_limit_and_no_subject_takes_from_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_asks_often_needs_few_steps_and_what_is_taken_ahead_is_not_lost() {
+async fn whoever_asks_often_needs_few_steps_and_what_is_prefetched_is_not_lost() {
     let redis = RedisServer::start();
     let (one, other) = (Instance::on(&redis).await, Instance::on(&redis).await);
     let scopes = [one.hourly(20_000), other.hourly(20_000)];
@@ -70,8 +70,8 @@ async fn whoever_asks_often_needs_few_steps_and_what_is_taken_ahead_is_not_lost(
     assert_eq!(allowed, 16_000);
     let steps = one.metric("ratelimit_redis_steps_total") + other.metric("ratelimit_redis_steps_total");
     assert!(steps < 100, "{steps} steps");
-    // To the last place, which one of them may have taken ahead and then gives back.
-    wait_until("all places are taken", PATIENCE, async || {
+    // To the last permit, which one of them may have prefetched and then gives back.
+    wait_until("all permits are taken", PATIENCE, async || {
         allowed += allowed_of(&scopes[0], 100).await + allowed_of(&scopes[1], 1).await;
         allowed >= 20_000
     })
@@ -147,13 +147,13 @@ async fn whoever_is_known_to_be_refused_costs_redis_nothing() {
         }
     }
     assert_eq!(monitor.commands_with("EVALSHA"), Vec::<String>::new());
-    // An operator who gives the places back is obeyed by those who did not give them away.
+    // An operator who gives the permits back is obeyed by those who did not give them away.
     redis.command(&["DEL", KEY]);
-    wait_until("there is a place", PATIENCE, async || allowed_of(&there, 1).await == 1).await;
+    wait_until("there is a permit", PATIENCE, async || allowed_of(&there, 1).await == 1).await;
 }
 
 #[tokio::test]
-async fn whoever_goes_away_before_the_step_takes_no_place() {
+async fn whoever_goes_away_before_the_step_takes_no_permit() {
     let redis = RedisServer::start();
     let instance = Instance::on(&redis).await;
     let scope = instance.hourly(1);
