@@ -9,7 +9,7 @@ const CACHE: &[&str] =
 /// By an instance that shares its database, to hear of the others' writes.
 const SHARED: &[&str] = &["+client|tracking"];
 /// By rate limits: what they send, then what their script calls.
-const LIMITS: &[&str] = &["+eval", "+hmget", "+hget", "+hset", "+hdel", "+hincrby", "+pexpire"];
+const LIMITS: &[&str] = &["+eval", "+hgetall", "+hdel", "+hincrby", "+pexpire"];
 /// At a master that sentinels look after.
 const BEHIND_SENTINELS: &[&str] = &["+role"];
 /// At the nodes of a cluster.

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures_util::future::Either;
 use hotshelf_domain::ProductId;
-use hotshelf_ratelimit::{Check, Decision};
+use hotshelf_ratelimit::{Decision, Subject};
 use hotshelf_stats::{HttpMetrics, HttpSeries};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -77,15 +77,16 @@ impl Front {
         if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {
             let named = caller.subject();
             let subject = named.unwrap_or_else(|| products.app.limits.client_of(peer, request.headers()));
-            let check = policy.check(&subject);
+            let decision = policy.decide_at_once(&subject);
             // Known here, as most are of a caller who asks often: then a hit waits for nothing either.
-            if let Check::Decided(decision @ Decision::Allowed(_)) = &check
-                && let Ok(headers) = policy.admit(*decision)
+            if let Some(allowed @ Decision::Allowed(_)) = decision
+                && let Ok(headers) = policy.admit(allowed)
                 && let Some(response) = products.hit(id, &request, &caller, headers, begin, begin)
             {
                 return Either::Left(ready(Ok(response)));
             }
-            return Either::Right(Either::Left(Box::pin(products.limited(check, caller, read(request, true)))));
+            let limited = products.limited(decision, subject, caller, read(request, true));
+            return Either::Right(Either::Left(Box::pin(limited)));
         }
         let hit = |caller| products.hit(id, &request, &caller, LimitHeaders::none(), begin, begin);
         match caller.and_then(hit) {
@@ -162,9 +163,18 @@ impl ProductReads {
     }
 
     /// As the edge does it, with the caller's limit ahead of it all.
-    async fn limited(self: Arc<Self>, check: Check, caller: Caller, read: ProductRead) -> Answer {
-        let decision = check.decision().await;
-        let admitted = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
+    async fn limited(
+        self: Arc<Self>,
+        decision: Option<Decision>,
+        subject: Subject,
+        caller: Caller,
+        read: ProductRead,
+    ) -> Answer {
+        let admitted = match (&self.policy, decision) {
+            (Some(policy), Some(decision)) => policy.admit(decision).map(Some),
+            (Some(policy), None) => policy.count(&subject).await.map(Some),
+            (None, _) => Ok(None),
+        };
         match admitted {
             Ok(headers) => {
                 let (limits, begin) = (LimitHeaders::none(), Instant::now());

@@ -8,7 +8,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use bytes::Bytes;
 use hotshelf_domain::{OrganizationId, UserId};
-use hotshelf_ratelimit::{Check, Decision, Limit, RateLimiter, Scope, Standing, Subject};
+use hotshelf_ratelimit::{Decision, Limit, Quota, RateLimiter, Scope, Subject};
 
 use crate::client::{Peer, TrustedProxies};
 use crate::problem::Problem;
@@ -218,50 +218,47 @@ impl Policy {
         Policy { scope, header, name: name + ";r=" }
     }
 
-    pub(crate) fn check(&self, subject: &Subject) -> Check {
-        self.scope.check(subject)
+    pub(crate) async fn count(&self, subject: &Subject) -> Result<LimitHeaders, Problem> {
+        self.admit(self.scope.decide(subject).await)
     }
 
-    pub(crate) async fn count(&self, subject: &Subject) -> Result<LimitHeaders, Problem> {
-        self.admit(self.check(subject).decision().await)
+    /// The decision for [`admit`](Policy::admit), if it need not wait for Redis. `None` has counted nothing.
+    pub(crate) fn decide_at_once(&self, subject: &Subject) -> Option<Decision> {
+        self.scope.decide_at_once(subject)
     }
 
     /// What is answered to somebody who is certain to be refused.
     fn refusal(&self, subject: &Subject) -> Option<Problem> {
-        let standing = self.scope.refusal(subject)?;
-        self.admit(Decision::Refused(standing)).err()
+        let quota = self.scope.refusal(subject)?;
+        self.admit(Decision::Refused(quota)).err()
     }
 
     /// What the answer is to say, or what is answered instead.
     pub(crate) fn admit(&self, decision: Decision) -> Result<LimitHeaders, Problem> {
         match decision {
-            Decision::Allowed(standing) => Ok(LimitHeaders(Some(self.headers(standing)))),
+            Decision::Allowed(quota) => Ok(LimitHeaders(Some(self.headers(quota)))),
             Decision::Uncounted => Ok(LimitHeaders(None)),
-            Decision::Refused(standing) => {
-                let retry_after = seconds(standing.reset);
+            Decision::Refused(quota) => {
+                let retry_after = seconds(quota.reset);
                 let (limit, window) = (self.scope.limit().requests(), self.scope.limit().window());
                 let many = if limit == 1 { "one request" } else { &format!("{limit} requests") };
                 let detail = format!("the limit of {many} in {window:?} is used up, try again in {retry_after} s");
-                let (policy, limit) = self.headers(standing);
+                let (policy, limit) = self.headers(quota);
                 Err(Problem::too_many(detail, retry_after)
                     .with_headers([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)]))
             }
-            Decision::Unavailable { retry_after } => {
-                let detail = "requests cannot be counted at the moment, try again";
-                Err(Problem::unavailable(detail).after(seconds(retry_after)))
-            }
+            Decision::Unavailable => Err(Problem::unavailable("requests cannot be counted at the moment, try again")),
         }
     }
 
     /// The values of `RateLimit-Policy` and `RateLimit`.
-    fn headers(&self, standing: Standing) -> (HeaderValue, HeaderValue) {
+    fn headers(&self, quota: Quota) -> (HeaderValue, HeaderValue) {
         let (mut remaining, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let (remaining, reset) = (remaining.format(standing.remaining), reset.format(seconds(standing.reset)));
+        let (remaining, reset) = (remaining.format(quota.remaining), reset.format(seconds(quota.reset)));
         // Of just the right size, it becomes the value as it is.
         let parts: [&[u8]; 4] = [self.name.as_bytes(), remaining.as_bytes(), b";t=", reset.as_bytes()];
-        let standing = HeaderValue::from_maybe_shared(Bytes::from(parts.concat()));
-        let standing = standing.unwrap_or_else(|_| HeaderValue::from_static(""));
-        (self.header.clone(), standing)
+        let quota = HeaderValue::from_maybe_shared(Bytes::from(parts.concat()));
+        (self.header.clone(), quota.unwrap_or_else(|_| HeaderValue::from_static("")))
     }
 }
 

@@ -1,6 +1,6 @@
-//! For limiting how often somebody may do something, exactly: over any stretch of time as long as a limit's window, all
-//! processes that count in one Redis together let through the limit and no more. Knows nothing of HTTP. May depend on
-//! `redis`, `stats` and `lifecycle`.
+//! For limiting how often somebody may do something, exactly: in any stretch of time as long as a limit's window, all
+//! processes that count in one Redis let through the limit together, and no more. Knows nothing of HTTP. May depend on
+//! `redis-client`, `stats` and `lifecycle`.
 //!
 //! ```
 //! use std::net::IpAddr;
@@ -11,41 +11,41 @@
 //! // Alone, without Redis.
 //! let options = RateLimitOptions { redis: None, prefix: "shop:".to_owned(), on_loss: OnLoss::Local };
 //! let limiter = RateLimiter::new(options, &hotshelf_stats::Stats::new()?);
-//! limiter.start();
 //! let logins = limiter.scope("login", Limit::new(1, Duration::from_secs(60))?);
 //!
 //! let somebody = Subject::of_address(IpAddr::from([203, 0, 113, 9]));
-//! let Decision::Allowed(standing) = logins.check(&somebody).decision().await else { panic!() };
-//! assert_eq!(standing.remaining, 0);
-//! let Decision::Refused(standing) = logins.check(&somebody).decision().await else { panic!() };
-//! assert!(standing.reset <= Duration::from_millis(60_060));
+//! let Decision::Allowed(quota) = logins.decide(&somebody).await else { panic!() };
+//! assert_eq!(quota.remaining, 0);
+//! let Decision::Refused(quota) = logins.decide(&somebody).await else { panic!() };
+//! assert!(quota.reset <= Duration::from_millis(60_600));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **What is promised.** A place that was given counts for the whole window, by the clock of Redis; it comes back a
-//! thousandth of the window later at most. Places go to requests in the order in which they came. What Redis forgets (a
-//! restart without persistence, an eviction, a fail-over before the replica had heard of it) the limit forgets, except that
-//! no process lets through more than the limit by itself. What happens while Redis is away is [`OnLoss`].
+//! **What is promised.** A permit counts for the whole window by the clock of Redis, and is free again a hundredth of
+//! the window later at most. Permits go to requests in the order in which they came. What Redis forgets (a restart,
+//! an eviction, a fail-over) the limit forgets, but no process lets through more than the limit by itself. What
+//! happens while Redis is away is [`OnLoss`].
 //!
-//! **What it costs.** All decisions that wait at the same time are one write to Redis, and those about the same subject one
-//! step there. Refusals that are certain cost Redis nothing, and neither do most requests of a caller who asks often and has
-//! plenty left: up to a sixteenth of that is taken ahead, for a thousandth of the window or 1 s, and then given back. Memory is bounded: 65,536 subjects, about 25 MiB.
+//! **What it costs.** All who wait at the same time share one write to Redis, and those about one subject one step
+//! there. A refusal that is certain costs Redis nothing, nor do most requests of a caller who asks often: each step
+//! prefetches up to a sixteenth of what is left, for a hundredth of the window and 1 s at most. Memory holds 65,536
+//! subjects, of 150 bytes to 2 kB each.
 
 mod counting;
-mod gathering;
 mod limit;
 mod limiter;
 mod memory;
-mod module;
-mod options;
+#[cfg(test)]
+mod plain_count;
+mod prefetch;
 mod redis;
-mod reserve;
+mod scope;
 mod subject;
 mod window;
 
 pub use limit::{Limit, LimitError};
-pub use limiter::{Check, Decision, RateLimiter, Scope, Standing, Waiting};
-pub use options::{OnLoss, RateLimitOptions};
+pub use limiter::{OnLoss, RateLimitOptions, RateLimiter};
+pub use scope::{Decision, Quota, Scope};
 pub use subject::Subject;

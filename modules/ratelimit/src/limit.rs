@@ -4,10 +4,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     requests: u32,
-    window: Duration,
-    /// Both in milliseconds, as each request counts with them.
-    window_ms: u64,
-    width_ms: u64,
+    pub(crate) window_ms: u64,
 }
 
 /// That is no limit.
@@ -26,10 +23,10 @@ impl Limit {
     pub const MOST_REQUESTS: u32 = 1_000_000_000;
     /// The shortest window.
     pub const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
-    /// Never reached, and soon forgotten: for trying whether counting works.
-    pub(crate) const PROBE: Limit = Limit::in_bounds(Self::MOST_REQUESTS, Self::SHORTEST_WINDOW);
     /// The longest window.
     pub const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+    /// Never reached and soon forgotten, for trying whether Redis counts.
+    pub(crate) const PROBE: Limit = Limit { requests: Self::MOST_REQUESTS, window_ms: 1_000 };
 
     /// `requests` in any `window`, which counts in whole milliseconds.
     ///
@@ -42,12 +39,7 @@ impl Limit {
         if !(Self::SHORTEST_WINDOW..=Self::LONGEST_WINDOW).contains(&window) {
             return Err(LimitError::Window);
         }
-        Ok(Limit::in_bounds(requests, window))
-    }
-
-    const fn in_bounds(requests: u32, window: Duration) -> Self {
-        let window_ms = window.as_millis() as u64;
-        Limit { requests, window, window_ms, width_ms: window_ms.div_ceil(1_000) }
+        Ok(Limit { requests, window_ms: window.as_millis() as u64 })
     }
 
     /// So many times as much in the same window, as far as there are such limits.
@@ -62,15 +54,11 @@ impl Limit {
 
     /// In how long.
     pub fn window(&self) -> Duration {
-        self.window
+        Duration::from_millis(self.window_ms)
     }
 
-    pub(crate) fn window_ms(&self) -> u64 {
-        self.window_ms
-    }
-
-    /// Of a bucket: a thousandth of the window, rounded up to a millisecond.
-    pub(crate) fn width_ms(&self) -> u64 {
-        self.width_ms
+    /// The length of a bucket: a hundredth of the window, rounded up to a millisecond.
+    pub(crate) fn bucket_ms(&self) -> u64 {
+        self.window_ms.div_ceil(100)
     }
 }

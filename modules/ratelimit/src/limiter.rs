@@ -1,251 +1,133 @@
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use hotshelf_lifecycle::{Health, Tasks, Trouble};
-use hotshelf_stats::{RateLimitCounters, Stats};
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use hotshelf_lifecycle::{Failure, Health, Module, Tasks, Trouble, async_trait};
+use hotshelf_redis_client::RedisOptions;
+use hotshelf_stats::{RateLimitMetrics, Stats};
+use tokio::sync::mpsc;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::counting;
-use crate::gathering::Gathering;
+use crate::counting::{Counting, Request};
 use crate::limit::Limit;
-use crate::memory::{Memory, SubjectKey};
-use crate::options::{OnLoss, RateLimitOptions};
-use crate::subject::Subject;
-use crate::window::Taken;
+use crate::memory::Memory;
+use crate::scope::{Scope, ScopeInner};
 
-/// What all keys begin with, behind the prefix.
-const KEYS: &str = "ratelimit:";
-/// How long a caller is asked to wait while there is nobody who counts.
-const PAUSE_ON_LOSS: Duration = Duration::from_secs(1);
+/// More requests do not wait for Redis.
+const MOST_WAITING: usize = 16_384;
 
-/// Whether a request may go on.
+/// How limits are counted.
+#[derive(Clone, Debug)]
+pub struct RateLimitOptions {
+    /// Where all instances count together; without it, this one counts alone.
+    pub redis: Option<RedisOptions>,
+    /// In front of every key.
+    pub prefix: String,
+    /// What to do while Redis is away.
+    pub on_loss: OnLoss,
+}
+
+/// What a limit does while Redis is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// It may.
-    Allowed(Standing),
-    /// It may not: the limit is used up.
-    Refused(Standing),
-    /// It may, and nobody counts: Redis is away, and the limits are [`OnLoss::Open`].
-    Uncounted,
-    /// It may not: Redis is away, and the limits are [`OnLoss::Closed`].
-    Unavailable {
-        /// After this it is worth another try.
-        retry_after: Duration,
-    },
+pub enum OnLoss {
+    /// Each instance counts for itself: all together let through the limit times their number at most.
+    Local,
+    /// Nobody counts, everything is let through.
+    Open,
+    /// Nothing is let through.
+    Closed,
 }
 
-/// How much a subject has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Requests that would be let through now.
-    pub remaining: u32,
-    /// Until one more is: the time after which a refused request may be tried again.
-    pub reset: Duration,
-}
-
-/// Limits requests. A cheap handle.
+/// Limits requests. A cheap handle. Its start connects; from then on decisions wait until Redis was tried.
 #[derive(Clone)]
-pub struct RateLimiter {
-    core: Arc<Core>,
-    options: Arc<RateLimitOptions>,
-    stats: Stats,
-    tasks: Tasks,
-}
-
-/// A limit under its name. A cheap handle.
-#[derive(Clone)]
-pub struct Scope {
-    core: Arc<Core>,
-    inner: Arc<ScopeInner>,
-}
-
-pub(crate) struct ScopeInner {
-    name: String,
-    number: usize,
-    pub(crate) limit: Limit,
-    on_loss: OnLoss,
-    /// What the keys of its subjects begin with.
-    keys: String,
-    counters: RateLimitCounters,
-}
+pub struct RateLimiter(Arc<Core>);
 
 /// What those who ask and the task that counts in Redis share.
 pub(crate) struct Core {
-    pub(crate) gathering: Gathering,
+    pub(crate) options: RateLimitOptions,
+    pub(crate) metrics: RateLimitMetrics,
     pub(crate) memory: Memory,
-    scopes: Mutex<Vec<Arc<ScopeInner>>>,
+    /// To the task that counts in Redis, once it is started.
+    queue: OnceLock<mpsc::Sender<Request>>,
     begin: Instant,
-    on_loss: OnLoss,
-    /// An answer of Redis is at most this old.
-    margin: u64,
-    /// Whether decisions wait for Redis, or are made at once.
-    in_redis: AtomicBool,
-    /// What is wrong with Redis, if something is.
+    /// The most that an answer of Redis takes, in ms.
+    pub(crate) margin: u64,
+    /// While there is any, decisions are made without Redis.
     pub(crate) trouble: Trouble,
-    /// What all keys begin with.
-    pub(crate) keys: String,
-    pub(crate) errors: hotshelf_stats::IntCounter,
-    pub(crate) steps: hotshelf_stats::IntCounter,
+    tasks: Tasks,
 }
 
 impl RateLimiter {
-    /// Counts nothing and connects to nothing until [`start`](RateLimiter::start): decisions wait for it.
+    /// A limiter that counts under these options.
     pub fn new(options: RateLimitOptions, stats: &Stats) -> Self {
-        let metrics = stats.rate_limits();
         let margin = options.redis.as_ref().map_or(Duration::ZERO, |redis| redis.command_timeout);
         let core = Arc::new(Core {
-            gathering: Gathering::default(),
-            memory: Memory::new(),
-            scopes: Mutex::default(),
+            options,
+            metrics: stats.rate_limits(),
+            memory: Memory::default(),
+            queue: OnceLock::new(),
             begin: Instant::now(),
-            // Alone, the count in memory is no makeshift.
-            on_loss: if options.redis.is_some() { options.on_loss } else { OnLoss::Local },
             margin: margin.as_millis() as u64,
-            in_redis: AtomicBool::new(options.redis.is_some()),
             trouble: Trouble::default(),
-            keys: [&options.prefix, KEYS].concat(),
-            errors: metrics.errors(),
-            steps: metrics.steps(),
+            tasks: Tasks::default(),
         });
-        let watched = Arc::clone(&core);
-        metrics.watch_subjects(Box::new(move || watched.memory.subjects()));
-        RateLimiter { core, options: Arc::new(options), stats: stats.clone(), tasks: Tasks::default() }
+        let watched = Arc::downgrade(&core);
+        let subjects = move || watched.upgrade().map_or(0, |core| core.memory.subjects());
+        core.metrics.watch_subjects(Box::new(subjects));
+        RateLimiter(core)
     }
 
-    /// The limit of that name, for all who ask for it. The first limit under a name stays.
+    /// The limit of that name. Limits of one name count together.
     pub fn scope(&self, name: &str, limit: Limit) -> Scope {
-        self.scope_with(name, limit, self.core.on_loss)
+        // Alone, the count in memory is no makeshift.
+        let alone = self.0.options.redis.is_none();
+        self.scope_with(name, limit, if alone { OnLoss::Local } else { self.0.options.on_loss })
     }
 
-    /// The same for a limit that guards something: while Redis is away, each process counts for itself, whatever the others
-    /// do then.
+    /// The same for a limit that guards something: while Redis is away, each process counts for itself, whatever the
+    /// others do then.
     pub fn guard(&self, name: &str, limit: Limit) -> Scope {
         self.scope_with(name, limit, OnLoss::Local)
     }
 
     fn scope_with(&self, name: &str, limit: Limit, on_loss: OnLoss) -> Scope {
-        let mut scopes = self.core.scopes.lock();
-        let known = scopes.iter().find(|scope| scope.name == name).cloned();
-        let inner = known.unwrap_or_else(|| {
-            let scope = Arc::new(ScopeInner {
-                name: name.to_owned(),
-                number: scopes.len(),
-                limit,
-                on_loss,
-                keys: [&self.core.keys, name, ":"].concat(),
-                counters: self.stats.rate_limits().scope(name),
-            });
-            scopes.push(Arc::clone(&scope));
-            scope
-        });
-        Scope { core: Arc::clone(&self.core), inner }
+        let (core, counters) = (Arc::clone(&self.0), self.0.metrics.scope(name));
+        let (number, name) = (xxh3_64(name.as_bytes()), name.to_owned());
+        Scope(Arc::new(ScopeInner { core, name, number, limit, on_loss, counters }))
     }
+}
 
-    /// Connects to Redis, in the background. Until that has been tried, decisions wait for it.
-    pub fn start(&self) {
-        if let Some(options) = &self.options.redis {
-            let counting = counting::run(Arc::clone(&self.core), options.clone(), self.tasks.stopping());
-            self.tasks.spawn_loop("rate limits", counting);
+#[async_trait]
+impl Module for RateLimiter {
+    async fn start(&self) -> Result<(), Failure> {
+        if let Some(redis) = &self.0.options.redis {
+            let (queue, requests) = mpsc::channel(MOST_WAITING);
+            let counting = Counting::new(Arc::clone(&self.0), redis.clone(), requests);
+            let _ = self.0.queue.set(queue);
+            self.0.tasks.spawn_loop("rate limits", counting.run(self.0.tasks.stopping()));
         }
+        Ok(())
     }
 
-    /// Ends the connection; then decisions are made as without Redis. `false` when that takes longer than `patience`.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        self.tasks.stop(patience).await
+    /// From then on, decisions are made without Redis.
+    async fn stop(&self, timeout: Duration) -> Result<(), Failure> {
+        if self.0.tasks.stop(timeout).await { Ok(()) } else { Err("a step in Redis was still under way".into()) }
     }
 
-    /// One sentence about where limits are counted.
-    pub fn health(&self) -> Health {
-        if let Some(task) = self.tasks.ended_early().first() {
+    async fn health(&self) -> Health {
+        if let Some(task) = self.0.tasks.ended_early().first() {
             return Health::unhealthy(format!("task `{task}` has died; restart the service"));
         }
-        let Some(trouble) = self.core.trouble.cause() else {
-            return Health::healthy(match self.options.redis {
-                Some(_) => "counting in Redis",
-                None => "counting in memory",
-            });
-        };
-        let meanwhile = match self.core.on_loss {
+        let RateLimitOptions { redis, on_loss, .. } = &self.0.options;
+        let meanwhile = match on_loss {
             OnLoss::Local => "each instance counts for itself",
             OnLoss::Open => "nothing is limited",
             OnLoss::Closed => "limited requests are refused",
         };
-        Health::degraded(format!("Redis is down ({trouble}); {meanwhile}"))
-    }
-}
-
-impl Scope {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.inner.name
-    }
-
-    /// Its limit.
-    pub fn limit(&self) -> Limit {
-        self.inner.limit
-    }
-
-    /// The standing of a subject that is certain to be refused, without asking for a place. `None` says nothing.
-    pub fn refusal(&self, subject: &Subject) -> Option<Standing> {
-        let key = SubjectKey { scope: self.inner.number, subject: subject.clone() };
-        let wait = self.core.memory.refusal(&key, self.inner.limit, self.core.now(), self.core.margin)?;
-        Some(Standing { remaining: 0, reset: Duration::from_millis(wait) })
-    }
-
-    /// Asks for one place. What is known here is answered at once; for the rest, Redis is asked, together with all who
-    /// ask at the same time. A check that is dropped before it is sent has taken no place.
-    pub fn check(&self, subject: &Subject) -> Check {
-        let key = SubjectKey { scope: self.inner.number, subject: subject.clone() };
-        let now = self.core.now();
-        if !self.core.decides_in_redis() {
-            return Check::Decided(self.core.without_redis(&self.inner, &key, now));
+        match self.0.trouble.cause() {
+            Some(trouble) => Health::degraded(format!("Redis is down ({trouble}); {meanwhile}")),
+            None if redis.is_some() => Health::healthy("counting in Redis"),
+            None => Health::healthy("counting in memory"),
         }
-        if let Some(standing) = self.core.memory.use_reserve(&key, self.inner.limit, now) {
-            return Check::Decided(self.inner.counted(Decision::Allowed(standing)));
-        }
-        if let Some(wait) = self.core.memory.refusal(&key, self.inner.limit, now, self.core.margin) {
-            return Check::Decided(self.inner.counted(refused(wait)));
-        }
-        match self.core.gathering.join(&self.inner, &key) {
-            Some(decided) => Check::Waiting(Waiting(decided)),
-            None => Check::Decided(self.core.without_redis(&self.inner, &key, now)),
-        }
-    }
-}
-
-/// A decision, or what will become one. Await [`decision`](Check::decision) where the difference does not matter.
-#[must_use = "the place is taken for somebody"]
-pub enum Check {
-    /// Known at once.
-    Decided(Decision),
-    /// When Redis has answered; within twice the deadline of a command.
-    Waiting(Waiting),
-}
-
-/// A decision that waits for Redis.
-pub struct Waiting(oneshot::Receiver<Decision>);
-
-impl Check {
-    /// The decision.
-    pub async fn decision(self) -> Decision {
-        match self {
-            Check::Decided(decision) => decision,
-            Check::Waiting(waiting) => waiting.await,
-        }
-    }
-}
-
-impl Future for Waiting {
-    type Output = Decision;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Decision> {
-        let decided = ready!(Pin::new(&mut self.0).poll(context));
-        // Whoever would have decided is gone: nobody knows.
-        Poll::Ready(decided.unwrap_or(Decision::Unavailable { retry_after: PAUSE_ON_LOSS }))
     }
 }
 
@@ -255,63 +137,13 @@ impl Core {
         self.begin.elapsed().as_millis() as u64
     }
 
-    pub(crate) fn decides_in_redis(&self) -> bool {
-        self.in_redis.load(Ordering::Acquire)
+    /// To the task that counts in Redis; `None` while decisions are made without it.
+    pub(crate) fn queue(&self) -> Option<&mpsc::Sender<Request>> {
+        self.queue.get().filter(|_| !self.trouble.stands())
     }
 
-    pub(crate) fn decide_in_redis(&self, yes: bool) {
-        self.in_redis.store(yes, Ordering::Release);
+    /// What the keys of a scope's subjects begin with.
+    pub(crate) fn keys_of(&self, scope: &str) -> String {
+        [&self.options.prefix, "ratelimit:", scope, ":"].concat()
     }
-
-    /// The decision while Redis cannot be asked.
-    pub(crate) fn without_redis(&self, scope: &ScopeInner, key: &SubjectKey, now: u64) -> Decision {
-        scope.counted(match scope.on_loss {
-            OnLoss::Local => allowed_or_refused(self.memory.take(key, scope.limit, now, 1)),
-            OnLoss::Open => Decision::Uncounted,
-            OnLoss::Closed => Decision::Unavailable { retry_after: PAUSE_ON_LOSS },
-        })
-    }
-}
-
-impl ScopeInner {
-    /// The full name of the subject's key in Redis.
-    pub(crate) fn key(&self, subject: &Subject) -> String {
-        [&self.keys, subject.as_str()].concat()
-    }
-
-    pub(crate) fn counted(&self, decision: Decision) -> Decision {
-        match decision {
-            Decision::Allowed(_) => self.counters.allowed.inc(),
-            Decision::Refused(_) => self.counters.refused.inc(),
-            Decision::Uncounted => self.counters.uncounted.inc(),
-            Decision::Unavailable { .. } => self.counters.unavailable.inc(),
-        }
-        decision
-    }
-
-    /// The decisions for `wanted` requests that took this together: the first ones have the places.
-    pub(crate) fn share_out(&self, taken: Taken, wanted: u32) -> impl Iterator<Item = Decision> + use<> {
-        let reset = Duration::from_millis(taken.wait);
-        self.counters.allowed.inc_by(taken.granted.into());
-        self.counters.refused.inc_by(wanted.saturating_sub(taken.granted).into());
-        (0..wanted).map(move |place| {
-            // Those who had their places before the last one saw more that were left.
-            let after = taken.granted.saturating_sub(place + 1);
-            match place < taken.granted {
-                true => Decision::Allowed(Standing { remaining: taken.left + taken.ahead + after, reset }),
-                false => refused(taken.wait),
-            }
-        })
-    }
-}
-
-fn allowed_or_refused(taken: Taken) -> Decision {
-    match taken.granted {
-        0 => refused(taken.wait),
-        _ => Decision::Allowed(Standing { remaining: taken.left, reset: Duration::from_millis(taken.wait) }),
-    }
-}
-
-fn refused(wait: u64) -> Decision {
-    Decision::Refused(Standing { remaining: 0, reset: Duration::from_millis(wait) })
 }

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 const TEXT_MAX: usize = 64;
 
 /// Who is limited: an address, an account, a caller; each distinct text is one subject. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subject(CompactString);
 
 impl Subject {
@@ -51,12 +51,6 @@ impl Subject {
 }
 
 impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

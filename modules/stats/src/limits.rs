@@ -9,8 +9,10 @@ use crate::metrics::MetricsError;
 #[derive(Clone)]
 pub struct RateLimitMetrics {
     decisions: IntCounterVec,
-    errors: IntCounter,
-    steps: IntCounter,
+    /// Times that Redis failed.
+    pub errors: IntCounter,
+    /// Steps in Redis.
+    pub steps: IntCounter,
     subjects: IntGauge,
     known: Arc<OnceLock<Box<dyn Fn() -> usize + Send + Sync>>>,
 }
@@ -60,16 +62,6 @@ impl RateLimitMetrics {
             uncounted: outcome("uncounted"),
             unavailable: outcome("unavailable"),
         }
-    }
-
-    /// Times that Redis failed.
-    pub fn errors(&self) -> IntCounter {
-        self.errors.clone()
-    }
-
-    /// Steps in Redis.
-    pub fn steps(&self) -> IntCounter {
-        self.steps.clone()
     }
 
     /// Names the source of the number of subjects, which is asked at each scrape. The first one named stays.

@@ -17,8 +17,8 @@ const LIMIT: usize = 60;
 const WINDOW: Duration = Duration::from_secs(2);
 /// Enough to see the edges of several windows.
 const ENOUGH: usize = 4 * LIMIT;
-/// A place comes back a thousandth of the window late; times are counted in milliseconds.
-const LATE: Duration = Duration::from_millis(3);
+/// A place comes back a hundredth of the window late; times are counted in milliseconds.
+const LATE: Duration = Duration::from_millis(21);
 
 /// A request: the decision about it was made some time between its two ends.
 #[derive(Clone, Copy)]

@@ -39,7 +39,7 @@ async fn logins_are_limited_by_address_and_account_together() {
     }
     let headers = refused(limits.login(&here, "ann@example.com").await);
     assert_eq!(headers["ratelimit-policy"], r#""login";q=2;w=60"#);
-    // A place comes back up to a thousandth of the window late.
+    // A place comes back up to a hundredth of the window late.
     let wait = headers["retry-after"].to_str().unwrap();
     assert!(["60", "61"].contains(&wait), "{wait}");
     assert_eq!(headers["ratelimit"], format!("\"login\";r=0;t={wait}"));

@@ -1,100 +1,54 @@
--- take: places in the sliding windows of some subjects, as in window.rs.
--- KEYS one for each subject   ARGV six for each: its limit, its window in ms, the places wanted, those to be taken ahead
--- (no more than a sixteenth of what is left), those that were taken ahead before and not needed, and their bucket
--- Answers the time in ms, then for each subject: places granted, places left, ms until the next one comes back (0: none is
--- taken), places taken ahead, and their bucket and the ms until it is over. Places are counted in buckets of a thousandth of the window: number of the bucket -> places. Beside them stand
--- the window, the total, and the numbers of the oldest and of the newest bucket with any.
+-- take: permits in the sliding windows of some subjects, counted as in window.rs.
+-- KEYS: one for each subject. ARGV: six for each: its limit, its window in ms, the permits wanted, those to prefetch
+-- (no more than a sixteenth of what is left), those prefetched before and not used, and their bucket.
+-- Answers five numbers for each: permits granted (the prefetched ones behind the wanted ones), permits left, ms until
+-- the oldest is free again (0: none is taken), the bucket of those granted, ms until it is over.
+-- A subject is a hash: the end of a bucket in ms -> the permits granted in it.
 local time = redis.call('TIME')
 local clock = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Forgets the buckets before `first`: the new total and the new oldest bucket, the same if nothing was forgotten.
-local function forget(key, total, oldest, newest, first)
-    local gone = {}
-    local number = oldest
-    while number <= newest do
-        local numbers = {}
-        for next = number, math.min(number + 99, newest) do
-            numbers[#numbers + 1] = next
-        end
-        for index, count in ipairs(redis.call('HMGET', key, unpack(numbers))) do
-            if count and numbers[index] >= first then
-                if #gone > 0 then
-                    redis.call('HDEL', key, unpack(gone))
-                end
-                return total, numbers[index]
-            elseif count then
-                total = total - count
-                gone[#gone + 1] = numbers[index]
-            end
-        end
-        number = number + #numbers
-    end
-    redis.call('DEL', key)
-    return 0, newest
-end
-
-local function take(key, limit, window, wanted, ahead, back, back_bucket)
-    local width = math.ceil(window / 1000)
-    local bucket = math.floor(clock / width)
-    local held = redis.pcall('HMGET', key, 'window', 'total', 'oldest', 'newest')
+local function take(key, limit, window, wanted, prefetch, unused, unused_bucket)
+    local width = math.ceil(window / 100)
+    local bucket = (math.floor(clock / width) + 1) * width
+    local held = redis.pcall('HGETALL', key)
     if held.err then
         -- Of another type it is not ours, and makes room.
         redis.call('DEL', key)
-        held = {}
     end
-    local total, oldest, newest = tonumber(held[2] or 0) or 0, tonumber(held[3] or 0) or 0, tonumber(held[4] or 0) or 0
-    local moved = false
-    if total == 0 then
-        oldest, newest = bucket, bucket
-    elseif tonumber(held[1]) ~= window or newest - bucket > 1000 then
-        -- Counted under another window, or before the clock was set back: all of it counts as of now.
-        redis.call('DEL', key)
-        redis.call('HSET', key, bucket, total)
-        oldest, newest, moved = bucket, bucket, true
-    elseif newest > bucket then
-        -- The clock was set back a little: time stands still here until it has caught up.
-        bucket = newest
-        ahead = 0
-    elseif back > 0 and tonumber(redis.call('HGET', key, back_bucket) or 0) >= back then
-        -- A bucket that is out of the window is not there any more, and one may be left with nothing in it.
-        redis.call('HINCRBY', key, back_bucket, -back)
-        total = total - back
-        moved = true
-    end
-    local first = math.floor((math.max(clock, bucket * width) - window) / width)
-    if oldest < first then
-        total, oldest = forget(key, total, oldest, newest, first)
-        if total == 0 then
-            oldest = bucket
+    local total, oldest = 0, bucket
+    for index = 1, #held, 2 do
+        local ends, count = tonumber(held[index]) or 0, tonumber(held[index + 1]) or 0
+        if held[index] == unused_bucket and unused ~= '0' and count >= tonumber(unused) then
+            redis.call('HINCRBY', key, unused_bucket, -unused)
+            count = count - unused
         end
-        moved = true
+        if ends > bucket then
+            -- The clock was set back: this counts as of now.
+            redis.call('HINCRBY', key, bucket, count)
+            redis.call('HDEL', key, held[index])
+            ends = bucket
+        end
+        if ends + window <= clock or count == 0 then
+            redis.call('HDEL', key, held[index])
+        else
+            total = total + count
+            oldest = math.min(oldest, ends)
+        end
     end
-    local granted = math.max(math.min(wanted, limit - total), 0)
-    ahead = math.max(math.min(ahead, math.floor((limit - total - granted) / 16)), 0)
-    if granted + ahead > 0 then
-        redis.call('HINCRBY', key, bucket, granted + ahead)
-        newest = bucket
+    local free = limit - total
+    local granted = math.max(math.min(wanted, free), 0)
+    granted = granted + math.max(math.min(prefetch, math.floor((free - granted) / 16)), 0)
+    if granted > 0 then
+        redis.call('HINCRBY', key, bucket, granted)
+        redis.call('PEXPIRE', key, bucket + window - clock)
     end
-    total = total + granted + ahead
-    local bucket_ends = (bucket + 1) * width - clock
-    if total == 0 then
-        redis.call('DEL', key)
-        return 0, limit, 0, 0, bucket, bucket_ends
-    end
-    if granted + ahead > 0 or moved then
-        redis.call('HSET', key, 'window', window, 'total', total, 'oldest', oldest, 'newest', newest)
-        redis.call('PEXPIRE', key, (newest + 1) * width + window - clock)
-    end
-    return granted, math.max(limit - total, 0), (oldest + 1) * width + window - clock, ahead, bucket, bucket_ends
+    local next_free = total + granted > 0 and oldest + window - clock or 0
+    return granted, math.max(free - granted, 0), next_free, bucket, bucket - clock
 end
 
-local answer = { clock }
+local answer = {}
 for index, key in ipairs(KEYS) do
-    local numbers = {}
-    for offset = 1, 6 do
-        numbers[offset] = tonumber(ARGV[6 * (index - 1) + offset])
-    end
-    for _, number in ipairs({ take(key, unpack(numbers)) }) do
+    for _, number in ipairs({ take(key, unpack(ARGV, 6 * index - 5, 6 * index)) }) do
         answer[#answer + 1] = number
     end
 end

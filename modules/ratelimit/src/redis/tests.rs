@@ -1,4 +1,4 @@
-//! The script against `Window`, and what `Window` never meets: a clock that goes back, and keys that others have left.
+//! The script against a plain count, and what that never meets: a clock that goes back, and keys of others.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use hotshelf_testkit::{RedisReply, RedisServer};
 use rand::RngExt;
 
 use super::*;
-use crate::window::Window;
+use crate::plain_count::PlainCount;
 
 const KEY: &str = "p:ratelimit:s:a";
 
@@ -15,36 +15,42 @@ fn limit(requests: u32, window: u64) -> Limit {
     Limit::new(requests, Duration::from_millis(window)).unwrap()
 }
 
-/// What the script says, and the time on Redis' clock.
-fn call(redis: &RedisServer, steps: &[Step]) -> (u64, Vec<Taken>) {
+fn step(key: &str, limit: Limit, wanted: u32) -> Step {
+    Step { key: key.to_owned(), limit, wanted, prefetch: 0, unused: 0, bucket: 0 }
+}
+
+/// What the script says.
+fn call(redis: &RedisServer, steps: &[Step]) -> Vec<Answer> {
     let mut command = vec!["EVAL".to_owned(), TAKE.to_owned(), steps.len().to_string()];
     command.extend(steps.iter().map(|step| step.key.clone()));
-    for Step { limit, wanted, ahead, back, .. } in steps {
-        let numbers = [limit.requests().into(), limit.window_ms(), (*wanted).into()];
-        let ahead = [(*ahead).into(), back.places.into(), back.bucket];
-        command.extend(numbers.into_iter().chain(ahead).map(|number: u64| number.to_string()));
-    }
+    command.extend(steps.iter().flat_map(Step::arguments).map(|number| number.as_string().unwrap()));
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let RedisReply::Array(numbers) = redis.command(&command) else { panic!("no array") };
     let numbers: Vec<u64> = numbers.into_iter().map(|number| number.integer().try_into().unwrap()).collect();
-    (numbers[0], taken(&numbers))
+    numbers.as_chunks().0.iter().map(Answer::of).collect()
 }
 
-fn take(redis: &RedisServer, limit: Limit, wanted: u32) -> (u64, Taken) {
-    let (now, taken) = call(redis, &[step(KEY, limit, wanted)]);
-    (now, taken[0])
+fn take(redis: &RedisServer, limit: Limit, wanted: u32) -> Answer {
+    call(redis, &[step(KEY, limit, wanted)])[0]
 }
 
-fn step(key: &str, limit: Limit, wanted: u32) -> Step {
-    Step { key: key.to_owned(), limit, wanted, ahead: 0, back: GivenBack::default() }
+/// The time in ms on Redis' clock at that answer.
+fn clock(answer: &Answer) -> u64 {
+    answer.bucket - answer.bucket_left_ms
+}
+
+/// Permits that Redis counts.
+fn counted(redis: &RedisServer) -> u32 {
+    let RedisReply::Array(counts) = redis.command(&["HVALS", KEY]) else { panic!("no hash") };
+    counts.into_iter().map(|count| count.text().unwrap().parse::<u32>().unwrap()).sum()
 }
 
 #[test]
-fn the_script_does_what_the_window_does() {
+fn no_window_has_more_in_it_than_the_limit_and_no_permit_is_kept_back() {
     let redis = RedisServer::start();
     let mut dice = rand::rng();
     let limits = [limit(1, 1_000), limit(7, 1_000), limit(3_000, 1_500), limit(40, 1_999), limit(9, 60_000)];
-    let mut windows: HashMap<usize, Window> = HashMap::new();
+    let mut plain: HashMap<usize, PlainCount> = HashMap::new();
     let mut refused = 0;
     for _ in 0..800 {
         let asked: Vec<usize> = (0..limits.len()).filter(|_| dice.random_bool(0.5)).collect();
@@ -53,58 +59,111 @@ fn the_script_does_what_the_window_does() {
             step(&format!("{KEY}:{index}"), limits[index], wanted)
         });
         let steps: Vec<Step> = steps.collect();
-        let (now, taken) = call(&redis, &steps);
-        for ((&index, step), taken) in asked.iter().zip(&steps).zip(taken) {
-            assert_eq!(taken, windows.entry(index).or_default().take(step.limit, now, step.wanted), "limit {index}");
-            refused += u32::from(taken.granted < step.wanted);
+        for ((&index, step), answer) in asked.iter().zip(&steps).zip(call(&redis, &steps)) {
+            let (now, limit) = (clock(&answer), step.limit);
+            let plain = plain.entry(index).or_insert_with(|| PlainCount::new(limit));
+            plain.answer(now, step.wanted, answer.granted);
+            let taken = [limit.window_ms + limit.bucket_ms(), limit.window_ms].map(|ms| plain.in_the_last(ms, now));
+            let left = taken.map(|taken| limit.requests().saturating_sub(taken));
+            assert!((left[0]..=left[1]).contains(&answer.left), "{answer:?}, {taken:?} taken");
+            assert!(answer.next_free_ms <= limit.window_ms + limit.bucket_ms(), "{answer:?}");
+            refused += u32::from(answer.granted < step.wanted);
         }
         if dice.random_bool(0.02) {
             std::thread::sleep(Duration::from_millis(dice.random_range(0..150)));
         }
     }
+    plain.values_mut().for_each(PlainCount::assert_no_window_has_more);
     assert!(refused > 100, "the windows were never full");
+}
+
+#[test]
+fn permits_that_are_prefetched_count_for_their_whole_window_and_unused_ones_are_free_at_once() {
+    let redis = RedisServer::start();
+    let mut dice = rand::rng();
+    let limit = limit(400, 1_000);
+    let (mut plain, mut held) = (PlainCount::new(limit), HashMap::new());
+    for _ in 0..1_500 {
+        // Three instances, each of which uses some of what it has, as late as it may.
+        let instance = dice.random_range(0..3);
+        let (prefetched, bucket) = held.remove(&instance).unwrap_or_default();
+        let used = dice.random_range(0..=prefetched);
+        plain.grant(u64::saturating_sub(bucket, 1), used);
+        let (wanted, prefetch, unused) = (dice.random_range(0..4), dice.random_range(0..40), prefetched - used);
+        let answer = call(&redis, &[Step { prefetch, unused, bucket, ..step(KEY, limit, wanted) }])[0];
+        let granted = answer.granted.min(wanted);
+        plain.grant(clock(&answer), granted);
+        held.insert(instance, (answer.granted - granted, answer.bucket));
+        std::thread::sleep(Duration::from_millis(dice.random_range(0..3)));
+    }
+    for (unused, bucket) in held.into_values() {
+        call(&redis, &[Step { unused, bucket, ..step(KEY, limit, 0) }]);
+    }
+    plain.assert_no_window_has_more();
+    let now = clock(&take(&redis, limit, 0));
+    let taken = [limit.window_ms, limit.window_ms + limit.bucket_ms()].map(|ms| plain.in_the_last(ms, now));
+    assert!((taken[0]..=taken[1]).contains(&counted(&redis)), "{} counted, {taken:?} used", counted(&redis));
+}
+
+#[test]
+fn a_sixteenth_of_what_is_left_is_prefetched_and_no_more_is_given_back_than_there_is() {
+    let redis = RedisServer::start();
+    let limit = limit(1_000, 3_600_000);
+    let call = |wanted, prefetch, unused, bucket| {
+        let answer = call(&redis, &[Step { prefetch, unused, bucket, ..step(KEY, limit, wanted) }])[0];
+        (answer.granted, answer.left, answer.bucket)
+    };
+    let (granted, left, bucket) = call(40, 100, 0, 0);
+    assert_eq!((granted, left), (100, 900));
+    assert_eq!(call(1, 10, 50, bucket), (11, 939, bucket));
+    for (unused, bucket) in [(5, bucket - limit.bucket_ms()), (90, bucket)] {
+        assert_eq!(call(0, 0, unused, bucket).1, 939);
+    }
+    assert_eq!(call(930, 100, 0, 0), (930, 9, bucket), "of so few, none is prefetched");
+    assert_eq!(call(0, 0, 991, bucket).1, 1_000);
+    assert_eq!(redis.keys(KEY), Vec::<String>::new(), "nothing counts any more");
 }
 
 #[test]
 fn a_key_ends_when_nothing_in_it_counts_any_more() {
     let redis = RedisServer::start();
-    let (limit, begin) = (limit(2, 1_000), take(&redis, limit(2, 1_000), 1).0);
-    let (now, taken) = take(&redis, limit, 1);
+    let limit = limit(2, 1_000);
+    let begin = take(&redis, limit, 1);
+    let answer = take(&redis, limit, 1);
     let life = redis.command(&["PTTL", KEY]).integer();
-    assert!(life > 0 && life <= i64::try_from(limit.window_ms() + limit.width_ms()).unwrap(), "{life} ms");
-    assert_eq!((taken.granted, taken.left, taken.wait), (1, 0, begin + limit.width_ms() + limit.window_ms() - now));
-    assert_eq!(take(&redis, limit, 5).1.granted, 0);
-    std::thread::sleep(Duration::from_millis(taken.wait));
-    assert!(take(&redis, limit, 1).1.granted == 1, "the place is back at the moment that was told");
+    assert!(life > 0 && life <= i64::try_from(limit.window_ms + limit.bucket_ms()).unwrap(), "{life} ms");
+    let next_free_ms = begin.bucket + limit.window_ms - clock(&answer);
+    assert_eq!((answer.granted, answer.left, answer.next_free_ms), (1, 0, next_free_ms));
+    assert_eq!(take(&redis, limit, 5).granted, 0);
+    std::thread::sleep(Duration::from_millis(next_free_ms));
+    assert!(take(&redis, limit, 1).granted == 1, "it is free at the moment that was told");
 }
 
 #[test]
-fn a_clock_that_is_set_back_gives_no_place_away_and_locks_nobody_out_for_long() {
+fn a_clock_that_is_set_back_gives_no_permit_away_and_locks_nobody_out_for_long() {
     let redis = RedisServer::start();
     for ahead in [50, 3_600_000] {
         redis.command(&["DEL", KEY]);
-        let (now, _) = take(&redis, limit(3, 1_000), 0);
+        let now = clock(&take(&redis, limit(3, 1_000), 0));
         // As it was left by a clock that was so far ahead.
-        let bucket = (now + ahead).to_string();
-        let fields = ["window", "1000", "total", "2", "oldest", &bucket, "newest", &bucket, &bucket, "2"];
-        redis.command(&[["HSET", KEY].as_slice(), &fields].concat());
-        let (_, taken) = take(&redis, limit(3, 1_000), 3);
-        assert_eq!((taken.granted, taken.left), (1, 0), "two count already");
-        assert!((1..=1_001 + 50).contains(&taken.wait), "{ahead} ms ahead: {} ms to wait", taken.wait);
-        assert!(redis.command(&["PTTL", KEY]).integer() >= i64::try_from(taken.wait).unwrap() - 5);
+        redis.command(&["HSET", KEY, &(now + ahead).to_string(), "2"]);
+        let answer = take(&redis, limit(3, 1_000), 3);
+        assert_eq!((answer.granted, answer.left), (1, 0), "two count already");
+        assert!((1_000..=1_010).contains(&answer.next_free_ms), "{ahead} ms ahead: {answer:?}");
+        assert!(redis.command(&["PTTL", KEY]).integer() >= i64::try_from(answer.next_free_ms).unwrap() - 5);
+        assert_eq!(counted(&redis), 3);
     }
 }
 
 #[test]
-fn another_window_under_the_same_name_forgets_nothing() {
+fn another_window_under_the_same_name_forgets_nothing_that_is_in_both() {
     let redis = RedisServer::start();
     take(&redis, limit(5, 60_000), 4);
-    let (_, taken) = take(&redis, limit(5, 2_000), 4);
-    assert_eq!((taken.granted, taken.left), (1, 0));
-    assert!((2_000..=2_002).contains(&taken.wait));
-    let (_, taken) = take(&redis, limit(2, 60_000), 1);
-    assert_eq!((taken.granted, taken.left), (0, 0));
-    assert!((60_000..=60_060).contains(&taken.wait));
+    let answer = take(&redis, limit(5, 2_000), 4);
+    assert_eq!((answer.granted, answer.left), (1, 0));
+    let answer = take(&redis, limit(2, 60_000), 1);
+    assert_eq!((answer.granted, answer.left), (0, 0));
+    assert!((59_000..=60_600).contains(&answer.next_free_ms), "{answer:?}");
 }
 
 #[test]
@@ -113,29 +172,7 @@ fn what_is_not_ours_makes_room() {
     for foreign in [&["SET", KEY, "x"][..], &["HSET", KEY, "total", "many", "oldest", "old"], &["RPUSH", KEY, "1"]] {
         redis.command(&["DEL", KEY]);
         redis.command(foreign);
-        let (_, taken) = take(&redis, limit(2, 1_000), 1);
-        assert_eq!((taken.granted, taken.left), (1, 1), "{foreign:?}");
+        let answer = take(&redis, limit(2, 1_000), 1);
+        assert_eq!((answer.granted, answer.left, counted(&redis)), (1, 1, 1), "{foreign:?}");
     }
-}
-
-#[test]
-fn a_sixteenth_of_what_is_left_is_taken_ahead_and_can_be_given_back() {
-    let redis = RedisServer::start();
-    let limit = limit(1_000, 60_000);
-    let ahead = |wanted, ahead, back| {
-        let (now, taken) = call(&redis, &[Step { ahead, back, ..step(KEY, limit, wanted) }]);
-        let Taken { bucket, bucket_ends, .. } = taken[0];
-        assert_eq!((bucket, bucket_ends), (now / 60, (bucket + 1) * 60 - now));
-        (taken[0].granted, taken[0].ahead, taken[0].left, bucket)
-    };
-    let (granted, taken, left, bucket) = ahead(40, 100, GivenBack::default());
-    assert_eq!((granted, taken, left), (40, 60, 900));
-    let (granted, taken, left, _) = ahead(1, 10, GivenBack { places: 50, bucket });
-    assert_eq!((granted, taken, left), (1, 10, 939));
-    // What is in none of the buckets is not given back, and no more than there is.
-    for back in [GivenBack { places: 5, bucket: bucket - 1 }, GivenBack { places: 90, bucket }] {
-        assert_eq!(ahead(0, 0, back).2, 939);
-    }
-    let (granted, taken, left, _) = ahead(930, 100, GivenBack::default());
-    assert_eq!((granted, taken, left), (930, 0, 9), "of so few, none is taken ahead");
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hotshelf_lifecycle::Status;
-use hotshelf_ratelimit::{Check, Decision, Limit, OnLoss, RateLimitOptions, RateLimiter, Scope, Subject};
+use hotshelf_lifecycle::{Health, Module, Status};
+use hotshelf_ratelimit::{Decision, Limit, OnLoss, RateLimitOptions, RateLimiter, Scope, Subject};
 use hotshelf_redis_client::{RedisOptions, Servers};
 use hotshelf_stats::Stats;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
@@ -16,19 +16,19 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(crate) fn on(redis: &RedisServer) -> Self {
-        Instance::that(redis, OnLoss::Local)
+    pub(crate) async fn on(redis: &RedisServer) -> Self {
+        Instance::that(redis, OnLoss::Local).await
     }
 
     /// Which does that while Redis is away.
-    pub(crate) fn that(redis: &RedisServer, on_loss: OnLoss) -> Self {
-        Instance::with(Some(patient(Servers::One(redis.address().parse().unwrap()))), on_loss)
+    pub(crate) async fn that(redis: &RedisServer, on_loss: OnLoss) -> Self {
+        Instance::with(Some(patient(Servers::One(redis.address().parse().unwrap()))), on_loss).await
     }
 
-    pub(crate) fn with(redis: Option<RedisOptions>, on_loss: OnLoss) -> Self {
+    pub(crate) async fn with(redis: Option<RedisOptions>, on_loss: OnLoss) -> Self {
         let stats = Stats::new().unwrap();
         let limiter = RateLimiter::new(RateLimitOptions { redis, prefix: "p:".to_owned(), on_loss }, &stats);
-        limiter.start();
+        limiter.start().await.unwrap();
         Instance { limiter, stats }
     }
 
@@ -37,13 +37,17 @@ impl Instance {
         self.limiter.scope("hourly", Limit::new(requests, Duration::from_secs(3_600)).unwrap())
     }
 
+    pub(crate) async fn health(&self) -> Health {
+        self.limiter.health().await
+    }
+
     pub(crate) async fn healthy(&self) {
-        wait_until("limits are counted in Redis", PATIENCE, async || self.limiter.health().status == Status::Healthy)
+        wait_until("limits are counted in Redis", PATIENCE, async || self.health().await.status == Status::Healthy)
             .await;
     }
 
     pub(crate) async fn degraded(&self) {
-        wait_until("the loss is told", PATIENCE, async || self.limiter.health().status == Status::Degraded).await;
+        wait_until("the loss is told", PATIENCE, async || self.health().await.status == Status::Degraded).await;
     }
 
     /// The value of a metric without labels.
@@ -64,15 +68,15 @@ pub(crate) fn somebody() -> Subject {
     Subject::new("somebody")
 }
 
-/// Asks for so many places at the same time; how many were given.
+/// Asks for so many permits at the same time; how many were granted.
 pub(crate) async fn allowed_of(scope: &Scope, wanted: usize) -> usize {
     decisions(scope, wanted).await.into_iter().filter(is_allowed).count()
 }
 
 /// In the order in which they were asked for.
 pub(crate) async fn decisions(scope: &Scope, wanted: usize) -> Vec<Decision> {
-    let checks: Vec<Check> = (0..wanted).map(|_| scope.check(&somebody())).collect();
-    join_all(checks.into_iter().map(Check::decision)).await
+    let somebody = somebody();
+    join_all((0..wanted).map(|_| scope.decide(&somebody))).await
 }
 
 pub(crate) fn is_allowed(decision: &Decision) -> bool {

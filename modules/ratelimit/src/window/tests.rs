@@ -1,0 +1,42 @@
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::*;
+use crate::plain_count::PlainCount;
+
+fn limit(requests: u32, window: u64) -> Limit {
+    Limit::new(requests, Duration::from_millis(window)).unwrap()
+}
+
+#[test]
+fn a_permit_is_free_again_when_its_bucket_is_out_of_the_window() {
+    let (limit, mut window) = (limit(2, 10_000), Window::default());
+    let quota = |remaining, reset| Quota { remaining, reset: Duration::from_millis(reset) };
+    assert_eq!(window.decide(limit, 20_050), Decision::Allowed(quota(1, 10_050)));
+    assert_eq!(window.decide(limit, 21_000), Decision::Allowed(quota(0, 9_100)));
+    assert_eq!(window.decide(limit, 30_099), Decision::Refused(quota(0, 1)));
+    assert_eq!(window.decide(limit, 30_100), Decision::Allowed(quota(0, 1_000)));
+    assert_eq!((window.count(limit, 31_099), window.count(limit, 31_100), window.count(limit, 90_000)), (2, 1, 0));
+    assert_eq!(window.next_free(limit, 90_000), 0);
+}
+
+#[test]
+fn no_window_has_more_in_it_than_the_limit_and_no_permit_is_kept_back() {
+    let mut dice = rand::rng();
+    for window_ms in [1_000, 1_999, 60_000] {
+        for most in [1, 50, 5_000] {
+            let (limit, mut window) = (limit(dice.random_range(1..=most), window_ms), Window::default());
+            let (mut now, mut plain) = (1_000_000, PlainCount::new(limit));
+            for _ in 0..3_000 {
+                // Busy for a while, then quiet.
+                now +=
+                    if dice.random_bool(0.9) { dice.random_range(0..4) } else { dice.random_range(0..window_ms / 4) };
+                let allowed = matches!(window.decide(limit, now), Decision::Allowed(_));
+                plain.answer(now, 1, u32::from(allowed));
+                assert!(window.buckets.len() <= 102, "{} buckets", window.buckets.len());
+            }
+            plain.assert_no_window_has_more();
+        }
+    }
+}
