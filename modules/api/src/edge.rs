@@ -25,11 +25,12 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument, Level};
 
-use crate::body::{check_head, limit_of};
+use crate::body::{JsonBody, check_head};
 use crate::caller::Caller;
 use crate::gate::Gate;
 use crate::limits::{LimitHeaders, Limits};
 use crate::negotiation::accepts_json;
+use crate::operations::OperationTable;
 use crate::problem::{Dialect, Problem, closing};
 use crate::uploads::Uploads;
 
@@ -41,6 +42,7 @@ const LONGEST_REQUEST_ID: usize = 128;
 
 pub(crate) struct Edge {
     pub(crate) gate: Gate,
+    operations: Arc<OperationTable>,
     deadline: Duration,
     places: usize,
     under_way: Semaphore,
@@ -55,6 +57,7 @@ pub(crate) struct Edge {
 impl Edge {
     pub(crate) fn new(
         gate: Gate,
+        operations: Arc<OperationTable>,
         limits: Arc<Limits>,
         deadline: Duration,
         max_under_way: usize,
@@ -64,6 +67,7 @@ impl Edge {
         let places = max_under_way.min(Semaphore::MAX_PERMITS);
         Edge {
             gate,
+            operations,
             limits,
             deadline,
             places,
@@ -234,11 +238,13 @@ impl Edge {
             let caller = admitted?;
             caller.map(|caller: Caller| parts.extensions.insert(caller));
             let served = route.filter(|route| self.gate.serves(route));
-            let (body, _held) = match served.and_then(|route| limit_of(&parts.method, route)) {
+            let limit = served.and_then(|route| self.operations.body_limit(&parts.method, route));
+            let (body, _held) = match limit {
                 Some(limit) => {
                     check_head(&parts.headers, limit)?;
                     let (bytes, held) = self.uploads.receive(body, limit, &client).await?;
-                    (Body::from(bytes), held)
+                    parts.extensions.insert(JsonBody(bytes));
+                    (Body::empty(), held)
                 }
                 None => (body, None),
             };

@@ -10,9 +10,10 @@ use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::access::{Need, Rule, Rules};
+use crate::access::Need;
 use crate::caller::Caller;
 use crate::limits::Limits;
+use crate::operations::{Lookup, OperationTable};
 use crate::problem::Problem;
 
 /// The cookie that browsers keep a session's token in.
@@ -28,7 +29,7 @@ const SUSPECTS_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Gate {
     /// `None`: users are off.
     auth: Option<Auth>,
-    rules: Rules,
+    operations: Arc<OperationTable>,
     limits: Arc<Limits>,
     /// For lookups of tokens from where too many were guessed.
     suspects: Semaphore,
@@ -47,8 +48,13 @@ enum Shown<'a> {
 }
 
 impl Gate {
-    pub(crate) fn new(auth: Option<Auth>, limits: Arc<Limits>, metrics_open: bool) -> Self {
-        Gate { auth, rules: Rules::new(), limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+    pub(crate) fn new(
+        auth: Option<Auth>,
+        operations: Arc<OperationTable>,
+        limits: Arc<Limits>,
+        metrics_open: bool,
+    ) -> Self {
+        Gate { auth, operations, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
     }
 
     /// Whether there is anything at the route: what is about users is not there while they are off.
@@ -102,10 +108,10 @@ impl Gate {
         headers: &HeaderMap,
         client: &Subject,
     ) -> Result<Option<Caller>, Problem> {
-        let need = match self.rules.of(method, route) {
-            Rule::Needs(need) => need,
-            Rule::OtherMethods { allow } => return Err(Problem::method_not_allowed(method, &allow)),
-            Rule::Unknown => return Err(Problem::internal(format!("nobody has said who may use {method} {route}"))),
+        let need = match self.operations.find(method, route) {
+            Lookup::Operation(operation) => operation.need,
+            Lookup::OtherMethods { allow } => return Err(Problem::method_not_allowed(method, &allow)),
+            Lookup::Unknown => return Err(Problem::internal(format!("nobody has said who may use {method} {route}"))),
         };
         let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
         if need == Need::Nothing || need == Need::Observer && self.metrics_open {

@@ -4,113 +4,40 @@
 
 mod access;
 mod catalogue;
-mod limits;
+mod refusals;
 
-use axum::{Json, Router, routing};
+use std::sync::Arc;
+
+use axum::routing::{self, MethodRouter};
+use axum::{Json, response::IntoResponse};
 use chrono::{DateTime, Utc};
-use utoipa::{OpenApi, ToSchema};
+use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::router::AppState;
-use crate::routes::{
-    analytics, api_keys, auth, bulk, cache, details, envelope, health, members, organizations, passwords, products,
-    schemas, sessions, statistics, users,
-};
 pub(crate) use access::*;
 pub(crate) use catalogue::*;
-use limits::Limited;
+use refusals::{Limits, Problems};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "hotshelf", description = "A product-catalogue service whose heart is a cache that never lies."),
-    paths(
-        products::list,
-        products::create,
-        products::get,
-        products::update,
-        products::delete,
-        details::get,
-        details::put,
-        bulk::create,
-        bulk::delete,
-        organizations::list,
-        organizations::create,
-        organizations::get,
-        members::of_organization,
-        members::ids_of_organization,
-        schemas::create,
-        schemas::get,
-        schemas::update,
-        members::of_schema,
-        members::ids_of_schema,
-        analytics::catalogue,
-        cache::delete,
-        cache::warm,
-        envelope::create,
-        envelope::get,
-        envelope::update,
-        auth::register,
-        auth::login,
-        auth::logout,
-        auth::session,
-        passwords::forgot,
-        passwords::reset,
-        passwords::change,
-        sessions::list,
-        sessions::end_all,
-        sessions::end,
-        api_keys::list,
-        api_keys::create,
-        api_keys::remove,
-        users::list,
-        users::add,
-        users::get,
-        users::set_role,
-        users::remove,
-        users::end_sessions,
-        statistics::stats,
-        statistics::reset,
-        statistics::metrics,
-        health::health,
-        health::live,
-        health::ready,
-    ),
-    components(schemas(ProductSchema, ProblemSchema)),
-    modifiers(&Tokens, &Limited)
+    components(schemas(ProblemSchema))
 )]
-struct Description;
+struct Document;
 
-/// Whether the API describes such a route, `GET` and `/api/v1/products/{id}`.
-pub fn has_route(method: &str, path: &str) -> bool {
-    limits::has(Description::openapi(), method, path)
+/// The whole description: what the handlers say of themselves, and what is the same for all operations.
+pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    document.merge(operations);
+    for modifier in [&Tokens as &dyn Modify, &Problems, &Limits] {
+        modifier.modify(&mut document);
+    }
+    document
 }
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/openapi.json", routing::get(async || Json(Description::openapi())))
-}
-
-/// Method and path of everything that is described, in order.
-#[cfg(test)]
-pub(crate) fn operations() -> Vec<String> {
-    described(|_| true)
-}
-
-/// Those of them that take a body.
-#[cfg(test)]
-pub(crate) fn operations_with_body() -> Vec<String> {
-    described(|operation| operation.get("requestBody").is_some())
-}
-
-#[cfg(test)]
-fn described(wanted: impl Fn(&serde_json::Value) -> bool) -> Vec<String> {
-    let api = serde_json::to_value(Description::openapi()).unwrap_or_default();
-    let paths = api["paths"].as_object().into_iter().flatten();
-    let mut operations: Vec<_> = paths
-        .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |operation| (path, operation)))
-        .filter(|(_, (_, operation))| wanted(operation))
-        .map(|(path, (method, _))| format!("{} {path}", method.to_uppercase()))
-        .collect();
-    operations.sort();
-    operations
+/// Answers with the document.
+pub(crate) fn route<S: Clone + Send + Sync + 'static>(document: utoipa::openapi::OpenApi) -> MethodRouter<S> {
+    let document = Arc::new(document);
+    routing::get(async move || Json(&*document).into_response())
 }
 
 /// A product as it is read.

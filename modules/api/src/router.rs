@@ -12,6 +12,7 @@ use hotshelf_stats::Stats;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
+use crate::access::Need;
 use crate::cookie::Cookies;
 use crate::edge::{self, Edge};
 use crate::front::{Front, ProductReads};
@@ -19,12 +20,20 @@ use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::module::ApiOptions;
 use crate::openapi;
+use crate::operations::Entry;
 use crate::problem::Problem;
 use crate::routes;
 use crate::uploads::Uploads;
 
+/// The description of the API, which it does not describe.
+const OPENAPI_ROUTE: &str = "/api/v1/openapi.json";
 /// How long a browser may remember the answer to a preflight request.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
+
+/// Whether the API describes such a route, `GET` and `/api/v1/products/{id}`.
+pub fn has_route(method: &str, path: &str) -> bool {
+    routes::operations().has(method, path)
+}
 
 /// What handlers work with. One pointer, because it is cloned for each request.
 pub(crate) type AppState = Arc<App>;
@@ -45,10 +54,14 @@ pub(crate) struct App {
 /// `stopping`: when no body is waited for any more.
 pub(crate) fn front(state: AppState, options: &ApiOptions, stopping: CancellationToken) -> Front {
     let metrics = state.stats.http();
-    let gate = Gate::new(state.auth.clone(), Arc::clone(&state.limits), options.metrics_open);
+    let (operations, described, mut table) = routes::operations().into_parts();
+    table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
+    let table = Arc::new(table);
+    let routes = operations.route(OPENAPI_ROUTE, openapi::route(openapi::document(described)));
+    let gate = Gate::new(state.auth.clone(), Arc::clone(&table), Arc::clone(&state.limits), options.metrics_open);
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
     let uploads = Uploads::new(options.uploads, stopping);
-    let edge = Arc::new(Edge::new(gate, Arc::clone(&state.limits), deadline, most, uploads, metrics.clone()));
+    let edge = Arc::new(Edge::new(gate, table, Arc::clone(&state.limits), deadline, most, uploads, metrics.clone()));
     let seen = Arc::clone(&edge);
     let help = "Requests under way, but those that memory answers at once";
     state.stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
@@ -57,33 +70,16 @@ pub(crate) fn front(state: AppState, options: &ApiOptions, stopping: Cancellatio
     state.stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
-        Some(cors) => Front::new(router(state, edge).layer(cors), None),
+        Some(cors) => Front::new(router(routes, state, edge).layer(cors), None),
         None => {
             let products = ProductReads::new(Arc::clone(&state), Arc::clone(&edge), &metrics);
-            Front::new(router(state, edge), Some(products))
+            Front::new(router(routes, state, edge), Some(products))
         }
     }
 }
 
-fn router(state: AppState, edge: Arc<Edge>) -> Router {
-    Router::new()
-        .merge(routes::products::routes())
-        .merge(routes::details::routes())
-        .merge(routes::bulk::routes())
-        .merge(routes::organizations::routes())
-        .merge(routes::schemas::routes())
-        .merge(routes::members::routes())
-        .merge(routes::analytics::routes())
-        .merge(routes::cache::routes())
-        .merge(routes::envelope::routes())
-        .merge(routes::auth::routes())
-        .merge(routes::passwords::routes())
-        .merge(routes::sessions::routes())
-        .merge(routes::api_keys::routes())
-        .merge(routes::users::routes())
-        .merge(routes::statistics::routes())
-        .merge(routes::health::routes())
-        .merge(openapi::routes())
+fn router(routes: Router<AppState>, state: AppState, edge: Arc<Edge>) -> Router {
+    routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(state)

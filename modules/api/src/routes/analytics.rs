@@ -5,17 +5,20 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::{Router, routing};
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::conditions::{freshness, page_tag};
-use crate::openapi::{AnalyticsSchema, ProblemSchema};
+use crate::openapi::AnalyticsSchema;
+use crate::operations::Operations;
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice};
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/analytics/catalogue", routing::get(catalogue))
+pub(crate) fn operations() -> Operations {
+    // Of operators: it counts the products of all organizations.
+    Operations::default().operation(Need::Operator, routes!(catalogue))
 }
 
 /// How many products there are and what they cost, by organization and category. The one answer that may be old: it is made
@@ -26,7 +29,7 @@ pub(crate) fn routes() -> Router<AppState> {
     responses(
         (status = 200, body = AnalyticsSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a bad parameter"),
     )
 )]
 pub(crate) async fn catalogue(

@@ -1,23 +1,26 @@
 //! `/api/v1/auth/api-keys`: what programs prove themselves by.
 
+use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use hotshelf_domain::{ApiKey, ApiKeyDraft, ApiKeyId};
 use serde::Serialize;
+use utoipa_axum::routes;
 
 use super::auth::no_store;
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
-use crate::openapi::{ApiKeyCreatedSchema, ApiKeyInputSchema, ApiKeysSchema, ProblemSchema};
+use crate::openapi::{ApiKeyCreatedSchema, ApiKeyInputSchema, ApiKeysSchema};
+use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/api-keys", routing::get(list).post(create))
-        .route("/api/v1/auth/api-keys/{id}", routing::delete(remove))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Person, routes!(list))
+        .operation(Need::Person, routes!(create))
+        .operation(Need::Person, routes!(remove))
 }
 
 #[derive(Serialize)]
@@ -42,7 +45,7 @@ pub(crate) async fn list(Accounts(auth): Accounts, Person(visitor): Person) -> R
     post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = ApiKeyInputSchema,
     responses(
         (status = 201, body = ApiKeyCreatedSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
     )
 )]
 pub(crate) async fn create(
@@ -61,7 +64,7 @@ pub(crate) async fn create(
     delete, path = "/api/v1/auth/api-keys/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204, description = "removed"),
-        (status = 404, description = "the user has no such key", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "the user has no such key"),
     )
 )]
 pub(crate) async fn remove(

@@ -1,28 +1,29 @@
 //! `/api/v1/auth`: coming and going.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{RegistrationDraft, Session, TextsDraft, User};
 use serde::Serialize;
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
 use crate::client::Client;
-use crate::openapi::{
-    CredentialsSchema, LoginSchema, ProblemSchema, RegistrationSchema, SessionAnswerSchema, UserAnswerSchema,
-};
+use crate::openapi::{CredentialsSchema, LoginSchema, RegistrationSchema, SessionAnswerSchema, UserAnswerSchema};
+use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/register", routing::post(register))
-        .route("/api/v1/auth/login", routing::post(login))
-        .route("/api/v1/auth/logout", routing::post(logout))
-        .route("/api/v1/auth/session", routing::get(session))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Nothing, routes!(register))
+        .operation(Need::Nothing, routes!(login))
+        .operation(Need::Person, routes!(logout))
+        .operation(Need::Person, routes!(session))
 }
 
 #[derive(Serialize)]
@@ -49,9 +50,9 @@ struct Current {
     post, path = "/api/v1/auth/register", tag = "auth", request_body = RegistrationSchema,
     responses(
         (status = 201, body = UserAnswerSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "there is a user with this address", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
+        (status = 409, description = "there is a user with this address"),
+        (status = 429, description = "too many attempts"),
     )
 )]
 pub(crate) async fn register(
@@ -71,9 +72,9 @@ pub(crate) async fn register(
     post, path = "/api/v1/auth/login", tag = "auth", request_body = CredentialsSchema,
     responses(
         (status = 200, body = LoginSchema, headers(("Set-Cookie" = String))),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "the address or the password is wrong", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
+        (status = 401, description = "the address or the password is wrong"),
+        (status = 429, description = "too many attempts"),
     )
 )]
 pub(crate) async fn login(
@@ -97,7 +98,7 @@ pub(crate) async fn login(
     post, path = "/api/v1/auth/logout", tag = "auth",
     responses(
         (status = 204, description = "ended", headers(("Set-Cookie" = String))),
-        (status = 401, description = "there is no such session", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "there is no such session"),
     )
 )]
 pub(crate) async fn logout(
@@ -114,7 +115,7 @@ pub(crate) async fn logout(
     get, path = "/api/v1/auth/session", tag = "auth",
     responses(
         (status = 200, body = SessionAnswerSchema),
-        (status = 401, description = "there is no such session", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "there is no such session"),
     )
 )]
 pub(crate) async fn session(Accounts(auth): Accounts, Person(visitor): Person) -> Result<Response, Problem> {

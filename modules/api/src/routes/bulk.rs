@@ -2,20 +2,23 @@
 
 use std::collections::HashSet;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use hotshelf_domain::{
     AtMost, ErrorRoom, FieldError, FieldErrors, Invalid, NewProduct, ProductDraft, ProductId, StoreError,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::openapi::{BulkCreatedSchema, BulkDeleteSchema, BulkDeletedSchema, BulkInputSchema, ProblemSchema};
+use crate::openapi::{BulkCreatedSchema, BulkDeleteSchema, BulkDeletedSchema, BulkInputSchema};
+use crate::operations::Operations;
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::router::AppState;
@@ -26,10 +29,8 @@ const MOST: usize = 1_000;
 /// A larger body is read where it holds up nobody else: megabytes take a while.
 const AT_ONCE: usize = 256 << 10;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/products/bulk", routing::post(create))
-        .route("/api/v1/products/bulk-delete", routing::post(delete))
+pub(crate) fn operations() -> Operations {
+    Operations::default().operation(Need::Editor, routes!(create)).operation(Need::Editor, routes!(delete))
 }
 
 #[derive(Deserialize)]
@@ -74,8 +75,8 @@ struct Deleted {
     params(("atomic" = Option<bool>, Query, description = "all or nothing; false by default")),
     responses(
         (status = 201, body = BulkCreatedSchema),
-        (status = 400, description = "not a list of products, or, with `atomic`, every bad field of all", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not a list of products, or, with `atomic`, every bad field of all"),
+        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn create(
@@ -117,9 +118,9 @@ pub(crate) async fn create(
     post, path = "/api/v1/products/bulk-delete", tag = "bulk", request_body = BulkDeleteSchema,
     responses(
         (status = 200, body = BulkDeletedSchema),
-        (status = 400, description = "not a list of ids", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "one of them is being updated, try again", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not a list of ids"),
+        (status = 409, description = "one of them is being updated, try again"),
+        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn delete(

@@ -1,18 +1,21 @@
 //! `DELETE /api/v1/cache` and `POST /api/v1/cache/warm`, for operators.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use serde::Serialize;
+use utoipa_axum::routes;
 
-use crate::openapi::{CacheDeletedSchema, DoneSchema, ProblemSchema};
+use crate::access::Need;
+use crate::openapi::{CacheDeletedSchema, DoneSchema};
+use crate::operations::Operations;
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/cache", routing::delete(delete)).route("/api/v1/cache/warm", routing::post(warm))
+pub(crate) fn operations() -> Operations {
+    Operations::default().operation(Need::Operator, routes!(delete)).operation(Need::Operator, routes!(warm))
 }
 
 #[derive(Serialize)]
@@ -31,8 +34,8 @@ struct Done {
     params(("pattern" = Option<String>, Query, description = "of whole keys, beginning with CACHE_PREFIX; `*` stands for any text, `?` for one character")),
     responses(
         (status = 200, body = CacheDeletedSchema),
-        (status = 400, description = "the pattern does not begin with the prefix", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "Redis is out of reach, and the database, which could make void what it holds, is, too", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "the pattern does not begin with the prefix"),
+        (status = 503, description = "Redis is out of reach, and the database, which could make void what it holds, is, too"),
     )
 )]
 pub(crate) async fn delete(State(app): State<AppState>, mut query: QueryReader) -> Result<impl IntoResponse, Problem> {

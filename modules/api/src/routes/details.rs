@@ -2,24 +2,27 @@
 
 use std::time::Instant;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use hotshelf_domain::{DetailsDraft, ProductDetails, ProductId, StoreError};
 use serde::Serialize;
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
-use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, ProblemSchema};
+use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema};
+use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, tagged};
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/products/{id}/details", routing::get(get).put(put))
+pub(crate) fn operations() -> Operations {
+    Operations::default().operation(Need::Viewer, routes!(get)).operation(Need::Editor, routes!(put))
 }
 
 #[derive(Serialize)]
@@ -41,7 +44,7 @@ struct Written {
     responses(
         (status = 200, body = DetailsAnswerSchema),
         (status = 304, description = "not modified"),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such product"),
     )
 )]
 pub(crate) async fn get(
@@ -67,10 +70,10 @@ pub(crate) async fn get(
     ),
     responses(
         (status = 200, body = DetailsWrittenSchema),
-        (status = 400, description = "they do not fit the product's schema, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "an update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "they do not fit the product's schema, with every bad field"),
+        (status = 404, description = "no such product"),
+        (status = 409, description = "an update takes long, try again"),
+        (status = 412, description = "the product has changed"),
     )
 )]
 pub(crate) async fn put(

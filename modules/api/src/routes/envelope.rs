@@ -1,23 +1,29 @@
 //! `/products`: the same products in the envelope that simple clients expect.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
 use serde::{Deserialize, Serialize};
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness};
 use crate::openapi::{EnvelopeSchema, ProductInputSchema};
+use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/products", routing::post(create)).route("/products/{id}", routing::get(get).put(update))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Viewer, routes!(get))
+        .operation(Need::Editor, routes!(create))
+        .operation(Need::Editor, routes!(update))
 }
 
 #[derive(Serialize)]

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
 use hotshelf_lifecycle::{Phase, Status};
 use serde::Serialize;
+use utoipa_axum::routes;
 
+use crate::access::Need;
+use crate::operations::Operations;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/health", routing::get(health))
-        .route("/health/live", routing::get(live))
-        .route("/health/ready", routing::get(ready))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Nothing, routes!(health))
+        .operation(Need::Nothing, routes!(live))
+        .operation(Need::Nothing, routes!(ready))
 }
 
 #[derive(Serialize)]

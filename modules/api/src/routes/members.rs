@@ -7,26 +7,28 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::{Router, routing};
 use futures_util::{StreamExt, stream};
 use hotshelf_cache::Source;
 use hotshelf_domain::{Members, OrganizationId, SchemaId};
 use hotshelf_product::ProductIds;
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::caller::Caller;
 use crate::conditions::{freshness, page_tag};
-use crate::openapi::{MemberPageSchema, ProblemSchema, ProductIdsSchema};
+use crate::openapi::{MemberPageSchema, ProductIdsSchema};
+use crate::operations::Operations;
 use crate::params::{IdPath, MemberPageQuery};
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, splice_origin, streamed};
 use crate::router::{App, AppState};
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/organizations/{id}/products", routing::get(of_organization))
-        .route("/api/v1/organizations/{id}/product-ids", routing::get(ids_of_organization))
-        .route("/api/v1/schemas/{id}/products", routing::get(of_schema))
-        .route("/api/v1/schemas/{id}/product-ids", routing::get(ids_of_schema))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Viewer, routes!(of_organization))
+        .operation(Need::Viewer, routes!(of_schema))
+        .operation(Need::Viewer, routes!(ids_of_organization))
+        .operation(Need::Viewer, routes!(ids_of_schema))
 }
 
 /// A page of an organization's products.
@@ -42,8 +44,8 @@ pub(crate) fn routes() -> Router<AppState> {
     responses(
         (status = 200, body = MemberPageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a bad parameter"),
+        (status = 404, description = "no such organization"),
     )
 )]
 pub(crate) async fn of_organization(
@@ -69,8 +71,8 @@ pub(crate) async fn of_organization(
     responses(
         (status = 200, body = MemberPageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a bad parameter"),
+        (status = 404, description = "no such schema"),
     )
 )]
 pub(crate) async fn of_schema(
@@ -88,7 +90,7 @@ pub(crate) async fn of_schema(
     get, path = "/api/v1/organizations/{id}/product-ids", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = ProductIdsSchema),
-        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such organization"),
     )
 )]
 pub(crate) async fn ids_of_organization(
@@ -105,7 +107,7 @@ pub(crate) async fn ids_of_organization(
     get, path = "/api/v1/schemas/{id}/product-ids", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = ProductIdsSchema),
-        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such schema"),
     )
 )]
 pub(crate) async fn ids_of_schema(

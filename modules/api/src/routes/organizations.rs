@@ -1,23 +1,27 @@
 //! `/api/v1/organizations`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, StoreError};
 use serde::Serialize;
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::openapi::{OrganizationAnswerSchema, OrganizationInputSchema, OrganizationsSchema, ProblemSchema};
+use crate::openapi::{OrganizationAnswerSchema, OrganizationInputSchema, OrganizationsSchema};
+use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/organizations", routing::get(list).post(create))
-        .route("/api/v1/organizations/{id}", routing::get(get))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Viewer, routes!(list))
+        .operation(Need::Operator, routes!(create))
+        .operation(Need::Viewer, routes!(get))
 }
 
 #[derive(Serialize)]
@@ -46,7 +50,7 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller) -> Result<
     post, path = "/api/v1/organizations", tag = "organizations", request_body = OrganizationInputSchema,
     responses(
         (status = 201, body = OrganizationAnswerSchema, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
     )
 )]
 pub(crate) async fn create(
@@ -64,7 +68,7 @@ pub(crate) async fn create(
     get, path = "/api/v1/organizations/{id}", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = OrganizationAnswerSchema),
-        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such organization"),
     )
 )]
 pub(crate) async fn get(

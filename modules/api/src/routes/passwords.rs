@@ -1,25 +1,26 @@
 //! `/api/v1/auth/…-password`: when one was forgotten, and when one is to be another.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing;
 use hotshelf_accounts::AuthError;
 use hotshelf_domain::{Email, Invalid, TextsDraft, new_password};
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
 use crate::client::Client;
-use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema, ProblemSchema};
+use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema};
+use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/forgot-password", routing::post(forgot))
-        .route("/api/v1/auth/reset-password", routing::post(reset))
-        .route("/api/v1/auth/change-password", routing::post(change))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Nothing, routes!(forgot))
+        .operation(Need::Nothing, routes!(reset))
+        .operation(Need::Person, routes!(change))
 }
 
 /// Sends a mail to the user of that address, if there is one, that lets choose a new password within an hour. The answer is
@@ -28,8 +29,8 @@ pub(crate) fn routes() -> Router<AppState> {
     post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = AddressSchema,
     responses(
         (status = 202, description = "taken note of"),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
+        (status = 429, description = "too many attempts"),
     )
 )]
 pub(crate) async fn forgot(
@@ -53,7 +54,7 @@ pub(crate) async fn forgot(
     post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = PasswordResetSchema,
     responses(
         (status = 204, description = "the new password counts"),
-        (status = 400, description = "not valid, or the token is not", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, or the token is not"),
     )
 )]
 pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) -> Result<impl IntoResponse, Problem> {
@@ -67,8 +68,8 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
     post, path = "/api/v1/auth/change-password", tag = "auth", request_body = PasswordChangeSchema,
     responses(
         (status = 204, description = "the new password counts"),
-        (status = 400, description = "not valid, or the current password is not", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, or the current password is not"),
+        (status = 429, description = "too many attempts"),
     )
 )]
 pub(crate) async fn change(

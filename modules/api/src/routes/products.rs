@@ -2,19 +2,22 @@
 
 use std::time::Instant;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use hotshelf_cache::{Source, Value};
 use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
 use serde::Serialize;
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
-use crate::openapi::{DoneSchema, PageSchema, ProblemSchema, ProductAnswerSchema, ProductInputSchema, WrittenSchema};
+use crate::openapi::{DoneSchema, PageSchema, ProductAnswerSchema, ProductInputSchema, WrittenSchema};
+use crate::operations::Operations;
 use crate::params::{IdPath, ListQuery, Wanted};
 use crate::problem::Problem;
 use crate::reply::{cacheable, limited, splice, tagged};
@@ -23,10 +26,13 @@ use crate::router::{App, AppState};
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/products", routing::get(list).post(create))
-        .route(PRODUCT_ROUTE, routing::get(get).put(update).patch(update).delete(delete))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Viewer, routes!(get))
+        .operation(Need::Viewer, routes!(list))
+        .operation(Need::Editor, routes!(create))
+        .operation(Need::Editor, routes!(update))
+        .operation(Need::Editor, routes!(delete))
 }
 
 #[derive(Serialize)]
@@ -52,8 +58,8 @@ struct Done {
     responses(
         (status = 200, body = ProductAnswerSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a bad parameter"),
+        (status = 404, description = "no such product"),
     )
 )]
 pub(crate) async fn get(
@@ -109,7 +115,7 @@ pub(crate) fn product_answer(
     responses(
         (status = 200, body = PageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a bad parameter"),
     )
 )]
 pub(crate) async fn list(
@@ -137,8 +143,8 @@ pub(crate) async fn list(
     post, path = "/api/v1/products", tag = "products", request_body = ProductInputSchema,
     responses(
         (status = 201, body = WrittenSchema, headers(("Location" = String))),
-        (status = 400, description = "not a valid product, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not a valid product, with every bad field"),
+        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn create(
@@ -162,11 +168,11 @@ pub(crate) async fn create(
     ),
     responses(
         (status = 200, body = WrittenSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "another update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
+        (status = 404, description = "no such product"),
+        (status = 409, description = "another update takes long, try again"),
+        (status = 412, description = "the product has changed"),
+        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn update(
@@ -192,10 +198,10 @@ pub(crate) async fn update(
     ),
     responses(
         (status = 200, body = DoneSchema),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "an update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such product"),
+        (status = 409, description = "an update takes long, try again"),
+        (status = 412, description = "the product has changed"),
+        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn delete(

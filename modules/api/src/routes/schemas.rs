@@ -1,24 +1,28 @@
 //! `/api/v1/schemas`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use hotshelf_domain::{History, Schema, SchemaDraft, SchemaId, StoreError};
 use serde::Serialize;
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, version_tag};
-use crate::openapi::{ProblemSchema, SchemaAnswerSchema, SchemaInputSchema};
+use crate::openapi::{SchemaAnswerSchema, SchemaInputSchema};
+use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/schemas", routing::post(create))
-        .route("/api/v1/schemas/{id}", routing::get(get).put(update))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Editor, routes!(create))
+        .operation(Need::Viewer, routes!(get))
+        .operation(Need::Editor, routes!(update))
 }
 
 #[derive(Serialize)]
@@ -31,7 +35,7 @@ struct One {
     post, path = "/api/v1/schemas", tag = "schemas", request_body = SchemaInputSchema,
     responses(
         (status = 201, body = SchemaAnswerSchema, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
     )
 )]
 pub(crate) async fn create(
@@ -51,7 +55,7 @@ pub(crate) async fn create(
     get, path = "/api/v1/schemas/{id}", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = SchemaAnswerSchema),
-        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such schema"),
     )
 )]
 pub(crate) async fn get(
@@ -75,10 +79,10 @@ pub(crate) async fn get(
     ),
     responses(
         (status = 200, body = SchemaAnswerSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "products would not fit any more, or the schema is built in", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 412, description = "the schema has changed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
+        (status = 404, description = "no such schema"),
+        (status = 409, description = "products would not fit any more, or the schema is built in"),
+        (status = 412, description = "the schema has changed"),
     )
 )]
 pub(crate) async fn update(

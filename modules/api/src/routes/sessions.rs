@@ -1,22 +1,25 @@
 //! `/api/v1/auth/sessions`: where the user is logged in.
 
+use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use hotshelf_domain::{Session, SessionId};
 use serde::Serialize;
+use utoipa_axum::routes;
 
 use super::auth::no_store;
+use crate::access::Need;
 use crate::caller::{Accounts, Person};
-use crate::openapi::{ProblemSchema, SessionsSchema};
+use crate::openapi::SessionsSchema;
+use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/sessions", routing::get(list).delete(end_all))
-        .route("/api/v1/auth/sessions/{id}", routing::delete(end))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Person, routes!(list))
+        .operation(Need::Person, routes!(end_all))
+        .operation(Need::Person, routes!(end))
 }
 
 #[derive(Serialize)]
@@ -52,7 +55,7 @@ pub(crate) async fn end_all(Accounts(auth): Accounts, Person(visitor): Person) -
     delete, path = "/api/v1/auth/sessions/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204, description = "ended"),
-        (status = 404, description = "the user has no such session", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "the user has no such session"),
     )
 )]
 pub(crate) async fn end(

@@ -1,22 +1,25 @@
 //! `/api/v1/cache/stats` and `/metrics`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
 use hotshelf_stats::StatsSnapshot;
 use serde::Serialize;
+use utoipa_axum::routes;
 
+use crate::access::Need;
 use crate::openapi::DoneSchema;
+use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/cache/stats", routing::get(stats))
-        .route("/api/v1/cache/stats/reset", routing::post(reset))
-        .route("/metrics", routing::get(metrics))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Observer, routes!(stats))
+        .operation(Need::Operator, routes!(reset))
+        .operation(Need::Observer, routes!(metrics))
 }
 
 #[derive(Serialize)]

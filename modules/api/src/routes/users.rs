@@ -1,25 +1,31 @@
 //! `/api/v1/users`: for admins, the users of their organization.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use hotshelf_domain::{User, UserDraft, UserId};
 use serde::Serialize;
+use utoipa_axum::routes;
 
 use super::auth::no_store;
+use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{self, Accounts};
-use crate::openapi::{ProblemSchema, UserAnswerSchema, UserInputSchema, UserRoleSchema, UsersSchema};
+use crate::openapi::{UserAnswerSchema, UserInputSchema, UserRoleSchema, UsersSchema};
+use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/users", routing::get(list).post(add))
-        .route("/api/v1/users/{id}", routing::get(get).patch(set_role).delete(remove))
-        .route("/api/v1/users/{id}/sessions", routing::delete(end_sessions))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Admin, routes!(list))
+        .operation(Need::AdminInPerson, routes!(add))
+        .operation(Need::Admin, routes!(get))
+        .operation(Need::AdminInPerson, routes!(set_role))
+        .operation(Need::AdminInPerson, routes!(remove))
+        .operation(Need::AdminInPerson, routes!(end_sessions))
 }
 
 #[derive(Serialize)]
@@ -46,9 +52,9 @@ pub(crate) async fn list(
     post, path = "/api/v1/users", tag = "users", request_body = UserInputSchema,
     responses(
         (status = 201, body = UserAnswerSchema, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "there is a user with this address", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
+        (status = 409, description = "there is a user with this address"),
+        (status = 429, description = "too many"),
     )
 )]
 pub(crate) async fn add(
@@ -72,7 +78,7 @@ pub(crate) async fn add(
     get, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = UserAnswerSchema),
-        (status = 404, description = "no such user in the organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such user in the organization"),
     )
 )]
 pub(crate) async fn get(
@@ -89,9 +95,9 @@ pub(crate) async fn get(
     params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = UserAnswerSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such user in the organization", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "it is the only admin", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "not valid, with every bad field"),
+        (status = 404, description = "no such user in the organization"),
+        (status = 409, description = "it is the only admin"),
     )
 )]
 pub(crate) async fn set_role(
@@ -109,8 +115,8 @@ pub(crate) async fn set_role(
     delete, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204, description = "removed"),
-        (status = 404, description = "no such user in the organization", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "it is the only admin", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such user in the organization"),
+        (status = 409, description = "it is the only admin"),
     )
 )]
 pub(crate) async fn remove(
@@ -127,7 +133,7 @@ pub(crate) async fn remove(
     delete, path = "/api/v1/users/{id}/sessions", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204, description = "ended"),
-        (status = 404, description = "no such user in the organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "no such user in the organization"),
     )
 )]
 pub(crate) async fn end_sessions(
