@@ -1,16 +1,15 @@
 //! On whose behalf a request is answered, and what may be seen of the catalogue then.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use compact_str::format_compact;
 use hotshelf_accounts::{Auth, Proof, Visitor};
 use hotshelf_domain::{Members, NewProduct, OrganizationId, ProductDraft, ProductId, SchemaId, StoreError};
-use hotshelf_product::owner_of;
+use hotshelf_product::{ProductService, owner_of};
 use hotshelf_ratelimit::Subject;
 
 use crate::problem::Problem;
-use crate::router::{App, AppState};
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -72,34 +71,32 @@ pub(crate) fn foreign(own: OrganizationId) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, format!("you belong to organization {own}, and to no other"))
 }
 
-impl App {
-    /// Lets nobody change what they do not see: to them, it is not there. A product never changes its organization, so a copy
-    /// tells as well as the row.
-    pub(crate) async fn own(&self, caller: &Caller, id: ProductId) -> Result<(), Problem> {
-        if caller.scope().is_none() {
+/// What the caller may reach through the catalogue. To others, it is not there.
+impl Caller {
+    /// Lets nobody change what they do not see. A product never changes its organization, so a copy tells as well as the row.
+    pub(crate) async fn check_owns(&self, products: &ProductService, id: ProductId) -> Result<(), Problem> {
+        if self.scope().is_none() {
             return Ok(());
         }
-        let found = self.products.get(id, hotshelf_cache::Read::default()).await?;
+        let found = products.get(id, hotshelf_cache::Read::default()).await?;
         match found.value {
-            Some(product) if caller.sees_product(&product.payload) => Ok(()),
+            Some(product) if self.sees_product(&product.payload) => Ok(()),
             _ => Err(StoreError::NotFound(id).into()),
         }
     }
-}
 
-impl App {
     /// The products of an organization, as far as the caller sees it.
-    pub(crate) fn members_of_organization(&self, caller: &Caller, id: OrganizationId) -> Result<Members, Problem> {
-        if caller.sees(id) { Ok(Members::Organization(id)) } else { Err(StoreError::NoSuchOrganization(id).into()) }
+    pub(crate) fn members_of_organization(&self, id: OrganizationId) -> Result<Members, Problem> {
+        if self.sees(id) { Ok(Members::Organization(id)) } else { Err(StoreError::NoSuchOrganization(id).into()) }
     }
 
     /// The products of a schema, as far as the caller sees them: of the built-in one, those of the caller's organization.
-    pub(crate) async fn members_of_schema(&self, caller: &Caller, id: SchemaId) -> Result<Members, Problem> {
-        let Some(own) = caller.scope() else { return Ok(Members::Schema(id)) };
+    pub(crate) async fn members_of_schema(&self, products: &ProductService, id: SchemaId) -> Result<Members, Problem> {
+        let Some(own) = self.scope() else { return Ok(Members::Schema(id)) };
         if id == SchemaId::BUILT_IN {
             return Ok(Members::Both(own, id));
         }
-        match self.products.owner_of_schema(id).await? {
+        match products.owner_of_schema(id).await? {
             // With the organization, whose turn it is in the database.
             Some(owner) if owner == own => Ok(Members::Both(own, id)),
             _ => Err(StoreError::NoSuchSchema(id).into()),
@@ -119,13 +116,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 /// What the routes of accounts work with. There are none when users are off.
 pub(crate) struct Accounts(pub(crate) Auth);
 
-impl FromRequestParts<AppState> for Accounts {
+impl<S: Send + Sync> FromRequestParts<S> for Accounts
+where
+    Option<Auth>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(_: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Problem> {
         let off =
             || Problem::new(StatusCode::NOT_FOUND, "there are no users here: the service was started with AUTH=off");
-        app.auth.clone().map(Accounts).ok_or_else(off)
+        Option::<Auth>::from_ref(state).map(Accounts).ok_or_else(off)
     }
 }
 

@@ -1,17 +1,12 @@
 //! Who is at the other end. The address comes from the socket; what headers say about it counts only as far as it was
 //! written by proxies that are trusted.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use hotshelf_ratelimit::Subject;
 use ipnet::IpNet;
-
-use crate::router::AppState;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// A longer way was not taken by any request.
@@ -135,18 +130,6 @@ impl Peer {
             address if address == self.address => self.subject.clone(),
             address => Subject::of_address(address),
         }
-    }
-}
-
-/// Whom limits by address are about, for handlers.
-#[derive(Clone, Debug)]
-pub(crate) struct Client(pub(crate) Subject);
-
-impl FromRequestParts<AppState> for Client {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Infallible> {
-        Ok(Client(app.limits.client(&parts.extensions, &parts.headers)))
     }
 }
 

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 
-use crate::gate::COOKIE;
-use crate::module::UserOptions;
+use crate::options::UserOptions;
+
+/// The cookie that browsers keep a session's token in.
+pub(crate) const COOKIE: &str = "hotshelf_session";
 
 /// Makes `Set-Cookie` headers.
+#[derive(Clone, Copy)]
 pub(crate) struct Cookies {
     /// What all of them say.
     attributes: &'static str,

@@ -28,7 +28,7 @@ use tracing::{Instrument, Level};
 use crate::body::{JsonBody, check_head};
 use crate::caller::Caller;
 use crate::gate::Gate;
-use crate::limits::{LimitHeaders, Limits};
+use crate::limits::{LimitHeaders, RequestLimits};
 use crate::negotiation::accepts_json;
 use crate::operations::OperationTable;
 use crate::problem::{Dialect, Problem, closing};
@@ -48,7 +48,7 @@ pub(crate) struct Edge {
     under_way: Semaphore,
     pub(crate) uploads: Uploads,
     metrics: HttpMetrics,
-    pub(crate) limits: Arc<Limits>,
+    limits: Arc<RequestLimits>,
     /// Makes the ids of this process differ from those of others.
     id_prefix: u32,
     next_id: AtomicU64,
@@ -58,7 +58,7 @@ impl Edge {
     pub(crate) fn new(
         gate: Gate,
         operations: Arc<OperationTable>,
-        limits: Arc<Limits>,
+        limits: Arc<RequestLimits>,
         deadline: Duration,
         max_under_way: usize,
         uploads: Uploads,

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures_util::future::Either;
 use hotshelf_domain::ProductId;
+use hotshelf_product::ProductService;
 use hotshelf_ratelimit::{Check, Decision};
 use hotshelf_stats::{HttpMetrics, HttpSeries};
 use hyper::Request;
@@ -24,12 +26,12 @@ use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::{MIN_VERSION, freshness};
 use crate::edge::{Edge, NoRoom, Passage, REQUEST_ID, begin_trace, log_quick_access};
-use crate::limits::{LimitHeaders, Policy, limited};
+use crate::limits::{LimitHeaders, Policy, RequestLimits, answer_within};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
 use crate::problem::Problem;
-use crate::router::AppState;
 use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
+use crate::state::ApiState;
 
 /// Answers requests. A cheap handle.
 #[derive(Clone)]
@@ -40,7 +42,8 @@ pub(crate) struct Front {
 
 /// Answers `GET /api/v1/products/{id}`.
 pub(crate) struct ProductReads {
-    app: AppState,
+    products: ProductService,
+    limits: Arc<RequestLimits>,
     edge: Arc<Edge>,
     /// The limit that they are under.
     policy: Option<Policy>,
@@ -76,7 +79,7 @@ impl Front {
         let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
         if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {
             let named = caller.subject();
-            let subject = named.unwrap_or_else(|| products.app.limits.client_of(peer, request.headers()));
+            let subject = named.unwrap_or_else(|| products.limits.client_of(peer, request.headers()));
             let check = policy.check(&subject);
             // Known here, as most are of a caller who asks often: then a hit waits for nothing either.
             if let Check::Decided(decision @ Decision::Allowed(_)) = &check
@@ -119,11 +122,12 @@ fn is_plain(headers: &HeaderMap) -> bool {
 }
 
 impl ProductReads {
-    pub(crate) fn new(app: AppState, edge: Arc<Edge>, metrics: &HttpMetrics) -> Self {
+    pub(crate) fn new(state: &ApiState, edge: Arc<Edge>, metrics: &HttpMetrics) -> Self {
         let series = |status: StatusCode| metrics.series("GET", PRODUCT_ROUTE, status.as_str());
-        let policy = app.limits.policy(&Method::GET, PRODUCT_ROUTE).cloned();
+        let limits = Arc::<RequestLimits>::from_ref(state);
+        let policy = limits.policy(&Method::GET, PRODUCT_ROUTE).cloned();
         let (answered, not_modified) = (series(StatusCode::OK), series(StatusCode::NOT_MODIFIED));
-        ProductReads { app, edge, policy, answered, not_modified }
+        ProductReads { products: ProductService::from_ref(state), limits, edge, policy, answered, not_modified }
     }
 
     /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none where
@@ -142,11 +146,11 @@ impl ProductReads {
         if !accepts_json(request.uri(), headers) {
             return None;
         }
-        let (product, source) = self.app.products.peek(id, freshness(headers).ok()?)?;
+        let (product, source) = self.products.peek(id, freshness(headers).ok()?)?;
         if !caller.sees_product(&product.payload) {
             return None;
         }
-        let mut response = product_answer(&self.app, limits, headers, id, &product, source, begin);
+        let mut response = product_answer(&self.products, limits, headers, id, &product, source, begin);
         let request_id = self.edge.request_id(headers);
         let id = request_id.to_str().unwrap_or_default();
         let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
@@ -198,18 +202,18 @@ impl ProductReads {
 
     /// To a caller whom memory does not know; counted as soon as it is known who it is.
     async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
-        let client = self.app.limits.client_of(peer, headers);
+        let client = self.limits.client_of(peer, headers);
         let admitted = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
         let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
         let limit = self.policy.as_ref().filter(|_| !counted).map(|policy| (policy, named.unwrap_or(client)));
         // Pinned here, as above.
         let finding = pin!(async {
             match admitted {
-                Ok(Some(caller)) => find(&self.app, &caller, id, headers).await.into_response(),
+                Ok(Some(caller)) => find(&self.products, &caller, id, headers).await.into_response(),
                 Ok(None) => Problem::internal("products are for everybody").into_response(),
                 Err(problem) => problem.into_response(),
             }
         });
-        limited(limit, finding).await
+        answer_within(limit, finding).await
     }
 }

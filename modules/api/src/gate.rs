@@ -12,12 +12,10 @@ use tokio::time::timeout;
 
 use crate::access::Need;
 use crate::caller::Caller;
-use crate::limits::Limits;
+use crate::cookie::COOKIE;
+use crate::limits::AccountLimits;
 use crate::operations::{Lookup, OperationTable};
 use crate::problem::Problem;
-
-/// The cookie that browsers keep a session's token in.
-pub(crate) const COOKIE: &str = "hotshelf_session";
 
 /// Routes that are about users begin so.
 const ABOUT_USERS: [&str; 2] = ["/api/v1/auth/", "/api/v1/users"];
@@ -30,7 +28,7 @@ pub(crate) struct Gate {
     /// `None`: users are off.
     auth: Option<Auth>,
     operations: Arc<OperationTable>,
-    limits: Arc<Limits>,
+    limits: Arc<AccountLimits>,
     /// For lookups of tokens from where too many were guessed.
     suspects: Semaphore,
     /// Whether the numbers of the service are for everybody.
@@ -51,7 +49,7 @@ impl Gate {
     pub(crate) fn new(
         auth: Option<Auth>,
         operations: Arc<OperationTable>,
-        limits: Arc<Limits>,
+        limits: Arc<AccountLimits>,
         metrics_open: bool,
     ) -> Self {
         Gate { auth, operations, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }

@@ -10,18 +10,18 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::access::Need;
 use crate::body;
-use crate::router::AppState;
+use crate::state::ApiState;
 
 /// Operations that are being gathered.
 #[derive(Default)]
 pub(crate) struct Operations {
-    router: OpenApiRouter<AppState>,
+    router: OpenApiRouter<ApiState>,
     table: OperationTable,
 }
 
 impl Operations {
     /// Adds the operations of one handler, `routes!(handler)`, for callers who are what `need` says.
-    pub(crate) fn operation(mut self, need: Need, routes: UtoipaMethodRouter<AppState>) -> Self {
+    pub(crate) fn operation(mut self, need: Need, routes: UtoipaMethodRouter<ApiState>) -> Self {
         for (path, item) in &routes.1.paths {
             for (method, operation) in methods(item) {
                 let body_limit = operation.request_body.as_ref().map(|_| body::limit_of(path));
@@ -44,7 +44,7 @@ impl Operations {
     }
 
     /// The router, the description without what is the same for all operations, and the table.
-    pub(crate) fn into_parts(self) -> (Router<AppState>, utoipa::openapi::OpenApi, OperationTable) {
+    pub(crate) fn into_parts(self) -> (Router<ApiState>, utoipa::openapi::OpenApi, OperationTable) {
         let (router, described) = self.router.split_for_parts();
         (router, described, self.table)
     }

@@ -83,11 +83,11 @@ pub(crate) fn tagged(product: &Product, history: History) -> HeaderMap {
 
 /// 200 with the body, or 304 without it when the client has this state already.
 pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
-    limited(LimitHeaders::none(), request, tag, source, body)
+    cacheable_within(LimitHeaders::none(), request, tag, source, body)
 }
 
 /// The same of a request that was under a limit.
-pub(crate) fn limited(
+pub(crate) fn cacheable_within(
     limits: LimitHeaders,
     request: &HeaderMap,
     tag: &str,
@@ -109,7 +109,7 @@ pub(crate) fn limited(
         return response;
     }
     let (mut tag, mut status) = (Some(tag), Some(cache_status(source)));
-    let (mut policy, mut limit) = limits.values().unzip();
+    let (mut policy, mut limit) = limits.0.unzip();
     let mut headers = if limit.is_some() { LIMITED.clone() } else { ANSWERED.clone() };
     for (name, value) in &mut headers {
         let differs = if name == header::ETAG {

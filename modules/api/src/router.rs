@@ -3,26 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::{Router, middleware};
-use hotshelf_accounts::Auth;
-use hotshelf_lifecycle::HealthBoard;
-use hotshelf_product::{ProductService, Warmer};
 use hotshelf_stats::Stats;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::access::Need;
-use crate::cookie::Cookies;
 use crate::edge::{self, Edge};
 use crate::front::{Front, ProductReads};
 use crate::gate::Gate;
-use crate::limits::Limits;
-use crate::module::ApiOptions;
+use crate::limits::RequestLimits;
 use crate::openapi;
 use crate::operations::Entry;
+use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::routes;
+use crate::state::ApiState;
 use crate::uploads::Uploads;
 
 /// The description of the API, which it does not describe.
@@ -35,50 +33,37 @@ pub fn has_route(method: &str, path: &str) -> bool {
     routes::operations().has(method, path)
 }
 
-/// What handlers work with. One pointer, because it is cloned for each request.
-pub(crate) type AppState = Arc<App>;
-
-pub(crate) struct App {
-    pub(crate) products: ProductService,
-    /// `None`: users are off.
-    pub(crate) auth: Option<Auth>,
-    pub(crate) cookies: Cookies,
-    pub(crate) stats: Stats,
-    pub(crate) health: HealthBoard,
-    pub(crate) warmer: Warmer,
-    /// What all keys of the cache begin with.
-    pub(crate) cache_prefix: String,
-    pub(crate) limits: Arc<Limits>,
-}
-
 /// `stopping`: when no body is waited for any more.
-pub(crate) fn front(state: AppState, options: &ApiOptions, stopping: CancellationToken) -> Front {
-    let metrics = state.stats.http();
+pub(crate) fn front(state: ApiState, options: &ApiOptions, stopping: CancellationToken) -> Front {
+    let stats = Stats::from_ref(&state);
+    let limits = Arc::<RequestLimits>::from_ref(&state);
+    let metrics = stats.http();
     let (operations, described, mut table) = routes::operations().into_parts();
     table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
     let table = Arc::new(table);
     let routes = operations.route(OPENAPI_ROUTE, openapi::route(openapi::document(described)));
-    let gate = Gate::new(state.auth.clone(), Arc::clone(&table), Arc::clone(&state.limits), options.metrics_open);
+    let gate =
+        Gate::new(FromRef::from_ref(&state), Arc::clone(&table), FromRef::from_ref(&state), options.metrics_open);
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
     let uploads = Uploads::new(options.uploads, stopping);
-    let edge = Arc::new(Edge::new(gate, table, Arc::clone(&state.limits), deadline, most, uploads, metrics.clone()));
+    let edge = Arc::new(Edge::new(gate, table, limits, deadline, most, uploads, metrics.clone()));
     let seen = Arc::clone(&edge);
     let help = "Requests under way, but those that memory answers at once";
-    state.stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
+    stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
     let seen = Arc::clone(&edge);
     let help = "Bodies of requests that are waited for";
-    state.stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
+    stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
         Some(cors) => Front::new(router(routes, state, edge).layer(cors), None),
         None => {
-            let products = ProductReads::new(Arc::clone(&state), Arc::clone(&edge), &metrics);
+            let products = ProductReads::new(&state, Arc::clone(&edge), &metrics);
             Front::new(router(routes, state, edge), Some(products))
         }
     }
 }
 
-fn router(routes: Router<AppState>, state: AppState, edge: Arc<Edge>) -> Router {
+fn router(routes: Router<ApiState>, state: ApiState, edge: Arc<Edge>) -> Router {
     routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)

@@ -7,7 +7,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, OpenApi};
 use utoipa::{Modify, ToSchema};
 
-use crate::gate::COOKIE;
+use crate::cookie::COOKIE;
 
 /// With `AUTH=on`, most operations want a token.
 pub(crate) struct Tokens;

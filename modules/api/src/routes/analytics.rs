@@ -5,6 +5,7 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use hotshelf_product::ProductService;
 use utoipa_axum::routes;
 
 use crate::access::Need;
@@ -14,7 +15,6 @@ use crate::operations::Operations;
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice};
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     // Of operators: it counts the products of all organizations.
@@ -33,14 +33,14 @@ pub(crate) fn operations() -> Operations {
     )
 )]
 pub(crate) async fn catalogue(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     query: QueryReader,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
     let found = match query.only_flag("refresh")? {
-        true => app.products.rebuild_analytics().await?,
-        false => app.products.analytics(freshness(&headers)?).await?,
+        true => products.rebuild_analytics().await?,
+        false => products.analytics(freshness(&headers)?).await?,
     };
     let report = found.value.ok_or_else(|| Problem::internal("there are no analytics"))?;
     let body = || splice(b"", &report.payload, found.source, begin.elapsed());

@@ -1,5 +1,7 @@
 //! `/api/v1/auth`: coming and going.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,11 +14,11 @@ use utoipa_axum::routes;
 use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
-use crate::client::Client;
+use crate::cookie::Cookies;
+use crate::limits::{AccountLimits, Client};
 use crate::openapi::{CredentialsSchema, LoginSchema, RegistrationSchema, SessionAnswerSchema, UserAnswerSchema};
 use crate::operations::Operations;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -56,13 +58,13 @@ struct Current {
     )
 )]
 pub(crate) async fn register(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
     Client(client): Client,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, password, organization) = RegistrationDraft::from_json(&body)?.into_new()?;
-    let limit = app.limits.register(&client).await?;
+    let limit = limits.register(&client).await?;
     let user = auth.register(email, password, organization).await?;
     Ok((StatusCode::CREATED, limit, Json(Registered { user })))
 }
@@ -78,19 +80,20 @@ pub(crate) async fn register(
     )
 )]
 pub(crate) async fn login(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
+    State(cookies): State<Cookies>,
     Accounts(auth): Accounts,
     Client(client): Client,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let [email, password] = TextsDraft::from_json(&body, ["email", "password"])?.into_texts()?;
-    let limit = app.limits.login(&client, &email).await?;
+    let limit = limits.login(&client, &email).await?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     // Whatever session the request shows has nothing to do with the new one: nobody can fix its token beforehand.
     let (token, session, user) = auth.login(&email, password, agent).await?;
     let answer = Json(LoggedIn { token: token.expose(), expires_at: session.expires_at, user });
-    Ok((limit, no_store(), app.cookies.keep(token.expose()), answer).into_response())
+    Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
 }
 
 /// Ends the session. From the answer on, no instance accepts its token.
@@ -102,12 +105,12 @@ pub(crate) async fn login(
     )
 )]
 pub(crate) async fn logout(
-    State(app): State<AppState>,
+    State(cookies): State<Cookies>,
     Accounts(auth): Accounts,
     Person(visitor): Person,
 ) -> Result<impl IntoResponse, Problem> {
     auth.sessions().end(visitor.secret).await?;
-    Ok((StatusCode::NO_CONTENT, app.cookies.forget()))
+    Ok((StatusCode::NO_CONTENT, cookies.forget()))
 }
 
 /// Whose session it is, and until when.

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use hotshelf_domain::{
     AtMost, ErrorRoom, FieldError, FieldErrors, Invalid, NewProduct, ProductDraft, ProductId, StoreError,
 };
+use hotshelf_product::ProductService;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
@@ -21,7 +22,6 @@ use crate::openapi::{BulkCreatedSchema, BulkDeleteSchema, BulkDeletedSchema, Bul
 use crate::operations::Operations;
 use crate::params::QueryReader;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 /// Products in one request.
 const MOST: usize = 1_000;
@@ -80,7 +80,7 @@ struct Deleted {
     )
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     query: QueryReader,
     JsonBody(body): JsonBody,
@@ -96,7 +96,7 @@ pub(crate) async fn create(
     if atomic && !invalid.is_empty() {
         return Err(StoreError::InvalidMany(invalid).into());
     }
-    let stored = if new.is_empty() { Vec::new() } else { app.products.create_many(new, atomic).await? };
+    let stored = if new.is_empty() { Vec::new() } else { products.create_many(new, atomic).await? };
     let mut created = Vec::new();
     for (index, stored) in places.into_iter().zip(stored) {
         match stored {
@@ -124,7 +124,7 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn delete(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -138,9 +138,9 @@ pub(crate) async fn delete(
     ids.retain(|id| seen.insert(*id));
     let seen = match caller.scope() {
         None => ids.clone(),
-        Some(own) => app.products.of_organization(&ids, own).await?,
+        Some(own) => products.of_organization(&ids, own).await?,
     };
-    let deleted = if seen.is_empty() { Vec::new() } else { app.products.delete_many(seen).await? };
+    let deleted = if seen.is_empty() { Vec::new() } else { products.delete_many(seen).await? };
     let gone: HashSet<_> = deleted.iter().collect();
     let missing = ids.into_iter().filter(|id| !gone.contains(id)).collect();
     Ok(Json(Deleted { deleted, missing }).into_response())

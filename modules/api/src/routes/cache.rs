@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use hotshelf_product::{ProductService, Warmer};
 use serde::Serialize;
 use utoipa_axum::routes;
 
@@ -12,7 +13,7 @@ use crate::openapi::{CacheDeletedSchema, DoneSchema};
 use crate::operations::Operations;
 use crate::params::QueryReader;
 use crate::problem::Problem;
-use crate::router::AppState;
+use crate::state::CachePrefix;
 
 pub(crate) fn operations() -> Operations {
     Operations::default().operation(Need::Operator, routes!(delete)).operation(Need::Operator, routes!(warm))
@@ -38,21 +39,25 @@ struct Done {
         (status = 503, description = "Redis is out of reach, and the database, which could make void what it holds, is, too"),
     )
 )]
-pub(crate) async fn delete(State(app): State<AppState>, mut query: QueryReader) -> Result<impl IntoResponse, Problem> {
-    let prefix = app.cache_prefix.as_str();
+pub(crate) async fn delete(
+    State(CachePrefix(prefix)): State<CachePrefix>,
+    State(products): State<ProductService>,
+    mut query: QueryReader,
+) -> Result<impl IntoResponse, Problem> {
+    let prefix = &*prefix;
     let within = query.take("pattern", |pattern| {
         let within = pattern.strip_prefix(prefix).ok_or_else(|| format!("must begin with {prefix}"))?;
         Ok(within.to_owned())
     });
     query.finish().map_err(Problem::bad_parameters)?;
-    let deleted = app.products.delete_cached(within.as_deref().unwrap_or("*")).await?;
+    let deleted = products.delete_cached(within.as_deref().unwrap_or("*")).await?;
     Ok(Json(Deleted { deleted }))
 }
 
 /// Loads what is read most into the cache, in the background. How far it is, the health report says.
 #[utoipa::path(post, path = "/api/v1/cache/warm", tag = "statistics",
     responses((status = 202, description = "it has begun, or is under way already", body = DoneSchema)))]
-pub(crate) async fn warm(State(app): State<AppState>) -> impl IntoResponse {
-    let message = if app.warmer.begin() { "Warming has begun" } else { "Warming is under way already" };
+pub(crate) async fn warm(State(warmer): State<Warmer>) -> impl IntoResponse {
+    let message = if warmer.begin() { "Warming has begun" } else { "Warming is under way already" };
     (StatusCode::ACCEPTED, Json(Done { message }))
 }

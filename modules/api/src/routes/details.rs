@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use hotshelf_domain::{DetailsDraft, ProductDetails, ProductId, StoreError};
+use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa_axum::routes;
 
@@ -19,7 +20,6 @@ use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, tagged};
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default().operation(Need::Viewer, routes!(get)).operation(Need::Editor, routes!(put))
@@ -48,17 +48,17 @@ struct Written {
     )
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = app.products.details(id, freshness(&headers)?).await?;
+    let found = products.details(id, freshness(&headers)?).await?;
     let details = found.value.filter(|details| caller.sees_product(&details.payload));
     let details = details.ok_or(StoreError::NotFound(id))?;
     let body = || splice(b"", &details.payload, found.source, begin.elapsed());
-    Ok(cacheable(&headers, &version_tag(id.get(), details.revision, app.products.history()), found.source, body))
+    Ok(cacheable(&headers, &version_tag(id.get(), details.revision, products.history()), found.source, body))
 }
 
 /// Replaces the fields, or the images, or both: what is given, as a whole.
@@ -77,15 +77,15 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn put(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    app.own(&caller, id).await?;
+    caller.check_owns(&products, id).await?;
     let patch = DetailsDraft::from_json(&body)?.into_patch()?;
-    let details = app.products.put_details(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
+    let details = products.put_details(id, patch, expectation(&headers, id.get(), products.history())).await?;
     let message = "Product details updated successfully";
-    Ok((tagged(&details.product, app.products.history()), Json(Written { details, message })).into_response())
+    Ok((tagged(&details.product, products.history()), Json(Written { details, message })).into_response())
 }

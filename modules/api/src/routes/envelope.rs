@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
+use hotshelf_product::ProductService;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
@@ -17,7 +18,6 @@ use crate::openapi::{EnvelopeSchema, ProductInputSchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -57,12 +57,12 @@ struct Shown {
     responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let found = app.products.get(id, freshness(&headers)?).await?;
+    let found = products.get(id, freshness(&headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(&product.payload));
     let product = product.ok_or(StoreError::NotFound(id))?;
     let shown: Shown = serde_json::from_slice(&product.payload)
@@ -78,11 +78,11 @@ pub(crate) async fn get(
     responses((status = 201, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let product = app.products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
+    let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let created = success("Product created successfully", product.into(), "database");
     Ok((StatusCode::CREATED, created).into_response())
 }
@@ -93,15 +93,15 @@ pub(crate) async fn create(
     responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
 )]
 pub(crate) async fn update(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    app.own(&caller, id).await?;
+    caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = app.products.update(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
+    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
     Ok(success("Product updated successfully", product.into(), "database").into_response())
 }
 

@@ -7,13 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
-use hotshelf_lifecycle::{Phase, Status};
+use hotshelf_lifecycle::{HealthBoard, Phase, Status};
 use serde::Serialize;
 use utoipa_axum::routes;
 
 use crate::access::Need;
 use crate::operations::Operations;
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -44,8 +43,8 @@ struct Probe {
 /// How every module is.
 #[utoipa::path(get, path = "/health", tag = "health",
     responses((status = 200, description = "healthy or degraded: requests are served"), (status = 503, description = "unhealthy: requests fail, all or those of one kind")))]
-pub(crate) async fn health(State(app): State<AppState>) -> impl IntoResponse {
-    let report = app.health.report().await;
+pub(crate) async fn health(State(health): State<HealthBoard>) -> impl IntoResponse {
+    let report = health.report().await;
     let modules = report
         .modules
         .into_iter()
@@ -69,9 +68,9 @@ pub(crate) async fn live() -> impl IntoResponse {
 /// Whether to send requests here: started, not stopping, and the database is read. Writes may fail: `/health` tells.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, description = "ready"), (status = 503, description = "not ready")))]
-pub(crate) async fn ready(State(app): State<AppState>) -> impl IntoResponse {
-    let running = app.health.phase() == Phase::Running;
-    let database = app.health.of("database").await;
+pub(crate) async fn ready(State(health): State<HealthBoard>) -> impl IntoResponse {
+    let running = health.phase() == Phase::Running;
+    let database = health.of("database").await;
     let ready = running && database.is_some_and(|health| health.ready);
     (code(ready), Json(Probe { status: if ready { "ready" } else { "not ready" } }))
 }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use hotshelf_cache::Source;
 use hotshelf_domain::{Members, OrganizationId, SchemaId};
-use hotshelf_product::ProductIds;
+use hotshelf_product::{ProductIds, ProductService};
 use utoipa_axum::routes;
 
 use crate::access::Need;
@@ -21,7 +21,6 @@ use crate::operations::Operations;
 use crate::params::{IdPath, MemberPageQuery};
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, splice_origin, streamed};
-use crate::router::{App, AppState};
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -49,13 +48,13 @@ pub(crate) fn operations() -> Operations {
     )
 )]
 pub(crate) async fn of_organization(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
     query: MemberPageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    page(&app, app.members_of_organization(&caller, id)?, query, &headers).await
+    page(&products, caller.members_of_organization(id)?, query, &headers).await
 }
 
 /// A page of a schema's products.
@@ -76,13 +75,13 @@ pub(crate) async fn of_organization(
     )
 )]
 pub(crate) async fn of_schema(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     query: MemberPageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    page(&app, app.members_of_schema(&caller, id).await?, query, &headers).await
+    page(&products, caller.members_of_schema(&products, id).await?, query, &headers).await
 }
 
 /// The ids of all of an organization's products, in order; in pieces when there are many.
@@ -94,12 +93,12 @@ pub(crate) async fn of_schema(
     )
 )]
 pub(crate) async fn ids_of_organization(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    ids(&app, app.members_of_organization(&caller, id)?, &headers).await
+    ids(&products, caller.members_of_organization(id)?, &headers).await
 }
 
 /// The ids of all of a schema's products, in order; in pieces when there are many.
@@ -111,29 +110,34 @@ pub(crate) async fn ids_of_organization(
     )
 )]
 pub(crate) async fn ids_of_schema(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    ids(&app, app.members_of_schema(&caller, id).await?, &headers).await
+    ids(&products, caller.members_of_schema(&products, id).await?, &headers).await
 }
 
-async fn page(app: &App, members: Members, query: MemberPageQuery, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn page(
+    products: &ProductService,
+    members: Members,
+    query: MemberPageQuery,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let page = app.products.member_page(query.of(members), freshness(headers)?).await?;
+    let page = products.member_page(query.of(members), freshness(headers)?).await?;
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(headers, &page_tag(page.revision), page.source, body))
 }
 
-async fn ids(app: &App, members: Members, headers: &HeaderMap) -> Result<Response, Problem> {
-    Ok(match app.products.product_ids(members, freshness(headers)?).await? {
+async fn ids(products: &ProductService, members: Members, headers: &HeaderMap) -> Result<Response, Problem> {
+    Ok(match products.product_ids(members, freshness(headers)?).await? {
         ProductIds::Whole { open_json, revision, source } => {
             cacheable(headers, &page_tag(revision), source, || splice_origin(&open_json, source))
         }
         ProductIds::Many => {
             let rest = stream::once(async { Ok(splice_origin(b"", Source::Bypassed)) });
-            let body = Body::from_stream(app.products.product_ids_in_pieces(members).chain(rest));
+            let body = Body::from_stream(products.product_ids_in_pieces(members).chain(rest));
             streamed(body, Source::Bypassed)
         }
     })

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, StoreError};
+use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, ProductRepository, StoreError};
 use serde::Serialize;
 use utoipa_axum::routes;
 
@@ -15,7 +15,6 @@ use crate::openapi::{OrganizationAnswerSchema, OrganizationInputSchema, Organiza
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -37,10 +36,13 @@ struct All {
 /// The organizations that the caller belongs to; all of them, by id, where users are off.
 #[utoipa::path(get, path = "/api/v1/organizations", tag = "organizations",
     responses((status = 200, body = OrganizationsSchema)))]
-pub(crate) async fn list(State(app): State<AppState>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn list(
+    State(repository): State<ProductRepository>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
     let organizations = match caller.scope() {
-        None => app.products.repository().organizations().await?,
-        Some(own) => app.products.repository().organization(own).await?.into_iter().collect(),
+        None => repository.organizations().await?,
+        Some(own) => repository.organization(own).await?.into_iter().collect(),
     };
     Ok(Json(All { organizations }))
 }
@@ -54,11 +56,11 @@ pub(crate) async fn list(State(app): State<AppState>, caller: Caller) -> Result<
     )
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(repository): State<ProductRepository>,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let new = OrganizationDraft::from_json(&body)?.into_new()?;
-    let organization = app.products.repository().create_organization(new).await?;
+    let organization = repository.create_organization(new).await?;
     let location = [(header::LOCATION, format!("/api/v1/organizations/{}", organization.id))];
     Ok((StatusCode::CREATED, location, Json(One { organization })))
 }
@@ -72,11 +74,11 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(repository): State<ProductRepository>,
     caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = app.products.repository().organization(id).await?;
+    let found = repository.organization(id).await?;
     let organization = found.filter(|found| caller.sees(found.id)).ok_or(StoreError::NoSuchOrganization(id))?;
     Ok(Json(One { organization }))
 }

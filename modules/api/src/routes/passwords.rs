@@ -1,5 +1,7 @@
 //! `/api/v1/auth/…-password`: when one was forgotten, and when one is to be another.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -10,11 +12,10 @@ use utoipa_axum::routes;
 use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Person};
-use crate::client::Client;
+use crate::limits::{AccountLimits, Client};
 use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema};
 use crate::operations::Operations;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -34,16 +35,16 @@ pub(crate) fn operations() -> Operations {
     )
 )]
 pub(crate) async fn forgot(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
     Client(client): Client,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
     let email: Email = email.parse().map_err(|message| wrong("email", message))?;
-    let limit = app.limits.forgot_password(&client).await?;
+    let limit = limits.forgot_password(&client).await?;
     // Nobody's mailbox is flooded from many addresses; and nobody is told.
-    if app.limits.mail_to(email.as_str()).await.is_ok() {
+    if limits.mail_to(email.as_str()).await.is_ok() {
         auth.forgot_password(email)?;
     }
     Ok((StatusCode::ACCEPTED, limit, ()))
@@ -73,13 +74,13 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
     )
 )]
 pub(crate) async fn change(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
     Person(visitor): Person,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;
-    let _ = app.limits.password_of(visitor.identity.user).await?;
+    let _ = limits.password_of(visitor.identity.user).await?;
     match auth.change_password(&visitor, current, new_password(password)?).await {
         // Not 401: the session is good, and a client must not think otherwise.
         Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is not the password".to_owned())),

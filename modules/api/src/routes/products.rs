@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hotshelf_cache::{Source, Value};
 use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
+use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa_axum::routes;
 
@@ -20,8 +21,7 @@ use crate::openapi::{DoneSchema, PageSchema, ProductAnswerSchema, ProductInputSc
 use crate::operations::Operations;
 use crate::params::{IdPath, ListQuery, Wanted};
 use crate::problem::Problem;
-use crate::reply::{cacheable, limited, splice, tagged};
-use crate::router::{App, AppState};
+use crate::reply::{cacheable, cacheable_within, splice, tagged};
 
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
@@ -63,26 +63,31 @@ struct Done {
     )
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    find(&app, &caller, id, &headers).await
+    find(&products, &caller, id, &headers).await
 }
 
 /// The answer to a request of that caller with these headers.
-pub(crate) async fn find(app: &App, caller: &Caller, id: ProductId, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn find(
+    products: &ProductService,
+    caller: &Caller,
+    id: ProductId,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = app.products.get(id, freshness(headers)?).await?;
+    let found = products.get(id, freshness(headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(&product.payload));
     let product = product.ok_or(StoreError::NotFound(id))?;
-    Ok(product_answer(app, LimitHeaders::none(), headers, id, &product, found.source, begin))
+    Ok(product_answer(products, LimitHeaders::none(), headers, id, &product, found.source, begin))
 }
 
 /// The answer to a request for this product that came in at `begin`.
 pub(crate) fn product_answer(
-    app: &App,
+    products: &ProductService,
     limits: LimitHeaders,
     request: &HeaderMap,
     id: ProductId,
@@ -91,8 +96,8 @@ pub(crate) fn product_answer(
     begin: Instant,
 ) -> Response {
     let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
-    let tag = version_tag(id.get(), product.revision, app.products.history());
-    limited(limits, request, &tag, source, body)
+    let tag = version_tag(id.get(), product.revision, products.history());
+    cacheable_within(limits, request, &tag, source, body)
 }
 
 /// A page of the products, or, with `ids`, these products and no others.
@@ -119,7 +124,7 @@ pub(crate) fn product_answer(
     )
 )]
 pub(crate) async fn list(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     ListQuery(wanted): ListQuery,
     headers: HeaderMap,
@@ -128,11 +133,11 @@ pub(crate) async fn list(
     let page = match wanted {
         Wanted::Page(request) => {
             if let Some(schema) = request.filter.schema {
-                app.members_of_schema(&caller, schema).await?;
+                caller.members_of_schema(&products, schema).await?;
             }
-            app.products.page(request, freshness(&headers)?).await?
+            products.page(request, freshness(&headers)?).await?
         }
-        Wanted::Products(ids) => app.products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
+        Wanted::Products(ids) => products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
     };
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
@@ -148,14 +153,14 @@ pub(crate) async fn list(
     )
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let product = app.products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
+    let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
     let message = "Product created successfully";
-    Ok((StatusCode::CREATED, tagged(&product, app.products.history()), location, Json(Written { product, message }))
+    Ok((StatusCode::CREATED, tagged(&product, products.history()), location, Json(Written { product, message }))
         .into_response())
 }
 
@@ -176,16 +181,16 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn update(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    app.own(&caller, id).await?;
+    caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = app.products.update(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
-    Ok((tagged(&product, app.products.history()), Json(Written { product, message: "Product updated successfully" }))
+    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
+    Ok((tagged(&product, products.history()), Json(Written { product, message: "Product updated successfully" }))
         .into_response())
 }
 
@@ -205,12 +210,12 @@ pub(crate) async fn update(
     )
 )]
 pub(crate) async fn delete(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    app.own(&caller, id).await?;
-    app.products.delete(id, expectation(&headers, id.get(), app.products.history())).await?;
+    caller.check_owns(&products, id).await?;
+    products.delete(id, expectation(&headers, id.get(), products.history())).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
 }

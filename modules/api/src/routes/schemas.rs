@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use hotshelf_domain::{History, Schema, SchemaDraft, SchemaId, StoreError};
+use hotshelf_domain::{History, ProductRepository, Schema, SchemaDraft, SchemaId, StoreError};
+use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa_axum::routes;
 
@@ -16,7 +17,6 @@ use crate::openapi::{SchemaAnswerSchema, SchemaInputSchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -39,15 +39,16 @@ struct One {
     )
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(repository): State<ProductRepository>,
+    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let mut draft = SchemaDraft::from_json(&body)?;
     draft.organization_id = caller.home(draft.organization_id)?;
-    let schema = app.products.repository().create_schema(draft.into_new()?).await?;
+    let schema = repository.create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
-    Ok((StatusCode::CREATED, location, tagged(&schema, app.products.history()), Json(One { schema })))
+    Ok((StatusCode::CREATED, location, tagged(&schema, products.history()), Json(One { schema })))
 }
 
 /// One schema.
@@ -59,15 +60,16 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(repository): State<ProductRepository>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = app.products.repository().schema(id).await?;
+    let found = repository.schema(id).await?;
     let schema = found
         .filter(|found| id == SchemaId::BUILT_IN || caller.sees(found.organization_id))
         .ok_or(StoreError::NoSuchSchema(id))?;
-    Ok((tagged(&schema, app.products.history()), Json(One { schema })))
+    Ok((tagged(&schema, products.history()), Json(One { schema })))
 }
 
 /// Changes what is given. Fields are replaced as a whole; refused when products would not fit any more.
@@ -86,20 +88,17 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn update(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
+    State(repository): State<ProductRepository>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
-    app.members_of_schema(&caller, id).await?;
+    caller.members_of_schema(&products, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
-    let schema = app
-        .products
-        .repository()
-        .update_schema(id, patch, expectation(&headers, id.get(), app.products.history()))
-        .await?;
-    Ok((tagged(&schema, app.products.history()), Json(One { schema })))
+    let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), products.history())).await?;
+    Ok((tagged(&schema, products.history()), Json(One { schema })))
 }
 
 fn tagged(schema: &Schema, history: History) -> HeaderMap {

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
-use hotshelf_stats::StatsSnapshot;
+use hotshelf_stats::{Stats, StatsSnapshot};
 use serde::Serialize;
 use utoipa_axum::routes;
 
@@ -13,7 +13,6 @@ use crate::access::Need;
 use crate::openapi::DoneSchema;
 use crate::operations::Operations;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -36,22 +35,22 @@ struct Done {
 /// What the caches did since the start or the last reset.
 #[utoipa::path(get, path = "/api/v1/cache/stats", tag = "statistics",
     responses((status = 200, description = "counters by tier and by cache")))]
-pub(crate) async fn stats(State(app): State<AppState>) -> impl IntoResponse {
-    Json(Statistics { cache_stats: app.stats.snapshot(), timestamp: Utc::now() })
+pub(crate) async fn stats(State(stats): State<Stats>) -> impl IntoResponse {
+    Json(Statistics { cache_stats: stats.snapshot(), timestamp: Utc::now() })
 }
 
 /// Sets every counter of the statistics back to 0; those of `/metrics` go on.
 #[utoipa::path(post, path = "/api/v1/cache/stats/reset", tag = "statistics",
     responses((status = 200, body = DoneSchema)))]
-pub(crate) async fn reset(State(app): State<AppState>) -> impl IntoResponse {
-    app.stats.reset();
+pub(crate) async fn reset(State(stats): State<Stats>) -> impl IntoResponse {
+    stats.reset();
     Json(Done { message: "Cache statistics reset successfully" })
 }
 
 /// All metrics in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "statistics",
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub(crate) async fn metrics(State(app): State<AppState>) -> Result<impl IntoResponse, Problem> {
-    let page = app.stats.prometheus().map_err(|error| Problem::internal(error.to_string()))?;
+pub(crate) async fn metrics(State(stats): State<Stats>) -> Result<impl IntoResponse, Problem> {
+    let page = stats.prometheus().map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }

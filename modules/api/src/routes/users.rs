@@ -1,5 +1,7 @@
 //! `/api/v1/users`: for admins, the users of their organization.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -12,11 +14,11 @@ use super::auth::no_store;
 use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{self, Accounts};
+use crate::limits::AccountLimits;
 use crate::openapi::{UserAnswerSchema, UserInputSchema, UserRoleSchema, UsersSchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -58,15 +60,15 @@ pub(crate) async fn list(
     )
 )]
 pub(crate) async fn add(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
     caller::User(admin): caller::User,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, role, password) = UserDraft::from_json(&body)?.into_new()?;
-    app.limits.add_user(admin.organization()).await?;
+    limits.add_user(admin.organization()).await?;
     if password.is_none() {
-        app.limits.mail_to(email.as_str()).await?;
+        limits.mail_to(email.as_str()).await?;
     }
     let user = auth.add_user(admin.organization(), email, role, password).await?;
     let location = [(header::LOCATION, format!("/api/v1/users/{}", user.id))];
