@@ -16,7 +16,7 @@ pub(crate) enum Need {
     /// Somebody of the built-in organization, unless the numbers are open to all.
     Observer,
     /// A person with a session, whatever the role: an API key cannot do what outlives it.
-    Person,
+    Session,
     /// An admin, and a person with a session.
-    AdminInPerson,
+    AdminSession,
 }

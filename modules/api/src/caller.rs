@@ -4,7 +4,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use compact_str::format_compact;
-use hotshelf_accounts::{Auth, Proof, Visitor};
+use hotshelf_accounts::{Auth, AuthMethod, Principal, SessionPrincipal};
 use hotshelf_domain::{Members, NewProduct, OrganizationId, ProductDraft, ProductId, SchemaId, StoreError};
 use hotshelf_product::{ProductService, owner_of};
 use hotshelf_ratelimit::Subject;
@@ -17,7 +17,7 @@ pub(crate) enum Caller {
     /// Users are off: everybody sees everything.
     Anybody,
     /// A user, by a session or an API key.
-    User(hotshelf_accounts::Caller),
+    User(Principal),
 }
 
 impl Caller {
@@ -25,7 +25,7 @@ impl Caller {
     pub(crate) fn scope(&self) -> Option<OrganizationId> {
         match self {
             Caller::Anybody => None,
-            Caller::User(user) => Some(user.organization()),
+            Caller::User(principal) => Some(principal.organization()),
         }
     }
 
@@ -58,10 +58,10 @@ impl Caller {
     pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
             Caller::Anybody => None,
-            Caller::User(hotshelf_accounts::Caller { proof: Proof::ApiKey(key), .. }) => {
+            Caller::User(Principal { method: AuthMethod::ApiKey(key), .. }) => {
                 Some(Subject::new(&format_compact!("key:{key}")))
             }
-            Caller::User(user) => Some(Subject::new(&format_compact!("user:{}", user.identity.user))),
+            Caller::User(principal) => Some(Subject::new(&format_compact!("user:{}", principal.identity.user))),
         }
     }
 }
@@ -130,29 +130,29 @@ where
 }
 
 /// A user of the service, and whose organization's users it may manage.
-pub(crate) struct User(pub(crate) hotshelf_accounts::Caller);
+pub(crate) struct Authenticated(pub(crate) Principal);
 
-impl<S: Send + Sync> FromRequestParts<S> for User {
+impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Caller::from_request_parts(parts, state).await? {
-            Caller::User(user) => Ok(User(user)),
+            Caller::User(principal) => Ok(Authenticated(principal)),
             Caller::Anybody => Err(Problem::internal("a request of nobody came past the gate")),
         }
     }
 }
 
 /// A person with a session.
-pub(crate) struct Person(pub(crate) Visitor);
+pub(crate) struct SessionUser(pub(crate) SessionPrincipal);
 
-impl<S: Send + Sync> FromRequestParts<S> for Person {
+impl<S: Send + Sync> FromRequestParts<S> for SessionUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match User::from_request_parts(parts, state).await?.0.proof {
-            Proof::Session(visitor) => Ok(Person(visitor)),
-            Proof::ApiKey(_) => Err(Problem::internal("an API key came past the gate")),
+        match Authenticated::from_request_parts(parts, state).await?.0.method {
+            AuthMethod::Session(principal) => Ok(SessionUser(principal)),
+            AuthMethod::ApiKey(_) => Err(Problem::internal("an API key came past the gate")),
         }
     }
 }

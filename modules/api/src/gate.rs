@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use hotshelf_accounts::{Auth, Proof};
+use hotshelf_accounts::{Auth, AuthMethod, Principal};
 use hotshelf_domain::{OrganizationId, Role};
 use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
@@ -78,12 +78,7 @@ impl Gate {
 
     /// Who shows this token. Guessing is limited. Where too much was guessed, tokens are still looked up, since others may share
     /// the address, but only a few at a time.
-    async fn authenticate(
-        &self,
-        auth: &Auth,
-        token: &str,
-        client: &Subject,
-    ) -> Result<hotshelf_accounts::Caller, Problem> {
+    async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
         let _turn = match self.limits.guesses_used_up(client) {
             None => None,
             Some(refused) => match timeout(SUSPECTS_PATIENCE, self.suspects.acquire()).await {
@@ -91,8 +86,8 @@ impl Gate {
                 Ok(Err(_)) | Err(_) => return Err(refused),
             },
         };
-        if let Some(caller) = auth.authenticate(token).await? {
-            return Ok(caller);
+        if let Some(principal) = auth.authenticate(token).await? {
+            return Ok(principal);
         }
         self.limits.guess(client).await?;
         Err(unknown_token())
@@ -121,15 +116,15 @@ impl Gate {
             Shown::Unreadable => return Err(unknown_token()),
             Shown::Bearer(token) | Shown::Cookie(token) => token,
         };
-        let caller = match auth.peek(token) {
-            Some(caller) => caller,
+        let principal = match auth.peek(token) {
+            Some(principal) => principal,
             None => self.authenticate(auth, token, client).await?,
         };
         if matches!(shown, Shown::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "another site may not write in a user's name"));
         }
-        may(need, &caller)?;
-        Ok(Some(Caller::User(caller)))
+        may(need, &principal)?;
+        Ok(Some(Caller::User(principal)))
     }
 }
 
@@ -137,13 +132,13 @@ fn unknown_token() -> Problem {
     Problem::unauthorized("the token is not valid, or not any more", "Bearer error=\"invalid_token\"")
 }
 
-fn may(need: Need, caller: &hotshelf_accounts::Caller) -> Result<(), Problem> {
-    let of = |role: Role| if caller.role >= role { Ok(()) } else { Err(format!("this needs the role {role}")) };
-    let person = || match caller.proof {
-        Proof::Session(_) => Ok(()),
-        Proof::ApiKey(_) => Err("this is for people, who log in, and not for API keys".to_owned()),
+fn may(need: Need, principal: &Principal) -> Result<(), Problem> {
+    let of = |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this needs the role {role}")) };
+    let person = || match principal.method {
+        AuthMethod::Session(_) => Ok(()),
+        AuthMethod::ApiKey(_) => Err("this is for people, who log in, and not for API keys".to_owned()),
     };
-    let built_in = caller.organization() == OrganizationId::BUILT_IN;
+    let built_in = principal.organization() == OrganizationId::BUILT_IN;
     let allowed = match need {
         Need::Nothing | Need::Viewer => of(Role::Viewer),
         Need::Editor => of(Role::Editor),
@@ -151,8 +146,8 @@ fn may(need: Need, caller: &hotshelf_accounts::Caller) -> Result<(), Problem> {
         Need::Operator if built_in => of(Role::Admin),
         Need::Observer if built_in => of(Role::Viewer),
         Need::Operator | Need::Observer => Err("this is for the organization that runs the service".to_owned()),
-        Need::Person => person(),
-        Need::AdminInPerson => of(Role::Admin).and_then(|()| person()),
+        Need::Session => person(),
+        Need::AdminSession => of(Role::Admin).and_then(|()| person()),
     };
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
 }

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(find(Method::POST, "/api/v1/products/bulk"), Ok((Need::Editor, Some(8 << 20))));
         assert_eq!(find(Method::PATCH, "/api/v1/products/{id}"), Ok((Need::Editor, Some(1 << 20))));
         assert_eq!(find(Method::POST, "/api/v1/auth/login"), Ok((Need::Nothing, Some(16 << 10))));
-        assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Need::Person, None)));
+        assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Need::Session, None)));
         assert_eq!(find(Method::PUT, "/api/v1/products"), Err("GET,HEAD,POST".to_owned()));
         assert_eq!(find(Method::GET, "/nowhere"), Err("unknown".to_owned()));
     }

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::auth::no_store;
 use crate::access::Need;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, Person};
+use crate::caller::{Accounts, SessionUser};
 use crate::openapi::{ApiKeyCreatedSchema, ApiKeyInputSchema, ApiKeysSchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
@@ -18,9 +18,9 @@ use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Person, routes!(list))
-        .operation(Need::Person, routes!(create))
-        .operation(Need::Person, routes!(remove))
+        .operation(Need::Session, routes!(list))
+        .operation(Need::Session, routes!(create))
+        .operation(Need::Session, routes!(remove))
 }
 
 #[derive(Serialize)]
@@ -36,8 +36,11 @@ struct Created<'a> {
 
 /// The user's API keys, without their tokens.
 #[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeysSchema)))]
-pub(crate) async fn list(Accounts(auth): Accounts, Person(visitor): Person) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(All { api_keys: auth.api_keys(visitor.identity.user).await? })))
+pub(crate) async fn list(
+    Accounts(auth): Accounts,
+    SessionUser(principal): SessionUser,
+) -> Result<impl IntoResponse, Problem> {
+    Ok((no_store(), Json(All { api_keys: auth.api_keys(principal.identity.user).await? })))
 }
 
 /// Makes an API key. Its token is in this answer and nowhere else.
@@ -50,11 +53,11 @@ pub(crate) async fn list(Accounts(auth): Accounts, Person(visitor): Person) -> R
 )]
 pub(crate) async fn create(
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
-    let new = ApiKeyDraft::from_json(&body)?.into_new(visitor.identity.role)?;
-    let (token, api_key) = auth.add_api_key(&visitor, new).await?;
+    let new = ApiKeyDraft::from_json(&body)?.into_new(principal.identity.role)?;
+    let (token, api_key) = auth.add_api_key(&principal, new).await?;
     let answer = Json(Created { api_key, token: token.expose() }).into_response();
     Ok((StatusCode::CREATED, no_store(), answer))
 }
@@ -69,9 +72,9 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn remove(
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
     IdPath(id): IdPath<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
-    auth.remove_api_key(visitor.identity.user, id).await?;
+    auth.remove_api_key(principal.identity.user, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

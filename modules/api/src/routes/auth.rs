@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::access::Need;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, Person};
+use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::{CredentialsSchema, LoginSchema, RegistrationSchema, SessionAnswerSchema, UserAnswerSchema};
@@ -24,8 +24,8 @@ pub(crate) fn operations() -> Operations {
     Operations::default()
         .operation(Need::Nothing, routes!(register))
         .operation(Need::Nothing, routes!(login))
-        .operation(Need::Person, routes!(logout))
-        .operation(Need::Person, routes!(session))
+        .operation(Need::Session, routes!(logout))
+        .operation(Need::Session, routes!(session))
 }
 
 #[derive(Serialize)]
@@ -107,9 +107,9 @@ pub(crate) async fn login(
 pub(crate) async fn logout(
     State(cookies): State<Cookies>,
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
-    auth.sessions().end(visitor.secret).await?;
+    auth.sessions().end(principal.secret).await?;
     Ok((StatusCode::NO_CONTENT, cookies.forget()))
 }
 
@@ -121,9 +121,12 @@ pub(crate) async fn logout(
         (status = 401, description = "there is no such session"),
     )
 )]
-pub(crate) async fn session(Accounts(auth): Accounts, Person(visitor): Person) -> Result<Response, Problem> {
-    let session = auth.sessions().of_visitor(&visitor).await?;
-    let user = auth.user(visitor.identity.organization, visitor.identity.user).await?;
+pub(crate) async fn session(
+    Accounts(auth): Accounts,
+    SessionUser(principal): SessionUser,
+) -> Result<Response, Problem> {
+    let session = auth.sessions().of_principal(&principal).await?;
+    let user = auth.user(principal.identity.organization, principal.identity.user).await?;
     Ok((no_store(), Json(Current { user, session })).into_response())
 }
 

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::access::Need;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, Person};
+use crate::caller::{Accounts, SessionUser};
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema};
 use crate::operations::Operations;
@@ -21,7 +21,7 @@ pub(crate) fn operations() -> Operations {
     Operations::default()
         .operation(Need::Nothing, routes!(forgot))
         .operation(Need::Nothing, routes!(reset))
-        .operation(Need::Person, routes!(change))
+        .operation(Need::Session, routes!(change))
 }
 
 /// Sends a mail to the user of that address, if there is one, that lets choose a new password within an hour. The answer is
@@ -76,12 +76,12 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
 pub(crate) async fn change(
     State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;
-    let _ = limits.password_of(visitor.identity.user).await?;
-    match auth.change_password(&visitor, current, new_password(password)?).await {
+    let _ = limits.password_of(principal.identity.user).await?;
+    match auth.change_password(&principal, current, new_password(password)?).await {
         // Not 401: the session is good, and a client must not think otherwise.
         Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is not the password".to_owned())),
         changed => Ok(changed.map(|()| StatusCode::NO_CONTENT)?),

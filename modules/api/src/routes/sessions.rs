@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::access::Need;
-use crate::caller::{Accounts, Person};
+use crate::caller::{Accounts, SessionUser};
 use crate::openapi::SessionsSchema;
 use crate::operations::Operations;
 use crate::params::IdPath;
@@ -17,9 +17,9 @@ use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Person, routes!(list))
-        .operation(Need::Person, routes!(end_all))
-        .operation(Need::Person, routes!(end))
+        .operation(Need::Session, routes!(list))
+        .operation(Need::Session, routes!(end_all))
+        .operation(Need::Session, routes!(end))
 }
 
 #[derive(Serialize)]
@@ -37,16 +37,22 @@ struct One {
 
 /// The user's sessions that have not ended.
 #[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = SessionsSchema)))]
-pub(crate) async fn list(Accounts(auth): Accounts, Person(visitor): Person) -> Result<impl IntoResponse, Problem> {
-    let sessions = auth.sessions().of(visitor.identity.user).await?;
-    let one = |session: Session| One { current: session.id == visitor.session, session };
+pub(crate) async fn list(
+    Accounts(auth): Accounts,
+    SessionUser(principal): SessionUser,
+) -> Result<impl IntoResponse, Problem> {
+    let sessions = auth.sessions().of(principal.identity.user).await?;
+    let one = |session: Session| One { current: session.id == principal.session, session };
     Ok((no_store(), Json(All { sessions: sessions.into_iter().map(one).collect() })))
 }
 
 /// Ends all sessions of the user, this one included.
 #[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 204, description = "ended")))]
-pub(crate) async fn end_all(Accounts(auth): Accounts, Person(visitor): Person) -> Result<StatusCode, Problem> {
-    auth.sessions().end_all(visitor.identity.user, None).await?;
+pub(crate) async fn end_all(
+    Accounts(auth): Accounts,
+    SessionUser(principal): SessionUser,
+) -> Result<StatusCode, Problem> {
+    auth.sessions().end_all(principal.identity.user, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -60,9 +66,9 @@ pub(crate) async fn end_all(Accounts(auth): Accounts, Person(visitor): Person) -
 )]
 pub(crate) async fn end(
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
     IdPath(id): IdPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
-    auth.sessions().end_one(visitor.identity.user, id).await?;
+    auth.sessions().end_one(principal.identity.user, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

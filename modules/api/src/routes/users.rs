@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::auth::no_store;
 use crate::access::Need;
 use crate::body::JsonBody;
-use crate::caller::{self, Accounts};
+use crate::caller::{Accounts, Authenticated};
 use crate::limits::AccountLimits;
 use crate::openapi::{UserAnswerSchema, UserInputSchema, UserRoleSchema, UsersSchema};
 use crate::operations::Operations;
@@ -23,11 +23,11 @@ use crate::problem::Problem;
 pub(crate) fn operations() -> Operations {
     Operations::default()
         .operation(Need::Admin, routes!(list))
-        .operation(Need::AdminInPerson, routes!(add))
+        .operation(Need::AdminSession, routes!(add))
         .operation(Need::Admin, routes!(get))
-        .operation(Need::AdminInPerson, routes!(set_role))
-        .operation(Need::AdminInPerson, routes!(remove))
-        .operation(Need::AdminInPerson, routes!(end_sessions))
+        .operation(Need::AdminSession, routes!(set_role))
+        .operation(Need::AdminSession, routes!(remove))
+        .operation(Need::AdminSession, routes!(end_sessions))
 }
 
 #[derive(Serialize)]
@@ -44,7 +44,7 @@ struct One {
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = UsersSchema)))]
 pub(crate) async fn list(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
 ) -> Result<impl IntoResponse, Problem> {
     Ok((no_store(), Json(All { users: auth.users(admin.organization()).await? })))
 }
@@ -62,7 +62,7 @@ pub(crate) async fn list(
 pub(crate) async fn add(
     State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, role, password) = UserDraft::from_json(&body)?.into_new()?;
@@ -85,7 +85,7 @@ pub(crate) async fn add(
 )]
 pub(crate) async fn get(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
 ) -> Result<impl IntoResponse, Problem> {
     Ok((no_store(), Json(One { user: auth.user(admin.organization(), id).await? })))
@@ -104,7 +104,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn set_role(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
@@ -123,7 +123,7 @@ pub(crate) async fn set_role(
 )]
 pub(crate) async fn remove(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
     auth.remove_user(admin.organization(), id).await?;
@@ -140,7 +140,7 @@ pub(crate) async fn remove(
 )]
 pub(crate) async fn end_sessions(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
     auth.end_sessions(admin.organization(), id).await?;
