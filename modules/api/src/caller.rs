@@ -109,7 +109,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned();
-        caller.ok_or_else(|| Problem::internal("a request came past the gate"))
+        caller.ok_or_else(|| Problem::internal("a request came past the authorizer"))
     }
 }
 
@@ -138,7 +138,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Caller::from_request_parts(parts, state).await? {
             Caller::User(principal) => Ok(Authenticated(principal)),
-            Caller::Anybody => Err(Problem::internal("a request of nobody came past the gate")),
+            Caller::Anybody => Err(Problem::internal("a request of nobody came past the authorizer")),
         }
     }
 }
@@ -152,7 +152,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionUser {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Authenticated::from_request_parts(parts, state).await?.0.method {
             AuthMethod::Session(principal) => Ok(SessionUser(principal)),
-            AuthMethod::ApiKey(_) => Err(Problem::internal("an API key came past the gate")),
+            AuthMethod::ApiKey(_) => Err(Problem::internal("an API key came past the authorizer")),
         }
     }
 }

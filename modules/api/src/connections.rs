@@ -17,9 +17,9 @@ use crate::client::TrustedProxies;
 /// Kept for probes beside the bound. When these are taken, too, the oldest of them goes.
 const RESERVE: usize = 32;
 /// How long a connection of the reserve may take to ask something.
-const RESERVE_PATIENCE: Duration = Duration::from_secs(2);
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the head of a request may take, if idle connections are not closed earlier.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const SLOW_HEAD: Duration = Duration::from_secs(1);
 /// At a stop: how long a request may take that is on its way, and a client to go on taking its answer.
 const LAST_REQUESTS: Duration = Duration::from_millis(250);
@@ -120,9 +120,9 @@ impl Connections {
     }
 
     /// From now on, requests under way are answered and no others; what is left after so long ends then.
-    pub(crate) fn finish_within(&self, patience: Duration) {
+    pub(crate) fn finish_within(&self, timeout: Duration) {
         let mut open = self.open.lock();
-        open.end = Some(Instant::now() + patience);
+        open.end = Some(Instant::now() + timeout);
         open.all.values().for_each(|entry| entry.activity.order(Order::Finish));
     }
 
@@ -132,31 +132,31 @@ impl Connections {
         let end = open.end;
         for entry in open.all.values_mut() {
             let (doing, since) = entry.look(now);
-            let patience = match end {
-                None => self.patience(doing, entry.in_reserve),
+            let timeout = match end {
+                None => self.timeout(doing, entry.in_reserve),
                 Some(end) if end <= now => Some(Duration::ZERO),
-                Some(_) => last_patience(doing),
+                Some(_) => stop_timeout(doing),
             };
-            if patience.is_some_and(|patience| now - since >= patience) {
+            if timeout.is_some_and(|timeout| now - since >= timeout) {
                 entry.activity.order(Order::End);
             }
         }
         open.all.len()
     }
 
-    fn patience(&self, doing: Doing, in_reserve: bool) -> Option<Duration> {
+    fn timeout(&self, doing: Doing, in_reserve: bool) -> Option<Duration> {
         let idle = self.bounds.idle;
         match doing {
             // Its bounds are those on requests and on bodies.
             Doing::Working => None,
-            Doing::Idle | Doing::Head if in_reserve => Some(idle.min(RESERVE_PATIENCE)),
-            Doing::Head => Some(idle.min(HEAD_PATIENCE)),
+            Doing::Idle | Doing::Head if in_reserve => Some(idle.min(RESERVE_TIMEOUT)),
+            Doing::Head => Some(idle.min(HEAD_TIMEOUT)),
             Doing::Idle | Doing::Stuck => Some(idle),
         }
     }
 }
 
-fn last_patience(doing: Doing) -> Option<Duration> {
+fn stop_timeout(doing: Doing) -> Option<Duration> {
     match doing {
         Doing::Working => None,
         Doing::Idle | Doing::Head => Some(LAST_REQUESTS),

@@ -59,6 +59,7 @@
 
 mod access;
 mod activity;
+mod authorizer;
 mod body;
 mod caller;
 mod client;
@@ -66,9 +67,7 @@ mod conditions;
 mod connections;
 mod cookie;
 mod descriptors;
-mod edge;
-mod front;
-mod gate;
+mod fast_path;
 mod limits;
 mod module;
 mod negotiation;
@@ -76,6 +75,7 @@ mod openapi;
 mod operations;
 mod options;
 mod params;
+mod pipeline;
 mod problem;
 mod reply;
 mod router;

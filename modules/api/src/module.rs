@@ -7,9 +7,9 @@ use tokio::net::TcpListener;
 
 use crate::connections::{ConnectionBounds, Connections};
 use crate::descriptors;
-use crate::front::Front;
+use crate::fast_path::ApiService;
 use crate::options::ApiOptions;
-use crate::router::front;
+use crate::router::service;
 use crate::server;
 use crate::state::{ApiServices, ApiState};
 
@@ -19,7 +19,7 @@ const FOR_ANSWERS: f64 = 0.8;
 /// The life of the HTTP server.
 pub struct ApiModule {
     options: ApiOptions,
-    front: Front,
+    service: ApiService,
     connections: Arc<Connections>,
     address: OnceLock<SocketAddr>,
     tasks: Tasks,
@@ -32,8 +32,8 @@ impl ApiModule {
         let open = Arc::clone(&connections);
         let help = "Connections of clients that are open";
         services.stats.watch_gauge("http_connections", help, &[], move || open.len() as u64);
-        let front = front(ApiState::new(&options, services), &options, tasks.stopping());
-        ApiModule { options, front, connections, address: OnceLock::new(), tasks }
+        let service = service(ApiState::new(&options, services), &options, tasks.stopping());
+        ApiModule { options, service, connections, address: OnceLock::new(), tasks }
     }
 }
 
@@ -56,13 +56,13 @@ fn connections(options: &ApiOptions) -> Connections {
 #[async_trait]
 impl Module for ApiModule {
     async fn start(&self) -> Result<(), Failure> {
-        let (front, connections) = (self.front.clone(), Arc::clone(&self.connections));
+        let (service, connections) = (self.service.clone(), Arc::clone(&self.connections));
         let (host, port) = (self.options.host.as_str(), self.options.port);
         let listener = TcpListener::bind((host, port)).await;
         let listener = listener.map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;
         let address = listener.local_addr()?;
         let _ = self.address.set(address);
-        self.tasks.spawn_loop("http server", server::run(listener, front, connections, self.tasks.stopping()));
+        self.tasks.spawn_loop("http server", server::run(listener, service, connections, self.tasks.stopping()));
         tracing::info!(%address, "listening on http://{address}");
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! decided by the `From` implementations below, whose matches are closed: a new error is a compile error here.
 //!
 //! A problem becomes a response in two steps: [`IntoResponse`] sets the status and carries the problem along, and the
-//! edge, which knows the request's id, writes the body ([`Problem::render`]).
+//! pipeline, which knows the request's id, writes the body ([`Problem::render`]).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::access::Need;
-use crate::edge::{self, Edge};
-use crate::front::{Front, ProductReads};
-use crate::gate::Gate;
+use crate::authorizer::Authorizer;
+use crate::fast_path::{ApiService, ProductFastPath};
 use crate::limits::RequestLimits;
 use crate::openapi;
 use crate::operations::Entry;
 use crate::options::ApiOptions;
+use crate::pipeline::{self, RequestPipeline};
 use crate::problem::Problem;
 use crate::routes;
 use crate::state::ApiState;
@@ -34,7 +34,7 @@ pub fn has_route(method: &str, path: &str) -> bool {
 }
 
 /// `stopping`: when no body is waited for any more.
-pub(crate) fn front(state: ApiState, options: &ApiOptions, stopping: CancellationToken) -> Front {
+pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: CancellationToken) -> ApiService {
     let stats = Stats::from_ref(&state);
     let limits = Arc::<RequestLimits>::from_ref(&state);
     let metrics = stats.http();
@@ -42,33 +42,33 @@ pub(crate) fn front(state: ApiState, options: &ApiOptions, stopping: Cancellatio
     table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
     let table = Arc::new(table);
     let routes = operations.route(OPENAPI_ROUTE, openapi::route(openapi::document(described)));
-    let gate =
-        Gate::new(FromRef::from_ref(&state), Arc::clone(&table), FromRef::from_ref(&state), options.metrics_open);
+    let authorizer =
+        Authorizer::new(FromRef::from_ref(&state), Arc::clone(&table), FromRef::from_ref(&state), options.metrics_open);
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
     let uploads = Uploads::new(options.uploads, stopping);
-    let edge = Arc::new(Edge::new(gate, table, limits, deadline, most, uploads, metrics.clone()));
-    let seen = Arc::clone(&edge);
+    let pipeline = Arc::new(RequestPipeline::new(authorizer, table, limits, deadline, most, uploads, metrics.clone()));
+    let seen = Arc::clone(&pipeline);
     let help = "Requests under way, but those that memory answers at once";
     stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
-    let seen = Arc::clone(&edge);
+    let seen = Arc::clone(&pipeline);
     let help = "Bodies of requests that are waited for";
     stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
     match cors(&options.cors_origins) {
         // Its headers depend on each request, so all of them go through the layer.
-        Some(cors) => Front::new(router(routes, state, edge).layer(cors), None),
+        Some(cors) => ApiService::new(router(routes, state, pipeline).layer(cors), None),
         None => {
-            let products = ProductReads::new(&state, Arc::clone(&edge), &metrics);
-            Front::new(router(routes, state, edge), Some(products))
+            let products = ProductFastPath::new(&state, Arc::clone(&pipeline), &metrics);
+            ApiService::new(router(routes, state, pipeline), Some(products))
         }
     }
 }
 
-fn router(routes: Router<ApiState>, state: ApiState, edge: Arc<Edge>) -> Router {
+fn router(routes: Router<ApiState>, state: ApiState, pipeline: Arc<RequestPipeline>) -> Router {
     routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(state)
-        .layer(middleware::from_fn_with_state(edge, edge::pass))
+        .layer(middleware::from_fn_with_state(pipeline, pipeline::middleware))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

@@ -19,11 +19,11 @@ use tokio_util::task::TaskTracker;
 use crate::activity::{Answered, Noted, Order, UnderWay};
 use crate::client::Peer;
 use crate::connections::{Connections, Place};
-use crate::front::Front;
+use crate::fast_path::ApiService;
 use crate::problem::closing;
 
 /// After a failure to accept that will not go away at once, such as too many open files.
-const BREATHER: Duration = Duration::from_millis(500);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(500);
 
 /// The most that is kept of a head, of a body that nobody has taken, and of an answer that the client has not taken.
 const BUFFER: usize = 32 << 10;
@@ -32,7 +32,7 @@ const BUFFER: usize = 32 << 10;
 /// [`Connections`] has it.
 pub(crate) async fn run(
     listener: TcpListener,
-    front: Front,
+    service: ApiService,
     connections: Arc<Connections>,
     stopping: CancellationToken,
 ) {
@@ -46,7 +46,7 @@ pub(crate) async fn run(
             Ok((stream, peer)) => {
                 refusals.over();
                 let place = connections.enter(peer.ip());
-                drop(tasks.spawn(serve(stream, peer, front.clone(), place)));
+                drop(tasks.spawn(serve(stream, peer, service.clone(), place)));
                 // Those that have made room for it must have come to close theirs before there are many.
                 yield_now().await;
             }
@@ -54,7 +54,7 @@ pub(crate) async fn run(
             Err(error) => {
                 refusals.another(&error);
                 connections.make_room();
-                stopping.run_until_cancelled(tokio::time::sleep(BREATHER)).await;
+                stopping.run_until_cancelled(tokio::time::sleep(ACCEPT_BACKOFF)).await;
             }
         }
     }
@@ -63,7 +63,7 @@ pub(crate) async fn run(
     tasks.wait().await;
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, place: Place) {
+async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, place: Place) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -72,7 +72,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, place: Place) 
     let (activity, in_reserve) = (&place.activity, place.in_reserve);
     let answering = service_fn(|request| {
         let under_way = UnderWay::begin(activity);
-        let answering = if in_reserve { front.call_for_probes(&peer, request) } else { front.call(&peer, request) };
+        let answering = if in_reserve { service.call_for_probes(&peer, request) } else { service.call(&peer, request) };
         answering.map(move |answer| {
             answer.map(|mut response| {
                 if in_reserve {
@@ -112,7 +112,7 @@ impl Refusals {
         match &mut self.0 {
             Some((_, count)) => *count += 1,
             None => {
-                tracing::error!(%error, "cannot accept connections; trying again every {BREATHER:?}");
+                tracing::error!(%error, "cannot accept connections; trying again every {ACCEPT_BACKOFF:?}");
                 self.0 = Some((Instant::now(), 1));
             }
         }

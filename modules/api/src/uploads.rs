@@ -105,18 +105,19 @@ impl Uploads {
     }
 
     async fn wait_for_rest(&self, mut body: Body, received: &mut Received, held: &mut Held<'_>) -> Result<(), Problem> {
-        let (begun, patience) = (Instant::now(), self.options.timeout);
+        let (begun, idle_timeout) = (Instant::now(), self.options.timeout);
         loop {
             let per_byte = Duration::from_secs(1) / SLOWEST as u32;
-            let allowed = patience * HEAD_START + per_byte * u32::try_from(received.bytes.len()).unwrap_or(u32::MAX);
+            let allowed =
+                idle_timeout * HEAD_START + per_byte * u32::try_from(received.bytes.len()).unwrap_or(u32::MAX);
             let left = allowed.saturating_sub(begun.elapsed());
-            match timeout(patience.min(left), body.frame()).await {
+            match timeout(idle_timeout.min(left), body.frame()).await {
                 Ok(Some(frame)) => held.grow(received.add(frame)?)?,
                 Ok(None) => return Ok(()),
-                Err(_) if left < patience => {
+                Err(_) if left < idle_timeout => {
                     return Err(Problem::too_slow(format!("the body comes at less than {SLOWEST} bytes/s")));
                 }
-                Err(_) => return Err(Problem::too_slow(format!("nothing of the body came for {patience:?}"))),
+                Err(_) => return Err(Problem::too_slow(format!("nothing of the body came for {idle_timeout:?}"))),
             }
         }
     }

@@ -1,5 +1,5 @@
 //! What every request passes on its way in and out, in one layer, since each layer of its own would cost a hit an
-//! allocation: the request id, the gate, the bounds on requests and on bodies under way, the deadline, the catching of panics,
+//! allocation: the request id, the authorizer, the bounds on requests and on bodies under way, the deadline, the catching of panics,
 //! the bodies of problems, and the metrics.
 
 use std::any::Any;
@@ -25,9 +25,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument, Level};
 
+use crate::authorizer::Authorizer;
 use crate::body::{JsonBody, check_head};
 use crate::caller::Caller;
-use crate::gate::Gate;
 use crate::limits::{LimitHeaders, RequestLimits};
 use crate::negotiation::accepts_json;
 use crate::operations::OperationTable;
@@ -40,11 +40,11 @@ const ACCESS: &str = "hotshelf_access";
 /// A caller's id longer than this is replaced: it goes into logs and answers.
 const LONGEST_REQUEST_ID: usize = 128;
 
-pub(crate) struct Edge {
-    pub(crate) gate: Gate,
+pub(crate) struct RequestPipeline {
+    pub(crate) authorizer: Authorizer,
     operations: Arc<OperationTable>,
     deadline: Duration,
-    places: usize,
+    max_under_way: usize,
     under_way: Semaphore,
     pub(crate) uploads: Uploads,
     metrics: HttpMetrics,
@@ -54,9 +54,9 @@ pub(crate) struct Edge {
     next_id: AtomicU64,
 }
 
-impl Edge {
+impl RequestPipeline {
     pub(crate) fn new(
-        gate: Gate,
+        authorizer: Authorizer,
         operations: Arc<OperationTable>,
         limits: Arc<RequestLimits>,
         deadline: Duration,
@@ -64,14 +64,14 @@ impl Edge {
         uploads: Uploads,
         metrics: HttpMetrics,
     ) -> Self {
-        let places = max_under_way.min(Semaphore::MAX_PERMITS);
-        Edge {
-            gate,
+        let max_under_way = max_under_way.min(Semaphore::MAX_PERMITS);
+        RequestPipeline {
+            authorizer,
             operations,
             limits,
             deadline,
-            places,
-            under_way: Semaphore::new(places),
+            max_under_way,
+            under_way: Semaphore::new(max_under_way),
             uploads,
             metrics,
             id_prefix: rand::random(),
@@ -81,7 +81,7 @@ impl Edge {
 
     /// How many requests have a place under the bound just now.
     pub(crate) fn under_way(&self) -> usize {
-        self.places - self.under_way.available_permits()
+        self.max_under_way - self.under_way.available_permits()
     }
 
     /// The caller's id if it sent a sane one, else a new one.
@@ -97,29 +97,33 @@ impl Edge {
     }
 
     /// Answers the request by `answering`. Whatever is logged meanwhile carries its id.
-    pub(crate) async fn pass(&self, passage: Passage<'_>, answering: impl Future<Output = Response>) -> Response {
-        let id = Arc::from(passage.request_id.to_str().unwrap_or_default());
-        for_request(id, self.answer(passage, answering)).await
+    pub(crate) async fn handle(
+        &self,
+        context: RequestContext<'_>,
+        answering: impl Future<Output = Response>,
+    ) -> Response {
+        let id = Arc::from(context.request_id.to_str().unwrap_or_default());
+        for_request(id, self.answer(context, answering)).await
     }
 
-    async fn answer(&self, passage: Passage<'_>, answering: impl Future<Output = Response>) -> Response {
-        let mut response = match passage.welcome {
-            true => answering.instrument(passage.trace.span().clone()).await,
+    async fn answer(&self, context: RequestContext<'_>, answering: impl Future<Output = Response>) -> Response {
+        let mut response = match context.accepts_json {
+            true => answering.instrument(context.trace.span().clone()).await,
             false => Problem::new(StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
                 .into_response(),
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            write_problem(&mut response, &problem, &passage.request_id, passage.dialect);
+            write_problem(&mut response, &problem, &context.request_id, context.dialect);
         }
-        self.gate.keep_private(response.headers_mut());
-        response.headers_mut().insert(REQUEST_ID, passage.request_id);
-        let (status, taken) = (response.status(), passage.begin.elapsed());
-        match passage.answered {
+        self.authorizer.keep_private(response.headers_mut());
+        response.headers_mut().insert(REQUEST_ID, context.request_id);
+        let (status, taken) = (response.status(), context.begin.elapsed());
+        match context.answered {
             Some(series) if status == StatusCode::OK => series.record(taken),
-            _ => self.metrics.record(passage.method, passage.route, status.as_str(), taken),
+            _ => self.metrics.record(context.method, context.route, status.as_str(), taken),
         }
-        log_access(passage.method, passage.route, status, taken);
-        passage.trace.end(status.as_u16());
+        log_access(context.method, context.route, status, taken);
+        context.trace.end(status.as_u16());
         response
     }
 
@@ -141,7 +145,7 @@ impl Edge {
 }
 
 /// What is remembered of a request while it is answered.
-pub(crate) struct Passage<'a> {
+pub(crate) struct RequestContext<'a> {
     begin: Instant,
     request_id: HeaderValue,
     method: &'static str,
@@ -149,19 +153,19 @@ pub(crate) struct Passage<'a> {
     dialect: Dialect,
     probe: bool,
     /// Whether the caller takes JSON.
-    welcome: bool,
+    accepts_json: bool,
     trace: RequestTrace,
     /// Of its method and route with status 200, where that need not be looked up.
     answered: Option<&'a HttpSeries>,
 }
 
-impl<'a> Passage<'a> {
+impl<'a> RequestContext<'a> {
     /// Begins now.
-    pub(crate) fn of<B>(request: &Request<B>, route: &'a str, edge: &Edge) -> Self {
+    pub(crate) fn of<B>(request: &Request<B>, route: &'a str, pipeline: &RequestPipeline) -> Self {
         let (path, method) = (request.uri().path(), method_label(request.method()));
-        let request_id = edge.request_id(request.headers());
+        let request_id = pipeline.request_id(request.headers());
         let trace = begin_trace(request, method, route, request_id.to_str().unwrap_or_default());
-        Passage {
+        RequestContext {
             begin: Instant::now(),
             trace,
             request_id,
@@ -169,19 +173,19 @@ impl<'a> Passage<'a> {
             route,
             dialect: dialect_of(path),
             probe: path.starts_with("/health"),
-            welcome: accepts_json(request.uri(), request.headers()),
+            accepts_json: accepts_json(request.uri(), request.headers()),
             answered: None,
         }
     }
 
     /// Counts it there if its status is 200.
     pub(crate) fn counted_by(self, answered: &'a HttpSeries) -> Self {
-        Passage { answered: Some(answered), ..self }
+        RequestContext { answered: Some(answered), ..self }
     }
 
     /// Began then.
     pub(crate) fn since(self, begin: Instant) -> Self {
-        Passage { begin, ..self }
+        RequestContext { begin, ..self }
     }
 }
 
@@ -207,37 +211,41 @@ fn log_access(method: &str, route: &str, status: StatusCode, taken: Duration) {
 pub(crate) struct NoRoom;
 
 /// The middleware.
-pub(crate) async fn pass(State(edge): State<Arc<Edge>>, request: Request<Body>, next: Next) -> Response {
+pub(crate) async fn middleware(
+    State(pipeline): State<Arc<RequestPipeline>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map(MatchedPath::as_str);
-    let passage = Passage::of(&request, route.unwrap_or("unmatched"), &edge);
-    let probe = passage.probe;
+    let context = RequestContext::of(&request, route.unwrap_or("unmatched"), &pipeline);
+    let probe = context.probe;
     // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
     let answering = pin!(async {
         if !probe && request.extensions().get::<NoRoom>().is_some() {
             let problem = Problem::unavailable("too many connections are open, try again");
             return problem.with_headers([closing()]).into_response();
         }
-        edge.answer_whole(probe, route, request, next).await
+        pipeline.answer_whole(probe, route, request, next).await
     });
-    edge.pass(passage, answering).await
+    pipeline.handle(context, answering).await
 }
 
-impl Edge {
+impl RequestPipeline {
     /// In three steps, of which the one in the middle has no place under the bound: whether the request may come in, its body,
     /// and what is to be done. An answer that was refused for its form was not limited; everything else was, before anything
     /// was done for it.
     async fn answer_whole(&self, probe: bool, route: Option<&str>, request: Request<Body>, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
         let client = self.limits.client(&parts.extensions, &parts.headers);
-        let (admitted, counted) = match self.enter(probe, route, &parts, &client).await {
+        let (authorized, counted) = match self.enter(probe, route, &parts, &client).await {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(),
         };
         let answering = async {
-            let caller = admitted?;
+            let caller = authorized?;
             caller.map(|caller: Caller| parts.extensions.insert(caller));
-            let served = route.filter(|route| self.gate.serves(route));
+            let served = route.filter(|route| self.authorizer.serves(route));
             let limit = served.and_then(|route| self.operations.body_limit(&parts.method, route));
             let (body, _held) = match limit {
                 Some(limit) => {
@@ -267,16 +275,16 @@ impl Edge {
         let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
         let entering = pin!(async {
             // At an address where there is nothing, there is nothing to be guarded.
-            let admitted = match route {
-                Some(route) => self.gate.admit(&parts.method, route, &parts.headers, client).await,
+            let authorized = match route {
+                Some(route) => self.authorizer.authorize(&parts.method, route, &parts.headers, client).await,
                 None => Ok(None),
             };
-            let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+            let named = authorized.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
             let counted = match policy {
                 Some(policy) => policy.count(&named.unwrap_or_else(|| client.clone())).await?,
                 None => LimitHeaders::none(),
             };
-            Ok((admitted, counted))
+            Ok((authorized, counted))
         });
         self.bounded(probe, entering).await.flatten()
     }

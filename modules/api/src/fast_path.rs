@@ -25,26 +25,26 @@ use tower_service::Service as _;
 use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::{MIN_VERSION, freshness};
-use crate::edge::{Edge, NoRoom, Passage, REQUEST_ID, begin_trace, log_quick_access};
 use crate::limits::{LimitHeaders, Policy, RequestLimits, answer_within};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
+use crate::pipeline::{NoRoom, REQUEST_ID, RequestContext, RequestPipeline, begin_trace, log_quick_access};
 use crate::problem::Problem;
 use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
 use crate::state::ApiState;
 
 /// Answers requests. A cheap handle.
 #[derive(Clone)]
-pub(crate) struct Front {
-    products: Option<Arc<ProductReads>>,
+pub(crate) struct ApiService {
+    products: Option<Arc<ProductFastPath>>,
     router: Router,
 }
 
 /// Answers `GET /api/v1/products/{id}`.
-pub(crate) struct ProductReads {
+pub(crate) struct ProductFastPath {
     products: ProductService,
     limits: Arc<RequestLimits>,
-    edge: Arc<Edge>,
+    pipeline: Arc<RequestPipeline>,
     /// The limit that they are under.
     policy: Option<Policy>,
     answered: HttpSeries,
@@ -55,12 +55,12 @@ type Answer = Result<Response, Infallible>;
 type Waiting = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Answering = Either<Ready<Answer>, Either<Waiting, RouteFuture<Infallible>>>;
 
-impl Front {
-    pub(crate) fn new(router: Router, products: Option<ProductReads>) -> Self {
-        Front { products: products.map(Arc::new), router }
+impl ApiService {
+    pub(crate) fn new(router: Router, products: Option<ProductFastPath>) -> Self {
+        ApiService { products: products.map(Arc::new), router }
     }
 
-    /// As [`call`](Front::call), on a connection that is kept for probes: everything else is refused.
+    /// As [`call`](ApiService::call), on a connection that is kept for probes: everything else is refused.
     pub(crate) fn call_for_probes(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(NoRoom);
@@ -74,7 +74,7 @@ impl Front {
             request.extensions_mut().insert(peer.clone());
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
-        let caller = products.edge.gate.peek_reader(request.headers());
+        let caller = products.pipeline.authorizer.peek_reader(request.headers());
         let products = Arc::clone(products);
         let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
         if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {
@@ -121,13 +121,13 @@ fn is_plain(headers: &HeaderMap) -> bool {
     headers.iter().all(|(name, value)| if name == header::ACCEPT { value == "*/*" } else { !matters.contains(name) })
 }
 
-impl ProductReads {
-    pub(crate) fn new(state: &ApiState, edge: Arc<Edge>, metrics: &HttpMetrics) -> Self {
+impl ProductFastPath {
+    pub(crate) fn new(state: &ApiState, pipeline: Arc<RequestPipeline>, metrics: &HttpMetrics) -> Self {
         let series = |status: StatusCode| metrics.series("GET", PRODUCT_ROUTE, status.as_str());
         let limits = Arc::<RequestLimits>::from_ref(state);
         let policy = limits.policy(&Method::GET, PRODUCT_ROUTE).cloned();
         let (answered, not_modified) = (series(StatusCode::OK), series(StatusCode::NOT_MODIFIED));
-        ProductReads { products: ProductService::from_ref(state), limits, edge, policy, answered, not_modified }
+        ProductFastPath { products: ProductService::from_ref(state), limits, pipeline, policy, answered, not_modified }
     }
 
     /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none where
@@ -151,7 +151,7 @@ impl ProductReads {
             return None;
         }
         let mut response = product_answer(&self.products, limits, headers, id, &product, source, begin);
-        let request_id = self.edge.request_id(headers);
+        let request_id = self.pipeline.request_id(headers);
         let id = request_id.to_str().unwrap_or_default();
         let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
         let status = response.status();
@@ -160,16 +160,16 @@ impl ProductReads {
         series.record(taken);
         log_quick_access(id, "GET", PRODUCT_ROUTE, status, taken);
         trace.end(status.as_u16());
-        self.edge.gate.keep_private(response.headers_mut());
+        self.pipeline.authorizer.keep_private(response.headers_mut());
         response.headers_mut().insert(REQUEST_ID, request_id);
         Some(response)
     }
 
-    /// As the edge does it, with the caller's limit ahead of it all.
+    /// As the pipeline does it, with the caller's limit ahead of it all.
     async fn limited(self: Arc<Self>, check: Check, caller: Caller, read: ProductRead) -> Answer {
         let decision = check.decision().await;
-        let admitted = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
-        match admitted {
+        let authorized = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
+        match authorized {
             Ok(headers) => {
                 let (limits, begin) = (LimitHeaders::none(), Instant::now());
                 let hit = self.hit(read.id, &read.request, &caller, limits, read.arrived, begin);
@@ -184,31 +184,33 @@ impl ProductReads {
                 Ok(response)
             }
             Err(problem) => {
-                let passage = Passage::of(&read.request, PRODUCT_ROUTE, &self.edge).since(read.arrived);
-                Ok(self.edge.pass(passage, ready(problem.into_response())).await)
+                let context = RequestContext::of(&read.request, PRODUCT_ROUTE, &self.pipeline).since(read.arrived);
+                Ok(self.pipeline.handle(context, ready(problem.into_response())).await)
             }
         }
     }
 
     async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
         let ProductRead { id, peer, request, arrived, counted } = read;
-        let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived).counted_by(&self.answered);
+        let context =
+            RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline).since(arrived).counted_by(&self.answered);
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
         let answering = pin!(self.answer(id, &peer, &headers, counted));
-        let bounded = pin!(async { self.edge.bounded(false, answering).await.unwrap_or_else(Problem::into_response) });
-        Ok(self.edge.pass(passage, bounded).await)
+        let bounded =
+            pin!(async { self.pipeline.bounded(false, answering).await.unwrap_or_else(Problem::into_response) });
+        Ok(self.pipeline.handle(context, bounded).await)
     }
 
     /// To a caller whom memory does not know; counted as soon as it is known who it is.
     async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
         let client = self.limits.client_of(peer, headers);
-        let admitted = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
-        let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+        let authorized = self.pipeline.authorizer.authorize(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
+        let named = authorized.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
         let limit = self.policy.as_ref().filter(|_| !counted).map(|policy| (policy, named.unwrap_or(client)));
         // Pinned here, as above.
         let finding = pin!(async {
-            match admitted {
+            match authorized {
                 Ok(Some(caller)) => find(&self.products, &caller, id, headers).await.into_response(),
                 Ok(None) => Problem::internal("products are for everybody").into_response(),
                 Err(problem) => problem.into_response(),

@@ -22,9 +22,9 @@ const ABOUT_USERS: [&str; 2] = ["/api/v1/auth/", "/api/v1/users"];
 
 /// Lookups of tokens at a time from where too many were guessed, and how long one waits for its turn.
 const SUSPECTS: usize = 2;
-const SUSPECTS_PATIENCE: Duration = Duration::from_secs(1);
+const SUSPECTS_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub(crate) struct Gate {
+pub(crate) struct Authorizer {
     /// `None`: users are off.
     auth: Option<Auth>,
     operations: Arc<OperationTable>,
@@ -37,7 +37,7 @@ pub(crate) struct Gate {
 
 /// What a request shows for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown<'a> {
+enum Credentials<'a> {
     Nothing,
     Bearer(&'a str),
     Cookie(&'a str),
@@ -45,14 +45,14 @@ enum Shown<'a> {
     Unreadable,
 }
 
-impl Gate {
+impl Authorizer {
     pub(crate) fn new(
         auth: Option<Auth>,
         operations: Arc<OperationTable>,
         limits: Arc<AccountLimits>,
         metrics_open: bool,
     ) -> Self {
-        Gate { auth, operations, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+        Authorizer { auth, operations, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
     }
 
     /// Whether there is anything at the route: what is about users is not there while they are off.
@@ -67,12 +67,12 @@ impl Gate {
         }
     }
 
-    /// Who reads, as far as memory knows. If that does not suffice, [`admit`](Gate::admit) has the answer.
+    /// Who reads, as far as memory knows. If that does not suffice, [`authorize`](Authorizer::authorize) has the answer.
     pub(crate) fn peek_reader(&self, headers: &HeaderMap) -> Option<Caller> {
         let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
-        match shown(headers) {
-            Shown::Bearer(token) | Shown::Cookie(token) => auth.peek(token).map(Caller::User),
-            Shown::Nothing | Shown::Unreadable => None,
+        match credentials(headers) {
+            Credentials::Bearer(token) | Credentials::Cookie(token) => auth.peek(token).map(Caller::User),
+            Credentials::Nothing | Credentials::Unreadable => None,
         }
     }
 
@@ -81,7 +81,7 @@ impl Gate {
     async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
         let _turn = match self.limits.guesses_used_up(client) {
             None => None,
-            Some(refused) => match timeout(SUSPECTS_PATIENCE, self.suspects.acquire()).await {
+            Some(refused) => match timeout(SUSPECTS_TIMEOUT, self.suspects.acquire()).await {
                 Ok(Ok(turn)) => Some(turn),
                 Ok(Err(_)) | Err(_) => return Err(refused),
             },
@@ -94,7 +94,7 @@ impl Gate {
     }
 
     /// Who asks for this operation, if that is somebody who may; `None` where everybody may and nobody is asked.
-    pub(crate) async fn admit(
+    pub(crate) async fn authorize(
         &self,
         method: &Method,
         route: &str,
@@ -110,17 +110,17 @@ impl Gate {
         if need == Need::Nothing || need == Need::Observer && self.metrics_open {
             return Ok(None);
         }
-        let shown = shown(headers);
-        let token = match shown {
-            Shown::Nothing => return Err(Problem::unauthorized("log in, or send a token", "Bearer")),
-            Shown::Unreadable => return Err(unknown_token()),
-            Shown::Bearer(token) | Shown::Cookie(token) => token,
+        let credentials = credentials(headers);
+        let token = match credentials {
+            Credentials::Nothing => return Err(Problem::unauthorized("log in, or send a token", "Bearer")),
+            Credentials::Unreadable => return Err(unknown_token()),
+            Credentials::Bearer(token) | Credentials::Cookie(token) => token,
         };
         let principal = match auth.peek(token) {
             Some(principal) => principal,
             None => self.authenticate(auth, token, client).await?,
         };
-        if matches!(shown, Shown::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
+        if matches!(credentials, Credentials::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "another site may not write in a user's name"));
         }
         may(need, &principal)?;
@@ -153,30 +153,30 @@ fn may(need: Need, principal: &Principal) -> Result<(), Problem> {
 }
 
 /// `Authorization` wins over the cookie. What comes twice is believed in neither way.
-fn shown(headers: &HeaderMap) -> Shown<'_> {
+fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     match (given.next(), given.next()) {
         (None, _) => cookie(headers),
-        (Some(_), Some(_)) => Shown::Unreadable,
+        (Some(_), Some(_)) => Credentials::Unreadable,
         (Some(value), None) => {
             let token = value.to_str().ok().and_then(|value| value.split_once(' '));
             match token {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Shown::Bearer(token.trim()),
-                _ => Shown::Unreadable,
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Credentials::Bearer(token.trim()),
+                _ => Credentials::Unreadable,
             }
         }
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Shown<'_> {
+fn cookie(headers: &HeaderMap) -> Credentials<'_> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let mut tokens = pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value);
     match (tokens.next(), tokens.next()) {
-        (None, _) => Shown::Nothing,
-        (Some(token), None) => Shown::Cookie(token),
+        (None, _) => Credentials::Nothing,
+        (Some(token), None) => Credentials::Cookie(token),
         // Another host of the domain may have planted the second one.
-        (Some(_), Some(_)) => Shown::Unreadable,
+        (Some(_), Some(_)) => Credentials::Unreadable,
     }
 }
 
@@ -200,21 +200,24 @@ mod tests {
 
     #[test]
     fn a_token_is_shown_in_one_way() {
-        let cases: &[(&[(header::HeaderName, &'static str)], Shown<'_>)] = &[
-            (&[], Shown::Nothing),
-            (&[(header::AUTHORIZATION, "Bearer hss_a")], Shown::Bearer("hss_a")),
-            (&[(header::AUTHORIZATION, "bearer  hss_a ")], Shown::Bearer("hss_a")),
-            (&[(header::AUTHORIZATION, "Basic YTpi")], Shown::Unreadable),
-            (&[(header::AUTHORIZATION, "Bearer")], Shown::Unreadable),
-            (&[(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer b")], Shown::Unreadable),
-            (&[(header::COOKIE, "a=b; hotshelf_session=hss_a; c=d")], Shown::Cookie("hss_a")),
-            (&[(header::COOKIE, "x_hotshelf_session=hss_a; hotshelf_sessions=b")], Shown::Nothing),
-            (&[(header::COOKIE, "hotshelf_session=a; hotshelf_session=b")], Shown::Unreadable),
-            (&[(header::COOKIE, "hotshelf_session=a"), (header::COOKIE, "hotshelf_session=b")], Shown::Unreadable),
-            (&[(header::COOKIE, "hotshelf_session=a"), (header::AUTHORIZATION, "Bearer b")], Shown::Bearer("b")),
+        let cases: &[(&[(header::HeaderName, &'static str)], Credentials<'_>)] = &[
+            (&[], Credentials::Nothing),
+            (&[(header::AUTHORIZATION, "Bearer hss_a")], Credentials::Bearer("hss_a")),
+            (&[(header::AUTHORIZATION, "bearer  hss_a ")], Credentials::Bearer("hss_a")),
+            (&[(header::AUTHORIZATION, "Basic YTpi")], Credentials::Unreadable),
+            (&[(header::AUTHORIZATION, "Bearer")], Credentials::Unreadable),
+            (&[(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer b")], Credentials::Unreadable),
+            (&[(header::COOKIE, "a=b; hotshelf_session=hss_a; c=d")], Credentials::Cookie("hss_a")),
+            (&[(header::COOKIE, "x_hotshelf_session=hss_a; hotshelf_sessions=b")], Credentials::Nothing),
+            (&[(header::COOKIE, "hotshelf_session=a; hotshelf_session=b")], Credentials::Unreadable),
+            (
+                &[(header::COOKIE, "hotshelf_session=a"), (header::COOKIE, "hotshelf_session=b")],
+                Credentials::Unreadable,
+            ),
+            (&[(header::COOKIE, "hotshelf_session=a"), (header::AUTHORIZATION, "Bearer b")], Credentials::Bearer("b")),
         ];
         for (lines, expected) in cases {
-            assert_eq!(shown(&of(lines)), *expected, "{lines:?}");
+            assert_eq!(credentials(&of(lines)), *expected, "{lines:?}");
         }
     }
 }
