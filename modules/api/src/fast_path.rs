@@ -28,8 +28,10 @@ use crate::conditions::{MIN_VERSION, freshness};
 use crate::limits::{LimitHeaders, Policy, RequestLimits, answer_within};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
-use crate::pipeline::{NoRoom, REQUEST_ID, RequestContext, RequestPipeline, begin_trace, log_quick_access};
+use crate::pipeline::{NoRoom, RequestPipeline};
 use crate::problem::Problem;
+use crate::request_context::{RequestContext, begin_trace, log_quick_access};
+use crate::request_id::REQUEST_ID;
 use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
 use crate::state::ApiState;
 
@@ -151,7 +153,7 @@ impl ProductFastPath {
             return None;
         }
         let mut response = product_answer(&self.products, limits, headers, id, &product, source, begin);
-        let request_id = self.pipeline.request_id(headers);
+        let request_id = self.pipeline.request_ids.id_of(headers);
         let id = request_id.to_str().unwrap_or_default();
         let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
         let status = response.status();
@@ -184,7 +186,8 @@ impl ProductFastPath {
                 Ok(response)
             }
             Err(problem) => {
-                let context = RequestContext::of(&read.request, PRODUCT_ROUTE, &self.pipeline).since(read.arrived);
+                let context =
+                    RequestContext::of(&read.request, PRODUCT_ROUTE, &self.pipeline.request_ids).since(read.arrived);
                 Ok(self.pipeline.handle(context, ready(problem.into_response())).await)
             }
         }
@@ -192,8 +195,9 @@ impl ProductFastPath {
 
     async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
         let ProductRead { id, peer, request, arrived, counted } = read;
-        let context =
-            RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline).since(arrived).counted_by(&self.answered);
+        let context = RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline.request_ids)
+            .since(arrived)
+            .counted_by(&self.answered);
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
         let answering = pin!(self.answer(id, &peer, &headers, counted));

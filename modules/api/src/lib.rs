@@ -78,6 +78,8 @@ mod params;
 mod pipeline;
 mod problem;
 mod reply;
+mod request_context;
+mod request_id;
 mod router;
 mod routes;
 mod server;

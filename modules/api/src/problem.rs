@@ -2,7 +2,9 @@
 //! decided by the `From` implementations below, whose matches are closed: a new error is a compile error here.
 //!
 //! A problem becomes a response in two steps: [`IntoResponse`] sets the status and carries the problem along, and the
-//! pipeline, which knows the request's id, writes the body ([`Problem::render`]).
+//! pipeline, which knows the request's id, writes the body ([`Problem::write_to`]).
+
+mod body;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +12,8 @@ use hotshelf_accounts::AuthError;
 use hotshelf_cache::{DeleteError, WriteError};
 use hotshelf_domain::{FieldError, FieldErrors, Invalid, MalformedInput, StoreError, Thousands, shortened};
 use hotshelf_product::ProductError;
-use serde::Serialize;
+
+pub(crate) use body::Dialect;
 
 /// Bytes of a detail. It may repeat what was sent.
 const DETAIL_MAX: usize = 1_000;
@@ -26,44 +29,7 @@ pub(crate) struct Problem {
     /// What the answer says beside.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only: what a client must not see.
-    pub(crate) cause: Option<String>,
-}
-
-/// How an error body looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// RFC 9457.
-    Problem,
-    /// The envelope of the simple clients.
-    Envelope,
-}
-
-#[derive(Serialize)]
-struct ProblemBody<'a> {
-    r#type: &'static str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "FieldErrors::is_empty")]
-    errors: &'a FieldErrors,
-    #[serde(skip_serializing_if = "is_zero")]
-    more_errors: usize,
-}
-
-#[derive(Serialize)]
-struct EnvelopeBody<'a> {
-    status: &'static str,
-    message: &'a str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "FieldErrors::is_empty")]
-    errors: &'a FieldErrors,
-    #[serde(skip_serializing_if = "is_zero")]
-    more_errors: usize,
-}
-
-fn is_zero(number: &usize) -> bool {
-    *number == 0
+    cause: Option<String>,
 }
 
 impl Problem {
@@ -133,47 +99,11 @@ impl Problem {
     fn caused_by(self, cause: impl ToString) -> Self {
         Problem { cause: Some(cause.to_string()), ..self }
     }
-
-    /// The body, and the headers that go with it.
-    pub(crate) fn render(&self, request_id: &str, dialect: Dialect) -> (Vec<u8>, &'static str) {
-        let (errors, more_errors) = (&self.errors, self.errors.more());
-        let rendered = match dialect {
-            Dialect::Problem => serde_json::to_vec(&ProblemBody {
-                r#type: "about:blank",
-                title: title(self.status),
-                status: self.status.as_u16(),
-                detail: &self.detail,
-                request_id,
-                errors,
-                more_errors,
-            }),
-            Dialect::Envelope => serde_json::to_vec(&EnvelopeBody {
-                status: "error",
-                message: &self.detail,
-                request_id,
-                errors,
-                more_errors,
-            }),
-        };
-        let media_type = match dialect {
-            Dialect::Problem => "application/problem+json",
-            Dialect::Envelope => "application/json",
-        };
-        (rendered.unwrap_or_default(), media_type)
-    }
 }
 
 /// What an answer says after which nothing more is read from the connection.
 pub(crate) fn closing() -> (HeaderName, HeaderValue) {
     (header::CONNECTION, HeaderValue::from_static("close"))
-}
-
-/// The phrases of RFC 9110, which has renamed this one since.
-fn title(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
-        other => other.canonical_reason().unwrap_or("Error"),
-    }
 }
 
 impl IntoResponse for Problem {

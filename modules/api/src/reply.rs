@@ -13,7 +13,7 @@ use hotshelf_domain::{History, Product};
 
 use crate::conditions::{has_already, version_tag};
 use crate::limits::{LimitHeaders, RATE_LIMIT, RATE_LIMIT_POLICY};
-use crate::pipeline::REQUEST_ID;
+use crate::request_id::REQUEST_ID;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Clients may keep an answer, and ask each time whether it still holds.

@@ -6,18 +6,20 @@ use utoipa::openapi::{
     Content, ContentBuilder, Header, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder, Type,
 };
 
+use crate::problem::Dialect;
+
 /// Gives every refusal that a handler describes without a body the body that all have.
 pub(super) struct Problems;
 
 impl Modify for Problems {
     fn modify(&self, api: &mut OpenApi) {
         for (path, item) in &mut api.paths.paths {
-            let Some(dialect) = Dialect::of(path) else { continue };
+            let Some(dialect) = dialect_of(path) else { continue };
             for operation in operations(item) {
                 for (status, response) in &mut operation.responses.responses {
                     let RefOr::T(response) = response else { continue };
                     if status.starts_with(['4', '5']) && response.content.is_empty() {
-                        response.content.insert(dialect.media_type.to_owned(), RefOr::T(dialect.content()));
+                        response.content.insert(dialect.media_type().to_owned(), RefOr::T(content(dialect)));
                     }
                 }
             }
@@ -31,7 +33,7 @@ pub(super) struct Limits;
 impl Modify for Limits {
     fn modify(&self, api: &mut OpenApi) {
         for (path, item) in &mut api.paths.paths {
-            let Some(dialect) = Dialect::of(path) else { continue };
+            let Some(dialect) = dialect_of(path) else { continue };
             for operation in operations(item) {
                 operation.responses.responses.insert("429".to_owned(), RefOr::T(limited(dialect)));
             }
@@ -39,28 +41,19 @@ impl Modify for Limits {
     }
 }
 
-/// How the refusals of a path are written.
-#[derive(Clone, Copy)]
-struct Dialect {
-    media_type: &'static str,
-    schema: &'static str,
+/// How the refusals of a path are written. `None`: the path is for probes or for Prometheus, which are under no limit and look at
+/// the status alone.
+fn dialect_of(path: &str) -> Option<Dialect> {
+    let bare = path.starts_with("/health") || path == "/metrics";
+    (!bare).then(|| Dialect::of(path))
 }
 
-impl Dialect {
-    /// `None`: the path is for probes or for Prometheus, which are under no limit and look at the status alone.
-    fn of(path: &str) -> Option<Self> {
-        if path.starts_with("/health") || path == "/metrics" {
-            None
-        } else if path.starts_with("/api/") {
-            Some(Dialect { media_type: "application/problem+json", schema: "Problem" })
-        } else {
-            Some(Dialect { media_type: "application/json", schema: "Envelope" })
-        }
-    }
-
-    fn content(self) -> Content {
-        ContentBuilder::new().schema(Some(Ref::from_schema_name(self.schema))).build()
-    }
+fn content(dialect: Dialect) -> Content {
+    let schema = match dialect {
+        Dialect::Problem => "Problem",
+        Dialect::Envelope => "Envelope",
+    };
+    ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -74,7 +67,7 @@ fn limited(dialect: Dialect) -> Response {
         .header("Retry-After", header(Type::Integer, "seconds until one more is let through"))
         .header("RateLimit-Policy", header(Type::String, "the limit: `\"api\";q=100;w=60` is 100 requests in any 60 s"))
         .header("RateLimit", header(Type::String, "`\"api\";r=0;t=12`: 0 requests are left, one more in 12 s"))
-        .content(dialect.media_type, dialect.content())
+        .content(dialect.media_type(), content(dialect))
         .build()
 }
 
