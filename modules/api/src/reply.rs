@@ -10,6 +10,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use hotshelf_cache::Source;
 use hotshelf_domain::{History, Product};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::conditions::{has_already, version_tag};
 use crate::limits::{LimitHeaders, RATE_LIMIT, RATE_LIMIT_POLICY};
@@ -56,6 +58,12 @@ pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration
     let fraction = [b'.', digit(fraction / 100), digit(fraction / 10), digit(fraction), b'}'];
     // Of just the right size, a vector becomes `Bytes` as it is.
     Bytes::from([head, payload, origin, milliseconds, &fraction].concat())
+}
+
+/// That something was done.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Done {
+    pub(crate) message: &'static str,
 }
 
 /// `payload`, then where it came from, then `}`.

@@ -1,4 +1,4 @@
-//! The shapes of the catalogue around the products.
+//! The shapes of the catalogue, and those of problems.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,127 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{FieldErrorSchema, ProductInputSchema, ProductSchema};
+/// A product as it is read.
+#[derive(ToSchema)]
+#[schema(as = Product)]
+pub(crate) struct ProductSchema {
+    #[schema(minimum = 1)]
+    id: i64,
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    #[schema(max_length = 1000)]
+    description: String,
+    /// Exact, with at most two decimals.
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
+    price: f64,
+    #[schema(minimum = 0)]
+    stock: i64,
+    #[schema(max_length = 100)]
+    category: String,
+    organization_id: i64,
+    schema_id: i64,
+    /// Grows by one with each change.
+    #[schema(minimum = 1)]
+    version: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// The fields of a product that a client sets. To create one, `name` and `price` are required; in an update, what is left
+/// out stays.
+#[derive(ToSchema)]
+#[schema(as = ProductInput)]
+pub(crate) struct ProductInputSchema {
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    #[schema(max_length = 1000, default = "")]
+    description: Option<String>,
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
+    price: Option<f64>,
+    #[schema(minimum = 0, default = 0)]
+    stock: Option<i64>,
+    #[schema(max_length = 100, default = "")]
+    category: Option<String>,
+    #[schema(default = 1)]
+    organization_id: Option<i64>,
+    #[schema(default = 1)]
+    schema_id: Option<i64>,
+    #[serde(flatten)]
+    details: DetailsInputSchema,
+}
+
+/// A product that was looked up.
+#[derive(ToSchema)]
+#[schema(as = ProductAnswer)]
+pub(crate) struct ProductAnswerSchema {
+    product: ProductSchema,
+    /// Whether no row had to be read from the database.
+    from_cache: bool,
+    /// The time of the lookup in milliseconds.
+    duration_ms: f64,
+}
+
+/// A page of the list.
+#[derive(ToSchema)]
+#[schema(as = ProductPage)]
+pub(crate) struct PageSchema {
+    products: Vec<ProductSchema>,
+    /// Of the whole list.
+    total: i64,
+    offset: i64,
+    limit: i32,
+    /// For the next page; `null` on the last one.
+    next_cursor: Option<String>,
+    from_cache: bool,
+    duration_ms: f64,
+}
+
+/// A product in the envelope of simple clients.
+#[derive(ToSchema)]
+#[schema(as = Envelope)]
+pub(crate) struct EnvelopeSchema {
+    /// `success` or `error`.
+    status: String,
+    message: String,
+    data: Option<EnvelopeDataSchema>,
+    /// `cache` or `database`.
+    source: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = EnvelopeData)]
+struct EnvelopeDataSchema {
+    id: String,
+    name: String,
+    price: f64,
+    last_updated: DateTime<Utc>,
+}
+
+/// An error (RFC 9457).
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemSchema {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    request_id: String,
+    /// The bad fields, when the request was not valid: the first hundred.
+    errors: Option<Vec<FieldErrorSchema>>,
+    /// How many errors there are beside those.
+    more_errors: Option<usize>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = FieldError)]
+pub(crate) struct FieldErrorSchema {
+    field: String,
+    message: String,
+}
 
 #[derive(ToSchema)]
 #[schema(as = Organization)]
-struct OrganizationSchema {
+pub(crate) struct OrganizationSchema {
     #[schema(minimum = 1)]
     id: i64,
     #[schema(min_length = 1, max_length = 255)]
@@ -25,22 +141,10 @@ pub(crate) struct OrganizationInputSchema {
     name: String,
 }
 
-#[derive(ToSchema)]
-#[schema(as = OrganizationAnswer)]
-pub(crate) struct OrganizationAnswerSchema {
-    organization: OrganizationSchema,
-}
-
-#[derive(ToSchema)]
-#[schema(as = Organizations)]
-pub(crate) struct OrganizationsSchema {
-    organizations: Vec<OrganizationSchema>,
-}
-
 /// What details a kind of product has.
 #[derive(ToSchema)]
 #[schema(as = Schema)]
-struct SchemaSchema {
+pub(crate) struct SchemaSchema {
     #[schema(minimum = 1)]
     id: i64,
     organization_id: i64,
@@ -72,12 +176,6 @@ pub(crate) struct SchemaInputSchema {
     organization_id: Option<i64>,
     #[schema(max_items = 100)]
     fields: Option<Vec<SchemaFieldSchema>>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = SchemaAnswer)]
-pub(crate) struct SchemaAnswerSchema {
-    schema: SchemaSchema,
 }
 
 /// A numbered page.
@@ -155,36 +253,10 @@ pub(crate) struct BulkInputSchema {
 }
 
 #[derive(ToSchema)]
-#[schema(as = BulkCreated)]
-pub(crate) struct BulkCreatedSchema {
-    /// In the order of the request.
-    created: Vec<i64>,
-    errors: Vec<BulkErrorSchema>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = BulkError)]
-struct BulkErrorSchema {
-    /// The product's place in the request, from 0.
-    index: usize,
-    /// A hundred in the whole answer, and the first one of each product in any case.
-    errors: Vec<FieldErrorSchema>,
-    /// How many errors the product has beside those.
-    more_errors: Option<usize>,
-}
-
-#[derive(ToSchema)]
 #[schema(as = BulkDelete)]
 pub(crate) struct BulkDeleteSchema {
     #[schema(min_items = 1, max_items = 1000)]
     ids: Vec<i64>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = BulkDeleted)]
-pub(crate) struct BulkDeletedSchema {
-    deleted: Vec<i64>,
-    missing: Vec<i64>,
 }
 
 #[derive(ToSchema)]
@@ -217,10 +289,4 @@ struct CategoryReportSchema {
     in_stock: i64,
     min_price: f64,
     max_price: f64,
-}
-
-#[derive(ToSchema)]
-#[schema(as = CacheDeleted)]
-pub(crate) struct CacheDeletedSchema {
-    deleted: u64,
 }

@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use hotshelf_domain::{ApiKey, ApiKeyDraft, ApiKeyId};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
-use crate::openapi::{ApiKeyCreatedSchema, ApiKeyInputSchema, ApiKeysSchema};
+use crate::openapi::{ApiKeyInputSchema, ApiKeySchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -23,31 +24,35 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Session, routes!(remove))
 }
 
-#[derive(Serialize)]
-struct All {
+/// The API keys of a user.
+#[derive(Serialize, ToSchema)]
+struct ApiKeys {
+    #[schema(value_type = Vec<ApiKeySchema>)]
     api_keys: Vec<ApiKey>,
 }
 
-#[derive(Serialize)]
-struct Created<'a> {
+/// A new API key with its token, which is shown this once.
+#[derive(Serialize, ToSchema)]
+struct ApiKeyCreated<'a> {
+    #[schema(value_type = ApiKeySchema)]
     api_key: ApiKey,
     token: &'a str,
 }
 
 /// The user's API keys, without their tokens.
-#[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeysSchema)))]
+#[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeys)))]
 pub(crate) async fn list(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(All { api_keys: auth.api_keys(principal.identity.user).await? })))
+    Ok((no_store(), Json(ApiKeys { api_keys: auth.api_keys(principal.identity.user).await? })))
 }
 
 /// Makes an API key. Its token is in this answer and nowhere else.
 #[utoipa::path(
     post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = ApiKeyInputSchema,
     responses(
-        (status = 201, body = ApiKeyCreatedSchema),
+        (status = 201, body = ApiKeyCreated),
         (status = 400, description = "not valid, with every bad field"),
     )
 )]
@@ -58,7 +63,7 @@ pub(crate) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let new = ApiKeyDraft::from_json(&body)?.into_new(principal.identity.role)?;
     let (token, api_key) = auth.add_api_key(&principal, new).await?;
-    let answer = Json(Created { api_key, token: token.expose() }).into_response();
+    let answer = Json(ApiKeyCreated { api_key, token: token.expose() }).into_response();
     Ok((StatusCode::CREATED, no_store(), answer))
 }
 

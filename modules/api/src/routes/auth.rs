@@ -9,14 +9,16 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{RegistrationDraft, Session, TextsDraft, User};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::users::UserAnswer;
 use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
-use crate::openapi::{CredentialsSchema, LoginSchema, RegistrationSchema, SessionAnswerSchema, UserAnswerSchema};
+use crate::openapi::{CredentialsSchema, RegistrationSchema, SessionSchema, UserSchema};
 use crate::operations::Operations;
 use crate::problem::Problem;
 
@@ -28,21 +30,21 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Session, routes!(session))
 }
 
-#[derive(Serialize)]
-struct Registered {
-    user: User,
-}
-
-#[derive(Serialize)]
-struct LoggedIn<'a> {
+/// A new session.
+#[derive(Serialize, ToSchema)]
+struct Login<'a> {
     token: &'a str,
     expires_at: DateTime<Utc>,
+    #[schema(value_type = UserSchema)]
     user: User,
 }
 
-#[derive(Serialize)]
-struct Current {
+/// The session that asks.
+#[derive(Serialize, ToSchema)]
+struct SessionAnswer {
+    #[schema(value_type = UserSchema)]
     user: User,
+    #[schema(value_type = SessionSchema)]
     session: Session,
 }
 
@@ -51,7 +53,7 @@ struct Current {
 #[utoipa::path(
     post, path = "/api/v1/auth/register", tag = "auth", request_body = RegistrationSchema,
     responses(
-        (status = 201, body = UserAnswerSchema),
+        (status = 201, body = UserAnswer),
         (status = 400, description = "not valid, with every bad field"),
         (status = 409, description = "there is a user with this address"),
         (status = 429, description = "too many attempts"),
@@ -66,14 +68,14 @@ pub(crate) async fn register(
     let (email, password, organization) = RegistrationDraft::from_json(&body)?.into_new()?;
     let limit = limits.register(&client).await?;
     let user = auth.register(email, password, organization).await?;
-    Ok((StatusCode::CREATED, limit, Json(Registered { user })))
+    Ok((StatusCode::CREATED, limit, Json(UserAnswer { user })))
 }
 
 /// Opens a session. Its token is sent as `Authorization: Bearer …`; browsers get it as a cookie, too.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", tag = "auth", request_body = CredentialsSchema,
     responses(
-        (status = 200, body = LoginSchema, headers(("Set-Cookie" = String))),
+        (status = 200, body = Login, headers(("Set-Cookie" = String))),
         (status = 400, description = "not valid, with every bad field"),
         (status = 401, description = "the address or the password is wrong"),
         (status = 429, description = "too many attempts"),
@@ -92,7 +94,7 @@ pub(crate) async fn login(
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     // Whatever session the request shows has nothing to do with the new one: nobody can fix its token beforehand.
     let (token, session, user) = auth.login(&email, password, agent).await?;
-    let answer = Json(LoggedIn { token: token.expose(), expires_at: session.expires_at, user });
+    let answer = Json(Login { token: token.expose(), expires_at: session.expires_at, user });
     Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
 }
 
@@ -117,7 +119,7 @@ pub(crate) async fn logout(
 #[utoipa::path(
     get, path = "/api/v1/auth/session", tag = "auth",
     responses(
-        (status = 200, body = SessionAnswerSchema),
+        (status = 200, body = SessionAnswer),
         (status = 401, description = "there is no such session"),
     )
 )]
@@ -127,7 +129,7 @@ pub(crate) async fn session(
 ) -> Result<Response, Problem> {
     let session = auth.sessions().of_principal(&principal).await?;
     let user = auth.user(principal.identity.organization, principal.identity.user).await?;
-    Ok((no_store(), Json(Current { user, session })).into_response())
+    Ok((no_store(), Json(SessionAnswer { user, session })).into_response())
 }
 
 /// Secrets, and what is about one person, are kept in no cache on the way.

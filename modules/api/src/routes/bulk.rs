@@ -13,12 +13,13 @@ use hotshelf_product::ProductService;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::openapi::{BulkCreatedSchema, BulkDeleteSchema, BulkDeletedSchema, BulkInputSchema};
+use crate::openapi::{BulkDeleteSchema, BulkInputSchema, FieldErrorSchema};
 use crate::operations::Operations;
 use crate::params::QueryReader;
 use crate::problem::Problem;
@@ -46,26 +47,31 @@ struct Ids {
     ids: AtMost<i64, MOST>,
 }
 
-#[derive(Serialize)]
-struct Created {
+#[derive(Serialize, ToSchema)]
+struct BulkCreated {
+    /// In the order of the request.
+    #[schema(value_type = Vec<i64>)]
     created: Vec<ProductId>,
-    errors: Vec<Bad>,
+    errors: Vec<BulkError>,
 }
 
-/// Why one of them could not be stored.
-#[derive(Serialize)]
-struct Bad {
-    /// Its place in the request, from 0.
+#[derive(Serialize, ToSchema)]
+struct BulkError {
+    /// The product's place in the request, from 0.
     index: usize,
+    /// A hundred in the whole answer, and the first one of each product in any case.
+    #[schema(value_type = Vec<FieldErrorSchema>)]
     errors: FieldErrors,
-    /// How many there are beside those.
+    /// How many errors the product has beside those.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_errors: Option<usize>,
 }
 
-#[derive(Serialize)]
-struct Deleted {
+#[derive(Serialize, ToSchema)]
+struct BulkDeleted {
+    #[schema(value_type = Vec<i64>)]
     deleted: Vec<ProductId>,
+    #[schema(value_type = Vec<i64>)]
     missing: Vec<ProductId>,
 }
 
@@ -74,7 +80,7 @@ struct Deleted {
     post, path = "/api/v1/products/bulk", tag = "bulk", request_body = BulkInputSchema,
     params(("atomic" = Option<bool>, Query, description = "all or nothing; false by default")),
     responses(
-        (status = 201, body = BulkCreatedSchema),
+        (status = 201, body = BulkCreated),
         (status = 400, description = "not a list of products, or, with `atomic`, every bad field of all"),
         (status = 503, description = "try again later"),
     )
@@ -107,17 +113,17 @@ pub(crate) async fn create(
     invalid.sort_by_key(|(index, _)| *index);
     let bad = |(index, Invalid(errors)): (usize, Invalid)| {
         let more_errors = Some(errors.more()).filter(|more| *more > 0);
-        Bad { index, errors, more_errors }
+        BulkError { index, errors, more_errors }
     };
     let errors = invalid.into_iter().map(bad).collect();
-    Ok((StatusCode::CREATED, Json(Created { created, errors })).into_response())
+    Ok((StatusCode::CREATED, Json(BulkCreated { created, errors })).into_response())
 }
 
 /// Takes up to a thousand products out of the catalogue.
 #[utoipa::path(
     post, path = "/api/v1/products/bulk-delete", tag = "bulk", request_body = BulkDeleteSchema,
     responses(
-        (status = 200, body = BulkDeletedSchema),
+        (status = 200, body = BulkDeleted),
         (status = 400, description = "not a list of ids"),
         (status = 409, description = "one of them is being updated, try again"),
         (status = 503, description = "try again later"),
@@ -143,7 +149,7 @@ pub(crate) async fn delete(
     let deleted = if seen.is_empty() { Vec::new() } else { products.delete_many(seen).await? };
     let gone: HashSet<_> = deleted.iter().collect();
     let missing = ids.into_iter().filter(|id| !gone.contains(id)).collect();
-    Ok(Json(Deleted { deleted, missing }).into_response())
+    Ok(Json(BulkDeleted { deleted, missing }).into_response())
 }
 
 /// What was sent, as far as that can be said without the database.

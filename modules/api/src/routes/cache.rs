@@ -6,27 +6,23 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use hotshelf_product::{ProductService, Warmer};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::Need;
-use crate::openapi::{CacheDeletedSchema, DoneSchema};
 use crate::operations::Operations;
 use crate::params::QueryReader;
 use crate::problem::Problem;
+use crate::reply::Done;
 use crate::state::CachePrefix;
 
 pub(crate) fn operations() -> Operations {
     Operations::default().operation(Need::Operator, routes!(delete)).operation(Need::Operator, routes!(warm))
 }
 
-#[derive(Serialize)]
-struct Deleted {
+#[derive(Serialize, ToSchema)]
+struct CacheDeleted {
     deleted: u64,
-}
-
-#[derive(Serialize)]
-struct Done {
-    message: &'static str,
 }
 
 /// Deletes cached entries: all, or those whose keys match. Nothing is lost by it: the next reads load them again.
@@ -34,7 +30,7 @@ struct Done {
     delete, path = "/api/v1/cache", tag = "statistics",
     params(("pattern" = Option<String>, Query, description = "of whole keys, beginning with CACHE_PREFIX; `*` stands for any text, `?` for one character")),
     responses(
-        (status = 200, body = CacheDeletedSchema),
+        (status = 200, body = CacheDeleted),
         (status = 400, description = "the pattern does not begin with the prefix"),
         (status = 503, description = "Redis is out of reach, and the database, which could make void what it holds, is, too"),
     )
@@ -51,12 +47,12 @@ pub(crate) async fn delete(
     });
     query.finish().map_err(Problem::bad_parameters)?;
     let deleted = products.delete_cached(within.as_deref().unwrap_or("*")).await?;
-    Ok(Json(Deleted { deleted }))
+    Ok(Json(CacheDeleted { deleted }))
 }
 
 /// Loads what is read most into the cache, in the background. How far it is, the health report says.
 #[utoipa::path(post, path = "/api/v1/cache/warm", tag = "statistics",
-    responses((status = 202, description = "it has begun, or is under way already", body = DoneSchema)))]
+    responses((status = 202, description = "it has begun, or is under way already", body = Done)))]
 pub(crate) async fn warm(State(warmer): State<Warmer>) -> impl IntoResponse {
     let message = if warmer.begin() { "Warming has begun" } else { "Warming is under way already" };
     (StatusCode::ACCEPTED, Json(Done { message }))

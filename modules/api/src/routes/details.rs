@@ -15,7 +15,7 @@ use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
-use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema};
+use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, FreshnessHeaders};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -37,9 +37,7 @@ struct Written {
     get, path = "/api/v1/products/{id}/details", tag = "details",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-None-Match" = Option<String>, Header, description = "304 when the product still has this tag"),
-        ("Cache-Control" = Option<String>, Header, description = "`no-cache` reads the database"),
-        ("X-Min-Version" = Option<u64>, Header, description = "passes over copies of an older version"),
+        FreshnessHeaders,
     ),
     responses(
         (status = 200, body = DetailsAnswerSchema),

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use crate::access::Need;
 use crate::caller::Caller;
 use crate::conditions::{freshness, page_tag};
-use crate::openapi::{MemberPageSchema, ProductIdsSchema};
+use crate::openapi::{MemberPageSchema, NumberedPageParameters, ProductIdsSchema, SearchParameters};
 use crate::operations::Operations;
 use crate::params::{IdPath, MemberPageQuery};
 use crate::problem::Problem;
@@ -35,10 +35,8 @@ pub(crate) fn operations() -> Operations {
     get, path = "/api/v1/organizations/{id}/products", tag = "organizations",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("page" = Option<i64>, Query, minimum = 1, description = "1 by default"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("search" = Option<String>, Query, description = "up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time"),
-        ("order" = Option<String>, Query, description = "id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend"),
+        NumberedPageParameters,
+        SearchParameters,
     ),
     responses(
         (status = 200, body = MemberPageSchema),
@@ -62,10 +60,8 @@ pub(crate) async fn of_organization(
     get, path = "/api/v1/schemas/{id}/products", tag = "schemas",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("page" = Option<i64>, Query, minimum = 1, description = "1 by default"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("search" = Option<String>, Query, description = "up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time"),
-        ("order" = Option<String>, Query, description = "id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend"),
+        NumberedPageParameters,
+        SearchParameters,
     ),
     responses(
         (status = 200, body = MemberPageSchema),

@@ -6,12 +6,13 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, ProductRepository, StoreError};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::openapi::{OrganizationAnswerSchema, OrganizationInputSchema, OrganizationsSchema};
+use crate::openapi::{OrganizationInputSchema, OrganizationSchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -23,19 +24,21 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Viewer, routes!(get))
 }
 
-#[derive(Serialize)]
-struct One {
+#[derive(Serialize, ToSchema)]
+struct OrganizationAnswer {
+    #[schema(value_type = OrganizationSchema)]
     organization: Organization,
 }
 
-#[derive(Serialize)]
-struct All {
+#[derive(Serialize, ToSchema)]
+struct Organizations {
+    #[schema(value_type = Vec<OrganizationSchema>)]
     organizations: Vec<Organization>,
 }
 
 /// The organizations that the caller belongs to; all of them, by id, where users are off.
 #[utoipa::path(get, path = "/api/v1/organizations", tag = "organizations",
-    responses((status = 200, body = OrganizationsSchema)))]
+    responses((status = 200, body = Organizations)))]
 pub(crate) async fn list(
     State(repository): State<ProductRepository>,
     caller: Caller,
@@ -44,14 +47,14 @@ pub(crate) async fn list(
         None => repository.organizations().await?,
         Some(own) => repository.organization(own).await?.into_iter().collect(),
     };
-    Ok(Json(All { organizations }))
+    Ok(Json(Organizations { organizations }))
 }
 
 /// Stores a new organization.
 #[utoipa::path(
     post, path = "/api/v1/organizations", tag = "organizations", request_body = OrganizationInputSchema,
     responses(
-        (status = 201, body = OrganizationAnswerSchema, headers(("Location" = String))),
+        (status = 201, body = OrganizationAnswer, headers(("Location" = String))),
         (status = 400, description = "not valid, with every bad field"),
     )
 )]
@@ -62,14 +65,14 @@ pub(crate) async fn create(
     let new = OrganizationDraft::from_json(&body)?.into_new()?;
     let organization = repository.create_organization(new).await?;
     let location = [(header::LOCATION, format!("/api/v1/organizations/{}", organization.id))];
-    Ok((StatusCode::CREATED, location, Json(One { organization })))
+    Ok((StatusCode::CREATED, location, Json(OrganizationAnswer { organization })))
 }
 
 /// One organization.
 #[utoipa::path(
     get, path = "/api/v1/organizations/{id}", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = OrganizationAnswerSchema),
+        (status = 200, body = OrganizationAnswer),
         (status = 404, description = "no such organization"),
     )
 )]
@@ -80,5 +83,5 @@ pub(crate) async fn get(
 ) -> Result<impl IntoResponse, Problem> {
     let found = repository.organization(id).await?;
     let organization = found.filter(|found| caller.sees(found.id)).ok_or(StoreError::NoSuchOrganization(id))?;
-    Ok(Json(One { organization }))
+    Ok(Json(OrganizationAnswer { organization }))
 }

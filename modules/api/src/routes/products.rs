@@ -10,6 +10,7 @@ use hotshelf_cache::{Source, Value};
 use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::Need;
@@ -17,11 +18,13 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
-use crate::openapi::{DoneSchema, PageSchema, ProductAnswerSchema, ProductInputSchema, WrittenSchema};
+use crate::openapi::{
+    FreshnessHeaders, PageSchema, ProductAnswerSchema, ProductInputSchema, ProductSchema, SearchParameters,
+};
 use crate::operations::Operations;
 use crate::params::{IdPath, ListQuery, Wanted};
 use crate::problem::Problem;
-use crate::reply::{cacheable, cacheable_within, splice, tagged};
+use crate::reply::{Done, cacheable, cacheable_within, splice, tagged};
 
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
@@ -35,14 +38,11 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Editor, routes!(delete))
 }
 
-#[derive(Serialize)]
-struct Written {
+/// A product that was written.
+#[derive(Serialize, ToSchema)]
+struct ProductWritten {
+    #[schema(value_type = ProductSchema)]
     product: Product,
-    message: &'static str,
-}
-
-#[derive(Serialize)]
-struct Done {
     message: &'static str,
 }
 
@@ -51,9 +51,7 @@ struct Done {
     get, path = "/api/v1/products/{id}", tag = "products",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-None-Match" = Option<String>, Header, description = "304 when the product still has this tag"),
-        ("Cache-Control" = Option<String>, Header, description = "`no-cache` reads the database"),
-        ("X-Min-Version" = Option<u64>, Header, description = "passes over copies of an older version"),
+        FreshnessHeaders,
     ),
     responses(
         (status = 200, body = ProductAnswerSchema),
@@ -107,8 +105,7 @@ pub(crate) fn product_answer(
         ("offset" = Option<i64>, Query, minimum = 0, description = "products to skip, 0 by default"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, instead of `offset`; with the same filters and order"),
-        ("search" = Option<String>, Query, description = "up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time"),
-        ("order" = Option<String>, Query, description = "id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend"),
+        SearchParameters,
         ("category" = Option<String>, Query, description = "exactly this one"),
         ("organization_id" = Option<i64>, Query, minimum = 1),
         ("schema_id" = Option<i64>, Query, minimum = 1),
@@ -147,7 +144,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     post, path = "/api/v1/products", tag = "products", request_body = ProductInputSchema,
     responses(
-        (status = 201, body = WrittenSchema, headers(("Location" = String))),
+        (status = 201, body = ProductWritten, headers(("Location" = String))),
         (status = 400, description = "not a valid product, with every bad field"),
         (status = 503, description = "try again later"),
     )
@@ -160,7 +157,7 @@ pub(crate) async fn create(
     let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
     let message = "Product created successfully";
-    Ok((StatusCode::CREATED, tagged(&product, products.history()), location, Json(Written { product, message }))
+    Ok((StatusCode::CREATED, tagged(&product, products.history()), location, Json(ProductWritten { product, message }))
         .into_response())
 }
 
@@ -172,7 +169,7 @@ pub(crate) async fn create(
         ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
     ),
     responses(
-        (status = 200, body = WrittenSchema),
+        (status = 200, body = ProductWritten),
         (status = 400, description = "not valid, with every bad field"),
         (status = 404, description = "no such product"),
         (status = 409, description = "another update takes long, try again"),
@@ -190,7 +187,10 @@ pub(crate) async fn update(
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
     let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok((tagged(&product, products.history()), Json(Written { product, message: "Product updated successfully" }))
+    Ok((
+        tagged(&product, products.history()),
+        Json(ProductWritten { product, message: "Product updated successfully" }),
+    )
         .into_response())
 }
 
@@ -202,7 +202,7 @@ pub(crate) async fn update(
         ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
     ),
     responses(
-        (status = 200, body = DoneSchema),
+        (status = 200, body = Done),
         (status = 404, description = "no such product"),
         (status = 409, description = "an update takes long, try again"),
         (status = 412, description = "the product has changed"),

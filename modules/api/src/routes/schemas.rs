@@ -7,13 +7,14 @@ use axum::response::IntoResponse;
 use hotshelf_domain::{History, ProductRepository, Schema, SchemaDraft, SchemaId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, version_tag};
-use crate::openapi::{SchemaAnswerSchema, SchemaInputSchema};
+use crate::openapi::{SchemaInputSchema, SchemaSchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -25,8 +26,9 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Editor, routes!(update))
 }
 
-#[derive(Serialize)]
-struct One {
+#[derive(Serialize, ToSchema)]
+struct SchemaAnswer {
+    #[schema(value_type = SchemaSchema)]
     schema: Schema,
 }
 
@@ -34,7 +36,7 @@ struct One {
 #[utoipa::path(
     post, path = "/api/v1/schemas", tag = "schemas", request_body = SchemaInputSchema,
     responses(
-        (status = 201, body = SchemaAnswerSchema, headers(("Location" = String))),
+        (status = 201, body = SchemaAnswer, headers(("Location" = String))),
         (status = 400, description = "not valid, with every bad field"),
     )
 )]
@@ -48,14 +50,14 @@ pub(crate) async fn create(
     draft.organization_id = caller.home(draft.organization_id)?;
     let schema = repository.create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
-    Ok((StatusCode::CREATED, location, tagged(&schema, products.history()), Json(One { schema })))
+    Ok((StatusCode::CREATED, location, tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
 }
 
 /// One schema.
 #[utoipa::path(
     get, path = "/api/v1/schemas/{id}", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = SchemaAnswerSchema),
+        (status = 200, body = SchemaAnswer),
         (status = 404, description = "no such schema"),
     )
 )]
@@ -69,7 +71,7 @@ pub(crate) async fn get(
     let schema = found
         .filter(|found| id == SchemaId::BUILT_IN || caller.sees(found.organization_id))
         .ok_or(StoreError::NoSuchSchema(id))?;
-    Ok((tagged(&schema, products.history()), Json(One { schema })))
+    Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
 }
 
 /// Changes what is given. Fields are replaced as a whole; refused when products would not fit any more.
@@ -80,7 +82,7 @@ pub(crate) async fn get(
         ("If-Match" = Option<String>, Header, description = "412 unless the schema has this tag"),
     ),
     responses(
-        (status = 200, body = SchemaAnswerSchema),
+        (status = 200, body = SchemaAnswer),
         (status = 400, description = "not valid, with every bad field"),
         (status = 404, description = "no such schema"),
         (status = 409, description = "products would not fit any more, or the schema is built in"),
@@ -98,7 +100,7 @@ pub(crate) async fn update(
     caller.members_of_schema(&products, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
     let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok((tagged(&schema, products.history()), Json(One { schema })))
+    Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
 }
 
 fn tagged(schema: &Schema, history: History) -> HeaderMap {

@@ -5,12 +5,13 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use hotshelf_domain::{Session, SessionId};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::access::Need;
 use crate::caller::{Accounts, SessionUser};
-use crate::openapi::SessionsSchema;
+use crate::openapi::SessionSchema;
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -22,8 +23,10 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Session, routes!(end))
 }
 
-#[derive(Serialize)]
-struct All {
+/// The sessions of a user.
+#[derive(Serialize, ToSchema)]
+struct Sessions {
+    #[schema(value_type = Vec<SessionSchema>)]
     sessions: Vec<One>,
 }
 
@@ -36,14 +39,14 @@ struct One {
 }
 
 /// The user's sessions that have not ended.
-#[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = SessionsSchema)))]
+#[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = Sessions)))]
 pub(crate) async fn list(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
     let sessions = auth.sessions().of(principal.identity.user).await?;
     let one = |session: Session| One { current: session.id == principal.session, session };
-    Ok((no_store(), Json(All { sessions: sessions.into_iter().map(one).collect() })))
+    Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(one).collect() })))
 }
 
 /// Ends all sessions of the user, this one included.

@@ -10,9 +10,9 @@ use serde::Serialize;
 use utoipa_axum::routes;
 
 use crate::access::Need;
-use crate::openapi::DoneSchema;
 use crate::operations::Operations;
 use crate::problem::Problem;
+use crate::reply::Done;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -27,11 +27,6 @@ struct Statistics {
     timestamp: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
-struct Done {
-    message: &'static str,
-}
-
 /// What the caches did since the start or the last reset.
 #[utoipa::path(get, path = "/api/v1/cache/stats", tag = "statistics",
     responses((status = 200, description = "counters by tier and by cache")))]
@@ -41,7 +36,7 @@ pub(crate) async fn stats(State(stats): State<Stats>) -> impl IntoResponse {
 
 /// Sets every counter of the statistics back to 0; those of `/metrics` go on.
 #[utoipa::path(post, path = "/api/v1/cache/stats/reset", tag = "statistics",
-    responses((status = 200, body = DoneSchema)))]
+    responses((status = 200, body = Done)))]
 pub(crate) async fn reset(State(stats): State<Stats>) -> impl IntoResponse {
     stats.reset();
     Json(Done { message: "Cache statistics reset successfully" })

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use hotshelf_domain::{User, UserDraft, UserId};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::auth::no_store;
@@ -15,7 +16,7 @@ use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Authenticated};
 use crate::limits::AccountLimits;
-use crate::openapi::{UserAnswerSchema, UserInputSchema, UserRoleSchema, UsersSchema};
+use crate::openapi::{UserInputSchema, UserRoleSchema, UserSchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -30,30 +31,34 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::AdminSession, routes!(end_sessions))
 }
 
-#[derive(Serialize)]
-struct All {
+/// The users of an organization.
+#[derive(Serialize, ToSchema)]
+struct Users {
+    #[schema(value_type = Vec<UserSchema>)]
     users: Vec<User>,
 }
 
-#[derive(Serialize)]
-struct One {
-    user: User,
+/// One user.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserAnswer {
+    #[schema(value_type = UserSchema)]
+    pub(crate) user: User,
 }
 
 /// The users of the organization, by id.
-#[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = UsersSchema)))]
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = Users)))]
 pub(crate) async fn list(
     Accounts(auth): Accounts,
     Authenticated(admin): Authenticated,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(All { users: auth.users(admin.organization()).await? })))
+    Ok((no_store(), Json(Users { users: auth.users(admin.organization()).await? })))
 }
 
 /// Adds a user to the organization. Without a password, a mail lets the user choose one.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "users", request_body = UserInputSchema,
     responses(
-        (status = 201, body = UserAnswerSchema, headers(("Location" = String))),
+        (status = 201, body = UserAnswer, headers(("Location" = String))),
         (status = 400, description = "not valid, with every bad field"),
         (status = 409, description = "there is a user with this address"),
         (status = 429, description = "too many"),
@@ -72,14 +77,14 @@ pub(crate) async fn add(
     }
     let user = auth.add_user(admin.organization(), email, role, password).await?;
     let location = [(header::LOCATION, format!("/api/v1/users/{}", user.id))];
-    Ok((StatusCode::CREATED, no_store(), location, Json(One { user })))
+    Ok((StatusCode::CREATED, no_store(), location, Json(UserAnswer { user })))
 }
 
 /// One user.
 #[utoipa::path(
     get, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = UserAnswerSchema),
+        (status = 200, body = UserAnswer),
         (status = 404, description = "no such user in the organization"),
     )
 )]
@@ -88,7 +93,7 @@ pub(crate) async fn get(
     Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(One { user: auth.user(admin.organization(), id).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.user(admin.organization(), id).await? })))
 }
 
 /// Gives a user another role. From the answer on, no instance grants the old one.
@@ -96,7 +101,7 @@ pub(crate) async fn get(
     patch, path = "/api/v1/users/{id}", tag = "users", request_body = UserRoleSchema,
     params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = UserAnswerSchema),
+        (status = 200, body = UserAnswer),
         (status = 400, description = "not valid, with every bad field"),
         (status = 404, description = "no such user in the organization"),
         (status = 409, description = "it is the only admin"),
@@ -109,7 +114,7 @@ pub(crate) async fn set_role(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let role = UserDraft::from_json(&body)?.into_role()?;
-    Ok((no_store(), Json(One { user: auth.set_role(admin.organization(), id, role).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.set_role(admin.organization(), id, role).await? })))
 }
 
 /// Removes a user with all sessions and API keys.

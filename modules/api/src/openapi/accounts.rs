@@ -1,32 +1,7 @@
 //! The shapes of users, sessions and API keys.
 
 use chrono::{DateTime, Utc};
-use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
-};
-use utoipa::openapi::{Components, OpenApi};
-use utoipa::{Modify, ToSchema};
-
-use crate::cookie::COOKIE;
-
-/// With `AUTH=on`, most operations want a token.
-pub(crate) struct Tokens;
-
-impl Modify for Tokens {
-    fn modify(&self, api: &mut OpenApi) {
-        let components = api.components.get_or_insert_with(Components::new);
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("of a session or an API key"));
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
-        let none: [&str; 0] = [];
-        // Either of them, or nothing where users are off.
-        api.security = Some(vec![
-            SecurityRequirement::default(),
-            SecurityRequirement::new("bearer", none),
-            SecurityRequirement::new("cookie", none),
-        ]);
-    }
-}
+use utoipa::ToSchema;
 
 /// A user.
 #[derive(ToSchema)]
@@ -38,20 +13,6 @@ pub(crate) struct UserSchema {
     /// `viewer`, `editor` or `admin`.
     role: String,
     created_at: DateTime<Utc>,
-}
-
-/// One user.
-#[derive(ToSchema)]
-#[schema(as = UserAnswer)]
-pub(crate) struct UserAnswerSchema {
-    user: UserSchema,
-}
-
-/// The users of an organization.
-#[derive(ToSchema)]
-#[schema(as = Users)]
-pub(crate) struct UsersSchema {
-    users: Vec<UserSchema>,
 }
 
 /// A user to add.
@@ -95,15 +56,6 @@ pub(crate) struct CredentialsSchema {
     password: String,
 }
 
-/// A new session.
-#[derive(ToSchema)]
-#[schema(as = Login)]
-pub(crate) struct LoginSchema {
-    token: String,
-    expires_at: DateTime<Utc>,
-    user: UserSchema,
-}
-
 /// Where a user is logged in.
 #[derive(ToSchema)]
 #[schema(as = Session)]
@@ -117,21 +69,6 @@ pub(crate) struct SessionSchema {
     expires_at: DateTime<Utc>,
     /// Whether it is the one that asks; in lists.
     current: Option<bool>,
-}
-
-/// The session that asks.
-#[derive(ToSchema)]
-#[schema(as = SessionAnswer)]
-pub(crate) struct SessionAnswerSchema {
-    user: UserSchema,
-    session: SessionSchema,
-}
-
-/// The sessions of a user.
-#[derive(ToSchema)]
-#[schema(as = Sessions)]
-pub(crate) struct SessionsSchema {
-    sessions: Vec<SessionSchema>,
 }
 
 /// Whose password was forgotten.
@@ -181,19 +118,4 @@ pub(crate) struct ApiKeyInputSchema {
     /// At most the user's own.
     #[schema(default = "viewer")]
     role: Option<String>,
-}
-
-/// A new API key with its token, which is shown this once.
-#[derive(ToSchema)]
-#[schema(as = ApiKeyCreated)]
-pub(crate) struct ApiKeyCreatedSchema {
-    api_key: ApiKeySchema,
-    token: String,
-}
-
-/// The API keys of a user.
-#[derive(ToSchema)]
-#[schema(as = ApiKeys)]
-pub(crate) struct ApiKeysSchema {
-    api_keys: Vec<ApiKeySchema>,
 }

@@ -1,0 +1,28 @@
+//! By what a request says who it is from.
+
+use utoipa::Modify;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Components, OpenApi};
+
+use crate::cookie::COOKIE;
+
+/// With `AUTH=on`, most operations want a token.
+pub(crate) struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, api: &mut OpenApi) {
+        let components = api.components.get_or_insert_with(Components::new);
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("of a session or an API key"));
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
+        let none: [&str; 0] = [];
+        // Either of them, or nothing where users are off.
+        api.security = Some(vec![
+            SecurityRequirement::default(),
+            SecurityRequirement::new("bearer", none),
+            SecurityRequirement::new("cookie", none),
+        ]);
+    }
+}
