@@ -112,7 +112,9 @@ impl Authorizer {
         }
         let credentials = credentials(headers);
         let token = match credentials {
-            Credentials::Nothing => return Err(Problem::unauthorized("log in, or send a token", "Bearer")),
+            Credentials::Nothing => {
+                return Err(Problem::unauthorized("authentication is required: log in, or send a token", "Bearer"));
+            }
             Credentials::Unreadable => return Err(unknown_token()),
             Credentials::Bearer(token) | Credentials::Cookie(token) => token,
         };
@@ -121,7 +123,7 @@ impl Authorizer {
             None => self.authenticate(auth, token, client).await?,
         };
         if matches!(credentials, Credentials::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
-            return Err(Problem::new(StatusCode::FORBIDDEN, "another site may not write in a user's name"));
+            return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site requests may not change anything"));
         }
         may(need, &principal)?;
         Ok(Some(Caller::User(principal)))
@@ -129,14 +131,14 @@ impl Authorizer {
 }
 
 fn unknown_token() -> Problem {
-    Problem::unauthorized("the token is not valid, or not any more", "Bearer error=\"invalid_token\"")
+    Problem::unauthorized("the token is invalid, revoked or expired", "Bearer error=\"invalid_token\"")
 }
 
 fn may(need: Need, principal: &Principal) -> Result<(), Problem> {
-    let of = |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this needs the role {role}")) };
+    let of = |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this requires the role {role}")) };
     let person = || match principal.method {
         AuthMethod::Session(_) => Ok(()),
-        AuthMethod::ApiKey(_) => Err("this is for people, who log in, and not for API keys".to_owned()),
+        AuthMethod::ApiKey(_) => Err("API keys may not do this, use a session".to_owned()),
     };
     let built_in = principal.organization() == OrganizationId::BUILT_IN;
     let allowed = match need {
@@ -145,7 +147,7 @@ fn may(need: Need, principal: &Principal) -> Result<(), Problem> {
         Need::Admin => of(Role::Admin),
         Need::Operator if built_in => of(Role::Admin),
         Need::Observer if built_in => of(Role::Viewer),
-        Need::Operator | Need::Observer => Err("this is for the organization that runs the service".to_owned()),
+        Need::Operator | Need::Observer => Err("only the organization that runs the service may do this".to_owned()),
         Need::Session => person(),
         Need::AdminSession => of(Role::Admin).and_then(|()| person()),
     };

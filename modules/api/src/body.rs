@@ -29,7 +29,7 @@ pub(crate) fn limit_of(path: &str) -> usize {
 /// Refuses a body that its own head says is of no use: of another type, or too large.
 pub(crate) fn check_head(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
     if !sends_json(headers) {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"));
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the request body must be application/json"));
     }
     if declared_length(headers) > limit { Err(too_large(limit)) } else { Ok(()) }
 }
@@ -39,7 +39,7 @@ fn declared_length(headers: &HeaderMap) -> usize {
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must be at most {limit} bytes"))
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request body must be at most {limit} bytes"))
 }
 
 /// The body of a request whose operation takes one, as it was received before the handler is asked: an extension of the

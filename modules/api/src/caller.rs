@@ -68,7 +68,7 @@ impl Caller {
 
 /// The caller named another organization than its own.
 pub(crate) fn foreign(own: OrganizationId) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, format!("you belong to organization {own}, and to no other"))
+    Problem::new(StatusCode::FORBIDDEN, format!("you may only use your own organization, {own}"))
 }
 
 /// What the caller may reach through the catalogue. To others, it is not there.
@@ -123,8 +123,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let off =
-            || Problem::new(StatusCode::NOT_FOUND, "there are no users here: the service was started with AUTH=off");
+        let off = || Problem::new(StatusCode::NOT_FOUND, "the service has no users: it was started with AUTH=off");
         Option::<Auth>::from_ref(state).map(Accounts).ok_or_else(off)
     }
 }

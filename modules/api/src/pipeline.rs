@@ -169,13 +169,13 @@ impl RequestPipeline {
             Ok(permit) => Some(permit),
             // Probes must get through when nothing else does.
             Err(_) if probe => None,
-            Err(_) => return Err(Problem::unavailable("too many requests are under way, try again")),
+            Err(_) => return Err(Problem::unavailable("too many requests are in progress, try again")),
         };
         // Polled first, so a request that is answered at once never sets the timer.
         match timeout(self.deadline, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(panic)) => Err(Problem::internal(format!("panic: {}", message_of(&*panic)))),
-            Err(_) => Err(Problem::unavailable(format!("no answer within {:?}, try again", self.deadline))),
+            Err(_) => Err(Problem::unavailable(format!("the request took longer than {:?}, try again", self.deadline))),
         }
     }
 }

@@ -63,7 +63,8 @@ impl Problem {
     /// The route answers these methods, and not that one.
     pub(crate) fn method_not_allowed(method: &Method, allow: &str) -> Self {
         let headers = HeaderValue::from_str(allow).into_iter().map(|allow| (header::ALLOW, allow)).collect();
-        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this answers {allow}, and not {method}"));
+        let problem =
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed, use one of {allow}"));
         Problem { headers, ..problem }
     }
 
@@ -92,7 +93,10 @@ impl Problem {
 
     /// A defect. The client learns nothing but the request's id; the log has the cause under it.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
-        let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an unexpected error; the log has the cause");
+        let problem = Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "an unexpected error occurred; the log has the cause under the request id",
+        );
         Problem { cause: Some(cause.into()), ..problem }
     }
 
@@ -119,13 +123,10 @@ impl IntoResponse for Problem {
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         let detail = match invalid.0.more() {
-            0 => "what was sent is not valid".to_owned(),
+            0 => "the request is not valid".to_owned(),
             more => {
                 let listed = invalid.0.len();
-                format!(
-                    "what was sent is not valid: {listed} errors are listed, and there are {} more",
-                    Thousands(more)
-                )
+                format!("the request is not valid: {listed} errors are listed, and there are {} more", Thousands(more))
             }
         };
         Problem { errors: invalid.0, ..Problem::bad_request(detail) }
@@ -140,7 +141,7 @@ impl From<MalformedInput> for Problem {
 
 impl From<DeleteError> for Problem {
     fn from(error: DeleteError) -> Self {
-        Problem::unavailable("the entries could not all be deleted, try again").caused_by(error)
+        Problem::unavailable("not all entries could be deleted, try again").caused_by(error)
     }
 }
 
@@ -152,7 +153,7 @@ impl From<ProductError> for Problem {
             }
             ProductError::Store(error) => error.into(),
             ProductError::Unsettled(error) => {
-                Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
+                Problem::unavailable("the write could not be confirmed, check before you repeat it").caused_by(error)
             }
             ProductError::BrokeOff | ProductError::Miscounted { .. } => Problem::internal(error.to_string()),
         }
@@ -178,7 +179,7 @@ impl From<WriteError<StoreError>> for Problem {
             }
             WriteError::Store(error) => error.into(),
             WriteError::Unsettled(error) => {
-                Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
+                Problem::unavailable("the write could not be confirmed, check before you repeat it").caused_by(error)
             }
             WriteError::BrokeOff => Problem::internal(error.to_string()),
         }
@@ -229,10 +230,10 @@ impl From<StoreError> for Problem {
                 Problem::new(StatusCode::CONFLICT, error.to_string())
             }
             StoreError::Overloaded(_) => Problem::unavailable("the database is overloaded, try again").caused_by(error),
-            StoreError::Replaced { .. } => Problem::unavailable(
-                "the database is not the one that was opened: an operator has to restart the service",
-            )
-            .caused_by(error),
+            StoreError::Replaced { .. } => {
+                Problem::unavailable("the database file was replaced, an operator must restart the service")
+                    .caused_by(error)
+            }
             StoreError::Unavailable(_) | StoreError::Closed => {
                 Problem::unavailable("the database is unavailable, try again").caused_by(error)
             }

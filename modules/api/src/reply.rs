@@ -60,7 +60,7 @@ pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration
     Bytes::from([head, payload, origin, milliseconds, &fraction].concat())
 }
 
-/// That something was done.
+/// A confirmation.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Done {
     pub(crate) message: &'static str,

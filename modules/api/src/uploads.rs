@@ -98,7 +98,9 @@ impl Uploads {
         let waited = self.wait_for_rest(body, &mut received, &mut held);
         match self.stopping.run_until_cancelled(waited).await {
             Some(waited) => waited?,
-            None => return Err(Problem::unavailable("the service is stopping, try again").with_headers([closing()])),
+            None => {
+                return Err(Problem::unavailable("the service is shutting down, try again").with_headers([closing()]));
+            }
         }
         held.is_here();
         Ok((received.bytes.freeze(), Some(held)))
@@ -115,9 +117,11 @@ impl Uploads {
                 Ok(Some(frame)) => held.grow(received.add(frame)?)?,
                 Ok(None) => return Ok(()),
                 Err(_) if left < idle_timeout => {
-                    return Err(Problem::too_slow(format!("the body comes at less than {SLOWEST} bytes/s")));
+                    return Err(Problem::too_slow(format!("the request body arrived at less than {SLOWEST} bytes/s")));
                 }
-                Err(_) => return Err(Problem::too_slow(format!("nothing of the body came for {idle_timeout:?}"))),
+                Err(_) => {
+                    return Err(Problem::too_slow(format!("no data of the request body arrived for {idle_timeout:?}")));
+                }
             }
         }
     }
@@ -127,7 +131,7 @@ impl Uploads {
         let mut ledger = self.under_way.lock();
         let share = ledger.clients.get(client).copied().unwrap_or_default();
         if ledger.all.bodies >= self.options.most || share.bodies >= part(self.options.most, CLIENTS_BODIES) {
-            return Err(Problem::unavailable("too many bodies are under way, try again"));
+            return Err(Problem::unavailable("too many request bodies are being received, try again"));
         }
         ledger.add(client, Share { bodies: 1, bytes: 0 });
         held.share.bodies = 1;
@@ -177,7 +181,7 @@ impl Held<'_> {
         let mut ledger = self.uploads.under_way.lock();
         let of_client = ledger.clients.get(&self.client).map_or(0, |share| share.bytes);
         if ledger.all.bytes + bytes > most || of_client + bytes > part(most, CLIENTS_BYTES) {
-            let problem = Problem::unavailable("the bodies that are under way are too large together, try again");
+            let problem = Problem::unavailable("the request bodies in memory are too large in total, try again");
             return Err(problem.with_headers([closing()]));
         }
         ledger.add(&self.client, Share { bodies: 0, bytes });
@@ -207,7 +211,7 @@ struct Received {
 impl Received {
     /// How many bytes have come.
     fn add(&mut self, frame: Result<hyper::body::Frame<Bytes>, axum::Error>) -> Result<usize, Problem> {
-        let frame = frame.map_err(|error| Problem::bad_request(format!("the body ended early: {error}")))?;
+        let frame = frame.map_err(|error| Problem::bad_request(format!("the request body ended early: {error}")))?;
         // Trailers say nothing that anybody here would read.
         let Ok(data) = frame.into_data() else { return Ok(0) };
         if self.bytes.len() + data.len() > self.limit {

@@ -55,13 +55,14 @@ impl Policy {
                 let retry_after = seconds(standing.reset);
                 let (limit, window) = (self.scope.limit().requests(), self.scope.limit().window());
                 let many = if limit == 1 { "one request" } else { &format!("{limit} requests") };
-                let detail = format!("the limit of {many} in {window:?} is used up, try again in {retry_after} s");
+                let detail =
+                    format!("the rate limit of {many} per {window:?} is exceeded, try again in {retry_after} s");
                 let (policy, limit) = self.headers(standing);
                 Err(Problem::too_many(detail, retry_after)
                     .with_headers([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)]))
             }
             Decision::Unavailable { retry_after } => {
-                let detail = "requests cannot be counted at the moment, try again";
+                let detail = "the rate limiter is unavailable, try again";
                 Err(Problem::unavailable(detail).after(seconds(retry_after)))
             }
         }

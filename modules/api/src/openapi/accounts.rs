@@ -23,19 +23,19 @@ pub(crate) struct UserInputSchema {
     email: String,
     #[schema(default = "viewer")]
     role: Option<String>,
-    /// Without one, a mail lets the user choose.
+    /// If omitted, the user gets a mail with a link to choose one.
     #[schema(min_length = 8, max_length = 1024)]
     password: Option<String>,
 }
 
-/// Another role.
+/// A new role.
 #[derive(ToSchema)]
 #[schema(as = UserRole)]
 pub(crate) struct UserRoleSchema {
     role: String,
 }
 
-/// Somebody who wants to take part.
+/// A new user with a new organization.
 #[derive(ToSchema)]
 #[schema(as = Registration)]
 pub(crate) struct RegistrationSchema {
@@ -43,12 +43,12 @@ pub(crate) struct RegistrationSchema {
     email: String,
     #[schema(min_length = 8, max_length = 1024)]
     password: String,
-    /// The name of the organization to make; that of the address if none is given.
+    /// Name of the new organization; default: the e-mail address.
     #[schema(max_length = 255)]
     organization: Option<String>,
 }
 
-/// What one logs in by.
+/// The credentials of a login.
 #[derive(ToSchema)]
 #[schema(as = Credentials)]
 pub(crate) struct CredentialsSchema {
@@ -56,29 +56,29 @@ pub(crate) struct CredentialsSchema {
     password: String,
 }
 
-/// Where a user is logged in.
+/// A session of a user.
 #[derive(ToSchema)]
 #[schema(as = Session)]
 pub(crate) struct SessionSchema {
     id: i64,
-    /// What the client called itself at the login.
+    /// The `User-Agent` of the login.
     client: String,
     created_at: DateTime<Utc>,
     last_used_at: DateTime<Utc>,
-    /// Moved with each use.
+    /// Extended with each use.
     expires_at: DateTime<Utc>,
-    /// Whether it is the one that asks; in lists.
+    /// Whether this is the session of the request; only in lists.
     current: Option<bool>,
 }
 
-/// Whose password was forgotten.
+/// The e-mail address of the user who forgot the password.
 #[derive(ToSchema)]
 #[schema(as = Address)]
 pub(crate) struct AddressSchema {
     email: String,
 }
 
-/// A new password by the token of a mail.
+/// A new password, authorized by the token from a mail.
 #[derive(ToSchema)]
 #[schema(as = PasswordReset)]
 pub(crate) struct PasswordResetSchema {
@@ -87,7 +87,7 @@ pub(crate) struct PasswordResetSchema {
     password: String,
 }
 
-/// A new password instead of the current one.
+/// A new password, authorized by the current one.
 #[derive(ToSchema)]
 #[schema(as = PasswordChange)]
 pub(crate) struct PasswordChangeSchema {
@@ -105,7 +105,7 @@ pub(crate) struct ApiKeySchema {
     name: String,
     role: String,
     created_at: DateTime<Utc>,
-    /// To the minute; `null` as long as it was never used.
+    /// Accurate to the minute; `null` if the key was never used.
     last_used_at: Option<DateTime<Utc>>,
 }
 
@@ -115,7 +115,7 @@ pub(crate) struct ApiKeySchema {
 pub(crate) struct ApiKeyInputSchema {
     #[schema(min_length = 1, max_length = 100)]
     name: String,
-    /// At most the user's own.
+    /// At most the role of the user.
     #[schema(default = "viewer")]
     role: Option<String>,
 }

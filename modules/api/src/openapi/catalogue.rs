@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// A product as it is read.
+/// A product.
 #[derive(ToSchema)]
 #[schema(as = Product)]
 pub(crate) struct ProductSchema {
@@ -16,7 +16,7 @@ pub(crate) struct ProductSchema {
     name: String,
     #[schema(max_length = 1000)]
     description: String,
-    /// Exact, with at most two decimals.
+    /// Exact decimal with at most two decimals.
     #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
     price: f64,
     #[schema(minimum = 0)]
@@ -25,15 +25,15 @@ pub(crate) struct ProductSchema {
     category: String,
     organization_id: i64,
     schema_id: i64,
-    /// Grows by one with each change.
+    /// Increases by one with each change.
     #[schema(minimum = 1)]
     version: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
-/// The fields of a product that a client sets. To create one, `name` and `price` are required; in an update, what is left
-/// out stays.
+/// The fields of a product that a client sets. A new product needs `name` and `price`. In an update, omitted fields stay
+/// unchanged.
 #[derive(ToSchema)]
 #[schema(as = ProductInput)]
 pub(crate) struct ProductInputSchema {
@@ -55,14 +55,14 @@ pub(crate) struct ProductInputSchema {
     details: DetailsInputSchema,
 }
 
-/// A product that was looked up.
+/// A product, with where it came from.
 #[derive(ToSchema)]
 #[schema(as = ProductAnswer)]
 pub(crate) struct ProductAnswerSchema {
     product: ProductSchema,
-    /// Whether no row had to be read from the database.
+    /// Whether the response came from a cache, without reading the database.
     from_cache: bool,
-    /// The time of the lookup in milliseconds.
+    /// Duration of the lookup in milliseconds.
     duration_ms: f64,
 }
 
@@ -71,17 +71,17 @@ pub(crate) struct ProductAnswerSchema {
 #[schema(as = ProductPage)]
 pub(crate) struct PageSchema {
     products: Vec<ProductSchema>,
-    /// Of the whole list.
+    /// Number of products in the whole list.
     total: i64,
     offset: i64,
     limit: i32,
-    /// For the next page; `null` on the last one.
+    /// Cursor of the next page; `null` on the last page.
     next_cursor: Option<String>,
     from_cache: bool,
     duration_ms: f64,
 }
 
-/// A product in the envelope of simple clients.
+/// The response format of `/products`.
 #[derive(ToSchema)]
 #[schema(as = Envelope)]
 pub(crate) struct EnvelopeSchema {
@@ -111,9 +111,9 @@ pub(crate) struct ProblemSchema {
     status: u16,
     detail: String,
     request_id: String,
-    /// The bad fields, when the request was not valid: the first hundred.
+    /// The invalid fields of the request; at most 100.
     errors: Option<Vec<FieldErrorSchema>>,
-    /// How many errors there are beside those.
+    /// Number of further errors that are not listed.
     more_errors: Option<usize>,
 }
 
@@ -141,7 +141,7 @@ pub(crate) struct OrganizationInputSchema {
     name: String,
 }
 
-/// What details a kind of product has.
+/// The fields that the details of a kind of product have.
 #[derive(ToSchema)]
 #[schema(as = Schema)]
 pub(crate) struct SchemaSchema {
@@ -162,17 +162,17 @@ struct SchemaFieldSchema {
     r#type: String,
     #[schema(default = false)]
     required: Option<bool>,
-    /// Of a `select`: what there is to choose from.
+    /// The choices of a `select`.
     options: Option<Vec<String>>,
 }
 
-/// The fields of a schema that a client sets. To create one, `name` is required; in an update, what is left out stays.
+/// The fields of a schema that a client sets. A new schema needs `name`. In an update, omitted fields stay unchanged.
 #[derive(ToSchema)]
 #[schema(as = SchemaInput)]
 pub(crate) struct SchemaInputSchema {
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
-    /// Of a new one; 1 by default.
+    /// Of a new schema; default 1.
     organization_id: Option<i64>,
     #[schema(max_items = 100)]
     fields: Option<Vec<SchemaFieldSchema>>,
@@ -183,7 +183,7 @@ pub(crate) struct SchemaInputSchema {
 #[schema(as = MemberPage)]
 pub(crate) struct MemberPageSchema {
     products: Vec<ProductSchema>,
-    /// Of the whole list.
+    /// Number of products in the whole list.
     total: i64,
     page: i64,
     limit: i32,
@@ -203,23 +203,23 @@ pub(crate) struct ProductIdsSchema {
 #[derive(ToSchema)]
 #[schema(as = Image)]
 struct ImageSchema {
-    /// In a request: of the image that this one replaces; a new one when left out.
+    /// In a request: the id of the image to replace; omit it to add an image.
     id: Option<i64>,
-    /// Absolute, `http` or `https`.
+    /// Absolute URL, `http` or `https`.
     #[schema(max_length = 2048)]
     url: String,
     #[schema(max_length = 500, default = "")]
     alt: Option<String>,
-    /// Its place in the list when left out.
+    /// Default: the index in the list.
     #[schema(minimum = 0)]
     position: Option<i64>,
 }
 
-/// What is left out stays; what is given replaces what was there, as a whole.
+/// `fields` and `images` are each replaced as a whole. What is omitted stays unchanged.
 #[derive(ToSchema)]
 #[schema(as = DetailsInput)]
 pub(crate) struct DetailsInputSchema {
-    /// By the names of the schema's fields.
+    /// Values by field name, as the schema defines them.
     fields: Option<BTreeMap<String, Value>>,
     #[schema(max_items = 100)]
     images: Option<Vec<ImageSchema>>,
@@ -230,7 +230,7 @@ pub(crate) struct DetailsInputSchema {
 pub(crate) struct DetailsAnswerSchema {
     product: ProductSchema,
     fields: BTreeMap<String, Value>,
-    /// By position.
+    /// Ordered by position.
     images: Vec<ImageSchema>,
     from_cache: bool,
     duration_ms: f64,

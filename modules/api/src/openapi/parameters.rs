@@ -6,9 +6,10 @@ use utoipa::IntoParams;
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SearchParameters {
-    /// up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time
+    /// Up to 12 words, in any script. Each must be the beginning of a word in the name, the description or the category. 400 if
+    /// there are too many matches to answer in time
     search: Option<String>,
-    /// id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend
+    /// id, name (Unicode root collation), price, stock, created_at, updated_at or relevance; a leading `-` means descending
     order: Option<String>,
 }
 
@@ -16,10 +17,10 @@ pub(crate) struct SearchParameters {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct NumberedPageParameters {
-    /// 1 by default
+    /// Number of the page, from 1; default 1
     #[param(minimum = 1)]
     page: Option<i64>,
-    /// products on the page, 20 by default
+    /// Products per page; default 20
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
@@ -28,13 +29,13 @@ pub(crate) struct NumberedPageParameters {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct FreshnessHeaders {
-    /// 304 when the product still has this tag
+    /// 304 if the product still has this tag
     #[param(rename = "If-None-Match")]
     if_none_match: Option<String>,
-    /// `no-cache` reads the database
+    /// `no-cache` bypasses the caches and reads the database
     #[param(rename = "Cache-Control")]
     cache_control: Option<String>,
-    /// passes over copies of an older version
+    /// Cached copies of an older version are not used
     #[param(rename = "X-Min-Version")]
     x_min_version: Option<u64>,
 }

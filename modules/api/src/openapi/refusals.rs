@@ -63,10 +63,13 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 fn limited(dialect: Dialect) -> Response {
     ResponseBuilder::new()
-        .description("more requests than the limit lets through")
-        .header("Retry-After", header(Type::Integer, "seconds until one more is let through"))
-        .header("RateLimit-Policy", header(Type::String, "the limit: `\"api\";q=100;w=60` is 100 requests in any 60 s"))
-        .header("RateLimit", header(Type::String, "`\"api\";r=0;t=12`: 0 requests are left, one more in 12 s"))
+        .description("rate limit exceeded")
+        .header("Retry-After", header(Type::Integer, "seconds until the next request is allowed"))
+        .header("RateLimit-Policy", header(Type::String, "the limit: `\"api\";q=100;w=60` means 100 requests per 60 s"))
+        .header(
+            "RateLimit",
+            header(Type::String, "the state: `\"api\";r=0;t=12` means 0 requests left, the next one in 12 s"),
+        )
         .content(dialect.media_type(), content(dialect))
         .build()
 }

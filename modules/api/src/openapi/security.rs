@@ -14,7 +14,8 @@ pub(crate) struct Tokens;
 impl Modify for Tokens {
     fn modify(&self, api: &mut OpenApi) {
         let components = api.components.get_or_insert_with(Components::new);
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("of a session or an API key"));
+        let bearer =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("token of a session or of an API key"));
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
         let none: [&str; 0] = [];

@@ -21,7 +21,7 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryReader {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Query(unread) =
-            pairs.map_err(|error| Problem::bad_request(format!("the query cannot be read: {error}")))?;
+            pairs.map_err(|error| Problem::bad_request(format!("the query string is malformed: {error}")))?;
         Ok(QueryReader { unread, errors: FieldErrors::default() })
     }
 }

@@ -21,15 +21,15 @@ pub(crate) fn operations() -> Operations {
     Operations::default().operation(Need::Operator, routes!(catalogue))
 }
 
-/// How many products there are and what they cost, by organization and category. The one answer that may be old: it is made
-/// once a day, and anew when asked for.
+/// Returns the number of products and their price range, per organization and category. Only this response may be out of
+/// date: the report is rebuilt once a day, and on request.
 #[utoipa::path(
     get, path = "/api/v1/analytics/catalogue", tag = "analytics",
-    params(("refresh" = Option<bool>, Query, description = "makes the report anew, once for all who ask at the same time")),
+    params(("refresh" = Option<bool>, Query, description = "Rebuilds the report; concurrent requests share one rebuild")),
     responses(
         (status = 200, body = AnalyticsSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter"),
+        (status = 400, description = "a parameter is invalid"),
     )
 )]
 pub(crate) async fn catalogue(

@@ -31,7 +31,7 @@ struct ApiKeys {
     api_keys: Vec<ApiKey>,
 }
 
-/// A new API key with its token, which is shown this once.
+/// A new API key with its token. The token is shown only here.
 #[derive(Serialize, ToSchema)]
 struct ApiKeyCreated<'a> {
     #[schema(value_type = ApiKeySchema)]
@@ -39,7 +39,7 @@ struct ApiKeyCreated<'a> {
     token: &'a str,
 }
 
-/// The user's API keys, without their tokens.
+/// Returns the API keys of the user, without their tokens.
 #[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeys)))]
 pub(crate) async fn list(
     Accounts(auth): Accounts,
@@ -48,12 +48,12 @@ pub(crate) async fn list(
     Ok((no_store(), Json(ApiKeys { api_keys: auth.api_keys(principal.identity.user).await? })))
 }
 
-/// Makes an API key. Its token is in this answer and nowhere else.
+/// Creates an API key. The token is in this response only.
 #[utoipa::path(
     post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = ApiKeyInputSchema,
     responses(
         (status = 201, body = ApiKeyCreated),
-        (status = 400, description = "not valid, with every bad field"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(
@@ -67,12 +67,12 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, no_store(), answer))
 }
 
-/// Removes an API key. From the answer on, no instance accepts its token.
+/// Removes an API key. After the response, no instance accepts its token.
 #[utoipa::path(
     delete, path = "/api/v1/auth/api-keys/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204, description = "removed"),
-        (status = 404, description = "the user has no such key"),
+        (status = 404, description = "the user has no such API key"),
     )
 )]
 pub(crate) async fn remove(

@@ -39,7 +39,7 @@ struct Login<'a> {
     user: User,
 }
 
-/// The session that asks.
+/// The current session and its user.
 #[derive(Serialize, ToSchema)]
 struct SessionAnswer {
     #[schema(value_type = UserSchema)]
@@ -48,14 +48,14 @@ struct SessionAnswer {
     session: Session,
 }
 
-/// Makes a user, and an organization of which the user is the admin. To come into an organization that there is, somebody is
-/// added by one of its admins.
+/// Creates a user and an organization whose admin is the user. To join an existing organization, ask one of its admins to add
+/// you.
 #[utoipa::path(
     post, path = "/api/v1/auth/register", tag = "auth", request_body = RegistrationSchema,
     responses(
         (status = 201, body = UserAnswer),
-        (status = 400, description = "not valid, with every bad field"),
-        (status = 409, description = "there is a user with this address"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
+        (status = 409, description = "a user with this e-mail address exists already"),
         (status = 429, description = "too many attempts"),
     )
 )]
@@ -71,13 +71,13 @@ pub(crate) async fn register(
     Ok((StatusCode::CREATED, limit, Json(UserAnswer { user })))
 }
 
-/// Opens a session. Its token is sent as `Authorization: Bearer …`; browsers get it as a cookie, too.
+/// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", tag = "auth", request_body = CredentialsSchema,
     responses(
         (status = 200, body = Login, headers(("Set-Cookie" = String))),
-        (status = 400, description = "not valid, with every bad field"),
-        (status = 401, description = "the address or the password is wrong"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
+        (status = 401, description = "the e-mail address or the password is wrong"),
         (status = 429, description = "too many attempts"),
     )
 )]
@@ -98,12 +98,12 @@ pub(crate) async fn login(
     Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
 }
 
-/// Ends the session. From the answer on, no instance accepts its token.
+/// Ends the session. After the response, no instance accepts its token.
 #[utoipa::path(
     post, path = "/api/v1/auth/logout", tag = "auth",
     responses(
-        (status = 204, description = "ended", headers(("Set-Cookie" = String))),
-        (status = 401, description = "there is no such session"),
+        (status = 204, description = "the session has ended", headers(("Set-Cookie" = String))),
+        (status = 401, description = "the session does not exist or has ended"),
     )
 )]
 pub(crate) async fn logout(
@@ -115,12 +115,12 @@ pub(crate) async fn logout(
     Ok((StatusCode::NO_CONTENT, cookies.forget()))
 }
 
-/// Whose session it is, and until when.
+/// Returns the current session and its user.
 #[utoipa::path(
     get, path = "/api/v1/auth/session", tag = "auth",
     responses(
         (status = 200, body = SessionAnswer),
-        (status = 401, description = "there is no such session"),
+        (status = 401, description = "the session does not exist or has ended"),
     )
 )]
 pub(crate) async fn session(

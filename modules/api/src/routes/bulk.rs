@@ -49,7 +49,7 @@ struct Ids {
 
 #[derive(Serialize, ToSchema)]
 struct BulkCreated {
-    /// In the order of the request.
+    /// Ids of the stored products, in the order of the request.
     #[schema(value_type = Vec<i64>)]
     created: Vec<ProductId>,
     errors: Vec<BulkError>,
@@ -57,12 +57,12 @@ struct BulkCreated {
 
 #[derive(Serialize, ToSchema)]
 struct BulkError {
-    /// The product's place in the request, from 0.
+    /// Index of the product in the request, from 0.
     index: usize,
-    /// A hundred in the whole answer, and the first one of each product in any case.
+    /// At most 100 errors in the whole response, but at least one per invalid product.
     #[schema(value_type = Vec<FieldErrorSchema>)]
     errors: FieldErrors,
-    /// How many errors the product has beside those.
+    /// Number of further errors of this product that are not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_errors: Option<usize>,
 }
@@ -75,13 +75,13 @@ struct BulkDeleted {
     missing: Vec<ProductId>,
 }
 
-/// Stores up to a thousand products in one transaction: those that are valid, or, with `atomic=true`, all or none.
+/// Creates up to 1,000 products in one transaction: the valid ones or, with `atomic=true`, all or none.
 #[utoipa::path(
     post, path = "/api/v1/products/bulk", tag = "bulk", request_body = BulkInputSchema,
-    params(("atomic" = Option<bool>, Query, description = "all or nothing; false by default")),
+    params(("atomic" = Option<bool>, Query, description = "Store all products or none; default false")),
     responses(
         (status = 201, body = BulkCreated),
-        (status = 400, description = "not a list of products, or, with `atomic`, every bad field of all"),
+        (status = 400, description = "the body is not a list of products; or, with `atomic`, some products are invalid: `errors` lists every invalid field"),
         (status = 503, description = "try again later"),
     )
 )]
@@ -119,13 +119,13 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(BulkCreated { created, errors })).into_response())
 }
 
-/// Takes up to a thousand products out of the catalogue.
+/// Deletes up to 1,000 products.
 #[utoipa::path(
     post, path = "/api/v1/products/bulk-delete", tag = "bulk", request_body = BulkDeleteSchema,
     responses(
         (status = 200, body = BulkDeleted),
-        (status = 400, description = "not a list of ids"),
-        (status = 409, description = "one of them is being updated, try again"),
+        (status = 400, description = "the body is not a valid list of ids"),
+        (status = 409, description = "one of the products is being updated, try again"),
         (status = 503, description = "try again later"),
     )
 )]
@@ -190,7 +190,7 @@ fn read(product: &RawValue, caller: &Caller) -> Result<NewProduct, Invalid> {
 
 /// The body, an object with a list of that name.
 fn object<'a, T: Deserialize<'a>>(body: &'a [u8], list: &str) -> Result<T, Problem> {
-    let expected = format!("the body must be a JSON object with a list of {list}");
+    let expected = format!("the request body must be a JSON object with a list of {list}");
     // A list of its fields would do for serde.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::bad_request(expected));

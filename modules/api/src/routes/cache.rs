@@ -25,14 +25,14 @@ struct CacheDeleted {
     deleted: u64,
 }
 
-/// Deletes cached entries: all, or those whose keys match. Nothing is lost by it: the next reads load them again.
+/// Deletes all cached entries, or those whose keys match a pattern. No data is lost: the next reads load the entries again.
 #[utoipa::path(
     delete, path = "/api/v1/cache", tag = "statistics",
-    params(("pattern" = Option<String>, Query, description = "of whole keys, beginning with CACHE_PREFIX; `*` stands for any text, `?` for one character")),
+    params(("pattern" = Option<String>, Query, description = "Pattern of whole keys; must begin with CACHE_PREFIX. `*` matches any text, `?` one character")),
     responses(
         (status = 200, body = CacheDeleted),
         (status = 400, description = "the pattern does not begin with the prefix"),
-        (status = 503, description = "Redis is out of reach, and the database, which could make void what it holds, is, too"),
+        (status = 503, description = "neither Redis nor the database is reachable, so the entries cannot be invalidated"),
     )
 )]
 pub(crate) async fn delete(
@@ -50,9 +50,9 @@ pub(crate) async fn delete(
     Ok(Json(CacheDeleted { deleted }))
 }
 
-/// Loads what is read most into the cache, in the background. How far it is, the health report says.
+/// Loads the most read products into the cache, in the background. The health report shows the progress.
 #[utoipa::path(post, path = "/api/v1/cache/warm", tag = "statistics",
-    responses((status = 202, description = "it has begun, or is under way already", body = Done)))]
+    responses((status = 202, description = "warming has started, or was in progress already", body = Done)))]
 pub(crate) async fn warm(State(warmer): State<Warmer>) -> impl IntoResponse {
     let message = if warmer.begin() { "Warming has begun" } else { "Warming is under way already" };
     (StatusCode::ACCEPTED, Json(Done { message }))

@@ -32,7 +32,7 @@ struct Written {
     message: &'static str,
 }
 
-/// A product with its fields and images.
+/// Returns a product with its fields and images.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}/details", tag = "details",
     params(
@@ -42,7 +42,7 @@ struct Written {
     responses(
         (status = 200, body = DetailsAnswerSchema),
         (status = 304, description = "not modified"),
-        (status = 404, description = "no such product"),
+        (status = 404, description = "the product does not exist"),
     )
 )]
 pub(crate) async fn get(
@@ -59,18 +59,18 @@ pub(crate) async fn get(
     Ok(cacheable(&headers, &version_tag(id.get(), details.revision, products.history()), found.source, body))
 }
 
-/// Replaces the fields, or the images, or both: what is given, as a whole.
+/// Replaces the fields, the images or both, each as a whole.
 #[utoipa::path(
     put, path = "/api/v1/products/{id}/details", tag = "details", request_body = DetailsInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+        ("If-Match" = Option<String>, Header, description = "The product is changed only if it has one of these tags; otherwise 412"),
     ),
     responses(
         (status = 200, body = DetailsWrittenSchema),
-        (status = 400, description = "they do not fit the product's schema, with every bad field"),
-        (status = 404, description = "no such product"),
-        (status = 409, description = "an update takes long, try again"),
+        (status = 400, description = "the details do not match the schema of the product: `errors` lists every invalid field"),
+        (status = 404, description = "the product does not exist"),
+        (status = 409, description = "another update of the product is in progress, try again"),
         (status = 412, description = "the product has changed"),
     )
 )]

@@ -51,7 +51,7 @@ struct Shown {
     updated_at: DateTime<Utc>,
 }
 
-/// One product in the envelope.
+/// Returns a product. The response has the envelope format.
 #[utoipa::path(
     get, path = "/products/{id}", tag = "envelope", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
@@ -72,7 +72,7 @@ pub(crate) async fn get(
     Ok(success("Product retrieved successfully", data, source).into_response())
 }
 
-/// Stores a new product and answers in the envelope.
+/// Creates a product. The response has the envelope format.
 #[utoipa::path(
     post, path = "/products", tag = "envelope", request_body = ProductInputSchema,
     responses((status = 201, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
@@ -87,7 +87,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, created).into_response())
 }
 
-/// Changes the fields that are given and answers in the envelope.
+/// Updates the given fields of a product. The response has the envelope format.
 #[utoipa::path(
     put, path = "/products/{id}", tag = "envelope", request_body = ProductInputSchema, params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))

@@ -40,9 +40,9 @@ struct Probe {
     status: &'static str,
 }
 
-/// How every module is.
+/// Reports the health of every module.
 #[utoipa::path(get, path = "/health", tag = "health",
-    responses((status = 200, description = "healthy or degraded: requests are served"), (status = 503, description = "unhealthy: requests fail, all or those of one kind")))]
+    responses((status = 200, description = "healthy or degraded: the service answers requests"), (status = 503, description = "unhealthy: all requests fail, or all of one kind")))]
 pub(crate) async fn health(State(health): State<HealthBoard>) -> impl IntoResponse {
     let report = health.report().await;
     let modules = report
@@ -58,14 +58,14 @@ pub(crate) async fn health(State(health): State<HealthBoard>) -> impl IntoRespon
     (code(report.status != Status::Unhealthy), Json(body))
 }
 
-/// That the process answers is the answer.
+/// Liveness probe: 200 as long as the process responds.
 #[utoipa::path(get, path = "/health/live", tag = "health",
     responses((status = 200, description = "alive")))]
 pub(crate) async fn live() -> impl IntoResponse {
     Json(Probe { status: "alive" })
 }
 
-/// Whether to send requests here: started, not stopping, and the database is read. Writes may fail: `/health` tells.
+/// Readiness probe: 200 if the service is running and can read the database. Writes may still fail; see `/health`.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, description = "ready"), (status = 503, description = "not ready")))]
 pub(crate) async fn ready(State(health): State<HealthBoard>) -> impl IntoResponse {

@@ -30,7 +30,7 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Viewer, routes!(ids_of_schema))
 }
 
-/// A page of an organization's products.
+/// Returns a page of the products of an organization.
 #[utoipa::path(
     get, path = "/api/v1/organizations/{id}/products", tag = "organizations",
     params(
@@ -41,8 +41,8 @@ pub(crate) fn operations() -> Operations {
     responses(
         (status = 200, body = MemberPageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter"),
-        (status = 404, description = "no such organization"),
+        (status = 400, description = "a parameter is invalid"),
+        (status = 404, description = "the organization does not exist"),
     )
 )]
 pub(crate) async fn of_organization(
@@ -55,7 +55,7 @@ pub(crate) async fn of_organization(
     page(&products, caller.members_of_organization(id)?, query, &headers).await
 }
 
-/// A page of a schema's products.
+/// Returns a page of the products of a schema.
 #[utoipa::path(
     get, path = "/api/v1/schemas/{id}/products", tag = "schemas",
     params(
@@ -66,8 +66,8 @@ pub(crate) async fn of_organization(
     responses(
         (status = 200, body = MemberPageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter"),
-        (status = 404, description = "no such schema"),
+        (status = 400, description = "a parameter is invalid"),
+        (status = 404, description = "the schema does not exist"),
     )
 )]
 pub(crate) async fn of_schema(
@@ -80,12 +80,12 @@ pub(crate) async fn of_schema(
     page(&products, caller.members_of_schema(&products, id).await?, query, &headers).await
 }
 
-/// The ids of all of an organization's products, in order; in pieces when there are many.
+/// Returns the ids of all products of an organization, in ascending order. Long lists are streamed.
 #[utoipa::path(
     get, path = "/api/v1/organizations/{id}/product-ids", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = ProductIdsSchema),
-        (status = 404, description = "no such organization"),
+        (status = 404, description = "the organization does not exist"),
     )
 )]
 pub(crate) async fn ids_of_organization(
@@ -97,12 +97,12 @@ pub(crate) async fn ids_of_organization(
     ids(&products, caller.members_of_organization(id)?, &headers).await
 }
 
-/// The ids of all of a schema's products, in order; in pieces when there are many.
+/// Returns the ids of all products of a schema, in ascending order. Long lists are streamed.
 #[utoipa::path(
     get, path = "/api/v1/schemas/{id}/product-ids", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = ProductIdsSchema),
-        (status = 404, description = "no such schema"),
+        (status = 404, description = "the schema does not exist"),
     )
 )]
 pub(crate) async fn ids_of_schema(

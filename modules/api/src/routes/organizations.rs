@@ -36,7 +36,7 @@ struct Organizations {
     organizations: Vec<Organization>,
 }
 
-/// The organizations that the caller belongs to; all of them, by id, where users are off.
+/// Returns the organization of the caller or, with `AUTH=off`, all organizations, ordered by id.
 #[utoipa::path(get, path = "/api/v1/organizations", tag = "organizations",
     responses((status = 200, body = Organizations)))]
 pub(crate) async fn list(
@@ -50,12 +50,12 @@ pub(crate) async fn list(
     Ok(Json(Organizations { organizations }))
 }
 
-/// Stores a new organization.
+/// Creates an organization.
 #[utoipa::path(
     post, path = "/api/v1/organizations", tag = "organizations", request_body = OrganizationInputSchema,
     responses(
         (status = 201, body = OrganizationAnswer, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(
@@ -68,12 +68,12 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, location, Json(OrganizationAnswer { organization })))
 }
 
-/// One organization.
+/// Returns an organization.
 #[utoipa::path(
     get, path = "/api/v1/organizations/{id}", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = OrganizationAnswer),
-        (status = 404, description = "no such organization"),
+        (status = 404, description = "the organization does not exist"),
     )
 )]
 pub(crate) async fn get(

@@ -24,13 +24,13 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Session, routes!(change))
 }
 
-/// Sends a mail to the user of that address, if there is one, that lets choose a new password within an hour. The answer is
-/// the same if there is none.
+/// Sends a mail to the user with this e-mail address, with which the user can choose a new password within an hour. The
+/// response is the same if there is no such user.
 #[utoipa::path(
     post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = AddressSchema,
     responses(
-        (status = 202, description = "taken note of"),
-        (status = 400, description = "not valid, with every bad field"),
+        (status = 202, description = "accepted"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 429, description = "too many attempts"),
     )
 )]
@@ -50,12 +50,12 @@ pub(crate) async fn forgot(
     Ok((StatusCode::ACCEPTED, limit, ()))
 }
 
-/// Sets a new password by the token of a mail, once. All sessions and API keys of the user end.
+/// Sets a new password, authorized by the token from a mail. A token works once. All sessions and API keys of the user end.
 #[utoipa::path(
     post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = PasswordResetSchema,
     responses(
-        (status = 204, description = "the new password counts"),
-        (status = 400, description = "not valid, or the token is not"),
+        (status = 204, description = "the new password is set"),
+        (status = 400, description = "the request is invalid, or the token is invalid, used or expired"),
     )
 )]
 pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) -> Result<impl IntoResponse, Problem> {
@@ -64,12 +64,12 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sets a new password. All other sessions of the user end; the API keys stay.
+/// Sets a new password. All other sessions of the user end; the API keys stay valid.
 #[utoipa::path(
     post, path = "/api/v1/auth/change-password", tag = "auth", request_body = PasswordChangeSchema,
     responses(
-        (status = 204, description = "the new password counts"),
-        (status = 400, description = "not valid, or the current password is not"),
+        (status = 204, description = "the new password is set"),
+        (status = 400, description = "the request is invalid, or the current password is wrong"),
         (status = 429, description = "too many attempts"),
     )
 )]

@@ -38,7 +38,7 @@ pub(crate) fn operations() -> Operations {
         .operation(Need::Editor, routes!(delete))
 }
 
-/// A product that was written.
+/// A product after a write.
 #[derive(Serialize, ToSchema)]
 struct ProductWritten {
     #[schema(value_type = ProductSchema)]
@@ -46,7 +46,7 @@ struct ProductWritten {
     message: &'static str,
 }
 
-/// One product, from the nearest cache that has it.
+/// Returns a product, from the nearest cache that has it.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}", tag = "products",
     params(
@@ -56,8 +56,8 @@ struct ProductWritten {
     responses(
         (status = 200, body = ProductAnswerSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter"),
-        (status = 404, description = "no such product"),
+        (status = 400, description = "a parameter is invalid"),
+        (status = 404, description = "the product does not exist"),
     )
 )]
 pub(crate) async fn get(
@@ -98,26 +98,26 @@ pub(crate) fn product_answer(
     cacheable_within(limits, request, &tag, source, body)
 }
 
-/// A page of the products, or, with `ids`, these products and no others.
+/// Returns a page of the products or, with `ids`, exactly these products.
 #[utoipa::path(
     get, path = "/api/v1/products", tag = "products",
     params(
-        ("offset" = Option<i64>, Query, minimum = 0, description = "products to skip, 0 by default"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, instead of `offset`; with the same filters and order"),
+        ("offset" = Option<i64>, Query, minimum = 0, description = "Number of products to skip; default 0"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Products per page; default 20"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the previous page, with the same filters and order; replaces `offset`"),
         SearchParameters,
-        ("category" = Option<String>, Query, description = "exactly this one"),
+        ("category" = Option<String>, Query, description = "Exact category"),
         ("organization_id" = Option<i64>, Query, minimum = 1),
         ("schema_id" = Option<i64>, Query, minimum = 1),
         ("min_price" = Option<f64>, Query, minimum = 0),
         ("max_price" = Option<f64>, Query, minimum = 0),
         ("in_stock" = Option<bool>, Query),
-        ("ids" = Option<String>, Query, description = "up to 1,000 ids, separated by commas, instead of all other parameters: the answer has `products` in this order and `missing`"),
+        ("ids" = Option<String>, Query, description = "Up to 1,000 ids, separated by commas; excludes all other parameters. The response lists `products` in this order, and the ids that are `missing`"),
     ),
     responses(
         (status = 200, body = PageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter"),
+        (status = 400, description = "a parameter is invalid"),
     )
 )]
 pub(crate) async fn list(
@@ -140,12 +140,12 @@ pub(crate) async fn list(
     Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
 }
 
-/// Stores a new product.
+/// Creates a product.
 #[utoipa::path(
     post, path = "/api/v1/products", tag = "products", request_body = ProductInputSchema,
     responses(
         (status = 201, body = ProductWritten, headers(("Location" = String))),
-        (status = 400, description = "not a valid product, with every bad field"),
+        (status = 400, description = "the product is invalid: `errors` lists every invalid field"),
         (status = 503, description = "try again later"),
     )
 )]
@@ -161,18 +161,18 @@ pub(crate) async fn create(
         .into_response())
 }
 
-/// Changes the fields that are given. `PUT` and `PATCH` are the same.
+/// Updates the given fields of a product. `PUT` and `PATCH` do the same.
 #[utoipa::path(
     method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+        ("If-Match" = Option<String>, Header, description = "The product is changed only if it has one of these tags; otherwise 412"),
     ),
     responses(
         (status = 200, body = ProductWritten),
-        (status = 400, description = "not valid, with every bad field"),
-        (status = 404, description = "no such product"),
-        (status = 409, description = "another update takes long, try again"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
+        (status = 404, description = "the product does not exist"),
+        (status = 409, description = "another update of the product is in progress, try again"),
         (status = 412, description = "the product has changed"),
         (status = 503, description = "try again later"),
     )
@@ -194,17 +194,17 @@ pub(crate) async fn update(
         .into_response())
 }
 
-/// Takes a product out of the catalogue.
+/// Deletes a product.
 #[utoipa::path(
     delete, path = "/api/v1/products/{id}", tag = "products",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+        ("If-Match" = Option<String>, Header, description = "The product is changed only if it has one of these tags; otherwise 412"),
     ),
     responses(
         (status = 200, body = Done),
-        (status = 404, description = "no such product"),
-        (status = 409, description = "an update takes long, try again"),
+        (status = 404, description = "the product does not exist"),
+        (status = 409, description = "another update of the product is in progress, try again"),
         (status = 412, description = "the product has changed"),
         (status = 503, description = "try again later"),
     )

@@ -32,12 +32,12 @@ struct SchemaAnswer {
     schema: Schema,
 }
 
-/// Stores a new schema.
+/// Creates a schema.
 #[utoipa::path(
     post, path = "/api/v1/schemas", tag = "schemas", request_body = SchemaInputSchema,
     responses(
         (status = 201, body = SchemaAnswer, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(
@@ -53,12 +53,12 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, location, tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
 }
 
-/// One schema.
+/// Returns a schema.
 #[utoipa::path(
     get, path = "/api/v1/schemas/{id}", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = SchemaAnswer),
-        (status = 404, description = "no such schema"),
+        (status = 404, description = "the schema does not exist"),
     )
 )]
 pub(crate) async fn get(
@@ -74,18 +74,18 @@ pub(crate) async fn get(
     Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
 }
 
-/// Changes what is given. Fields are replaced as a whole; refused when products would not fit any more.
+/// Updates a schema. `fields` is replaced as a whole. The update is refused if existing products would no longer match.
 #[utoipa::path(
     put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = SchemaInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "412 unless the schema has this tag"),
+        ("If-Match" = Option<String>, Header, description = "The schema is changed only if it has one of these tags; otherwise 412"),
     ),
     responses(
         (status = 200, body = SchemaAnswer),
-        (status = 400, description = "not valid, with every bad field"),
-        (status = 404, description = "no such schema"),
-        (status = 409, description = "products would not fit any more, or the schema is built in"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
+        (status = 404, description = "the schema does not exist"),
+        (status = 409, description = "existing products would no longer match the schema, or the schema is built in"),
         (status = 412, description = "the schema has changed"),
     )
 )]

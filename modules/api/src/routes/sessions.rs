@@ -38,7 +38,7 @@ struct One {
     current: bool,
 }
 
-/// The user's sessions that have not ended.
+/// Returns the active sessions of the user.
 #[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = Sessions)))]
 pub(crate) async fn list(
     Accounts(auth): Accounts,
@@ -49,8 +49,8 @@ pub(crate) async fn list(
     Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(one).collect() })))
 }
 
-/// Ends all sessions of the user, this one included.
-#[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 204, description = "ended")))]
+/// Ends all sessions of the user, including this one.
+#[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 204, description = "the session has ended")))]
 pub(crate) async fn end_all(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,
@@ -63,7 +63,7 @@ pub(crate) async fn end_all(
 #[utoipa::path(
     delete, path = "/api/v1/auth/sessions/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 204, description = "ended"),
+        (status = 204, description = "the session has ended"),
         (status = 404, description = "the user has no such session"),
     )
 )]

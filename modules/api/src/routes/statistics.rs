@@ -27,14 +27,14 @@ struct Statistics {
     timestamp: DateTime<Utc>,
 }
 
-/// What the caches did since the start or the last reset.
+/// Returns the statistics of the caches since the start or the last reset.
 #[utoipa::path(get, path = "/api/v1/cache/stats", tag = "statistics",
-    responses((status = 200, description = "counters by tier and by cache")))]
+    responses((status = 200, description = "counters per tier and per cache")))]
 pub(crate) async fn stats(State(stats): State<Stats>) -> impl IntoResponse {
     Json(Statistics { cache_stats: stats.snapshot(), timestamp: Utc::now() })
 }
 
-/// Sets every counter of the statistics back to 0; those of `/metrics` go on.
+/// Resets the counters of the statistics to 0. The metrics in `/metrics` are not reset.
 #[utoipa::path(post, path = "/api/v1/cache/stats/reset", tag = "statistics",
     responses((status = 200, body = Done)))]
 pub(crate) async fn reset(State(stats): State<Stats>) -> impl IntoResponse {
@@ -42,7 +42,7 @@ pub(crate) async fn reset(State(stats): State<Stats>) -> impl IntoResponse {
     Json(Done { message: "Cache statistics reset successfully" })
 }
 
-/// All metrics in Prometheus' text format.
+/// Returns all metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "statistics",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(stats): State<Stats>) -> Result<impl IntoResponse, Problem> {

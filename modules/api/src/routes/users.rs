@@ -45,7 +45,7 @@ pub(crate) struct UserAnswer {
     pub(crate) user: User,
 }
 
-/// The users of the organization, by id.
+/// Returns the users of the organization, ordered by id.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = Users)))]
 pub(crate) async fn list(
     Accounts(auth): Accounts,
@@ -54,13 +54,13 @@ pub(crate) async fn list(
     Ok((no_store(), Json(Users { users: auth.users(admin.organization()).await? })))
 }
 
-/// Adds a user to the organization. Without a password, a mail lets the user choose one.
+/// Adds a user to the organization. If no password is given, the user gets a mail to choose one.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "users", request_body = UserInputSchema,
     responses(
         (status = 201, body = UserAnswer, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field"),
-        (status = 409, description = "there is a user with this address"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
+        (status = 409, description = "a user with this e-mail address exists already"),
         (status = 429, description = "too many"),
     )
 )]
@@ -85,7 +85,7 @@ pub(crate) async fn add(
     get, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = UserAnswer),
-        (status = 404, description = "no such user in the organization"),
+        (status = 404, description = "the organization has no such user"),
     )
 )]
 pub(crate) async fn get(
@@ -96,15 +96,15 @@ pub(crate) async fn get(
     Ok((no_store(), Json(UserAnswer { user: auth.user(admin.organization(), id).await? })))
 }
 
-/// Gives a user another role. From the answer on, no instance grants the old one.
+/// Changes the role of a user. After the response, no instance grants the old role.
 #[utoipa::path(
     patch, path = "/api/v1/users/{id}", tag = "users", request_body = UserRoleSchema,
     params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = UserAnswer),
-        (status = 400, description = "not valid, with every bad field"),
-        (status = 404, description = "no such user in the organization"),
-        (status = 409, description = "it is the only admin"),
+        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
+        (status = 404, description = "the organization has no such user"),
+        (status = 409, description = "the user is the only admin of the organization"),
     )
 )]
 pub(crate) async fn set_role(
@@ -117,13 +117,13 @@ pub(crate) async fn set_role(
     Ok((no_store(), Json(UserAnswer { user: auth.set_role(admin.organization(), id, role).await? })))
 }
 
-/// Removes a user with all sessions and API keys.
+/// Removes a user and all of the user's sessions and API keys.
 #[utoipa::path(
     delete, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204, description = "removed"),
-        (status = 404, description = "no such user in the organization"),
-        (status = 409, description = "it is the only admin"),
+        (status = 404, description = "the organization has no such user"),
+        (status = 409, description = "the user is the only admin of the organization"),
     )
 )]
 pub(crate) async fn remove(
@@ -139,8 +139,8 @@ pub(crate) async fn remove(
 #[utoipa::path(
     delete, path = "/api/v1/users/{id}/sessions", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 204, description = "ended"),
-        (status = 404, description = "no such user in the organization"),
+        (status = 204, description = "the session has ended"),
+        (status = 404, description = "the organization has no such user"),
     )
 )]
 pub(crate) async fn end_sessions(
