@@ -21,7 +21,7 @@ use utoipa::{Modify, OpenApi};
 pub(crate) use accounts::*;
 pub(crate) use catalogue::*;
 pub(crate) use parameters::*;
-use refusals::{Limits, Problems};
+use refusals::Refusals;
 use security::Tokens;
 
 #[derive(OpenApi)]
@@ -35,9 +35,8 @@ struct Document;
 pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     document.merge(operations);
-    for modifier in [&Tokens as &dyn Modify, &Problems, &Limits] {
-        modifier.modify(&mut document);
-    }
+    Tokens.modify(&mut document);
+    Refusals.modify(&mut document);
     document
 }
 
@@ -45,4 +44,31 @@ pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi:
 pub(crate) fn route<S: Clone + Send + Sync + 'static>(document: utoipa::openapi::OpenApi) -> MethodRouter<S> {
     let document = Arc::new(document);
     routing::get(async move || Json(&*document).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes;
+
+    #[test]
+    fn every_operation_names_the_refusals_that_do_not_depend_on_it() {
+        let (_, described, _) = routes::operations().into_parts();
+        let api = serde_json::to_value(document(described)).unwrap();
+        let (mut operations, mut with_body) = (0, 0);
+        for (path, item) in api["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let responses = operation["responses"].as_object().unwrap();
+                let named = |status: &str| responses.contains_key(status);
+                let takes_body = operation.get("requestBody").is_some();
+                assert!(named("503"), "{method} {path}");
+                assert!(["408", "413", "415"].iter().all(|status| named(status) == takes_body), "{method} {path}");
+                let probed = path.starts_with("/health") || path == "/metrics";
+                assert_eq!(named("429"), !probed, "{method} {path}");
+                operations += 1;
+                with_body += usize::from(takes_body);
+            }
+        }
+        assert!(operations > 40 && with_body > 10, "{operations} {with_body}");
+    }
 }

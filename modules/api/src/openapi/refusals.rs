@@ -8,44 +8,51 @@ use utoipa::openapi::{
 
 use crate::problem::Dialect;
 
-/// Gives every refusal that a handler describes without a body the body that all have.
-pub(super) struct Problems;
+/// Adds the refusals that do not depend on what an operation does, and gives all refusals that handlers describe the body
+/// that they have.
+pub(super) struct Refusals;
 
-impl Modify for Problems {
+impl Modify for Refusals {
     fn modify(&self, api: &mut OpenApi) {
         for (path, item) in &mut api.paths.paths {
-            let Some(dialect) = dialect_of(path) else { continue };
             for operation in operations(item) {
-                for (status, response) in &mut operation.responses.responses {
-                    let RefOr::T(response) = response else { continue };
-                    if status.starts_with(['4', '5']) && response.content.is_empty() {
-                        response.content.insert(dialect.media_type().to_owned(), RefOr::T(content(dialect)));
+                let takes_body = operation.request_body.is_some();
+                let responses = &mut operation.responses.responses;
+                if !is_bare(path) {
+                    for (status, response) in responses.iter_mut() {
+                        add_body(status, response, Dialect::of(path));
+                    }
+                    responses.entry("429".to_owned()).or_insert_with(|| rate_limited(path).into());
+                }
+                if takes_body {
+                    for (status, description) in OF_BODIES {
+                        responses.entry(status.to_owned()).or_insert_with(|| refusal(path, description).build().into());
                     }
                 }
+                responses.entry("503".to_owned()).or_insert_with(|| unavailable(path).into());
             }
         }
     }
 }
 
-/// Adds the refusal of a rate limit to every operation that can be limited.
-pub(super) struct Limits;
+/// What can be wrong with a body before its handler sees it.
+const OF_BODIES: [(&str, &str); 3] = [
+    ("408", "the request body arrived too slowly"),
+    ("413", "the request body is too large"),
+    ("415", "the request body is not application/json"),
+];
 
-impl Modify for Limits {
-    fn modify(&self, api: &mut OpenApi) {
-        for (path, item) in &mut api.paths.paths {
-            let Some(dialect) = dialect_of(path) else { continue };
-            for operation in operations(item) {
-                operation.responses.responses.insert("429".to_owned(), RefOr::T(limited(dialect)));
-            }
-        }
-    }
+/// Whether the path is for probes or for Prometheus. They are under no rate limit, and the refusals that they describe have
+/// bodies of their own.
+fn is_bare(path: &str) -> bool {
+    path.starts_with("/health") || path == "/metrics"
 }
 
-/// How the refusals of a path are written. `None`: the path is for probes or for Prometheus, which are under no limit and look at
-/// the status alone.
-fn dialect_of(path: &str) -> Option<Dialect> {
-    let bare = path.starts_with("/health") || path == "/metrics";
-    (!bare).then(|| Dialect::of(path))
+fn add_body(status: &str, response: &mut RefOr<Response>, dialect: Dialect) {
+    let RefOr::T(response) = response else { return };
+    if status.starts_with(['4', '5']) && response.content.is_empty() {
+        response.content.insert(dialect.media_type().to_owned(), RefOr::T(content(dialect)));
+    }
 }
 
 fn content(dialect: Dialect) -> Content {
@@ -61,16 +68,25 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, patch, delete].into_iter().filter_map(Option::as_mut)
 }
 
-fn limited(dialect: Dialect) -> Response {
-    ResponseBuilder::new()
-        .description("rate limit exceeded")
+fn refusal(path: &str, description: &str) -> ResponseBuilder {
+    let dialect = Dialect::of(path);
+    ResponseBuilder::new().description(description).content(dialect.media_type(), content(dialect))
+}
+
+fn rate_limited(path: &str) -> Response {
+    refusal(path, "rate limit exceeded")
         .header("Retry-After", header(Type::Integer, "seconds until the next request is allowed"))
         .header("RateLimit-Policy", header(Type::String, "the limit: `\"api\";q=100;w=60` means 100 requests per 60 s"))
         .header(
             "RateLimit",
             header(Type::String, "the state: `\"api\";r=0;t=12` means 0 requests left, the next one in 12 s"),
         )
-        .content(dialect.media_type(), content(dialect))
+        .build()
+}
+
+fn unavailable(path: &str) -> Response {
+    refusal(path, "the service is overloaded or shutting down, or the database is unavailable: try again later")
+        .header("Retry-After", header(Type::Integer, "seconds until the request should be repeated"))
         .build()
 }
 

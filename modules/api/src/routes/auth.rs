@@ -56,7 +56,6 @@ struct SessionAnswer {
         (status = 201, body = UserAnswer),
         (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 409, description = "a user with this e-mail address exists already"),
-        (status = 429, description = "too many attempts"),
     )
 )]
 pub(crate) async fn register(
@@ -78,7 +77,6 @@ pub(crate) async fn register(
         (status = 200, body = Login, headers(("Set-Cookie" = String))),
         (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 401, description = "the e-mail address or the password is wrong"),
-        (status = 429, description = "too many attempts"),
     )
 )]
 pub(crate) async fn login(

@@ -82,7 +82,6 @@ struct BulkDeleted {
     responses(
         (status = 201, body = BulkCreated),
         (status = 400, description = "the body is not a list of products; or, with `atomic`, some products are invalid: `errors` lists every invalid field"),
-        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn create(
@@ -126,7 +125,6 @@ pub(crate) async fn create(
         (status = 200, body = BulkDeleted),
         (status = 400, description = "the body is not a valid list of ids"),
         (status = 409, description = "one of the products is being updated, try again"),
-        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn delete(

@@ -31,7 +31,6 @@ pub(crate) fn operations() -> Operations {
     responses(
         (status = 202, description = "accepted"),
         (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
-        (status = 429, description = "too many attempts"),
     )
 )]
 pub(crate) async fn forgot(
@@ -70,7 +69,6 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
     responses(
         (status = 204, description = "the new password is set"),
         (status = 400, description = "the request is invalid, or the current password is wrong"),
-        (status = 429, description = "too many attempts"),
     )
 )]
 pub(crate) async fn change(

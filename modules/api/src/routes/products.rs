@@ -146,7 +146,6 @@ pub(crate) async fn list(
     responses(
         (status = 201, body = ProductWritten, headers(("Location" = String))),
         (status = 400, description = "the product is invalid: `errors` lists every invalid field"),
-        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn create(
@@ -174,7 +173,6 @@ pub(crate) async fn create(
         (status = 404, description = "the product does not exist"),
         (status = 409, description = "another update of the product is in progress, try again"),
         (status = 412, description = "the product has changed"),
-        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn update(
@@ -206,7 +204,6 @@ pub(crate) async fn update(
         (status = 404, description = "the product does not exist"),
         (status = 409, description = "another update of the product is in progress, try again"),
         (status = 412, description = "the product has changed"),
-        (status = 503, description = "try again later"),
     )
 )]
 pub(crate) async fn delete(

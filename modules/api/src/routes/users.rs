@@ -61,7 +61,6 @@ pub(crate) async fn list(
         (status = 201, body = UserAnswer, headers(("Location" = String))),
         (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 409, description = "a user with this e-mail address exists already"),
-        (status = 429, description = "too many"),
     )
 )]
 pub(crate) async fn add(
