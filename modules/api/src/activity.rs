@@ -1,6 +1,6 @@
 //! What a connection is doing. The connection's task writes it, a store or two for each request; whoever decides which
-//! connections are closed reads it now and then. A timer for each request, as hyper's own bound on the time for a head needs
-//! it, would cost a hit a twentieth.
+//! connections are closed reads it now and then. A timer for each request, as hyper's own bound on the time for a head
+//! needs it, would cost a hit a twentieth.
 
 use std::io;
 use std::pin::Pin;
@@ -38,8 +38,8 @@ pub(crate) enum Order {
     End,
 }
 
-/// All but the order is written by the connection's task alone and only looked at by others, who look again before long: no
-/// order among these is needed.
+/// All but the order is written by the connection's task alone and only looked at by others, who look again before
+/// long: no order among these is needed.
 #[derive(Default)]
 pub(crate) struct Activity {
     requests: AtomicU64,

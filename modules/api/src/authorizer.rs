@@ -1,4 +1,5 @@
-//! Who may come in: reads who a request says it is from, asks whether that is so, and holds it against the table of access.
+//! Who may come in: reads who a request says it is from, asks whether that is so, and holds it against the table of
+//! access.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,8 @@ impl Authorizer {
         }
     }
 
-    /// Who reads, as far as memory knows. If that does not suffice, [`authorize`](Authorizer::authorize) has the answer.
+    /// Who reads, as far as memory knows. If that does not suffice, [`authorize`](Authorizer::authorize) has the
+    /// answer.
     pub(crate) fn peek_reader(&self, headers: &HeaderMap) -> Option<Caller> {
         let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
         match credentials(headers) {
@@ -76,8 +78,8 @@ impl Authorizer {
         }
     }
 
-    /// Who shows this token. Guessing is limited. Where too much was guessed, tokens are still looked up, since others may share
-    /// the address, but only a few at a time.
+    /// Who shows this token. Guessing is limited. Where too much was guessed, tokens are still looked up, since others
+    /// may share the address, but only a few at a time.
     async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
         let _turn = match self.limits.guesses_used_up(client) {
             None => None,
@@ -182,8 +184,8 @@ fn cookie(headers: &HeaderMap) -> Credentials<'_> {
     }
 }
 
-/// Cookies are `SameSite=Lax` already; browsers also say where a request comes from (Fetch Metadata). Another host of the same
-/// domain is another site here.
+/// Cookies are `SameSite=Lax` already; browsers also say where a request comes from (Fetch Metadata). Another host of
+/// the same domain is another site here.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }

@@ -16,8 +16,8 @@ const PRODUCT_MAX: usize = 1 << 20;
 /// Room for names, addresses and passwords.
 const SMALL_MAX: usize = 16 << 10;
 
-/// The most bytes that the body of an operation at that path may have, if the operation takes one. What strangers may send is
-/// small.
+/// The most bytes that the body of an operation at that path may have, if the operation takes one. What strangers may
+/// send is small.
 pub(crate) fn limit_of(path: &str) -> usize {
     match path {
         "/api/v1/products/bulk" => BULK_MAX,

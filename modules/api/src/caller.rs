@@ -73,7 +73,8 @@ pub(crate) fn foreign(own: OrganizationId) -> Problem {
 
 /// What the caller may reach through the catalogue. To others, it is not there.
 impl Caller {
-    /// Lets nobody change what they do not see. A product never changes its organization, so a copy tells as well as the row.
+    /// Lets nobody change what they do not see. A product never changes its organization, so a copy tells as well as
+    /// the row.
     pub(crate) async fn check_owns(&self, products: &ProductService, id: ProductId) -> Result<(), Problem> {
         if self.scope().is_none() {
             return Ok(());
@@ -90,7 +91,8 @@ impl Caller {
         if self.sees(id) { Ok(Members::Organization(id)) } else { Err(StoreError::NoSuchOrganization(id).into()) }
     }
 
-    /// The products of a schema, as far as the caller sees them: of the built-in one, those of the caller's organization.
+    /// The products of a schema, as far as the caller sees them: of the built-in one, those of the caller's
+    /// organization.
     pub(crate) async fn members_of_schema(&self, products: &ProductService, id: SchemaId) -> Result<Members, Problem> {
         let Some(own) = self.scope() else { return Ok(Members::Schema(id)) };
         if id == SchemaId::BUILT_IN {

@@ -38,8 +38,8 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// The address from which a request came first, as far as is known: backwards over the proxies that are trusted, to the
-    /// first one that is not, or that the one before it does not name.
+    /// The address from which a request came first, as far as is known: backwards over the proxies that are trusted, to
+    /// the first one that is not, or that the one before it does not name.
     fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trust(peer) {
             return peer;
@@ -89,8 +89,8 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     node(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
 }
 
-/// An address, perhaps with a port behind it; one of IPv6 in brackets or, without a port, bare. Not `unknown`, and not a
-/// name that the proxy has made up.
+/// An address, perhaps with a port behind it; one of IPv6 in brackets or, without a port, bare. Not `unknown`, and not
+/// a name that the proxy has made up.
 fn node(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']')?;

@@ -9,8 +9,8 @@ use crate::problem::Problem;
 
 pub(crate) const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
 
-/// The tag of one version of a product or a schema: `"7-3-9f86d081884c7d65"`. A database that was restored gives a version a
-/// second time, to something else; so its history is in the tag.
+/// The tag of one version of a product or a schema: `"7-3-9f86d081884c7d65"`. A database that was restored gives a
+/// version a second time, to something else; so its history is in the tag.
 pub(crate) fn version_tag(id: i64, version: u64, history: History) -> CompactString {
     let mut digits = itoa::Buffer::new();
     let mut tag = CompactString::const_new("\"");
@@ -28,7 +28,8 @@ pub(crate) fn page_tag(revision: u64) -> CompactString {
     format_compact!("\"{revision:016x}\"")
 }
 
-/// What the request requires of the product or schema: `If-Match`. Weak tags match nothing, as the comparison is strong.
+/// What the request requires of the product or schema: `If-Match`. Weak tags match nothing, as the comparison is
+/// strong.
 pub(crate) fn expectation(headers: &HeaderMap, id: i64, history: History) -> Expect {
     let mut tags = tags(headers, header::IF_MATCH).peekable();
     if tags.peek().is_none() {

@@ -1,5 +1,5 @@
-//! The connections that are open: how many, which one goes when there is no room for another, and which one has done nothing
-//! for too long.
+//! The connections that are open: how many, which one goes when there is no room for another, and which one has done
+//! nothing for too long.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -82,8 +82,8 @@ impl Connections {
         self.open.lock().all.len()
     }
 
-    /// A place for a connection from there. Where there is no room, connections make some that wait for a request: those first
-    /// that have waited longest. If all are at work, the place is one of the reserve.
+    /// A place for a connection from there. Where there is no room, connections make some that wait for a request:
+    /// those first that have waited longest. If all are at work, the place is one of the reserve.
     pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Place {
         let peer = peer.to_canonical();
         let counted = !peer.is_loopback() && !self.proxies.trust(peer);
@@ -217,8 +217,8 @@ impl Open {
         Some(entry)
     }
 
-    /// Ends up to so many connections, of that client or of all, that wait for a request or for the rest of its head, those that
-    /// have waited longest first; how many there were.
+    /// Ends up to so many connections, of that client or of all, that wait for a request or for the rest of its head,
+    /// those that have waited longest first; how many there were.
     fn end_waiting(&mut self, most: usize, of: Option<&Subject>) -> usize {
         let now = Instant::now();
         let candidates = self.all.iter_mut().filter(|(_, entry)| !entry.in_reserve);

@@ -116,8 +116,8 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
     if request.method() == Method::GET { id_of(text) } else { None }
 }
 
-/// Whether no header says anything that the answer from memory depends on. One look at each header costs less than a search
-/// for each that matters.
+/// Whether no header says anything that the answer from memory depends on. One look at each header costs less than a
+/// search for each that matters.
 fn is_plain(headers: &HeaderMap) -> bool {
     let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, MIN_VERSION, REQUEST_ID];
     headers.iter().all(|(name, value)| if name == header::ACCEPT { value == "*/*" } else { !matters.contains(name) })
@@ -132,8 +132,8 @@ impl ProductFastPath {
         ProductFastPath { products: ProductService::from_ref(state), limits, pipeline, policy, answered, not_modified }
     }
 
-    /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none where
-    /// anything is special about the request.
+    /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none
+    /// where anything is special about the request.
     fn hit<B>(
         &self,
         id: ProductId,

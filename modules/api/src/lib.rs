@@ -1,5 +1,5 @@
-//! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the pipeline that every
-//! request passes. Knows no SQL and no Redis. May depend on `accounts`, `product` and all below them.
+//! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the pipeline
+//! that every request passes. Knows no SQL and no Redis. May depend on `accounts`, `product` and all below them.
 //!
 //! ```
 //! # use std::sync::Arc;

@@ -26,8 +26,9 @@ pub struct LimitOptions {
     pub api: Limit,
     /// Instead of `api`, each counted apart.
     pub routes: Vec<RouteLimit>,
-    /// Logins from one address to one account; ten times as many from one address to all accounts, a hundred times as many from
-    /// everywhere to one account. Also passwords that somebody who is logged in tries. These and the next three are always on.
+    /// Logins from one address to one account; ten times as many from one address to all accounts, a hundred times as
+    /// many from everywhere to one account. Also passwords that somebody who is logged in tries. These and the next
+    /// three are always on.
     pub login: Limit,
     /// Tokens from one address that nobody has.
     pub guess: Limit,

@@ -1,6 +1,6 @@
-//! The description of the API in OpenAPI's terms, served at `/api/v1/openapi.json`. The handlers describe themselves. Here are
-//! the shapes of bodies that no type is serialized for, because they are made of cached bytes or of the domain's types, and what
-//! is the same for all operations.
+//! The description of the API in OpenAPI's terms, served at `/api/v1/openapi.json`. The handlers describe themselves.
+//! Here are the shapes of bodies that no type is serialized for, because they are made of cached bytes or of the
+//! domain's types, and what is the same for all operations.
 
 #[expect(dead_code, reason = "these types describe bodies and are never built")]
 mod accounts;

@@ -1,5 +1,5 @@
-//! The operations of the API. Each is declared once, by a handler that describes itself, together with what its caller must be.
-//! The router, the description in OpenAPI and the table of the authorizer are all made of these declarations.
+//! The operations of the API. Each is declared once, by a handler that describes itself, together with what its caller
+//! must be. The router, the description in OpenAPI and the table of the authorizer are all made of these declarations.
 
 use std::collections::HashMap;
 

@@ -14,12 +14,13 @@ pub struct ApiOptions {
     pub port: u16,
     /// A request that takes longer is answered with 503.
     pub request_timeout: Duration,
-    /// A connection without a request under way is closed after so long; so is one whose client takes nothing of its answer.
+    /// A connection without a request under way is closed after so long; so is one whose client takes nothing of its
+    /// answer.
     pub idle_timeout: Duration,
     /// While so many requests are under way, further ones are answered with 503 at once.
     pub max_concurrent_requests: usize,
-    /// Connections that are open at a time; `None` for what the limit of descriptors leaves, up to 16,384. While there are so many,
-    /// the one that was idle longest makes room for the next.
+    /// Connections that are open at a time; `None` for what the limit of descriptors leaves, up to 16,384. While there
+    /// are so many, the one that was idle longest makes room for the next.
     pub max_connections: Option<usize>,
     /// Of which so many are from one address; `None` for a quarter. Trusted proxies and this machine may have all.
     pub max_connections_per_address: Option<usize>,

@@ -1,6 +1,6 @@
 //! What every request passes on its way in and out, in one layer, since each layer of its own would cost a hit an
-//! allocation: the request id, the authorizer, the bounds on requests and on bodies under way, the deadline, the catching of
-//! panics, the bodies of problems, and the metrics.
+//! allocation: the request id, the authorizer, the bounds on requests and on bodies under way, the deadline, the
+//! catching of panics, the bodies of problems, and the metrics.
 
 use std::any::Any;
 use std::future::Future;
@@ -106,9 +106,9 @@ impl RequestPipeline {
         response
     }
 
-    /// In three steps, of which the one in the middle has no place under the bound: whether the request may come in, its body,
-    /// and what is to be done. An answer that was refused for its form was not limited; everything else was, before anything
-    /// was done for it.
+    /// In three steps, of which the one in the middle has no place under the bound: whether the request may come in,
+    /// its body, and what is to be done. An answer that was refused for its form was not limited; everything else was,
+    /// before anything was done for it.
     async fn answer_whole(&self, probe: bool, route: Option<&str>, request: Request<Body>, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
         let client = self.limits.client(&parts.extensions, &parts.headers);

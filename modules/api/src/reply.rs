@@ -24,8 +24,8 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const HEADERS: usize = 8;
 const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
 
-/// The headers of an answer with a body. A copy of them, into which the values are put that differ, costs a third of a map that
-/// they are put into one by one. The last has its value on the way out.
+/// The headers of an answer with a body. A copy of them, into which the values are put that differ, costs a third of a
+/// map that they are put into one by one. The last has its value on the way out.
 static ANSWERED: LazyLock<HeaderMap> = LazyLock::new(|| {
     let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(header::CONTENT_TYPE, JSON);

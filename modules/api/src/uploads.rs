@@ -1,5 +1,5 @@
-//! Bodies on their way in: how many at a time, how many bytes together, how slowly. A request that waits for the rest of its
-//! body has no place under the bound on requests: it takes one when the body is here.
+//! Bodies on their way in: how many at a time, how many bytes together, how slowly. A request that waits for the rest
+//! of its body has no place under the bound on requests: it takes one when the body is here.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -32,11 +32,11 @@ const CLIENTS_BYTES: usize = 2;
 pub struct UploadOptions {
     /// Bodies that are waited for at a time; a quarter of them from one address. Further ones are answered with 503.
     pub most: usize,
-    /// Bytes of the bodies that have been received and are not worked off; half of them from one address. What is over is
-    /// answered with 503. Bodies that come at once, of up to 16 KiB, are not counted.
+    /// Bytes of the bodies that have been received and are not worked off; half of them from one address. What is over
+    /// is answered with 503. Bodies that come at once, of up to 16 KiB, are not counted.
     pub bytes: usize,
-    /// A body of which nothing comes for so long is answered with 408. So is one that comes at less than 8 KiB/s after three
-    /// times as long.
+    /// A body of which nothing comes for so long is answered with 408. So is one that comes at less than 8 KiB/s after
+    /// three times as long.
     pub timeout: Duration,
 }
 

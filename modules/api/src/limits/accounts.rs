@@ -39,9 +39,9 @@ impl AccountLimits {
         }
     }
 
-    /// Counts a login: of that client into that account, and, with more room, of that client into whatever accounts, and into
-    /// that account from wherever. The account is whatever the client says it is: differences in case and space around it do
-    /// not make another one.
+    /// Counts a login: of that client into that account, and, with more room, of that client into whatever accounts,
+    /// and into that account from wherever. The account is whatever the client says it is: differences in case and
+    /// space around it do not make another one.
     pub(crate) async fn login(&self, client: &Subject, account: &str) -> Result<LimitHeaders, Problem> {
         let account = account_of(account);
         // In this order: who is refused already makes no subjects of all the accounts that come to mind.

@@ -86,8 +86,8 @@ fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs() + up).unwrap_or(u32::MAX).max(1)
 }
 
-/// What an answer says about the limit that the request was under: the values of `RateLimit-Policy` and `RateLimit`. A handler
-/// returns it in front of the body.
+/// What an answer says about the limit that the request was under: the values of `RateLimit-Policy` and `RateLimit`. A
+/// handler returns it in front of the body.
 #[must_use = "the client should be told"]
 pub(crate) struct LimitHeaders(pub(crate) Option<(HeaderValue, HeaderValue)>);
 

@@ -32,8 +32,8 @@ pub(crate) struct ProductSchema {
     updated_at: DateTime<Utc>,
 }
 
-/// The fields of a product that a client sets. A new product needs `name` and `price`. In an update, omitted fields stay
-/// unchanged.
+/// The fields of a product that a client sets. A new product needs `name` and `price`. In an update, omitted fields
+/// stay unchanged.
 #[derive(ToSchema)]
 #[schema(as = ProductInput)]
 pub(crate) struct ProductInputSchema {

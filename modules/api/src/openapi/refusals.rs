@@ -8,8 +8,8 @@ use utoipa::openapi::{
 
 use crate::problem::Dialect;
 
-/// Adds the refusals that do not depend on what an operation does, and gives all refusals that handlers describe the body
-/// that they have.
+/// Adds the refusals that do not depend on what an operation does, and gives all refusals that handlers describe the
+/// body that they have.
 pub(super) struct Refusals;
 
 impl Modify for Refusals {
@@ -42,8 +42,8 @@ const OF_BODIES: [(&str, &str); 3] = [
     ("415", "the request body is not application/json"),
 ];
 
-/// Whether the path is for probes or for Prometheus. They are under no rate limit, and the refusals that they describe have
-/// bodies of their own.
+/// Whether the path is for probes or for Prometheus. They are under no rate limit, and the refusals that they describe
+/// have bodies of their own.
 fn is_bare(path: &str) -> bool {
     path.starts_with("/health") || path == "/metrics"
 }

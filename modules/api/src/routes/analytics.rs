@@ -21,11 +21,12 @@ pub(crate) fn operations() -> Operations {
     Operations::default().operation(Need::Operator, routes!(catalogue))
 }
 
-/// Returns the number of products and their price range, per organization and category. Only this response may be out of
-/// date: the report is rebuilt once a day, and on request.
+/// Returns the number of products and their price range, per organization and category. Only this response may be out
+/// of date: the report is rebuilt once a day, and on request.
 #[utoipa::path(
     get, path = "/api/v1/analytics/catalogue", tag = "analytics",
-    params(("refresh" = Option<bool>, Query, description = "Rebuilds the report; concurrent requests share one rebuild")),
+    params(("refresh" = Option<bool>, Query,
+        description = "Rebuilds the report; concurrent requests share one rebuild")),
     responses(
         (status = 200, body = AnalyticsSchema),
         (status = 304, description = "not modified"),

@@ -48,8 +48,8 @@ struct SessionAnswer {
     session: Session,
 }
 
-/// Creates a user and an organization whose admin is the user. To join an existing organization, ask one of its admins to add
-/// you.
+/// Creates a user and an organization whose admin is the user. To join an existing organization, ask one of its admins
+/// to add you.
 #[utoipa::path(
     post, path = "/api/v1/auth/register", tag = "auth", request_body = RegistrationSchema,
     responses(

@@ -81,7 +81,8 @@ struct BulkDeleted {
     params(("atomic" = Option<bool>, Query, description = "Store all products or none; default false")),
     responses(
         (status = 201, body = BulkCreated),
-        (status = 400, description = "the body is not a list of products; or, with `atomic`, some products are invalid: `errors` lists every invalid field"),
+        (status = 400, description = "the body is not a list of products; \
+            or, with `atomic`, some products are invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(

@@ -25,14 +25,16 @@ struct CacheDeleted {
     deleted: u64,
 }
 
-/// Deletes all cached entries, or those whose keys match a pattern. No data is lost: the next reads load the entries again.
+/// Deletes all cached entries, or those whose keys match a pattern. No data is lost: the next reads load the entries
+/// again.
 #[utoipa::path(
     delete, path = "/api/v1/cache", tag = "statistics",
-    params(("pattern" = Option<String>, Query, description = "Pattern of whole keys; must begin with CACHE_PREFIX. `*` matches any text, `?` one character")),
+    params(("pattern" = Option<String>, Query, description = "Pattern of whole keys; must begin with CACHE_PREFIX. \
+        `*` matches any text, `?` one character")),
     responses(
         (status = 200, body = CacheDeleted),
         (status = 400, description = "the pattern does not begin with the prefix"),
-        (status = 503, description = "neither Redis nor the database is reachable, so the entries cannot be invalidated"),
+        (status = 503, description = "the entries cannot be invalidated: neither Redis nor the database is reachable"),
     )
 )]
 pub(crate) async fn delete(

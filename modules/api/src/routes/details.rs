@@ -15,7 +15,7 @@ use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
-use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, FreshnessHeaders};
+use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, FreshnessHeaders, IfMatchHeader};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -64,11 +64,11 @@ pub(crate) async fn get(
     put, path = "/api/v1/products/{id}/details", tag = "details", request_body = DetailsInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The product is changed only if it has one of these tags; otherwise 412"),
+        IfMatchHeader,
     ),
     responses(
         (status = 200, body = DetailsWrittenSchema),
-        (status = 400, description = "the details do not match the schema of the product: `errors` lists every invalid field"),
+        (status = 400, description = "the details do not match the schema: `errors` lists every invalid field"),
         (status = 404, description = "the product does not exist"),
         (status = 409, description = "another update of the product is in progress, try again"),
         (status = 412, description = "the product has changed"),

@@ -89,7 +89,8 @@ pub(crate) async fn create(
 
 /// Updates the given fields of a product. The response has the envelope format.
 #[utoipa::path(
-    put, path = "/products/{id}", tag = "envelope", request_body = ProductInputSchema, params(("id" = i64, Path, minimum = 1)),
+    put, path = "/products/{id}", tag = "envelope", request_body = ProductInputSchema,
+    params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
 )]
 pub(crate) async fn update(

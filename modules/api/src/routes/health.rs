@@ -42,7 +42,10 @@ struct Probe {
 
 /// Reports the health of every module.
 #[utoipa::path(get, path = "/health", tag = "health",
-    responses((status = 200, description = "healthy or degraded: the service answers requests"), (status = 503, description = "unhealthy: all requests fail, or all of one kind")))]
+    responses(
+        (status = 200, description = "healthy or degraded: the service answers requests"),
+        (status = 503, description = "unhealthy: all requests fail, or all of one kind"),
+    ))]
 pub(crate) async fn health(State(health): State<HealthBoard>) -> impl IntoResponse {
     let report = health.report().await;
     let modules = report

@@ -1,5 +1,5 @@
-//! The products of an organization or of a schema: `/api/v1/organizations/{id}/products`, `…/product-ids`, and the same
-//! of schemas.
+//! The products of an organization or of a schema: `/api/v1/organizations/{id}/products`, `…/product-ids`, and the
+//! same of schemas.
 
 use std::time::Instant;
 
@@ -82,7 +82,8 @@ pub(crate) async fn of_schema(
 
 /// Returns the ids of all products of an organization, in ascending order. Long lists are streamed.
 #[utoipa::path(
-    get, path = "/api/v1/organizations/{id}/product-ids", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
+    get, path = "/api/v1/organizations/{id}/product-ids", tag = "organizations",
+    params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = ProductIdsSchema),
         (status = 404, description = "the organization does not exist"),

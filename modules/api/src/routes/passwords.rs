@@ -49,7 +49,8 @@ pub(crate) async fn forgot(
     Ok((StatusCode::ACCEPTED, limit, ()))
 }
 
-/// Sets a new password, authorized by the token from a mail. A token works once. All sessions and API keys of the user end.
+/// Sets a new password, authorized by the token from a mail. A token works once. All sessions and API keys of the user
+/// end.
 #[utoipa::path(
     post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = PasswordResetSchema,
     responses(

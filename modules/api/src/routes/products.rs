@@ -19,7 +19,8 @@ use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
 use crate::openapi::{
-    FreshnessHeaders, PageSchema, ProductAnswerSchema, ProductInputSchema, ProductSchema, SearchParameters,
+    FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, PageSchema, ProductAnswerSchema,
+    ProductInputSchema, ProductSchema, SearchParameters,
 };
 use crate::operations::Operations;
 use crate::params::{IdPath, ListQuery, Wanted};
@@ -102,17 +103,9 @@ pub(crate) fn product_answer(
 #[utoipa::path(
     get, path = "/api/v1/products", tag = "products",
     params(
-        ("offset" = Option<i64>, Query, minimum = 0, description = "Number of products to skip; default 0"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Products per page; default 20"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the previous page, with the same filters and order; replaces `offset`"),
+        PageParameters,
         SearchParameters,
-        ("category" = Option<String>, Query, description = "Exact category"),
-        ("organization_id" = Option<i64>, Query, minimum = 1),
-        ("schema_id" = Option<i64>, Query, minimum = 1),
-        ("min_price" = Option<f64>, Query, minimum = 0),
-        ("max_price" = Option<f64>, Query, minimum = 0),
-        ("in_stock" = Option<bool>, Query),
-        ("ids" = Option<String>, Query, description = "Up to 1,000 ids, separated by commas; excludes all other parameters. The response lists `products` in this order, and the ids that are `missing`"),
+        FilterParameters,
     ),
     responses(
         (status = 200, body = PageSchema),
@@ -165,7 +158,7 @@ pub(crate) async fn create(
     method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The product is changed only if it has one of these tags; otherwise 412"),
+        IfMatchHeader,
     ),
     responses(
         (status = 200, body = ProductWritten),
@@ -197,7 +190,7 @@ pub(crate) async fn update(
     delete, path = "/api/v1/products/{id}", tag = "products",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The product is changed only if it has one of these tags; otherwise 412"),
+        IfMatchHeader,
     ),
     responses(
         (status = 200, body = Done),

@@ -14,7 +14,7 @@ use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, version_tag};
-use crate::openapi::{SchemaInputSchema, SchemaSchema};
+use crate::openapi::{IfMatchHeader, SchemaInputSchema, SchemaSchema};
 use crate::operations::Operations;
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -79,7 +79,7 @@ pub(crate) async fn get(
     put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = SchemaInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "The schema is changed only if it has one of these tags; otherwise 412"),
+        IfMatchHeader,
     ),
     responses(
         (status = 200, body = SchemaAnswer),

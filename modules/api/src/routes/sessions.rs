@@ -50,7 +50,8 @@ pub(crate) async fn list(
 }
 
 /// Ends all sessions of the user, including this one.
-#[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 204, description = "the session has ended")))]
+#[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth",
+    responses((status = 204, description = "the session has ended")))]
 pub(crate) async fn end_all(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,

@@ -15,8 +15,8 @@ use crate::connections::ConnectionBounds;
 const IDLE: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A server whose connections are idle after half a second. `/slow` is a body that takes three seconds, `/endless` one that does
-/// not end.
+/// A server whose connections are idle after half a second. `/slow` is a body that takes three seconds, `/endless` one
+/// that does not end.
 struct Served {
     address: SocketAddr,
     connections: Arc<Connections>,
