@@ -1,22 +1,22 @@
-//! What a caller must be to use an operation.
+//! What an operation needs of its caller.
 
-/// What a caller must be when users are on (`AUTH=on`).
+/// What an operation needs of its caller with `AUTH=on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// Anybody.
+    /// No authentication.
     Nothing,
-    /// Somebody of any role: reading, within the caller's organization.
+    /// Any role: reads within the caller's organization.
     Viewer,
-    /// Writing, within the caller's organization.
+    /// Role editor: writes within the caller's organization.
     Editor,
-    /// Deciding who may, within the caller's organization.
+    /// Role admin: manages the users of the caller's organization.
     Admin,
-    /// An admin of the built-in organization: what concerns all organizations.
+    /// Role admin of the built-in organization: operations that concern all organizations.
     Operator,
-    /// Somebody of the built-in organization, unless the numbers are open to all.
+    /// Any role of the built-in organization, unless the metrics are open to all.
     Observer,
-    /// A person with a session, whatever the role: an API key cannot do what outlives it.
+    /// A session of any role: an API key may not do what outlives it.
     Session,
-    /// An admin, and a person with a session.
+    /// Role admin, by a session.
     AdminSession,
 }

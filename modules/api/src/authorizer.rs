@@ -1,5 +1,5 @@
-//! Who may come in: reads who a request says it is from, asks whether that is so, and holds it against the table of
-//! access.
+//! Authentication and authorization of requests: reads the credentials, authenticates them and checks what the
+//! operation needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,31 +18,32 @@ use crate::limits::AccountLimits;
 use crate::operations::{Lookup, OperationTable};
 use crate::problem::Problem;
 
-/// Routes that are about users begin so.
+/// Prefixes of the routes that exist only with users.
 const ABOUT_USERS: [&str; 2] = ["/api/v1/auth/", "/api/v1/users"];
 
-/// Lookups of tokens at a time from where too many were guessed, and how long one waits for its turn.
+/// Concurrent token lookups of clients that have guessed too many tokens, and how long such a lookup waits for its
+/// turn.
 const SUSPECTS: usize = 2;
 const SUSPECTS_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Authorizer {
-    /// `None`: users are off.
+    /// `None`: `AUTH=off`.
     auth: Option<Auth>,
     operations: Arc<OperationTable>,
     limits: Arc<AccountLimits>,
-    /// For lookups of tokens from where too many were guessed.
+    /// Bounds the token lookups of clients that have guessed too many tokens.
     suspects: Semaphore,
-    /// Whether the numbers of the service are for everybody.
+    /// Whether statistics and metrics need no authentication.
     metrics_open: bool,
 }
 
-/// What a request shows for itself.
+/// The credentials of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Credentials<'a> {
     Nothing,
     Bearer(&'a str),
     Cookie(&'a str),
-    /// Something that is none of the above.
+    /// Malformed, or more than one.
     Unreadable,
 }
 
@@ -56,20 +57,19 @@ impl Authorizer {
         Authorizer { auth, operations, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
     }
 
-    /// Whether there is anything at the route: what is about users is not there while they are off.
+    /// Whether the route exists: those about users do not with `AUTH=off`.
     pub(crate) fn serves(&self, route: &str) -> bool {
         self.auth.is_some() || !ABOUT_USERS.iter().any(|start| route.starts_with(start))
     }
 
-    /// Answers depend on who asks, so nobody on the way may keep them for others.
+    /// Forbids shared caches to store the response, because it depends on the caller.
     pub(crate) fn keep_private(&self, headers: &mut HeaderMap) {
         if self.auth.is_some() && headers.get(header::CACHE_CONTROL).is_some_and(|control| control == "no-cache") {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         }
     }
 
-    /// Who reads, as far as memory knows. If that does not suffice, [`authorize`](Authorizer::authorize) has the
-    /// answer.
+    /// The caller of a read, if memory knows the token. If not, [`authorize`](Authorizer::authorize) decides.
     pub(crate) fn peek_reader(&self, headers: &HeaderMap) -> Option<Caller> {
         let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
         match credentials(headers) {
@@ -78,8 +78,8 @@ impl Authorizer {
         }
     }
 
-    /// Who shows this token. Guessing is limited. Where too much was guessed, tokens are still looked up, since others
-    /// may share the address, but only a few at a time.
+    /// The principal of a token. Unknown tokens are counted. A client that has guessed too many is still served,
+    /// because others may share its address, but only a few of its lookups run at a time.
     async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
         let _turn = match self.limits.guesses_used_up(client) {
             None => None,
@@ -95,7 +95,8 @@ impl Authorizer {
         Err(unknown_token())
     }
 
-    /// Who asks for this operation, if that is somebody who may; `None` where everybody may and nobody is asked.
+    /// The caller, if the caller may use the operation; `None` if the operation needs no caller. 401 without valid
+    /// credentials, 403 if the caller lacks a role.
     pub(crate) async fn authorize(
         &self,
         method: &Method,
@@ -156,7 +157,7 @@ fn may(need: Need, principal: &Principal) -> Result<(), Problem> {
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
 }
 
-/// `Authorization` wins over the cookie. What comes twice is believed in neither way.
+/// `Authorization` takes precedence over the cookie. Duplicates are invalid.
 fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     match (given.next(), given.next()) {
@@ -179,13 +180,13 @@ fn cookie(headers: &HeaderMap) -> Credentials<'_> {
     match (tokens.next(), tokens.next()) {
         (None, _) => Credentials::Nothing,
         (Some(token), None) => Credentials::Cookie(token),
-        // Another host of the domain may have planted the second one.
+        // Another host of the domain may have set the second one.
         (Some(_), Some(_)) => Credentials::Unreadable,
     }
 }
 
-/// Cookies are `SameSite=Lax` already; browsers also say where a request comes from (Fetch Metadata). Another host of
-/// the same domain is another site here.
+/// Defence in depth beside `SameSite=Lax`: browsers name the origin of a request (Fetch Metadata). Another host of the
+/// same domain counts as another site.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }

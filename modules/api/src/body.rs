@@ -1,5 +1,4 @@
-//! The JSON body of a request: how large it may be, and the bytes for the handler. How it comes in is the business of
-//! [`crate::uploads`].
+//! The JSON body of a request: its limit, and the bytes for the handler. [`crate::uploads`] receives it.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -9,15 +8,14 @@ use bytes::Bytes;
 use crate::negotiation::sends_json;
 use crate::problem::Problem;
 
-/// Room for a thousand products with details.
+/// 1,000 products with details.
 const BULK_MAX: usize = 8 << 20;
-/// Room for one product with all of its details.
+/// One product with all details.
 const PRODUCT_MAX: usize = 1 << 20;
-/// Room for names, addresses and passwords.
+/// Names, addresses and passwords.
 const SMALL_MAX: usize = 16 << 10;
 
-/// The most bytes that the body of an operation at that path may have, if the operation takes one. What strangers may
-/// send is small.
+/// Maximum size (bytes) of the body of an operation at that path. Small where clients need no authentication.
 pub(crate) fn limit_of(path: &str) -> usize {
     match path {
         "/api/v1/products/bulk" => BULK_MAX,
@@ -26,7 +24,7 @@ pub(crate) fn limit_of(path: &str) -> usize {
     }
 }
 
-/// Refuses a body that its own head says is of no use: of another type, or too large.
+/// Refuses a body by its headers: 415 for another type, 413 if it declares to be too large.
 pub(crate) fn check_head(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
     if !sends_json(headers) {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the request body must be application/json"));
@@ -42,8 +40,7 @@ pub(crate) fn too_large(limit: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request body must be at most {limit} bytes"))
 }
 
-/// The body of a request whose operation takes one, as it was received before the handler is asked: an extension of the
-/// request.
+/// The body of a request, as the pipeline received it: an extension of the request.
 #[derive(Clone)]
 pub(crate) struct JsonBody(pub(crate) Bytes);
 

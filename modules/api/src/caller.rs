@@ -1,4 +1,4 @@
-//! On whose behalf a request is answered, and what may be seen of the catalogue then.
+//! The caller of a request, and what the caller may see of the catalogue.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::StatusCode;
@@ -11,17 +11,17 @@ use hotshelf_ratelimit::Subject;
 
 use crate::problem::Problem;
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Caller {
-    /// Users are off: everybody sees everything.
+    /// `AUTH=off`: the caller is unknown and sees everything.
     Anybody,
-    /// A user, by a session or an API key.
+    /// An authenticated user, by a session or an API key.
     User(Principal),
 }
 
 impl Caller {
-    /// The one organization whose things the caller sees; `None` for all of them.
+    /// The only organization whose data the caller sees; `None`: all organizations.
     pub(crate) fn scope(&self) -> Option<OrganizationId> {
         match self {
             Caller::Anybody => None,
@@ -33,12 +33,13 @@ impl Caller {
         self.scope().is_none_or(|own| own == organization)
     }
 
-    /// Whether it is a product, as it is cached, that the caller sees.
+    /// Whether the caller sees this cached product.
     pub(crate) fn sees_product(&self, json: &[u8]) -> bool {
         self.scope().is_none_or(|own| owner_of(json) == Some(own))
     }
 
-    /// The organization of what the caller makes without naming one, or with this one named.
+    /// The organization of an object that the caller creates, given the one that the request names. 403 for a foreign
+    /// organization.
     pub(crate) fn home(&self, named: Option<i64>) -> Result<Option<i64>, Problem> {
         match (self.scope(), named) {
             (None, named) => Ok(named),
@@ -48,13 +49,13 @@ impl Caller {
         }
     }
 
-    /// A product that the caller may make.
+    /// The product that the caller creates, in the caller's organization.
     pub(crate) fn new_product(&self, mut draft: ProductDraft) -> Result<NewProduct, Problem> {
         draft.organization_id = self.home(draft.organization_id)?;
         Ok(draft.into_new()?)
     }
 
-    /// Who it is in the eyes of a limit on requests, if anybody has been named.
+    /// The subject that rate limits count: the API key or the user. `None` if the caller is unknown.
     pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
             Caller::Anybody => None,
@@ -66,15 +67,15 @@ impl Caller {
     }
 }
 
-/// The caller named another organization than its own.
+/// The request names another organization than the caller's own.
 pub(crate) fn foreign(own: OrganizationId) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, format!("you may only use your own organization, {own}"))
 }
 
-/// What the caller may reach through the catalogue. To others, it is not there.
+/// Access to the catalogue. What the caller may not see answers 404, as if it did not exist.
 impl Caller {
-    /// Lets nobody change what they do not see. A product never changes its organization, so a copy tells as well as
-    /// the row.
+    /// Refuses to change a product that the caller does not see. A product never changes its organization, so a cached
+    /// copy is good enough.
     pub(crate) async fn check_owns(&self, products: &ProductService, id: ProductId) -> Result<(), Problem> {
         if self.scope().is_none() {
             return Ok(());
@@ -86,12 +87,12 @@ impl Caller {
         }
     }
 
-    /// The products of an organization, as far as the caller sees it.
+    /// The products of an organization, if the caller sees it.
     pub(crate) fn members_of_organization(&self, id: OrganizationId) -> Result<Members, Problem> {
         if self.sees(id) { Ok(Members::Organization(id)) } else { Err(StoreError::NoSuchOrganization(id).into()) }
     }
 
-    /// The products of a schema, as far as the caller sees them: of the built-in one, those of the caller's
+    /// The products of a schema that the caller sees. Of the built-in schema, these are the products of the caller's
     /// organization.
     pub(crate) async fn members_of_schema(&self, products: &ProductService, id: SchemaId) -> Result<Members, Problem> {
         let Some(own) = self.scope() else { return Ok(Members::Schema(id)) };
@@ -99,7 +100,7 @@ impl Caller {
             return Ok(Members::Both(own, id));
         }
         match products.owner_of_schema(id).await? {
-            // With the organization, whose turn it is in the database.
+            // With the organization, because the database admits reads per organization.
             Some(owner) if owner == own => Ok(Members::Both(own, id)),
             _ => Err(StoreError::NoSuchSchema(id).into()),
         }
@@ -115,7 +116,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// What the routes of accounts work with. There are none when users are off.
+/// The accounts service. With `AUTH=off`, every request for it answers 404.
 pub(crate) struct Accounts(pub(crate) Auth);
 
 impl<S: Send + Sync> FromRequestParts<S> for Accounts
@@ -130,7 +131,7 @@ where
     }
 }
 
-/// A user of the service, and whose organization's users it may manage.
+/// An authenticated caller, by a session or an API key.
 pub(crate) struct Authenticated(pub(crate) Principal);
 
 impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
@@ -144,7 +145,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
     }
 }
 
-/// A person with a session.
+/// A caller that was authenticated by a session.
 pub(crate) struct SessionUser(pub(crate) SessionPrincipal);
 
 impl<S: Send + Sync> FromRequestParts<S> for SessionUser {

@@ -1,6 +1,6 @@
-//! What stands before the router: the reads of single products, which are most of what a catalogue is asked. They are
-//! answered right here, without a route to find; one that memory has also without a future to wait for and without a
-//! place under the bound on requests. Everything else goes on to the router.
+//! The fast path in front of the router: `GET /api/v1/products/{id}`, the bulk of the load of a catalogue. It skips
+//! routing. A memory hit also needs no boxed future and no permit of the bound on concurrent requests. Every other
+//! request goes to the router.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -35,7 +35,7 @@ use crate::request_id::REQUEST_ID;
 use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
 use crate::state::ApiState;
 
-/// Answers requests. A cheap handle.
+/// Answers all requests: by the fast path where it applies, else by the router. A cheap handle.
 #[derive(Clone)]
 pub(crate) struct ApiService {
     products: Option<Arc<ProductFastPath>>,
@@ -47,7 +47,7 @@ pub(crate) struct ProductFastPath {
     products: ProductService,
     limits: Arc<RequestLimits>,
     pipeline: Arc<RequestPipeline>,
-    /// The limit that they are under.
+    /// The rate limit of the route.
     policy: Option<Policy>,
     answered: HttpSeries,
     not_modified: HttpSeries,
@@ -62,7 +62,7 @@ impl ApiService {
         ApiService { products: products.map(Arc::new), router }
     }
 
-    /// As [`call`](ApiService::call), on a connection that is kept for probes: everything else is refused.
+    /// As [`call`](ApiService::call), on a connection that is reserved for probes: all other requests are refused.
     pub(crate) fn call_for_probes(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(NoRoom);
@@ -83,7 +83,7 @@ impl ApiService {
             let named = caller.subject();
             let subject = named.unwrap_or_else(|| products.limits.client_of(peer, request.headers()));
             let check = policy.check(&subject);
-            // Known here, as most are of a caller who asks often: then a hit waits for nothing either.
+            // Decided in memory, as it mostly is for a busy caller: then a hit needs no future either.
             if let Check::Decided(decision @ Decision::Allowed(_)) = &check
                 && let Ok(headers) = policy.admit(*decision)
                 && let Some(response) = products.hit(id, &request, &caller, headers, begin, begin)
@@ -100,24 +100,24 @@ impl ApiService {
     }
 }
 
-/// A request that reads a product.
+/// A request for one product.
 struct ProductRead {
     id: ProductId,
     peer: Peer,
     request: Request<Incoming>,
     arrived: Instant,
-    /// Against the limit that it is under.
+    /// Whether it was already counted against its rate limit.
     counted: bool,
 }
 
-/// The product that this request reads, if that is what it does.
+/// The product that the request reads; `None` for any other request.
 fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
     let text = request.uri().path().strip_prefix("/api/v1/products/")?;
     if request.method() == Method::GET { id_of(text) } else { None }
 }
 
-/// Whether no header says anything that the answer from memory depends on. One look at each header costs less than a
-/// search for each that matters.
+/// Whether no header influences a response from memory. One pass over the headers is cheaper than a lookup of each
+/// relevant name.
 fn is_plain(headers: &HeaderMap) -> bool {
     let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, MIN_VERSION, REQUEST_ID];
     headers.iter().all(|(name, value)| if name == header::ACCEPT { value == "*/*" } else { !matters.contains(name) })
@@ -132,8 +132,8 @@ impl ProductFastPath {
         ProductFastPath { products: ProductService::from_ref(state), limits, pipeline, policy, answered, not_modified }
     }
 
-    /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none
-    /// where anything is special about the request.
+    /// The response from memory; `None` if memory has no usable copy or the request needs the full pipeline. `arrived`
+    /// is the start of the request for the metrics, `begin` that of the lookup for `duration_ms`.
     fn hit<B>(
         &self,
         id: ProductId,
@@ -167,7 +167,7 @@ impl ProductFastPath {
         Some(response)
     }
 
-    /// As the pipeline does it, with the caller's limit ahead of it all.
+    /// Waits for the decision of the rate limit, then answers from memory or by [`fetch`](ProductFastPath::fetch).
     async fn limited(self: Arc<Self>, check: Check, caller: Caller, read: ProductRead) -> Answer {
         let decision = check.decision().await;
         let authorized = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
@@ -177,7 +177,7 @@ impl ProductFastPath {
                 let hit = self.hit(read.id, &read.request, &caller, limits, read.arrived, begin);
                 let mut response = match hit {
                     Some(response) => response,
-                    // A box of its own: this future is one for each hit, and stays small.
+                    // Boxed separately, so that the future of a hit stays small.
                     None => Box::pin(self.fetch(read)).await?,
                 };
                 if let Some(headers) = headers {
@@ -199,20 +199,20 @@ impl ProductFastPath {
             .since(arrived)
             .counted_by(&self.answered);
         let headers: HeaderMap = request.into_parts().0.headers;
-        // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
+        // Pinned here, so that the future is passed on as a pointer and not moved.
         let answering = pin!(self.answer(id, &peer, &headers, counted));
         let bounded =
             pin!(async { self.pipeline.bounded(false, answering).await.unwrap_or_else(Problem::into_response) });
         Ok(self.pipeline.handle(context, bounded).await)
     }
 
-    /// To a caller whom memory does not know; counted as soon as it is known who it is.
+    /// Authorizes the caller, counts the request unless it was counted, and loads the product.
     async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
         let client = self.limits.client_of(peer, headers);
         let authorized = self.pipeline.authorizer.authorize(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
         let named = authorized.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
         let limit = self.policy.as_ref().filter(|_| !counted).map(|policy| (policy, named.unwrap_or(client)));
-        // Pinned here, as above.
+        // Pinned for the same reason.
         let finding = pin!(async {
             match authorized {
                 Ok(Some(caller)) => find(&self.products, &caller, id, headers).await.into_response(),

@@ -1,4 +1,4 @@
-//! Rate limits of the API: which limit a request is under, and who is counted.
+//! Rate limits of the API: which limit applies to a request, and whom it counts.
 
 mod accounts;
 mod policy;
@@ -17,42 +17,41 @@ use crate::client::{Peer, TrustedProxies};
 pub(crate) use accounts::AccountLimits;
 pub(crate) use policy::{LimitHeaders, Policy, RATE_LIMIT, RATE_LIMIT_POLICY};
 
-/// What is limited, and how much.
+/// Options of the rate limits.
 #[derive(Clone, Debug)]
 pub struct LimitOptions {
-    /// Whether requests to the API are.
+    /// Whether requests to the API are limited.
     pub on: bool,
-    /// For each caller.
+    /// Per caller.
     pub api: Limit,
-    /// Instead of `api`, each counted apart.
+    /// Limits of single routes, which replace `api`. Each has its own count.
     pub routes: Vec<RouteLimit>,
-    /// Logins from one address to one account; ten times as many from one address to all accounts, a hundred times as
-    /// many from everywhere to one account. Also passwords that somebody who is logged in tries. These and the next
-    /// three are always on.
+    /// Logins per address and account. Ten times as many are allowed per address, a hundred times as many per account.
+    /// Also passwords that a logged-in user tries. This limit and the next three are always on.
     pub login: Limit,
-    /// Tokens from one address that nobody has.
+    /// Unknown tokens per address.
     pub guess: Limit,
-    /// Registrations from one address.
+    /// Registrations per address.
     pub register: Limit,
-    /// Passwords that were forgotten at one address.
+    /// Requests for a password reset per address.
     pub forgot_password: Limit,
-    /// The proxies whose word about the client's address counts.
+    /// Proxies whose `Forwarded` and `X-Forwarded-For` headers are trusted.
     pub trusted_proxies: TrustedProxies,
 }
 
-/// A limit of one route.
+/// A rate limit of one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteLimit {
-    /// In capitals.
+    /// In upper case.
     pub method: String,
-    /// As the API describes it: `/api/v1/products/{id}`.
+    /// As in the OpenAPI document: `/api/v1/products/{id}`.
     pub path: String,
-    /// For each caller.
+    /// Per caller.
     pub limit: Limit,
 }
 
 impl RouteLimit {
-    /// What it is called in headers, metrics and keys: `get-api-v1-products-id`.
+    /// The name of the limit in headers, metrics and keys: `get-api-v1-products-id`.
     fn name(&self) -> String {
         let route = format!("{} {}", self.method, self.path).to_ascii_lowercase();
         let words = route.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -60,10 +59,10 @@ impl RouteLimit {
     }
 }
 
-/// The limits of requests, and whom they count.
+/// The limits of requests.
 pub(crate) struct RequestLimits {
     proxies: TrustedProxies,
-    /// `None` while they are off.
+    /// `None`: requests are not limited.
     policies: Option<RequestPolicies>,
 }
 
@@ -81,20 +80,20 @@ impl RequestLimits {
         RequestLimits { proxies: options.trusted_proxies.clone(), policies: options.on.then(policies) }
     }
 
-    /// The limit that such a request is under, if any. Probes and metrics are under none: they must get through when
-    /// nothing else does. So must whoever wants to be let in no more.
+    /// The limit of such a request. Probes and metrics have none, because they must get through under overload. Logout
+    /// is exempt too.
     pub(crate) fn policy(&self, method: &Method, route: &str) -> Option<&Policy> {
         let policies = self.policies.as_ref()?;
         if route.starts_with("/health") || ["/metrics", "/api/v1/auth/logout"].contains(&route) {
             return None;
         }
-        // What answers HEAD is the handler of GET.
+        // The handler of GET also answers HEAD.
         let method = if method == Method::HEAD { &Method::GET } else { method };
         let own = policies.routes.get(route).and_then(|methods| methods.iter().find(|(of, _)| of == method));
         Some(own.map_or(&policies.default, |(_, policy)| policy))
     }
 
-    /// Whom limits by address are about. Without a connection behind it, nobody in particular.
+    /// The client that limits per address count. Requests without a connection count as one client.
     pub(crate) fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Subject {
         match extensions.get::<Peer>() {
             Some(peer) => self.client_of(peer, headers),
@@ -102,7 +101,7 @@ impl RequestLimits {
         }
     }
 
-    /// The same of a connection.
+    /// The same for a request of this peer.
     pub(crate) fn client_of(&self, peer: &Peer, headers: &HeaderMap) -> Subject {
         peer.client(&self.proxies, headers)
     }
@@ -118,7 +117,7 @@ fn by_path(routes: &[RouteLimit], policy: impl Fn(&str, Limit) -> Policy) -> Has
     by_path
 }
 
-/// Whom limits by address are about, for handlers.
+/// Extracts the client that limits per address count.
 #[derive(Clone, Debug)]
 pub(crate) struct Client(pub(crate) Subject);
 
@@ -133,7 +132,7 @@ where
     }
 }
 
-/// The answer of `answering`, unless the caller is refused. It counts when this is awaited first.
+/// Counts the request when it is first polled, and returns the response of `answering` or the refusal.
 pub(crate) async fn answer_within(
     limit: Option<(&Policy, Subject)>,
     answering: impl Future<Output = Response>,

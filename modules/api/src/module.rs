@@ -13,10 +13,10 @@ use crate::router::service;
 use crate::server;
 use crate::state::{ApiServices, ApiState};
 
-/// The part of the time for a stop that is for answers; the rest is for the end of those that are not done by then.
+/// The part of the stop timeout in which requests may finish. The rest is for closing the connections that are left.
 const FOR_ANSWERS: f64 = 0.8;
 
-/// The life of the HTTP server.
+/// The life cycle of the HTTP server.
 pub struct ApiModule {
     options: ApiOptions,
     service: ApiService,
@@ -26,7 +26,7 @@ pub struct ApiModule {
 }
 
 impl ApiModule {
-    /// Listens to nothing yet.
+    /// Builds the service. It listens after `start`.
     pub fn new(options: ApiOptions, services: ApiServices) -> Self {
         let (connections, tasks) = (Arc::new(connections(&options)), Tasks::default());
         let open = Arc::clone(&connections);
@@ -37,7 +37,7 @@ impl ApiModule {
     }
 }
 
-/// None yet, within bounds that the limit of descriptors allows.
+/// An empty set of connections, with bounds within the limit of descriptors.
 fn connections(options: &ApiOptions) -> Connections {
     let limit = descriptors::raise_limit();
     let most = descriptors::connections(limit, options.max_connections);

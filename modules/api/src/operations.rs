@@ -1,5 +1,5 @@
-//! The operations of the API. Each is declared once, by a handler that describes itself, together with what its caller
-//! must be. The router, the description in OpenAPI and the table of the authorizer are all made of these declarations.
+//! The operations of the API. Each is declared once: a handler with its OpenAPI attribute, and what it needs of its
+//! caller. The router, the OpenAPI document and the table that the pipeline looks up are built from these declarations.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::access::Need;
 use crate::body;
 use crate::state::ApiState;
 
-/// Operations that are being gathered.
+/// A set of operations.
 #[derive(Default)]
 pub(crate) struct Operations {
     router: OpenApiRouter<ApiState>,
@@ -20,7 +20,7 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    /// Adds the operations of one handler, `routes!(handler)`, for callers who are what `need` says.
+    /// Adds the operations of one handler, `routes!(handler)`, with what they need of their caller.
     pub(crate) fn operation(mut self, need: Need, routes: UtoipaMethodRouter<ApiState>) -> Self {
         for (path, item) in &routes.1.paths {
             for (method, operation) in methods(item) {
@@ -43,19 +43,19 @@ impl Operations {
         self.table.0.get(path).is_some_and(|entries| entries.iter().any(|entry| entry.method == method))
     }
 
-    /// The router, the description without what is the same for all operations, and the table.
+    /// The router, the OpenAPI document of the handlers alone, and the table.
     pub(crate) fn into_parts(self) -> (Router<ApiState>, utoipa::openapi::OpenApi, OperationTable) {
         let (router, described) = self.router.split_for_parts();
         (router, described, self.table)
     }
 }
 
-/// What the pipeline has to know of an operation before its handler is called.
+/// What the pipeline needs to know of an operation before it calls the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) method: &'static str,
     pub(crate) need: Need,
-    /// Bytes; `None`: the operation takes no body, and one that comes all the same is not read.
+    /// Maximum size (bytes) of the body; `None`: the operation takes no body, and none is read.
     pub(crate) body_limit: Option<usize>,
 }
 
@@ -63,11 +63,11 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct OperationTable(HashMap<String, Vec<Entry>>);
 
-/// What the table says of a method and a route.
+/// The result of a lookup by method and route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
     Operation(Entry),
-    /// The route answers other methods: these.
+    /// The route has other methods only.
     OtherMethods {
         /// As the header `Allow` lists them.
         allow: String,
@@ -91,7 +91,7 @@ impl OperationTable {
         Lookup::OtherMethods { allow: names.collect::<Vec<_>>().join(",") }
     }
 
-    /// The most bytes that the body of such a request may have; `None` when it takes none.
+    /// Maximum size (bytes) of the body of such a request; `None`: it takes none.
     pub(crate) fn body_limit(&self, method: &Method, route: &str) -> Option<usize> {
         match self.find(method, route) {
             Lookup::Operation(entry) => entry.body_limit,
@@ -100,7 +100,7 @@ impl OperationTable {
     }
 }
 
-/// The operations of a path, by their methods in capitals.
+/// The operations of a path with their methods in upper case.
 fn methods(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
     let PathItem { get, put, post, patch, delete, .. } = item;
     let all = [("GET", get), ("PUT", put), ("POST", post), ("PATCH", patch), ("DELETE", delete)];

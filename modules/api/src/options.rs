@@ -1,46 +1,47 @@
-//! What the HTTP API is started with.
+//! The options of the HTTP API.
 
 use std::time::Duration;
 
 use crate::limits::LimitOptions;
 use crate::uploads::UploadOptions;
 
-/// Where and how to serve.
+/// Options of the HTTP API.
 #[derive(Clone, Debug)]
 pub struct ApiOptions {
     /// Address or host name to listen on.
     pub host: String,
     /// Port to listen on; 0 takes any that is free.
     pub port: u16,
-    /// A request that takes longer is answered with 503.
+    /// Requests that take longer get 503.
     pub request_timeout: Duration,
-    /// A connection without a request under way is closed after so long; so is one whose client takes nothing of its
-    /// answer.
+    /// A connection is closed when it had no request in progress for this time, or its client did not read its
+    /// response.
     pub idle_timeout: Duration,
-    /// While so many requests are under way, further ones are answered with 503 at once.
+    /// While so many requests are in progress, further ones get 503 at once.
     pub max_concurrent_requests: usize,
-    /// Connections that are open at a time; `None` for what the limit of descriptors leaves, up to 16,384. While there
-    /// are so many, the one that was idle longest makes room for the next.
+    /// Maximum number of open connections; `None`: what the limit of descriptors allows, up to 16,384. Beyond it, the
+    /// longest idle connection is closed for each new one.
     pub max_connections: Option<usize>,
-    /// Of which so many are from one address; `None` for a quarter. Trusted proxies and this machine may have all.
+    /// Maximum number of open connections per address; `None`: a quarter of all. Trusted proxies and loopback are
+    /// exempt.
     pub max_connections_per_address: Option<usize>,
-    /// Bounds of the bodies that are under way.
+    /// Bounds of the request bodies in progress.
     pub uploads: UploadOptions,
-    /// Origins that browsers may call from; none turns CORS off, `*` allows all.
+    /// Allowed CORS origins; empty turns CORS off, `*` allows all.
     pub cors_origins: Vec<String>,
-    /// What all keys of the cache begin with: operators name them in full.
+    /// The prefix of all cache keys. Operators give patterns of whole keys.
     pub cache_prefix: String,
-    /// How often who may do what.
+    /// Rate limits.
     pub limits: LimitOptions,
-    /// Users are on, and whoever asks has to be one.
+    /// `Some`: `AUTH=on`, requests must be authenticated.
     pub users: Option<UserOptions>,
-    /// With users on, whether the statistics and metrics are for everybody all the same.
+    /// Whether statistics and metrics need no authentication, even with `AUTH=on`.
     pub metrics_open: bool,
 }
 
-/// How users are served.
+/// Options of user sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct UserOptions {
-    /// Whether browsers send that cookie over encrypted connections only.
+    /// Whether browsers send the session cookie over TLS only.
     pub cookie_secure: bool,
 }

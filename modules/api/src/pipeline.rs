@@ -1,6 +1,6 @@
-//! What every request passes on its way in and out, in one layer, since each layer of its own would cost a hit an
-//! allocation: the request id, the authorizer, the bounds on requests and on bodies under way, the deadline, the
-//! catching of panics, the bodies of problems, and the metrics.
+//! The steps that every request passes: request id, authorization, rate limit, body, the bound on concurrent requests,
+//! the deadline, panics, the bodies of problems, metrics. They are one layer of middleware, because each further layer
+//! would cost an allocation per request.
 
 use std::any::Any;
 use std::future::Future;
@@ -33,7 +33,7 @@ use crate::request_context::{RequestContext, log_access};
 use crate::request_id::{REQUEST_ID, RequestIds};
 use crate::uploads::Uploads;
 
-/// What every request passes on its way in and out.
+/// The shared part of the pipeline.
 pub(crate) struct RequestPipeline {
     pub(crate) authorizer: Authorizer,
     operations: Arc<OperationTable>,
@@ -70,12 +70,13 @@ impl RequestPipeline {
         }
     }
 
-    /// How many requests have a place under the bound just now.
+    /// The number of requests that hold a permit of the bound.
     pub(crate) fn under_way(&self) -> usize {
         self.max_under_way - self.under_way.available_permits()
     }
 
-    /// Answers the request by `answering`. Whatever is logged meanwhile carries its id.
+    /// Completes the response of `answering` and records it. Everything that is logged meanwhile carries the request
+    /// id.
     pub(crate) async fn handle(
         &self,
         context: RequestContext<'_>,
@@ -106,9 +107,9 @@ impl RequestPipeline {
         response
     }
 
-    /// In three steps, of which the one in the middle has no place under the bound: whether the request may come in,
-    /// its body, and what is to be done. An answer that was refused for its form was not limited; everything else was,
-    /// before anything was done for it.
+    /// Authorizes the request, receives its body, calls the handler. The first and the last step hold a permit of the
+    /// bound on concurrent requests; a request that waits for its body holds none. The rate limit counts every request
+    /// before any work is done for it, except those that get 406.
     async fn answer_whole(&self, probe: bool, route: Option<&str>, request: Request<Body>, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
         let client = self.limits.client(&parts.extensions, &parts.headers);
@@ -138,7 +139,7 @@ impl RequestPipeline {
         response
     }
 
-    /// Who comes in, if anybody may, and what the answer says about the limit that the request was under.
+    /// The outcome of the authorization, and the headers of the rate limit.
     async fn enter(
         &self,
         probe: bool,
@@ -148,7 +149,7 @@ impl RequestPipeline {
     ) -> Result<(Result<Option<Caller>, Problem>, LimitHeaders), Problem> {
         let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
         let entering = pin!(async {
-            // At an address where there is nothing, there is nothing to be guarded.
+            // A path without a route needs no authorization.
             let authorized = match route {
                 Some(route) => self.authorizer.authorize(&parts.method, route, &parts.headers, client).await,
                 None => Ok(None),
@@ -163,15 +164,15 @@ impl RequestPipeline {
         self.bounded(probe, entering).await.flatten()
     }
 
-    /// What comes of `work`, unless too much is under way, it takes too long, or it breaks.
+    /// Runs `work` under the bound on concurrent requests and the deadline. 503 beyond either, 500 for a panic.
     pub(crate) async fn bounded<T>(&self, probe: bool, work: impl Future<Output = T>) -> Result<T, Problem> {
         let _permit = match self.under_way.try_acquire() {
             Ok(permit) => Some(permit),
-            // Probes must get through when nothing else does.
+            // Probes must get through under overload.
             Err(_) if probe => None,
             Err(_) => return Err(Problem::unavailable("too many requests are in progress, try again")),
         };
-        // Polled first, so a request that is answered at once never sets the timer.
+        // `timeout` polls the work first, so a request that is ready at once never sets the timer.
         match timeout(self.deadline, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(panic)) => Err(Problem::internal(format!("panic: {}", message_of(&*panic)))),
@@ -180,11 +181,11 @@ impl RequestPipeline {
     }
 }
 
-/// A request for which there is no room: its connection is one of those that are kept for probes.
+/// Marks a request on a connection that is reserved for probes.
 #[derive(Clone, Copy)]
 pub(crate) struct NoRoom;
 
-/// The middleware.
+/// The middleware around the router.
 pub(crate) async fn middleware(
     State(pipeline): State<Arc<RequestPipeline>>,
     request: Request<Body>,
@@ -194,7 +195,7 @@ pub(crate) async fn middleware(
     let route = matched.as_ref().map(MatchedPath::as_str);
     let context = RequestContext::of(&request, route.unwrap_or("unmatched"), &pipeline.request_ids);
     let probe = context.probe;
-    // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
+    // Pinned here, so that the future is passed on as a pointer and not moved.
     let answering = pin!(async {
         if !probe && request.extensions().get::<NoRoom>().is_some() {
             let problem = Problem::unavailable("too many connections are open, try again");

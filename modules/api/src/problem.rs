@@ -15,20 +15,20 @@ use hotshelf_product::ProductError;
 
 pub(crate) use body::Dialect;
 
-/// Bytes of a detail. It may repeat what was sent.
+/// Maximum length (bytes) of a detail. It may quote the request.
 const DETAIL_MAX: usize = 1_000;
 
-/// What went wrong, for the client and for the log.
+/// An error response, and its cause for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     detail: String,
     errors: FieldErrors,
-    /// Seconds after which a client may try again.
+    /// `Retry-After` in seconds.
     retry_after: Option<u32>,
-    /// What the answer says beside.
+    /// Further headers.
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// For the log only: what a client must not see.
+    /// For the log only. Clients never see it.
     cause: Option<String>,
 }
 
@@ -48,19 +48,19 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// Parameters that are out of range or cannot be read, each by name.
+    /// 400 that names every invalid parameter.
     pub(crate) fn bad_parameters(errors: impl Into<FieldErrors>) -> Self {
         let invalid = Invalid(errors.into());
         Problem { errors: invalid.0.clone(), ..Problem::bad_request(invalid.to_string()) }
     }
 
-    /// Nobody knows who asks; `challenge` is how that could be said (RFC 6750).
+    /// 401 with this challenge in `WWW-Authenticate` (RFC 6750).
     pub(crate) fn unauthorized(detail: impl Into<String>, challenge: &'static str) -> Self {
         let headers = vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];
         Problem { headers, ..Problem::new(StatusCode::UNAUTHORIZED, detail) }
     }
 
-    /// The route answers these methods, and not that one.
+    /// 405 with the allowed methods in `Allow`.
     pub(crate) fn method_not_allowed(method: &Method, allow: &str) -> Self {
         let headers = HeaderValue::from_str(allow).into_iter().map(|allow| (header::ALLOW, allow)).collect();
         let problem =
@@ -68,7 +68,8 @@ impl Problem {
         Problem { headers, ..problem }
     }
 
-    /// What was being sent comes too slowly, or not at all. The rest of it would be taken for the next request.
+    /// 408 for a body that arrives too slowly. Closes the connection, because the rest of the body would be read as the
+    /// next request.
     pub(crate) fn too_slow(detail: impl Into<String>) -> Self {
         Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with_headers([closing()])
     }
@@ -77,12 +78,12 @@ impl Problem {
         Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
-    /// More requests than the caller's limit lets through; after so many seconds there is a place again.
+    /// 429: the caller may repeat the request after so many seconds.
     pub(crate) fn too_many(detail: impl Into<String>, retry_after: u32) -> Self {
         Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(retry_after)
     }
 
-    /// To be tried again after so many seconds.
+    /// Sets `Retry-After`.
     pub(crate) fn after(self, seconds: u32) -> Self {
         Problem { retry_after: Some(seconds), ..self }
     }
@@ -91,7 +92,7 @@ impl Problem {
         Problem { headers: headers.into(), ..self }
     }
 
-    /// A defect. The client learns nothing but the request's id; the log has the cause under it.
+    /// 500 for a defect. The client sees only the request id, under which the log has the cause.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let problem = Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -105,7 +106,7 @@ impl Problem {
     }
 }
 
-/// What an answer says after which nothing more is read from the connection.
+/// The header of a response that closes the connection.
 pub(crate) fn closing() -> (HeaderName, HeaderValue) {
     (header::CONNECTION, HeaderValue::from_static("close"))
 }
@@ -224,7 +225,7 @@ impl From<StoreError> for Problem {
                 Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
             }
             StoreError::NoSuchReset => Problem::bad_request(error.to_string()),
-            // The parameters are checked before; what gets here all the same is the client's doing.
+            // The parameters are checked before, so only the client can cause this.
             StoreError::NoSuchPage(error) => Problem::bad_request(error.to_string()),
             StoreError::SchemaBuiltIn(_) | StoreError::SchemaInUse { .. } => {
                 Problem::new(StatusCode::CONFLICT, error.to_string())

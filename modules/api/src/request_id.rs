@@ -1,16 +1,16 @@
-//! The id of a request, in its answer and in the log.
+//! The id of a request, in its response and in the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A caller's id longer than this is replaced: it goes into logs and answers.
+/// Longer ids of clients are replaced, because ids go into logs and responses.
 const LONGEST_REQUEST_ID: usize = 128;
 
 /// Gives requests their ids.
 pub(crate) struct RequestIds {
-    /// Makes the ids of this process differ from those of others.
+    /// Random, so that the ids of two processes differ.
     prefix: u32,
     next: AtomicU64,
 }
@@ -22,7 +22,7 @@ impl Default for RequestIds {
 }
 
 impl RequestIds {
-    /// The caller's id if it sent a sane one, else a new one.
+    /// The id that the client sent, if it is valid; else a new one.
     pub(crate) fn id_of(&self, headers: &HeaderMap) -> HeaderValue {
         let sane = |id: &&HeaderValue| {
             let byte = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
@@ -43,7 +43,7 @@ fn new_id(prefix: u32, number: u64) -> HeaderValue {
     HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
-/// The last digits of the number, as many as there is room for.
+/// Writes the last digits of the number, as many as fit.
 fn write_hex(room: &mut [u8], mut number: u64) {
     for digit in room.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(number & 0xf) as usize];

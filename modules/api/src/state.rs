@@ -14,15 +14,15 @@ use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, RequestLimits};
 use crate::options::ApiOptions;
 
-/// What the API serves.
+/// The services behind the API.
 pub struct ApiServices {
     /// The products.
     pub products: ProductService,
-    /// The users; `None` when there are none and everybody may do everything.
+    /// Users and their sessions; `None`: `AUTH=off`, everybody may do everything.
     pub auth: Option<Auth>,
-    /// What loads the cache ahead.
+    /// Warms the cache.
     pub warmer: Warmer,
-    /// What counts the requests that are limited.
+    /// Counts requests against their limits.
     pub limiter: RateLimiter,
     /// The statistics.
     pub stats: Stats,
@@ -30,14 +30,14 @@ pub struct ApiServices {
     pub health: HealthBoard,
 }
 
-/// One pointer, because the router clones it for each request.
+/// The state of the router: one pointer, because the router clones it for each request.
 #[derive(Clone)]
 pub(crate) struct ApiState(Arc<Parts>);
 
 struct Parts {
     products: ProductService,
     repository: ProductRepository,
-    /// `None`: users are off.
+    /// `None`: `AUTH=off`.
     auth: Option<Auth>,
     cookies: Cookies,
     cache_prefix: CachePrefix,
@@ -48,7 +48,7 @@ struct Parts {
     account_limits: Arc<AccountLimits>,
 }
 
-/// What all keys of the cache begin with.
+/// The prefix of all cache keys.
 #[derive(Clone)]
 pub(crate) struct CachePrefix(pub(crate) Arc<str>);
 
@@ -70,7 +70,7 @@ impl ApiState {
     }
 }
 
-/// A part of the state for each type, a cheap clone.
+/// Lets a handler extract each part of the state by its type. A clone of a part is cheap.
 macro_rules! parts {
     ($($part:ident: $type:ty),* $(,)?) => {
         $(impl FromRef<ApiState> for $type {

@@ -1,4 +1,4 @@
-//! The limits that protect the ways into an account.
+//! The limits that protect accounts.
 
 use hotshelf_domain::{OrganizationId, UserId};
 use hotshelf_ratelimit::{RateLimiter, Subject};
@@ -7,12 +7,12 @@ use super::LimitOptions;
 use super::policy::{LimitHeaders, Policy};
 use crate::problem::Problem;
 
-/// How much wider the limits are that keep somebody from trying many accounts.
+/// Factor of the limits per client over all accounts, against trying many accounts.
 const WIDER: u32 = 10;
-/// And many from trying one. So wide, that keeping its owner out takes a flood.
+/// Factor of the limits per account over all clients. So large that locking the owner out takes a flood.
 const WIDEST: u32 = 100;
 
-/// They are always on.
+/// Limits of logins, registrations, mails and guesses. They are always on.
 pub(crate) struct AccountLimits {
     login: Policy,
     logins_of_client: Policy,
@@ -39,38 +39,37 @@ impl AccountLimits {
         }
     }
 
-    /// Counts a login: of that client into that account, and, with more room, of that client into whatever accounts,
-    /// and into that account from wherever. The account is whatever the client says it is: differences in case and
-    /// space around it do not make another one.
+    /// Counts a login: per client and account and, with wider limits, per client and per account. The account is the
+    /// address in the request, without regard to case and surrounding space.
     pub(crate) async fn login(&self, client: &Subject, account: &str) -> Result<LimitHeaders, Problem> {
         let account = account_of(account);
-        // In this order: who is refused already makes no subjects of all the accounts that come to mind.
+        // In this order: a client that is refused already must not create a subject for each account that it makes up.
         let _ = self.logins_of_client.count(client).await?;
         let _ = self.logins_into_account.count(&account).await?;
         self.login.count(&client.and(&account)).await
     }
 
-    /// Counts a password that somebody who is logged in tries, or has made for others: hashes are dear.
+    /// Counts a password that a logged-in user tries: hashing is expensive.
     pub(crate) async fn password_of(&self, user: UserId) -> Result<LimitHeaders, Problem> {
         self.login.count(&Subject::new(&format!("user:{user}"))).await
     }
 
-    /// Counts a mail to that address. Whether it may be sent is for the service to know, not for who asked.
+    /// Counts a mail to that address. The client must not learn whether it was sent.
     pub(crate) async fn mail_to(&self, account: &str) -> Result<(), Problem> {
         self.mails.count(&account_of(account)).await.map(drop)
     }
 
-    /// Counts a user who is added to that organization.
+    /// Counts a user that is added to the organization.
     pub(crate) async fn add_user(&self, organization: OrganizationId) -> Result<(), Problem> {
         self.added_users.count(&Subject::new(&format!("organization:{organization}"))).await.map(drop)
     }
 
-    /// Counts a token that nobody has.
+    /// Counts an unknown token.
     pub(crate) async fn guess(&self, client: &Subject) -> Result<(), Problem> {
         self.guess.count(client).await.map(drop)
     }
 
-    /// What is answered to somebody who has certainly guessed too much.
+    /// The refusal of a client that has certainly guessed too many tokens.
     pub(crate) fn guesses_used_up(&self, client: &Subject) -> Option<Problem> {
         self.guess.refusal(client)
     }
@@ -80,7 +79,7 @@ impl AccountLimits {
         self.register.count(client).await
     }
 
-    /// Counts a forgotten password.
+    /// Counts a request for a password reset.
     pub(crate) async fn forgot_password(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
         self.forgot_password.count(client).await
     }

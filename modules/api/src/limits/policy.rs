@@ -1,5 +1,4 @@
-//! One limit: what it decides about a caller, and what answers say about it. The header fields are those of
-//! draft-ietf-httpapi-ratelimit-headers (10 and 11).
+//! One limit: its decisions and its headers, those of draft-ietf-httpapi-ratelimit-headers (10 and 11).
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::problem::Problem;
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// A limit, and how headers speak of it.
+/// A limit with its headers.
 #[derive(Clone)]
 pub(crate) struct Policy {
     pub(super) scope: Scope,
@@ -27,7 +26,7 @@ impl Policy {
     pub(super) fn new(scope: Scope) -> Self {
         let name = format!("\"{}\"", scope.name());
         let header = format!("{name};q={};w={}", scope.limit().requests(), seconds(scope.limit().window()));
-        // As long-lived as the process: of one that is shared, every answer would count the users, on whichever core.
+        // Leaked on purpose: clones of a shared value would contend for its reference count on all cores.
         let header = HeaderValue::from_static(header.leak());
         Policy { scope, header, name: name + ";r=" }
     }
@@ -40,13 +39,13 @@ impl Policy {
         self.admit(self.check(subject).decision().await)
     }
 
-    /// What is answered to somebody who is certain to be refused.
+    /// The refusal of a subject that is certain to be over the limit.
     pub(super) fn refusal(&self, subject: &Subject) -> Option<Problem> {
         let standing = self.scope.refusal(subject)?;
         self.admit(Decision::Refused(standing)).err()
     }
 
-    /// What the answer is to say, or what is answered instead.
+    /// The headers of an allowed request, or the refusal.
     pub(crate) fn admit(&self, decision: Decision) -> Result<LimitHeaders, Problem> {
         match decision {
             Decision::Allowed(standing) => Ok(LimitHeaders(Some(self.headers(standing)))),
@@ -72,7 +71,7 @@ impl Policy {
     fn headers(&self, standing: Standing) -> (HeaderValue, HeaderValue) {
         let (mut remaining, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (remaining, reset) = (remaining.format(standing.remaining), reset.format(seconds(standing.reset)));
-        // Of just the right size, it becomes the value as it is.
+        // The vector has exact capacity, so it becomes the value without a copy.
         let parts: [&[u8]; 4] = [self.name.as_bytes(), remaining.as_bytes(), b";t=", reset.as_bytes()];
         let standing = HeaderValue::from_maybe_shared(Bytes::from(parts.concat()));
         let standing = standing.unwrap_or_else(|_| HeaderValue::from_static(""));
@@ -80,24 +79,24 @@ impl Policy {
     }
 }
 
-/// Rounded up: a client that waits so long has waited long enough.
+/// Rounds up, so that a client never retries too early.
 fn seconds(duration: Duration) -> u32 {
     let up = u64::from(duration.subsec_nanos() > 0);
     u32::try_from(duration.as_secs() + up).unwrap_or(u32::MAX).max(1)
 }
 
-/// What an answer says about the limit that the request was under: the values of `RateLimit-Policy` and `RateLimit`. A
-/// handler returns it in front of the body.
+/// The values of `RateLimit-Policy` and `RateLimit`; `None`: the request is not limited. Handlers return it in front of
+/// the body.
 #[must_use = "the client should be told"]
 pub(crate) struct LimitHeaders(pub(crate) Option<(HeaderValue, HeaderValue)>);
 
 impl LimitHeaders {
-    /// Of a request that was under no limit.
+    /// For a request without a limit.
     pub(crate) fn none() -> Self {
         LimitHeaders(None)
     }
 
-    /// Beside what the answer says about other limits.
+    /// Appends the headers to those of other limits.
     pub(crate) fn add_to(self, headers: &mut HeaderMap) {
         if let Some((policy, limit)) = self.0 {
             headers.append(RATE_LIMIT_POLICY, policy);

@@ -1,4 +1,4 @@
-//! The shapes of users, sessions and API keys.
+//! The schemas of users, sessions and API keys.
 
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! The shapes of the catalogue, and those of problems.
+//! The schemas of the catalogue and of problems.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,7 @@ pub(crate) struct PageParameters {
     cursor: Option<String>,
 }
 
-/// What a list finds, and in which order.
+/// Search and order of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SearchParameters {
@@ -28,7 +28,7 @@ pub(crate) struct SearchParameters {
     order: Option<String>,
 }
 
-/// Which products the list has.
+/// Filters of the list of products.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FilterParameters {
@@ -60,7 +60,7 @@ pub(crate) struct NumberedPageParameters {
     limit: Option<u32>,
 }
 
-/// How fresh a product must be.
+/// Conditional reads and freshness.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct FreshnessHeaders {

@@ -1,4 +1,4 @@
-//! What refusals are like is the same for all operations, and described in one place.
+//! The responses that are the same for all operations.
 
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -8,8 +8,7 @@ use utoipa::openapi::{
 
 use crate::problem::Dialect;
 
-/// Adds the refusals that do not depend on what an operation does, and gives all refusals that handlers describe the
-/// body that they have.
+/// Adds the errors that do not depend on what an operation does, and the error body to those that handlers describe.
 pub(super) struct Refusals;
 
 impl Modify for Refusals {
@@ -35,15 +34,15 @@ impl Modify for Refusals {
     }
 }
 
-/// What can be wrong with a body before its handler sees it.
+/// Errors of a request body before the handler is called.
 const OF_BODIES: [(&str, &str); 3] = [
     ("408", "the request body arrived too slowly"),
     ("413", "the request body is too large"),
     ("415", "the request body is not application/json"),
 ];
 
-/// Whether the path is for probes or for Prometheus. They are under no rate limit, and the refusals that they describe
-/// have bodies of their own.
+/// Whether the path is for probes or Prometheus. These have no rate limit, and the errors that they describe have
+/// bodies of their own.
 fn is_bare(path: &str) -> bool {
     path.starts_with("/health") || path == "/metrics"
 }

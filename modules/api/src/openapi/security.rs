@@ -1,4 +1,4 @@
-//! By what a request says who it is from.
+//! The security schemes.
 
 use utoipa::Modify;
 use utoipa::openapi::security::{
@@ -8,7 +8,7 @@ use utoipa::openapi::{Components, OpenApi};
 
 use crate::cookie::COOKIE;
 
-/// With `AUTH=on`, most operations want a token.
+/// Adds the security schemes: a bearer token, a cookie, or nothing with `AUTH=off`.
 pub(crate) struct Tokens;
 
 impl Modify for Tokens {
@@ -19,7 +19,7 @@ impl Modify for Tokens {
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
         let none: [&str; 0] = [];
-        // Either of them, or nothing where users are off.
+        // One of them, or nothing with `AUTH=off`.
         api.security = Some(vec![
             SecurityRequirement::default(),
             SecurityRequirement::new("bearer", none),

@@ -1,4 +1,4 @@
-//! How a problem is written into an answer.
+//! The body of a problem.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::Problem;
 
-/// How an error body looks.
+/// The format of an error body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// RFC 9457.
     Problem,
-    /// The envelope of the simple clients.
+    /// The envelope of `/products`.
     Envelope,
 }
 
@@ -46,7 +46,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl Dialect {
-    /// Of the answers at that path.
+    /// The format of the responses at that path.
     pub(crate) fn of(path: &str) -> Self {
         let envelope = path == "/products" || path.starts_with("/products/");
         if envelope { Dialect::Envelope } else { Dialect::Problem }
@@ -61,13 +61,13 @@ impl Dialect {
 }
 
 impl Problem {
-    /// Becomes the body of the answer, with the headers that go with it, and a line of the log.
+    /// Writes the body and its headers into the response, and a line into the log.
     pub(crate) fn write_to(&self, response: &mut Response, request_id: &HeaderValue, dialect: Dialect) {
         let request_id = request_id.to_str().unwrap_or_default();
         let status = self.status.as_u16();
         match &self.cause {
             Some(cause) if status == 500 => tracing::error!(status, cause, "request failed"),
-            // Whatever fails tells the log once that it does, and once that it does not any more.
+            // The failing component itself logs an outage, once at its start and once at its end.
             Some(cause) => tracing::debug!(status, cause, "request failed"),
             None => tracing::debug!(status, problem = ?self, "request refused"),
         }
@@ -102,7 +102,7 @@ impl Problem {
     }
 }
 
-/// The phrases of RFC 9110, which has renamed this one since.
+/// The reason phrase; RFC 9110 has renamed that of 413.
 fn title(status: StatusCode) -> &'static str {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",

@@ -1,4 +1,4 @@
-//! `/api/v1/auth/api-keys`: what programs prove themselves by.
+//! `/api/v1/auth/api-keys`: the API keys of the user.
 
 use axum::Json;
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! `/api/v1/auth`: coming and going.
+//! `/api/v1/auth`: registration, login, logout and the current session.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ pub(crate) async fn login(
     let [email, password] = TextsDraft::from_json(&body, ["email", "password"])?.into_texts()?;
     let limit = limits.login(&client, &email).await?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    // Whatever session the request shows has nothing to do with the new one: nobody can fix its token beforehand.
+    // A session in the request is ignored, so that nobody can fix the token of the new one.
     let (token, session, user) = auth.login(&email, password, agent).await?;
     let answer = Json(Login { token: token.expose(), expires_at: session.expires_at, user });
     Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
@@ -130,7 +130,7 @@ pub(crate) async fn session(
     Ok((no_store(), Json(SessionAnswer { user, session })).into_response())
 }
 
-/// Secrets, and what is about one person, are kept in no cache on the way.
+/// No cache may store secrets and personal data.
 pub(crate) fn no_store() -> [(header::HeaderName, &'static str); 1] {
     [(header::CACHE_CONTROL, "no-store")]
 }

@@ -27,7 +27,7 @@ use crate::problem::Problem;
 /// Products in one request.
 const MOST: usize = 1_000;
 
-/// A larger body is read where it holds up nobody else: megabytes take a while.
+/// Larger bodies (bytes) are parsed on the blocking pool: megabytes would hold up other requests.
 const AT_ONCE: usize = 256 << 10;
 
 pub(crate) fn operations() -> Operations {

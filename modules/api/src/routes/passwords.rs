@@ -1,4 +1,4 @@
-//! `/api/v1/auth/…-password`: when one was forgotten, and when one is to be another.
+//! `/api/v1/auth/…-password`: forgotten, reset and changed passwords.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(crate) async fn forgot(
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
     let email: Email = email.parse().map_err(|message| wrong("email", message))?;
     let limit = limits.forgot_password(&client).await?;
-    // Nobody's mailbox is flooded from many addresses; and nobody is told.
+    // Counted per mailbox, so that many clients cannot flood it. The client does not learn it.
     if limits.mail_to(email.as_str()).await.is_ok() {
         auth.forgot_password(email)?;
     }
@@ -81,7 +81,7 @@ pub(crate) async fn change(
     let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;
     let _ = limits.password_of(principal.identity.user).await?;
     match auth.change_password(&principal, current, new_password(password)?).await {
-        // Not 401: the session is good, and a client must not think otherwise.
+        // Not 401: the session is valid.
         Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is not the password".to_owned())),
         changed => Ok(changed.map(|()| StatusCode::NO_CONTENT)?),
     }

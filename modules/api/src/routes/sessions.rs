@@ -1,4 +1,4 @@
-//! `/api/v1/auth/sessions`: where the user is logged in.
+//! `/api/v1/auth/sessions`: the sessions of the user.
 
 use axum::Json;
 use axum::http::StatusCode;
