@@ -1,6 +1,5 @@
-//! The description of the API in OpenAPI's terms, served at `/api/v1/openapi.json`. The handlers describe themselves.
-//! Here are the shapes of bodies that no type is serialized for, because they are made of cached bytes or of the
-//! domain's types, and what is the same for all operations.
+//! The OpenAPI document, served at `/api/v1/openapi.json`. Handlers describe their operations. Here are the schemas of
+//! bodies that are made of cached bytes or of domain types, and what is the same for all operations.
 
 #[expect(dead_code, reason = "these types describe bodies and are never built")]
 mod accounts;
@@ -11,13 +10,12 @@ mod parameters;
 mod refusals;
 mod security;
 
-use std::sync::Arc;
-
-use axum::Json;
-use axum::response::IntoResponse;
+use axum::http::header;
 use axum::routing::{self, MethodRouter};
+use bytes::Bytes;
 use utoipa::{Modify, OpenApi};
 
+use crate::problem::Problem;
 pub(crate) use accounts::*;
 pub(crate) use catalogue::*;
 pub(crate) use parameters::*;
@@ -31,7 +29,7 @@ use security::Tokens;
 )]
 struct Document;
 
-/// The whole description: what the handlers say of themselves, and what is the same for all operations.
+/// The whole document: the operations of the handlers, and what is the same for all of them.
 pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     document.merge(operations);
@@ -40,10 +38,13 @@ pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi:
     document
 }
 
-/// Answers with the document.
-pub(crate) fn route<S: Clone + Send + Sync + 'static>(document: utoipa::openapi::OpenApi) -> MethodRouter<S> {
-    let document = Arc::new(document);
-    routing::get(async move || Json(&*document).into_response())
+/// Serves the document. It is serialized once, here.
+pub(crate) fn route<S: Clone + Send + Sync + 'static>(document: &utoipa::openapi::OpenApi) -> MethodRouter<S> {
+    let json = document.to_json().map(Bytes::from).map_err(|error| error.to_string());
+    routing::get(async move || {
+        let json = json.clone().map_err(Problem::internal);
+        json.map(|json| ([(header::CONTENT_TYPE, "application/json")], json))
+    })
 }
 
 #[cfg(test)]

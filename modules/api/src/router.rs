@@ -1,4 +1,4 @@
-//! All routes and what is around them.
+//! The router and the layers around it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::routes;
 use crate::state::ApiState;
 use crate::uploads::Uploads;
 
-/// The description of the API, which it does not describe.
+/// The path of the OpenAPI document. The document does not list it.
 const OPENAPI_ROUTE: &str = "/api/v1/openapi.json";
 /// How long a browser may remember the answer to a preflight request.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
@@ -33,7 +33,7 @@ pub fn has_route(method: &str, path: &str) -> bool {
     routes::operations().has(method, path)
 }
 
-/// `stopping`: when no body is waited for any more.
+/// Builds the service. After `stopping`, no request body is waited for.
 pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: CancellationToken) -> ApiService {
     let stats = Stats::from_ref(&state);
     let limits = Arc::<RequestLimits>::from_ref(&state);
@@ -41,7 +41,7 @@ pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: Cancellat
     let (operations, described, mut table) = routes::operations().into_parts();
     table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
     let table = Arc::new(table);
-    let routes = operations.route(OPENAPI_ROUTE, openapi::route(openapi::document(described)));
+    let routes = operations.route(OPENAPI_ROUTE, openapi::route(&openapi::document(described)));
     let authorizer =
         Authorizer::new(FromRef::from_ref(&state), Arc::clone(&table), FromRef::from_ref(&state), options.metrics_open);
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
@@ -54,7 +54,7 @@ pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: Cancellat
     let help = "Bodies of requests that are waited for";
     stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
     match cors(&options.cors_origins) {
-        // Its headers depend on each request, so all of them go through the layer.
+        // CORS headers depend on each request, so every request must pass the layer.
         Some(cors) => ApiService::new(router(routes, state, pipeline).layer(cors), None),
         None => {
             let products = ProductFastPath::new(&state, Arc::clone(&pipeline), &metrics);
