@@ -25,7 +25,7 @@ use tower_service::Service as _;
 use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::{MIN_VERSION, freshness};
-use crate::limits::{LimitHeaders, Policy, RequestLimits, answer_within};
+use crate::limits::{LimitHeaders, Policy, RequestLimits};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
 use crate::pipeline::{NoRoom, RequestPipeline};
@@ -90,7 +90,11 @@ impl ApiService {
             {
                 return Either::Left(ready(Ok(response)));
             }
-            return Either::Right(Either::Left(Box::pin(products.limited(check, caller, read(request, true)))));
+            return Either::Right(Either::Left(Box::pin(products.answer_when_decided(
+                check,
+                caller,
+                read(request, true),
+            ))));
         }
         let hit = |caller| products.hit(id, &request, &caller, LimitHeaders::none(), begin, begin);
         match caller.and_then(hit) {
@@ -168,10 +172,9 @@ impl ProductFastPath {
     }
 
     /// Waits for the decision of the rate limit, then answers from memory or by [`fetch`](ProductFastPath::fetch).
-    async fn limited(self: Arc<Self>, check: Check, caller: Caller, read: ProductRead) -> Answer {
+    async fn answer_when_decided(self: Arc<Self>, check: Check, caller: Caller, read: ProductRead) -> Answer {
         let decision = check.decision().await;
-        let authorized = self.policy.as_ref().map(|policy| policy.admit(decision)).transpose();
-        match authorized {
+        match self.policy.as_ref().map(|policy| policy.admit(decision)).transpose() {
             Ok(headers) => {
                 let (limits, begin) = (LimitHeaders::none(), Instant::now());
                 let hit = self.hit(read.id, &read.request, &caller, limits, read.arrived, begin);
@@ -193,6 +196,7 @@ impl ProductFastPath {
         }
     }
 
+    /// Answers through the whole pipeline.
     async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
         let ProductRead { id, peer, request, arrived, counted } = read;
         let context = RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline.request_ids)
@@ -211,15 +215,23 @@ impl ProductFastPath {
         let client = self.limits.client_of(peer, headers);
         let authorized = self.pipeline.authorizer.authorize(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
         let named = authorized.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
-        let limit = self.policy.as_ref().filter(|_| !counted).map(|policy| (policy, named.unwrap_or(client)));
+        let limit = match self.policy.as_ref().filter(|_| !counted) {
+            Some(policy) => match policy.count(&named.unwrap_or(client)).await {
+                Ok(limit) => limit,
+                Err(problem) => return problem.into_response(),
+            },
+            None => LimitHeaders::none(),
+        };
         // Pinned for the same reason.
         let finding = pin!(async {
             match authorized {
                 Ok(Some(caller)) => find(&self.products, &caller, id, headers).await.into_response(),
-                Ok(None) => Problem::internal("products are for everybody").into_response(),
+                Ok(None) => Problem::internal("a product was read without a caller").into_response(),
                 Err(problem) => problem.into_response(),
             }
         });
-        answer_within(limit, finding).await
+        let mut response = finding.await;
+        limit.add_to(response.headers_mut());
+        response
     }
 }

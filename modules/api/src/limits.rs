@@ -10,7 +10,6 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method};
-use axum::response::{IntoResponse, Response};
 use hotshelf_ratelimit::{Limit, RateLimiter, Subject};
 
 use crate::client::{Peer, TrustedProxies};
@@ -129,22 +128,6 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         Ok(Client(Arc::<RequestLimits>::from_ref(state).client(&parts.extensions, &parts.headers)))
-    }
-}
-
-/// Counts the request when it is first polled, and returns the response of `answering` or the refusal.
-pub(crate) async fn answer_within(
-    limit: Option<(&Policy, Subject)>,
-    answering: impl Future<Output = Response>,
-) -> Response {
-    let Some((policy, caller)) = limit else { return answering.await };
-    match policy.count(&caller).await {
-        Ok(headers) => {
-            let mut response = answering.await;
-            headers.add_to(response.headers_mut());
-            response
-        }
-        Err(problem) => problem.into_response(),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use axum::response::IntoResponse;
 use hotshelf_ratelimit::{OnLoss, RateLimitOptions};
 use hotshelf_stats::Stats;
 
