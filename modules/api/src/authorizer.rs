@@ -11,11 +11,10 @@ use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::access::Need;
 use crate::caller::Caller;
 use crate::cookie::COOKIE;
 use crate::limits::AccountLimits;
-use crate::operations::{Lookup, OperationTable};
+use crate::operations::{Lookup, Need, OperationTable};
 use crate::problem::Problem;
 
 /// Prefixes of the routes that exist only with users.

@@ -57,7 +57,6 @@
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 
-mod access;
 mod activity;
 mod authorizer;
 mod body;

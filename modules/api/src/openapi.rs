@@ -64,6 +64,7 @@ mod tests {
                 let takes_body = operation.get("requestBody").is_some();
                 assert!(named("503"), "{method} {path}");
                 assert!(["408", "413", "415"].iter().all(|status| named(status) == takes_body), "{method} {path}");
+                assert!(!takes_body || named("400"), "{method} {path}");
                 let probed = path.starts_with("/health") || path == "/metrics";
                 assert_eq!(named("429"), !probed, "{method} {path}");
                 operations += 1;

@@ -10,12 +10,11 @@ use hotshelf_stats::Stats;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-use crate::access::Need;
 use crate::authorizer::Authorizer;
 use crate::fast_path::{ApiService, ProductFastPath};
 use crate::limits::RequestLimits;
 use crate::openapi;
-use crate::operations::Entry;
+use crate::operations::{Entry, Need};
 use crate::options::ApiOptions;
 use crate::pipeline::{self, RequestPipeline};
 use crate::problem::Problem;

@@ -34,8 +34,9 @@ impl Modify for Refusals {
     }
 }
 
-/// Errors of a request body before the handler is called.
-const OF_BODIES: [(&str, &str); 3] = [
+/// Errors of a request body.
+const OF_BODIES: [(&str, &str); 4] = [
+    ("400", "the request is invalid: `errors` lists every invalid field"),
     ("408", "the request body arrived too slowly"),
     ("413", "the request body is too large"),
     ("415", "the request body is not application/json"),

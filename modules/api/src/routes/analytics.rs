@@ -8,10 +8,9 @@ use axum::response::Response;
 use hotshelf_product::ProductService;
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::conditions::{freshness, page_tag};
 use crate::openapi::AnalyticsSchema;
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice};

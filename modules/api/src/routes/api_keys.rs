@@ -9,11 +9,10 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::auth::no_store;
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::openapi::{ApiKeyInputSchema, ApiKeySchema};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
@@ -53,7 +52,6 @@ pub(crate) async fn list(
     post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = ApiKeyInputSchema,
     responses(
         (status = 201, body = ApiKeyCreated),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(

@@ -13,13 +13,12 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::users::UserAnswer;
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::{CredentialsSchema, RegistrationSchema, SessionSchema, UserSchema};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
@@ -54,7 +53,6 @@ struct SessionAnswer {
     post, path = "/api/v1/auth/register", tag = "auth", request_body = RegistrationSchema,
     responses(
         (status = 201, body = UserAnswer),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 409, description = "a user with this e-mail address exists already"),
     )
 )]
@@ -75,7 +73,6 @@ pub(crate) async fn register(
     post, path = "/api/v1/auth/login", tag = "auth", request_body = CredentialsSchema,
     responses(
         (status = 200, body = Login, headers(("Set-Cookie" = String))),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 401, description = "the e-mail address or the password is wrong"),
     )
 )]

@@ -16,11 +16,10 @@ use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::{BulkDeleteSchema, BulkInputSchema, FieldErrorSchema};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 

@@ -9,8 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::access::Need;
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::Done;

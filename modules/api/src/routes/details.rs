@@ -11,12 +11,11 @@ use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
 use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, FreshnessHeaders, IfMatchHeader};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, tagged};

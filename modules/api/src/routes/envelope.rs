@@ -10,12 +10,11 @@ use hotshelf_product::ProductService;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness};
 use crate::openapi::{EnvelopeSchema, ProductInputSchema};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 

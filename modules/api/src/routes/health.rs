@@ -11,8 +11,7 @@ use hotshelf_lifecycle::{HealthBoard, Phase, Status};
 use serde::Serialize;
 use utoipa_axum::routes;
 
-use crate::access::Need;
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 
 pub(crate) fn operations() -> Operations {
     Operations::default()

@@ -13,11 +13,10 @@ use hotshelf_domain::{Members, OrganizationId, SchemaId};
 use hotshelf_product::{ProductIds, ProductService};
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::caller::Caller;
 use crate::conditions::{freshness, page_tag};
 use crate::openapi::{MemberPageSchema, NumberedPageParameters, ProductIdsSchema, SearchParameters};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::{IdPath, MemberPageQuery};
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, splice_origin, streamed};

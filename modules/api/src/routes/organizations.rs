@@ -9,11 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::{OrganizationInputSchema, OrganizationSchema};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
@@ -55,7 +54,6 @@ pub(crate) async fn list(
     post, path = "/api/v1/organizations", tag = "organizations", request_body = OrganizationInputSchema,
     responses(
         (status = 201, body = OrganizationAnswer, headers(("Location" = String))),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(

@@ -9,12 +9,11 @@ use hotshelf_accounts::AuthError;
 use hotshelf_domain::{Email, Invalid, TextsDraft, new_password};
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
@@ -30,7 +29,6 @@ pub(crate) fn operations() -> Operations {
     post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = AddressSchema,
     responses(
         (status = 202, description = "accepted"),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn forgot(

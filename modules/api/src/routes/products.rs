@@ -13,7 +13,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
@@ -22,7 +21,7 @@ use crate::openapi::{
     FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, PageSchema, ProductAnswerSchema,
     ProductInputSchema, ProductSchema, SearchParameters,
 };
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::{IdPath, ListQuery, Wanted};
 use crate::problem::Problem;
 use crate::reply::{Done, cacheable, cacheable_within, splice, tagged};
@@ -162,7 +161,6 @@ pub(crate) async fn create(
     ),
     responses(
         (status = 200, body = ProductWritten),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 404, description = "the product does not exist"),
         (status = 409, description = "another update of the product is in progress, try again"),
         (status = 412, description = "the product has changed"),

@@ -10,12 +10,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, version_tag};
 use crate::openapi::{IfMatchHeader, SchemaInputSchema, SchemaSchema};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
@@ -37,7 +36,6 @@ struct SchemaAnswer {
     post, path = "/api/v1/schemas", tag = "schemas", request_body = SchemaInputSchema,
     responses(
         (status = 201, body = SchemaAnswer, headers(("Location" = String))),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(
@@ -83,7 +81,6 @@ pub(crate) async fn get(
     ),
     responses(
         (status = 200, body = SchemaAnswer),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 404, description = "the schema does not exist"),
         (status = 409, description = "existing products would no longer match the schema, or the schema is built in"),
         (status = 412, description = "the schema has changed"),

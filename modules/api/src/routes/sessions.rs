@@ -9,10 +9,9 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::auth::no_store;
-use crate::access::Need;
 use crate::caller::{Accounts, SessionUser};
 use crate::openapi::SessionSchema;
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 

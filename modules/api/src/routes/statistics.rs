@@ -9,8 +9,7 @@ use hotshelf_stats::{Stats, StatsSnapshot};
 use serde::Serialize;
 use utoipa_axum::routes;
 
-use crate::access::Need;
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::problem::Problem;
 use crate::reply::Done;
 

@@ -12,12 +12,11 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::auth::no_store;
-use crate::access::Need;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Authenticated};
 use crate::limits::AccountLimits;
 use crate::openapi::{UserInputSchema, UserRoleSchema, UserSchema};
-use crate::operations::Operations;
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
@@ -59,7 +58,6 @@ pub(crate) async fn list(
     post, path = "/api/v1/users", tag = "users", request_body = UserInputSchema,
     responses(
         (status = 201, body = UserAnswer, headers(("Location" = String))),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 409, description = "a user with this e-mail address exists already"),
     )
 )]
@@ -101,7 +99,6 @@ pub(crate) async fn get(
     params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = UserAnswer),
-        (status = 400, description = "the request is invalid: `errors` lists every invalid field"),
         (status = 404, description = "the organization has no such user"),
         (status = 409, description = "the user is the only admin of the organization"),
     )
