@@ -43,7 +43,7 @@ enum Credentials<'a> {
     Bearer(&'a str),
     Cookie(&'a str),
     /// Malformed, or more than one.
-    Unreadable,
+    Invalid,
 }
 
 impl Authorizer {
@@ -73,17 +73,17 @@ impl Authorizer {
         let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
         match credentials(headers) {
             Credentials::Bearer(token) | Credentials::Cookie(token) => auth.peek(token).map(Caller::User),
-            Credentials::Nothing | Credentials::Unreadable => None,
+            Credentials::Nothing | Credentials::Invalid => None,
         }
     }
 
     /// The principal of a token. Unknown tokens are counted. A client that has guessed too many is still served,
     /// because others may share its address, but only a few of its lookups run at a time.
     async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
-        let _turn = match self.limits.guesses_used_up(client) {
+        let _permit = match self.limits.guesses_used_up(client) {
             None => None,
             Some(refused) => match timeout(SUSPECTS_TIMEOUT, self.suspects.acquire()).await {
-                Ok(Ok(turn)) => Some(turn),
+                Ok(Ok(permit)) => Some(permit),
                 Ok(Err(_)) | Err(_) => return Err(refused),
             },
         };
@@ -106,7 +106,7 @@ impl Authorizer {
         let need = match self.operations.find(method, route) {
             Lookup::Operation(operation) => operation.need,
             Lookup::OtherMethods { allow } => return Err(Problem::method_not_allowed(method, &allow)),
-            Lookup::Unknown => return Err(Problem::internal(format!("nobody has said who may use {method} {route}"))),
+            Lookup::Unknown => return Err(Problem::internal(format!("no rule says who may use {method} {route}"))),
         };
         let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
         if need == Need::Nothing || need == Need::Observer && self.metrics_open {
@@ -117,7 +117,7 @@ impl Authorizer {
             Credentials::Nothing => {
                 return Err(Problem::unauthorized("authentication is required: log in, or send a token", "Bearer"));
             }
-            Credentials::Unreadable => return Err(unknown_token()),
+            Credentials::Invalid => return Err(unknown_token()),
             Credentials::Bearer(token) | Credentials::Cookie(token) => token,
         };
         let principal = match auth.peek(token) {
@@ -127,7 +127,7 @@ impl Authorizer {
         if matches!(credentials, Credentials::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site requests may not change anything"));
         }
-        may(need, &principal)?;
+        check(need, &principal)?;
         Ok(Some(Caller::User(principal)))
     }
 }
@@ -136,22 +136,23 @@ fn unknown_token() -> Problem {
     Problem::unauthorized("the token is invalid, revoked or expired", "Bearer error=\"invalid_token\"")
 }
 
-fn may(need: Need, principal: &Principal) -> Result<(), Problem> {
-    let of = |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this requires the role {role}")) };
-    let person = || match principal.method {
+fn check(need: Need, principal: &Principal) -> Result<(), Problem> {
+    let has_role =
+        |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this requires the role {role}")) };
+    let by_session = || match principal.method {
         AuthMethod::Session(_) => Ok(()),
         AuthMethod::ApiKey(_) => Err("API keys may not do this, use a session".to_owned()),
     };
     let built_in = principal.organization() == OrganizationId::BUILT_IN;
     let allowed = match need {
-        Need::Nothing | Need::Viewer => of(Role::Viewer),
-        Need::Editor => of(Role::Editor),
-        Need::Admin => of(Role::Admin),
-        Need::Operator if built_in => of(Role::Admin),
-        Need::Observer if built_in => of(Role::Viewer),
+        Need::Nothing | Need::Viewer => has_role(Role::Viewer),
+        Need::Editor => has_role(Role::Editor),
+        Need::Admin => has_role(Role::Admin),
+        Need::Operator if built_in => has_role(Role::Admin),
+        Need::Observer if built_in => has_role(Role::Viewer),
         Need::Operator | Need::Observer => Err("only the organization that runs the service may do this".to_owned()),
-        Need::Session => person(),
-        Need::AdminSession => of(Role::Admin).and_then(|()| person()),
+        Need::Session => by_session(),
+        Need::AdminSession => has_role(Role::Admin).and_then(|()| by_session()),
     };
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
 }
@@ -161,12 +162,12 @@ fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     match (given.next(), given.next()) {
         (None, _) => cookie(headers),
-        (Some(_), Some(_)) => Credentials::Unreadable,
+        (Some(_), Some(_)) => Credentials::Invalid,
         (Some(value), None) => {
             let token = value.to_str().ok().and_then(|value| value.split_once(' '));
             match token {
                 Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Credentials::Bearer(token.trim()),
-                _ => Credentials::Unreadable,
+                _ => Credentials::Invalid,
             }
         }
     }
@@ -180,7 +181,7 @@ fn cookie(headers: &HeaderMap) -> Credentials<'_> {
         (None, _) => Credentials::Nothing,
         (Some(token), None) => Credentials::Cookie(token),
         // Another host of the domain may have set the second one.
-        (Some(_), Some(_)) => Credentials::Unreadable,
+        (Some(_), Some(_)) => Credentials::Invalid,
     }
 }
 
@@ -208,16 +209,13 @@ mod tests {
             (&[], Credentials::Nothing),
             (&[(header::AUTHORIZATION, "Bearer hss_a")], Credentials::Bearer("hss_a")),
             (&[(header::AUTHORIZATION, "bearer  hss_a ")], Credentials::Bearer("hss_a")),
-            (&[(header::AUTHORIZATION, "Basic YTpi")], Credentials::Unreadable),
-            (&[(header::AUTHORIZATION, "Bearer")], Credentials::Unreadable),
-            (&[(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer b")], Credentials::Unreadable),
+            (&[(header::AUTHORIZATION, "Basic YTpi")], Credentials::Invalid),
+            (&[(header::AUTHORIZATION, "Bearer")], Credentials::Invalid),
+            (&[(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer b")], Credentials::Invalid),
             (&[(header::COOKIE, "a=b; hotshelf_session=hss_a; c=d")], Credentials::Cookie("hss_a")),
             (&[(header::COOKIE, "x_hotshelf_session=hss_a; hotshelf_sessions=b")], Credentials::Nothing),
-            (&[(header::COOKIE, "hotshelf_session=a; hotshelf_session=b")], Credentials::Unreadable),
-            (
-                &[(header::COOKIE, "hotshelf_session=a"), (header::COOKIE, "hotshelf_session=b")],
-                Credentials::Unreadable,
-            ),
+            (&[(header::COOKIE, "hotshelf_session=a; hotshelf_session=b")], Credentials::Invalid),
+            (&[(header::COOKIE, "hotshelf_session=a"), (header::COOKIE, "hotshelf_session=b")], Credentials::Invalid),
             (&[(header::COOKIE, "hotshelf_session=a"), (header::AUTHORIZATION, "Bearer b")], Credentials::Bearer("b")),
         ];
         for (lines, expected) in cases {
