@@ -10,6 +10,8 @@ mod parameters;
 mod refusals;
 mod security;
 
+use std::sync::{Arc, LazyLock};
+
 use axum::http::header;
 use axum::routing::{self, MethodRouter};
 use bytes::Bytes;
@@ -38,11 +40,13 @@ pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi:
     document
 }
 
-/// Serves the document. It is serialized once, here.
-pub(crate) fn route<S: Clone + Send + Sync + 'static>(document: &utoipa::openapi::OpenApi) -> MethodRouter<S> {
-    let json = document.to_json().map(Bytes::from).map_err(|error| error.to_string());
+/// Serves the document, from the first request on as bytes: `operations` are the operations of the handlers. Built at the
+/// start, it would only raise the memory of instances that are never asked for it.
+pub(crate) fn route<S: Clone + Send + Sync + 'static>(operations: fn() -> utoipa::openapi::OpenApi) -> MethodRouter<S> {
+    let build = move || document(operations()).to_json().map(Bytes::from).map_err(|error| error.to_string());
+    let json = Arc::new(LazyLock::new(build));
     routing::get(async move || {
-        let json = json.clone().map_err(Problem::internal);
+        let json = LazyLock::force(&json).clone().map_err(Problem::internal);
         json.map(|json| ([(header::CONTENT_TYPE, "application/json")], json))
     })
 }

@@ -37,10 +37,10 @@ pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: Cancellat
     let stats = Stats::from_ref(&state);
     let limits = Arc::<RequestLimits>::from_ref(&state);
     let metrics = stats.http();
-    let (operations, described, mut table) = routes::operations().into_parts();
+    let (operations, _, mut table) = routes::operations().into_parts();
     table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
     let table = Arc::new(table);
-    let routes = operations.route(OPENAPI_ROUTE, openapi::route(&openapi::document(described)));
+    let routes = operations.route(OPENAPI_ROUTE, openapi::route(|| routes::operations().into_parts().1));
     let authorizer =
         Authorizer::new(FromRef::from_ref(&state), Arc::clone(&table), FromRef::from_ref(&state), options.metrics_open);
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
