@@ -107,7 +107,7 @@ async fn what_is_made_is_made_at_home() {
     assert_eq!(made["organization_id"], home);
     let foreign = json!({"name": "Cup", "price": 1, "organization_id": 1});
     let refused = fixture.other.post(PRODUCTS).json(&foreign).await.expect(403).json();
-    assert_eq!(refused["detail"], format!("you belong to organization {home}, and to no other"));
+    assert_eq!(refused["detail"], format!("you may only use your own organization, {home}"));
 
     let bulk = json!({"products": [{"name": "A", "price": 1}, foreign]});
     let bulk = fixture.other.post("/api/v1/products/bulk").json(&bulk).await.expect(201).json();

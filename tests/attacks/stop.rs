@@ -42,7 +42,7 @@ async fn no_unfinished_body_delays_it() {
     .await;
     stops_soon("half a body", service).await;
     let answer = answer(body).await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("the service is stopping"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("the service is shutting down"), "{answer}");
 }
 
 #[tokio::test]

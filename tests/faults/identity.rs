@@ -34,7 +34,7 @@ fn back_up(service: &Service) -> PathBuf {
 /// Nothing is acknowledged, nothing is served, and everybody is told; once in the log.
 async fn says_that_it_is_another(service: &Service, what: &str) {
     let refused = service.post("/api/v1/products").json(&json!({"name": "Lost", "price": 1})).await.expect(503);
-    assert!(refused.text().contains("not the one that was opened"), "{}", refused.text());
+    assert!(refused.text().contains("the database file was replaced"), "{}", refused.text());
     service.get("/health/ready").await.expect(503);
     let health = service.get("/health").await.expect(503).json();
     let message = health["modules"]["database"]["message"].as_str().unwrap().to_owned();

@@ -33,7 +33,7 @@ async fn requests_beyond_the_bound_are_shed_and_probes_get_through() {
     for request in [service.get(&path(&product)), service.post(PRODUCTS).json(&laptop()), service.get(PRODUCTS)] {
         let reply = request.await;
         assert_eq!(reply.header("retry-after"), "1");
-        assert_eq!(problem(reply, 503)["detail"], "too many requests are under way, try again");
+        assert_eq!(problem(reply, 503)["detail"], "too many requests are in progress, try again");
     }
     for probe in ["/health", "/health/live", "/health/ready"] {
         service.get(probe).await.expect(200);
@@ -60,7 +60,7 @@ async fn a_request_past_its_deadline_is_answered() {
     let reply = service.put(&path(&product)).json(&json!({"stock": 1})).await;
     outsider.let_write();
     assert_eq!(reply.header("retry-after"), "1");
-    assert_eq!(problem(reply, 503)["detail"], "no answer within 300ms, try again");
+    assert_eq!(problem(reply, 503)["detail"], "the request took longer than 300ms, try again");
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn answers_say_what_is_left_and_refusals_when_to_come_back() {
         assert_eq!(reply.header("ratelimit-policy"), r#""api";q=4;w=3600"#);
         assert!(reply.find_header("x-request-id").is_some());
         let detail = problem(reply, 429)["detail"].as_str().unwrap().to_owned();
-        assert!(detail.starts_with("the limit of 4 requests in 3600s is used up, try again in 3"), "{detail}");
+        assert!(detail.starts_with("the rate limit of 4 requests per 3600s is exceeded, try again in 3"), "{detail}");
     }
     let envelope = refused(&service, "/products/1").await.json();
     assert_eq!(envelope["status"], "error");

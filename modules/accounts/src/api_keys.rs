@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::auth::Auth;
 use crate::error::AuthError;
-use crate::sessions::{Visitor, hashed_key};
+use crate::sessions::{SessionPrincipal, hashed_key};
 use crate::token::{Token, TokenKind};
 
 /// What the keys of the cache begin with.
@@ -107,13 +107,17 @@ impl KeyUses {
 }
 
 impl Auth {
-    /// Makes an API key of the visitor's. The token is not kept: it can be shown now and never again.
+    /// Makes an API key of the principal's. The token is not kept: it can be shown now and never again.
     ///
     /// # Errors
-    /// [`StoreError::SessionsEnded`] when the visitor's session has ended meanwhile, [`StoreError::NoSuchUser`] among others.
-    pub async fn add_api_key(&self, visitor: &Visitor, new: NewApiKey) -> Result<(Token, ApiKey), AuthError> {
+    /// [`StoreError::SessionsEnded`] when the principal's session has ended meanwhile, [`StoreError::NoSuchUser`] among others.
+    pub async fn add_api_key(
+        &self,
+        principal: &SessionPrincipal,
+        new: NewApiKey,
+    ) -> Result<(Token, ApiKey), AuthError> {
         let token = Token::new(TokenKind::ApiKey);
-        let (user, by) = (visitor.identity.user, visitor.session);
+        let (user, by) = (principal.identity.user, principal.session);
         let key = self.0.accounts.add_api_key(user, by, new, token.secret()).await?;
         Ok((token, key))
     }

@@ -17,7 +17,7 @@ use crate::error::AuthError;
 use crate::mailer::Mailer;
 use crate::outbox::{Desk, Outbox};
 use crate::passwords::Passwords;
-use crate::sessions::{SessionOptions, Sessions, Visitor};
+use crate::sessions::{SessionOptions, SessionPrincipal, Sessions};
 use crate::token::{Token, TokenKind};
 
 /// Between two writes of when API keys were used.
@@ -25,40 +25,48 @@ const NOTING: Duration = Duration::from_secs(10);
 /// Keys whose uses are noted in one write: others wait for it.
 const BATCH: usize = 256;
 
-/// Somebody who was let in.
+/// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct Principal {
     /// Who.
     pub identity: Identity,
     /// What may be done: the user's role, or less if that is what the API key has.
     pub role: Role,
-    /// By what.
-    pub proof: Proof,
+    /// How it was authenticated.
+    pub method: AuthMethod,
 }
 
-/// By what somebody was let in.
+/// How a principal was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum AuthMethod {
     /// A person's session.
-    Session(Visitor),
+    Session(SessionPrincipal),
     /// A program's key.
     ApiKey(ApiKeyId),
 }
 
-impl Caller {
-    /// Whose products the caller sees.
+impl Principal {
+    /// Whose products the principal sees.
     pub fn organization(&self) -> OrganizationId {
         self.identity.organization
     }
 
-    fn visiting(visitor: Visitor) -> Self {
-        Caller { role: visitor.identity.role, identity: visitor.identity.clone(), proof: Proof::Session(visitor) }
+    fn with_session(principal: SessionPrincipal) -> Self {
+        Principal {
+            role: principal.identity.role,
+            identity: principal.identity.clone(),
+            method: AuthMethod::Session(principal),
+        }
     }
 
     /// A key that has ended with others of its generation lets nobody in.
     fn with_key(key: KeyEntry, identity: Identity) -> Option<Self> {
         let role = key.role.min(identity.role);
-        (key.generation == identity.key_generation).then(|| Caller { role, identity, proof: Proof::ApiKey(key.id) })
+        (key.generation == identity.key_generation).then(|| Principal {
+            role,
+            identity,
+            method: AuthMethod::ApiKey(key.id),
+        })
     }
 }
 
@@ -152,9 +160,9 @@ impl Auth {
 
     /// Who shows this token, if this process' memory knows; otherwise the answer is with
     /// [`authenticate`](Auth::authenticate).
-    pub fn peek(&self, token: &str) -> Option<Caller> {
+    pub fn peek(&self, token: &str) -> Option<Principal> {
         match Token::recognize(token)? {
-            (TokenKind::Session, secret) => self.0.sessions.peek(&secret).map(Caller::visiting),
+            (TokenKind::Session, secret) => self.0.sessions.peek(&secret).map(Principal::with_session),
             (TokenKind::ApiKey, secret) => {
                 let (value, _) = self.0.cache.peek(&self.0.keys, &key_of(&secret), Read::default())?;
                 let key = KeyEntry::unpack(&value.payload)?;
@@ -168,16 +176,16 @@ impl Auth {
     ///
     /// # Errors
     /// [`AuthError::Session`] when the database had to be asked and failed.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, AuthError> {
-        let caller = match Token::recognize(token) {
-            Some((TokenKind::Session, secret)) => self.0.sessions.find(&secret).await?.map(Caller::visiting),
-            Some((TokenKind::ApiKey, secret)) => self.caller_with(&secret).await?,
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Principal>, AuthError> {
+        let principal = match Token::recognize(token) {
+            Some((TokenKind::Session, secret)) => self.0.sessions.find(&secret).await?.map(Principal::with_session),
+            Some((TokenKind::ApiKey, secret)) => self.principal_with(&secret).await?,
             Some((TokenKind::Reset, _)) | None => None,
         };
-        if caller.is_none() {
+        if principal.is_none() {
             self.0.metrics.unknown_tokens.inc();
         }
-        Ok(caller)
+        Ok(principal)
     }
 
     /// Opens a session for whoever knows the password. It takes the same time for users who do not exist.
@@ -215,13 +223,13 @@ impl Auth {
         &self.0.sessions
     }
 
-    async fn caller_with(&self, secret: &TokenHash) -> Result<Option<Caller>, AuthError> {
+    async fn principal_with(&self, secret: &TokenHash) -> Result<Option<Principal>, AuthError> {
         // Copies may be older than each other: the database has the last word before somebody is refused, as with sessions.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
             let Some(key) = self.key(secret, read).await? else { return Ok(None) };
             let Some(identity) = self.0.sessions.identity(key.user, read).await? else { return Ok(None) };
-            if let Some(caller) = self.let_in(key, identity) {
-                return Ok(Some(caller));
+            if let Some(principal) = self.let_in(key, identity) {
+                return Ok(Some(principal));
             }
         }
         Ok(None)
@@ -235,10 +243,10 @@ impl Auth {
     }
 
     /// A use of the key, if it is still good.
-    fn let_in(&self, key: KeyEntry, identity: Identity) -> Option<Caller> {
-        let caller = Caller::with_key(key, identity)?;
+    fn let_in(&self, key: KeyEntry, identity: Identity) -> Option<Principal> {
+        let principal = Principal::with_key(key, identity)?;
         self.0.uses.note(key.id, Utc::now());
-        Some(caller)
+        Some(principal)
     }
 
     pub(crate) fn entry(&self, secret: &TokenHash) -> EntryRef {

@@ -53,9 +53,9 @@ mod sliding;
 mod token;
 mod users;
 
-pub use auth::{Auth, Caller, Proof};
+pub use auth::{Auth, AuthMethod, Principal};
 pub use entry::Identity;
 pub use error::AuthError;
 pub use mailer::{FileMailer, Mail, MailError, MailOptions, Mailer, SmtpMailer};
-pub use sessions::{SessionError, SessionOptions, Sessions, Visitor};
+pub use sessions::{SessionError, SessionOptions, SessionPrincipal, Sessions};
 pub use token::{Token, TokenKind};

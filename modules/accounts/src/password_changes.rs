@@ -5,7 +5,7 @@ use hotshelf_domain::{Email, StoreError};
 use crate::auth::Auth;
 use crate::error::AuthError;
 use crate::outbox::Occasion;
-use crate::sessions::Visitor;
+use crate::sessions::SessionPrincipal;
 use crate::token::{Token, TokenKind};
 
 impl Auth {
@@ -35,20 +35,25 @@ impl Auth {
         Ok(self.0.sessions.change(user, None, commit).await?)
     }
 
-    /// Gives the visitor a new password. All other sessions of the user end. The API keys stay: their owner is here, sees them,
+    /// Gives the principal a new password. All other sessions of the user end. The API keys stay: their owner is here, sees them,
     /// and programs work with them.
     ///
     /// # Errors
     /// [`AuthError::WrongCredentials`] when `current` is not the password until now; [`StoreError::SessionsEnded`] when somebody
     /// else changed it, or ended the session, at the same time; [`AuthError::Busy`] among others.
-    pub async fn change_password(&self, visitor: &Visitor, current: String, password: String) -> Result<(), AuthError> {
-        let email: Email = visitor.identity.email().parse().map_err(|_| AuthError::WrongCredentials)?;
+    pub async fn change_password(
+        &self,
+        principal: &SessionPrincipal,
+        current: String,
+        password: String,
+    ) -> Result<(), AuthError> {
+        let email: Email = principal.identity.email().parse().map_err(|_| AuthError::WrongCredentials)?;
         let stored = self.0.accounts.credentials(email).await?.and_then(|(_, stored)| stored);
         let right = self.0.passwords.verify(current, stored.clone()).await?;
         let Some(verified) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
         let hash = self.0.passwords.hash(password).await?;
-        let (accounts, user, keep) = (self.0.accounts.clone(), visitor.identity.user, visitor.session);
+        let (accounts, user, keep) = (self.0.accounts.clone(), principal.identity.user, principal.session);
         let commit = async move |fencing| accounts.set_password(user, (verified, hash), keep, fencing).await;
-        Ok(self.0.sessions.change(user, Some(visitor), commit).await?)
+        Ok(self.0.sessions.change(user, Some(principal), commit).await?)
     }
 }

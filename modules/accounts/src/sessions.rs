@@ -47,9 +47,9 @@ pub struct SessionOptions {
     pub grace: Duration,
 }
 
-/// Somebody who has shown a session's token.
+/// A principal that was authenticated by a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Visitor {
+pub struct SessionPrincipal {
     /// Who, and what may be done.
     pub identity: Identity,
     /// By which session.
@@ -182,25 +182,25 @@ impl Sessions {
     }
 
     /// Who shows this secret, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
-    pub fn peek(&self, secret: &TokenHash) -> Option<Visitor> {
+    pub fn peek(&self, secret: &TokenHash) -> Option<SessionPrincipal> {
         let (login, _) = self.0.cache.peek(&self.0.logins, &login_key(secret), Read::default())?;
         let login = Login::unpack(&login.payload)?;
         let identity = self.peek_identity(login.user)?;
-        self.visitor(secret, login, identity)
+        self.principal(secret, login, identity)
     }
 
     /// Who shows this secret; `None` when there is no such session, or not any more. A use: the session goes on.
     ///
     /// # Errors
     /// [`SessionError::Store`] when the database had to be asked and failed.
-    pub async fn find(&self, secret: &TokenHash) -> Result<Option<Visitor>, SessionError> {
+    pub async fn find(&self, secret: &TokenHash) -> Result<Option<SessionPrincipal>, SessionError> {
         // Copies may be older than each other, and the session may have been extended since it was copied: the database
         // has the last word before somebody is refused who was somebody.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
             let Some(login) = self.login(secret, read).await? else { return Ok(None) };
             let Some(identity) = self.identity(login.user, read).await? else { return Ok(None) };
-            if let Some(visitor) = self.visitor(secret, login, identity) {
-                return Ok(Some(visitor));
+            if let Some(principal) = self.principal(secret, login, identity) {
+                return Ok(Some(principal));
             }
         }
         Ok(None)
@@ -212,13 +212,13 @@ impl Sessions {
         Identity::unpack(&value.payload)
     }
 
-    /// The visitor's own session, as the database has it.
+    /// The principal's own session, as the database has it.
     ///
     /// # Errors
     /// [`StoreError::NoSuchSession`] among others.
-    pub async fn of_visitor(&self, visitor: &Visitor) -> Result<Session, SessionError> {
-        let session = self.0.accounts.session(visitor.secret).await.map_err(WriteError::Store)?;
-        session.ok_or(WriteError::Store(StoreError::NoSuchSession(visitor.session)))
+    pub async fn of_principal(&self, principal: &SessionPrincipal) -> Result<Session, SessionError> {
+        let session = self.0.accounts.session(principal.secret).await.map_err(WriteError::Store)?;
+        session.ok_or(WriteError::Store(StoreError::NoSuchSession(principal.session)))
     }
 
     /// The user's sessions that have not ended, by id.
@@ -256,7 +256,7 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`end`](Sessions::end).
-    pub async fn end_all(&self, user: UserId, keep: Option<&Visitor>) -> Result<(), SessionError> {
+    pub async fn end_all(&self, user: UserId, keep: Option<&SessionPrincipal>) -> Result<(), SessionError> {
         let (accounts, kept) = (self.0.accounts.clone(), keep.map(|keep| keep.session));
         self.change(user, keep, async move |fencing| accounts.end_sessions(user, kept, fencing).await).await
     }
@@ -269,7 +269,7 @@ impl Sessions {
     pub(crate) async fn change<T: Send + 'static, F>(
         &self,
         user: UserId,
-        keep: Option<&Visitor>,
+        keep: Option<&SessionPrincipal>,
         commit: impl FnOnce(Fencing) -> F + Send + 'static,
     ) -> Result<T, SessionError>
     where
@@ -280,14 +280,14 @@ impl Sessions {
         self.0.cache.write(entries, Vec::new(), commit).await
     }
 
-    /// A session that has ended, by itself or with others of its generation, makes nobody a visitor.
-    fn visitor(&self, secret: &TokenHash, login: Login, identity: Identity) -> Option<Visitor> {
+    /// A session that has ended, by itself or with others of its generation, makes nobody a principal.
+    fn principal(&self, secret: &TokenHash, login: Login, identity: Identity) -> Option<SessionPrincipal> {
         let now = Utc::now();
         if login.has_ended(now) || login.generation != identity.generation {
             return None;
         }
         self.0.sliding.used(secret, login.expires_at, now);
-        Some(Visitor { identity, session: login.id, secret: *secret })
+        Some(SessionPrincipal { identity, session: login.id, secret: *secret })
     }
 
     async fn login(&self, secret: &TokenHash, read: Read) -> Result<Option<Login>, SessionError> {

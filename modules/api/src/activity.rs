@@ -1,6 +1,5 @@
-//! What a connection is doing. The connection's task writes it, a store or two for each request; whoever decides which
-//! connections are closed reads it now and then. A timer for each request, as hyper's own bound on the time for a head needs
-//! it, would cost a hit a twentieth.
+//! The state of a connection. Its task writes it, with one or two stores per request; the watcher of all connections
+//! polls it. A timer per request, as hyper's header timeout needs it, would cost a hit 5 %.
 
 use std::io;
 use std::pin::Pin;
@@ -16,35 +15,34 @@ use futures_util::task::AtomicWaker;
 use hyper::body::{Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-/// What a connection is doing, as far as its end depends on it.
+/// The state of a connection that decides when it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doing {
-    /// Nothing: it is between two requests, or before the first.
+    /// Between two requests, or before the first.
     Idle,
-    /// The head of a request has begun to come.
+    /// Receiving the head of a request.
     Head,
-    /// A request is being answered, until the last byte of the answer is handed over.
+    /// Answering a request, until the last byte of the response is written.
     Working,
-    /// The client does not take what is sent.
+    /// The client does not read its response.
     Stuck,
 }
 
-/// What the connection's task is told.
+/// An order to the task of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
-    /// The request under way is the last one.
+    /// Close after the request in progress.
     Finish,
-    /// At once.
+    /// Close at once.
     End,
 }
 
-/// All but the order is written by the connection's task alone and only looked at by others, who look again before long: no
-/// order among these is needed.
+/// Only the task of the connection writes these, except `order`. Readers poll, so relaxed ordering is enough.
 #[derive(Default)]
 pub(crate) struct Activity {
     requests: AtomicU64,
     under_way: AtomicBool,
-    /// Something was read since the last request began or ended.
+    /// Data was read since the last request began or ended.
     unread: AtomicBool,
     writes: AtomicU64,
     blocked: AtomicBool,
@@ -53,7 +51,7 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    /// What it is doing, and a number that is another one when it did something else in between.
+    /// The state, and a number that changes whenever the state did.
     pub(crate) fn now(&self) -> (Doing, u64) {
         let requests = self.requests.load(Relaxed);
         if self.blocked.load(Relaxed) {
@@ -67,15 +65,15 @@ impl Activity {
         }
     }
 
-    /// An order takes the place of a milder one.
+    /// A stricter order replaces a milder one.
     pub(crate) fn order(&self, order: Order) {
         self.order.fetch_max(order as u8 + 1, AcqRel);
         self.task.wake();
     }
 
-    /// The order, if it is one beyond what was heard already. For the connection's task.
+    /// The order, if it is stricter than `heard`. For the task of the connection.
     pub(crate) fn poll_order(&self, heard: Option<Order>, cx: &Context<'_>) -> Poll<Order> {
-        // Registered first: an order that comes in between wakes the task.
+        // Register first: an order that arrives after the load then wakes the task.
         self.task.register(cx.waker());
         let order = match self.order.load(Acquire) {
             0 => None,
@@ -94,7 +92,7 @@ impl Activity {
 
     fn has_written(&self, ready: bool) {
         if ready {
-            // Nobody else writes it.
+            // The only writer is this task.
             self.writes.store(self.writes.load(Relaxed) + 1, Relaxed);
         }
         if self.blocked.load(Relaxed) == ready {
@@ -103,7 +101,7 @@ impl Activity {
     }
 }
 
-/// A request of the connection, until its answer is sent or given up.
+/// A request in progress, until its response is sent or dropped.
 pub(crate) struct UnderWay(Arc<Activity>);
 
 impl UnderWay {
@@ -117,13 +115,13 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        // What was read meanwhile was the request's body.
+        // What was read meanwhile belonged to the body.
         self.0.unread.store(false, Relaxed);
         self.0.under_way.store(false, Release);
     }
 }
 
-/// The body of an answer, with which the request ends.
+/// The body of a response. The request ends when it is dropped.
 pub(crate) struct Answered {
     body: Body,
     _request: UnderWay,
@@ -152,7 +150,7 @@ impl hyper::body::Body for Answered {
     }
 }
 
-/// A stream that notes when something is read and written.
+/// A stream that records reads and writes in the activity.
 pub(crate) struct Noted<S> {
     stream: S,
     activity: Arc<Activity>,

@@ -1,32 +1,31 @@
-//! On whose behalf a request is answered, and what may be seen of the catalogue then.
+//! The caller of a request, and what the caller may see of the catalogue.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use compact_str::format_compact;
-use hotshelf_accounts::{Auth, Proof, Visitor};
+use hotshelf_accounts::{Auth, AuthMethod, Principal, SessionPrincipal};
 use hotshelf_domain::{NewProduct, OrganizationId, ProductDraft, ProductId, ProductScope, SchemaId, StoreError};
-use hotshelf_product::owner_of;
+use hotshelf_product::{ProductService, owner_of};
 use hotshelf_ratelimit::Subject;
 
 use crate::problem::Problem;
-use crate::router::{App, AppState};
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Caller {
-    /// Users are off: everybody sees everything.
+    /// `AUTH=off`: the caller is unknown and sees everything.
     Anybody,
-    /// A user, by a session or an API key.
-    User(hotshelf_accounts::Caller),
+    /// An authenticated user, by a session or an API key.
+    User(Principal),
 }
 
 impl Caller {
-    /// The one organization whose things the caller sees; `None` for all of them.
+    /// The only organization whose data the caller sees; `None`: all organizations.
     pub(crate) fn scope(&self) -> Option<OrganizationId> {
         match self {
             Caller::Anybody => None,
-            Caller::User(user) => Some(user.organization()),
+            Caller::User(principal) => Some(principal.organization()),
         }
     }
 
@@ -34,12 +33,13 @@ impl Caller {
         self.scope().is_none_or(|own| own == organization)
     }
 
-    /// Whether it is a product, as it is cached, that the caller sees.
+    /// Whether the caller sees this cached product.
     pub(crate) fn sees_product(&self, json: &[u8]) -> bool {
         self.scope().is_none_or(|own| owner_of(json) == Some(own))
     }
 
-    /// The organization of what the caller makes without naming one, or with this one named.
+    /// The organization of an object that the caller creates, given the one that the request names. 403 for a foreign
+    /// organization.
     pub(crate) fn home(&self, named: Option<i64>) -> Result<Option<i64>, Problem> {
         match (self.scope(), named) {
             (None, named) => Ok(named),
@@ -49,62 +49,62 @@ impl Caller {
         }
     }
 
-    /// A product that the caller may make.
+    /// The product that the caller creates, in the caller's organization.
     pub(crate) fn new_product(&self, mut draft: ProductDraft) -> Result<NewProduct, Problem> {
         draft.organization_id = self.home(draft.organization_id)?;
         Ok(draft.into_new()?)
     }
 
-    /// Who it is in the eyes of a limit on requests, if anybody has been named.
+    /// The subject that rate limits count: the API key or the user. `None` if the caller is unknown.
     pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
             Caller::Anybody => None,
-            Caller::User(hotshelf_accounts::Caller { proof: Proof::ApiKey(key), .. }) => {
+            Caller::User(Principal { method: AuthMethod::ApiKey(key), .. }) => {
                 Some(Subject::new(&format_compact!("key:{key}")))
             }
-            Caller::User(user) => Some(Subject::new(&format_compact!("user:{}", user.identity.user))),
+            Caller::User(principal) => Some(Subject::new(&format_compact!("user:{}", principal.identity.user))),
         }
     }
 }
 
-/// The caller named another organization than its own.
+/// The request names another organization than the caller's own.
 pub(crate) fn foreign(own: OrganizationId) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, format!("you belong to organization {own}, and to no other"))
+    Problem::new(StatusCode::FORBIDDEN, format!("you may only use your own organization, {own}"))
 }
 
-impl App {
-    /// Lets nobody change what they do not see: to them, it is not there. A product never changes its organization, so a copy
-    /// tells as well as the row.
-    pub(crate) async fn own(&self, caller: &Caller, id: ProductId) -> Result<(), Problem> {
-        if caller.scope().is_none() {
+/// Access to the catalogue. What the caller may not see answers 404, as if it did not exist.
+impl Caller {
+    /// Refuses to change a product that the caller does not see. A product never changes its organization, so a cached
+    /// copy is good enough.
+    pub(crate) async fn check_owns(&self, products: &ProductService, id: ProductId) -> Result<(), Problem> {
+        if self.scope().is_none() {
             return Ok(());
         }
-        let found = self.products.get(id, hotshelf_cache::Read::default()).await?;
+        let found = products.get(id, hotshelf_cache::Read::default()).await?;
         match found.value {
-            Some(product) if caller.sees_product(&product.payload) => Ok(()),
+            Some(product) if self.sees_product(&product.payload) => Ok(()),
             _ => Err(StoreError::NotFound(id).into()),
         }
     }
-}
 
-impl App {
-    /// The products of an organization, as far as the caller sees it.
-    pub(crate) fn members_of_organization(&self, caller: &Caller, id: OrganizationId) -> Result<ProductScope, Problem> {
-        if caller.sees(id) {
-            Ok(ProductScope::Organization(id))
-        } else {
-            Err(StoreError::NoSuchOrganization(id).into())
-        }
+    /// The products of an organization, if the caller sees it.
+    pub(crate) fn members_of_organization(&self, id: OrganizationId) -> Result<ProductScope, Problem> {
+        if self.sees(id) { Ok(ProductScope::Organization(id)) } else { Err(StoreError::NoSuchOrganization(id).into()) }
     }
 
-    /// The products of a schema, as far as the caller sees them: of the built-in one, those of the caller's organization.
-    pub(crate) async fn members_of_schema(&self, caller: &Caller, id: SchemaId) -> Result<ProductScope, Problem> {
-        let Some(own) = caller.scope() else { return Ok(ProductScope::Schema(id)) };
+    /// The products of a schema that the caller sees. Of the built-in schema, these are the products of the caller's
+    /// organization.
+    pub(crate) async fn members_of_schema(
+        &self,
+        products: &ProductService,
+        id: SchemaId,
+    ) -> Result<ProductScope, Problem> {
+        let Some(own) = self.scope() else { return Ok(ProductScope::Schema(id)) };
         if id == SchemaId::BUILT_IN {
             return Ok(ProductScope::Both(own, id));
         }
-        match self.products.owner_of_schema(id).await? {
-            // With the organization, whose turn it is in the database.
+        match products.owner_of_schema(id).await? {
+            // With the organization, because the database admits reads per organization.
             Some(owner) if owner == own => Ok(ProductScope::Both(own, id)),
             _ => Err(StoreError::NoSuchSchema(id).into()),
         }
@@ -116,47 +116,49 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned();
-        caller.ok_or_else(|| Problem::internal("a request came past the gate"))
+        caller.ok_or_else(|| Problem::internal("a request came past the authorizer"))
     }
 }
 
-/// What the routes of accounts work with. There are none when users are off.
+/// The accounts service. With `AUTH=off`, every request for it answers 404.
 pub(crate) struct Accounts(pub(crate) Auth);
 
-impl FromRequestParts<AppState> for Accounts {
+impl<S: Send + Sync> FromRequestParts<S> for Accounts
+where
+    Option<Auth>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(_: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let off =
-            || Problem::new(StatusCode::NOT_FOUND, "there are no users here: the service was started with AUTH=off");
-        app.auth.clone().map(Accounts).ok_or_else(off)
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let off = || Problem::new(StatusCode::NOT_FOUND, "the service has no users: it was started with AUTH=off");
+        Option::<Auth>::from_ref(state).map(Accounts).ok_or_else(off)
     }
 }
 
-/// A user of the service, and whose organization's users it may manage.
-pub(crate) struct User(pub(crate) hotshelf_accounts::Caller);
+/// An authenticated caller, by a session or an API key.
+pub(crate) struct Authenticated(pub(crate) Principal);
 
-impl<S: Send + Sync> FromRequestParts<S> for User {
+impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Caller::from_request_parts(parts, state).await? {
-            Caller::User(user) => Ok(User(user)),
-            Caller::Anybody => Err(Problem::internal("a request of nobody came past the gate")),
+            Caller::User(principal) => Ok(Authenticated(principal)),
+            Caller::Anybody => Err(Problem::internal("a request of nobody came past the authorizer")),
         }
     }
 }
 
-/// A person with a session.
-pub(crate) struct Person(pub(crate) Visitor);
+/// A caller that was authenticated by a session.
+pub(crate) struct SessionUser(pub(crate) SessionPrincipal);
 
-impl<S: Send + Sync> FromRequestParts<S> for Person {
+impl<S: Send + Sync> FromRequestParts<S> for SessionUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match User::from_request_parts(parts, state).await?.0.proof {
-            Proof::Session(visitor) => Ok(Person(visitor)),
-            Proof::ApiKey(_) => Err(Problem::internal("an API key came past the gate")),
+        match Authenticated::from_request_parts(parts, state).await?.0.method {
+            AuthMethod::Session(principal) => Ok(SessionUser(principal)),
+            AuthMethod::ApiKey(_) => Err(Problem::internal("an API key came past the authorizer")),
         }
     }
 }

@@ -1,32 +1,27 @@
-//! Who is at the other end. The address comes from the socket; what headers say about it counts only as far as it was
-//! written by proxies that are trusted.
+//! The client of a connection. Its address comes from the socket; headers count only as far as trusted proxies have
+//! written them.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use hotshelf_ratelimit::Subject;
 use ipnet::IpNet;
 
-use crate::router::AppState;
-
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// A longer way was not taken by any request.
+/// Longer chains of proxies are cut.
 const MOST_HOPS: usize = 32;
 
-/// The proxies whose word about the client's address counts.
+/// Proxies whose `Forwarded` and `X-Forwarded-For` headers are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// Something in the list is neither an address nor a network.
+/// An item of the list is neither an address nor a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no address and no network, such as 10.0.0.0/8 or ::1")]
 pub struct NoNetwork(String);
 
-/// Addresses and networks, separated by commas; nothing for none.
+/// Addresses and networks, separated by commas; an empty text for none.
 impl FromStr for TrustedProxies {
     type Err = NoNetwork;
 
@@ -43,8 +38,8 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// The address from which a request came first, as far as is known: backwards over the proxies that are trusted, to the
-    /// first one that is not, or that the one before it does not name.
+    /// The address of the client: walks the chain of proxies backwards, up to the first address that is not a trusted
+    /// proxy or that its proxy does not name.
     fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trust(peer) {
             return peer;
@@ -55,7 +50,7 @@ impl TrustedProxies {
             (true, false) => self.walk(peer, headers, &header::FORWARDED, forwarded_for),
             (false, true) => self.walk(peer, headers, &X_FORWARDED_FOR, node),
             (true, true) => {
-                // A proxy that writes one of them passes on the other as it came: whatever the client has put there.
+                // A proxy that writes one header passes on the other as the client sent it.
                 let first = self.walk(peer, headers, &header::FORWARDED, forwarded_for);
                 let second = self.walk(peer, headers, &X_FORWARDED_FOR, node);
                 if first == second { first } else { peer }
@@ -65,8 +60,8 @@ impl TrustedProxies {
 
     fn walk(&self, peer: IpAddr, headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Option<IpAddr>) -> IpAddr {
         let lines = headers.get_all(name).iter().rev();
-        // Cut at commas, also those in quotes: what a client leaves open at the left must not swallow what a proxy has
-        // written behind it. What is no text is no hop either.
+        // Split at every comma, even in quotes: a quote that a client leaves open must not swallow what a proxy
+        // appended. Bytes that are no text name no hop.
         let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         let hops = hops.map(|hop| std::str::from_utf8(hop).unwrap_or("?"));
         let mut believed = peer;
@@ -80,13 +75,13 @@ impl TrustedProxies {
         believed
     }
 
-    /// Whether there is such a proxy at that address.
+    /// Whether the address belongs to a trusted proxy.
     pub(crate) fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// What an element of `Forwarded` (RFC 7239) says behind `for=`.
+/// The address in the `for=` of an element of `Forwarded` (RFC 7239).
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
@@ -94,8 +89,8 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     node(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
 }
 
-/// An address, perhaps with a port behind it; one of IPv6 in brackets or, without a port, bare. Not `unknown`, and not a
-/// name that the proxy has made up.
+/// An address with or without a port; IPv6 in brackets or, without a port, bare. Neither `unknown` nor an obfuscated
+/// name.
 fn node(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']')?;
@@ -115,11 +110,11 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// The other end of a connection.
+/// The peer of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     address: IpAddr,
-    /// Made once, for all requests of the connection.
+    /// Built once per connection.
     subject: Subject,
 }
 
@@ -129,24 +124,12 @@ impl Peer {
         Peer { address, subject: Subject::of_address(address) }
     }
 
-    /// Whom limits by address are about: the client.
+    /// The client that limits per address count.
     pub(crate) fn client(&self, proxies: &TrustedProxies, headers: &HeaderMap) -> Subject {
         match proxies.origin(self.address, headers) {
             address if address == self.address => self.subject.clone(),
             address => Subject::of_address(address),
         }
-    }
-}
-
-/// Whom limits by address are about, for handlers.
-#[derive(Clone, Debug)]
-pub(crate) struct Client(pub(crate) Subject);
-
-impl FromRequestParts<AppState> for Client {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Infallible> {
-        Ok(Client(app.limits.client(&parts.extensions, &parts.headers)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110, section 13) and what a request asks of the caches.
+//! Conditional requests (RFC 9110, section 13), and the freshness that a request asks for.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use compact_str::{CompactString, format_compact};
@@ -9,8 +9,8 @@ use crate::problem::Problem;
 
 pub(crate) const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
 
-/// The tag of one version of a product or a schema: `"7-3-9f86d081884c7d65"`. A database that was restored gives a version a
-/// second time, to something else; so its history is in the tag.
+/// The ETag of one version of a product or a schema: `"7-3-9f86d081884c7d65"` (id, version, history). A restored
+/// database assigns the same version to another state, so the history is part of the tag.
 pub(crate) fn version_tag(id: i64, version: u64, history: History) -> CompactString {
     let mut digits = itoa::Buffer::new();
     let mut tag = CompactString::const_new("\"");
@@ -23,12 +23,12 @@ pub(crate) fn version_tag(id: i64, version: u64, history: History) -> CompactStr
     tag
 }
 
-/// The tag of one state of a page.
+/// The ETag of one state of a page.
 pub(crate) fn page_tag(revision: u64) -> CompactString {
     format_compact!("\"{revision:016x}\"")
 }
 
-/// What the request requires of the product or schema: `If-Match`. Weak tags match nothing, as the comparison is strong.
+/// The `If-Match` of a request. The comparison is strong, so weak tags match nothing.
 pub(crate) fn expectation(headers: &HeaderMap, id: i64, history: History) -> Expect {
     let mut tags = tags(headers, header::IF_MATCH).peekable();
     if tags.peek().is_none() {
@@ -44,25 +44,25 @@ pub(crate) fn expectation(headers: &HeaderMap, id: i64, history: History) -> Exp
     Expect::OneOf(versions)
 }
 
-/// `None` for the tag of something else, or of another history.
+/// `None`: the tag belongs to something else, or to another history.
 fn version_in(tag: &str, id: i64, history: History) -> Option<Version> {
     let version = tag.strip_prefix(&format!("\"{id}-"))?.strip_suffix(&format!("-{history}\""))?;
     version.parse().ok().map(Version::new)
 }
 
-/// Whether the client has this state already: `If-None-Match`, compared weakly.
+/// Whether `If-None-Match` has this tag, compared weakly.
 pub(crate) fn has_already(headers: &HeaderMap, tag: &str) -> bool {
     let mut tags = tags(headers, header::IF_NONE_MATCH);
     tags.any(|sent| sent == "*" || sent.strip_prefix("W/").unwrap_or(sent) == tag)
 }
 
-/// The tags of all fields of that name. Commas inside of the quotes do not occur in tags of this service.
+/// The tags of all header fields of that name. Tags of this service have no commas inside of their quotes.
 fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|tag| !tag.is_empty())
 }
 
-/// How fresh the answer must be: `Cache-Control: no-cache` and `X-Min-Version`.
+/// The freshness that a request asks for: `Cache-Control: no-cache` and `X-Min-Version`.
 pub(crate) fn freshness(headers: &HeaderMap) -> Result<Read, Problem> {
     let min_revision = headers.get(&MIN_VERSION).map(min_version).transpose()?;
     Ok(Read { bypass: headers.get_all(header::CACHE_CONTROL).iter().any(forbids_caches), min_revision })

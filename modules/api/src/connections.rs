@@ -1,5 +1,5 @@
-//! The connections that are open: how many, which one goes when there is no room for another, and which one has done nothing
-//! for too long.
+//! The open connections: bounds their number, evicts idle ones when there is no room, and closes those that are idle
+//! too long.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,26 +14,26 @@ use tokio_util::sync::CancellationToken;
 use crate::activity::{Activity, Doing, Order};
 use crate::client::TrustedProxies;
 
-/// Kept for probes beside the bound. When these are taken, too, the oldest of them goes.
+/// Connections reserved for probes beside the bound. When all are taken, the oldest is closed.
 const RESERVE: usize = 32;
-/// How long a connection of the reserve may take to ask something.
-const RESERVE_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the head of a request may take, if idle connections are not closed earlier.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a reserved connection may be without a request.
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the head of a request may take, unless the idle timeout is shorter.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const SLOW_HEAD: Duration = Duration::from_secs(1);
-/// At a stop: how long a request may take that is on its way, and a client to go on taking its answer.
+/// At a stop: how long a request may take to arrive, and how long a client may stop reading its response.
 const LAST_REQUESTS: Duration = Duration::from_millis(250);
 const LAST_BYTES: Duration = Duration::from_secs(2);
-/// When there is no room, so many of those that there may be are closed at once: looking for them is looking at all.
+/// When there is no room, one in this many connections is closed at once, because the search looks at all of them.
 const BATCH: usize = 128;
 
-/// Bounds of the connections that are open.
+/// Bounds of the open connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionBounds {
     pub(crate) most: usize,
-    /// From one address, but those of trusted proxies and of this machine.
+    /// From one address. Trusted proxies and loopback are exempt.
     pub(crate) most_of_client: usize,
-    /// Without a request under way, or with a client that takes nothing of its answer.
+    /// Closes a connection without a request in progress, or whose client does not read its response.
     pub(crate) idle: Duration,
 }
 
@@ -49,26 +49,26 @@ struct Open {
     next: u64,
     in_reserve: usize,
     of_clients: HashMap<Subject, usize>,
-    /// Nothing new is served, and at that time nothing at all.
+    /// Set at the stop: no new requests, and nothing at all after this time.
     end: Option<Instant>,
 }
 
 struct Entry {
     activity: Arc<Activity>,
-    /// `None` where connections of one address are not counted.
+    /// `None`: exempt from the bound per address.
     client: Option<Subject>,
     in_reserve: bool,
-    /// What it was doing when somebody looked last, and since when.
+    /// Its state at the last look, and since when it has been in it.
     seen: (Doing, u64),
     since: Instant,
 }
 
-/// A connection's place; given back on drop.
+/// The slot of a connection; released on drop.
 pub(crate) struct Place {
     connections: Arc<Connections>,
     number: u64,
     pub(crate) activity: Arc<Activity>,
-    /// There was no room: it is for probes alone.
+    /// A reserved connection: for probes only.
     pub(crate) in_reserve: bool,
 }
 
@@ -77,13 +77,13 @@ impl Connections {
         Connections { bounds, proxies, open: Mutex::default() }
     }
 
-    /// How many there are.
+    /// The number of open connections.
     pub(crate) fn len(&self) -> usize {
         self.open.lock().all.len()
     }
 
-    /// A place for a connection from there. Where there is no room, connections make some that wait for a request: those first
-    /// that have waited longest. If all are at work, the place is one of the reserve.
+    /// Admits a connection from that address. If there is no room, the connections that have been idle longest are
+    /// closed. If none is idle, the new one is a reserved connection.
     pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Place {
         let peer = peer.to_canonical();
         let counted = !peer.is_loopback() && !self.proxies.trust(peer);
@@ -103,12 +103,12 @@ impl Connections {
         Place { connections: Arc::clone(self), number, activity, in_reserve: !room }
     }
 
-    /// Ends some connections that wait for a request, because descriptors have run out.
+    /// Closes some idle connections, because descriptors have run out.
     pub(crate) fn make_room(&self) {
         self.open.lock().end_waiting(self.bounds.most.div_ceil(BATCH), None);
     }
 
-    /// Ends what has done nothing for too long, until nothing is left of what there was when it was stopped.
+    /// Closes connections that are idle too long. Returns after the stop, when none is left.
     pub(crate) async fn watch(&self, stopping: CancellationToken) {
         let rest = (self.bounds.idle / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
         while stopping.run_until_cancelled(sleep(rest)).await.is_some() {
@@ -119,44 +119,44 @@ impl Connections {
         }
     }
 
-    /// From now on, requests under way are answered and no others; what is left after so long ends then.
-    pub(crate) fn finish_within(&self, patience: Duration) {
+    /// From now on, only requests in progress are answered. Connections that are left after `timeout` are closed.
+    pub(crate) fn finish_within(&self, timeout: Duration) {
         let mut open = self.open.lock();
-        open.end = Some(Instant::now() + patience);
+        open.end = Some(Instant::now() + timeout);
         open.all.values().for_each(|entry| entry.activity.order(Order::Finish));
     }
 
-    /// How many connections were looked at.
+    /// Returns the number of connections.
     fn end_overdue(&self) -> usize {
         let (mut open, now) = (self.open.lock(), Instant::now());
         let end = open.end;
         for entry in open.all.values_mut() {
             let (doing, since) = entry.look(now);
-            let patience = match end {
-                None => self.patience(doing, entry.in_reserve),
+            let timeout = match end {
+                None => self.timeout(doing, entry.in_reserve),
                 Some(end) if end <= now => Some(Duration::ZERO),
-                Some(_) => last_patience(doing),
+                Some(_) => stop_timeout(doing),
             };
-            if patience.is_some_and(|patience| now - since >= patience) {
+            if timeout.is_some_and(|timeout| now - since >= timeout) {
                 entry.activity.order(Order::End);
             }
         }
         open.all.len()
     }
 
-    fn patience(&self, doing: Doing, in_reserve: bool) -> Option<Duration> {
+    fn timeout(&self, doing: Doing, in_reserve: bool) -> Option<Duration> {
         let idle = self.bounds.idle;
         match doing {
-            // Its bounds are those on requests and on bodies.
+            // Requests and bodies have bounds of their own.
             Doing::Working => None,
-            Doing::Idle | Doing::Head if in_reserve => Some(idle.min(RESERVE_PATIENCE)),
-            Doing::Head => Some(idle.min(HEAD_PATIENCE)),
+            Doing::Idle | Doing::Head if in_reserve => Some(idle.min(RESERVE_TIMEOUT)),
+            Doing::Head => Some(idle.min(HEAD_TIMEOUT)),
             Doing::Idle | Doing::Stuck => Some(idle),
         }
     }
 }
 
-fn last_patience(doing: Doing) -> Option<Duration> {
+fn stop_timeout(doing: Doing) -> Option<Duration> {
     match doing {
         Doing::Working => None,
         Doing::Idle | Doing::Head => Some(LAST_REQUESTS),
@@ -164,10 +164,10 @@ fn last_patience(doing: Doing) -> Option<Duration> {
     }
 }
 
-/// Which connections go first when others need the room; `None` for those that stay.
+/// The order in which connections are evicted, lowest first; `None`: not evicted.
 fn expendable(doing: Doing, waited: Duration) -> Option<u8> {
     match doing {
-        // Nobody who means well takes so long for a head.
+        // A well-behaved client sends its head faster.
         Doing::Head if waited >= SLOW_HEAD => Some(0),
         Doing::Idle => Some(1),
         Doing::Head => Some(2),
@@ -176,7 +176,7 @@ fn expendable(doing: Doing, waited: Duration) -> Option<u8> {
 }
 
 impl Entry {
-    /// What it is doing, and since when as far as anybody has seen.
+    /// Its state, and since when, as far as looks have seen.
     fn look(&mut self, now: Instant) -> (Doing, Instant) {
         let seen = self.activity.now();
         if seen != self.seen {
@@ -217,8 +217,7 @@ impl Open {
         Some(entry)
     }
 
-    /// Ends up to so many connections, of that client or of all, that wait for a request or for the rest of its head, those that
-    /// have waited longest first; how many there were.
+    /// Closes up to `most` idle connections, of one client or of all, the longest idle first. Returns their number.
     fn end_waiting(&mut self, most: usize, of: Option<&Subject>) -> usize {
         let now = Instant::now();
         let candidates = self.all.iter_mut().filter(|(_, entry)| !entry.in_reserve);
@@ -246,7 +245,7 @@ impl Open {
         }
     }
 
-    /// It counts no more from now on; its task ends before long.
+    /// Stops counting the connection; its task ends soon.
     fn end(&mut self, number: u64) {
         if let Some(entry) = self.remove(number) {
             entry.activity.order(Order::End);

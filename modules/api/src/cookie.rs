@@ -1,19 +1,22 @@
-//! The cookie of a session: for browsers, which no script can make hand it out (RFC 6265).
+//! The session cookie of browsers (RFC 6265). Scripts cannot read it.
 
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 
-use crate::gate::COOKIE;
-use crate::module::UserOptions;
+use crate::options::UserOptions;
+
+/// The name of the cookie that holds a session's token.
+pub(crate) const COOKIE: &str = "hotshelf_session";
 
 /// Makes `Set-Cookie` headers.
+#[derive(Clone, Copy)]
 pub(crate) struct Cookies {
-    /// What all of them say.
+    /// The attributes of every cookie.
     attributes: &'static str,
 }
 
-/// As long as browsers keep any (RFC 6265bis). When a session ends, the service knows better.
+/// The longest lifetime that browsers accept (RFC 6265bis). The service itself decides when a session ends.
 const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 impl Cookies {
@@ -26,19 +29,19 @@ impl Cookies {
         }
     }
 
-    /// Keeps this token.
+    /// Stores the token in the browser.
     pub(crate) fn keep(&self, token: &str) -> [(header::HeaderName, HeaderValue); 1] {
         self.set(token, LONGEST)
     }
 
-    /// Forgets the token.
+    /// Removes the token from the browser.
     pub(crate) fn forget(&self) -> [(header::HeaderName, HeaderValue); 1] {
         self.set("", Duration::ZERO)
     }
 
     fn set(&self, value: &str, life: Duration) -> [(header::HeaderName, HeaderValue); 1] {
         let cookie = format!("{COOKIE}={value}; Max-Age={}; {}", life.as_secs(), self.attributes);
-        // A token is plain letters.
+        // A token has letters only, so this cannot fail.
         let cookie = HeaderValue::try_from(cookie).unwrap_or_else(|_| HeaderValue::from_static(""));
         [(header::SET_COOKIE, cookie)]
     }

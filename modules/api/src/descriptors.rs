@@ -1,14 +1,14 @@
-//! How many files and connections the process may have open, and what of them is for connections.
+//! The limit of file descriptors, and how many of them connections may use.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is left for the database, Redis, files and probes: an eighth, and so many at least.
+/// Descriptors reserved for the database, Redis, files and probes: an eighth, and at least this many.
 const OTHERS: u64 = 128;
-/// More connections than this are a matter of memory, and have to be asked for.
+/// More connections than this need memory, and must be configured.
 const MOST_UNASKED: usize = 16_384;
 const FEWEST: usize = 16;
 
-/// Raises the soft limit of descriptors to the hard one; the limit from now on, `None` without any.
+/// Raises the soft limit of descriptors to the hard limit. Returns the new limit; `None`: unlimited.
 pub(crate) fn raise_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -20,7 +20,7 @@ pub(crate) fn raise_limit() -> Option<u64> {
     }
 }
 
-/// The bound on connections: as many as are asked for, as far as the limit of descriptors lets them.
+/// The bound on connections: the configured one, as far as the limit of descriptors allows.
 pub(crate) fn connections(limit: Option<u64>, asked: Option<usize>) -> usize {
     let room = limit
         .map_or(usize::MAX, |limit| usize::try_from(limit.saturating_sub(OTHERS.max(limit / 8))).unwrap_or(usize::MAX));

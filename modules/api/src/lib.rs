@@ -1,5 +1,5 @@
-//! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the pipeline that every
-//! request passes. Knows no SQL and no Redis. May depend on `accounts`, `product` and all below them.
+//! For HTTP: routes, parameters, conditional requests, problem responses, who may use which route, and the pipeline
+//! that every request passes. Knows no SQL and no Redis. May depend on `accounts`, `product` and all below them.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -57,8 +57,8 @@
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 
-mod access;
 mod activity;
+mod authorizer;
 mod body;
 mod caller;
 mod client;
@@ -66,23 +66,29 @@ mod conditions;
 mod connections;
 mod cookie;
 mod descriptors;
-mod edge;
-mod front;
-mod gate;
+mod fast_path;
 mod limits;
 mod module;
 mod negotiation;
 mod openapi;
+mod operations;
+mod options;
 mod params;
+mod pipeline;
 mod problem;
 mod reply;
+mod request_context;
+mod request_id;
 mod router;
 mod routes;
 mod server;
+mod state;
 mod uploads;
 
 pub use client::{NoNetwork, TrustedProxies};
 pub use limits::{LimitOptions, RouteLimit};
-pub use module::{ApiModule, ApiOptions, ApiServices, UserOptions};
-pub use openapi::has_route;
+pub use module::ApiModule;
+pub use options::{ApiOptions, UserOptions};
+pub use router::has_route;
+pub use state::ApiServices;
 pub use uploads::UploadOptions;

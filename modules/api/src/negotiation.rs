@@ -1,8 +1,8 @@
-//! Content negotiation: what a client would accept, and what it sends.
+//! Content negotiation: what a client accepts, and what it sends.
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
-/// Whether a JSON answer is welcome (RFC 9110, section 12.5.1). `/metrics` is text and answers anybody.
+/// Whether the client accepts JSON (RFC 9110, section 12.5.1). `/metrics` is text and answers regardless.
 pub(crate) fn accepts_json(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::ACCEPT).iter().peekable();
     values.peek().is_none() || uri.path() == "/metrics" || values.any(admits_json)

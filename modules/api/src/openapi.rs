@@ -1,247 +1,80 @@
-//! The description of the API in OpenAPI's terms, served at `/api/v1/openapi.json`. The handlers describe themselves;
-//! here are the shapes that have no type of their own, because answers are made of cached bytes.
-#![expect(dead_code, reason = "these types describe bodies and are never built")]
+//! The OpenAPI document, served at `/api/v1/openapi.json`. Handlers describe their operations. Here are the schemas of
+//! bodies that are made of cached bytes or of domain types, and what is the same for all operations.
 
-mod access;
+#[expect(dead_code, reason = "these types describe bodies and are never built")]
+mod accounts;
+#[expect(dead_code, reason = "these types describe bodies and are never built")]
 mod catalogue;
-mod limits;
+#[expect(dead_code, reason = "these types describe parameters and are never built")]
+mod parameters;
+mod refusals;
+mod security;
 
-use axum::{Json, Router, routing};
-use chrono::{DateTime, Utc};
-use utoipa::{OpenApi, ToSchema};
+use std::sync::{Arc, LazyLock};
 
-use crate::router::AppState;
-use crate::routes::{
-    analytics, api_keys, auth, bulk, cache, details, envelope, health, members, organizations, passwords, products,
-    schemas, sessions, statistics, users,
-};
-pub(crate) use access::*;
+use axum::http::header;
+use axum::routing::{self, MethodRouter};
+use bytes::Bytes;
+use utoipa::{Modify, OpenApi};
+
+use crate::problem::Problem;
+pub(crate) use accounts::*;
 pub(crate) use catalogue::*;
-use limits::Limited;
+pub(crate) use parameters::*;
+use refusals::Refusals;
+use security::Tokens;
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "hotshelf", description = "A product-catalogue service whose heart is a cache that never lies."),
-    paths(
-        products::list,
-        products::create,
-        products::get,
-        products::update,
-        products::delete,
-        details::get,
-        details::put,
-        bulk::create,
-        bulk::delete,
-        organizations::list,
-        organizations::create,
-        organizations::get,
-        members::of_organization,
-        members::ids_of_organization,
-        schemas::create,
-        schemas::get,
-        schemas::update,
-        members::of_schema,
-        members::ids_of_schema,
-        analytics::catalogue,
-        cache::delete,
-        cache::warm,
-        envelope::create,
-        envelope::get,
-        envelope::update,
-        auth::register,
-        auth::login,
-        auth::logout,
-        auth::session,
-        passwords::forgot,
-        passwords::reset,
-        passwords::change,
-        sessions::list,
-        sessions::end_all,
-        sessions::end,
-        api_keys::list,
-        api_keys::create,
-        api_keys::remove,
-        users::list,
-        users::add,
-        users::get,
-        users::set_role,
-        users::remove,
-        users::end_sessions,
-        statistics::stats,
-        statistics::reset,
-        statistics::metrics,
-        health::health,
-        health::live,
-        health::ready,
-    ),
-    components(schemas(ProductSchema, ProblemSchema)),
-    modifiers(&Tokens, &Limited)
+    components(schemas(ProblemSchema))
 )]
-struct Description;
+struct Document;
 
-/// Whether the API describes such a route, `GET` and `/api/v1/products/{id}`.
-pub fn has_route(method: &str, path: &str) -> bool {
-    limits::has(Description::openapi(), method, path)
+/// The whole document: the operations of the handlers, and what is the same for all of them.
+pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    document.merge(operations);
+    Tokens.modify(&mut document);
+    Refusals.modify(&mut document);
+    document
 }
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/openapi.json", routing::get(async || Json(Description::openapi())))
+/// Serves the document, from the first request on as bytes: `operations` are the operations of the handlers. Built at the
+/// start, it would only raise the memory of instances that are never asked for it.
+pub(crate) fn route<S: Clone + Send + Sync + 'static>(operations: fn() -> utoipa::openapi::OpenApi) -> MethodRouter<S> {
+    let build = move || document(operations()).to_json().map(Bytes::from).map_err(|error| error.to_string());
+    let json = Arc::new(LazyLock::new(build));
+    routing::get(async move || {
+        let json = LazyLock::force(&json).clone().map_err(Problem::internal);
+        json.map(|json| ([(header::CONTENT_TYPE, "application/json")], json))
+    })
 }
 
-/// Method and path of everything that is described, in order.
 #[cfg(test)]
-pub(crate) fn operations() -> Vec<String> {
-    described(|_| true)
-}
+mod tests {
+    use super::*;
+    use crate::routes;
 
-/// Those of them that take a body.
-#[cfg(test)]
-pub(crate) fn operations_with_body() -> Vec<String> {
-    described(|operation| operation.get("requestBody").is_some())
-}
-
-#[cfg(test)]
-fn described(wanted: impl Fn(&serde_json::Value) -> bool) -> Vec<String> {
-    let api = serde_json::to_value(Description::openapi()).unwrap_or_default();
-    let paths = api["paths"].as_object().into_iter().flatten();
-    let mut operations: Vec<_> = paths
-        .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |operation| (path, operation)))
-        .filter(|(_, (_, operation))| wanted(operation))
-        .map(|(path, (method, _))| format!("{} {path}", method.to_uppercase()))
-        .collect();
-    operations.sort();
-    operations
-}
-
-/// A product as it is read.
-#[derive(ToSchema)]
-#[schema(as = Product)]
-pub(crate) struct ProductSchema {
-    #[schema(minimum = 1)]
-    id: i64,
-    #[schema(min_length = 1, max_length = 255)]
-    name: String,
-    #[schema(max_length = 1000)]
-    description: String,
-    /// Exact, with at most two decimals.
-    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
-    price: f64,
-    #[schema(minimum = 0)]
-    stock: i64,
-    #[schema(max_length = 100)]
-    category: String,
-    organization_id: i64,
-    schema_id: i64,
-    /// Grows by one with each change.
-    #[schema(minimum = 1)]
-    version: i64,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-/// The fields of a product that a client sets. To create one, `name` and `price` are required; in an update, what is left
-/// out stays.
-#[derive(ToSchema)]
-#[schema(as = ProductInput)]
-pub(crate) struct ProductInputSchema {
-    #[schema(min_length = 1, max_length = 255)]
-    name: Option<String>,
-    #[schema(max_length = 1000, default = "")]
-    description: Option<String>,
-    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
-    price: Option<f64>,
-    #[schema(minimum = 0, default = 0)]
-    stock: Option<i64>,
-    #[schema(max_length = 100, default = "")]
-    category: Option<String>,
-    #[schema(default = 1)]
-    organization_id: Option<i64>,
-    #[schema(default = 1)]
-    schema_id: Option<i64>,
-    #[serde(flatten)]
-    details: DetailsInputSchema,
-}
-
-/// A product that was looked up.
-#[derive(ToSchema)]
-#[schema(as = ProductAnswer)]
-pub(crate) struct ProductAnswerSchema {
-    product: ProductSchema,
-    /// Whether no row had to be read from the database.
-    from_cache: bool,
-    /// The time of the lookup in milliseconds.
-    duration_ms: f64,
-}
-
-/// A page of the list.
-#[derive(ToSchema)]
-#[schema(as = ProductPage)]
-pub(crate) struct PageSchema {
-    products: Vec<ProductSchema>,
-    /// Of the whole list.
-    total: i64,
-    offset: i64,
-    limit: i32,
-    /// For the next page; `null` on the last one.
-    next_cursor: Option<String>,
-    from_cache: bool,
-    duration_ms: f64,
-}
-
-/// A product that was written.
-#[derive(ToSchema)]
-#[schema(as = ProductWritten)]
-pub(crate) struct WrittenSchema {
-    product: ProductSchema,
-    message: String,
-}
-
-/// That something was done.
-#[derive(ToSchema)]
-#[schema(as = Done)]
-pub(crate) struct DoneSchema {
-    message: String,
-}
-
-/// A product in the envelope of simple clients.
-#[derive(ToSchema)]
-#[schema(as = Envelope)]
-pub(crate) struct EnvelopeSchema {
-    /// `success` or `error`.
-    status: String,
-    message: String,
-    data: Option<EnvelopeDataSchema>,
-    /// `cache` or `database`.
-    source: Option<String>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = EnvelopeData)]
-struct EnvelopeDataSchema {
-    id: String,
-    name: String,
-    price: f64,
-    last_updated: DateTime<Utc>,
-}
-
-/// An error (RFC 9457).
-#[derive(ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemSchema {
-    r#type: String,
-    title: String,
-    status: u16,
-    detail: String,
-    request_id: String,
-    /// The bad fields, when the request was not valid: the first hundred.
-    errors: Option<Vec<FieldErrorSchema>>,
-    /// How many errors there are beside those.
-    more_errors: Option<usize>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = FieldError)]
-pub(crate) struct FieldErrorSchema {
-    field: String,
-    message: String,
+    #[test]
+    fn every_operation_names_the_refusals_that_do_not_depend_on_it() {
+        let (_, described, _) = routes::operations().into_parts();
+        let api = serde_json::to_value(document(described)).unwrap();
+        let (mut operations, mut with_body) = (0, 0);
+        for (path, item) in api["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let responses = operation["responses"].as_object().unwrap();
+                let named = |status: &str| responses.contains_key(status);
+                let takes_body = operation.get("requestBody").is_some();
+                assert!(named("503"), "{method} {path}");
+                assert!(["408", "413", "415"].iter().all(|status| named(status) == takes_body), "{method} {path}");
+                assert!(!takes_body || named("400"), "{method} {path}");
+                let probed = path.starts_with("/health") || path == "/metrics";
+                assert_eq!(named("429"), !probed, "{method} {path}");
+                operations += 1;
+                with_body += usize::from(takes_body);
+            }
+        }
+        assert!(operations > 40 && with_body > 10, "{operations} {with_body}");
+    }
 }

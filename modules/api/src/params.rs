@@ -1,4 +1,4 @@
-//! Path and query parameters, read strictly: every bad one is named.
+//! Path and query parameters. Parsing is strict: the problem names every invalid one.
 
 mod lists;
 mod query;
@@ -14,7 +14,7 @@ pub(crate) use query::QueryReader;
 /// The `{id}` of a path.
 pub(crate) struct IdPath<T>(pub(crate) T);
 
-/// What a path can name by a number.
+/// An id that a path can contain.
 pub(crate) trait Id: Sized {
     fn from_number(number: i64) -> Option<Self>;
 }
@@ -42,7 +42,7 @@ impl<T: Id, S: Send + Sync> FromRequestParts<S> for IdPath<T> {
     }
 }
 
-/// Digits only: a sign would give one thing several addresses.
+/// Digits only: with signs, one resource would have several paths.
 pub(crate) fn id_of<T: Id>(text: &str) -> Option<T> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok().and_then(T::from_number)).flatten()

@@ -2,7 +2,9 @@
 //! decided by the `From` implementations below, whose matches are closed: a new error is a compile error here.
 //!
 //! A problem becomes a response in two steps: [`IntoResponse`] sets the status and carries the problem along, and the
-//! edge, which knows the request's id, writes the body ([`Problem::render`]).
+//! pipeline, which knows the request's id, writes the body ([`Problem::write_to`]).
+
+mod body;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,60 +12,24 @@ use hotshelf_accounts::AuthError;
 use hotshelf_cache::{DeleteError, WriteError};
 use hotshelf_domain::{FieldError, FieldErrors, Invalid, MalformedInput, StoreError, Thousands, shortened};
 use hotshelf_product::ProductError;
-use serde::Serialize;
 
-/// Bytes of a detail. It may repeat what was sent.
+pub(crate) use body::Dialect;
+
+/// Maximum length (bytes) of a detail. It may quote the request.
 const DETAIL_MAX: usize = 1_000;
 
-/// What went wrong, for the client and for the log.
+/// An error response, and its cause for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     detail: String,
     errors: FieldErrors,
-    /// Seconds after which a client may try again.
+    /// `Retry-After` in seconds.
     retry_after: Option<u32>,
-    /// What the answer says beside.
+    /// Further headers.
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// For the log only: what a client must not see.
-    pub(crate) cause: Option<String>,
-}
-
-/// How an error body looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// RFC 9457.
-    Problem,
-    /// The envelope of the simple clients.
-    Envelope,
-}
-
-#[derive(Serialize)]
-struct ProblemBody<'a> {
-    r#type: &'static str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "FieldErrors::is_empty")]
-    errors: &'a FieldErrors,
-    #[serde(skip_serializing_if = "is_zero")]
-    more_errors: usize,
-}
-
-#[derive(Serialize)]
-struct EnvelopeBody<'a> {
-    status: &'static str,
-    message: &'a str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "FieldErrors::is_empty")]
-    errors: &'a FieldErrors,
-    #[serde(skip_serializing_if = "is_zero")]
-    more_errors: usize,
-}
-
-fn is_zero(number: &usize) -> bool {
-    *number == 0
+    /// For the log only. Clients never see it.
+    cause: Option<String>,
 }
 
 impl Problem {
@@ -82,26 +48,28 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// Parameters that are out of range or cannot be read, each by name.
+    /// 400 that names every invalid parameter.
     pub(crate) fn bad_parameters(errors: impl Into<FieldErrors>) -> Self {
         let invalid = Invalid(errors.into());
         Problem { errors: invalid.0.clone(), ..Problem::bad_request(invalid.to_string()) }
     }
 
-    /// Nobody knows who asks; `challenge` is how that could be said (RFC 6750).
+    /// 401 with this challenge in `WWW-Authenticate` (RFC 6750).
     pub(crate) fn unauthorized(detail: impl Into<String>, challenge: &'static str) -> Self {
         let headers = vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];
         Problem { headers, ..Problem::new(StatusCode::UNAUTHORIZED, detail) }
     }
 
-    /// The route answers these methods, and not that one.
+    /// 405 with the allowed methods in `Allow`.
     pub(crate) fn method_not_allowed(method: &Method, allow: &str) -> Self {
         let headers = HeaderValue::from_str(allow).into_iter().map(|allow| (header::ALLOW, allow)).collect();
-        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this answers {allow}, and not {method}"));
+        let problem =
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed, use one of {allow}"));
         Problem { headers, ..problem }
     }
 
-    /// What was being sent comes too slowly, or not at all. The rest of it would be taken for the next request.
+    /// 408 for a body that arrives too slowly. Closes the connection, because the rest of the body would be read as the
+    /// next request.
     pub(crate) fn too_slow(detail: impl Into<String>) -> Self {
         Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with_headers([closing()])
     }
@@ -110,12 +78,12 @@ impl Problem {
         Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
-    /// More requests than the caller's limit lets through; after so many seconds there is a place again.
+    /// 429: the caller may repeat the request after so many seconds.
     pub(crate) fn too_many(detail: impl Into<String>, retry_after: u32) -> Self {
         Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(retry_after)
     }
 
-    /// To be tried again after so many seconds.
+    /// Sets `Retry-After`.
     pub(crate) fn after(self, seconds: u32) -> Self {
         Problem { retry_after: Some(seconds), ..self }
     }
@@ -124,56 +92,23 @@ impl Problem {
         Problem { headers: headers.into(), ..self }
     }
 
-    /// A defect. The client learns nothing but the request's id; the log has the cause under it.
+    /// 500 for a defect. The client sees only the request id, under which the log has the cause.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
-        let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an unexpected error; the log has the cause");
+        let problem = Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "an unexpected error occurred; the log has the cause under the request id",
+        );
         Problem { cause: Some(cause.into()), ..problem }
     }
 
     fn caused_by(self, cause: impl ToString) -> Self {
         Problem { cause: Some(cause.to_string()), ..self }
     }
-
-    /// The body, and the headers that go with it.
-    pub(crate) fn render(&self, request_id: &str, dialect: Dialect) -> (Vec<u8>, &'static str) {
-        let (errors, more_errors) = (&self.errors, self.errors.more());
-        let rendered = match dialect {
-            Dialect::Problem => serde_json::to_vec(&ProblemBody {
-                r#type: "about:blank",
-                title: title(self.status),
-                status: self.status.as_u16(),
-                detail: &self.detail,
-                request_id,
-                errors,
-                more_errors,
-            }),
-            Dialect::Envelope => serde_json::to_vec(&EnvelopeBody {
-                status: "error",
-                message: &self.detail,
-                request_id,
-                errors,
-                more_errors,
-            }),
-        };
-        let media_type = match dialect {
-            Dialect::Problem => "application/problem+json",
-            Dialect::Envelope => "application/json",
-        };
-        (rendered.unwrap_or_default(), media_type)
-    }
 }
 
-/// What an answer says after which nothing more is read from the connection.
+/// The header of a response that closes the connection.
 pub(crate) fn closing() -> (HeaderName, HeaderValue) {
     (header::CONNECTION, HeaderValue::from_static("close"))
-}
-
-/// The phrases of RFC 9110, which has renamed this one since.
-fn title(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
-        other => other.canonical_reason().unwrap_or("Error"),
-    }
 }
 
 impl IntoResponse for Problem {
@@ -189,13 +124,10 @@ impl IntoResponse for Problem {
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         let detail = match invalid.0.more() {
-            0 => "what was sent is not valid".to_owned(),
+            0 => "the request is not valid".to_owned(),
             more => {
                 let listed = invalid.0.len();
-                format!(
-                    "what was sent is not valid: {listed} errors are listed, and there are {} more",
-                    Thousands(more)
-                )
+                format!("the request is not valid: {listed} errors are listed, and there are {} more", Thousands(more))
             }
         };
         Problem { errors: invalid.0, ..Problem::bad_request(detail) }
@@ -210,7 +142,7 @@ impl From<MalformedInput> for Problem {
 
 impl From<DeleteError> for Problem {
     fn from(error: DeleteError) -> Self {
-        Problem::unavailable("the entries could not all be deleted, try again").caused_by(error)
+        Problem::unavailable("not all entries could be deleted, try again").caused_by(error)
     }
 }
 
@@ -246,7 +178,7 @@ impl From<WriteError<StoreError>> for Problem {
             }
             WriteError::Store(error) => error.into(),
             WriteError::Unsettled(error) => {
-                Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
+                Problem::unavailable("the write could not be confirmed, check before you repeat it").caused_by(error)
             }
             WriteError::BrokeOff => Problem::internal(error.to_string()),
         }
@@ -291,16 +223,16 @@ impl From<StoreError> for Problem {
                 Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
             }
             StoreError::NoSuchReset => Problem::bad_request(error.to_string()),
-            // The parameters are checked before; what gets here all the same is the client's doing.
+            // The parameters are checked before, so only the client can cause this.
             StoreError::NoSuchPage(error) => Problem::bad_request(error.to_string()),
             StoreError::SchemaBuiltIn(_) | StoreError::SchemaInUse { .. } => {
                 Problem::new(StatusCode::CONFLICT, error.to_string())
             }
             StoreError::Overloaded(_) => Problem::unavailable("the database is overloaded, try again").caused_by(error),
-            StoreError::Replaced { .. } => Problem::unavailable(
-                "the database is not the one that was opened: an operator has to restart the service",
-            )
-            .caused_by(error),
+            StoreError::Replaced { .. } => {
+                Problem::unavailable("the database file was replaced, an operator must restart the service")
+                    .caused_by(error)
+            }
             StoreError::Unavailable(_) | StoreError::Closed => {
                 Problem::unavailable("the database is unavailable, try again").caused_by(error)
             }

@@ -1,5 +1,5 @@
-//! The answers to reads: bytes from the cache with `from_cache` and `duration_ms` spliced in. Nothing is parsed, and
-//! the one copy is into the buffer that is sent.
+//! The responses to reads: bytes from the cache with `from_cache` and `duration_ms` spliced in. Nothing is parsed; the
+//! only copy is the one into the send buffer.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,20 +10,22 @@ use axum::response::Response;
 use bytes::Bytes;
 use hotshelf_cache::Source;
 use hotshelf_domain::{History, Product};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::conditions::{has_already, version_tag};
-use crate::edge::REQUEST_ID;
 use crate::limits::{LimitHeaders, RATE_LIMIT, RATE_LIMIT_POLICY};
+use crate::request_id::REQUEST_ID;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Clients may keep an answer, and ask each time whether it still holds.
+/// Clients may store a response, but must revalidate it each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
-/// At most so many are on an answer from the cache.
+/// Maximum number of headers of a response from the cache.
 const HEADERS: usize = 8;
 const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
 
-/// The headers of an answer with a body. A copy of them, into which the values are put that differ, costs a third of a map that
-/// they are put into one by one. The last has its value on the way out.
+/// The headers of a 200. Cloning this map and replacing the values that differ costs a third of building it header by
+/// header. The pipeline sets the last value.
 static ANSWERED: LazyLock<HeaderMap> = LazyLock::new(|| {
     let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(header::CONTENT_TYPE, JSON);
@@ -34,7 +36,7 @@ static ANSWERED: LazyLock<HeaderMap> = LazyLock::new(|| {
     headers
 });
 
-/// The same where the request was under a limit.
+/// The same with the headers of a rate limit.
 static LIMITED: LazyLock<HeaderMap> = LazyLock::new(|| {
     let mut headers = ANSWERED.clone();
     headers.insert(RATE_LIMIT_POLICY, HeaderValue::from_static(""));
@@ -42,7 +44,7 @@ static LIMITED: LazyLock<HeaderMap> = LazyLock::new(|| {
     headers
 });
 
-/// `head`, `payload`, then where it came from and how long that took, then `}`.
+/// `head`, `payload`, then `from_cache` and `duration_ms`, then `}`.
 pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration) -> Bytes {
     let origin: &[u8] = match source.is_hit() {
         true => b",\"from_cache\":true,\"duration_ms\":",
@@ -54,17 +56,23 @@ pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration
     let digit = |value: u64| b'0' + (value % 10) as u8;
     let fraction = micros % 1_000;
     let fraction = [b'.', digit(fraction / 100), digit(fraction / 10), digit(fraction), b'}'];
-    // Of just the right size, a vector becomes `Bytes` as it is.
+    // The vector has exact capacity, so `Bytes` takes it without a copy.
     Bytes::from([head, payload, origin, milliseconds, &fraction].concat())
 }
 
-/// `payload`, then where it came from, then `}`.
+/// A confirmation.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Done {
+    pub(crate) message: &'static str,
+}
+
+/// `payload`, then `from_cache`, then `}`.
 pub(crate) fn splice_origin(payload: &[u8], source: Source) -> Bytes {
     let origin: &[u8] = if source.is_hit() { b",\"from_cache\":true}" } else { b",\"from_cache\":false}" };
     Bytes::from([payload, origin].concat())
 }
 
-/// 200 with a body that is made as it is sent, of which nobody can say beforehand what state it will show.
+/// 200 with a streamed body. It has no ETag, because its state is not known beforehand.
 pub(crate) fn streamed(body: Body, source: Source) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -74,20 +82,20 @@ pub(crate) fn streamed(body: Body, source: Source) -> Response {
     response
 }
 
-/// The tag of what was written, so that a client can go on from it without reading it again.
+/// The ETag of a written product, so that the client can update it without reading it again.
 pub(crate) fn tagged(product: &Product, history: History) -> HeaderMap {
     let version = u64::try_from(product.version.get()).unwrap_or_default();
     let tag = HeaderValue::from_str(&version_tag(product.id.get(), version, history));
     tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
 }
 
-/// 200 with the body, or 304 without it when the client has this state already.
+/// 200 with the body, or 304 if the client has this state.
 pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
-    limited(LimitHeaders::none(), request, tag, source, body)
+    cacheable_within(LimitHeaders::none(), request, tag, source, body)
 }
 
-/// The same of a request that was under a limit.
-pub(crate) fn limited(
+/// The same with the headers of a rate limit.
+pub(crate) fn cacheable_within(
     limits: LimitHeaders,
     request: &HeaderMap,
     tag: &str,
@@ -95,7 +103,7 @@ pub(crate) fn limited(
     body: impl FnOnce() -> Bytes,
 ) -> Response {
     let not_modified = has_already(request, tag);
-    // Tags are of digits, letters and quotes.
+    // Tags have only digits, letters, dashes and quotes, so this cannot fail.
     let tag = HeaderValue::from_str(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
     if not_modified {
         let mut response = Response::new(Body::empty());
@@ -109,7 +117,7 @@ pub(crate) fn limited(
         return response;
     }
     let (mut tag, mut status) = (Some(tag), Some(cache_status(source)));
-    let (mut policy, mut limit) = limits.values().unzip();
+    let (mut policy, mut limit) = limits.0.unzip();
     let mut headers = if limit.is_some() { LIMITED.clone() } else { ANSWERED.clone() };
     for (name, value) in &mut headers {
         let differs = if name == header::ETAG {
@@ -132,7 +140,7 @@ pub(crate) fn limited(
     response
 }
 
-/// What the caches did, in the terms of RFC 9211.
+/// The `Cache-Status` of a response (RFC 9211).
 fn cache_status(source: Source) -> HeaderValue {
     let hit = |ttl: Duration, tier: &[u8]| {
         let mut digits = itoa::Buffer::new();

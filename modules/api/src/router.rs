@@ -1,101 +1,81 @@
-//! All routes and what is around them.
+//! The router and the layers around it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::{Router, middleware};
-use hotshelf_accounts::Auth;
-use hotshelf_lifecycle::HealthBoard;
-use hotshelf_product::{ProductService, Warmer};
 use hotshelf_stats::Stats;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-use crate::cookie::Cookies;
-use crate::edge::{self, Edge};
-use crate::front::{Front, ProductReads};
-use crate::gate::Gate;
-use crate::limits::Limits;
-use crate::module::ApiOptions;
+use crate::authorizer::Authorizer;
+use crate::fast_path::{ApiService, ProductFastPath};
+use crate::limits::RequestLimits;
 use crate::openapi;
+use crate::operations::{Entry, Need};
+use crate::options::ApiOptions;
+use crate::pipeline::{self, RequestPipeline};
 use crate::problem::Problem;
 use crate::routes;
+use crate::state::ApiState;
 use crate::uploads::Uploads;
 
+/// The path of the OpenAPI document. The document does not list it.
+const OPENAPI_ROUTE: &str = "/api/v1/openapi.json";
 /// How long a browser may remember the answer to a preflight request.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
 
-/// What handlers work with. One pointer, because it is cloned for each request.
-pub(crate) type AppState = Arc<App>;
-
-pub(crate) struct App {
-    pub(crate) products: ProductService,
-    /// `None`: users are off.
-    pub(crate) auth: Option<Auth>,
-    pub(crate) cookies: Cookies,
-    pub(crate) stats: Stats,
-    pub(crate) health: HealthBoard,
-    pub(crate) warmer: Warmer,
-    /// What all keys of the cache begin with.
-    pub(crate) cache_prefix: String,
-    pub(crate) limits: Arc<Limits>,
+/// Whether the API describes such a route, `GET` and `/api/v1/products/{id}`.
+pub fn has_route(method: &str, path: &str) -> bool {
+    routes::operations().has(method, path)
 }
 
-/// `stopping`: when no body is waited for any more.
-pub(crate) fn front(state: AppState, options: &ApiOptions, stopping: CancellationToken) -> Front {
-    let metrics = state.stats.http();
-    let gate = Gate::new(state.auth.clone(), Arc::clone(&state.limits), options.metrics_open);
+/// Builds the service. After `stopping`, no request body is waited for.
+pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: CancellationToken) -> ApiService {
+    let stats = Stats::from_ref(&state);
+    let limits = Arc::<RequestLimits>::from_ref(&state);
+    let metrics = stats.http();
+    let (operations, _, mut table) = routes::operations().into_parts();
+    table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
+    let table = Arc::new(table);
+    let routes = operations.route(OPENAPI_ROUTE, openapi::route(|| routes::operations().into_parts().1));
+    let authorizer =
+        Authorizer::new(FromRef::from_ref(&state), Arc::clone(&table), FromRef::from_ref(&state), options.metrics_open);
     let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
     let uploads = Uploads::new(options.uploads, stopping);
-    let edge = Arc::new(Edge::new(gate, Arc::clone(&state.limits), deadline, most, uploads, metrics.clone()));
-    let seen = Arc::clone(&edge);
+    let pipeline = Arc::new(RequestPipeline::new(authorizer, table, limits, deadline, most, uploads, metrics.clone()));
+    let seen = Arc::clone(&pipeline);
     let help = "Requests under way, but those that memory answers at once";
-    state.stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
-    let seen = Arc::clone(&edge);
+    stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
+    let seen = Arc::clone(&pipeline);
     let help = "Bodies of requests that are waited for";
-    state.stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
+    stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
     match cors(&options.cors_origins) {
-        // Its headers depend on each request, so all of them go through the layer.
-        Some(cors) => Front::new(router(state, edge).layer(cors), None),
+        // CORS headers depend on each request, so every request must pass the layer.
+        Some(cors) => ApiService::new(router(routes, state, pipeline).layer(cors), None),
         None => {
-            let products = ProductReads::new(Arc::clone(&state), Arc::clone(&edge), &metrics);
-            Front::new(router(state, edge), Some(products))
+            let products = ProductFastPath::new(&state, Arc::clone(&pipeline), &metrics);
+            ApiService::new(router(routes, state, pipeline), Some(products))
         }
     }
 }
 
-fn router(state: AppState, edge: Arc<Edge>) -> Router {
-    Router::new()
-        .merge(routes::products::routes())
-        .merge(routes::details::routes())
-        .merge(routes::bulk::routes())
-        .merge(routes::organizations::routes())
-        .merge(routes::schemas::routes())
-        .merge(routes::members::routes())
-        .merge(routes::analytics::routes())
-        .merge(routes::cache::routes())
-        .merge(routes::envelope::routes())
-        .merge(routes::auth::routes())
-        .merge(routes::passwords::routes())
-        .merge(routes::sessions::routes())
-        .merge(routes::api_keys::routes())
-        .merge(routes::users::routes())
-        .merge(routes::statistics::routes())
-        .merge(routes::health::routes())
-        .merge(openapi::routes())
+fn router(routes: Router<ApiState>, state: ApiState, pipeline: Arc<RequestPipeline>) -> Router {
+    routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(state)
-        .layer(middleware::from_fn_with_state(edge, edge::pass))
+        .layer(middleware::from_fn_with_state(pipeline, pipeline::middleware))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no resource at {}", uri.path()))
 }
 
 async fn unknown_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not answer {method}", uri.path()))
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not support {method}", uri.path()))
 }
 
 /// Off unless origins are configured; `*` allows all.

@@ -1,4 +1,4 @@
-//! The HTTP server: given a listener and told when to stop.
+//! The HTTP server: accepts connections from a listener until it is stopped.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,20 +19,19 @@ use tokio_util::task::TaskTracker;
 use crate::activity::{Answered, Noted, Order, UnderWay};
 use crate::client::Peer;
 use crate::connections::{Connections, Place};
-use crate::front::Front;
+use crate::fast_path::ApiService;
 use crate::problem::closing;
 
-/// After a failure to accept that will not go away at once, such as too many open files.
-const BREATHER: Duration = Duration::from_millis(500);
+/// Back-off after an accept error that will not go away at once, such as too many open files.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(500);
 
-/// The most that is kept of a head, of a body that nobody has taken, and of an answer that the client has not taken.
+/// Maximum buffer (bytes) of a head, of an unread body and of an unsent response.
 const BUFFER: usize = 32 << 10;
 
-/// Serves until `stopping`; then takes no more connections and returns when those that there are have ended, as
-/// [`Connections`] has it.
+/// Serves until `stopping`. Then accepts no more connections and returns when [`Connections`] has closed the open ones.
 pub(crate) async fn run(
     listener: TcpListener,
-    front: Front,
+    service: ApiService,
     connections: Arc<Connections>,
     stopping: CancellationToken,
 ) {
@@ -46,15 +45,15 @@ pub(crate) async fn run(
             Ok((stream, peer)) => {
                 refusals.over();
                 let place = connections.enter(peer.ip());
-                drop(tasks.spawn(serve(stream, peer, front.clone(), place)));
-                // Those that have made room for it must have come to close theirs before there are many.
+                drop(tasks.spawn(serve(stream, peer, service.clone(), place)));
+                // Let the tasks of evicted connections close their sockets before the next accept.
                 yield_now().await;
             }
             Err(error) if is_of_the_connection(&error) => tracing::debug!(%error, "a connection broke off"),
             Err(error) => {
                 refusals.another(&error);
                 connections.make_room();
-                stopping.run_until_cancelled(tokio::time::sleep(BREATHER)).await;
+                stopping.run_until_cancelled(tokio::time::sleep(ACCEPT_BACKOFF)).await;
             }
         }
     }
@@ -63,8 +62,8 @@ pub(crate) async fn run(
     tasks.wait().await;
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, place: Place) {
-    // Answers are small and written whole: waiting to fill a packet would only delay them.
+async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, place: Place) {
+    // Responses are small and written at once: Nagle's algorithm would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -72,7 +71,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, place: Place) 
     let (activity, in_reserve) = (&place.activity, place.in_reserve);
     let answering = service_fn(|request| {
         let under_way = UnderWay::begin(activity);
-        let answering = if in_reserve { front.call_for_probes(&peer, request) } else { front.call(&peer, request) };
+        let answering = if in_reserve { service.call_for_probes(&peer, request) } else { service.call(&peer, request) };
         answering.map(move |answer| {
             answer.map(|mut response| {
                 if in_reserve {
@@ -103,7 +102,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, front: Front, place: Place) 
     }
 }
 
-/// Failures to accept, told once and not each time.
+/// Accept errors, logged once per streak.
 #[derive(Default)]
 struct Refusals(Option<(Instant, usize)>);
 
@@ -112,7 +111,7 @@ impl Refusals {
         match &mut self.0 {
             Some((_, count)) => *count += 1,
             None => {
-                tracing::error!(%error, "cannot accept connections; trying again every {BREATHER:?}");
+                tracing::error!(%error, "cannot accept connections; trying again every {ACCEPT_BACKOFF:?}");
                 self.0 = Some((Instant::now(), 1));
             }
         }
@@ -125,7 +124,7 @@ impl Refusals {
     }
 }
 
-/// Whether only one connection failed, before it was accepted, and the next may do better.
+/// Whether the error concerns this connection only.
 fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

@@ -1,5 +1,5 @@
-//! Bodies on their way in: how many at a time, how many bytes together, how slowly. A request that waits for the rest of its
-//! body has no place under the bound on requests: it takes one when the body is here.
+//! Receives request bodies within bounds: how many at a time, how many bytes in total, how slowly. A request that waits
+//! for its body holds no permit of the bound on concurrent requests.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,34 +16,33 @@ use tokio_util::sync::CancellationToken;
 use crate::body::too_large;
 use crate::problem::{Problem, closing};
 
-/// For so long, a body that has not come with its head is not yet one on its way.
+/// A body that arrives within this time after its head is not counted.
 const SOON: Duration = Duration::from_millis(50);
-/// What comes at once, with the head or right behind it, is not counted.
+/// A body of up to this size (bytes) that arrives at once is not counted.
 const AT_ONCE: usize = 16 << 10;
-/// The slowest that a body may come on the whole, in bytes a second, and how many time-outs it has beside to get going.
+/// Minimum average rate of a body in bytes per second, and the head start in timeouts.
 const SLOWEST: usize = 8 << 10;
 const HEAD_START: u32 = 3;
-/// The parts of the bounds that are for one client.
+/// One client may use a quarter of the bodies and half of the bytes.
 const CLIENTS_BODIES: usize = 4;
 const CLIENTS_BYTES: usize = 2;
 
-/// Bounds of the bodies that are under way.
+/// Bounds of the request bodies in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadOptions {
-    /// Bodies that are waited for at a time; a quarter of them from one address. Further ones are answered with 503.
+    /// Bodies that are received at a time; a quarter of them from one address. Further requests get 503.
     pub most: usize,
-    /// Bytes of the bodies that have been received and are not worked off; half of them from one address. What is over is
-    /// answered with 503. Bodies that come at once, of up to 16 KiB, are not counted.
+    /// Bytes of bodies in memory; half of them from one address. Requests beyond that get 503. Bodies of up to 16 KiB
+    /// that arrive at once are not counted.
     pub bytes: usize,
-    /// A body of which nothing comes for so long is answered with 408. So is one that comes at less than 8 KiB/s after three
-    /// times as long.
+    /// A request gets 408 if no data of its body arrives for this time, or less than 8 KiB/s after three times as long.
     pub timeout: Duration,
 }
 
 pub(crate) struct Uploads {
     options: UploadOptions,
     under_way: Mutex<Ledger>,
-    /// Nobody waits for bodies any more.
+    /// Cancelled at the stop: no body is waited for any longer.
     stopping: CancellationToken,
 }
 
@@ -64,12 +63,13 @@ impl Uploads {
         Uploads { options, under_way: Mutex::default(), stopping }
     }
 
-    /// How many bodies are waited for just now.
+    /// The number of bodies that are being received.
     pub(crate) fn under_way(&self) -> usize {
         self.under_way.lock().all.bodies
     }
 
-    /// The whole body, of at most `limit` bytes, and what has to be held for as long as it is in memory.
+    /// Receives the whole body of at most `limit` bytes. Its share of the bounds must be held as long as it is in
+    /// memory.
     pub(crate) async fn receive(
         &self,
         mut body: Body,
@@ -81,7 +81,7 @@ impl Uploads {
         while received.bytes.len() <= AT_ONCE.min(limit) {
             let frame = match body.frame().now_or_never() {
                 Some(frame) => frame,
-                // Many clients send the head and the body one behind the other.
+                // Many clients send the body right after the head.
                 None if !waited => match timeout(SOON, body.frame()).await {
                     Ok(frame) => frame,
                     Err(_) => break,
@@ -98,25 +98,30 @@ impl Uploads {
         let waited = self.wait_for_rest(body, &mut received, &mut held);
         match self.stopping.run_until_cancelled(waited).await {
             Some(waited) => waited?,
-            None => return Err(Problem::unavailable("the service is stopping, try again").with_headers([closing()])),
+            None => {
+                return Err(Problem::unavailable("the service is shutting down, try again").with_headers([closing()]));
+            }
         }
         held.is_here();
         Ok((received.bytes.freeze(), Some(held)))
     }
 
     async fn wait_for_rest(&self, mut body: Body, received: &mut Received, held: &mut Held<'_>) -> Result<(), Problem> {
-        let (begun, patience) = (Instant::now(), self.options.timeout);
+        let (begun, idle_timeout) = (Instant::now(), self.options.timeout);
         loop {
             let per_byte = Duration::from_secs(1) / SLOWEST as u32;
-            let allowed = patience * HEAD_START + per_byte * u32::try_from(received.bytes.len()).unwrap_or(u32::MAX);
+            let allowed =
+                idle_timeout * HEAD_START + per_byte * u32::try_from(received.bytes.len()).unwrap_or(u32::MAX);
             let left = allowed.saturating_sub(begun.elapsed());
-            match timeout(patience.min(left), body.frame()).await {
+            match timeout(idle_timeout.min(left), body.frame()).await {
                 Ok(Some(frame)) => held.grow(received.add(frame)?)?,
                 Ok(None) => return Ok(()),
-                Err(_) if left < patience => {
-                    return Err(Problem::too_slow(format!("the body comes at less than {SLOWEST} bytes/s")));
+                Err(_) if left < idle_timeout => {
+                    return Err(Problem::too_slow(format!("the request body arrived at less than {SLOWEST} bytes/s")));
                 }
-                Err(_) => return Err(Problem::too_slow(format!("nothing of the body came for {patience:?}"))),
+                Err(_) => {
+                    return Err(Problem::too_slow(format!("no data of the request body arrived for {idle_timeout:?}")));
+                }
             }
         }
     }
@@ -126,7 +131,7 @@ impl Uploads {
         let mut ledger = self.under_way.lock();
         let share = ledger.clients.get(client).copied().unwrap_or_default();
         if ledger.all.bodies >= self.options.most || share.bodies >= part(self.options.most, CLIENTS_BODIES) {
-            return Err(Problem::unavailable("too many bodies are under way, try again"));
+            return Err(Problem::unavailable("too many request bodies are being received, try again"));
         }
         ledger.add(client, Share { bodies: 1, bytes: 0 });
         held.share.bodies = 1;
@@ -136,7 +141,7 @@ impl Uploads {
     }
 }
 
-/// The share of one client, which can send at least one body.
+/// The share of one client, at least one.
 fn part(whole: usize, parts: usize) -> usize {
     (whole / parts).max(1)
 }
@@ -163,7 +168,7 @@ impl Ledger {
     }
 }
 
-/// A body's part of the bounds; given back on drop.
+/// The share of a body in the bounds; released on drop.
 pub(crate) struct Held<'a> {
     uploads: &'a Uploads,
     client: Subject,
@@ -176,7 +181,7 @@ impl Held<'_> {
         let mut ledger = self.uploads.under_way.lock();
         let of_client = ledger.clients.get(&self.client).map_or(0, |share| share.bytes);
         if ledger.all.bytes + bytes > most || of_client + bytes > part(most, CLIENTS_BYTES) {
-            let problem = Problem::unavailable("the bodies that are under way are too large together, try again");
+            let problem = Problem::unavailable("the request bodies in memory are too large in total, try again");
             return Err(problem.with_headers([closing()]));
         }
         ledger.add(&self.client, Share { bodies: 0, bytes });
@@ -184,7 +189,7 @@ impl Held<'_> {
         Ok(())
     }
 
-    /// Nobody waits for it any more; its bytes are there until it is worked off.
+    /// The body is complete. Its bytes count until this is dropped.
     fn is_here(&mut self) {
         let bodies = std::mem::take(&mut self.share.bodies);
         self.uploads.under_way.lock().subtract(&self.client, Share { bodies, bytes: 0 });
@@ -197,17 +202,17 @@ impl Drop for Held<'_> {
     }
 }
 
-/// In one piece: what is kept of a body that comes byte by byte is its bytes, and not what each of them came in.
+/// The data of a body in one buffer: a body that arrives byte by byte must not keep the buffer of each frame.
 struct Received {
     bytes: BytesMut,
     limit: usize,
 }
 
 impl Received {
-    /// How many bytes have come.
+    /// Returns the number of bytes of this frame.
     fn add(&mut self, frame: Result<hyper::body::Frame<Bytes>, axum::Error>) -> Result<usize, Problem> {
-        let frame = frame.map_err(|error| Problem::bad_request(format!("the body ended early: {error}")))?;
-        // Trailers say nothing that anybody here would read.
+        let frame = frame.map_err(|error| Problem::bad_request(format!("the request body ended early: {error}")))?;
+        // Trailers are ignored.
         let Ok(data) = frame.into_data() else { return Ok(0) };
         if self.bytes.len() + data.len() > self.limit {
             return Err(too_large(self.limit));

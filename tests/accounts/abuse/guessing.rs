@@ -18,7 +18,7 @@ async fn what_is_nearly_a_token_is_none() {
         let upper = token.to_uppercase();
         for guess in [format!("{head}{last}"), head.to_owned(), format!("{token}A"), upper, token[4..].to_owned()] {
             let refused = fixture.with_token(&guess).get("/api/v1/products").await.expect(401);
-            assert_eq!(refused.json()["detail"], "the token is not valid, or not any more");
+            assert_eq!(refused.json()["detail"], "the token is invalid, revoked or expired");
         }
     }
     // The one kind is not taken for the other.

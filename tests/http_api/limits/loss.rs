@@ -74,7 +74,7 @@ async fn closed_ones_let_nothing_through_but_probes() {
     for at in [path(&product), PRODUCTS.to_owned()] {
         let reply = service.get(&at).await.expect(503);
         assert_eq!(reply.header("retry-after"), "1");
-        assert_eq!(reply.json()["detail"], "requests cannot be counted at the moment, try again");
+        assert_eq!(reply.json()["detail"], "the rate limiter is unavailable, try again");
     }
     service.get("/health/ready").await.expect(200);
     redis.restart();

@@ -1,13 +1,17 @@
+use std::time::Duration;
+
+use axum::response::IntoResponse;
 use hotshelf_ratelimit::{OnLoss, RateLimitOptions};
 use hotshelf_stats::Stats;
 
 use super::*;
+use crate::problem::Problem;
 
 fn limit(requests: u32, seconds: u64) -> Limit {
     Limit::new(requests, Duration::from_secs(seconds)).unwrap()
 }
 
-fn limits() -> Limits {
+fn limits() -> (RequestLimits, AccountLimits) {
     let options = RateLimitOptions { redis: None, prefix: String::new(), on_loss: OnLoss::Local };
     let limiter = RateLimiter::new(options, &Stats::new().unwrap());
     let route = |method: &str, path: &str| RouteLimit { method: method.into(), path: path.into(), limit: limit(7, 1) };
@@ -21,7 +25,7 @@ fn limits() -> Limits {
         guess: limit(2, 60),
         trusted_proxies: TrustedProxies::default(),
     };
-    Limits::new(&options, &limiter)
+    (RequestLimits::new(&options, &limiter), AccountLimits::new(&options, &limiter))
 }
 
 #[track_caller]
@@ -33,7 +37,7 @@ fn refused(outcome: Result<LimitHeaders, Problem>) -> HeaderMap {
 
 #[tokio::test]
 async fn logins_are_limited_by_address_and_account_together() {
-    let (limits, here, there) = (limits(), Subject::new("203.0.113.9"), Subject::new("198.51.100.7"));
+    let ((_, limits), here, there) = (limits(), Subject::new("203.0.113.9"), Subject::new("198.51.100.7"));
     for account in ["ann@example.com", " Ann@Example.COM "] {
         assert!(limits.login(&here, account).await.is_ok());
     }
@@ -49,7 +53,7 @@ async fn logins_are_limited_by_address_and_account_together() {
 
 #[tokio::test]
 async fn registrations_and_forgotten_passwords_are_limited_by_address_and_apart() {
-    let (limits, here, there) = (limits(), Subject::new("203.0.113.9"), Subject::new("198.51.100.7"));
+    let ((_, limits), here, there) = (limits(), Subject::new("203.0.113.9"), Subject::new("198.51.100.7"));
     assert!(limits.register(&here).await.is_ok() && limits.forgot_password(&here).await.is_ok());
     assert_eq!(refused(limits.register(&here).await)["ratelimit-policy"], r#""register";q=1;w=3600"#);
     assert_eq!(refused(limits.forgot_password(&here).await)["ratelimit-policy"], r#""forgot-password";q=1;w=3600"#);
@@ -58,7 +62,7 @@ async fn registrations_and_forgotten_passwords_are_limited_by_address_and_apart(
 
 #[test]
 fn a_route_has_its_own_limit_or_that_of_all() {
-    let limits = limits();
+    let (limits, _) = limits();
     let name = |method: Method, route: &str| limits.policy(&method, route).map(|policy| policy.scope.name().to_owned());
     let of = |method: Method, route: &str| name(method, route).unwrap();
     assert_eq!(of(Method::GET, "/api/v1/products/{id}"), "get-api-v1-products-id");
@@ -68,12 +72,5 @@ fn a_route_has_its_own_limit_or_that_of_all() {
     assert_eq!(of(Method::GET, "unmatched"), "api");
     for exempt in ["/health", "/health/live", "/health/ready", "/metrics"] {
         assert_eq!(name(Method::GET, exempt), None);
-    }
-}
-
-#[test]
-fn times_are_rounded_up_to_seconds() {
-    for (millis, expected) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
-        assert_eq!(seconds(Duration::from_millis(millis)), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! The shapes of the catalogue around the products.
+//! The schemas of the catalogue and of problems.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,127 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{FieldErrorSchema, ProductInputSchema, ProductSchema};
+/// A product.
+#[derive(ToSchema)]
+#[schema(as = Product)]
+pub(crate) struct ProductSchema {
+    #[schema(minimum = 1)]
+    id: i64,
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    #[schema(max_length = 1000)]
+    description: String,
+    /// Exact decimal with at most two decimals.
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
+    price: f64,
+    #[schema(minimum = 0)]
+    stock: i64,
+    #[schema(max_length = 100)]
+    category: String,
+    organization_id: i64,
+    schema_id: i64,
+    /// Increases by one with each change.
+    #[schema(minimum = 1)]
+    version: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// The fields of a product that a client sets. A new product needs `name` and `price`. In an update, omitted fields
+/// stay unchanged.
+#[derive(ToSchema)]
+#[schema(as = ProductInput)]
+pub(crate) struct ProductInputSchema {
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    #[schema(max_length = 1000, default = "")]
+    description: Option<String>,
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
+    price: Option<f64>,
+    #[schema(minimum = 0, default = 0)]
+    stock: Option<i64>,
+    #[schema(max_length = 100, default = "")]
+    category: Option<String>,
+    #[schema(default = 1)]
+    organization_id: Option<i64>,
+    #[schema(default = 1)]
+    schema_id: Option<i64>,
+    #[serde(flatten)]
+    details: DetailsInputSchema,
+}
+
+/// A product, with where it came from.
+#[derive(ToSchema)]
+#[schema(as = ProductAnswer)]
+pub(crate) struct ProductAnswerSchema {
+    product: ProductSchema,
+    /// Whether the response came from a cache, without reading the database.
+    from_cache: bool,
+    /// Duration of the lookup in milliseconds.
+    duration_ms: f64,
+}
+
+/// A page of the list.
+#[derive(ToSchema)]
+#[schema(as = ProductPage)]
+pub(crate) struct PageSchema {
+    products: Vec<ProductSchema>,
+    /// Number of products in the whole list.
+    total: i64,
+    offset: i64,
+    limit: i32,
+    /// Cursor of the next page; `null` on the last page.
+    next_cursor: Option<String>,
+    from_cache: bool,
+    duration_ms: f64,
+}
+
+/// The response format of `/products`.
+#[derive(ToSchema)]
+#[schema(as = Envelope)]
+pub(crate) struct EnvelopeSchema {
+    /// `success` or `error`.
+    status: String,
+    message: String,
+    data: Option<EnvelopeDataSchema>,
+    /// `cache` or `database`.
+    source: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = EnvelopeData)]
+struct EnvelopeDataSchema {
+    id: String,
+    name: String,
+    price: f64,
+    last_updated: DateTime<Utc>,
+}
+
+/// An error (RFC 9457).
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemSchema {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    request_id: String,
+    /// The invalid fields of the request; at most 100.
+    errors: Option<Vec<FieldErrorSchema>>,
+    /// Number of further errors that are not listed.
+    more_errors: Option<usize>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = FieldError)]
+pub(crate) struct FieldErrorSchema {
+    field: String,
+    message: String,
+}
 
 #[derive(ToSchema)]
 #[schema(as = Organization)]
-struct OrganizationSchema {
+pub(crate) struct OrganizationSchema {
     #[schema(minimum = 1)]
     id: i64,
     #[schema(min_length = 1, max_length = 255)]
@@ -25,22 +141,10 @@ pub(crate) struct OrganizationInputSchema {
     name: String,
 }
 
-#[derive(ToSchema)]
-#[schema(as = OrganizationAnswer)]
-pub(crate) struct OrganizationAnswerSchema {
-    organization: OrganizationSchema,
-}
-
-#[derive(ToSchema)]
-#[schema(as = Organizations)]
-pub(crate) struct OrganizationsSchema {
-    organizations: Vec<OrganizationSchema>,
-}
-
-/// What details a kind of product has.
+/// The fields that the details of a kind of product have.
 #[derive(ToSchema)]
 #[schema(as = Schema)]
-struct SchemaSchema {
+pub(crate) struct SchemaSchema {
     #[schema(minimum = 1)]
     id: i64,
     organization_id: i64,
@@ -58,26 +162,20 @@ struct SchemaFieldSchema {
     r#type: String,
     #[schema(default = false)]
     required: Option<bool>,
-    /// Of a `select`: what there is to choose from.
+    /// The choices of a `select`.
     options: Option<Vec<String>>,
 }
 
-/// The fields of a schema that a client sets. To create one, `name` is required; in an update, what is left out stays.
+/// The fields of a schema that a client sets. A new schema needs `name`. In an update, omitted fields stay unchanged.
 #[derive(ToSchema)]
 #[schema(as = SchemaInput)]
 pub(crate) struct SchemaInputSchema {
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
-    /// Of a new one; 1 by default.
+    /// Of a new schema; default 1.
     organization_id: Option<i64>,
     #[schema(max_items = 100)]
     fields: Option<Vec<SchemaFieldSchema>>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = SchemaAnswer)]
-pub(crate) struct SchemaAnswerSchema {
-    schema: SchemaSchema,
 }
 
 /// A numbered page.
@@ -85,7 +183,7 @@ pub(crate) struct SchemaAnswerSchema {
 #[schema(as = MemberPage)]
 pub(crate) struct MemberPageSchema {
     products: Vec<ProductSchema>,
-    /// Of the whole list.
+    /// Number of products in the whole list.
     total: i64,
     page: i64,
     limit: i32,
@@ -105,23 +203,23 @@ pub(crate) struct ProductIdsSchema {
 #[derive(ToSchema)]
 #[schema(as = Image)]
 struct ImageSchema {
-    /// In a request: of the image that this one replaces; a new one when left out.
+    /// In a request: the id of the image to replace; omit it to add an image.
     id: Option<i64>,
-    /// Absolute, `http` or `https`.
+    /// Absolute URL, `http` or `https`.
     #[schema(max_length = 2048)]
     url: String,
     #[schema(max_length = 500, default = "")]
     alt: Option<String>,
-    /// Its place in the list when left out.
+    /// Default: the index in the list.
     #[schema(minimum = 0)]
     position: Option<i64>,
 }
 
-/// What is left out stays; what is given replaces what was there, as a whole.
+/// `fields` and `images` are each replaced as a whole. What is omitted stays unchanged.
 #[derive(ToSchema)]
 #[schema(as = DetailsInput)]
 pub(crate) struct DetailsInputSchema {
-    /// By the names of the schema's fields.
+    /// Values by field name, as the schema defines them.
     fields: Option<BTreeMap<String, Value>>,
     #[schema(max_items = 100)]
     images: Option<Vec<ImageSchema>>,
@@ -132,7 +230,7 @@ pub(crate) struct DetailsInputSchema {
 pub(crate) struct DetailsAnswerSchema {
     product: ProductSchema,
     fields: BTreeMap<String, Value>,
-    /// By position.
+    /// Ordered by position.
     images: Vec<ImageSchema>,
     from_cache: bool,
     duration_ms: f64,
@@ -155,36 +253,10 @@ pub(crate) struct BulkInputSchema {
 }
 
 #[derive(ToSchema)]
-#[schema(as = BulkCreated)]
-pub(crate) struct BulkCreatedSchema {
-    /// In the order of the request.
-    created: Vec<i64>,
-    errors: Vec<BulkErrorSchema>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = BulkError)]
-struct BulkErrorSchema {
-    /// The product's place in the request, from 0.
-    index: usize,
-    /// A hundred in the whole answer, and the first one of each product in any case.
-    errors: Vec<FieldErrorSchema>,
-    /// How many errors the product has beside those.
-    more_errors: Option<usize>,
-}
-
-#[derive(ToSchema)]
 #[schema(as = BulkDelete)]
 pub(crate) struct BulkDeleteSchema {
     #[schema(min_items = 1, max_items = 1000)]
     ids: Vec<i64>,
-}
-
-#[derive(ToSchema)]
-#[schema(as = BulkDeleted)]
-pub(crate) struct BulkDeletedSchema {
-    deleted: Vec<i64>,
-    missing: Vec<i64>,
 }
 
 #[derive(ToSchema)]
@@ -217,10 +289,4 @@ struct CategoryReportSchema {
     in_stock: i64,
     min_price: f64,
     max_price: f64,
-}
-
-#[derive(ToSchema)]
-#[schema(as = CacheDeleted)]
-pub(crate) struct CacheDeletedSchema {
-    deleted: u64,
 }

@@ -13,14 +13,14 @@ use crate::problem::Problem;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
-/// Ids in one request.
+/// Maximum number of ids in one request.
 const MAX_IDS: usize = 1_000;
 
-/// What the list of all products is asked for.
+/// What a request for the list of products selects.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Wanted {
     Page(PageRequest),
-    /// These, each once.
+    /// These products, without duplicates.
     Products(Vec<ProductId>),
 }
 
@@ -65,7 +65,7 @@ impl MemberPageQuery {
     }
 }
 
-/// `scope`: the organization to which the list is confined.
+/// `scope`: the only organization whose products the list may show.
 fn wanted(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<Wanted, FieldErrors> {
     if let Some(ids) = query.take("ids", ids) {
         query.finish()?;
@@ -141,7 +141,7 @@ fn take_filter(query: &mut QueryReader) -> Filter {
     filter
 }
 
-/// From 0 on is from the cheapest on.
+/// 0 is no lower bound.
 fn price(text: &str) -> Result<Option<Price>, String> {
     match text.parse::<f64>() {
         Ok(0.0) => Ok(None),
@@ -149,7 +149,7 @@ fn price(text: &str) -> Result<Option<Price>, String> {
     }
 }
 
-/// No product has a longer one. Left empty, as forms do, it is none that is asked for.
+/// At most 100 characters, as in a product. Empty, as HTML forms send it, means any category.
 fn category(text: &str) -> Result<Option<String>, String> {
     if text.chars().count() > 100 {
         return Err("must be at most 100 characters".to_owned());

@@ -1,4 +1,4 @@
-//! The query of a request, taken apart parameter by parameter.
+//! A reader of the query string, parameter by parameter.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use hotshelf_domain::FieldErrors;
 
 use crate::problem::Problem;
 
-/// What is left of the query, and what was wrong with what was taken.
+/// The parameters that were not read yet, and the errors of those that were.
 #[derive(Debug, Default)]
 pub(crate) struct QueryReader {
     unread: Vec<(String, String)>,
@@ -21,7 +21,7 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryReader {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Query(unread) =
-            pairs.map_err(|error| Problem::bad_request(format!("the query cannot be read: {error}")))?;
+            pairs.map_err(|error| Problem::bad_request(format!("the query string is malformed: {error}")))?;
         Ok(QueryReader { unread, errors: FieldErrors::default() })
     }
 }
@@ -33,7 +33,7 @@ impl QueryReader {
         QueryReader { unread, errors: FieldErrors::default() }
     }
 
-    /// The parameter of that name, if it is there. `parse` says what is expected instead.
+    /// Reads the parameter of that name, if it is given. `parse` returns the error message.
     pub(crate) fn take<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let mut given = self.unread.extract_if(.., |(given, _)| given == name).map(|(_, value)| value);
         let (first, another) = (given.next(), given.next().is_some());
@@ -45,7 +45,7 @@ impl QueryReader {
         parse(&first?).map_err(|message| self.error(name, &message)).ok()
     }
 
-    /// As [`take`](QueryReader::take), of a type that reads itself, within bounds.
+    /// As [`take`](QueryReader::take), for a type with `FromStr`, within bounds.
     pub(crate) fn take_if<T: FromStr>(
         &mut self,
         name: &str,
@@ -55,7 +55,7 @@ impl QueryReader {
         self.take(name, |text| text.parse().ok().filter(fits).ok_or_else(|| expectation.to_owned()))
     }
 
-    /// Whether the only parameter that there may be, one that is `true` or `false`, is `true`.
+    /// Reads a query whose only parameter may be this boolean; `false` by default.
     pub(crate) fn only_flag(mut self, name: &str) -> Result<bool, Problem> {
         let flag = self.take_if(name, |_| true, "must be true or false").unwrap_or(false);
         self.finish().map_err(Problem::bad_parameters)?;
@@ -66,7 +66,7 @@ impl QueryReader {
         self.errors.add(name, message);
     }
 
-    /// Ends well if everything was good and nothing is left.
+    /// Returns all errors, including one for each unknown parameter.
     pub(crate) fn finish(mut self) -> Result<(), FieldErrors> {
         for (name, _) in &self.unread {
             self.errors.add(name, "is not a known parameter");

@@ -5,39 +5,42 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::{Router, routing};
+use hotshelf_product::ProductService;
+use utoipa_axum::routes;
 
 use crate::conditions::{freshness, page_tag};
-use crate::openapi::{AnalyticsSchema, ProblemSchema};
+use crate::openapi::AnalyticsSchema;
+use crate::operations::{Need, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice};
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/analytics/catalogue", routing::get(catalogue))
+pub(crate) fn operations() -> Operations {
+    // Of operators: it counts the products of all organizations.
+    Operations::default().operation(Need::Operator, routes!(catalogue))
 }
 
-/// How many products there are and what they cost, by organization and category. The one answer that may be old: it is made
-/// once a day, and anew when asked for.
+/// Returns the number of products and their price range, per organization and category. Only this response may be out
+/// of date: the report is rebuilt once a day, and on request.
 #[utoipa::path(
     get, path = "/api/v1/analytics/catalogue", tag = "analytics",
-    params(("refresh" = Option<bool>, Query, description = "makes the report anew, once for all who ask at the same time")),
+    params(("refresh" = Option<bool>, Query,
+        description = "Rebuilds the report; concurrent requests share one rebuild")),
     responses(
         (status = 200, body = AnalyticsSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a parameter is invalid"),
     )
 )]
 pub(crate) async fn catalogue(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     query: QueryReader,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
     let found = match query.only_flag("refresh")? {
-        true => app.products.rebuild_analytics().await?,
-        false => app.products.analytics(freshness(&headers)?).await?,
+        true => products.rebuild_analytics().await?,
+        false => products.analytics(freshness(&headers)?).await?,
     };
     let report = found.value.ok_or_else(|| Problem::internal("there are no analytics"))?;
     let body = || splice(b"", &report.payload, found.source, begin.elapsed());

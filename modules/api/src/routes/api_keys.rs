@@ -1,74 +1,83 @@
-//! `/api/v1/auth/api-keys`: what programs prove themselves by.
+//! `/api/v1/auth/api-keys`: the API keys of the user.
 
+use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use hotshelf_domain::{ApiKey, ApiKeyDraft, ApiKeyId};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, Person};
-use crate::openapi::{ApiKeyCreatedSchema, ApiKeyInputSchema, ApiKeysSchema, ProblemSchema};
+use crate::caller::{Accounts, SessionUser};
+use crate::openapi::{ApiKeyInputSchema, ApiKeySchema};
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/api-keys", routing::get(list).post(create))
-        .route("/api/v1/auth/api-keys/{id}", routing::delete(remove))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Session, routes!(list))
+        .operation(Need::Session, routes!(create))
+        .operation(Need::Session, routes!(remove))
 }
 
-#[derive(Serialize)]
-struct All {
+/// The API keys of a user.
+#[derive(Serialize, ToSchema)]
+struct ApiKeys {
+    #[schema(value_type = Vec<ApiKeySchema>)]
     api_keys: Vec<ApiKey>,
 }
 
-#[derive(Serialize)]
-struct Created<'a> {
+/// A new API key with its token. The token is shown only here.
+#[derive(Serialize, ToSchema)]
+struct ApiKeyCreated<'a> {
+    #[schema(value_type = ApiKeySchema)]
     api_key: ApiKey,
     token: &'a str,
 }
 
-/// The user's API keys, without their tokens.
-#[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeysSchema)))]
-pub(crate) async fn list(Accounts(auth): Accounts, Person(visitor): Person) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(All { api_keys: auth.api_keys(visitor.identity.user).await? })))
+/// Returns the API keys of the user, without their tokens.
+#[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeys)))]
+pub(crate) async fn list(
+    Accounts(auth): Accounts,
+    SessionUser(principal): SessionUser,
+) -> Result<impl IntoResponse, Problem> {
+    Ok((no_store(), Json(ApiKeys { api_keys: auth.api_keys(principal.identity.user).await? })))
 }
 
-/// Makes an API key. Its token is in this answer and nowhere else.
+/// Creates an API key. The token is in this response only.
 #[utoipa::path(
     post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = ApiKeyInputSchema,
     responses(
-        (status = 201, body = ApiKeyCreatedSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 201, body = ApiKeyCreated),
     )
 )]
 pub(crate) async fn create(
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
-    let new = ApiKeyDraft::from_json(&body)?.into_new(visitor.identity.role)?;
-    let (token, api_key) = auth.add_api_key(&visitor, new).await?;
-    let answer = Json(Created { api_key, token: token.expose() }).into_response();
+    let new = ApiKeyDraft::from_json(&body)?.into_new(principal.identity.role)?;
+    let (token, api_key) = auth.add_api_key(&principal, new).await?;
+    let answer = Json(ApiKeyCreated { api_key, token: token.expose() }).into_response();
     Ok((StatusCode::CREATED, no_store(), answer))
 }
 
-/// Removes an API key. From the answer on, no instance accepts its token.
+/// Removes an API key. After the response, no instance accepts its token.
 #[utoipa::path(
     delete, path = "/api/v1/auth/api-keys/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204, description = "removed"),
-        (status = 404, description = "the user has no such key", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "the user has no such API key"),
     )
 )]
 pub(crate) async fn remove(
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
     IdPath(id): IdPath<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
-    auth.remove_api_key(visitor.identity.user, id).await?;
+    auth.remove_api_key(principal.identity.user, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,129 +1,133 @@
-//! `/api/v1/auth`: coming and going.
+//! `/api/v1/auth`: registration, login, logout and the current session.
 
+use std::sync::Arc;
+
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{RegistrationDraft, Session, TextsDraft, User};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
+use super::users::UserAnswer;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, Person};
-use crate::client::Client;
-use crate::openapi::{
-    CredentialsSchema, LoginSchema, ProblemSchema, RegistrationSchema, SessionAnswerSchema, UserAnswerSchema,
-};
+use crate::caller::{Accounts, SessionUser};
+use crate::cookie::Cookies;
+use crate::limits::{AccountLimits, Client};
+use crate::openapi::{CredentialsSchema, RegistrationSchema, SessionSchema, UserSchema};
+use crate::operations::{Need, Operations};
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/register", routing::post(register))
-        .route("/api/v1/auth/login", routing::post(login))
-        .route("/api/v1/auth/logout", routing::post(logout))
-        .route("/api/v1/auth/session", routing::get(session))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Nothing, routes!(register))
+        .operation(Need::Nothing, routes!(login))
+        .operation(Need::Session, routes!(logout))
+        .operation(Need::Session, routes!(session))
 }
 
-#[derive(Serialize)]
-struct Registered {
-    user: User,
-}
-
-#[derive(Serialize)]
-struct LoggedIn<'a> {
+/// A new session.
+#[derive(Serialize, ToSchema)]
+struct Login<'a> {
     token: &'a str,
     expires_at: DateTime<Utc>,
+    #[schema(value_type = UserSchema)]
     user: User,
 }
 
-#[derive(Serialize)]
-struct Current {
+/// The current session and its user.
+#[derive(Serialize, ToSchema)]
+struct SessionAnswer {
+    #[schema(value_type = UserSchema)]
     user: User,
+    #[schema(value_type = SessionSchema)]
     session: Session,
 }
 
-/// Makes a user, and an organization of which the user is the admin. To come into an organization that there is, somebody is
-/// added by one of its admins.
+/// Creates a user and an organization whose admin is the user. To join an existing organization, ask one of its admins
+/// to add you.
 #[utoipa::path(
     post, path = "/api/v1/auth/register", tag = "auth", request_body = RegistrationSchema,
     responses(
-        (status = 201, body = UserAnswerSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "there is a user with this address", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 201, body = UserAnswer),
+        (status = 409, description = "a user with this e-mail address exists already"),
     )
 )]
 pub(crate) async fn register(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
     Client(client): Client,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, password, organization) = RegistrationDraft::from_json(&body)?.into_new()?;
-    let limit = app.limits.register(&client).await?;
+    let limit = limits.register(&client).await?;
     let user = auth.register(email, password, organization).await?;
-    Ok((StatusCode::CREATED, limit, Json(Registered { user })))
+    Ok((StatusCode::CREATED, limit, Json(UserAnswer { user })))
 }
 
-/// Opens a session. Its token is sent as `Authorization: Bearer …`; browsers get it as a cookie, too.
+/// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", tag = "auth", request_body = CredentialsSchema,
     responses(
-        (status = 200, body = LoginSchema, headers(("Set-Cookie" = String))),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "the address or the password is wrong", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = Login, headers(("Set-Cookie" = String))),
+        (status = 401, description = "the e-mail address or the password is wrong"),
     )
 )]
 pub(crate) async fn login(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
+    State(cookies): State<Cookies>,
     Accounts(auth): Accounts,
     Client(client): Client,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let [email, password] = TextsDraft::from_json(&body, ["email", "password"])?.into_texts()?;
-    let limit = app.limits.login(&client, &email).await?;
+    let limit = limits.login(&client, &email).await?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    // Whatever session the request shows has nothing to do with the new one: nobody can fix its token beforehand.
+    // A session in the request is ignored, so that nobody can fix the token of the new one.
     let (token, session, user) = auth.login(&email, password, agent).await?;
-    let answer = Json(LoggedIn { token: token.expose(), expires_at: session.expires_at, user });
-    Ok((limit, no_store(), app.cookies.keep(token.expose()), answer).into_response())
+    let answer = Json(Login { token: token.expose(), expires_at: session.expires_at, user });
+    Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
 }
 
-/// Ends the session. From the answer on, no instance accepts its token.
+/// Ends the session. After the response, no instance accepts its token.
 #[utoipa::path(
     post, path = "/api/v1/auth/logout", tag = "auth",
     responses(
-        (status = 204, description = "ended", headers(("Set-Cookie" = String))),
-        (status = 401, description = "there is no such session", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 204, description = "the session has ended", headers(("Set-Cookie" = String))),
+        (status = 401, description = "the session does not exist or has ended"),
     )
 )]
 pub(crate) async fn logout(
-    State(app): State<AppState>,
+    State(cookies): State<Cookies>,
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
-    auth.sessions().end(visitor.secret).await?;
-    Ok((StatusCode::NO_CONTENT, app.cookies.forget()))
+    auth.sessions().end(principal.secret).await?;
+    Ok((StatusCode::NO_CONTENT, cookies.forget()))
 }
 
-/// Whose session it is, and until when.
+/// Returns the current session and its user.
 #[utoipa::path(
     get, path = "/api/v1/auth/session", tag = "auth",
     responses(
-        (status = 200, body = SessionAnswerSchema),
-        (status = 401, description = "there is no such session", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = SessionAnswer),
+        (status = 401, description = "the session does not exist or has ended"),
     )
 )]
-pub(crate) async fn session(Accounts(auth): Accounts, Person(visitor): Person) -> Result<Response, Problem> {
-    let session = auth.sessions().of_visitor(&visitor).await?;
-    let user = auth.user(visitor.identity.organization, visitor.identity.user).await?;
-    Ok((no_store(), Json(Current { user, session })).into_response())
+pub(crate) async fn session(
+    Accounts(auth): Accounts,
+    SessionUser(principal): SessionUser,
+) -> Result<Response, Problem> {
+    let session = auth.sessions().of_principal(&principal).await?;
+    let user = auth.user(principal.identity.organization, principal.identity.user).await?;
+    Ok((no_store(), Json(SessionAnswer { user, session })).into_response())
 }
 
-/// Secrets, and what is about one person, are kept in no cache on the way.
+/// No cache may store secrets and personal data.
 pub(crate) fn no_store() -> [(header::HeaderName, &'static str); 1] {
     [(header::CACHE_CONTROL, "no-store")]
 }

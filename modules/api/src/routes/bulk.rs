@@ -2,34 +2,35 @@
 
 use std::collections::HashSet;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use hotshelf_domain::{
     AtMost, ErrorRoom, FieldError, FieldErrors, Invalid, NewProduct, ProductDraft, ProductId, StoreError,
 };
+use hotshelf_product::ProductService;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::openapi::{BulkCreatedSchema, BulkDeleteSchema, BulkDeletedSchema, BulkInputSchema, ProblemSchema};
+use crate::openapi::{BulkDeleteSchema, BulkInputSchema, FieldErrorSchema};
+use crate::operations::{Need, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
-use crate::router::AppState;
 
 /// Products in one request.
 const MOST: usize = 1_000;
 
-/// A larger body is read where it holds up nobody else: megabytes take a while.
+/// Larger bodies (bytes) are parsed on the blocking pool: megabytes would hold up other requests.
 const AT_ONCE: usize = 256 << 10;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/products/bulk", routing::post(create))
-        .route("/api/v1/products/bulk-delete", routing::post(delete))
+pub(crate) fn operations() -> Operations {
+    Operations::default().operation(Need::Editor, routes!(create)).operation(Need::Editor, routes!(delete))
 }
 
 #[derive(Deserialize)]
@@ -45,41 +46,46 @@ struct Ids {
     ids: AtMost<i64, MOST>,
 }
 
-#[derive(Serialize)]
-struct Created {
+#[derive(Serialize, ToSchema)]
+struct BulkCreated {
+    /// Ids of the stored products, in the order of the request.
+    #[schema(value_type = Vec<i64>)]
     created: Vec<ProductId>,
-    errors: Vec<Bad>,
+    errors: Vec<BulkError>,
 }
 
-/// Why one of them could not be stored.
-#[derive(Serialize)]
-struct Bad {
-    /// Its place in the request, from 0.
+#[derive(Serialize, ToSchema)]
+struct BulkError {
+    /// Index of the product in the request, from 0.
     index: usize,
+    /// At most 100 errors in the whole response, but at least one per invalid product.
+    #[schema(value_type = Vec<FieldErrorSchema>)]
     errors: FieldErrors,
-    /// How many there are beside those.
+    /// Number of further errors of this product that are not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_errors: Option<usize>,
 }
 
-#[derive(Serialize)]
-struct Deleted {
+#[derive(Serialize, ToSchema)]
+struct BulkDeleted {
+    #[schema(value_type = Vec<i64>)]
     deleted: Vec<ProductId>,
+    #[schema(value_type = Vec<i64>)]
     missing: Vec<ProductId>,
 }
 
-/// Stores up to a thousand products in one transaction: those that are valid, or, with `atomic=true`, all or none.
+/// Creates up to 1,000 products in one transaction: the valid ones or, with `atomic=true`, all or none.
 #[utoipa::path(
     post, path = "/api/v1/products/bulk", tag = "bulk", request_body = BulkInputSchema,
-    params(("atomic" = Option<bool>, Query, description = "all or nothing; false by default")),
+    params(("atomic" = Option<bool>, Query, description = "Store all products or none; default false")),
     responses(
-        (status = 201, body = BulkCreatedSchema),
-        (status = 400, description = "not a list of products, or, with `atomic`, every bad field of all", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 201, body = BulkCreated),
+        (status = 400, description = "the body is not a list of products; \
+            or, with `atomic`, some products are invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     query: QueryReader,
     JsonBody(body): JsonBody,
@@ -95,7 +101,7 @@ pub(crate) async fn create(
     if atomic && !invalid.is_empty() {
         return Err(StoreError::InvalidMany(invalid).into());
     }
-    let stored = if new.is_empty() { Vec::new() } else { app.products.create_many(new, atomic).await? };
+    let stored = if new.is_empty() { Vec::new() } else { products.create_many(new, atomic).await? };
     let mut created = Vec::new();
     for (index, stored) in places.into_iter().zip(stored) {
         match stored {
@@ -106,24 +112,23 @@ pub(crate) async fn create(
     invalid.sort_by_key(|(index, _)| *index);
     let bad = |(index, Invalid(errors)): (usize, Invalid)| {
         let more_errors = Some(errors.more()).filter(|more| *more > 0);
-        Bad { index, errors, more_errors }
+        BulkError { index, errors, more_errors }
     };
     let errors = invalid.into_iter().map(bad).collect();
-    Ok((StatusCode::CREATED, Json(Created { created, errors })).into_response())
+    Ok((StatusCode::CREATED, Json(BulkCreated { created, errors })).into_response())
 }
 
-/// Takes up to a thousand products out of the catalogue.
+/// Deletes up to 1,000 products.
 #[utoipa::path(
     post, path = "/api/v1/products/bulk-delete", tag = "bulk", request_body = BulkDeleteSchema,
     responses(
-        (status = 200, body = BulkDeletedSchema),
-        (status = 400, description = "not a list of ids", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "one of them is being updated, try again", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = BulkDeleted),
+        (status = 400, description = "the body is not a valid list of ids"),
+        (status = 409, description = "one of the products is being updated, try again"),
     )
 )]
 pub(crate) async fn delete(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -137,12 +142,12 @@ pub(crate) async fn delete(
     ids.retain(|id| seen.insert(*id));
     let seen = match caller.scope() {
         None => ids.clone(),
-        Some(own) => app.products.of_organization(&ids, own).await?,
+        Some(own) => products.of_organization(&ids, own).await?,
     };
-    let deleted = if seen.is_empty() { Vec::new() } else { app.products.delete_many(seen).await? };
+    let deleted = if seen.is_empty() { Vec::new() } else { products.delete_many(seen).await? };
     let gone: HashSet<_> = deleted.iter().collect();
     let missing = ids.into_iter().filter(|id| !gone.contains(id)).collect();
-    Ok(Json(Deleted { deleted, missing }).into_response())
+    Ok(Json(BulkDeleted { deleted, missing }).into_response())
 }
 
 /// What was sent, as far as that can be said without the database.
@@ -183,7 +188,7 @@ fn read(product: &RawValue, caller: &Caller) -> Result<NewProduct, Invalid> {
 
 /// The body, an object with a list of that name.
 fn object<'a, T: Deserialize<'a>>(body: &'a [u8], list: &str) -> Result<T, Problem> {
-    let expected = format!("the body must be a JSON object with a list of {list}");
+    let expected = format!("the request body must be a JSON object with a list of {list}");
     // A list of its fields would do for serde.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::bad_request(expected));

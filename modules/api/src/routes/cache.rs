@@ -1,55 +1,60 @@
 //! `DELETE /api/v1/cache` and `POST /api/v1/cache/warm`, for operators.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
+use hotshelf_product::{ProductService, Warmer};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
-use crate::openapi::{CacheDeletedSchema, DoneSchema, ProblemSchema};
+use crate::operations::{Need, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
-use crate::router::AppState;
+use crate::reply::Done;
+use crate::state::CachePrefix;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/cache", routing::delete(delete)).route("/api/v1/cache/warm", routing::post(warm))
+pub(crate) fn operations() -> Operations {
+    Operations::default().operation(Need::Operator, routes!(delete)).operation(Need::Operator, routes!(warm))
 }
 
-#[derive(Serialize)]
-struct Deleted {
+#[derive(Serialize, ToSchema)]
+struct CacheDeleted {
     deleted: u64,
 }
 
-#[derive(Serialize)]
-struct Done {
-    message: &'static str,
-}
-
-/// Deletes cached entries: all, or those whose keys match. Nothing is lost by it: the next reads load them again.
+/// Deletes all cached entries, or those whose keys match a pattern. No data is lost: the next reads load the entries
+/// again.
 #[utoipa::path(
     delete, path = "/api/v1/cache", tag = "statistics",
-    params(("pattern" = Option<String>, Query, description = "of whole keys, beginning with CACHE_PREFIX; `*` stands for any text, `?` for one character")),
+    params(("pattern" = Option<String>, Query, description = "Pattern of whole keys; must begin with CACHE_PREFIX. \
+        `*` matches any text, `?` one character")),
     responses(
-        (status = 200, body = CacheDeletedSchema),
-        (status = 400, description = "the pattern does not begin with the prefix", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "Redis is out of reach, and the database, which could make void what it holds, is, too", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = CacheDeleted),
+        (status = 400, description = "the pattern does not begin with the prefix"),
+        (status = 503, description = "the entries cannot be invalidated: neither Redis nor the database is reachable"),
     )
 )]
-pub(crate) async fn delete(State(app): State<AppState>, mut query: QueryReader) -> Result<impl IntoResponse, Problem> {
-    let prefix = app.cache_prefix.as_str();
+pub(crate) async fn delete(
+    State(CachePrefix(prefix)): State<CachePrefix>,
+    State(products): State<ProductService>,
+    mut query: QueryReader,
+) -> Result<impl IntoResponse, Problem> {
+    let prefix = &*prefix;
     let within = query.take("pattern", |pattern| {
         let within = pattern.strip_prefix(prefix).ok_or_else(|| format!("must begin with {prefix}"))?;
         Ok(within.to_owned())
     });
     query.finish().map_err(Problem::bad_parameters)?;
-    let deleted = app.products.delete_cached(within.as_deref().unwrap_or("*")).await?;
-    Ok(Json(Deleted { deleted }))
+    let deleted = products.delete_cached(within.as_deref().unwrap_or("*")).await?;
+    Ok(Json(CacheDeleted { deleted }))
 }
 
-/// Loads what is read most into the cache, in the background. How far it is, the health report says.
+/// Loads the most read products into the cache, in the background. The health report shows the progress.
 #[utoipa::path(post, path = "/api/v1/cache/warm", tag = "statistics",
-    responses((status = 202, description = "it has begun, or is under way already", body = DoneSchema)))]
-pub(crate) async fn warm(State(app): State<AppState>) -> impl IntoResponse {
-    let message = if app.warmer.begin() { "Warming has begun" } else { "Warming is under way already" };
+    responses((status = 202, description = "warming has started, or was in progress already", body = Done)))]
+pub(crate) async fn warm(State(warmer): State<Warmer>) -> impl IntoResponse {
+    let message = if warmer.begin() { "Warming has begun" } else { "Warming is under way already" };
     (StatusCode::ACCEPTED, Json(Done { message }))
 }

@@ -2,24 +2,26 @@
 
 use std::time::Instant;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use hotshelf_domain::{DetailsDraft, ProductDetails, ProductId, StoreError};
+use hotshelf_product::ProductService;
 use serde::Serialize;
+use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
-use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, ProblemSchema};
+use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, FreshnessHeaders, IfMatchHeader};
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, tagged};
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/products/{id}/details", routing::get(get).put(put))
+pub(crate) fn operations() -> Operations {
+    Operations::default().operation(Need::Viewer, routes!(get)).operation(Need::Editor, routes!(put))
 }
 
 #[derive(Serialize)]
@@ -29,60 +31,58 @@ struct Written {
     message: &'static str,
 }
 
-/// A product with its fields and images.
+/// Returns a product with its fields and images.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}/details", tag = "details",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-None-Match" = Option<String>, Header, description = "304 when the product still has this tag"),
-        ("Cache-Control" = Option<String>, Header, description = "`no-cache` reads the database"),
-        ("X-Min-Version" = Option<u64>, Header, description = "passes over copies of an older version"),
+        FreshnessHeaders,
     ),
     responses(
         (status = 200, body = DetailsAnswerSchema),
         (status = 304, description = "not modified"),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "the product does not exist"),
     )
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = app.products.details(id, freshness(&headers)?).await?;
+    let found = products.details(id, freshness(&headers)?).await?;
     let details = found.value.filter(|details| caller.sees_product(&details.payload));
     let details = details.ok_or(StoreError::NotFound(id))?;
     let body = || splice(b"", &details.payload, found.source, begin.elapsed());
-    Ok(cacheable(&headers, &version_tag(id.get(), details.revision, app.products.history()), found.source, body))
+    Ok(cacheable(&headers, &version_tag(id.get(), details.revision, products.history()), found.source, body))
 }
 
-/// Replaces the fields, or the images, or both: what is given, as a whole.
+/// Replaces the fields, the images or both, each as a whole.
 #[utoipa::path(
     put, path = "/api/v1/products/{id}/details", tag = "details", request_body = DetailsInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+        IfMatchHeader,
     ),
     responses(
         (status = 200, body = DetailsWrittenSchema),
-        (status = 400, description = "they do not fit the product's schema, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "an update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "the details do not match the schema: `errors` lists every invalid field"),
+        (status = 404, description = "the product does not exist"),
+        (status = 409, description = "another update of the product is in progress, try again"),
+        (status = 412, description = "the product has changed"),
     )
 )]
 pub(crate) async fn put(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    app.own(&caller, id).await?;
+    caller.check_owns(&products, id).await?;
     let patch = DetailsDraft::from_json(&body)?.into_patch()?;
-    let details = app.products.put_details(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
+    let details = products.put_details(id, patch, expectation(&headers, id.get(), products.history())).await?;
     let message = "Product details updated successfully";
-    Ok((tagged(&details.product, app.products.history()), Json(Written { details, message })).into_response())
+    Ok((tagged(&details.product, products.history()), Json(Written { details, message })).into_response())
 }

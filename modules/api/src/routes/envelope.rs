@@ -1,23 +1,28 @@
 //! `/products`: the same products in the envelope that simple clients expect.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
+use hotshelf_product::ProductService;
 use serde::{Deserialize, Serialize};
+use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness};
 use crate::openapi::{EnvelopeSchema, ProductInputSchema};
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/products", routing::post(create)).route("/products/{id}", routing::get(get).put(update))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Viewer, routes!(get))
+        .operation(Need::Editor, routes!(create))
+        .operation(Need::Editor, routes!(update))
 }
 
 #[derive(Serialize)]
@@ -45,18 +50,18 @@ struct Shown {
     updated_at: DateTime<Utc>,
 }
 
-/// One product in the envelope.
+/// Returns a product. The response has the envelope format.
 #[utoipa::path(
     get, path = "/products/{id}", tag = "envelope", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let found = app.products.get(id, freshness(&headers)?).await?;
+    let found = products.get(id, freshness(&headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(&product.payload));
     let product = product.ok_or(StoreError::NotFound(id))?;
     let shown: Shown = serde_json::from_slice(&product.payload)
@@ -66,36 +71,37 @@ pub(crate) async fn get(
     Ok(success("Product retrieved successfully", data, source).into_response())
 }
 
-/// Stores a new product and answers in the envelope.
+/// Creates a product. The response has the envelope format.
 #[utoipa::path(
     post, path = "/products", tag = "envelope", request_body = ProductInputSchema,
     responses((status = 201, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let product = app.products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
+    let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let created = success("Product created successfully", product.into(), "database");
     Ok((StatusCode::CREATED, created).into_response())
 }
 
-/// Changes the fields that are given and answers in the envelope.
+/// Updates the given fields of a product. The response has the envelope format.
 #[utoipa::path(
-    put, path = "/products/{id}", tag = "envelope", request_body = ProductInputSchema, params(("id" = i64, Path, minimum = 1)),
+    put, path = "/products/{id}", tag = "envelope", request_body = ProductInputSchema,
+    params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
 )]
 pub(crate) async fn update(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    app.own(&caller, id).await?;
+    caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = app.products.update(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
+    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
     Ok(success("Product updated successfully", product.into(), "database").into_response())
 }
 

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
-use hotshelf_lifecycle::{Phase, Status};
+use hotshelf_lifecycle::{HealthBoard, Phase, Status};
 use serde::Serialize;
+use utoipa_axum::routes;
 
-use crate::router::AppState;
+use crate::operations::{Need, Operations};
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/health", routing::get(health))
-        .route("/health/live", routing::get(live))
-        .route("/health/ready", routing::get(ready))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Nothing, routes!(health))
+        .operation(Need::Nothing, routes!(live))
+        .operation(Need::Nothing, routes!(ready))
 }
 
 #[derive(Serialize)]
@@ -38,11 +39,14 @@ struct Probe {
     status: &'static str,
 }
 
-/// How every module is.
+/// Reports the health of every module.
 #[utoipa::path(get, path = "/health", tag = "health",
-    responses((status = 200, description = "healthy or degraded: requests are served"), (status = 503, description = "unhealthy: requests fail, all or those of one kind")))]
-pub(crate) async fn health(State(app): State<AppState>) -> impl IntoResponse {
-    let report = app.health.report().await;
+    responses(
+        (status = 200, description = "healthy or degraded: the service answers requests"),
+        (status = 503, description = "unhealthy: all requests fail, or all of one kind"),
+    ))]
+pub(crate) async fn health(State(health): State<HealthBoard>) -> impl IntoResponse {
+    let report = health.report().await;
     let modules = report
         .modules
         .into_iter()
@@ -56,19 +60,19 @@ pub(crate) async fn health(State(app): State<AppState>) -> impl IntoResponse {
     (code(report.status != Status::Unhealthy), Json(body))
 }
 
-/// That the process answers is the answer.
+/// Liveness probe: 200 as long as the process responds.
 #[utoipa::path(get, path = "/health/live", tag = "health",
     responses((status = 200, description = "alive")))]
 pub(crate) async fn live() -> impl IntoResponse {
     Json(Probe { status: "alive" })
 }
 
-/// Whether to send requests here: started, not stopping, and the database is read. Writes may fail: `/health` tells.
+/// Readiness probe: 200 if the service is running and can read the database. Writes may still fail; see `/health`.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, description = "ready"), (status = 503, description = "not ready")))]
-pub(crate) async fn ready(State(app): State<AppState>) -> impl IntoResponse {
-    let running = app.health.phase() == Phase::Running;
-    let database = app.health.of("database").await;
+pub(crate) async fn ready(State(health): State<HealthBoard>) -> impl IntoResponse {
+    let running = health.phase() == Phase::Running;
+    let database = health.of("database").await;
     let ready = running && database.is_some_and(|health| health.ready);
     (code(ready), Json(Probe { status: if ready { "ready" } else { "not ready" } }))
 }

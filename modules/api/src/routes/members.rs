@@ -1,5 +1,5 @@
-//! The products of an organization or of a schema: `/api/v1/organizations/{id}/products`, `…/product-ids`, and the same
-//! of schemas.
+//! The products of an organization or of a schema: `/api/v1/organizations/{id}/products`, `…/product-ids`, and the
+//! same of schemas.
 
 use std::time::Instant;
 
@@ -7,136 +7,133 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::{Router, routing};
 use futures_util::{StreamExt, stream};
 use hotshelf_cache::Source;
 use hotshelf_domain::{OrganizationId, ProductScope, SchemaId};
-use hotshelf_product::ProductIds;
+use hotshelf_product::{ProductIds, ProductService};
+use utoipa_axum::routes;
 
 use crate::caller::Caller;
 use crate::conditions::{freshness, page_tag};
-use crate::openapi::{MemberPageSchema, ProblemSchema, ProductIdsSchema};
+use crate::openapi::{MemberPageSchema, NumberedPageParameters, ProductIdsSchema, SearchParameters};
+use crate::operations::{Need, Operations};
 use crate::params::{IdPath, MemberPageQuery};
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, splice_origin, streamed};
-use crate::router::{App, AppState};
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/organizations/{id}/products", routing::get(of_organization))
-        .route("/api/v1/organizations/{id}/product-ids", routing::get(ids_of_organization))
-        .route("/api/v1/schemas/{id}/products", routing::get(of_schema))
-        .route("/api/v1/schemas/{id}/product-ids", routing::get(ids_of_schema))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Viewer, routes!(of_organization))
+        .operation(Need::Viewer, routes!(of_schema))
+        .operation(Need::Viewer, routes!(ids_of_organization))
+        .operation(Need::Viewer, routes!(ids_of_schema))
 }
 
-/// A page of an organization's products.
+/// Returns a page of the products of an organization.
 #[utoipa::path(
     get, path = "/api/v1/organizations/{id}/products", tag = "organizations",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("page" = Option<i64>, Query, minimum = 1, description = "1 by default"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("search" = Option<String>, Query, description = "up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time"),
-        ("order" = Option<String>, Query, description = "id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend"),
+        NumberedPageParameters,
+        SearchParameters,
     ),
     responses(
         (status = 200, body = MemberPageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a parameter is invalid"),
+        (status = 404, description = "the organization does not exist"),
     )
 )]
 pub(crate) async fn of_organization(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
     query: MemberPageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    page(&app, app.members_of_organization(&caller, id)?, query, &headers).await
+    page(&products, caller.members_of_organization(id)?, query, &headers).await
 }
 
-/// A page of a schema's products.
+/// Returns a page of the products of a schema.
 #[utoipa::path(
     get, path = "/api/v1/schemas/{id}/products", tag = "schemas",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("page" = Option<i64>, Query, minimum = 1, description = "1 by default"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("search" = Option<String>, Query, description = "up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time"),
-        ("order" = Option<String>, Query, description = "id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend"),
+        NumberedPageParameters,
+        SearchParameters,
     ),
     responses(
         (status = 200, body = MemberPageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a parameter is invalid"),
+        (status = 404, description = "the schema does not exist"),
     )
 )]
 pub(crate) async fn of_schema(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     query: MemberPageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    page(&app, app.members_of_schema(&caller, id).await?, query, &headers).await
+    page(&products, caller.members_of_schema(&products, id).await?, query, &headers).await
 }
 
-/// The ids of all of an organization's products, in order; in pieces when there are many.
+/// Returns the ids of all products of an organization, in ascending order. Long lists are streamed.
 #[utoipa::path(
-    get, path = "/api/v1/organizations/{id}/product-ids", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
+    get, path = "/api/v1/organizations/{id}/product-ids", tag = "organizations",
+    params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = ProductIdsSchema),
-        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "the organization does not exist"),
     )
 )]
 pub(crate) async fn ids_of_organization(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    ids(&app, app.members_of_organization(&caller, id)?, &headers).await
+    ids(&products, caller.members_of_organization(id)?, &headers).await
 }
 
-/// The ids of all of a schema's products, in order; in pieces when there are many.
+/// Returns the ids of all products of a schema, in ascending order. Long lists are streamed.
 #[utoipa::path(
     get, path = "/api/v1/schemas/{id}/product-ids", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 200, body = ProductIdsSchema),
-        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "the schema does not exist"),
     )
 )]
 pub(crate) async fn ids_of_schema(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    ids(&app, app.members_of_schema(&caller, id).await?, &headers).await
+    ids(&products, caller.members_of_schema(&products, id).await?, &headers).await
 }
 
 async fn page(
-    app: &App,
+    products: &ProductService,
     members: ProductScope,
     query: MemberPageQuery,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let page = app.products.member_page(query.of(members), freshness(headers)?).await?;
+    let page = products.member_page(query.of(members), freshness(headers)?).await?;
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(headers, &page_tag(page.revision), page.source, body))
 }
 
-async fn ids(app: &App, members: ProductScope, headers: &HeaderMap) -> Result<Response, Problem> {
-    Ok(match app.products.product_ids(members, freshness(headers)?).await? {
+async fn ids(products: &ProductService, members: ProductScope, headers: &HeaderMap) -> Result<Response, Problem> {
+    Ok(match products.product_ids(members, freshness(headers)?).await? {
         ProductIds::Whole { open_json, revision, source } => {
             cacheable(headers, &page_tag(revision), source, || splice_origin(&open_json, source))
         }
         ProductIds::Many => {
             let rest = stream::once(async { Ok(splice_origin(b"", Source::Bypassed)) });
-            let body = Body::from_stream(app.products.product_ids_in_pieces(members).chain(rest));
+            let body = Body::from_stream(products.product_ids_in_pieces(members).chain(rest));
             streamed(body, Source::Bypassed)
         }
     })

@@ -1,78 +1,83 @@
 //! `/api/v1/organizations`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
+use hotshelf_database::Database;
 use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, StoreError};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::openapi::{OrganizationAnswerSchema, OrganizationInputSchema, OrganizationsSchema, ProblemSchema};
+use crate::openapi::{OrganizationInputSchema, OrganizationSchema};
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/organizations", routing::get(list).post(create))
-        .route("/api/v1/organizations/{id}", routing::get(get))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Viewer, routes!(list))
+        .operation(Need::Operator, routes!(create))
+        .operation(Need::Viewer, routes!(get))
 }
 
-#[derive(Serialize)]
-struct One {
+#[derive(Serialize, ToSchema)]
+struct OrganizationAnswer {
+    #[schema(value_type = OrganizationSchema)]
     organization: Organization,
 }
 
-#[derive(Serialize)]
-struct All {
+#[derive(Serialize, ToSchema)]
+struct Organizations {
+    #[schema(value_type = Vec<OrganizationSchema>)]
     organizations: Vec<Organization>,
 }
 
-/// The organizations that the caller belongs to; all of them, by id, where users are off.
+/// Returns the organization of the caller or, with `AUTH=off`, all organizations, ordered by id.
 #[utoipa::path(get, path = "/api/v1/organizations", tag = "organizations",
-    responses((status = 200, body = OrganizationsSchema)))]
-pub(crate) async fn list(State(app): State<AppState>, caller: Caller) -> Result<impl IntoResponse, Problem> {
+    responses((status = 200, body = Organizations)))]
+pub(crate) async fn list(State(repository): State<Database>, caller: Caller) -> Result<impl IntoResponse, Problem> {
     let organizations = match caller.scope() {
-        None => app.products.repository().organizations().await?,
-        Some(own) => app.products.repository().organization(own).await?.into_iter().collect(),
+        None => repository.organizations().await?,
+        Some(own) => repository.organization(own).await?.into_iter().collect(),
     };
-    Ok(Json(All { organizations }))
+    Ok(Json(Organizations { organizations }))
 }
 
-/// Stores a new organization.
+/// Creates an organization.
 #[utoipa::path(
     post, path = "/api/v1/organizations", tag = "organizations", request_body = OrganizationInputSchema,
     responses(
-        (status = 201, body = OrganizationAnswerSchema, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 201, body = OrganizationAnswer, headers(("Location" = String))),
     )
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(repository): State<Database>,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let new = OrganizationDraft::from_json(&body)?.into_new()?;
-    let organization = app.products.repository().create_organization(new).await?;
+    let organization = repository.create_organization(new).await?;
     let location = [(header::LOCATION, format!("/api/v1/organizations/{}", organization.id))];
-    Ok((StatusCode::CREATED, location, Json(One { organization })))
+    Ok((StatusCode::CREATED, location, Json(OrganizationAnswer { organization })))
 }
 
-/// One organization.
+/// Returns an organization.
 #[utoipa::path(
     get, path = "/api/v1/organizations/{id}", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = OrganizationAnswerSchema),
-        (status = 404, description = "no such organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = OrganizationAnswer),
+        (status = 404, description = "the organization does not exist"),
     )
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(repository): State<Database>,
     caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = app.products.repository().organization(id).await?;
+    let found = repository.organization(id).await?;
     let organization = found.filter(|found| caller.sees(found.id)).ok_or(StoreError::NoSuchOrganization(id))?;
-    Ok(Json(One { organization }))
+    Ok(Json(OrganizationAnswer { organization }))
 }

@@ -1,59 +1,59 @@
-//! `/api/v1/auth/…-password`: when one was forgotten, and when one is to be another.
+//! `/api/v1/auth/…-password`: forgotten, reset and changed passwords.
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing;
 use hotshelf_accounts::AuthError;
 use hotshelf_domain::{Email, Invalid, TextsDraft, new_password};
+use utoipa_axum::routes;
 
 use crate::body::JsonBody;
-use crate::caller::{Accounts, Person};
-use crate::client::Client;
-use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema, ProblemSchema};
+use crate::caller::{Accounts, SessionUser};
+use crate::limits::{AccountLimits, Client};
+use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema};
+use crate::operations::{Need, Operations};
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/forgot-password", routing::post(forgot))
-        .route("/api/v1/auth/reset-password", routing::post(reset))
-        .route("/api/v1/auth/change-password", routing::post(change))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Nothing, routes!(forgot))
+        .operation(Need::Nothing, routes!(reset))
+        .operation(Need::Session, routes!(change))
 }
 
-/// Sends a mail to the user of that address, if there is one, that lets choose a new password within an hour. The answer is
-/// the same if there is none.
+/// Sends a mail to the user with this e-mail address, with which the user can choose a new password within an hour. The
+/// response is the same if there is no such user.
 #[utoipa::path(
     post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = AddressSchema,
     responses(
-        (status = 202, description = "taken note of"),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 202, description = "accepted"),
     )
 )]
 pub(crate) async fn forgot(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
     Client(client): Client,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
     let email: Email = email.parse().map_err(|message| wrong("email", message))?;
-    let limit = app.limits.forgot_password(&client).await?;
-    // Nobody's mailbox is flooded from many addresses; and nobody is told.
-    if app.limits.mail_to(email.as_str()).await.is_ok() {
+    let limit = limits.forgot_password(&client).await?;
+    // Counted per mailbox, so that many clients cannot flood it. The client does not learn it.
+    if limits.mail_to(email.as_str()).await.is_ok() {
         auth.forgot_password(email)?;
     }
     Ok((StatusCode::ACCEPTED, limit, ()))
 }
 
-/// Sets a new password by the token of a mail, once. All sessions and API keys of the user end.
+/// Sets a new password, authorized by the token from a mail. A token works once. All sessions and API keys of the user
+/// end.
 #[utoipa::path(
     post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = PasswordResetSchema,
     responses(
-        (status = 204, description = "the new password counts"),
-        (status = 400, description = "not valid, or the token is not", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 204, description = "the new password is set"),
+        (status = 400, description = "the request is invalid, or the token is invalid, used or expired"),
     )
 )]
 pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) -> Result<impl IntoResponse, Problem> {
@@ -62,25 +62,24 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sets a new password. All other sessions of the user end; the API keys stay.
+/// Sets a new password. All other sessions of the user end; the API keys stay valid.
 #[utoipa::path(
     post, path = "/api/v1/auth/change-password", tag = "auth", request_body = PasswordChangeSchema,
     responses(
-        (status = 204, description = "the new password counts"),
-        (status = 400, description = "not valid, or the current password is not", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many attempts", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 204, description = "the new password is set"),
+        (status = 400, description = "the request is invalid, or the current password is wrong"),
     )
 )]
 pub(crate) async fn change(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;
-    let _ = app.limits.password_of(visitor.identity.user).await?;
-    match auth.change_password(&visitor, current, new_password(password)?).await {
-        // Not 401: the session is good, and a client must not think otherwise.
+    let _ = limits.password_of(principal.identity.user).await?;
+    match auth.change_password(&principal, current, new_password(password)?).await {
+        // Not 401: the session is valid.
         Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is not the password".to_owned())),
         changed => Ok(changed.map(|()| StatusCode::NO_CONTENT)?),
     }

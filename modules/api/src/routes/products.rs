@@ -2,81 +2,90 @@
 
 use std::time::Instant;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
 use hotshelf_cache::{Source, Value};
 use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
+use hotshelf_product::ProductService;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
-use crate::openapi::{DoneSchema, PageSchema, ProblemSchema, ProductAnswerSchema, ProductInputSchema, WrittenSchema};
+use crate::openapi::{
+    FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, PageSchema, ProductAnswerSchema,
+    ProductInputSchema, ProductSchema, SearchParameters,
+};
+use crate::operations::{Need, Operations};
 use crate::params::{IdPath, ListQuery, Wanted};
 use crate::problem::Problem;
-use crate::reply::{cacheable, limited, splice, tagged};
-use crate::router::{App, AppState};
+use crate::reply::{Done, cacheable, cacheable_within, splice, tagged};
 
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/products", routing::get(list).post(create))
-        .route(PRODUCT_ROUTE, routing::get(get).put(update).patch(update).delete(delete))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Viewer, routes!(get))
+        .operation(Need::Viewer, routes!(list))
+        .operation(Need::Editor, routes!(create))
+        .operation(Need::Editor, routes!(update))
+        .operation(Need::Editor, routes!(delete))
 }
 
-#[derive(Serialize)]
-struct Written {
+/// A product after a write.
+#[derive(Serialize, ToSchema)]
+struct ProductWritten {
+    #[schema(value_type = ProductSchema)]
     product: Product,
     message: &'static str,
 }
 
-#[derive(Serialize)]
-struct Done {
-    message: &'static str,
-}
-
-/// One product, from the nearest cache that has it.
+/// Returns a product, from the nearest cache that has it.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}", tag = "products",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-None-Match" = Option<String>, Header, description = "304 when the product still has this tag"),
-        ("Cache-Control" = Option<String>, Header, description = "`no-cache` reads the database"),
-        ("X-Min-Version" = Option<u64>, Header, description = "passes over copies of an older version"),
+        FreshnessHeaders,
     ),
     responses(
         (status = 200, body = ProductAnswerSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a parameter is invalid"),
+        (status = 404, description = "the product does not exist"),
     )
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    find(&app, &caller, id, &headers).await
+    find(&products, &caller, id, &headers).await
 }
 
 /// The answer to a request of that caller with these headers.
-pub(crate) async fn find(app: &App, caller: &Caller, id: ProductId, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn find(
+    products: &ProductService,
+    caller: &Caller,
+    id: ProductId,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = app.products.get(id, freshness(headers)?).await?;
+    let found = products.get(id, freshness(headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(&product.payload));
     let product = product.ok_or(StoreError::NotFound(id))?;
-    Ok(product_answer(app, LimitHeaders::none(), headers, id, &product, found.source, begin))
+    Ok(product_answer(products, LimitHeaders::none(), headers, id, &product, found.source, begin))
 }
 
 /// The answer to a request for this product that came in at `begin`.
 pub(crate) fn product_answer(
-    app: &App,
+    products: &ProductService,
     limits: LimitHeaders,
     request: &HeaderMap,
     id: ProductId,
@@ -85,35 +94,26 @@ pub(crate) fn product_answer(
     begin: Instant,
 ) -> Response {
     let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
-    let tag = version_tag(id.get(), product.revision, app.products.history());
-    limited(limits, request, &tag, source, body)
+    let tag = version_tag(id.get(), product.revision, products.history());
+    cacheable_within(limits, request, &tag, source, body)
 }
 
-/// A page of the products, or, with `ids`, these products and no others.
+/// Returns a page of the products or, with `ids`, exactly these products.
 #[utoipa::path(
     get, path = "/api/v1/products", tag = "products",
     params(
-        ("offset" = Option<i64>, Query, minimum = 0, description = "products to skip, 0 by default"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "products on the page, 20 by default"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, instead of `offset`; with the same filters and order"),
-        ("search" = Option<String>, Query, description = "up to 12 words that all begin a word of the name, the description or the category, in any script; 400 if it would find too much to be answered in time"),
-        ("order" = Option<String>, Query, description = "id, name (by Unicode's root collation), price, stock, created_at, updated_at, relevance; with - before it to descend"),
-        ("category" = Option<String>, Query, description = "exactly this one"),
-        ("organization_id" = Option<i64>, Query, minimum = 1),
-        ("schema_id" = Option<i64>, Query, minimum = 1),
-        ("min_price" = Option<f64>, Query, minimum = 0),
-        ("max_price" = Option<f64>, Query, minimum = 0),
-        ("in_stock" = Option<bool>, Query),
-        ("ids" = Option<String>, Query, description = "up to 1,000 ids, separated by commas, instead of all other parameters: the answer has `products` in this order and `missing`"),
+        PageParameters,
+        SearchParameters,
+        FilterParameters,
     ),
     responses(
         (status = 200, body = PageSchema),
         (status = 304, description = "not modified"),
-        (status = 400, description = "a bad parameter", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "a parameter is invalid"),
     )
 )]
 pub(crate) async fn list(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     ListQuery(wanted): ListQuery,
     headers: HeaderMap,
@@ -122,89 +122,88 @@ pub(crate) async fn list(
     let page = match wanted {
         Wanted::Page(request) => {
             if let Some(schema) = request.filter.schema {
-                app.members_of_schema(&caller, schema).await?;
+                caller.members_of_schema(&products, schema).await?;
             }
-            app.products.page(request, freshness(&headers)?).await?
+            products.page(request, freshness(&headers)?).await?
         }
-        Wanted::Products(ids) => app.products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
+        Wanted::Products(ids) => products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
     };
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
 }
 
-/// Stores a new product.
+/// Creates a product.
 #[utoipa::path(
     post, path = "/api/v1/products", tag = "products", request_body = ProductInputSchema,
     responses(
-        (status = 201, body = WrittenSchema, headers(("Location" = String))),
-        (status = 400, description = "not a valid product, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 201, body = ProductWritten, headers(("Location" = String))),
+        (status = 400, description = "the product is invalid: `errors` lists every invalid field"),
     )
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let product = app.products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
+    let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
     let message = "Product created successfully";
-    Ok((StatusCode::CREATED, tagged(&product, app.products.history()), location, Json(Written { product, message }))
+    Ok((StatusCode::CREATED, tagged(&product, products.history()), location, Json(ProductWritten { product, message }))
         .into_response())
 }
 
-/// Changes the fields that are given. `PUT` and `PATCH` are the same.
+/// Updates the given fields of a product. `PUT` and `PATCH` do the same.
 #[utoipa::path(
     method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+        IfMatchHeader,
     ),
     responses(
-        (status = 200, body = WrittenSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "another update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = ProductWritten),
+        (status = 404, description = "the product does not exist"),
+        (status = 409, description = "another update of the product is in progress, try again"),
+        (status = 412, description = "the product has changed"),
     )
 )]
 pub(crate) async fn update(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    app.own(&caller, id).await?;
+    caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = app.products.update(id, patch, expectation(&headers, id.get(), app.products.history())).await?;
-    Ok((tagged(&product, app.products.history()), Json(Written { product, message: "Product updated successfully" }))
+    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
+    Ok((
+        tagged(&product, products.history()),
+        Json(ProductWritten { product, message: "Product updated successfully" }),
+    )
         .into_response())
 }
 
-/// Takes a product out of the catalogue.
+/// Deletes a product.
 #[utoipa::path(
     delete, path = "/api/v1/products/{id}", tag = "products",
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "412 unless the product has this tag"),
+        IfMatchHeader,
     ),
     responses(
-        (status = 200, body = DoneSchema),
-        (status = 404, description = "no such product", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "an update takes long, try again", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 412, description = "the product has changed", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "try again later", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = Done),
+        (status = 404, description = "the product does not exist"),
+        (status = 409, description = "another update of the product is in progress, try again"),
+        (status = 412, description = "the product has changed"),
     )
 )]
 pub(crate) async fn delete(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    app.own(&caller, id).await?;
-    app.products.delete(id, expectation(&headers, id.get(), app.products.history())).await?;
+    caller.check_owns(&products, id).await?;
+    products.delete(id, expectation(&headers, id.get(), products.history())).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
 }

@@ -1,101 +1,104 @@
 //! `/api/v1/schemas`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
+use hotshelf_database::Database;
 use hotshelf_domain::{History, Schema, SchemaDraft, SchemaId, StoreError};
+use hotshelf_product::ProductService;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, version_tag};
-use crate::openapi::{ProblemSchema, SchemaAnswerSchema, SchemaInputSchema};
+use crate::openapi::{IfMatchHeader, SchemaInputSchema, SchemaSchema};
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/schemas", routing::post(create))
-        .route("/api/v1/schemas/{id}", routing::get(get).put(update))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Editor, routes!(create))
+        .operation(Need::Viewer, routes!(get))
+        .operation(Need::Editor, routes!(update))
 }
 
-#[derive(Serialize)]
-struct One {
+#[derive(Serialize, ToSchema)]
+struct SchemaAnswer {
+    #[schema(value_type = SchemaSchema)]
     schema: Schema,
 }
 
-/// Stores a new schema.
+/// Creates a schema.
 #[utoipa::path(
     post, path = "/api/v1/schemas", tag = "schemas", request_body = SchemaInputSchema,
     responses(
-        (status = 201, body = SchemaAnswerSchema, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 201, body = SchemaAnswer, headers(("Location" = String))),
     )
 )]
 pub(crate) async fn create(
-    State(app): State<AppState>,
+    State(repository): State<Database>,
+    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let mut draft = SchemaDraft::from_json(&body)?;
     draft.organization_id = caller.home(draft.organization_id)?;
-    let schema = app.products.repository().create_schema(draft.into_new()?).await?;
+    let schema = repository.create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
-    Ok((StatusCode::CREATED, location, tagged(&schema, app.products.history()), Json(One { schema })))
+    Ok((StatusCode::CREATED, location, tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
 }
 
-/// One schema.
+/// Returns a schema.
 #[utoipa::path(
     get, path = "/api/v1/schemas/{id}", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = SchemaAnswerSchema),
-        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = SchemaAnswer),
+        (status = 404, description = "the schema does not exist"),
     )
 )]
 pub(crate) async fn get(
-    State(app): State<AppState>,
+    State(repository): State<Database>,
+    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = app.products.repository().schema(id).await?;
+    let found = repository.schema(id).await?;
     let schema = found
         .filter(|found| id == SchemaId::BUILT_IN || caller.sees(found.organization_id))
         .ok_or(StoreError::NoSuchSchema(id))?;
-    Ok((tagged(&schema, app.products.history()), Json(One { schema })))
+    Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
 }
 
-/// Changes what is given. Fields are replaced as a whole; refused when products would not fit any more.
+/// Updates a schema. `fields` is replaced as a whole. The update is refused if existing products would no longer match.
 #[utoipa::path(
     put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = SchemaInputSchema,
     params(
         ("id" = i64, Path, minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "412 unless the schema has this tag"),
+        IfMatchHeader,
     ),
     responses(
-        (status = 200, body = SchemaAnswerSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such schema", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "products would not fit any more, or the schema is built in", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 412, description = "the schema has changed", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = SchemaAnswer),
+        (status = 404, description = "the schema does not exist"),
+        (status = 409, description = "existing products would no longer match the schema, or the schema is built in"),
+        (status = 412, description = "the schema has changed"),
     )
 )]
 pub(crate) async fn update(
-    State(app): State<AppState>,
+    State(products): State<ProductService>,
+    State(repository): State<Database>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
-    app.members_of_schema(&caller, id).await?;
+    caller.members_of_schema(&products, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
-    let schema = app
-        .products
-        .repository()
-        .update_schema(id, patch, expectation(&headers, id.get(), app.products.history()))
-        .await?;
-    Ok((tagged(&schema, app.products.history()), Json(One { schema })))
+    let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), products.history())).await?;
+    Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
 }
 
 fn tagged(schema: &Schema, history: History) -> HeaderMap {

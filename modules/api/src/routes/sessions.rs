@@ -1,26 +1,31 @@
-//! `/api/v1/auth/sessions`: where the user is logged in.
+//! `/api/v1/auth/sessions`: the sessions of the user.
 
+use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use hotshelf_domain::{Session, SessionId};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use super::auth::no_store;
-use crate::caller::{Accounts, Person};
-use crate::openapi::{ProblemSchema, SessionsSchema};
+use crate::caller::{Accounts, SessionUser};
+use crate::openapi::SessionSchema;
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/sessions", routing::get(list).delete(end_all))
-        .route("/api/v1/auth/sessions/{id}", routing::delete(end))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Session, routes!(list))
+        .operation(Need::Session, routes!(end_all))
+        .operation(Need::Session, routes!(end))
 }
 
-#[derive(Serialize)]
-struct All {
+/// The sessions of a user.
+#[derive(Serialize, ToSchema)]
+struct Sessions {
+    #[schema(value_type = Vec<SessionSchema>)]
     sessions: Vec<One>,
 }
 
@@ -32,18 +37,25 @@ struct One {
     current: bool,
 }
 
-/// The user's sessions that have not ended.
-#[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = SessionsSchema)))]
-pub(crate) async fn list(Accounts(auth): Accounts, Person(visitor): Person) -> Result<impl IntoResponse, Problem> {
-    let sessions = auth.sessions().of(visitor.identity.user).await?;
-    let one = |session: Session| One { current: session.id == visitor.session, session };
-    Ok((no_store(), Json(All { sessions: sessions.into_iter().map(one).collect() })))
+/// Returns the active sessions of the user.
+#[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = Sessions)))]
+pub(crate) async fn list(
+    Accounts(auth): Accounts,
+    SessionUser(principal): SessionUser,
+) -> Result<impl IntoResponse, Problem> {
+    let sessions = auth.sessions().of(principal.identity.user).await?;
+    let one = |session: Session| One { current: session.id == principal.session, session };
+    Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(one).collect() })))
 }
 
-/// Ends all sessions of the user, this one included.
-#[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 204, description = "ended")))]
-pub(crate) async fn end_all(Accounts(auth): Accounts, Person(visitor): Person) -> Result<StatusCode, Problem> {
-    auth.sessions().end_all(visitor.identity.user, None).await?;
+/// Ends all sessions of the user, including this one.
+#[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth",
+    responses((status = 204, description = "the session has ended")))]
+pub(crate) async fn end_all(
+    Accounts(auth): Accounts,
+    SessionUser(principal): SessionUser,
+) -> Result<StatusCode, Problem> {
+    auth.sessions().end_all(principal.identity.user, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -51,15 +63,15 @@ pub(crate) async fn end_all(Accounts(auth): Accounts, Person(visitor): Person) -
 #[utoipa::path(
     delete, path = "/api/v1/auth/sessions/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 204, description = "ended"),
-        (status = 404, description = "the user has no such session", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 204, description = "the session has ended"),
+        (status = 404, description = "the user has no such session"),
     )
 )]
 pub(crate) async fn end(
     Accounts(auth): Accounts,
-    Person(visitor): Person,
+    SessionUser(principal): SessionUser,
     IdPath(id): IdPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
-    auth.sessions().end_one(visitor.identity.user, id).await?;
+    auth.sessions().end_one(principal.identity.user, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

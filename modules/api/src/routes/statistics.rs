@@ -1,22 +1,23 @@
 //! `/api/v1/cache/stats` and `/metrics`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use chrono::{DateTime, Utc};
-use hotshelf_stats::StatsSnapshot;
+use hotshelf_stats::{Stats, StatsSnapshot};
 use serde::Serialize;
+use utoipa_axum::routes;
 
-use crate::openapi::DoneSchema;
+use crate::operations::{Need, Operations};
 use crate::problem::Problem;
-use crate::router::AppState;
+use crate::reply::Done;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/cache/stats", routing::get(stats))
-        .route("/api/v1/cache/stats/reset", routing::post(reset))
-        .route("/metrics", routing::get(metrics))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Observer, routes!(stats))
+        .operation(Need::Operator, routes!(reset))
+        .operation(Need::Observer, routes!(metrics))
 }
 
 #[derive(Serialize)]
@@ -25,30 +26,25 @@ struct Statistics {
     timestamp: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
-struct Done {
-    message: &'static str,
-}
-
-/// What the caches did since the start or the last reset.
+/// Returns the statistics of the caches since the start or the last reset.
 #[utoipa::path(get, path = "/api/v1/cache/stats", tag = "statistics",
-    responses((status = 200, description = "counters by tier and by cache")))]
-pub(crate) async fn stats(State(app): State<AppState>) -> impl IntoResponse {
-    Json(Statistics { cache_stats: app.stats.snapshot(), timestamp: Utc::now() })
+    responses((status = 200, description = "counters per tier and per cache")))]
+pub(crate) async fn stats(State(stats): State<Stats>) -> impl IntoResponse {
+    Json(Statistics { cache_stats: stats.snapshot(), timestamp: Utc::now() })
 }
 
-/// Sets every counter of the statistics back to 0; those of `/metrics` go on.
+/// Resets the counters of the statistics to 0. The metrics in `/metrics` are not reset.
 #[utoipa::path(post, path = "/api/v1/cache/stats/reset", tag = "statistics",
-    responses((status = 200, body = DoneSchema)))]
-pub(crate) async fn reset(State(app): State<AppState>) -> impl IntoResponse {
-    app.stats.reset();
+    responses((status = 200, body = Done)))]
+pub(crate) async fn reset(State(stats): State<Stats>) -> impl IntoResponse {
+    stats.reset();
     Json(Done { message: "Cache statistics reset successfully" })
 }
 
-/// All metrics in Prometheus' text format.
+/// Returns all metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "statistics",
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub(crate) async fn metrics(State(app): State<AppState>) -> Result<impl IntoResponse, Problem> {
-    let page = app.stats.prometheus().map_err(|error| Problem::internal(error.to_string()))?;
+pub(crate) async fn metrics(State(stats): State<Stats>) -> Result<impl IntoResponse, Problem> {
+    let page = stats.prometheus().map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }

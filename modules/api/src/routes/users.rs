@@ -1,121 +1,130 @@
 //! `/api/v1/users`: for admins, the users of their organization.
 
+use std::sync::Arc;
+
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
 use hotshelf_domain::{User, UserDraft, UserId};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::body::JsonBody;
-use crate::caller::{self, Accounts};
-use crate::openapi::{ProblemSchema, UserAnswerSchema, UserInputSchema, UserRoleSchema, UsersSchema};
+use crate::caller::{Accounts, Authenticated};
+use crate::limits::AccountLimits;
+use crate::openapi::{UserInputSchema, UserRoleSchema, UserSchema};
+use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::router::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/users", routing::get(list).post(add))
-        .route("/api/v1/users/{id}", routing::get(get).patch(set_role).delete(remove))
-        .route("/api/v1/users/{id}/sessions", routing::delete(end_sessions))
+pub(crate) fn operations() -> Operations {
+    Operations::default()
+        .operation(Need::Admin, routes!(list))
+        .operation(Need::AdminSession, routes!(add))
+        .operation(Need::Admin, routes!(get))
+        .operation(Need::AdminSession, routes!(set_role))
+        .operation(Need::AdminSession, routes!(remove))
+        .operation(Need::AdminSession, routes!(end_sessions))
 }
 
-#[derive(Serialize)]
-struct All {
+/// The users of an organization.
+#[derive(Serialize, ToSchema)]
+struct Users {
+    #[schema(value_type = Vec<UserSchema>)]
     users: Vec<User>,
 }
 
-#[derive(Serialize)]
-struct One {
-    user: User,
+/// One user.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserAnswer {
+    #[schema(value_type = UserSchema)]
+    pub(crate) user: User,
 }
 
-/// The users of the organization, by id.
-#[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = UsersSchema)))]
+/// Returns the users of the organization, ordered by id.
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = Users)))]
 pub(crate) async fn list(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(All { users: auth.users(admin.organization()).await? })))
+    Ok((no_store(), Json(Users { users: auth.users(admin.organization()).await? })))
 }
 
-/// Adds a user to the organization. Without a password, a mail lets the user choose one.
+/// Adds a user to the organization. If no password is given, the user gets a mail to choose one.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "users", request_body = UserInputSchema,
     responses(
-        (status = 201, body = UserAnswerSchema, headers(("Location" = String))),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "there is a user with this address", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 429, description = "too many", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 201, body = UserAnswer, headers(("Location" = String))),
+        (status = 409, description = "a user with this e-mail address exists already"),
     )
 )]
 pub(crate) async fn add(
-    State(app): State<AppState>,
+    State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, role, password) = UserDraft::from_json(&body)?.into_new()?;
-    app.limits.add_user(admin.organization()).await?;
+    limits.add_user(admin.organization()).await?;
     if password.is_none() {
-        app.limits.mail_to(email.as_str()).await?;
+        limits.mail_to(email.as_str()).await?;
     }
     let user = auth.add_user(admin.organization(), email, role, password).await?;
     let location = [(header::LOCATION, format!("/api/v1/users/{}", user.id))];
-    Ok((StatusCode::CREATED, no_store(), location, Json(One { user })))
+    Ok((StatusCode::CREATED, no_store(), location, Json(UserAnswer { user })))
 }
 
 /// One user.
 #[utoipa::path(
     get, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = UserAnswerSchema),
-        (status = 404, description = "no such user in the organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = UserAnswer),
+        (status = 404, description = "the organization has no such user"),
     )
 )]
 pub(crate) async fn get(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(One { user: auth.user(admin.organization(), id).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.user(admin.organization(), id).await? })))
 }
 
-/// Gives a user another role. From the answer on, no instance grants the old one.
+/// Changes the role of a user. After the response, no instance grants the old role.
 #[utoipa::path(
     patch, path = "/api/v1/users/{id}", tag = "users", request_body = UserRoleSchema,
     params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = UserAnswerSchema),
-        (status = 400, description = "not valid, with every bad field", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "no such user in the organization", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "it is the only admin", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 200, body = UserAnswer),
+        (status = 404, description = "the organization has no such user"),
+        (status = 409, description = "the user is the only admin of the organization"),
     )
 )]
 pub(crate) async fn set_role(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let role = UserDraft::from_json(&body)?.into_role()?;
-    Ok((no_store(), Json(One { user: auth.set_role(admin.organization(), id, role).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.set_role(admin.organization(), id, role).await? })))
 }
 
-/// Removes a user with all sessions and API keys.
+/// Removes a user and all of the user's sessions and API keys.
 #[utoipa::path(
     delete, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
         (status = 204, description = "removed"),
-        (status = 404, description = "no such user in the organization", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 409, description = "it is the only admin", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "the organization has no such user"),
+        (status = 409, description = "the user is the only admin of the organization"),
     )
 )]
 pub(crate) async fn remove(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
     auth.remove_user(admin.organization(), id).await?;
@@ -126,13 +135,13 @@ pub(crate) async fn remove(
 #[utoipa::path(
     delete, path = "/api/v1/users/{id}/sessions", tag = "users", params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 204, description = "ended"),
-        (status = 404, description = "no such user in the organization", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 204, description = "the session has ended"),
+        (status = 404, description = "the organization has no such user"),
     )
 )]
 pub(crate) async fn end_sessions(
     Accounts(auth): Accounts,
-    caller::User(admin): caller::User,
+    Authenticated(admin): Authenticated,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
     auth.end_sessions(admin.organization(), id).await?;

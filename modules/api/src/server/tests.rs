@@ -13,10 +13,10 @@ use crate::client::TrustedProxies;
 use crate::connections::ConnectionBounds;
 
 const IDLE: Duration = Duration::from_millis(500);
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A server whose connections are idle after half a second. `/slow` is a body that takes three seconds, `/endless` one that does
-/// not end.
+/// A server whose connections are idle after half a second. `/slow` is a body that takes three seconds, `/endless` one
+/// that does not end.
 struct Served {
     address: SocketAddr,
     connections: Arc<Connections>,
@@ -36,7 +36,7 @@ impl Served {
         let connections = Arc::new(Connections::new(bounds, TrustedProxies::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stopping) = (listener.local_addr().unwrap(), CancellationToken::new());
-        tokio::spawn(run(listener, Front::new(router, None), Arc::clone(&connections), stopping.clone()));
+        tokio::spawn(run(listener, ApiService::new(router, None), Arc::clone(&connections), stopping.clone()));
         Served { address, connections, stopping }
     }
 
@@ -52,19 +52,19 @@ impl Served {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(PATIENCE, nobody).await.unwrap();
+        timeout(TIMEOUT, nobody).await.unwrap();
     }
 }
 
 async fn read(mut connection: TcpStream) -> String {
     let mut answer = String::new();
-    timeout(PATIENCE, connection.read_to_string(&mut answer)).await.unwrap().unwrap();
+    timeout(TIMEOUT, connection.read_to_string(&mut answer)).await.unwrap().unwrap();
     answer
 }
 
 /// Closed, or reset where the service has not read all.
 async fn gone(mut connection: TcpStream) {
-    let end = timeout(PATIENCE, connection.read(&mut [0])).await.unwrap();
+    let end = timeout(TIMEOUT, connection.read(&mut [0])).await.unwrap();
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
 }
 
@@ -97,7 +97,7 @@ async fn a_stop_lets_downloads_end() {
     let served = Served::start().await;
     let (download, idle) = (served.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await, served.send("GET /slow").await);
     download.readable().await.unwrap();
-    served.connections.finish_within(PATIENCE);
+    served.connections.finish_within(TIMEOUT);
     served.stopping.cancel();
     gone(idle).await;
     assert!(read(download).await.ends_with("0\r\n\r\n"));
@@ -109,7 +109,7 @@ async fn a_stop_does_not_wait_for_a_client_that_takes_nothing() {
     let served = Served::start().await;
     let deaf = served.send("GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
     deaf.readable().await.unwrap();
-    served.connections.finish_within(10 * PATIENCE);
+    served.connections.finish_within(10 * TIMEOUT);
     served.stopping.cancel();
     served.wait_for_nobody().await;
 }
@@ -123,6 +123,6 @@ async fn a_stop_ends_downloads_that_take_too_long() {
     served.stopping.cancel();
     let mut buffer = vec![0; 65_536];
     let ends = async { while download.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
-    timeout(PATIENCE, ends).await.unwrap();
+    timeout(TIMEOUT, ends).await.unwrap();
     served.wait_for_nobody().await;
 }

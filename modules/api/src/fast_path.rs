@@ -1,6 +1,6 @@
-//! What stands before the router: the reads of single products, which are most of what a catalogue is asked. They are
-//! answered right here, without a route to find; one that memory has also without a future to wait for and without a
-//! place under the bound on requests. Everything else goes on to the router.
+//! The fast path in front of the router: `GET /api/v1/products/{id}`, the bulk of the load of a catalogue. It skips
+//! routing. A memory hit also needs no boxed future and no permit of the bound on concurrent requests. Every other
+//! request goes to the router.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures_util::future::Either;
 use hotshelf_domain::ProductId;
+use hotshelf_product::ProductService;
 use hotshelf_ratelimit::{Decision, Subject};
 use hotshelf_stats::{HttpMetrics, HttpSeries};
 use hyper::Request;
@@ -23,26 +25,29 @@ use tower_service::Service as _;
 use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::{MIN_VERSION, freshness};
-use crate::edge::{Edge, NoRoom, Passage, REQUEST_ID, begin_trace, log_quick_access};
-use crate::limits::{LimitHeaders, Policy, limited};
+use crate::limits::{LimitHeaders, Policy, RequestLimits};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
+use crate::pipeline::{NoRoom, RequestPipeline};
 use crate::problem::Problem;
-use crate::router::AppState;
+use crate::request_context::{RequestContext, begin_trace, log_quick_access};
+use crate::request_id::REQUEST_ID;
 use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
+use crate::state::ApiState;
 
-/// Answers requests. A cheap handle.
+/// Answers all requests: by the fast path where it applies, else by the router. A cheap handle.
 #[derive(Clone)]
-pub(crate) struct Front {
-    products: Option<Arc<ProductReads>>,
+pub(crate) struct ApiService {
+    products: Option<Arc<ProductFastPath>>,
     router: Router,
 }
 
 /// Answers `GET /api/v1/products/{id}`.
-pub(crate) struct ProductReads {
-    app: AppState,
-    edge: Arc<Edge>,
-    /// The limit that they are under.
+pub(crate) struct ProductFastPath {
+    products: ProductService,
+    limits: Arc<RequestLimits>,
+    pipeline: Arc<RequestPipeline>,
+    /// The rate limit of the route.
     policy: Option<Policy>,
     answered: HttpSeries,
     not_modified: HttpSeries,
@@ -52,12 +57,12 @@ type Answer = Result<Response, Infallible>;
 type Waiting = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Answering = Either<Ready<Answer>, Either<Waiting, RouteFuture<Infallible>>>;
 
-impl Front {
-    pub(crate) fn new(router: Router, products: Option<ProductReads>) -> Self {
-        Front { products: products.map(Arc::new), router }
+impl ApiService {
+    pub(crate) fn new(router: Router, products: Option<ProductFastPath>) -> Self {
+        ApiService { products: products.map(Arc::new), router }
     }
 
-    /// As [`call`](Front::call), on a connection that is kept for probes: everything else is refused.
+    /// As [`call`](ApiService::call), on a connection that is reserved for probes: all other requests are refused.
     pub(crate) fn call_for_probes(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(NoRoom);
@@ -71,22 +76,22 @@ impl Front {
             request.extensions_mut().insert(peer.clone());
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
-        let caller = products.edge.gate.peek_reader(request.headers());
+        let caller = products.pipeline.authorizer.peek_reader(request.headers());
         let products = Arc::clone(products);
         let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
         if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {
             let named = caller.subject();
-            let subject = named.unwrap_or_else(|| products.app.limits.client_of(peer, request.headers()));
+            let subject = named.unwrap_or_else(|| products.limits.client_of(peer, request.headers()));
             let decision = policy.decide_at_once(&subject);
-            // Known here, as most are of a caller who asks often: then a hit waits for nothing either.
+            // Decided in memory, as it mostly is for a busy caller: then a hit needs no future either.
             if let Some(allowed @ Decision::Allowed(_)) = decision
                 && let Ok(headers) = policy.admit(allowed)
                 && let Some(response) = products.hit(id, &request, &caller, headers, begin, begin)
             {
                 return Either::Left(ready(Ok(response)));
             }
-            let limited = products.limited(decision, subject, caller, read(request, true));
-            return Either::Right(Either::Left(Box::pin(limited)));
+            let answering = products.answer_when_decided(decision, subject, caller, read(request, true));
+            return Either::Right(Either::Left(Box::pin(answering)));
         }
         let hit = |caller| products.hit(id, &request, &caller, LimitHeaders::none(), begin, begin);
         match caller.and_then(hit) {
@@ -96,39 +101,40 @@ impl Front {
     }
 }
 
-/// A request that reads a product.
+/// A request for one product.
 struct ProductRead {
     id: ProductId,
     peer: Peer,
     request: Request<Incoming>,
     arrived: Instant,
-    /// Against the limit that it is under.
+    /// Whether it was already counted against its rate limit.
     counted: bool,
 }
 
-/// The product that this request reads, if that is what it does.
+/// The product that the request reads; `None` for any other request.
 fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
     let text = request.uri().path().strip_prefix("/api/v1/products/")?;
     if request.method() == Method::GET { id_of(text) } else { None }
 }
 
-/// Whether no header says anything that the answer from memory depends on. One look at each header costs less than a search
-/// for each that matters.
+/// Whether no header influences a response from memory. One pass over the headers is cheaper than a lookup of each
+/// relevant name.
 fn is_plain(headers: &HeaderMap) -> bool {
     let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, MIN_VERSION, REQUEST_ID];
     headers.iter().all(|(name, value)| if name == header::ACCEPT { value == "*/*" } else { !matters.contains(name) })
 }
 
-impl ProductReads {
-    pub(crate) fn new(app: AppState, edge: Arc<Edge>, metrics: &HttpMetrics) -> Self {
+impl ProductFastPath {
+    pub(crate) fn new(state: &ApiState, pipeline: Arc<RequestPipeline>, metrics: &HttpMetrics) -> Self {
         let series = |status: StatusCode| metrics.series("GET", PRODUCT_ROUTE, status.as_str());
-        let policy = app.limits.policy(&Method::GET, PRODUCT_ROUTE).cloned();
+        let limits = Arc::<RequestLimits>::from_ref(state);
+        let policy = limits.policy(&Method::GET, PRODUCT_ROUTE).cloned();
         let (answered, not_modified) = (series(StatusCode::OK), series(StatusCode::NOT_MODIFIED));
-        ProductReads { app, edge, policy, answered, not_modified }
+        ProductFastPath { products: ProductService::from_ref(state), limits, pipeline, policy, answered, not_modified }
     }
 
-    /// The answer from memory to a request that came at `arrived` and was looked at from `begin` on. There is none where
-    /// anything is special about the request.
+    /// The response from memory; `None` if memory has no usable copy or the request needs the full pipeline. `arrived`
+    /// is the start of the request for the metrics, `begin` that of the lookup for `duration_ms`.
     fn hit<B>(
         &self,
         id: ProductId,
@@ -143,12 +149,12 @@ impl ProductReads {
         if !accepts_json(request.uri(), headers) {
             return None;
         }
-        let (product, source) = self.app.products.peek(id, freshness(headers).ok()?)?;
+        let (product, source) = self.products.peek(id, freshness(headers).ok()?)?;
         if !caller.sees_product(&product.payload) {
             return None;
         }
-        let mut response = product_answer(&self.app, limits, headers, id, &product, source, begin);
-        let request_id = self.edge.request_id(headers);
+        let mut response = product_answer(&self.products, limits, headers, id, &product, source, begin);
+        let request_id = self.pipeline.request_ids.id_of(headers);
         let id = request_id.to_str().unwrap_or_default();
         let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
         let status = response.status();
@@ -157,13 +163,13 @@ impl ProductReads {
         series.record(taken);
         log_quick_access(id, "GET", PRODUCT_ROUTE, status, taken);
         trace.end(status.as_u16());
-        self.edge.gate.keep_private(response.headers_mut());
+        self.pipeline.authorizer.keep_private(response.headers_mut());
         response.headers_mut().insert(REQUEST_ID, request_id);
         Some(response)
     }
 
-    /// As the edge does it, with the caller's limit ahead of it all.
-    async fn limited(
+    /// Waits for the decision of the rate limit, then answers from memory or by [`fetch`](ProductFastPath::fetch).
+    async fn answer_when_decided(
         self: Arc<Self>,
         decision: Option<Decision>,
         subject: Subject,
@@ -181,7 +187,7 @@ impl ProductReads {
                 let hit = self.hit(read.id, &read.request, &caller, limits, read.arrived, begin);
                 let mut response = match hit {
                     Some(response) => response,
-                    // A box of its own: this future is one for each hit, and stays small.
+                    // Boxed separately, so that the future of a hit stays small.
                     None => Box::pin(self.fetch(read)).await?,
                 };
                 if let Some(headers) = headers {
@@ -190,36 +196,49 @@ impl ProductReads {
                 Ok(response)
             }
             Err(problem) => {
-                let passage = Passage::of(&read.request, PRODUCT_ROUTE, &self.edge).since(read.arrived);
-                Ok(self.edge.pass(passage, ready(problem.into_response())).await)
+                let context =
+                    RequestContext::of(&read.request, PRODUCT_ROUTE, &self.pipeline.request_ids).since(read.arrived);
+                Ok(self.pipeline.handle(context, ready(problem.into_response())).await)
             }
         }
     }
 
+    /// Answers through the whole pipeline.
     async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
         let ProductRead { id, peer, request, arrived, counted } = read;
-        let passage = Passage::of(&request, PRODUCT_ROUTE, &self.edge).since(arrived).counted_by(&self.answered);
+        let context = RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline.request_ids)
+            .since(arrived)
+            .counted_by(&self.answered);
         let headers: HeaderMap = request.into_parts().0.headers;
-        // Pinned here, it is handed down as a pointer instead of being moved from one future into the next.
+        // Pinned here, so that the future is passed on as a pointer and not moved.
         let answering = pin!(self.answer(id, &peer, &headers, counted));
-        let bounded = pin!(async { self.edge.bounded(false, answering).await.unwrap_or_else(Problem::into_response) });
-        Ok(self.edge.pass(passage, bounded).await)
+        let bounded =
+            pin!(async { self.pipeline.bounded(false, answering).await.unwrap_or_else(Problem::into_response) });
+        Ok(self.pipeline.handle(context, bounded).await)
     }
 
-    /// To a caller whom memory does not know; counted as soon as it is known who it is.
+    /// Authorizes the caller, counts the request unless it was counted, and loads the product.
     async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
-        let client = self.app.limits.client_of(peer, headers);
-        let admitted = self.edge.gate.admit(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
-        let named = admitted.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
-        let limit = self.policy.as_ref().filter(|_| !counted).map(|policy| (policy, named.unwrap_or(client)));
-        // Pinned here, as above.
+        let client = self.limits.client_of(peer, headers);
+        let authorized = self.pipeline.authorizer.authorize(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
+        let named = authorized.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+        let limit = match self.policy.as_ref().filter(|_| !counted) {
+            Some(policy) => match policy.count(&named.unwrap_or(client)).await {
+                Ok(limit) => limit,
+                Err(problem) => return problem.into_response(),
+            },
+            None => LimitHeaders::none(),
+        };
+        // Pinned for the same reason.
         let finding = pin!(async {
-            match admitted {
-                Ok(Some(caller)) => find(&self.app, &caller, id, headers).await.into_response(),
-                Ok(None) => Problem::internal("products are for everybody").into_response(),
+            match authorized {
+                Ok(Some(caller)) => find(&self.products, &caller, id, headers).await.into_response(),
+                Ok(None) => Problem::internal("a product was read without a caller").into_response(),
                 Err(problem) => problem.into_response(),
             }
         });
-        limited(limit, finding).await
+        let mut response = finding.await;
+        limit.add_to(response.headers_mut());
+        response
     }
 }

@@ -1,0 +1,225 @@
+//! Authentication and authorization of requests: reads the credentials, authenticates them and checks what the
+//! operation needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use hotshelf_accounts::{Auth, AuthMethod, Principal};
+use hotshelf_domain::{OrganizationId, Role};
+use hotshelf_ratelimit::Subject;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::caller::Caller;
+use crate::cookie::COOKIE;
+use crate::limits::AccountLimits;
+use crate::operations::{Lookup, Need, OperationTable};
+use crate::problem::Problem;
+
+/// Prefixes of the routes that exist only with users.
+const ABOUT_USERS: [&str; 2] = ["/api/v1/auth/", "/api/v1/users"];
+
+/// Concurrent token lookups of clients that have guessed too many tokens, and how long such a lookup waits for its
+/// turn.
+const SUSPECTS: usize = 2;
+const SUSPECTS_TIMEOUT: Duration = Duration::from_secs(1);
+
+pub(crate) struct Authorizer {
+    /// `None`: `AUTH=off`.
+    auth: Option<Auth>,
+    operations: Arc<OperationTable>,
+    limits: Arc<AccountLimits>,
+    /// Bounds the token lookups of clients that have guessed too many tokens.
+    suspects: Semaphore,
+    /// Whether statistics and metrics need no authentication.
+    metrics_open: bool,
+}
+
+/// The credentials of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Credentials<'a> {
+    Nothing,
+    Bearer(&'a str),
+    Cookie(&'a str),
+    /// Malformed, or more than one.
+    Invalid,
+}
+
+impl Authorizer {
+    pub(crate) fn new(
+        auth: Option<Auth>,
+        operations: Arc<OperationTable>,
+        limits: Arc<AccountLimits>,
+        metrics_open: bool,
+    ) -> Self {
+        Authorizer { auth, operations, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+    }
+
+    /// Whether the route exists: those about users do not with `AUTH=off`.
+    pub(crate) fn serves(&self, route: &str) -> bool {
+        self.auth.is_some() || !ABOUT_USERS.iter().any(|start| route.starts_with(start))
+    }
+
+    /// Forbids shared caches to store the response, because it depends on the caller.
+    pub(crate) fn keep_private(&self, headers: &mut HeaderMap) {
+        if self.auth.is_some() && headers.get(header::CACHE_CONTROL).is_some_and(|control| control == "no-cache") {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        }
+    }
+
+    /// The caller of a read, if memory knows the token. If not, [`authorize`](Authorizer::authorize) decides.
+    pub(crate) fn peek_reader(&self, headers: &HeaderMap) -> Option<Caller> {
+        let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
+        match credentials(headers) {
+            Credentials::Bearer(token) | Credentials::Cookie(token) => auth.peek(token).map(Caller::User),
+            Credentials::Nothing | Credentials::Invalid => None,
+        }
+    }
+
+    /// The principal of a token. Unknown tokens are counted. A client that has guessed too many is still served,
+    /// because others may share its address, but only a few of its lookups run at a time.
+    async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
+        let _permit = match self.limits.guesses_used_up(client) {
+            None => None,
+            Some(refused) => match timeout(SUSPECTS_TIMEOUT, self.suspects.acquire()).await {
+                Ok(Ok(permit)) => Some(permit),
+                Ok(Err(_)) | Err(_) => return Err(refused),
+            },
+        };
+        if let Some(principal) = auth.authenticate(token).await? {
+            return Ok(principal);
+        }
+        self.limits.guess(client).await?;
+        Err(unknown_token())
+    }
+
+    /// The caller, if the caller may use the operation; `None` if the operation needs no caller. 401 without valid
+    /// credentials, 403 if the caller lacks a role.
+    pub(crate) async fn authorize(
+        &self,
+        method: &Method,
+        route: &str,
+        headers: &HeaderMap,
+        client: &Subject,
+    ) -> Result<Option<Caller>, Problem> {
+        let need = match self.operations.find(method, route) {
+            Lookup::Operation(operation) => operation.need,
+            Lookup::OtherMethods { allow } => return Err(Problem::method_not_allowed(method, &allow)),
+            Lookup::Unknown => return Err(Problem::internal(format!("no rule says who may use {method} {route}"))),
+        };
+        let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
+        if need == Need::Nothing || need == Need::Observer && self.metrics_open {
+            return Ok(None);
+        }
+        let credentials = credentials(headers);
+        let token = match credentials {
+            Credentials::Nothing => {
+                return Err(Problem::unauthorized("authentication is required: log in, or send a token", "Bearer"));
+            }
+            Credentials::Invalid => return Err(unknown_token()),
+            Credentials::Bearer(token) | Credentials::Cookie(token) => token,
+        };
+        let principal = match auth.peek(token) {
+            Some(principal) => principal,
+            None => self.authenticate(auth, token, client).await?,
+        };
+        if matches!(credentials, Credentials::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site requests may not change anything"));
+        }
+        check(need, &principal)?;
+        Ok(Some(Caller::User(principal)))
+    }
+}
+
+fn unknown_token() -> Problem {
+    Problem::unauthorized("the token is invalid, revoked or expired", "Bearer error=\"invalid_token\"")
+}
+
+fn check(need: Need, principal: &Principal) -> Result<(), Problem> {
+    let has_role =
+        |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this requires the role {role}")) };
+    let by_session = || match principal.method {
+        AuthMethod::Session(_) => Ok(()),
+        AuthMethod::ApiKey(_) => Err("API keys may not do this, use a session".to_owned()),
+    };
+    let built_in = principal.organization() == OrganizationId::BUILT_IN;
+    let allowed = match need {
+        Need::Nothing | Need::Viewer => has_role(Role::Viewer),
+        Need::Editor => has_role(Role::Editor),
+        Need::Admin => has_role(Role::Admin),
+        Need::Operator if built_in => has_role(Role::Admin),
+        Need::Observer if built_in => has_role(Role::Viewer),
+        Need::Operator | Need::Observer => Err("only the organization that runs the service may do this".to_owned()),
+        Need::Session => by_session(),
+        Need::AdminSession => has_role(Role::Admin).and_then(|()| by_session()),
+    };
+    allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// `Authorization` takes precedence over the cookie. Duplicates are invalid.
+fn credentials(headers: &HeaderMap) -> Credentials<'_> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    match (given.next(), given.next()) {
+        (None, _) => cookie(headers),
+        (Some(_), Some(_)) => Credentials::Invalid,
+        (Some(value), None) => {
+            let token = value.to_str().ok().and_then(|value| value.split_once(' '));
+            match token {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Credentials::Bearer(token.trim()),
+                _ => Credentials::Invalid,
+            }
+        }
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Credentials<'_> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut tokens = pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value);
+    match (tokens.next(), tokens.next()) {
+        (None, _) => Credentials::Nothing,
+        (Some(token), None) => Credentials::Cookie(token),
+        // Another host of the domain may have set the second one.
+        (Some(_), Some(_)) => Credentials::Invalid,
+    }
+}
+
+/// Defence in depth beside `SameSite=Lax`: browsers name the origin of a request (Fetch Metadata). Another host of the
+/// same domain counts as another site.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[(header::HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_token_is_shown_in_one_way() {
+        let cases: &[(&[(header::HeaderName, &'static str)], Credentials<'_>)] = &[
+            (&[], Credentials::Nothing),
+            (&[(header::AUTHORIZATION, "Bearer hss_a")], Credentials::Bearer("hss_a")),
+            (&[(header::AUTHORIZATION, "bearer  hss_a ")], Credentials::Bearer("hss_a")),
+            (&[(header::AUTHORIZATION, "Basic YTpi")], Credentials::Invalid),
+            (&[(header::AUTHORIZATION, "Bearer")], Credentials::Invalid),
+            (&[(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer b")], Credentials::Invalid),
+            (&[(header::COOKIE, "a=b; hotshelf_session=hss_a; c=d")], Credentials::Cookie("hss_a")),
+            (&[(header::COOKIE, "x_hotshelf_session=hss_a; hotshelf_sessions=b")], Credentials::Nothing),
+            (&[(header::COOKIE, "hotshelf_session=a; hotshelf_session=b")], Credentials::Invalid),
+            (&[(header::COOKIE, "hotshelf_session=a"), (header::COOKIE, "hotshelf_session=b")], Credentials::Invalid),
+            (&[(header::COOKIE, "hotshelf_session=a"), (header::AUTHORIZATION, "Bearer b")], Credentials::Bearer("b")),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(credentials(&of(lines)), *expected, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The limits that protect accounts.
+
+use hotshelf_domain::{OrganizationId, UserId};
+use hotshelf_ratelimit::{RateLimiter, Subject};
+
+use super::LimitOptions;
+use super::policy::{LimitHeaders, Policy};
+use crate::problem::Problem;
+
+/// Factor of the limits per client over all accounts, against trying many accounts.
+const WIDER: u32 = 10;
+/// Factor of the limits per account over all clients. So large that locking the owner out takes a flood.
+const WIDEST: u32 = 100;
+
+/// Limits of logins, registrations, mails and guesses. They are always on.
+pub(crate) struct AccountLimits {
+    login: Policy,
+    logins_of_client: Policy,
+    logins_into_account: Policy,
+    guess: Policy,
+    mails: Policy,
+    added_users: Policy,
+    register: Policy,
+    forgot_password: Policy,
+}
+
+impl AccountLimits {
+    pub(crate) fn new(options: &LimitOptions, limiter: &RateLimiter) -> Self {
+        let guard = |name: &str, limit| Policy::new(limiter.guard(name, limit));
+        AccountLimits {
+            login: guard("login", options.login),
+            logins_of_client: guard("login-client", options.login.times(WIDER)),
+            logins_into_account: guard("login-account", options.login.times(WIDEST)),
+            guess: guard("token", options.guess),
+            mails: guard("mail", options.forgot_password),
+            added_users: guard("add-user", options.register.times(WIDER)),
+            register: guard("register", options.register),
+            forgot_password: guard("forgot-password", options.forgot_password),
+        }
+    }
+
+    /// Counts a login: per client and account and, with wider limits, per client and per account. The account is the
+    /// address in the request, without regard to case and surrounding space.
+    pub(crate) async fn login(&self, client: &Subject, account: &str) -> Result<LimitHeaders, Problem> {
+        let account = account_of(account);
+        // In this order: a client that is refused already must not create a subject for each account that it makes up.
+        let _ = self.logins_of_client.count(client).await?;
+        let _ = self.logins_into_account.count(&account).await?;
+        self.login.count(&client.and(&account)).await
+    }
+
+    /// Counts a password that a logged-in user tries: hashing is expensive.
+    pub(crate) async fn password_of(&self, user: UserId) -> Result<LimitHeaders, Problem> {
+        self.login.count(&Subject::new(&format!("user:{user}"))).await
+    }
+
+    /// Counts a mail to that address. The client must not learn whether it was sent.
+    pub(crate) async fn mail_to(&self, account: &str) -> Result<(), Problem> {
+        self.mails.count(&account_of(account)).await.map(drop)
+    }
+
+    /// Counts a user that is added to the organization.
+    pub(crate) async fn add_user(&self, organization: OrganizationId) -> Result<(), Problem> {
+        self.added_users.count(&Subject::new(&format!("organization:{organization}"))).await.map(drop)
+    }
+
+    /// Counts an unknown token.
+    pub(crate) async fn guess(&self, client: &Subject) -> Result<(), Problem> {
+        self.guess.count(client).await.map(drop)
+    }
+
+    /// The refusal of a client that has certainly guessed too many tokens.
+    pub(crate) fn guesses_used_up(&self, client: &Subject) -> Option<Problem> {
+        self.guess.refusal(client)
+    }
+
+    /// Counts a registration.
+    pub(crate) async fn register(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
+        self.register.count(client).await
+    }
+
+    /// Counts a request for a password reset.
+    pub(crate) async fn forgot_password(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
+        self.forgot_password.count(client).await
+    }
+}
+
+fn account_of(text: &str) -> Subject {
+    Subject::hashed(&text.trim().to_lowercase())
+}

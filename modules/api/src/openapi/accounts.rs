@@ -1,0 +1,121 @@
+//! The schemas of users, sessions and API keys.
+
+use chrono::{DateTime, Utc};
+use utoipa::ToSchema;
+
+/// A user.
+#[derive(ToSchema)]
+#[schema(as = User)]
+pub(crate) struct UserSchema {
+    id: i64,
+    email: String,
+    organization_id: i64,
+    /// `viewer`, `editor` or `admin`.
+    role: String,
+    created_at: DateTime<Utc>,
+}
+
+/// A user to add.
+#[derive(ToSchema)]
+#[schema(as = UserInput)]
+pub(crate) struct UserInputSchema {
+    #[schema(max_length = 254)]
+    email: String,
+    #[schema(default = "viewer")]
+    role: Option<String>,
+    /// If omitted, the user gets a mail with a link to choose one.
+    #[schema(min_length = 8, max_length = 1024)]
+    password: Option<String>,
+}
+
+/// A new role.
+#[derive(ToSchema)]
+#[schema(as = UserRole)]
+pub(crate) struct UserRoleSchema {
+    role: String,
+}
+
+/// A new user with a new organization.
+#[derive(ToSchema)]
+#[schema(as = Registration)]
+pub(crate) struct RegistrationSchema {
+    #[schema(max_length = 254)]
+    email: String,
+    #[schema(min_length = 8, max_length = 1024)]
+    password: String,
+    /// Name of the new organization; default: the e-mail address.
+    #[schema(max_length = 255)]
+    organization: Option<String>,
+}
+
+/// The credentials of a login.
+#[derive(ToSchema)]
+#[schema(as = Credentials)]
+pub(crate) struct CredentialsSchema {
+    email: String,
+    password: String,
+}
+
+/// A session of a user.
+#[derive(ToSchema)]
+#[schema(as = Session)]
+pub(crate) struct SessionSchema {
+    id: i64,
+    /// The `User-Agent` of the login.
+    client: String,
+    created_at: DateTime<Utc>,
+    last_used_at: DateTime<Utc>,
+    /// Extended with each use.
+    expires_at: DateTime<Utc>,
+    /// Whether this is the session of the request; only in lists.
+    current: Option<bool>,
+}
+
+/// The e-mail address of the user who forgot the password.
+#[derive(ToSchema)]
+#[schema(as = Address)]
+pub(crate) struct AddressSchema {
+    email: String,
+}
+
+/// A new password, authorized by the token from a mail.
+#[derive(ToSchema)]
+#[schema(as = PasswordReset)]
+pub(crate) struct PasswordResetSchema {
+    token: String,
+    #[schema(min_length = 8, max_length = 1024)]
+    password: String,
+}
+
+/// A new password, authorized by the current one.
+#[derive(ToSchema)]
+#[schema(as = PasswordChange)]
+pub(crate) struct PasswordChangeSchema {
+    current_password: String,
+    #[schema(min_length = 8, max_length = 1024)]
+    password: String,
+}
+
+/// An API key without its token.
+#[derive(ToSchema)]
+#[schema(as = ApiKey)]
+pub(crate) struct ApiKeySchema {
+    id: i64,
+    user_id: i64,
+    name: String,
+    role: String,
+    created_at: DateTime<Utc>,
+    /// Accurate to the minute; `null` if the key was never used.
+    last_used_at: Option<DateTime<Utc>>,
+}
+
+/// An API key to make.
+#[derive(ToSchema)]
+#[schema(as = ApiKeyInput)]
+pub(crate) struct ApiKeyInputSchema {
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// At most the role of the user.
+    #[schema(default = "viewer")]
+    role: Option<String>,
+}

@@ -1,0 +1,85 @@
+//! Parameters that several operations take.
+
+use utoipa::IntoParams;
+
+/// A page of the list of products.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageParameters {
+    /// Number of products to skip; default 0
+    #[param(minimum = 0)]
+    offset: Option<i64>,
+    /// Products per page; default 20
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// `next_cursor` of the previous page, with the same filters and order; replaces `offset`
+    cursor: Option<String>,
+}
+
+/// Search and order of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SearchParameters {
+    /// Up to 12 words, in any script. Each must be the beginning of a word in the name, the description or the
+    /// category. 400 if there are too many matches to answer in time
+    search: Option<String>,
+    /// id, name (Unicode root collation), price, stock, created_at, updated_at or relevance; a leading `-` means
+    /// descending
+    order: Option<String>,
+}
+
+/// Filters of the list of products.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FilterParameters {
+    /// Exact category
+    category: Option<String>,
+    #[param(minimum = 1)]
+    organization_id: Option<i64>,
+    #[param(minimum = 1)]
+    schema_id: Option<i64>,
+    #[param(minimum = 0)]
+    min_price: Option<f64>,
+    #[param(minimum = 0)]
+    max_price: Option<f64>,
+    in_stock: Option<bool>,
+    /// Up to 1,000 ids, separated by commas; excludes all other parameters. The response lists `products` in this
+    /// order, and the ids that are `missing`
+    ids: Option<String>,
+}
+
+/// A numbered page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct NumberedPageParameters {
+    /// Number of the page, from 1; default 1
+    #[param(minimum = 1)]
+    page: Option<i64>,
+    /// Products per page; default 20
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+/// Conditional reads and freshness.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct FreshnessHeaders {
+    /// 304 if the product still has this tag
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+    /// `no-cache` bypasses the caches and reads the database
+    #[param(rename = "Cache-Control")]
+    cache_control: Option<String>,
+    /// Cached copies of an older version are not used
+    #[param(rename = "X-Min-Version")]
+    x_min_version: Option<u64>,
+}
+
+/// Which version a write expects.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct IfMatchHeader {
+    /// The write is done only if the product or schema still has one of these tags; otherwise 412
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+}

@@ -1,0 +1,152 @@
+//! The operations of the API. Each is declared once: a handler with its OpenAPI attribute, and what it needs of its
+//! caller. The router, the OpenAPI document and the table that the pipeline looks up are built from these declarations.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::http::Method;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use crate::body;
+use crate::state::ApiState;
+
+/// What an operation needs of its caller with `AUTH=on`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// No authentication.
+    Nothing,
+    /// Any role: reads within the caller's organization.
+    Viewer,
+    /// Role editor: writes within the caller's organization.
+    Editor,
+    /// Role admin: manages the users of the caller's organization.
+    Admin,
+    /// Role admin of the built-in organization: operations that concern all organizations.
+    Operator,
+    /// Any role of the built-in organization, unless the metrics are open to all.
+    Observer,
+    /// A session of any role: an API key may not do what outlives it.
+    Session,
+    /// Role admin, by a session.
+    AdminSession,
+}
+
+/// A set of operations.
+#[derive(Default)]
+pub(crate) struct Operations {
+    router: OpenApiRouter<ApiState>,
+    table: OperationTable,
+}
+
+impl Operations {
+    /// Adds the operations of one handler, `routes!(handler)`, with what they need of their caller.
+    pub(crate) fn operation(mut self, need: Need, routes: UtoipaMethodRouter<ApiState>) -> Self {
+        for (path, item) in &routes.1.paths {
+            for (method, operation) in methods(item) {
+                let body_limit = operation.request_body.as_ref().map(|_| body::limit_of(path));
+                self.table.insert(path, Entry { method, need, body_limit });
+            }
+        }
+        Operations { router: self.router.routes(routes), ..self }
+    }
+
+    pub(crate) fn merge(mut self, other: Operations) -> Self {
+        for (path, entries) in other.table.0 {
+            self.table.0.entry(path).or_default().extend(entries);
+        }
+        Operations { router: self.router.merge(other.router), ..self }
+    }
+
+    /// Whether there is such an operation.
+    pub(crate) fn has(&self, method: &str, path: &str) -> bool {
+        self.table.0.get(path).is_some_and(|entries| entries.iter().any(|entry| entry.method == method))
+    }
+
+    /// The router, the OpenAPI document of the handlers alone, and the table.
+    pub(crate) fn into_parts(self) -> (Router<ApiState>, utoipa::openapi::OpenApi, OperationTable) {
+        let (router, described) = self.router.split_for_parts();
+        (router, described, self.table)
+    }
+}
+
+/// What the pipeline needs to know of an operation before it calls the handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) method: &'static str,
+    pub(crate) need: Need,
+    /// Maximum size (bytes) of the body; `None`: the operation takes no body, and none is read.
+    pub(crate) body_limit: Option<usize>,
+}
+
+/// All operations, by path.
+#[derive(Default)]
+pub(crate) struct OperationTable(HashMap<String, Vec<Entry>>);
+
+/// The result of a lookup by method and route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    Operation(Entry),
+    /// The route has other methods only.
+    OtherMethods {
+        /// As the header `Allow` lists them.
+        allow: String,
+    },
+    /// The route is not in the table.
+    Unknown,
+}
+
+impl OperationTable {
+    pub(crate) fn insert(&mut self, path: &str, entry: Entry) {
+        self.0.entry(path.to_owned()).or_default().push(entry);
+    }
+
+    pub(crate) fn find(&self, method: &Method, route: &str) -> Lookup {
+        let Some(entries) = self.0.get(route) else { return Lookup::Unknown };
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        if let Some(entry) = entries.iter().find(|entry| entry.method == method) {
+            return Lookup::Operation(*entry);
+        }
+        let names = entries.iter().map(|entry| if entry.method == "GET" { "GET,HEAD" } else { entry.method });
+        Lookup::OtherMethods { allow: names.collect::<Vec<_>>().join(",") }
+    }
+
+    /// Maximum size (bytes) of the body of such a request; `None`: it takes none.
+    pub(crate) fn body_limit(&self, method: &Method, route: &str) -> Option<usize> {
+        match self.find(method, route) {
+            Lookup::Operation(entry) => entry.body_limit,
+            Lookup::OtherMethods { .. } | Lookup::Unknown => None,
+        }
+    }
+}
+
+/// The operations of a path with their methods in upper case.
+fn methods(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+    let PathItem { get, put, post, patch, delete, .. } = item;
+    let all = [("GET", get), ("PUT", put), ("POST", post), ("PATCH", patch), ("DELETE", delete)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes;
+
+    #[test]
+    fn an_operation_has_the_need_and_the_body_it_was_declared_with() {
+        let (_, _, table) = routes::operations().into_parts();
+        let find = |method: Method, route| match table.find(&method, route) {
+            Lookup::Operation(entry) => Ok((entry.need, entry.body_limit)),
+            Lookup::OtherMethods { allow } => Err(allow),
+            Lookup::Unknown => Err("unknown".to_owned()),
+        };
+        assert_eq!(find(Method::HEAD, "/api/v1/products"), Ok((Need::Viewer, None)));
+        assert_eq!(find(Method::POST, "/api/v1/products"), Ok((Need::Editor, Some(1 << 20))));
+        assert_eq!(find(Method::POST, "/api/v1/products/bulk"), Ok((Need::Editor, Some(8 << 20))));
+        assert_eq!(find(Method::PATCH, "/api/v1/products/{id}"), Ok((Need::Editor, Some(1 << 20))));
+        assert_eq!(find(Method::POST, "/api/v1/auth/login"), Ok((Need::Nothing, Some(16 << 10))));
+        assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Need::Session, None)));
+        assert_eq!(find(Method::PUT, "/api/v1/products"), Err("GET,HEAD,POST".to_owned()));
+        assert_eq!(find(Method::GET, "/nowhere"), Err("unknown".to_owned()));
+    }
+}

@@ -1,0 +1,212 @@
+//! The steps that every request passes: request id, authorization, rate limit, body, the bound on concurrent requests,
+//! the deadline, panics, the bodies of problems, metrics. They are one layer of middleware, because each further layer
+//! would cost an allocation per request.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, State};
+use axum::http::request::Parts;
+use axum::http::{Request, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use hotshelf_lifecycle::for_request;
+use hotshelf_ratelimit::Subject;
+use hotshelf_stats::HttpMetrics;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use crate::authorizer::Authorizer;
+use crate::body::{JsonBody, check_head};
+use crate::caller::Caller;
+use crate::limits::{LimitHeaders, RequestLimits};
+use crate::operations::OperationTable;
+use crate::problem::{Problem, closing};
+use crate::request_context::{RequestContext, log_access};
+use crate::request_id::{REQUEST_ID, RequestIds};
+use crate::uploads::Uploads;
+
+/// The shared part of the pipeline.
+pub(crate) struct RequestPipeline {
+    pub(crate) authorizer: Authorizer,
+    operations: Arc<OperationTable>,
+    deadline: Duration,
+    max_under_way: usize,
+    under_way: Semaphore,
+    pub(crate) uploads: Uploads,
+    metrics: HttpMetrics,
+    limits: Arc<RequestLimits>,
+    pub(crate) request_ids: RequestIds,
+}
+
+impl RequestPipeline {
+    pub(crate) fn new(
+        authorizer: Authorizer,
+        operations: Arc<OperationTable>,
+        limits: Arc<RequestLimits>,
+        deadline: Duration,
+        max_under_way: usize,
+        uploads: Uploads,
+        metrics: HttpMetrics,
+    ) -> Self {
+        let max_under_way = max_under_way.min(Semaphore::MAX_PERMITS);
+        RequestPipeline {
+            authorizer,
+            operations,
+            limits,
+            deadline,
+            max_under_way,
+            under_way: Semaphore::new(max_under_way),
+            uploads,
+            metrics,
+            request_ids: RequestIds::default(),
+        }
+    }
+
+    /// The number of requests that hold a permit of the bound.
+    pub(crate) fn under_way(&self) -> usize {
+        self.max_under_way - self.under_way.available_permits()
+    }
+
+    /// Completes the response of `answering` and records it. Everything that is logged meanwhile carries the request
+    /// id.
+    pub(crate) async fn handle(
+        &self,
+        context: RequestContext<'_>,
+        answering: impl Future<Output = Response>,
+    ) -> Response {
+        let id = Arc::from(context.request_id.to_str().unwrap_or_default());
+        for_request(id, self.answer(context, answering)).await
+    }
+
+    async fn answer(&self, context: RequestContext<'_>, answering: impl Future<Output = Response>) -> Response {
+        let mut response = match context.accepts_json {
+            true => answering.instrument(context.trace.span().clone()).await,
+            false => Problem::new(StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
+                .into_response(),
+        };
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            problem.write_to(&mut response, &context.request_id, context.dialect);
+        }
+        self.authorizer.keep_private(response.headers_mut());
+        response.headers_mut().insert(REQUEST_ID, context.request_id);
+        let (status, taken) = (response.status(), context.begin.elapsed());
+        match context.answered {
+            Some(series) if status == StatusCode::OK => series.record(taken),
+            _ => self.metrics.record(context.method, context.route, status.as_str(), taken),
+        }
+        log_access(context.method, context.route, status, taken);
+        context.trace.end(status.as_u16());
+        response
+    }
+
+    /// Authorizes the request, receives its body, calls the handler. The first and the last step hold a permit of the
+    /// bound on concurrent requests; a request that waits for its body holds none. The rate limit counts every request
+    /// before any work is done for it, except those that get 406.
+    async fn answer_whole(&self, probe: bool, route: Option<&str>, request: Request<Body>, next: Next) -> Response {
+        let (mut parts, body) = request.into_parts();
+        let client = self.limits.client(&parts.extensions, &parts.headers);
+        let (authorized, counted) = match self.enter(probe, route, &parts, &client).await {
+            Ok(entered) => entered,
+            Err(problem) => return problem.into_response(),
+        };
+        let answering = async {
+            let caller = authorized?;
+            caller.map(|caller: Caller| parts.extensions.insert(caller));
+            let served = route.filter(|route| self.authorizer.serves(route));
+            let limit = served.and_then(|route| self.operations.body_limit(&parts.method, route));
+            let (body, _held) = match limit {
+                Some(limit) => {
+                    check_head(&parts.headers, limit)?;
+                    let (bytes, held) = self.uploads.receive(body, limit, &client).await?;
+                    parts.extensions.insert(JsonBody(bytes));
+                    (Body::empty(), held)
+                }
+                None => (body, None),
+            };
+            let answering = pin!(next.run(Request::from_parts(parts, body)));
+            self.bounded(probe, answering).await
+        };
+        let mut response = answering.await.unwrap_or_else(Problem::into_response);
+        counted.add_to(response.headers_mut());
+        response
+    }
+
+    /// The outcome of the authorization, and the headers of the rate limit.
+    async fn enter(
+        &self,
+        probe: bool,
+        route: Option<&str>,
+        parts: &Parts,
+        client: &Subject,
+    ) -> Result<(Result<Option<Caller>, Problem>, LimitHeaders), Problem> {
+        let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
+        let entering = pin!(async {
+            // A path without a route needs no authorization.
+            let authorized = match route {
+                Some(route) => self.authorizer.authorize(&parts.method, route, &parts.headers, client).await,
+                None => Ok(None),
+            };
+            let named = authorized.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
+            let counted = match policy {
+                Some(policy) => policy.count(&named.unwrap_or_else(|| client.clone())).await?,
+                None => LimitHeaders::none(),
+            };
+            Ok((authorized, counted))
+        });
+        self.bounded(probe, entering).await.flatten()
+    }
+
+    /// Runs `work` under the bound on concurrent requests and the deadline. 503 beyond either, 500 for a panic.
+    pub(crate) async fn bounded<T>(&self, probe: bool, work: impl Future<Output = T>) -> Result<T, Problem> {
+        let _permit = match self.under_way.try_acquire() {
+            Ok(permit) => Some(permit),
+            // Probes must get through under overload.
+            Err(_) if probe => None,
+            Err(_) => return Err(Problem::unavailable("too many requests are in progress, try again")),
+        };
+        // `timeout` polls the work first, so a request that is ready at once never sets the timer.
+        match timeout(self.deadline, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(panic)) => Err(Problem::internal(format!("panic: {}", message_of(&*panic)))),
+            Err(_) => Err(Problem::unavailable(format!("the request took longer than {:?}, try again", self.deadline))),
+        }
+    }
+}
+
+/// Marks a request on a connection that is reserved for probes.
+#[derive(Clone, Copy)]
+pub(crate) struct NoRoom;
+
+/// The middleware around the router.
+pub(crate) async fn middleware(
+    State(pipeline): State<Arc<RequestPipeline>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map(MatchedPath::as_str);
+    let context = RequestContext::of(&request, route.unwrap_or("unmatched"), &pipeline.request_ids);
+    let probe = context.probe;
+    // Pinned here, so that the future is passed on as a pointer and not moved.
+    let answering = pin!(async {
+        if !probe && request.extensions().get::<NoRoom>().is_some() {
+            let problem = Problem::unavailable("too many connections are open, try again");
+            return problem.with_headers([closing()]).into_response();
+        }
+        pipeline.answer_whole(probe, route, request, next).await
+    });
+    pipeline.handle(context, answering).await
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of unknown kind")
+}

@@ -1,0 +1,95 @@
+//! What handlers work with. A handler names the part that it uses: `State<ProductService>`.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use hotshelf_accounts::Auth;
+use hotshelf_database::Database;
+use hotshelf_lifecycle::HealthBoard;
+use hotshelf_product::{ProductService, Warmer};
+use hotshelf_ratelimit::RateLimiter;
+use hotshelf_stats::Stats;
+
+use crate::cookie::Cookies;
+use crate::limits::{AccountLimits, RequestLimits};
+use crate::options::ApiOptions;
+
+/// The services behind the API.
+pub struct ApiServices {
+    /// The products.
+    pub products: ProductService,
+    /// Users and their sessions; `None`: `AUTH=off`, everybody may do everything.
+    pub auth: Option<Auth>,
+    /// Warms the cache.
+    pub warmer: Warmer,
+    /// Counts requests against their limits.
+    pub limiter: RateLimiter,
+    /// The statistics.
+    pub stats: Stats,
+    /// The health of all modules.
+    pub health: HealthBoard,
+}
+
+/// The state of the router: one pointer, because the router clones it for each request.
+#[derive(Clone)]
+pub(crate) struct ApiState(Arc<Parts>);
+
+struct Parts {
+    products: ProductService,
+    repository: Database,
+    /// `None`: `AUTH=off`.
+    auth: Option<Auth>,
+    cookies: Cookies,
+    cache_prefix: CachePrefix,
+    stats: Stats,
+    health: HealthBoard,
+    warmer: Warmer,
+    request_limits: Arc<RequestLimits>,
+    account_limits: Arc<AccountLimits>,
+}
+
+/// The prefix of all cache keys.
+#[derive(Clone)]
+pub(crate) struct CachePrefix(pub(crate) Arc<str>);
+
+impl ApiState {
+    pub(crate) fn new(options: &ApiOptions, services: ApiServices) -> Self {
+        let ApiServices { products, auth, warmer, limiter, stats, health } = services;
+        ApiState(Arc::new(Parts {
+            repository: products.repository().clone(),
+            products,
+            auth,
+            cookies: Cookies::new(options.users),
+            cache_prefix: CachePrefix(options.cache_prefix.as_str().into()),
+            stats,
+            health,
+            warmer,
+            request_limits: Arc::new(RequestLimits::new(&options.limits, &limiter)),
+            account_limits: Arc::new(AccountLimits::new(&options.limits, &limiter)),
+        }))
+    }
+}
+
+/// Lets a handler extract each part of the state by its type. A clone of a part is cheap.
+macro_rules! parts {
+    ($($part:ident: $type:ty),* $(,)?) => {
+        $(impl FromRef<ApiState> for $type {
+            fn from_ref(state: &ApiState) -> Self {
+                state.0.$part.clone()
+            }
+        })*
+    };
+}
+
+parts! {
+    products: ProductService,
+    repository: Database,
+    auth: Option<Auth>,
+    cookies: Cookies,
+    cache_prefix: CachePrefix,
+    stats: Stats,
+    health: HealthBoard,
+    warmer: Warmer,
+    request_limits: Arc<RequestLimits>,
+    account_limits: Arc<AccountLimits>,
+}
