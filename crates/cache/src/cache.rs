@@ -11,7 +11,6 @@ use crate::chance;
 use crate::coherence::{Coherence, MemoryLease};
 use crate::condition::Condition;
 use crate::epoch::EpochStore;
-use crate::epochs::Epochs;
 use crate::flights::Flights;
 use crate::key_space::{KeySpaces, NamespaceError};
 use crate::locks::KeyLocks;
@@ -20,6 +19,7 @@ use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
 use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
 use crate::tier::{Copy, DeleteError, TierName};
+use crate::write_counters::WriteCounters;
 
 /// Between two looks for another process on the database.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(250);
@@ -41,7 +41,7 @@ pub(crate) struct CacheState<E> {
     pub(crate) redis: Option<Arc<RedisTier>>,
     /// Other processes write to the same database.
     pub(crate) shared: bool,
-    pub(crate) epochs: Arc<Epochs>,
+    pub(crate) write_counters: Arc<WriteCounters>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) flights: Flights<E>,
     /// Loads ahead of the end of an entry's life.
@@ -140,14 +140,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let shared = options.shared_database;
         let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
         let wants_redis = matches!(options.tiers, Tiers::Redis | Tiers::Tiered);
-        let (epochs, tasks) = (Arc::new(Epochs::new()), Tasks::default());
+        let (write_counters, tasks) = (Arc::new(WriteCounters::new()), Tasks::default());
         let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
         let new_memory = || {
-            let (epochs, lease) = (Arc::clone(&epochs), Arc::clone(&lease));
-            MemoryTier::new(options.memory_bytes, epochs, lease, shared, wants_redis)
+            let (write_counters, lease) = (Arc::clone(&write_counters), Arc::clone(&lease));
+            MemoryTier::new(options.memory_bytes, write_counters, lease, shared, wants_redis)
         };
         let memory = wants_memory.then(|| Arc::new(new_memory()));
-        let coherence = Arc::new(Coherence::new(Arc::clone(&epochs), Arc::clone(&lease), memory.clone()));
+        let coherence = Arc::new(Coherence::new(Arc::clone(&write_counters), Arc::clone(&lease), memory.clone()));
         let redis = wants_redis.then(|| {
             let setup = RedisSetup {
                 names: Names::new(options.key_prefix.clone()),
@@ -165,7 +165,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             memory,
             redis,
             shared,
-            epochs,
+            write_counters,
             coherence,
             flights: Flights::new(shared),
             refreshes: Flights::new(false),

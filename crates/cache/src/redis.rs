@@ -91,7 +91,7 @@ pub(crate) struct RedisTier {
 
 /// The right to fill a key: it must still begin with `expected` by then.
 #[derive(Debug)]
-pub(crate) struct RedisClaim {
+pub(crate) struct RedisPermit {
     expected: Bytes,
     /// Whether `expected` is this loader's own lease, which others meanwhile respect.
     leased: bool,
@@ -159,7 +159,7 @@ impl RedisTier {
     /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
     /// this process.
     pub(crate) fn adopt(&self, epoch: Epoch) {
-        // Not before the era has begun may another call take the epoch for adopted, and vouch for memory.
+        // Not before the flushes has begun may another call take the epoch for adopted, and vouch for memory.
         let _adopting = self.adopting.lock();
         if self.epoch.fetch_max(epoch.get(), Ordering::AcqRel) < epoch.get() && self.setup.shared {
             self.setup.coherence.everything_changed();
@@ -202,7 +202,7 @@ impl RedisTier {
 impl RedisTier {
     /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is out of
     /// reach, the right to fill it.
-    pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisClaim>> {
+    pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisPermit>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
         let answer = self.look_and_wait(&link, entry, until).await.unwrap_or_else(|error| {
             self.survive("lookup", &error);
@@ -214,29 +214,35 @@ impl RedisTier {
         answer
     }
 
-    /// Called when a load has found nothing and that is to be kept: binds the claim to the generations that this depends on.
+    /// Called when a load has found nothing and that is to be kept: binds the permit to the generations that this depends on.
     /// `true` when they were read only now, so that the load has to be done again under them.
-    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, claim: &mut RedisClaim) -> bool {
-        let (None, Some(link)) = (claim.if_absent, self.link.load_full()) else { return false };
+    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, permit: &mut RedisPermit) -> bool {
+        let (None, Some(link)) = (permit.if_absent, self.link.load_full()) else { return false };
         match self.generation(&link, entry, true).await {
-            Ok(generation) => claim.if_absent = Some(generation),
+            Ok(generation) => permit.if_absent = Some(generation),
             Err(error) => self.survive("generation", &error),
         }
-        claim.if_absent.is_some()
+        permit.if_absent.is_some()
     }
 
-    pub(crate) async fn fill(&self, entry: &EntryRef, claim: RedisClaim, value: Option<&Value>, ttl: Duration) -> Fill {
+    pub(crate) async fn fill(
+        &self,
+        entry: &EntryRef,
+        permit: RedisPermit,
+        value: Option<&Value>,
+        ttl: Duration,
+    ) -> Fill {
         if self.link.load().is_none() {
             return Fill::Failed;
         }
         let absent = value.is_none();
-        let generation = match (entry.depends(absent), if absent { claim.if_absent } else { claim.generation }) {
+        let generation = match (entry.depends(absent), if absent { permit.if_absent } else { permit.generation }) {
             (true, Some(generation)) => generation,
             (true, None) => return Fill::Failed,
             (false, _) => NO_GENERATION,
         };
-        let sealed = Envelope { history: self.history(), epoch: claim.epoch, generation, ttl }.seal(value);
-        match self.replace(entry, claim.expected, sealed, ttl + entry.namespace.grace(value.is_none())).await {
+        let sealed = Envelope { history: self.history(), epoch: permit.epoch, generation, ttl }.seal(value);
+        match self.replace(entry, permit.expected, sealed, ttl + entry.namespace.grace(value.is_none())).await {
             Ok(true) => Fill::Stored,
             Ok(false) => Fill::Refused,
             Err(error) => {
@@ -246,9 +252,9 @@ impl RedisTier {
         }
     }
 
-    /// Gives a claim back unused.
-    pub(crate) async fn abandon(&self, entry: &EntryRef, claim: RedisClaim) {
-        let RedisClaim { expected, leased: true, .. } = claim else { return };
+    /// Gives a permit back unused.
+    pub(crate) async fn abandon(&self, entry: &EntryRef, permit: RedisPermit) {
+        let RedisPermit { expected, leased: true, .. } = permit else { return };
         if let Err(error) = self.replace(entry, expected, Bytes::new(), LEASE_LIFE).await {
             self.survive("abandon", &error);
         }

@@ -9,11 +9,11 @@ use bytes::Bytes;
 
 use crate::chance;
 use crate::epoch::{Epoch, Fencing};
-use crate::epochs::Stamp;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Tag};
-use crate::redis::RedisClaim;
+use crate::redis::RedisPermit;
 use crate::value::Value;
+use crate::write_counters::Snapshot;
 
 /// A tier's answer to a lookup. `P` is what it gives for a miss: the right to fill it.
 pub(crate) enum Lookup<P> {
@@ -43,9 +43,9 @@ pub(crate) enum Until {
 /// The right to fill a entry, good only as long as nobody has written it since: what each tier has given. A tier that gave
 /// none must not be filled: somebody else loads or writes the entry there, or the tier is out of reach, or there is none.
 #[derive(Debug, Default)]
-pub(crate) struct Claim {
-    pub(crate) memory: Option<Stamp>,
-    pub(crate) redis: Option<RedisClaim>,
+pub(crate) struct FillPermit {
+    pub(crate) memory: Option<Snapshot>,
+    pub(crate) redis: Option<RedisPermit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +86,9 @@ pub(crate) enum Begun {
     /// The entries are fenced, in this epoch: nobody reads an old copy there or leaves one.
     Fenced { epoch: Epoch },
     /// Redis is out of reach and may go on holding an old copy, which must be made void with the commit.
-    Uncovered,
+    Unfenced,
     /// Another process is writing one of them.
-    Taken,
+    Conflict,
 }
 
 /// What came of a write.
@@ -104,7 +104,7 @@ pub(crate) enum Outcome<'a> {
 /// write must not be acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the write is committed, but old copies could not be made void: {0}")]
-pub struct Unsettled(pub(crate) String);
+pub struct InvalidationUnconfirmed(pub(crate) String);
 
 /// Which tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::locks::KeyLock;
 use crate::namespace::{EntryRef, Tag};
 use crate::options::WriteStrategy;
-use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
+use crate::tier::{Begun, Intent, InvalidationUnconfirmed, Outcome, Token};
 use crate::value::Value;
 
 /// How long a writer waits for another one of the same key.
@@ -27,7 +27,7 @@ pub enum WriteError<E> {
     Store(E),
     /// The write is in the database, but a cache may go on serving what was there before, so it cannot be acknowledged.
     #[error(transparent)]
-    Unsettled(#[from] Unsettled),
+    InvalidationUnconfirmed(#[from] InvalidationUnconfirmed),
     /// The write's task died; the log says of what. What it did is unknown.
     #[error("the write broke off")]
     BrokeOff,
@@ -36,7 +36,7 @@ pub enum WriteError<E> {
 /// A writer's turn at some entries: no other write of this process is at them until it ends. What is read from the
 /// database meanwhile changes only if another process writes.
 #[must_use = "dropped, it is over"]
-pub struct Turn<E> {
+pub struct KeyGuard<E> {
     cache: Cache<E>,
     entries: Vec<EntryRef>,
     locks: Vec<KeyLock>,
@@ -79,7 +79,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         T: Send + 'static,
         F: Future<Output = Result<Committed<T>, E>> + Send,
     {
-        self.turn(entries).await?.write(tags, commit).await
+        self.lock_keys(entries).await?.write(tags, commit).await
     }
 
     /// Waits for the writes of this process that have one of the entries in common: for a write that has to read the database
@@ -87,15 +87,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     ///
     /// # Errors
     /// [`WriteError::Locked`] when that took more than two seconds.
-    pub async fn turn(&self, mut entries: Vec<EntryRef>) -> Result<Turn<E>, WriteError<E>> {
+    pub async fn lock_keys(&self, mut entries: Vec<EntryRef>) -> Result<KeyGuard<E>, WriteError<E>> {
         entries.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         entries.dedup_by(|one, other| one.key == other.key);
         let locks = self.0.locks.lock_all(entries.iter().map(|entry| &entry.key), LOCK_PATIENCE).await;
-        Ok(Turn { cache: self.clone(), entries, locks: locks.ok_or(WriteError::Locked)? })
+        Ok(KeyGuard { cache: self.clone(), entries, locks: locks.ok_or(WriteError::Locked)? })
     }
 }
 
-impl<E: Clone + Send + Sync + 'static> Turn<E> {
+impl<E: Clone + Send + Sync + 'static> KeyGuard<E> {
     /// As [`Cache::write`], of the entries that were waited for.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
 
     /// Bars every tier from serving or taking copies of the entries, and of what depends on the tags.
     pub(crate) async fn begin(self, tags: Vec<Tag>) -> Result<Write<E>, WriteError<E>> {
-        let Turn { cache, entries, locks } = self;
+        let KeyGuard { cache, entries, locks } = self;
         let intent = Intent { entries, invalidates: tags, token: Token::random(), epoch: Epoch::default() };
         // Without Redis, nothing tells other processes but the epoch.
         let told = !cache.0.shared || cache.0.redis.is_some();
@@ -148,8 +148,8 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
         let Some(redis) = write.cache.0.redis.clone() else { return Ok(write) };
         match redis.begin(&write.intent).await {
             Begun::Fenced { epoch } => write.intent.epoch = epoch,
-            Begun::Uncovered => write.fencing = Fencing::Unfenced,
-            Begun::Taken => {
+            Begun::Unfenced => write.fencing = Fencing::Unfenced,
+            Begun::Conflict => {
                 write.ended = true;
                 return Err(WriteError::Locked);
             }
@@ -178,7 +178,7 @@ impl<E> Write<E> {
     /// Commits and ends the write.
     ///
     /// # Errors
-    /// [`WriteError::Store`] and [`WriteError::Unsettled`].
+    /// [`WriteError::Store`] and [`WriteError::InvalidationUnconfirmed`].
     pub async fn commit<T, F>(self, commit: impl FnOnce(Fencing) -> F) -> Result<T, WriteError<E>>
     where
         F: Future<Output = Result<Committed<T>, E>>,
@@ -204,25 +204,25 @@ impl<E> Write<E> {
     /// an older copy any more: acknowledge the write after this.
     ///
     /// # Errors
-    /// [`Unsettled`]: do not acknowledge.
+    /// [`InvalidationUnconfirmed`]: do not acknowledge.
     pub async fn committed(
         mut self,
         leaves: impl IntoIterator<Item = (Key, Value)>,
         epoch: Option<Epoch>,
-    ) -> Result<(), Unsettled> {
+    ) -> Result<(), InvalidationUnconfirmed> {
         let keep = self.kept(leaves);
         // Redis first: memory may copy from it until it has finished.
-        let mut settled = Ok(());
+        let mut confirmed = Ok(());
         if let Some(redis) = &self.cache.0.redis {
             let outcome = Outcome::Changed { keep: &keep, epoch, fencing: self.fencing };
-            settled = redis.finish(&self.intent, outcome).await;
+            confirmed = redis.finish(&self.intent, outcome).await;
         }
         if let Some(memory) = &self.cache.0.memory {
             memory.finish(&self.intent.entries, &keep);
         }
         self.advance();
         self.ended = true;
-        settled
+        confirmed
     }
 
     /// What the strategy keeps of these. Counts what happens to the entries.
@@ -256,9 +256,9 @@ impl<E> Write<E> {
 
     /// Lets no later lookup join a load that began before now, nor use a page that was loaded before now.
     fn advance(&self) {
-        let epochs = &self.cache.0.epochs;
-        self.intent.entries.iter().for_each(|entry| epochs.advance(&entry.key, || {}));
-        self.intent.invalidates.iter().for_each(|tag| epochs.tag_changed(tag.name()));
+        let write_counters = &self.cache.0.write_counters;
+        self.intent.entries.iter().for_each(|entry| write_counters.advance(&entry.key, || {}));
+        self.intent.invalidates.iter().for_each(|tag| write_counters.tag_changed(tag.name()));
     }
 }
 

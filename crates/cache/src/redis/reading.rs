@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::state::{self, Generation, NO_GENERATION, State, Stored};
 use super::timed::TimedLink;
-use super::{LEASE_LIFE, RedisClaim, RedisTier};
+use super::{LEASE_LIFE, RedisPermit, RedisTier};
 use crate::namespace::EntryRef;
 use crate::tier::{Hit, Lookup, Token, Until};
 
@@ -44,7 +44,7 @@ impl Drop for PendingLease<'_> {
 
 /// What a look at the key has brought.
 enum Looked {
-    Answer(Lookup<Option<RedisClaim>>),
+    Answer(Lookup<Option<RedisPermit>>),
     /// Another process loads it, under this lease.
     Loading(Bytes),
 }
@@ -56,7 +56,7 @@ impl RedisTier {
         link: &Arc<TimedLink>,
         entry: &EntryRef,
         until: Until,
-    ) -> Result<Lookup<Option<RedisClaim>>, RedisError> {
+    ) -> Result<Lookup<Option<RedisPermit>>, RedisError> {
         let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
             let lease = match self.look(link, entry, until).await? {
@@ -94,11 +94,11 @@ impl RedisTier {
             }
             false => (None, read.await?),
         };
-        let claim = |expected, leased| {
+        let permit = |expected, leased| {
             // One that was read some time before the load is as good, as long as it stands.
             let if_absent = self.generations.known(entry.dependencies(true));
-            let claim = RedisClaim { expected, leased, epoch, generation, if_absent };
-            Looked::Answer(Lookup::Miss(Some(claim)))
+            let permit = RedisPermit { expected, leased, epoch, generation, if_absent };
+            Looked::Answer(Lookup::Miss(Some(permit)))
         };
         let state = held.map(|held| state::open(held, self.run(link)));
         if let Some(State::Foreign(head)) = state {
@@ -107,17 +107,17 @@ impl RedisTier {
             let marker = self.setup.names.marker(&name);
             let leased = link.fill(&name, &marker, head, lease.clone(), LEASE_LIFE).await?;
             pending.answered = true;
-            return Ok(if leased { claim(lease.clone(), true) } else { Looked::Answer(Lookup::Miss(None)) });
+            return Ok(if leased { permit(lease.clone(), true) } else { Looked::Answer(Lookup::Miss(None)) });
         }
         pending.answered = true;
         match state {
-            None => Ok(claim(lease.clone(), true)),
+            None => Ok(permit(lease.clone(), true)),
             Some(State::Leased(lease)) => Ok(Looked::Loading(lease)),
             Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
             Some(State::Value(stored)) => {
                 let head = stored.head.clone();
                 let hit = self.serve(link, entry, until, stored, generation).await?;
-                Ok(hit.map_or_else(|| claim(head, false), |hit| Looked::Answer(Lookup::Hit(hit))))
+                Ok(hit.map_or_else(|| permit(head, false), |hit| Looked::Answer(Lookup::Hit(hit))))
             }
         }
     }
@@ -168,7 +168,7 @@ impl RedisTier {
 
     /// As [`lookup`](RedisTier::lookup) of each, in their order. Reads all keys in one step. Only those that this does not answer are looked up one by one, all at a time, with their
     /// leases: where everything is there, nothing is written, and a server has one command to carry out.
-    pub(crate) async fn lookup_many(&self, entries: &[EntryRef], until: Until) -> Vec<Lookup<Option<RedisClaim>>> {
+    pub(crate) async fn lookup_many(&self, entries: &[EntryRef], until: Until) -> Vec<Lookup<Option<RedisPermit>>> {
         let (true, Some(link)) = (entries.len() > 1, self.link.load_full()) else {
             return join_all(entries.iter().map(|entry| self.lookup(entry, until))).await;
         };

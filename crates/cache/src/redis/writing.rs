@@ -14,7 +14,7 @@ use crate::chance;
 use crate::epoch::Fencing;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Tag};
-use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
+use crate::tier::{Begun, Intent, InvalidationUnconfirmed, Outcome, Token};
 use crate::value::Value;
 
 /// Life of a fence, longer than a write may take in the database. A writer that has died leaves a fence, which ends in
@@ -62,7 +62,7 @@ impl RedisTier {
 
     /// Before the database is written.
     pub(crate) async fn begin(&self, intent: &Intent) -> Begun {
-        let Some(link) = self.link.load_full() else { return Begun::Uncovered };
+        let Some(link) = self.link.load_full() else { return Begun::Unfenced };
         let give_up = tokio::time::Instant::now() + FENCE_PATIENCE;
         let mut invalidates = &intent.invalidates[..];
         loop {
@@ -70,7 +70,7 @@ impl RedisTier {
             let invalidates = std::mem::take(&mut invalidates);
             match join(self.fence(&link, intent), self.invalidate(&link, invalidates)).await {
                 (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
-                (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Taken,
+                (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Conflict,
                 (Ok(false), Ok(())) => {
                     tokio::time::sleep(Duration::from_millis(chance::within(FENCE_PAUSES))).await;
                 }
@@ -78,7 +78,7 @@ impl RedisTier {
                     // It may be there all the same: the answer may have been lost, or be late.
                     self.survive("fence", &error);
                     self.orphan(intent);
-                    return Begun::Uncovered;
+                    return Begun::Unfenced;
                 }
             }
         }
@@ -98,7 +98,7 @@ impl RedisTier {
     }
 
     /// After the commit, before it is acknowledged.
-    pub(crate) async fn finish(&self, intent: &Intent, outcome: Outcome<'_>) -> Result<(), Unsettled> {
+    pub(crate) async fn finish(&self, intent: &Intent, outcome: Outcome<'_>) -> Result<(), InvalidationUnconfirmed> {
         let nothing = HashMap::new();
         let (keep, changed) = match outcome {
             Outcome::Changed { epoch: Some(epoch), fencing: Fencing::Unfenced, .. } => {
@@ -127,7 +127,8 @@ impl RedisTier {
         if changed {
             // The fences may have been set, but are they still there, and were the tags made void? What cannot be
             // confirmed is made void as a whole, on disk, before the write is acknowledged.
-            let epoch = self.setup.epoch_store.advance().await.map_err(|cause| Unsettled(cause.to_string()))?;
+            let epoch =
+                self.setup.epoch_store.advance().await.map_err(|cause| InvalidationUnconfirmed(cause.to_string()))?;
             self.adopt(epoch);
         }
         Ok(())

@@ -72,7 +72,7 @@ pub(super) struct Reader {
     acknowledged: usize,
     /// The newest epoch that its process has been told.
     told: u64,
-    /// When the flight took off that it joins, else now.
+    /// When the flight started that it joins, else now.
     since: Instant,
     joins: bool,
     /// Until when its process could not ask for the epoch.

@@ -97,7 +97,7 @@ impl Process {
         self.host.alive().await;
         let entry = dice::pick(&self.entries(track));
         let state = &self.cache.0;
-        let joins = state.flights.took_off(&entry.key, state.epochs.stamp(&entry));
+        let joins = state.flights.started(&entry.key, state.write_counters.snapshot(&entry));
         let (reader, firm) = {
             let database = self.world.database.lock();
             (database.reader(track, &self.host, self.alone, joins), database.firm(track))
@@ -173,7 +173,7 @@ impl Process {
             _ => vec![self.tags[0].clone()],
         };
         self.world.note(|| format!("{name} begins: {change:?} {id}"));
-        let begun = async { self.cache.turn(entries).await?.begin(tags).await };
+        let begun = async { self.cache.lock_keys(entries).await?.begin(tags).await };
         let Ok(write) = begun.await else {
             return self.world.note(|| format!("{name} gives up: {change:?} {id}: locked"));
         };
@@ -202,10 +202,10 @@ impl Process {
             // The database's answer is lost: nobody knows whether it has committed.
             return drop(write.committed([], None).await);
         }
-        let settled = self.settle(write, id, committed.value.clone(), committed.epoch).await;
+        let confirmed = self.settle(write, id, committed.value.clone(), committed.epoch).await;
         self.host.alive().await;
-        self.world.note(|| format!("{name} acknowledges {committed:?}: {settled}"));
-        if settled {
+        self.world.note(|| format!("{name} acknowledges {committed:?}: {confirmed}"));
+        if confirmed {
             let by_epoch = fencing == Fencing::Unfenced || self.host.advances() != advances;
             let mut database = self.world.database.lock();
             database.acknowledge(&committed, self.host.number, by_epoch);

@@ -200,8 +200,8 @@ async fn a_redis_that_hangs_for_long_collects_no_connections_and_no_tasks() {
     world.redis().resume();
     let world = world.up().await;
     assert_eq!(text(&world.read(1).await), Some("new"));
-    let settled = async || connections_to(world.redis().address()) == 1 && metrics.num_alive_tasks() <= tasks;
-    wait_until("one connection is left", PATIENCE, settled).await;
+    let confirmed = async || connections_to(world.redis().address()) == 1 && metrics.num_alive_tasks() <= tasks;
+    wait_until("one connection is left", PATIENCE, confirmed).await;
 }
 
 /// How many connections to this address the process holds open.
