@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::cache::Cache;
-use crate::chance::Hashing;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace};
+use crate::rng::Hashing;
 use crate::tier::{Copy, TierName};
 use crate::value::Value;
 

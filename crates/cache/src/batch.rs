@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::namespace::EntryRef;
-use crate::reading::{Consulted, PATIENCE_WITH_OVERDUE, answer, count_load, in_memory};
+use crate::reading::{Consulted, TIMEOUT_WITH_OVERDUE, answer, count_load, in_memory};
 use crate::tier::{FillPermit, Lookup, Until};
 use crate::value::{Found, Read, Value};
 
@@ -120,7 +120,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         // Only now: whoever leads those may wait for what was led here.
         for (position, waiter) in waiting {
             let entry = &entries[position];
-            let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
+            let give_up = waiter.since() + TIMEOUT_WITH_OVERDUE;
             let completing = self.or_overdue(entry, Read::default(), give_up, waiter.wait(), |found| Some(Ok(found)));
             match completing.await {
                 Some(completed) => {
@@ -143,7 +143,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let led: Vec<_> = leading.iter().map(|(position, entry, _)| (*position, entry.clone())).collect();
         let (cache, load) = (self.clone(), Arc::clone(load));
         let mut completing = self.0.tasks.spawn(async move { cache.lead_many(leading, &*load).await });
-        let completed = match timeout(PATIENCE_WITH_OVERDUE, &mut completing).await {
+        let completed = match timeout(TIMEOUT_WITH_OVERDUE, &mut completing).await {
             Ok(completed) => completed,
             Err(_) => {
                 let overdue = led.iter().map(|(position, entry)| async move {

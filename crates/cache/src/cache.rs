@@ -7,7 +7,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sample;
-use crate::chance;
 use crate::coherence::{Coherence, MemoryLease};
 use crate::condition::Condition;
 use crate::epoch::EpochStore;
@@ -18,6 +17,7 @@ use crate::memory::MemoryTier;
 use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
 use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
+use crate::rng;
 use crate::tier::{Copy, DeleteError, TierName};
 use crate::write_counters::WriteCounters;
 
@@ -196,7 +196,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 self.0.epoch_store.reconcile("").await?;
             }
             None => {
-                let name = format!("none, but the memory of process {:032x}", u128::from_ne_bytes(chance::bytes()));
+                let name = format!("none, but the memory of process {:032x}", u128::from_ne_bytes(rng::bytes()));
                 self.0.epoch_store.reconcile(&name).await?;
                 let watch = watch_for_others(self.clone(), name, self.0.tasks.stopping());
                 self.0.tasks.spawn_loop("cache heartbeat", watch);
@@ -212,11 +212,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.redis.iter().for_each(|redis| redis.end_service());
     }
 
-    /// Waits for writes and loads under way and closes the connection. `false` when that took longer than `patience`.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        let give_up = Instant::now() + patience;
+    /// Waits for writes and loads under way and closes the connection. `false` when that took longer than `timeout`.
+    pub async fn stop(&self, timeout: Duration) -> bool {
+        let give_up = Instant::now() + timeout;
         // Writes first: they still need the connection.
-        let written = self.0.writes.stop(patience).await;
+        let written = self.0.writes.stop(timeout).await;
         self.0.tasks.stop(give_up.saturating_duration_since(Instant::now())).await && written
     }
 

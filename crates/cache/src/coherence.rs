@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chance::Hashing;
 use crate::key::Key;
 use crate::memory::MemoryTier;
+use crate::rng::Hashing;
 use crate::write_counters::WriteCounters;
 
 /// A power of two. Readers that wait for keys of one stripe wake each other, and look again.
@@ -146,13 +146,13 @@ impl Coherence {
     }
 
     /// Nothing is heard any more.
-    pub(crate) fn deaf(&self) {
+    pub(crate) fn disconnected(&self) {
         self.lease.revoke();
         self.everything_changed();
     }
 
     /// Whether changes are being heard.
-    pub(crate) fn hears(&self) -> bool {
+    pub(crate) fn is_subscribed(&self) -> bool {
         self.lease.holds_at(Instant::now())
     }
 

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::chance::Hashing;
 use crate::key::Key;
+use crate::rng::Hashing;
 use crate::value::Found;
 use crate::write_counters::Snapshot;
 

@@ -59,7 +59,6 @@
 mod audit;
 mod batch;
 mod cache;
-mod chance;
 mod clock;
 mod coherence;
 mod condition;
@@ -73,6 +72,7 @@ mod namespace;
 mod options;
 mod reading;
 mod redis;
+mod rng;
 #[cfg(test)]
 mod simulation;
 mod tier;

@@ -14,11 +14,11 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wildmatch::WildMatch;
 
-use crate::chance::Hashing;
 use crate::coherence::MemoryLease;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace, Tag};
-use crate::redis::GENERATION_LIFE;
+use crate::redis::GENERATION_TTL;
+use crate::rng::Hashing;
 use crate::tier::{Copy, DeleteError, Fill, Hit, Lookup, TierName, Until};
 use crate::value::Value;
 use crate::write_counters::{Dependencies, Snapshot, WriteCounters};
@@ -136,7 +136,7 @@ impl MemoryTier {
         // The writer of a generation may die before its second one, which alone would tell this process. Alone on the
         // database, it may have been an earlier run of this service, and the copy one that Redis has kept.
         let outlives = !(depends && self.copies);
-        let ttl = if outlives { ttl } else { ttl.min(GENERATION_LIFE) };
+        let ttl = if outlives { ttl } else { ttl.min(GENERATION_TTL) };
         let copy = Entry {
             namespace: entry.namespace.clone(),
             grace: if outlives { entry.namespace.grace(value.is_none()) } else { Duration::ZERO },

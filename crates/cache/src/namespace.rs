@@ -5,9 +5,9 @@ use std::time::Duration;
 use compact_str::CompactString;
 use hotshelf_stats::CacheCounters;
 
-use crate::chance;
 use crate::key::Key;
 use crate::key_space::{KeySpace, Keys};
+use crate::rng;
 
 /// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend. Void it,
 /// and all of them are void at once, without anybody knowing their keys.
@@ -154,7 +154,7 @@ impl Namespace {
         self.0.options.ttl / 5
     }
 
-    pub(crate) fn longest_life(&self) -> Duration {
+    pub(crate) fn longest_ttl(&self) -> Duration {
         self.0.options.ttl.max(self.0.options.negative_ttl).mul_f64(1.1)
     }
 
@@ -167,7 +167,7 @@ impl Namespace {
     /// The life of the next entry, with its jitter of ±10 %.
     pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
         let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
-        ttl.mul_f64(chance::about_one())
+        ttl.mul_f64(rng::about_one())
     }
 }
 

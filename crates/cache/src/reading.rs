@@ -20,7 +20,7 @@ use crate::value::{Found, Read, Source, Value};
 /// After a load ahead of an entry's end has failed, so long passes before the next.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 /// When a load takes longer, a value past its life is served if there is one.
-pub(crate) const PATIENCE_WITH_OVERDUE: Duration = Duration::from_secs(1);
+pub(crate) const TIMEOUT_WITH_OVERDUE: Duration = Duration::from_secs(1);
 
 /// What the tiers have answered.
 pub(crate) enum Consulted {
@@ -116,7 +116,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 }
                 Role::Waiter(waiter) => waiter,
             };
-            let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
+            let give_up = waiter.since() + TIMEOUT_WITH_OVERDUE;
             match self.or_overdue(&entry, read, give_up, waiter.wait(), |found| Some(Ok(found))).await {
                 // The leader may have asked for less than this reader does.
                 Some(Ok(completed)) if !read.accepts(completed.value.as_ref()) => {
@@ -168,7 +168,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 Err(Err(_)) => std::future::pending().await,
             }
         };
-        self.or_overdue(&overdue_entry, read, begin + PATIENCE_WITH_OVERDUE, completing, Ok).await
+        self.or_overdue(&overdue_entry, read, begin + TIMEOUT_WITH_OVERDUE, completing, Ok).await
     }
 
     /// What `completing` brings, or, if that takes long, a value past its life, if there is one.

@@ -37,17 +37,17 @@ pub(crate) use fred_link::FredConnector;
 use generations::Generations;
 pub(crate) use link::Connector;
 #[cfg(test)]
-pub(crate) use link::{Agreement, Ear, Link, Presence, Renewal};
-use listener::Beats;
+pub(crate) use link::{Agreement, InvalidationStream, Link, Presence, Renewal};
+use listener::Heartbeats;
 pub(crate) use names::Names;
-pub(crate) use state::Run;
+pub(crate) use state::ServerRunId;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use supervisor::UNTOLD;
 use timed::{TimedLink, Timings};
-pub(crate) use writing::GENERATION_LIFE;
+pub(crate) use writing::GENERATION_TTL;
 
 /// Life of a lease: a loader that has died keeps others from filling no longer than this.
-const LEASE_LIFE: Duration = Duration::from_secs(3);
+const LEASE_TTL: Duration = Duration::from_secs(3);
 /// What the tier works with.
 pub(crate) struct RedisSetup {
     pub(crate) names: Names,
@@ -76,14 +76,14 @@ pub(crate) struct RedisTier {
     epoch: AtomicU64,
     adopting: Mutex<()>,
     orphans: Mutex<Vec<(String, Token)>>,
-    beats: Beats,
+    heartbeats: Heartbeats,
     generations: Generations,
     /// Why there is no link. `None` before the first try.
     down: Mutex<Option<String>>,
     /// What the log has heard of the link.
     outages: Trouble,
     /// That the listener hears nothing although there is a link.
-    deafness: Trouble,
+    disconnection: Trouble,
     /// As the server told it last.
     memory: Mutex<ServerMemory>,
     setup: RedisSetup,
@@ -115,11 +115,11 @@ impl RedisTier {
             epoch: AtomicU64::new(0),
             adopting: Mutex::new(()),
             orphans: Mutex::default(),
-            beats: Beats::new(),
+            heartbeats: Heartbeats::new(),
             generations: Generations::default(),
             down: Mutex::default(),
             outages: Trouble::default(),
-            deafness: Trouble::default(),
+            disconnection: Trouble::default(),
             memory: Mutex::default(),
             setup,
         })
@@ -130,7 +130,7 @@ impl RedisTier {
     }
 
     /// The server's run, as leases and fences of this history name it.
-    fn run(&self, link: &TimedLink) -> Run {
+    fn run(&self, link: &TimedLink) -> ServerRunId {
         state::run_in(self.history(), link.run())
     }
 
@@ -171,7 +171,7 @@ impl RedisTier {
     }
 
     /// Each failure is survived, and counted.
-    fn survive(&self, operation: &str, error: &impl Display) {
+    fn count_error(&self, operation: &str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
         self.setup.stats.cache_errors("l2", operation).inc();
     }
@@ -191,11 +191,11 @@ impl RedisTier {
         entry: &EntryRef,
         expected: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
         let Some(link) = self.link.load_full() else { return Ok(false) };
         let name = self.name_of(entry);
-        link.fill(&name, &self.setup.names.marker(&name), expected, value, life).await
+        link.fill(&name, &self.setup.names.marker(&name), expected, value, ttl).await
     }
 }
 
@@ -205,7 +205,7 @@ impl RedisTier {
     pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisPermit>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
         let answer = self.look_and_wait(&link, entry, until).await.unwrap_or_else(|error| {
-            self.survive("lookup", &error);
+            self.count_error("lookup", &error);
             Lookup::Miss(None)
         });
         if matches!(answer, Lookup::Miss(_)) {
@@ -220,7 +220,7 @@ impl RedisTier {
         let (None, Some(link)) = (permit.if_absent, self.link.load_full()) else { return false };
         match self.generation(&link, entry, true).await {
             Ok(generation) => permit.if_absent = Some(generation),
-            Err(error) => self.survive("generation", &error),
+            Err(error) => self.count_error("generation", &error),
         }
         permit.if_absent.is_some()
     }
@@ -246,7 +246,7 @@ impl RedisTier {
             Ok(true) => Fill::Stored,
             Ok(false) => Fill::Refused,
             Err(error) => {
-                self.survive("fill", &error);
+                self.count_error("fill", &error);
                 Fill::Failed
             }
         }
@@ -255,15 +255,15 @@ impl RedisTier {
     /// Gives a permit back unused.
     pub(crate) async fn abandon(&self, entry: &EntryRef, permit: RedisPermit) {
         let RedisPermit { expected, leased: true, .. } = permit else { return };
-        if let Err(error) = self.replace(entry, expected, Bytes::new(), LEASE_LIFE).await {
-            self.survive("abandon", &error);
+        if let Err(error) = self.replace(entry, expected, Bytes::new(), LEASE_TTL).await {
+            self.count_error("abandon", &error);
         }
     }
 
     /// The value that stands here though its life may be over, and for how long it has been.
     pub(crate) async fn overdue(&self, entry: &EntryRef) -> Option<(Value, Duration)> {
         let stored = self.standing(entry).await.unwrap_or_else(|error| {
-            self.survive("overdue", &error);
+            self.count_error("overdue", &error);
             None
         })?;
         Some((stored.value?, stored.overdue))
@@ -277,8 +277,8 @@ impl RedisTier {
 
     /// Removes that copy, and no newer one.
     pub(crate) async fn discard(&self, entry: &EntryRef, copy: &Copy) {
-        if let Err(error) = self.replace(entry, copy.identity.clone(), Bytes::new(), LEASE_LIFE).await {
-            self.survive("discard", &error);
+        if let Err(error) = self.replace(entry, copy.identity.clone(), Bytes::new(), LEASE_TTL).await {
+            self.count_error("discard", &error);
         }
     }
 
@@ -314,7 +314,7 @@ impl RedisTier {
             };
         }
         // The log may not believe yet that it is over.
-        match self.deafness.cause().filter(|_| !self.setup.coherence.hears()) {
+        match self.disconnection.cause().filter(|_| !self.setup.coherence.is_subscribed()) {
             Some(reason) => Condition::Disconnected { reason },
             None => Condition::RedisUp,
         }

@@ -15,10 +15,10 @@
 mod contract;
 mod database;
 mod describe;
-mod dice;
 mod faults;
 mod host;
 mod process;
+mod random;
 mod schedule;
 mod store;
 mod wire;

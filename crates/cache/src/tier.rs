@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::chance;
 use crate::epoch::{Epoch, Fencing};
 use crate::key::Key;
 use crate::namespace::{EntryRef, Tag};
 use crate::redis::RedisPermit;
+use crate::rng;
 use crate::value::Value;
 use crate::write_counters::Snapshot;
 
@@ -63,7 +63,7 @@ pub(crate) struct Token(pub(crate) [u8; 16]);
 
 impl Token {
     pub(crate) fn random() -> Self {
-        Token(chance::bytes())
+        Token(rng::bytes())
     }
 }
 

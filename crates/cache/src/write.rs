@@ -14,7 +14,7 @@ use crate::tier::{Begun, Intent, InvalidationUnconfirmed, Outcome, Token};
 use crate::value::Value;
 
 /// How long a writer waits for another one of the same key.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a write was not acknowledged. `E` is what the database fails with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +90,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub async fn lock_keys(&self, mut entries: Vec<EntryRef>) -> Result<KeyGuard<E>, WriteError<E>> {
         entries.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         entries.dedup_by(|one, other| one.key == other.key);
-        let locks = self.0.locks.lock_all(entries.iter().map(|entry| &entry.key), LOCK_PATIENCE).await;
+        let locks = self.0.locks.lock_all(entries.iter().map(|entry| &entry.key), LOCK_TIMEOUT).await;
         Ok(KeyGuard { cache: self.clone(), entries, locks: locks.ok_or(WriteError::Locked)? })
     }
 }

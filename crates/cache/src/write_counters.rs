@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::chance::Hashing;
 use crate::key::Key;
 use crate::namespace::EntryRef;
+use crate::rng::Hashing;
 
 /// A power of two. Keys that share a stripe only refuse each other's fills now and then, which costs a load.
 const STRIPES: usize = 1_024;

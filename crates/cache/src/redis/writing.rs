@@ -10,27 +10,27 @@ use hotshelf_redis_client::RedisError;
 use super::RedisTier;
 use super::state::{self, Envelope, NO_GENERATION};
 use super::timed::TimedLink;
-use crate::chance;
 use crate::epoch::Fencing;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Tag};
+use crate::rng;
 use crate::tier::{Begun, Intent, InvalidationUnconfirmed, Outcome, Token};
 use crate::value::Value;
 
 /// Life of a fence, longer than a write may take in the database. A writer that has died leaves a fence, which ends in
 /// nothing: never in the old value.
-const FENCE_LIFE: Duration = Duration::from_secs(30);
+const FENCE_TTL: Duration = Duration::from_secs(30);
 /// Each generation a writer sets ends by itself after this, and so does what was filled under it: the writer's second
 /// one, after its commit, may never come.
-pub(crate) const GENERATION_LIFE: Duration = FENCE_LIFE;
+pub(crate) const GENERATION_TTL: Duration = FENCE_TTL;
 /// A writer tries this long to get a fence that another process holds.
-const FENCE_PATIENCE: Duration = Duration::from_secs(2);
+const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries, in milliseconds.
 const FENCE_PAUSES: std::ops::Range<u64> = 5..25;
 /// Entries that are fenced, or released, in one go to Redis and back.
 const BATCH: usize = 256;
 /// Released together.
-const ORPHANS_A_BEAT: usize = 64;
+const ORPHANS_A_HEARTBEAT: usize = 64;
 /// Fences that could not be released in time, to be released later; they also end by themselves.
 const MAX_ORPHANS: usize = 8_192;
 
@@ -45,7 +45,7 @@ impl RedisTier {
     async fn fence(&self, link: &TimedLink, intent: &Intent) -> Result<bool, RedisError> {
         let fence = async |entry: &EntryRef| {
             let (name, fence) = (self.name_of(entry), state::fence(intent.token, self.run(link)));
-            link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_LIFE).await
+            link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_TTL).await
         };
         let mut fenced = Vec::with_capacity(intent.entries.len());
         for batch in intent.entries.chunks(BATCH) {
@@ -63,7 +63,7 @@ impl RedisTier {
     /// Before the database is written.
     pub(crate) async fn begin(&self, intent: &Intent) -> Begun {
         let Some(link) = self.link.load_full() else { return Begun::Unfenced };
-        let give_up = tokio::time::Instant::now() + FENCE_PATIENCE;
+        let give_up = tokio::time::Instant::now() + FENCE_TIMEOUT;
         let mut invalidates = &intent.invalidates[..];
         loop {
             // Once: a generation outlasts the patience of the writer, and each makes every page of all processes void.
@@ -72,11 +72,11 @@ impl RedisTier {
                 (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
                 (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Conflict,
                 (Ok(false), Ok(())) => {
-                    tokio::time::sleep(Duration::from_millis(chance::within(FENCE_PAUSES))).await;
+                    tokio::time::sleep(Duration::from_millis(rng::within(FENCE_PAUSES))).await;
                 }
                 (Err(error), _) | (_, Err(error)) => {
                     // It may be there all the same: the answer may have been lost, or be late.
-                    self.survive("fence", &error);
+                    self.count_error("fence", &error);
                     self.orphan(intent);
                     return Begun::Unfenced;
                 }
@@ -88,7 +88,9 @@ impl RedisTier {
     /// of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
     pub(crate) async fn also_invalidate(&self, intent: &Intent, tags: &[Tag]) -> bool {
         let invalidated = match self.link.load_full() {
-            Some(link) => self.invalidate(&link, tags).await.inspect_err(|error| self.survive("void", error)).is_ok(),
+            Some(link) => {
+                self.invalidate(&link, tags).await.inspect_err(|error| self.count_error("void", error)).is_ok()
+            }
             None => false,
         };
         if !invalidated {
@@ -120,7 +122,7 @@ impl RedisTier {
             match join(self.end(&link, intent, keep), self.is_where_the_others_are(&link, changed)).await {
                 (Ok(()), true) => return Ok(()),
                 (Ok(()), false) => tracing::debug!("the others are on another server, or nobody knows"),
-                (Err(error), _) => self.survive("release", &error),
+                (Err(error), _) => self.count_error("release", &error),
             }
         }
         self.orphan(intent);
@@ -176,8 +178,8 @@ impl RedisTier {
         let entries: Vec<&EntryRef> = entries.collect();
         let release = async |entry: &&EntryRef| {
             let (name, fence) = (self.name_of(entry), state::fence(token, self.run(link)));
-            let (value, life) = value(entry).unwrap_or((Bytes::new(), FENCE_LIFE));
-            link.release(&name, self.marker_of(&name).as_deref(), fence, value, life).await
+            let (value, ttl) = value(entry).unwrap_or((Bytes::new(), FENCE_TTL));
+            link.release(&name, self.marker_of(&name).as_deref(), fence, value, ttl).await
         };
         for batch in entries.chunks(BATCH) {
             join_all(batch.iter().map(release)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -192,12 +194,12 @@ impl RedisTier {
         orphans.extend(intent.entries.iter().take(room).map(|entry| (self.name_of(entry), intent.token)));
     }
 
-    /// Some of them; the others with the next beat. What is not certain to be released stays an orphan.
+    /// Some of them; the others with the next heartbeat. What is not certain to be released stays an orphan.
     pub(super) async fn release_orphans(&self, link: &TimedLink) {
-        let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_BEAT).cloned().collect();
+        let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_HEARTBEAT).cloned().collect();
         let released = join_all(orphans.iter().map(|(name, token)| async move {
             let (marker, fence) = (self.marker_of(name), state::fence(*token, self.run(link)));
-            link.release(name, marker.as_deref(), fence, Bytes::new(), FENCE_LIFE).await.is_ok()
+            link.release(name, marker.as_deref(), fence, Bytes::new(), FENCE_TTL).await.is_ok()
         }));
         let released = released.await;
         let done: Vec<_> = orphans.iter().zip(released).filter_map(|(orphan, done)| done.then_some(orphan)).collect();
