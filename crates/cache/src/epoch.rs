@@ -70,7 +70,7 @@ impl<T> Committed<T> {
 
 /// Which history of the database this is, and how far it has come.
 ///
-/// A database that was restored from a backup knows less than it did, and gives versions, ids and write_counters a second time. So
+/// A database that was restored from a backup knows less than it did, and gives versions, ids and epochs a second time. So
 /// copies count only in the history that they were made in, and the shared tier remembers how far that had come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {

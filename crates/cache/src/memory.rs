@@ -48,7 +48,7 @@ struct Entry {
     expires_at: Instant,
     /// From then on, it should be loaded again.
     due_at: Instant,
-    /// Void when memory has begun another flushes.
+    /// Void when everything was flushed since.
     flushes: u64,
     /// With which it was filled.
     tags: Arc<[Tag]>,
@@ -238,7 +238,7 @@ impl MemoryTier {
         });
     }
 
-    /// Gives back the memory of copies that a new flushes has made void.
+    /// Gives back the memory of copies that a flush has made void.
     pub(crate) fn clear(&self) {
         self.entries.invalidate_all();
     }

@@ -52,7 +52,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         read.accepts(hit.value.as_ref()).then_some(hit)
     }
 
-    /// What a tier holds in the entry, or else what `load` brings, which the tiers then keep.
+    /// What a tier holds of the entry, or else what `load` brings, which the tiers then keep.
     ///
     /// `load` reads the truth and never a cache; `None` from it means that there is no such thing, which is kept too,
     /// for a shorter time. Of concurrent lookups of one key one loads and the others wait for it. The load runs in a

@@ -159,7 +159,7 @@ impl RedisTier {
     /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
     /// this process.
     pub(crate) fn adopt(&self, epoch: Epoch) {
-        // Not before the flushes has begun may another call take the epoch for adopted, and vouch for memory.
+        // Not before memory is flushed may another call take the epoch for adopted, and vouch for memory.
         let _adopting = self.adopting.lock();
         if self.epoch.fetch_max(epoch.get(), Ordering::AcqRel) < epoch.get() && self.setup.shared {
             self.setup.coherence.everything_changed();

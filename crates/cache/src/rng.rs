@@ -22,13 +22,13 @@ thread_local! {
 /// From now on, this thread draws what the seed says.
 #[cfg(test)]
 pub(crate) fn seed(seed: u64) {
-    SEEDED.with_borrow_mut(|rng| *loaded = Some(rand::rngs::SmallRng::seed_from_u64(seed)));
+    SEEDED.with_borrow_mut(|rng| *rng = Some(rand::rngs::SmallRng::seed_from_u64(seed)));
 }
 
 fn draw<T>(from: impl Fn(&mut dyn rand::Rng) -> T) -> T {
     #[cfg(test)]
-    if let Some(thrown) = SEEDED.with_borrow_mut(|rng| loaded.as_mut().map(|rng| from(rng))) {
-        return thrown;
+    if let Some(drawn) = SEEDED.with_borrow_mut(|seeded| seeded.as_mut().map(|rng| from(rng))) {
+        return drawn;
     }
     from(&mut rand::rng())
 }

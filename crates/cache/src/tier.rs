@@ -40,7 +40,7 @@ pub(crate) enum Until {
     ItIsDue,
 }
 
-/// The right to fill a entry, good only as long as nobody has written it since: what each tier has given. A tier that gave
+/// The right to fill an entry, good only as long as nobody has written it since: what each tier has given. A tier that gave
 /// none must not be filled: somebody else loads or writes the entry there, or the tier is out of reach, or there is none.
 #[derive(Debug, Default)]
 pub(crate) struct FillPermit {

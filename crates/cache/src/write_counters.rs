@@ -28,7 +28,7 @@ pub(crate) struct Snapshot {
 }
 
 pub(crate) struct WriteCounters {
-    /// Copies of an older flushes are void.
+    /// How often everything was made void. Copies from before the last time are.
     flushes: AtomicU64,
     stripes: Box<[Mutex<u64>]>,
     /// How often the tags of each stripe have moved on. The sum over several tags grows whenever one of
@@ -75,7 +75,7 @@ impl WriteCounters {
         self.generations[self.tag_stripe(name)].fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What a copy in this entry depends on that was loaded under the snapshot.
+    /// What a copy of this entry depends on that was loaded under the snapshot.
     pub(crate) fn dependencies(&self, entry: &EntryRef, absent: bool, snapshot: Snapshot) -> Dependencies {
         let stripes = entry.dependencies(absent).map(|tag| self.tag_stripe(tag.name()) as u16);
         let generation = if absent { snapshot.generation_if_absent } else { snapshot.generation };

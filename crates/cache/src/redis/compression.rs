@@ -25,7 +25,7 @@ pub(super) fn pack(payload: &[u8]) -> Option<Vec<u8>> {
     (packed.len() < payload.len()).then_some(packed)
 }
 
-/// `None` when the bytes are nothing that [`pack`] made. Whatever length they permit, no more is allocated than a value may
+/// `None` when the bytes are nothing that [`pack`] made. Whatever length they claim, no more is allocated than a value may
 /// have.
 pub(super) fn unpack(packed: &[u8]) -> Option<Bytes> {
     let (length, compressed) = packed.split_first_chunk::<LENGTH>()?;

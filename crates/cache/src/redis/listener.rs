@@ -58,7 +58,7 @@ impl Heartbeats {
         &self.instance
     }
 
-    /// The number of a heartbeat that begins at `begun`, and is to come back from where all these hash_tags lead.
+    /// The number of a heartbeat that begins at `begun`, and is to come back from where all these hash tags lead.
     pub(super) fn begin(&self, begun: Instant, hash_tags: &[String]) -> u64 {
         let mut sent = self.sent.lock();
         let number = sent.next;

@@ -25,7 +25,7 @@ pub(crate) enum Mark {
     Entry(Key),
     /// This tag has a new generation.
     Tag(String),
-    /// The heartbeat of that number of this process or another, where that hash_tag leads.
+    /// The heartbeat of that number of this process or another, where that hash tag leads.
     Heartbeat { instance: String, number: u64, hash_tag: String },
 }
 

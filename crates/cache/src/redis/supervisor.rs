@@ -203,7 +203,7 @@ async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
     }
 }
 
-/// Heartbeats until too many heartbeats in a row have failed; then tells why.
+/// Sends heartbeats until too many in a row have failed; then tells why.
 async fn keep_beating(tier: &RedisTier, link: &TimedLink) -> String {
     let mut heartbeats = interval(HEARTBEAT);
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -172,7 +172,7 @@ impl RedisTier {
         &self,
         link: &TimedLink,
         token: Token,
-        entries: impl Iterator<Item = &'a EntryRef>,
+        entries: impl Iterator<Item = &'an EntryRef>,
         value: impl Fn(&EntryRef) -> Option<(Bytes, Duration)>,
     ) -> Result<(), RedisError> {
         let entries: Vec<&EntryRef> = entries.collect();

@@ -1,4 +1,4 @@
-//! What a schedule decides by chance: all of it by the loaded random, in the order in which it happens.
+//! What a schedule decides by chance: all of it by the seeded generator, in the order in which it happens.
 
 use std::cell::Cell;
 use std::time::Duration;
