@@ -24,8 +24,8 @@ pub enum BatchError<E> {
     /// The load failed.
     #[error(transparent)]
     Load(E),
-    /// Another number of values than of keys, so nobody can say which belongs to which: nothing of them was served or kept.
-    /// The loader has a defect: it must bring one value, or `None`, for each key, in their order.
+    /// Another number of values than of keys, so nobody can say which belongs to which: nothing of them was served or
+    /// kept. The loader has a defect: it must bring one value, or `None`, for each key, in their order.
     #[error("a load brought {brought} values for {asked} keys")]
     Miscounted {
         /// How many were to be loaded.
@@ -50,9 +50,10 @@ type Led<E> = (usize, EntryRef, Flight<E>);
 type Answers = Vec<(usize, Found)>;
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// As [`get_or_load`](Cache::get_or_load) for each of the entries, in their order and as many: memory is asked, then Redis
-    /// for all of the rest in one go, then `load` once for all that is still missing. `load` is given their keys and brings
-    /// as many values, in the same order. What other lookups are loading already is waited for, and keeps none of the rest.
+    /// As [`get_or_load`](Cache::get_or_load) for each of the entries, in their order and as many: memory is asked,
+    /// then Redis for all of the rest in one go, then `load` once for all that is still missing. `load` is given their
+    /// keys and brings as many values, in the same order. What other lookups are loading already is waited for, and
+    /// keeps none of the rest.
     ///
     /// What another process loads just now is not waited for: it is loaded here as well, and not kept.
     ///
@@ -133,8 +134,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         Ok(lost)
     }
 
-    /// Leads all these flights, in a task of its own: others may wait for some of them. If that takes long and there are
-    /// values past their lives for all of them, those are the answer.
+    /// Leads all these flights, in a task of its own: others may wait for some of them. If that takes long and there
+    /// are values past their lives for all of them, those are the answer.
     async fn complete_many<L, F>(&self, leading: Vec<Led<E>>, load: &Arc<L>) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
@@ -164,8 +165,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Those that have to wait for an earlier flight of their key keep none of the others back: these go at once, all
-    /// together, and each of those goes when it may, with all that may by then. So no flight that could go waits for another
-    /// one, and batches do not wait for each other in a circle, in whatever order they have joined.
+    /// together, and each of those goes when it may, with all that may by then. So no flight that could go waits for
+    /// another one, and batches do not wait for each other in a circle, in whatever order they have joined.
     async fn lead_many<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync,

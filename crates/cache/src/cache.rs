@@ -26,8 +26,8 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(250);
 
 /// The cache: tiers, single flight and the write protocol around a loader. A cheap handle; `E` is what loads fail with.
 ///
-/// Reads are [`get_or_load`](Cache::get_or_load), writes are [`write`](Cache::write). No read that starts after a write was
-/// acknowledged returns what was there before it. See the crate's documentation for an example.
+/// Reads are [`get_or_load`](Cache::get_or_load), writes are [`write`](Cache::write). No read that starts after a write
+/// was acknowledged returns what was there before it. See the crate's documentation for an example.
 pub struct Cache<E>(pub(crate) Arc<CacheState<E>>);
 
 impl<E> Clone for Cache<E> {
@@ -113,8 +113,8 @@ impl<E> CacheState<E> {
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A working cache; Redis takes part from some time after [`start`](Cache::start).
-    /// `changed_nothing` says of a failed commit whether the database is certain to be as it was; if not, the write counts as
-    /// one that may have happened.
+    /// `changed_nothing` says of a failed commit whether the database is certain to be as it was; if not, the write
+    /// counts as one that may have happened.
     ///
     /// # Errors
     /// When the options contradict each other.
@@ -205,8 +205,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         Ok(())
     }
 
-    /// Serves no copy any more, for the rest of the life of the process: lookups load. For a database that was found not to
-    /// be the one that was opened. `reason` goes into the log and the health report.
+    /// Serves no copy any more, for the rest of the life of the process: lookups load. For a database that was found
+    /// not to be the one that was opened. `reason` goes into the log and the health report.
     pub fn end_service(&self, reason: &str) {
         self.0.coherence.end(reason);
         self.0.redis.iter().for_each(|redis| redis.end_service());
@@ -220,8 +220,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.tasks.stop(give_up.saturating_duration_since(Instant::now())).await && written
     }
 
-    /// A namespace for entries of one kind, whose keys are no other namespace's. Namespaces of one name are the same namespace, with lives
-    /// that may differ.
+    /// A namespace for entries of one kind, whose keys are no other namespace's. Namespaces of one name are the same
+    /// namespace, with lives that may differ.
     ///
     /// # Errors
     /// When some key could be one of another namespace as well, or one that the cache itself has in Redis.
@@ -236,8 +236,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.write_strategy
     }
 
-    /// Whether some tier has a copy that a lookup would be answered with. Costs a round trip to Redis where there is one
-    /// and memory has none.
+    /// Whether some tier has a copy that a lookup would be answered with. Costs a round trip to Redis where there is
+    /// one and memory has none.
     pub async fn holds(&self, entry: &EntryRef) -> bool {
         self.0.inspect(TierName::Memory, entry).await.is_some()
             || self.0.inspect(TierName::Redis, entry).await.is_some()
@@ -259,8 +259,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Deletes the entries whose keys match, where `*` stands for any text and `?` for one character. Returns how many
-    /// the tier that held most of them had. For operators: it walks over all keys, in batches. If Redis cannot be reached,
-    /// all that it holds is made void.
+    /// the tier that held most of them had. For operators: it walks over all keys, in batches. If Redis cannot be
+    /// reached, all that it holds is made void.
     ///
     /// # Errors
     /// When the epoch could not be advanced in that case; what had been deleted stays deleted.

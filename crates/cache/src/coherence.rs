@@ -1,4 +1,5 @@
-//! What this process does with what it hears of the writes of others, and how long it may believe that it has heard all.
+//! What this process does with what it hears of the writes of others, and how long it may believe that it has heard
+//! all.
 
 use std::future::Future;
 use std::hash::BuildHasher;
@@ -91,8 +92,8 @@ impl Coherence {
         Coherence { write_counters, lease, memory, waiting, hasher, end, ending }
     }
 
-    /// No copy is served from now on, for the rest of the life of the process: what they are copies of is not the truth any
-    /// more, or others change it and do not tell. Returns why.
+    /// No copy is served from now on, for the rest of the life of the process: what they are copies of is not the truth
+    /// any more, or others change it and do not tell. Returns why.
     pub(crate) fn end(&self, reason: &str) -> String {
         let mut first = false;
         let reason = self.end.get_or_init(|| {

@@ -13,12 +13,12 @@ use crate::rng::Hashing;
 use crate::value::Found;
 use crate::write_counters::Snapshot;
 
-/// A flight is joined only by lookups with the same snapshot. A write that finishes changes the snapshot, so a lookup that
-/// comes after it never joins a flight that started before it and may bring the old value.
+/// A flight is joined only by lookups with the same snapshot. A write that finishes changes the snapshot, so a lookup
+/// that comes after it never joins a flight that started before it and may bring the old value.
 type FlightId = (Key, Snapshot);
 
-/// The snapshot tells of writes in this process only. Where others write too, a lookup joins no flight that is older than
-/// this, which bounds how far back its answer may reach.
+/// The snapshot tells of writes in this process only. Where others write too, a lookup joins no flight that is older
+/// than this, which bounds how far back its answer may reach.
 const JOIN_WINDOW: Duration = Duration::from_millis(500);
 
 pub(crate) type Completed<E> = Result<Found, E>;
@@ -37,7 +37,8 @@ pub(crate) enum Role<E> {
     Waiter(Waiter<E>),
 }
 
-/// The leader's duty to complete. Dropped without completing (its task was cancelled or panicked), it lets the waiters try again.
+/// The leader's duty to complete. Dropped without completing (its task was cancelled or panicked), it lets the waiters
+/// try again.
 pub(crate) struct Flight<E> {
     id: FlightId,
     in_flight: InFlight<E>,
@@ -118,8 +119,8 @@ impl<E: Clone> Flight<E> {
         self.predecessor.is_some()
     }
 
-    /// Waits until there is none of the same key before this one: only then look, and load. Whoever leads several must let
-    /// none of them wait here while others could go.
+    /// Waits until there is none of the same key before this one: only then look, and load. Whoever leads several must
+    /// let none of them wait here while others could go.
     pub(crate) async fn start(&mut self) {
         if let Some(predecessor) = &self.predecessor {
             predecessor.clone().wait().await;
@@ -234,7 +235,7 @@ mod tests {
         flight.complete(completing());
         assert_eq!(flights.count(), 0);
         assert_eq!(first.wait().await, Some(completing()));
-        assert_eq!(second.wait().await, Some(completing()), "also when asked after the completing");
+        assert_eq!(second.wait().await, Some(completing()), "also when asked after its end");
         drop(leader(&flights, snapshot));
     }
 

@@ -35,7 +35,8 @@ impl KeyLocks {
         Some(held)
     }
 
-    /// All of them, in this order, or none. Whoever locks several does so in one order of keys: nobody waits in a circle.
+    /// All of them, in this order, or none. Whoever locks several does so in one order of keys: nobody waits in a
+    /// circle.
     pub(crate) async fn lock_all<'a>(
         &self,
         keys: impl Iterator<Item = &'a Key>,

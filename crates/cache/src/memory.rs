@@ -1,5 +1,5 @@
-//! The in-process tier: bounded by bytes, with TinyLFU admission (Einziger, Friedman, Manes: "TinyLFU: A Highly Efficient
-//! Cache Admission Policy", 2017). What may be kept is decided under a stripe of [`WriteCounters`].
+//! The in-process tier: bounded by bytes, with TinyLFU admission (Einziger, Friedman, Manes: "TinyLFU: A Highly
+//! Efficient Cache Admission Policy", 2017). What may be kept is decided under a stripe of [`WriteCounters`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -82,7 +82,8 @@ impl Entry {
     }
 
     /// Whether it is the entry with these tags. Kept with others, or with none, it would outlast what makes it void.
-    /// A reader who names none goes by those that it was kept with; none are too few where the namespace's entries have some.
+    /// A reader who names none goes by those that it was kept with; none are too few where the namespace's entries have
+    /// some.
     fn goes_with(&self, tags: Option<&[Tag]>) -> bool {
         match tags {
             Some(tags) => *self.tags == *tags,
@@ -176,8 +177,9 @@ impl MemoryTier {
         self.write_counters.advance(key, || self.entries.invalidate(key));
     }
 
-    /// After the commit of a write, before it is acknowledged: drops the copies of these, or leaves what is to be kept. What
-    /// was copied between the beginning of the write and its commit goes with them, so memory has no part in the beginning.
+    /// After the commit of a write, before it is acknowledged: drops the copies of these, or leaves what is to be kept.
+    /// What was copied between the beginning of the write and its commit goes with them, so memory has no part in the
+    /// beginning.
     pub(crate) fn finish(&self, entries: &[EntryRef], keep: &HashMap<Key, Value>) {
         for entry in entries {
             match keep.get(&entry.key) {
@@ -208,8 +210,8 @@ impl MemoryTier {
         Some(Copy { tier: TierName::Memory, identity, value: copy.value.clone() })
     }
 
-    /// Deletes the entries whose keys match, and tells how many there were. In a thread that may block, since a walk over
-    /// millions of entries takes seconds, and one at a time. It goes on when the caller goes away.
+    /// Deletes the entries whose keys match, and tells how many there were. In a thread that may block, since a walk
+    /// over millions of entries takes seconds, and one at a time. It goes on when the caller goes away.
     pub(crate) async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
         let turn = Arc::clone(&self.deleting).lock_owned().await;
         let (entries, write_counters, pattern) =
@@ -244,10 +246,10 @@ impl MemoryTier {
     }
 }
 
-/// While it walks, others fill and write. What was loaded, or copied from Redis, before it began is refused wherever it is
-/// filled, since all snapshots from before are unfit first; so it does not matter on which side of the walk it would come to
-/// stand. What is filled under a later snapshot was loaded later, and may stay or go. Each entry goes under the stripe of its key, as
-/// with a write.
+/// While it walks, others fill and write. What was loaded, or copied from Redis, before it began is refused wherever it
+/// is filled, since all snapshots from before are unfit first; so it does not matter on which side of the walk it would
+/// come to stand. What is filled under a later snapshot was loaded later, and may stay or go. Each entry goes under the
+/// stripe of its key, as with a write.
 fn delete(entries: &Moka<Key, Arc<Entry>, Hashing>, write_counters: &WriteCounters, pattern: &WildMatch) -> u64 {
     write_counters.advance_all();
     let mut deleted = 0;

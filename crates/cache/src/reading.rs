@@ -62,8 +62,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// an entry's life also loads it again, in the background.
     ///
     /// # Errors
-    /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which is
-    /// the answer then. Failures are not kept. A panic in `load` is passed on.
+    /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which
+    /// is the answer then. Failures are not kept. A panic in `load` is passed on.
     pub async fn get_or_load<L, F>(&self, entry: EntryRef, read: Read, load: L) -> Result<Found, E>
     where
         L: Fn() -> F + Send + Sync + 'static,
@@ -287,8 +287,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
-    /// "Does not exist" is only as good as the generations that were read before the load. `true` when they were read only
-    /// now, so that the load has to be done again under them.
+    /// "Does not exist" is only as good as the generations that were read before the load. `true` when they were read
+    /// only now, so that the load has to be done again under them.
     pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, permit: &mut FillPermit) -> bool {
         match (&self.0.redis, &mut permit.redis) {
             (Some(redis), Some(permit)) if entry.namespace.keeps_absence() => redis.bind_to_tags(entry, permit).await,

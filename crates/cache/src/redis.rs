@@ -1,6 +1,6 @@
-//! The shared tier: Redis. Each key is absent, a lease, a fence or a value, and each step from one to another is atomic on
-//! that one key (see `docs/consistency.md`). What a key holds counts only while the link is up and the value is of the
-//! current epoch.
+//! The shared tier: Redis. Each key is absent, a lease, a fence or a value, and each step from one to another is atomic
+//! on that one key (see `docs/consistency.md`). What a key holds counts only while the link is up and the value is of
+//! the current epoch.
 
 mod compression;
 mod deletion;
@@ -63,8 +63,8 @@ pub(crate) struct RedisTier {
     connector: Box<dyn Connector>,
     timings: Timings,
     link: ArcSwapOption<TimedLink>,
-    /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded in one
-    /// and labelled with the next is void, too. 0 only while there has never been a link.
+    /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded
+    /// in one and labelled with the next is void, too. 0 only while there has never been a link.
     history: AtomicU64,
     /// The history before, 0 if there was none in this process.
     follows: AtomicU64,
@@ -200,8 +200,8 @@ impl RedisTier {
 }
 
 impl RedisTier {
-    /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is out of
-    /// reach, the right to fill it.
+    /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is
+    /// out of reach, the right to fill it.
     pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisPermit>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
         let answer = self.look_and_wait(&link, entry, until).await.unwrap_or_else(|error| {
@@ -214,8 +214,8 @@ impl RedisTier {
         answer
     }
 
-    /// Called when a load has found nothing and that is to be kept: binds the permit to the generations that this depends on.
-    /// `true` when they were read only now, so that the load has to be done again under them.
+    /// Called when a load has found nothing and that is to be kept: binds the permit to the generations that this
+    /// depends on. `true` when they were read only now, so that the load has to be done again under them.
     pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, permit: &mut RedisPermit) -> bool {
         let (None, Some(link)) = (permit.if_absent, self.link.load_full()) else { return false };
         match self.generation(&link, entry, true).await {

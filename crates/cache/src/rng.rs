@@ -1,5 +1,5 @@
-//! Random numbers: tokens, jitter, pauses. Under test, the generator of a thread can be seeded, so that a run can be repeated
-//! exactly.
+//! Random numbers: tokens, jitter, pauses. Under test, the generator of a thread can be seeded, so that a run can be
+//! repeated exactly.
 
 use std::ops::Range;
 

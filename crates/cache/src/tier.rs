@@ -1,5 +1,5 @@
-//! What memory and Redis have in common. There are these two tiers, or one of them, or none; reads ask memory first, fills and
-//! the end of a write come to Redis first.
+//! What memory and Redis have in common. There are these two tiers, or one of them, or none; reads ask memory first,
+//! fills and the end of a write come to Redis first.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -40,8 +40,9 @@ pub(crate) enum Until {
     ItIsDue,
 }
 
-/// The right to fill an entry, good only as long as nobody has written it since: what each tier has given. A tier that gave
-/// none must not be filled: somebody else loads or writes the entry there, or the tier is out of reach, or there is none.
+/// The right to fill an entry, good only as long as nobody has written it since: what each tier has given. A tier that
+/// gave none must not be filled: somebody else loads or writes the entry there, or the tier is out of reach, or there
+/// is none.
 #[derive(Debug, Default)]
 pub(crate) struct FillPermit {
     pub(crate) memory: Option<Snapshot>,
@@ -73,7 +74,7 @@ pub(crate) struct Intent {
     /// The entries of what is written, by key; none for something that has no entry yet.
     pub(crate) entries: Vec<EntryRef>,
     /// The tags it changes.
-    pub(crate) invalidates: Vec<Tag>,
+    pub(crate) tags: Vec<Tag>,
     pub(crate) token: Token,
     /// Of what the write leaves: the epoch that was known before its commit. A newer one would vouch for it against a
     /// write that was committed after it.

@@ -44,9 +44,10 @@ pub struct KeyGuard<E> {
 
 /// A write under way, from before the database is touched until after the commit.
 ///
-/// Whoever does not leave the end to [`commit`](Write::commit) ends it with [`committed`](Write::committed) whenever the
-/// database may have changed, and with [`unchanged`](Write::unchanged) only when it certainly did not. Dropped without any
-/// of them, the entries are forgotten in this process at once and their fences in Redis end by themselves, in nothing.
+/// Whoever does not leave the end to [`commit`](Write::commit) ends it with [`committed`](Write::committed) whenever
+/// the database may have changed, and with [`unchanged`](Write::unchanged) only when it certainly did not. Dropped
+/// without any of them, the entries are forgotten in this process at once and their fences in Redis end by themselves,
+/// in nothing.
 #[must_use = "a write that is not ended leaves a fence behind"]
 pub struct Write<E> {
     cache: Cache<E>,
@@ -57,15 +58,15 @@ pub struct Write<E> {
 }
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// Writes: waits for its turn at the entries, bars every tier from serving or taking copies of them and of what depends on
-    /// the tags, commits, makes all of that void, and returns: acknowledge the write after this.
+    /// Writes: waits for its turn at the entries, bars every tier from serving or taking copies of them and of what
+    /// depends on the tags, commits, makes all of that void, and returns: acknowledge the write after this.
     ///
-    /// `entries` are the entries of what is written; none of something that does not exist yet. `commit` writes to the database
-    /// as [`Fencing`] says. From the fences on, the write runs in a task of its own, so that a caller who goes away cannot cut
-    /// it in two.
+    /// `entries` are the entries of what is written; none of something that does not exist yet. `commit` writes to the
+    /// database as [`Fencing`] says. From the fences on, the write runs in a task of its own, so that a caller who goes
+    /// away cannot cut it in two.
     ///
-    /// Costs two round trips to Redis where there is one, or two for some hundreds of entries. That Redis cannot be reached is
-    /// no error: then the commit is [`Unfenced`](Fencing::Unfenced).
+    /// Costs two round trips to Redis where there is one, or two for some hundreds of entries. That Redis cannot be
+    /// reached is no error: then the commit is [`Unfenced`](Fencing::Unfenced).
     ///
     /// # Errors
     /// [`WriteError`].
@@ -82,8 +83,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.lock_keys(entries).await?.write(tags, commit).await
     }
 
-    /// Waits for the writes of this process that have one of the entries in common: for a write that has to read the database
-    /// before it knows which tags it changes.
+    /// Waits for the writes of this process that have one of the entries in common: for a write that has to read the
+    /// database before it knows which tags it changes.
     ///
     /// # Errors
     /// [`WriteError::Locked`] when that took more than two seconds.
@@ -112,8 +113,8 @@ impl<E: Clone + Send + Sync + 'static> KeyGuard<E> {
         self.fenced(tags, |write| write.commit(commit)).await
     }
 
-    /// Bars every tier and hands the write to `work`, which ends it, all in a task of its own: for a write that learns only
-    /// behind its fences what it changes.
+    /// Bars every tier and hands the write to `work`, which ends it, all in a task of its own: for a write that learns
+    /// only behind its fences what it changes.
     ///
     /// # Errors
     /// [`WriteError::Locked`] when another process wrote one of the entries for more than two seconds,
@@ -138,7 +139,7 @@ impl<E: Clone + Send + Sync + 'static> KeyGuard<E> {
     /// Bars every tier from serving or taking copies of the entries, and of what depends on the tags.
     pub(crate) async fn begin(self, tags: Vec<Tag>) -> Result<Write<E>, WriteError<E>> {
         let KeyGuard { cache, entries, locks } = self;
-        let intent = Intent { entries, invalidates: tags, token: Token::random(), epoch: Epoch::default() };
+        let intent = Intent { entries, tags, token: Token::random(), epoch: Epoch::default() };
         // Without Redis, nothing tells other processes but the epoch.
         let told = !cache.0.shared || cache.0.redis.is_some();
         let fencing = if told { Fencing::Fenced } else { Fencing::Unfenced };
@@ -172,7 +173,7 @@ impl<E> Write<E> {
         {
             self.fencing = Fencing::Unfenced;
         }
-        self.intent.invalidates.extend(tags);
+        self.intent.tags.extend(tags);
     }
 
     /// Commits and ends the write.
@@ -200,8 +201,8 @@ impl<E> Write<E> {
         }
     }
 
-    /// The database has committed, or may have. `leaves` and `epoch` are as in [`Committed`]. Returns when no tier can serve
-    /// an older copy any more: acknowledge the write after this.
+    /// The database has committed, or may have. `leaves` and `epoch` are as in [`Committed`]. Returns when no tier can
+    /// serve an older copy any more: acknowledge the write after this.
     ///
     /// # Errors
     /// [`InvalidationUnconfirmed`]: do not acknowledge.
@@ -258,7 +259,7 @@ impl<E> Write<E> {
     fn advance(&self) {
         let write_counters = &self.cache.0.write_counters;
         self.intent.entries.iter().for_each(|entry| write_counters.advance(&entry.key, || {}));
-        self.intent.invalidates.iter().for_each(|tag| write_counters.tag_changed(tag.name()));
+        self.intent.tags.iter().for_each(|tag| write_counters.tag_changed(tag.name()));
     }
 }
 

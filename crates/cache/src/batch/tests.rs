@@ -141,8 +141,8 @@ async fn settle() {
     }
 }
 
-/// The process was suspended between the joins of each of two batches, which have the same keys in reverse order: each leads
-/// a flight that comes after one of the other's.
+/// The process was suspended between the joins of each of two batches, which have the same keys in reverse order: each
+/// leads a flight that comes after one of the other's.
 #[tokio::test(start_paused = true)]
 async fn batches_do_not_wait_for_each_other_in_a_circle() {
     let world = World::new();

@@ -25,8 +25,8 @@ pub(super) fn pack(payload: &[u8]) -> Option<Vec<u8>> {
     (packed.len() < payload.len()).then_some(packed)
 }
 
-/// `None` when the bytes are nothing that [`pack`] made. Whatever length they claim, no more is allocated than a value may
-/// have.
+/// `None` when the bytes are nothing that [`pack`] made. Whatever length they claim, no more is allocated than a value
+/// may have.
 pub(super) fn unpack(packed: &[u8]) -> Option<Bytes> {
     let (length, compressed) = packed.split_first_chunk::<LENGTH>()?;
     let length = u32::from_be_bytes(*length) as usize;
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(unpack(&packed[..packed.len() / 2]), None, "cut off");
         for length in [0, 4_999, 5_001, LARGEST as u32 + 1, u32::MAX] {
             packed[..LENGTH].copy_from_slice(&length.to_be_bytes());
-            assert_eq!(unpack(&packed), None, "permits to be {length} bytes");
+            assert_eq!(unpack(&packed), None, "claims to be {length} bytes");
         }
         assert_eq!(unpack(b""), None);
         assert_eq!(unpack(b"\0\0"), None);

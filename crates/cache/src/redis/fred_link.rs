@@ -1,5 +1,5 @@
-//! Redis by fred: one server, the master that sentinels name, or all primaries of a cluster. It is told not to reconnect (see
-//! [`Link`]).
+//! Redis by fred: one server, the master that sentinels name, or all primaries of a cluster. It is told not to
+//! reconnect (see [`Link`]).
 
 mod invalidation_stream;
 mod lane;
@@ -31,11 +31,12 @@ use scripts::Scripts;
 
 /// After so many failures in a row on one of its connections, a link is given up.
 const FAILURES_TO_GIVE_UP: u32 = 5;
-/// With these, a server says that it takes no writes, or not those of this key, any more: another one has its place, or its memory
-/// is full, or its snapshots fail. What it holds is no longer what counts.
+/// With these, a server says that it takes no writes, or not those of this key, any more: another one has its place, or
+/// its memory is full, or its snapshots fail. What it holds is no longer what counts.
 const MOVED_ON: [&str; 8] =
     ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "OOM", "MISCONF"];
-/// These say something about one key and nothing about the server: it is of another type, or just on its way to another node.
+/// These say something about one key and nothing about the server: it is of another type, or just on its way to another
+/// node.
 const OF_THE_KEY: [&str; 3] = ["WRONGTYPE", "ASK", "TRYAGAIN"];
 /// How often the nodes of a cluster are asked whether its slots are still distributed as they were.
 const LOOK_AT_LAYOUT: Duration = Duration::from_secs(1);
@@ -100,7 +101,8 @@ impl FredLink {
         F: Future<Output = Result<T, Error>>,
     {
         let lane = self.lane(key)?;
-        // A future of fred's is of seven kilobytes. Each future around it would be larger still, and be moved as a whole.
+        // A future of fred's is of seven kilobytes. Each future around it would be larger still, and be moved as a
+        // whole.
         let answer = Box::pin(command(lane.connection.client())).await;
         self.noting(lane, answer)
     }
@@ -333,8 +335,8 @@ fn number_in(info: &str, name: &str) -> u64 {
 }
 
 impl FredLink {
-    /// The positions of the keys that one command may name together: all that go over the same connection, but in a cluster
-    /// only those of one slot.
+    /// The positions of the keys that one command may name together: all that go over the same connection, but in a
+    /// cluster only those of one slot.
     fn together(&self, keys: &[String]) -> Vec<Vec<usize>> {
         let lanes = match &self.nodes[..] {
             [Node { lanes, .. }] => lanes.len(),

@@ -77,8 +77,9 @@ impl RedisTier {
     }
 }
 
-/// What is filled under a generation now may need it for as long as it is kept. If the generation is lost before, nothing
-/// is the worse for it but the hit rate; so it may end, and reads of what does not exist leave nothing that stays.
+/// What is filled under a generation now may need it for as long as it is kept. If the generation is lost before,
+/// nothing is the worse for it but the hit rate; so it may end, and reads of what does not exist leave nothing that
+/// stays.
 fn renewal(entry: &EntryRef, absent: bool) -> Renewal {
     // Twice: one that has as much left as a writer's might is not renewed, and one that has much more need not be.
     Renewal { ttl: entry.namespace.longest_kept(absent) + 2 * GENERATION_TTL, of_writers: GENERATION_TTL }

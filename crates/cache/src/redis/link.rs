@@ -1,6 +1,6 @@
-//! What the tier asks of a connection to Redis: the steps of the protocol, each atomic on one key, or on those of one slot
-//! of a cluster. Fred implements it in production, the simulation under test. Each step is a boxed future, which is little
-//! beside a round trip.
+//! What the tier asks of a connection to Redis: the steps of the protocol, each atomic on one key, or on those of one
+//! slot of a cluster. Fred implements it in production, the simulation under test. Each step is a boxed future, which
+//! is little beside a round trip.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use super::state::ServerRunId;
 use crate::epoch::{Epoch, History};
 
 /// The connection to a server, from its birth to its end. It is never mended: a command that is sent again on a new
-/// connection would reach a server whose memory nobody has vouched for yet. When a link ends, the supervisor opens a new
-/// one.
+/// connection would reach a server whose memory nobody has vouched for yet. When a link ends, the supervisor opens a
+/// new one.
 ///
-/// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to the
-/// engine they are one server, of which only `mark` and `scan` show that it has parts.
+/// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to
+/// the engine they are one server, of which only `mark` and `scan` show that it has parts.
 ///
 /// A step ends within the command's deadline. One that fails may have been carried out all the same, also later.
 #[async_trait]
@@ -178,8 +178,8 @@ pub(crate) struct Renewal {
 }
 
 impl Renewal {
-    /// Whether a generation with so much left (`None`: it has no end) is given a whole life: it may be a reader's only, and
-    /// need not be written again with each read.
+    /// Whether a generation with so much left (`None`: it has no end) is given a whole life: it may be a reader's only,
+    /// and need not be written again with each read.
     #[cfg(test)]
     pub(crate) fn is_due(self, left: Option<Duration>) -> bool {
         left.is_none_or(|left| left > self.of_writers && left < self.ttl.saturating_sub(self.of_writers))

@@ -1,10 +1,11 @@
 //! Hears what other processes change, so that memory can follow them.
 //!
-//! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its event
-//! loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends *heartbeats*, markers
-//! of its own, by the connection for commands: when one comes back here, so has everything that happened before it. In a
-//! cluster, where each primary tells its own changes only, a heartbeat has a marker on each of them, and is back when all are.
-//! No answer to a command could prove that: it may overtake the push of an earlier write.
+//! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its
+//! event loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends
+//! *heartbeats*, markers of its own, by the connection for commands: when one comes back here, so has everything that
+//! happened before it. In a cluster, where each primary tells its own changes only, a heartbeat has a marker on each of
+//! them, and is back when all are. No answer to a command could prove that: it may overtake the push of an earlier
+//! write.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ async fn listen(tier: &RedisTier, stream: &mut dyn InvalidationStream, failures:
             Ok(Ok(heard)) => heard,
             Ok(Err(error)) => return error,
             // Nobody tells this side of a connection that was cut somewhere in between: it never sends.
-            Err(_) if tier.heartbeats.overdue() => return RedisError::new("heartbeats do not come back"),
+            Err(_) if tier.heartbeats.overdue() => return RedisError::new("beats do not come back"),
             Err(_) => continue,
         };
         // Of one turn of Redis' event loop, in no particular order: changes first, then what vouches for them.
@@ -156,7 +157,7 @@ async fn listen(tier: &RedisTier, stream: &mut dyn InvalidationStream, failures:
         }
         // Of a cluster, one part may be heard and another not; or the link has moved on, and this hears where it was.
         if tier.heartbeats.overdue() {
-            return RedisError::new("heartbeats do not come back");
+            return RedisError::new("beats do not come back");
         }
     }
 }

@@ -18,8 +18,8 @@ const LONGEST_WAIT: Duration = LEASE_TTL.saturating_mul(2);
 /// Between two looks at what others load, where no push would wake.
 const DISCONNECTED_PAUSE: Duration = Duration::from_millis(50);
 
-/// While a lookup is under way, its lease may stand in Redis without anybody knowing whether it does. If the caller goes
-/// away just then, the lease is taken back.
+/// While a lookup is under way, its lease may stand in Redis without anybody knowing whether it does. If the caller
+/// goes away just then, the lease is taken back.
 struct PendingLease<'a> {
     tier: &'a RedisTier,
     link: &'a Arc<TimedLink>,
@@ -86,8 +86,8 @@ impl RedisTier {
         let read = link.get_or_set(&name, lease.clone(), Some(LEASE_TTL));
         let (generation, held) = match entry.depends(false) {
             true => {
-                // In whatever order they are read: what does not stand under the generation that is read here is loaded,
-                // after both, and filled under it.
+                // In whatever order they are read: what does not stand under the generation that is read here is
+                // loaded, after both, and filled under it.
                 let (generation, held) = join(self.generation(link, entry, false), read).await;
                 (Some(generation?), held?)
             }
@@ -165,8 +165,9 @@ impl RedisTier {
         Ok(stored.generation == current && current != NO_GENERATION)
     }
 
-    /// As [`lookup`](RedisTier::lookup) of each, in their order. Reads all keys in one step. Only those that this does not answer are looked up one by one, all at a time, with their
-    /// leases: where everything is there, nothing is written, and a server has one command to carry out.
+    /// As [`lookup`](RedisTier::lookup) of each, in their order. Reads all keys in one step. Only those that this does
+    /// not answer are looked up one by one, all at a time, with their leases: where everything is there, nothing is
+    /// written, and a server has one command to carry out.
     pub(crate) async fn lookup_many(&self, entries: &[EntryRef], until: Until) -> Vec<Lookup<Option<RedisPermit>>> {
         let (true, Some(link)) = (entries.len() > 1, self.link.load_full()) else {
             return join_all(entries.iter().map(|entry| self.lookup(entry, until))).await;

@@ -17,8 +17,8 @@ const FENCE: u8 = b'F';
 /// A fence whose writer is to leave nothing: another one has committed since it lost its own fence to this one.
 const OVERTAKEN: u8 = b'O';
 const VALUE: u8 = b'V';
-/// The layouts of values: the payload as it is, or packed. Another one is void; it is to those who do not know the second.
-/// 1 and 2 had no history.
+/// The layouts of values: the payload as it is, or packed. Another one is void; it is to those who do not know the
+/// second. 1 and 2 had no history.
 const PLAIN: u8 = 3;
 const PACKED: u8 = 4;
 const PRESENT: u8 = 1;
@@ -37,8 +37,8 @@ pub(super) const NO_GENERATION: Generation = [0; 16];
 /// the connection since, and may have ended long ago. It bars nobody.
 pub(crate) type ServerRunId = [u8; 16];
 
-/// The run of the server as one history of a database sees it: leases and fences of another database, or of a history that
-/// has ended, bar nobody either.
+/// The run of the server as one history of a database sees it: leases and fences of another database, or of a history
+/// that has ended, bar nobody either.
 pub(super) fn run_in(history: u64, run: ServerRunId) -> ServerRunId {
     let history = history.to_be_bytes();
     std::array::from_fn(|i| run[i] ^ history[i % history.len()])
@@ -117,8 +117,8 @@ impl Envelope {
     }
 }
 
-/// Takes apart what a key holds in this run of the server. A payload that is not packed shares the bytes that came from the
-/// connection.
+/// Takes apart what a key holds in this run of the server. A payload that is not packed shares the bytes that came from
+/// the connection.
 pub(super) fn open(state: Bytes, run: ServerRunId) -> State {
     match state.first() {
         Some(&LEASE | &AWAITED) if state.len() == TAGGED && state.ends_with(&run) => State::Leased(state),

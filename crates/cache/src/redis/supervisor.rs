@@ -1,6 +1,6 @@
 //! Keeps the link: opens it, vouches for the server behind it, watches it, replaces it. The only place where the link
-//! changes. It is also the circuit breaker: while there is no link, requests do not even try, and the probe that closes the
-//! circuit again is the opening of a new link here, never somebody's request.
+//! changes. It is also the circuit breaker: while there is no link, requests do not even try, and the probe that closes
+//! the circuit again is the opening of a new link here, never somebody's request.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +26,8 @@ const MISSED_HEARTBEATS: u32 = 2;
 const MOST_ANNOUNCEMENTS: usize = 5;
 /// For how long a process counts as present after it was heard of: many heartbeats, so that a pause is not its end.
 const PRESENCE: Duration = Duration::from_secs(3);
-/// Why nothing is served any more when two processes work on one database and each believes to be alone, or only one does.
+/// Why nothing is served any more when two processes work on one database and each believes to be alone, or only one
+/// does.
 pub(crate) const UNTOLD: &str = "another process works on the same database, and the two were not told of each other: stop \
                                  one of them, or tell every one that the database is shared";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -104,8 +105,8 @@ enum Agreed {
     OtherProcess,
 }
 
-/// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's word
-/// that counts.
+/// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's
+/// word that counts.
 async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Result<Agreed, Failure> {
     let store = &tier.setup.epoch_store;
     let mut asked = false;
@@ -133,7 +134,7 @@ async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Resu
                 tier.adopt(epoch);
                 tracing::warn!(
                     "the database is older than what Redis knows of it under `{}`: it was put back to an earlier state. It \
-                     has begun a new history: ids go on a million later, entity hash_tags from before do not match, all sessions end",
+                     has begun a new history: ids go on a million later, entity tags from before do not match, all sessions end",
                     tier.setup.names.prefix()
                 );
             }
@@ -190,7 +191,8 @@ async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationT
     reason
 }
 
-/// Asks the server about its memory, for as long as there is a link. That it does not answer is for the heartbeats to find.
+/// Asks the server about its memory, for as long as there is a link. That it does not answer is for the heartbeats to
+/// find.
 async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
     let mut looks = interval(MEMORY_LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -40,8 +40,8 @@ impl RedisTier {
         self.setup.shared.then(|| self.setup.names.marker(name))
     }
 
-    /// Fences all entries or none. Of two writers that share several, each may come first at some: then both give back what
-    /// they have, and their pauses decide.
+    /// Fences all entries or none. Of two writers that share several, each may come first at some: then both give back
+    /// what they have, and their pauses decide.
     async fn fence(&self, link: &TimedLink, intent: &Intent) -> Result<bool, RedisError> {
         let fence = async |entry: &EntryRef| {
             let (name, fence) = (self.name_of(entry), state::fence(intent.token, self.run(link)));
@@ -64,11 +64,11 @@ impl RedisTier {
     pub(crate) async fn begin(&self, intent: &Intent) -> Begun {
         let Some(link) = self.link.load_full() else { return Begun::Unfenced };
         let give_up = tokio::time::Instant::now() + FENCE_TIMEOUT;
-        let mut invalidates = &intent.invalidates[..];
+        let mut tags = &intent.tags[..];
         loop {
             // Once: a generation outlasts the patience of the writer, and each makes every page of all processes void.
-            let invalidates = std::mem::take(&mut invalidates);
-            match join(self.fence(&link, intent), self.invalidate(&link, invalidates)).await {
+            let tags = std::mem::take(&mut tags);
+            match join(self.fence(&link, intent), self.invalidate(&link, tags)).await {
                 (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
                 (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Conflict,
                 (Ok(false), Ok(())) => {
@@ -84,8 +84,8 @@ impl RedisTier {
         }
     }
 
-    /// Between the beginning of a write and its commit: makes void what depends on these as well. `false` when Redis is out
-    /// of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
+    /// Between the beginning of a write and its commit: makes void what depends on these as well. `false` when Redis is
+    /// out of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
     pub(crate) async fn also_invalidate(&self, intent: &Intent, tags: &[Tag]) -> bool {
         let invalidated = match self.link.load_full() {
             Some(link) => {
@@ -104,9 +104,9 @@ impl RedisTier {
         let nothing = HashMap::new();
         let (keep, changed) = match outcome {
             Outcome::Changed { epoch: Some(epoch), fencing: Fencing::Unfenced, .. } => {
-                // From here on, no lookup of this process takes an older copy for good. What the server holds is void as
-                // a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the caller
-                // a second time-out.
+                // From here on, no lookup of this process takes an older copy for good. What the server holds is void
+                // as a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the
+                // caller a second time-out.
                 self.adopt(epoch);
                 return Ok(());
             }
@@ -136,10 +136,10 @@ impl RedisTier {
         Ok(())
     }
 
-    /// Whether the other processes, if there are any, still work on the server of this link. After a fail-over, or while the
-    /// network is split, they may have gone to another one, where the fences of this write barred nobody: what they loaded
-    /// there before its commit is void only with another epoch. Asked after the commit, so that one who goes there later than
-    /// the answer loads what was committed.
+    /// Whether the other processes, if there are any, still work on the server of this link. After a fail-over, or
+    /// while the network is split, they may have gone to another one, where the fences of this write barred nobody:
+    /// what they loaded there before its commit is void only with another epoch. Asked after the commit, so that one
+    /// who goes there later than the answer loads what was committed.
     async fn is_where_the_others_are(&self, link: &TimedLink, changed: bool) -> bool {
         if !self.setup.shared || !changed {
             return true;
@@ -163,7 +163,7 @@ impl RedisTier {
             Some((envelope.seal(Some(value)), ttl + entry.namespace.grace(false)))
         };
         let release = self.release(link, intent.token, intent.entries.iter(), value);
-        let (released, invalidated) = join(release, self.invalidate(link, &intent.invalidates)).await;
+        let (released, invalidated) = join(release, self.invalidate(link, &intent.tags)).await;
         released.and(invalidated)
     }
 
@@ -172,7 +172,7 @@ impl RedisTier {
         &self,
         link: &TimedLink,
         token: Token,
-        entries: impl Iterator<Item = &'an EntryRef>,
+        entries: impl Iterator<Item = &'a EntryRef>,
         value: impl Fn(&EntryRef) -> Option<(Bytes, Duration)>,
     ) -> Result<(), RedisError> {
         let entries: Vec<&EntryRef> = entries.collect();

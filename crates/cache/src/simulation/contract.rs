@@ -160,15 +160,15 @@ impl Step {
             Step::LookUp { key, state, ttl } => told(link.get_or_set(KEYS[key], state.bytes(run), ttl).await?),
             Step::Fill { key, expected, value, ttl } => {
                 let (expected, value) = (expected.bytes(run), value.bytes(run));
-                format!("{}", link.fill(KEYS[key], &marker(key), expected, value, life).await?)
+                format!("{}", link.fill(KEYS[key], &marker(key), expected, value, ttl).await?)
             }
             Step::Fence { key, marked, fence, ttl } => {
                 let marker = marker_if(marked, key);
-                format!("{}", link.fence(KEYS[key], marker.as_deref(), fence.bytes(run), life).await?)
+                format!("{}", link.fence(KEYS[key], marker.as_deref(), fence.bytes(run), ttl).await?)
             }
             Step::Release { key, marked, fence, value, ttl } => {
                 let (marker, fence, value) = (marker_if(marked, key), fence.bytes(run), value.bytes(run));
-                format!("{}", link.release(KEYS[key], marker.as_deref(), fence, value, life).await?)
+                format!("{}", link.release(KEYS[key], marker.as_deref(), fence, value, ttl).await?)
             }
             Step::Generations { count, proposal, renewal } => {
                 let proposals = vec![proposal.bytes(run); count];
@@ -177,7 +177,7 @@ impl Step {
             }
             Step::Void { count, marked, next, ttl } => {
                 let markers = (0..count).filter_map(|key| marker_if(marked, key)).collect();
-                format!("{:?}", link.invalidate(first(count), markers, vec![next.bytes(run); count], life).await?)
+                format!("{:?}", link.invalidate(first(count), markers, vec![next.bytes(run); count], ttl).await?)
             }
             Step::Wait { key, lease } => {
                 let left = link.wait(KEYS[key], lease.bytes(run)).await?;

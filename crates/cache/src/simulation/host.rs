@@ -67,8 +67,8 @@ impl Host {
         format!("p{}", self.number)
     }
 
-    /// Returns when the process runs. Never, when it is dead: its next step in the world does not take place, and what it
-    /// would have gone on with in its own memory, nobody sees.
+    /// Returns when the process runs. Never, when it is dead: its next step in the world does not take place, and what
+    /// it would have gone on with in its own memory, nobody sees.
     pub(super) async fn alive(&self) {
         loop {
             let frozen_until = *self.frozen_until.lock();

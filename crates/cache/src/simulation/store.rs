@@ -1,5 +1,5 @@
-//! What a Redis server holds, and what the commands and scripts in `redis/scripts` do to it, line by line. Every key is a
-//! string: what the scripts do with other types is left to the tests with a real server.
+//! What a Redis server holds, and what the commands and scripts in `redis/scripts` do to it, line by line. Every key is
+//! a string: what the scripts do with other types is left to the tests with a real server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Connections between simulated processes and the simulated server. Each is a stream: what is sent arrives in that order,
-//! some time later, or never when it is cut. A push that is lost ends the connection that it was to come by, as it does
-//! with TCP; that one is lost in silence is outside of what the protocol is made for.
+//! Connections between simulated processes and the simulated server. Each is a stream: what is sent arrives in that
+//! order, some time later, or never when it is cut. A push that is lost ends the connection that it was to come by, as
+//! it does with TCP; that one is lost in silence is outside of what the protocol is made for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -240,7 +240,7 @@ impl Link for SimulatedLink {
 
     async fn get_or_set(&self, key: &str, state: Bytes, ttl: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
         let key = key.to_owned();
-        command!(self, store, "look up", [key, state], store.get_or_set(&key, state, life))
+        command!(self, store, "look up", [key, state], store.get_or_set(&key, state, ttl))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
@@ -261,12 +261,12 @@ impl Link for SimulatedLink {
         ttl: Duration,
     ) -> Result<bool, RedisError> {
         let (key, marker) = (key.to_owned(), marker.to_owned());
-        command!(self, store, "fill", [key, expected, value], store.fill(&key, &marker, expected, value, life))
+        command!(self, store, "fill", [key, expected, value], store.fill(&key, &marker, expected, value, ttl))
     }
 
     async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, ttl: Duration) -> Result<bool, RedisError> {
         let (key, marker) = (key.to_owned(), marker.map(str::to_owned));
-        command!(self, store, "fence", [key, fence], store.fence(&key, marker.as_deref(), fence, life))
+        command!(self, store, "fence", [key, fence], store.fence(&key, marker.as_deref(), fence, ttl))
     }
 
     async fn release(
@@ -299,7 +299,7 @@ impl Link for SimulatedLink {
         next: Vec<Bytes>,
         ttl: Duration,
     ) -> Result<(), RedisError> {
-        command!(self, store, "void", [keys.join(" "), next], store.invalidate(&keys, &markers, next, life))
+        command!(self, store, "void", [keys.join(" "), next], store.invalidate(&keys, &markers, next, ttl))
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {

@@ -85,7 +85,8 @@ async fn redis_hangs_during_begin() {
     ends_well(world).await;
 }
 
-/// As before, but Redis is given up in between, so that what it carries out late comes from a connection that is no more.
+/// As before, but Redis is given up in between, so that what it carries out late comes from a connection that is no
+/// more.
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_hangs_during_begin_for_long() {
     let world = with_an_old_copy().await;

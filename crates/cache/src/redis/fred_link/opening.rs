@@ -7,10 +7,10 @@ use hotshelf_redis_client::{Connection, Layout, RedisError, RedisOptions, Server
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::invalidation_stream::FredInvalidationStream;
 use super::lane::Lane;
 use super::probe::{self, major};
 use super::scripts::Scripts;
-use super::stream::FredInvalidationStream;
 use super::{FredLink, Node};
 use crate::redis::link::{Connector, InvalidationStream, Link};
 use crate::redis::state::ServerRunId;
@@ -92,9 +92,9 @@ impl Connector for FredConnector {
     }
 }
 
-/// Who the servers are, all together: it differs as soon as one of them has restarted, has become another's replica or has
-/// been one, or a slot has moved. By it and by the run, every process calls the same servers the same, whatever names it
-/// reaches them by.
+/// Who the servers are, all together: it differs as soon as one of them has restarted, has become another's replica or
+/// has been one, or a slot has moved. By it and by the run, every process calls the same servers the same, whatever
+/// names it reaches them by.
 fn identity(layout: &Layout, introduced: &[Introduced]) -> (String, ServerRunId) {
     if let [Introduced { process, memory, .. }] = introduced {
         let mut run = ServerRunId::default();

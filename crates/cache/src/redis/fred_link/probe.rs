@@ -1,5 +1,6 @@
-//! Whether the servers do what they are asked for: each kind of step once, on keys of nobody, before anybody relies on a link.
-//! A server of an older version, or one that does not allow this user everything, would else be up and serve nothing.
+//! Whether the servers do what they are asked for: each kind of step once, on keys of nobody, before anybody relies on
+//! a link. A server of an older version, or one that does not allow this user everything, would else be up and serve
+//! nothing.
 
 use std::pin::Pin;
 use std::time::Duration;
