@@ -18,7 +18,7 @@ impl<B: Fn() -> bool> Pace<B> {
     }
 
     /// Returns when it is the turn of so many entries.
-    pub(crate) async fn lock_keys(&mut self, entries: usize) {
+    pub(crate) async fn turn(&mut self, entries: usize) {
         sleep_until(self.next).await;
         while (self.others_wait)() {
             sleep(YIELD).await;
