@@ -1,5 +1,6 @@
-//! The cache watches itself: it compares copies with the truth, a few each second, counts those that stay older than it,
-//! removes them and tells their history. It is what "Polaris" does for the caches of Meta ("Cache made consistent", 2022).
+//! The cache watches itself: it compares copies with the truth, a few each second, counts those that stay older than
+//! it, removes them and tells their history. It is what "Polaris" does for the caches of Meta ("Cache made consistent",
+//! 2022).
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -9,9 +10,9 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::cache::Cache;
-use crate::chance::Hashing;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace};
+use crate::rng::Hashing;
 use crate::tier::{Copy, TierName};
 use crate::value::Value;
 
@@ -20,8 +21,8 @@ use crate::value::Value;
 const BOUND: Duration = Duration::from_millis(1_500);
 /// Entries that are remembered for the audit; the oldest are forgotten first.
 const MOST_ENTRIES: usize = 10_000;
-/// An entry without a copy is looked at for so long before it is forgotten. One that comes back without having been filled
-/// here is suspicious above all.
+/// An entry without a copy is looked at for so long before it is forgotten. One that comes back without having been
+/// filled here is suspicious above all.
 const WATCHED_WITHOUT_COPY: Duration = Duration::from_secs(30);
 /// The shortest time between two rounds of the audit; at higher rates a round has several entries.
 const SHORTEST_ROUND: Duration = Duration::from_millis(20);
@@ -94,8 +95,8 @@ impl Entries {
 }
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// Audits the namespace until the cache stops: `rate` entries a second, none if that is 0. `truth` loads the entry of a
-    /// key as the namespace's lookups do; an error skips the entry.
+    /// Audits the namespace until the cache stops: `rate` entries a second, none if that is 0. `truth` loads the entry
+    /// of a key as the namespace's lookups do; an error skips the entry.
     ///
     /// An entry that was written within the last seconds is given the time that its write needs. One that stays older
     /// than the truth for longer is counted, removed and logged.

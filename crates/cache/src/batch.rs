@@ -14,8 +14,8 @@ use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::namespace::EntryRef;
-use crate::reading::{Consulted, PATIENCE_WITH_OVERDUE, answer, count_load, in_memory};
-use crate::tier::{Claim, Lookup, Until};
+use crate::reading::{Consulted, TIMEOUT_WITH_OVERDUE, answer, count_load, in_memory};
+use crate::tier::{FillPermit, Lookup, Until};
 use crate::value::{Found, Read, Value};
 
 /// Why entries could not be looked up together. `E` is what loads fail with.
@@ -24,8 +24,8 @@ pub enum BatchError<E> {
     /// The load failed.
     #[error(transparent)]
     Load(E),
-    /// Another number of values than of keys, so nobody can say which belongs to which: nothing of them was served or kept.
-    /// The loader has a defect: it must bring one value, or `None`, for each key, in their order.
+    /// Another number of values than of keys, so nobody can say which belongs to which: nothing of them was served or
+    /// kept. The loader has a defect: it must bring one value, or `None`, for each key, in their order.
     #[error("a load brought {brought} values for {asked} keys")]
     Miscounted {
         /// How many were to be loaded.
@@ -40,7 +40,7 @@ struct Missing<E> {
     /// Where its answer belongs.
     position: usize,
     entry: EntryRef,
-    claim: Claim,
+    permit: FillPermit,
     flight: Flight<E>,
 }
 
@@ -50,9 +50,10 @@ type Led<E> = (usize, EntryRef, Flight<E>);
 type Answers = Vec<(usize, Found)>;
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// As [`get_or_load`](Cache::get_or_load) for each of the entries, in their order and as many: memory is asked, then Redis
-    /// for all of the rest in one go, then `load` once for all that is still missing. `load` is given their keys and brings
-    /// as many values, in the same order. What other lookups are loading already is waited for, and keeps none of the rest.
+    /// As [`get_or_load`](Cache::get_or_load) for each of the entries, in their order and as many: memory is asked,
+    /// then Redis for all of the rest in one go, then `load` once for all that is still missing. `load` is given their
+    /// keys and brings as many values, in the same order. What other lookups are loading already is waited for, and
+    /// keeps none of the rest.
     ///
     /// What another process loads just now is not waited for: it is loaded here as well, and not kept.
     ///
@@ -106,25 +107,25 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 }
                 continue;
             }
-            self.count_miss_in_memory(&entry.namespace);
-            match self.0.flights.join(&entry.key, self.0.epochs.stamp(entry)) {
+            self.record_miss(&entry.namespace);
+            match self.0.flights.join(&entry.key, self.0.write_counters.snapshot(entry)) {
                 Role::Leader(flight) => leading.push((position, entry.clone(), flight)),
                 Role::Waiter(waiter) => waiting.push((position, waiter)),
             }
         }
         if !leading.is_empty() {
-            for (position, found) in self.land_many(leading, load).await? {
+            for (position, found) in self.complete_many(leading, load).await? {
                 answers[position] = Some(answer(&entries[position].namespace, found, false));
             }
         }
         // Only now: whoever leads those may wait for what was led here.
         for (position, waiter) in waiting {
             let entry = &entries[position];
-            let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
-            let landing = self.or_overdue(entry, Read::default(), give_up, waiter.wait(), |found| Some(Ok(found)));
-            match landing.await {
-                Some(landed) => {
-                    let found = landed.map_err(BatchError::Load)?;
+            let give_up = waiter.since() + TIMEOUT_WITH_OVERDUE;
+            let completing = self.or_overdue(entry, Read::default(), give_up, waiter.wait(), |found| Some(Ok(found)));
+            match completing.await {
+                Some(completed) => {
+                    let found = completed.map_err(BatchError::Load)?;
                     answers[position] = Some(answer(&entry.namespace, found, true));
                 }
                 None => lost.push(position),
@@ -133,30 +134,30 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         Ok(lost)
     }
 
-    /// Leads all these flights, in a task of its own: others may wait for some of them. If that takes long and there are
-    /// values past their lives for all of them, those are the answer.
-    async fn land_many<L, F>(&self, leading: Vec<Led<E>>, load: &Arc<L>) -> Result<Answers, BatchError<E>>
+    /// Leads all these flights, in a task of its own: others may wait for some of them. If that takes long and there
+    /// are values past their lives for all of them, those are the answer.
+    async fn complete_many<L, F>(&self, leading: Vec<Led<E>>, load: &Arc<L>) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
     {
         let led: Vec<_> = leading.iter().map(|(position, entry, _)| (*position, entry.clone())).collect();
         let (cache, load) = (self.clone(), Arc::clone(load));
-        let mut landing = self.0.tasks.spawn(async move { cache.lead_many(leading, &*load).await });
-        let landed = match timeout(PATIENCE_WITH_OVERDUE, &mut landing).await {
-            Ok(landed) => landed,
+        let mut completing = self.0.tasks.spawn(async move { cache.lead_many(leading, &*load).await });
+        let completed = match timeout(TIMEOUT_WITH_OVERDUE, &mut completing).await {
+            Ok(completed) => completed,
             Err(_) => {
                 let overdue = led.iter().map(|(position, entry)| async move {
                     Some((*position, self.overdue(entry, Read::default()).await?))
                 });
                 match join_all(overdue).await.into_iter().collect::<Option<Answers>>() {
                     Some(answers) => return Ok(answers),
-                    None => landing.await,
+                    None => completing.await,
                 }
             }
         };
-        match landed.map_err(JoinError::try_into_panic) {
-            Ok(landed) => landed,
+        match completed.map_err(JoinError::try_into_panic) {
+            Ok(completed) => completed,
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
             // Cancelled: the runtime is going down, and this task with it.
             Err(Err(_)) => std::future::pending().await,
@@ -164,8 +165,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Those that have to wait for an earlier flight of their key keep none of the others back: these go at once, all
-    /// together, and each of those goes when it may, with all that may by then. So no flight that could go waits for another
-    /// one, and batches do not wait for each other in a circle, in whatever order they have joined.
+    /// together, and each of those goes when it may, with all that may by then. So no flight that could go waits for
+    /// another one, and batches do not wait for each other in a circle, in whatever order they have joined.
     async fn lead_many<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync,
@@ -173,23 +174,23 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     {
         let most = leading.len().max(1);
         let (late, ready): (Vec<_>, Vec<_>) = leading.into_iter().partition(|(_, _, flight)| flight.waits());
-        let taking_off: FuturesUnordered<_> = late.into_iter().map(take_off).collect();
+        let taking_off: FuturesUnordered<_> = late.into_iter().map(start).collect();
         let mut taking_off = taking_off.ready_chunks(most);
-        let (mut under_way, mut landed) = (FuturesUnordered::new(), Vec::new());
+        let (mut under_way, mut completed) = (FuturesUnordered::new(), Vec::new());
         under_way.push(self.lead_ready(ready, load));
         loop {
             tokio::select! {
                 biased;
                 Some(ready) = taking_off.next() => under_way.push(self.lead_ready(ready, load)),
-                Some(answers) = under_way.next() => landed.push(answers),
+                Some(answers) = under_way.next() => completed.push(answers),
                 else => break,
             }
         }
-        // All have landed, whatever became of some.
-        Ok(landed.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+        // All have completed, whatever became of some.
+        Ok(completed.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
-    /// Leads flights that have taken off.
+    /// Leads flights that have started.
     async fn lead_ready<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync,
@@ -206,10 +207,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         for ((entry, (position, flight)), consulted) in entries.into_iter().zip(flights).zip(consulted) {
             match consulted {
                 Consulted::Hit { found, .. } => {
-                    flight.land(Ok(found.clone()));
+                    flight.complete(Ok(found.clone()));
                     answers.push((position, found));
                 }
-                Consulted::Miss(claim) => missing.push(Missing { position, entry, claim, flight }),
+                Consulted::Miss(permit) => missing.push(Missing { position, entry, permit, flight }),
             }
         }
         if !missing.is_empty() {
@@ -222,21 +223,21 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     async fn consult_many(&self, entries: &[EntryRef]) -> Vec<Consulted> {
         let in_memory = |entry| match self.0.memory.as_ref().map(|memory| memory.lookup(entry, Until::ItsEndAtOnce)) {
             Some(Lookup::Hit(hit)) => self.found_in_memory(entry, hit),
-            Some(Lookup::Miss(stamp)) => Consulted::Miss(Claim { memory: Some(stamp), redis: None }),
-            None => Consulted::Miss(Claim::default()),
+            Some(Lookup::Miss(snapshot)) => Consulted::Miss(FillPermit { memory: Some(snapshot), redis: None }),
+            None => Consulted::Miss(FillPermit::default()),
         };
         let mut consulted: Vec<_> = entries.iter().map(in_memory).collect();
         let Some(redis) = &self.0.redis else { return consulted };
         let open: Vec<usize> = (0..entries.len()).filter(|i| matches!(consulted[*i], Consulted::Miss(_))).collect();
         let asked: Vec<EntryRef> = open.iter().map(|i| entries[*i].clone()).collect();
         for (i, lookup) in open.into_iter().zip(redis.lookup_many(&asked, Until::ItsEndAtOnce).await) {
-            let Consulted::Miss(claim) = &mut consulted[i] else { continue };
+            let Consulted::Miss(permit) = &mut consulted[i] else { continue };
             match lookup {
                 Lookup::Hit(hit) => {
-                    let claim = std::mem::take(claim);
-                    consulted[i] = self.found_in_redis(&entries[i], hit, claim);
+                    let permit = std::mem::take(permit);
+                    consulted[i] = self.found_in_redis(&entries[i], hit, permit);
                 }
-                Lookup::Miss(of_redis) => claim.redis = of_redis,
+                Lookup::Miss(of_redis) => permit.redis = of_redis,
             }
         }
         consulted
@@ -250,8 +251,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         match self.load_values(&mut missing, load).await {
             Ok(values) => {
                 let filling = missing.into_iter().zip(values).map(|(missing, value)| async move {
-                    let found = self.fill(&missing.entry, missing.claim, value).await;
-                    missing.flight.land(Ok(found.clone()));
+                    let found = self.fill(&missing.entry, missing.permit, value).await;
+                    missing.flight.complete(Ok(found.clone()));
                     (missing.position, found)
                 });
                 Ok(join_all(filling).await)
@@ -272,7 +273,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let mut loaded = one_each(load, keys(missing)).await;
         if let Ok(values) = &loaded {
             let absent = missing.iter_mut().zip(values).filter(|(_, value)| value.is_none());
-            let binding = absent.map(|(missing, _)| self.bind_to_tags(&missing.entry, &mut missing.claim));
+            let binding = absent.map(|(missing, _)| self.bind_to_tags(&missing.entry, &mut missing.permit));
             if join_all(binding).await.contains(&true) {
                 loaded = one_each(load, keys(missing)).await;
             }
@@ -286,11 +287,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// What a tier holds past the end of its life, for the one entry and for those who wait for it.
     async fn instead_of_load(&self, missing: Missing<E>, error: &BatchError<E>) -> Option<(usize, Found)> {
-        self.abandon(&missing.entry, missing.claim).await;
+        self.abandon(&missing.entry, missing.permit).await;
         let found = self.overdue(&missing.entry, Read::default()).await;
         match (&found, error) {
-            (Some(found), _) => missing.flight.land(Ok(found.clone())),
-            (None, BatchError::Load(error)) => missing.flight.land(Err(error.clone())),
+            (Some(found), _) => missing.flight.complete(Ok(found.clone())),
+            (None, BatchError::Load(error)) => missing.flight.complete(Err(error.clone())),
             // Those who wait have loaders of their own.
             (None, BatchError::Miscounted { .. }) => drop(missing.flight),
         }
@@ -298,8 +299,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 }
 
-async fn take_off<E: Clone>((position, entry, mut flight): Led<E>) -> Led<E> {
-    flight.take_off().await;
+async fn start<E: Clone>((position, entry, mut flight): Led<E>) -> Led<E> {
+    flight.start().await;
     (position, entry, flight)
 }
 

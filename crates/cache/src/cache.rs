@@ -7,11 +7,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sample;
-use crate::chance;
 use crate::coherence::{Coherence, MemoryLease};
 use crate::condition::Condition;
 use crate::epoch::EpochStore;
-use crate::epochs::Epochs;
 use crate::flights::Flights;
 use crate::key_space::{KeySpaces, NamespaceError};
 use crate::locks::KeyLocks;
@@ -19,15 +17,17 @@ use crate::memory::MemoryTier;
 use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
 use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
+use crate::rng;
 use crate::tier::{Copy, DeleteError, TierName};
+use crate::write_counters::WriteCounters;
 
 /// Between two looks for another process on the database.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(250);
 
 /// The cache: tiers, single flight and the write protocol around a loader. A cheap handle; `E` is what loads fail with.
 ///
-/// Reads are [`get_or_load`](Cache::get_or_load), writes are [`write`](Cache::write). No read that starts after a write was
-/// acknowledged returns what was there before it. See the crate's documentation for an example.
+/// Reads are [`get_or_load`](Cache::get_or_load), writes are [`write`](Cache::write). No read that starts after a write
+/// was acknowledged returns what was there before it. See the crate's documentation for an example.
 pub struct Cache<E>(pub(crate) Arc<CacheState<E>>);
 
 impl<E> Clone for Cache<E> {
@@ -41,7 +41,7 @@ pub(crate) struct CacheState<E> {
     pub(crate) redis: Option<Arc<RedisTier>>,
     /// Other processes write to the same database.
     pub(crate) shared: bool,
-    pub(crate) epochs: Arc<Epochs>,
+    pub(crate) write_counters: Arc<WriteCounters>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) flights: Flights<E>,
     /// Loads ahead of the end of an entry's life.
@@ -113,8 +113,8 @@ impl<E> CacheState<E> {
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// A working cache; Redis takes part from some time after [`start`](Cache::start).
-    /// `changed_nothing` says of a failed commit whether the database is certain to be as it was; if not, the write counts as
-    /// one that may have happened.
+    /// `changed_nothing` says of a failed commit whether the database is certain to be as it was; if not, the write
+    /// counts as one that may have happened.
     ///
     /// # Errors
     /// When the options contradict each other.
@@ -140,14 +140,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let shared = options.shared_database;
         let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
         let wants_redis = matches!(options.tiers, Tiers::Redis | Tiers::Tiered);
-        let (epochs, tasks) = (Arc::new(Epochs::new()), Tasks::default());
+        let (write_counters, tasks) = (Arc::new(WriteCounters::new()), Tasks::default());
         let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
         let new_memory = || {
-            let (epochs, lease) = (Arc::clone(&epochs), Arc::clone(&lease));
-            MemoryTier::new(options.memory_bytes, epochs, lease, shared, wants_redis)
+            let (write_counters, lease) = (Arc::clone(&write_counters), Arc::clone(&lease));
+            MemoryTier::new(options.memory_bytes, write_counters, lease, shared, wants_redis)
         };
         let memory = wants_memory.then(|| Arc::new(new_memory()));
-        let coherence = Arc::new(Coherence::new(Arc::clone(&epochs), Arc::clone(&lease), memory.clone()));
+        let coherence = Arc::new(Coherence::new(Arc::clone(&write_counters), Arc::clone(&lease), memory.clone()));
         let redis = wants_redis.then(|| {
             let setup = RedisSetup {
                 names: Names::new(options.key_prefix.clone()),
@@ -165,7 +165,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             memory,
             redis,
             shared,
-            epochs,
+            write_counters,
             coherence,
             flights: Flights::new(shared),
             refreshes: Flights::new(false),
@@ -196,7 +196,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 self.0.epoch_store.reconcile("").await?;
             }
             None => {
-                let name = format!("none, but the memory of process {:032x}", u128::from_ne_bytes(chance::bytes()));
+                let name = format!("none, but the memory of process {:032x}", u128::from_ne_bytes(rng::bytes()));
                 self.0.epoch_store.reconcile(&name).await?;
                 let watch = watch_for_others(self.clone(), name, self.0.tasks.stopping());
                 self.0.tasks.spawn_loop("cache heartbeat", watch);
@@ -205,23 +205,23 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         Ok(())
     }
 
-    /// Serves no copy any more, for the rest of the life of the process: lookups load. For a database that was found not to
-    /// be the one that was opened. `reason` goes into the log and the health report.
+    /// Serves no copy any more, for the rest of the life of the process: lookups load. For a database that was found
+    /// not to be the one that was opened. `reason` goes into the log and the health report.
     pub fn end_service(&self, reason: &str) {
         self.0.coherence.end(reason);
         self.0.redis.iter().for_each(|redis| redis.end_service());
     }
 
-    /// Waits for writes and loads under way and closes the connection. `false` when that took longer than `patience`.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        let give_up = Instant::now() + patience;
+    /// Waits for writes and loads under way and closes the connection. `false` when that took longer than `timeout`.
+    pub async fn stop(&self, timeout: Duration) -> bool {
+        let give_up = Instant::now() + timeout;
         // Writes first: they still need the connection.
-        let written = self.0.writes.stop(patience).await;
+        let written = self.0.writes.stop(timeout).await;
         self.0.tasks.stop(give_up.saturating_duration_since(Instant::now())).await && written
     }
 
-    /// A namespace for entries of one kind, whose keys are no other namespace's. Namespaces of one name are the same namespace, with lives
-    /// that may differ.
+    /// A namespace for entries of one kind, whose keys are no other namespace's. Namespaces of one name are the same
+    /// namespace, with lives that may differ.
     ///
     /// # Errors
     /// When some key could be one of another namespace as well, or one that the cache itself has in Redis.
@@ -236,8 +236,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.0.write_strategy
     }
 
-    /// Whether some tier has a copy that a lookup would be answered with. Costs a round trip to Redis where there is one
-    /// and memory has none.
+    /// Whether some tier has a copy that a lookup would be answered with. Costs a round trip to Redis where there is
+    /// one and memory has none.
     pub async fn holds(&self, entry: &EntryRef) -> bool {
         self.0.inspect(TierName::Memory, entry).await.is_some()
             || self.0.inspect(TierName::Redis, entry).await.is_some()
@@ -259,8 +259,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Deletes the entries whose keys match, where `*` stands for any text and `?` for one character. Returns how many
-    /// the tier that held most of them had. For operators: it walks over all keys, in batches. If Redis cannot be reached,
-    /// all that it holds is made void.
+    /// the tier that held most of them had. For operators: it walks over all keys, in batches. If Redis cannot be
+    /// reached, all that it holds is made void.
     ///
     /// # Errors
     /// When the epoch could not be advanced in that case; what had been deleted stays deleted.

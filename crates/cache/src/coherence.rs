@@ -1,4 +1,5 @@
-//! What this process does with what it hears of the writes of others, and how long it may believe that it has heard all.
+//! What this process does with what it hears of the writes of others, and how long it may believe that it has heard
+//! all.
 
 use std::future::Future;
 use std::hash::BuildHasher;
@@ -10,10 +11,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chance::Hashing;
-use crate::epochs::Epochs;
 use crate::key::Key;
 use crate::memory::MemoryTier;
+use crate::rng::Hashing;
+use crate::write_counters::WriteCounters;
 
 /// A power of two. Readers that wait for keys of one stripe wake each other, and look again.
 const WAITING_STRIPES: usize = 256;
@@ -69,7 +70,7 @@ impl MemoryLease {
 
 /// The ears of the process.
 pub(crate) struct Coherence {
-    epochs: Arc<Epochs>,
+    write_counters: Arc<WriteCounters>,
     lease: Arc<MemoryLease>,
     memory: Option<Arc<MemoryTier>>,
     waiting: Box<[Notify]>,
@@ -80,15 +81,19 @@ pub(crate) struct Coherence {
 }
 
 impl Coherence {
-    pub(crate) fn new(epochs: Arc<Epochs>, lease: Arc<MemoryLease>, memory: Option<Arc<MemoryTier>>) -> Self {
+    pub(crate) fn new(
+        write_counters: Arc<WriteCounters>,
+        lease: Arc<MemoryLease>,
+        memory: Option<Arc<MemoryTier>>,
+    ) -> Self {
         let waiting = (0..WAITING_STRIPES).map(|_| Notify::new()).collect();
         let hasher = Hashing::default();
         let (end, ending) = (OnceLock::new(), CancellationToken::new());
-        Coherence { epochs, lease, memory, waiting, hasher, end, ending }
+        Coherence { write_counters, lease, memory, waiting, hasher, end, ending }
     }
 
-    /// No copy is served from now on, for the rest of the life of the process: what they are copies of is not the truth any
-    /// more, or others change it and do not tell. Returns why.
+    /// No copy is served from now on, for the rest of the life of the process: what they are copies of is not the truth
+    /// any more, or others change it and do not tell. Returns why.
     pub(crate) fn end(&self, reason: &str) -> String {
         let mut first = false;
         let reason = self.end.get_or_init(|| {
@@ -118,18 +123,18 @@ impl Coherence {
     pub(crate) fn entry_changed(&self, key: &Key) {
         match &self.memory {
             Some(memory) => memory.drop_copy(key),
-            None => self.epochs.advance(key, || {}),
+            None => self.write_counters.advance(key, || {}),
         }
         self.stripe(key).notify_waiters();
     }
 
     pub(crate) fn tag_changed(&self, name: &str) {
-        self.epochs.tag_changed(name);
+        self.write_counters.tag_changed(name);
     }
 
     /// Something may have changed that nobody told.
     pub(crate) fn everything_changed(&self) {
-        self.epochs.begin_era();
+        self.write_counters.flush();
         if let Some(memory) = &self.memory {
             memory.clear();
         }
@@ -142,13 +147,13 @@ impl Coherence {
     }
 
     /// Nothing is heard any more.
-    pub(crate) fn deaf(&self) {
+    pub(crate) fn disconnected(&self) {
         self.lease.revoke();
         self.everything_changed();
     }
 
     /// Whether changes are being heard.
-    pub(crate) fn hears(&self) -> bool {
+    pub(crate) fn is_subscribed(&self) -> bool {
         self.lease.holds_at(Instant::now())
     }
 

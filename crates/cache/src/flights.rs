@@ -8,107 +8,108 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::chance::Hashing;
-use crate::epochs::Stamp;
 use crate::key::Key;
+use crate::rng::Hashing;
 use crate::value::Found;
+use crate::write_counters::Snapshot;
 
-/// A flight is joined only by lookups with the same stamp. A write that finishes changes the stamp, so a lookup that
-/// comes after it never joins a flight that took off before it and may bring the old value.
-type FlightId = (Key, Stamp);
+/// A flight is joined only by lookups with the same snapshot. A write that finishes changes the snapshot, so a lookup
+/// that comes after it never joins a flight that started before it and may bring the old value.
+type FlightId = (Key, Snapshot);
 
-/// The stamp tells of writes in this process only. Where others write too, a lookup joins no flight that is older than
-/// this, which bounds how far back its answer may reach.
+/// The snapshot tells of writes in this process only. Where others write too, a lookup joins no flight that is older
+/// than this, which bounds how far back its answer may reach.
 const JOIN_WINDOW: Duration = Duration::from_millis(500);
 
-pub(crate) type Landed<E> = Result<Found, E>;
+pub(crate) type Completed<E> = Result<Found, E>;
 
-type Airborne<E> = Arc<Mutex<HashMap<FlightId, Waiter<E>, Hashing>>>;
+type InFlight<E> = Arc<Mutex<HashMap<FlightId, Waiter<E>, Hashing>>>;
 
 pub(crate) struct Flights<E> {
-    airborne: Airborne<E>,
+    in_flight: InFlight<E>,
     others_write: bool,
 }
 
 pub(crate) enum Role<E> {
-    /// Go, and land with the result.
+    /// Go, and complete with the result.
     Leader(Flight<E>),
     /// Wait for the leader.
     Waiter(Waiter<E>),
 }
 
-/// The leader's duty to land. Dropped without landing (its task was cancelled or panicked), it lets the waiters try again.
+/// The leader's duty to complete. Dropped without completing (its task was cancelled or panicked), it lets the waiters
+/// try again.
 pub(crate) struct Flight<E> {
     id: FlightId,
-    airborne: Airborne<E>,
-    course: Arc<Course<E>>,
+    in_flight: InFlight<E>,
+    call: Arc<Call<E>>,
     /// One that is too old to be joined. However slow loads are, there is one of a key at a time, and one that waits.
     predecessor: Option<Waiter<E>>,
 }
 
 pub(crate) struct Waiter<E> {
-    course: Arc<Course<E>>,
+    call: Arc<Call<E>>,
     since: Instant,
 }
 
 /// What leader and waiters share.
-struct Course<E> {
-    took_off: OnceLock<Instant>,
+struct Call<E> {
+    started: OnceLock<Instant>,
     /// Set once: what the leader brought, or that it was lost on the way.
-    end: OnceLock<Option<Landed<E>>>,
+    end: OnceLock<Option<Completed<E>>>,
     ended: Notify,
 }
 
 impl<E: Clone> Flights<E> {
     pub(crate) fn new(others_write: bool) -> Self {
-        Flights { airborne: Arc::default(), others_write }
+        Flights { in_flight: Arc::default(), others_write }
     }
 
-    pub(crate) fn join(&self, key: &Key, stamp: Stamp) -> Role<E> {
-        let id = (key.clone(), stamp);
-        let mut airborne = self.airborne.lock();
-        let flight = airborne.get(&id);
+    pub(crate) fn join(&self, key: &Key, snapshot: Snapshot) -> Role<E> {
+        let id = (key.clone(), snapshot);
+        let mut in_flight = self.in_flight.lock();
+        let flight = in_flight.get(&id);
         if let Some(flight) = flight
-            && (!self.others_write || flight.course.took_off_within(JOIN_WINDOW))
+            && (!self.others_write || flight.call.started_within(JOIN_WINDOW))
         {
             return Role::Waiter(flight.clone());
         }
-        let course = Arc::new(Course::default());
-        let waiter = Waiter { course: Arc::clone(&course), since: Instant::now() };
-        let predecessor = airborne.insert(id.clone(), waiter);
+        let call = Arc::new(Call::default());
+        let waiter = Waiter { call: Arc::clone(&call), since: Instant::now() };
+        let predecessor = in_flight.insert(id.clone(), waiter);
         if predecessor.is_none() {
-            course.take_off();
+            call.start();
         }
-        Role::Leader(Flight { id, airborne: Arc::clone(&self.airborne), course, predecessor })
+        Role::Leader(Flight { id, in_flight: Arc::clone(&self.in_flight), call, predecessor })
     }
 
-    /// When the flight took off that such a lookup would join.
+    /// When the flight started that such a lookup would join.
     #[cfg(test)]
-    pub(crate) fn took_off(&self, key: &Key, stamp: Stamp) -> Option<Instant> {
-        self.airborne.lock().get(&(key.clone(), stamp))?.course.took_off.get().copied()
+    pub(crate) fn started(&self, key: &Key, snapshot: Snapshot) -> Option<Instant> {
+        self.in_flight.lock().get(&(key.clone(), snapshot))?.call.started.get().copied()
     }
 
     /// How many are under way.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
-        self.airborne.lock().len()
+        self.in_flight.lock().len()
     }
 }
 
-impl<E> Default for Course<E> {
+impl<E> Default for Call<E> {
     fn default() -> Self {
-        Course { took_off: OnceLock::new(), end: OnceLock::new(), ended: Notify::new() }
+        Call { started: OnceLock::new(), end: OnceLock::new(), ended: Notify::new() }
     }
 }
 
-impl<E> Course<E> {
-    fn take_off(&self) {
-        self.took_off.get_or_init(Instant::now);
+impl<E> Call<E> {
+    fn start(&self) {
+        self.started.get_or_init(Instant::now);
     }
 
-    /// Also before it has taken off.
-    fn took_off_within(&self, window: Duration) -> bool {
-        self.took_off.get().is_none_or(|moment| moment.elapsed() < window)
+    /// Also before it has started.
+    fn started_within(&self, window: Duration) -> bool {
+        self.started.get().is_none_or(|moment| moment.elapsed() < window)
     }
 }
 
@@ -118,20 +119,20 @@ impl<E: Clone> Flight<E> {
         self.predecessor.is_some()
     }
 
-    /// Waits until there is none of the same key before this one: only then look, and load. Whoever leads several must let
-    /// none of them wait here while others could go.
-    pub(crate) async fn take_off(&mut self) {
+    /// Waits until there is none of the same key before this one: only then look, and load. Whoever leads several must
+    /// let none of them wait here while others could go.
+    pub(crate) async fn start(&mut self) {
         if let Some(predecessor) = &self.predecessor {
             predecessor.clone().wait().await;
         }
         self.predecessor = None;
-        self.course.take_off();
+        self.call.start();
     }
 }
 
 impl<E> Flight<E> {
-    pub(crate) fn land(self, result: Landed<E>) {
-        let _ = self.course.end.set(Some(result));
+    pub(crate) fn complete(self, result: Completed<E>) {
+        let _ = self.call.end.set(Some(result));
         // `drop` does the rest.
     }
 }
@@ -139,20 +140,20 @@ impl<E> Flight<E> {
 impl<E> Drop for Flight<E> {
     fn drop(&mut self) {
         {
-            let mut airborne = self.airborne.lock();
+            let mut in_flight = self.in_flight.lock();
             // A later flight may have taken this one's place.
-            if airborne.get(&self.id).is_some_and(|flight| Arc::ptr_eq(&flight.course, &self.course)) {
-                airborne.remove(&self.id);
+            if in_flight.get(&self.id).is_some_and(|flight| Arc::ptr_eq(&flight.call, &self.call)) {
+                in_flight.remove(&self.id);
             }
         }
-        self.course.end.get_or_init(|| None);
-        self.course.ended.notify_waiters();
+        self.call.end.get_or_init(|| None);
+        self.call.ended.notify_waiters();
     }
 }
 
 impl<E> Clone for Waiter<E> {
     fn clone(&self) -> Self {
-        Waiter { course: Arc::clone(&self.course), since: self.since }
+        Waiter { call: Arc::clone(&self.call), since: self.since }
     }
 }
 
@@ -163,13 +164,13 @@ impl<E: Clone> Waiter<E> {
     }
 
     /// What the leader brought; `None` when it was lost on the way.
-    pub(crate) async fn wait(self) -> Option<Landed<E>> {
+    pub(crate) async fn wait(self) -> Option<Completed<E>> {
         // In this order: an end that comes after the look wakes those who were waiting by then.
-        let ended = self.course.ended.notified();
-        if self.course.end.get().is_none() {
+        let ended = self.call.ended.notified();
+        if self.call.end.get().is_none() {
             ended.await;
         }
-        self.course.end.get()?.clone()
+        self.call.end.get()?.clone()
     }
 }
 
@@ -180,14 +181,14 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::epochs::Epochs;
     use crate::key_space::Keys;
     use crate::namespace::{Absence, Namespace, NamespaceOptions};
     use crate::value::Source;
+    use crate::write_counters::WriteCounters;
 
-    type Answer = Landed<&'static str>;
+    type Answer = Completed<&'static str>;
 
-    fn stamps() -> (Stamp, Stamp) {
+    fn snapshots() -> (Snapshot, Snapshot) {
         let ttl = Duration::from_secs(1);
         let options = NamespaceOptions {
             name: "thing",
@@ -198,29 +199,29 @@ mod tests {
             absence: Absence::NotKept,
         };
         let entry = Namespace::alone(options, Stats::new().unwrap().cache("thing")).entry(key());
-        let epochs = Epochs::new();
-        let before = epochs.stamp(&entry);
-        epochs.advance(&entry.key, || {});
-        (before, epochs.stamp(&entry))
+        let write_counters = WriteCounters::new();
+        let before = write_counters.snapshot(&entry);
+        write_counters.advance(&entry.key, || {});
+        (before, write_counters.snapshot(&entry))
     }
 
     fn key() -> Key {
         Key::new("id:1")
     }
 
-    fn landing() -> Answer {
+    fn completing() -> Answer {
         Ok(Found { value: None, source: Source::Bypassed })
     }
 
-    fn leader(flights: &Flights<&'static str>, stamp: Stamp) -> Flight<&'static str> {
-        match flights.join(&key(), stamp) {
+    fn leader(flights: &Flights<&'static str>, snapshot: Snapshot) -> Flight<&'static str> {
+        match flights.join(&key(), snapshot) {
             Role::Leader(flight) => flight,
             Role::Waiter(_) => panic!("a flight is under way already"),
         }
     }
 
-    fn waiter(flights: &Flights<&'static str>, stamp: Stamp) -> Waiter<&'static str> {
-        match flights.join(&key(), stamp) {
+    fn waiter(flights: &Flights<&'static str>, snapshot: Snapshot) -> Waiter<&'static str> {
+        match flights.join(&key(), snapshot) {
             Role::Waiter(waiter) => waiter,
             Role::Leader(_) => panic!("no flight is under way"),
         }
@@ -228,71 +229,71 @@ mod tests {
 
     #[tokio::test]
     async fn waiters_get_what_the_leader_brings() {
-        let (flights, (stamp, _)) = (Flights::new(false), stamps());
-        let flight = leader(&flights, stamp);
-        let (first, second) = (waiter(&flights, stamp), waiter(&flights, stamp));
-        flight.land(landing());
+        let (flights, (snapshot, _)) = (Flights::new(false), snapshots());
+        let flight = leader(&flights, snapshot);
+        let (first, second) = (waiter(&flights, snapshot), waiter(&flights, snapshot));
+        flight.complete(completing());
         assert_eq!(flights.count(), 0);
-        assert_eq!(first.wait().await, Some(landing()));
-        assert_eq!(second.wait().await, Some(landing()), "also when asked after the landing");
-        drop(leader(&flights, stamp));
+        assert_eq!(first.wait().await, Some(completing()));
+        assert_eq!(second.wait().await, Some(completing()), "also when asked after its end");
+        drop(leader(&flights, snapshot));
     }
 
     #[tokio::test]
     async fn when_the_leader_is_lost_a_waiter_leads() {
-        let (flights, (stamp, _)) = (Flights::new(false), stamps());
-        let flight = leader(&flights, stamp);
-        let (first, second) = (waiter(&flights, stamp), waiter(&flights, stamp));
+        let (flights, (snapshot, _)) = (Flights::new(false), snapshots());
+        let flight = leader(&flights, snapshot);
+        let (first, second) = (waiter(&flights, snapshot), waiter(&flights, snapshot));
         drop(flight);
         assert_eq!(first.wait().await, None);
-        let flight = leader(&flights, stamp);
+        let flight = leader(&flights, snapshot);
         assert_eq!(second.wait().await, None);
-        let second = waiter(&flights, stamp);
-        flight.land(Err("no luck"));
+        let second = waiter(&flights, snapshot);
+        flight.complete(Err("no luck"));
         assert_eq!(second.wait().await, Some(Err("no luck")));
         assert_eq!(flights.count(), 0);
     }
 
     #[tokio::test]
     async fn a_flight_from_before_a_write_is_not_joined() {
-        let (flights, (before, after)) = (Flights::new(false), stamps());
+        let (flights, (before, after)) = (Flights::new(false), snapshots());
         let older = leader(&flights, before);
         let newer = leader(&flights, after);
-        older.land(Err("the old value"));
+        older.complete(Err("the old value"));
         let waiter = waiter(&flights, after);
-        newer.land(landing());
-        assert_eq!(waiter.wait().await, Some(landing()));
+        newer.complete(completing());
+        assert_eq!(waiter.wait().await, Some(completing()));
         assert_eq!(flights.count(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_others_write_an_older_flight_is_replaced() {
-        let (flights, (stamp, _)) = (Flights::new(true), stamps());
-        let older = leader(&flights, stamp);
-        let early = waiter(&flights, stamp);
+        let (flights, (snapshot, _)) = (Flights::new(true), snapshots());
+        let older = leader(&flights, snapshot);
+        let early = waiter(&flights, snapshot);
         advance(JOIN_WINDOW).await;
-        let mut newer = leader(&flights, stamp);
-        let joined = waiter(&flights, stamp);
+        let mut newer = leader(&flights, snapshot);
+        let joined = waiter(&flights, snapshot);
         advance(JOIN_WINDOW * 2).await;
-        drop(waiter(&flights, stamp));
-        assert!(newer.take_off().now_or_never().is_none(), "one load at a time");
-        older.land(Err("may be old"));
+        drop(waiter(&flights, snapshot));
+        assert!(newer.start().now_or_never().is_none(), "one load at a time");
+        older.complete(Err("may be old"));
         assert_eq!(early.wait().await, Some(Err("may be old")));
         assert_eq!(flights.count(), 1, "the older one leaves the newer one's place alone");
-        newer.take_off().await;
+        newer.start().await;
         drop(joined);
-        let late = waiter(&flights, stamp);
-        newer.land(landing());
-        assert_eq!(late.wait().await, Some(landing()));
+        let late = waiter(&flights, snapshot);
+        newer.complete(completing());
+        assert_eq!(late.wait().await, Some(completing()));
         assert_eq!(flights.count(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn alone_on_the_database_a_flight_is_joined_at_any_age() {
-        let (flights, (stamp, _)) = (Flights::new(false), stamps());
-        let flight = leader(&flights, stamp);
+        let (flights, (snapshot, _)) = (Flights::new(false), snapshots());
+        let flight = leader(&flights, snapshot);
         advance(JOIN_WINDOW * 100).await;
-        drop(waiter(&flights, stamp));
+        drop(waiter(&flights, snapshot));
         drop(flight);
     }
 }

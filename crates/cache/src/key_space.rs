@@ -1,5 +1,6 @@
-//! Which keys belong to which namespace. All namespaces of a cache share one space of names, in memory and in Redis: an entry is
-//! found by its name alone. So each namespace has a part of it to itself, and no two parts have a name in common.
+//! Which keys belong to which namespace. All namespaces of a cache share one space of names, in memory and in Redis: an
+//! entry is found by its name alone. So each namespace has a part of it to itself, and no two parts have a name in
+//! common.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ const NO_ENTRIES: [&str; 4] = ["epoch", "chg:", "{gen}:", "ratelimit:"];
 
 /// Which keys the entries of a namespace have.
 ///
-/// A key of another shape is not refused but gets the namespace's name in front, as in `@user:id:7`: whatever the key says, it
-/// never leads to the entry of another namespace.
+/// A key of another shape is not refused but gets the namespace's name in front, as in `@user:id:7`: whatever the key
+/// says, it never leads to the entry of another namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// Those that begin with this text: `Beginning("list:")` for `list:0:20`.
@@ -113,8 +114,8 @@ impl KeySpace {
         Arc::new(KeySpace { name, keys: *keys, absence: absence.clone(), has_dependents, mixed_use_told })
     }
 
-    /// The name of the entry: the key, or, if it is none of the namespace's, behind the namespace's name. Its own result is its own
-    /// result again.
+    /// The name of the entry: the key, or, if it is none of the namespace's, behind the namespace's name. Its own
+    /// result is its own result again.
     pub(crate) fn place<'a>(&self, key: &'a Key) -> Cow<'a, Key> {
         let own = self.keys.contains(key.as_str()) || self.is_marked(key.as_str());
         if own { Cow::Borrowed(key) } else { Cow::Owned(Key::new(format!("{MARK}{}:{key}", self.name))) }

@@ -59,12 +59,10 @@
 mod audit;
 mod batch;
 mod cache;
-mod chance;
 mod clock;
 mod coherence;
 mod condition;
 mod epoch;
-mod epochs;
 mod flights;
 mod key;
 mod key_space;
@@ -74,11 +72,13 @@ mod namespace;
 mod options;
 mod reading;
 mod redis;
+mod rng;
 #[cfg(test)]
 mod simulation;
 mod tier;
 mod value;
 mod write;
+mod write_counters;
 
 pub use batch::BatchError;
 pub use cache::Cache;
@@ -89,6 +89,6 @@ pub use key::Key;
 pub use key_space::{Keys, NamespaceError};
 pub use namespace::{Absence, EntryRef, Namespace, NamespaceOptions, Tag};
 pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
-pub use tier::{DeleteError, Unsettled};
+pub use tier::{DeleteError, InvalidationUnconfirmed};
 pub use value::{Found, Read, Source, Value};
-pub use write::{Turn, Write, WriteError};
+pub use write::{KeyGuard, Write, WriteError};

@@ -1,5 +1,5 @@
-//! The in-process tier: bounded by bytes, with TinyLFU admission (Einziger, Friedman, Manes: "TinyLFU: A Highly Efficient
-//! Cache Admission Policy", 2017). What may be kept is decided under a stripe of [`Epochs`].
+//! The in-process tier: bounded by bytes, with TinyLFU admission (Einziger, Friedman, Manes: "TinyLFU: A Highly
+//! Efficient Cache Admission Policy", 2017). What may be kept is decided under a stripe of [`WriteCounters`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wildmatch::WildMatch;
 
-use crate::chance::Hashing;
 use crate::coherence::MemoryLease;
-use crate::epochs::{Dependencies, Epochs, Stamp};
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace, Tag};
-use crate::redis::GENERATION_LIFE;
+use crate::redis::GENERATION_TTL;
+use crate::rng::Hashing;
 use crate::tier::{Copy, DeleteError, Fill, Hit, Lookup, TierName, Until};
 use crate::value::Value;
+use crate::write_counters::{Dependencies, Snapshot, WriteCounters};
 
 /// What an entry costs beyond its key and payload: the map's node, the policy's queues, the reference counts. Measured
 /// with a million entries of 250 bytes.
@@ -29,7 +29,7 @@ const OVERHEAD: usize = 200;
 
 pub(crate) struct MemoryTier {
     entries: Moka<Key, Arc<Entry>, Hashing>,
-    epochs: Arc<Epochs>,
+    write_counters: Arc<WriteCounters>,
     lease: Arc<MemoryLease>,
     /// Other processes write to the same database.
     shared: bool,
@@ -48,8 +48,8 @@ struct Entry {
     expires_at: Instant,
     /// From then on, it should be loaded again.
     due_at: Instant,
-    /// Void when memory has begun another era.
-    era: u64,
+    /// Void when everything was flushed since.
+    flushes: u64,
     /// With which it was filled.
     tags: Arc<[Tag]>,
     /// Void when one of its tags has moved on.
@@ -82,7 +82,8 @@ impl Entry {
     }
 
     /// Whether it is the entry with these tags. Kept with others, or with none, it would outlast what makes it void.
-    /// A reader who names none goes by those that it was kept with; none are too few where the namespace's entries have some.
+    /// A reader who names none goes by those that it was kept with; none are too few where the namespace's entries have
+    /// some.
     fn goes_with(&self, tags: Option<&[Tag]>) -> bool {
         match tags {
             Some(tags) => *self.tags == *tags,
@@ -99,7 +100,7 @@ impl Entry {
 impl MemoryTier {
     pub(crate) fn new(
         max_bytes: u64,
-        epochs: Arc<Epochs>,
+        write_counters: Arc<WriteCounters>,
         lease: Arc<MemoryLease>,
         shared: bool,
         copies: bool,
@@ -116,7 +117,7 @@ impl MemoryTier {
                 }
             })
             .build_with_hasher(Hashing::default());
-        MemoryTier { entries, epochs, lease, shared, copies, deleting: Arc::default() }
+        MemoryTier { entries, write_counters, lease, shared, copies, deleting: Arc::default() }
     }
 
     /// The copy that nothing has made void, whatever is left of its life.
@@ -126,26 +127,26 @@ impl MemoryTier {
             copy.namespace.key_space().tell_mixed_use(key);
             return None;
         }
-        let current = copy.era == self.epochs.era() && self.epochs.hold(&copy.dependencies);
+        let current = copy.flushes == self.write_counters.flushes() && self.write_counters.hold(&copy.dependencies);
         (current && self.lease.holds_at(now)).then_some(copy)
     }
 
-    fn keep(&self, entry: &EntryRef, value: Option<&Value>, stamp: Stamp, ttl: Duration) {
+    fn keep(&self, entry: &EntryRef, value: Option<&Value>, snapshot: Snapshot, ttl: Duration) {
         let depends = entry.depends(value.is_none());
         let due_at = Instant::now() + ttl.saturating_sub(entry.namespace.refresh_ahead());
         // The writer of a generation may die before its second one, which alone would tell this process. Alone on the
         // database, it may have been an earlier run of this service, and the copy one that Redis has kept.
         let outlives = !(depends && self.copies);
-        let ttl = if outlives { ttl } else { ttl.min(GENERATION_LIFE) };
+        let ttl = if outlives { ttl } else { ttl.min(GENERATION_TTL) };
         let copy = Entry {
             namespace: entry.namespace.clone(),
             grace: if outlives { entry.namespace.grace(value.is_none()) } else { Duration::ZERO },
             value: value.cloned(),
             expires_at: Instant::now() + ttl,
             due_at,
-            era: stamp.era,
+            flushes: snapshot.flushes,
             tags: Arc::clone(&entry.tags),
-            dependencies: self.epochs.dependencies(entry, value.is_none(), stamp),
+            dependencies: self.write_counters.dependencies(entry, value.is_none(), snapshot),
         };
         self.entries.insert(entry.key.clone(), Arc::new(copy));
     }
@@ -158,34 +159,35 @@ impl MemoryTier {
         (!ttl.is_zero()).then(|| Hit { value: copy.value.clone(), ttl, due })
     }
 
-    /// What stands here, if its life has not passed that point; else the stamp under which memory may be filled.
-    pub(crate) fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Stamp> {
-        // The stamp comes before the look: what the look misses is loaded under it.
-        let stamp = self.epochs.stamp(entry);
+    /// What stands here, if its life has not passed that point; else the snapshot under which memory may be filled.
+    pub(crate) fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Snapshot> {
+        // The snapshot comes before the look: what the look misses is loaded under it.
+        let snapshot = self.write_counters.snapshot(entry);
         let hit = self.peek(&entry.key, Some(&entry.tags)).filter(|hit| until != Until::ItIsDue || !hit.due);
-        hit.map_or(Lookup::Miss(stamp), Lookup::Hit)
+        hit.map_or(Lookup::Miss(snapshot), Lookup::Hit)
     }
 
-    pub(crate) fn fill(&self, entry: &EntryRef, stamp: Stamp, value: Option<&Value>, ttl: Duration) -> Fill {
-        let kept = self.epochs.fill(&entry.key, stamp, || self.keep(entry, value, stamp, ttl));
+    pub(crate) fn fill(&self, entry: &EntryRef, snapshot: Snapshot, value: Option<&Value>, ttl: Duration) -> Fill {
+        let kept = self.write_counters.fill(&entry.key, snapshot, || self.keep(entry, value, snapshot, ttl));
         if kept { Fill::Stored } else { Fill::Refused }
     }
 
     /// Drops the copy of this process.
     pub(crate) fn forget(&self, key: &Key) {
-        self.epochs.advance(key, || self.entries.invalidate(key));
+        self.write_counters.advance(key, || self.entries.invalidate(key));
     }
 
-    /// After the commit of a write, before it is acknowledged: drops the copies of these, or leaves what is to be kept. What
-    /// was copied between the beginning of the write and its commit goes with them, so memory has no part in the beginning.
+    /// After the commit of a write, before it is acknowledged: drops the copies of these, or leaves what is to be kept.
+    /// What was copied between the beginning of the write and its commit goes with them, so memory has no part in the
+    /// beginning.
     pub(crate) fn finish(&self, entries: &[EntryRef], keep: &HashMap<Key, Value>) {
         for entry in entries {
             match keep.get(&entry.key) {
                 // Alone on the database, writers of one key take turns, so this is the newest value there is.
                 Some(value) if !self.shared && !entry.depends(false) => {
-                    let stamp = self.epochs.stamp(entry);
-                    let keep = || self.keep(entry, Some(value), stamp, entry.namespace.next_ttl(false));
-                    self.epochs.advance(&entry.key, keep);
+                    let snapshot = self.write_counters.snapshot(entry);
+                    let keep = || self.keep(entry, Some(value), snapshot, entry.namespace.next_ttl(false));
+                    self.write_counters.advance(&entry.key, keep);
                 }
                 _ => self.forget(&entry.key),
             }
@@ -208,14 +210,15 @@ impl MemoryTier {
         Some(Copy { tier: TierName::Memory, identity, value: copy.value.clone() })
     }
 
-    /// Deletes the entries whose keys match, and tells how many there were. In a thread that may block, since a walk over
-    /// millions of entries takes seconds, and one at a time. It goes on when the caller goes away.
+    /// Deletes the entries whose keys match, and tells how many there were. In a thread that may block, since a walk
+    /// over millions of entries takes seconds, and one at a time. It goes on when the caller goes away.
     pub(crate) async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
         let turn = Arc::clone(&self.deleting).lock_owned().await;
-        let (entries, epochs, pattern) = (self.entries.clone(), Arc::clone(&self.epochs), WildMatch::new(pattern));
+        let (entries, write_counters, pattern) =
+            (self.entries.clone(), Arc::clone(&self.write_counters), WildMatch::new(pattern));
         let walk = move || {
             let _turn = turn;
-            delete(&entries, &epochs, &pattern)
+            delete(&entries, &write_counters, &pattern)
         };
         tokio::task::spawn_blocking(walk).await.map_err(|error| DeleteError(error.to_string()))
     }
@@ -230,28 +233,28 @@ impl MemoryTier {
 
     /// Because another process has changed it.
     pub(crate) fn drop_copy(&self, key: &Key) {
-        self.epochs.advance(key, || {
+        self.write_counters.advance(key, || {
             if let Some(copy) = self.entries.remove(key) {
                 copy.namespace.counters().invalidations_push.inc();
             }
         });
     }
 
-    /// Gives back the memory of copies that a new era has made void.
+    /// Gives back the memory of copies that a flush has made void.
     pub(crate) fn clear(&self) {
         self.entries.invalidate_all();
     }
 }
 
-/// While it walks, others fill and write. What was loaded, or copied from Redis, before it began is refused wherever it is
-/// filled, since all stamps from before are unfit first; so it does not matter on which side of the walk it would come to
-/// stand. What is filled under a later stamp was loaded later, and may stay or go. Each entry goes under the stripe of its key, as
-/// with a write.
-fn delete(entries: &Moka<Key, Arc<Entry>, Hashing>, epochs: &Epochs, pattern: &WildMatch) -> u64 {
-    epochs.advance_all();
+/// While it walks, others fill and write. What was loaded, or copied from Redis, before it began is refused wherever it
+/// is filled, since all snapshots from before are unfit first; so it does not matter on which side of the walk it would
+/// come to stand. What is filled under a later snapshot was loaded later, and may stay or go. Each entry goes under the
+/// stripe of its key, as with a write.
+fn delete(entries: &Moka<Key, Arc<Entry>, Hashing>, write_counters: &WriteCounters, pattern: &WildMatch) -> u64 {
+    write_counters.advance_all();
     let mut deleted = 0;
     for (key, _) in entries.iter().filter(|(key, _)| pattern.matches(key.as_str())) {
-        epochs.advance(&key, || entries.invalidate(&*key));
+        write_counters.advance(&key, || entries.invalidate(&*key));
         deleted += 1;
     }
     deleted

@@ -5,12 +5,12 @@ use std::time::Duration;
 use compact_str::CompactString;
 use hotshelf_stats::CacheCounters;
 
-use crate::chance;
 use crate::key::Key;
 use crate::key_space::{KeySpace, Keys};
+use crate::rng;
 
-/// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend. Void it,
-/// and all of them are void at once, without anybody knowing their keys.
+/// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend. Void
+/// it, and all of them are void at once, without anybody knowing their keys.
 ///
 /// Each copy of such an entry carries the generations of its tags that it was loaded under; one of them has moved on
 /// when the copy is void. A tag is nothing but its name: it costs nothing until an entry depends on it.
@@ -36,7 +36,8 @@ pub struct NamespaceOptions {
     pub name: &'static str,
     /// The keys of its entries, which no other namespace may have.
     pub keys: Keys,
-    /// Life of an entry. Each gets up to a tenth more or less, so that what was filled together does not expire together.
+    /// Life of an entry. Each gets up to a tenth more or less, so that what was filled together does not expire
+    /// together.
     pub ttl: Duration,
     /// Life of an entry that says "does not exist".
     pub negative_ttl: Duration,
@@ -54,8 +55,8 @@ pub enum Absence {
     /// That it does not exist, until this tag is void: a new member may prove it wrong. So every write that makes
     /// something exist names the tag.
     DependsOn(Tag),
-    /// That it does not exist, for its whole life, whatever comes to exist. Right only where nobody looks anything up before it
-    /// exists, as with names that are random.
+    /// That it does not exist, for its whole life, whatever comes to exist. Right only where nobody looks anything up
+    /// before it exists, as with names that are random.
     ForItsLife,
 }
 
@@ -70,8 +71,9 @@ struct NamespaceState {
     counters: CacheCounters,
 }
 
-/// The place of one entry: its key, the namespace by whose rules it lives, and the tags it depends on. No key leads to the
-/// entry of another namespace. The same key always goes with the same tags: what was kept with others is not served.
+/// The place of one entry: its key, the namespace by whose rules it lives, and the tags it depends on. No key leads to
+/// the entry of another namespace. The same key always goes with the same tags: what was kept with others is not
+/// served.
 #[derive(Clone, Debug)]
 pub struct EntryRef {
     pub(crate) namespace: Namespace,
@@ -91,8 +93,8 @@ impl Namespace {
         Namespace::new(options, key_space, counters)
     }
 
-    /// The place of an entry that depends on nothing but itself, as long as it exists. A key that is none of the namespace's
-    /// [`Keys`] gets the namespace's name in front.
+    /// The place of an entry that depends on nothing but itself, as long as it exists. A key that is none of the
+    /// namespace's [`Keys`] gets the namespace's name in front.
     pub fn entry(&self, key: Key) -> EntryRef {
         self.tagged_entry(key, <Arc<[Tag]>>::default())
     }
@@ -154,7 +156,7 @@ impl Namespace {
         self.0.options.ttl / 5
     }
 
-    pub(crate) fn longest_life(&self) -> Duration {
+    pub(crate) fn longest_ttl(&self) -> Duration {
         self.0.options.ttl.max(self.0.options.negative_ttl).mul_f64(1.1)
     }
 
@@ -167,7 +169,7 @@ impl Namespace {
     /// The life of the next entry, with its jitter of ±10 %.
     pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
         let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
-        ttl.mul_f64(chance::about_one())
+        ttl.mul_f64(rng::about_one())
     }
 }
 

@@ -34,8 +34,8 @@ pub struct CacheOptions {
     pub memory_bytes: u64,
     /// What a finished write leaves.
     pub write_strategy: WriteStrategy,
-    /// Where Redis is (version 7 or newer: lookups use `SET … NX GET`), for the tiers that need it. A request waits for at
-    /// most one command that fails.
+    /// Where Redis is (version 7 or newer: lookups use `SET … NX GET`), for the tiers that need it. A request waits for
+    /// at most one command that fails.
     pub redis: RedisOptions,
     /// In front of every key in Redis.
     pub key_prefix: String,

@@ -14,13 +14,13 @@ use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace, Tag};
-use crate::tier::{Claim, Fill, Hit, Lookup, Until};
+use crate::tier::{Fill, FillPermit, Hit, Lookup, Until};
 use crate::value::{Found, Read, Source, Value};
 
 /// After a load ahead of an entry's end has failed, so long passes before the next.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 /// When a load takes longer, a value past its life is served if there is one.
-pub(crate) const PATIENCE_WITH_OVERDUE: Duration = Duration::from_secs(1);
+pub(crate) const TIMEOUT_WITH_OVERDUE: Duration = Duration::from_secs(1);
 
 /// What the tiers have answered.
 pub(crate) enum Consulted {
@@ -29,7 +29,7 @@ pub(crate) enum Consulted {
         found: Found,
         due: bool,
     },
-    Miss(Claim),
+    Miss(FillPermit),
 }
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
@@ -52,7 +52,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         read.accepts(hit.value.as_ref()).then_some(hit)
     }
 
-    /// What a tier holds in the entry, or else what `load` brings, which the tiers then keep.
+    /// What a tier holds of the entry, or else what `load` brings, which the tiers then keep.
     ///
     /// `load` reads the truth and never a cache; `None` from it means that there is no such thing, which is kept too,
     /// for a shorter time. Of concurrent lookups of one key one loads and the others wait for it. The load runs in a
@@ -62,8 +62,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// an entry's life also loads it again, in the background.
     ///
     /// # Errors
-    /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which is
-    /// the answer then. Failures are not kept. A panic in `load` is passed on.
+    /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which
+    /// is the answer then. Failures are not kept. A panic in `load` is passed on.
     pub async fn get_or_load<L, F>(&self, entry: EntryRef, read: Read, load: L) -> Result<Found, E>
     where
         L: Fn() -> F + Send + Sync + 'static,
@@ -86,7 +86,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             let value = counted(namespace, Box::pin(load())).await?;
             return Ok(answer(namespace, Found { value, source: Source::Loaded { stored: false } }, false));
         }
-        self.count_miss_in_memory(namespace);
+        self.record_miss(namespace);
         let span = tracing::info_span!(
             target: TRACED,
             "cache lookup",
@@ -101,30 +101,30 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         found
     }
 
-    /// Leads a flight or waits for one, until one lands.
+    /// Leads a flight or waits for one, until one completes.
     async fn fly<L, F>(&self, entry: EntryRef, read: Read, load: L) -> Result<Found, E>
     where
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
         loop {
-            let stamp = self.0.epochs.stamp(&entry);
-            let waiter = match self.0.flights.join(&entry.key, stamp) {
+            let snapshot = self.0.write_counters.snapshot(&entry);
+            let waiter = match self.0.flights.join(&entry.key, snapshot) {
                 Role::Leader(flight) => {
                     let namespace = entry.namespace.clone();
                     return self.lead(entry, read, flight, load).await.map(|found| answer(&namespace, found, false));
                 }
                 Role::Waiter(waiter) => waiter,
             };
-            let give_up = waiter.since() + PATIENCE_WITH_OVERDUE;
+            let give_up = waiter.since() + TIMEOUT_WITH_OVERDUE;
             match self.or_overdue(&entry, read, give_up, waiter.wait(), |found| Some(Ok(found))).await {
                 // The leader may have asked for less than this reader does.
-                Some(Ok(landed)) if !read.accepts(landed.value.as_ref()) => {
+                Some(Ok(completed)) if !read.accepts(completed.value.as_ref()) => {
                     let value = counted(&entry.namespace, Box::pin(load())).await?;
                     let source = Source::Loaded { stored: false };
                     return Ok(answer(&entry.namespace, Found { value, source }, false));
                 }
-                Some(landed) => return Ok(answer(&entry.namespace, landed?, true)),
+                Some(completed) => return Ok(answer(&entry.namespace, completed?, true)),
                 None => {}
             }
         }
@@ -138,54 +138,54 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let begin = Instant::now();
         // If this caller goes away meanwhile, the flight is dropped and a waiter takes the lead. From the moment that
         // there is something to load, it no longer matters who goes.
-        flight.take_off().await;
-        let claim = match self.consult(&entry, read, Until::ItsEnd).await {
+        flight.start().await;
+        let permit = match self.consult(&entry, read, Until::ItsEnd).await {
             Consulted::Hit { found, due } => {
-                flight.land(Ok(found.clone()));
+                flight.complete(Ok(found.clone()));
                 if due {
                     self.refresh(entry, load);
                 }
                 return Ok(found);
             }
-            Consulted::Miss(claim) => claim,
+            Consulted::Miss(permit) => permit,
         };
         let (cache, overdue_entry) = (self.clone(), entry.clone());
         let loading = self.0.tasks.spawn(async move {
-            let mut landed = cache.load_and_fill(&entry, claim, load).await;
-            if landed.is_err()
+            let mut completed = cache.load_and_fill(&entry, permit, load).await;
+            if completed.is_err()
                 && let Some(found) = cache.overdue(&entry, read).await
             {
-                landed = Ok(found);
+                completed = Ok(found);
             }
-            flight.land(landed.clone());
-            landed
+            flight.complete(completed.clone());
+            completed
         });
-        let landing = async {
+        let completing = async {
             match loading.await.map_err(JoinError::try_into_panic) {
-                Ok(landed) => landed,
+                Ok(completed) => completed,
                 Err(Ok(panic)) => std::panic::resume_unwind(panic),
                 // Cancelled: the runtime is going down, and this task with it.
                 Err(Err(_)) => std::future::pending().await,
             }
         };
-        self.or_overdue(&overdue_entry, read, begin + PATIENCE_WITH_OVERDUE, landing, Ok).await
+        self.or_overdue(&overdue_entry, read, begin + TIMEOUT_WITH_OVERDUE, completing, Ok).await
     }
 
-    /// What `landing` brings, or, if that takes long, a value past its life, if there is one.
+    /// What `completing` brings, or, if that takes long, a value past its life, if there is one.
     pub(crate) async fn or_overdue<T>(
         &self,
         entry: &EntryRef,
         read: Read,
         give_up: Instant,
-        landing: impl Future<Output = T>,
+        completing: impl Future<Output = T>,
         instead: fn(Found) -> T,
     ) -> T {
-        let mut landing = pin!(landing);
-        match timeout_at(give_up, landing.as_mut()).await {
-            Ok(landed) => landed,
+        let mut completing = pin!(completing);
+        match timeout_at(give_up, completing.as_mut()).await {
+            Ok(completed) => completed,
             Err(_) => match self.overdue(entry, read).await {
                 Some(found) => instead(found),
-                None => landing.await,
+                None => completing.await,
             },
         }
     }
@@ -197,13 +197,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         F: Future<Output = Result<Option<Value>, X>> + Send + 'static,
         X: Send + 'static,
     {
-        let stamp = self.0.epochs.stamp(&entry);
-        let Role::Leader(flight) = self.0.refreshes.join(&entry.key, stamp) else { return };
+        let snapshot = self.0.write_counters.snapshot(&entry);
+        let Role::Leader(flight) = self.0.refreshes.join(&entry.key, snapshot) else { return };
         let cache = self.clone();
         self.0.tasks.spawn(async move {
-            if let Consulted::Miss(claim) = cache.consult(&entry, Read::default(), Until::ItIsDue).await {
+            if let Consulted::Miss(permit) = cache.consult(&entry, Read::default(), Until::ItIsDue).await {
                 entry.namespace.counters().refreshes.inc();
-                if cache.load_and_fill(&entry, claim, load).await.is_err() {
+                if cache.load_and_fill(&entry, permit, load).await.is_err() {
                     // The entry goes on to live as long as it would have; the next lookups do not try again at once.
                     sleep(REFRESH_PAUSE).await;
                 }
@@ -228,22 +228,22 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Asks memory, then Redis; what Redis has is copied to memory.
     pub(crate) async fn consult(&self, entry: &EntryRef, read: Read, until: Until) -> Consulted {
-        let mut claim = Claim::default();
+        let mut permit = FillPermit::default();
         if let Some(memory) = &self.0.memory {
             match memory.lookup(entry, until) {
                 Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => return self.found_in_memory(entry, hit),
                 Lookup::Hit(_) => {}
-                Lookup::Miss(stamp) => claim.memory = Some(stamp),
+                Lookup::Miss(snapshot) => permit.memory = Some(snapshot),
             }
         }
         if let Some(redis) = &self.0.redis {
             match redis.lookup(entry, until).await {
-                Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => return self.found_in_redis(entry, hit, claim),
+                Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => return self.found_in_redis(entry, hit, permit),
                 Lookup::Hit(_) => {}
-                Lookup::Miss(of_redis) => claim.redis = of_redis,
+                Lookup::Miss(of_redis) => permit.redis = of_redis,
             }
         }
-        Consulted::Miss(claim)
+        Consulted::Miss(permit)
     }
 
     pub(crate) fn found_in_memory(&self, entry: &EntryRef, hit: Hit) -> Consulted {
@@ -252,75 +252,75 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// A hit in Redis, once memory has a copy of it.
-    pub(crate) fn found_in_redis(&self, entry: &EntryRef, hit: Hit, claim: Claim) -> Consulted {
+    pub(crate) fn found_in_redis(&self, entry: &EntryRef, hit: Hit, permit: FillPermit) -> Consulted {
         let Hit { value, ttl, due } = hit;
-        if let (Some(memory), Some(stamp)) = (&self.0.memory, claim.memory) {
-            memory.fill(entry, stamp, value.as_ref(), ttl);
+        if let (Some(memory), Some(snapshot)) = (&self.0.memory, permit.memory) {
+            memory.fill(entry, snapshot, value.as_ref(), ttl);
         }
         self.0.sample.notice(entry);
         Consulted::Hit { found: Found { value, source: Source::L2 { ttl } }, due }
     }
 
     /// Counts a lookup that memory was asked for and did not answer.
-    pub(crate) fn count_miss_in_memory(&self, namespace: &Namespace) {
+    pub(crate) fn record_miss(&self, namespace: &Namespace) {
         if self.0.memory.is_some() {
             namespace.counters().misses_l1.inc();
         }
     }
 
     /// Loads and gives the value to whichever tier still wants it.
-    async fn load_and_fill<L, F, X>(&self, entry: &EntryRef, mut claim: Claim, load: L) -> Result<Found, X>
+    async fn load_and_fill<L, F, X>(&self, entry: &EntryRef, mut permit: FillPermit, load: L) -> Result<Found, X>
     where
         L: Fn() -> F + Send + Sync,
         F: Future<Output = Result<Option<Value>, X>> + Send,
     {
         let mut loaded = counted(&entry.namespace, load()).await;
-        if matches!(loaded, Ok(None)) && self.bind_to_tags(entry, &mut claim).await {
+        if matches!(loaded, Ok(None)) && self.bind_to_tags(entry, &mut permit).await {
             loaded = counted(&entry.namespace, load()).await;
         }
         match loaded {
-            Ok(value) => Ok(self.fill(entry, claim, value).await),
+            Ok(value) => Ok(self.fill(entry, permit, value).await),
             Err(error) => {
-                self.abandon(entry, claim).await;
+                self.abandon(entry, permit).await;
                 Err(error)
             }
         }
     }
 
-    /// "Does not exist" is only as good as the generations that were read before the load. `true` when they were read only
-    /// now, so that the load has to be done again under them.
-    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, claim: &mut Claim) -> bool {
-        match (&self.0.redis, &mut claim.redis) {
-            (Some(redis), Some(claim)) if entry.namespace.keeps_absence() => redis.bind_to_tags(entry, claim).await,
+    /// "Does not exist" is only as good as the generations that were read before the load. `true` when they were read
+    /// only now, so that the load has to be done again under them.
+    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, permit: &mut FillPermit) -> bool {
+        match (&self.0.redis, &mut permit.redis) {
+            (Some(redis), Some(permit)) if entry.namespace.keeps_absence() => redis.bind_to_tags(entry, permit).await,
             _ => false,
         }
     }
 
-    /// Gives the claim back unused.
-    pub(crate) async fn abandon(&self, entry: &EntryRef, claim: Claim) {
-        if let (Some(redis), Some(claim)) = (&self.0.redis, claim.redis) {
-            redis.abandon(entry, claim).await;
+    /// Gives the permit back unused.
+    pub(crate) async fn abandon(&self, entry: &EntryRef, permit: FillPermit) {
+        if let (Some(redis), Some(permit)) = (&self.0.redis, permit.redis) {
+            redis.abandon(entry, permit).await;
         }
     }
 
     /// Redis first.
-    pub(crate) async fn fill(&self, entry: &EntryRef, claim: Claim, value: Option<Value>) -> Found {
+    pub(crate) async fn fill(&self, entry: &EntryRef, permit: FillPermit, value: Option<Value>) -> Found {
         let too_large = value.as_ref().is_some_and(Value::is_too_large);
         if too_large || value.is_none() && !entry.namespace.keeps_absence() {
             entry.namespace.counters().too_large.inc_by(u64::from(too_large));
-            self.abandon(entry, claim).await;
+            self.abandon(entry, permit).await;
             return Found { value, source: Source::Loaded { stored: false } };
         }
         let ttl = entry.namespace.next_ttl(value.is_none());
         let mut fills = [None, None];
-        if let (Some(redis), Some(claim)) = (&self.0.redis, claim.redis) {
-            fills[0] = Some(redis.fill(entry, claim, value.as_ref(), ttl).await);
+        if let (Some(redis), Some(permit)) = (&self.0.redis, permit.redis) {
+            fills[0] = Some(redis.fill(entry, permit, value.as_ref(), ttl).await);
         }
         // Where others write, it is the fence in Redis that bars memory, too: it takes only what Redis has taken.
-        if let (Some(memory), Some(stamp)) = (&self.0.memory, claim.memory)
+        if let (Some(memory), Some(snapshot)) = (&self.0.memory, permit.memory)
             && (!self.0.shared || fills[0] == Some(Fill::Stored))
         {
-            fills[1] = Some(memory.fill(entry, stamp, value.as_ref(), ttl));
+            fills[1] = Some(memory.fill(entry, snapshot, value.as_ref(), ttl));
         }
         let (stored, refused) = (fills.contains(&Some(Fill::Stored)), fills.contains(&Some(Fill::Refused)));
         if stored {

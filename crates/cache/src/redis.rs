@@ -37,17 +37,17 @@ pub(crate) use fred_link::FredConnector;
 use generations::Generations;
 pub(crate) use link::Connector;
 #[cfg(test)]
-pub(crate) use link::{Agreement, Ear, Link, Presence, Renewal};
-use listener::Beats;
+pub(crate) use link::{Agreement, InvalidationStream, Link, Presence, Renewal};
+use listener::Heartbeats;
 pub(crate) use names::Names;
-pub(crate) use state::Run;
+pub(crate) use state::ServerRunId;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use supervisor::UNTOLD;
 use timed::{TimedLink, Timings};
-pub(crate) use writing::GENERATION_LIFE;
+pub(crate) use writing::GENERATION_TTL;
 
 /// Life of a lease: a loader that has died keeps others from filling no longer than this.
-const LEASE_LIFE: Duration = Duration::from_secs(3);
+const LEASE_TTL: Duration = Duration::from_secs(3);
 /// What the tier works with.
 pub(crate) struct RedisSetup {
     pub(crate) names: Names,
@@ -63,8 +63,8 @@ pub(crate) struct RedisTier {
     connector: Box<dyn Connector>,
     timings: Timings,
     link: ArcSwapOption<TimedLink>,
-    /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded in one
-    /// and labelled with the next is void, too. 0 only while there has never been a link.
+    /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded
+    /// in one and labelled with the next is void, too. 0 only while there has never been a link.
     history: AtomicU64,
     /// The history before, 0 if there was none in this process.
     follows: AtomicU64,
@@ -76,14 +76,14 @@ pub(crate) struct RedisTier {
     epoch: AtomicU64,
     adopting: Mutex<()>,
     orphans: Mutex<Vec<(String, Token)>>,
-    beats: Beats,
+    heartbeats: Heartbeats,
     generations: Generations,
     /// Why there is no link. `None` before the first try.
     down: Mutex<Option<String>>,
     /// What the log has heard of the link.
     outages: Trouble,
     /// That the listener hears nothing although there is a link.
-    deafness: Trouble,
+    disconnection: Trouble,
     /// As the server told it last.
     memory: Mutex<ServerMemory>,
     setup: RedisSetup,
@@ -91,7 +91,7 @@ pub(crate) struct RedisTier {
 
 /// The right to fill a key: it must still begin with `expected` by then.
 #[derive(Debug)]
-pub(crate) struct RedisClaim {
+pub(crate) struct RedisPermit {
     expected: Bytes,
     /// Whether `expected` is this loader's own lease, which others meanwhile respect.
     leased: bool,
@@ -115,11 +115,11 @@ impl RedisTier {
             epoch: AtomicU64::new(0),
             adopting: Mutex::new(()),
             orphans: Mutex::default(),
-            beats: Beats::new(),
+            heartbeats: Heartbeats::new(),
             generations: Generations::default(),
             down: Mutex::default(),
             outages: Trouble::default(),
-            deafness: Trouble::default(),
+            disconnection: Trouble::default(),
             memory: Mutex::default(),
             setup,
         })
@@ -130,7 +130,7 @@ impl RedisTier {
     }
 
     /// The server's run, as leases and fences of this history name it.
-    fn run(&self, link: &TimedLink) -> Run {
+    fn run(&self, link: &TimedLink) -> ServerRunId {
         state::run_in(self.history(), link.run())
     }
 
@@ -159,7 +159,7 @@ impl RedisTier {
     /// Takes over a newer epoch. Something was written then without a fence, of which nobody else tells the memory of
     /// this process.
     pub(crate) fn adopt(&self, epoch: Epoch) {
-        // Not before the era has begun may another call take the epoch for adopted, and vouch for memory.
+        // Not before memory is flushed may another call take the epoch for adopted, and vouch for memory.
         let _adopting = self.adopting.lock();
         if self.epoch.fetch_max(epoch.get(), Ordering::AcqRel) < epoch.get() && self.setup.shared {
             self.setup.coherence.everything_changed();
@@ -171,7 +171,7 @@ impl RedisTier {
     }
 
     /// Each failure is survived, and counted.
-    fn survive(&self, operation: &str, error: &impl Display) {
+    fn count_error(&self, operation: &str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
         self.setup.stats.cache_errors("l2", operation).inc();
     }
@@ -191,21 +191,21 @@ impl RedisTier {
         entry: &EntryRef,
         expected: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
         let Some(link) = self.link.load_full() else { return Ok(false) };
         let name = self.name_of(entry);
-        link.fill(&name, &self.setup.names.marker(&name), expected, value, life).await
+        link.fill(&name, &self.setup.names.marker(&name), expected, value, ttl).await
     }
 }
 
 impl RedisTier {
-    /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is out of
-    /// reach, the right to fill it.
-    pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisClaim>> {
+    /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is
+    /// out of reach, the right to fill it.
+    pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisPermit>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
         let answer = self.look_and_wait(&link, entry, until).await.unwrap_or_else(|error| {
-            self.survive("lookup", &error);
+            self.count_error("lookup", &error);
             Lookup::Miss(None)
         });
         if matches!(answer, Lookup::Miss(_)) {
@@ -214,50 +214,56 @@ impl RedisTier {
         answer
     }
 
-    /// Called when a load has found nothing and that is to be kept: binds the claim to the generations that this depends on.
-    /// `true` when they were read only now, so that the load has to be done again under them.
-    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, claim: &mut RedisClaim) -> bool {
-        let (None, Some(link)) = (claim.if_absent, self.link.load_full()) else { return false };
+    /// Called when a load has found nothing and that is to be kept: binds the permit to the generations that this
+    /// depends on. `true` when they were read only now, so that the load has to be done again under them.
+    pub(crate) async fn bind_to_tags(&self, entry: &EntryRef, permit: &mut RedisPermit) -> bool {
+        let (None, Some(link)) = (permit.if_absent, self.link.load_full()) else { return false };
         match self.generation(&link, entry, true).await {
-            Ok(generation) => claim.if_absent = Some(generation),
-            Err(error) => self.survive("generation", &error),
+            Ok(generation) => permit.if_absent = Some(generation),
+            Err(error) => self.count_error("generation", &error),
         }
-        claim.if_absent.is_some()
+        permit.if_absent.is_some()
     }
 
-    pub(crate) async fn fill(&self, entry: &EntryRef, claim: RedisClaim, value: Option<&Value>, ttl: Duration) -> Fill {
+    pub(crate) async fn fill(
+        &self,
+        entry: &EntryRef,
+        permit: RedisPermit,
+        value: Option<&Value>,
+        ttl: Duration,
+    ) -> Fill {
         if self.link.load().is_none() {
             return Fill::Failed;
         }
         let absent = value.is_none();
-        let generation = match (entry.depends(absent), if absent { claim.if_absent } else { claim.generation }) {
+        let generation = match (entry.depends(absent), if absent { permit.if_absent } else { permit.generation }) {
             (true, Some(generation)) => generation,
             (true, None) => return Fill::Failed,
             (false, _) => NO_GENERATION,
         };
-        let sealed = Envelope { history: self.history(), epoch: claim.epoch, generation, ttl }.seal(value);
-        match self.replace(entry, claim.expected, sealed, ttl + entry.namespace.grace(value.is_none())).await {
+        let sealed = Envelope { history: self.history(), epoch: permit.epoch, generation, ttl }.seal(value);
+        match self.replace(entry, permit.expected, sealed, ttl + entry.namespace.grace(value.is_none())).await {
             Ok(true) => Fill::Stored,
             Ok(false) => Fill::Refused,
             Err(error) => {
-                self.survive("fill", &error);
+                self.count_error("fill", &error);
                 Fill::Failed
             }
         }
     }
 
-    /// Gives a claim back unused.
-    pub(crate) async fn abandon(&self, entry: &EntryRef, claim: RedisClaim) {
-        let RedisClaim { expected, leased: true, .. } = claim else { return };
-        if let Err(error) = self.replace(entry, expected, Bytes::new(), LEASE_LIFE).await {
-            self.survive("abandon", &error);
+    /// Gives a permit back unused.
+    pub(crate) async fn abandon(&self, entry: &EntryRef, permit: RedisPermit) {
+        let RedisPermit { expected, leased: true, .. } = permit else { return };
+        if let Err(error) = self.replace(entry, expected, Bytes::new(), LEASE_TTL).await {
+            self.count_error("abandon", &error);
         }
     }
 
     /// The value that stands here though its life may be over, and for how long it has been.
     pub(crate) async fn overdue(&self, entry: &EntryRef) -> Option<(Value, Duration)> {
         let stored = self.standing(entry).await.unwrap_or_else(|error| {
-            self.survive("overdue", &error);
+            self.count_error("overdue", &error);
             None
         })?;
         Some((stored.value?, stored.overdue))
@@ -271,8 +277,8 @@ impl RedisTier {
 
     /// Removes that copy, and no newer one.
     pub(crate) async fn discard(&self, entry: &EntryRef, copy: &Copy) {
-        if let Err(error) = self.replace(entry, copy.identity.clone(), Bytes::new(), LEASE_LIFE).await {
-            self.survive("discard", &error);
+        if let Err(error) = self.replace(entry, copy.identity.clone(), Bytes::new(), LEASE_TTL).await {
+            self.count_error("discard", &error);
         }
     }
 
@@ -308,7 +314,7 @@ impl RedisTier {
             };
         }
         // The log may not believe yet that it is over.
-        match self.deafness.cause().filter(|_| !self.setup.coherence.hears()) {
+        match self.disconnection.cause().filter(|_| !self.setup.coherence.is_subscribed()) {
             Some(reason) => Condition::Disconnected { reason },
             None => Condition::RedisUp,
         }

@@ -1,6 +1,7 @@
-//! The engine in a simulated world: whole caches, one or two processes of them, on a simulated clock, network, Redis and
-//! database. A seed says what happens when: every step anybody takes takes a time that the dice say, so that each seed is
-//! another interleaving of misses, fills, refreshes, writes, crashes and losses, and the same seed always the same one.
+//! The engine in a simulated world: whole caches, one or two processes of them, on a simulated clock, network, Redis
+//! and database. A seed says what happens when: every step anybody takes takes a time that the dice say, so that each
+//! seed is another interleaving of misses, fills, refreshes, writes, crashes and losses, and the same seed always the
+//! same one.
 //!
 //! - `HOTSHELF_SEED=7 cargo test -p hotshelf-cache --lib simulation -- --nocapture` replays one and prints its trace.
 //! - `HOTSHELF_LONG=1` runs a million of them.
@@ -10,16 +11,16 @@
 //! does.
 //!
 //! The simulated server is known to be like Redis by `contract`. What is not simulated: moka drops entries by the real
-//! clock (it never gets to, and the entries' own ends are on the simulated one); keys of other types than strings; a server
-//! that becomes a replica; a push that is lost without its connection.
+//! clock (it never gets to, and the entries' own ends are on the simulated one); keys of other types than strings; a
+//! server that becomes a replica; a push that is lost without its connection.
 
 mod contract;
 mod database;
 mod describe;
-mod dice;
 mod faults;
 mod host;
 mod process;
+mod random;
 mod schedule;
 mod store;
 mod wire;

@@ -1,5 +1,5 @@
-//! What memory and Redis have in common. There are these two tiers, or one of them, or none; reads ask memory first, fills and
-//! the end of a write come to Redis first.
+//! What memory and Redis have in common. There are these two tiers, or one of them, or none; reads ask memory first,
+//! fills and the end of a write come to Redis first.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::chance;
 use crate::epoch::{Epoch, Fencing};
-use crate::epochs::Stamp;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Tag};
-use crate::redis::RedisClaim;
+use crate::redis::RedisPermit;
+use crate::rng;
 use crate::value::Value;
+use crate::write_counters::Snapshot;
 
 /// A tier's answer to a lookup. `P` is what it gives for a miss: the right to fill it.
 pub(crate) enum Lookup<P> {
@@ -40,12 +40,13 @@ pub(crate) enum Until {
     ItIsDue,
 }
 
-/// The right to fill a entry, good only as long as nobody has written it since: what each tier has given. A tier that gave
-/// none must not be filled: somebody else loads or writes the entry there, or the tier is out of reach, or there is none.
+/// The right to fill an entry, good only as long as nobody has written it since: what each tier has given. A tier that
+/// gave none must not be filled: somebody else loads or writes the entry there, or the tier is out of reach, or there
+/// is none.
 #[derive(Debug, Default)]
-pub(crate) struct Claim {
-    pub(crate) memory: Option<Stamp>,
-    pub(crate) redis: Option<RedisClaim>,
+pub(crate) struct FillPermit {
+    pub(crate) memory: Option<Snapshot>,
+    pub(crate) redis: Option<RedisPermit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(crate) struct Token(pub(crate) [u8; 16]);
 
 impl Token {
     pub(crate) fn random() -> Self {
-        Token(chance::bytes())
+        Token(rng::bytes())
     }
 }
 
@@ -73,7 +74,7 @@ pub(crate) struct Intent {
     /// The entries of what is written, by key; none for something that has no entry yet.
     pub(crate) entries: Vec<EntryRef>,
     /// The tags it changes.
-    pub(crate) invalidates: Vec<Tag>,
+    pub(crate) tags: Vec<Tag>,
     pub(crate) token: Token,
     /// Of what the write leaves: the epoch that was known before its commit. A newer one would vouch for it against a
     /// write that was committed after it.
@@ -86,9 +87,9 @@ pub(crate) enum Begun {
     /// The entries are fenced, in this epoch: nobody reads an old copy there or leaves one.
     Fenced { epoch: Epoch },
     /// Redis is out of reach and may go on holding an old copy, which must be made void with the commit.
-    Uncovered,
+    Unfenced,
     /// Another process is writing one of them.
-    Taken,
+    Conflict,
 }
 
 /// What came of a write.
@@ -104,7 +105,7 @@ pub(crate) enum Outcome<'a> {
 /// write must not be acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the write is committed, but old copies could not be made void: {0}")]
-pub struct Unsettled(pub(crate) String);
+pub struct InvalidationUnconfirmed(pub(crate) String);
 
 /// Which tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-/// What is larger, in bytes, no tier keeps: it would push out a thousand others, and hold up whatever shares the connection.
+/// What is larger, in bytes, no tier keeps: it would push out a thousand others, and hold up whatever shares the
+/// connection.
 pub(crate) const LARGEST: usize = 1 << 20;
 
 /// What a loader brings and a lookup returns: the bytes as they go out, ready serialized, and what tells this state of

@@ -10,11 +10,11 @@ use crate::key::Key;
 use crate::locks::KeyLock;
 use crate::namespace::{EntryRef, Tag};
 use crate::options::WriteStrategy;
-use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
+use crate::tier::{Begun, Intent, InvalidationUnconfirmed, Outcome, Token};
 use crate::value::Value;
 
 /// How long a writer waits for another one of the same key.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a write was not acknowledged. `E` is what the database fails with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum WriteError<E> {
     Store(E),
     /// The write is in the database, but a cache may go on serving what was there before, so it cannot be acknowledged.
     #[error(transparent)]
-    Unsettled(#[from] Unsettled),
+    InvalidationUnconfirmed(#[from] InvalidationUnconfirmed),
     /// The write's task died; the log says of what. What it did is unknown.
     #[error("the write broke off")]
     BrokeOff,
@@ -36,7 +36,7 @@ pub enum WriteError<E> {
 /// A writer's turn at some entries: no other write of this process is at them until it ends. What is read from the
 /// database meanwhile changes only if another process writes.
 #[must_use = "dropped, it is over"]
-pub struct Turn<E> {
+pub struct KeyGuard<E> {
     cache: Cache<E>,
     entries: Vec<EntryRef>,
     locks: Vec<KeyLock>,
@@ -44,9 +44,10 @@ pub struct Turn<E> {
 
 /// A write under way, from before the database is touched until after the commit.
 ///
-/// Whoever does not leave the end to [`commit`](Write::commit) ends it with [`committed`](Write::committed) whenever the
-/// database may have changed, and with [`unchanged`](Write::unchanged) only when it certainly did not. Dropped without any
-/// of them, the entries are forgotten in this process at once and their fences in Redis end by themselves, in nothing.
+/// Whoever does not leave the end to [`commit`](Write::commit) ends it with [`committed`](Write::committed) whenever
+/// the database may have changed, and with [`unchanged`](Write::unchanged) only when it certainly did not. Dropped
+/// without any of them, the entries are forgotten in this process at once and their fences in Redis end by themselves,
+/// in nothing.
 #[must_use = "a write that is not ended leaves a fence behind"]
 pub struct Write<E> {
     cache: Cache<E>,
@@ -57,15 +58,15 @@ pub struct Write<E> {
 }
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
-    /// Writes: waits for its turn at the entries, bars every tier from serving or taking copies of them and of what depends on
-    /// the tags, commits, makes all of that void, and returns: acknowledge the write after this.
+    /// Writes: waits for its turn at the entries, bars every tier from serving or taking copies of them and of what
+    /// depends on the tags, commits, makes all of that void, and returns: acknowledge the write after this.
     ///
-    /// `entries` are the entries of what is written; none of something that does not exist yet. `commit` writes to the database
-    /// as [`Fencing`] says. From the fences on, the write runs in a task of its own, so that a caller who goes away cannot cut
-    /// it in two.
+    /// `entries` are the entries of what is written; none of something that does not exist yet. `commit` writes to the
+    /// database as [`Fencing`] says. From the fences on, the write runs in a task of its own, so that a caller who goes
+    /// away cannot cut it in two.
     ///
-    /// Costs two round trips to Redis where there is one, or two for some hundreds of entries. That Redis cannot be reached is
-    /// no error: then the commit is [`Unfenced`](Fencing::Unfenced).
+    /// Costs two round trips to Redis where there is one, or two for some hundreds of entries. That Redis cannot be
+    /// reached is no error: then the commit is [`Unfenced`](Fencing::Unfenced).
     ///
     /// # Errors
     /// [`WriteError`].
@@ -79,23 +80,23 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         T: Send + 'static,
         F: Future<Output = Result<Committed<T>, E>> + Send,
     {
-        self.turn(entries).await?.write(tags, commit).await
+        self.lock_keys(entries).await?.write(tags, commit).await
     }
 
-    /// Waits for the writes of this process that have one of the entries in common: for a write that has to read the database
-    /// before it knows which tags it changes.
+    /// Waits for the writes of this process that have one of the entries in common: for a write that has to read the
+    /// database before it knows which tags it changes.
     ///
     /// # Errors
     /// [`WriteError::Locked`] when that took more than two seconds.
-    pub async fn turn(&self, mut entries: Vec<EntryRef>) -> Result<Turn<E>, WriteError<E>> {
+    pub async fn lock_keys(&self, mut entries: Vec<EntryRef>) -> Result<KeyGuard<E>, WriteError<E>> {
         entries.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         entries.dedup_by(|one, other| one.key == other.key);
-        let locks = self.0.locks.lock_all(entries.iter().map(|entry| &entry.key), LOCK_PATIENCE).await;
-        Ok(Turn { cache: self.clone(), entries, locks: locks.ok_or(WriteError::Locked)? })
+        let locks = self.0.locks.lock_all(entries.iter().map(|entry| &entry.key), LOCK_TIMEOUT).await;
+        Ok(KeyGuard { cache: self.clone(), entries, locks: locks.ok_or(WriteError::Locked)? })
     }
 }
 
-impl<E: Clone + Send + Sync + 'static> Turn<E> {
+impl<E: Clone + Send + Sync + 'static> KeyGuard<E> {
     /// As [`Cache::write`], of the entries that were waited for.
     ///
     /// # Errors
@@ -112,8 +113,8 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
         self.fenced(tags, |write| write.commit(commit)).await
     }
 
-    /// Bars every tier and hands the write to `work`, which ends it, all in a task of its own: for a write that learns only
-    /// behind its fences what it changes.
+    /// Bars every tier and hands the write to `work`, which ends it, all in a task of its own: for a write that learns
+    /// only behind its fences what it changes.
     ///
     /// # Errors
     /// [`WriteError::Locked`] when another process wrote one of the entries for more than two seconds,
@@ -137,8 +138,8 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
 
     /// Bars every tier from serving or taking copies of the entries, and of what depends on the tags.
     pub(crate) async fn begin(self, tags: Vec<Tag>) -> Result<Write<E>, WriteError<E>> {
-        let Turn { cache, entries, locks } = self;
-        let intent = Intent { entries, invalidates: tags, token: Token::random(), epoch: Epoch::default() };
+        let KeyGuard { cache, entries, locks } = self;
+        let intent = Intent { entries, tags, token: Token::random(), epoch: Epoch::default() };
         // Without Redis, nothing tells other processes but the epoch.
         let told = !cache.0.shared || cache.0.redis.is_some();
         let fencing = if told { Fencing::Fenced } else { Fencing::Unfenced };
@@ -148,8 +149,8 @@ impl<E: Clone + Send + Sync + 'static> Turn<E> {
         let Some(redis) = write.cache.0.redis.clone() else { return Ok(write) };
         match redis.begin(&write.intent).await {
             Begun::Fenced { epoch } => write.intent.epoch = epoch,
-            Begun::Uncovered => write.fencing = Fencing::Unfenced,
-            Begun::Taken => {
+            Begun::Unfenced => write.fencing = Fencing::Unfenced,
+            Begun::Conflict => {
                 write.ended = true;
                 return Err(WriteError::Locked);
             }
@@ -172,13 +173,13 @@ impl<E> Write<E> {
         {
             self.fencing = Fencing::Unfenced;
         }
-        self.intent.invalidates.extend(tags);
+        self.intent.tags.extend(tags);
     }
 
     /// Commits and ends the write.
     ///
     /// # Errors
-    /// [`WriteError::Store`] and [`WriteError::Unsettled`].
+    /// [`WriteError::Store`] and [`WriteError::InvalidationUnconfirmed`].
     pub async fn commit<T, F>(self, commit: impl FnOnce(Fencing) -> F) -> Result<T, WriteError<E>>
     where
         F: Future<Output = Result<Committed<T>, E>>,
@@ -200,29 +201,29 @@ impl<E> Write<E> {
         }
     }
 
-    /// The database has committed, or may have. `leaves` and `epoch` are as in [`Committed`]. Returns when no tier can serve
-    /// an older copy any more: acknowledge the write after this.
+    /// The database has committed, or may have. `leaves` and `epoch` are as in [`Committed`]. Returns when no tier can
+    /// serve an older copy any more: acknowledge the write after this.
     ///
     /// # Errors
-    /// [`Unsettled`]: do not acknowledge.
+    /// [`InvalidationUnconfirmed`]: do not acknowledge.
     pub async fn committed(
         mut self,
         leaves: impl IntoIterator<Item = (Key, Value)>,
         epoch: Option<Epoch>,
-    ) -> Result<(), Unsettled> {
+    ) -> Result<(), InvalidationUnconfirmed> {
         let keep = self.kept(leaves);
         // Redis first: memory may copy from it until it has finished.
-        let mut settled = Ok(());
+        let mut confirmed = Ok(());
         if let Some(redis) = &self.cache.0.redis {
             let outcome = Outcome::Changed { keep: &keep, epoch, fencing: self.fencing };
-            settled = redis.finish(&self.intent, outcome).await;
+            confirmed = redis.finish(&self.intent, outcome).await;
         }
         if let Some(memory) = &self.cache.0.memory {
             memory.finish(&self.intent.entries, &keep);
         }
         self.advance();
         self.ended = true;
-        settled
+        confirmed
     }
 
     /// What the strategy keeps of these. Counts what happens to the entries.
@@ -256,9 +257,9 @@ impl<E> Write<E> {
 
     /// Lets no later lookup join a load that began before now, nor use a page that was loaded before now.
     fn advance(&self) {
-        let epochs = &self.cache.0.epochs;
-        self.intent.entries.iter().for_each(|entry| epochs.advance(&entry.key, || {}));
-        self.intent.invalidates.iter().for_each(|tag| epochs.tag_changed(tag.name()));
+        let write_counters = &self.cache.0.write_counters;
+        self.intent.entries.iter().for_each(|entry| write_counters.advance(&entry.key, || {}));
+        self.intent.tags.iter().for_each(|tag| write_counters.tag_changed(tag.name()));
     }
 }
 

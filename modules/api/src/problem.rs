@@ -177,8 +177,8 @@ impl From<WriteError<StoreError>> for Problem {
                 Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
             }
             WriteError::Store(error) => error.into(),
-            WriteError::Unsettled(error) => {
-                Problem::unavailable("the write could not be confirmed, check before you repeat it").caused_by(error)
+            WriteError::InvalidationUnconfirmed(error) => {
+                Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
             }
             WriteError::BrokeOff => Problem::internal(error.to_string()),
         }

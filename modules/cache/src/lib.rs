@@ -1,5 +1,5 @@
-//! For running the cache engine as a module of the service: its life, and the sentence about it in the health report. May
-//! depend on `cache` and `lifecycle`.
+//! For running the cache engine as a module of the service: its life, and the sentence about it in the health report.
+//! May depend on `cache` and `lifecycle`.
 
 use std::time::Duration;
 

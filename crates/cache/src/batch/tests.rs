@@ -84,7 +84,7 @@ impl World {
     /// A flight as a batch joins it.
     fn lead(&self, position: usize, id: i64) -> Led<&'static str> {
         let entry = self.entry(id);
-        match self.cache.0.flights.join(&entry.key, self.cache.0.epochs.stamp(&entry)) {
+        match self.cache.0.flights.join(&entry.key, self.cache.0.write_counters.snapshot(&entry)) {
             Role::Leader(flight) => (position, entry, flight),
             Role::Waiter(_) => panic!("{id} is being loaded, and could be joined"),
         }
@@ -141,8 +141,8 @@ async fn settle() {
     }
 }
 
-/// The process was suspended between the joins of each of two batches, which have the same keys in reverse order: each leads
-/// a flight that comes after one of the other's.
+/// The process was suspended between the joins of each of two batches, which have the same keys in reverse order: each
+/// leads a flight that comes after one of the other's.
 #[tokio::test(start_paused = true)]
 async fn batches_do_not_wait_for_each_other_in_a_circle() {
     let world = World::new();
@@ -152,8 +152,8 @@ async fn batches_do_not_wait_for_each_other_in_a_circle() {
     let there = vec![world.lead(0, 1), there];
     let back = vec![world.lead(0, 2), back];
     let load = Arc::new(world.load());
-    let landing = join(world.cache.land_many(there, &load), world.cache.land_many(back, &load));
-    let (there, back) = timeout(Duration::from_secs(3_600), landing).await.expect("they wait for ever");
+    let completing = join(world.cache.complete_many(there, &load), world.cache.complete_many(back, &load));
+    let (there, back) = timeout(Duration::from_secs(3_600), completing).await.expect("they wait for ever");
     let keys = |mut answers: Answers| {
         answers.sort_by_key(|(position, _)| *position);
         texts(answers.into_iter().map(|(_, found)| found).collect())
@@ -172,8 +172,8 @@ async fn a_batch_that_names_an_entry_twice_does_not_wait_for_itself() {
     advance(TOO_LATE).await;
     let leading = vec![first, world.lead(1, 1)];
     let load = Arc::new(world.load());
-    let landed = timeout(Duration::from_secs(3_600), world.cache.land_many(leading, &load)).await;
-    assert_eq!(landed.expect("it waits for ever").unwrap().len(), 2);
+    let completed = timeout(Duration::from_secs(3_600), world.cache.complete_many(leading, &load)).await;
+    assert_eq!(completed.expect("it waits for ever").unwrap().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

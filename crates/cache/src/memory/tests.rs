@@ -14,7 +14,7 @@ const EVERYTHING: &str = "things";
 
 struct World {
     tier: MemoryTier,
-    epochs: Arc<Epochs>,
+    write_counters: Arc<WriteCounters>,
     things: Namespace,
     pages: Namespace,
 }
@@ -28,9 +28,10 @@ impl World {
             Namespace::alone(options, stats.cache(name))
         };
         let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
-        let epochs = Arc::new(Epochs::new());
-        let tier = MemoryTier::new(max_bytes, Arc::clone(&epochs), Arc::new(MemoryLease::endless()), false, false);
-        World { tier, epochs, things, pages }
+        let write_counters = Arc::new(WriteCounters::new());
+        let tier =
+            MemoryTier::new(max_bytes, Arc::clone(&write_counters), Arc::new(MemoryLease::endless()), false, false);
+        World { tier, write_counters, things, pages }
     }
 
     fn thing(&self, id: i64) -> EntryRef {
@@ -41,16 +42,16 @@ impl World {
         self.pages.tagged_entry(Key::new("list:0:10"), [Tag::new(EVERYTHING)])
     }
 
-    fn stamp(&self, entry: &EntryRef) -> Stamp {
+    fn snapshot(&self, entry: &EntryRef) -> Snapshot {
         match self.tier.lookup(entry, Until::ItsEnd) {
-            Lookup::Miss(stamp) => stamp,
+            Lookup::Miss(snapshot) => snapshot,
             Lookup::Hit(_) => panic!("{} is there already", entry.key),
         }
     }
 
     fn keep(&self, entry: &EntryRef, value: Option<&Value>) {
         let ttl = if value.is_some() { TTL } else { NEGATIVE_TTL };
-        assert_eq!(self.tier.fill(entry, self.stamp(entry), value, ttl), Fill::Stored);
+        assert_eq!(self.tier.fill(entry, self.snapshot(entry), value, ttl), Fill::Stored);
     }
 
     /// The copy, if there is one: `Some(None)` is one that says that there is no such thing.
@@ -116,7 +117,7 @@ async fn a_new_generation_voids_pages_and_what_was_not_there() {
     world.keep(&there, Some(&value("one")));
     world.keep(&absent, None);
     world.keep(&page, Some(&value("[1]")));
-    world.epochs.tag_changed(EVERYTHING);
+    world.write_counters.tag_changed(EVERYTHING);
     assert_eq!(world.copy(&there), Some(Some(value("one"))));
     assert_eq!(world.copy(&absent), None);
     assert_eq!(world.copy(&page), None);
@@ -126,9 +127,9 @@ async fn a_new_generation_voids_pages_and_what_was_not_there() {
 async fn a_page_loaded_across_a_new_generation_is_void() {
     let world = World::of_bytes(1 << 20);
     let page = world.page();
-    let stamp = world.stamp(&page);
-    world.epochs.tag_changed(EVERYTHING);
-    world.tier.fill(&page, stamp, Some(&value("[1]")), TTL);
+    let snapshot = world.snapshot(&page);
+    world.write_counters.tag_changed(EVERYTHING);
+    world.tier.fill(&page, snapshot, Some(&value("[1]")), TTL);
     assert_eq!(world.copy(&page), None);
 }
 
@@ -136,9 +137,9 @@ async fn a_page_loaded_across_a_new_generation_is_void() {
 async fn remove_during_a_running_load() {
     let world = World::of_bytes(1 << 20);
     let entry = world.thing(1);
-    let stamp = world.stamp(&entry);
+    let snapshot = world.snapshot(&entry);
     world.write(entry.clone(), None);
-    assert_eq!(world.tier.fill(&entry, stamp, Some(&value("old")), TTL), Fill::Refused);
+    assert_eq!(world.tier.fill(&entry, snapshot, Some(&value("old")), TTL), Fill::Refused);
     assert_eq!(world.copy(&entry), None);
 }
 
@@ -146,9 +147,9 @@ async fn remove_during_a_running_load() {
 async fn what_a_write_leaves_is_not_replaced_by_an_older_load() {
     let world = World::of_bytes(1 << 20);
     let entry = world.thing(1);
-    let stamp = world.stamp(&entry);
+    let snapshot = world.snapshot(&entry);
     world.write(entry.clone(), Some(value("new")));
-    assert_eq!(world.tier.fill(&entry, stamp, Some(&value("old")), TTL), Fill::Refused);
+    assert_eq!(world.tier.fill(&entry, snapshot, Some(&value("old")), TTL), Fill::Refused);
     assert_eq!(world.copy(&entry), Some(Some(value("new"))));
 }
 
@@ -173,7 +174,7 @@ async fn deletion_does_not_walk_on_the_thread_of_requests() {
     world.keep(&world.thing(1), Some(&value("x")));
     let mut deleting = Box::pin(world.tier.delete_matching("*"));
     // What it needs is held here: it has to wait, and does so elsewhere.
-    world.epochs.advance(&Key::new("another"), || assert!((&mut deleting).now_or_never().is_none()));
+    world.write_counters.advance(&Key::new("another"), || assert!((&mut deleting).now_or_never().is_none()));
     assert_eq!(deleting.await.unwrap(), 1);
 }
 
@@ -181,9 +182,9 @@ async fn deletion_does_not_walk_on_the_thread_of_requests() {
 async fn what_was_loaded_before_a_deletion_is_not_kept_after_it() {
     let world = World::of_bytes(1 << 20);
     let entry = world.thing(1);
-    let stamp = world.stamp(&entry);
+    let snapshot = world.snapshot(&entry);
     assert_eq!(world.tier.delete_matching("*").await.unwrap(), 0, "there is nothing yet");
-    assert_eq!(world.tier.fill(&entry, stamp, Some(&value("old")), TTL), Fill::Refused);
+    assert_eq!(world.tier.fill(&entry, snapshot, Some(&value("old")), TTL), Fill::Refused);
     world.keep(&entry, Some(&value("new")));
 }
 
@@ -201,7 +202,7 @@ async fn an_entry_is_served_with_the_collections_only_that_it_was_kept_with() {
     world.keep(&dependent, Some(&value("new")));
     assert_eq!(world.copy(&alone), None);
     assert!(world.tier.peek(&key, None).is_some());
-    world.epochs.tag_changed(EVERYTHING);
+    world.write_counters.tag_changed(EVERYTHING);
     assert!(world.tier.peek(&key, None).is_none());
     assert_eq!((world.copy(&alone), world.copy(&dependent)), (None, None));
 

@@ -25,8 +25,8 @@ pub(super) fn pack(payload: &[u8]) -> Option<Vec<u8>> {
     (packed.len() < payload.len()).then_some(packed)
 }
 
-/// `None` when the bytes are nothing that [`pack`] made. Whatever length they claim, no more is allocated than a value may
-/// have.
+/// `None` when the bytes are nothing that [`pack`] made. Whatever length they claim, no more is allocated than a value
+/// may have.
 pub(super) fn unpack(packed: &[u8]) -> Option<Bytes> {
     let (length, compressed) = packed.split_first_chunk::<LENGTH>()?;
     let length = u32::from_be_bytes(*length) as usize;

@@ -10,7 +10,8 @@ use crate::tier::DeleteError;
 const BATCH: u32 = 500;
 
 impl RedisTier {
-    /// Deletes the entries whose keys match (`*`, `?`), and tells how many there were. In batches, and what the protocol itself needs stays. A fence may go: its writer then takes it for lost.
+    /// Deletes the entries whose keys match (`*`, `?`), and tells how many there were. In batches, and what the
+    /// protocol itself needs stays. A fence may go: its writer then takes it for lost.
     pub(crate) async fn delete_matching(&self, pattern: &str) -> Result<u64, DeleteError> {
         let link = self.link.load_full().ok_or_else(|| DeleteError("Redis is not connected".to_owned()))?;
         let failed = |error: RedisError| DeleteError(error.to_string());

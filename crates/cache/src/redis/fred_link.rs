@@ -1,7 +1,7 @@
-//! Redis by fred: one server, the master that sentinels name, or all primaries of a cluster. It is told not to reconnect (see
-//! [`Link`]).
+//! Redis by fred: one server, the master that sentinels name, or all primaries of a cluster. It is told not to
+//! reconnect (see [`Link`]).
 
-mod ear;
+mod invalidation_stream;
 mod lane;
 mod opening;
 mod probe;
@@ -24,18 +24,19 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::link::{Agreement, Link, Presence, Renewal};
-use super::state::Run;
+use super::state::ServerRunId;
 use lane::Lane;
 pub(crate) use opening::FredConnector;
 use scripts::Scripts;
 
 /// After so many failures in a row on one of its connections, a link is given up.
 const FAILURES_TO_GIVE_UP: u32 = 5;
-/// With these, a server says that it takes no writes, or not those of this key, any more: another one has its place, or its memory
-/// is full, or its snapshots fail. What it holds is no longer what counts.
+/// With these, a server says that it takes no writes, or not those of this key, any more: another one has its place, or
+/// its memory is full, or its snapshots fail. What it holds is no longer what counts.
 const MOVED_ON: [&str; 8] =
     ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "OOM", "MISCONF"];
-/// These say something about one key and nothing about the server: it is of another type, or just on its way to another node.
+/// These say something about one key and nothing about the server: it is of another type, or just on its way to another
+/// node.
 const OF_THE_KEY: [&str; 3] = ["WRONGTYPE", "ASK", "TRYAGAIN"];
 /// How often the nodes of a cluster are asked whether its slots are still distributed as they were.
 const LOOK_AT_LAYOUT: Duration = Duration::from_secs(1);
@@ -49,7 +50,7 @@ pub(crate) struct FredLink {
     hash_tags: Vec<String>,
     scripts: Scripts,
     server: String,
-    run: Run,
+    run: ServerRunId,
     /// Of a cluster: how it was when the link was opened.
     layout: Option<Layout>,
     /// Why it is of no use any more. From then on, commands fail without being sent.
@@ -71,7 +72,7 @@ impl FredLink {
         hash_tags: Vec<String>,
         scripts: Scripts,
         server: String,
-        run: Run,
+        run: ServerRunId,
         layout: Option<Layout>,
     ) -> Self {
         let (spent, is_spent) = (OnceLock::new(), Notify::new());
@@ -100,7 +101,8 @@ impl FredLink {
         F: Future<Output = Result<T, Error>>,
     {
         let lane = self.lane(key)?;
-        // A future of fred's is of seven kilobytes. Each future around it would be larger still, and be moved as a whole.
+        // A future of fred's is of seven kilobytes. Each future around it would be larger still, and be moved as a
+        // whole.
         let answer = Box::pin(command(lane.connection.client())).await;
         self.noting(lane, answer)
     }
@@ -162,7 +164,7 @@ impl Link for FredLink {
         &self.server
     }
 
-    fn run(&self) -> Run {
+    fn run(&self) -> ServerRunId {
         self.run
     }
 
@@ -171,9 +173,9 @@ impl Link for FredLink {
     }
 
     /// `SET key state NX GET PX life`, one native command: a hit costs the server what a `GET` does.
-    async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
-        let life = life.map(|life| Expiration::PX(millis(life)));
-        self.send(key, |client| client.set(key, state, life, Some(SetOptions::NX), true)).await
+    async fn get_or_set(&self, key: &str, state: Bytes, ttl: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
+        let ttl = ttl.map(|ttl| Expiration::PX(millis(ttl)));
+        self.send(key, |client| client.set(key, state, ttl, Some(SetOptions::NX), true)).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
@@ -202,14 +204,14 @@ impl Link for FredLink {
         marker: &str,
         expected: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
-        let arguments = (expected, value, millis(life));
+        let arguments = (expected, value, millis(ttl));
         self.send(key, |client| self.scripts.fill.evalsha(client, vec![key, marker], arguments)).await
     }
 
-    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Result<bool, RedisError> {
-        let arguments = (fence, millis(life));
+    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, ttl: Duration) -> Result<bool, RedisError> {
+        let arguments = (fence, millis(ttl));
         self.send(key, |client| self.scripts.fence.evalsha(client, keys(key, marker), arguments)).await
     }
 
@@ -219,9 +221,9 @@ impl Link for FredLink {
         marker: Option<&str>,
         fence: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
-        let arguments = (fence, value, millis(life));
+        let arguments = (fence, value, millis(ttl));
         self.send(key, |client| self.scripts.release.evalsha(client, keys(key, marker), arguments)).await
     }
 
@@ -232,7 +234,7 @@ impl Link for FredLink {
         renewal: Renewal,
     ) -> Result<Vec<Bytes>, RedisError> {
         let first = keys.first().cloned().unwrap_or_default();
-        let lives = [renewal.life, renewal.of_writers].map(|life| Value::from(millis(life)));
+        let lives = [renewal.ttl, renewal.of_writers].map(|ttl| Value::from(millis(ttl)));
         let arguments: Vec<Value> = lives.into_iter().chain(proposals.into_iter().map(Value::Bytes)).collect();
         self.send(&first, |client| self.scripts.generations.evalsha(client, keys, arguments)).await
     }
@@ -242,12 +244,12 @@ impl Link for FredLink {
         mut keys: Vec<String>,
         markers: Vec<String>,
         next: Vec<Bytes>,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<(), RedisError> {
         let first = keys.first().cloned().unwrap_or_default();
         keys.extend(markers);
         let arguments: Vec<Value> =
-            std::iter::once(millis(life).into()).chain(next.into_iter().map(Value::Bytes)).collect();
+            std::iter::once(millis(ttl).into()).chain(next.into_iter().map(Value::Bytes)).collect();
         self.send(&first, |client| self.scripts.void.evalsha(client, keys, arguments)).await
     }
 
@@ -333,8 +335,8 @@ fn number_in(info: &str, name: &str) -> u64 {
 }
 
 impl FredLink {
-    /// The positions of the keys that one command may name together: all that go over the same connection, but in a cluster
-    /// only those of one slot.
+    /// The positions of the keys that one command may name together: all that go over the same connection, but in a
+    /// cluster only those of one slot.
     fn together(&self, keys: &[String]) -> Vec<Vec<usize>> {
         let lanes = match &self.nodes[..] {
             [Node { lanes, .. }] => lanes.len(),
@@ -360,6 +362,6 @@ fn keys<'a>(key: &'a str, marker: Option<&'a str>) -> Vec<&'a str> {
     std::iter::once(key).chain(marker).collect()
 }
 
-fn millis(life: Duration) -> i64 {
-    life.as_millis().try_into().unwrap_or(i64::MAX)
+fn millis(ttl: Duration) -> i64 {
+    ttl.as_millis().try_into().unwrap_or(i64::MAX)
 }

@@ -11,9 +11,9 @@ use super::RedisTier;
 use super::link::Renewal;
 use super::state::{Generation, NO_GENERATION};
 use super::timed::TimedLink;
-use super::writing::GENERATION_LIFE;
-use crate::chance;
+use super::writing::GENERATION_TTL;
 use crate::namespace::{EntryRef, Tag};
+use crate::rng;
 
 /// Tags whose generations are remembered; with more, all are forgotten.
 const MOST_REMEMBERED: usize = 4_096;
@@ -71,21 +71,22 @@ impl RedisTier {
         let next: Vec<Bytes> = tags.iter().map(|_| next()).collect();
         let markers = tags.iter().filter(|_| shared).map(|tag| names.tag_marker(tag));
         let keys = tags.iter().map(|tag| names.generation(tag)).collect();
-        link.invalidate(keys, markers.collect(), next.clone(), GENERATION_LIFE).await?;
+        link.invalidate(keys, markers.collect(), next.clone(), GENERATION_TTL).await?;
         self.generations.remember(tags.iter().zip(next.iter().map(from_bytes)));
         Ok(())
     }
 }
 
-/// What is filled under a generation now may need it for as long as it is kept. If the generation is lost before, nothing
-/// is the worse for it but the hit rate; so it may end, and reads of what does not exist leave nothing that stays.
+/// What is filled under a generation now may need it for as long as it is kept. If the generation is lost before,
+/// nothing is the worse for it but the hit rate; so it may end, and reads of what does not exist leave nothing that
+/// stays.
 fn renewal(entry: &EntryRef, absent: bool) -> Renewal {
     // Twice: one that has as much left as a writer's might is not renewed, and one that has much more need not be.
-    Renewal { life: entry.namespace.longest_kept(absent) + 2 * GENERATION_LIFE, of_writers: GENERATION_LIFE }
+    Renewal { ttl: entry.namespace.longest_kept(absent) + 2 * GENERATION_TTL, of_writers: GENERATION_TTL }
 }
 
 fn next() -> Bytes {
-    Bytes::copy_from_slice(&chance::bytes())
+    Bytes::copy_from_slice(&rng::bytes())
 }
 
 /// Anything but 16 bytes is not ours, and nothing stands under it.

@@ -1,6 +1,6 @@
-//! What the tier asks of a connection to Redis: the steps of the protocol, each atomic on one key, or on those of one slot
-//! of a cluster. Fred implements it in production, the simulation under test. Each step is a boxed future, which is little
-//! beside a round trip.
+//! What the tier asks of a connection to Redis: the steps of the protocol, each atomic on one key, or on those of one
+//! slot of a cluster. Fred implements it in production, the simulation under test. Each step is a boxed future, which
+//! is little beside a round trip.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
 use hotshelf_stats::ServerMemory;
 
-use super::state::Run;
+use super::state::ServerRunId;
 use crate::epoch::{Epoch, History};
 
 /// The connection to a server, from its birth to its end. It is never mended: a command that is sent again on a new
-/// connection would reach a server whose memory nobody has vouched for yet. When a link ends, the supervisor opens a new
-/// one.
+/// connection would reach a server whose memory nobody has vouched for yet. When a link ends, the supervisor opens a
+/// new one.
 ///
-/// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to the
-/// engine they are one server, of which only `mark` and `scan` show that it has parts.
+/// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to
+/// the engine they are one server, of which only `mark` and `scan` show that it has parts.
 ///
 /// A step ends within the command's deadline. One that fails may have been carried out all the same, also later.
 #[async_trait]
@@ -27,13 +27,13 @@ pub(crate) trait Link: Send + Sync + 'static {
     fn server(&self) -> &str;
 
     /// Identifies the server's process, or the processes of all primaries.
-    fn run(&self) -> Run;
+    fn run(&self) -> ServerRunId;
 
     /// For each part of the server one text, which leads a marker there as its hash tag. There is at least one.
     fn hash_tags(&self) -> &[String];
 
-    /// What the key holds. If that is nothing, it holds `state` from now on, for `life` or for ever.
-    async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError>;
+    /// What the key holds. If that is nothing, it holds `state` from now on, for `ttl` or for ever.
+    async fn get_or_set(&self, key: &str, state: Bytes, ttl: Option<Duration>) -> Result<Option<Bytes>, RedisError>;
 
     /// What the key holds.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError>;
@@ -41,7 +41,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// What each of the keys holds, in their order.
     async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, RedisError>;
 
-    /// Sets the key to `value`, for `life`, if it begins with `expected`; nothing as `value` deletes it. A lease that
+    /// Sets the key to `value`, for `ttl`, if it begins with `expected`; nothing as `value` deletes it. A lease that
     /// somebody waits for is as expected as one for which nobody does; those who wait are told by the marker.
     async fn fill(
         &self,
@@ -49,11 +49,11 @@ pub(crate) trait Link: Send + Sync + 'static {
         marker: &str,
         expected: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError>;
 
-    /// Sets the key to `fence`, for `life`, unless another fence of this run stands there.
-    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Result<bool, RedisError>;
+    /// Sets the key to `fence`, for `ttl`, unless another fence of this run stands there.
+    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, ttl: Duration) -> Result<bool, RedisError>;
 
     /// Sets the key to `value`, or to nothing, if `fence` still stands there; then `true`. If not, whatever does goes,
     /// unless it is another fence.
@@ -63,10 +63,10 @@ pub(crate) trait Link: Send + Sync + 'static {
         marker: Option<&str>,
         fence: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError>;
 
-    /// What these keys hold, all of one slot. One that holds nothing holds its proposal from now on, for `life`. Which
+    /// What these keys hold, all of one slot. One that holds nothing holds its proposal from now on, for `ttl`. Which
     /// others live as long as that again, [`Renewal`] says.
     async fn generations(
         &self,
@@ -75,13 +75,13 @@ pub(crate) trait Link: Send + Sync + 'static {
         renewal: Renewal,
     ) -> Result<Vec<Bytes>, RedisError>;
 
-    /// Sets these keys, all of one slot, to the next generations, for `life`.
+    /// Sets these keys, all of one slot, to the next generations, for `ttl`.
     async fn invalidate(
         &self,
         keys: Vec<String>,
         markers: Vec<String>,
         next: Vec<Bytes>,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<(), RedisError>;
 
     /// Asks the holder of `lease` to tell when it fills: how long the lease may still last, or `None` if it is gone.
@@ -172,17 +172,17 @@ impl Agreement {
 /// How long a generation lives that a reader has proposed, and which of those it reads it keeps alive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Renewal {
-    pub(crate) life: Duration,
+    pub(crate) ttl: Duration,
     /// What is left at most of a generation that a writer has set: one with so little left is not kept alive.
     pub(crate) of_writers: Duration,
 }
 
 impl Renewal {
-    /// Whether a generation with so much left (`None`: it has no end) is given a whole life: it may be a reader's only, and
-    /// need not be written again with each read.
+    /// Whether a generation with so much left (`None`: it has no end) is given a whole life: it may be a reader's only,
+    /// and need not be written again with each read.
     #[cfg(test)]
     pub(crate) fn is_due(self, left: Option<Duration>) -> bool {
-        left.is_none_or(|left| left > self.of_writers && left < self.life.saturating_sub(self.of_writers))
+        left.is_none_or(|left| left > self.of_writers && left < self.ttl.saturating_sub(self.of_writers))
     }
 }
 
@@ -193,12 +193,12 @@ pub(crate) trait Connector: Send + Sync + 'static {
     async fn open(&self) -> Result<Box<dyn Link>, RedisError>;
 
     /// A connection that hears every marker which begins with `markers` from now on.
-    async fn listen(&self, markers: &str) -> Result<Box<dyn Ear>, RedisError>;
+    async fn listen(&self, markers: &str) -> Result<Box<dyn InvalidationStream>, RedisError>;
 }
 
 /// What one connection hears of markers.
 #[async_trait]
-pub(crate) trait Ear: Send {
+pub(crate) trait InvalidationStream: Send {
     /// The next markers, in the order of the changes; an error when some may have been missed: then it is of no use
     /// any more. Dropped before its end, it has taken none.
     async fn next(&mut self) -> Result<Vec<String>, RedisError>;

@@ -1,10 +1,11 @@
 //! Hears what other processes change, so that memory can follow them.
 //!
-//! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its event
-//! loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends *beats*, markers
-//! of its own, by the connection for commands: when one comes back here, so has everything that happened before it. In a
-//! cluster, where each primary tells its own changes only, a beat has a marker on each of them, and is back when all are.
-//! No answer to a command could prove that: it may overtake the push of an earlier write.
+//! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its
+//! event loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends
+//! *heartbeats*, markers of its own, by the connection for commands: when one comes back here, so has everything that
+//! happened before it. In a cluster, where each primary tells its own changes only, a heartbeat has a marker on each of
+//! them, and is back when all are. No answer to a command could prove that: it may overtake the push of an earlier
+//! write.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,21 +17,21 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
-use super::link::Ear;
+use super::link::InvalidationStream;
 use super::names::Mark;
-use crate::chance;
+use crate::rng;
 
-/// How long memory may serve after the beginning of the last beat that came back.
+/// How long memory may serve after the beginning of the last heartbeat that came back.
 pub(super) const MEMORY_LEASE: Duration = Duration::from_secs(1);
-/// Beats that may be under way; older ones are forgotten.
-const MAX_BEATS: usize = 16;
+/// Heartbeats that may be under way; older ones are forgotten.
+const MAX_HEARTBEATS: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// After so many failures in a row, with a link for commands all the time, it is no mere reconnecting.
 const FAILURES_TO_TELL: u32 = 5;
 
-/// The beats of this process that are under way.
-pub(super) struct Beats {
+/// The heartbeats of this process that are under way.
+pub(super) struct Heartbeats {
     instance: String,
     sent: Mutex<Sent>,
 }
@@ -48,31 +49,31 @@ struct UnderWay {
     missing: Vec<String>,
 }
 
-impl Beats {
+impl Heartbeats {
     pub(super) fn new() -> Self {
-        let instance = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        Beats { instance, sent: Mutex::default() }
+        let instance = rng::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        Heartbeats { instance, sent: Mutex::default() }
     }
 
     pub(super) fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// The number of a beat that begins at `begun`, and is to come back from where all these hash_tags lead.
+    /// The number of a heartbeat that begins at `begun`, and is to come back from where all these hash tags lead.
     pub(super) fn begin(&self, begun: Instant, hash_tags: &[String]) -> u64 {
         let mut sent = self.sent.lock();
         let number = sent.next;
         sent.next += 1;
         sent.under_way.push_back(UnderWay { number, begun, missing: hash_tags.to_vec() });
-        if sent.under_way.len() > MAX_BEATS {
+        if sent.under_way.len() > MAX_HEARTBEATS {
             sent.under_way.pop_front();
         }
         number
     }
 
-    /// Whether a beat has been under way for longer than any should be.
+    /// Whether a heartbeat has been under way for longer than any should be.
     fn overdue(&self) -> bool {
-        self.sent.lock().under_way.front().is_some_and(|beat| beat.begun.elapsed() > MEMORY_LEASE)
+        self.sent.lock().under_way.front().is_some_and(|heartbeat| heartbeat.begun.elapsed() > MEMORY_LEASE)
     }
 
     /// Those that are under way may not come back.
@@ -80,14 +81,14 @@ impl Beats {
         self.sent.lock().under_way.clear();
     }
 
-    /// When the beat began that has now come back from everywhere.
+    /// When the heartbeat began that has now come back from everywhere.
     fn back(&self, number: u64, hash_tag: &str) -> Option<Instant> {
         let mut sent = self.sent.lock();
-        let beat = sent.under_way.iter_mut().find(|beat| beat.number == number)?;
-        beat.missing.retain(|missing| missing != hash_tag);
-        let begun = beat.missing.is_empty().then_some(beat.begun)?;
+        let heartbeat = sent.under_way.iter_mut().find(|heartbeat| heartbeat.number == number)?;
+        heartbeat.missing.retain(|missing| missing != hash_tag);
+        let begun = heartbeat.missing.is_empty().then_some(heartbeat.begun)?;
         // What is older may come back, too, and tells nothing new.
-        sent.under_way.retain(|beat| beat.number > number);
+        sent.under_way.retain(|heartbeat| heartbeat.number > number);
         Some(begun)
     }
 }
@@ -96,15 +97,15 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
     let markers = tier.setup.names.markers();
     let (mut pause, mut failures) = (FIRST_PAUSE, 0);
     loop {
-        let Some(ear) = stopping.run_until_cancelled(tier.connector.listen(&markers)).await else { return };
-        let reason = match ear {
-            Ok(mut ear) => {
+        let Some(stream) = stopping.run_until_cancelled(tier.connector.listen(&markers)).await else { return };
+        let reason = match stream {
+            Ok(mut stream) => {
                 // What has happened until now was not heard.
                 tier.setup.coherence.everything_changed();
                 pause = FIRST_PAUSE;
-                let ended = stopping.run_until_cancelled(listen(&tier, &mut *ear, &mut failures)).await;
-                tier.setup.coherence.deaf();
-                tier.beats.forget();
+                let ended = stopping.run_until_cancelled(listen(&tier, &mut *stream, &mut failures)).await;
+                tier.setup.coherence.disconnected();
+                tier.heartbeats.forget();
                 let Some(reason) = ended else { return };
                 reason
             }
@@ -112,7 +113,7 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
         };
         tracing::debug!(%reason, "memory follows nobody; listening again");
         failures = if tier.link.load().is_some() { failures + 1 } else { 0 };
-        if failures >= FAILURES_TO_TELL && tier.deafness.failed(reason.to_string()) {
+        if failures >= FAILURES_TO_TELL && tier.disconnection.failed(reason.to_string()) {
             tracing::warn!(%reason, "the writes of other instances are not heard; memory serves nothing");
         }
         if stopping.run_until_cancelled(sleep(pause)).await.is_none() {
@@ -122,14 +123,14 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
     }
 }
 
-/// Until it fails; then tells why. With the first beat that comes back, failures in a row are over.
-async fn listen(tier: &RedisTier, ear: &mut dyn Ear, failures: &mut u32) -> RedisError {
+/// Until it fails; then tells why. With the first heartbeat that comes back, failures in a row are over.
+async fn listen(tier: &RedisTier, stream: &mut dyn InvalidationStream, failures: &mut u32) -> RedisError {
     loop {
-        let heard = match timeout(MEMORY_LEASE, ear.next()).await {
+        let heard = match timeout(MEMORY_LEASE, stream.next()).await {
             Ok(Ok(heard)) => heard,
             Ok(Err(error)) => return error,
             // Nobody tells this side of a connection that was cut somewhere in between: it never sends.
-            Err(_) if tier.beats.overdue() => return RedisError::new("beats do not come back"),
+            Err(_) if tier.heartbeats.overdue() => return RedisError::new("beats do not come back"),
             Err(_) => continue,
         };
         // Of one turn of Redis' event loop, in no particular order: changes first, then what vouches for them.
@@ -139,23 +140,23 @@ async fn listen(tier: &RedisTier, ear: &mut dyn Ear, failures: &mut u32) -> Redi
             match mark {
                 Mark::Entry(key) => coherence.entry_changed(key),
                 Mark::Tag(name) => coherence.tag_changed(name),
-                Mark::Beat { .. } => {}
+                Mark::Heartbeat { .. } => {}
             }
         }
         for mark in marks {
-            if let Mark::Beat { instance, number, hash_tag } = mark
-                && instance == tier.beats.instance()
-                && let Some(begun) = tier.beats.back(number, &hash_tag)
+            if let Mark::Heartbeat { instance, number, hash_tag } = mark
+                && instance == tier.heartbeats.instance()
+                && let Some(begun) = tier.heartbeats.back(number, &hash_tag)
             {
                 coherence.heard_all_until(begun, MEMORY_LEASE);
                 *failures = 0;
-                if let Some(lasted) = tier.deafness.succeeded() {
+                if let Some(lasted) = tier.disconnection.succeeded() {
                     tracing::info!(?lasted, "the writes of other instances are heard again");
                 }
             }
         }
         // Of a cluster, one part may be heard and another not; or the link has moved on, and this hears where it was.
-        if tier.beats.overdue() {
+        if tier.heartbeats.overdue() {
             return RedisError::new("beats do not come back");
         }
     }

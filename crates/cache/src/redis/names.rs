@@ -25,8 +25,8 @@ pub(crate) enum Mark {
     Entry(Key),
     /// This tag has a new generation.
     Tag(String),
-    /// The beat of that number of this process or another, where that hash_tag leads.
-    Beat { instance: String, number: u64, hash_tag: String },
+    /// The heartbeat of that number of this process or another, where that hash tag leads.
+    Heartbeat { instance: String, number: u64, hash_tag: String },
 }
 
 impl Names {
@@ -72,7 +72,7 @@ impl Names {
         [&self.prefix, "chg:{", name, "}"].concat()
     }
 
-    pub(crate) fn beat(&self, instance: &str, number: u64, hash_tag: &str) -> String {
+    pub(crate) fn heartbeat(&self, instance: &str, number: u64, hash_tag: &str) -> String {
         format!("{}chg:{{{hash_tag}}}beat:{instance}:{number}", self.prefix)
     }
 
@@ -86,9 +86,13 @@ impl Names {
         if let Some(name) = marker.strip_suffix('}') {
             return Some(Mark::Entry(Key::new(name.strip_prefix(&self.prefix)?)));
         }
-        let (hash_tag, beat) = marker.split_once("}beat:")?;
-        let (instance, number) = beat.split_once(':')?;
-        Some(Mark::Beat { instance: instance.to_owned(), number: number.parse().ok()?, hash_tag: hash_tag.to_owned() })
+        let (hash_tag, heartbeat) = marker.split_once("}beat:")?;
+        let (instance, number) = heartbeat.split_once(':')?;
+        Some(Mark::Heartbeat {
+            instance: instance.to_owned(),
+            number: number.parse().ok()?,
+            hash_tag: hash_tag.to_owned(),
+        })
     }
 }
 
@@ -110,7 +114,7 @@ mod tests {
         let generation = slot(&names.generation(&products));
         assert_eq!(slot(&names.generation(&prices)), generation);
         assert_eq!(slot(&names.tag_marker(&prices)), generation);
-        assert_eq!(slot(&names.beat("a1", 42, "6")), slot("6"));
+        assert_eq!(slot(&names.heartbeat("a1", 42, "6")), slot("6"));
     }
 
     #[test]
@@ -126,8 +130,8 @@ mod tests {
             let products = Tag::new("products");
             let tag = Mark::Tag("products".to_owned());
             assert_eq!(read(names.tag_marker(&products)), Some(tag));
-            let beat = Mark::Beat { instance: "a1".to_owned(), number: 42, hash_tag: "6".to_owned() };
-            assert_eq!(read(names.beat("a1", 42, "6")), Some(beat));
+            let heartbeat = Mark::Heartbeat { instance: "a1".to_owned(), number: 42, hash_tag: "6".to_owned() };
+            assert_eq!(read(names.heartbeat("a1", 42, "6")), Some(heartbeat));
             assert_eq!(names.read("other"), None);
         }
     }

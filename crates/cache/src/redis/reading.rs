@@ -6,21 +6,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use hotshelf_redis_client::RedisError;
-use tokio::time::timeout;
 
 use super::state::{self, Generation, NO_GENERATION, State, Stored};
 use super::timed::TimedLink;
-use super::{LEASE_LIFE, RedisClaim, RedisTier};
+use super::{LEASE_TTL, RedisPermit, RedisTier};
 use crate::namespace::EntryRef;
 use crate::tier::{Hit, Lookup, Token, Until};
 
 /// A reader waits no longer than this for what others load, however often they begin anew.
-const LONGEST_WAIT: Duration = LEASE_LIFE.saturating_mul(2);
+const LONGEST_WAIT: Duration = LEASE_TTL.saturating_mul(2);
 /// Between two looks at what others load, where no push would wake.
-const DEAF_PAUSE: Duration = Duration::from_millis(50);
+const DISCONNECTED_PAUSE: Duration = Duration::from_millis(50);
 
-/// While a lookup is under way, its lease may stand in Redis without anybody knowing whether it does. If the caller goes
-/// away just then, the lease is taken back.
+/// While a lookup is under way, its lease may stand in Redis without anybody knowing whether it does. If the caller
+/// goes away just then, the lease is taken back.
 struct PendingLease<'a> {
     tier: &'a RedisTier,
     link: &'a Arc<TimedLink>,
@@ -38,13 +37,13 @@ impl Drop for PendingLease<'_> {
         let marker = self.tier.setup.names.marker(&name);
         // Without an answer the lease ends by itself.
         let tasks = &self.tier.setup.tasks;
-        tasks.spawn(async move { link.fill(&name, &marker, lease, Bytes::new(), LEASE_LIFE).await });
+        tasks.spawn(async move { link.fill(&name, &marker, lease, Bytes::new(), LEASE_TTL).await });
     }
 }
 
 /// What a look at the key has brought.
 enum Looked {
-    Answer(Lookup<Option<RedisClaim>>),
+    Answer(Lookup<Option<RedisPermit>>),
     /// Another process loads it, under this lease.
     Loading(Bytes),
 }
@@ -56,7 +55,7 @@ impl RedisTier {
         link: &Arc<TimedLink>,
         entry: &EntryRef,
         until: Until,
-    ) -> Result<Lookup<Option<RedisClaim>>, RedisError> {
+    ) -> Result<Lookup<Option<RedisPermit>>, RedisError> {
         let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
             let lease = match self.look(link, entry, until).await? {
@@ -72,8 +71,8 @@ impl RedisTier {
             if let Some(left) = link.wait(&self.name_of(entry), lease).await? {
                 // When the holder has died, the lease ends.
                 let left = left + Duration::from_millis(1);
-                let patience = if self.setup.coherence.hears() { left } else { left.min(DEAF_PAUSE) };
-                let _ = timeout(patience, changed).await;
+                let timeout = if self.setup.coherence.is_subscribed() { left } else { left.min(DISCONNECTED_PAUSE) };
+                let _ = tokio::time::timeout(timeout, changed).await;
             }
         }
     }
@@ -84,40 +83,40 @@ impl RedisTier {
         let epoch = self.epoch();
         let (name, lease) = (self.name_of(entry), state::lease(Token::random(), self.run(link)));
         let mut pending = PendingLease { tier: self, link, name: &name, lease: &lease, answered: false };
-        let read = link.get_or_set(&name, lease.clone(), Some(LEASE_LIFE));
+        let read = link.get_or_set(&name, lease.clone(), Some(LEASE_TTL));
         let (generation, held) = match entry.depends(false) {
             true => {
-                // In whatever order they are read: what does not stand under the generation that is read here is loaded,
-                // after both, and filled under it.
+                // In whatever order they are read: what does not stand under the generation that is read here is
+                // loaded, after both, and filled under it.
                 let (generation, held) = join(self.generation(link, entry, false), read).await;
                 (Some(generation?), held?)
             }
             false => (None, read.await?),
         };
-        let claim = |expected, leased| {
+        let permit = |expected, leased| {
             // One that was read some time before the load is as good, as long as it stands.
             let if_absent = self.generations.known(entry.dependencies(true));
-            let claim = RedisClaim { expected, leased, epoch, generation, if_absent };
-            Looked::Answer(Lookup::Miss(Some(claim)))
+            let permit = RedisPermit { expected, leased, epoch, generation, if_absent };
+            Looked::Answer(Lookup::Miss(Some(permit)))
         };
         let state = held.map(|held| state::open(held, self.run(link)));
         if let Some(State::Foreign(head)) = state {
             // It makes room for a lease now, not for the value after the load: few bytes (or none) may also be how
             // something begins that a writer leaves meanwhile.
             let marker = self.setup.names.marker(&name);
-            let leased = link.fill(&name, &marker, head, lease.clone(), LEASE_LIFE).await?;
+            let leased = link.fill(&name, &marker, head, lease.clone(), LEASE_TTL).await?;
             pending.answered = true;
-            return Ok(if leased { claim(lease.clone(), true) } else { Looked::Answer(Lookup::Miss(None)) });
+            return Ok(if leased { permit(lease.clone(), true) } else { Looked::Answer(Lookup::Miss(None)) });
         }
         pending.answered = true;
         match state {
-            None => Ok(claim(lease.clone(), true)),
+            None => Ok(permit(lease.clone(), true)),
             Some(State::Leased(lease)) => Ok(Looked::Loading(lease)),
             Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
             Some(State::Value(stored)) => {
                 let head = stored.head.clone();
                 let hit = self.serve(link, entry, until, stored, generation).await?;
-                Ok(hit.map_or_else(|| claim(head, false), |hit| Looked::Answer(Lookup::Hit(hit))))
+                Ok(hit.map_or_else(|| permit(head, false), |hit| Looked::Answer(Lookup::Hit(hit))))
             }
         }
     }
@@ -138,7 +137,7 @@ impl RedisTier {
         }
         let Stored { value, ttl, .. } = stored;
         // Not longer than it could have got: the clock may have been set back.
-        let ttl = ttl.min(entry.namespace.longest_life());
+        let ttl = ttl.min(entry.namespace.longest_ttl());
         Ok(Some(Hit { value, ttl, due }))
     }
 
@@ -166,15 +165,16 @@ impl RedisTier {
         Ok(stored.generation == current && current != NO_GENERATION)
     }
 
-    /// As [`lookup`](RedisTier::lookup) of each, in their order. Reads all keys in one step. Only those that this does not answer are looked up one by one, all at a time, with their
-    /// leases: where everything is there, nothing is written, and a server has one command to carry out.
-    pub(crate) async fn lookup_many(&self, entries: &[EntryRef], until: Until) -> Vec<Lookup<Option<RedisClaim>>> {
+    /// As [`lookup`](RedisTier::lookup) of each, in their order. Reads all keys in one step. Only those that this does
+    /// not answer are looked up one by one, all at a time, with their leases: where everything is there, nothing is
+    /// written, and a server has one command to carry out.
+    pub(crate) async fn lookup_many(&self, entries: &[EntryRef], until: Until) -> Vec<Lookup<Option<RedisPermit>>> {
         let (true, Some(link)) = (entries.len() > 1, self.link.load_full()) else {
             return join_all(entries.iter().map(|entry| self.lookup(entry, until))).await;
         };
         let held = link.get_many(entries.iter().map(|entry| self.name_of(entry)).collect()).await;
         let held = held.unwrap_or_else(|error| {
-            self.survive("lookup", &error);
+            self.count_error("lookup", &error);
             Vec::new()
         });
         if held.len() < entries.len() {

@@ -17,8 +17,8 @@ const FENCE: u8 = b'F';
 /// A fence whose writer is to leave nothing: another one has committed since it lost its own fence to this one.
 const OVERTAKEN: u8 = b'O';
 const VALUE: u8 = b'V';
-/// The layouts of values: the payload as it is, or packed. Another one is void; it is to those who do not know the second.
-/// 1 and 2 had no history.
+/// The layouts of values: the payload as it is, or packed. Another one is void; it is to those who do not know the
+/// second. 1 and 2 had no history.
 const PLAIN: u8 = 3;
 const PACKED: u8 = 4;
 const PRESENT: u8 = 1;
@@ -35,24 +35,24 @@ pub(super) const NO_GENERATION: Generation = [0; 16];
 
 /// Names one run of a server. A lease or a fence of another run has come back with a snapshot: whoever set it has lost
 /// the connection since, and may have ended long ago. It bars nobody.
-pub(crate) type Run = [u8; 16];
+pub(crate) type ServerRunId = [u8; 16];
 
-/// The run of the server as one history of a database sees it: leases and fences of another database, or of a history that
-/// has ended, bar nobody either.
-pub(super) fn run_in(history: u64, run: Run) -> Run {
+/// The run of the server as one history of a database sees it: leases and fences of another database, or of a history
+/// that has ended, bar nobody either.
+pub(super) fn run_in(history: u64, run: ServerRunId) -> ServerRunId {
     let history = history.to_be_bytes();
     std::array::from_fn(|i| run[i] ^ history[i % history.len()])
 }
 
-pub(super) fn lease(token: Token, run: Run) -> Bytes {
+pub(super) fn lease(token: Token, run: ServerRunId) -> Bytes {
     tagged(LEASE, token, run)
 }
 
-pub(super) fn fence(token: Token, run: Run) -> Bytes {
+pub(super) fn fence(token: Token, run: ServerRunId) -> Bytes {
     tagged(FENCE, token, run)
 }
 
-fn tagged(kind: u8, token: Token, run: Run) -> Bytes {
+fn tagged(kind: u8, token: Token, run: ServerRunId) -> Bytes {
     let mut state = BytesMut::with_capacity(TAGGED);
     state.put_u8(kind);
     state.put_slice(&token.0);
@@ -117,9 +117,9 @@ impl Envelope {
     }
 }
 
-/// Takes apart what a key holds in this run of the server. A payload that is not packed shares the bytes that came from the
-/// connection.
-pub(super) fn open(state: Bytes, run: Run) -> State {
+/// Takes apart what a key holds in this run of the server. A payload that is not packed shares the bytes that came from
+/// the connection.
+pub(super) fn open(state: Bytes, run: ServerRunId) -> State {
     match state.first() {
         Some(&LEASE | &AWAITED) if state.len() == TAGGED && state.ends_with(&run) => State::Leased(state),
         Some(&FENCE | &OVERTAKEN) if state.len() == TAGGED && state.ends_with(&run) => State::Fenced,
@@ -162,7 +162,7 @@ fn open_value(state: &Bytes) -> Option<Stored> {
 mod tests {
     use super::*;
 
-    const RUN: Run = *b"0123456789abcdef";
+    const RUN: ServerRunId = *b"0123456789abcdef";
 
     #[test]
     fn a_value_reads_back_as_it_was_sealed() {

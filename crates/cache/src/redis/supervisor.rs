@@ -1,6 +1,6 @@
 //! Keeps the link: opens it, vouches for the server behind it, watches it, replaces it. The only place where the link
-//! changes. It is also the circuit breaker: while there is no link, requests do not even try, and the probe that closes the
-//! circuit again is the opening of a new link here, never somebody's request.
+//! changes. It is also the circuit breaker: while there is no link, requests do not even try, and the probe that closes
+//! the circuit again is the opening of a new link here, never somebody's request.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,16 +17,17 @@ use super::timed::TimedLink;
 use crate::epoch::History;
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
-const BEAT: Duration = Duration::from_millis(250);
+const HEARTBEAT: Duration = Duration::from_millis(250);
 /// Between two looks at the memory of the server: as often as metrics are usually scraped.
 const MEMORY_LOOK: Duration = Duration::from_secs(15);
-/// Beats in a row that may fail.
-const MISSED_BEATS: u32 = 2;
+/// Heartbeats in a row that may fail.
+const MISSED_HEARTBEATS: u32 = 2;
 /// One that finds the database behind, one after it was asked, one of a new history, and some to spare.
 const MOST_ANNOUNCEMENTS: usize = 5;
-/// For how long a process counts as present after it was heard of: many beats, so that a pause is not its end.
+/// For how long a process counts as present after it was heard of: many heartbeats, so that a pause is not its end.
 const PRESENCE: Duration = Duration::from_secs(3);
-/// Why nothing is served any more when two processes work on one database and each believes to be alone, or only one does.
+/// Why nothing is served any more when two processes work on one database and each believes to be alone, or only one
+/// does.
 pub(crate) const UNTOLD: &str = "another process works on the same database, and the two were not told of each other: stop \
                                  one of them, or tell every one that the database is shared";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -104,8 +105,8 @@ enum Agreed {
     OtherProcess,
 }
 
-/// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's word
-/// that counts.
+/// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's
+/// word that counts.
 async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Result<Agreed, Failure> {
     let store = &tier.setup.epoch_store;
     let mut asked = false;
@@ -133,7 +134,7 @@ async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Resu
                 tier.adopt(epoch);
                 tracing::warn!(
                     "the database is older than what Redis knows of it under `{}`: it was put back to an earlier state. It \
-                     has begun a new history: ids go on a million later, entity hash_tags from before do not match, all sessions end",
+                     has begun a new history: ids go on a million later, entity tags from before do not match, all sessions end",
                     tier.setup.names.prefix()
                 );
             }
@@ -147,14 +148,14 @@ async fn leave(tier: &RedisTier, link: &TimedLink) {
     let lasts = if tier.setup.shared { PRESENCE } else { Duration::ZERO };
     let presence = Presence { lasts, ..presence(tier, false) };
     if let Err(error) = link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await {
-        tier.survive("epoch", &error);
+        tier.count_error("epoch", &error);
     }
 }
 
 fn presence(tier: &RedisTier, opens: bool) -> Presence {
     let process = match tier.setup.shared {
         true => "shared".to_owned(),
-        false => tier.beats.instance().to_owned(),
+        false => tier.heartbeats.instance().to_owned(),
     };
     // What was committed before anything was heard of Redis is no sign that the database is not behind it.
     let first = !tier.setup.shared && !tier.has_agreed.load(Ordering::Acquire);
@@ -182,7 +183,7 @@ async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationT
         () = stopping.cancelled() => "stopping".to_owned(),
         reason = tier.setup.coherence.end_of_service() => reason,
         reason = link.lost() => reason,
-        reason = beat_on(tier, link) => reason,
+        reason = keep_beating(tier, link) => reason,
         reason = follow_memory(tier, link) => reason,
     };
     *tier.down.lock() = Some(reason.clone());
@@ -190,7 +191,8 @@ async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationT
     reason
 }
 
-/// Asks the server about its memory, for as long as there is a link. That it does not answer is for the beats to find.
+/// Asks the server about its memory, for as long as there is a link. That it does not answer is for the heartbeats to
+/// find.
 async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
     let mut looks = interval(MEMORY_LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -198,30 +200,30 @@ async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
         looks.tick().await;
         match link.memory().await {
             Ok(memory) => *tier.memory.lock() = memory,
-            Err(error) => tier.survive("memory", &error),
+            Err(error) => tier.count_error("memory", &error),
         }
     }
 }
 
-/// Beats until too many beats in a row have failed; then tells why.
-async fn beat_on(tier: &RedisTier, link: &TimedLink) -> String {
-    let mut beats = interval(BEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Sends heartbeats until too many in a row have failed; then tells why.
+async fn keep_beating(tier: &RedisTier, link: &TimedLink) -> String {
+    let mut heartbeats = interval(HEARTBEAT);
+    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut missed = 0;
     loop {
-        beats.tick().await;
-        match beat(tier, link).await {
-            Ok(Beat::Elsewhere) => return "the other instances are on another server".to_owned(),
-            Ok(Beat::Refused(reason)) => return reason,
-            Ok(Beat::Back) => {
+        heartbeats.tick().await;
+        match heartbeat(tier, link).await {
+            Ok(Heartbeat::Elsewhere) => return "the other instances are on another server".to_owned(),
+            Ok(Heartbeat::Refused(reason)) => return reason,
+            Ok(Heartbeat::Back) => {
                 missed = 0;
                 tell_the_end(tier);
                 tier.release_orphans(link).await;
             }
             Err(error) => {
                 missed += 1;
-                tier.survive("beat", &error);
-                if missed == MISSED_BEATS {
+                tier.count_error("beat", &error);
+                if missed == MISSED_HEARTBEATS {
                     return format!("no answer: {error}");
                 }
             }
@@ -230,57 +232,57 @@ async fn beat_on(tier: &RedisTier, link: &TimedLink) -> String {
 }
 
 /// What the database tells of the other processes.
-enum Word {
+enum PeerServer {
     /// They work on the same server.
     Same,
     /// Another server's memory goes with the epoch now: what this one holds is not told to them, nor theirs here.
-    Elsewhere,
+    Another,
     /// It could not be asked. Redis is as good as before, but memory may not be told that it has heard all.
-    None,
+    Unknown,
 }
 
 /// A process that is cut off from Redis leaves word of its writes in the database.
-async fn hear_of_others(tier: &RedisTier, link: &TimedLink) -> Word {
-    match timeout(BEAT, tier.setup.epoch_store.current()).await {
-        Ok(Ok((_, server))) if server != link.server() => Word::Elsewhere,
+async fn check_peers(tier: &RedisTier, link: &TimedLink) -> PeerServer {
+    match timeout(HEARTBEAT, tier.setup.epoch_store.current()).await {
+        Ok(Ok((_, server))) if server != link.server() => PeerServer::Another,
         Ok(Ok((epoch, _))) => {
             tier.adopt_history();
             tier.adopt(epoch);
-            Word::Same
+            PeerServer::Same
         }
-        Ok(Err(_)) | Err(_) => Word::None,
+        Ok(Err(_)) | Err(_) => PeerServer::Unknown,
     }
 }
 
-enum Beat {
+enum Heartbeat {
     Back,
     Elsewhere,
     /// The keys belong to somebody else.
     Refused(String),
 }
 
-async fn beat(tier: &RedisTier, link: &TimedLink) -> Result<Beat, Failure> {
+async fn heartbeat(tier: &RedisTier, link: &TimedLink) -> Result<Heartbeat, Failure> {
     let begin = Instant::now();
-    let word = hear_of_others(tier, link).await;
-    match word {
-        Word::Elsewhere if tier.setup.shared => return Ok(Beat::Elsewhere),
+    let peers = check_peers(tier, link).await;
+    match peers {
+        PeerServer::Another if tier.setup.shared => return Ok(Heartbeat::Elsewhere),
         // This process has named its server last, unless another one has come that nobody told of this one.
-        Word::Elsewhere => return Ok(Beat::Refused(tier.setup.coherence.end(UNTOLD))),
-        Word::Same | Word::None => {}
+        PeerServer::Another => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
+        PeerServer::Same | PeerServer::Unknown => {}
     }
     match agree_on_epoch(tier, link, false).await? {
         Agreed::Yes => {}
-        Agreed::OtherDatabase(reason) => return Ok(Beat::Refused(reason)),
-        Agreed::OtherProcess => return Ok(Beat::Refused(tier.setup.coherence.end(UNTOLD))),
+        Agreed::OtherDatabase(reason) => return Ok(Heartbeat::Refused(reason)),
+        Agreed::OtherProcess => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
     }
-    if tier.setup.shared && matches!(word, Word::Same) {
-        let (names, instance) = (&tier.setup.names, tier.beats.instance());
-        let number = tier.beats.begin(begin, link.hash_tags());
+    if tier.setup.shared && matches!(peers, PeerServer::Same) {
+        let (names, instance) = (&tier.setup.names, tier.heartbeats.instance());
+        let number = tier.heartbeats.begin(begin, link.hash_tags());
         let marks =
-            link.hash_tags().iter().map(async |hash_tag| link.mark(&names.beat(instance, number, hash_tag)).await);
+            link.hash_tags().iter().map(async |hash_tag| link.mark(&names.heartbeat(instance, number, hash_tag)).await);
         try_join_all(marks).await?;
     }
-    Ok(Beat::Back)
+    Ok(Heartbeat::Back)
 }
 
 fn announce_up(tier: &RedisTier) {

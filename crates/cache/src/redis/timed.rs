@@ -8,7 +8,7 @@ use hotshelf_redis_client::RedisError;
 use hotshelf_stats::{Histogram, ServerMemory, Stats};
 
 use super::link::{Agreement, Link, Presence, Renewal};
-use super::state::Run;
+use super::state::ServerRunId;
 
 /// A link, and how long its commands take.
 pub(super) struct TimedLink {
@@ -69,7 +69,7 @@ impl TimedLink {
         self.link.server()
     }
 
-    pub(super) fn run(&self) -> Run {
+    pub(super) fn run(&self) -> ServerRunId {
         self.link.run()
     }
 
@@ -81,9 +81,9 @@ impl TimedLink {
         &self,
         key: &str,
         state: Bytes,
-        life: Option<Duration>,
+        ttl: Option<Duration>,
     ) -> Result<Option<Bytes>, RedisError> {
-        timed(&self.timings.lookup, self.link.get_or_set(key, state, life)).await
+        timed(&self.timings.lookup, self.link.get_or_set(key, state, ttl)).await
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
@@ -100,9 +100,9 @@ impl TimedLink {
         marker: &str,
         expected: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
-        timed(&self.timings.fill, self.link.fill(key, marker, expected, value, life)).await
+        timed(&self.timings.fill, self.link.fill(key, marker, expected, value, ttl)).await
     }
 
     pub(super) async fn fence(
@@ -110,9 +110,9 @@ impl TimedLink {
         key: &str,
         marker: Option<&str>,
         fence: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
-        timed(&self.timings.fence, self.link.fence(key, marker, fence, life)).await
+        timed(&self.timings.fence, self.link.fence(key, marker, fence, ttl)).await
     }
 
     pub(super) async fn release(
@@ -121,9 +121,9 @@ impl TimedLink {
         marker: Option<&str>,
         fence: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
-        timed(&self.timings.release, self.link.release(key, marker, fence, value, life)).await
+        timed(&self.timings.release, self.link.release(key, marker, fence, value, ttl)).await
     }
 
     pub(super) async fn generations(
@@ -140,9 +140,9 @@ impl TimedLink {
         keys: Vec<String>,
         markers: Vec<String>,
         next: Vec<Bytes>,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<(), RedisError> {
-        timed(&self.timings.void, self.link.invalidate(keys, markers, next, life)).await
+        timed(&self.timings.void, self.link.invalidate(keys, markers, next, ttl)).await
     }
 
     pub(super) async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {

@@ -10,27 +10,27 @@ use hotshelf_redis_client::RedisError;
 use super::RedisTier;
 use super::state::{self, Envelope, NO_GENERATION};
 use super::timed::TimedLink;
-use crate::chance;
 use crate::epoch::Fencing;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Tag};
-use crate::tier::{Begun, Intent, Outcome, Token, Unsettled};
+use crate::rng;
+use crate::tier::{Begun, Intent, InvalidationUnconfirmed, Outcome, Token};
 use crate::value::Value;
 
 /// Life of a fence, longer than a write may take in the database. A writer that has died leaves a fence, which ends in
 /// nothing: never in the old value.
-const FENCE_LIFE: Duration = Duration::from_secs(30);
+const FENCE_TTL: Duration = Duration::from_secs(30);
 /// Each generation a writer sets ends by itself after this, and so does what was filled under it: the writer's second
 /// one, after its commit, may never come.
-pub(crate) const GENERATION_LIFE: Duration = FENCE_LIFE;
+pub(crate) const GENERATION_TTL: Duration = FENCE_TTL;
 /// A writer tries this long to get a fence that another process holds.
-const FENCE_PATIENCE: Duration = Duration::from_secs(2);
+const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries, in milliseconds.
 const FENCE_PAUSES: std::ops::Range<u64> = 5..25;
 /// Entries that are fenced, or released, in one go to Redis and back.
 const BATCH: usize = 256;
 /// Released together.
-const ORPHANS_A_BEAT: usize = 64;
+const ORPHANS_A_HEARTBEAT: usize = 64;
 /// Fences that could not be released in time, to be released later; they also end by themselves.
 const MAX_ORPHANS: usize = 8_192;
 
@@ -40,12 +40,12 @@ impl RedisTier {
         self.setup.shared.then(|| self.setup.names.marker(name))
     }
 
-    /// Fences all entries or none. Of two writers that share several, each may come first at some: then both give back what
-    /// they have, and their pauses decide.
+    /// Fences all entries or none. Of two writers that share several, each may come first at some: then both give back
+    /// what they have, and their pauses decide.
     async fn fence(&self, link: &TimedLink, intent: &Intent) -> Result<bool, RedisError> {
         let fence = async |entry: &EntryRef| {
             let (name, fence) = (self.name_of(entry), state::fence(intent.token, self.run(link)));
-            link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_LIFE).await
+            link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_TTL).await
         };
         let mut fenced = Vec::with_capacity(intent.entries.len());
         for batch in intent.entries.chunks(BATCH) {
@@ -62,33 +62,35 @@ impl RedisTier {
 
     /// Before the database is written.
     pub(crate) async fn begin(&self, intent: &Intent) -> Begun {
-        let Some(link) = self.link.load_full() else { return Begun::Uncovered };
-        let give_up = tokio::time::Instant::now() + FENCE_PATIENCE;
-        let mut invalidates = &intent.invalidates[..];
+        let Some(link) = self.link.load_full() else { return Begun::Unfenced };
+        let give_up = tokio::time::Instant::now() + FENCE_TIMEOUT;
+        let mut tags = &intent.tags[..];
         loop {
             // Once: a generation outlasts the patience of the writer, and each makes every page of all processes void.
-            let invalidates = std::mem::take(&mut invalidates);
-            match join(self.fence(&link, intent), self.invalidate(&link, invalidates)).await {
+            let tags = std::mem::take(&mut tags);
+            match join(self.fence(&link, intent), self.invalidate(&link, tags)).await {
                 (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
-                (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Taken,
+                (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Conflict,
                 (Ok(false), Ok(())) => {
-                    tokio::time::sleep(Duration::from_millis(chance::within(FENCE_PAUSES))).await;
+                    tokio::time::sleep(Duration::from_millis(rng::within(FENCE_PAUSES))).await;
                 }
                 (Err(error), _) | (_, Err(error)) => {
                     // It may be there all the same: the answer may have been lost, or be late.
-                    self.survive("fence", &error);
+                    self.count_error("fence", &error);
                     self.orphan(intent);
-                    return Begun::Uncovered;
+                    return Begun::Unfenced;
                 }
             }
         }
     }
 
-    /// Between the beginning of a write and its commit: makes void what depends on these as well. `false` when Redis is out
-    /// of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
+    /// Between the beginning of a write and its commit: makes void what depends on these as well. `false` when Redis is
+    /// out of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
     pub(crate) async fn also_invalidate(&self, intent: &Intent, tags: &[Tag]) -> bool {
         let invalidated = match self.link.load_full() {
-            Some(link) => self.invalidate(&link, tags).await.inspect_err(|error| self.survive("void", error)).is_ok(),
+            Some(link) => {
+                self.invalidate(&link, tags).await.inspect_err(|error| self.count_error("void", error)).is_ok()
+            }
             None => false,
         };
         if !invalidated {
@@ -98,13 +100,13 @@ impl RedisTier {
     }
 
     /// After the commit, before it is acknowledged.
-    pub(crate) async fn finish(&self, intent: &Intent, outcome: Outcome<'_>) -> Result<(), Unsettled> {
+    pub(crate) async fn finish(&self, intent: &Intent, outcome: Outcome<'_>) -> Result<(), InvalidationUnconfirmed> {
         let nothing = HashMap::new();
         let (keep, changed) = match outcome {
             Outcome::Changed { epoch: Some(epoch), fencing: Fencing::Unfenced, .. } => {
-                // From here on, no lookup of this process takes an older copy for good. What the server holds is void as
-                // a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the caller
-                // a second time-out.
+                // From here on, no lookup of this process takes an older copy for good. What the server holds is void
+                // as a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the
+                // caller a second time-out.
                 self.adopt(epoch);
                 return Ok(());
             }
@@ -120,23 +122,24 @@ impl RedisTier {
             match join(self.end(&link, intent, keep), self.is_where_the_others_are(&link, changed)).await {
                 (Ok(()), true) => return Ok(()),
                 (Ok(()), false) => tracing::debug!("the others are on another server, or nobody knows"),
-                (Err(error), _) => self.survive("release", &error),
+                (Err(error), _) => self.count_error("release", &error),
             }
         }
         self.orphan(intent);
         if changed {
             // The fences may have been set, but are they still there, and were the tags made void? What cannot be
             // confirmed is made void as a whole, on disk, before the write is acknowledged.
-            let epoch = self.setup.epoch_store.advance().await.map_err(|cause| Unsettled(cause.to_string()))?;
+            let epoch =
+                self.setup.epoch_store.advance().await.map_err(|cause| InvalidationUnconfirmed(cause.to_string()))?;
             self.adopt(epoch);
         }
         Ok(())
     }
 
-    /// Whether the other processes, if there are any, still work on the server of this link. After a fail-over, or while the
-    /// network is split, they may have gone to another one, where the fences of this write barred nobody: what they loaded
-    /// there before its commit is void only with another epoch. Asked after the commit, so that one who goes there later than
-    /// the answer loads what was committed.
+    /// Whether the other processes, if there are any, still work on the server of this link. After a fail-over, or
+    /// while the network is split, they may have gone to another one, where the fences of this write barred nobody:
+    /// what they loaded there before its commit is void only with another epoch. Asked after the commit, so that one
+    /// who goes there later than the answer loads what was committed.
     async fn is_where_the_others_are(&self, link: &TimedLink, changed: bool) -> bool {
         if !self.setup.shared || !changed {
             return true;
@@ -160,7 +163,7 @@ impl RedisTier {
             Some((envelope.seal(Some(value)), ttl + entry.namespace.grace(false)))
         };
         let release = self.release(link, intent.token, intent.entries.iter(), value);
-        let (released, invalidated) = join(release, self.invalidate(link, &intent.invalidates)).await;
+        let (released, invalidated) = join(release, self.invalidate(link, &intent.tags)).await;
         released.and(invalidated)
     }
 
@@ -175,8 +178,8 @@ impl RedisTier {
         let entries: Vec<&EntryRef> = entries.collect();
         let release = async |entry: &&EntryRef| {
             let (name, fence) = (self.name_of(entry), state::fence(token, self.run(link)));
-            let (value, life) = value(entry).unwrap_or((Bytes::new(), FENCE_LIFE));
-            link.release(&name, self.marker_of(&name).as_deref(), fence, value, life).await
+            let (value, ttl) = value(entry).unwrap_or((Bytes::new(), FENCE_TTL));
+            link.release(&name, self.marker_of(&name).as_deref(), fence, value, ttl).await
         };
         for batch in entries.chunks(BATCH) {
             join_all(batch.iter().map(release)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -191,12 +194,12 @@ impl RedisTier {
         orphans.extend(intent.entries.iter().take(room).map(|entry| (self.name_of(entry), intent.token)));
     }
 
-    /// Some of them; the others with the next beat. What is not certain to be released stays an orphan.
+    /// Some of them; the others with the next heartbeat. What is not certain to be released stays an orphan.
     pub(super) async fn release_orphans(&self, link: &TimedLink) {
-        let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_BEAT).cloned().collect();
+        let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_HEARTBEAT).cloned().collect();
         let released = join_all(orphans.iter().map(|(name, token)| async move {
             let (marker, fence) = (self.marker_of(name), state::fence(*token, self.run(link)));
-            link.release(name, marker.as_deref(), fence, Bytes::new(), FENCE_LIFE).await.is_ok()
+            link.release(name, marker.as_deref(), fence, Bytes::new(), FENCE_TTL).await.is_ok()
         }));
         let released = released.await;
         let done: Vec<_> = orphans.iter().zip(released).filter_map(|(orphan, done)| done.then_some(orphan)).collect();

@@ -7,13 +7,13 @@ use hotshelf_redis_client::{RedisError, RedisOptions, Servers};
 use hotshelf_testkit::RedisServer;
 use tokio::time::sleep;
 
-use super::dice;
 use super::host::Host;
+use super::random;
 use super::wire::SimulatedRedis;
 use super::world::World;
 use crate::epoch::{Epoch, History};
-use crate::redis::{Connector, FredConnector, Link, Presence, Renewal, Run};
-use crate::{chance, clock};
+use crate::redis::{Connector, FredConnector, Link, Presence, Renewal, ServerRunId};
+use crate::{clock, rng};
 
 const KEYS: [&str; 3] = ["c:one", "c:two", "c:three"];
 const MARKERS: &str = "c:chg:";
@@ -36,26 +36,26 @@ enum Step {
     LookUp {
         key: usize,
         state: Content,
-        life: Option<Duration>,
+        ttl: Option<Duration>,
     },
     Fill {
         key: usize,
         expected: Content,
         value: Content,
-        life: Duration,
+        ttl: Duration,
     },
     Fence {
         key: usize,
         marked: bool,
         fence: Content,
-        life: Duration,
+        ttl: Duration,
     },
     Release {
         key: usize,
         marked: bool,
         fence: Content,
         value: Content,
-        life: Duration,
+        ttl: Duration,
     },
     /// Of the first so many keys.
     Generations {
@@ -67,7 +67,7 @@ enum Step {
         count: usize,
         marked: bool,
         next: Content,
-        life: Duration,
+        ttl: Duration,
     },
     Wait {
         key: usize,
@@ -91,18 +91,18 @@ enum Step {
 
 impl Content {
     fn throw() -> Self {
-        match dice::one_in(3) {
-            true => Content::Text(dice::pick(&TEXTS)),
-            false => Content::tagged(dice::pick(b"LWFO")),
+        match random::one_in(3) {
+            true => Content::Text(random::pick(&TEXTS)),
+            false => Content::tagged(random::pick(b"LWFO")),
         }
     }
 
     /// Few tokens, so that they meet.
     fn tagged(tag: u8) -> Self {
-        Content::Tagged { tag, token: dice::below(2) as u8, this_run: !dice::one_in(6) }
+        Content::Tagged { tag, token: random::below(2) as u8, this_run: !random::one_in(6) }
     }
 
-    fn bytes(self, run: Run) -> Bytes {
+    fn bytes(self, run: ServerRunId) -> Bytes {
         match self {
             Content::Text(text) => Bytes::from_static(text.as_bytes()),
             Content::Tagged { tag, token, this_run } => {
@@ -115,24 +115,24 @@ impl Content {
 
 /// Few histories and processes, so that they meet.
 fn presence() -> Presence {
-    let history = History { name: dice::below(3), commits: dice::below(50) };
-    let process = dice::pick(&["shared", "one", "another"]).to_owned();
-    let lasts = dice::pick(&[SHORT, LONG]);
-    let (epoch, follows, opens) = (Epoch::new(dice::below(50)), dice::below(3), dice::one_in(2));
+    let history = History { name: random::below(3), commits: random::below(50) };
+    let process = random::pick(&["shared", "one", "another"]).to_owned();
+    let lasts = random::pick(&[SHORT, LONG]);
+    let (epoch, follows, opens) = (Epoch::new(random::below(50)), random::below(3), random::one_in(2));
     Presence { history, follows, epoch, process, opens, lasts }
 }
 
 impl Step {
     fn throw() -> Self {
-        let (key, marked, life) = (dice::below(3) as usize, dice::one_in(2), dice::pick(&LIVES));
-        match dice::below(36) {
-            0..=6 => Step::LookUp { key, state: Content::throw(), life: dice::one_in(2).then_some(life) },
-            7..=14 => Step::Fill { key, expected: Content::throw(), value: Content::throw(), life },
-            15..=19 => Step::Fence { key, marked, fence: Content::tagged(b'F'), life },
-            20..=24 => Step::Release { key, marked, fence: Content::tagged(b'F'), value: Content::throw(), life },
-            25 => Step::Void { count: key + 1, marked, next: Content::throw(), life },
+        let (key, marked, ttl) = (random::below(3) as usize, random::one_in(2), random::pick(&LIVES));
+        match random::below(36) {
+            0..=6 => Step::LookUp { key, state: Content::throw(), ttl: random::one_in(2).then_some(ttl) },
+            7..=14 => Step::Fill { key, expected: Content::throw(), value: Content::throw(), ttl },
+            15..=19 => Step::Fence { key, marked, fence: Content::tagged(b'F'), ttl },
+            20..=24 => Step::Release { key, marked, fence: Content::tagged(b'F'), value: Content::throw(), ttl },
+            25 => Step::Void { count: key + 1, marked, next: Content::throw(), ttl },
             26 => Step::Generations { count: key + 1, proposal: Content::throw(), renewal: throw_renewal() },
-            27..=28 => Step::Wait { key, lease: Content::tagged(dice::pick(b"LW")) },
+            27..=28 => Step::Wait { key, lease: Content::tagged(random::pick(b"LW")) },
             29..=31 => Step::Agree { key, presence: presence() },
             32 => Step::Unlink { keys: (0..=key).collect() },
             33 => Step::Walk,
@@ -143,11 +143,11 @@ impl Step {
 
     fn is_short(&self) -> bool {
         match *self {
-            Step::LookUp { life, .. } => life == Some(SHORT),
-            Step::Fill { life, .. } | Step::Fence { life, .. } => life == SHORT,
-            Step::Release { life, .. } | Step::Void { life, .. } => life == SHORT,
+            Step::LookUp { ttl, .. } => ttl == Some(SHORT),
+            Step::Fill { ttl, .. } | Step::Fence { ttl, .. } => ttl == SHORT,
+            Step::Release { ttl, .. } | Step::Void { ttl, .. } => ttl == SHORT,
             Step::Agree { ref presence, .. } => presence.lasts == SHORT,
-            Step::Generations { renewal, .. } => renewal.life == SHORT,
+            Step::Generations { renewal, .. } => renewal.ttl == SHORT,
             _ => false,
         }
     }
@@ -157,27 +157,27 @@ impl Step {
         let marker_if = |marked: bool, key| marked.then(|| marker(key));
         let told = |held: Option<Bytes>| format!("{:?}", held.map(|held| legible(&held, run)));
         Ok(match *self {
-            Step::LookUp { key, state, life } => told(link.get_or_set(KEYS[key], state.bytes(run), life).await?),
-            Step::Fill { key, expected, value, life } => {
+            Step::LookUp { key, state, ttl } => told(link.get_or_set(KEYS[key], state.bytes(run), ttl).await?),
+            Step::Fill { key, expected, value, ttl } => {
                 let (expected, value) = (expected.bytes(run), value.bytes(run));
-                format!("{}", link.fill(KEYS[key], &marker(key), expected, value, life).await?)
+                format!("{}", link.fill(KEYS[key], &marker(key), expected, value, ttl).await?)
             }
-            Step::Fence { key, marked, fence, life } => {
+            Step::Fence { key, marked, fence, ttl } => {
                 let marker = marker_if(marked, key);
-                format!("{}", link.fence(KEYS[key], marker.as_deref(), fence.bytes(run), life).await?)
+                format!("{}", link.fence(KEYS[key], marker.as_deref(), fence.bytes(run), ttl).await?)
             }
-            Step::Release { key, marked, fence, value, life } => {
+            Step::Release { key, marked, fence, value, ttl } => {
                 let (marker, fence, value) = (marker_if(marked, key), fence.bytes(run), value.bytes(run));
-                format!("{}", link.release(KEYS[key], marker.as_deref(), fence, value, life).await?)
+                format!("{}", link.release(KEYS[key], marker.as_deref(), fence, value, ttl).await?)
             }
             Step::Generations { count, proposal, renewal } => {
                 let proposals = vec![proposal.bytes(run); count];
                 let current = link.generations(first(count), proposals, renewal).await?;
                 current.iter().map(|held| legible(held, run)).collect::<Vec<_>>().join(" ")
             }
-            Step::Void { count, marked, next, life } => {
+            Step::Void { count, marked, next, ttl } => {
                 let markers = (0..count).filter_map(|key| marker_if(marked, key)).collect();
-                format!("{:?}", link.invalidate(first(count), markers, vec![next.bytes(run); count], life).await?)
+                format!("{:?}", link.invalidate(first(count), markers, vec![next.bytes(run); count], ttl).await?)
             }
             Step::Wait { key, lease } => {
                 let left = link.wait(KEYS[key], lease.bytes(run)).await?;
@@ -215,11 +215,11 @@ impl Step {
 
 /// Some make what lives long live for a short time: what is renewed is seen by its end.
 fn throw_renewal() -> Renewal {
-    match dice::below(4) {
-        0 => Renewal { life: SHORT, of_writers: Duration::ZERO },
+    match random::below(4) {
+        0 => Renewal { ttl: SHORT, of_writers: Duration::ZERO },
         // A life that is longer than the long one, of which nothing is left for writers.
-        1 => Renewal { life: 2 * LONG, of_writers: Duration::ZERO },
-        _ => Renewal { life: dice::pick(&LIVES), of_writers: LONG / 2 },
+        1 => Renewal { ttl: 2 * LONG, of_writers: Duration::ZERO },
+        _ => Renewal { ttl: random::pick(&LIVES), of_writers: LONG / 2 },
     }
 }
 
@@ -228,7 +228,7 @@ fn first(count: usize) -> Vec<String> {
 }
 
 /// Without the time until which somebody counts as present: the clocks differ.
-fn legible(held: &[u8], run: Run) -> String {
+fn legible(held: &[u8], run: ServerRunId) -> String {
     if let Some((presence, _)) = held.iter().rposition(|byte| *byte == b' ').map(|space| held.split_at(space))
         && presence.iter().filter(|byte| **byte == b' ').count() == 3
     {
@@ -243,7 +243,7 @@ fn legible(held: &[u8], run: Run) -> String {
 /// What each step answers, which markers it makes heard, and what the keys hold then.
 async fn answers(connector: &dyn Connector, steps: &[Step]) -> Vec<String> {
     let link = connector.open().await.unwrap();
-    let mut ear = connector.listen(MARKERS).await.unwrap();
+    let mut stream = connector.listen(MARKERS).await.unwrap();
     let mut answers = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         let answer = step.take(&*link).await.unwrap_or_else(|_| "refused".to_owned());
@@ -251,7 +251,7 @@ async fn answers(connector: &dyn Connector, steps: &[Step]) -> Vec<String> {
         link.mark(&last).await.unwrap();
         let mut heard = Vec::new();
         while heard.last() != Some(&last) {
-            heard.extend(ear.next().await.unwrap());
+            heard.extend(stream.next().await.unwrap());
             // Of one turn, in no particular order.
             heard.sort_by_key(|marker| (*marker == last, marker.clone()));
         }
@@ -268,7 +268,7 @@ async fn answers(connector: &dyn Connector, steps: &[Step]) -> Vec<String> {
 
 /// What lives for a short time is over before the next step.
 fn steps(seed: u64) -> Vec<Step> {
-    chance::load(seed);
+    rng::seed(seed);
     let mut steps = Vec::new();
     for _ in 0..1_500 {
         let step = Step::throw();
@@ -283,8 +283,8 @@ fn simulated(steps: &[Step]) -> Vec<String> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        chance::load(0);
-        dice::calm(true);
+        rng::seed(0);
+        random::calm(true);
         clock::simulate();
         let connector = SimulatedRedis { world: World::new(0, None, false), host: Host::new(0) };
         answers(&connector, steps).await

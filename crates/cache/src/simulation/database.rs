@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::host::Host;
 use super::world::World;
-use super::{Defect, dice};
+use super::{Defect, random};
 use crate::epoch::{Epoch, EpochStore, Fencing, History};
 use crate::value::Value;
 
@@ -18,7 +18,7 @@ use crate::value::Value;
 pub(super) const PAGE: usize = 0;
 /// How far the memory of another process may lag.
 const MEMORY_LAG: Duration = Duration::from_secs(1);
-/// By when a process that can ask the database must have heard of an epoch: some beats, with what may keep each.
+/// By when a process that can ask the database must have heard of an epoch: some heartbeats, with what may keep each.
 const EPOCH_LAG: Duration = Duration::from_secs(2);
 
 /// The database was out of reach.
@@ -72,16 +72,16 @@ pub(super) struct Reader {
     acknowledged: usize,
     /// The newest epoch that its process has been told.
     told: u64,
-    /// When the flight took off that it joins, else now.
+    /// When the flight started that it joins, else now.
     since: Instant,
     joins: bool,
     /// Until when its process could not ask for the epoch.
-    deaf_until: Instant,
+    disconnected_until: Instant,
 }
 
 impl Database {
     pub(super) fn new(things: usize, defect: Option<Defect>) -> Self {
-        let exists = |track| track == PAGE || dice::one_in(2);
+        let exists = |track| track == PAGE || random::one_in(2);
         let track = |track| Track { versions: vec![exists(track)], acknowledged: Vec::new() };
         let (tracks, now) = ((0..=things).map(track).collect(), Instant::now());
         let history = History { name: 7, commits: 0 };
@@ -145,8 +145,8 @@ impl Database {
     pub(super) fn reader(&self, track: usize, host: &Host, alone: bool, joins: Option<Instant>) -> Reader {
         let (acknowledged, told) = (self.tracks[track].acknowledged.len(), host.told());
         let (since, joins) = (joins.unwrap_or_else(Instant::now), joins.is_some());
-        let deaf_until = self.down_until.max(*host.frozen_until.lock());
-        Reader { process: host.number, alone, acknowledged, told, since, joins, deaf_until }
+        let disconnected_until = self.down_until.max(*host.frozen_until.lock());
+        Reader { process: host.number, alone, acknowledged, told, since, joins, disconnected_until }
     }
 
     /// The promise. The version below which the reader must not be.
@@ -158,7 +158,7 @@ impl Database {
             }
             // Joining a load that began before, or reading memory that may lag.
             let in_time = (!reader.joins && lag.is_zero()) || write.at + lag < reader.since;
-            let late = write.at.max(reader.deaf_until) + EPOCH_LAG < reader.since;
+            let late = write.at.max(reader.disconnected_until) + EPOCH_LAG < reader.since;
             let told = late || write.epoch.is_none_or(|epoch| epoch <= reader.told);
             in_time && told
         };
@@ -205,7 +205,7 @@ impl EpochRow {
         change: impl FnOnce(&mut Database) + Send,
     ) -> Result<(Epoch, String), Failure> {
         self.host.alive().await;
-        dice::step().await;
+        random::step().await;
         self.host.alive().await;
         let answer = {
             let mut database = self.world.database.lock();
@@ -217,7 +217,7 @@ impl EpochRow {
             }
         };
         self.world.note(|| format!("{} database: {what} epoch -> {answer:?}", self.host.name()));
-        dice::step().await;
+        random::step().await;
         self.host.alive().await;
         let (epoch, server) = answer?;
         self.host.hear_of(epoch);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::dice;
 use super::process::Process;
+use super::random;
 use super::schedule::{Plan, Running};
 use super::world::World;
 
@@ -56,18 +56,18 @@ pub(super) const FAULTS: [Fault; 15] = [
 /// As many faults as planned, some time after each other, with snapshots in between.
 pub(super) async fn strike(world: Arc<World>, running: Running, plan: Plan) {
     for _ in 0..plan.faults {
-        sleep(dice::up_to(if dice::one_in(3) { 1_000 } else { 60 }) * plan.pace).await;
-        if dice::one_in(2) {
+        sleep(random::up_to(if random::one_in(3) { 1_000 } else { 60 }) * plan.pace).await;
+        if random::one_in(2) {
             world.server.lock().save_snapshot();
         }
-        let fault = dice::pick(&plan.kinds);
-        let place = dice::below(plan.processes as u64) as usize;
+        let fault = random::pick(&plan.kinds);
+        let place = random::below(plan.processes as u64) as usize;
         let process = running.process(place);
         world.note(|| format!("FAULT {fault:?} at {}", process.host.name()));
         befall(fault, &world, &process, &running).await;
         if matches!(fault, Fault::Crash) {
             process.host.die();
-            sleep(dice::up_to(600)).await;
+            sleep(random::up_to(600)).await;
             running.replace(place).await;
         }
     }
@@ -83,8 +83,8 @@ async fn befall(fault: Fault, world: &Arc<World>, process: &Process, running: &R
         }
         Fault::ConnectionLost => host.cut(false),
         Fault::PushesLost => host.cut(true),
-        Fault::PushesPause => put_off(&mut host.network.lock().deaf_until),
-        Fault::PushesLag => host.network.lock().push_lag = dice::up_to(2_000),
+        Fault::PushesPause => put_off(&mut host.network.lock().disconnected_until),
+        Fault::PushesLag => host.network.lock().push_lag = random::up_to(2_000),
         Fault::Stall => put_off(&mut host.network.lock().stalled_until),
         Fault::Freeze => put_off(&mut host.frozen_until.lock()),
         Fault::RedisHangs => put_off(&mut world.server.lock().hangs_until),
@@ -100,11 +100,11 @@ async fn befall(fault: Fault, world: &Arc<World>, process: &Process, running: &R
 
 /// It lasts for a while from now, or for as long as it would have.
 fn put_off(end: &mut Instant) {
-    let lasts = match dice::below(40) {
-        0 => dice::up_to(35_000),
-        1..=9 => dice::up_to(3_000),
-        10..=24 => dice::up_to(500),
-        _ => dice::up_to(50),
+    let lasts = match random::below(40) {
+        0 => random::up_to(35_000),
+        1..=9 => random::up_to(3_000),
+        10..=24 => random::up_to(500),
+        _ => random::up_to(50),
     };
     *end = (*end).max(Instant::now() + lasts);
 }
@@ -113,25 +113,25 @@ fn put_off(end: &mut Instant) {
 async fn restart(world: &Arc<World>, running: &Running, from_snapshot: bool) {
     world.server.lock().stop();
     for process in running.processes() {
-        let noticed = dice::delay();
+        let noticed = random::delay();
         tokio::spawn(async move {
             sleep(noticed).await;
             process.host.cut(false);
             process.host.cut(true);
         });
     }
-    sleep(if dice::one_in(2) { dice::up_to(20) } else { dice::up_to(800) }).await;
+    sleep(if random::one_in(2) { random::up_to(20) } else { random::up_to(800) }).await;
     world.server.lock().restart(from_snapshot);
 }
 
 /// Returns when all is well again.
 pub(super) async fn over(world: &World, running: &Running) {
-    dice::calm(true);
+    random::calm(true);
     let mut ends = vec![world.server.lock().hangs_until, world.database.lock().down_until];
     for process in running.processes() {
         let mut network = process.host.network.lock();
         network.push_lag = Duration::ZERO;
-        ends.extend([network.stalled_until, network.deaf_until, network.refused_until]);
+        ends.extend([network.stalled_until, network.disconnected_until, network.refused_until]);
         ends.push(*process.host.frozen_until.lock());
     }
     for end in ends {
@@ -141,5 +141,5 @@ pub(super) async fn over(world: &World, running: &Running) {
 
 /// Longer than anything goes on by itself: a fence, the generation of a writer that has died, a reader that waits.
 pub(super) const REST: Duration = Duration::from_secs(40);
-/// Long enough for connections to come back and for beats to tell of each epoch.
+/// Long enough for connections to come back and for heartbeats to tell of each epoch.
 pub(super) const SHORT_REST: Duration = Duration::from_secs(4);

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::dice;
+use super::random;
 
 pub(super) struct Host {
     pub(super) number: usize,
@@ -27,7 +27,7 @@ pub(super) struct Network {
     /// Nothing arrives before.
     pub(super) stalled_until: Instant,
     /// No push arrives before.
-    pub(super) deaf_until: Instant,
+    pub(super) disconnected_until: Instant,
     /// Each push needs so much longer.
     pub(super) push_lag: Duration,
     /// No connection is made before.
@@ -36,7 +36,7 @@ pub(super) struct Network {
 }
 
 pub(super) struct Connection {
-    pub(super) hears: bool,
+    pub(super) is_subscribed: bool,
     /// Cancelled when the process notices that it is cut.
     pub(super) cut: CancellationToken,
     /// What is still on its way to the server is lost.
@@ -48,7 +48,7 @@ impl Host {
         let now = Instant::now();
         let network = Network {
             stalled_until: now,
-            deaf_until: now,
+            disconnected_until: now,
             push_lag: Duration::ZERO,
             refused_until: now,
             connections: Vec::new(),
@@ -67,15 +67,15 @@ impl Host {
         format!("p{}", self.number)
     }
 
-    /// Returns when the process runs. Never, when it is dead: its next step in the world does not take place, and what it
-    /// would have gone on with in its own memory, nobody sees.
+    /// Returns when the process runs. Never, when it is dead: its next step in the world does not take place, and what
+    /// it would have gone on with in its own memory, nobody sees.
     pub(super) async fn alive(&self) {
         loop {
             let frozen_until = *self.frozen_until.lock();
             if frozen_until <= Instant::now() {
                 break;
             }
-            dice::until(frozen_until).await;
+            random::until(frozen_until).await;
         }
         if self.death.is_cancelled() {
             std::future::pending::<()>().await;
@@ -86,7 +86,7 @@ impl Host {
     pub(super) fn die(&self) {
         self.death.cancel();
         for connection in self.network.lock().connections.drain(..) {
-            connection.reset.store(dice::one_in(2), Ordering::Relaxed);
+            connection.reset.store(random::one_in(2), Ordering::Relaxed);
         }
     }
 
@@ -109,11 +109,11 @@ impl Host {
     /// Cuts the connections for commands, or those for pushes.
     pub(super) fn cut(&self, hearing: bool) {
         self.network.lock().connections.retain(|connection| {
-            if connection.hears == hearing {
-                connection.reset.store(dice::one_in(2), Ordering::Relaxed);
+            if connection.is_subscribed == hearing {
+                connection.reset.store(random::one_in(2), Ordering::Relaxed);
                 connection.cut.cancel();
             }
-            connection.hears != hearing
+            connection.is_subscribed != hearing
         });
     }
 
@@ -121,11 +121,11 @@ impl Host {
     pub(super) async fn passes(&self, moment: Instant, push: bool) {
         let mut moment = moment;
         loop {
-            dice::until(moment).await;
+            random::until(moment).await;
             let network = self.network.lock();
             moment = network.stalled_until;
             if push {
-                moment = moment.max(network.deaf_until);
+                moment = moment.max(network.disconnected_until);
             }
             if moment <= Instant::now() {
                 return;

@@ -10,7 +10,7 @@ use super::database::{Change, Database, Down, EpochRow, PAGE, Reader};
 use super::host::Host;
 use super::wire::SimulatedRedis;
 use super::world::World;
-use super::{dice, schedule::Plan};
+use super::{random, schedule::Plan};
 use crate::cache::Cache;
 use crate::epoch::{Epoch, Fencing};
 use crate::key::Key;
@@ -87,7 +87,7 @@ impl Process {
     /// Everything works: Redis takes part, and memory serves.
     pub(super) fn is_well(&self) {
         let condition = self.cache.condition();
-        if !condition.is_healthy() || !(self.alone || self.cache.0.coherence.hears()) {
+        if !condition.is_healthy() || !(self.alone || self.cache.0.coherence.is_subscribed()) {
             self.world.violated(format!("at rest, {} is not well: {condition:?}", self.host.name()));
         }
     }
@@ -95,21 +95,21 @@ impl Process {
     /// One read; what it brings must be as new as what was acknowledged before it began.
     pub(super) async fn read(&self, track: usize) {
         self.host.alive().await;
-        let entry = dice::pick(&self.entries(track));
+        let entry = random::pick(&self.entries(track));
         let state = &self.cache.0;
-        let joins = state.flights.took_off(&entry.key, state.epochs.stamp(&entry));
+        let joins = state.flights.started(&entry.key, state.write_counters.snapshot(&entry));
         let (reader, firm) = {
             let database = self.world.database.lock();
             (database.reader(track, &self.host, self.alone, joins), database.firm(track))
         };
         let name = self.host.name();
         self.world.note(|| format!("{name} reads {}", entry.key));
-        if dice::one_in(2)
+        if random::one_in(2)
             && let Some((value, source)) = self.cache.peek(&entry.namespace, &entry.key, Read::default())
         {
             return self.judge(track, entry.namespace.name(), &reader, &Found { value: Some(value), source }, false);
         }
-        let read = match dice::below(12) {
+        let read = match random::below(12) {
             0 => Read { bypass: true, min_revision: None },
             1 => Read { bypass: false, min_revision: Some(firm as u64) },
             _ => Read::default(),
@@ -164,22 +164,22 @@ impl Process {
         // A create has no entry, as long as nothing of that name has ever been cached but its absence. (The service
         // gives each product a new name.)
         let anew = !self.world.database.lock().has_ever_existed(id);
-        let named = !anew || dice::one_in(4);
+        let named = !anew || random::one_in(4);
         let entries = if named { self.entries(id) } else { Vec::new() };
         // What does not exist depends on the first one; a page on both, so that a delete may leave out either.
         let tags = match change {
             Change::Update => Vec::new(),
-            Change::Delete => vec![dice::pick(&self.tags)],
+            Change::Delete => vec![random::pick(&self.tags)],
             _ => vec![self.tags[0].clone()],
         };
         self.world.note(|| format!("{name} begins: {change:?} {id}"));
-        let begun = async { self.cache.turn(entries).await?.begin(tags).await };
+        let begun = async { self.cache.lock_keys(entries).await?.begin(tags).await };
         let Ok(write) = begun.await else {
             return self.world.note(|| format!("{name} gives up: {change:?} {id}: locked"));
         };
         self.host.alive().await;
         let fencing = write.fencing();
-        if dice::one_in(60) {
+        if random::one_in(60) {
             self.world.note(|| format!("{name} breaks off: {change:?} {id}"));
             return drop(write);
         }
@@ -198,14 +198,14 @@ impl Process {
         };
         takes_its_time(slow).await;
         self.host.alive().await;
-        if dice::one_in(40) {
+        if random::one_in(40) {
             // The database's answer is lost: nobody knows whether it has committed.
             return drop(write.committed([], None).await);
         }
-        let settled = self.settle(write, id, committed.value.clone(), committed.epoch).await;
+        let confirmed = self.settle(write, id, committed.value.clone(), committed.epoch).await;
         self.host.alive().await;
-        self.world.note(|| format!("{name} acknowledges {committed:?}: {settled}"));
-        if settled {
+        self.world.note(|| format!("{name} acknowledges {committed:?}: {confirmed}"));
+        if confirmed {
             let by_epoch = fencing == Fencing::Unfenced || self.host.advances() != advances;
             let mut database = self.world.database.lock();
             database.acknowledge(&committed, self.host.number, by_epoch);
@@ -252,9 +252,9 @@ impl Process {
 
 /// What a write does in the database. One step in so many is slow, rarely slower than a fence lives.
 async fn takes_its_time(slow: u64) {
-    dice::step().await;
-    if dice::one_in(slow) {
-        sleep(if dice::one_in(60) { dice::up_to(35_000) } else { dice::up_to(600) }).await;
+    random::step().await;
+    if random::one_in(slow) {
+        sleep(if random::one_in(60) { random::up_to(35_000) } else { random::up_to(600) }).await;
     }
 }
 
@@ -274,7 +274,7 @@ fn is_of(value: Option<&Value>, kind: &str) -> bool {
 /// What the service's loader does: one query, at one moment.
 async fn load(world: Arc<World>, host: Arc<Host>, track: usize, kind: &'static str) -> Result<Option<Value>, Down> {
     host.alive().await;
-    dice::step().await;
+    random::step().await;
     let row = {
         let database = world.database.lock();
         if database.is_down() { Err(Down) } else { Ok(database.row(track)) }
@@ -286,7 +286,7 @@ async fn load(world: Arc<World>, host: Arc<Host>, track: usize, kind: &'static s
             row.as_ref().map(|row| row.as_ref().map(|row| row.revision))
         )
     });
-    dice::step().await;
+    random::step().await;
     host.alive().await;
     Ok(row?.map(|row| of(kind, row)))
 }

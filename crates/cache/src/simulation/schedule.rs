@@ -11,9 +11,9 @@ use super::database::{Change, PAGE};
 use super::faults::{FAULTS, Fault};
 use super::process::Process;
 use super::world::World;
-use super::{Defect, dice, faults};
+use super::{Defect, faults, random};
 use crate::options::{Tiers, WriteStrategy};
-use crate::{chance, clock};
+use crate::{clock, rng};
 
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -39,19 +39,19 @@ pub(super) struct Plan {
 impl Plan {
     fn throw() -> Self {
         Plan {
-            processes: dice::pick(&[1, 2, 2]),
-            tiers: dice::pick(&[Tiers::Tiered, Tiers::Tiered, Tiers::Redis]),
-            write_strategy: dice::pick(&[WriteStrategy::Invalidate, WriteStrategy::WriteThrough]),
-            ttl: dice::pick(&[Duration::from_secs(1), Duration::from_secs(300)]),
+            processes: random::pick(&[1, 2, 2]),
+            tiers: random::pick(&[Tiers::Tiered, Tiers::Tiered, Tiers::Redis]),
+            write_strategy: random::pick(&[WriteStrategy::Invalidate, WriteStrategy::WriteThrough]),
+            ttl: random::pick(&[Duration::from_secs(1), Duration::from_secs(300)]),
             grace: Duration::from_secs(600),
-            faults: dice::pick(&[0, 1, 2, 3, 5, 8]),
-            kinds: (0..dice::pick(&[1, 2, 3, 8])).map(|_| dice::pick(&FAULTS)).collect(),
-            slow_writes: dice::pick(&[3, 10, 50]),
-            writes: dice::pick(&[20, 40, 70]),
-            pace: dice::pick(&[1, 1, 1, 10]),
-            things: dice::pick(&[1, 1, 2, 3]),
-            clients: dice::pick(&[2, 3, 5]),
-            steps: dice::pick(&[4, 8, 12]),
+            faults: random::pick(&[0, 1, 2, 3, 5, 8]),
+            kinds: (0..random::pick(&[1, 2, 3, 8])).map(|_| random::pick(&FAULTS)).collect(),
+            slow_writes: random::pick(&[3, 10, 50]),
+            writes: random::pick(&[20, 40, 70]),
+            pace: random::pick(&[1, 1, 1, 10]),
+            things: random::pick(&[1, 1, 2, 3]),
+            clients: random::pick(&[2, 3, 5]),
+            steps: random::pick(&[4, 8, 12]),
         }
     }
 
@@ -115,8 +115,8 @@ pub(super) struct Outcome {
 
 /// Runs the schedule of that seed, on this thread.
 pub(super) fn run(seed: u64, defect: Option<Defect>, traced: bool) -> Outcome {
-    chance::load(seed);
-    dice::calm(false);
+    rng::seed(seed);
+    random::calm(false);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -131,7 +131,7 @@ pub(super) fn run(seed: u64, defect: Option<Defect>, traced: bool) -> Outcome {
 
 async fn play(world: &Arc<World>, plan: &Plan) {
     let running = Running::start(world, plan).await;
-    sleep(dice::up_to(if dice::one_in(4) { 5 } else { 400 })).await;
+    sleep(random::up_to(if random::one_in(4) { 5 } else { 400 })).await;
     let clients = (0..plan.clients).map(|_| tokio::spawn(client(running.clone(), plan.clone())));
     let strikes = tokio::spawn(faults::strike(Arc::clone(world), running.clone(), plan.clone()));
     for ended in join_all(clients).await {
@@ -145,7 +145,7 @@ async fn play(world: &Arc<World>, plan: &Plan) {
 async fn client(running: Running, plan: Plan) {
     for _ in 0..plan.steps {
         sleep(pause() * plan.pace).await;
-        let process = running.process(dice::below(plan.processes as u64) as usize);
+        let process = running.process(random::below(plan.processes as u64) as usize);
         let step = step(&process, &plan);
         // The client of a process that dies gets no answer.
         process.host.death.run_until_cancelled(step).await;
@@ -153,27 +153,27 @@ async fn client(running: Running, plan: Plan) {
 }
 
 fn pause() -> Duration {
-    match dice::below(100) {
-        0 if dice::one_in(4) => dice::up_to(35_000),
-        0..=3 => dice::up_to(2_000),
-        4..=19 => dice::up_to(300),
-        20..=59 => dice::up_to(20),
-        _ => dice::up_to(3),
+    match random::below(100) {
+        0 if random::one_in(4) => random::up_to(35_000),
+        0..=3 => random::up_to(2_000),
+        4..=19 => random::up_to(300),
+        20..=59 => random::up_to(20),
+        _ => random::up_to(3),
     }
 }
 
 async fn step(process: &Process, plan: &Plan) {
-    let id = 1 + dice::below(plan.things as u64) as usize;
-    if dice::below(100) < plan.writes {
+    let id = 1 + random::below(plan.things as u64) as usize;
+    if random::below(100) < plan.writes {
         let change = match process.exists(id) {
-            true => dice::pick(&[Change::Update, Change::Update, Change::Update, Change::Delete]),
+            true => random::pick(&[Change::Update, Change::Update, Change::Update, Change::Delete]),
             false => Change::Create,
         };
         return process.write(id, change, plan.slow_writes).await;
     }
-    match dice::below(12) {
+    match random::below(12) {
         // A client that hangs up.
-        0 => drop(timeout(dice::up_to(10), process.read(id)).await),
+        0 => drop(timeout(random::up_to(10), process.read(id)).await),
         1..=8 => process.read(id).await,
         _ => process.read(PAGE).await,
     }

@@ -1,5 +1,5 @@
-//! What a Redis server holds, and what the commands and scripts in `redis/scripts` do to it, line by line. Every key is a
-//! string: what the scripts do with other types is left to the tests with a real server.
+//! What a Redis server holds, and what the commands and scripts in `redis/scripts` do to it, line by line. Every key is
+//! a string: what the scripts do with other types is left to the tests with a real server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -40,9 +40,9 @@ impl Store {
         Some(self.keys.get(key)?.bytes.clone())
     }
 
-    fn set(&mut self, key: &str, bytes: Bytes, life: Option<Duration>) -> Answer<()> {
-        let life = valid(life)?;
-        self.keys.insert(key.to_owned(), Held { bytes, ends: life.map(|life| unix_millis() + life) });
+    fn set(&mut self, key: &str, bytes: Bytes, ttl: Option<Duration>) -> Answer<()> {
+        let ttl = valid(ttl)?;
+        self.keys.insert(key.to_owned(), Held { bytes, ends: ttl.map(|ttl| unix_millis() + ttl) });
         Ok(())
     }
 
@@ -57,11 +57,11 @@ impl Store {
         self.marked.extend(marker.map(str::to_owned));
     }
 
-    pub(super) fn get_or_set(&mut self, key: &str, state: Bytes, life: Option<Duration>) -> Answer<Option<Bytes>> {
-        valid(life)?;
+    pub(super) fn get_or_set(&mut self, key: &str, state: Bytes, ttl: Option<Duration>) -> Answer<Option<Bytes>> {
+        valid(ttl)?;
         let held = self.get(key);
         if held.is_none() {
-            self.set(key, state, life)?;
+            self.set(key, state, ttl)?;
         }
         Ok(held)
     }
@@ -72,35 +72,35 @@ impl Store {
         marker: &str,
         expected: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Answer<bool> {
         let held = self.range(key, expected.len() as isize - 1);
         let waited = held.first() == Some(&b'W') && expected.first() == Some(&b'L') && held[1..] == expected[1..];
         if held != expected && !waited && self.defect != Some(Defect::FillDoesNotCompare) {
             return Ok(false);
         }
-        self.leave(key, value, life)?;
+        self.leave(key, value, ttl)?;
         if waited {
             self.mark_if(Some(marker));
         }
         Ok(true)
     }
 
-    fn leave(&mut self, key: &str, value: Bytes, life: Duration) -> Answer<()> {
+    fn leave(&mut self, key: &str, value: Bytes, ttl: Duration) -> Answer<()> {
         if value.is_empty() {
             self.keys.remove(key);
             return Ok(());
         }
-        self.set(key, value, Some(life))
+        self.set(key, value, Some(ttl))
     }
 
-    pub(super) fn fence(&mut self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Answer<bool> {
+    pub(super) fn fence(&mut self, key: &str, marker: Option<&str>, fence: Bytes, ttl: Duration) -> Answer<bool> {
         let held = self.range(key, fence.len() as isize);
         if is_fence(&held, &fence) && held != fence {
             return Ok(false);
         }
         if self.defect != Some(Defect::FenceDoesNotStand) {
-            self.set(key, fence, Some(life))?;
+            self.set(key, fence, Some(ttl))?;
         }
         self.mark_if(marker);
         Ok(true)
@@ -112,12 +112,12 @@ impl Store {
         marker: Option<&str>,
         fence: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Answer<bool> {
         let held = self.range(key, fence.len() as isize);
         if is_fence(&held, &fence) && held[1..] == fence[1..] {
             let value = if held == fence { value } else { Bytes::new() };
-            self.leave(key, value, life)?;
+            self.leave(key, value, ttl)?;
             return Ok(true);
         }
         match self.defect {
@@ -140,7 +140,7 @@ impl Store {
             let held = self.get(key);
             let all = self.defect == Some(Defect::GenerationsOfWritersAreRenewed);
             if held.is_none() || all || renewal.is_due(self.left(key)) {
-                self.set(key, held.clone().unwrap_or_else(|| proposal.clone()), Some(renewal.life))?;
+                self.set(key, held.clone().unwrap_or_else(|| proposal.clone()), Some(renewal.ttl))?;
             }
             Ok(held.unwrap_or(proposal))
         };
@@ -158,11 +158,11 @@ impl Store {
         keys: &[String],
         markers: &[String],
         next: Vec<Bytes>,
-        life: Duration,
+        ttl: Duration,
     ) -> Answer<()> {
         for (key, next) in keys.iter().zip(next) {
             if self.defect != Some(Defect::GenerationsStay) {
-                self.set(key, next, Some(life))?;
+                self.set(key, next, Some(ttl))?;
             }
         }
         markers.iter().for_each(|marker| self.mark_if(Some(marker)));
@@ -236,10 +236,10 @@ impl Store {
 }
 
 /// In milliseconds.
-fn valid(life: Option<Duration>) -> Answer<Option<u64>> {
-    match life.map(|life| life.as_millis() as u64) {
+fn valid(ttl: Option<Duration>) -> Answer<Option<u64>> {
+    match ttl.map(|ttl| ttl.as_millis() as u64) {
         Some(0) => Err(RedisError::new("ERR invalid expire time in 'set' command")),
-        life => Ok(life),
+        ttl => Ok(ttl),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Connections between simulated processes and the simulated server. Each is a stream: what is sent arrives in that order,
-//! some time later, or never when it is cut. A push that is lost ends the connection that it was to come by, as it does
-//! with TCP; that one is lost in silence is outside of what the protocol is made for.
+//! Connections between simulated processes and the simulated server. Each is a stream: what is sent arrives in that
+//! order, some time later, or never when it is cut. A push that is lost ends the connection that it was to come by, as
+//! it does with TCP; that one is lost in silence is outside of what the protocol is made for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::describe::Describe;
 use super::host::{Connection, Host};
 use super::world::{Push, Server, World};
-use super::{Defect, dice};
-use crate::redis::{Agreement, Connector, Ear, Link, Presence, Renewal, Run};
+use super::{Defect, random};
+use crate::redis::{Agreement, Connector, InvalidationStream, Link, Presence, Renewal, ServerRunId};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -38,14 +38,14 @@ pub(super) struct SimulatedLink {
     connection: Arc<Connection>,
     commands: UnboundedSender<Sent>,
     server: String,
-    run: Run,
+    run: ServerRunId,
     hash_tags: [String; 1],
     /// How many in a row, and when the last one was.
     failures: Mutex<Option<(u32, Instant)>>,
     troubled: Notify,
 }
 
-pub(super) struct SimulatedEar {
+pub(super) struct SimulatedInvalidationStream {
     host: Arc<Host>,
     connection: Arc<Connection>,
     pushes: UnboundedReceiver<Push>,
@@ -66,7 +66,7 @@ impl SimulatedRedis {
     /// Connects, and does the first thing at the server.
     async fn connect<T>(
         &self,
-        hears: bool,
+        is_subscribed: bool,
         first: impl FnOnce(&mut Server, &Arc<Connection>) -> T,
     ) -> Result<(Arc<Connection>, T), RedisError> {
         self.host.alive().await;
@@ -77,21 +77,21 @@ impl SimulatedRedis {
                 return Err(RedisError::new("connection refused"));
             }
             let (cut, reset) = (CancellationToken::new(), AtomicBool::new(false));
-            let connection = Arc::new(Connection { hears, cut, reset });
+            let connection = Arc::new(Connection { is_subscribed, cut, reset });
             self.host.network.lock().connections.push(Arc::clone(&connection));
             let first = first(&mut server, &connection);
             Ok((connection, first))
         };
         let connected = timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(closed()));
-        dice::step().await;
+        random::step().await;
         self.host.alive().await;
         connected
     }
 
     async fn arrives(&self) {
-        self.host.passes(Instant::now() + dice::delay(), false).await;
+        self.host.passes(Instant::now() + random::delay(), false).await;
         let hangs_until = self.world.server.lock().hangs_until;
-        dice::until(hangs_until).await;
+        random::until(hangs_until).await;
     }
 }
 
@@ -110,14 +110,14 @@ impl Connector for SimulatedRedis {
         Ok(Box::new(SimulatedLink { world, host, connection, commands, server, run, hash_tags, failures, troubled }))
     }
 
-    async fn listen(&self, markers: &str) -> Result<Box<dyn Ear>, RedisError> {
-        let (ear, pushes) = unbounded_channel();
+    async fn listen(&self, markers: &str) -> Result<Box<dyn InvalidationStream>, RedisError> {
+        let (stream, pushes) = unbounded_channel();
         let listens = |server: &mut Server, connection: &Arc<Connection>| {
-            server.listens(Arc::clone(connection), markers, ear);
+            server.listens(Arc::clone(connection), markers, stream);
         };
         let (connection, ()) = self.connect(true, listens).await?;
         self.world.note(|| format!("{} listens", self.host.name()));
-        Ok(Box::new(SimulatedEar { host: Arc::clone(&self.host), connection, pushes, next: None }))
+        Ok(Box::new(SimulatedInvalidationStream { host: Arc::clone(&self.host), connection, pushes, next: None }))
     }
 }
 
@@ -132,7 +132,7 @@ async fn carry(
     while let Some(command) = sent.recv().await {
         host.passes(command.arrives, false).await;
         let hangs_until = world.server.lock().hangs_until;
-        dice::until(hangs_until).await;
+        random::until(hangs_until).await;
         let marked = {
             let mut server = world.server.lock();
             if server.start != start || connection.reset.load(Ordering::Relaxed) {
@@ -144,14 +144,14 @@ async fn carry(
         };
         if marked {
             // Others may still come into the same turn.
-            dice::until(Instant::now()).await;
+            random::until(Instant::now()).await;
             world.server.lock().end_turn();
         }
     }
 }
 
 #[async_trait]
-impl Ear for SimulatedEar {
+impl InvalidationStream for SimulatedInvalidationStream {
     async fn next(&mut self) -> Result<Vec<String>, RedisError> {
         self.host.alive().await;
         let heard = self.connection.cut.run_until_cancelled(async {
@@ -182,12 +182,12 @@ impl SimulatedLink {
             world.note(|| format!("{} Redis: {} -> {}", host.name(), what(), result.describe()));
             let _ = answer.send(result);
         });
-        let arrives = Instant::now() + dice::delay();
+        let arrives = Instant::now() + random::delay();
         let sent = self.commands.send(Sent { arrives, run }).map_err(|_| closed());
         let answering = async {
             sent?;
             let result = answered.await.map_err(|_| closed())?;
-            self.host.passes(Instant::now() + dice::delay(), false).await;
+            self.host.passes(Instant::now() + random::delay(), false).await;
             result
         };
         let answering = timeout(COMMAND_TIMEOUT, self.connection.cut.run_until_cancelled(answering));
@@ -230,7 +230,7 @@ impl Link for SimulatedLink {
         &self.server
     }
 
-    fn run(&self) -> Run {
+    fn run(&self) -> ServerRunId {
         self.run
     }
 
@@ -238,9 +238,9 @@ impl Link for SimulatedLink {
         &self.hash_tags
     }
 
-    async fn get_or_set(&self, key: &str, state: Bytes, life: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
+    async fn get_or_set(&self, key: &str, state: Bytes, ttl: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
         let key = key.to_owned();
-        command!(self, store, "look up", [key, state], store.get_or_set(&key, state, life))
+        command!(self, store, "look up", [key, state], store.get_or_set(&key, state, ttl))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
@@ -258,15 +258,15 @@ impl Link for SimulatedLink {
         marker: &str,
         expected: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
         let (key, marker) = (key.to_owned(), marker.to_owned());
-        command!(self, store, "fill", [key, expected, value], store.fill(&key, &marker, expected, value, life))
+        command!(self, store, "fill", [key, expected, value], store.fill(&key, &marker, expected, value, ttl))
     }
 
-    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, life: Duration) -> Result<bool, RedisError> {
+    async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, ttl: Duration) -> Result<bool, RedisError> {
         let (key, marker) = (key.to_owned(), marker.map(str::to_owned));
-        command!(self, store, "fence", [key, fence], store.fence(&key, marker.as_deref(), fence, life))
+        command!(self, store, "fence", [key, fence], store.fence(&key, marker.as_deref(), fence, ttl))
     }
 
     async fn release(
@@ -275,11 +275,11 @@ impl Link for SimulatedLink {
         marker: Option<&str>,
         fence: Bytes,
         value: Bytes,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<bool, RedisError> {
         let (key, marker) = (key.to_owned(), marker.map(str::to_owned));
         command!(self, store, "release", [key, fence, value], {
-            store.release(&key, marker.as_deref(), fence, value, life)
+            store.release(&key, marker.as_deref(), fence, value, ttl)
         })
     }
 
@@ -297,9 +297,9 @@ impl Link for SimulatedLink {
         keys: Vec<String>,
         markers: Vec<String>,
         next: Vec<Bytes>,
-        life: Duration,
+        ttl: Duration,
     ) -> Result<(), RedisError> {
-        command!(self, store, "void", [keys.join(" "), next], store.invalidate(&keys, &markers, next, life))
+        command!(self, store, "void", [keys.join(" "), next], store.invalidate(&keys, &markers, next, ttl))
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {

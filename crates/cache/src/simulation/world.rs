@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::database::Database;
 use super::host::Connection;
 use super::store::Store;
-use super::{Defect, dice};
-use crate::chance;
-use crate::redis::{GENERATION_LIFE, Run};
+use super::{Defect, random};
+use crate::redis::{GENERATION_TTL, ServerRunId};
+use crate::rng;
 
 pub(super) struct World {
     pub(super) database: Mutex<Database>,
@@ -32,8 +32,8 @@ pub(super) struct Server {
     pub(super) hangs_until: Instant,
     /// Counts its starts.
     pub(super) start: u64,
-    pub(super) run: Run,
-    ears: Vec<EarEnd>,
+    pub(super) run: ServerRunId,
+    streams: Vec<StreamEnd>,
     /// Fences may have been lost.
     pub(super) forgot: bool,
 }
@@ -43,7 +43,7 @@ pub(super) struct Push {
     pub(super) markers: Vec<String>,
 }
 
-struct EarEnd {
+struct StreamEnd {
     connection: Arc<Connection>,
     prefix: String,
     pushes: UnboundedSender<Push>,
@@ -59,8 +59,8 @@ impl World {
             up: true,
             hangs_until: now,
             start: 0,
-            run: chance::bytes(),
-            ears: Vec::new(),
+            run: rng::bytes(),
+            streams: Vec::new(),
             forgot: false,
         };
         Arc::new(World {
@@ -101,7 +101,7 @@ impl World {
 
 impl Server {
     pub(super) fn listens(&mut self, connection: Arc<Connection>, prefix: &str, pushes: UnboundedSender<Push>) {
-        self.ears.push(EarEnd { connection, prefix: prefix.to_owned(), pushes, last: Instant::now() });
+        self.streams.push(StreamEnd { connection, prefix: prefix.to_owned(), pushes, last: Instant::now() });
     }
 
     /// At the end of a turn of the event loop, those who listen are told what was marked in it, in no particular order.
@@ -111,14 +111,14 @@ impl Server {
             marked.retain(|marker| marker.contains("chg:{beat:"));
         }
         for end in 1..marked.len() {
-            marked.swap(end, dice::below(end as u64 + 1) as usize);
+            marked.swap(end, random::below(end as u64 + 1) as usize);
         }
-        self.ears.retain(|ear| !ear.connection.cut.is_cancelled());
-        for ear in &mut self.ears {
-            let markers: Vec<_> = marked.iter().filter(|marker| marker.starts_with(&ear.prefix)).cloned().collect();
+        self.streams.retain(|stream| !stream.connection.cut.is_cancelled());
+        for stream in &mut self.streams {
+            let markers: Vec<_> = marked.iter().filter(|marker| marker.starts_with(&stream.prefix)).cloned().collect();
             if !markers.is_empty() {
-                ear.last = ear.last.max(Instant::now() + dice::delay());
-                let _ = ear.pushes.send(Push { arrives: ear.last, markers });
+                stream.last = stream.last.max(Instant::now() + random::delay());
+                let _ = stream.pushes.send(Push { arrives: stream.last, markers });
             }
         }
     }
@@ -137,17 +137,17 @@ impl Server {
         let names = self.store.names();
         if !names.is_empty() {
             self.forgot = true;
-            self.store.unlink(&[names[dice::below(names.len() as u64) as usize].clone()]);
+            self.store.unlink(&[names[random::below(names.len() as u64) as usize].clone()]);
         }
     }
 
     /// Ends one of the generations that readers have proposed, which bars nothing: nothing is forgotten with it.
     pub(super) fn end_generation(&mut self) {
-        let of_reader = |name: &String| self.store.left(name).is_none_or(|left| left > GENERATION_LIFE);
+        let of_reader = |name: &String| self.store.left(name).is_none_or(|left| left > GENERATION_TTL);
         let generations = self.store.names().into_iter().filter(|name| name.contains("{gen}:") && of_reader(name));
         let generations: Vec<_> = generations.collect();
         if !generations.is_empty() {
-            self.store.unlink(&[dice::pick(&generations)]);
+            self.store.unlink(&[random::pick(&generations)]);
         }
     }
 
@@ -155,19 +155,19 @@ impl Server {
         self.forgot = true;
         self.up = false;
         self.start += 1;
-        self.ears.clear();
+        self.streams.clear();
     }
 
     /// Starts with nothing, or with one of the snapshots.
     pub(super) fn restart(&mut self, from_snapshot: bool) {
         let snapshot = match self.snapshots.len() {
             0 => None,
-            count => Some(self.snapshots[dice::below(count as u64) as usize].clone()),
+            count => Some(self.snapshots[random::below(count as u64) as usize].clone()),
         };
         let empty = Store::new(self.store.defect);
         self.store = snapshot.filter(|_| from_snapshot).unwrap_or(empty);
         self.store.marked.clear();
-        self.run = chance::bytes();
+        self.run = rng::bytes();
         self.up = true;
     }
 }

@@ -107,8 +107,8 @@ async fn a_foreign_epoch_is_survived() {
     }
 }
 
-/// A database that was put back to an earlier state, with the Redis from after it: the epochs that it opens next have been
-/// used before, and copies of them may be there.
+/// A database that was put back to an earlier state, with the Redis from after it: the epochs that it opens next have
+/// been used before, and copies of them may be there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_knows_an_older_epoch_than_redis_begins_a_history() {
     let world = World::of(Tiers::Redis).await;

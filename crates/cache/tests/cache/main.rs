@@ -1,6 +1,6 @@
-//! The cache from outside, against a real Redis where the configuration has one: what it answers, what it keeps, and what
-//! becomes of the promise when Redis goes away, hangs, or comes back with another memory. `truth` is the database of
-//! these stories, `world` the words they are told in.
+//! The cache from outside, against a real Redis where the configuration has one: what it answers, what it keeps, and
+//! what becomes of the promise when Redis goes away, hangs, or comes back with another memory. `truth` is the database
+//! of these stories, `world` the words they are told in.
 #![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
 
 mod batches;

@@ -85,7 +85,8 @@ async fn redis_hangs_during_begin() {
     ends_well(world).await;
 }
 
-/// As before, but Redis is given up in between, so that what it carries out late comes from a connection that is no more.
+/// As before, but Redis is given up in between, so that what it carries out late comes from a connection that is no
+/// more.
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_hangs_during_begin_for_long() {
     let world = with_an_old_copy().await;
@@ -200,8 +201,8 @@ async fn a_redis_that_hangs_for_long_collects_no_connections_and_no_tasks() {
     world.redis().resume();
     let world = world.up().await;
     assert_eq!(text(&world.read(1).await), Some("new"));
-    let settled = async || connections_to(world.redis().address()) == 1 && metrics.num_alive_tasks() <= tasks;
-    wait_until("one connection is left", PATIENCE, settled).await;
+    let confirmed = async || connections_to(world.redis().address()) == 1 && metrics.num_alive_tasks() <= tasks;
+    wait_until("one connection is left", PATIENCE, confirmed).await;
 }
 
 /// How many connections to this address the process holds open.

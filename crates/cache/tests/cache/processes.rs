@@ -142,8 +142,8 @@ async fn a_write_whose_fence_was_lost_takes_nothing_of_the_other_process_along()
     assert_eq!(text(&there.read(1).await), Some("second"));
 }
 
-/// After a fail-over, or while the network is split: one process is on the new server already, where the fence of the other one
-/// bars nobody, and the other does not get as far as to hear of it.
+/// After a fail-over, or while the network is split: one process is on the new server already, where the fence of the
+/// other one bars nobody, and the other does not get as far as to hear of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_on_a_server_that_the_others_have_left_is_heard_of_though_its_writer_ends() {
     // A beat in between would tell the writer.

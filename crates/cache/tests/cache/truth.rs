@@ -1,4 +1,5 @@
-//! The database of the stories: some things by number, the epoch of their copies, and ways to slow it down and break it.
+//! The database of the stories: some things by number, the epoch of their copies, and ways to slow it down and break
+//! it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

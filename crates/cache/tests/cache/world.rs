@@ -232,7 +232,7 @@ pub(crate) async fn begin<E: Clone + Send + Sync + 'static>(
     cache: &Cache<E>,
     target: Target,
 ) -> Result<Write<E>, WriteError<E>> {
-    cache.turn(target.entries).await?.fenced(target.tags, async |write| Ok(write)).await
+    cache.lock_keys(target.entries).await?.fenced(target.tags, async |write| Ok(write)).await
 }
 
 /// The keys that hold one.

@@ -238,7 +238,7 @@ async fn what_a_write_touches_on_its_way_is_void_as_if_it_had_begun_with_it() {
         assert_eq!(write.fencing(), Fencing::Fenced);
         // What is in memory is right until the commit, and of this process alone.
         let void = tiers == Tiers::Redis;
-        assert_eq!(world.page().await.source.is_hit(), !void, "{tiers:?}: from before the also_invalidate");
+        assert_eq!(world.page().await.source.is_hit(), !void, "{tiers:?}: from before");
         let between = world.page().await;
         assert_eq!((text(&between), between.source.is_hit()), (Some("old"), true), "{tiers:?}: kept again");
 

@@ -80,7 +80,7 @@ impl ProductService {
             drop(joinable);
             Ok(write.committed([], None).await?)
         };
-        self.0.cache.turn(vec![entry]).await?.fenced(Vec::new(), invalidating).await?;
+        self.0.cache.lock_keys(vec![entry]).await?.fenced(Vec::new(), invalidating).await?;
         self.analytics(Read::default()).await
     }
 }

@@ -14,7 +14,7 @@ impl ProductService {
     /// or why it could not be stored. With `all_or_nothing`, one that is not valid keeps all of them out.
     ///
     /// # Errors
-    /// [`StoreError::InvalidMany`] for `all_or_nothing` among others, [`WriteError::Unsettled`].
+    /// [`StoreError::InvalidMany`] for `all_or_nothing` among others, [`WriteError::InvalidationUnconfirmed`].
     pub async fn create_many(
         &self,
         new: Vec<NewProduct>,
@@ -22,10 +22,10 @@ impl ProductService {
     ) -> Result<Vec<Result<ProductId, Invalid>>, ProductError> {
         let homes = distinct(new.iter().map(|new| (new.organization_id, new.schema_id)).collect());
         let sets = self.kept_sets(&homes).await;
-        let turn = self.0.cache.turn(Vec::new()).await?;
+        let guard = self.0.cache.lock_keys(Vec::new()).await?;
         let repository = self.0.repository.clone();
         let commit = async move |fencing| repository.create_many(new, all_or_nothing, fencing).await;
-        let created = self.write(turn, memberships(&homes), commit).await?;
+        let created = self.write(guard, memberships(&homes), commit).await?;
         self.keep_sets(sets).await;
         Step::BeforeAck.reached();
         Ok(created)
@@ -37,11 +37,11 @@ impl ProductService {
     /// # Errors
     /// [`WriteError`].
     pub async fn delete_many(&self, ids: Vec<ProductId>) -> Result<Vec<ProductId>, ProductError> {
-        let turn = self.0.cache.turn(ids.iter().flat_map(|id| self.entries(*id)).collect()).await?;
+        let guard = self.0.cache.lock_keys(ids.iter().flat_map(|id| self.entries(*id)).collect()).await?;
         let service = self.clone();
         Step::BeforeFence.reached();
         let deleting = async move |write| service.delete_fenced(write, ids).await;
-        let (deleted, sets) = turn.fenced(Vec::new(), deleting).await?;
+        let (deleted, sets) = guard.fenced(Vec::new(), deleting).await?;
         Step::AfterRelease.reached();
         self.keep_sets(sets).await;
         Step::BeforeAck.reached();

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use hotshelf_cache::{Committed, EntryRef, Fencing, Tag, Turn, WriteError, WriteStrategy};
+use hotshelf_cache::{Committed, EntryRef, Fencing, KeyGuard, Tag, WriteError, WriteStrategy};
 use hotshelf_domain::{OrganizationId, ProductId, ProductScope, SchemaId, StoreError};
 
 use super::ProductService;
@@ -48,7 +48,7 @@ impl ProductService {
     /// A write by the protocol of the cache, with its crash points.
     pub(super) async fn write<T, F>(
         &self,
-        turn: Turn<StoreError>,
+        guard: KeyGuard<StoreError>,
         tags: Vec<Tag>,
         commit: impl FnOnce(Fencing) -> F + Send + 'static,
     ) -> Result<T, ProductError>
@@ -63,7 +63,7 @@ impl ProductService {
             Step::AfterCommit.reached();
             Ok(committed)
         };
-        let value = turn.write(tags, committing).await?;
+        let value = guard.write(tags, committing).await?;
         Step::AfterRelease.reached();
         Ok(value)
     }

@@ -16,14 +16,14 @@ impl ProductService {
     /// Stores a new product with its details. With the write-through strategy, a read of it right afterwards is a hit.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] among others, `WriteError::Unsettled`.
+    /// [`StoreError::Invalid`] among others, `WriteError::InvalidationUnconfirmed`.
     pub async fn create(&self, new: NewProduct) -> Result<Product, ProductError> {
         let (organization, schema) = (new.organization_id, new.schema_id);
         let sets = self.kept_sets(&[(organization, schema)]).await;
-        let turn = self.0.cache.turn(Vec::new()).await?;
+        let guard = self.0.cache.lock_keys(Vec::new()).await?;
         let repository = self.0.repository.clone();
         let commit = async move |fencing| repository.create(new, fencing).await;
-        let product = self.write(turn, tags::membership(organization, schema).to_vec(), commit).await?;
+        let product = self.write(guard, tags::membership(organization, schema).to_vec(), commit).await?;
         if self.writes_through() {
             // Its id was not known before the commit, so nothing could be fenced: it is looked up like any other.
             let _ = self.members(&[product.id], false).await;
@@ -37,13 +37,13 @@ impl ProductService {
     ///
     /// # Errors
     /// `WriteError::Locked`, [`StoreError::NotFound`], [`StoreError::PreconditionFailed`] or [`StoreError::Invalid`] among
-    /// others, `WriteError::Unsettled`.
+    /// others, `WriteError::InvalidationUnconfirmed`.
     pub async fn update(&self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
         self.until_not_overtaken(|| self.try_update(id, patch.clone(), expect.clone())).await
     }
 
     async fn try_update(&self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
-        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
+        let guard = self.0.cache.lock_keys(self.entries(id).to_vec()).await?;
         let current = self.current(id, &expect).await?;
         let changes = patch.changes(&current);
         let new_schema = patch.schema_id.filter(|_| changes.schema);
@@ -61,7 +61,7 @@ impl ProductService {
             let leaves = entry(&updated.value).into_iter().collect();
             Ok(updated.leaving(leaves))
         };
-        let product = self.write(turn, invalidates, commit).await?;
+        let product = self.write(guard, invalidates, commit).await?;
         self.keep_sets(sets).await;
         Ok(product)
     }
@@ -85,7 +85,7 @@ impl ProductService {
         patch: DetailsPatch,
         expect: Expect,
     ) -> Result<ProductDetails, ProductError> {
-        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
+        let guard = self.0.cache.lock_keys(self.entries(id).to_vec()).await?;
         let current = self.current(id, &expect).await?;
         let invalidates = tags::changed(&current, &Changes::default(), None);
         let repository = self.0.repository.clone();
@@ -96,7 +96,7 @@ impl ProductService {
             let leaves = entry(&details.product).into_iter().chain(with_details).collect();
             Ok(put.leaving(leaves))
         };
-        self.write(turn, invalidates, commit).await
+        self.write(guard, invalidates, commit).await
     }
 
     /// Takes the product out of the catalogue.
@@ -108,12 +108,12 @@ impl ProductService {
     }
 
     async fn try_delete(&self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
-        let turn = self.0.cache.turn(self.entries(id).to_vec()).await?;
+        let guard = self.0.cache.lock_keys(self.entries(id).to_vec()).await?;
         let Product { organization_id, schema_id, version, .. } = self.current(id, &expect).await?;
         let sets = self.kept_sets(&[(organization_id, schema_id)]).await;
         let repository = self.0.repository.clone();
         let commit = async move |fencing| repository.delete(id, expect, Some(version), fencing).await;
-        self.write(turn, tags::membership(organization_id, schema_id).to_vec(), commit).await?;
+        self.write(guard, tags::membership(organization_id, schema_id).to_vec(), commit).await?;
         self.keep_sets(sets).await;
         Ok(())
     }

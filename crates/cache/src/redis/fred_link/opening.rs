@@ -7,13 +7,13 @@ use hotshelf_redis_client::{Connection, Layout, RedisError, RedisOptions, Server
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::ear::FredEar;
+use super::invalidation_stream::FredInvalidationStream;
 use super::lane::Lane;
 use super::probe::{self, major};
 use super::scripts::Scripts;
 use super::{FredLink, Node};
-use crate::redis::link::{Connector, Ear, Link};
-use crate::redis::state::Run;
+use crate::redis::link::{Connector, InvalidationStream, Link};
+use crate::redis::state::ServerRunId;
 
 /// Opens connections as the options say.
 pub(crate) struct FredConnector {
@@ -82,22 +82,22 @@ impl Connector for FredConnector {
         Ok(Box::new(link))
     }
 
-    async fn listen(&self, markers: &str) -> Result<Box<dyn Ear>, RedisError> {
+    async fn listen(&self, markers: &str) -> Result<Box<dyn InvalidationStream>, RedisError> {
         let known = self.layout.lock().clone();
         let layout = match known {
             Some(layout) => layout,
             None => Layout::of(&self.options).await?,
         };
-        Ok(Box::new(FredEar::open(&self.options, &layout, markers).await?))
+        Ok(Box::new(FredInvalidationStream::open(&self.options, &layout, markers).await?))
     }
 }
 
-/// Who the servers are, all together: it differs as soon as one of them has restarted, has become another's replica or has
-/// been one, or a slot has moved. By it and by the run, every process calls the same servers the same, whatever names it
-/// reaches them by.
-fn identity(layout: &Layout, introduced: &[Introduced]) -> (String, Run) {
+/// Who the servers are, all together: it differs as soon as one of them has restarted, has become another's replica or
+/// has been one, or a slot has moved. By it and by the run, every process calls the same servers the same, whatever
+/// names it reaches them by.
+fn identity(layout: &Layout, introduced: &[Introduced]) -> (String, ServerRunId) {
     if let [Introduced { process, memory, .. }] = introduced {
-        let mut run = Run::default();
+        let mut run = ServerRunId::default();
         run.iter_mut().zip(process.bytes()).for_each(|(to, from)| *to = from);
         return (format!("{process}/{memory}"), run);
     }

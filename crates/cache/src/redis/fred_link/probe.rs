@@ -1,5 +1,6 @@
-//! Whether the servers do what they are asked for: each kind of step once, on keys of nobody, before anybody relies on a link.
-//! A server of an older version, or one that does not allow this user everything, would else be up and serve nothing.
+//! Whether the servers do what they are asked for: each kind of step once, on keys of nobody, before anybody relies on
+//! a link. A server of an older version, or one that does not allow this user everything, would else be up and serve
+//! nothing.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use futures_util::future::{join_all, try_join_all};
 use hotshelf_redis_client::RedisError;
 
 use super::{FredLink, MOVED_ON, says};
-use crate::chance;
 use crate::redis::link::{Link, Renewal};
+use crate::rng;
 
 /// The first version that answers what a lookup asks for.
 const FIRST_VERSION: u32 = 7;
@@ -34,7 +35,7 @@ pub(super) enum Unusable {
 
 /// Tries everything at every server, in one round trip.
 pub(super) async fn run(link: &FredLink, prefix: &str, listens: bool) -> Result<(), Unusable> {
-    let id: String = chance::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id: String = rng::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let (link_tags, id) = (link.hash_tags(), &id);
     try_join_all(link_tags.iter().map(|hash_tag| at_one(link, format!("{prefix}probe:{{{hash_tag}}}:{id}"), prefix)))
         .await?;
@@ -56,7 +57,7 @@ async fn at_one(link: &FredLink, key: String, prefix: &str) -> Result<(), Unusab
     let (key, other, marker, pattern) = (key.as_str(), other.as_str(), marker.as_str(), format!("{prefix}probe:*"));
     let keys = || vec![key.to_owned(), other.to_owned()];
     let (generations, markers) = (vec![generation.clone()], vec![marker.to_owned()]);
-    let renewal = Renewal { life: LIFE, of_writers: LIFE };
+    let renewal = Renewal { ttl: LIFE, of_writers: LIFE };
     let steps: Vec<Tried<'_>> = vec![
         tried("SET … NX GET", link.get_or_set(key, LEASE, Some(LIFE)), |held| held.is_none()),
         tried("GET", link.get(key), |held| *held == Some(LEASE)),

@@ -71,7 +71,7 @@ async fn a_report_that_nobody_waited_for_is_no_answer_to_who_asks_later() {
 async fn an_error_is_shared_with_those_who_waited_and_with_nobody_later() {
     let shelf = Shelf::open().await;
     let entry = shelf.products.0.analytics.entry(keys::analytics());
-    let turn = shelf.products.0.cache.turn(vec![entry]).await.unwrap();
+    let turn = shelf.products.0.cache.lock_keys(vec![entry]).await.unwrap();
     let other = turn.fenced(Vec::new(), async |write| Ok(write)).await.unwrap();
     let asked = join_all((0..5).map(|_| shelf.products.rebuild_analytics())).await;
     assert!(asked.iter().all(|answer| matches!(answer, Err(ProductError::Write(WriteError::Locked)))), "{asked:?}");

@@ -1,4 +1,4 @@
-//! What a schedule decides by chance: all of it by the loaded dice, in the order in which it happens.
+//! What a schedule decides by chance: all of it by the seeded generator, in the order in which it happens.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use crate::chance;
+use crate::rng;
 
 thread_local! {
     static CALM: Cell<bool> = const { Cell::new(false) };
@@ -18,7 +18,7 @@ pub(super) fn calm(calm: bool) {
 }
 
 pub(super) fn below(end: u64) -> u64 {
-    chance::within(0..end)
+    rng::within(0..end)
 }
 
 pub(super) fn one_in(n: u64) -> bool {

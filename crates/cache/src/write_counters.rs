@@ -1,15 +1,15 @@
 //! The bar against stale sets within this process. Loads take time; a write may commit in the middle of one. So whoever
-//! wants to keep what it loaded shows the stamp it took before the load, and the stamp no longer fits when a write of
-//! that key has finished since ("Scaling Memcache at Facebook", NSDI '13, calls this a lease).
+//! wants to keep what it loaded shows the snapshot it took before the load, and the snapshot no longer fits when a
+//! write of that key has finished since ("Scaling Memcache at Facebook", NSDI '13, calls this a lease).
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::chance::Hashing;
 use crate::key::Key;
 use crate::namespace::EntryRef;
+use crate::rng::Hashing;
 
 /// A power of two. Keys that share a stripe only refuse each other's fills now and then, which costs a load.
 const STRIPES: usize = 1_024;
@@ -19,17 +19,17 @@ const TAG_STRIPES: usize = 1 << 16;
 
 /// What was true of a key before a load began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Stamp {
-    pub(crate) era: u64,
+pub(crate) struct Snapshot {
+    pub(crate) flushes: u64,
     epoch: u64,
     /// Of the entry's tags, and of those that only what does not exist depends on as well.
     pub(crate) generation: u64,
     pub(crate) generation_if_absent: u64,
 }
 
-pub(crate) struct Epochs {
-    /// Copies of an older era are void.
-    era: AtomicU64,
+pub(crate) struct WriteCounters {
+    /// How often everything was made void. Copies from before the last time are.
+    flushes: AtomicU64,
     stripes: Box<[Mutex<u64>]>,
     /// How often the tags of each stripe have moved on. The sum over several tags grows whenever one of
     /// them does, so one number stands for the generations of all.
@@ -43,22 +43,22 @@ pub(crate) struct Dependencies {
     generation: u64,
 }
 
-impl Epochs {
+impl WriteCounters {
     pub(crate) fn new() -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::new(0)).collect();
         let generations = (0..TAG_STRIPES).map(|_| AtomicU64::new(0)).collect();
-        Epochs { era: AtomicU64::new(0), stripes, generations, hasher: Hashing::default() }
+        WriteCounters { flushes: AtomicU64::new(0), stripes, generations, hasher: Hashing::default() }
     }
 
     fn stripe(&self, key: &Key) -> &Mutex<u64> {
         &self.stripes[self.hasher.hash_one(key) as usize & (STRIPES - 1)]
     }
 
-    pub(crate) fn stamp(&self, entry: &EntryRef) -> Stamp {
-        // These first: if they move right after, the fill made under this stamp is void on its first read.
-        let era = self.era();
+    pub(crate) fn snapshot(&self, entry: &EntryRef) -> Snapshot {
+        // These first: if they move right after, the fill made under this snapshot is void on its first read.
+        let flushes = self.flushes();
         let [generation, generation_if_absent] = [false, true].map(|absent| self.generation(entry, absent));
-        Stamp { era, epoch: *self.stripe(&entry.key).lock(), generation, generation_if_absent }
+        Snapshot { flushes, epoch: *self.stripe(&entry.key).lock(), generation, generation_if_absent }
     }
 
     fn tag_stripe(&self, name: &str) -> usize {
@@ -75,10 +75,10 @@ impl Epochs {
         self.generations[self.tag_stripe(name)].fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What a copy in this entry depends on that was loaded under the stamp.
-    pub(crate) fn dependencies(&self, entry: &EntryRef, absent: bool, stamp: Stamp) -> Dependencies {
+    /// What a copy of this entry depends on that was loaded under the snapshot.
+    pub(crate) fn dependencies(&self, entry: &EntryRef, absent: bool, snapshot: Snapshot) -> Dependencies {
         let stripes = entry.dependencies(absent).map(|tag| self.tag_stripe(tag.name()) as u16);
-        let generation = if absent { stamp.generation_if_absent } else { stamp.generation };
+        let generation = if absent { snapshot.generation_if_absent } else { snapshot.generation };
         Dependencies { stripes: stripes.collect(), generation }
     }
 
@@ -89,32 +89,32 @@ impl Epochs {
             || counters.map(|counter| counter.load(Ordering::Acquire)).sum::<u64>() == dependencies.generation
     }
 
-    /// Runs `keep` if no write of the key has finished since `stamp`. The stripe is held meanwhile: a write that
-    /// finishes now comes before, and the stamp does not fit, or after, and forgets what was kept.
-    pub(crate) fn fill(&self, key: &Key, stamp: Stamp, keep: impl FnOnce()) -> bool {
+    /// Runs `keep` if no write of the key has finished since `snapshot`. The stripe is held meanwhile: a write that
+    /// finishes now comes before, and the snapshot does not fit, or after, and forgets what was kept.
+    pub(crate) fn fill(&self, key: &Key, snapshot: Snapshot, keep: impl FnOnce()) -> bool {
         let epoch = self.stripe(key).lock();
-        let fits = *epoch == stamp.epoch;
+        let fits = *epoch == snapshot.epoch;
         if fits {
             keep();
         }
         fits
     }
 
-    pub(crate) fn era(&self) -> u64 {
-        self.era.load(Ordering::Acquire)
+    pub(crate) fn flushes(&self) -> u64 {
+        self.flushes.load(Ordering::Acquire)
     }
 
-    /// Makes every copy void, and every one that is yet to be made under a stamp from before.
-    pub(crate) fn begin_era(&self) {
-        self.era.fetch_add(1, Ordering::AcqRel);
+    /// Makes every copy void, and every one that is yet to be made under a snapshot from before.
+    pub(crate) fn flush(&self) {
+        self.flushes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Makes every stamp of every key unfit.
+    /// Makes every snapshot of every key unfit.
     pub(crate) fn advance_all(&self) {
         self.stripes.iter().for_each(|stripe| *stripe.lock() += 1);
     }
 
-    /// Makes every stamp of the key unfit and runs `change`, both in one step.
+    /// Makes every snapshot of the key unfit and runs `change`, both in one step.
     pub(crate) fn advance(&self, key: &Key, change: impl FnOnce()) {
         let mut epoch = self.stripe(key).lock();
         *epoch += 1;
@@ -145,53 +145,54 @@ mod tests {
         entries([Key::new("id:1")]).remove(0)
     }
 
-    fn fills(epochs: &Epochs, entry: &EntryRef, stamp: Stamp) -> bool {
+    fn fills(write_counters: &WriteCounters, entry: &EntryRef, snapshot: Snapshot) -> bool {
         let mut kept = false;
-        assert_eq!(epochs.fill(&entry.key, stamp, || kept = true), kept, "says what it has done");
+        assert_eq!(write_counters.fill(&entry.key, snapshot, || kept = true), kept, "says what it has done");
         kept
     }
 
     #[test]
     fn a_write_bars_what_was_loaded_before_it_and_nothing_after_it() {
-        let (epochs, entry) = (Epochs::new(), entry());
-        let before = epochs.stamp(&entry);
-        assert!(fills(&epochs, &entry, before));
-        epochs.advance(&entry.key, || {});
-        assert!(!fills(&epochs, &entry, before));
-        assert!(fills(&epochs, &entry, epochs.stamp(&entry)));
+        let (write_counters, entry) = (WriteCounters::new(), entry());
+        let before = write_counters.snapshot(&entry);
+        assert!(fills(&write_counters, &entry, before));
+        write_counters.advance(&entry.key, || {});
+        assert!(!fills(&write_counters, &entry, before));
+        assert!(fills(&write_counters, &entry, write_counters.snapshot(&entry)));
     }
 
     #[test]
     fn a_write_bars_few_other_keys() {
-        let epochs = Epochs::new();
+        let write_counters = WriteCounters::new();
         let entries = entries((0..1_000).map(|id| Key::numbered("id:", id)));
-        let stamps: Vec<_> = entries.iter().map(|entry| epochs.stamp(entry)).collect();
-        epochs.advance(&Key::new("written"), || {});
-        let barred = entries.iter().zip(stamps).filter(|(entry, stamp)| !fills(&epochs, entry, *stamp)).count();
+        let snapshots: Vec<_> = entries.iter().map(|entry| write_counters.snapshot(entry)).collect();
+        write_counters.advance(&Key::new("written"), || {});
+        let barred =
+            entries.iter().zip(snapshots).filter(|(entry, snapshot)| !fills(&write_counters, entry, *snapshot)).count();
         assert!(barred < 20, "{barred} of 1,000 share one of {STRIPES} stripes");
     }
 
     #[test]
     fn the_stamp_tells_the_generations() {
-        let (epochs, entry) = (Epochs::new(), entry());
-        let before = epochs.stamp(&entry);
-        epochs.tag_changed("things");
-        let after = epochs.stamp(&entry);
+        let (write_counters, entry) = (WriteCounters::new(), entry());
+        let before = write_counters.snapshot(&entry);
+        write_counters.tag_changed("things");
+        let after = write_counters.snapshot(&entry);
         assert_eq!(before.generation, after.generation, "what exists does not depend on the others");
         assert!(before.generation_if_absent < after.generation_if_absent);
     }
 
     #[test]
     fn what_depends_on_several_collections_ends_with_any_of_them() {
-        let epochs = Epochs::new();
+        let write_counters = WriteCounters::new();
         let tags = ["org:7", "org:7:price"].map(Tag::new);
         let page = entry().namespace.tagged_entry(Key::new("page"), tags.clone());
         for tag in &tags {
-            let dependencies = epochs.dependencies(&page, false, epochs.stamp(&page));
-            epochs.tag_changed("org:8");
-            assert!(epochs.hold(&dependencies), "that of another one does not matter");
-            epochs.tag_changed(tag.name());
-            assert!(!epochs.hold(&dependencies));
+            let dependencies = write_counters.dependencies(&page, false, write_counters.snapshot(&page));
+            write_counters.tag_changed("org:8");
+            assert!(write_counters.hold(&dependencies), "that of another one does not matter");
+            write_counters.tag_changed(tag.name());
+            assert!(!write_counters.hold(&dependencies));
         }
     }
 }

@@ -7,31 +7,31 @@ use futures_util::future::{select_all, try_join_all};
 use hotshelf_redis_client::{Connection, Layout, RedisError, RedisOptions};
 use tokio::sync::broadcast::Receiver;
 
-use crate::redis::link::Ear;
+use crate::redis::link::InvalidationStream;
 
-/// Hears of the servers of one layout. If that is not the layout of the link any more, the beats of the link do not all come
-/// back here, and that is noticed.
-pub(crate) struct FredEar(Vec<OneEar>);
+/// Hears of the servers of one layout. If that is not the layout of the link any more, the heartbeats of the link do
+/// not all come back here, and that is noticed.
+pub(crate) struct FredInvalidationStream(Vec<NodeStream>);
 
-struct OneEar {
+struct NodeStream {
     connection: Connection,
     pushes: Receiver<Invalidation>,
 }
 
-impl FredEar {
+impl FredInvalidationStream {
     pub(super) async fn open(options: &RedisOptions, layout: &Layout, markers: &str) -> Result<Self, RedisError> {
-        let ears = layout.shards().iter().map(async |shard| {
+        let streams = layout.shards().iter().map(async |shard| {
             let connection = Connection::open(options, &shard.address).await?;
             // Before it is switched on: a push that comes at once is not missed.
             let pushes = connection.client().invalidation_rx();
             connection.client().start_tracking(markers, true, false, false, false).await?;
-            Ok::<_, RedisError>(OneEar { connection, pushes })
+            Ok::<_, RedisError>(NodeStream { connection, pushes })
         });
-        Ok(FredEar(try_join_all(ears).await?))
+        Ok(FredInvalidationStream(try_join_all(streams).await?))
     }
 }
 
-impl OneEar {
+impl NodeStream {
     async fn next(&mut self) -> Result<Vec<String>, RedisError> {
         tokio::select! {
             // Pushes that came before the end count; what came after them is missed anyway.
@@ -46,12 +46,12 @@ impl OneEar {
 }
 
 #[async_trait]
-impl Ear for FredEar {
+impl InvalidationStream for FredInvalidationStream {
     /// In the order of the changes on each server. Nothing has an order over several.
     async fn next(&mut self) -> Result<Vec<String>, RedisError> {
         match &mut self.0[..] {
             [only] => only.next().await,
-            several => select_all(several.iter_mut().map(|ear| Box::pin(ear.next()))).await.0,
+            several => select_all(several.iter_mut().map(|stream| Box::pin(stream.next()))).await.0,
         }
     }
 }
