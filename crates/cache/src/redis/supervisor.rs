@@ -85,7 +85,7 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
             Agreed::Yes => Ok(()),
             Agreed::OtherDatabase(reason) => Err(reason.into()),
             // Whoever opens takes the place.
-            Agreed::OtherProcess => Err("another process came in between".into()),
+            Agreed::OtherProcess { .. } => Err("another process came in between".into()),
         }
     };
     if let Err(error) = vouched.await {
@@ -100,8 +100,10 @@ enum Agreed {
     Yes,
     /// Others are at work with them. Why, for the health report.
     OtherDatabase(String),
-    /// Another process is at work on this database, and the two were not told of each other.
-    OtherProcess,
+    /// Another process has taken the place of this one on the same database, and the two were not told of each other.
+    OtherProcess {
+        present_until: String,
+    },
 }
 
 /// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's word
@@ -114,7 +116,7 @@ async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Resu
         let told = presence.history;
         match link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await? {
             Agreement::OtherDatabase { history } => return Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
-            Agreement::OtherProcess => return Ok(Agreed::OtherProcess),
+            Agreement::OtherProcess { present_until } => return Ok(Agreed::OtherProcess { present_until }),
             Agreement::Known { epoch, commits } if epoch <= tier.epoch() && commits <= told.commits => {
                 tier.has_agreed.store(true, Ordering::Release);
                 return Ok(Agreed::Yes);
@@ -207,10 +209,10 @@ async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
 async fn beat_on(tier: &RedisTier, link: &TimedLink) -> String {
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut missed = 0;
+    let (mut missed, mut rival) = (0, None);
     loop {
         beats.tick().await;
-        match beat(tier, link).await {
+        match beat(tier, link, &mut rival).await {
             Ok(Beat::Elsewhere) => return "the other instances are on another server".to_owned(),
             Ok(Beat::Refused(reason)) => return reason,
             Ok(Beat::Back) => {
@@ -259,7 +261,37 @@ enum Beat {
     Refused(String),
 }
 
-async fn beat(tier: &RedisTier, link: &TimedLink) -> Result<Beat, Failure> {
+/// Another process that has taken the place of this one. One that lives renews its presence with each of its beats. What is
+/// not renewed was the last command of a process that is gone, such as the one that ran before this one, carried out late.
+struct Rival {
+    present_until: String,
+    looks: u32,
+}
+
+/// Beats in which a rival that lives renews its presence at least once: a second, in which one that was not told of is to
+/// be noticed.
+const LOOKS_AT_RIVAL: u32 = 4;
+
+/// Whether the rival lives. When it was looked at often enough and does not, this process takes its place back.
+async fn is_alive(
+    tier: &RedisTier,
+    link: &TimedLink,
+    rival: &mut Option<Rival>,
+    present_until: String,
+) -> Result<bool, Failure> {
+    match rival {
+        Some(known) if known.present_until != present_until => return Ok(true),
+        Some(known) => known.looks += 1,
+        None => *rival = Some(Rival { present_until, looks: 1 }),
+    }
+    if rival.as_ref().is_some_and(|rival| rival.looks > LOOKS_AT_RIVAL) {
+        *rival = None;
+        agree_on_epoch(tier, link, true).await?;
+    }
+    Ok(false)
+}
+
+async fn beat(tier: &RedisTier, link: &TimedLink, rival: &mut Option<Rival>) -> Result<Beat, Failure> {
     let begin = Instant::now();
     let word = hear_of_others(tier, link).await;
     match word {
@@ -269,9 +301,13 @@ async fn beat(tier: &RedisTier, link: &TimedLink) -> Result<Beat, Failure> {
         Word::Same | Word::None => {}
     }
     match agree_on_epoch(tier, link, false).await? {
-        Agreed::Yes => {}
+        Agreed::Yes => *rival = None,
         Agreed::OtherDatabase(reason) => return Ok(Beat::Refused(reason)),
-        Agreed::OtherProcess => return Ok(Beat::Refused(tier.setup.coherence.end(UNTOLD))),
+        Agreed::OtherProcess { present_until } => {
+            if is_alive(tier, link, rival, present_until).await? {
+                return Ok(Beat::Refused(tier.setup.coherence.end(UNTOLD)));
+            }
+        }
     }
     if tier.setup.shared && matches!(word, Word::Same) {
         let (names, instance) = (&tier.setup.names, tier.beats.instance());
