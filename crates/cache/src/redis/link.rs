@@ -148,8 +148,8 @@ pub(crate) enum Agreement {
     Known { epoch: Epoch, commits: u64 },
     /// They are of another database, or of another history of this one.
     OtherDatabase { history: String },
-    /// Another process works on this database, and the two were not told of each other.
-    OtherProcess,
+    /// Another process has taken the place of this one. As long as it lives, it renews until when it counts as present.
+    OtherProcess { present_until: String },
 }
 
 impl Agreement {
@@ -163,7 +163,7 @@ impl Agreement {
                 Ok(Agreement::Known { epoch: Epoch::new(number(epoch)?), commits: number(commits)? })
             }
             ["database", history] => Ok(Agreement::OtherDatabase { history: history.to_owned() }),
-            ["process"] => Ok(Agreement::OtherProcess),
+            ["process", until] => Ok(Agreement::OtherProcess { present_until: until.to_owned() }),
             _ => Err(nonsense()),
         }
     }

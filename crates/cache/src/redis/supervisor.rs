@@ -86,7 +86,7 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
             Agreed::Yes => Ok(()),
             Agreed::OtherDatabase(reason) => Err(reason.into()),
             // Whoever opens takes the place.
-            Agreed::OtherProcess => Err("another process came in between".into()),
+            Agreed::OtherProcess { .. } => Err("another process came in between".into()),
         }
     };
     if let Err(error) = vouched.await {
@@ -101,8 +101,10 @@ enum Agreed {
     Yes,
     /// Others are at work with them. Why, for the health report.
     OtherDatabase(String),
-    /// Another process is at work on this database, and the two were not told of each other.
-    OtherProcess,
+    /// Another process has taken the place of this one on the same database, and the two were not told of each other.
+    OtherProcess {
+        present_until: String,
+    },
 }
 
 /// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's
@@ -115,7 +117,7 @@ async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Resu
         let told = presence.history;
         match link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await? {
             Agreement::OtherDatabase { history } => return Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
-            Agreement::OtherProcess => return Ok(Agreed::OtherProcess),
+            Agreement::OtherProcess { present_until } => return Ok(Agreed::OtherProcess { present_until }),
             Agreement::Known { epoch, commits } if epoch <= tier.epoch() && commits <= told.commits => {
                 tier.has_agreed.store(true, Ordering::Release);
                 return Ok(Agreed::Yes);
@@ -209,10 +211,10 @@ async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
 async fn keep_beating(tier: &RedisTier, link: &TimedLink) -> String {
     let mut heartbeats = interval(HEARTBEAT);
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut missed = 0;
+    let (mut missed, mut other) = (0, None);
     loop {
         heartbeats.tick().await;
-        match heartbeat(tier, link).await {
+        match heartbeat(tier, link, &mut other).await {
             Ok(Heartbeat::Elsewhere) => return "the other instances are on another server".to_owned(),
             Ok(Heartbeat::Refused(reason)) => return reason,
             Ok(Heartbeat::Back) => {
@@ -261,7 +263,38 @@ enum Heartbeat {
     Refused(String),
 }
 
-async fn heartbeat(tier: &RedisTier, link: &TimedLink) -> Result<Heartbeat, Failure> {
+/// Another process that has taken the place of this one. One that lives renews its presence with each of its heartbeats.
+/// What is not renewed was the last command of a process that is gone, such as the one that ran before this one, carried
+/// out late.
+struct OtherProcess {
+    present_until: String,
+    looks: u32,
+}
+
+/// Heartbeats in which another process that lives renews its presence at least once: a second, in which one that was
+/// not told of is to be noticed.
+const LOOKS_AT_OTHER: u32 = 4;
+
+/// Whether the other process lives. When it does not after enough looks, this process takes its place back.
+async fn is_alive(
+    tier: &RedisTier,
+    link: &TimedLink,
+    other: &mut Option<OtherProcess>,
+    present_until: String,
+) -> Result<bool, Failure> {
+    match other {
+        Some(known) if known.present_until != present_until => return Ok(true),
+        Some(known) => known.looks += 1,
+        None => *other = Some(OtherProcess { present_until, looks: 1 }),
+    }
+    if other.as_ref().is_some_and(|other| other.looks > LOOKS_AT_OTHER) {
+        *other = None;
+        agree_on_epoch(tier, link, true).await?;
+    }
+    Ok(false)
+}
+
+async fn heartbeat(tier: &RedisTier, link: &TimedLink, other: &mut Option<OtherProcess>) -> Result<Heartbeat, Failure> {
     let begin = Instant::now();
     let peers = check_peers(tier, link).await;
     match peers {
@@ -271,9 +304,13 @@ async fn heartbeat(tier: &RedisTier, link: &TimedLink) -> Result<Heartbeat, Fail
         PeerServer::Same | PeerServer::Unknown => {}
     }
     match agree_on_epoch(tier, link, false).await? {
-        Agreed::Yes => {}
+        Agreed::Yes => *other = None,
         Agreed::OtherDatabase(reason) => return Ok(Heartbeat::Refused(reason)),
-        Agreed::OtherProcess => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
+        Agreed::OtherProcess { present_until } => {
+            if is_alive(tier, link, other, present_until).await? {
+                return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD)));
+            }
+        }
     }
     if tier.setup.shared && matches!(peers, PeerServer::Same) {
         let (names, instance) = (&tier.setup.names, tier.heartbeats.instance());

@@ -204,7 +204,7 @@ impl Store {
             }
             let other = present && history == own && process != presence.process;
             if other && !presence.opens {
-                return Ok(Agreement::OtherProcess);
+                return Ok(Agreement::OtherProcess { present_until: present_until.to_owned() });
             }
             if history == own {
                 let higher = |known: &str, told: u64| known.parse().unwrap_or(0).max(told);

@@ -87,6 +87,25 @@ async fn two_processes_that_believe_to_be_alone_are_noticed() {
     }
 }
 
+/// The last command of the process that ran before is carried out after this one has taken its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_gone_ends_nothing() {
+    let world = World::of(Tiers::Tiered).await;
+    world.create(1, "one").await;
+    let key = || world.redis().keys("*epoch").first().cloned();
+    let held = || key().and_then(|key| world.redis().get(&key)).unwrap_or_default();
+    let ours = held();
+    let [history, epoch, commits, _, _] = ours.split(' ').collect::<Vec<_>>()[..] else { panic!("{ours}") };
+    let soon = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() + 3_000;
+    let late = format!("{history} {epoch} {commits} gone {soon}");
+    world.redis().command(&["SET", &key().unwrap(), &late]);
+    let taken_back = async || !held().contains(" gone ");
+    wait_until("the process has its place again", PATIENCE, taken_back).await;
+    assert!(world.cache.condition().is_healthy());
+    world.read(1).await;
+    assert!(world.read(1).await.source.is_hit());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_without_redis_is_noticed_by_one_that_has_it() {
     let world = World::of(Tiers::Tiered).await;

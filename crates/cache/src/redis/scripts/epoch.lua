@@ -5,7 +5,7 @@
 -- ARGV[5] the caller's process, or one word for all that share the database
 -- ARGV[6] for how long the caller counts as present, in milliseconds
 -- ARGV[7] 'open' to take the place of another process of this history, 'beat' to find that another one has taken it
--- Returns 'ok', the epoch and the commits (and has changed nothing if another process is present that knows more); 'database' and its history when those of another one are present; or 'process'.
+-- Returns 'ok', the epoch and the commits (and has changed nothing if another process is present that knows more); 'database' and its history when those of another one are present; or 'process' and until when that one counts as present: it is renewed for as long as the process lives.
 -- What is not of this form, or of another type (pcall returns a table then), is not ours.
 local held = redis.pcall('GET', KEYS[1])
 local form = '^(%x+) (%d+) (%d+) (%S+) (%d+)$'
@@ -18,7 +18,7 @@ if present and history ~= ARGV[1] and not (history == ARGV[2] and process == ARG
 end
 local other = present and history == ARGV[1] and process ~= ARGV[5]
 if other and ARGV[7] == 'beat' then
-    return 'process'
+    return 'process ' .. present_until
 end
 local function higher(known, caller)
     return history == ARGV[1] and #known == 20 and known > caller and known or caller
