@@ -57,6 +57,7 @@ impl Expect {
 /// ones cost little more than one; a write whose caller goes away happens all the same.
 ///
 /// ```
+/// use hotshelf_cache::Fencing;
 /// use hotshelf_domain::{DatabaseOptions, ProductDraft, ProductRepository};
 /// use hotshelf_stats::Stats;
 ///
