@@ -2,6 +2,7 @@
 # Runs every test. On a fresh machine it needs Rust and a C compiler, and installs redis-server and curl when missing.
 #
 #   ./test.sh          what a change has to pass
+#   ./test.sh --fast   while you work: format, lints, and the tests that start no server. Installs nothing
 #   ./test.sh --long   the same tests with HOTSHELF_LONG=1, optimized: those of tests/histories check 200,000 reads under each
 #                      fault of each topology, the simulation runs a million schedules, the model larger scenarios
 set -euo pipefail
@@ -27,11 +28,22 @@ install() {
         fail "$* cannot be installed: install it by hand (Redis 7 or newer)"
 }
 
+fast() {
+    say "cargo fmt, cargo clippy"
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    say "unit tests, and all tests of domain, database, formats and lifecycle"
+    cargo test --locked --workspace --lib --bins -- --skip simulation::contract
+    cargo test --locked -p hotshelf-domain -p hotshelf-database -p hotshelf-formats -p hotshelf-lifecycle --test '*'
+    say "the fast tests passed"
+}
+
 profile=()
 case "${1:-}" in
     '') ;;
+    --fast) fast; exit ;;
     --long) export HOTSHELF_LONG=1; profile=(--profile long) ;;
-    *) fail "unknown option $1: there is only --long" ;;
+    *) fail "unknown option $1: there are --fast and --long" ;;
 esac
 
 command -v cargo >/dev/null || fail "cargo is missing: see https://rustup.rs"

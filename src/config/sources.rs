@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Num, Value};
 
 use super::definition::Definition;
 use super::parse::{Parsed, Refusal};
@@ -27,10 +28,9 @@ pub(crate) fn find_file(named: Option<OsString>) -> Result<Option<PathBuf>, Prob
     }
 }
 
-fn read_file(path: PathBuf) -> Result<Table, Problem> {
-    let text = fs::read_to_string(&path).map_err(|error| error.to_string());
-    let table = text.and_then(|text| text.parse().map_err(|error: toml::de::Error| one_line(&error.to_string())));
-    table.map_err(|reason| Problem::Unreadable { path, reason })
+fn read_file(path: PathBuf) -> Result<Dict, Problem> {
+    let table = Figment::from(Toml::file_exact(&path)).extract();
+    table.map_err(|error: figment::Error| Problem::Unreadable { path, reason: one_line(&error.kind.to_string()) })
 }
 
 /// A message of the TOML parser without the three lines of source in its middle, which may show a password.
@@ -188,12 +188,13 @@ impl Values {
 /// A scalar as it would be written in the environment; of anything else, what it is.
 fn plain_text(value: Value) -> Result<String, &'static str> {
     match value {
-        Value::String(text) => Ok(text),
-        Value::Boolean(flag) => Ok(flag.to_string()),
-        Value::Integer(number) => Ok(number.to_string()),
+        Value::String(_, text) => Ok(text),
+        Value::Char(_, letter) => Ok(letter.to_string()),
+        Value::Bool(_, flag) => Ok(flag.to_string()),
         // With `{:?}` 3.0 stays 3.0, and is not taken for the whole number 3.
-        Value::Float(number) => Ok(format!("{number:?}")),
-        Value::Array(_) => Err("sequence"),
-        Value::Table(_) | Value::Datetime(_) => Err("map"),
+        Value::Num(_, Num::F64(number)) => Ok(format!("{number:?}")),
+        Value::Num(_, number) => number.to_i128().map(|number| number.to_string()).ok_or("number"),
+        Value::Array(..) => Err("sequence"),
+        Value::Dict(..) | Value::Empty(..) => Err("map"),
     }
 }

@@ -21,6 +21,8 @@ use crate::rng;
 use crate::tier::{Copy, DeleteError, TierName};
 use crate::write_counters::WriteCounters;
 
+/// The part of the time for a stop that writes under way may take.
+const FOR_WRITES: f64 = 0.8;
 /// Between two looks for another process on the database.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(250);
 
@@ -215,8 +217,9 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Waits for writes and loads under way and closes the connection. `false` when that took longer than `timeout`.
     pub async fn stop(&self, timeout: Duration) -> bool {
         let give_up = Instant::now() + timeout;
-        // Writes first: they still need the connection.
-        let written = self.0.writes.stop(timeout).await;
+        // Writes first: they still need the connection. Not for all of the time: what runs in the background ends in any
+        // case, and tells Redis how far the database has come.
+        let written = self.0.writes.stop(timeout.mul_f64(FOR_WRITES)).await;
         self.0.tasks.stop(give_up.saturating_duration_since(Instant::now())).await && written
     }
 
@@ -271,17 +274,17 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             None => None,
         };
         let in_memory = match &self.0.memory {
-            Some(memory) => memory.delete_matching(pattern).await?,
-            None => 0,
+            Some(memory) => memory.delete_matching(pattern).await,
+            None => Ok(0),
         };
         match in_redis {
-            None => Ok(in_memory),
-            Some((_, Ok(in_redis))) => Ok(in_memory.max(in_redis)),
+            None => in_memory,
+            Some((_, Ok(in_redis))) => Ok(in_memory?.max(in_redis)),
             Some((redis, Err(error))) => {
                 tracing::warn!(%error, "entries in Redis are made void instead of being deleted");
                 let epoch = self.0.epoch_store.advance().await.map_err(|error| DeleteError(error.to_string()))?;
                 redis.adopt(epoch);
-                Ok(in_memory)
+                in_memory
             }
         }
     }

@@ -19,9 +19,8 @@
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! # let repository = Database::open(database, &stats).await?;
-//! # let accounts = repository.accounts();
-//! # let cache = Cache::new(options, Arc::new(repository), StoreError::changed_nothing, &stats)?;
+//! # let accounts = Database::open(database, &stats).await?;
+//! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing, &stats)?;
 //! # let minute = Duration::from_secs(60);
 //! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
 //! let mailer = Arc::new(FileMailer::new(directory.path().join("mail.log")));

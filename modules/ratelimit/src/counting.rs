@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hotshelf_redis_client::{RedisError, RedisOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
-use tokio::time::{interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::limiter::Core;
@@ -89,6 +89,7 @@ impl Counting {
     /// Until Redis fails; then tells why. One step is under way at a time: what comes meanwhile shares the next one.
     async fn count(&mut self) -> RedisError {
         let mut ticks = interval(PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let mut batch = Batch::default();
             tokio::select! {
@@ -106,10 +107,10 @@ impl Counting {
                     // Tasks that are ready run first: perhaps they ask, too, and many cost little more than one.
                     yield_now().await;
                     add_undecided(&mut batch, request);
-                    while let Ok(request) = self.requests.try_recv() {
-                        add_undecided(&mut batch, request);
-                    }
                 }
+            }
+            while let Ok(request) = self.requests.try_recv() {
+                add_undecided(&mut batch, request);
             }
             if let Err(error) = self.step(batch).await {
                 return error;
@@ -121,13 +122,20 @@ impl Counting {
     async fn step(&mut self, batch: Batch) -> Result<(), RedisError> {
         let sent = self.core.now();
         let (mut waiting, mut steps) = (Vec::new(), Vec::new());
-        for (key, (scope, waiters)) in batch {
-            let (subject, wanted) = (&key.1, waiters.len() as u32);
-            let ((unused, prefetch), bucket) =
-                scope.with(subject, |state, _| (state.permits.exchange(sent, wanted), state.permits.bucket));
+        for (key, (scope, mut waiters)) in batch {
+            let (subject, limit) = (&key.1, scope.limit());
+            let (wanted, unused, prefetch, bucket, used_up) = scope.with(subject, |state, now| {
+                let room = state.room(limit, sent, self.core.margin);
+                let wanted = room.min(waiters.len() as u32);
+                let (unused, prefetch) = state.permits.exchange(sent, wanted);
+                (wanted, unused, prefetch.min(room - wanted), state.permits.bucket, state.used_up(limit, now))
+            });
+            for waiter in waiters.drain(wanted as usize..) {
+                let _ = waiter.send(Decision::Refused(used_up));
+            }
             if wanted > 0 || unused > 0 {
                 let name = self.core.keys_of(scope.name()) + subject.as_str();
-                steps.push(Step { key: name, limit: scope.limit(), wanted, prefetch, unused, bucket });
+                steps.push(Step { key: name, limit, wanted, prefetch, unused, bucket });
                 waiting.push((key, scope, waiters));
             }
         }

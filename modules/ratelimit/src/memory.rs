@@ -53,13 +53,23 @@ impl SubjectState {
     }
 
     /// The quota of a subject that Redis would certainly refuse: it has said so just now, or what this process has let
-    /// through uses up the limit. That counts here up to `margin` and a bucket longer than in Redis.
+    /// through uses up the limit.
     pub(crate) fn refusal(&self, limit: Limit, now: u64, margin: u64) -> Option<Quota> {
         if self.left == 0 && self.permits.unused == 0 && now < self.next_free.min(self.asked + LONGEST_REFUSAL_MS) {
             return Some(Quota::new(0, now, self.next_free));
         }
-        let full = self.let_through.count(limit, now + margin + 2 * limit.bucket_ms()) >= limit.requests();
-        full.then(|| Quota::new(0, now, self.let_through.next_free(limit, now) + limit.bucket_ms()))
+        (self.room(limit, now, margin) == 0).then(|| self.used_up(limit, now))
+    }
+
+    /// How many more this process may let through at most, whatever Redis grants: it may have lost its memory, or not
+    /// know of what was let through without it. What was let through counts here up to `margin` and a bucket longer.
+    pub(crate) fn room(&self, limit: Limit, now: u64, margin: u64) -> u32 {
+        limit.requests().saturating_sub(self.let_through.count(limit, now + margin + 2 * limit.bucket_ms()))
+    }
+
+    /// The quota when what this process has let through uses up the limit.
+    pub(crate) fn used_up(&self, limit: Limit, now: u64) -> Quota {
+        Quota::new(0, now, self.let_through.next_free(limit, now) + limit.bucket_ms())
     }
 
     /// Notes the answer to a step, and gives each of the requests its decision. All it says was so at some moment

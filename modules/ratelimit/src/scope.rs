@@ -101,7 +101,11 @@ impl Scope {
         self.counted(match self.0.on_loss {
             OnLoss::Open => Decision::Uncounted,
             OnLoss::Closed => Decision::Unavailable,
-            OnLoss::Local => self.with(subject, |state, now| state.let_through.decide(self.0.limit, now)),
+            OnLoss::Local => self.with(subject, |state, now| {
+                // They would come on top of what is let through now, if Redis is soon back. It goes on to count them.
+                state.permits.unused = 0;
+                state.let_through.decide(self.0.limit, now)
+            }),
         })
     }
 

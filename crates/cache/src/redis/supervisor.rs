@@ -275,23 +275,24 @@ struct OtherProcess {
 /// not told of is to be noticed.
 const LOOKS_AT_OTHER: u32 = 4;
 
-/// Whether the other process lives. When it does not after enough looks, this process takes its place back.
-async fn is_alive(
+/// What to make of the other process: one that lives stays [`Agreed::OtherProcess`]. When it does not after enough looks,
+/// this process takes its place back.
+async fn confirm_other(
     tier: &RedisTier,
     link: &TimedLink,
     other: &mut Option<OtherProcess>,
     present_until: String,
-) -> Result<bool, Failure> {
+) -> Result<Agreed, Failure> {
     match other {
-        Some(known) if known.present_until != present_until => return Ok(true),
+        Some(known) if known.present_until != present_until => return Ok(Agreed::OtherProcess { present_until }),
         Some(known) => known.looks += 1,
         None => *other = Some(OtherProcess { present_until, looks: 1 }),
     }
     if other.as_ref().is_some_and(|other| other.looks > LOOKS_AT_OTHER) {
         *other = None;
-        agree_on_epoch(tier, link, true).await?;
+        return agree_on_epoch(tier, link, true).await;
     }
-    Ok(false)
+    Ok(Agreed::Yes)
 }
 
 async fn heartbeat(tier: &RedisTier, link: &TimedLink, other: &mut Option<OtherProcess>) -> Result<Heartbeat, Failure> {
@@ -303,14 +304,17 @@ async fn heartbeat(tier: &RedisTier, link: &TimedLink, other: &mut Option<OtherP
         PeerServer::Another => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
         PeerServer::Same | PeerServer::Unknown => {}
     }
-    match agree_on_epoch(tier, link, false).await? {
-        Agreed::Yes => *other = None,
-        Agreed::OtherDatabase(reason) => return Ok(Heartbeat::Refused(reason)),
-        Agreed::OtherProcess { present_until } => {
-            if is_alive(tier, link, other, present_until).await? {
-                return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD)));
-            }
+    let agreed = match agree_on_epoch(tier, link, false).await? {
+        Agreed::OtherProcess { present_until } => confirm_other(tier, link, other, present_until).await?,
+        agreed => {
+            *other = None;
+            agreed
         }
+    };
+    match agreed {
+        Agreed::Yes => {}
+        Agreed::OtherDatabase(reason) => return Ok(Heartbeat::Refused(reason)),
+        Agreed::OtherProcess { .. } => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
     }
     if tier.setup.shared && matches!(peers, PeerServer::Same) {
         let (names, instance) = (&tier.setup.names, tier.heartbeats.instance());

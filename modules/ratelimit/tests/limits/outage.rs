@@ -35,6 +35,30 @@ async fn a_redis_that_forgets_gives_no_instance_more_than_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_forgets_before_the_limit_is_reached_gives_what_is_left_and_no_more() {
+    let redis = RedisServer::start();
+    let instance = Instance::on(&redis).await;
+    let scope = instance.hourly(10);
+    assert_eq!(allowed_of(&scope, 9).await, 9);
+    redis.command(&["FLUSHALL"]);
+    assert_eq!(allowed_of(&scope, 10).await, 1, "nine of ten were let through before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_let_through_without_redis_counts_when_it_is_back() {
+    let redis = RedisServer::start();
+    let instance = Instance::on(&redis).await;
+    let scope = instance.hourly(10);
+    assert_eq!(allowed_of(&scope, 2).await, 2);
+    redis.pause();
+    assert_eq!(allowed_of(&scope, 7).await, 7, "by its own count");
+    instance.degraded().await;
+    redis.resume();
+    instance.healthy().await;
+    assert_eq!(allowed_of(&scope, 10).await, 1, "Redis knows of two of the nine");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_hangs_holds_nobody_up_for_long_and_is_taken_back() {
     let redis = RedisServer::start();
     let instance = Instance::on(&redis).await;
