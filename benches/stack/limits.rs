@@ -29,7 +29,7 @@ pub(crate) async fn one_caller(plan: &Plan) -> Result<Comparison, Failure> {
 /// Each request comes from one of a thousand callers, by the word of a proxy.
 pub(crate) async fn many_callers(plan: &Plan) -> Result<Comparison, Failure> {
     let build = Path::new(BINARY);
-    run(plan, "callers", 0.3, many_limited(build).await?, &free(build).await?).await
+    run(plan, "callers", 0.6, many_limited(build).await?, &free(build).await?).await
 }
 
 /// Users are on as well, and each request shows the token of one of some sessions, which are counted apart.
