@@ -142,7 +142,8 @@ impl Invalid {
     }
 }
 
-/// The room for the reasons of many things in one answer: a hundred in all, and the first one of each thing in any case.
+/// The room for the reasons of many things in one answer: a hundred in all, and the first one of each thing in any
+/// case.
 pub struct ErrorRoom(usize);
 
 impl Default for ErrorRoom {

@@ -1,12 +1,13 @@
 use icu_collator::CollatorBorrowed;
 use icu_collator::options::CollatorOptions;
 
-/// Bytes kept of a key. They tell names apart by some hundred letters, fewer of scripts with many characters; a shorter key
-/// also tells accents and case apart. Names that are the same so far are equal in the order of names, and go by id.
+/// Bytes kept of a key. They tell names apart by some hundred letters, fewer of scripts with many characters; a shorter
+/// key also tells accents and case apart. Names that are the same so far are equal in the order of names, and go by id.
 pub(crate) const NAME_KEY_MAX: usize = 256;
 
-/// What orders a name among others: the bytes compare as people expect the names to, letters first, then accents, then case,
-/// for all scripts, by the root collation of Unicode. The same on every database, for none of them has to know how.
+/// What orders a name among others: the bytes compare as people expect the names to, letters first, then accents, then
+/// case, for all scripts, by the root collation of Unicode. The same on every database, for none of them has to know
+/// how.
 pub fn name_key(name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(2 * name.len() + 8);
     let Ok(()) = CollatorBorrowed::new_root(CollatorOptions::default()).write_sort_key_to(name, &mut key);
@@ -74,8 +75,8 @@ mod tests {
         assert_eq!(name_key("Cafe\u{301}"), name_key("Café"), "the same text in another form");
     }
 
-    /// Keys and words are stored. A new version of the libraries may make others: then this fails, and what is stored needs a
-    /// migration that has it made again, as `00000000000008_words_and_name_keys` has.
+    /// Keys and words are stored. A new version of the libraries may make others: then this fails, and what is stored
+    /// needs a migration that has it made again, as `00000000000008_words_and_name_keys` has.
     #[test]
     fn what_is_stored_is_made_as_before() {
         let texts = ["Crème AB-12.34/X", "Ωμέγα ЁЙ", "قَهْوَة שָׁלוֹם", "हिन्दी กาแฟ", "東京 ガス 한글", "ß İ ☕ 👍🏽 🇩🇪 ½"];

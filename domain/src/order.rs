@@ -7,8 +7,8 @@ pub enum OrderBy {
     /// The id, which is the order of creation.
     #[default]
     Id,
-    /// The name, as the root collation of Unicode has it: letters first, then accents, then case, for all scripts. Names
-    /// that are equal in the first 256 bytes of their keys, some hundred letters, are equal.
+    /// The name, as the root collation of Unicode has it: letters first, then accents, then case, for all scripts.
+    /// Names that are equal in the first 256 bytes of their keys, some hundred letters, are equal.
     Name,
     /// The price.
     Price,
@@ -18,9 +18,9 @@ pub enum OrderBy {
     CreatedAt,
     /// The time of the last change.
     UpdatedAt,
-    /// How well a product fits the search, best first: a word in the name counts most, then in the category, then in the
-    /// description; a whole word counts more than a beginning, and of equals the shorter name comes first. When more than
-    /// 1,500 products are found, this says little, and they go by id.
+    /// How well a product fits the search, best first: a word in the name counts most, then in the category, then in
+    /// the description; a whole word counts more than a beginning, and of equals the shorter name comes first. When
+    /// more than 1,500 products are found, this says little, and they go by id.
     Relevance,
 }
 

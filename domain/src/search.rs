@@ -9,9 +9,9 @@ const CHARS_MAX: usize = 200;
 /// Words to search for. A product is found when each of them begins a word of its name, description or category; case,
 /// accents and other ways to write the same letters make no difference.
 ///
-/// Words are letters and digits. Punctuation between two of them, as in `AB-12.34/X`, may be there or not. In scripts without
-/// spaces, such as Chinese or Thai, each two characters that stand side by side are a word. Symbols count only when there is
-/// nothing else. So there is no text that means anything else to the search.
+/// Words are letters and digits. Punctuation between two of them, as in `AB-12.34/X`, may be there or not. In scripts
+/// without spaces, such as Chinese or Thai, each two characters that stand side by side are a word. Symbols count only
+/// when there is nothing else. So there is no text that means anything else to the search.
 ///
 /// ```
 /// use hotshelf_domain::Search;

@@ -26,61 +26,56 @@ const LIMIT: &str = "requests per window, such as 100/1m: 1 to 1000000000, in wh
 
 settings! {
     "HTTP" {
-        /// Address to listen on.
-        /// The default can be reached from this machine only.
+        /// Address to listen on. The default can be reached from this machine only.
         http_host: String = "127.0.0.1", host, "a host name or an IP address";
 
         /// Port to listen on.
         http_port: u16 = "3000", |text| number(text, 0..=u16::MAX),
             "a port number from 0 to 65535 (0 takes any free port)";
 
-        /// Deadline of a request.
-        /// A request that takes longer is answered with 503.
+        /// Deadline of a request. A request that takes longer is answered with 503.
         request_timeout: Duration = "10s", timeout, TIMEOUT;
 
-        /// A connection without a request in flight is closed after this time.
-        /// So is one whose client reads nothing of its response. A download that makes progress is not cut.
+        /// A connection without a request in flight is closed after this time. So is one whose client reads nothing of
+        /// its response. A download that makes progress is not cut.
         idle_timeout: Duration = "60s", timeout, TIMEOUT;
 
         /// Time that a stop has to finish the requests in flight.
         shutdown_timeout: Duration = "30s", timeout, TIMEOUT;
 
-        /// Requests beyond this number are answered with 503 at once.
-        /// Health probes are not. A request counts from when its body has arrived.
+        /// Requests beyond this number are answered with 503 at once. Health probes are not. A request counts from when
+        /// its body has arrived.
         max_concurrent_requests: usize = "1024", |text| number(text, 1..=1_000_000), UP_TO_A_MILLION;
 
-        /// Open connections at a time.
-        /// When there are so many, the one that was idle longest is closed for the next. Empty: what the limit of file
-        /// descriptors leaves, up to 16384.
+        /// Open connections at a time. When there are so many, the one that was idle longest is closed for the next.
+        /// Empty: what the limit of file descriptors leaves, up to 16384.
         max_connections: Option<usize> = "", |text| optional(text, |text| number(text, 1..=1_000_000)),
             UP_TO_A_MILLION, see: "operations.md#connections";
 
-        /// Open connections from one address.
-        /// This machine and the trusted proxies may have all. Empty: a quarter of all.
+        /// Open connections from one address. This machine and the trusted proxies may have all. Empty: a quarter of
+        /// all.
         max_connections_per_address: Option<usize> = "", |text| optional(text, |text| number(text, 1..=1_000_000)),
             UP_TO_A_MILLION, see: "operations.md#connections";
 
-        /// Request bodies that are received at a time.
-        /// A quarter of them may come from one address. Further ones are answered with 503.
+        /// Request bodies that are received at a time. A quarter of them may come from one address. Further ones are
+        /// answered with 503.
         max_uploads: usize = "1024", |text| number(text, 1..=1_000_000), UP_TO_A_MILLION;
 
-        /// Memory for request bodies.
-        /// Half of it may be used by one address. A body that needs more is answered with 503.
+        /// Memory for request bodies. Half of it may be used by one address. A body that needs more is answered with
+        /// 503.
         max_upload_bytes: usize = "128MiB", |text| size(text, ByteSize::mib(16)..=ByteSize::tib(1)),
             "a size from 16MiB to 1TiB, such as 128MiB";
 
-        /// A request body that makes no progress for this time is answered with 408.
-        /// So is one that is slower than 8 KiB/s after three times as long.
+        /// A request body that makes no progress for this time is answered with 408. So is one that is slower than
+        /// 8 KiB/s after three times as long.
         upload_timeout: Duration = "10s", timeout, TIMEOUT;
 
-        /// Web origins whose pages may call the service.
-        /// Empty: none.
+        /// Web origins whose pages may call the service. Empty: none.
         cors_origins: Vec<String> = "", cors_origins, "* or origins separated by commas, such as https://shop.example",
             may_be_empty: true;
     }
     "Database" {
-        /// SQLite file, created when it does not exist.
-        /// It has to be on a local disk.
+        /// SQLite file, created when it does not exist. It has to be on a local disk.
         db_path: PathBuf = "./products.db", database_path, "the path of a file (no :memory: and no file: address)";
 
         /// Reserved for PostgreSQL: any value is refused.
@@ -89,8 +84,7 @@ settings! {
             _ => refuse("only SQLite is supported so far: unset DATABASE_URL and use DB_PATH, the path of its file"),
         }, "no value", visibility: Url;
 
-        /// Other instances use the same database file.
-        /// Set it on every one of them.
+        /// Other instances use the same database file. Set it on every one of them.
         shared_db: bool = "false", boolean, BOOLEAN, see: "operations.md#several-instances";
     }
     "Redis" {
@@ -98,31 +92,28 @@ settings! {
         redis_addr: Address = "localhost:6379", redis_addr, "host:port, such as localhost:6379 or [::1]:6379",
             needs: &[Redis];
 
-        /// Redis server, sentinels or cluster as a URL.
-        /// What the URL says wins over the other settings of Redis. `service` is the sentinels' name of the master.
+        /// Redis server, sentinels or cluster as a URL. What the URL says wins over the other settings of Redis.
+        /// `service` is the sentinels' name of the master.
         redis_url: Option<RedisUrl> = "", |text| optional(text, redis_url),
             "redis://[user:password@]host[:port][/db], redis-sentinel://[…@]host[:port],…/service[/db] or \
              redis-cluster://[…@]host[:port],…, with rediss for TLS, special characters in the password \
              percent-encoded",
             visibility: Url, needs: &[Redis], see: "operations.md#redis";
 
-        /// Password of Redis.
-        /// Better kept in the environment than in a file.
+        /// Password of Redis. Better kept in the environment than in a file.
         redis_password: Option<String> = "", |text| optional(text, any_text), "a password", visibility: Hidden,
             may_be_empty: true, needs: &[Redis];
 
         /// Logical database of Redis.
         redis_db: u8 = "0", |text| number(text, 0..=u8::MAX), "a whole number from 0 to 255", needs: &[Redis];
 
-        /// Deadline of a Redis command.
-        /// One that takes longer counts as failed, and the request goes on without it.
+        /// Deadline of a Redis command. One that takes longer counts as failed, and the request goes on without it.
         redis_command_timeout: Duration = "100ms", timeout, TIMEOUT, needs: &[Redis];
 
         /// Deadline of an attempt to connect to Redis.
         redis_connect_timeout: Duration = "1s", timeout, TIMEOUT, needs: &[Redis];
 
-        /// Connections for cache commands to each Redis server.
-        /// Commands share them: one is enough for most.
+        /// Connections for cache commands to each Redis server. Commands share them: one is enough for most.
         redis_pool_size: usize = "1", |text| number(text, 1..=64), "a whole number from 1 to 64", needs: &[Redis],
             see: "operations.md#pool";
 
@@ -139,14 +130,12 @@ settings! {
             may_be_empty: true, needs: &[Redis];
     }
     "Cache" {
-        /// Tiers of the cache.
-        /// `tiered` is memory in front of Redis.
+        /// Tiers of the cache. `tiered` is memory in front of Redis.
         cache_backend: Tiers = "tiered", |text| word(text, &[
             ("tiered", Tiers::Tiered), ("redis", Tiers::Redis), ("memory", Tiers::Memory), ("none", Tiers::None),
         ]), "tiered, redis, memory or none";
 
-        /// TTL of a cached product.
-        /// The TTL of each entry varies by up to a tenth. That holds for all kinds of entries.
+        /// TTL of a cached product. The TTL of each entry varies by up to a tenth. That holds for all kinds of entries.
         cache_ttl: Duration = "5m", ttl, TTL, needs: &[Cache];
 
         /// TTL of a cached page of all products.
@@ -164,20 +153,18 @@ settings! {
         /// TTL of the cached product ids of a schema.
         cache_ttl_schema_ids: Duration = "20m", ttl, TTL, needs: &[Cache];
 
-        /// TTL of the cached analytics.
-        /// `?refresh=true` rebuilds them sooner.
+        /// TTL of the cached analytics. `?refresh=true` rebuilds them sooner.
         cache_ttl_analytics: Duration = "1day", ttl, TTL, needs: &[Cache];
 
         /// TTL of a negative entry ("does not exist").
         cache_negative_ttl: Duration = "10s", ttl, TTL, needs: &[Cache];
 
-        /// Grace: how long past its TTL an entry is served while the database fails.
-        /// An entry that a write has invalidated is never served.
+        /// Grace: how long past its TTL an entry is served while the database fails. An entry that a write has
+        /// invalidated is never served.
         cache_grace: Duration = "10m", up_to_30_days, "a duration from 0s to 30days, such as 10m", needs: &[Cache];
 
-        /// Prefix of every Redis key.
-        /// Services with different databases need different prefixes; two that share one by mistake do not read each
-        /// other's entries.
+        /// Prefix of every Redis key. Services with different databases need different prefixes; two that share one by
+        /// mistake do not read each other's entries.
         cache_prefix: String = "product:", key_prefix,
             "1 to 64 printable ASCII characters, none of them a space or one of * ? [ ] { } \\";
 
@@ -190,18 +177,16 @@ settings! {
             ("invalidate", WriteStrategy::Invalidate), ("write_through", WriteStrategy::WriteThrough),
         ]), "invalidate or write_through", needs: &[Cache];
 
-        /// Cached entries that are compared with the database each second.
-        /// Stale ones are counted, removed and logged.
+        /// Cached entries that are compared with the database each second. Stale ones are counted, removed and logged.
         audit_rate: f64 = "1", |text| decimal(text, 0.0..=1_000.0), "a number from 0 (off) to 1000, such as 1 or 0.5",
             needs: &[Cache];
     }
     "Users" {
-        /// Whether callers must be users.
-        /// With `off`, the service refuses to listen on an address that is not loopback.
+        /// Whether callers must be users. With `off`, the service refuses to listen on an address that is not loopback.
         auth: bool = "off", on_or_off, "on or off", see: "operations.md#users";
 
-        /// Listen on any address although AUTH is off.
-        /// For a service behind something else that decides who may call it.
+        /// Listen on any address although AUTH is off. For a service behind something else that decides who may call
+        /// it.
         auth_off_anyway: bool = "false", boolean, BOOLEAN;
 
         /// Time after its last use at which a session ends, to within a hundredth.
@@ -210,13 +195,11 @@ settings! {
         /// Browsers send the session cookie over https only (and to localhost).
         session_cookie_secure: bool = "true", boolean, BOOLEAN, needs: &[Users];
 
-        /// With AUTH on, everybody may read statistics and metrics.
-        /// Otherwise, users of organization 1 may.
+        /// With AUTH on, everybody may read statistics and metrics. Otherwise, users of organization 1 may.
         metrics_open: bool = "false", boolean, BOOLEAN;
 
-        /// Mail server.
-        /// With `smtp://`, a password needs `?tls=required` at the end. Without a mail server, mail is appended to
-        /// MAIL_FILE.
+        /// Mail server. With `smtp://`, a password needs `?tls=required` at the end. Without a mail server, mail is
+        /// appended to MAIL_FILE.
         smtp_url: Option<String> = "", |text| optional(text, smtp_url),
             "smtps://user:password@host[:port] or smtp://…, special characters in the password percent-encoded",
             visibility: Url, needs: &[Users];
@@ -228,8 +211,8 @@ settings! {
         /// File that mail is appended to when there is no mail server, for development.
         mail_file: PathBuf = "./mail.log", file_path, "the path of a file", needs: &[Users, NoMailServer];
 
-        /// Page on which a user sets a new password; the token is appended to it.
-        /// Without one, the mail contains the bare token.
+        /// Page on which a user sets a new password; the token is appended to it. Without one, the mail contains the
+        /// bare token.
         password_reset_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/reset?token=", needs: &[Users];
     }
@@ -261,8 +244,8 @@ settings! {
         /// Requests to the API by one caller, in any stretch of time as long as the window.
         rate_limit_api: Limit = "100/1m", limit, LIMIT, needs: &[Limits];
 
-        /// Logins from one address into one account.
-        /// This and the next three limits are in force whether RATE_LIMIT is on or off.
+        /// Logins from one address into one account. This and the next three limits are in force whether RATE_LIMIT is
+        /// on or off.
         rate_limit_login: Limit = "5/1m", limit, LIMIT, needs: &[Users];
 
         /// Registrations from one address.
@@ -274,35 +257,31 @@ settings! {
         /// Unknown tokens from one address.
         rate_limit_token: Limit = "60/1m", limit, LIMIT, needs: &[Users];
 
-        /// Routes with limits of their own instead of RATE_LIMIT_API.
-        /// Each is counted separately.
+        /// Routes with limits of their own instead of RATE_LIMIT_API. Each is counted separately.
         rate_limit_routes: Vec<RouteLimit> = "", route_limits,
             "METHOD path=limit, separated by commas, such as GET /api/v1/products/{id}=1000/1m, \
              POST /api/v1/products=10/1m",
             may_be_empty: true, needs: &[Limits];
 
-        /// What limits do while Redis is down.
-        /// Each instance counts for itself (`local`), every request is allowed (`open`), or none is (`closed`).
+        /// What limits do while Redis is down. Each instance counts for itself (`local`), every request is allowed
+        /// (`open`), or none is (`closed`).
         rate_limit_on_loss: OnLoss = "local", |text| word(text, &[
             ("local", OnLoss::Local), ("open", OnLoss::Open), ("closed", OnLoss::Closed),
         ]), "local, open or closed", needs: &[Redis, Limits];
 
-        /// Proxies whose Forwarded and X-Forwarded-For headers are trusted.
-        /// Empty: none.
+        /// Proxies whose Forwarded and X-Forwarded-For headers are trusted. Empty: none.
         trusted_proxies: TrustedProxies = "", |text| text.parse().map_err(|_| Refusal::Malformed),
             "addresses and networks separated by commas, such as 10.0.0.0/8, fd00::/8 or 127.0.0.1", may_be_empty: true;
     }
     "Traces" {
-        /// OpenTelemetry collector that receives traces.
-        /// Without one, there are no traces.
+        /// OpenTelemetry collector that receives traces. Without one, there are no traces.
         otel_exporter_otlp_endpoint: Option<String> = "", |text| optional(text, collector),
             "http://host:port of a collector that takes OTLP over HTTP", see: "operations.md#traces";
 
         /// Name of the service in traces.
         otel_service_name: String = "hotshelf", service_name, "1 to 255 characters", needs: &[Traces];
 
-        /// Which traces are sent.
-        /// With `parentbased_`, the caller's decision wins.
+        /// Which traces are sent. With `parentbased_`, the caller's decision wins.
         otel_traces_sampler: Sampler = "parentbased_always_on", sampler,
             "always_on, always_off, traceidratio, or one of them with parentbased_ before it", needs: &[Traces];
 

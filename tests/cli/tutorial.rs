@@ -1,5 +1,5 @@
-//! The README and `docs/tutorial.md` as their readers follow them: each command prints what the page shows, where `jq` is
-//! installed.
+//! The README and `docs/tutorial.md` as their readers follow them: each command prints what the page shows, where `jq`
+//! is installed.
 
 use std::fs;
 use std::path::Path;

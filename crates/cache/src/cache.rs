@@ -217,8 +217,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Waits for writes and loads under way and closes the connection. `false` when that took longer than `timeout`.
     pub async fn stop(&self, timeout: Duration) -> bool {
         let give_up = Instant::now() + timeout;
-        // Writes first: they still need the connection. Not for all of the time: what runs in the background ends in any
-        // case, and tells Redis how far the database has come.
+        // Writes first: they still need the connection. Not for all of the time: what runs in the background ends in
+        // any case, and tells Redis how far the database has come.
         let written = self.0.writes.stop(timeout.mul_f64(FOR_WRITES)).await;
         self.0.tasks.stop(give_up.saturating_duration_since(Instant::now())).await && written
     }

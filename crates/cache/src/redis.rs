@@ -1,6 +1,6 @@
-//! The shared tier: Redis. Each key is absent, a lease, a fence or a value, and each step from one to another is atomic on
-//! that one key (see `docs/consistency/protocol.md`). What a key holds counts only while the link is up and the value
-//! is of the current epoch.
+//! The shared tier: Redis. Each key is absent, a lease, a fence or a value, and each step from one to another is atomic
+//! on that one key (see `docs/consistency/protocol.md`). What a key holds counts only while the link is up and the
+//! value is of the current epoch.
 
 mod compression;
 mod deletion;

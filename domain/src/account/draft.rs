@@ -186,8 +186,8 @@ impl ApiKeyDraft {
         })
     }
 
-    /// The key to make for somebody who has this role, which is the most that it can get: a viewer's key unless the draft
-    /// says otherwise.
+    /// The key to make for somebody who has this role, which is the most that it can get: a viewer's key unless the
+    /// draft says otherwise.
     ///
     /// # Errors
     /// [`Invalid`] with every broken rule.

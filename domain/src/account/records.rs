@@ -89,8 +89,8 @@ pub struct NewSession {
     pub token_hash: TokenHash,
     /// Whose.
     pub user_id: UserId,
-    /// The generation of the user's sessions at the moment when the password was looked at: what has ended since then has ended
-    /// this one, too.
+    /// The generation of the user's sessions at the moment when the password was looked at: what has ended since then
+    /// has ended this one, too.
     pub generation: i64,
     /// What the client called itself.
     pub client: String,

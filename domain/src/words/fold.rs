@@ -1,5 +1,5 @@
-//! What makes no difference to a reader makes none here: case, accents, width, ligatures, and letters that are written in
-//! more than one way. The rules are the same for every language, so some languages lose a difference that is theirs.
+//! What makes no difference to a reader makes none here: case, accents, width, ligatures, and letters that are written
+//! in more than one way. The rules are the same for every language, so some languages lose a difference that is theirs.
 
 use std::borrow::Cow;
 
@@ -42,9 +42,9 @@ fn is_a_sign(c: char) -> bool {
     matches!(c, '™' | '℠')
 }
 
-/// Characters without a look of their own, colours of skin, and marks above and below letters, as long as the letters mean
-/// the same to most readers without them. The vowels of Indic scripts, of Thai and its neighbours are marks as well, and so
-/// are what tells か from が: without them, words would be destroyed.
+/// Characters without a look of their own, colours of skin, and marks above and below letters, as long as the letters
+/// mean the same to most readers without them. The vowels of Indic scripts, of Thai and its neighbours are marks as
+/// well, and so are what tells か from が: without them, words would be destroyed.
 fn makes_no_difference(c: char) -> bool {
     if c.is_ascii() {
         return false;
@@ -86,11 +86,13 @@ fn instead(c: char) -> &'static str {
         'ŧ' => "t",
         'æ' => "ae",
         'œ' => "oe",
-        // Ya and kaf as Persian and as Arabic write them, final ya without dots, and ta marbuta, which often loses its own.
+        // Ya and kaf as Persian and as Arabic write them, final ya without dots, and ta marbuta, which often loses its
+        // own.
         'ى' | 'ی' => "ي",
         'ک' => "ك",
         'ة' => "ه",
-        // The final forms of Hebrew letters are no other letters. The normal forms of Greek are a matter of case already.
+        // The final forms of Hebrew letters are no other letters. The normal forms of Greek are a matter of case
+        // already.
         'ך' => "כ",
         'ם' => "מ",
         'ן' => "נ",

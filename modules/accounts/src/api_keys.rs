@@ -110,7 +110,8 @@ impl Auth {
     /// Makes an API key of the principal's. The token is not kept: it can be shown now and never again.
     ///
     /// # Errors
-    /// [`StoreError::SessionsEnded`] when the principal's session has ended meanwhile, [`StoreError::NoSuchUser`] among others.
+    /// [`StoreError::SessionsEnded`] when the principal's session has ended meanwhile, [`StoreError::NoSuchUser`] among
+    /// others.
     pub async fn add_api_key(
         &self,
         principal: &SessionPrincipal,

@@ -72,8 +72,8 @@ impl Principal {
 
 /// Who may come in, and who decides that. A cheap handle.
 ///
-/// API keys are entries of the cache like sessions: `apikey:<hash>`, void when the key is removed. All of a user's end with
-/// their generation, which is in the entry that says who the user is.
+/// API keys are entries of the cache like sessions: `apikey:<hash>`, void when the key is removed. All of a user's end
+/// with their generation, which is in the entry that says who the user is.
 #[derive(Clone)]
 pub struct Auth(pub(crate) Arc<State>);
 
@@ -92,8 +92,8 @@ pub(crate) struct State {
 }
 
 impl Auth {
-    /// On this cache and this database. Copies of API keys live as those of sessions do. `reset_url` is the page that takes the
-    /// token for a new password, to which the token is appended.
+    /// On this cache and this database. Copies of API keys live as those of sessions do. `reset_url` is the page that
+    /// takes the token for a new password, to which the token is appended.
     ///
     /// # Errors
     /// When other entries of this cache have the same keys.
@@ -147,7 +147,8 @@ impl Auth {
         });
     }
 
-    /// Sends the mail that waits and notes the uses that were not yet noted. `false` when that took longer than `patience`.
+    /// Sends the mail that waits and notes the uses that were not yet noted. `false` when that took longer than
+    /// `patience`.
     pub async fn stop(&self, patience: Duration) -> bool {
         let (mail, sessions) = tokio::join!(self.0.tasks.stop(patience), self.0.sessions.stop(patience));
         mail && sessions
@@ -224,7 +225,8 @@ impl Auth {
     }
 
     async fn principal_with(&self, secret: &TokenHash) -> Result<Option<Principal>, AuthError> {
-        // Copies may be older than each other: the database has the last word before somebody is refused, as with sessions.
+        // Copies may be older than each other: the database has the last word before somebody is refused, as with
+        // sessions.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
             let Some(key) = self.key(secret, read).await? else { return Ok(None) };
             let Some(identity) = self.0.sessions.identity(key.user, read).await? else { return Ok(None) };

@@ -1,9 +1,9 @@
 //! For accounts: who may come in, by a password, a session or an API key, and what they may do then. Knows no HTTP and
 //! no SQL. May depend on `cache`, `domain`, `stats` and `lifecycle`.
 //!
-//! A password is checked once, at the login; after that, a request shows a token, and [`Auth::peek`] answers from memory whose
-//! it is. Whatever takes a right away (a logout, another role, a new password, a removed key) is a write by the protocol of
-//! the cache: once it was acknowledged, no instance grants that right any more.
+//! A password is checked once, at the login; after that, a request shows a token, and [`Auth::peek`] answers from
+//! memory whose it is. Whatever takes a right away (a logout, another role, a new password, a removed key) is a write
+//! by the protocol of the cache: once it was acknowledged, no instance grants that right any more.
 //!
 //! ```
 //! # use std::sync::Arc;

@@ -9,8 +9,8 @@ use crate::sessions::SessionPrincipal;
 use crate::token::{Token, TokenKind};
 
 impl Auth {
-    /// Lets the user of that address choose a new password, by a mail. Whether there is one, nobody is told, not even by
-    /// the time it takes.
+    /// Lets the user of that address choose a new password, by a mail. Whether there is one, nobody is told, not even
+    /// by the time it takes.
     ///
     /// # Errors
     /// [`AuthError::TooMuchMail`], whether there is such a user or not.
@@ -19,8 +19,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Gives the user who was allowed to by this token a new password. All sessions and API keys of the user end: whoever had the
-    /// account before may have made some.
+    /// Gives the user who was allowed to by this token a new password. All sessions and API keys of the user end:
+    /// whoever had the account before may have made some.
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`], [`AuthError::Busy`] among others.
@@ -35,12 +35,12 @@ impl Auth {
         Ok(self.0.sessions.change(user, None, commit).await?)
     }
 
-    /// Gives the principal a new password. All other sessions of the user end. The API keys stay: their owner is here, sees them,
-    /// and programs work with them.
+    /// Gives the principal a new password. All other sessions of the user end. The API keys stay: their owner is here,
+    /// sees them, and programs work with them.
     ///
     /// # Errors
-    /// [`AuthError::WrongCredentials`] when `current` is not the password until now; [`StoreError::SessionsEnded`] when somebody
-    /// else changed it, or ended the session, at the same time; [`AuthError::Busy`] among others.
+    /// [`AuthError::WrongCredentials`] when `current` is not the password until now; [`StoreError::SessionsEnded`] when
+    /// somebody else changed it, or ended the session, at the same time; [`AuthError::Busy`] among others.
     pub async fn change_password(
         &self,
         principal: &SessionPrincipal,

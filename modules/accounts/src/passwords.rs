@@ -43,8 +43,8 @@ impl Passwords {
         self.in_turn(move |_| hash(&password)).await
     }
 
-    /// Whether that is the password of that hash. Without one, it is not, and that takes as long: how long a login takes must
-    /// not tell whether there is such a user.
+    /// Whether that is the password of that hash. Without one, it is not, and that takes as long: how long a login
+    /// takes must not tell whether there is such a user.
     pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, AuthError> {
         self.0.checks.inc();
         self.in_turn(move |state| match stored {

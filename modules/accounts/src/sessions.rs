@@ -28,8 +28,8 @@ const LONGEST_CLIENT: usize = 200;
 const BATCH: usize = 256;
 /// After a write of extensions that failed.
 const EXTENSION_RETRY: Duration = Duration::from_secs(2);
-/// How often a login looks again who has to leave for it, when others log in as the same user at the same time. Passwords are
-/// looked at one or two at a time, so these are few.
+/// How often a login looks again who has to leave for it, when others log in as the same user at the same time.
+/// Passwords are looked at one or two at a time, so these are few.
 const ATTEMPTS: usize = 10;
 /// Between two looks at the sessions that have ended by themselves.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -65,8 +65,8 @@ pub struct SessionPrincipal {
 /// | a session | `session:<hash of its token>` | it ends, or leaves for the newest of a hundred |
 /// | who somebody is | `account:<user>` | the role changes, all sessions or all API keys end, the user is removed |
 ///
-/// Kept by the protocol of the cache: once the end of a session, or another role, was acknowledged, no instance accepts the
-/// old one any more. Losing Redis ends no session.
+/// Kept by the protocol of the cache: once the end of a session, or another role, was acknowledged, no instance accepts
+/// the old one any more. Losing Redis ends no session.
 #[derive(Clone)]
 pub struct Sessions(Arc<State>);
 
@@ -92,8 +92,8 @@ impl Sessions {
         stats: &Stats,
     ) -> Result<Self, NamespaceError> {
         let SessionOptions { copy_life: ttl, negative_life: negative_ttl, grace, .. } = options;
-        // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted: they are
-        // parts of requests, and would make the hit rates of what those are about look better than they are.
+        // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted:
+        // they are parts of requests, and would make the hit rates of what those are about look better than they are.
         let namespace = |name, keys| {
             let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence: Absence::ForItsLife };
             Ok(cache.namespace(options)?.uncounted())
@@ -143,12 +143,14 @@ impl Sessions {
         self.0.tasks.ended_early().first().copied()
     }
 
-    /// Opens a session for the user as it was when the password was checked, with a token that nobody had before. `client` is what
-    /// the client calls itself. Of a hundred sessions, the oldest ends: no instance accepts it from here on.
+    /// Opens a session for the user as it was when the password was checked, with a token that nobody had before.
+    /// `client` is what the client calls itself. Of a hundred sessions, the oldest ends: no instance accepts it from
+    /// here on.
     ///
     /// # Errors
-    /// [`StoreError::SessionsEnded`] when all sessions were ended since then, as a new password does; [`StoreError::NoSuchUser`]
-    /// among others; [`SessionError::Locked`] when too many log in as this user at the same time.
+    /// [`StoreError::SessionsEnded`] when all sessions were ended since then, as a new password does;
+    /// [`StoreError::NoSuchUser`] among others; [`SessionError::Locked`] when too many log in as this user at the same
+    /// time.
     pub async fn open(&self, user: &User, client: &str) -> Result<(Token, Session), SessionError> {
         let token = Token::new(TokenKind::Session);
         let client = client.chars().filter(|letter| !letter.is_control()).take(LONGEST_CLIENT).collect();
@@ -261,8 +263,8 @@ impl Sessions {
         self.change(user, keep, async move |fencing| accounts.end_sessions(user, kept, fencing).await).await
     }
 
-    /// Changes something about the user that decides who is let in: `commit` does it in the database. `keep` is a session
-    /// that is changed with it.
+    /// Changes something about the user that decides who is let in: `commit` does it in the database. `keep` is a
+    /// session that is changed with it.
     ///
     /// # Errors
     /// As [`end`](Sessions::end).

@@ -1,5 +1,5 @@
-//! Sessions go on as long as they are used. Their uses are gathered and written together, and only when one moves the end by
-//! more than a hundredth of the life: a request in between costs a comparison.
+//! Sessions go on as long as they are used. Their uses are gathered and written together, and only when one moves the
+//! end by more than a hundredth of the life: a request in between costs a comparison.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -10,8 +10,8 @@ const RANDOM: usize = 32;
 /// The same in base64url.
 const LETTERS: usize = 43;
 
-/// What a token is for. It shows in the token, so that one cannot be used as another, and so that people, and programs that
-/// look for leaked secrets, recognize it.
+/// What a token is for. It shows in the token, so that one cannot be used as another, and so that people, and programs
+/// that look for leaked secrets, recognize it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// `hss_…`: a session.
@@ -64,8 +64,8 @@ impl Token {
         secret_of(&self.0)
     }
 
-    /// What kind of token a text is and what it would be recognized by. `None` if it has the form of none: then there is
-    /// nothing to look up.
+    /// What kind of token a text is and what it would be recognized by. `None` if it has the form of none: then there
+    /// is nothing to look up.
     pub fn recognize(text: &str) -> Option<(TokenKind, TokenHash)> {
         let kind = TokenKind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()))?;
         let letters = &text.as_bytes()[kind.prefix().len()..];
@@ -74,7 +74,8 @@ impl Token {
     }
 }
 
-/// A plain hash is enough where there are 256 bits to guess. It also makes the time of a lookup tell nothing about the token.
+/// A plain hash is enough where there are 256 bits to guess. It also makes the time of a lookup tell nothing about the
+/// token.
 fn secret_of(text: &str) -> TokenHash {
     Sha256::digest(text.as_bytes()).into()
 }

@@ -25,8 +25,8 @@ impl Auth {
     /// Adds a user to an organization. Without a password, a mail lets the user choose one.
     ///
     /// # Errors
-    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`], [`AuthError::TooMuchMail`] and [`AuthError::Busy`] among
-    /// others.
+    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`], [`AuthError::TooMuchMail`] and
+    /// [`AuthError::Busy`] among others.
     pub async fn add_user(
         &self,
         organization: OrganizationId,

@@ -40,8 +40,8 @@ pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi:
     document
 }
 
-/// Serves the document, from the first request on as bytes: `operations` are the operations of the handlers. Built at the
-/// start, it would only raise the memory of instances that are never asked for it.
+/// Serves the document, from the first request on as bytes: `operations` are the operations of the handlers. Built at
+/// the start, it would only raise the memory of instances that are never asked for it.
 pub(crate) fn route<S: Clone + Send + Sync + 'static>(operations: fn() -> utoipa::openapi::OpenApi) -> MethodRouter<S> {
     let build = move || document(operations()).to_json().map(Bytes::from).map_err(|error| error.to_string());
     let json = Arc::new(LazyLock::new(build));

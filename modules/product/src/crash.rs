@@ -1,8 +1,8 @@
 //! Crash points: a write that dies at a named step, so that tests can look at what it leaves in the cache and in the
 //! database.
 //!
-//! `HOTSHELF_TEST_CRASH_AT=after-commit` ends the process, as SIGKILL would, when its first write gets there. Only builds
-//! with debug assertions know the variable; in those that are released there is nothing of this.
+//! `HOTSHELF_TEST_CRASH_AT=after-commit` ends the process, as SIGKILL would, when its first write gets there. Only
+//! builds with debug assertions know the variable; in those that are released there is nothing of this.
 
 use std::env;
 use std::process;

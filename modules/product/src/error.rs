@@ -4,11 +4,12 @@ use hotshelf_domain::StoreError;
 /// Why the product service could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProductError {
-    /// The database refused or failed, in a read as in a write; or the write was not acknowledged. Repeating it is safe where
-    /// the client sent `If-Match`.
+    /// The database refused or failed, in a read as in a write; or the write was not acknowledged. Repeating it is safe
+    /// where the client sent `If-Match`.
     #[error(transparent)]
     Write(#[from] WriteError<StoreError>),
-    /// A load brought another number of products than it was asked for: a defect of this service. Nothing was served or kept.
+    /// A load brought another number of products than it was asked for: a defect of this service. Nothing was served or
+    /// kept.
     #[error("a load brought {brought} products for {asked} ids")]
     Miscounted {
         /// How many were to be loaded.

@@ -189,8 +189,8 @@ fn list_of(parts: &[&str]) -> Option<(Filter, Order)> {
     Some((filter, order))
 }
 
-/// Free text, so that no client can make keys of a shape of its own: as it is if it is short and plain, else by its hash. By
-/// one that nobody can find two texts for: they would share an entry.
+/// Free text, so that no client can make keys of a shape of its own: as it is if it is short and plain, else by its
+/// hash. By one that nobody can find two texts for: they would share an entry.
 fn text(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | b'.');
     // No text is not the same as none: a search that finds nothing is no list without a search.

@@ -1,5 +1,5 @@
-//! For products behind the cache: what is cached under which key, for how long, and what a write invalidates. Knows no HTTP
-//! and no SQL. May depend on `cache`, `domain`, `stats` and `lifecycle`.
+//! For products behind the cache: what is cached under which key, for how long, and what a write invalidates. Knows no
+//! HTTP and no SQL. May depend on `cache`, `domain`, `stats` and `lifecycle`.
 //!
 //! [`ProductService`] is the one handle. Reads return serialized JSON, ready to be sent; writes return what was
 //! committed, after no cache can serve anything older.

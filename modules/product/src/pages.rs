@@ -46,7 +46,8 @@ const LAYOUT: u8 = 2;
 const NO_TOTAL: i64 = -1;
 
 impl Listing {
-    /// Of the products with these ids, which are what `request` asks for; the next page begins at `next`, if there is one.
+    /// Of the products with these ids, which are what `request` asks for; the next page begins at `next`, if there is
+    /// one.
     pub(crate) fn new(request: &PageRequest, ids: Vec<ProductId>, total: Option<i64>, next: Option<Place>) -> Self {
         let seen = request.start.position().saturating_add(ids.len() as i64);
         let next = next.map(|place| Cursor::new(place, seen, &request.filter, request.order).to_string());

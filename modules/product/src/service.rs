@@ -121,8 +121,8 @@ impl ProductService {
         });
     }
 
-    /// Deletes the cached entries whose keys match, where `*` stands for any text and `?` for one character; in memory, in
-    /// Redis, and in the memory of other instances. Returns how many there were. Walks over all keys.
+    /// Deletes the cached entries whose keys match, where `*` stands for any text and `?` for one character; in memory,
+    /// in Redis, and in the memory of other instances. Returns how many there were. Walks over all keys.
     ///
     /// # Errors
     /// When Redis failed on the way; what had been deleted stays deleted.

@@ -1,8 +1,8 @@
-//! Which lists a change of products makes void: the one place where both sides are named, what a list depends on and what
-//! a write changes.
+//! Which lists a change of products makes void: the one place where both sides are named, what a list depends on and
+//! what a write changes.
 //!
-//! A list is of everything, of an organization or of a schema, its *scope*. It depends on the scope's membership, and on
-//! each field that its order and its filters look at. So a change of stock leaves a list by name alone.
+//! A list is of everything, of an organization or of a schema, its *scope*. It depends on the scope's membership, and
+//! on each field that its order and its filters look at. So a change of stock leaves a list by name alone.
 
 use hotshelf_cache::Tag;
 use hotshelf_domain::{Changes, Filter, Order, OrderBy, OrganizationId, Product, SchemaId};

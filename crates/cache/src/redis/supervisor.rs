@@ -263,9 +263,9 @@ enum Heartbeat {
     Refused(String),
 }
 
-/// Another process that has taken the place of this one. One that lives renews its presence with each of its heartbeats.
-/// What is not renewed was the last command of a process that is gone, such as the one that ran before this one, carried
-/// out late.
+/// Another process that has taken the place of this one. One that lives renews its presence with each of its
+/// heartbeats. What is not renewed was the last command of a process that is gone, such as the one that ran before this
+/// one, carried out late.
 struct OtherProcess {
     present_until: String,
     looks: u32,
@@ -275,8 +275,8 @@ struct OtherProcess {
 /// not told of is to be noticed.
 const LOOKS_AT_OTHER: u32 = 4;
 
-/// What to make of the other process: one that lives stays [`Agreed::OtherProcess`]. When it does not after enough looks,
-/// this process takes its place back.
+/// What to make of the other process: one that lives stays [`Agreed::OtherProcess`]. When it does not after enough
+/// looks, this process takes its place back.
 async fn confirm_other(
     tier: &RedisTier,
     link: &TimedLink,

@@ -1,45 +1,46 @@
-//! A model of the cache protocol, searched by a checker (`stateright`): every order in which its steps and the faults can
-//! follow each other, within the bounds of `scenarios.rs`. `docs/consistency/protocol.md` describes the protocol in words.
+//! A model of the cache protocol, searched by a checker (`stateright`): every order in which its steps and the faults
+//! can follow each other, within the bounds of `scenarios.rs`. `docs/consistency/protocol.md` describes the protocol in
+//! words.
 //!
-//! **What is a step.** One command or one script in Redis, one transaction, one critical section of a process. Between any
-//! two steps of a reader, a writer, or an instance, anything else may happen.
+//! **What is a step.** One command or one script in Redis, one transaction, one critical section of a process. Between
+//! any two steps of a reader, a writer, or an instance, anything else may happen.
 //!
 //! **The world** (`world.rs`): the database with its epoch row; Redis with one product's key, one page's key, the
-//! generation of the collection and the epoch; up to two instances, each with its link, its epoch and, where the scenario has
-//! it, a memory with its lease and the connection of its pushes; two writers and two readers.
+//! generation of the collection and the epoch; up to two instances, each with its link, its epoch and, where the
+//! scenario has it, a memory with its lease and the connection of its pushes; two writers and two readers.
 //!
 //! **The faults** (`steps.rs`, bounded by `Faults`): a process is killed between any two steps; Redis restarts empty or
-//! with a snapshot; a connection is lost; a writer's command gets no answer and is carried out at once, later or never; a fence
-//! or a generation is lost before its time (evicted, or its writer was paused); pushes are delayed as long as one likes,
-//! lost with their connection, or lost to a receiver that lags. A generation that a reader has proposed ends at any moment and
-//! as often as one likes.
+//! with a snapshot; a connection is lost; a writer's command gets no answer and is carried out at once, later or never;
+//! a fence or a generation is lost before its time (evicted, or its writer was paused); pushes are delayed as long as
+//! one likes, lost with their connection, or lost to a receiver that lags. A generation that a reader has proposed ends
+//! at any moment and as often as one likes.
 //!
-//! **Time** is nothing but events: a loader's lease ends; a second passes, and with it every lease of a memory; half
-//! a minute passes, and with it every fence, lease and generation that ends by itself. TTLs are not modelled: a copy may be
-//! arbitrarily old, which includes one that is in its grace period.
+//! **Time** is nothing but events: a loader's lease ends; a second passes, and with it every lease of a memory; half a
+//! minute passes, and with it every fence, lease and generation that ends by itself. TTLs are not modelled: a copy may
+//! be arbitrarily old, which includes one that is in its grace period.
 //!
-//! **The promise** (`promise.rs`) is three invariants. Each instance has a floor per cell: the version that its reads have
-//! to show. *Reads are fresh*: what a read returns is not below the floor of the moment when it began. *Redis is fresh* and
-//! *memory is fresh*: no copy that an instance would serve now is below its floor now, which spares the model a reader that asks
-//! at just that moment. Floors rise
+//! **The promise** (`promise.rs`) is three invariants. Each instance has a floor per cell: the version that its reads
+//! have to show. *Reads are fresh*: what a read returns is not below the floor of the moment when it began. *Redis is
+//! fresh* and *memory is fresh*: no copy that an instance would serve now is below its floor now, which spares the
+//! model a reader that asks at just that moment. Floors rise
 //! - with an acknowledged write: of its own instance at once, and of the other one too;
-//! - with a write that only an epoch made known (Redis was out of reach, or did not confirm): of its own instance at once,
-//!   of the other one when it has read the epoch, at its next beat after Redis knew it or with a new connection;
+//! - with a write that only an epoch made known (Redis was out of reach, or did not confirm): of its own instance at
+//!   once, of the other one when it has read the epoch, at its next beat after Redis knew it or with a new connection;
 //! - of another instance's *memory*: when a beat that was sent after the acknowledgement renews its lease, or when a
 //!   second has passed. Until then it may lag, and only under a lease;
-//! - with a commit of a process that died before it could acknowledge: when half a minute has passed, unless Redis had lost
-//!   what barred older copies from coming to stay (then the end of their own lives ends them), or with the epoch.
+//! - with a commit of a process that died before it could acknowledge: when half a minute has passed, unless Redis had
+//!   lost what barred older copies from coming to stay (then the end of their own lives ends them), or with the epoch.
 //!
-//! **Guards** (`guard.rs`, `without.rs`): what the protocol rests on is left out piece by piece, and each time the checker
-//! has to find a way in which an invariant breaks. A guard for which it finds none would be one that is not needed, or a model
-//! that does not see what it is for.
+//! **Guards** (`guard.rs`, `without.rs`): what the protocol rests on is left out piece by piece, and each time the
+//! checker has to find a way in which an invariant breaks. A guard for which it finds none would be one that is not
+//! needed, or a model that does not see what it is for.
 //!
-//! **Not covered**: more than one fault of a kind at a time, more than two instances, writers and readers, more than two
-//! reads; two Redis servers at once (fail-over), and with it what only they need; single flight between instances, whose
-//! waiters may take a load that is up to half a second old; loads and transactions that fail, and with them the answer
-//! 503; readers' commands whose answer is lost; orphaned fences that are released later, since that only takes away; the
-//! order of steps in which nothing can be told apart (`normal.rs` counts such states as one). And it is a model: that
-//! the code does the same is for the other tests to show.
+//! **Not covered**: more than one fault of a kind at a time, more than two instances, writers and readers, more than
+//! two reads; two Redis servers at once (fail-over), and with it what only they need; single flight between instances,
+//! whose waiters may take a load that is up to half a second old; loads and transactions that fail, and with them the
+//! answer 503; readers' commands whose answer is lost; orphaned fences that are released later, since that only takes
+//! away; the order of steps in which nothing can be told apart (`normal.rs` counts such states as one). And it is a
+//! model: that the code does the same is for the other tests to show.
 //!
 //! `cargo test -p hotshelf-cache --test model -- --nocapture` prints how many states were searched, and each
 //! counterexample. `HOTSHELF_LONG=1` adds the larger bounds: minutes and gigabytes, best with `--release`.

@@ -124,7 +124,8 @@ fn forget_floors(scenario: &Scenario, world: &mut World) {
     }
 }
 
-/// A copy of an epoch that every instance has left behind is a miss whatever it says; only which one it is still counts.
+/// A copy of an epoch that every instance has left behind is a miss whatever it says; only which one it is still
+/// counts.
 fn forget_void_copies(scenario: &Scenario, world: &mut World) {
     if scenario.without.is_some() {
         return;

@@ -36,8 +36,8 @@ pub(crate) fn step(scenario: &Scenario, world: &mut World, number: usize, choice
     true
 }
 
-/// Looks into memory, takes a stamp, joins a flight. A read that memory answers has no further steps; that it may is part
-/// of the invariant.
+/// Looks into memory, takes a stamp, joins a flight. A read that memory answers has no further steps; that it may is
+/// part of the invariant.
 fn begin(scenario: &Scenario, world: &mut World, number: usize) -> bool {
     let (instance, cell, _) = scenario.readers[number];
     let reader = world.readers[number];

@@ -1,5 +1,5 @@
-//! The bounds. Each scenario puts some of the actors together and lets some of the faults happen; together they cover all of
-//! both. What is larger than a build server has time for is searched with `HOTSHELF_LONG=1`.
+//! The bounds. Each scenario puts some of the actors together and lets some of the faults happen; together they cover
+//! all of both. What is larger than a build server has time for is searched with `HOTSHELF_LONG=1`.
 
 use crate::scenario::{Change, Scenario};
 use crate::world::{Cell, Faults};

@@ -58,8 +58,8 @@ pub(crate) enum Entry {
 pub(crate) struct Generation {
     /// 0: there is none.
     pub(crate) id: u8,
-    /// Set by a writer: it ends when half a minute has passed. A reader's may end whenever it likes, and lives as long as it
-    /// likes.
+    /// Set by a writer: it ends when half a minute has passed. A reader's may end whenever it likes, and lives as long
+    /// as it likes.
     pub(crate) of_writer: bool,
 }
 

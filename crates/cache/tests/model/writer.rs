@@ -193,8 +193,8 @@ fn settle(scenario: &Scenario, world: &mut World, number: usize) {
     world.writers[number].phase = if forgotten { Writing::Acknowledge } else { Writing::Forget };
 }
 
-/// Drops this process' own copy. Alone on its database, the newest value may take its place; otherwise another writer's push
-/// may have come already.
+/// Drops this process' own copy. Alone on its database, the newest value may take its place; otherwise another writer's
+/// push may have come already.
 fn forget(scenario: &Scenario, world: &mut World, number: usize) {
     let (instance, change) = scenario.writers[number];
     let writer = world.writers[number];

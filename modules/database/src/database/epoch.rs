@@ -87,8 +87,8 @@ impl Database {
     }
 }
 
-/// The epoch of the cached copies is a row of the database, so that a write and the epoch it opens are committed together
-/// or not at all.
+/// The epoch of the cached copies is a row of the database, so that a write and the epoch it opens are committed
+/// together or not at all.
 #[async_trait]
 impl EpochStore for Database {
     fn history(&self) -> hotshelf_cache::History {

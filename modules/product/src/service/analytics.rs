@@ -16,9 +16,9 @@ use crate::{keys, render};
 /// The rebuildings: one goes at a time, and those who ask meanwhile share the next.
 pub(super) struct Rebuilds {
     turn: Semaphore,
-    /// The one that has not begun to read. Only such a one is joined: what a rebuilding reads must not be older than the
-    /// request that it answers. It leaves this place itself, so that nobody who comes later meets what came of it, whether
-    /// those who had asked still wait or not.
+    /// The one that has not begun to read. Only such a one is joined: what a rebuilding reads must not be older than
+    /// the request that it answers. It leaves this place itself, so that nobody who comes later meets what came of it,
+    /// whether those who had asked still wait or not.
     next: Mutex<Option<Rebuilding>>,
 }
 
@@ -30,7 +30,8 @@ impl Default for Rebuilds {
     }
 }
 
-/// The place of the next rebuilding, for as long as it may be joined. Dropped, it is free, also if the rebuilding has died.
+/// The place of the next rebuilding, for as long as it may be joined. Dropped, it is free, also if the rebuilding has
+/// died.
 struct Joinable(ProductService);
 
 impl Drop for Joinable {
@@ -75,8 +76,8 @@ impl ProductService {
         let _turn = self.0.rebuilds.turn.acquire().await.map_err(|_| WriteError::BrokeOff)?;
         let entry = self.0.analytics.entry(keys::analytics());
         let invalidating = async move |write: Write<StoreError>| {
-            // What is read from here on is younger than all who have joined. After the write, a load that others have begun
-            // meanwhile would do as well.
+            // What is read from here on is younger than all who have joined. After the write, a load that others have
+            // begun meanwhile would do as well.
             drop(joinable);
             Ok(write.committed([], None).await?)
         };

@@ -16,9 +16,9 @@ use crate::keys;
 const SELDOM: f64 = 60.0;
 
 impl ProductService {
-    /// Compares cached entries with the database from now on, `rate` of each kind each second, and fewer of those that the
-    /// database has to count or list as a whole. Left out are analytics, which may be old, and entries whose key has only
-    /// the hash of what they are.
+    /// Compares cached entries with the database from now on, `rate` of each kind each second, and fewer of those that
+    /// the database has to count or list as a whole. Left out are analytics, which may be old, and entries whose key
+    /// has only the hash of what they are.
     pub fn audit(&self, rate: f64) {
         let shelves = &*self.0;
         self.compare(&shelves.products, rate, keys::product_of, load_product);

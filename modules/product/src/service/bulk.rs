@@ -10,8 +10,8 @@ use crate::error::ProductError;
 use crate::tags;
 
 impl ProductService {
-    /// Stores many products in one transaction, up to some thousands, and says of each, in the same order, which id it got
-    /// or why it could not be stored. With `all_or_nothing`, one that is not valid keeps all of them out.
+    /// Stores many products in one transaction, up to some thousands, and says of each, in the same order, which id it
+    /// got or why it could not be stored. With `all_or_nothing`, one that is not valid keeps all of them out.
     ///
     /// # Errors
     /// [`StoreError::InvalidMany`] for `all_or_nothing` among others, [`WriteError::InvalidationUnconfirmed`].
@@ -31,8 +31,8 @@ impl ProductService {
         Ok(created)
     }
 
-    /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order given.
-    /// Up to some thousands.
+    /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order
+    /// given. Up to some thousands.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -48,8 +48,8 @@ impl ProductService {
         Ok(deleted)
     }
 
-    /// Which lists the products are on is read behind the fences: from there on, no other instance can move one of them.
-    /// Returns the sets of ids that are to be kept as well.
+    /// Which lists the products are on is read behind the fences: from there on, no other instance can move one of
+    /// them. Returns the sets of ids that are to be kept as well.
     async fn delete_fenced(
         &self,
         mut write: Write<StoreError>,

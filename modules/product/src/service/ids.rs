@@ -47,8 +47,8 @@ impl ProductService {
         })
     }
 
-    /// The same JSON object in pieces, each of its own moment: of a product that comes or goes meanwhile, nobody can say
-    /// whether its id is among them; every other id is, once. Ends after the first error.
+    /// The same JSON object in pieces, each of its own moment: of a product that comes or goes meanwhile, nobody can
+    /// say whether its id is among them; every other id is, once. Ends after the first error.
     pub fn product_ids_in_pieces(
         &self,
         members: ProductScope,
@@ -83,7 +83,8 @@ impl ProductService {
         namespace.tagged_entry(keys::ids(members), [tag])
     }
 
-    /// Loads the ids again that a write has just made void. Nobody has asked for them, so it is no lookup to be counted.
+    /// Loads the ids again that a write has just made void. Nobody has asked for them, so it is no lookup to be
+    /// counted.
     pub(super) async fn keep_ids(&self, members: ProductScope) {
         let entry = self.ids_entry(members).uncounted();
         if let Err(error) = self.ids_in(entry, members, Read::default()).await {

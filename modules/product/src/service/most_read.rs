@@ -43,8 +43,8 @@ impl ProductService {
         self.0.reads.changes()
     }
 
-    /// Sees to it that the cache has these products, as far as they exist. One step to each tier, and one query for what
-    /// none has. Counted neither as lookups nor as reads.
+    /// Sees to it that the cache has these products, as far as they exist. One step to each tier, and one query for
+    /// what none has. Counted neither as lookups nor as reads.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).

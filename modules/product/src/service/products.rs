@@ -38,8 +38,8 @@ impl ProductService {
         Some(hit)
     }
 
-    /// The product with its details, a JSON object without its closing brace; no value when there is none. Its revision is
-    /// the product's version.
+    /// The product with its details, a JSON object without its closing brace; no value when there is none. Its revision
+    /// is the product's version.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).
@@ -50,9 +50,9 @@ impl ProductService {
         Ok(self.0.cache.get_or_load(self.0.details.entry(keys::details(id)), read, load).await?)
     }
 
-    /// The products with these ids, in this order, and the ids of those that do not exist: `products` and `missing`. One
-    /// step to each tier, and one query for what none has. Up to some thousands. With `within`, those of other organizations
-    /// do not exist.
+    /// The products with these ids, in this order, and the ids of those that do not exist: `products` and `missing`.
+    /// One step to each tier, and one query for what none has. Up to some thousands. With `within`, those of other
+    /// organizations do not exist.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).

@@ -1,5 +1,6 @@
-//! How every write goes: wait for its turn, look at the product, fence the caches, commit, void the caches, acknowledge. From
-//! the fences on it runs in a task of its own (see `Cache::write`), so that a client that hangs up cannot cut it in two.
+//! How every write goes: wait for its turn, look at the product, fence the caches, commit, void the caches,
+//! acknowledge. From the fences on it runs in a task of its own (see `Cache::write`), so that a client that hangs up
+//! cannot cut it in two.
 
 use std::future::Future;
 
@@ -72,8 +73,8 @@ impl ProductService {
         self.0.cache.write_strategy() == WriteStrategy::WriteThrough
     }
 
-    /// Of the sets of ids that a write of products at home there may make void, those that somebody has asked for. With the
-    /// write-through strategy they are loaded again before the write is acknowledged.
+    /// Of the sets of ids that a write of products at home there may make void, those that somebody has asked for. With
+    /// the write-through strategy they are loaded again before the write is acknowledged.
     pub(super) async fn kept_sets(&self, homes: &[Home]) -> Vec<ProductScope> {
         if !self.writes_through() {
             return Vec::new();

@@ -36,8 +36,8 @@ impl ProductService {
     /// Changes what the patch names.
     ///
     /// # Errors
-    /// `WriteError::Locked`, [`StoreError::NotFound`], [`StoreError::PreconditionFailed`] or [`StoreError::Invalid`] among
-    /// others, `WriteError::InvalidationUnconfirmed`.
+    /// `WriteError::Locked`, [`StoreError::NotFound`], [`StoreError::PreconditionFailed`] or [`StoreError::Invalid`]
+    /// among others, `WriteError::InvalidationUnconfirmed`.
     pub async fn update(&self, id: ProductId, patch: ProductPatch, expect: Expect) -> Result<Product, ProductError> {
         self.until_not_overtaken(|| self.try_update(id, patch.clone(), expect.clone())).await
     }
@@ -118,7 +118,8 @@ impl ProductService {
         Ok(())
     }
 
-    /// As it is in the database now, if that is what the write expects: a write that will be refused makes nothing void.
+    /// As it is in the database now, if that is what the write expects: a write that will be refused makes nothing
+    /// void.
     async fn current(&self, id: ProductId, expect: &Expect) -> Result<Product, StoreError> {
         let current = self.0.repository.find(id).await?.ok_or(StoreError::NotFound(id))?;
         match expect.holds(current.version) {

@@ -16,8 +16,8 @@ impl Warmer {
         Ok(())
     }
 
-    /// Keeps the counts if they have changed. Instances that share a database keep theirs in turn: each has counted a share
-    /// of the same reads, and any of them tells what is read most.
+    /// Keeps the counts if they have changed. Instances that share a database keep theirs in turn: each has counted a
+    /// share of the same reads, and any of them tells what is read most.
     pub(crate) async fn keep(&self) {
         let products = &self.0.products;
         let now = products.reads_changed();
