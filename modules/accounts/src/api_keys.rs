@@ -60,8 +60,8 @@ impl KeyEntry {
     }
 }
 
-pub(crate) fn key_of(secret: &TokenHash) -> Key {
-    hashed_key(KEY, secret)
+pub(crate) fn key_of(token_hash: &TokenHash) -> Key {
+    hashed_key(KEY, token_hash)
 }
 
 /// When keys were used, to the minute.
@@ -119,7 +119,7 @@ impl Auth {
     ) -> Result<(Token, ApiKey), AuthError> {
         let token = Token::new(TokenKind::ApiKey);
         let (user, by) = (principal.identity.user, principal.session);
-        let key = self.0.accounts.add_api_key(user, by, new, token.secret()).await?;
+        let key = self.0.accounts.add_api_key(user, by, new, token.hash()).await?;
         Ok((token, key))
     }
 
@@ -137,10 +137,10 @@ impl Auth {
     /// [`StoreError::NoSuchApiKey`] among others.
     pub async fn remove_api_key(&self, user: UserId, id: ApiKeyId) -> Result<(), AuthError> {
         let keys = self.0.accounts.api_keys_of(user).await?;
-        let (_, secret) = keys.into_iter().find(|(key, _)| key.id == id).ok_or(StoreError::NoSuchApiKey(id))?;
+        let (_, token_hash) = keys.into_iter().find(|(key, _)| key.id == id).ok_or(StoreError::NoSuchApiKey(id))?;
         let accounts = self.0.accounts.clone();
-        let commit = async move |fencing| accounts.remove_api_key(secret, fencing).await;
-        Ok(self.0.cache.write(vec![self.entry(&secret)], Vec::new(), commit).await?)
+        let commit = async move |fencing| accounts.remove_api_key(token_hash, fencing).await;
+        Ok(self.0.cache.write(vec![self.entry(&token_hash)], Vec::new(), commit).await?)
     }
 }
 

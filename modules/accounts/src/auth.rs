@@ -163,9 +163,9 @@ impl Auth {
     /// [`authenticate`](Auth::authenticate).
     pub fn peek(&self, token: &str) -> Option<Principal> {
         match Token::recognize(token)? {
-            (TokenKind::Session, secret) => self.0.sessions.peek(&secret).map(Principal::with_session),
-            (TokenKind::ApiKey, secret) => {
-                let (value, _) = self.0.cache.peek(&self.0.keys, &key_of(&secret), Read::default())?;
+            (TokenKind::Session, token_hash) => self.0.sessions.peek(&token_hash).map(Principal::with_session),
+            (TokenKind::ApiKey, token_hash) => {
+                let (value, _) = self.0.cache.peek(&self.0.keys, &key_of(&token_hash), Read::default())?;
                 let key = KeyEntry::unpack(&value.payload)?;
                 self.let_in(key, self.0.sessions.peek_identity(key.user)?)
             }
@@ -179,8 +179,10 @@ impl Auth {
     /// [`AuthError::Session`] when the database had to be asked and failed.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Principal>, AuthError> {
         let principal = match Token::recognize(token) {
-            Some((TokenKind::Session, secret)) => self.0.sessions.find(&secret).await?.map(Principal::with_session),
-            Some((TokenKind::ApiKey, secret)) => self.principal_with(&secret).await?,
+            Some((TokenKind::Session, token_hash)) => {
+                self.0.sessions.find(&token_hash).await?.map(Principal::with_session)
+            }
+            Some((TokenKind::ApiKey, token_hash)) => self.principal_with(&token_hash).await?,
             Some((TokenKind::Reset, _)) | None => None,
         };
         if principal.is_none() {
@@ -224,11 +226,11 @@ impl Auth {
         &self.0.sessions
     }
 
-    async fn principal_with(&self, secret: &TokenHash) -> Result<Option<Principal>, AuthError> {
+    async fn principal_with(&self, token_hash: &TokenHash) -> Result<Option<Principal>, AuthError> {
         // Copies may be older than each other: the database has the last word before somebody is refused, as with
         // sessions.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
-            let Some(key) = self.key(secret, read).await? else { return Ok(None) };
+            let Some(key) = self.key(token_hash, read).await? else { return Ok(None) };
             let Some(identity) = self.0.sessions.identity(key.user, read).await? else { return Ok(None) };
             if let Some(principal) = self.let_in(key, identity) {
                 return Ok(Some(principal));
@@ -237,10 +239,10 @@ impl Auth {
         Ok(None)
     }
 
-    async fn key(&self, secret: &TokenHash, read: Read) -> Result<Option<KeyEntry>, AuthError> {
-        let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
-        let load = move || load_key(accounts.clone(), secret_of_load);
-        let found = self.0.cache.get_or_load(self.entry(secret), read, load).await?;
+    async fn key(&self, token_hash: &TokenHash, read: Read) -> Result<Option<KeyEntry>, AuthError> {
+        let (accounts, hash_of_load) = (self.0.accounts.clone(), *token_hash);
+        let load = move || load_key(accounts.clone(), hash_of_load);
+        let found = self.0.cache.get_or_load(self.entry(token_hash), read, load).await?;
         Ok(found.value.and_then(|value| KeyEntry::unpack(&value.payload)))
     }
 
@@ -251,8 +253,8 @@ impl Auth {
         Some(principal)
     }
 
-    pub(crate) fn entry(&self, secret: &TokenHash) -> EntryRef {
-        self.0.keys.entry(key_of(secret))
+    pub(crate) fn entry(&self, token_hash: &TokenHash) -> EntryRef {
+        self.0.keys.entry(key_of(token_hash))
     }
 
     async fn write_uses(&self) {
@@ -265,6 +267,6 @@ impl Auth {
     }
 }
 
-async fn load_key(accounts: Database, secret: TokenHash) -> Result<Option<Value>, StoreError> {
-    Ok(accounts.api_key(secret).await?.as_ref().map(KeyEntry::pack))
+async fn load_key(accounts: Database, token_hash: TokenHash) -> Result<Option<Value>, StoreError> {
+    Ok(accounts.api_key(token_hash).await?.as_ref().map(KeyEntry::pack))
 }

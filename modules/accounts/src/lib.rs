@@ -31,7 +31,7 @@
 //! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl").await?;
 //! let caller = auth.authenticate(token.expose()).await?.expect("somebody");
 //! assert_eq!((caller.identity.user, caller.role), (ann.id, Role::Editor));
-//! auth.sessions().end(token.secret()).await?;
+//! auth.sessions().end(token.hash()).await?;
 //! assert_eq!(auth.authenticate(token.expose()).await?, None);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;

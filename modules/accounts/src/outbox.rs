@@ -106,7 +106,7 @@ impl Desk {
     async fn write(&self, email: &Email, occasion: Occasion) -> Result<Option<Mail>, StoreError> {
         let Some((user, _)) = self.accounts.credentials(email.clone()).await? else { return Ok(None) };
         let token = Token::new(TokenKind::Reset);
-        self.accounts.allow_reset(user.id, token.secret(), Utc::now() + RESET_LIFE).await?;
+        self.accounts.allow_reset(user.id, token.hash(), Utc::now() + RESET_LIFE).await?;
         let (subject, reason) = match occasion {
             Occasion::Forgotten => ("Choose a new password", "Somebody, hopefully you, has asked for a new password."),
             Occasion::Added => ("Choose your password", "You were added as a user."),

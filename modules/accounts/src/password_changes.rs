@@ -25,13 +25,13 @@ impl Auth {
     /// # Errors
     /// [`StoreError::NoSuchReset`], [`AuthError::Busy`] among others.
     pub async fn reset_password(&self, token: &str, password: String) -> Result<(), AuthError> {
-        let Some((TokenKind::Reset, secret)) = Token::recognize(token) else {
+        let Some((TokenKind::Reset, token_hash)) = Token::recognize(token) else {
             return Err(StoreError::NoSuchReset.into());
         };
-        let user = self.0.accounts.reset_of(secret).await?.ok_or(StoreError::NoSuchReset)?;
+        let user = self.0.accounts.reset_of(token_hash).await?.ok_or(StoreError::NoSuchReset)?;
         let hash = self.0.passwords.hash(password).await?;
         let accounts = self.0.accounts.clone();
-        let commit = async move |fencing| accounts.reset_password(secret, hash, fencing).await;
+        let commit = async move |fencing| accounts.reset_password(token_hash, hash, fencing).await;
         Ok(self.0.sessions.change(user, None, commit).await?)
     }
 

@@ -55,7 +55,7 @@ pub struct SessionPrincipal {
     /// By which session.
     pub session: SessionId,
     /// What that is recognized by.
-    pub secret: TokenHash,
+    pub token_hash: TokenHash,
 }
 
 /// Sessions, and who is behind them, from memory and Redis with the database as the truth. A cheap handle.
@@ -155,8 +155,8 @@ impl Sessions {
         let token = Token::new(TokenKind::Session);
         let client = client.chars().filter(|letter| !letter.is_control()).take(LONGEST_CLIENT).collect();
         let expires_at = self.0.sliding.end_from(Utc::now());
-        let (secret, generation) = (token.secret(), user.session_generation);
-        let new = NewSession { token_hash: secret, user_id: user.id, generation, client, expires_at };
+        let (token_hash, generation) = (token.hash(), user.session_generation);
+        let new = NewSession { token_hash, user_id: user.id, generation, client, expires_at };
         let mut leaving = Vec::new();
         for _ in 0..ATTEMPTS {
             match self.open_instead_of(new.clone(), leaving).await {
@@ -178,30 +178,30 @@ impl Sessions {
             let opened = accounts.open_session(new, leaving, Fencing::Fenced).await.map_err(WriteError::Store)?;
             return Ok(opened.value);
         }
-        let entries = leaving.iter().map(|secret| self.login_entry(secret)).collect();
+        let entries = leaving.iter().map(|token_hash| self.login_entry(token_hash)).collect();
         let commit = async move |fencing| accounts.open_session(new, leaving, fencing).await;
         self.0.cache.write(entries, Vec::new(), commit).await
     }
 
-    /// Who shows this secret, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
-    pub fn peek(&self, secret: &TokenHash) -> Option<SessionPrincipal> {
-        let (login, _) = self.0.cache.peek(&self.0.logins, &login_key(secret), Read::default())?;
+    /// Whose token has this hash, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
+    pub fn peek(&self, token_hash: &TokenHash) -> Option<SessionPrincipal> {
+        let (login, _) = self.0.cache.peek(&self.0.logins, &login_key(token_hash), Read::default())?;
         let login = Login::unpack(&login.payload)?;
         let identity = self.peek_identity(login.user)?;
-        self.principal(secret, login, identity)
+        self.principal(token_hash, login, identity)
     }
 
-    /// Who shows this secret; `None` when there is no such session, or not any more. A use: the session goes on.
+    /// Whose token has this hash; `None` when there is no such session, or not any more. A use: the session goes on.
     ///
     /// # Errors
     /// [`SessionError::Store`] when the database had to be asked and failed.
-    pub async fn find(&self, secret: &TokenHash) -> Result<Option<SessionPrincipal>, SessionError> {
+    pub async fn find(&self, token_hash: &TokenHash) -> Result<Option<SessionPrincipal>, SessionError> {
         // Copies may be older than each other, and the session may have been extended since it was copied: the database
         // has the last word before somebody is refused who was somebody.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
-            let Some(login) = self.login(secret, read).await? else { return Ok(None) };
+            let Some(login) = self.login(token_hash, read).await? else { return Ok(None) };
             let Some(identity) = self.identity(login.user, read).await? else { return Ok(None) };
-            if let Some(principal) = self.principal(secret, login, identity) {
+            if let Some(principal) = self.principal(token_hash, login, identity) {
                 return Ok(Some(principal));
             }
         }
@@ -219,7 +219,7 @@ impl Sessions {
     /// # Errors
     /// [`StoreError::NoSuchSession`] among others.
     pub async fn of_principal(&self, principal: &SessionPrincipal) -> Result<Session, SessionError> {
-        let session = self.0.accounts.session(principal.secret).await.map_err(WriteError::Store)?;
+        let session = self.0.accounts.session(principal.token_hash).await.map_err(WriteError::Store)?;
         session.ok_or(WriteError::Store(StoreError::NoSuchSession(principal.session)))
     }
 
@@ -232,14 +232,14 @@ impl Sessions {
         Ok(sessions.into_iter().map(|(session, _)| session).collect())
     }
 
-    /// Ends the session of this secret. From here on no instance accepts it.
+    /// Ends the session of this token. From here on no instance accepts it.
     ///
     /// # Errors
     /// [`SessionError`]; then it may or may not have ended.
-    pub async fn end(&self, secret: TokenHash) -> Result<(), SessionError> {
+    pub async fn end(&self, token_hash: TokenHash) -> Result<(), SessionError> {
         let accounts = self.0.accounts.clone();
-        let commit = async move |fencing| accounts.end_session(secret, fencing).await;
-        self.0.cache.write(vec![self.login_entry(&secret)], Vec::new(), commit).await
+        let commit = async move |fencing| accounts.end_session(token_hash, fencing).await;
+        self.0.cache.write(vec![self.login_entry(&token_hash)], Vec::new(), commit).await
     }
 
     /// Ends one of the user's sessions, by its id.
@@ -249,7 +249,7 @@ impl Sessions {
     pub async fn end_one(&self, user: UserId, id: SessionId) -> Result<(), SessionError> {
         let sessions = self.0.accounts.sessions_of(user).await.map_err(WriteError::Store)?;
         match sessions.into_iter().find(|(session, _)| session.id == id) {
-            Some((_, secret)) => self.end(secret).await,
+            Some((_, token_hash)) => self.end(token_hash).await,
             None => Err(WriteError::Store(StoreError::NoSuchSession(id))),
         }
     }
@@ -278,24 +278,25 @@ impl Sessions {
         F: Future<Output = Result<Committed<T>, StoreError>> + Send,
     {
         let mut entries = vec![self.0.identities.entry(identity_key(user))];
-        entries.extend(keep.map(|keep| self.login_entry(&keep.secret)));
+        entries.extend(keep.map(|keep| self.login_entry(&keep.token_hash)));
         self.0.cache.write(entries, Vec::new(), commit).await
     }
 
     /// A session that has ended, by itself or with others of its generation, makes nobody a principal.
-    fn principal(&self, secret: &TokenHash, login: Login, identity: Identity) -> Option<SessionPrincipal> {
+    fn principal(&self, token_hash: &TokenHash, login: Login, identity: Identity) -> Option<SessionPrincipal> {
         let now = Utc::now();
         if login.has_ended(now) || login.generation != identity.generation {
             return None;
         }
-        self.0.sliding.used(secret, login.expires_at, now);
-        Some(SessionPrincipal { identity, session: login.id, secret: *secret })
+        self.0.sliding.used(token_hash, login.expires_at, now);
+        Some(SessionPrincipal { identity, session: login.id, token_hash: *token_hash })
     }
 
-    async fn login(&self, secret: &TokenHash, read: Read) -> Result<Option<Login>, SessionError> {
-        let (accounts, secret_of_load) = (self.0.accounts.clone(), *secret);
-        let load = move || load_login(accounts.clone(), secret_of_load);
-        let found = self.0.cache.get_or_load(self.login_entry(secret), read, load).await.map_err(WriteError::Store)?;
+    async fn login(&self, token_hash: &TokenHash, read: Read) -> Result<Option<Login>, SessionError> {
+        let (accounts, hash_of_load) = (self.0.accounts.clone(), *token_hash);
+        let load = move || load_login(accounts.clone(), hash_of_load);
+        let found =
+            self.0.cache.get_or_load(self.login_entry(token_hash), read, load).await.map_err(WriteError::Store)?;
         Ok(found.value.and_then(|value| Login::unpack(&value.payload)))
     }
 
@@ -311,8 +312,8 @@ impl Sessions {
         Ok(found.value.and_then(|value| Identity::unpack(&value.payload)))
     }
 
-    fn login_entry(&self, secret: &TokenHash) -> EntryRef {
-        self.0.logins.entry(login_key(secret))
+    fn login_entry(&self, token_hash: &TokenHash) -> EntryRef {
+        self.0.logins.entry(login_key(token_hash))
     }
 
     /// `false` when some of it has to be tried again.
@@ -341,8 +342,8 @@ impl Sessions {
     }
 }
 
-fn login_key(secret: &TokenHash) -> Key {
-    hashed_key(LOGIN, secret)
+fn login_key(token_hash: &TokenHash) -> Key {
+    hashed_key(LOGIN, token_hash)
 }
 
 fn identity_key(user: UserId) -> Key {
@@ -350,19 +351,19 @@ fn identity_key(user: UserId) -> Key {
 }
 
 /// `kind` and the hash of a token in hexadecimal.
-pub(crate) fn hashed_key(kind: &str, secret: &TokenHash) -> Key {
+pub(crate) fn hashed_key(kind: &str, token_hash: &TokenHash) -> Key {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut key = String::with_capacity(kind.len() + 2 * secret.len());
+    let mut key = String::with_capacity(kind.len() + 2 * token_hash.len());
     key.push_str(kind);
-    for byte in secret {
+    for byte in token_hash {
         key.push(char::from(DIGITS[usize::from(byte >> 4)]));
         key.push(char::from(DIGITS[usize::from(byte & 0xf)]));
     }
     Key::new(key)
 }
 
-async fn load_login(accounts: Database, secret: TokenHash) -> Result<Option<Value>, StoreError> {
-    Ok(accounts.session(secret).await?.as_ref().map(Login::pack))
+async fn load_login(accounts: Database, token_hash: TokenHash) -> Result<Option<Value>, StoreError> {
+    Ok(accounts.session(token_hash).await?.as_ref().map(Login::pack))
 }
 
 async fn load_identity(accounts: Database, user: UserId) -> Result<Option<Value>, StoreError> {

@@ -40,22 +40,22 @@ impl Sliding {
     }
 
     /// Notes a use of a session that would end at `expires_at` (milliseconds since 1970), as far as its copy knows.
-    pub(crate) fn used(&self, secret: &TokenHash, expires_at: i64, now: DateTime<Utc>) {
+    pub(crate) fn used(&self, token_hash: &TokenHash, expires_at: i64, now: DateTime<Utc>) {
         let expires_anew = self.end_from(now);
         let moved = |end: i64| expires_anew.timestamp_millis().saturating_sub(end) >= self.grain().as_millis() as i64;
         if !moved(expires_at) {
             return;
         }
         let mut noted = self.noted.lock();
-        if noted.ends.get(secret).is_some_and(|end| !moved(*end)) {
+        if noted.ends.get(token_hash).is_some_and(|end| !moved(*end)) {
             return;
         }
         if noted.ends.len() >= MOST_REMEMBERED {
             noted.ends.clear();
         }
-        noted.ends.insert(*secret, expires_anew.timestamp_millis());
+        noted.ends.insert(*token_hash, expires_anew.timestamp_millis());
         if noted.waiting.len() < MOST_REMEMBERED {
-            noted.waiting.insert(*secret, Used { token_hash: *secret, at: now, expires_at: expires_anew });
+            noted.waiting.insert(*token_hash, Used { token_hash: *token_hash, at: now, expires_at: expires_anew });
         }
         drop(noted);
         self.wake.notify_one();

@@ -40,7 +40,7 @@ impl TokenKind {
 /// use hotshelf_accounts::{Token, TokenKind};
 ///
 /// let token = Token::new(TokenKind::Session);
-/// assert_eq!(Token::recognize(token.expose()), Some((TokenKind::Session, token.secret())));
+/// assert_eq!(Token::recognize(token.expose()), Some((TokenKind::Session, token.hash())));
 /// assert_eq!(Token::recognize("hss_guess"), None);
 /// assert_eq!(format!("{token:?}"), "hss_…");
 /// ```
@@ -60,8 +60,8 @@ impl Token {
     }
 
     /// What it is recognized by.
-    pub fn secret(&self) -> TokenHash {
-        secret_of(&self.0)
+    pub fn hash(&self) -> TokenHash {
+        hash_of(&self.0)
     }
 
     /// What kind of token a text is and what it would be recognized by. `None` if it has the form of none: then there
@@ -70,13 +70,13 @@ impl Token {
         let kind = TokenKind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()))?;
         let letters = &text.as_bytes()[kind.prefix().len()..];
         let sane = |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_');
-        (letters.len() == LETTERS && letters.iter().all(sane)).then(|| (kind, secret_of(text)))
+        (letters.len() == LETTERS && letters.iter().all(sane)).then(|| (kind, hash_of(text)))
     }
 }
 
 /// A plain hash is enough where there are 256 bits to guess. It also makes the time of a lookup tell nothing about the
 /// token.
-fn secret_of(text: &str) -> TokenHash {
+fn hash_of(text: &str) -> TokenHash {
     Sha256::digest(text.as_bytes()).into()
 }
 

@@ -106,7 +106,7 @@ pub(crate) async fn logout(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
-    auth.sessions().end(principal.secret).await?;
+    auth.sessions().end(principal.token_hash).await?;
     Ok((StatusCode::NO_CONTENT, cookies.forget()))
 }
 
