@@ -23,7 +23,7 @@ use hotshelf_accounts::{MailOptions, SessionOptions};
 use hotshelf_api::ApiOptions;
 use hotshelf_cache::CacheOptions;
 use hotshelf_database::DatabaseOptions;
-use hotshelf_product::{Lives, WarmOptions};
+use hotshelf_product::{Ttls, WarmOptions};
 use hotshelf_ratelimit::RateLimitOptions;
 use hotshelf_telemetry::TraceOptions;
 
@@ -39,7 +39,7 @@ pub(crate) struct Config {
     pub(crate) api: ApiOptions,
     pub(crate) database: DatabaseOptions,
     pub(crate) cache: CacheOptions,
-    pub(crate) lives: Lives,
+    pub(crate) ttls: Ttls,
     /// Entries compared with the database each second; 0 turns the audit off.
     pub(crate) audit_rate: f64,
     pub(crate) sessions: SessionOptions,

@@ -41,7 +41,7 @@ async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError
     let cache = async { Ok(CacheModule::new(Cache::new(options, epoch, StoreError::changed_nothing, &stats)?)) };
     let cache = container.init("cache", cache).await?.cache().clone();
     let product = async {
-        let service = ProductService::new(cache.clone(), repository.clone(), config.lives)?;
+        let service = ProductService::new(cache.clone(), repository.clone(), config.ttls)?;
         Ok(ProductModule::new(service, audit_rate))
     };
     let products = container.init("product", product).await?.service().clone();

@@ -4,7 +4,7 @@ use hotshelf_accounts::{MailOptions, SessionOptions};
 use hotshelf_api::{ApiOptions, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{CacheOptions, Tiers};
 use hotshelf_database::DatabaseOptions;
-use hotshelf_product::{Lives, WarmOptions};
+use hotshelf_product::{Ttls, WarmOptions};
 use hotshelf_ratelimit::RateLimitOptions;
 use hotshelf_redis_client::{Credentials, RedisOptions, Servers};
 use hotshelf_telemetry::{Sampling, TraceOptions};
@@ -26,7 +26,7 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Option<Config> {
     Some(Config {
         api: api(s)?,
         database: DatabaseOptions { path: s.db_path.clone()?, shared: s.shared_db? },
-        lives: lives(s)?,
+        ttls: ttls(s)?,
         audit_rate: s.audit_rate?,
         sessions: sessions(s)?,
         mail: mail(s)?,
@@ -133,8 +133,8 @@ fn rate_limits(s: &Settings, redis: &RedisOptions) -> Option<RateLimitOptions> {
     })
 }
 
-fn lives(s: &Settings) -> Option<Lives> {
-    Some(Lives {
+fn ttls(s: &Settings) -> Option<Ttls> {
+    Some(Ttls {
         product: s.cache_ttl?,
         details: s.cache_ttl_details?,
         list: s.cache_list_ttl?,

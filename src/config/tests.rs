@@ -31,7 +31,7 @@ fn every_default_is_a_good_value() {
     assert_eq!((redis.servers, redis.tls), (one("localhost", 6379), false));
     assert_eq!((redis.credentials.username, redis.credentials.password, redis.database), (None, None, 0));
     assert_eq!(config.cache.tiers, Tiers::Tiered);
-    assert_eq!(config.lives.product, Duration::from_secs(300));
+    assert_eq!(config.ttls.product, Duration::from_secs(300));
     assert_eq!(config.cache.memory_bytes, 64 * 1024 * 1024);
     assert_eq!(config.api.uploads.bytes, 128 * 1024 * 1024);
 }
@@ -39,7 +39,7 @@ fn every_default_is_a_good_value() {
 #[test]
 fn the_defaults_of_the_crates_are_those_of_the_settings() {
     let config = load(&[]).unwrap();
-    assert_eq!(format!("{:?}", config.lives), format!("{:?}", Lives::default()));
+    assert_eq!(format!("{:?}", config.ttls), format!("{:?}", Ttls::default()));
     assert_eq!(format!("{:?}", config.cache.redis), format!("{:?}", RedisOptions::default()));
 }
 

@@ -148,9 +148,9 @@ impl Auth {
     }
 
     /// Sends the mail that waits and notes the uses that were not yet noted. `false` when that took longer than
-    /// `patience`.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        let (mail, sessions) = tokio::join!(self.0.tasks.stop(patience), self.0.sessions.stop(patience));
+    /// `limit`.
+    pub async fn stop(&self, limit: Duration) -> bool {
+        let (mail, sessions) = tokio::join!(self.0.tasks.stop(limit), self.0.sessions.stop(limit));
         mail && sessions
     }
 

@@ -12,7 +12,7 @@ use lettre::transport::smtp::Error as SmtpError;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 /// What one conversation with a mail server may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A letter to one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum MailError {
     #[error("the file did not take the mail: {0}")]
     File(#[from] std::io::Error),
     /// It took too long.
-    #[error("the mail server took longer than {PATIENCE:?}")]
+    #[error("the mail server took longer than {TIMEOUT:?}")]
     TooLate,
 }
 
@@ -104,7 +104,7 @@ impl SmtpMailer {
     pub fn new(url: &str, from: &str) -> Result<Self, String> {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|error| format!("is no address of a mail server: {error}"))?
-            .timeout(Some(PATIENCE))
+            .timeout(Some(TIMEOUT))
             .build();
         let from = from.parse().map_err(|error| format!("cannot send as {from}: {error}"))?;
         Ok(SmtpMailer { transport, from })
@@ -123,7 +123,7 @@ impl Mailer for SmtpMailer {
             .subject(subject)
             .body(text)
             .map_err(|error| MailError::Address(to, error.to_string()))?;
-        match tokio::time::timeout(PATIENCE, self.transport.send(message)).await {
+        match tokio::time::timeout(TIMEOUT, self.transport.send(message)).await {
             Ok(sent) => {
                 sent?;
                 Ok(())

@@ -133,9 +133,9 @@ impl Sessions {
         });
     }
 
-    /// Notes the uses that were not yet noted. `false` when that took longer than `patience`.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        self.0.tasks.stop(patience).await
+    /// Notes the uses that were not yet noted. `false` when that took longer than `limit`.
+    pub async fn stop(&self, limit: Duration) -> bool {
+        self.0.tasks.stop(limit).await
     }
 
     /// The name of a task that has died.

@@ -8,7 +8,7 @@
 //! use hotshelf_lifecycle::Container;
 //! use hotshelf_ratelimit::{Limit, OnLoss, RateLimitOptions, RateLimiter};
 //! # use hotshelf_cache::{Cache, CacheOptions, RedisOptions, Tiers, WriteStrategy};
-//! # use hotshelf_product::{Lives, ProductService, WarmOptions, Warmer};
+//! # use hotshelf_product::{Ttls, ProductService, WarmOptions, Warmer};
 //!
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
@@ -18,7 +18,7 @@
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! # let repository = hotshelf_database::Database::open(database, &stats).await?;
 //! # let cache = Cache::new(options, Arc::new(repository.clone()), hotshelf_domain::StoreError::changed_nothing, &stats)?;
-//! # let products = ProductService::new(cache, repository, Lives::default())?;
+//! # let products = ProductService::new(cache, repository, Ttls::default())?;
 //! # let warm = WarmOptions { interval: Duration::ZERO, products: 0, rate: 1 };
 //! # let warmer = Warmer::new(products.clone(), stats.clone(), warm);
 //! # let limits = RateLimitOptions { redis: None, prefix: String::new(), on_loss: OnLoss::Local };

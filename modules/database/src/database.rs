@@ -181,15 +181,15 @@ impl Database {
         answer
     }
 
-    /// Prepares for a [`close`](Database::close) that is to be over within `patience`: when half of it has passed,
+    /// Prepares for a [`close`](Database::close) that is to be over within `limit`: when half of it has passed,
     /// reads end, and no write is begun any more, so that those who wait for them can stop as well.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
-    pub fn hurry(&self, patience: Duration) {
+    pub fn hurry(&self, limit: Duration) {
         let (Ending { reads, writes }, closing) = (self.0.ending.clone(), self.0.tasks.stopping());
         self.0.tasks.spawn(async move {
-            if timeout(patience / 2, closing.cancelled()).await.is_err() {
+            if timeout(limit / 2, closing.cancelled()).await.is_err() {
                 reads.cancel();
                 writes.cancel();
             }
@@ -199,12 +199,12 @@ impl Database {
     /// Ends the reads, finishes the writes that were accepted, refuses new ones, and checkpoints.
     ///
     /// # Errors
-    /// When that took longer than `patience` or the checkpoint failed; nothing acknowledged is lost either way.
-    pub async fn close(&self, patience: Duration) -> Result<(), StoreError> {
-        let end = Instant::now() + patience;
+    /// When that took longer than `limit` or the checkpoint failed; nothing acknowledged is lost either way.
+    pub async fn close(&self, limit: Duration) -> Result<(), StoreError> {
+        let end = Instant::now() + limit;
         self.0.ending.reads.cancel();
-        let mut stopping = pin!(self.0.tasks.stop(patience));
-        let stopped = match timeout(patience / 2, &mut stopping).await {
+        let mut stopping = pin!(self.0.tasks.stop(limit));
+        let stopped = match timeout(limit / 2, &mut stopping).await {
             Ok(stopped) => stopped,
             Err(_) => {
                 self.0.ending.writes.cancel();

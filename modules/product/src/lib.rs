@@ -9,7 +9,7 @@
 //! use hotshelf_cache::{Cache, Read};
 //! use hotshelf_database::Database;
 //! use hotshelf_domain::{Expect, ProductDraft, StoreError};
-//! use hotshelf_product::{Lives, ProductService};
+//! use hotshelf_product::{Ttls, ProductService};
 //!
 //! # use hotshelf_cache::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -20,7 +20,7 @@
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let repository = Database::open(database, &stats).await?;
 //! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats)?;
-//! let products = ProductService::new(cache, repository, Lives::default())?;
+//! let products = ProductService::new(cache, repository, Ttls::default())?;
 //!
 //! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
 //! let cup = products.create(draft.into_new()?).await?;
@@ -36,19 +36,19 @@ mod crash;
 mod cursor;
 mod error;
 mod keys;
-mod lives;
 mod module;
 mod pages;
 mod render;
 mod service;
 mod tags;
+mod ttls;
 mod warming;
 
 pub use cursor::{BadCursor, Cursor};
 pub use error::ProductError;
-pub use lives::Lives;
 pub use module::ProductModule;
 pub use pages::Page;
 pub use render::owner_of;
 pub use service::{MemberPage, ProductIds, ProductService, Warmed};
+pub use ttls::Ttls;
 pub use warming::{Condition, WarmError, WarmOptions, Warmer};

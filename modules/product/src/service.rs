@@ -20,7 +20,7 @@ use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::TopItems;
 
-use crate::lives::Lives;
+use crate::ttls::Ttls;
 use crate::{keys, tags};
 use analytics::Rebuilds;
 pub use ids::ProductIds;
@@ -71,24 +71,24 @@ impl ProductService {
     ///
     /// # Errors
     /// When somebody else keeps entries under the same keys in this cache.
-    pub fn new(cache: Cache<StoreError>, repository: Database, lives: Lives) -> Result<Self, NamespaceError> {
+    pub fn new(cache: Cache<StoreError>, repository: Database, ttls: Ttls) -> Result<Self, NamespaceError> {
         let namespace = |name, keys, ttl| {
-            let Lives { negative: negative_ttl, grace, .. } = lives;
+            let Ttls { negative: negative_ttl, grace, .. } = ttls;
             let absence = Absence::DependsOn(tags::everything());
             cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence })
         };
-        let products = namespace("product", keys::PRODUCTS, lives.product)?;
+        let products = namespace("product", keys::PRODUCTS, ttls.product)?;
         let shelves = Shelves {
             members: products.uncounted(),
             products,
-            details: namespace("details", keys::DETAILS, lives.details)?,
-            lists: namespace("list", keys::PAGES, lives.list)?,
-            pages: namespace("page", keys::MEMBER_PAGES, lives.pages)?,
+            details: namespace("details", keys::DETAILS, ttls.details)?,
+            lists: namespace("list", keys::PAGES, ttls.list)?,
+            pages: namespace("page", keys::MEMBER_PAGES, ttls.pages)?,
             // Looked up as parts of pages.
-            totals: namespace("total", keys::TOTALS, lives.pages)?.uncounted(),
-            organization_ids: namespace("org_ids", keys::ORGANIZATION_IDS, lives.organization_ids)?,
-            schema_ids: namespace("schema_ids", keys::SCHEMA_IDS, lives.schema_ids)?,
-            analytics: namespace("analytics", keys::ANALYTICS, lives.analytics)?,
+            totals: namespace("total", keys::TOTALS, ttls.pages)?.uncounted(),
+            organization_ids: namespace("org_ids", keys::ORGANIZATION_IDS, ttls.organization_ids)?,
+            schema_ids: namespace("schema_ids", keys::SCHEMA_IDS, ttls.schema_ids)?,
+            analytics: namespace("analytics", keys::ANALYTICS, ttls.analytics)?,
             rebuilds: Rebuilds::default(),
             schema_owners: SchemaOwners::default(),
             reads: TopItems::new(COUNTED),
@@ -130,8 +130,8 @@ impl ProductService {
         self.0.cache.delete_matching(pattern).await
     }
 
-    /// Waits for the writes under way. `false` when that took longer than `patience`.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        self.0.writes.stop(patience).await
+    /// Waits for the writes under way. `false` when that took longer than `limit`.
+    pub async fn stop(&self, limit: Duration) -> bool {
+        self.0.writes.stop(limit).await
     }
 }

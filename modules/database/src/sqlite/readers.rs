@@ -29,7 +29,7 @@ use super::identity::Identity;
 use super::reader::Reader;
 
 /// How long a read may take, waiting for its turn included.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// An interrupted statement ends soon. Whoever waits is answered even when it does not.
 const GRACE: Duration = Duration::from_millis(250);
 /// What the gauge of the metrics says of itself.
@@ -348,7 +348,7 @@ impl<C> Lane<C> {
 
 /// Of a read that begins now.
 pub(crate) fn deadline() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + TIMEOUT
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ const END: &str = "INSERT INTO product_search (product_search, rank) VALUES ('ha
     DROP TABLE product_rebuild;";
 
 /// Another process may hold the lock on writing for so long without a commit: to make an index, at most.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How far the rebuild is.
 #[derive(Queryable)]
@@ -77,7 +77,7 @@ pub(crate) fn in_turn<T, E: From<diesel::result::Error> + Display>(
     let (mut seen, mut since) = (None, Instant::now());
     loop {
         match conn.immediate_transaction(&work) {
-            Err(error) if error.to_string().contains("database is locked") && since.elapsed() < PATIENCE => {
+            Err(error) if error.to_string().contains("database is locked") && since.elapsed() < TIMEOUT => {
                 tracing::info!("waiting for another process that brings the database up to date");
                 let commits = sql::<BigInt>("PRAGMA data_version").get_result::<i64>(conn)?;
                 if seen != Some(commits) {

@@ -29,7 +29,7 @@ const GROUP: usize = 256;
 /// most.
 const GROUP_ROWS: usize = 2_000;
 /// A write that waited longer is not begun any more: whoever asked has been told that it failed.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// While another process holds the database: nothing was changed.
 const NOT_BEGUN: StoreError = StoreError::Overloaded("no write can be begun");
@@ -163,7 +163,7 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (reply, result) = oneshot::channel();
         let job =
-            Job { begin_before: Instant::now() + PATIENCE, rows, write: Box::new(Pending { work, done: None, reply }) };
+            Job { begin_before: Instant::now() + TIMEOUT, rows, write: Box::new(Pending { work, done: None, reply }) };
         self.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded("too many writes are waiting"),
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,

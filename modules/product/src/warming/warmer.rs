@@ -40,7 +40,7 @@ pub enum WarmError {
 /// # use std::time::Duration;
 /// use hotshelf_product::{WarmOptions, Warmer};
 /// # use hotshelf_cache::{Cache, CacheOptions, Read, RedisOptions, Tiers, WriteStrategy};
-/// # use hotshelf_product::{Lives, ProductService};
+/// # use hotshelf_product::{Ttls, ProductService};
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
@@ -50,7 +50,7 @@ pub enum WarmError {
 /// #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 /// # let repository = hotshelf_database::Database::open(database, &stats).await?;
 /// # let cache = Cache::new(options, Arc::new(repository.clone()), hotshelf_domain::StoreError::changed_nothing, &stats)?;
-/// # let products = ProductService::new(cache, repository, Lives::default())?;
+/// # let products = ProductService::new(cache, repository, Ttls::default())?;
 /// let options = WarmOptions { interval: Duration::from_secs(3600), products: 1_000, rate: 1_000 };
 /// let warmer = Warmer::new(products, stats, options);
 /// let warmed = warmer.run().await?;

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::Lives;
+use crate::Ttls;
 
 struct Shelf {
     products: ProductService,
@@ -31,7 +31,7 @@ impl Shelf {
             key_prefix: String::new(),
         };
         let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats).unwrap();
-        Shelf { products: ProductService::new(cache, repository, Lives::default()).unwrap(), _directory: directory }
+        Shelf { products: ProductService::new(cache, repository, Ttls::default()).unwrap(), _directory: directory }
     }
 
     async fn create(&self) {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// How long entries live.
 #[derive(Clone, Copy, Debug)]
-pub struct Lives {
+pub struct Ttls {
     /// A product.
     pub product: Duration,
     /// A product with its details.
@@ -23,10 +23,10 @@ pub struct Lives {
     pub grace: Duration,
 }
 
-impl Default for Lives {
+impl Default for Ttls {
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
-        Lives {
+        Ttls {
             product: 5 * MINUTE,
             details: 10 * MINUTE,
             list: 5 * MINUTE,
