@@ -127,7 +127,7 @@ impl Values {
                 Err(problem) => values.problems.push(problem),
             }
         }
-        let unknown = table.into_iter().map(|(key, _)| Problem::unknown_key(key, path.clone()));
+        let unknown = table.into_keys().map(|key| Problem::unknown_key(key, path.clone()));
         values.problems.extend(unknown);
         Ok(values)
     }
