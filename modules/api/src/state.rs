@@ -34,10 +34,29 @@ pub struct ApiServices {
 #[derive(Clone)]
 pub(crate) struct ApiState(Arc<Parts>);
 
-struct Parts {
+/// The prefix of all cache keys.
+#[derive(Clone)]
+pub(crate) struct CachePrefix(pub(crate) Arc<str>);
+
+/// Declares the parts of the state, and lets a handler extract each by its type. A clone of a part is cheap.
+macro_rules! parts {
+    ($($part:ident: $type:ty),* $(,)?) => {
+        struct Parts {
+            $($part: $type,)*
+        }
+
+        $(impl FromRef<ApiState> for $type {
+            fn from_ref(state: &ApiState) -> Self {
+                state.0.$part.clone()
+            }
+        })*
+    };
+}
+
+parts! {
     products: ProductService,
     repository: Database,
-    /// `None`: `AUTH=off`.
+    // `None`: `AUTH=off`.
     auth: Option<Auth>,
     cookies: Cookies,
     cache_prefix: CachePrefix,
@@ -47,10 +66,6 @@ struct Parts {
     request_limits: Arc<RequestLimits>,
     account_limits: Arc<AccountLimits>,
 }
-
-/// The prefix of all cache keys.
-#[derive(Clone)]
-pub(crate) struct CachePrefix(pub(crate) Arc<str>);
 
 impl ApiState {
     pub(crate) fn new(options: &ApiOptions, services: ApiServices) -> Self {
@@ -68,28 +83,4 @@ impl ApiState {
             account_limits: Arc::new(AccountLimits::new(&options.limits, &limiter)),
         }))
     }
-}
-
-/// Lets a handler extract each part of the state by its type. A clone of a part is cheap.
-macro_rules! parts {
-    ($($part:ident: $type:ty),* $(,)?) => {
-        $(impl FromRef<ApiState> for $type {
-            fn from_ref(state: &ApiState) -> Self {
-                state.0.$part.clone()
-            }
-        })*
-    };
-}
-
-parts! {
-    products: ProductService,
-    repository: Database,
-    auth: Option<Auth>,
-    cookies: Cookies,
-    cache_prefix: CachePrefix,
-    stats: Stats,
-    health: HealthBoard,
-    warmer: Warmer,
-    request_limits: Arc<RequestLimits>,
-    account_limits: Arc<AccountLimits>,
 }

@@ -49,7 +49,8 @@ pub enum WarmError {
 /// # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 /// #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 /// # let repository = hotshelf_database::Database::open(database, &stats).await?;
-/// # let cache = Cache::new(options, Arc::new(repository.clone()), hotshelf_domain::StoreError::changed_nothing, &stats)?;
+/// # let changed_nothing = hotshelf_domain::StoreError::changed_nothing;
+/// # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing, &stats)?;
 /// # let products = ProductService::new(cache, repository, Ttls::default())?;
 /// let options = WarmOptions { interval: Duration::from_secs(3600), products: 1_000, rate: 1_000 };
 /// let warmer = Warmer::new(products, stats, options);
