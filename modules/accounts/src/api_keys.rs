@@ -7,7 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hotshelf_cache::{Key, Value};
 use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, Role, StoreError, TokenHash, UserId};
 use parking_lot::Mutex;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::auth::Auth;
 use crate::error::AuthError;
@@ -42,7 +41,7 @@ impl KeyEntry {
             Role::Editor => 1,
             Role::Admin => 2,
         });
-        Value { revision: xxh3_64(&bytes), payload: bytes.into() }
+        Value::unversioned(bytes)
     }
 
     /// `None` for what this version would not write.

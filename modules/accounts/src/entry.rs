@@ -4,7 +4,6 @@ use bytes::{BufMut, Bytes};
 use chrono::{DateTime, Utc};
 use hotshelf_cache::Value;
 use hotshelf_domain::{OrganizationId, Role, Session, SessionId, User, UserId};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Who somebody is, and may do what. Void when any of it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ impl Identity {
             Role::Admin => 2,
         });
         bytes.put_slice(user.email.as_str().as_bytes());
-        value(bytes)
+        Value::unversioned(bytes)
     }
 
     /// `None` for what this version would not write.
@@ -79,7 +78,7 @@ impl Login {
         bytes.put_i64(session.user_id.get());
         bytes.put_i64(session.generation);
         bytes.put_i64(session.expires_at.timestamp_millis());
-        value(bytes)
+        Value::unversioned(bytes)
     }
 
     pub(crate) fn unpack(payload: &[u8]) -> Option<Self> {
@@ -94,10 +93,6 @@ impl Login {
     pub(crate) fn has_ended(&self, now: DateTime<Utc>) -> bool {
         self.expires_at <= now.timestamp_millis()
     }
-}
-
-fn value(payload: Vec<u8>) -> Value {
-    Value { revision: xxh3_64(&payload), payload: payload.into() }
 }
 
 fn number(bytes: &[u8]) -> Option<(i64, &[u8])> {

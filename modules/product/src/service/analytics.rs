@@ -7,7 +7,6 @@ use hotshelf_database::Database;
 use hotshelf_domain::StoreError;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
 use crate::error::ProductError;
@@ -87,8 +86,7 @@ impl ProductService {
 }
 
 async fn load_analytics(repository: Database) -> Result<Option<Value>, StoreError> {
-    let payload = render::open_json(&repository.analytics().await?)?;
-    Ok(Some(Value { revision: xxh3_64(&payload), payload }))
+    Ok(Some(Value::unversioned(render::open_json(&repository.analytics().await?)?)))
 }
 
 #[cfg(test)]

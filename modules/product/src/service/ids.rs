@@ -6,7 +6,6 @@ use futures_util::stream::try_unfold;
 use hotshelf_cache::{EntryRef, Found, Read, Source, Value};
 use hotshelf_database::Database;
 use hotshelf_domain::{ProductId, ProductScope, StoreError};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
 use crate::error::ProductError;
@@ -40,7 +39,7 @@ impl ProductService {
     pub async fn product_ids(&self, members: ProductScope, read: Read) -> Result<ProductIds, ProductError> {
         let found = self.ids_in(self.ids_entry(members), members, read).await?;
         Ok(match found.value {
-            Some(Value { payload, revision }) if !payload.is_empty() => {
+            Some(Value { payload, revision, .. }) if !payload.is_empty() => {
                 ProductIds::Whole { open_json: payload, revision, source: found.source }
             }
             _ => ProductIds::Many,
@@ -103,7 +102,7 @@ pub(super) async fn load_ids(repository: Database, members: ProductScope) -> Res
         json.extend(&ids);
         json.finish()
     };
-    Ok(Some(Value { revision: xxh3_64(&payload), payload }))
+    Ok(Some(Value::unversioned(payload)))
 }
 
 /// `{"ids":[…],"total":N`, as far as it has got.

@@ -4,7 +4,6 @@
 use hotshelf_cache::{Found, Key, Namespace, Read, Source, Value};
 use hotshelf_database::Database;
 use hotshelf_domain::{Filter, Order, PageRequest, PageStart, ProductPage, ProductScope, Search, StoreError};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
 use crate::error::ProductError;
@@ -119,5 +118,5 @@ pub(super) async fn load_listing(repository: Database, request: PageRequest) -> 
 
 pub(super) async fn load_total(repository: Database, filter: Filter) -> Result<Option<Value>, StoreError> {
     let total = repository.count(filter).await?.to_be_bytes();
-    Ok(Some(Value { revision: xxh3_64(&total), payload: total.to_vec().into() }))
+    Ok(Some(Value::unversioned(total.to_vec())))
 }
