@@ -15,7 +15,7 @@ use crate::api_keys::{KEY, KeyEntry, KeyUses, key_of};
 use crate::entry::Identity;
 use crate::error::AuthError;
 use crate::mailer::Mailer;
-use crate::outbox::{Desk, Outbox};
+use crate::outbox::{MailWorker, Outbox};
 use crate::passwords::Passwords;
 use crate::sessions::{SessionOptions, SessionPrincipal, Sessions};
 use crate::token::{Token, TokenKind};
@@ -86,13 +86,13 @@ pub(crate) struct State {
     pub(crate) passwords: Passwords,
     pub(crate) outbox: Outbox,
     /// Taken by the task that runs it.
-    desk: Mutex<Option<Desk>>,
+    mail_worker: Mutex<Option<MailWorker>>,
     metrics: AccessMetrics,
     tasks: Tasks,
 }
 
 impl Auth {
-    /// On this cache and this database. Copies of API keys live as those of sessions do. `reset_url` is the page that
+    /// On this cache and this database. Cached API keys expire as cached sessions do. `reset_url` is the page that
     /// takes the token for a new password, to which the token is appended.
     ///
     /// # Errors
@@ -100,24 +100,24 @@ impl Auth {
     pub fn new(
         cache: Cache<StoreError>,
         accounts: Database,
-        lives: SessionOptions,
+        options: SessionOptions,
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
         stats: &Stats,
     ) -> Result<Self, NamespaceError> {
         let metrics = stats.access();
-        let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, stats)?;
+        let sessions = Sessions::new(cache.clone(), accounts.clone(), options, stats)?;
         let keys = cache.namespace(NamespaceOptions {
             name: "api_key",
             keys: Keys::Beginning(KEY),
-            ttl: lives.copy_life,
-            negative_ttl: lives.negative_life,
-            grace: lives.grace,
+            ttl: options.entry_ttl,
+            negative_ttl: options.negative_ttl,
+            grace: options.grace,
             // Nobody knows a key before it is there.
             absence: Absence::ForItsLife,
         })?;
         let keys = keys.uncounted();
-        let (outbox, desk) = Outbox::new(accounts.clone(), mailer, reset_url, metrics.clone());
+        let (outbox, mail_worker) = Outbox::new(accounts.clone(), mailer, reset_url, metrics.clone());
         Ok(Auth(Arc::new(State {
             sessions,
             accounts,
@@ -126,7 +126,7 @@ impl Auth {
             uses: KeyUses::default(),
             passwords: Passwords::new(metrics.password_checks.clone()),
             outbox,
-            desk: Mutex::new(Some(desk)),
+            mail_worker: Mutex::new(Some(mail_worker)),
             metrics,
             tasks: Tasks::default(),
         })))
@@ -135,8 +135,8 @@ impl Auth {
     /// Begins the work in the background: mail, and noting the uses of sessions and of API keys.
     pub fn start(&self) {
         self.0.sessions.start();
-        if let Some(desk) = self.0.desk.lock().take() {
-            self.0.tasks.spawn_loop("mail", desk.run(self.0.tasks.stopping()));
+        if let Some(mail_worker) = self.0.mail_worker.lock().take() {
+            self.0.tasks.spawn_loop("mail", mail_worker.run(self.0.tasks.stopping()));
         }
         let (auth, stopping) = (self.clone(), self.0.tasks.stopping());
         self.0.tasks.spawn_loop("API key uses", async move {

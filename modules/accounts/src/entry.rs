@@ -63,7 +63,7 @@ impl Identity {
 
 /// What is kept of a session. Its end may have been moved since; it never comes earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Login {
+pub(crate) struct SessionEntry {
     pub(crate) id: SessionId,
     pub(crate) user: UserId,
     pub(crate) generation: i64,
@@ -71,7 +71,7 @@ pub(crate) struct Login {
     pub(crate) expires_at: i64,
 }
 
-impl Login {
+impl SessionEntry {
     pub(crate) fn pack(session: &Session) -> Value {
         let mut bytes = Vec::with_capacity(32);
         bytes.put_i64(session.id.get());
@@ -87,7 +87,8 @@ impl Login {
         let (generation, rest) = number(rest)?;
         let (expires_at, rest) = number(rest)?;
         let known = rest.is_empty();
-        Some(Login { id: SessionId::new(id)?, user: UserId::new(user)?, generation, expires_at }).filter(|_| known)
+        Some(SessionEntry { id: SessionId::new(id)?, user: UserId::new(user)?, generation, expires_at })
+            .filter(|_| known)
     }
 
     pub(crate) fn has_ended(&self, now: DateTime<Utc>) -> bool {
@@ -127,7 +128,7 @@ mod tests {
             last_used_at: Utc::now(),
             expires_at: Utc::now(),
         };
-        let login = Login::unpack(&Login::pack(&session).payload).unwrap();
+        let login = SessionEntry::unpack(&SessionEntry::pack(&session).payload).unwrap();
         let expected = (session.id, user.id, 3, session.expires_at.timestamp_millis());
         assert_eq!((login.id, login.user, login.generation, login.expires_at), expected);
     }
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn what_is_no_entry_is_none() {
         for payload in [&b""[..], &[0; 8], &[0; 25], &[0; 64], &[9; 24], &[9; 33]] {
-            assert_eq!(Login::unpack(payload), None);
+            assert_eq!(SessionEntry::unpack(payload), None);
             assert_eq!(Identity::unpack(&Bytes::copy_from_slice(payload)), None);
         }
     }

@@ -22,9 +22,9 @@
 //! # let accounts = Database::open(database, &stats).await?;
 //! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing, &stats)?;
 //! # let minute = Duration::from_secs(60);
-//! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
+//! # let ttls = SessionOptions { session_ttl: minute, entry_ttl: minute, negative_ttl: minute, grace: minute };
 //! let mailer = Arc::new(FileMailer::new(directory.path().join("mail.log")));
-//! let auth = Auth::new(cache, accounts, lives, mailer, None, &stats)?;
+//! let auth = Auth::new(cache, accounts, ttls, mailer, None, &stats)?;
 //!
 //! let password = "correct horse".to_owned();
 //! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;

@@ -12,7 +12,7 @@ use hotshelf_domain::{NewSession, Session, SessionId, StoreError, TokenHash, Use
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
 
-use crate::entry::{Identity, Login};
+use crate::entry::{Identity, SessionEntry};
 use crate::sliding::Sliding;
 use crate::token::{Token, TokenKind};
 
@@ -38,11 +38,11 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug)]
 pub struct SessionOptions {
     /// A session ends when it was not used for so long.
-    pub session_life: Duration,
+    pub session_ttl: Duration,
     /// How long a copy of a session is good, or of who somebody is.
-    pub copy_life: Duration,
+    pub entry_ttl: Duration,
     /// How long it is known that there is no such session.
-    pub negative_life: Duration,
+    pub negative_ttl: Duration,
     /// How long past its life a copy is used while the database fails.
     pub grace: Duration,
 }
@@ -91,7 +91,7 @@ impl Sessions {
         options: SessionOptions,
         stats: &Stats,
     ) -> Result<Self, NamespaceError> {
-        let SessionOptions { copy_life: ttl, negative_life: negative_ttl, grace, .. } = options;
+        let SessionOptions { entry_ttl: ttl, negative_ttl, grace, .. } = options;
         // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted:
         // they are parts of requests, and would make the hit rates of what those are about look better than they are.
         let namespace = |name, keys| {
@@ -101,7 +101,7 @@ impl Sessions {
         let state = State {
             logins: namespace("session", Keys::Beginning(LOGIN))?,
             identities: namespace("account", Keys::Beginning(IDENTITY))?,
-            sliding: Sliding::new(options.session_life),
+            sliding: Sliding::new(options.session_ttl),
             tasks: Tasks::default(),
             metrics: stats.access(),
             cache,
@@ -186,7 +186,7 @@ impl Sessions {
     /// Whose token has this hash, if this process' memory knows; otherwise the answer is with [`find`](Sessions::find).
     pub fn peek(&self, token_hash: &TokenHash) -> Option<SessionPrincipal> {
         let (login, _) = self.0.cache.peek(&self.0.logins, &login_key(token_hash), Read::default())?;
-        let login = Login::unpack(&login.payload)?;
+        let login = SessionEntry::unpack(&login.payload)?;
         let identity = self.peek_identity(login.user)?;
         self.principal(token_hash, login, identity)
     }
@@ -283,7 +283,7 @@ impl Sessions {
     }
 
     /// A session that has ended, by itself or with others of its generation, makes nobody a principal.
-    fn principal(&self, token_hash: &TokenHash, login: Login, identity: Identity) -> Option<SessionPrincipal> {
+    fn principal(&self, token_hash: &TokenHash, login: SessionEntry, identity: Identity) -> Option<SessionPrincipal> {
         let now = Utc::now();
         if login.has_ended(now) || login.generation != identity.generation {
             return None;
@@ -292,12 +292,12 @@ impl Sessions {
         Some(SessionPrincipal { identity, session: login.id, token_hash: *token_hash })
     }
 
-    async fn login(&self, token_hash: &TokenHash, read: Read) -> Result<Option<Login>, SessionError> {
+    async fn login(&self, token_hash: &TokenHash, read: Read) -> Result<Option<SessionEntry>, SessionError> {
         let (accounts, hash_of_load) = (self.0.accounts.clone(), *token_hash);
         let load = move || load_login(accounts.clone(), hash_of_load);
         let found =
             self.0.cache.get_or_load(self.login_entry(token_hash), read, load).await.map_err(WriteError::Store)?;
-        Ok(found.value.and_then(|value| Login::unpack(&value.payload)))
+        Ok(found.value.and_then(|value| SessionEntry::unpack(&value.payload)))
     }
 
     /// Who the user is; `None` when there is no such user.
@@ -363,7 +363,7 @@ pub(crate) fn hashed_key(kind: &str, token_hash: &TokenHash) -> Key {
 }
 
 async fn load_login(accounts: Database, token_hash: TokenHash) -> Result<Option<Value>, StoreError> {
-    Ok(accounts.session(token_hash).await?.as_ref().map(Login::pack))
+    Ok(accounts.session(token_hash).await?.as_ref().map(SessionEntry::pack))
 }
 
 async fn load_identity(accounts: Database, user: UserId) -> Result<Option<Value>, StoreError> {

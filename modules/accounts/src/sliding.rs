@@ -1,5 +1,5 @@
 //! Sessions go on as long as they are used. Their uses are gathered and written together, and only when one moves the
-//! end by more than a hundredth of the life: a request in between costs a comparison.
+//! end by more than a hundredth of the TTL: a request in between costs a comparison.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const MOST_REMEMBERED: usize = 65_536;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Sliding {
-    life: TimeDelta,
+    ttl: TimeDelta,
     noted: Mutex<Noted>,
     wake: Notify,
 }
@@ -29,14 +29,14 @@ struct Noted {
 }
 
 impl Sliding {
-    pub(crate) fn new(life: Duration) -> Self {
-        let life = TimeDelta::from_std(life).unwrap_or(TimeDelta::MAX);
-        Sliding { life, noted: Mutex::default(), wake: Notify::new() }
+    pub(crate) fn new(ttl: Duration) -> Self {
+        let ttl = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
+        Sliding { ttl, noted: Mutex::default(), wake: Notify::new() }
     }
 
     /// When a session ends that is used now.
     pub(crate) fn end_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        now.checked_add_signed(self.life).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        now.checked_add_signed(self.ttl).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// Notes a use of a session that would end at `expires_at` (milliseconds since 1970), as far as its copy knows.
@@ -89,7 +89,7 @@ impl Sliding {
 
     /// A move of the end by less than this is not worth a write.
     fn grain(&self) -> Duration {
-        (self.life / 100).to_std().unwrap_or_default()
+        (self.ttl / 100).to_std().unwrap_or_default()
     }
 }
 

@@ -44,9 +44,9 @@ const COUNTED: usize = 16_384;
 /// | all ids of an organization or schema | `org:<id>:products`, `schema:<id>:products` | its membership changes |
 /// | analytics | `analytics:catalogue` | asked for |
 #[derive(Clone)]
-pub struct ProductService(Arc<Shelves>);
+pub struct ProductService(Arc<State>);
 
-struct Shelves {
+struct State {
     cache: Cache<StoreError>,
     repository: Database,
     products: Namespace,
@@ -78,7 +78,7 @@ impl ProductService {
             cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence })
         };
         let products = namespace("product", keys::PRODUCTS, ttls.product)?;
-        let shelves = Shelves {
+        let state = State {
             members: products.uncounted(),
             products,
             details: namespace("details", keys::DETAILS, ttls.details)?,
@@ -96,7 +96,7 @@ impl ProductService {
             cache,
             repository,
         };
-        Ok(ProductService(Arc::new(shelves)))
+        Ok(ProductService(Arc::new(state)))
     }
 
     /// The database itself, for what is not cached: organizations and schemas.

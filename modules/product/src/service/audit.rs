@@ -20,13 +20,13 @@ impl ProductService {
     /// the database has to count or list as a whole. Left out are analytics, which may be old, and entries whose key
     /// has only the hash of what they are.
     pub fn audit(&self, rate: f64) {
-        let shelves = &*self.0;
-        self.compare(&shelves.products, rate, keys::product_of, load_product);
-        self.compare(&shelves.details, rate, keys::details_of, load_details);
-        self.compare(&shelves.lists, rate, keys::page_of, load_listing);
-        self.compare(&shelves.pages, rate, keys::member_page_of, load_listing);
-        self.compare(&shelves.totals, rate / SELDOM, keys::total_of, load_total);
-        for ids in [&shelves.organization_ids, &shelves.schema_ids] {
+        let state = &*self.0;
+        self.compare(&state.products, rate, keys::product_of, load_product);
+        self.compare(&state.details, rate, keys::details_of, load_details);
+        self.compare(&state.lists, rate, keys::page_of, load_listing);
+        self.compare(&state.pages, rate, keys::member_page_of, load_listing);
+        self.compare(&state.totals, rate / SELDOM, keys::total_of, load_total);
+        for ids in [&state.organization_ids, &state.schema_ids] {
             self.compare(ids, rate / SELDOM, keys::ids_of, load_ids);
         }
     }
