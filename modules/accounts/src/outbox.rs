@@ -1,13 +1,12 @@
 //! Mails go out in the background, so that how long a request takes does not tell whether there is such a user.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use hotshelf_database::Database;
 use hotshelf_domain::{Email, StoreError};
 use hotshelf_stats::AccessMetrics;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::AuthError;
@@ -32,49 +31,36 @@ pub(crate) enum Occasion {
     Added,
 }
 
-#[derive(Clone)]
-pub(crate) struct Outbox {
-    queue: mpsc::Sender<(Email, Occasion)>,
-}
+/// Lets users choose a password, if they exist, by a mail to their address.
+pub(crate) struct Outbox(mpsc::Sender<(Email, Occasion)>);
 
-/// For one mail. Dropped, it is free.
-#[derive(Debug)]
-pub(crate) struct Place(mpsc::OwnedPermit<(Email, Occasion)>);
-
-/// What the mails are written with.
+/// Writes and sends the mails.
 pub(crate) struct MailWorker {
-    pub(crate) accounts: Database,
-    pub(crate) mailer: Arc<dyn Mailer>,
+    database: Database,
+    mailer: Mailer,
     /// The page that takes the token, to which it is appended.
-    pub(crate) reset_url: Option<String>,
-    pub(crate) metrics: AccessMetrics,
+    reset_url: Option<String>,
+    metrics: AccessMetrics,
     mails: mpsc::Receiver<(Email, Occasion)>,
 }
 
 impl Outbox {
     pub(crate) fn new(
-        accounts: Database,
-        mailer: Arc<dyn Mailer>,
+        database: Database,
+        mailer: Mailer,
         reset_url: Option<String>,
         metrics: AccessMetrics,
     ) -> (Self, MailWorker) {
         let (queue, mails) = mpsc::channel(MOST_WAITING);
-        (Outbox { queue }, MailWorker { accounts, mailer, reset_url, metrics, mails })
+        (Outbox(queue), MailWorker { database, mailer, reset_url, metrics, mails })
     }
 
-    /// A place for one mail, taken before anything is promised.
+    /// A place for one mail, taken before anything is promised. Dropped, it is free.
     ///
     /// # Errors
     /// [`AuthError::TooMuchMail`].
-    pub(crate) fn place(&self) -> Result<Place, AuthError> {
-        self.queue.clone().try_reserve_owned().map(Place).map_err(|_| AuthError::TooMuchMail)
-    }
-}
-
-impl Place {
-    /// Lets the user of that address, if there is one, choose a password.
-    pub(crate) fn invite(self, email: Email, occasion: Occasion) {
-        self.0.send((email, occasion));
+    pub(crate) fn reserve(&self) -> Result<OwnedPermit<(Email, Occasion)>, AuthError> {
+        self.0.clone().try_reserve_owned().map_err(|_| AuthError::TooMuchMail)
     }
 }
 
@@ -104,9 +90,9 @@ impl MailWorker {
     }
 
     async fn write(&self, email: &Email, occasion: Occasion) -> Result<Option<Mail>, StoreError> {
-        let Some((user, _)) = self.accounts.credentials(email.clone()).await? else { return Ok(None) };
+        let Some((user, _)) = self.database.credentials(email.clone()).await? else { return Ok(None) };
         let token = Token::new(TokenKind::Reset);
-        self.accounts.allow_reset(user.id, token.hash(), Utc::now() + RESET_TTL).await?;
+        self.database.allow_reset(user.id, token.hash(), Utc::now() + RESET_TTL).await?;
         let (subject, reason) = match occasion {
             Occasion::Forgotten => ("Choose a new password", "Somebody, hopefully you, has asked for a new password."),
             Occasion::Added => ("Choose your password", "You were added as a user."),
@@ -145,16 +131,16 @@ mod tests {
     #[test]
     fn a_letter_has_its_place_before_it_is_promised() {
         let (queue, mut mails) = mpsc::channel(2);
-        let outbox = Outbox { queue };
-        let first = outbox.place().unwrap();
-        let unused = outbox.place().unwrap();
-        assert!(matches!(outbox.place(), Err(AuthError::TooMuchMail)));
+        let outbox = Outbox(queue);
+        let first = outbox.reserve().unwrap();
+        let unused = outbox.reserve().unwrap();
+        assert!(matches!(outbox.reserve(), Err(AuthError::TooMuchMail)));
         drop(unused);
-        let second = outbox.place().unwrap();
+        let second = outbox.reserve().unwrap();
         let ann: Email = "ann@shop.example".parse().unwrap();
-        first.invite(ann.clone(), Occasion::Added);
-        assert!(matches!(outbox.place(), Err(AuthError::TooMuchMail)), "it waits");
+        first.send((ann.clone(), Occasion::Added));
+        assert!(matches!(outbox.reserve(), Err(AuthError::TooMuchMail)), "it waits");
         assert_eq!(mails.try_recv().unwrap(), (ann, Occasion::Added));
-        drop((second, outbox.place().unwrap()));
+        drop((second, outbox.reserve().unwrap()));
     }
 }
