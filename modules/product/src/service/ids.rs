@@ -11,7 +11,7 @@ use super::ProductService;
 use crate::error::ProductError;
 use crate::{keys, tags};
 
-/// Larger sets are not cached but read in pieces: an entry of them would be megabytes that each change makes void.
+/// Larger sets are not cached but read in pieces: an entry of them would be megabytes that each change invalidates.
 const MOST_CACHED: u32 = 50_000;
 /// Ids in one piece.
 const PIECE: u32 = 10_000;
@@ -82,7 +82,7 @@ impl ProductService {
         namespace.tagged_entry(keys::ids(members), [tag])
     }
 
-    /// Loads the ids again that a write has just made void. Nobody has asked for them, so it is no lookup to be
+    /// Loads the ids again that a write has just invalidated. Nobody has asked for them, so it is no lookup to be
     /// counted.
     pub(super) async fn keep_ids(&self, members: ProductScope) {
         let entry = self.ids_entry(members).uncounted();

@@ -26,6 +26,10 @@ pub struct MemberPage {
 }
 
 impl MemberPage {
+    pub(super) fn key(&self) -> Key {
+        keys::member_page(self.members, self.page, self.limit, self.search.as_ref(), self.order)
+    }
+
     pub(super) fn request(&self) -> PageRequest {
         let filter = Filter { search: self.search.clone(), ..self.members.filter() };
         let position = self.page.saturating_sub(1).saturating_mul(i64::from(self.limit));
@@ -49,8 +53,7 @@ impl ProductService {
     /// # Errors
     /// As [`page`](ProductService::page).
     pub async fn member_page(&self, page: MemberPage, read: Read) -> Result<Page, ProductError> {
-        let key = keys::member_page(page.members, page.page, page.limit, page.search.as_ref(), page.order);
-        self.page_in(&self.0.pages, key, page.request(), Style::Numbered, read).await
+        self.page_in(&self.0.pages, page.key(), page.request(), Style::Numbered, read).await
     }
 
     pub(super) async fn page_in(
