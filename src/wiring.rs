@@ -10,7 +10,7 @@ use hotshelf_cache_module::CacheModule;
 use hotshelf_database::Database;
 use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::{Container, Running, StartError};
-use hotshelf_product::{ProductModule, ProductService, WarmOptions, Warmer};
+use hotshelf_product::{ProductService, WarmOptions, Warmer};
 use hotshelf_ratelimit::RateLimiter;
 use hotshelf_stats::Stats;
 
@@ -40,18 +40,15 @@ async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError
     let (options, epoch) = (config.cache.clone(), Arc::new(repository.clone()));
     let cache = async { Ok(CacheModule::new(Cache::new(options, epoch, StoreError::changed_nothing, &stats)?)) };
     let cache = container.init("cache", cache).await?.cache().clone();
-    let product = async {
-        let service = ProductService::new(cache.clone(), repository.clone(), config.ttls)?;
-        Ok(ProductModule::new(service, audit_rate))
-    };
-    let products = container.init("product", product).await?.service().clone();
+    let product = async { Ok(ProductService::new(cache.clone(), repository.clone(), config.ttls, audit_rate)?) };
+    let products = ProductService::clone(&*container.init("product", product).await?);
     Ok(Catalogue { container, repository, products, cache, stats: Stats::clone(&stats) })
 }
 
 impl Catalogue {
     /// Adds the warmer, which loads the cache ahead of requests.
     pub(crate) async fn warmer(&mut self, options: WarmOptions) -> Result<Warmer, StartError> {
-        let warmer = Warmer::new(self.products.clone(), self.stats.clone(), options);
+        let warmer = Warmer::new(self.products.clone(), &self.stats, options);
         Ok(Warmer::clone(&*self.container.init("warm", async { Ok(warmer) }).await?))
     }
 

@@ -149,9 +149,9 @@ fn ttls(s: &Settings) -> Option<Ttls> {
 
 fn sessions(s: &Settings) -> Option<SessionOptions> {
     Some(SessionOptions {
-        session_life: s.session_ttl?,
-        copy_life: s.cache_ttl?,
-        negative_life: s.cache_negative_ttl?,
+        session_ttl: s.session_ttl?,
+        entry_ttl: s.cache_ttl?,
+        negative_ttl: s.cache_negative_ttl?,
         grace: s.cache_grace?,
     })
 }

@@ -33,7 +33,7 @@
 //!     absence: Absence::DependsOn(everything.clone()),
 //! })?;
 //! let seventh = products.entry(Key::numbered("id:", 7));
-//! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1 })) };
+//! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1, attribute: 0 })) };
 //!
 //! let first = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();
 //! let second = cache.get_or_load(seventh.clone(), Read::default(), load).await.unwrap();

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What is larger, in bytes, no tier keeps: it would push out a thousand others, and hold up whatever shares the
 /// connection.
@@ -15,6 +16,9 @@ pub struct Value {
     /// Grows with each change of the thing where the caller compares it ([`Read::min_revision`]); else any number that
     /// differs when the payload differs.
     pub revision: u64,
+    /// A number of the caller's own, 0 for none. Each tier keeps it beside the payload and gives it back with a hit; the
+    /// engine does not interpret it.
+    pub attribute: u64,
 }
 
 /// What a lookup asks for beyond the key.
@@ -80,6 +84,12 @@ impl Source {
 }
 
 impl Value {
+    /// A value without a version: its revision is a hash of the payload.
+    pub fn unversioned(payload: impl Into<Bytes>) -> Self {
+        let payload = payload.into();
+        Value { revision: xxh3_64(&payload), payload, attribute: 0 }
+    }
+
     /// Whether no tier keeps it.
     pub(crate) fn is_too_large(&self) -> bool {
         self.payload.len() > LARGEST

@@ -3,27 +3,22 @@ use std::time::Duration;
 
 use chrono::Utc;
 use hotshelf_cache::{
-    Absence, Cache, EntryRef, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Value, WriteError,
+    Absence, Cache, Committed, EntryRef, Fencing, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Value,
+    WriteError,
 };
 use hotshelf_database::Database;
-use hotshelf_domain::{ApiKeyId, Email, OrganizationId, Role, Session, StoreError, TokenHash, User};
+use hotshelf_domain::{ApiKeyId, OrganizationId, Role, SessionId, StoreError, TokenHash, UserId};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::{AccessMetrics, Stats};
 use parking_lot::Mutex;
 
-use crate::api_keys::{KEY, KeyEntry, KeyUses, key_of};
-use crate::entry::Identity;
+use crate::entry::{API_KEY, Credential, IDENTITY, Identity, KeyEntry, SESSION, SessionEntry};
 use crate::error::AuthError;
 use crate::mailer::Mailer;
-use crate::outbox::{Desk, Outbox};
+use crate::outbox::{MailWorker, Outbox};
 use crate::passwords::Passwords;
-use crate::sessions::{SessionOptions, SessionPrincipal, Sessions};
 use crate::token::{Token, TokenKind};
-
-/// Between two writes of when API keys were used.
-const NOTING: Duration = Duration::from_secs(10);
-/// Keys whose uses are noted in one write: others wait for it.
-const BATCH: usize = 256;
+use crate::uses::{KeyUses, SessionUses};
 
 /// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,145 +40,131 @@ pub enum AuthMethod {
     ApiKey(ApiKeyId),
 }
 
+/// A principal that was authenticated by a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionPrincipal {
+    /// Who, and what may be done.
+    pub identity: Identity,
+    /// By which session.
+    pub session: SessionId,
+    /// What that is recognized by.
+    pub token_hash: TokenHash,
+}
+
 impl Principal {
     /// Whose products the principal sees.
     pub fn organization(&self) -> OrganizationId {
         self.identity.organization
     }
-
-    fn with_session(principal: SessionPrincipal) -> Self {
-        Principal {
-            role: principal.identity.role,
-            identity: principal.identity.clone(),
-            method: AuthMethod::Session(principal),
-        }
-    }
-
-    /// A key that has ended with others of its generation lets nobody in.
-    fn with_key(key: KeyEntry, identity: Identity) -> Option<Self> {
-        let role = key.role.min(identity.role);
-        (key.generation == identity.key_generation).then(|| Principal {
-            role,
-            identity,
-            method: AuthMethod::ApiKey(key.id),
-        })
-    }
 }
 
-/// Who may come in, and who decides that. A cheap handle.
+/// How long sessions last, and what is cached.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionOptions {
+    /// A session ends when it was not used for so long.
+    pub session_ttl: Duration,
+    /// The TTL of a cached session or API key, and of who somebody is.
+    pub entry_ttl: Duration,
+    /// How long it is known that there is no such session or API key.
+    pub negative_ttl: Duration,
+    /// How long past its TTL an entry is used while the database fails.
+    pub grace: Duration,
+}
+
+/// Who may come in, and who decides that, from memory and Redis with the database as the truth. A cheap handle.
 ///
-/// API keys are entries of the cache like sessions: `apikey:<hash>`, void when the key is removed. All of a user's end
-/// with their generation, which is in the entry that says who the user is.
+/// | entry | key | invalid when |
+/// |---|---|---|
+/// | a session | `session:<hash of its token>` | it ends, or leaves for the newest of a hundred |
+/// | an API key | `apikey:<hash of its token>` | it is removed |
+/// | who somebody is | `account:<user>` | the role changes, all sessions or all API keys end, the user is removed |
+///
+/// All sessions of a user, or all API keys, end with their generation, which is in the entry that says who the user is.
+/// Once the end of a session, or another role, was acknowledged, no instance accepts the old one any more. Losing Redis
+/// ends no session.
 #[derive(Clone)]
 pub struct Auth(pub(crate) Arc<State>);
 
 pub(crate) struct State {
-    pub(crate) sessions: Sessions,
-    pub(crate) accounts: Database,
-    pub(crate) cache: Cache<StoreError>,
-    keys: Namespace,
-    uses: KeyUses,
+    cache: Cache<StoreError>,
+    pub(crate) database: Database,
+    sessions: Namespace,
+    api_keys: Namespace,
+    identities: Namespace,
+    pub(crate) session_uses: SessionUses,
+    pub(crate) key_uses: KeyUses,
     pub(crate) passwords: Passwords,
     pub(crate) outbox: Outbox,
     /// Taken by the task that runs it.
-    desk: Mutex<Option<Desk>>,
-    metrics: AccessMetrics,
-    tasks: Tasks,
+    pub(crate) mail_worker: Mutex<Option<MailWorker>>,
+    pub(crate) metrics: AccessMetrics,
+    pub(crate) tasks: Tasks,
 }
 
 impl Auth {
-    /// On this cache and this database. Copies of API keys live as those of sessions do. `reset_url` is the page that
-    /// takes the token for a new password, to which the token is appended.
+    /// On this cache and this database. `reset_url` is the page that takes the token for a new password, to which the
+    /// token is appended.
     ///
     /// # Errors
     /// When other entries of this cache have the same keys.
     pub fn new(
         cache: Cache<StoreError>,
-        accounts: Database,
-        lives: SessionOptions,
-        mailer: Arc<dyn Mailer>,
+        database: Database,
+        options: SessionOptions,
+        mailer: Mailer,
         reset_url: Option<String>,
         stats: &Stats,
     ) -> Result<Self, NamespaceError> {
+        let SessionOptions { session_ttl, entry_ttl: ttl, negative_ttl, grace } = options;
+        // Nobody knows a token before it is there, nor asks for a user who is not. Lookups are not counted: they are
+        // parts of requests, and would make the hit rates of what those are about look better than they are.
+        let namespace = |name, beginning| {
+            let (keys, absence) = (Keys::Beginning(beginning), Absence::ForItsLife);
+            let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence };
+            Ok(cache.namespace(options)?.uncounted())
+        };
         let metrics = stats.access();
-        let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, stats)?;
-        let keys = cache.namespace(NamespaceOptions {
-            name: "api_key",
-            keys: Keys::Beginning(KEY),
-            ttl: lives.copy_life,
-            negative_ttl: lives.negative_life,
-            grace: lives.grace,
-            // Nobody knows a key before it is there.
-            absence: Absence::ForItsLife,
-        })?;
-        let keys = keys.uncounted();
-        let (outbox, desk) = Outbox::new(accounts.clone(), mailer, reset_url, metrics.clone());
-        Ok(Auth(Arc::new(State {
-            sessions,
-            accounts,
-            cache,
-            keys,
-            uses: KeyUses::default(),
+        let (outbox, mail_worker) = Outbox::new(database.clone(), mailer, reset_url, metrics.clone());
+        let state = State {
+            sessions: namespace("session", SESSION)?,
+            api_keys: namespace("api_key", API_KEY)?,
+            identities: namespace("account", IDENTITY)?,
+            session_uses: SessionUses::new(session_ttl),
+            key_uses: KeyUses::new(),
             passwords: Passwords::new(metrics.password_checks.clone()),
             outbox,
-            desk: Mutex::new(Some(desk)),
+            mail_worker: Mutex::new(Some(mail_worker)),
             metrics,
             tasks: Tasks::default(),
-        })))
-    }
-
-    /// Begins the work in the background: mail, and noting the uses of sessions and of API keys.
-    pub fn start(&self) {
-        self.0.sessions.start();
-        if let Some(desk) = self.0.desk.lock().take() {
-            self.0.tasks.spawn_loop("mail", desk.run(self.0.tasks.stopping()));
-        }
-        let (auth, stopping) = (self.clone(), self.0.tasks.stopping());
-        self.0.tasks.spawn_loop("API key uses", async move {
-            while stopping.run_until_cancelled(tokio::time::sleep(NOTING)).await.is_some() {
-                auth.write_uses().await;
-            }
-            auth.write_uses().await;
-        });
-    }
-
-    /// Sends the mail that waits and notes the uses that were not yet noted. `false` when that took longer than
-    /// `limit`.
-    pub async fn stop(&self, limit: Duration) -> bool {
-        let (mail, sessions) = tokio::join!(self.0.tasks.stop(limit), self.0.sessions.stop(limit));
-        mail && sessions
-    }
-
-    /// The name of a task that has died.
-    pub fn ended_task(&self) -> Option<&'static str> {
-        self.0.tasks.ended_early().first().copied().or_else(|| self.0.sessions.ended_task())
+            cache,
+            database,
+        };
+        Ok(Auth(Arc::new(state)))
     }
 
     /// Who shows this token, if this process' memory knows; otherwise the answer is with
-    /// [`authenticate`](Auth::authenticate).
+    /// [`authenticate`](Auth::authenticate). A use: the session goes on.
     pub fn peek(&self, token: &str) -> Option<Principal> {
-        match Token::recognize(token)? {
-            (TokenKind::Session, token_hash) => self.0.sessions.peek(&token_hash).map(Principal::with_session),
-            (TokenKind::ApiKey, token_hash) => {
-                let (value, _) = self.0.cache.peek(&self.0.keys, &key_of(&token_hash), Read::default())?;
-                let key = KeyEntry::unpack(&value.payload)?;
-                self.let_in(key, self.0.sessions.peek_identity(key.user)?)
-            }
-            (TokenKind::Reset, _) => None,
-        }
+        let (kind, token_hash) = Token::recognize(token)?;
+        let (cache, read) = (&self.0.cache, Read::default());
+        let (value, _) = match kind {
+            TokenKind::Session => cache.peek(&self.0.sessions, &SessionEntry::key(&token_hash), read)?,
+            TokenKind::ApiKey => cache.peek(&self.0.api_keys, &KeyEntry::key(&token_hash), read)?,
+            TokenKind::Reset => return None,
+        };
+        let credential = Credential::unpack(kind, &value.payload)?;
+        let (value, _) = cache.peek(&self.0.identities, &Identity::key(credential.user()), read)?;
+        self.principal(token_hash, credential, Identity::unpack(&value.payload)?)
     }
 
-    /// Who shows this token; `None` when nobody has it, or not any more.
+    /// Who shows this token; `None` when nobody has it, or not any more. A use: the session goes on.
     ///
     /// # Errors
-    /// [`AuthError::Session`] when the database had to be asked and failed.
+    /// [`AuthError::Write`] when the database had to be asked and failed.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Principal>, AuthError> {
         let principal = match Token::recognize(token) {
-            Some((TokenKind::Session, token_hash)) => {
-                self.0.sessions.find(&token_hash).await?.map(Principal::with_session)
-            }
-            Some((TokenKind::ApiKey, token_hash)) => self.principal_with(&token_hash).await?,
-            Some((TokenKind::Reset, _)) | None => None,
+            Some((kind, token_hash)) => self.find(kind, token_hash).await?,
+            None => None,
         };
         if principal.is_none() {
             self.0.metrics.unknown_tokens.inc();
@@ -191,82 +172,106 @@ impl Auth {
         Ok(principal)
     }
 
-    /// Opens a session for whoever knows the password. It takes the same time for users who do not exist.
-    ///
-    /// # Errors
-    /// [`AuthError::WrongCredentials`], [`AuthError::Busy`] among others.
-    pub async fn login(
-        &self,
-        email: &str,
-        password: String,
-        client: &str,
-    ) -> Result<(Token, Session, User), AuthError> {
-        let known = match email.parse::<Email>() {
-            Ok(email) => self.0.accounts.credentials(email).await?,
-            Err(_) => None,
-        };
-        let (user, stored) = known.map_or((None, None), |(user, stored)| (Some(user), stored));
-        let right = self.0.passwords.verify(password, stored).await?;
-        let Some(user) = user.filter(|_| right) else {
-            self.0.metrics.login(false);
-            return Err(AuthError::WrongCredentials);
-        };
-        let opened = self.0.sessions.open(&user, client).await;
-        // The password that was right has ceased to be so meanwhile.
-        let ended = matches!(opened, Err(WriteError::Store(StoreError::SessionsEnded(_) | StoreError::NoSuchUser(_))));
-        self.0.metrics.login(!ended);
-        match opened {
-            Err(_) if ended => Err(AuthError::WrongCredentials),
-            opened => opened.map(|(token, session)| (token, session, user)).map_err(AuthError::from),
-        }
-    }
-
-    /// The sessions themselves: to list them and to end them.
-    pub fn sessions(&self) -> &Sessions {
-        &self.0.sessions
-    }
-
-    async fn principal_with(&self, token_hash: &TokenHash) -> Result<Option<Principal>, AuthError> {
-        // Copies may be older than each other: the database has the last word before somebody is refused, as with
-        // sessions.
+    async fn find(&self, kind: TokenKind, token_hash: TokenHash) -> Result<Option<Principal>, StoreError> {
+        // Cached entries may be older than each other, and the session may have been extended since it was cached: the
+        // database decides before somebody is refused who was somebody.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
-            let Some(key) = self.key(token_hash, read).await? else { return Ok(None) };
-            let Some(identity) = self.0.sessions.identity(key.user, read).await? else { return Ok(None) };
-            if let Some(principal) = self.let_in(key, identity) {
+            let Some(credential) = self.credential(kind, token_hash, read).await? else { return Ok(None) };
+            let Some(identity) = self.identity(credential.user(), read).await? else { return Ok(None) };
+            if let Some(principal) = self.principal(token_hash, credential, identity) {
                 return Ok(Some(principal));
             }
         }
         Ok(None)
     }
 
-    async fn key(&self, token_hash: &TokenHash, read: Read) -> Result<Option<KeyEntry>, AuthError> {
-        let (accounts, hash_of_load) = (self.0.accounts.clone(), *token_hash);
-        let load = move || load_key(accounts.clone(), hash_of_load);
-        let found = self.0.cache.get_or_load(self.entry(token_hash), read, load).await?;
-        Ok(found.value.and_then(|value| KeyEntry::unpack(&value.payload)))
-    }
-
-    /// A use of the key, if it is still good.
-    fn let_in(&self, key: KeyEntry, identity: Identity) -> Option<Principal> {
-        let principal = Principal::with_key(key, identity)?;
-        self.0.uses.note(key.id, Utc::now());
-        Some(principal)
-    }
-
-    pub(crate) fn entry(&self, token_hash: &TokenHash) -> EntryRef {
-        self.0.keys.entry(key_of(token_hash))
-    }
-
-    async fn write_uses(&self) {
-        for used in self.0.uses.take().chunks(BATCH) {
-            if let Err(error) = self.0.accounts.note_api_keys(used.to_vec()).await {
-                tracing::debug!(%error, "the last use of some API keys could not be noted; trying again");
-                self.0.uses.put_back(used);
+    /// `None` for what has ended, by itself or with others of its generation. Notes the use.
+    fn principal(&self, token_hash: TokenHash, credential: Credential, identity: Identity) -> Option<Principal> {
+        let now = Utc::now();
+        match credential {
+            Credential::Session(session) => {
+                if session.has_ended(now) || session.generation != identity.session_generation {
+                    return None;
+                }
+                self.0.session_uses.used(&token_hash, session.expires_at, now);
+                let (role, session) = (identity.role, session.id);
+                let method = AuthMethod::Session(SessionPrincipal { identity: identity.clone(), session, token_hash });
+                Some(Principal { identity, role, method })
+            }
+            Credential::ApiKey(key) => {
+                if key.generation != identity.key_generation {
+                    return None;
+                }
+                self.0.key_uses.used(key.id, now);
+                let role = key.role.min(identity.role);
+                Some(Principal { identity, role, method: AuthMethod::ApiKey(key.id) })
             }
         }
     }
+
+    async fn credential(
+        &self,
+        kind: TokenKind,
+        token_hash: TokenHash,
+        read: Read,
+    ) -> Result<Option<Credential>, StoreError> {
+        let entry = match kind {
+            TokenKind::Session => self.session_entry(&token_hash),
+            TokenKind::ApiKey => self.key_entry(&token_hash),
+            TokenKind::Reset => return Ok(None),
+        };
+        let database = self.0.database.clone();
+        let load = move || load_credential(database.clone(), kind, token_hash);
+        let found = self.0.cache.get_or_load(entry, read, load).await?;
+        Ok(found.value.and_then(|value| Credential::unpack(kind, &value.payload)))
+    }
+
+    async fn identity(&self, user: UserId, read: Read) -> Result<Option<Identity>, StoreError> {
+        let database = self.0.database.clone();
+        let load = move || load_identity(database.clone(), user);
+        let found = self.0.cache.get_or_load(self.identity_entry(user), read, load).await?;
+        Ok(found.value.and_then(|value| Identity::unpack(&value.payload)))
+    }
+
+    pub(crate) fn session_entry(&self, token_hash: &TokenHash) -> EntryRef {
+        self.0.sessions.entry(SessionEntry::key(token_hash))
+    }
+
+    pub(crate) fn key_entry(&self, token_hash: &TokenHash) -> EntryRef {
+        self.0.api_keys.entry(KeyEntry::key(token_hash))
+    }
+
+    pub(crate) fn identity_entry(&self, user: UserId) -> EntryRef {
+        self.0.identities.entry(Identity::key(user))
+    }
+
+    /// A write of these entries: `commit` does it in the database.
+    pub(crate) async fn write<T, F>(
+        &self,
+        entries: Vec<EntryRef>,
+        commit: impl FnOnce(Database, Fencing) -> F + Send + 'static,
+    ) -> Result<T, WriteError<StoreError>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<Committed<T>, StoreError>> + Send,
+    {
+        let database = self.0.database.clone();
+        self.0.cache.write(entries, Vec::new(), move |fencing| commit(database, fencing)).await
+    }
 }
 
-async fn load_key(accounts: Database, token_hash: TokenHash) -> Result<Option<Value>, StoreError> {
-    Ok(accounts.api_key(token_hash).await?.as_ref().map(KeyEntry::pack))
+async fn load_credential(
+    database: Database,
+    kind: TokenKind,
+    token_hash: TokenHash,
+) -> Result<Option<Value>, StoreError> {
+    Ok(match kind {
+        TokenKind::Session => database.session(token_hash).await?.as_ref().map(SessionEntry::pack),
+        TokenKind::ApiKey => database.api_key(token_hash).await?.as_ref().map(KeyEntry::pack),
+        TokenKind::Reset => None,
+    })
+}
+
+async fn load_identity(database: Database, user: UserId) -> Result<Option<Value>, StoreError> {
+    Ok(database.user(user).await?.as_ref().map(Identity::pack))
 }

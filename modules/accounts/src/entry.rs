@@ -1,12 +1,18 @@
-//! What is cached, in a form that a hit reads without parsing: numbers of fixed length, then the address.
+//! What is cached, in a form that a hit reads without parsing: numbers of eight bytes, then single bytes.
 
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 use chrono::{DateTime, Utc};
-use hotshelf_cache::Value;
-use hotshelf_domain::{OrganizationId, Role, Session, SessionId, User, UserId};
-use xxhash_rust::xxh3::xxh3_64;
+use hotshelf_cache::{Key, Value};
+use hotshelf_domain::{ApiKey, ApiKeyId, OrganizationId, Role, Session, SessionId, TokenHash, User, UserId};
 
-/// Who somebody is, and may do what. Void when any of it changes.
+use crate::token::TokenKind;
+
+/// What the keys of sessions begin with, those of API keys, and those of who somebody is.
+pub(crate) const SESSION: &str = "session:";
+pub(crate) const API_KEY: &str = "apikey:";
+pub(crate) const IDENTITY: &str = "account:";
+
+/// Who somebody is, and may do what. Invalid as soon as any of it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Who.
@@ -16,9 +22,9 @@ pub struct Identity {
     /// What there.
     pub role: Role,
     /// Sessions of another generation have ended.
-    pub(crate) generation: i64,
+    pub(crate) session_generation: i64,
     /// API keys of another generation have ended.
-    pub key_generation: i64,
+    pub(crate) key_generation: i64,
     /// The address, as the entry has it.
     email: Bytes,
 }
@@ -29,42 +35,40 @@ impl Identity {
         std::str::from_utf8(&self.email).unwrap_or_default()
     }
 
-    pub(crate) fn pack(user: &User) -> Value {
-        let mut bytes = Vec::with_capacity(33 + user.email.as_str().len());
-        bytes.put_i64(user.id.get());
-        bytes.put_i64(user.organization_id.get());
-        bytes.put_i64(user.session_generation);
-        bytes.put_i64(user.key_generation);
-        bytes.put_u8(match user.role {
-            Role::Viewer => 0,
-            Role::Editor => 1,
-            Role::Admin => 2,
-        });
-        bytes.put_slice(user.email.as_str().as_bytes());
-        value(bytes)
+    pub(crate) fn key(user: UserId) -> Key {
+        Key::numbered(IDENTITY, user.get())
     }
 
-    /// `None` for what this version would not write.
+    pub(crate) fn pack(user: &User) -> Value {
+        let numbers = [user.id.get(), user.organization_id.get(), user.session_generation, user.key_generation];
+        pack(numbers, &[&[user.role as u8], user.email.as_str().as_bytes()].concat())
+    }
+
+    /// `None` for what this version would not write, as with the other entries.
     pub(crate) fn unpack(payload: &Bytes) -> Option<Self> {
-        let (user, rest) = number(payload)?;
-        let (organization, rest) = number(rest)?;
-        let (generation, rest) = number(rest)?;
-        let (key_generation, rest) = number(rest)?;
+        let ([user, organization, session_generation, key_generation], rest) = unpack(payload)?;
         let (role, email) = rest.split_first()?;
         Some(Identity {
             user: UserId::new(user)?,
             organization: OrganizationId::new(organization)?,
-            role: *Role::ALL.get(usize::from(*role))?,
-            generation,
+            role: role_of(*role)?,
+            session_generation,
             key_generation,
             email: payload.slice_ref(email),
         })
     }
 }
 
-/// What is kept of a session. Its end may have been moved since; it never comes earlier.
+/// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Login {
+pub(crate) enum Credential {
+    Session(SessionEntry),
+    ApiKey(KeyEntry),
+}
+
+/// What is cached of a session. Its end may have been moved since; it never comes earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionEntry {
     pub(crate) id: SessionId,
     pub(crate) user: UserId,
     pub(crate) generation: i64,
@@ -72,23 +76,47 @@ pub(crate) struct Login {
     pub(crate) expires_at: i64,
 }
 
-impl Login {
-    pub(crate) fn pack(session: &Session) -> Value {
-        let mut bytes = Vec::with_capacity(32);
-        bytes.put_i64(session.id.get());
-        bytes.put_i64(session.user_id.get());
-        bytes.put_i64(session.generation);
-        bytes.put_i64(session.expires_at.timestamp_millis());
-        value(bytes)
+/// What is cached of an API key, which never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyEntry {
+    pub(crate) id: ApiKeyId,
+    pub(crate) user: UserId,
+    pub(crate) role: Role,
+    /// Good as long as it is the user's current one.
+    pub(crate) generation: i64,
+}
+
+impl Credential {
+    /// Of the tokens that are a credential.
+    pub(crate) fn unpack(kind: TokenKind, payload: &[u8]) -> Option<Self> {
+        match kind {
+            TokenKind::Session => SessionEntry::unpack(payload).map(Credential::Session),
+            TokenKind::ApiKey => KeyEntry::unpack(payload).map(Credential::ApiKey),
+            TokenKind::Reset => None,
+        }
     }
 
-    pub(crate) fn unpack(payload: &[u8]) -> Option<Self> {
-        let (id, rest) = number(payload)?;
-        let (user, rest) = number(rest)?;
-        let (generation, rest) = number(rest)?;
-        let (expires_at, rest) = number(rest)?;
-        let known = rest.is_empty();
-        Some(Login { id: SessionId::new(id)?, user: UserId::new(user)?, generation, expires_at }).filter(|_| known)
+    pub(crate) fn user(&self) -> UserId {
+        match self {
+            Credential::Session(session) => session.user,
+            Credential::ApiKey(key) => key.user,
+        }
+    }
+}
+
+impl SessionEntry {
+    pub(crate) fn key(token_hash: &TokenHash) -> Key {
+        hashed_key(SESSION, token_hash)
+    }
+
+    pub(crate) fn pack(session: &Session) -> Value {
+        let expires_at = session.expires_at.timestamp_millis();
+        pack([session.id.get(), session.user_id.get(), session.generation, expires_at], &[])
+    }
+
+    fn unpack(payload: &[u8]) -> Option<Self> {
+        let ([id, user, generation, expires_at], []) = unpack(payload)? else { return None };
+        Some(SessionEntry { id: SessionId::new(id)?, user: UserId::new(user)?, generation, expires_at })
     }
 
     pub(crate) fn has_ended(&self, now: DateTime<Utc>) -> bool {
@@ -96,22 +124,55 @@ impl Login {
     }
 }
 
-fn value(payload: Vec<u8>) -> Value {
-    Value { revision: xxh3_64(&payload), payload: payload.into() }
+impl KeyEntry {
+    pub(crate) fn key(token_hash: &TokenHash) -> Key {
+        hashed_key(API_KEY, token_hash)
+    }
+
+    pub(crate) fn pack(key: &ApiKey) -> Value {
+        pack([key.id.get(), key.user_id.get(), key.generation], &[key.role as u8])
+    }
+
+    fn unpack(payload: &[u8]) -> Option<Self> {
+        let ([id, user, generation], [role]) = unpack(payload)? else { return None };
+        Some(KeyEntry { id: ApiKeyId::new(id)?, user: UserId::new(user)?, role: role_of(*role)?, generation })
+    }
 }
 
-fn number(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    Some((i64::from_be_bytes(*number), rest))
+fn pack<const N: usize>(numbers: [i64; N], rest: &[u8]) -> Value {
+    let mut payload = Vec::with_capacity(8 * N + rest.len());
+    numbers.into_iter().for_each(|number| payload.put_i64(number));
+    payload.put_slice(rest);
+    Value::unversioned(payload)
+}
+
+fn unpack<const N: usize>(mut payload: &[u8]) -> Option<([i64; N], &[u8])> {
+    let numbers = (payload.len() >= 8 * N).then(|| std::array::from_fn(|_| payload.get_i64()))?;
+    Some((numbers, payload))
+}
+
+fn role_of(byte: u8) -> Option<Role> {
+    Role::ALL.get(usize::from(byte)).copied()
+}
+
+/// `kind` and the hash of a token in hexadecimal.
+fn hashed_key(kind: &str, token_hash: &TokenHash) -> Key {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut key = String::with_capacity(kind.len() + 2 * token_hash.len());
+    key.push_str(kind);
+    for byte in token_hash {
+        key.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        key.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+    }
+    Key::new(key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn entries_read_back() {
-        let user = User {
+    fn user() -> User {
+        User {
             id: UserId::new(7).unwrap(),
             email: "ann@shop.example".parse().unwrap(),
             organization_id: OrganizationId::BUILT_IN,
@@ -119,10 +180,16 @@ mod tests {
             created_at: Utc::now(),
             session_generation: 3,
             key_generation: 5,
-        };
+        }
+    }
+
+    #[test]
+    fn entries_read_back() {
+        let user = user();
         let identity = Identity::unpack(&Identity::pack(&user).payload).unwrap();
         assert_eq!((identity.user, identity.organization, identity.role), (user.id, user.organization_id, user.role));
-        assert_eq!((identity.generation, identity.key_generation, identity.email()), (3, 5, "ann@shop.example"));
+        assert_eq!((identity.session_generation, identity.key_generation), (3, 5));
+        assert_eq!(identity.email(), "ann@shop.example");
         let session = Session {
             id: SessionId::new(9).unwrap(),
             user_id: user.id,
@@ -132,15 +199,21 @@ mod tests {
             last_used_at: Utc::now(),
             expires_at: Utc::now(),
         };
-        let login = Login::unpack(&Login::pack(&session).payload).unwrap();
-        let expected = (session.id, user.id, 3, session.expires_at.timestamp_millis());
-        assert_eq!((login.id, login.user, login.generation, login.expires_at), expected);
+        let expires_at = session.expires_at.timestamp_millis();
+        let entry = SessionEntry { id: session.id, user: user.id, generation: 3, expires_at };
+        assert_eq!(SessionEntry::unpack(&SessionEntry::pack(&session).payload), Some(entry));
+        for role in Role::ALL {
+            let entry = KeyEntry { id: ApiKeyId::new(4).unwrap(), user: user.id, role, generation: 5 };
+            let value = pack([4, 7, 5], &[role as u8]);
+            assert_eq!(KeyEntry::unpack(&value.payload), Some(entry));
+        }
     }
 
     #[test]
     fn what_is_no_entry_is_none() {
-        for payload in [&b""[..], &[0; 8], &[0; 25], &[0; 64], &[9; 24], &[9; 33]] {
-            assert_eq!(Login::unpack(payload), None);
+        for payload in [&b""[..], &[0; 8], &[0; 25], &[0; 64], &[9; 24], &[9; 25], &[9; 33]] {
+            assert_eq!(SessionEntry::unpack(payload), None);
+            assert_eq!(KeyEntry::unpack(payload), None);
             assert_eq!(Identity::unpack(&Bytes::copy_from_slice(payload)), None);
         }
     }

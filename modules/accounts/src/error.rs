@@ -1,8 +1,6 @@
 use hotshelf_cache::WriteError;
 use hotshelf_domain::StoreError;
 
-use crate::sessions::SessionError;
-
 /// Why somebody was not let in, or an account not changed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AuthError {
@@ -20,11 +18,11 @@ pub enum AuthError {
     Hash(String),
     /// The cache or the database refused or failed.
     #[error(transparent)]
-    Session(#[from] SessionError),
+    Write(#[from] WriteError<StoreError>),
 }
 
 impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
-        AuthError::Session(WriteError::Store(error))
+        AuthError::Write(WriteError::Store(error))
     }
 }

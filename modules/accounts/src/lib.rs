@@ -8,7 +8,7 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
-//! use hotshelf_accounts::{Auth, FileMailer, SessionOptions};
+//! use hotshelf_accounts::{Auth, MailOptions, SessionOptions};
 //! use hotshelf_database::Database;
 //! use hotshelf_domain::{OrganizationId, Role, StoreError};
 //!
@@ -22,16 +22,16 @@
 //! # let accounts = Database::open(database, &stats).await?;
 //! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing, &stats)?;
 //! # let minute = Duration::from_secs(60);
-//! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
-//! let mailer = Arc::new(FileMailer::new(directory.path().join("mail.log")));
-//! let auth = Auth::new(cache, accounts, lives, mailer, None, &stats)?;
+//! # let ttls = SessionOptions { session_ttl: minute, entry_ttl: minute, negative_ttl: minute, grace: minute };
+//! let mailer = MailOptions::File(directory.path().join("mail.log")).mailer()?;
+//! let auth = Auth::new(cache, accounts, ttls, mailer, None, &stats)?;
 //!
 //! let password = "correct horse".to_owned();
 //! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;
 //! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl").await?;
 //! let caller = auth.authenticate(token.expose()).await?.expect("somebody");
 //! assert_eq!((caller.identity.user, caller.role), (ann.id, Role::Editor));
-//! auth.sessions().end(token.hash()).await?;
+//! auth.end_session(token.hash()).await?;
 //! assert_eq!(auth.authenticate(token.expose()).await?, None);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
@@ -48,13 +48,12 @@ mod outbox;
 mod password_changes;
 mod passwords;
 mod sessions;
-mod sliding;
 mod token;
 mod users;
+mod uses;
 
-pub use auth::{Auth, AuthMethod, Principal};
+pub use auth::{Auth, AuthMethod, Principal, SessionOptions, SessionPrincipal};
 pub use entry::Identity;
 pub use error::AuthError;
-pub use mailer::{FileMailer, Mail, MailError, MailOptions, Mailer, SmtpMailer};
-pub use sessions::{SessionError, SessionOptions, SessionPrincipal, Sessions};
+pub use mailer::{MailOptions, Mailer};
 pub use token::{Token, TokenKind};

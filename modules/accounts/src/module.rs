@@ -1,28 +1,89 @@
 use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
+use tokio::time::sleep;
 
 use crate::auth::Auth;
 
+/// Between two writes of when API keys were used.
+const KEY_USES_INTERVAL: Duration = Duration::from_secs(10);
+/// After a write of uses of sessions that failed.
+const SESSION_USES_RETRY: Duration = Duration::from_secs(2);
+/// Between two looks at the sessions that have ended by themselves.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
 #[async_trait]
 impl Module for Auth {
+    /// Begins the work in the background. What waits at the stop is still written, and mailed.
     async fn start(&self) -> Result<(), Failure> {
-        Auth::start(self);
+        let tasks = &self.0.tasks;
+        if let Some(mail_worker) = self.0.mail_worker.lock().take() {
+            tasks.spawn_loop("mail", mail_worker.run(tasks.stopping()));
+        }
+        let (auth, stopping) = (self.clone(), tasks.stopping());
+        tasks.spawn_loop("API key uses", async move {
+            while stopping.run_until_cancelled(sleep(KEY_USES_INTERVAL)).await.is_some() {
+                auth.write_key_uses().await;
+            }
+            auth.write_key_uses().await;
+        });
+        let (auth, stopping) = (self.clone(), tasks.stopping());
+        tasks.spawn_loop("session extension", async move {
+            while stopping.run_until_cancelled(auth.0.session_uses.gathered()).await.is_some() {
+                while !auth.write_session_uses().await
+                    && stopping.run_until_cancelled(sleep(SESSION_USES_RETRY)).await.is_some()
+                {}
+            }
+            auth.write_session_uses().await;
+        });
+        let (auth, stopping) = (self.clone(), tasks.stopping());
+        tasks.spawn_loop("session housekeeping", async move {
+            loop {
+                auth.keep_house().await;
+                if stopping.run_until_cancelled(sleep(HOUSEKEEPING)).await.is_none() {
+                    return;
+                }
+            }
+        });
         Ok(())
     }
 
     async fn stop(&self, timeout: Duration) -> Result<(), Failure> {
-        if Auth::stop(self, timeout).await {
-            Ok(())
-        } else {
-            Err("mails, or uses of sessions, were still to be written".into())
+        match self.0.tasks.stop(timeout).await {
+            true => Ok(()),
+            false => Err("mails, or uses of sessions, were still to be written".into()),
         }
     }
 
     async fn health(&self) -> Health {
-        match self.ended_task() {
+        match self.0.tasks.ended_early().first() {
             Some(task) => Health::unhealthy(format!("task `{task}` has died; restart the service")),
             None => Health::healthy("knowing users"),
+        }
+    }
+}
+
+impl Auth {
+    async fn write_key_uses(&self) -> bool {
+        let database = &self.0.database;
+        self.0.key_uses.write(|uses| database.note_api_keys(uses)).await
+    }
+
+    /// Past the protocol of the cache: a cached session that is over is not believed (see `Auth::find`).
+    async fn write_session_uses(&self) -> bool {
+        let database = &self.0.database;
+        let extend = |uses: Vec<_>| database.extend_sessions(uses.into_iter().map(|(_, used)| used).collect());
+        self.0.session_uses.uses.write(extend).await
+    }
+
+    async fn keep_house(&self) {
+        let kept = async {
+            while self.0.database.forget_ended().await? > 0 {}
+            self.0.database.live_sessions().await
+        };
+        match kept.await {
+            Ok(live) => self.0.metrics.sessions_live.set(live),
+            Err(error) => tracing::debug!(%error, "sessions that have ended could not be forgotten; trying again"),
         }
     }
 }

@@ -1,29 +1,28 @@
-//! Letters go out in the background, so that how long a request takes does not tell whether there is such a user.
+//! Mails go out in the background, so that how long a request takes does not tell whether there is such a user.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use hotshelf_database::Database;
 use hotshelf_domain::{Email, StoreError};
 use hotshelf_stats::AccessMetrics;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::AuthError;
 use crate::mailer::{Mail, Mailer};
 use crate::token::{Token, TokenKind};
 
-/// Letters that may wait; whoever wants to send one more is told that it cannot be now.
+/// Mails that may wait; whoever wants to send one more is told that it cannot be now.
 const MOST_WAITING: usize = 256;
 /// For what is waiting at the stop.
 const LAST_ROUND: Duration = Duration::from_secs(5);
 /// Before each further attempt at one.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// How long a permission to choose a password is good.
-const RESET_LIFE: TimeDelta = TimeDelta::hours(1);
+const RESET_TTL: TimeDelta = TimeDelta::hours(1);
 
-/// Why somebody gets a letter.
+/// Why somebody gets a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Occasion {
     /// Somebody said to have forgotten the password.
@@ -32,62 +31,49 @@ pub(crate) enum Occasion {
     Added,
 }
 
-#[derive(Clone)]
-pub(crate) struct Outbox {
-    queue: mpsc::Sender<(Email, Occasion)>,
-}
+/// Lets users choose a password, if they exist, by a mail to their address.
+pub(crate) struct Outbox(mpsc::Sender<(Email, Occasion)>);
 
-/// For one letter. Dropped, it is free.
-#[derive(Debug)]
-pub(crate) struct Place(mpsc::OwnedPermit<(Email, Occasion)>);
-
-/// What the letters are written with.
-pub(crate) struct Desk {
-    pub(crate) accounts: Database,
-    pub(crate) mailer: Arc<dyn Mailer>,
+/// Writes and sends the mails.
+pub(crate) struct MailWorker {
+    database: Database,
+    mailer: Mailer,
     /// The page that takes the token, to which it is appended.
-    pub(crate) reset_url: Option<String>,
-    pub(crate) metrics: AccessMetrics,
-    letters: mpsc::Receiver<(Email, Occasion)>,
+    reset_url: Option<String>,
+    metrics: AccessMetrics,
+    mails: mpsc::Receiver<(Email, Occasion)>,
 }
 
 impl Outbox {
     pub(crate) fn new(
-        accounts: Database,
-        mailer: Arc<dyn Mailer>,
+        database: Database,
+        mailer: Mailer,
         reset_url: Option<String>,
         metrics: AccessMetrics,
-    ) -> (Self, Desk) {
-        let (queue, letters) = mpsc::channel(MOST_WAITING);
-        (Outbox { queue }, Desk { accounts, mailer, reset_url, metrics, letters })
+    ) -> (Self, MailWorker) {
+        let (queue, mails) = mpsc::channel(MOST_WAITING);
+        (Outbox(queue), MailWorker { database, mailer, reset_url, metrics, mails })
     }
 
-    /// A place for one letter, taken before anything is promised.
+    /// A place for one mail, taken before anything is promised. Dropped, it is free.
     ///
     /// # Errors
     /// [`AuthError::TooMuchMail`].
-    pub(crate) fn place(&self) -> Result<Place, AuthError> {
-        self.queue.clone().try_reserve_owned().map(Place).map_err(|_| AuthError::TooMuchMail)
+    pub(crate) fn reserve(&self) -> Result<OwnedPermit<(Email, Occasion)>, AuthError> {
+        self.0.clone().try_reserve_owned().map_err(|_| AuthError::TooMuchMail)
     }
 }
 
-impl Place {
-    /// Lets the user of that address, if there is one, choose a password.
-    pub(crate) fn invite(self, email: Email, occasion: Occasion) {
-        self.0.send((email, occasion));
-    }
-}
-
-impl Desk {
+impl MailWorker {
     /// Until it is told to stop; what is waiting then is still sent, each with one attempt, as far as there is time.
     pub(crate) async fn run(mut self, stopping: CancellationToken) {
-        while let Some(letter) = stopping.run_until_cancelled(self.letters.recv()).await.flatten() {
-            self.handle(letter, &stopping).await;
+        while let Some(mail) = stopping.run_until_cancelled(self.mails.recv()).await.flatten() {
+            self.handle(mail, &stopping).await;
         }
-        self.letters.close();
+        self.mails.close();
         let rest = async {
-            while let Some(letter) = self.letters.recv().await {
-                self.handle(letter, &stopping).await;
+            while let Some(mail) = self.mails.recv().await {
+                self.handle(mail, &stopping).await;
             }
         };
         if tokio::time::timeout(LAST_ROUND, rest).await.is_err() {
@@ -104,9 +90,9 @@ impl Desk {
     }
 
     async fn write(&self, email: &Email, occasion: Occasion) -> Result<Option<Mail>, StoreError> {
-        let Some((user, _)) = self.accounts.credentials(email.clone()).await? else { return Ok(None) };
+        let Some((user, _)) = self.database.credentials(email.clone()).await? else { return Ok(None) };
         let token = Token::new(TokenKind::Reset);
-        self.accounts.allow_reset(user.id, token.hash(), Utc::now() + RESET_LIFE).await?;
+        self.database.allow_reset(user.id, token.hash(), Utc::now() + RESET_TTL).await?;
         let (subject, reason) = match occasion {
             Occasion::Forgotten => ("Choose a new password", "Somebody, hopefully you, has asked for a new password."),
             Occasion::Added => ("Choose your password", "You were added as a user."),
@@ -144,17 +130,17 @@ mod tests {
 
     #[test]
     fn a_letter_has_its_place_before_it_is_promised() {
-        let (queue, mut letters) = mpsc::channel(2);
-        let outbox = Outbox { queue };
-        let first = outbox.place().unwrap();
-        let unused = outbox.place().unwrap();
-        assert!(matches!(outbox.place(), Err(AuthError::TooMuchMail)));
+        let (queue, mut mails) = mpsc::channel(2);
+        let outbox = Outbox(queue);
+        let first = outbox.reserve().unwrap();
+        let unused = outbox.reserve().unwrap();
+        assert!(matches!(outbox.reserve(), Err(AuthError::TooMuchMail)));
         drop(unused);
-        let second = outbox.place().unwrap();
+        let second = outbox.reserve().unwrap();
         let ann: Email = "ann@shop.example".parse().unwrap();
-        first.invite(ann.clone(), Occasion::Added);
-        assert!(matches!(outbox.place(), Err(AuthError::TooMuchMail)), "it waits");
-        assert_eq!(letters.try_recv().unwrap(), (ann, Occasion::Added));
-        drop((second, outbox.place().unwrap()));
+        first.send((ann.clone(), Occasion::Added));
+        assert!(matches!(outbox.reserve(), Err(AuthError::TooMuchMail)), "it waits");
+        assert_eq!(mails.try_recv().unwrap(), (ann, Occasion::Added));
+        drop((second, outbox.reserve().unwrap()));
     }
 }

@@ -1,11 +1,11 @@
 //! New passwords: by a mail for those who forgot theirs, and for those who know it.
 
+use hotshelf_database::Database;
 use hotshelf_domain::{Email, StoreError};
 
-use crate::auth::Auth;
+use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
 use crate::outbox::Occasion;
-use crate::sessions::SessionPrincipal;
 use crate::token::{Token, TokenKind};
 
 impl Auth {
@@ -15,7 +15,7 @@ impl Auth {
     /// # Errors
     /// [`AuthError::TooMuchMail`], whether there is such a user or not.
     pub fn forgot_password(&self, email: Email) -> Result<(), AuthError> {
-        self.0.outbox.place()?.invite(email, Occasion::Forgotten);
+        self.0.outbox.reserve()?.send((email, Occasion::Forgotten));
         Ok(())
     }
 
@@ -28,11 +28,10 @@ impl Auth {
         let Some((TokenKind::Reset, token_hash)) = Token::recognize(token) else {
             return Err(StoreError::NoSuchReset.into());
         };
-        let user = self.0.accounts.reset_of(token_hash).await?.ok_or(StoreError::NoSuchReset)?;
+        let user = self.0.database.reset_of(token_hash).await?.ok_or(StoreError::NoSuchReset)?;
         let hash = self.0.passwords.hash(password).await?;
-        let accounts = self.0.accounts.clone();
-        let commit = async move |fencing| accounts.reset_password(token_hash, hash, fencing).await;
-        Ok(self.0.sessions.change(user, None, commit).await?)
+        let commit = async move |database: Database, fencing| database.reset_password(token_hash, hash, fencing).await;
+        Ok(self.write(vec![self.identity_entry(user)], commit).await?)
     }
 
     /// Gives the principal a new password. All other sessions of the user end. The API keys stay: their owner is here,
@@ -48,12 +47,14 @@ impl Auth {
         password: String,
     ) -> Result<(), AuthError> {
         let email: Email = principal.identity.email().parse().map_err(|_| AuthError::WrongCredentials)?;
-        let stored = self.0.accounts.credentials(email).await?.and_then(|(_, stored)| stored);
+        let stored = self.0.database.credentials(email).await?.and_then(|(_, stored)| stored);
         let right = self.0.passwords.verify(current, stored.clone()).await?;
         let Some(verified) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
         let hash = self.0.passwords.hash(password).await?;
-        let (accounts, user, keep) = (self.0.accounts.clone(), principal.identity.user, principal.session);
-        let commit = async move |fencing| accounts.set_password(user, (verified, hash), keep, fencing).await;
-        Ok(self.0.sessions.change(user, Some(principal), commit).await?)
+        let (user, keep) = (principal.identity.user, principal.session);
+        let entries = vec![self.identity_entry(user), self.session_entry(&principal.token_hash)];
+        let commit =
+            async move |database: Database, fencing| database.set_password(user, (verified, hash), keep, fencing).await;
+        Ok(self.write(entries, commit).await?)
     }
 }

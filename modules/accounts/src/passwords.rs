@@ -1,6 +1,6 @@
 //! Passwords as argon2id hashes (RFC 9106), which are slow on purpose: made on threads of their own, a few at a time.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
 
 use argon2::Argon2;
@@ -14,15 +14,13 @@ use crate::error::AuthError;
 /// Hashes that may wait for their turn. Each takes some 20 to 50 ms, and 19 MiB of memory when it is made.
 const MOST_WAITING: usize = 64;
 
-/// A cheap handle.
-#[derive(Clone)]
-pub(crate) struct Passwords(Arc<State>);
+/// In the form of a hash, of which nobody knows a password: it costs as much to compare with.
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$YSBzYWx0IG9mIG5vYm9keQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-struct State {
+pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    /// Of a password that nobody has.
-    nobodys: OnceLock<String>,
     checks: IntCounter,
 }
 
@@ -30,50 +28,32 @@ impl Passwords {
     pub(crate) fn new(checks: IntCounter) -> Self {
         // The others are for requests.
         let turns = thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
-        Passwords(Arc::new(State {
-            turns: Arc::new(Semaphore::new(turns)),
-            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
-            nobodys: OnceLock::new(),
-            checks,
-        }))
+        let waiting = Semaphore::new(MOST_WAITING);
+        Passwords { turns: Arc::new(Semaphore::new(turns)), waiting: Arc::new(waiting), checks }
     }
 
     /// The hash to store, in the PHC string format.
     pub(crate) async fn hash(&self, password: String) -> Result<String, AuthError> {
-        self.in_turn(move |_| hash(&password)).await
+        self.in_turn(move || hash(&password)).await
     }
 
     /// Whether that is the password of that hash. Without one, it is not, and that takes as long: how long a login
     /// takes must not tell whether there is such a user.
     pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, AuthError> {
-        self.0.checks.inc();
-        self.in_turn(move |state| match stored {
-            Some(stored) => matches(&password, &stored),
-            None => {
-                let nobodys = match state.nobodys.get() {
-                    Some(nobodys) => nobodys,
-                    None => {
-                        let nobodys = hash("a password that nobody has")?;
-                        state.nobodys.get_or_init(|| nobodys)
-                    }
-                };
-                matches(&password, nobodys).map(|_| false)
-            }
-        })
-        .await
+        self.checks.inc();
+        self.in_turn(move || Ok(matches(&password, stored.as_deref().unwrap_or(NOBODYS))? && stored.is_some())).await
     }
 
     async fn in_turn<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&State) -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, AuthError> {
-        let waiting = Arc::clone(&self.0.waiting).try_acquire_owned().map_err(|_| AuthError::Busy)?;
-        let turn = Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| AuthError::Busy)?;
-        let state = Arc::clone(&self.0);
+        let waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| AuthError::Busy)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| AuthError::Busy)?;
         let worked = tokio::task::spawn_blocking(move || {
             // Given back when the work is done, whether anybody still waits for it or not.
             let _turns = (waiting, turn);
-            work(&state)
+            work()
         });
         match worked.await {
             Ok(Ok(result)) => Ok(result),
@@ -110,14 +90,16 @@ mod tests {
         };
         assert!(verify("correct horse", Some(&stored)).await);
         assert!(!verify("wrong horse", Some(&stored)).await);
-        assert!(!verify("a password that nobody has", None).await);
-        assert_eq!(passwords.0.checks.get(), 3);
+        assert!(!verify("correct horse", None).await);
+        assert_eq!(passwords.checks.get(), 3);
+        let parameters = |hash: &str| hash.rsplitn(3, '$').last().map(str::to_owned);
+        assert_eq!(parameters(&stored), parameters(NOBODYS), "both cost the same");
     }
 
     #[tokio::test]
     async fn with_too_many_waiting_the_next_is_told_so() {
         let passwords = Passwords::new(hotshelf_stats::Stats::new().unwrap().access().password_checks);
-        let all = Arc::clone(&passwords.0.waiting).acquire_many_owned(MOST_WAITING as u32).await.unwrap();
+        let all = Arc::clone(&passwords.waiting).acquire_many_owned(MOST_WAITING as u32).await.unwrap();
         assert!(matches!(passwords.hash(String::new()).await, Err(AuthError::Busy)));
         drop(all);
         assert!(passwords.hash(String::new()).await.is_ok());

@@ -1,5 +1,6 @@
 //! The users of an organization: made, changed and removed.
 
+use hotshelf_database::Database;
 use hotshelf_domain::{Email, Home, NewOrganization, NewUser, OrganizationId, Role, StoreError, User, UserId};
 
 use crate::auth::Auth;
@@ -19,7 +20,7 @@ impl Auth {
     ) -> Result<User, AuthError> {
         let password_hash = Some(self.0.passwords.hash(password).await?);
         let new = NewUser { email, password_hash, home: Home::New(organization), role: Role::Admin };
-        Ok(self.0.accounts.add_user(new).await?)
+        Ok(self.0.database.add_user(new).await?)
     }
 
     /// Adds a user to an organization. Without a password, a mail lets the user choose one.
@@ -38,14 +39,11 @@ impl Auth {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,
         };
-        let invitation = match &password_hash {
-            Some(_) => None,
-            None => Some(self.0.outbox.place()?),
-        };
+        let invitation = if password_hash.is_none() { Some(self.0.outbox.reserve()?) } else { None };
         let home = Home::In(organization);
-        let user = self.0.accounts.add_user(NewUser { email, password_hash, home, role }).await?;
+        let user = self.0.database.add_user(NewUser { email, password_hash, home, role }).await?;
         if let Some(invitation) = invitation {
-            invitation.invite(user.email.clone(), Occasion::Added);
+            invitation.send((user.email.clone(), Occasion::Added));
         }
         Ok(user)
     }
@@ -55,7 +53,7 @@ impl Auth {
     /// # Errors
     /// When the database failed.
     pub async fn users(&self, organization: OrganizationId) -> Result<Vec<User>, AuthError> {
-        Ok(self.0.accounts.users(organization).await?)
+        Ok(self.0.database.users(organization).await?)
     }
 
     /// The user of an organization.
@@ -63,7 +61,7 @@ impl Auth {
     /// # Errors
     /// [`StoreError::NoSuchUser`], also for a user of another organization.
     pub async fn user(&self, organization: OrganizationId, id: UserId) -> Result<User, AuthError> {
-        let user = self.0.accounts.user(id).await?.filter(|user| user.organization_id == organization);
+        let user = self.0.database.user(id).await?.filter(|user| user.organization_id == organization);
         Ok(user.ok_or(StoreError::NoSuchUser(id))?)
     }
 
@@ -73,9 +71,8 @@ impl Auth {
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`] among others.
     pub async fn set_role(&self, organization: OrganizationId, id: UserId, role: Role) -> Result<User, AuthError> {
         self.user(organization, id).await?;
-        let accounts = self.0.accounts.clone();
-        let commit = async move |fencing| accounts.set_role(id, role, fencing).await;
-        Ok(self.0.sessions.change(id, None, commit).await?)
+        let commit = async move |database: Database, fencing| database.set_role(id, role, fencing).await;
+        Ok(self.write(vec![self.identity_entry(id)], commit).await?)
     }
 
     /// Removes a user of the organization, with sessions and keys.
@@ -84,9 +81,8 @@ impl Auth {
     /// As [`set_role`](Auth::set_role).
     pub async fn remove_user(&self, organization: OrganizationId, id: UserId) -> Result<(), AuthError> {
         self.user(organization, id).await?;
-        let accounts = self.0.accounts.clone();
-        let commit = async move |fencing| accounts.remove_user(id, fencing).await;
-        Ok(self.0.sessions.change(id, None, commit).await?)
+        let commit = async move |database: Database, fencing| database.remove_user(id, fencing).await;
+        Ok(self.write(vec![self.identity_entry(id)], commit).await?)
     }
 
     /// Ends all sessions of a user of the organization.
@@ -95,6 +91,6 @@ impl Auth {
     /// As [`user`](Auth::user).
     pub async fn end_sessions(&self, organization: OrganizationId, id: UserId) -> Result<(), AuthError> {
         self.user(organization, id).await?;
-        Ok(self.0.sessions.end_all(id, None).await?)
+        self.end_sessions_of(id).await
     }
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use compact_str::format_compact;
 use hotshelf_accounts::{Auth, AuthMethod, Principal, SessionPrincipal};
+use hotshelf_cache::{Read, Value};
 use hotshelf_domain::{NewProduct, OrganizationId, ProductDraft, ProductId, ProductScope, SchemaId, StoreError};
 use hotshelf_product::{ProductService, owner_of};
 use hotshelf_ratelimit::Subject;
@@ -34,8 +35,8 @@ impl Caller {
     }
 
     /// Whether the caller sees this cached product.
-    pub(crate) fn sees_product(&self, json: &[u8]) -> bool {
-        self.scope().is_none_or(|own| owner_of(json) == Some(own))
+    pub(crate) fn sees_product(&self, product: &Value) -> bool {
+        self.scope().is_none_or(|own| owner_of(product) == Some(own))
     }
 
     /// The organization of an object that the caller creates, given the one that the request names. 403 for a foreign
@@ -80,9 +81,9 @@ impl Caller {
         if self.scope().is_none() {
             return Ok(());
         }
-        let found = products.get(id, hotshelf_cache::Read::default()).await?;
+        let found = products.get(id, Read::default()).await?;
         match found.value {
-            Some(product) if self.sees_product(&product.payload) => Ok(()),
+            Some(product) if self.sees_product(&product) => Ok(()),
             _ => Err(StoreError::NotFound(id).into()),
         }
     }

@@ -150,7 +150,7 @@ impl ProductFastPath {
             return None;
         }
         let (product, source) = self.products.peek(id, freshness(headers).ok()?)?;
-        if !caller.sees_product(&product.payload) {
+        if !caller.sees_product(&product) {
             return None;
         }
         let mut response = product_answer(&self.products, limits, headers, id, &product, source, begin);

@@ -19,9 +19,9 @@
 //! # let repository = hotshelf_database::Database::open(database, &stats).await?;
 //! # let changed_nothing = hotshelf_domain::StoreError::changed_nothing;
 //! # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing, &stats)?;
-//! # let products = ProductService::new(cache, repository, Ttls::default())?;
+//! # let products = ProductService::new(cache, repository, Ttls::default(), 0.0)?;
 //! # let warm = WarmOptions { interval: Duration::ZERO, products: 0, rate: 1 };
-//! # let warmer = Warmer::new(products.clone(), stats.clone(), warm);
+//! # let warmer = Warmer::new(products.clone(), &stats, warm);
 //! # let limits = RateLimitOptions { redis: None, prefix: String::new(), on_loss: OnLoss::Local };
 //! # let limiter = RateLimiter::new(limits, &stats);
 //! let options = ApiOptions {

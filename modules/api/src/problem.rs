@@ -165,7 +165,7 @@ impl From<AuthError> for Problem {
             AuthError::WrongCredentials => Problem::unauthorized(error.to_string(), "Bearer"),
             AuthError::Busy | AuthError::TooMuchMail => Problem::unavailable(format!("{error}, try again")),
             AuthError::Hash(_) => Problem::internal(error.to_string()),
-            AuthError::Session(error) => error.into(),
+            AuthError::Write(error) => error.into(),
         }
     }
 }

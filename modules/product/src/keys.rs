@@ -197,12 +197,7 @@ fn text(text: &str) -> String {
     if !text.is_empty() && text.len() <= TEXT_MAX && text.bytes().all(plain) {
         text.replace(' ', "+")
     } else {
-        let hash = Sha256::digest(text.as_bytes());
-        hash.iter().fold("#".to_owned(), |mut hash, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(hash, "{byte:02x}");
-            hash
-        })
+        format!("#{:x}", Sha256::digest(text.as_bytes()))
     }
 }
 
@@ -279,7 +274,7 @@ mod tests {
 
     /// So each entry is where its namespace's are, under the very key.
     #[test]
-    fn every_key_is_one_of_its_regions() {
+    fn every_key_is_one_of_its_namespace() {
         let (id, organization) =
             (ProductId::new(7).unwrap(), ProductScope::Organization(OrganizationId::new(7).unwrap()));
         let schema = ProductScope::Schema(SchemaId::BUILT_IN);

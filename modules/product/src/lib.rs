@@ -20,7 +20,7 @@
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let repository = Database::open(database, &stats).await?;
 //! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats)?;
-//! let products = ProductService::new(cache, repository, Ttls::default())?;
+//! let products = ProductService::new(cache, repository, Ttls::default(), 0.0)?;
 //!
 //! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
 //! let cup = products.create(draft.into_new()?).await?;
@@ -36,7 +36,6 @@ mod crash;
 mod cursor;
 mod error;
 mod keys;
-mod module;
 mod pages;
 mod render;
 mod service;
@@ -46,7 +45,6 @@ mod warming;
 
 pub use cursor::{BadCursor, Cursor};
 pub use error::ProductError;
-pub use module::ProductModule;
 pub use pages::Page;
 pub use render::owner_of;
 pub use service::{MemberPage, ProductIds, ProductService, Warmed};

@@ -3,31 +3,27 @@
 use bytes::Bytes;
 use hotshelf_cache::Value;
 use hotshelf_domain::{OrganizationId, Product, ProductDetails, StoreError};
-use memchr::memmem;
 use serde::Serialize;
 
-/// A product; its revision is its version.
+/// A product.
 pub(crate) fn product(product: &Product) -> Result<Value, StoreError> {
-    Ok(Value { payload: json(product)?, revision: revision(product) })
+    Ok(value(product, json(product)?))
 }
 
-/// A product with its details, without the closing brace; its revision is the product's version.
+/// A product with its details, without the closing brace.
 pub(crate) fn details(details: &ProductDetails) -> Result<Value, StoreError> {
-    Ok(Value { payload: open_json(details)?, revision: revision(&details.product) })
+    Ok(value(&details.product, open_json(details)?))
 }
 
-/// The organization of a product, or of a product with its details, as it is cached. Costs a look for one word.
-pub fn owner_of(json: &[u8]) -> Option<OrganizationId> {
-    // Within a text, its quotation marks would have backslashes before them; and the first one is the product's own.
-    const NAME: &[u8] = b"\"organization_id\":";
-    let begin = memmem::find(json, NAME)? + NAME.len();
-    let digits = json[begin..].iter().take_while(|byte| byte.is_ascii_digit());
-    let number = digits.fold(0_i64, |number, digit| number.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
-    OrganizationId::new(number)
+/// The revision is the product's version, the attribute its organization.
+fn value(product: &Product, payload: Bytes) -> Value {
+    let number = |number: i64| u64::try_from(number).unwrap_or_default();
+    Value { payload, revision: number(product.version.get()), attribute: number(product.organization_id.get()) }
 }
 
-fn revision(product: &Product) -> u64 {
-    u64::try_from(product.version.get()).unwrap_or_default()
+/// The organization of a cached product, or of a cached product with its details.
+pub fn owner_of(value: &Value) -> Option<OrganizationId> {
+    OrganizationId::new(i64::try_from(value.attribute).ok()?)
 }
 
 pub(crate) fn json(view: &impl Serialize) -> Result<Bytes, StoreError> {
@@ -66,10 +62,10 @@ mod tests {
             created_at: chrono::DateTime::UNIX_EPOCH,
             updated_at: chrono::DateTime::UNIX_EPOCH,
         };
-        assert_eq!(owner_of(&product(&cup).unwrap().payload), Some(cup.organization_id));
+        assert_eq!(owner_of(&product(&cup).unwrap()), Some(cup.organization_id));
         let fields = [("organization_id".to_owned(), 9.into())].into_iter().collect();
         let with_details = ProductDetails { product: cup.clone(), fields, images: Vec::new() };
-        assert_eq!(owner_of(&details(&with_details).unwrap().payload), Some(cup.organization_id));
-        assert_eq!(owner_of(b"{}"), None);
+        assert_eq!(owner_of(&details(&with_details).unwrap()), Some(cup.organization_id));
+        assert_eq!(owner_of(&Value::unversioned("{}")), None);
     }
 }

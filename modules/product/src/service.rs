@@ -1,10 +1,10 @@
 //! The service: what is cached, and the parts that read and write it.
 
 mod analytics;
-mod audit;
 mod bulk;
 mod ids;
 mod lists;
+mod module;
 mod most_read;
 mod owners;
 mod products;
@@ -12,7 +12,6 @@ mod write;
 mod writes;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hotshelf_cache::{Absence, Cache, DeleteError, Namespace, NamespaceError, NamespaceOptions};
 use hotshelf_database::Database;
@@ -33,7 +32,7 @@ const COUNTED: usize = 16_384;
 
 /// Products behind the cache. A cheap handle.
 ///
-/// | entry | key | void when |
+/// | entry | key | invalid when |
 /// |---|---|---|
 /// | a product | `id:<id>` | it changes |
 /// | a product with its details | `<id>:details` | either changes |
@@ -44,9 +43,9 @@ const COUNTED: usize = 16_384;
 /// | all ids of an organization or schema | `org:<id>:products`, `schema:<id>:products` | its membership changes |
 /// | analytics | `analytics:catalogue` | asked for |
 #[derive(Clone)]
-pub struct ProductService(Arc<Shelves>);
+pub struct ProductService(Arc<State>);
 
-struct Shelves {
+struct State {
     cache: Cache<StoreError>,
     repository: Database,
     products: Namespace,
@@ -63,22 +62,29 @@ struct Shelves {
     schema_owners: SchemaOwners,
     /// Which products are read most.
     reads: TopItems,
-    writes: Tasks,
+    /// Entries of each kind that are compared with the database each second.
+    audit_rate: f64,
+    tasks: Tasks,
 }
 
 impl ProductService {
-    /// On this cache and this database.
+    /// On this cache and this database, with which `audit_rate` entries of each kind are compared each second.
     ///
     /// # Errors
     /// When somebody else keeps entries under the same keys in this cache.
-    pub fn new(cache: Cache<StoreError>, repository: Database, ttls: Ttls) -> Result<Self, NamespaceError> {
+    pub fn new(
+        cache: Cache<StoreError>,
+        repository: Database,
+        ttls: Ttls,
+        audit_rate: f64,
+    ) -> Result<Self, NamespaceError> {
         let namespace = |name, keys, ttl| {
             let Ttls { negative: negative_ttl, grace, .. } = ttls;
             let absence = Absence::DependsOn(tags::everything());
             cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence })
         };
         let products = namespace("product", keys::PRODUCTS, ttls.product)?;
-        let shelves = Shelves {
+        let state = State {
             members: products.uncounted(),
             products,
             details: namespace("details", keys::DETAILS, ttls.details)?,
@@ -92,11 +98,12 @@ impl ProductService {
             rebuilds: Rebuilds::default(),
             schema_owners: SchemaOwners::default(),
             reads: TopItems::new(COUNTED),
-            writes: Tasks::default(),
+            audit_rate,
+            tasks: Tasks::default(),
             cache,
             repository,
         };
-        Ok(ProductService(Arc::new(shelves)))
+        Ok(ProductService(Arc::new(state)))
     }
 
     /// The database itself, for what is not cached: organizations and schemas.
@@ -109,18 +116,6 @@ impl ProductService {
         self.0.repository.history()
     }
 
-    /// Serves nothing from the cache any more once the database was found not to be the one that was opened.
-    pub(crate) fn watch_for_replacement(&self) {
-        let (replaced, cache) = (self.0.repository.replaced(), self.0.cache.clone());
-        let (watch, stopping) = (self.0.writes.clone(), self.0.writes.stopping());
-        watch.spawn_loop("watch for another database", async move {
-            if stopping.run_until_cancelled(replaced.cancelled()).await.is_some() {
-                cache.end_service("the database is not the one that was opened");
-                stopping.cancelled().await;
-            }
-        });
-    }
-
     /// Deletes the cached entries whose keys match, where `*` stands for any text and `?` for one character; in memory,
     /// in Redis, and in the memory of other instances. Returns how many there were. Walks over all keys.
     ///
@@ -128,10 +123,5 @@ impl ProductService {
     /// When Redis failed on the way; what had been deleted stays deleted.
     pub async fn delete_cached(&self, pattern: &str) -> Result<u64, DeleteError> {
         self.0.cache.delete_matching(pattern).await
-    }
-
-    /// Waits for the writes under way. `false` when that took longer than `limit`.
-    pub async fn stop(&self, limit: Duration) -> bool {
-        self.0.writes.stop(limit).await
     }
 }

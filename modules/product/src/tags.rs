@@ -1,41 +1,34 @@
-//! Which lists a change of products makes void: the one place where both sides are named, what a list depends on and
+//! Which lists a change of products invalidates: the one place where both sides are named, what a list depends on and
 //! what a write changes.
 //!
 //! A list is of everything, of an organization or of a schema, its *scope*. It depends on the scope's membership, and
 //! on each field that its order and its filters look at. So a change of stock leaves a list by name alone.
+
+use std::collections::HashSet;
+use std::hash::Hash;
 
 use hotshelf_cache::Tag;
 use hotshelf_domain::{Changes, Filter, Order, OrderBy, OrganizationId, Product, SchemaId};
 
 const EVERYTHING: &str = "products";
 
-/// What a list may look at beside which products there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
-    Name,
-    /// Name, description or category: what a search reads.
-    Text,
-    Price,
-    Stock,
-    /// Whether there is any stock.
-    Availability,
-    Category,
-    /// The time of the last change.
-    Updated,
-}
+// What a list may look at beside which products there are.
+const NAME: &str = "name";
+/// Name, description or category: what a search reads.
+const TEXT: &str = "text";
+const PRICE: &str = "price";
+const STOCK: &str = "stock";
+/// Whether there is any stock.
+const AVAILABILITY: &str = "availability";
+const CATEGORY: &str = "category";
+/// The time of the last change.
+const UPDATED: &str = "updated";
 
-impl Field {
-    fn name(self) -> &'static str {
-        match self {
-            Field::Name => "name",
-            Field::Text => "text",
-            Field::Price => "price",
-            Field::Stock => "stock",
-            Field::Availability => "availability",
-            Field::Category => "category",
-            Field::Updated => "updated",
-        }
-    }
+/// Where a product belongs.
+pub(crate) type Home = (OrganizationId, SchemaId);
+
+pub(crate) fn home(product: &Product) -> Home {
+    (product.organization_id, product.schema_id)
 }
 
 /// All products, of which those that do not exist may become some.
@@ -53,48 +46,42 @@ pub(crate) fn of_schema(id: SchemaId) -> Tag {
     Tag::new(format!("schema:{id}"))
 }
 
-fn field_of(scope: &Tag, field: Field) -> Tag {
-    Tag::new(format!("{}:{}", scope.name(), field.name()))
+fn field_of(scope: &Tag, field: &str) -> Tag {
+    Tag::new(format!("{}:{}", scope.name(), field))
 }
 
 /// What the size of a list depends on.
 pub(crate) fn of_filter(filter: &Filter) -> Vec<Tag> {
     let scope = scope_of(filter);
     let fields = [
-        (filter.category.is_some(), Field::Category),
-        (filter.min_price.is_some() || filter.max_price.is_some(), Field::Price),
-        (filter.in_stock.is_some(), Field::Availability),
-        (filter.search.is_some(), Field::Text),
+        (filter.category.is_some(), CATEGORY),
+        (filter.min_price.is_some() || filter.max_price.is_some(), PRICE),
+        (filter.in_stock.is_some(), AVAILABILITY),
+        (filter.search.is_some(), TEXT),
     ];
     let fields = fields.into_iter().filter(|(looks, _)| *looks).map(|(_, field)| field_of(&scope, field));
-    let fields: Vec<_> = fields.collect();
-    std::iter::once(scope).chain(fields).collect()
+    std::iter::once(scope.clone()).chain(fields).collect()
 }
 
 /// What the pages of a list depend on.
 pub(crate) fn of_list(filter: &Filter, order: Order) -> Vec<Tag> {
-    let mut tags = of_filter(filter);
-    let scope = tags[0].clone();
-    match order.by {
+    let tags = of_filter(filter);
+    let field = match order.by {
         // Neither ever changes; the relevance is that of the texts, which the search depends on already.
-        OrderBy::Id | OrderBy::CreatedAt | OrderBy::Relevance => {}
-        OrderBy::Name => tags.push(field_of(&scope, Field::Name)),
-        OrderBy::Price => tags.push(field_of(&scope, Field::Price)),
-        OrderBy::Stock => tags.push(field_of(&scope, Field::Stock)),
-        OrderBy::UpdatedAt => tags.push(field_of(&scope, Field::Updated)),
-    }
-    distinct(tags)
+        OrderBy::Id | OrderBy::CreatedAt | OrderBy::Relevance => return tags,
+        OrderBy::Name => NAME,
+        OrderBy::Price => PRICE,
+        OrderBy::Stock => STOCK,
+        OrderBy::UpdatedAt => UPDATED,
+    };
+    // The price may be in the filter and in the order.
+    distinct(tags.into_iter().chain([field_of(&scope_of(filter), field)]))
 }
 
-/// Each once. A search of all products by relevance names its own two twice, and not beside each other.
-fn distinct(tags: Vec<Tag>) -> Vec<Tag> {
-    let mut distinct = Vec::with_capacity(tags.len());
-    for tag in tags {
-        if !distinct.contains(&tag) {
-            distinct.push(tag);
-        }
-    }
-    distinct
+/// Each once, in the order in which they first appear.
+pub(crate) fn distinct<T: Clone + Eq + Hash>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }
 
 /// No product follows a schema without being in some organization: the narrower of both is enough.
@@ -106,23 +93,24 @@ fn scope_of(filter: &Filter) -> Tag {
     }
 }
 
-/// What a product of these changes by coming or going.
-pub(crate) fn membership(organization: OrganizationId, schema: SchemaId) -> [Tag; 3] {
-    [everything(), of_organization(organization), of_schema(schema)]
+/// What products of these homes change by coming or going.
+pub(crate) fn memberships(homes: &[Home]) -> Vec<Tag> {
+    let membership = |home: &Home| [everything(), of_organization(home.0), of_schema(home.1)];
+    distinct(homes.iter().flat_map(membership))
 }
 
 /// What a change of a product changes, beside the product itself.
 pub(crate) fn changed(product: &Product, changes: &Changes, new_schema: Option<SchemaId>) -> Vec<Tag> {
     let fields = [
-        (changes.name, Field::Name),
-        (changes.name || changes.description || changes.category, Field::Text),
-        (changes.price, Field::Price),
-        (changes.stock, Field::Stock),
-        (changes.availability, Field::Availability),
-        (changes.category, Field::Category),
-        (true, Field::Updated),
+        (changes.name, NAME),
+        (changes.name || changes.description || changes.category, TEXT),
+        (changes.price, PRICE),
+        (changes.stock, STOCK),
+        (changes.availability, AVAILABILITY),
+        (changes.category, CATEGORY),
+        (true, UPDATED),
     ];
-    let scopes = membership(product.organization_id, product.schema_id);
+    let scopes = memberships(&[home(product)]);
     let fields = fields.iter().filter(|(changed, _)| *changed).map(|(_, field)| *field);
     let mut tags: Vec<_> = fields.flat_map(|field| scopes.iter().map(move |scope| field_of(scope, field))).collect();
     if let Some(new_schema) = new_schema.filter(|_| changes.schema) {
@@ -171,8 +159,10 @@ mod tests {
 
     #[test]
     fn a_list_names_nothing_twice() {
-        let all = Filter { search: Search::parse("red").unwrap(), ..Filter::default() };
-        assert_eq!(names(&of_list(&all, order("relevance"))), ["products", "products:text"]);
+        let found = Filter { search: Search::parse("red").unwrap(), ..Filter::default() };
+        assert_eq!(names(&of_list(&found, order("relevance"))), ["products", "products:text"]);
+        let cheap = Filter { max_price: Some("5".parse().unwrap()), ..Filter::default() };
+        assert_eq!(names(&of_list(&cheap, order("price"))), ["products", "products:price"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// How long entries live.
+/// The TTLs of entries.
 #[derive(Clone, Copy, Debug)]
 pub struct Ttls {
     /// A product.
@@ -15,11 +15,11 @@ pub struct Ttls {
     pub organization_ids: Duration,
     /// The ids of all products of a schema.
     pub schema_ids: Duration,
-    /// The analytics, which are not void when something changes.
+    /// The analytics, which no write invalidates.
     pub analytics: Duration,
     /// "There is no such product."
     pub negative: Duration,
-    /// How long past its life a copy is served while the database fails.
+    /// How long past its TTL an entry is served while the database fails.
     pub grace: Duration,
 }
 

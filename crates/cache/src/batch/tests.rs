@@ -126,7 +126,7 @@ impl World {
 }
 
 fn value(key: &Key) -> Value {
-    Value { payload: Bytes::copy_from_slice(key.as_str().as_bytes()), revision: 1 }
+    Value { payload: Bytes::copy_from_slice(key.as_str().as_bytes()), revision: 1, attribute: 0 }
 }
 
 fn texts(found: Vec<Found>) -> Vec<String> {

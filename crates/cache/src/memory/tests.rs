@@ -66,7 +66,7 @@ impl World {
 }
 
 fn value(text: &'static str) -> Value {
-    Value { payload: Bytes::from_static(text.as_bytes()), revision: 1 }
+    Value { payload: Bytes::from_static(text.as_bytes()), revision: 1, attribute: 42 }
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn what_is_kept_is_found() {
 async fn the_bound_in_bytes_holds() {
     const BOUND: u64 = 1 << 20;
     let world = World::of_bytes(BOUND);
-    let big = Value { payload: Bytes::from(vec![b'x'; 1_000]), revision: 1 };
+    let big = Value { payload: Bytes::from(vec![b'x'; 1_000]), revision: 1, attribute: 42 };
     for id in 0..10_000 {
         world.keep(&world.thing(id), Some(&big));
     }

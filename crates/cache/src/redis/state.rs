@@ -17,16 +17,16 @@ const FENCE: u8 = b'F';
 /// A fence whose writer is to leave nothing: another one has committed since it lost its own fence to this one.
 const OVERTAKEN: u8 = b'O';
 const VALUE: u8 = b'V';
-/// The layouts of values: the payload as it is, or packed. Another one is void; it is to those who do not know the
-/// second. 1 and 2 had no history.
-const PLAIN: u8 = 3;
-const PACKED: u8 = 4;
+/// The layouts of values: the payload as it is, or packed. A value of another layout is foreign: nobody reads it, and the
+/// next reader replaces it. 1 and 2 had no history, 3 and 4 no attribute.
+const PLAIN: u8 = 5;
+const PACKED: u8 = 6;
 const PRESENT: u8 = 1;
 const ABSENT: u8 = 0;
 /// Tag, token, run.
 const TAGGED: usize = 1 + 16 + 16;
-/// `V`, layout, present, 16 bytes of stamp, history, epoch, generation, revision, end of life.
-const HEAD: usize = 3 + 16 + 8 + 8 + 16 + 8 + 8;
+/// `V`, layout, present, 16 bytes of stamp, history, epoch, generation, revision, expiry, attribute.
+const HEAD: usize = 3 + 16 + 8 + 8 + 16 + 8 + 8 + 8;
 
 /// The generation of a tag as Redis keeps it: random, so that one that was lost never comes back.
 pub(crate) type Generation = [u8; 16];
@@ -112,6 +112,7 @@ impl Envelope {
         state.put_slice(&self.generation);
         state.put_u64(value.map_or(0, |value| value.revision));
         state.put_u64(unix_millis() + self.ttl.as_millis() as u64);
+        state.put_u64(value.map_or(0, |value| value.attribute));
         state.put_slice(payload);
         state.freeze()
     }
@@ -144,7 +145,7 @@ fn open_value(state: &Bytes) -> Option<Stored> {
         _ => return None,
     };
     let number = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| state[at + i]));
-    let revision = number(51);
+    let (revision, attribute) = (number(51), number(67));
     // The clock decides only how long a copy may live at most, never which of two is newer.
     let (end, now) = (number(59), unix_millis());
     Some(Stored {
@@ -154,7 +155,7 @@ fn open_value(state: &Bytes) -> Option<Stored> {
         generation: std::array::from_fn(|i| state[35 + i]),
         ttl: Duration::from_millis(end.saturating_sub(now)),
         overdue: Duration::from_millis(now.saturating_sub(end)),
-        value: payload.map(|payload| Value { payload, revision }),
+        value: payload.map(|payload| Value { payload, revision, attribute }),
     })
 }
 
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_value_reads_back_as_it_was_sealed() {
-        let value = Value { payload: Bytes::from_static(b"{\"id\":1}"), revision: 7 };
+        let value = Value { payload: Bytes::from_static(b"{\"id\":1}"), revision: 7, attribute: 42 };
         let envelope =
             Envelope { history: 5, epoch: Epoch::new(3), generation: [9; 16], ttl: Duration::from_secs(300) };
         let State::Value(stored) = open(envelope.seal(Some(&value)), RUN) else { panic!("not a value") };
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_large_value_is_packed_and_reads_back_as_it_was() {
-        let value = Value { payload: b"all alike ".repeat(500).into(), revision: 7 };
+        let value = Value { payload: b"all alike ".repeat(500).into(), revision: 7, attribute: 42 };
         let envelope =
             Envelope { history: 5, epoch: Epoch::new(3), generation: [9; 16], ttl: Duration::from_secs(300) };
         let sealed = envelope.seal(Some(&value));
@@ -193,6 +194,25 @@ mod tests {
         let mut unknown = sealed.to_vec();
         unknown[1] = PACKED + 1;
         assert!(matches!(open(unknown.into(), RUN), State::Foreign(_)));
+    }
+
+    /// During an upgrade, instances of two versions may share the keys.
+    #[test]
+    fn a_value_of_an_earlier_layout_is_foreign() {
+        let envelope =
+            Envelope { history: 5, epoch: Epoch::new(3), generation: NO_GENERATION, ttl: Duration::from_secs(300) };
+        for payload in [&b"{\"id\":1}"[..], &b"all alike ".repeat(500)] {
+            let value = Value::unversioned(Bytes::copy_from_slice(payload));
+            let sealed = envelope.seal(Some(&value));
+            let without_attribute = [&sealed[..HEAD - 8], &sealed[HEAD..]].concat();
+            for mut held in [sealed.to_vec(), without_attribute] {
+                for earlier in 1..=4 {
+                    held[1] = earlier;
+                    let found = open(held.clone().into(), RUN);
+                    assert!(matches!(&found, State::Foreign(head) if held.starts_with(head)), "{earlier}: {found:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl Database {
 
     pub(super) fn row(&self, track: usize) -> Option<Value> {
         let version = self.tracks[track].versions.len() - 1;
-        let value = Value { payload: Bytes::from(format!("{track}@{version}")), revision: version as u64 };
+        let payload = Bytes::from(format!("{track}@{version}"));
+        let value = Value { payload, revision: version as u64, attribute: track as u64 };
         self.exists(track).then_some(value)
     }
 

@@ -138,7 +138,7 @@ impl Process {
 
     /// `sharp`: it asked the database itself, and has no excuse.
     fn judge(&self, track: usize, kind: &str, reader: &Reader, found: &Found, sharp: bool) {
-        if !is_of(found.value.as_ref(), kind) {
+        if !is_of(found.value.as_ref(), kind, track) {
             self.world.violated(format!("{} got {:?} for a {kind}", self.host.name(), found.value));
         }
         let database = self.world.database.lock();
@@ -228,7 +228,7 @@ impl Process {
         for (track, entry) in entries {
             for tier in TierName::BOTH {
                 let Some(copy) = self.cache.0.inspect(tier, &entry).await else { continue };
-                if !is_of(copy.value.as_ref(), entry.namespace.name()) {
+                if !is_of(copy.value.as_ref(), entry.namespace.name(), track) {
                     self.world.violated(format!(
                         "{} holds {:?} as a {}",
                         copy.tier,
@@ -267,8 +267,10 @@ fn of(kind: &str, value: Value) -> Value {
     Value { payload: [kind.as_bytes(), b" ", &value.payload].concat().into(), ..value }
 }
 
-fn is_of(value: Option<&Value>, kind: &str) -> bool {
-    value.is_none_or(|value| value.payload.strip_prefix(kind.as_bytes()).is_some_and(|rest| rest.starts_with(b" ")))
+/// Whether it is of that namespace, and has the attribute that it was loaded with.
+fn is_of(value: Option<&Value>, kind: &str, track: usize) -> bool {
+    let is_of_kind = |payload: &[u8]| payload.strip_prefix(kind.as_bytes()).is_some_and(|rest| rest.starts_with(b" "));
+    value.is_none_or(|value| is_of_kind(&value.payload) && value.attribute == track as u64)
 }
 
 /// What the service's loader does: one query, at one moment.

@@ -1,9 +1,11 @@
 //! What every configuration does, run on each of them.
 
+use std::sync::Arc;
+
 use hotshelf_cache::{Fencing, Read, Source, Tiers};
 
-use crate::truth::Mode;
-use crate::world::{World, stored, text, thing};
+use crate::truth::{Mode, attribute_of};
+use crate::world::{World, attribute, stored, text, thing};
 
 macro_rules! on_each_configuration {
     ($($story:ident),* $(,)?) => {
@@ -27,6 +29,7 @@ macro_rules! on_each_configuration {
 
 on_each_configuration!(
     a_miss_then_hits,
+    the_attribute_comes_back_with_every_hit,
     what_does_not_exist_is_remembered_too,
     a_create_voids_pages_and_what_was_not_there,
     an_update_shows_at_once,
@@ -53,6 +56,20 @@ async fn a_miss_then_hits(world: &World) {
     assert_eq!(world.truth.loads(), if world.keeps() { 1 } else { 4 });
     let snapshot = world.stats.snapshot();
     assert_eq!((snapshot.hits, snapshot.misses), if world.keeps() { (3, 1) } else { (0, 4) });
+}
+
+async fn the_attribute_comes_back_with_every_hit(world: &World) {
+    for id in [1, 2] {
+        world.create(id, "all alike ").await;
+        assert_eq!(attribute(&world.read(id).await), attribute_of(id));
+        let hit = world.read(id).await;
+        assert_eq!((hit.source.is_hit(), attribute(&hit)), (world.keeps(), attribute_of(id)));
+    }
+    let truth = Arc::clone(&world.truth);
+    let load = move |_| Arc::clone(&truth).load_many(vec![1, 2]);
+    let found = world.cache.get_or_load_many(vec![world.entry(1), world.entry(2)], load).await.unwrap();
+    let attributes: Vec<_> = found.iter().map(attribute).collect();
+    assert_eq!(attributes, [attribute_of(1), attribute_of(2)]);
 }
 
 async fn what_does_not_exist_is_remembered_too(world: &World) {

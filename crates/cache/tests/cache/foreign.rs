@@ -25,6 +25,37 @@ async fn a_foreign_string_is_replaced() {
     assert!(stored(&world.read(1).await));
 }
 
+/// Makes of the value in Redis what the version before attributes would have left.
+fn rewrite_in_the_layout_before(world: &World, id: i64) {
+    const REWRITE: &str = "local held = redis.call('GET', KEYS[1]) \
+        redis.call('SET', KEYS[1], 'V\\3' .. string.sub(held, 3, 67) .. string.sub(held, 76), 'KEEPTTL')";
+    world.redis().command(&["EVAL", REWRITE, "1", &name(id)]);
+}
+
+/// As during an upgrade, when instances of two versions share the keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_of_the_layout_before_is_replaced_and_never_read() {
+    let world = World::of(Tiers::Redis).await;
+    world.create(1, "one").await;
+    world.read(1).await;
+    rewrite_in_the_layout_before(&world, 1);
+    let found = world.read(1).await;
+    assert_eq!((text(&found), stored(&found)), (Some("one"), true));
+    assert!(world.read(1).await.source.is_hit());
+
+    rewrite_in_the_layout_before(&world, 1);
+    let (reading, gate) = world.read_with_load_held(1).await;
+    world.write(1, Some("new")).await;
+    drop(gate);
+    assert!(!stored(&reading.await.unwrap().unwrap()), "the write came in between");
+    assert_eq!(text(&world.read(1).await), Some("new"));
+
+    world.read(1).await;
+    rewrite_in_the_layout_before(&world, 1);
+    world.write(1, Some("newer")).await;
+    assert_eq!(text(&world.read(1).await), Some("newer"), "a writer fences it as any other");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_string_keeps_no_writer_waiting() {
     let world = World::of(Tiers::Redis).await;

@@ -62,7 +62,7 @@ impl School {
     fn row(&self, namespace: usize, key: &Key) -> Option<Value> {
         let revision = *self.rows.lock().unwrap().get(&(namespace, key.clone()))?;
         let payload = Bytes::from(format!("{} {key} {revision}", NAMES[namespace]));
-        Some(Value { payload, revision })
+        Some(Value { payload, revision, attribute: namespace as u64 })
     }
 
     fn check(namespace: usize, key: &Key, found: &Found) {

@@ -69,7 +69,7 @@ impl Truth {
         let page = {
             let rows = self.rows.lock().unwrap();
             let texts: Vec<_> = rows.things.values().map(|(text, _)| text.as_str()).collect();
-            Value { payload: Bytes::from(texts.join(",")), revision: 0 }
+            Value { payload: Bytes::from(texts.join(",")), revision: 0, attribute: 0 }
         };
         self.deliver(Some(page)).await
     }
@@ -132,6 +132,11 @@ impl Truth {
     }
 }
 
+/// Another one for each thing, which no payload tells.
+pub(crate) fn attribute_of(id: i64) -> u64 {
+    u64::MAX - id as u64
+}
+
 impl Default for Rows {
     fn default() -> Self {
         static DATABASES: AtomicU64 = AtomicU64::new(1);
@@ -143,7 +148,7 @@ impl Default for Rows {
 impl Rows {
     fn thing(&self, id: i64) -> Option<Value> {
         let (text, revision) = self.things.get(&id)?;
-        Some(Value { payload: Bytes::from(text.clone()), revision: *revision })
+        Some(Value { payload: Bytes::from(text.clone()), revision: *revision, attribute: attribute_of(id) })
     }
 }
 

@@ -257,6 +257,11 @@ pub(crate) fn text(found: &Found) -> Option<&str> {
     found.value.as_ref().map(|value| std::str::from_utf8(&value.payload).unwrap())
 }
 
+/// The attribute of an answer.
+pub(crate) fn attribute(found: &Found) -> u64 {
+    found.value.as_ref().unwrap().attribute
+}
+
 /// Whether the answer was loaded, and whether it was kept then.
 pub(crate) fn stored(found: &Found) -> bool {
     match found.source {

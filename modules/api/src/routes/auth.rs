@@ -106,7 +106,7 @@ pub(crate) async fn logout(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
-    auth.sessions().end(principal.token_hash).await?;
+    auth.end_session(principal.token_hash).await?;
     Ok((StatusCode::NO_CONTENT, cookies.forget()))
 }
 
@@ -122,7 +122,7 @@ pub(crate) async fn session(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,
 ) -> Result<Response, Problem> {
-    let session = auth.sessions().of_principal(&principal).await?;
+    let session = auth.session_of(&principal).await?;
     let user = auth.user(principal.identity.organization, principal.identity.user).await?;
     Ok((no_store(), Json(SessionAnswer { user, session })).into_response())
 }

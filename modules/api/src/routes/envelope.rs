@@ -62,7 +62,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let found = products.get(id, freshness(&headers)?).await?;
-    let product = found.value.filter(|product| caller.sees_product(&product.payload));
+    let product = found.value.filter(|product| caller.sees_product(product));
     let product = product.ok_or(StoreError::NotFound(id))?;
     let shown: Shown = serde_json::from_slice(&product.payload)
         .map_err(|error| Problem::internal(format!("product {id} is cached in a form that does not parse: {error}")))?;

@@ -78,7 +78,7 @@ pub(crate) async fn find(
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
     let found = products.get(id, freshness(headers)?).await?;
-    let product = found.value.filter(|product| caller.sees_product(&product.payload));
+    let product = found.value.filter(|product| caller.sees_product(product));
     let product = product.ok_or(StoreError::NotFound(id))?;
     Ok(product_answer(products, LimitHeaders::none(), headers, id, &product, found.source, begin))
 }

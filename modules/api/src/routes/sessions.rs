@@ -43,7 +43,7 @@ pub(crate) async fn list(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
-    let sessions = auth.sessions().of(principal.identity.user).await?;
+    let sessions = auth.sessions_of(principal.identity.user).await?;
     let one = |session: Session| One { current: session.id == principal.session, session };
     Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(one).collect() })))
 }
@@ -55,7 +55,7 @@ pub(crate) async fn end_all(
     Accounts(auth): Accounts,
     SessionUser(principal): SessionUser,
 ) -> Result<StatusCode, Problem> {
-    auth.sessions().end_all(principal.identity.user, None).await?;
+    auth.end_sessions_of(principal.identity.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -72,6 +72,6 @@ pub(crate) async fn end(
     SessionUser(principal): SessionUser,
     IdPath(id): IdPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
-    auth.sessions().end_one(principal.identity.user, id).await?;
+    auth.end_session_of(principal.identity.user, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,16 +6,15 @@ use hotshelf_cache::{Found, Read, Value, Write, WriteError};
 use hotshelf_database::Database;
 use hotshelf_domain::StoreError;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
 use crate::error::ProductError;
 use crate::{keys, render};
 
 /// The rebuildings: one goes at a time, and those who ask meanwhile share the next.
+#[derive(Default)]
 pub(super) struct Rebuilds {
-    turn: Semaphore,
+    turn: tokio::sync::Mutex<()>,
     /// The one that has not begun to read. Only such a one is joined: what a rebuilding reads must not be older than
     /// the request that it answers. It leaves this place itself, so that nobody who comes later meets what came of it,
     /// whether those who had asked still wait or not.
@@ -23,12 +22,6 @@ pub(super) struct Rebuilds {
 }
 
 type Rebuilding = Shared<BoxFuture<'static, Result<Found, ProductError>>>;
-
-impl Default for Rebuilds {
-    fn default() -> Self {
-        Rebuilds { turn: Semaphore::new(1), next: Mutex::default() }
-    }
-}
 
 /// The place of the next rebuilding, for as long as it may be joined. Dropped, it is free, also if the rebuilding has
 /// died.
@@ -41,7 +34,7 @@ impl Drop for Joinable {
 }
 
 impl ProductService {
-    /// The report, a JSON object without its closing brace. It may be as old as entries of its kind live.
+    /// The report, a JSON object without its closing brace. It may be as old as the TTL of its entry.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).
@@ -62,7 +55,7 @@ impl ProductService {
             let begin = || {
                 let service = self.clone();
                 // It goes on without those who asked for it. It waits for this lock before it leaves the place.
-                let task = self.0.writes.spawn(async move { service.rebuild().await });
+                let task = self.0.tasks.spawn(async move { service.rebuild().await });
                 async move { task.await.unwrap_or(Err(WriteError::BrokeOff.into())) }.boxed().shared()
             };
             next.get_or_insert_with(begin).clone()
@@ -70,10 +63,10 @@ impl ProductService {
         rebuilding.await
     }
 
-    /// As a write of what the report is kept under, so that no copy of the one before comes back.
+    /// As a write of what the report is kept under, so that no cached one from before comes back.
     async fn rebuild(&self) -> Result<Found, ProductError> {
         let joinable = Joinable(self.clone());
-        let _turn = self.0.rebuilds.turn.acquire().await.map_err(|_| WriteError::BrokeOff)?;
+        let _turn = self.0.rebuilds.turn.lock().await;
         let entry = self.0.analytics.entry(keys::analytics());
         let invalidating = async move |write: Write<StoreError>| {
             // What is read from here on is younger than all who have joined. After the write, a load that others have
@@ -87,8 +80,7 @@ impl ProductService {
 }
 
 async fn load_analytics(repository: Database) -> Result<Option<Value>, StoreError> {
-    let payload = render::open_json(&repository.analytics().await?)?;
-    Ok(Some(Value { revision: xxh3_64(&payload), payload }))
+    Ok(Some(Value::unversioned(render::open_json(&repository.analytics().await?)?)))
 }
 
 #[cfg(test)]

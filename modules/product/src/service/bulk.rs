@@ -1,13 +1,13 @@
 //! Writes of many products at once.
 
-use hotshelf_cache::{Tag, Write, WriteError};
+use hotshelf_cache::{Write, WriteError};
+use hotshelf_database::Database;
 use hotshelf_domain::{Invalid, NewProduct, ProductId, ProductScope, StoreError};
 
 use super::ProductService;
-use super::write::Home;
 use crate::crash::Step;
 use crate::error::ProductError;
-use crate::tags;
+use crate::tags::{self, distinct};
 
 impl ProductService {
     /// Stores many products in one transaction, up to some thousands, and says of each, in the same order, which id it
@@ -20,13 +20,9 @@ impl ProductService {
         new: Vec<NewProduct>,
         all_or_nothing: bool,
     ) -> Result<Vec<Result<ProductId, Invalid>>, ProductError> {
-        let homes = distinct(new.iter().map(|new| (new.organization_id, new.schema_id)).collect());
-        let sets = self.kept_sets(&homes).await;
-        let guard = self.0.cache.lock_keys(Vec::new()).await?;
-        let repository = self.0.repository.clone();
-        let commit = async move |fencing| repository.create_many(new, all_or_nothing, fencing).await;
-        let created = self.write(guard, memberships(&homes), commit).await?;
-        self.keep_sets(sets).await;
+        let homes = distinct(new.iter().map(|new| (new.organization_id, new.schema_id)));
+        let commit = async move |database: Database, fencing| database.create_many(new, all_or_nothing, fencing).await;
+        let created = self.add(&homes, commit).await?;
         Step::BeforeAck.reached();
         Ok(created)
     }
@@ -57,14 +53,14 @@ impl ProductService {
     ) -> Result<(Vec<ProductId>, Vec<ProductScope>), WriteError<StoreError>> {
         Step::AfterFence.reached();
         let homes = match self.0.repository.find_many(&ids).await {
-            Ok(found) => distinct(found.values().map(|found| (found.organization_id, found.schema_id)).collect()),
+            Ok(found) => distinct(found.values().map(tags::home)),
             Err(error) => {
                 write.unchanged().await;
                 return Err(WriteError::Store(error));
             }
         };
         let sets = self.kept_sets(&homes).await;
-        write.also_invalidate(memberships(&homes)).await;
+        write.also_invalidate(tags::memberships(&homes)).await;
         let commit = async |fencing| {
             let deleted = self.0.repository.delete_many(ids, fencing).await?;
             Step::AfterCommit.reached();
@@ -72,22 +68,4 @@ impl ProductService {
         };
         Ok((write.commit(commit).await?, sets))
     }
-}
-
-fn distinct(mut homes: Vec<Home>) -> Vec<Home> {
-    homes.sort_unstable();
-    homes.dedup();
-    homes
-}
-
-fn memberships(homes: &[Home]) -> Vec<Tag> {
-    let mut tags = Vec::new();
-    for (organization, schema) in homes {
-        for tag in tags::membership(*organization, *schema) {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
-    }
-    tags
 }

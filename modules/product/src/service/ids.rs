@@ -6,13 +6,12 @@ use futures_util::stream::try_unfold;
 use hotshelf_cache::{EntryRef, Found, Read, Source, Value};
 use hotshelf_database::Database;
 use hotshelf_domain::{ProductId, ProductScope, StoreError};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
 use crate::error::ProductError;
 use crate::{keys, tags};
 
-/// Larger sets are not cached but read in pieces: an entry of them would be megabytes that each change makes void.
+/// Larger sets are not cached but read in pieces: an entry of them would be megabytes that each change invalidates.
 const MOST_CACHED: u32 = 50_000;
 /// Ids in one piece.
 const PIECE: u32 = 10_000;
@@ -40,7 +39,7 @@ impl ProductService {
     pub async fn product_ids(&self, members: ProductScope, read: Read) -> Result<ProductIds, ProductError> {
         let found = self.ids_in(self.ids_entry(members), members, read).await?;
         Ok(match found.value {
-            Some(Value { payload, revision }) if !payload.is_empty() => {
+            Some(Value { payload, revision, .. }) if !payload.is_empty() => {
                 ProductIds::Whole { open_json: payload, revision, source: found.source }
             }
             _ => ProductIds::Many,
@@ -83,7 +82,7 @@ impl ProductService {
         namespace.tagged_entry(keys::ids(members), [tag])
     }
 
-    /// Loads the ids again that a write has just made void. Nobody has asked for them, so it is no lookup to be
+    /// Loads the ids again that a write has just invalidated. Nobody has asked for them, so it is no lookup to be
     /// counted.
     pub(super) async fn keep_ids(&self, members: ProductScope) {
         let entry = self.ids_entry(members).uncounted();
@@ -103,7 +102,7 @@ pub(super) async fn load_ids(repository: Database, members: ProductScope) -> Res
         json.extend(&ids);
         json.finish()
     };
-    Ok(Some(Value { revision: xxh3_64(&payload), payload }))
+    Ok(Some(Value::unversioned(payload)))
 }
 
 /// `{"ids":[…],"total":N`, as far as it has got.

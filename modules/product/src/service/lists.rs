@@ -4,7 +4,6 @@
 use hotshelf_cache::{Found, Key, Namespace, Read, Source, Value};
 use hotshelf_database::Database;
 use hotshelf_domain::{Filter, Order, PageRequest, PageStart, ProductPage, ProductScope, Search, StoreError};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::ProductService;
 use crate::error::ProductError;
@@ -27,6 +26,10 @@ pub struct MemberPage {
 }
 
 impl MemberPage {
+    pub(super) fn key(&self) -> Key {
+        keys::member_page(self.members, self.page, self.limit, self.search.as_ref(), self.order)
+    }
+
     pub(super) fn request(&self) -> PageRequest {
         let filter = Filter { search: self.search.clone(), ..self.members.filter() };
         let position = self.page.saturating_sub(1).saturating_mul(i64::from(self.limit));
@@ -50,8 +53,7 @@ impl ProductService {
     /// # Errors
     /// As [`page`](ProductService::page).
     pub async fn member_page(&self, page: MemberPage, read: Read) -> Result<Page, ProductError> {
-        let key = keys::member_page(page.members, page.page, page.limit, page.search.as_ref(), page.order);
-        self.page_in(&self.0.pages, key, page.request(), Style::Numbered, read).await
+        self.page_in(&self.0.pages, page.key(), page.request(), Style::Numbered, read).await
     }
 
     pub(super) async fn page_in(
@@ -119,5 +121,5 @@ pub(super) async fn load_listing(repository: Database, request: PageRequest) -> 
 
 pub(super) async fn load_total(repository: Database, filter: Filter) -> Result<Option<Value>, StoreError> {
     let total = repository.count(filter).await?.to_be_bytes();
-    Ok(Some(Value { revision: xxh3_64(&total), payload: total.to_vec().into() }))
+    Ok(Some(Value::unversioned(total.to_vec())))
 }

@@ -1,7 +1,8 @@
 //! What is read most, and how it gets into the cache before it is asked for.
 
-use hotshelf_cache::{Read, Source};
-use hotshelf_domain::{Filter, Order, PageRequest, PageStart, ProductId, ProductScope};
+use hotshelf_cache::{Condition, Read, Source};
+use hotshelf_domain::{Order, PageRequest, ProductId, ProductScope};
+use hotshelf_stats::TopItems;
 
 use super::ProductService;
 use super::lists::MemberPage;
@@ -22,25 +23,20 @@ pub struct Warmed {
 }
 
 impl ProductService {
-    /// The products that were read most, with how often (in a sample, as far as it is known), the most read first.
-    pub fn most_read(&self, limit: usize) -> Vec<(ProductId, u64)> {
+    /// How often products are read, in a sample, as far as it is known.
+    pub(crate) fn reads(&self) -> &TopItems {
+        &self.0.reads
+    }
+
+    /// The products that were read most, with how often, the most read first.
+    pub(crate) fn most_read(&self, limit: usize) -> Vec<(ProductId, u64)> {
         let counted = self.0.reads.top(limit);
         counted.into_iter().filter_map(|(id, reads)| Some((ProductId::new(id)?, reads))).collect()
     }
 
-    /// Adds what was counted before, such as by an earlier run of the service.
-    pub fn add_reads(&self, counted: impl IntoIterator<Item = (ProductId, u64)>) {
-        self.0.reads.add(counted.into_iter().map(|(id, reads)| (id.get(), reads)));
-    }
-
-    /// Halves how often products were read, so that what nobody reads any more gives way.
-    pub fn age_reads(&self) {
-        self.0.reads.age();
-    }
-
-    /// A number that is another one whenever reads have been counted since.
-    pub fn reads_changed(&self) -> u64 {
-        self.0.reads.changes()
+    /// Whether Redis is to take part in the cache and does not.
+    pub(crate) fn waits_for_redis(&self) -> bool {
+        matches!(self.0.cache.condition(), Condition::NotConnectedYet | Condition::RedisDown { .. })
     }
 
     /// Sees to it that the cache has these products, as far as they exist. One step to each tier, and one query for
@@ -48,7 +44,7 @@ impl ProductService {
     ///
     /// # Errors
     /// As [`get`](ProductService::get).
-    pub async fn warm_products(&self, ids: &[ProductId]) -> Result<Warmed, ProductError> {
+    pub(crate) async fn warm_products(&self, ids: &[ProductId]) -> Result<Warmed, ProductError> {
         let found = self.find_members(ids, false).await?;
         Ok(found.iter().fold(Warmed::default(), |warmed, found| warmed.and(found.source)))
     }
@@ -57,19 +53,15 @@ impl ProductService {
     ///
     /// # Errors
     /// As [`page`](ProductService::page).
-    pub async fn warm_first_page(&self, of: Option<ProductScope>) -> Result<Warmed, ProductError> {
+    pub(crate) async fn warm_first_page(&self, of: Option<ProductScope>) -> Result<Warmed, ProductError> {
         let (namespace, key, request, style) = match of {
             None => {
-                let filter = Filter::default();
-                let request =
-                    PageRequest { filter, order: Order::default(), start: PageStart::Offset(0), limit: FIRST_PAGE };
+                let request = PageRequest { limit: FIRST_PAGE, ..PageRequest::default() };
                 (&self.0.lists, keys::page(&request), request, Style::Offset)
             }
             Some(members) => {
-                let order = Order::default();
-                let key = keys::member_page(members, 1, FIRST_PAGE, None, order);
-                let page = MemberPage { members, page: 1, limit: FIRST_PAGE, search: None, order };
-                (&self.0.pages, key, page.request(), Style::Numbered)
+                let page = MemberPage { members, page: 1, limit: FIRST_PAGE, search: None, order: Order::default() };
+                (&self.0.pages, page.key(), page.request(), Style::Numbered)
             }
         };
         let page = self.page_in(&namespace.uncounted(), key, request, style, Read::default()).await?;

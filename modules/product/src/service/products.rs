@@ -73,7 +73,7 @@ impl ProductService {
             }
         };
         if let Some(own) = within {
-            values.iter_mut().for_each(|value| drop(value.take_if(|value| owner_of(&value.payload) != Some(own))));
+            values.iter_mut().for_each(|value| drop(value.take_if(|value| owner_of(value) != Some(own))));
         }
         let missing = ids.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(id, _)| *id).collect();
         let products: Vec<_> = values.into_iter().flatten().collect();
@@ -90,8 +90,8 @@ impl ProductService {
         organization: OrganizationId,
     ) -> Result<Vec<ProductId>, ProductError> {
         let (values, _) = self.members(ids, false).await?;
-        let owned = |value: &Option<Value>| value.as_ref().and_then(|value| owner_of(&value.payload));
-        let own = ids.iter().zip(&values).filter(|(_, value)| owned(value) == Some(organization));
+        let owner = |value: &Option<Value>| value.as_ref().and_then(owner_of);
+        let own = ids.iter().zip(&values).filter(|(_, value)| owner(value) == Some(organization));
         Ok(own.map(|(id, _)| *id).collect())
     }
 

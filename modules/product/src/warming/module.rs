@@ -1,9 +1,11 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::warmer::{WarmError, Warmer};
+use super::{WarmError, Warmer};
 
 /// So often, what was counted since is kept: a process that is killed forgets no more than this.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
@@ -37,7 +39,35 @@ impl Module for Warmer {
     }
 
     async fn health(&self) -> Health {
-        Warmer::health(self)
+        match self.0.tasks.ended_early().first() {
+            Some(task) => Health::unhealthy(format!("task `{task}` has died; restart the service")),
+            None => self.0.condition.borrow().health(),
+        }
+    }
+}
+
+impl Warmer {
+    /// Goes on where the last run of the service ended: how often products are read outlives the process.
+    async fn recall(&self) -> Result<(), StoreError> {
+        let (products, limit) = (&self.0.products, self.0.options.products);
+        let counts = products.repository().read_counts(u32::try_from(limit).unwrap_or(u32::MAX)).await?;
+        products.reads().add(counts.into_iter().map(|(id, reads)| (id.get(), reads)));
+        self.0.kept.store(products.reads().changes(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Keeps the counts if they have changed. Instances that share a database keep theirs in turn: each has counted a
+    /// share of the same reads, and any of them tells what is read most.
+    async fn keep(&self) {
+        let products = &self.0.products;
+        let now = products.reads().changes();
+        if self.0.kept.load(Ordering::Relaxed) == now {
+            return;
+        }
+        match products.repository().keep_read_counts(&products.most_read(self.0.options.products)).await {
+            Ok(()) => self.0.kept.store(now, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "how often products are read could not be kept"),
+        }
     }
 }
 
@@ -53,7 +83,7 @@ async fn keep_on(warmer: &Warmer) {
 /// The first run comes at once; a service that nobody has read yet has nothing to warm.
 async fn warm_on(warmer: &Warmer) {
     let (products, interval) = (&warmer.0.products, warmer.0.options.interval);
-    let mut aged = products.reads_changed();
+    let mut aged = products.reads().changes();
     loop {
         let broke_off = match products.most_read(1).is_empty() {
             true => false,
@@ -61,9 +91,9 @@ async fn warm_on(warmer: &Warmer) {
         };
         sleep(if broke_off { interval.min(RETRY) } else { interval }).await;
         // Yesterday's fashion fades with what is read today. While nobody reads, nothing does.
-        if products.reads_changed() != aged {
-            products.age_reads();
-            aged = products.reads_changed();
+        if products.reads().changes() != aged {
+            products.reads().age();
+            aged = products.reads().changes();
         }
     }
 }

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use crate::error::ProductError;
-use crate::service::Warmed;
-use hotshelf_domain::{OrganizationId, ProductId, ProductScope};
-use hotshelf_stats::L2State;
+use hotshelf_domain::{ProductId, ProductScope};
 use tokio::time::{Instant, sleep};
 
-use super::condition::Condition;
 use super::pace::Pace;
-use super::warmer::Warmer;
+use super::{Condition, Warmer};
+use crate::error::ProductError;
+use crate::service::Warmed;
 
 /// Entries in one step at most.
 const BATCH: usize = 100;
@@ -21,16 +19,16 @@ const ORGANIZATIONS: usize = 100;
 /// What a page counts for: itself and its products.
 const PAGE: usize = 21;
 /// After a start, so long is waited for Redis: what is loaded before would not get there.
-const REDIS_PATIENCE: Duration = Duration::from_secs(5);
-const REDIS_POLL: Duration = Duration::from_millis(50);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// A long run tells the log how far it is.
-const WORD_EVERY: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// There is one at a time. Dropped before its end, it has broken off.
 pub(crate) struct Run {
     warmer: Warmer,
     begin: Instant,
-    last_word: Instant,
+    last_log: Instant,
     warmed: Warmed,
     done: u64,
     total: u64,
@@ -48,7 +46,7 @@ impl Run {
         });
         let now = Instant::now();
         let run =
-            || Run { warmer: warmer.clone(), begin: now, last_word: now, warmed: Warmed::default(), done: 0, total: 0 };
+            || Run { warmer: warmer.clone(), begin: now, last_log: now, warmed: Warmed::default(), done: 0, total: 0 };
         taken.then(run)
     }
 
@@ -95,16 +93,15 @@ impl Run {
     /// The first pages that are worth it: of the list of all products, and of organizations.
     async fn pages(&self) -> Result<Vec<Option<ProductScope>>, ProductError> {
         let organizations = self.warmer.0.products.repository().organizations().await?;
-        let ids = organizations.iter().map(|organization| organization.id).take(ORGANIZATIONS);
-        let of_organization = |id: OrganizationId| Some(ProductScope::Organization(id));
-        Ok(std::iter::once(None).chain(ids.map(of_organization)).collect())
+        let of_organization = organizations.iter().map(|organization| ProductScope::Organization(organization.id));
+        Ok(std::iter::once(None).chain(of_organization.map(Some).take(ORGANIZATIONS)).collect())
     }
 
     /// Also returns when it does not come: then memory is warmed alone.
     async fn wait_for_redis(&self) {
-        let give_up = Instant::now() + REDIS_PATIENCE;
-        while self.warmer.0.stats.l2() == L2State::Down && Instant::now() < give_up {
-            sleep(REDIS_POLL).await;
+        let give_up = Instant::now() + REDIS_TIMEOUT;
+        while self.warmer.0.products.waits_for_redis() && Instant::now() < give_up {
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -117,8 +114,8 @@ impl Run {
         self.done += some.loaded + some.present;
         let (done, total) = (self.done, self.total);
         self.warmer.0.condition.send_replace(Condition::Running { done, total });
-        if self.last_word.elapsed() >= WORD_EVERY {
-            self.last_word = Instant::now();
+        if self.last_log.elapsed() >= LOG_INTERVAL {
+            self.last_log = Instant::now();
             tracing::info!(done, total, "still warming the cache");
         }
     }

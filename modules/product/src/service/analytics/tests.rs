@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use super::*;
 use crate::Ttls;
 
-struct Shelf {
+struct Fixture {
     products: ProductService,
     _directory: TempDir,
 }
 
-impl Shelf {
+impl Fixture {
     async fn open() -> Self {
         let (directory, stats) = (tempfile::tempdir().unwrap(), Stats::new().unwrap());
         let database = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
@@ -31,7 +31,10 @@ impl Shelf {
             key_prefix: String::new(),
         };
         let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats).unwrap();
-        Shelf { products: ProductService::new(cache, repository, Ttls::default()).unwrap(), _directory: directory }
+        Fixture {
+            products: ProductService::new(cache, repository, Ttls::default(), 0.0).unwrap(),
+            _directory: directory,
+        }
     }
 
     async fn create(&self) {
@@ -41,7 +44,7 @@ impl Shelf {
 
     /// Until no rebuilding is under way.
     async fn at_rest(&self) {
-        drop(self.products.0.rebuilds.turn.acquire().await.unwrap());
+        drop(self.products.0.rebuilds.turn.lock().await);
         assert!(self.products.0.rebuilds.next.lock().is_none());
     }
 }
@@ -55,52 +58,52 @@ fn total(report: Result<Found, ProductError>) -> i64 {
 
 #[tokio::test]
 async fn a_report_that_nobody_waited_for_is_no_answer_to_who_asks_later() {
-    let shelf = Shelf::open().await;
+    let fixture = Fixture::open().await;
     // It hangs up.
-    assert!(shelf.products.rebuild_analytics().now_or_never().is_none());
-    let entry = shelf.products.0.analytics.entry(keys::analytics());
-    while !shelf.products.0.cache.holds(&entry).await {
+    assert!(fixture.products.rebuild_analytics().now_or_never().is_none());
+    let entry = fixture.products.0.analytics.entry(keys::analytics());
+    while !fixture.products.0.cache.holds(&entry).await {
         tokio::task::yield_now().await;
     }
-    shelf.at_rest().await;
-    shelf.create().await;
-    assert_eq!(total(shelf.products.rebuild_analytics().await), 1);
+    fixture.at_rest().await;
+    fixture.create().await;
+    assert_eq!(total(fixture.products.rebuild_analytics().await), 1);
 }
 
 #[tokio::test]
 async fn an_error_is_shared_with_those_who_waited_and_with_nobody_later() {
-    let shelf = Shelf::open().await;
-    let entry = shelf.products.0.analytics.entry(keys::analytics());
-    let turn = shelf.products.0.cache.lock_keys(vec![entry]).await.unwrap();
+    let fixture = Fixture::open().await;
+    let entry = fixture.products.0.analytics.entry(keys::analytics());
+    let turn = fixture.products.0.cache.lock_keys(vec![entry]).await.unwrap();
     let other = turn.fenced(Vec::new(), async |write| Ok(write)).await.unwrap();
-    let asked = join_all((0..5).map(|_| shelf.products.rebuild_analytics())).await;
+    let asked = join_all((0..5).map(|_| fixture.products.rebuild_analytics())).await;
     assert!(asked.iter().all(|answer| matches!(answer, Err(ProductError::Write(WriteError::Locked)))), "{asked:?}");
     // Another one hangs up before it fails.
-    assert!(shelf.products.rebuild_analytics().now_or_never().is_none());
-    while shelf.products.0.rebuilds.next.lock().is_some() {
+    assert!(fixture.products.rebuild_analytics().now_or_never().is_none());
+    while fixture.products.0.rebuilds.next.lock().is_some() {
         tokio::task::yield_now().await;
     }
     other.unchanged().await;
-    assert_eq!(total(shelf.products.rebuild_analytics().await), 0);
+    assert_eq!(total(fixture.products.rebuild_analytics().await), 0);
 }
 
 /// Whoever has written and then asks sees the write, however many others have asked just before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_is_never_older_than_the_request_for_it() {
-    let shelf = Arc::new(Shelf::open().await);
+    let fixture = Arc::new(Fixture::open().await);
     let others: Vec<_> = (0..4)
         .map(|_| {
-            let shelf = Arc::clone(&shelf);
+            let fixture = Arc::clone(&fixture);
             tokio::spawn(async move {
                 loop {
-                    shelf.products.rebuild_analytics().await.unwrap();
+                    fixture.products.rebuild_analytics().await.unwrap();
                 }
             })
         })
         .collect();
     for created in 1..=100 {
-        shelf.create().await;
-        assert_eq!(total(shelf.products.rebuild_analytics().await), created);
+        fixture.create().await;
+        assert_eq!(total(fixture.products.rebuild_analytics().await), created);
     }
     others.iter().for_each(|other| other.abort());
 }
