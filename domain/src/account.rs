@@ -4,10 +4,8 @@ mod draft;
 mod email;
 mod records;
 mod role;
-mod texts;
 
-pub use draft::{ApiKeyDraft, NewApiKey, RegistrationDraft, UserDraft};
+pub use draft::{ApiKeyDraft, NewApiKey, RegistrationDraft, TextsDraft, UserDraft, new_password};
 pub use email::Email;
 pub use records::{ApiKey, Home, NewSession, NewUser, Session, TokenHash, Used, User};
 pub use role::Role;
-pub use texts::{TextsDraft, new_password};

@@ -1,66 +1,35 @@
 //! Collects every broken rule of a draft, each under the name of its field, and each field once.
 
-use crate::draft::FieldErrors;
 use crate::ids::OrganizationId;
+use crate::invalid::{FieldErrors, Invalid};
 
-pub(crate) struct Check {
-    errors: FieldErrors,
-    /// Whether what is required has to be there. For a partial change it need not be.
-    complete: bool,
-}
-
-impl Check {
-    /// Starts from what was wrong already when the draft was read.
-    pub(crate) fn new(errors: FieldErrors, complete: bool) -> Self {
-        Check { errors, complete }
-    }
-
-    pub(crate) fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.add(field, &message.into());
-    }
-
+impl FieldErrors {
     /// The value by its rule; `None` when it was not given or breaks the rule.
-    pub(crate) fn field<T, U>(
+    pub(crate) fn check<T, U>(
         &mut self,
-        name: &str,
+        field: &str,
         value: Option<T>,
         rule: impl FnOnce(T) -> Result<U, String>,
     ) -> Option<U> {
-        match rule(value?) {
-            Ok(value) => Some(value),
-            Err(message) => {
-                self.error(name, message);
-                None
-            }
-        }
+        rule(value?).map_err(|message| self.add(field, &message)).ok()
     }
 
-    /// As [`field`](Check::field), and an error when it was not given although it has to be.
+    /// As [`check`](FieldErrors::check), and an error when it was not given, unless it has one already.
     pub(crate) fn required<T, U>(
         &mut self,
-        name: &str,
+        field: &str,
         value: Option<T>,
         rule: impl FnOnce(T) -> Result<U, String>,
     ) -> Option<U> {
-        if self.complete { self.always(name, value, rule) } else { self.field(name, value, rule) }
-    }
-
-    /// As [`required`](Check::required), in a partial change too: for the parts of what is replaced as a whole.
-    pub(crate) fn always<T, U>(
-        &mut self,
-        name: &str,
-        value: Option<T>,
-        rule: impl FnOnce(T) -> Result<U, String>,
-    ) -> Option<U> {
-        let reported = || self.errors.iter().any(|error| error.field == name);
-        if value.is_none() && !reported() {
-            self.error(name, IS_REQUIRED);
+        if value.is_none() && !self.iter().any(|error| error.field == field) {
+            self.add(field, IS_REQUIRED);
         }
-        self.field(name, value, rule)
+        self.check(field, value, rule)
     }
 
-    pub(crate) fn finish(self) -> FieldErrors {
-        self.errors
+    /// What was made of the checked values, unless a rule is broken.
+    pub(crate) fn or<T>(self, made: Option<T>) -> Result<T, Invalid> {
+        made.filter(|_| self.is_empty()).ok_or(Invalid(self))
     }
 }
 

@@ -4,13 +4,12 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::check::{Check, bounded, not_negative};
-use crate::draft::{FieldErrors, Invalid};
+use crate::check::{bounded, not_negative};
 use crate::fields::{Fields, MalformedInput};
 use crate::ids::ImageId;
+use crate::invalid::{FieldErrors, Invalid};
 use crate::product::Product;
 use crate::schema::FIELDS_MAX;
 
@@ -45,28 +44,16 @@ pub struct Image {
 }
 
 /// An image that nobody has checked yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageDraft {
-    /// The image of the product that this is to become; a new one when `None`.
-    pub id: Option<i64>,
-    /// Required.
-    pub url: Option<String>,
-    /// Empty when left out.
-    pub alt: Option<String>,
-    /// Its place in the list, from 0, when left out.
-    pub position: Option<i64>,
+    id: Option<i64>,
+    url: Option<String>,
+    alt: Option<String>,
+    position: Option<i64>,
 }
 
-/// Details that nobody has checked yet. What is `None` was not said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DetailsDraft {
-    /// All fields, not only those that change.
-    pub fields: Option<Map<String, Value>>,
-    /// All images, not only those that change.
-    pub images: Option<Vec<ImageDraft>>,
-    /// What was wrong already when the draft was read: wrong types, unknown fields.
-    pub errors: FieldErrors,
-}
+/// Details that nobody has checked yet.
+pub struct DetailsDraft(Fields);
 
 impl DetailsDraft {
     /// Reads a JSON object, as [`ProductDraft::from_json`](crate::ProductDraft::from_json) does.
@@ -74,8 +61,7 @@ impl DetailsDraft {
     /// # Errors
     /// When `json` is no JSON object at all.
     pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
-        let mut fields = Fields::parse(json)?;
-        Ok(DetailsDraft { fields: take_fields(&mut fields), images: take_images(&mut fields), errors: fields.finish() })
+        Fields::parse(json).map(DetailsDraft)
     }
 
     /// The change to make: what is given replaces what was there, as a whole.
@@ -83,10 +69,11 @@ impl DetailsDraft {
     /// # Errors
     /// [`Invalid`] with every broken rule that needs no look at the product or its schema.
     pub fn into_patch(self) -> Result<DetailsPatch, Invalid> {
-        let mut check = Check::new(self.errors, false);
-        let patch = checked(&mut check, self.fields, self.images);
-        let errors = check.finish();
-        if errors.is_empty() { Ok(patch) } else { Err(Invalid(errors)) }
+        let DetailsDraft(mut given) = self;
+        let (fields, images) = (take_fields(&mut given), take_images(&mut given));
+        let mut errors = given.finish();
+        let patch = checked(&mut errors, fields, images);
+        errors.or(Some(patch))
     }
 }
 
@@ -115,11 +102,7 @@ pub struct NewImage {
 }
 
 pub(crate) fn take_fields(input: &mut Fields) -> Option<Map<String, Value>> {
-    let fields = input.take_map("fields", FIELDS_MAX, |raw: &RawValue| {
-        // What is no value at all here is a number past the range of floating point, or nested too deep.
-        serde_json::from_str(raw.get()).map_err(|_| EXPECTED.to_owned())
-    });
-    Some(fields?.into_iter().collect())
+    input.take_map("fields", FIELDS_MAX, EXPECTED)
 }
 
 const EXPECTED: &str = "must be text, a finite number, or true or false";
@@ -135,26 +118,19 @@ pub(crate) fn take_images(input: &mut Fields) -> Option<Vec<ImageDraft>> {
 
 /// The rules that hold whatever the product's schema is.
 pub(crate) fn checked(
-    check: &mut Check,
+    errors: &mut FieldErrors,
     fields: Option<Map<String, Value>>,
     images: Option<Vec<ImageDraft>>,
 ) -> DetailsPatch {
     for (name, value) in fields.iter().flatten() {
         if let Err(message) = scalar(value) {
-            check.error(&format!("fields.{name}"), message);
+            errors.add(&format!("fields.{name}"), &message);
         }
     }
-    let images = images.filter(|images| {
-        let few = images.len() <= IMAGES_MAX;
-        if !few {
-            check.error("images", format!("must have at most {IMAGES_MAX} entries"));
-        }
-        few
-    });
     let mut ids = HashSet::new();
     let images = images.map(|images| {
         let images = images.into_iter().enumerate();
-        images.filter_map(|(index, image)| checked_image(check, &mut ids, index, image)).collect()
+        images.filter_map(|(index, image)| checked_image(errors, &mut ids, index, image)).collect()
     });
     DetailsPatch { fields, images }
 }
@@ -168,16 +144,21 @@ fn scalar(value: &Value) -> Result<(), String> {
     }
 }
 
-fn checked_image(check: &mut Check, ids: &mut HashSet<i64>, index: usize, image: ImageDraft) -> Option<NewImage> {
+fn checked_image(
+    errors: &mut FieldErrors,
+    ids: &mut HashSet<i64>,
+    index: usize,
+    image: ImageDraft,
+) -> Option<NewImage> {
     let path = |field: &str| format!("images[{index}].{field}");
-    let id = check.field(&path("id"), image.id, |id| match ImageId::new(id) {
+    let id = errors.check(&path("id"), image.id, |id| match ImageId::new(id) {
         None => Err(not_of_the_product(id)),
         Some(_) if !ids.insert(id) => Err(format!("{id} is there twice")),
         Some(id) => Ok(id),
     });
-    let url = check.always(&path("url"), image.url, checked_url);
-    let alt = check.field(&path("alt"), image.alt, |alt| bounded(alt, ALT_MAX)).unwrap_or_default();
-    let position = check.field(&path("position"), image.position, not_negative).unwrap_or(index as i64);
+    let url = errors.required(&path("url"), image.url, checked_url);
+    let alt = errors.check(&path("alt"), image.alt, |alt| bounded(alt, ALT_MAX)).unwrap_or_default();
+    let position = errors.check(&path("position"), image.position, not_negative).unwrap_or(index as i64);
     Some(NewImage { id, url: url?, alt, position })
 }
 

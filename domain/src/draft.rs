@@ -1,16 +1,17 @@
 //! What somebody would like a product to be, and the rules that decide whether it may.
 
+use std::mem;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::check::{Check, bounded, does_not_exist, named, not_negative, organization};
+use crate::check::{bounded, does_not_exist, named, not_negative, organization};
 use crate::details::{self, DetailsPatch, ImageDraft, NewImage};
 use crate::fields::{Fields, MalformedInput};
 use crate::ids::{OrganizationId, SchemaId};
+use crate::invalid::{FieldErrors, Invalid};
 use crate::patch::ProductPatch;
-use crate::price::Price;
-
-pub use crate::invalid::{FieldError, FieldErrors, Invalid};
+use crate::price::{Price, PriceError};
 
 const NAME_MAX: usize = 255;
 const DESCRIPTION_MAX: usize = 1_000;
@@ -96,23 +97,20 @@ impl ProductDraft {
     /// [`Invalid`] with every broken rule that needs no look at the organization and the schema.
     pub fn into_new(mut self) -> Result<NewProduct, Invalid> {
         let (fields, images) = (self.fields.take(), self.images.take());
-        let mut check = Check::new(std::mem::take(&mut self.errors), true);
-        let patch = self.checked(&mut check);
-        let DetailsPatch { fields, images } = details::checked(&mut check, fields, images);
-        match (patch.name, patch.price, check.finish()) {
-            (Some(name), Some(price), errors) if errors.is_empty() => Ok(NewProduct {
-                name,
-                description: patch.description.unwrap_or_default(),
-                price,
-                stock: patch.stock.unwrap_or_default(),
-                category: patch.category.unwrap_or_default(),
-                organization_id: patch.organization_id.unwrap_or(OrganizationId::BUILT_IN),
-                schema_id: patch.schema_id.unwrap_or(SchemaId::BUILT_IN),
-                fields: fields.unwrap_or_default(),
-                images: images.unwrap_or_default(),
-            }),
-            (_, _, errors) => Err(Invalid(errors)),
-        }
+        let mut errors = mem::take(&mut self.errors);
+        let patch = self.checked(&mut errors, true);
+        let DetailsPatch { fields, images } = details::checked(&mut errors, fields, images);
+        errors.or(patch.name.zip(patch.price).map(|(name, price)| NewProduct {
+            name,
+            description: patch.description.unwrap_or_default(),
+            price,
+            stock: patch.stock.unwrap_or_default(),
+            category: patch.category.unwrap_or_default(),
+            organization_id: patch.organization_id.unwrap_or(OrganizationId::BUILT_IN),
+            schema_id: patch.schema_id.unwrap_or(SchemaId::BUILT_IN),
+            fields: fields.unwrap_or_default(),
+            images: images.unwrap_or_default(),
+        }))
     }
 
     /// The change to make; fields left out stay.
@@ -120,28 +118,37 @@ impl ProductDraft {
     /// # Errors
     /// [`Invalid`] with every broken rule that needs no look at the product.
     pub fn into_patch(mut self) -> Result<ProductPatch, Invalid> {
-        let mut check = Check::new(std::mem::take(&mut self.errors), false);
+        let mut errors = mem::take(&mut self.errors);
         for (name, given) in [("fields", self.fields.is_some()), ("images", self.images.is_some())] {
             if given {
-                check.error(name, "is changed with the details of the product");
+                errors.add(name, "is changed with the details of the product");
             }
         }
-        let patch = self.checked(&mut check);
-        let errors = check.finish();
-        if errors.is_empty() { Ok(patch) } else { Err(Invalid(errors)) }
+        let patch = self.checked(&mut errors, false);
+        errors.or(Some(patch))
     }
 
-    /// All but the details.
-    fn checked(self, check: &mut Check) -> ProductPatch {
+    /// All but the details. A complete product has a name and a price.
+    fn checked(self, errors: &mut FieldErrors, complete: bool) -> ProductPatch {
+        let name = |text: String| named(&text, NAME_MAX);
+        let price = |text: String| text.parse().map_err(|error: PriceError| error.to_string());
         let schema = |id| SchemaId::new(id).ok_or_else(|| does_not_exist(id));
         ProductPatch {
-            name: check.required("name", self.name, |name| named(&name, NAME_MAX)),
-            description: check.field("description", self.description, |text| bounded(text, DESCRIPTION_MAX)),
-            price: check.required("price", self.price, |text| text.parse().map_err(|error| format!("{error}"))),
-            stock: check.field("stock", self.stock, not_negative),
-            category: check.field("category", self.category, |text| bounded(text, CATEGORY_MAX)),
-            organization_id: check.field("organization_id", self.organization_id, organization),
-            schema_id: check.field("schema_id", self.schema_id, schema),
+            name: if complete {
+                errors.required("name", self.name, name)
+            } else {
+                errors.check("name", self.name, name)
+            },
+            description: errors.check("description", self.description, |text| bounded(text, DESCRIPTION_MAX)),
+            price: if complete {
+                errors.required("price", self.price, price)
+            } else {
+                errors.check("price", self.price, price)
+            },
+            stock: errors.check("stock", self.stock, not_negative),
+            category: errors.check("category", self.category, |text| bounded(text, CATEGORY_MAX)),
+            organization_id: errors.check("organization_id", self.organization_id, organization),
+            schema_id: errors.check("schema_id", self.schema_id, schema),
         }
     }
 }

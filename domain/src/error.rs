@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::draft::Invalid;
 use crate::ids::{ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+use crate::invalid::Invalid;
 use crate::page::PageError;
 use crate::product::Version;
 
@@ -21,8 +21,8 @@ pub enum StoreError {
         /// Where it is.
         current: Version,
     },
-    /// The product was changed after the caller had derived which copies the write makes void. Nothing was changed;
-    /// read it, derive them again, and repeat.
+    /// The product was changed after the caller had derived which cached entries the write invalidates. Nothing was
+    /// changed; read it, derive them again, and repeat.
     #[error("product {id} was changed at the same time, it is at version {current}")]
     VersionConflict {
         /// The product.

@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-use crate::draft::FieldErrors;
+use crate::invalid::FieldErrors;
 
 /// Fields of one object that are looked at. No object has so many: the rest is counted and not kept.
 const KEPT_MAX: usize = 1_000;
@@ -68,26 +69,27 @@ impl Fields {
         Some(list).filter(|list| list.len() == elements.len())
     }
 
-    /// An object of at most `max` fields of any names, each read by `read`, which says what is expected when it fails.
-    pub(crate) fn take_map<T>(
-        &mut self,
-        name: &str,
-        max: usize,
-        read: impl Fn(&RawValue) -> Result<T, String>,
-    ) -> Option<Vec<(String, T)>> {
+    /// An object of at most `max` fields of any names.
+    pub(crate) fn take_map(&mut self, name: &str, max: usize, expectation: &str) -> Option<Map<String, Value>> {
         let Unread { fields, more } = self.take(name, "must be an object")?;
         if fields.len() + more > max {
             self.error(name, &format!("must have at most {max} fields"));
             return None;
         }
-        let mut values = Vec::with_capacity(fields.len());
+        let mut values = Map::new();
         for (field, raw) in fields {
-            match read(&raw) {
-                Ok(value) => values.push((field, value)),
-                Err(message) => self.error(&format!("{name}.{field}"), &message),
+            match serde_json::from_str(raw.get()) {
+                Ok(value) => _ = values.insert(field, value),
+                // A number past the range of floating point, or nested too deep.
+                Err(_) => self.error(&format!("{name}.{field}"), expectation),
             }
         }
         Some(values)
+    }
+
+    /// Texts, each of them as [`take`](Fields::take) does.
+    pub(crate) fn take_texts<const N: usize>(&mut self, names: [&str; N]) -> [Option<String>; N] {
+        names.map(|name| self.take(name, "must be a string"))
     }
 
     pub(crate) fn ignore(&mut self, names: &[&str]) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// Reasons that are named; what is wrong beyond is counted.
 const LISTED_MAX: usize = 100;
@@ -11,7 +11,7 @@ const FIELD_MAX: usize = 200;
 const MESSAGE_MAX: usize = 500;
 
 /// One reason why a field cannot be accepted.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// The field's name as the caller wrote it, or its beginning.
     pub field: String,
@@ -34,9 +34,11 @@ impl FieldError {
 /// let errors: FieldErrors = (0..250).map(|_| FieldError::new("colour", "is not a known field")).collect();
 /// assert_eq!((errors.len(), errors.more()), (100, 150));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct FieldErrors {
     listed: Vec<FieldError>,
+    #[serde(skip)]
     more: usize,
 }
 
@@ -124,21 +126,29 @@ impl<'a> IntoIterator for &'a FieldErrors {
     }
 }
 
-impl Serialize for FieldErrors {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.listed.serialize(serializer)
-    }
-}
-
 /// Every reason why what was given cannot be accepted; never empty.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", Sentence(.0))]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid(pub FieldErrors);
 
 impl Invalid {
     /// For one reason.
     pub fn one(field: &str, message: &str) -> Self {
         Invalid(FieldError::new(field, message).into())
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, FieldError { field, message }) in self.0.iter().enumerate() {
+            f.write_str(if place == 0 { "" } else { "; " })?;
+            write!(f, "{field} {message}")?;
+        }
+        match self.0.more() {
+            0 => Ok(()),
+            more => write!(f, "; and {} more", Thousands(more)),
+        }
     }
 }
 
@@ -159,21 +169,6 @@ impl ErrorRoom {
         errors.keep(self.0.max(1));
         self.0 = self.0.saturating_sub(errors.len());
         Invalid(errors)
-    }
-}
-
-struct Sentence<'a>(&'a FieldErrors);
-
-impl fmt::Display for Sentence<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, FieldError { field, message }) in self.0.iter().enumerate() {
-            f.write_str(if place == 0 { "" } else { "; " })?;
-            write!(f, "{field} {message}")?;
-        }
-        match self.0.more() {
-            0 => Ok(()),
-            more => write!(f, "; and {} more", Thousands(more)),
-        }
     }
 }
 

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Check, named};
-use crate::draft::{FieldErrors, Invalid};
+use crate::check::named;
 use crate::fields::{Fields, MalformedInput};
 use crate::ids::OrganizationId;
+use crate::invalid::{FieldErrors, Invalid};
 
 const NAME_MAX: usize = 255;
 
@@ -53,12 +53,9 @@ impl OrganizationDraft {
     /// # Errors
     /// [`Invalid`] with every broken rule.
     pub fn into_new(self) -> Result<NewOrganization, Invalid> {
-        let mut check = Check::new(self.errors, true);
-        let name = check.required("name", self.name, |name| named(&name, NAME_MAX));
-        match (name, check.finish()) {
-            (Some(name), errors) if errors.is_empty() => Ok(NewOrganization { name }),
-            (_, errors) => Err(Invalid(errors)),
-        }
+        let mut errors = self.errors;
+        let name = errors.required("name", self.name, |name| named(&name, NAME_MAX));
+        errors.or(name.map(|name| NewOrganization { name }))
     }
 }
 

@@ -40,6 +40,25 @@ impl fmt::Display for Version {
     }
 }
 
+/// What a write requires of the product, or the schema, it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// That it exists.
+    Anything,
+    /// That it is at one of these versions.
+    OneOf(Vec<Version>),
+}
+
+impl Expect {
+    /// Whether the write may be about what is at this version.
+    pub fn holds(&self, current: Version) -> bool {
+        match self {
+            Expect::Anything => true,
+            Expect::OneOf(versions) => versions.contains(&current),
+        }
+    }
+}
+
 /// A product as it is stored and as it reads in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Product {

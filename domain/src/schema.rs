@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::check::IS_REQUIRED;
-use crate::draft::{FieldErrors, Invalid};
 use crate::ids::{OrganizationId, SchemaId};
+use crate::invalid::{FieldErrors, Invalid};
 use crate::product::Version;
 
 mod draft;
 
-pub use draft::{NewSchema, SchemaDraft, SchemaFieldDraft, SchemaPatch};
+pub use draft::{NewSchema, SchemaDraft, SchemaPatch};
 
 /// Fields of one schema at most.
 pub(crate) const FIELDS_MAX: usize = 100;

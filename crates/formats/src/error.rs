@@ -2,7 +2,7 @@
 
 use std::io;
 
-use hotshelf_domain::{FieldError, Invalid};
+use hotshelf_domain::Invalid;
 
 use crate::format::Format;
 
@@ -108,8 +108,4 @@ pub enum RowFault {
     /// The input broke off. Ends the reading.
     #[error("cannot be read: {0}; the rest of the file was not read")]
     Read(#[from] io::Error),
-}
-
-pub(crate) fn field_error(field: &str, message: impl Into<String>) -> FieldError {
-    FieldError::new(field, &message.into())
 }

@@ -1,8 +1,7 @@
 //! A shop's product that is put together from several rows.
 
-use hotshelf_domain::{FieldError, FieldErrors, Price, PriceError, ProductDraft};
+use hotshelf_domain::{FieldErrors, Price, PriceError, ProductDraft};
 
-use crate::error::field_error;
 use crate::number::with_decimal_point;
 use crate::reader::{Parsed, Unchecked};
 use crate::table::Record;
@@ -43,10 +42,10 @@ impl Listing {
     /// (oversold) is 0. An empty text says nothing.
     pub(crate) fn add_offer(&mut self, line: u64, price: &str, stock: &str) {
         if let Err(error) = self.add_price(price.trim()) {
-            self.wrong(line, field_error("price", error.to_string()));
+            self.wrong(line, "price", &error.to_string());
         }
         if let Err(message) = self.add_stock(stock.trim()) {
-            self.wrong(line, field_error("stock", message));
+            self.wrong(line, "stock", message);
         }
     }
 
@@ -66,9 +65,9 @@ impl Listing {
         Ok(())
     }
 
-    fn wrong(&mut self, line: u64, error: FieldError) {
+    fn wrong(&mut self, line: u64, field: &str, message: &str) {
         self.wrong_line.get_or_insert(line);
-        self.errors.extend([error]);
+        self.errors.add(field, message);
     }
 
     /// The product. What is wrong with it is at the line of the first bad row, or else of the first row.

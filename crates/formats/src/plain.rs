@@ -1,5 +1,7 @@
 //! Plain CSV: a row is a product.
 
+use std::borrow::Cow;
+
 use hotshelf_domain::ProductDraft;
 
 use crate::error::UnreadableFile;
@@ -14,11 +16,8 @@ const COLUMNS: [&str; 5] = ["name", "description", "price", "stock", "category"]
 pub(crate) struct PlainCsv {
     table: Table,
     decimal_comma: bool,
-    name: Option<usize>,
-    description: Option<usize>,
-    price: Option<usize>,
-    stock: Option<usize>,
-    category: Option<usize>,
+    /// Where each of [`COLUMNS`] is.
+    columns: [Option<usize>; 5],
 }
 
 impl PlainCsv {
@@ -32,28 +31,24 @@ impl PlainCsv {
         if let Some(column) = columns.repeated(&COLUMNS) {
             return Err(UnreadableFile::RepeatedColumn(column));
         }
-        let [name, description, price, stock, category] = COLUMNS.map(|column| columns.find(column));
-        Ok(PlainCsv { table, decimal_comma, name, description, price, stock, category })
+        let columns = COLUMNS.map(|column| columns.find(column));
+        Ok(PlainCsv { table, decimal_comma, columns })
     }
 
-    fn row(&self, record: &Record) -> Unchecked {
-        let price = record.text(self.price).trim();
+    fn row<'a>(&self, record: &'a Record) -> Unchecked {
+        let [name, description, price, stock, category] = self.columns.map(|column| record.text(column));
+        let given = |text: &'a str| Some(text.trim()).filter(|text| !text.is_empty());
+        let price = given(price).map(|price| if self.decimal_comma { with_decimal_point(price) } else { price.into() });
         let mut draft = ProductDraft {
-            name: Some(record.text(self.name).to_owned()),
-            description: Some(record.text(self.description).to_owned()),
-            category: Some(record.text(self.category).to_owned()),
+            name: Some(name.to_owned()),
+            description: Some(description.to_owned()),
+            price: price.map(Cow::into_owned),
+            stock: given(stock).and_then(|stock| stock.parse().ok()),
+            category: Some(category.to_owned()),
             ..ProductDraft::default()
         };
-        if !price.is_empty() {
-            draft.price =
-                Some(if self.decimal_comma { with_decimal_point(price).into_owned() } else { price.to_owned() });
-        }
-        let stock = record.text(self.stock).trim();
-        if !stock.is_empty() {
-            draft.stock = stock.parse().ok();
-            if draft.stock.is_none() {
-                draft.errors.add("stock", "must be an integer");
-            }
+        if draft.stock.is_none() && given(stock).is_some() {
+            draft.errors.add("stock", "must be an integer");
         }
         Unchecked::new(record.line, draft)
     }

@@ -1,7 +1,5 @@
 //! CSV as a table: a header and the records under it, each with the line on which it starts.
 
-use std::collections::HashSet;
-
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 
 use crate::error::{RowError, RowFault, UnreadableFile};
@@ -122,8 +120,7 @@ impl Columns {
 
     /// The columns that are none of `names`. One without a name is none at all.
     pub(crate) fn others(&self, names: &[&str]) -> Vec<String> {
-        let known: HashSet<&str> = names.iter().copied().collect();
-        self.0.iter().filter(|column| !column.is_empty() && !known.contains(column.as_str())).cloned().collect()
+        self.0.iter().filter(|column| !column.is_empty() && !names.contains(&column.as_str())).cloned().collect()
     }
 
     pub(crate) fn repeated(&self, names: &[&'static str]) -> Option<&'static str> {

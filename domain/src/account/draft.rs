@@ -1,12 +1,11 @@
-//! What people send about accounts, and the rules that decide whether it is good.
-
-use std::fmt;
+//! What people send about accounts, and the rules that decide whether it is good. No draft implements `Debug`: passwords
+//! are not for logs.
 
 use super::email::Email;
 use super::role::Role;
-use crate::check::{Check, named};
-use crate::draft::{FieldErrors, Invalid};
+use crate::check::named;
 use crate::fields::{Fields, MalformedInput};
+use crate::invalid::{FieldErrors, Invalid};
 use crate::organization::{NewOrganization, OrganizationDraft};
 
 const NAME_MAX: usize = 100;
@@ -15,32 +14,8 @@ const PASSWORD_MIN: usize = 8;
 /// In bytes: a hash is made of all of them.
 const PASSWORD_MAX: usize = 1_024;
 
-/// Somebody who wants to take part, or to log in.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct RegistrationDraft {
-    /// Made lower case when accepted.
-    pub email: Option<String>,
-    /// Taken as it is.
-    pub password: Option<String>,
-    /// The name of the organization to make; that of the address if none is given.
-    pub organization: Option<String>,
-    /// What was wrong already when the draft was read.
-    pub errors: FieldErrors,
-}
-
-/// Passwords are not for logs.
-impl fmt::Debug for RegistrationDraft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistrationDraft").field("email", &self.email).finish_non_exhaustive()
-    }
-}
-
-/// Passwords are not for logs.
-impl fmt::Debug for UserDraft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserDraft").field("email", &self.email).field("role", &self.role).finish_non_exhaustive()
-    }
-}
+/// Somebody who wants to take part.
+pub struct RegistrationDraft(Fields);
 
 impl RegistrationDraft {
     /// Reads a JSON object.
@@ -48,60 +23,30 @@ impl RegistrationDraft {
     /// # Errors
     /// When `json` is no JSON object at all.
     pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
-        let mut fields = Fields::parse(json)?;
-        Ok(RegistrationDraft {
-            email: fields.take("email", "must be a string"),
-            password: fields.take("password", "must be a string"),
-            organization: fields.take("organization", "must be a string"),
-            errors: fields.finish(),
-        })
+        Fields::parse(json).map(RegistrationDraft)
     }
 
-    /// The address, the password and the organization to make.
+    /// The address, the password and the organization to make, which is called like the address if it has no name.
     ///
     /// # Errors
     /// [`Invalid`] with every broken rule.
     pub fn into_new(self) -> Result<(Email, String, NewOrganization), Invalid> {
-        let mut check = Check::new(self.errors, true);
-        let email = check.required("email", self.email, |text| text.parse::<Email>());
-        let password = check.required("password", self.password, password);
-        let name = self.organization.or_else(|| email.as_ref().map(Email::to_string));
-        let organization = check.field("organization", name, |name| {
+        let RegistrationDraft(mut given) = self;
+        let [email, password, organization] = given.take_texts(["email", "password", "organization"]);
+        let mut errors = given.finish();
+        let email = errors.required("email", email, |text| text.parse::<Email>());
+        let password = errors.required("password", password, checked_password);
+        let name = organization.or_else(|| email.as_ref().map(Email::to_string));
+        let organization = errors.check("organization", name, |name| {
             let draft = OrganizationDraft { name: Some(name), errors: FieldErrors::default() };
             draft.into_new().map_err(|Invalid(errors)| errors.into_iter().map(|error| error.message).collect())
         });
-        match (email, password, organization, check.finish()) {
-            (Some(email), Some(password), Some(organization), errors) if errors.is_empty() => {
-                Ok((email, password, organization))
-            }
-            (_, _, _, errors) => Err(Invalid(errors)),
-        }
-    }
-}
-
-/// A password that may be chosen.
-pub(crate) fn password(text: String) -> Result<String, String> {
-    if text.chars().count() < PASSWORD_MIN {
-        Err(format!("must be at least {PASSWORD_MIN} characters"))
-    } else if text.len() > PASSWORD_MAX {
-        Err(format!("must be at most {PASSWORD_MAX} bytes"))
-    } else {
-        Ok(text)
+        errors.or(email.zip(password).zip(organization).map(|((email, password), home)| (email, password, home)))
     }
 }
 
 /// Somebody whom an admin adds, or changes.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct UserDraft {
-    /// Made lower case when accepted.
-    pub email: Option<String>,
-    /// What the user may do.
-    pub role: Option<String>,
-    /// Taken as it is.
-    pub password: Option<String>,
-    /// What was wrong already when the draft was read.
-    pub errors: FieldErrors,
-}
+pub struct UserDraft(Fields);
 
 impl UserDraft {
     /// Reads a JSON object.
@@ -109,13 +54,7 @@ impl UserDraft {
     /// # Errors
     /// When `json` is no JSON object at all.
     pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
-        let mut fields = Fields::parse(json)?;
-        Ok(UserDraft {
-            email: fields.take("email", "must be a string"),
-            role: fields.take("role", "must be a string"),
-            password: fields.take("password", "must be a string"),
-            errors: fields.finish(),
-        })
+        Fields::parse(json).map(UserDraft)
     }
 
     /// The user to add: a viewer unless the draft says otherwise, and without a password if it names none.
@@ -123,14 +62,13 @@ impl UserDraft {
     /// # Errors
     /// [`Invalid`] with every broken rule.
     pub fn into_new(self) -> Result<(Email, Role, Option<String>), Invalid> {
-        let mut check = Check::new(self.errors, true);
-        let email = check.required("email", self.email, |text| text.parse::<Email>());
-        let role = check.field("role", self.role, |text| text.parse::<Role>()).unwrap_or(Role::Viewer);
-        let password = check.field("password", self.password, password);
-        match (email, check.finish()) {
-            (Some(email), errors) if errors.is_empty() => Ok((email, role, password)),
-            (_, errors) => Err(Invalid(errors)),
-        }
+        let UserDraft(mut given) = self;
+        let [email, role, password] = given.take_texts(["email", "role", "password"]);
+        let mut errors = given.finish();
+        let email = errors.required("email", email, |text| text.parse::<Email>());
+        let role = errors.check("role", role, |text| text.parse::<Role>()).unwrap_or(Role::Viewer);
+        let password = errors.check("password", password, checked_password);
+        errors.or(email.map(|email| (email, role, password)))
     }
 
     /// The new role of a user; nothing else about a user can be changed by another.
@@ -138,30 +76,21 @@ impl UserDraft {
     /// # Errors
     /// [`Invalid`] with every broken rule.
     pub fn into_role(self) -> Result<Role, Invalid> {
-        let mut check = Check::new(self.errors, true);
-        for (name, given) in [("email", self.email.is_some()), ("password", self.password.is_some())] {
+        let UserDraft(mut given) = self;
+        let [email, role, password] = given.take_texts(["email", "role", "password"]);
+        let mut errors = given.finish();
+        for (name, given) in [("email", email.is_some()), ("password", password.is_some())] {
             if given {
-                check.error(name, "can be changed by the user alone");
+                errors.add(name, "can be changed by the user alone");
             }
         }
-        let role = check.required("role", self.role, |text| text.parse::<Role>());
-        match (role, check.finish()) {
-            (Some(role), errors) if errors.is_empty() => Ok(role),
-            (_, errors) => Err(Invalid(errors)),
-        }
+        let role = errors.required("role", role, |text| text.parse::<Role>());
+        errors.or(role)
     }
 }
 
 /// An API key that somebody would like to have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiKeyDraft {
-    /// What it is for. Trimmed when accepted.
-    pub name: Option<String>,
-    /// What it may do at most.
-    pub role: Option<String>,
-    /// What was wrong already when the draft was read.
-    pub errors: FieldErrors,
-}
+pub struct ApiKeyDraft(Fields);
 
 /// A valid one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,12 +107,7 @@ impl ApiKeyDraft {
     /// # Errors
     /// When `json` is no JSON object at all.
     pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
-        let mut fields = Fields::parse(json)?;
-        Ok(ApiKeyDraft {
-            name: fields.take("name", "must be a string"),
-            role: fields.take("role", "must be a string"),
-            errors: fields.finish(),
-        })
+        Fields::parse(json).map(ApiKeyDraft)
     }
 
     /// The key to make for somebody who has this role, which is the most that it can get: a viewer's key unless the
@@ -192,15 +116,71 @@ impl ApiKeyDraft {
     /// # Errors
     /// [`Invalid`] with every broken rule.
     pub fn into_new(self, most: Role) -> Result<NewApiKey, Invalid> {
-        let mut check = Check::new(self.errors, true);
-        let name = check.required("name", self.name, |name| named(&name, NAME_MAX));
-        let role = check.field("role", self.role, |text| match text.parse::<Role>()? {
+        let ApiKeyDraft(mut given) = self;
+        let [name, role] = given.take_texts(["name", "role"]);
+        let mut errors = given.finish();
+        let name = errors.required("name", name, |name| named(&name, NAME_MAX));
+        let role = errors.check("role", role, |text| match text.parse::<Role>()? {
             role if role > most => Err(format!("must be at most your own, {most}")),
             role => Ok(role),
         });
-        match (name, check.finish()) {
-            (Some(name), errors) if errors.is_empty() => Ok(NewApiKey { name, role: role.unwrap_or(Role::Viewer) }),
-            (_, errors) => Err(Invalid(errors)),
-        }
+        errors.or(name.map(|name| NewApiKey { name, role: role.unwrap_or(Role::Viewer) }))
+    }
+}
+
+/// A JSON object of texts that all have to be there, such as an address and a password.
+///
+/// ```
+/// use hotshelf_domain::TextsDraft;
+///
+/// let [email, password] = TextsDraft::from_json(br#"{"email": "a@b", "password": "x"}"#, ["email", "password"])?.into_texts()?;
+/// assert_eq!((email.as_str(), password.as_str()), ("a@b", "x"));
+/// let invalid = TextsDraft::from_json(br#"{"emial": "a@b"}"#, ["email"])?.into_texts().unwrap_err();
+/// assert_eq!(invalid.to_string(), "emial is not a known field; email is required");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct TextsDraft<const N: usize> {
+    names: [&'static str; N],
+    given: Fields,
+}
+
+impl<const N: usize> TextsDraft<N> {
+    /// Reads the fields of these names, and no others.
+    ///
+    /// # Errors
+    /// When `json` is no JSON object at all.
+    pub fn from_json(json: &[u8], names: [&'static str; N]) -> Result<Self, MalformedInput> {
+        Ok(TextsDraft { names, given: Fields::parse(json)? })
+    }
+
+    /// The texts, in the order of the names.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every field that is missing, unknown or of another type.
+    pub fn into_texts(self) -> Result<[String; N], Invalid> {
+        let TextsDraft { names, mut given } = self;
+        let texts = given.take_texts(names);
+        let mut errors = given.finish();
+        let texts: Vec<String> =
+            names.into_iter().zip(texts).filter_map(|(name, text)| errors.required(name, text, Ok)).collect();
+        errors.or(texts.try_into().ok())
+    }
+}
+
+/// The password, if it may be chosen: 8 characters to 1,024 bytes, of any kinds.
+///
+/// # Errors
+/// [`Invalid`], under the name `password`.
+pub fn new_password(text: String) -> Result<String, Invalid> {
+    checked_password(text).map_err(|message| Invalid::one("password", &message))
+}
+
+fn checked_password(text: String) -> Result<String, String> {
+    if text.chars().count() < PASSWORD_MIN {
+        Err(format!("must be at least {PASSWORD_MIN} characters"))
+    } else if text.len() > PASSWORD_MAX {
+        Err(format!("must be at most {PASSWORD_MAX} bytes"))
+    } else {
+        Ok(text)
     }
 }

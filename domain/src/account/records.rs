@@ -76,7 +76,7 @@ pub struct Session {
     pub client: String,
     /// UTC, to the millisecond.
     pub created_at: DateTime<Utc>,
-    /// UTC, and late by up to a hundredth of the life of a session.
+    /// UTC, and late by up to a hundredth of the TTL of a session.
     pub last_used_at: DateTime<Utc>,
     /// UTC; moved with each use.
     pub expires_at: DateTime<Utc>,

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::{FIELDS_MAX, FieldKind, SchemaField};
-use crate::check::{Check, bounded, named, organization};
-use crate::draft::{FieldErrors, Invalid};
+use crate::check::{bounded, named, organization};
 use crate::fields::{Fields, MalformedInput};
 use crate::ids::OrganizationId;
+use crate::invalid::{FieldErrors, Invalid};
 
 const NAME_MAX: usize = 255;
 const FIELD_NAME_MAX: usize = 100;
@@ -30,22 +30,17 @@ pub struct SchemaDraft {
     /// Trimmed when accepted.
     pub name: Option<String>,
     /// All fields, not only those that change.
-    pub fields: Option<Vec<SchemaFieldDraft>>,
+    pub(super) fields: Option<Vec<SchemaFieldDraft>>,
     /// What was wrong already when the draft was read: wrong types, unknown fields.
     pub errors: FieldErrors,
 }
 
-/// A field of a schema that nobody has checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SchemaFieldDraft {
-    /// Required.
-    pub name: Option<String>,
-    /// Required.
-    pub kind: Option<FieldKind>,
-    /// Not, when left out.
-    pub required: Option<bool>,
-    /// For [`FieldKind::Select`] only.
-    pub options: Option<Vec<String>>,
+pub(super) struct SchemaFieldDraft {
+    pub(super) name: Option<String>,
+    pub(super) kind: Option<FieldKind>,
+    pub(super) required: Option<bool>,
+    pub(super) options: Option<Vec<String>>,
 }
 
 impl SchemaDraft {
@@ -73,17 +68,12 @@ impl SchemaDraft {
     /// # Errors
     /// [`Invalid`] with every broken rule.
     pub fn into_new(self) -> Result<NewSchema, Invalid> {
-        let mut check = Check::new(self.errors, true);
-        let organization_id = check.field("organization_id", self.organization_id, organization);
-        let name = check.required("name", self.name, |name| named(&name, NAME_MAX));
-        let fields = self.fields.map(|fields| checked_fields(&mut check, fields)).unwrap_or_default();
-        match (name, check.finish()) {
-            (Some(name), errors) if errors.is_empty() => {
-                let organization_id = organization_id.unwrap_or(OrganizationId::BUILT_IN);
-                Ok(NewSchema { organization_id, name, fields })
-            }
-            (_, errors) => Err(Invalid(errors)),
-        }
+        let mut errors = self.errors;
+        let organization_id = errors.check("organization_id", self.organization_id, organization);
+        let name = errors.required("name", self.name, |name| named(&name, NAME_MAX));
+        let fields = self.fields.map(|fields| checked_fields(&mut errors, fields)).unwrap_or_default();
+        let organization_id = organization_id.unwrap_or(OrganizationId::BUILT_IN);
+        errors.or(name.map(|name| NewSchema { organization_id, name, fields }))
     }
 
     /// The change to make; what is left out stays.
@@ -91,14 +81,13 @@ impl SchemaDraft {
     /// # Errors
     /// [`Invalid`] with every broken rule.
     pub fn into_patch(self) -> Result<SchemaPatch, Invalid> {
-        let mut check = Check::new(self.errors, false);
+        let mut errors = self.errors;
         if self.organization_id.is_some() {
-            check.error("organization_id", "cannot be changed");
+            errors.add("organization_id", "cannot be changed");
         }
-        let name = check.field("name", self.name, |name| named(&name, NAME_MAX));
-        let fields = self.fields.map(|fields| checked_fields(&mut check, fields));
-        let errors = check.finish();
-        if errors.is_empty() { Ok(SchemaPatch { name, fields }) } else { Err(Invalid(errors)) }
+        let name = errors.check("name", self.name, |name| named(&name, NAME_MAX));
+        let fields = self.fields.map(|fields| checked_fields(&mut errors, fields));
+        errors.or(Some(SchemaPatch { name, fields }))
     }
 }
 
@@ -124,32 +113,28 @@ pub struct SchemaPatch {
     pub fields: Option<Vec<SchemaField>>,
 }
 
-fn checked_fields(check: &mut Check, fields: Vec<SchemaFieldDraft>) -> Vec<SchemaField> {
-    if fields.len() > FIELDS_MAX {
-        check.error("fields", format!("must have at most {FIELDS_MAX} entries"));
-        return Vec::new();
-    }
+fn checked_fields(errors: &mut FieldErrors, fields: Vec<SchemaFieldDraft>) -> Vec<SchemaField> {
     let mut names = HashSet::new();
     let fields = fields.into_iter().enumerate();
-    fields.filter_map(|(index, field)| checked_field(check, &mut names, index, field)).collect()
+    fields.filter_map(|(index, field)| checked_field(errors, &mut names, index, field)).collect()
 }
 
 fn checked_field(
-    check: &mut Check,
+    errors: &mut FieldErrors,
     names: &mut HashSet<String>,
     index: usize,
     field: SchemaFieldDraft,
 ) -> Option<SchemaField> {
     let path = |part: &str| format!("fields[{index}].{part}");
-    let name = check.always(&path("name"), field.name, |name| {
+    let name = errors.required(&path("name"), field.name, |name| {
         let name = exactly_named(name, FIELD_NAME_MAX)?;
         if names.insert(name.clone()) { Ok(name) } else { Err(format!("{name} is there twice")) }
     });
-    let kind = check.always(&path("type"), field.kind, Ok);
+    let kind = errors.required(&path("type"), field.kind, Ok);
     let required = field.required.unwrap_or_default();
     let options = match kind {
-        Some(FieldKind::Select) => check.always(&path("options"), field.options, checked_options),
-        Some(_) => check.field(&path("options"), field.options, no_options),
+        Some(FieldKind::Select) => errors.required(&path("options"), field.options, checked_options),
+        Some(_) => errors.check(&path("options"), field.options, no_options),
         // It may be one whose type could not be read.
         None => None,
     };

@@ -1,3 +1,4 @@
+use super::draft::SchemaFieldDraft;
 use super::*;
 
 /// Of organization 1, read from the JSON of its fields.

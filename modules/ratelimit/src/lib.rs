@@ -31,7 +31,7 @@
 //! **What it costs.** All who wait at the same time share one write to Redis, and those about one subject one step
 //! there. A refusal that is certain costs Redis nothing, nor do most requests of a caller who asks often: each step
 //! prefetches up to a sixteenth of what is left, for a hundredth of the window and 1 s at most. Memory holds 65,536
-//! subjects, of 150 bytes to 2 kB each.
+//! subjects, of 150 to 700 bytes each.
 
 mod counting;
 mod limit;
@@ -39,10 +39,10 @@ mod limiter;
 mod memory;
 #[cfg(test)]
 mod plain_count;
-mod prefetch;
 mod redis;
 mod scope;
 mod subject;
+mod subject_state;
 mod window;
 
 pub use limit::{Limit, LimitError};

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -5,12 +6,12 @@ use hotshelf_lifecycle::{Failure, Health, Module, Tasks, Trouble, async_trait};
 use hotshelf_redis_client::RedisOptions;
 use hotshelf_stats::{RateLimitMetrics, Stats};
 use tokio::sync::mpsc;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::counting::{Counting, Request};
 use crate::limit::Limit;
 use crate::memory::Memory;
-use crate::scope::{Scope, ScopeInner};
+use crate::redis::RedisCounter;
+use crate::scope::Scope;
 
 /// More requests do not wait for Redis.
 const MOST_WAITING: usize = 16_384;
@@ -45,12 +46,10 @@ pub struct RateLimiter(Arc<Core>);
 pub(crate) struct Core {
     pub(crate) options: RateLimitOptions,
     pub(crate) metrics: RateLimitMetrics,
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memory>,
     /// To the task that counts in Redis, once it is started.
     queue: OnceLock<mpsc::Sender<Request>>,
     begin: Instant,
-    /// The most that an answer of Redis takes, in ms.
-    pub(crate) margin: u64,
     /// While there is any, decisions are made without Redis.
     pub(crate) trouble: Trouble,
     tasks: Tasks,
@@ -59,40 +58,25 @@ pub(crate) struct Core {
 impl RateLimiter {
     /// A limiter that counts under these options.
     pub fn new(options: RateLimitOptions, stats: &Stats) -> Self {
-        let margin = options.redis.as_ref().map_or(Duration::ZERO, |redis| redis.command_timeout);
-        let core = Arc::new(Core {
-            options,
-            metrics: stats.rate_limits(),
-            memory: Memory::default(),
-            queue: OnceLock::new(),
-            begin: Instant::now(),
-            margin: margin.as_millis() as u64,
-            trouble: Trouble::default(),
-            tasks: Tasks::default(),
-        });
-        let watched = Arc::downgrade(&core);
-        let subjects = move || watched.upgrade().map_or(0, |core| core.memory.subjects());
-        core.metrics.watch_subjects(Box::new(subjects));
-        RateLimiter(core)
+        let (metrics, memory) = (stats.rate_limits(), Arc::new(Memory::new()));
+        let known = Arc::clone(&memory);
+        metrics.watch_subjects(Box::new(move || known.subjects()));
+        let (queue, begin) = (OnceLock::new(), Instant::now());
+        let (trouble, tasks) = (Trouble::default(), Tasks::default());
+        RateLimiter(Arc::new(Core { options, metrics, memory, queue, begin, trouble, tasks }))
     }
 
     /// The limit of that name. Limits of one name count together.
     pub fn scope(&self, name: &str, limit: Limit) -> Scope {
+        let RateLimitOptions { redis, on_loss, .. } = &self.0.options;
         // Alone, the count in memory is no makeshift.
-        let alone = self.0.options.redis.is_none();
-        self.scope_with(name, limit, if alone { OnLoss::Local } else { self.0.options.on_loss })
+        Scope::new(&self.0, name, limit, redis.as_ref().map_or(OnLoss::Local, |_| *on_loss))
     }
 
     /// The same for a limit that guards something: while Redis is away, each process counts for itself, whatever the
     /// others do then.
     pub fn guard(&self, name: &str, limit: Limit) -> Scope {
-        self.scope_with(name, limit, OnLoss::Local)
-    }
-
-    fn scope_with(&self, name: &str, limit: Limit, on_loss: OnLoss) -> Scope {
-        let (core, counters) = (Arc::clone(&self.0), self.0.metrics.scope(name));
-        let (number, name) = (xxh3_64(name.as_bytes()), name.to_owned());
-        Scope(Arc::new(ScopeInner { core, name, number, limit, on_loss, counters }))
+        Scope::new(&self.0, name, limit, OnLoss::Local)
     }
 }
 
@@ -101,7 +85,8 @@ impl Module for RateLimiter {
     async fn start(&self) -> Result<(), Failure> {
         if let Some(redis) = &self.0.options.redis {
             let (queue, requests) = mpsc::channel(MOST_WAITING);
-            let counting = Counting::new(Arc::clone(&self.0), redis.clone(), requests);
+            let redis = RedisCounter::new(redis.clone(), self.0.key("probe", ""));
+            let counting = Counting { core: Arc::clone(&self.0), redis, requests, prefetched: HashMap::new() };
             let _ = self.0.queue.set(queue);
             self.0.tasks.spawn_loop("rate limits", counting.run(self.0.tasks.stopping()));
         }
@@ -117,15 +102,14 @@ impl Module for RateLimiter {
         if let Some(task) = self.0.tasks.ended_early().first() {
             return Health::unhealthy(format!("task `{task}` has died; restart the service"));
         }
-        let RateLimitOptions { redis, on_loss, .. } = &self.0.options;
-        let meanwhile = match on_loss {
+        let meanwhile = match self.0.options.on_loss {
             OnLoss::Local => "each instance counts for itself",
             OnLoss::Open => "nothing is limited",
             OnLoss::Closed => "limited requests are refused",
         };
         match self.0.trouble.cause() {
             Some(trouble) => Health::degraded(format!("Redis is down ({trouble}); {meanwhile}")),
-            None if redis.is_some() => Health::healthy("counting in Redis"),
+            None if self.0.options.redis.is_some() => Health::healthy("counting in Redis"),
             None => Health::healthy("counting in memory"),
         }
     }
@@ -142,8 +126,8 @@ impl Core {
         self.queue.get().filter(|_| !self.trouble.stands())
     }
 
-    /// What the keys of a scope's subjects begin with.
-    pub(crate) fn keys_of(&self, scope: &str) -> String {
-        [&self.options.prefix, "ratelimit:", scope, ":"].concat()
+    /// Under which Redis counts a subject of a scope.
+    pub(crate) fn key(&self, scope: &str, subject: &str) -> String {
+        [&self.options.prefix, "ratelimit:", scope, ":", subject].concat()
     }
 }

@@ -1,8 +1,6 @@
 //! Counting in Redis: one atomic step for each subject, by a script that also reads the clock there, so that the
 //! clocks of the callers play no role.
 
-use std::sync::OnceLock;
-
 use fred::clients::Client;
 use fred::error::Error;
 use fred::interfaces::{KeysInterface, LuaInterface};
@@ -46,50 +44,51 @@ pub(crate) struct Answer {
 
 pub(crate) struct RedisCounter {
     pub(crate) options: RedisOptions,
-    redis: OnceLock<Reconnecting>,
+    redis: Option<Reconnecting>,
     script: String,
-    /// What the keys for trying begin with, and a key of the call that failed last: its server is tried.
-    probes: String,
+    /// What the key of the probe begins with, and a key of the call that failed last: its server is probed.
+    probe: String,
     failed: Mutex<String>,
 }
 
 impl RedisCounter {
-    pub(crate) fn new(options: RedisOptions, probes: String) -> Self {
-        RedisCounter { options, redis: OnceLock::new(), script: sha1_hash(TAKE), probes, failed: Mutex::default() }
+    pub(crate) fn new(options: RedisOptions, probe: String) -> Self {
+        RedisCounter { options, redis: None, script: sha1_hash(TAKE), probe, failed: Mutex::default() }
     }
 
     /// The connection, if there is one. Begins to connect if that has failed so far, such as without a certificate.
-    pub(crate) fn client(&self) -> Result<&Client, RedisError> {
-        if self.redis.get().is_none() {
-            let _ = self.redis.set(Reconnecting::start(&self.options)?);
-        }
-        self.redis.get().ok_or_else(|| RedisError::new("not connected"))?.client()
+    pub(crate) fn client(&mut self) -> Result<Client, RedisError> {
+        let redis = match &mut self.redis {
+            Some(redis) => redis,
+            none => none.insert(Reconnecting::start(&self.options)?),
+        };
+        redis.client().cloned()
     }
 
     /// Whether Redis counts: takes a permit that nobody wants, at the server that failed last. That it answers would
     /// say nothing: it may be full, or refuse this user the script.
-    pub(crate) async fn probe(&self) -> Result<(), RedisError> {
+    pub(crate) async fn probe(&mut self) -> Result<(), RedisError> {
         let client = self.client()?;
-        let key = format!("{}{{{}}}", self.probes, self.failed.lock());
+        let key = format!("{}{{{}}}", self.probe, self.failed.lock());
         let step = [Step { key, limit: Limit::PROBE, wanted: 1, prefetch: 0, unused: 0, bucket: 0 }];
-        let tried = async {
-            self.call(client, &step).await?;
+        let probe = async {
+            self.call(&client, &step).await?;
             Ok(client.unlink::<(), _>(step[0].key.as_str()).await?)
         };
-        self.within_deadline(tried).await
+        self.within_deadline(probe).await
     }
 
     /// Takes the steps, all in one write to each server. If one fails, nobody knows which of them were taken.
-    pub(crate) async fn take(&self, steps: &[Step]) -> Result<Vec<Answer>, RedisError> {
+    pub(crate) async fn take(&mut self, steps: &[Step]) -> Result<Vec<Answer>, RedisError> {
         let client = self.client()?;
         // In a cluster, the keys of a call must be in one slot.
         let cluster = matches!(self.options.servers, Servers::Cluster(_));
         let calls = steps.chunks(if cluster { 1 } else { SUBJECTS_PER_CALL }).map(async |steps| {
-            let answers = self.call(client, steps).await;
-            if let (Err(_), [Step { key, .. }, ..]) = (&answers, steps) {
-                key.clone_into(&mut self.failed.lock());
-            }
-            answers
+            let failed = |error| {
+                steps[0].key.clone_into(&mut self.failed.lock());
+                error
+            };
+            self.call(&client, steps).await.map_err(failed)
         });
         Ok(self.within_deadline(try_join_all(calls)).await?.concat())
     }
@@ -119,7 +118,7 @@ impl RedisCounter {
     }
 
     pub(crate) async fn close(&self) {
-        if let Some(redis) = self.redis.get() {
+        if let Some(redis) = &self.redis {
             redis.close().await;
         }
     }
@@ -127,16 +126,15 @@ impl RedisCounter {
 
 impl Step {
     fn arguments(&self) -> [Value; 6] {
-        let [limit, wanted, prefetch, unused] = [self.limit.requests(), self.wanted, self.prefetch, self.unused];
-        let numbers = [limit.into(), self.limit.window_ms, wanted.into(), prefetch.into(), unused.into(), self.bucket];
-        numbers.map(|number| Value::from(i64::try_from(number).unwrap_or(i64::MAX)))
+        let [limit, wanted, prefetch, unused] =
+            [self.limit.requests(), self.wanted, self.prefetch, self.unused].map(u64::from);
+        [limit, self.limit.window_ms, wanted, prefetch, unused, self.bucket].map(|number| Value::from(number as i64))
     }
 }
 
 impl Answer {
     fn of(&[granted, left, next_free_ms, bucket, bucket_left_ms]: &[u64; 5]) -> Self {
-        let [granted, left] = [granted, left].map(|permits| u32::try_from(permits).unwrap_or(u32::MAX));
-        Answer { granted, left, next_free_ms, bucket, bucket_left_ms }
+        Answer { granted: granted as u32, left: left as u32, next_free_ms, bucket, bucket_left_ms }
     }
 }
 

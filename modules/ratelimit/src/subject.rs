@@ -9,7 +9,7 @@ const TEXT_MAX: usize = 64;
 
 /// Who is limited: an address, an account, a caller; each distinct text is one subject. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Subject(CompactString);
+pub struct Subject(pub(crate) CompactString);
 
 impl Subject {
     /// A text as it is, if it is short and plain; any other by its hash, so that nobody can make keys of another shape.
@@ -43,10 +43,6 @@ impl Subject {
     pub fn and(&self, other: &Subject) -> Self {
         let text = format_compact!("{self},{other}");
         if text.len() <= 2 * TEXT_MAX { Subject(text) } else { Subject::hashed(&text) }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

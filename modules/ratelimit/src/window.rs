@@ -6,48 +6,58 @@ use crate::scope::{Decision, Quota};
 ///
 /// Permits are counted in buckets of a hundredth of the window, and a bucket counts until a whole window after its
 /// end. So no stretch of time as long as the window has more in it than the limit, and a permit is free again a
-/// bucket late at most. Times are milliseconds of a clock that never goes back.
+/// bucket late at most. Times are milliseconds since the limiter was made.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
-    /// The ends of buckets and their counts, oldest first: at most 102, and no more than the limit.
-    buckets: Vec<(u64, u32)>,
+    /// Permits of each bucket up to `newest`, from the first one that counts: at most 102.
+    counts: Vec<u32>,
+    newest: u64,
 }
 
 impl Window {
-    /// Takes a permit if one is left.
+    /// Uses a permit if one is left.
     pub(crate) fn decide(&mut self, limit: Limit, now: u64) -> Decision {
-        let taken = self.count(limit, now);
-        if taken >= limit.requests() {
+        let left = limit.requests().saturating_sub(self.count(limit, now));
+        if left == 0 {
             return Decision::Refused(Quota::new(0, now, self.next_free(limit, now)));
         }
-        self.record(limit, now, 1);
-        Decision::Allowed(Quota::new(limit.requests() - taken - 1, now, self.next_free(limit, now)))
+        self.record(limit, now);
+        Decision::Allowed(Quota::new(left - 1, now, self.next_free(limit, now)))
     }
 
-    /// Counts permits that were granted by Redis.
-    pub(crate) fn record(&mut self, limit: Limit, now: u64, permits: u32) {
-        let end = (now / limit.bucket_ms() + 1) * limit.bucket_ms();
-        match self.buckets.last_mut() {
-            Some((newest, count)) if *newest == end => *count = count.saturating_add(permits),
-            _ if permits > 0 => {
-                self.buckets.retain(|(end, _)| end + limit.window_ms > now);
-                self.buckets.push((end, permits));
-            }
-            _ => {}
+    /// Counts a permit that was used at that time, which may lie some buckets back.
+    pub(crate) fn record(&mut self, limit: Limit, at: u64) {
+        let bucket = at / limit.bucket_ms();
+        if bucket > self.newest || self.counts.is_empty() {
+            let expired = self.counts.len() - self.counting(limit, at).len();
+            self.counts.drain(..expired);
+            let passed = if self.counts.is_empty() { 1 } else { bucket - self.newest };
+            self.counts.resize(self.counts.len() + passed as usize, 0);
+            self.newest = bucket;
         }
+        let older = (self.newest - bucket) as usize;
+        let place = self.counts.len().saturating_sub(older + 1);
+        self.counts[place] += 1;
     }
 
-    /// Permits that count at that time, if no more are taken until then.
+    /// Permits that count at that time, if no more are used until then.
     pub(crate) fn count(&self, limit: Limit, at: u64) -> u32 {
-        self.buckets
-            .iter()
-            .filter(|(end, _)| end + limit.window_ms > at)
-            .fold(0, |sum, (_, count)| sum.saturating_add(*count))
+        self.counting(limit, at).iter().sum()
     }
 
-    /// When the oldest permit is free again; 0 if none is taken.
+    /// When the oldest permit is free again; 0 if none is used.
     pub(crate) fn next_free(&self, limit: Limit, now: u64) -> u64 {
-        self.buckets.iter().map(|(end, _)| end + limit.window_ms).find(|free| *free > now).unwrap_or(0)
+        let counting = self.counting(limit, now);
+        let Some(oldest) = counting.iter().position(|count| *count > 0) else { return 0 };
+        let younger = (counting.len() - oldest - 1) as u64;
+        (self.newest - younger + 1) * limit.bucket_ms() + limit.window_ms
+    }
+
+    /// The buckets that count at that time.
+    fn counting(&self, limit: Limit, at: u64) -> &[u32] {
+        let oldest = at.saturating_sub(limit.window_ms) / limit.bucket_ms();
+        let number = (self.newest + 1).saturating_sub(oldest) as usize;
+        &self.counts[self.counts.len().saturating_sub(number)..]
     }
 }
 

@@ -31,7 +31,7 @@ struct Asked {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_any_window_two_instances_let_through_the_limit_and_no_more() {
     let redis = RedisServer::start();
-    let services = two_limited(limited_in(&redis, &format!("{LIMIT}/2s")).env("REDIS_COMMAND_TIMEOUT", "900ms")).await;
+    let services = two_limited(limited_in(&redis, &format!("{LIMIT}/2s")).env("REDIS_COMMAND_TIMEOUT", "30s")).await;
     let product = path(&create(&services[0], &laptop()).await);
     let allowed = Arc::new(AtomicUsize::new(0));
     let begin = Instant::now();
@@ -46,7 +46,7 @@ async fn over_any_window_two_instances_let_through_the_limit_and_no_more() {
     println!("{} let through and {} refused in {:?}", allowed.len(), refused.len(), begin.elapsed());
 
     for service in &services {
-        assert!(!service.log().contains("not counted in Redis"), "this machine is too busy for this test");
+        assert!(!service.log().contains("not counted in Redis"), "the loss of Redis is another test");
     }
     assert!(allowed.len() >= ENOUGH && refused.len() > CLIENTS, "the limit was never reached");
     assert_no_window_has_more(&allowed);

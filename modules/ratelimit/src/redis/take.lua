@@ -6,8 +6,10 @@
 -- A subject is a hash: the end of a bucket in ms -> the permits granted in it.
 local time = redis.call('TIME')
 local clock = time[1] * 1000 + math.floor(time[2] / 1000)
+local answers = {}
 
-local function take(key, limit, window, wanted, prefetch, unused, unused_bucket)
+for index, key in ipairs(KEYS) do
+    local limit, window, wanted, prefetch, unused, unused_bucket = unpack(ARGV, 6 * index - 5, 6 * index)
     local width = math.ceil(window / 100)
     local bucket = (math.floor(clock / width) + 1) * width
     local held = redis.pcall('HGETALL', key)
@@ -16,20 +18,20 @@ local function take(key, limit, window, wanted, prefetch, unused, unused_bucket)
         redis.call('DEL', key)
     end
     local total, oldest = 0, bucket
-    for index = 1, #held, 2 do
-        local ends, count = tonumber(held[index]) or 0, tonumber(held[index + 1]) or 0
-        if held[index] == unused_bucket and unused ~= '0' and count >= tonumber(unused) then
+    for place = 1, #held, 2 do
+        local ends, count = tonumber(held[place]) or 0, tonumber(held[place + 1]) or 0
+        if held[place] == unused_bucket and unused ~= '0' and count >= tonumber(unused) then
             redis.call('HINCRBY', key, unused_bucket, -unused)
             count = count - unused
         end
         if ends > bucket then
             -- The clock was set back: this counts as of now.
             redis.call('HINCRBY', key, bucket, count)
-            redis.call('HDEL', key, held[index])
+            redis.call('HDEL', key, held[place])
             ends = bucket
         end
         if ends + window <= clock or count == 0 then
-            redis.call('HDEL', key, held[index])
+            redis.call('HDEL', key, held[place])
         else
             total = total + count
             oldest = math.min(oldest, ends)
@@ -43,13 +45,8 @@ local function take(key, limit, window, wanted, prefetch, unused, unused_bucket)
         redis.call('PEXPIRE', key, bucket + window - clock)
     end
     local next_free = total + granted > 0 and oldest + window - clock or 0
-    return granted, math.max(free - granted, 0), next_free, bucket, bucket - clock
-end
-
-local answer = {}
-for index, key in ipairs(KEYS) do
-    for _, number in ipairs({ take(key, unpack(ARGV, 6 * index - 5, 6 * index)) }) do
-        answer[#answer + 1] = number
+    for _, number in ipairs({ granted, math.max(free - granted, 0), next_free, bucket, bucket - clock }) do
+        answers[#answers + 1] = number
     end
 end
-return answer
+return answers

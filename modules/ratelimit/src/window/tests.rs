@@ -34,9 +34,19 @@ fn no_window_has_more_in_it_than_the_limit_and_no_permit_is_kept_back() {
                     if dice.random_bool(0.9) { dice.random_range(0..4) } else { dice.random_range(0..window_ms / 4) };
                 let allowed = matches!(window.decide(limit, now), Decision::Allowed(_));
                 plain.answer(now, 1, u32::from(allowed));
-                assert!(window.buckets.len() <= 102, "{} buckets", window.buckets.len());
+                assert!(window.counts.len() <= 102, "{} buckets", window.counts.len());
             }
             plain.assert_no_window_has_more();
         }
     }
+}
+
+#[test]
+fn a_permit_that_was_used_some_buckets_ago_is_free_again_as_many_earlier() {
+    let (limit, mut window) = (limit(9, 10_000), Window::default());
+    for at in [20_000, 20_500, 20_210] {
+        window.record(limit, at);
+    }
+    let counts = [30_000, 30_100, 30_299, 30_300, 30_599, 30_600].map(|at| window.count(limit, at));
+    assert_eq!(counts, [3, 2, 2, 1, 1, 0]);
 }
