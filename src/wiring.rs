@@ -72,7 +72,7 @@ pub(crate) async fn serve(config: &Config) -> Result<Running, StartError> {
     let warmer = catalogue.warmer(config.warm).await?;
     let auth = if config.api.users.is_some() { Some(catalogue.accounts(config).await?) } else { None };
     let Catalogue { mut container, products, stats, .. } = catalogue;
-    let limiter = async { Ok(RateLimiter::new(config.rate_limits.clone(), &stats)) };
+    let limiter = async { Ok(RateLimiter::new(config.rate_limits.clone(), &stats)?) };
     let limiter = RateLimiter::clone(&*container.init("ratelimit", limiter).await?);
     let health = container.health();
     let services = ApiServices { products, auth, warmer, limiter, stats, health };

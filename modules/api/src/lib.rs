@@ -23,7 +23,7 @@
 //! # let warm = WarmOptions { interval: Duration::ZERO, products: 0, rate: 1 };
 //! # let warmer = Warmer::new(products.clone(), stats.clone(), warm);
 //! # let limits = RateLimitOptions { redis: None, prefix: String::new(), on_loss: OnLoss::Local };
-//! # let limiter = RateLimiter::new(limits, &stats);
+//! # let limiter = RateLimiter::new(limits, &stats)?;
 //! let options = ApiOptions {
 //!     host: "127.0.0.1".to_owned(),
 //!     port: 0,

@@ -3,13 +3,14 @@ use std::time::{Duration, Instant};
 
 use hotshelf_lifecycle::{Failure, Health, Module, Tasks, Trouble, async_trait};
 use hotshelf_redis_client::RedisOptions;
-use hotshelf_stats::{RateLimitMetrics, Stats};
+use hotshelf_stats::{MetricsError, Stats};
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::counting::{Counting, Request};
 use crate::limit::Limit;
 use crate::memory::Memory;
+use crate::metrics::RateLimitMetrics;
 use crate::scope::{Scope, ScopeInner};
 
 /// More requests do not wait for Redis.
@@ -58,11 +59,14 @@ pub(crate) struct Core {
 
 impl RateLimiter {
     /// A limiter that counts under these options.
-    pub fn new(options: RateLimitOptions, stats: &Stats) -> Self {
+    ///
+    /// # Errors
+    /// When another limiter has registered its metrics.
+    pub fn new(options: RateLimitOptions, stats: &Stats) -> Result<Self, MetricsError> {
         let margin = options.redis.as_ref().map_or(Duration::ZERO, |redis| redis.command_timeout);
         let core = Arc::new(Core {
             options,
-            metrics: stats.rate_limits(),
+            metrics: RateLimitMetrics::register(stats)?,
             memory: Memory::default(),
             queue: OnceLock::new(),
             begin: Instant::now(),
@@ -73,7 +77,7 @@ impl RateLimiter {
         let watched = Arc::downgrade(&core);
         let subjects = move || watched.upgrade().map_or(0, |core| core.memory.subjects());
         core.metrics.watch_subjects(Box::new(subjects));
-        RateLimiter(core)
+        Ok(RateLimiter(core))
     }
 
     /// The limit of that name. Limits of one name count together.

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_stats::RateLimitCounters;
 use tokio::sync::oneshot;
 
 use crate::counting::Request;
 use crate::limit::Limit;
 use crate::limiter::{Core, OnLoss};
 use crate::memory::SubjectState;
+use crate::metrics::RateLimitCounters;
 use crate::subject::Subject;
 
 /// Whether a request may go on.

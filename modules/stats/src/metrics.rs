@@ -10,7 +10,6 @@ use crate::access::AccessMetrics;
 use crate::cache::{CacheCounters, CacheFamilies, L2State, TierGauges, TierLevels, counters};
 use crate::http::{BUCKETS, HttpMetrics};
 use crate::levels::{LevelGauges, signed};
-use crate::limits::RateLimitMetrics;
 use crate::process::register_process;
 use crate::snapshot::{Counts, StatsSnapshot};
 use crate::warming::WarmCounters;
@@ -38,7 +37,6 @@ struct Inner {
     http: HttpMetrics,
     access: AccessMetrics,
     db_queries: HistogramVec,
-    rate_limits: RateLimitMetrics,
     db_errors: IntCounterVec,
     db_reads_refused: IntCounterVec,
     redis_commands: HistogramVec,
@@ -76,7 +74,6 @@ impl Stats {
             families: CacheFamilies::register(&registry)?,
             http: HttpMetrics::register(&registry)?,
             access: AccessMetrics::register(&registry)?,
-            rate_limits: RateLimitMetrics::register(&registry)?,
             warming: WarmCounters::register(&registry)?,
             levels: LevelGauges::register(&registry)?,
             registry,
@@ -89,6 +86,24 @@ impl Stats {
             tiers: OnceLock::new(),
             watched: Mutex::default(),
         })))
+    }
+
+    /// Registers a counter.
+    ///
+    /// # Errors
+    /// When there is another metric of that name.
+    pub fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
+        let counter = IntCounter::new(name, help)?;
+        self.0.registry.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    /// Registers a family of counters that these labels tell apart.
+    ///
+    /// # Errors
+    /// When there is another metric of that name.
+    pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
+        counters(&self.0.registry, name, help, labels)
     }
 
     /// The counters of the cache called `name`, the same ones each time.
@@ -110,11 +125,6 @@ impl Stats {
     /// The metrics of logins and sessions.
     pub fn access(&self) -> AccessMetrics {
         self.0.access.clone()
-    }
-
-    /// The metrics of rate limits.
-    pub fn rate_limits(&self) -> RateLimitMetrics {
-        self.0.rate_limits.clone()
     }
 
     /// The duration, in seconds, of one kind of database operation.
@@ -187,7 +197,6 @@ impl Stats {
     /// # Errors
     /// When the encoder refuses a family, which would be a defect of this crate.
     pub fn prometheus(&self) -> Result<String, MetricsError> {
-        self.0.rate_limits.refresh();
         self.0.levels.set(&self.levels());
         for Watched { gauge, read } in &*self.0.watched.lock() {
             gauge.set(signed(read()));

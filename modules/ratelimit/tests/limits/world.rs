@@ -27,7 +27,7 @@ impl Instance {
 
     pub(crate) async fn with(redis: Option<RedisOptions>, on_loss: OnLoss) -> Self {
         let stats = Stats::new().unwrap();
-        let limiter = RateLimiter::new(RateLimitOptions { redis, prefix: "p:".to_owned(), on_loss }, &stats);
+        let limiter = RateLimiter::new(RateLimitOptions { redis, prefix: "p:".to_owned(), on_loss }, &stats).unwrap();
         limiter.start().await.unwrap();
         Instance { limiter, stats }
     }
