@@ -12,7 +12,7 @@ use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::{Container, Running, StartError};
 use hotshelf_product::{ProductModule, ProductService, WarmOptions, Warmer};
 use hotshelf_ratelimit::RateLimiter;
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 
 use crate::config::Config;
 
@@ -22,7 +22,7 @@ pub(crate) struct Catalogue {
     pub(crate) repository: Database,
     pub(crate) products: ProductService,
     cache: Cache<StoreError>,
-    stats: Stats,
+    registry: Registry,
 }
 
 /// For a command that works on the products and ends.
@@ -33,25 +33,25 @@ pub(crate) async fn catalogue(config: &Config) -> Result<Catalogue, StartError> 
 
 async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError> {
     let mut container = Container::new(config.shutdown_timeout);
-    let stats = container.init("stats", async { Ok(Stats::new()?) }).await?;
-    let repository = async { Ok(Database::open(config.database.clone(), &stats).await?) };
+    let registry = container.init("stats", async { Ok(Registry::new()?) }).await?;
+    let repository = async { Ok(Database::open(config.database.clone(), &registry).await?) };
     let repository = container.init("database", repository).await?;
     let repository = Database::clone(&repository);
     let (options, epoch) = (config.cache.clone(), Arc::new(repository.clone()));
-    let cache = async { Ok(CacheModule::new(Cache::new(options, epoch, StoreError::changed_nothing, &stats)?)) };
+    let cache = async { Ok(CacheModule::new(Cache::new(options, epoch, StoreError::changed_nothing, &registry)?)) };
     let cache = container.init("cache", cache).await?.cache().clone();
     let product = async {
         let service = ProductService::new(cache.clone(), repository.clone(), config.ttls)?;
         Ok(ProductModule::new(service, audit_rate))
     };
     let products = container.init("product", product).await?.service().clone();
-    Ok(Catalogue { container, repository, products, cache, stats: Stats::clone(&stats) })
+    Ok(Catalogue { container, repository, products, cache, registry: Registry::clone(&registry) })
 }
 
 impl Catalogue {
     /// Adds the warmer, which loads the cache ahead of requests.
     pub(crate) async fn warmer(&mut self, options: WarmOptions) -> Result<Warmer, StartError> {
-        let warmer = Warmer::new(self.products.clone(), self.stats.clone(), options);
+        let warmer = Warmer::new(self.products.clone(), self.registry.clone(), options);
         Ok(Warmer::clone(&*self.container.init("warm", async { Ok(warmer) }).await?))
     }
 
@@ -60,7 +60,7 @@ impl Catalogue {
         let accounts = Database::clone(&self.repository);
         let auth = async {
             let (mailer, reset_url) = (config.mail.clone().mailer()?, config.password_reset_url.clone());
-            Ok(Auth::new(self.cache.clone(), accounts, config.sessions, mailer, reset_url, &self.stats)?)
+            Ok(Auth::new(self.cache.clone(), accounts, config.sessions, mailer, reset_url, &self.registry)?)
         };
         Ok(Auth::clone(&*self.container.init("accounts", auth).await?))
     }
@@ -71,11 +71,11 @@ pub(crate) async fn serve(config: &Config) -> Result<Running, StartError> {
     let mut catalogue = build(config, config.audit_rate).await?;
     let warmer = catalogue.warmer(config.warm).await?;
     let auth = if config.api.users.is_some() { Some(catalogue.accounts(config).await?) } else { None };
-    let Catalogue { mut container, products, stats, .. } = catalogue;
-    let limiter = async { Ok(RateLimiter::new(config.rate_limits.clone(), &stats)?) };
+    let Catalogue { mut container, products, registry, .. } = catalogue;
+    let limiter = async { Ok(RateLimiter::new(config.rate_limits.clone(), &registry)?) };
     let limiter = RateLimiter::clone(&*container.init("ratelimit", limiter).await?);
     let health = container.health();
-    let services = ApiServices { products, auth, warmer, limiter, stats, health };
+    let services = ApiServices { products, auth, warmer, limiter, registry, health };
     container.init("api", async { Ok(ApiModule::new(config.api.clone(), services)) }).await?;
     container.start().await
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Tasks};
-use hotshelf_stats::{Stats, TierGauges, TierLevels};
+use hotshelf_stats::{Registry, TierGauges, TierLevels};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ pub(crate) struct CacheState<E> {
     /// Writes from their fences to their end.
     pub(crate) writes: Tasks,
     pub(crate) tasks: Tasks,
-    stats: Stats,
+    registry: Registry,
 }
 
 /// Without Redis, a process that believes to be alone on the database finds there that another one has come.
@@ -124,12 +124,12 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         options: CacheOptions,
         epoch_store: Arc<dyn EpochStore>,
         changed_nothing: fn(&E) -> bool,
-        stats: &Stats,
+        registry: &Registry,
     ) -> Result<Self, OptionsError> {
         options.check()?;
         let (redis, prefix) = (options.redis.clone(), options.key_prefix.clone());
         let connector = FredConnector::new(redis, prefix, options.shared_database);
-        Ok(Self::with_connector(options, Box::new(connector), epoch_store, changed_nothing, stats))
+        Ok(Self::with_connector(options, Box::new(connector), epoch_store, changed_nothing, registry))
     }
 
     pub(crate) fn with_connector(
@@ -137,7 +137,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         connector: Box<dyn Connector>,
         epoch_store: Arc<dyn EpochStore>,
         changed_nothing: fn(&E) -> bool,
-        stats: &Stats,
+        registry: &Registry,
     ) -> Self {
         let shared = options.shared_database;
         let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
@@ -156,13 +156,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 shared,
                 epoch_store: Arc::clone(&epoch_store),
                 coherence: Arc::clone(&coherence),
-                stats: stats.clone(),
+                registry: registry.clone(),
                 tasks: tasks.clone(),
             };
             RedisTier::new(connector, setup)
         });
 
-        stats.watch_tiers(Arc::new(Levels { memory: memory.clone(), redis: redis.clone() }));
+        registry.watch_tiers(Arc::new(Levels { memory: memory.clone(), redis: redis.clone() }));
         Cache(Arc::new(CacheState {
             memory,
             redis,
@@ -179,7 +179,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             changed_nothing,
             writes: Tasks::default(),
             tasks,
-            stats: stats.clone(),
+            registry: registry.clone(),
         }))
     }
 
@@ -230,7 +230,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// When some key could be one of another namespace as well, or one that the cache itself has in Redis.
     pub fn namespace(&self, options: NamespaceOptions) -> Result<Namespace, NamespaceError> {
         let key_space = self.0.key_spaces.register(&options)?;
-        let counters = self.0.stats.cache(options.name);
+        let counters = self.0.registry.cache(options.name);
         Ok(Namespace::new(options, key_space, counters))
     }
 

@@ -25,7 +25,7 @@
 //!     write_strategy: WriteStrategy::Invalidate,
 //!     redis: RedisOptions::default(), key_prefix: "product:".into(),
 //! };
-//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false, &hotshelf_stats::Stats::new()?)?;
+//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false, &hotshelf_stats::Registry::new()?)?;
 //! let everything = Tag::new("products");
 //! let products = cache.namespace(NamespaceOptions {
 //!     name: "product", keys: Keys::Beginning("id:"),

@@ -24,7 +24,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use hotshelf_lifecycle::{Tasks, Trouble};
 use hotshelf_redis_client::RedisError;
-use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
+use hotshelf_stats::{L2State, Registry, ServerMemory, TierLevels};
 use parking_lot::Mutex;
 
 use crate::coherence::Coherence;
@@ -55,7 +55,7 @@ pub(crate) struct RedisSetup {
     pub(crate) shared: bool,
     pub(crate) epoch_store: Arc<dyn EpochStore>,
     pub(crate) coherence: Arc<Coherence>,
-    pub(crate) stats: Stats,
+    pub(crate) registry: Registry,
     pub(crate) tasks: Tasks,
 }
 
@@ -106,7 +106,7 @@ impl RedisTier {
     pub(crate) fn new(connector: Box<dyn Connector>, setup: RedisSetup) -> Arc<Self> {
         Arc::new(RedisTier {
             connector,
-            timings: Timings::new(&setup.stats),
+            timings: Timings::new(&setup.registry),
             link: ArcSwapOption::empty(),
             history: AtomicU64::new(0),
             follows: AtomicU64::new(0),
@@ -173,7 +173,7 @@ impl RedisTier {
     /// Each failure is survived, and counted.
     fn count_error(&self, operation: &str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
-        self.setup.stats.cache_errors("l2", operation).inc();
+        self.setup.registry.cache_errors("l2", operation).inc();
     }
 
     /// The value that stands there, also one whose life is over.

@@ -126,7 +126,7 @@ impl WriteCounters {
 mod tests {
     use std::time::Duration;
 
-    use hotshelf_stats::Stats;
+    use hotshelf_stats::Registry;
 
     use super::*;
     use crate::key_space::Keys;
@@ -137,7 +137,7 @@ mod tests {
         let absence = Absence::DependsOn(Tag::new("things"));
         let shape = Keys::Beginning("id:");
         let options = NamespaceOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
-        let namespace = Namespace::alone(options, Stats::new().unwrap().cache("thing"));
+        let namespace = Namespace::alone(options, Registry::new().unwrap().cache("thing"));
         keys.into_iter().map(|key| namespace.entry(key)).collect()
     }
 

@@ -8,7 +8,7 @@ use hotshelf_cache::{
 use hotshelf_database::Database;
 use hotshelf_domain::{ApiKeyId, Email, OrganizationId, Role, Session, StoreError, TokenHash, User};
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::{AccessMetrics, Stats};
+use hotshelf_stats::{AccessMetrics, Registry};
 use parking_lot::Mutex;
 
 use crate::api_keys::{KEY, KeyEntry, KeyUses, key_of};
@@ -103,10 +103,10 @@ impl Auth {
         lives: SessionOptions,
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
-        stats: &Stats,
+        registry: &Registry,
     ) -> Result<Self, NamespaceError> {
-        let metrics = stats.access();
-        let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, stats)?;
+        let metrics = registry.access();
+        let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, registry)?;
         let keys = cache.namespace(NamespaceOptions {
             name: "api_key",
             keys: Keys::Beginning(KEY),

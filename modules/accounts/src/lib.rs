@@ -15,16 +15,16 @@
 //! # use hotshelf_cache::*;
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
-//! # let stats = hotshelf_stats::Stats::new()?;
+//! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! # let accounts = Database::open(database, &stats).await?;
-//! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing, &stats)?;
+//! # let accounts = Database::open(database, &registry).await?;
+//! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing, &registry)?;
 //! # let minute = Duration::from_secs(60);
 //! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
 //! let mailer = Arc::new(FileMailer::new(directory.path().join("mail.log")));
-//! let auth = Auth::new(cache, accounts, lives, mailer, None, &stats)?;
+//! let auth = Auth::new(cache, accounts, lives, mailer, None, &registry)?;
 //!
 //! let password = "correct horse".to_owned();
 //! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;

@@ -31,7 +31,7 @@ impl ApiModule {
         let (connections, tasks) = (Arc::new(connections(&options)), Tasks::default());
         let open = Arc::clone(&connections);
         let help = "Connections of clients that are open";
-        services.stats.watch_gauge("http_connections", help, &[], move || open.len() as u64);
+        services.registry.watch_gauge("http_connections", help, &[], move || open.len() as u64);
         let service = service(ApiState::new(&options, services), &options, tasks.stopping());
         ApiModule { options, service, connections, address: OnceLock::new(), tasks }
     }

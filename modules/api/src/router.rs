@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::{Router, middleware};
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
@@ -34,9 +34,9 @@ pub fn has_route(method: &str, path: &str) -> bool {
 
 /// Builds the service. After `stopping`, no request body is waited for.
 pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: CancellationToken) -> ApiService {
-    let stats = Stats::from_ref(&state);
+    let registry = Registry::from_ref(&state);
     let limits = Arc::<RequestLimits>::from_ref(&state);
-    let metrics = stats.http();
+    let metrics = registry.http();
     let (operations, _, mut table) = routes::operations().into_parts();
     table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
     let table = Arc::new(table);
@@ -48,10 +48,10 @@ pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: Cancellat
     let pipeline = Arc::new(RequestPipeline::new(authorizer, table, limits, deadline, most, uploads, metrics.clone()));
     let seen = Arc::clone(&pipeline);
     let help = "Requests under way, but those that memory answers at once";
-    stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
+    registry.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
     let seen = Arc::clone(&pipeline);
     let help = "Bodies of requests that are waited for";
-    stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
+    registry.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
     match cors(&options.cors_origins) {
         // CORS headers depend on each request, so every request must pass the layer.
         Some(cors) => ApiService::new(router(routes, state, pipeline).layer(cors), None),

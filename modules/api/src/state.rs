@@ -8,7 +8,7 @@ use hotshelf_database::Database;
 use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::{ProductService, Warmer};
 use hotshelf_ratelimit::RateLimiter;
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, RequestLimits};
@@ -25,7 +25,7 @@ pub struct ApiServices {
     /// Counts requests against their limits.
     pub limiter: RateLimiter,
     /// The statistics.
-    pub stats: Stats,
+    pub registry: Registry,
     /// The health of all modules.
     pub health: HealthBoard,
 }
@@ -60,7 +60,7 @@ parts! {
     auth: Option<Auth>,
     cookies: Cookies,
     cache_prefix: CachePrefix,
-    stats: Stats,
+    registry: Registry,
     health: HealthBoard,
     warmer: Warmer,
     request_limits: Arc<RequestLimits>,
@@ -69,14 +69,14 @@ parts! {
 
 impl ApiState {
     pub(crate) fn new(options: &ApiOptions, services: ApiServices) -> Self {
-        let ApiServices { products, auth, warmer, limiter, stats, health } = services;
+        let ApiServices { products, auth, warmer, limiter, registry, health } = services;
         ApiState(Arc::new(Parts {
             repository: products.repository().clone(),
             products,
             auth,
             cookies: Cookies::new(options.users),
             cache_prefix: CachePrefix(options.cache_prefix.as_str().into()),
-            stats,
+            registry,
             health,
             warmer,
             request_limits: Arc::new(RequestLimits::new(&options.limits, &limiter)),

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use hotshelf_lifecycle::{Failure, Health, Module, Tasks, Trouble, async_trait};
 use hotshelf_redis_client::RedisOptions;
-use hotshelf_stats::{MetricsError, Stats};
+use hotshelf_stats::{MetricsError, Registry};
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -62,11 +62,11 @@ impl RateLimiter {
     ///
     /// # Errors
     /// When another limiter has registered its metrics.
-    pub fn new(options: RateLimitOptions, stats: &Stats) -> Result<Self, MetricsError> {
+    pub fn new(options: RateLimitOptions, registry: &Registry) -> Result<Self, MetricsError> {
         let margin = options.redis.as_ref().map_or(Duration::ZERO, |redis| redis.command_timeout);
         let core = Arc::new(Core {
             options,
-            metrics: RateLimitMetrics::register(stats)?,
+            metrics: RateLimitMetrics::register(registry)?,
             memory: Memory::default(),
             queue: OnceLock::new(),
             begin: Instant::now(),

@@ -1,4 +1,4 @@
-use hotshelf_stats::{IntCounter, IntCounterVec, MetricsError, Stats};
+use hotshelf_stats::{IntCounter, IntCounterVec, MetricsError, Registry};
 
 /// Counts the decisions of rate limits.
 pub(crate) struct RateLimitMetrics {
@@ -7,7 +7,7 @@ pub(crate) struct RateLimitMetrics {
     pub(crate) errors: IntCounter,
     /// Steps in Redis.
     pub(crate) steps: IntCounter,
-    stats: Stats,
+    registry: Registry,
 }
 
 /// The decisions under one limit.
@@ -24,17 +24,17 @@ pub(crate) struct RateLimitCounters {
 }
 
 impl RateLimitMetrics {
-    pub(crate) fn register(stats: &Stats) -> Result<Self, MetricsError> {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, MetricsError> {
         let steps = "Steps in Redis, each for all who waited for one subject";
         Ok(RateLimitMetrics {
-            decisions: stats.counters(
+            decisions: registry.counters(
                 "ratelimit_decisions_total",
                 "Decisions of rate limits",
                 &["scope", "outcome"],
             )?,
-            errors: stats.counter("ratelimit_errors_total", "Times that Redis failed to count for rate limits")?,
-            steps: stats.counter("ratelimit_redis_steps_total", steps)?,
-            stats: stats.clone(),
+            errors: registry.counter("ratelimit_errors_total", "Times that Redis failed to count for rate limits")?,
+            steps: registry.counter("ratelimit_redis_steps_total", steps)?,
+            registry: registry.clone(),
         })
     }
 
@@ -52,6 +52,6 @@ impl RateLimitMetrics {
     /// Names the source of the number of subjects, which is asked at each scrape. The first one named stays.
     pub(crate) fn watch_subjects(&self, known: Box<dyn Fn() -> usize + Send + Sync>) {
         let help = "Subjects of rate limits that memory knows";
-        self.stats.watch_gauge("ratelimit_subjects", help, &[], move || known() as u64);
+        self.registry.watch_gauge("ratelimit_subjects", help, &[], move || known() as u64);
     }
 }

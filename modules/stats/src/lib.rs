@@ -2,17 +2,17 @@
 //! but an increment. Read as a JSON snapshot or as a Prometheus page. May depend on `lifecycle` only.
 //!
 //! ```
-//! use hotshelf_stats::Stats;
+//! use hotshelf_stats::Registry;
 //!
-//! let stats = Stats::new()?;
-//! let products = stats.cache("product");
+//! let registry = Registry::new()?;
+//! let products = registry.cache("product");
 //! products.misses.inc();
 //! products.hits_l1.inc();
 //! products.hits_l1.inc();
 //!
-//! let snapshot = stats.snapshot();
+//! let snapshot = registry.snapshot();
 //! assert_eq!((snapshot.hits, snapshot.misses, snapshot.hit_rate), (2, 1, 0.667));
-//! assert!(stats.prometheus()?.contains(r#"cache_hits_total{tier="l1",type="product"} 2"#));
+//! assert!(registry.page()?.contains(r#"cache_hits_total{tier="l1",type="product"} 2"#));
 //! # Ok::<(), hotshelf_stats::MetricsError>(())
 //! ```
 
@@ -30,7 +30,7 @@ mod warming;
 pub use access::AccessMetrics;
 pub use cache::{CacheCounters, L2State, ServerMemory, TierGauges, TierLevels};
 pub use http::{HttpMetrics, HttpSeries};
-pub use metrics::{MetricsError, Stats};
+pub use metrics::{MetricsError, Registry};
 pub use prometheus::{Histogram, IntCounter, IntCounterVec};
 pub use snapshot::{CacheSnapshot, L1Snapshot, L2Snapshot, StatsSnapshot};
 pub use top::TopItems;

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder,
 };
 
 use crate::access::AccessMetrics;
@@ -25,10 +25,10 @@ const REDIS_BUCKETS: [f64; 16] = [
 
 /// All that is counted. A cheap handle; clones count together.
 #[derive(Clone)]
-pub struct Stats(Arc<Inner>);
+pub struct Registry(Arc<Inner>);
 
 struct Inner {
-    registry: Registry,
+    registry: prometheus::Registry,
     families: CacheFamilies,
     caches: Mutex<BTreeMap<&'static str, CacheCounters>>,
     /// What the counters showed at the last reset. Prometheus counters must only grow, so a reset moves this
@@ -52,13 +52,13 @@ struct Watched {
     read: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
-impl Stats {
+impl Registry {
     /// A registry of its own with every family in it.
     ///
     /// # Errors
     /// Never for the families of this crate; the signature is that of the library underneath.
     pub fn new() -> Result<Self, MetricsError> {
-        let registry = Registry::new();
+        let registry = prometheus::Registry::new();
         let options = HistogramOpts::new("db_query_duration_seconds", "Time of a database operation");
         let db_queries = HistogramVec::new(options.buckets(BUCKETS.to_vec()), &["operation"])?;
         registry.register(Box::new(db_queries.clone()))?;
@@ -70,7 +70,7 @@ impl Stats {
         let redis_commands = HistogramVec::new(options, &["command"])?;
         registry.register(Box::new(redis_commands.clone()))?;
         register_process(&registry)?;
-        Ok(Stats(Arc::new(Inner {
+        Ok(Registry(Arc::new(Inner {
             families: CacheFamilies::register(&registry)?,
             http: HttpMetrics::register(&registry)?,
             access: AccessMetrics::register(&registry)?,
@@ -187,7 +187,7 @@ impl Stats {
         self.counts().since(&self.0.baseline.lock()).into_snapshot(self.levels())
     }
 
-    /// Lets the next snapshot start from 0. What [`prometheus`](Stats::prometheus) shows goes on growing.
+    /// Lets the next snapshot start from 0. What [`page`](Registry::page) shows goes on growing.
     pub fn reset(&self) {
         *self.0.baseline.lock() = self.counts();
     }
@@ -196,7 +196,7 @@ impl Stats {
     ///
     /// # Errors
     /// When the encoder refuses a family, which would be a defect of this crate.
-    pub fn prometheus(&self) -> Result<String, MetricsError> {
+    pub fn page(&self) -> Result<String, MetricsError> {
         self.0.levels.set(&self.levels());
         for Watched { gauge, read } in &*self.0.watched.lock() {
             gauge.set(signed(read()));

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use futures_util::FutureExt;
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use tokio::time::advance;
 
 use super::*;
@@ -21,11 +21,11 @@ struct World {
 
 impl World {
     fn of_bytes(max_bytes: u64) -> Self {
-        let stats = Stats::new().unwrap();
+        let registry = Registry::new().unwrap();
         let namespace = |name, keys| {
             let (keys, absence) = (Keys::Beginning(keys), Absence::DependsOn(Tag::new(EVERYTHING)));
             let options = NamespaceOptions { name, keys, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absence };
-            Namespace::alone(options, stats.cache(name))
+            Namespace::alone(options, registry.cache(name))
         };
         let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
         let write_counters = Arc::new(WriteCounters::new());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
-use hotshelf_stats::{Histogram, ServerMemory, Stats};
+use hotshelf_stats::{Histogram, Registry, ServerMemory};
 
 use super::link::{Agreement, Link, Presence, Renewal};
 use super::state::ServerRunId;
@@ -35,8 +35,8 @@ pub(super) struct Timings {
 }
 
 impl Timings {
-    pub(super) fn new(stats: &Stats) -> Self {
-        let command = |name| stats.redis_command(name);
+    pub(super) fn new(registry: &Registry) -> Self {
+        let command = |name| registry.redis_command(name);
         Timings {
             lookup: command("lookup"),
             get: command("get"),

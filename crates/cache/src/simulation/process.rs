@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use tokio::time::sleep;
 
 use super::database::{Change, Database, Down, EpochRow, PAGE, Reader};
@@ -24,7 +24,7 @@ use hotshelf_redis_client::RedisOptions;
 
 thread_local! {
     /// Counters decide nothing: all processes of a thread share them, since making them takes time.
-    static STATS: Stats = Stats::new().unwrap();
+    static REGISTRY: Registry = Registry::new().unwrap();
 }
 
 #[derive(Clone)]
@@ -55,8 +55,8 @@ impl Process {
             redis: RedisOptions::default(),
             key_prefix: "p:".to_owned(),
         };
-        let cache =
-            STATS.with(|stats| Cache::with_connector(options, Box::new(connector), Arc::new(row), |_| false, stats));
+        let cache = REGISTRY
+            .with(|registry| Cache::with_connector(options, Box::new(connector), Arc::new(row), |_| false, registry));
         let tags = ["products", "products:order"].map(Tag::new);
         let namespace = |name, keys| {
             let (ttl, grace, absence) = (plan.ttl, plan.grace, Absence::DependsOn(tags[0].clone()));

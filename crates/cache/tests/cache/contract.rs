@@ -51,7 +51,7 @@ async fn a_miss_then_hits(world: &World) {
         assert_eq!(next.value, first.value, "the revision, too");
     }
     assert_eq!(world.truth.loads(), if world.keeps() { 1 } else { 4 });
-    let snapshot = world.stats.snapshot();
+    let snapshot = world.registry.snapshot();
     assert_eq!((snapshot.hits, snapshot.misses), if world.keeps() { (3, 1) } else { (0, 4) });
 }
 

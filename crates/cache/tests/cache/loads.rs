@@ -14,7 +14,7 @@ const CACHED: [Tiers; 3] = [Tiers::Memory, Tiers::Redis, Tiers::Tiered];
 async fn all_reading(world: &World, count: usize) {
     // Those who wait are counted by nobody until they are answered: all have asked when all tasks have run.
     let asked = || {
-        let caches = &world.stats.snapshot().l1;
+        let caches = &world.registry.snapshot().l1;
         caches.misses as usize >= count
     };
     if world.redis.is_none() {
@@ -36,7 +36,7 @@ async fn of_500_lookups_one_loads() {
             assert_eq!(text(&found.unwrap().unwrap()), Some("one"));
         }
         assert_eq!(world.truth.loads(), 1, "{tiers:?}");
-        let snapshot = world.stats.snapshot();
+        let snapshot = world.registry.snapshot();
         assert_eq!(snapshot.hits + snapshot.misses, 500, "each is counted once");
     }
 }

@@ -39,13 +39,13 @@ async fn refresh_begins(world: &World, lookup: impl AsyncFn()) {
 
 /// Returns when what the refresh brought has been kept or refused.
 async fn refresh_ends(world: &World, namespace: &'static str, before: u64) {
-    let counters = world.stats.cache(namespace);
+    let counters = world.registry.cache(namespace);
     let ended = async || counters.sets.get() + counters.fills_refused.get() > before;
     wait_until("the load ahead of the end is over", PATIENCE, ended).await;
 }
 
 fn outcomes(world: &World, namespace: &'static str) -> u64 {
-    let counters = world.stats.cache(namespace);
+    let counters = world.registry.cache(namespace);
     counters.sets.get() + counters.fills_refused.get()
 }
 

@@ -8,7 +8,7 @@ use hotshelf_cache::{
     Write, WriteError, WriteStrategy,
 };
 use hotshelf_redis_client::{RedisOptions, Servers};
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::task::JoinHandle;
 
@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) cache: Cache<Broken>,
     pub(crate) truth: Arc<Truth>,
     pub(crate) redis: Option<Arc<RedisServer>>,
-    pub(crate) stats: Stats,
+    pub(crate) registry: Registry,
     pub(crate) things: Namespace,
     pub(crate) pages: Namespace,
     everything: Tag,
@@ -67,8 +67,8 @@ impl World {
     }
 
     async fn living(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>, life: Duration) -> Self {
-        let stats = Stats::new().unwrap();
-        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, |_| false, &stats).unwrap();
+        let registry = Registry::new().unwrap();
+        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, |_| false, &registry).unwrap();
         let everything = Tag::new("things");
         let namespace = |name, keys| {
             let (ttl, negative_ttl, keys) = (life, Duration::from_secs(60), Keys::Beginning(keys));
@@ -77,7 +77,7 @@ impl World {
         };
         let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
         cache.start().await.unwrap();
-        World { cache, truth, redis, stats, things, pages, everything, options, life }
+        World { cache, truth, redis, registry, things, pages, everything, options, life }
     }
 
     /// The same process with Redis up.

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::TRACED;
-use hotshelf_stats::{Histogram, IntCounter, Stats};
+use hotshelf_stats::{Histogram, IntCounter, Registry};
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -17,8 +17,8 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    pub(crate) fn new(stats: &Stats, name: &'static str) -> Self {
-        Operation { durations: stats.db_query(name), errors: stats.db_errors(name), name }
+    pub(crate) fn new(registry: &Registry, name: &'static str) -> Self {
+        Operation { durations: registry.db_query(name), errors: registry.db_errors(name), name }
     }
 
     /// Does the work.

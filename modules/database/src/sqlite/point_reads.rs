@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hotshelf_domain::{Product, ProductId, StoreError};
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::{IntCounter, Stats};
+use hotshelf_stats::{IntCounter, Registry};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
 
@@ -46,12 +46,12 @@ impl PointReads {
         concurrency: usize,
         tasks: &Tasks,
         operation: Operation,
-        stats: &Stats,
+        registry: &Registry,
     ) -> Self {
         let (queue, mut asks) = mpsc::channel(QUEUE);
         let waiting = queue.clone();
         let length = move || (waiting.max_capacity() - waiting.capacity()) as u64;
-        stats.watch_gauge("db_reads_waiting", WAITING, &[("lane", LANE)], length);
+        registry.watch_gauge("db_reads_waiting", WAITING, &[("lane", LANE)], length);
         let stopping = tasks.stopping();
         let (slots, queries) = (Arc::new(Semaphore::new(concurrency)), tasks.clone());
         let durations = operation.durations.clone();
@@ -72,7 +72,7 @@ impl PointReads {
                 });
             }
         });
-        let (full, waited) = (stats.db_reads_refused(LANE, "full"), stats.db_reads_refused(LANE, "waited"));
+        let (full, waited) = (registry.db_reads_refused(LANE, "full"), registry.db_reads_refused(LANE, "waited"));
         PointReads { queue, operation, full, waited }
     }
 
@@ -133,8 +133,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("products.db");
         let (identity, _first) = opened(&path);
-        let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
-        let readers = Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &stats, &ending);
+        let (registry, ending) = (Registry::new().unwrap(), CancellationToken::new());
+        let readers = Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &registry, &ending);
         let (reply, gone) = oneshot::channel();
         drop(gone);
         answer(&readers.point, vec![Ask { id: 1, reply }]).await;

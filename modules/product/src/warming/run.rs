@@ -103,7 +103,7 @@ impl Run {
     /// Also returns when it does not come: then memory is warmed alone.
     async fn wait_for_redis(&self) {
         let give_up = Instant::now() + REDIS_PATIENCE;
-        while self.warmer.0.stats.l2() == L2State::Down && Instant::now() < give_up {
+        while self.warmer.0.registry.l2() == L2State::Down && Instant::now() < give_up {
             sleep(REDIS_POLL).await;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::ProductError;
 use crate::service::{ProductService, Warmed};
 use hotshelf_lifecycle::{Health, Tasks};
-use hotshelf_stats::{Stats, WarmCounters};
+use hotshelf_stats::{Registry, WarmCounters};
 use tokio::sync::watch;
 
 use super::condition::Condition;
@@ -44,16 +44,16 @@ pub enum WarmError {
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
-/// # let stats = hotshelf_stats::Stats::new()?;
+/// # let registry = hotshelf_stats::Registry::new()?;
 /// # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 /// # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 /// #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-/// # let repository = hotshelf_database::Database::open(database, &stats).await?;
+/// # let repository = hotshelf_database::Database::open(database, &registry).await?;
 /// # let changed_nothing = hotshelf_domain::StoreError::changed_nothing;
-/// # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing, &stats)?;
+/// # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing, &registry)?;
 /// # let products = ProductService::new(cache, repository, Ttls::default())?;
 /// let options = WarmOptions { interval: Duration::from_secs(3600), products: 1_000, rate: 1_000 };
-/// let warmer = Warmer::new(products, stats, options);
+/// let warmer = Warmer::new(products, registry, options);
 /// let warmed = warmer.run().await?;
 /// assert_eq!(warmed.loaded, 2); // the first pages of all products and of the built-in organization
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -65,7 +65,7 @@ pub struct Warmer(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) products: ProductService,
-    pub(crate) stats: Stats,
+    pub(crate) registry: Registry,
     pub(crate) counters: WarmCounters,
     pub(crate) options: WarmOptions,
     pub(crate) condition: watch::Sender<Condition>,
@@ -76,12 +76,12 @@ pub(crate) struct Inner {
 
 impl Warmer {
     /// Does nothing until it is told to.
-    pub fn new(products: ProductService, stats: Stats, options: WarmOptions) -> Self {
+    pub fn new(products: ProductService, registry: Registry, options: WarmOptions) -> Self {
         let inner = Inner {
             kept: AtomicU64::new(products.reads_changed()),
             products,
-            counters: stats.warming(),
-            stats,
+            counters: registry.warming(),
+            registry,
             options,
             condition: watch::Sender::new(Condition::Waiting),
             tasks: Tasks::default(),
