@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::cache::Cache;
+use crate::counters::Event;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace};
 use crate::rng::Hashing;
@@ -138,7 +139,7 @@ where
     for tier in TierName::BOTH {
         let Some(copy) = cache.0.inspect(tier, entry).await else { continue };
         has_copy = true;
-        entry.namespace.counters().audit_checks.inc();
+        entry.namespace.count(Event::AuditCheck);
         let Ok(true_value) = truth(entry.key.clone()).await else { return };
         if copy.value != true_value {
             verify(cache, entry, copy, truth).await;
@@ -161,7 +162,7 @@ where
     if !cache.0.inspect(copy.tier, entry).await.is_some_and(stands) || copy.value == true_value {
         return;
     }
-    entry.namespace.counters().audit_stale.inc();
+    entry.namespace.count(Event::AuditStale);
     cache.0.discard(entry, &copy).await;
     let revision = |value: &Option<Value>| value.as_ref().map(|value| value.revision);
     tracing::error!(

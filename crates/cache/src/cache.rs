@@ -2,16 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Tasks};
-use hotshelf_stats::{Registry, TierGauges, TierLevels};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sample;
 use crate::coherence::{Coherence, MemoryLease};
 use crate::condition::Condition;
+use crate::counters::{RedisCounters, RedisState, Statistics};
 use crate::epoch::EpochStore;
 use crate::flights::Flights;
-use crate::key_space::{KeySpaces, NamespaceError};
+use crate::key_space::NamespaceError;
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
@@ -49,7 +49,6 @@ pub(crate) struct CacheState<E> {
     /// Loads ahead of the end of an entry's life.
     pub(crate) refreshes: Flights<E>,
     pub(crate) locks: KeyLocks,
-    key_spaces: KeySpaces,
     pub(crate) write_strategy: WriteStrategy,
     pub(crate) sample: Sample,
     epoch_store: Arc<dyn EpochStore>,
@@ -58,7 +57,7 @@ pub(crate) struct CacheState<E> {
     /// Writes from their fences to their end.
     pub(crate) writes: Tasks,
     pub(crate) tasks: Tasks,
-    registry: Registry,
+    statistics: Statistics,
 }
 
 /// Without Redis, a process that believes to be alone on the database finds there that another one has come.
@@ -72,20 +71,6 @@ async fn watch_for_others<E: Send + Sync + 'static>(cache: Cache<E>, name: Strin
         {
             cache.0.coherence.end(UNTOLD);
         }
-    }
-}
-
-struct Levels {
-    memory: Option<Arc<MemoryTier>>,
-    redis: Option<Arc<RedisTier>>,
-}
-
-impl TierGauges for Levels {
-    fn levels(&self) -> TierLevels {
-        let mut levels = TierLevels::default();
-        self.memory.iter().for_each(|memory| memory.report(&mut levels));
-        self.redis.iter().for_each(|redis| redis.report(&mut levels));
-        levels
     }
 }
 
@@ -124,12 +109,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         options: CacheOptions,
         epoch_store: Arc<dyn EpochStore>,
         changed_nothing: fn(&E) -> bool,
-        registry: &Registry,
     ) -> Result<Self, OptionsError> {
         options.check()?;
-        let (redis, prefix) = (options.redis.clone(), options.key_prefix.clone());
-        let connector = FredConnector::new(redis, prefix, options.shared_database);
-        Ok(Self::with_connector(options, Box::new(connector), epoch_store, changed_nothing, registry))
+        let (redis, prefix, counters) = (options.redis.clone(), options.key_prefix.clone(), Arc::default());
+        let connector = FredConnector::new(redis, prefix, options.shared_database, Arc::clone(&counters));
+        Ok(Self::with_connector(options, Box::new(connector), epoch_store, changed_nothing, counters))
     }
 
     pub(crate) fn with_connector(
@@ -137,7 +121,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         connector: Box<dyn Connector>,
         epoch_store: Arc<dyn EpochStore>,
         changed_nothing: fn(&E) -> bool,
-        registry: &Registry,
+        counters: Arc<RedisCounters>,
     ) -> Self {
         let shared = options.shared_database;
         let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
@@ -156,13 +140,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 shared,
                 epoch_store: Arc::clone(&epoch_store),
                 coherence: Arc::clone(&coherence),
-                registry: registry.clone(),
+                counters: Arc::clone(&counters),
                 tasks: tasks.clone(),
             };
             RedisTier::new(connector, setup)
         });
 
-        registry.watch_tiers(Arc::new(Levels { memory: memory.clone(), redis: redis.clone() }));
+        let (key_spaces, redis_counters) = (Arc::default(), counters);
+        let statistics = Statistics { key_spaces, redis_counters, memory: memory.clone(), redis: redis.clone() };
         Cache(Arc::new(CacheState {
             memory,
             redis,
@@ -172,14 +157,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             flights: Flights::new(shared),
             refreshes: Flights::new(false),
             locks: KeyLocks::default(),
-            key_spaces: KeySpaces::default(),
             write_strategy: options.write_strategy,
             sample: Sample::default(),
             epoch_store,
             changed_nothing,
             writes: Tasks::default(),
             tasks,
-            registry: registry.clone(),
+            statistics,
         }))
     }
 
@@ -229,9 +213,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// # Errors
     /// When some key could be one of another namespace as well, or one that the cache itself has in Redis.
     pub fn namespace(&self, options: NamespaceOptions) -> Result<Namespace, NamespaceError> {
-        let key_space = self.0.key_spaces.register(&options)?;
-        let counters = self.0.registry.cache(options.name);
-        Ok(Namespace::new(options, key_space, counters))
+        let key_space = self.0.statistics.key_spaces.register(&options)?;
+        Ok(Namespace::new(options, key_space))
     }
 
     /// What finished writes leave.
@@ -244,6 +227,16 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub async fn holds(&self, entry: &EntryRef) -> bool {
         self.0.inspect(TierName::Memory, entry).await.is_some()
             || self.0.inspect(TierName::Redis, entry).await.is_some()
+    }
+
+    /// What is counted, and what the tiers hold.
+    pub fn statistics(&self) -> Statistics {
+        self.0.statistics.clone()
+    }
+
+    /// Whether Redis takes part just now.
+    pub fn redis_state(&self) -> RedisState {
+        self.0.redis.as_ref().map_or(RedisState::Off, |redis| redis.state())
     }
 
     /// How the tiers are. Looks at memory only.

@@ -177,7 +177,6 @@ impl<E: Clone> Waiter<E> {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use hotshelf_stats::Registry;
     use tokio::time::advance;
 
     use super::*;
@@ -198,7 +197,7 @@ mod tests {
             grace: ttl,
             absence: Absence::NotKept,
         };
-        let entry = Namespace::alone(options, Registry::new().unwrap().cache("thing")).entry(key());
+        let entry = Namespace::alone(options).entry(key());
         let write_counters = WriteCounters::new();
         let before = write_counters.snapshot(&entry);
         write_counters.advance(&entry.key, || {});

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as ProcessInstant};
 
 use bytes::Bytes;
-use hotshelf_stats::TierLevels;
 use moka::Expiry;
 use moka::notification::RemovalCause;
 use moka::sync::Cache as Moka;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use wildmatch::WildMatch;
 
 use crate::coherence::MemoryLease;
+use crate::counters::{Event, TierLevels};
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace, Tag};
 use crate::redis::GENERATION_TTL;
@@ -113,7 +113,7 @@ impl MemoryTier {
             .expire_after(OwnLife)
             .eviction_listener(|_, copy: Arc<Entry>, cause| {
                 if cause == RemovalCause::Size {
-                    copy.namespace.counters().evictions.inc();
+                    copy.namespace.count(Event::Eviction);
                 }
             })
             .build_with_hasher(Hashing::default());
@@ -235,7 +235,7 @@ impl MemoryTier {
     pub(crate) fn drop_copy(&self, key: &Key) {
         self.write_counters.advance(key, || {
             if let Some(copy) = self.entries.remove(key) {
-                copy.namespace.counters().invalidations_push.inc();
+                copy.namespace.count(Event::InvalidationPush);
             }
         });
     }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
-use hotshelf_stats::CacheCounters;
 
+use crate::counters::Event;
 use crate::key::Key;
 use crate::key_space::{KeySpace, Keys};
 use crate::rng;
@@ -68,7 +68,7 @@ pub struct Namespace(Arc<NamespaceState>);
 struct NamespaceState {
     options: NamespaceOptions,
     key_space: Arc<KeySpace>,
-    counters: CacheCounters,
+    counts_lookups: bool,
 }
 
 /// The place of one entry: its key, the namespace by whose rules it lives, and the tags it depends on. No key leads to
@@ -82,15 +82,15 @@ pub struct EntryRef {
 }
 
 impl Namespace {
-    pub(crate) fn new(options: NamespaceOptions, key_space: Arc<KeySpace>, counters: CacheCounters) -> Self {
-        Namespace(Arc::new(NamespaceState { options, key_space, counters }))
+    pub(crate) fn new(options: NamespaceOptions, key_space: Arc<KeySpace>) -> Self {
+        Namespace(Arc::new(NamespaceState { options, key_space, counts_lookups: true }))
     }
 
     /// One that no cache has given its part of the space of names.
     #[cfg(test)]
-    pub(crate) fn alone(options: NamespaceOptions, counters: CacheCounters) -> Self {
+    pub(crate) fn alone(options: NamespaceOptions) -> Self {
         let key_space = KeySpace::of(&options);
-        Namespace::new(options, key_space, counters)
+        Namespace::new(options, key_space)
     }
 
     /// The place of an entry that depends on nothing but itself, as long as it exists. A key that is none of the
@@ -124,8 +124,9 @@ impl Namespace {
     /// The same entries for lookups that are part of another one, and must not be counted beside it. What is done for
     /// them, loads and fills, is.
     pub fn uncounted(&self) -> Namespace {
-        let NamespaceState { options, key_space, counters } = &*self.0;
-        Namespace::new(options.clone(), Arc::clone(key_space), counters.without_lookups())
+        let NamespaceState { options, key_space, .. } = &*self.0;
+        let (options, key_space) = (options.clone(), Arc::clone(key_space));
+        Namespace(Arc::new(NamespaceState { options, key_space, counts_lookups: false }))
     }
 
     /// Whether entries of both live in one place: by the same name.
@@ -137,8 +138,19 @@ impl Namespace {
         self.0.options.name
     }
 
-    pub(crate) fn counters(&self) -> &CacheCounters {
-        &self.0.counters
+    pub(crate) fn count(&self, event: Event) {
+        self.count_many(event, 1);
+    }
+
+    pub(crate) fn count_many(&self, event: Event, count: u64) {
+        if self.0.counts_lookups || !event.is_lookup() {
+            self.0.key_space.counters.add(event, count);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> crate::counters::Counts {
+        self.0.key_space.counters.read()
     }
 
     /// Whether it is kept that something does not exist.

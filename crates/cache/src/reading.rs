@@ -11,6 +11,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::cache::Cache;
+use crate::counters::Event;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace, Tag};
@@ -39,7 +40,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub fn peek(&self, namespace: &Namespace, key: &Key, read: Read) -> Option<(Value, Source)> {
         let hit = self.look(&namespace.place(key), None, read).filter(|hit| !hit.due)?;
         let value = hit.value?;
-        namespace.counters().hits_l1.inc();
+        namespace.count(Event::HitL1);
         Some((value, Source::L1 { ttl: hit.ttl }))
     }
 
@@ -79,7 +80,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let namespace = &entry.namespace;
         // What is loaded in this future, and not in a task of its own, is boxed: hits would carry kilobytes for it.
         if read.bypass {
-            namespace.counters().misses.inc();
+            namespace.count(Event::Miss);
             return Ok(Found { value: counted(namespace, Box::pin(load())).await?, source: Source::Bypassed });
         }
         if !self.0.has_tiers() {
@@ -202,7 +203,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let cache = self.clone();
         self.0.tasks.spawn(async move {
             if let Consulted::Miss(permit) = cache.consult(&entry, Read::default(), Until::ItIsDue).await {
-                entry.namespace.counters().refreshes.inc();
+                entry.namespace.count(Event::Refresh);
                 if cache.load_and_fill(&entry, permit, load).await.is_err() {
                     // The entry goes on to live as long as it would have; the next lookups do not try again at once.
                     sleep(REFRESH_PAUSE).await;
@@ -264,7 +265,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Counts a lookup that memory was asked for and did not answer.
     pub(crate) fn record_miss(&self, namespace: &Namespace) {
         if self.0.memory.is_some() {
-            namespace.counters().misses_l1.inc();
+            namespace.count(Event::MissL1);
         }
     }
 
@@ -307,7 +308,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub(crate) async fn fill(&self, entry: &EntryRef, permit: FillPermit, value: Option<Value>) -> Found {
         let too_large = value.as_ref().is_some_and(Value::is_too_large);
         if too_large || value.is_none() && !entry.namespace.keeps_absence() {
-            entry.namespace.counters().too_large.inc_by(u64::from(too_large));
+            entry.namespace.count_many(Event::TooLarge, u64::from(too_large));
             self.abandon(entry, permit).await;
             return Found { value, source: Source::Loaded { stored: false } };
         }
@@ -326,9 +327,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         if stored {
             self.0.sample.add(entry);
         }
-        let counters = entry.namespace.counters();
-        counters.sets.inc_by(u64::from(stored));
-        counters.fills_refused.inc_by(u64::from(refused));
+        entry.namespace.count_many(Event::Set, u64::from(stored));
+        entry.namespace.count_many(Event::FillRefused, u64::from(refused));
         Found { value, source: Source::Loaded { stored } }
     }
 }
@@ -345,12 +345,11 @@ async fn counted<E>(
 
 /// Counts a load by what came of it: whether it found nothing, or failed.
 pub(crate) fn count_load(namespace: &Namespace, absent: Result<bool, ()>) {
-    let counters = namespace.counters();
-    match absent {
-        Ok(false) => counters.loads_ok.inc(),
-        Ok(true) => counters.loads_absent.inc(),
-        Err(()) => counters.loads_error.inc(),
-    }
+    namespace.count(match absent {
+        Ok(false) => Event::LoadOk,
+        Ok(true) => Event::LoadAbsent,
+        Err(()) => Event::LoadError,
+    });
 }
 
 pub(crate) fn in_memory(hit: &Hit) -> Found {
@@ -359,15 +358,14 @@ pub(crate) fn in_memory(hit: &Hit) -> Found {
 
 /// Counts a lookup that was answered: exactly one hit or one miss.
 pub(crate) fn answer(namespace: &Namespace, found: Found, waited: bool) -> Found {
-    let counters = namespace.counters();
-    match found.source {
-        Source::L1 { .. } => counters.hits_l1.inc(),
-        Source::L2 { .. } => counters.hits_l2.inc(),
-        Source::Stale { .. } => counters.stale_if_error.inc(),
-        Source::Loaded { .. } | Source::Bypassed => {
-            counters.misses.inc();
-            counters.coalesced.inc_by(u64::from(waited));
-        }
+    namespace.count(match found.source {
+        Source::L1 { .. } => Event::HitL1,
+        Source::L2 { .. } => Event::HitL2,
+        Source::Stale { .. } => Event::StaleIfError,
+        Source::Loaded { .. } | Source::Bypassed => Event::Miss,
+    });
+    if waited && !found.source.is_hit() {
+        namespace.count(Event::Coalesced);
     }
     found
 }

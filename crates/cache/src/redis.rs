@@ -12,7 +12,6 @@ mod names;
 mod reading;
 mod state;
 mod supervisor;
-mod timed;
 mod writing;
 
 use std::fmt::Display;
@@ -24,17 +23,18 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use hotshelf_lifecycle::{Tasks, Trouble};
 use hotshelf_redis_client::RedisError;
-use hotshelf_stats::{L2State, Registry, ServerMemory, TierLevels};
 use parking_lot::Mutex;
 
 use crate::coherence::Coherence;
 use crate::condition::Condition;
+use crate::counters::{Event, RedisCounters, RedisState, ServerMemory, TierLevels};
 use crate::epoch::{Epoch, EpochStore};
 use crate::namespace::EntryRef;
 use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
 use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
+use link::ActiveLink;
 pub(crate) use link::Connector;
 #[cfg(test)]
 pub(crate) use link::{Agreement, InvalidationStream, Link, Presence, Renewal};
@@ -43,7 +43,6 @@ pub(crate) use names::Names;
 pub(crate) use state::ServerRunId;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use supervisor::UNTOLD;
-use timed::{TimedLink, Timings};
 pub(crate) use writing::GENERATION_TTL;
 
 /// Life of a lease: a loader that has died keeps others from filling no longer than this.
@@ -55,14 +54,13 @@ pub(crate) struct RedisSetup {
     pub(crate) shared: bool,
     pub(crate) epoch_store: Arc<dyn EpochStore>,
     pub(crate) coherence: Arc<Coherence>,
-    pub(crate) registry: Registry,
+    pub(crate) counters: Arc<RedisCounters>,
     pub(crate) tasks: Tasks,
 }
 
 pub(crate) struct RedisTier {
     connector: Box<dyn Connector>,
-    timings: Timings,
-    link: ArcSwapOption<TimedLink>,
+    link: ArcSwapOption<ActiveLink>,
     /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded
     /// in one and labelled with the next is void, too. 0 only while there has never been a link.
     history: AtomicU64,
@@ -106,7 +104,6 @@ impl RedisTier {
     pub(crate) fn new(connector: Box<dyn Connector>, setup: RedisSetup) -> Arc<Self> {
         Arc::new(RedisTier {
             connector,
-            timings: Timings::new(&setup.registry),
             link: ArcSwapOption::empty(),
             history: AtomicU64::new(0),
             follows: AtomicU64::new(0),
@@ -130,7 +127,7 @@ impl RedisTier {
     }
 
     /// The server's run, as leases and fences of this history name it.
-    fn run(&self, link: &TimedLink) -> ServerRunId {
+    fn run(&self, link: &ActiveLink) -> ServerRunId {
         state::run_in(self.history(), link.run())
     }
 
@@ -171,9 +168,9 @@ impl RedisTier {
     }
 
     /// Each failure is survived, and counted.
-    fn count_error(&self, operation: &str, error: &impl Display) {
+    fn count_error(&self, operation: &'static str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
-        self.setup.registry.cache_errors("l2", operation).inc();
+        self.setup.counters.count_error(operation);
     }
 
     /// The value that stands there, also one whose life is over.
@@ -209,7 +206,7 @@ impl RedisTier {
             Lookup::Miss(None)
         });
         if matches!(answer, Lookup::Miss(_)) {
-            entry.namespace.counters().misses_l2.inc();
+            entry.namespace.count(Event::MissL2);
         }
         answer
     }
@@ -284,11 +281,14 @@ impl RedisTier {
 
     /// Whether there is a link, and what the server has said of its memory.
     pub(crate) fn report(&self, levels: &mut TierLevels) {
-        if self.link.load().is_some() {
-            (levels.l2, levels.l2_memory) = (L2State::Up, *self.memory.lock());
-        } else {
-            levels.l2 = L2State::Down;
+        levels.l2 = self.state();
+        if levels.l2 == RedisState::Up {
+            levels.l2_memory = *self.memory.lock();
         }
+    }
+
+    pub(crate) fn state(&self) -> RedisState {
+        if self.link.load().is_some() { RedisState::Up } else { RedisState::Down }
     }
 
     /// Begins to connect; the link is kept up until the tasks stop.

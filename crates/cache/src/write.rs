@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::cache::Cache;
+use crate::counters::Event;
 use crate::epoch::{Committed, Epoch, Fencing};
 use crate::key::Key;
 use crate::locks::KeyLock;
@@ -231,14 +232,14 @@ impl<E> Write<E> {
         let keeps = self.cache.0.write_strategy == WriteStrategy::WriteThrough;
         let mut keep: HashMap<_, _> = if keeps { leaves.into_iter().collect() } else { HashMap::new() };
         for entry in &self.intent.entries {
-            let counters = entry.namespace.counters();
+            let namespace = &entry.namespace;
             if keep.get(&entry.key).is_some_and(Value::is_too_large) {
                 keep.remove(&entry.key);
-                counters.too_large.inc();
+                namespace.count(Event::TooLarge);
             }
-            counters.deletes.inc();
-            counters.invalidations_local.inc();
-            counters.sets.inc_by(u64::from(keep.contains_key(&entry.key)));
+            namespace.count(Event::Delete);
+            namespace.count(Event::InvalidationLocal);
+            namespace.count_many(Event::Set, u64::from(keep.contains_key(&entry.key)));
         }
         keep
     }

@@ -126,8 +126,6 @@ impl WriteCounters {
 mod tests {
     use std::time::Duration;
 
-    use hotshelf_stats::Registry;
-
     use super::*;
     use crate::key_space::Keys;
     use crate::namespace::{Absence, Namespace, NamespaceOptions, Tag};
@@ -137,7 +135,7 @@ mod tests {
         let absence = Absence::DependsOn(Tag::new("things"));
         let shape = Keys::Beginning("id:");
         let options = NamespaceOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
-        let namespace = Namespace::alone(options, Registry::new().unwrap().cache("thing"));
+        let namespace = Namespace::alone(options);
         keys.into_iter().map(|key| namespace.entry(key)).collect()
     }
 

@@ -8,13 +8,13 @@ use hotshelf_cache::{
 use hotshelf_database::Database;
 use hotshelf_domain::{ApiKeyId, Email, OrganizationId, Role, Session, StoreError, TokenHash, User};
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::{AccessMetrics, Registry};
 use parking_lot::Mutex;
 
 use crate::api_keys::{KEY, KeyEntry, KeyUses, key_of};
 use crate::entry::Identity;
 use crate::error::AuthError;
 use crate::mailer::Mailer;
+use crate::metrics::AccessMetrics;
 use crate::outbox::{Desk, Outbox};
 use crate::passwords::Passwords;
 use crate::sessions::{SessionOptions, SessionPrincipal, Sessions};
@@ -103,10 +103,9 @@ impl Auth {
         lives: SessionOptions,
         mailer: Arc<dyn Mailer>,
         reset_url: Option<String>,
-        registry: &Registry,
+        metrics: AccessMetrics,
     ) -> Result<Self, NamespaceError> {
-        let metrics = registry.access();
-        let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, registry)?;
+        let sessions = Sessions::new(cache.clone(), accounts.clone(), lives, metrics.clone())?;
         let keys = cache.namespace(NamespaceOptions {
             name: "api_key",
             keys: Keys::Beginning(KEY),

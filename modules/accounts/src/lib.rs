@@ -8,7 +8,7 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
-//! use hotshelf_accounts::{Auth, FileMailer, SessionOptions};
+//! use hotshelf_accounts::{AccessMetrics, Auth, FileMailer, SessionOptions};
 //! use hotshelf_database::Database;
 //! use hotshelf_domain::{OrganizationId, Role, StoreError};
 //!
@@ -20,11 +20,11 @@
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! # let accounts = Database::open(database, &registry).await?;
-//! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing, &registry)?;
+//! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing)?;
 //! # let minute = Duration::from_secs(60);
 //! # let lives = SessionOptions { session_life: minute, copy_life: minute, negative_life: minute, grace: minute };
 //! let mailer = Arc::new(FileMailer::new(directory.path().join("mail.log")));
-//! let auth = Auth::new(cache, accounts, lives, mailer, None, &registry)?;
+//! let auth = Auth::new(cache, accounts, lives, mailer, None, AccessMetrics::register(&registry)?)?;
 //!
 //! let password = "correct horse".to_owned();
 //! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;
@@ -43,6 +43,7 @@ mod auth;
 mod entry;
 mod error;
 mod mailer;
+mod metrics;
 mod module;
 mod outbox;
 mod password_changes;
@@ -56,5 +57,6 @@ pub use auth::{Auth, AuthMethod, Principal};
 pub use entry::Identity;
 pub use error::AuthError;
 pub use mailer::{FileMailer, Mail, MailError, MailOptions, Mailer, SmtpMailer};
+pub use metrics::AccessMetrics;
 pub use sessions::{SessionError, SessionOptions, SessionPrincipal, Sessions};
 pub use token::{Token, TokenKind};

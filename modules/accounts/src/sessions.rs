@@ -10,9 +10,9 @@ use hotshelf_cache::{
 use hotshelf_database::Database;
 use hotshelf_domain::{NewSession, Session, SessionId, StoreError, TokenHash, User, UserId};
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::{AccessMetrics, Registry};
 
 use crate::entry::{Identity, Login};
+use crate::metrics::AccessMetrics;
 use crate::sliding::Sliding;
 use crate::token::{Token, TokenKind};
 
@@ -89,7 +89,7 @@ impl Sessions {
         cache: Cache<StoreError>,
         accounts: Database,
         options: SessionOptions,
-        registry: &Registry,
+        metrics: AccessMetrics,
     ) -> Result<Self, NamespaceError> {
         let SessionOptions { copy_life: ttl, negative_life: negative_ttl, grace, .. } = options;
         // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted:
@@ -103,7 +103,7 @@ impl Sessions {
             identities: namespace("account", Keys::Beginning(IDENTITY))?,
             sliding: Sliding::new(options.session_life),
             tasks: Tasks::default(),
-            metrics: registry.access(),
+            metrics,
             cache,
             accounts,
         };

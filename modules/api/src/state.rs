@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use hotshelf_accounts::Auth;
+use hotshelf_cache_module::CacheStatistics;
 use hotshelf_database::Database;
 use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::{ProductService, Warmer};
@@ -24,7 +25,9 @@ pub struct ApiServices {
     pub warmer: Warmer,
     /// Counts requests against their limits.
     pub limiter: RateLimiter,
-    /// The statistics.
+    /// The statistics of the cache.
+    pub statistics: CacheStatistics,
+    /// The metrics.
     pub registry: Registry,
     /// The health of all modules.
     pub health: HealthBoard,
@@ -60,6 +63,7 @@ parts! {
     auth: Option<Auth>,
     cookies: Cookies,
     cache_prefix: CachePrefix,
+    statistics: CacheStatistics,
     registry: Registry,
     health: HealthBoard,
     warmer: Warmer,
@@ -69,13 +73,14 @@ parts! {
 
 impl ApiState {
     pub(crate) fn new(options: &ApiOptions, services: ApiServices) -> Self {
-        let ApiServices { products, auth, warmer, limiter, registry, health } = services;
+        let ApiServices { products, auth, warmer, limiter, statistics, registry, health } = services;
         ApiState(Arc::new(Parts {
             repository: products.repository().clone(),
             products,
             auth,
             cookies: Cookies::new(options.users),
             cache_prefix: CachePrefix(options.cache_prefix.as_str().into()),
+            statistics,
             registry,
             health,
             warmer,

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::OpenError;
+use crate::metrics::DatabaseMetrics;
 use crate::sqlite::condition::{self, Condition};
 use crate::sqlite::error::SqlError;
 use crate::sqlite::identity::Identity;
@@ -108,8 +109,8 @@ struct Operations {
 }
 
 impl Operations {
-    fn new(registry: &Registry) -> Self {
-        let operation = |name| Operation::new(registry, name);
+    fn new(metrics: &DatabaseMetrics) -> Self {
+        let operation = |name| Operation::new(metrics, name);
         Operations {
             find_many: operation("find_many"),
             page: operation("page"),
@@ -127,7 +128,7 @@ impl Operations {
 }
 
 impl Database {
-    /// Locks, migrates and opens the database.
+    /// Locks, migrates and opens the database, and registers its metrics.
     ///
     /// # Errors
     /// [`OpenError`], each kind with what to do about it.
@@ -145,11 +146,12 @@ impl Database {
         });
         let (identity, first) = opened.await.map_err(|error| failed(error.to_string()))??;
 
+        let metrics = DatabaseMetrics::register(registry).map_err(|error| failed(error.to_string()))?;
         let tasks = Tasks::default();
         let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));
-        let readers = Readers::new(&url, &identity, &condition, registry, &ending.reads);
-        let finds = Operation::new(registry, "find");
-        let commits = Operation::new(registry, "commit");
+        let readers = Readers::new(&url, &identity, &condition, &metrics, &ending.reads);
+        let finds = Operation::new(&metrics, "find");
+        let commits = Operation::new(&metrics, "commit");
         let to_write = WriteConnection::new(url, &identity, ending.writes.clone(), &commits);
         let writer = Writer::spawn(to_write, &tasks, commits, &condition);
         let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), writer.clone(), tasks.stopping());
@@ -157,8 +159,8 @@ impl Database {
         condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
         let inner = Inner {
             writer,
-            point_reads: PointReads::spawn(readers.point.clone(), readers::POINT.running, &tasks, finds, registry),
-            operations: Operations::new(registry),
+            point_reads: PointReads::spawn(readers.point.clone(), readers::POINT.running, &tasks, finds, &metrics),
+            operations: Operations::new(&metrics),
             readers,
             tasks,
             ending,

@@ -19,7 +19,7 @@
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 //! let repository = Database::open(database, &registry).await?;
-//! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &registry)?;
+//! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing)?;
 //! let products = ProductService::new(cache, repository, Ttls::default())?;
 //!
 //! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
@@ -41,6 +41,7 @@ mod pages;
 mod render;
 mod service;
 mod tags;
+mod top_items;
 mod ttls;
 mod warming;
 

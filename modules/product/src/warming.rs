@@ -6,6 +6,7 @@
 
 mod condition;
 mod counts;
+mod metrics;
 mod module;
 mod pace;
 mod run;

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use futures_util::future::join;
 use hotshelf_lifecycle::{Failure, async_trait};
 use hotshelf_redis_client::RedisOptions;
-use hotshelf_stats::Registry;
 use tokio::sync::Semaphore;
 use tokio::time::advance;
 
@@ -66,7 +65,7 @@ impl World {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(Row), |_| false, &Registry::new().unwrap()).unwrap();
+        let cache = Cache::new(options, Arc::new(Row), |_| false).unwrap();
         let (ttl, keys, absence) = (Duration::from_secs(300), Keys::Beginning("id:"), Absence::NotKept);
         let options = NamespaceOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence };
         let namespace = cache.namespace(options).unwrap();

@@ -8,7 +8,7 @@ mod probe;
 mod scripts;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,12 +19,12 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::{Expiration, InfoKind, SetOptions, Value};
 use futures_util::future::{join_all, select_all, try_join_all};
 use hotshelf_redis_client::{Address, Layout, RedisError, SLOTS, slot};
-use hotshelf_stats::ServerMemory;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::link::{Agreement, Link, Presence, Renewal};
 use super::state::ServerRunId;
+use crate::counters::{CommandTimer, RedisCounters, ServerMemory};
 use lane::Lane;
 pub(crate) use opening::FredConnector;
 use scripts::Scripts;
@@ -56,6 +56,8 @@ pub(crate) struct FredLink {
     /// Why it is of no use any more. From then on, commands fail without being sent.
     spent: OnceLock<RedisError>,
     is_spent: Notify,
+    /// Where its commands are timed, once it is in use.
+    counters: Option<Arc<RedisCounters>>,
 }
 
 /// One server.
@@ -76,7 +78,12 @@ impl FredLink {
         layout: Option<Layout>,
     ) -> Self {
         let (spent, is_spent) = (OnceLock::new(), Notify::new());
-        FredLink { nodes, owners, hash_tags, scripts, server, run, layout, spent, is_spent }
+        FredLink { nodes, owners, hash_tags, scripts, server, run, layout, spent, is_spent, counters: None }
+    }
+
+    /// Times a command until it is dropped.
+    fn timer(&self, command: &'static str) -> Option<CommandTimer<'_>> {
+        self.counters.as_ref().map(|counters| counters.timer(command))
     }
 
     /// The connection for this key.
@@ -174,16 +181,19 @@ impl Link for FredLink {
 
     /// `SET key state NX GET PX life`, one native command: a hit costs the server what a `GET` does.
     async fn get_or_set(&self, key: &str, state: Bytes, ttl: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
+        let _timer = self.timer("lookup");
         let ttl = ttl.map(|ttl| Expiration::PX(millis(ttl)));
         self.send(key, |client| client.set(key, state, ttl, Some(SetOptions::NX), true)).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
+        let _timer = self.timer("get");
         self.send(key, |client| client.get(key)).await
     }
 
     /// One `MGET`; in a cluster, one for each slot.
     async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, RedisError> {
+        let _timer = self.timer("get_many");
         let mut held = vec![None; keys.len()];
         let gets = self.together(&keys).into_iter().map(|positions| async {
             let group: Vec<&str> =
@@ -206,11 +216,13 @@ impl Link for FredLink {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, RedisError> {
+        let _timer = self.timer("fill");
         let arguments = (expected, value, millis(ttl));
         self.send(key, |client| self.scripts.fill.evalsha(client, vec![key, marker], arguments)).await
     }
 
     async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, ttl: Duration) -> Result<bool, RedisError> {
+        let _timer = self.timer("fence");
         let arguments = (fence, millis(ttl));
         self.send(key, |client| self.scripts.fence.evalsha(client, keys(key, marker), arguments)).await
     }
@@ -223,6 +235,7 @@ impl Link for FredLink {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, RedisError> {
+        let _timer = self.timer("release");
         let arguments = (fence, value, millis(ttl));
         self.send(key, |client| self.scripts.release.evalsha(client, keys(key, marker), arguments)).await
     }
@@ -233,6 +246,7 @@ impl Link for FredLink {
         proposals: Vec<Bytes>,
         renewal: Renewal,
     ) -> Result<Vec<Bytes>, RedisError> {
+        let _timer = self.timer("generations");
         let first = keys.first().cloned().unwrap_or_default();
         let lives = [renewal.ttl, renewal.of_writers].map(|ttl| Value::from(millis(ttl)));
         let arguments: Vec<Value> = lives.into_iter().chain(proposals.into_iter().map(Value::Bytes)).collect();
@@ -246,6 +260,7 @@ impl Link for FredLink {
         next: Vec<Bytes>,
         ttl: Duration,
     ) -> Result<(), RedisError> {
+        let _timer = self.timer("void");
         let first = keys.first().cloned().unwrap_or_default();
         keys.extend(markers);
         let arguments: Vec<Value> =
@@ -254,15 +269,18 @@ impl Link for FredLink {
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {
+        let _timer = self.timer("wait");
         let left: i64 = self.send(key, |client| self.scripts.wait.evalsha(client, key, lease)).await?;
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
     async fn mark(&self, marker: &str) -> Result<(), RedisError> {
+        let _timer = self.timer("mark");
         self.send(marker, |client| self.scripts.mark.evalsha(client, marker, ())).await
     }
 
     async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {
+        let _timer = self.timer("epoch");
         let arguments = presence.arguments();
         let answer: String = self.send(key, |client| self.scripts.epoch.evalsha(client, key, arguments)).await?;
         Agreement::read(&answer)
@@ -270,6 +288,7 @@ impl Link for FredLink {
 
     /// One server after the other: in a cluster, the cursor also names the node.
     async fn scan(&self, cursor: String, pattern: &str, count: u32) -> Result<(String, Vec<String>), RedisError> {
+        let _timer = self.timer("scan");
         let (index, of_node) = cursor.split_once('/').unwrap_or(("0", &cursor));
         let index: usize = index.parse().unwrap_or_default();
         let node = self.nodes.get(index).and_then(|node| node.lanes.first());
@@ -285,6 +304,7 @@ impl Link for FredLink {
     }
 
     async fn unlink(&self, keys: Vec<String>) -> Result<u64, RedisError> {
+        let _timer = self.timer("unlink");
         let unlinks = self.together(&keys).into_iter().map(|positions| {
             let group: Vec<&str> =
                 positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();

@@ -8,9 +8,8 @@ use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::RedisTier;
-use super::link::Renewal;
+use super::link::{ActiveLink, Renewal};
 use super::state::{Generation, NO_GENERATION};
-use super::timed::TimedLink;
 use super::writing::GENERATION_TTL;
 use crate::namespace::{EntryRef, Tag};
 use crate::rng;
@@ -50,7 +49,7 @@ impl RedisTier {
     /// The generation that counts now for what depends on the entry's tags; a new one for those that have none.
     pub(super) async fn generation(
         &self,
-        link: &TimedLink,
+        link: &ActiveLink,
         entry: &EntryRef,
         absent: bool,
     ) -> Result<Generation, RedisError> {
@@ -63,7 +62,7 @@ impl RedisTier {
     }
 
     /// Makes void what depends on these tags.
-    pub(super) async fn invalidate(&self, link: &TimedLink, tags: &[Tag]) -> Result<(), RedisError> {
+    pub(super) async fn invalidate(&self, link: &ActiveLink, tags: &[Tag]) -> Result<(), RedisError> {
         if tags.is_empty() {
             return Ok(());
         }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
-use hotshelf_stats::ServerMemory;
 
 use super::state::ServerRunId;
+use crate::counters::ServerMemory;
 use crate::epoch::{Epoch, History};
 
 /// The connection to a server, from its birth to its end. It is never mended: a command that is sent again on a new
@@ -108,6 +108,9 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// Ends the connection, without waiting for a server that does not answer.
     async fn close(&self);
 }
+
+/// A link that the tier works with.
+pub(super) type ActiveLink = Box<dyn Link>;
 
 /// What a process tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

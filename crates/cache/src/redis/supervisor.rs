@@ -12,8 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
-use super::link::{Agreement, Presence};
-use super::timed::TimedLink;
+use super::link::{ActiveLink, Agreement, Presence};
 use crate::epoch::History;
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
@@ -67,8 +66,8 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
 }
 
 /// Opens a link and makes sure of the memory behind it before anybody may use it.
-async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<TimedLink>, Failure> {
-    let link = TimedLink::new(tier.connector.open().await?, tier.timings.clone());
+async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<ActiveLink>, Failure> {
+    let link = tier.connector.open().await?;
     // The same server process, and every write since was either fenced there or has advanced the epoch: its values
     // count. Another process, or the same one restarted, may hold anything: the epoch advances now.
     let store = &tier.setup.epoch_store;
@@ -109,7 +108,7 @@ enum Agreed {
 
 /// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's
 /// word that counts.
-async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Result<Agreed, Failure> {
+async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Agreed, Failure> {
     let store = &tier.setup.epoch_store;
     let mut asked = false;
     for _ in 0..MOST_ANNOUNCEMENTS {
@@ -146,7 +145,7 @@ async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Resu
 }
 
 /// How far the database has come is known to Redis when it stops, and nobody waits for a process that is gone.
-async fn leave(tier: &RedisTier, link: &TimedLink) {
+async fn leave(tier: &RedisTier, link: &ActiveLink) {
     let lasts = if tier.setup.shared { PRESENCE } else { Duration::ZERO };
     let presence = Presence { lasts, ..presence(tier, false) };
     if let Err(error) = link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await {
@@ -178,7 +177,7 @@ fn keys_of_another(tier: &RedisTier, history: &str) -> String {
 }
 
 /// Publishes the link and returns, with the link taken back, when it is of no use any more.
-async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationToken) -> String {
+async fn watch(tier: &RedisTier, link: &Arc<ActiveLink>, stopping: &CancellationToken) -> String {
     tier.link.store(Some(Arc::clone(link)));
     let reason = tokio::select! {
         biased;
@@ -195,7 +194,7 @@ async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationT
 
 /// Asks the server about its memory, for as long as there is a link. That it does not answer is for the heartbeats to
 /// find.
-async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
+async fn follow_memory(tier: &RedisTier, link: &ActiveLink) -> String {
     let mut looks = interval(MEMORY_LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -208,7 +207,7 @@ async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
 }
 
 /// Sends heartbeats until too many in a row have failed; then tells why.
-async fn keep_beating(tier: &RedisTier, link: &TimedLink) -> String {
+async fn keep_beating(tier: &RedisTier, link: &ActiveLink) -> String {
     let mut heartbeats = interval(HEARTBEAT);
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut missed, mut other) = (0, None);
@@ -244,7 +243,7 @@ enum PeerServer {
 }
 
 /// A process that is cut off from Redis leaves word of its writes in the database.
-async fn check_peers(tier: &RedisTier, link: &TimedLink) -> PeerServer {
+async fn check_peers(tier: &RedisTier, link: &ActiveLink) -> PeerServer {
     match timeout(HEARTBEAT, tier.setup.epoch_store.current()).await {
         Ok(Ok((_, server))) if server != link.server() => PeerServer::Another,
         Ok(Ok((epoch, _))) => {
@@ -279,7 +278,7 @@ const LOOKS_AT_OTHER: u32 = 4;
 /// looks, this process takes its place back.
 async fn confirm_other(
     tier: &RedisTier,
-    link: &TimedLink,
+    link: &ActiveLink,
     other: &mut Option<OtherProcess>,
     present_until: String,
 ) -> Result<Agreed, Failure> {
@@ -295,7 +294,11 @@ async fn confirm_other(
     Ok(Agreed::Yes)
 }
 
-async fn heartbeat(tier: &RedisTier, link: &TimedLink, other: &mut Option<OtherProcess>) -> Result<Heartbeat, Failure> {
+async fn heartbeat(
+    tier: &RedisTier,
+    link: &ActiveLink,
+    other: &mut Option<OtherProcess>,
+) -> Result<Heartbeat, Failure> {
     let begin = Instant::now();
     let peers = check_peers(tier, link).await;
     match peers {

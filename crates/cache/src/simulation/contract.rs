@@ -1,5 +1,6 @@
 //! The simulated server answers as a real one does: the same steps, some thousands by chance, on both.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -302,7 +303,7 @@ fn real(steps: &[Step]) -> Vec<String> {
         connect_timeout: Duration::from_secs(10),
         ..RedisOptions::new(Servers::One(redis.address().parse().unwrap()))
     };
-    let connector = FredConnector::new(options, String::new(), true);
+    let connector = FredConnector::new(options, String::new(), true, Arc::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         clock::simulate();

@@ -9,7 +9,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
-use hotshelf_stats::ServerMemory;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
@@ -20,6 +19,7 @@ use super::describe::Describe;
 use super::host::{Connection, Host};
 use super::world::{Push, Server, World};
 use super::{Defect, random};
+use crate::counters::ServerMemory;
 use crate::redis::{Agreement, Connector, InvalidationStream, Link, Presence, Renewal, ServerRunId};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(100);

@@ -47,7 +47,7 @@ async fn a_write_that_ends_without_a_link_has_no_command_that_could_fail() {
     world.redis().stop();
     world.down().await;
     world.commit(write, 1, Some("new")).await;
-    assert_eq!(world.registry.cache_errors("l2", "release").get(), 0);
+    assert_eq!(world.redis_errors("release"), 0);
     assert_eq!(text(&world.read(1).await), Some("new"));
 }
 
@@ -168,7 +168,7 @@ async fn lookups_wait_for_one_timeout_at_most_and_then_for_none() {
     });
     let slowest = futures_util::future::join_all(readings).await.into_iter().max().unwrap();
     assert!(slowest < ONE_TIMEOUT * 3, "three lookups took {slowest:?}");
-    assert!(world.registry.cache_errors("l2", "lookup").get() > 0, "errors are counted");
+    assert!(world.redis_errors("lookup") > 0, "errors are counted");
 
     world.down().await;
     let began = Instant::now();

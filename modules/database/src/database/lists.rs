@@ -159,7 +159,8 @@ mod tests {
             assert_eq!(catalogue.list(None, heavy, query).await.unwrap(), 1);
             assert_eq!(seen.load(Ordering::SeqCst), expected);
         }
-        assert_eq!(registry.db_reads_refused("lists", "interrupted").get(), 0);
+        let interrupted = r#"db_reads_refused_total{lane="lists",reason="interrupted"} 0"#;
+        assert!(registry.page().unwrap().contains(interrupted));
         catalogue.close(Duration::from_secs(20)).await.unwrap();
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::error::ProductError;
 use crate::service::Warmed;
+use hotshelf_cache::RedisState;
 use hotshelf_domain::{OrganizationId, ProductId, ProductScope};
-use hotshelf_stats::L2State;
 use tokio::time::{Instant, sleep};
 
 use super::condition::Condition;
@@ -103,7 +103,7 @@ impl Run {
     /// Also returns when it does not come: then memory is warmed alone.
     async fn wait_for_redis(&self) {
         let give_up = Instant::now() + REDIS_PATIENCE;
-        while self.warmer.0.registry.l2() == L2State::Down && Instant::now() < give_up {
+        while self.warmer.0.products.redis_state() == RedisState::Down && Instant::now() < give_up {
             sleep(REDIS_POLL).await;
         }
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::error::ProductError;
 use crate::service::{ProductService, Warmed};
 use hotshelf_lifecycle::{Health, Tasks};
-use hotshelf_stats::{Registry, WarmCounters};
+use hotshelf_stats::{MetricsError, Registry};
 use tokio::sync::watch;
 
 use super::condition::Condition;
+use super::metrics::WarmCounters;
 use super::run::Run;
 
 /// What is warmed, and how fast.
@@ -50,10 +51,10 @@ pub enum WarmError {
 /// #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
 /// # let repository = hotshelf_database::Database::open(database, &registry).await?;
 /// # let changed_nothing = hotshelf_domain::StoreError::changed_nothing;
-/// # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing, &registry)?;
+/// # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing)?;
 /// # let products = ProductService::new(cache, repository, Ttls::default())?;
 /// let options = WarmOptions { interval: Duration::from_secs(3600), products: 1_000, rate: 1_000 };
-/// let warmer = Warmer::new(products, registry, options);
+/// let warmer = Warmer::new(products, &registry, options)?;
 /// let warmed = warmer.run().await?;
 /// assert_eq!(warmed.loaded, 2); // the first pages of all products and of the built-in organization
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -65,7 +66,6 @@ pub struct Warmer(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) products: ProductService,
-    pub(crate) registry: Registry,
     pub(crate) counters: WarmCounters,
     pub(crate) options: WarmOptions,
     pub(crate) condition: watch::Sender<Condition>,
@@ -76,17 +76,19 @@ pub(crate) struct Inner {
 
 impl Warmer {
     /// Does nothing until it is told to.
-    pub fn new(products: ProductService, registry: Registry, options: WarmOptions) -> Self {
+    ///
+    /// # Errors
+    /// When another warmer has registered its metrics.
+    pub fn new(products: ProductService, registry: &Registry, options: WarmOptions) -> Result<Self, MetricsError> {
         let inner = Inner {
             kept: AtomicU64::new(products.reads_changed()),
             products,
-            counters: registry.warming(),
-            registry,
+            counters: WarmCounters::register(registry)?,
             options,
             condition: watch::Sender::new(Condition::Waiting),
             tasks: Tasks::default(),
         };
-        Warmer(Arc::new(inner))
+        Ok(Warmer(Arc::new(inner)))
     }
 
     /// Begins a run in the background. `false` when one is under way.

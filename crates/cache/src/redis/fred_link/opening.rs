@@ -1,5 +1,7 @@
 //! How a link comes about: find the servers, connect, ask each who it is.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use fred::types::InfoKind;
 use futures_util::future::try_join_all;
@@ -12,6 +14,7 @@ use super::lane::Lane;
 use super::probe::{self, major};
 use super::scripts::Scripts;
 use super::{FredLink, Node};
+use crate::counters::RedisCounters;
 use crate::redis::link::{Connector, InvalidationStream, Link};
 use crate::redis::state::ServerRunId;
 
@@ -24,6 +27,8 @@ pub(crate) struct FredConnector {
     listens: bool,
     /// Of the link that was opened last: what is heard has to come from its servers.
     layout: Mutex<Option<Layout>>,
+    /// Where the commands are timed.
+    counters: Arc<RedisCounters>,
 }
 
 /// A server that was asked who it is.
@@ -35,8 +40,8 @@ struct Introduced {
 }
 
 impl FredConnector {
-    pub(crate) fn new(options: RedisOptions, prefix: String, listens: bool) -> Self {
-        FredConnector { options, prefix, listens, layout: Mutex::default() }
+    pub(crate) fn new(options: RedisOptions, prefix: String, listens: bool, counters: Arc<RedisCounters>) -> Self {
+        FredConnector { options, prefix, listens, layout: Mutex::default(), counters }
     }
 
     fn in_a_cluster(&self) -> bool {
@@ -76,9 +81,10 @@ impl Connector for FredConnector {
         *self.layout.lock() = Some(layout.clone());
         let (nodes, versions): (_, Vec<_>) = introduced.into_iter().map(|one| (one.node, one.version)).unzip();
         let watched = self.in_a_cluster().then_some(layout);
-        let link = FredLink::new(nodes, owners, hash_tags, scripts, server, run, watched);
+        let mut link = FredLink::new(nodes, owners, hash_tags, scripts, server, run, watched);
         let oldest = versions.into_iter().min_by_key(|version| major(version)).unwrap_or_default();
         probe::run(&link, &self.prefix, self.listens).await.map_err(|trouble| trouble.of_version(&oldest))?;
+        link.counters = Some(Arc::clone(&self.counters));
         Ok(Box::new(link))
     }
 

@@ -30,7 +30,7 @@ impl Shelf {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &registry).unwrap();
+        let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing).unwrap();
         Shelf { products: ProductService::new(cache, repository, Ttls::default()).unwrap(), _directory: directory }
     }
 
