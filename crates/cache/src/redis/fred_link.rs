@@ -2,8 +2,8 @@
 //! reconnect (see [`Link`]).
 
 mod invalidation_stream;
-mod lane;
 mod opening;
+mod pooled_connection;
 mod probe;
 mod scripts;
 
@@ -25,8 +25,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::link::{Agreement, Link, Presence, Renewal};
 use super::state::ServerRunId;
 use crate::counters::{CommandTimer, RedisCounters, ServerMemory};
-use lane::Lane;
 pub(crate) use opening::FredConnector;
+use pooled_connection::PooledConnection;
 use scripts::Scripts;
 
 /// After so many failures in a row on one of its connections, a link is given up.
@@ -64,7 +64,7 @@ pub(crate) struct FredLink {
 struct Node {
     address: Address,
     /// At least one.
-    lanes: Vec<Lane>,
+    connections: Vec<PooledConnection>,
 }
 
 impl FredLink {
@@ -87,19 +87,19 @@ impl FredLink {
     }
 
     /// The connection for this key.
-    fn lane(&self, key: &str) -> Result<&Lane, RedisError> {
+    fn connection(&self, key: &str) -> Result<&PooledConnection, RedisError> {
         if let Some(reason) = self.spent.get() {
             return Err(reason.clone());
         }
-        let lane = match &self.nodes[..] {
-            [Node { lanes, .. }] if lanes.len() == 1 => lanes.first(),
+        let pooled = match &self.nodes[..] {
+            [Node { connections, .. }] if connections.len() == 1 => connections.first(),
             nodes => {
                 let slot = usize::from(slot(key));
                 let node = nodes.get(self.owners.get(slot).copied().unwrap_or_default());
-                node.and_then(|node| node.lanes.get(slot % node.lanes.len()))
+                node.and_then(|node| node.connections.get(slot % node.connections.len()))
             }
         };
-        lane.ok_or_else(|| RedisError::new("no node has this key"))
+        pooled.ok_or_else(|| RedisError::new("no node has this key"))
     }
 
     /// Sends a command about this key.
@@ -107,18 +107,18 @@ impl FredLink {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let lane = self.lane(key)?;
+        let pooled = self.connection(key)?;
         // A future of fred's is of seven kilobytes. Each future around it would be larger still, and be moved as a
         // whole.
-        let answer = Box::pin(command(lane.connection.client())).await;
-        self.noting(lane, answer)
+        let answer = Box::pin(command(pooled.connection.client())).await;
+        self.noting(pooled, answer)
     }
 
     /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
-    fn noting<T>(&self, lane: &Lane, result: Result<T, impl Into<RedisError>>) -> Result<T, RedisError> {
+    fn noting<T>(&self, pooled: &PooledConnection, result: Result<T, impl Into<RedisError>>) -> Result<T, RedisError> {
         let error = match result {
             Ok(answer) => {
-                lane.failures.end();
+                pooled.failures.end();
                 return Ok(answer);
             }
             Err(error) => error.into(),
@@ -126,7 +126,7 @@ impl FredLink {
         // A right that was taken away is missed by every command of its kind.
         if says(&error, &MOVED_ON) || error.is_refused() {
             self.give_up(error.clone());
-        } else if !says(&error, &OF_THE_KEY) && lane.failures.add() >= FAILURES_TO_GIVE_UP {
+        } else if !says(&error, &OF_THE_KEY) && pooled.failures.add() >= FAILURES_TO_GIVE_UP {
             self.give_up(RedisError::new("too many commands failed in a row"));
         }
         Err(error)
@@ -137,13 +137,13 @@ impl FredLink {
         self.is_spent.notify_one();
     }
 
-    fn lanes(&self) -> impl Iterator<Item = &Lane> {
-        self.nodes.iter().flat_map(|node| &node.lanes)
+    fn connections(&self) -> impl Iterator<Item = &PooledConnection> {
+        self.nodes.iter().flat_map(|node| &node.connections)
     }
 
     /// Ends when one of the connections has.
     async fn disconnected(&self) -> RedisError {
-        select_all(self.lanes().map(|lane| Box::pin(lane.connection.ended()))).await.0
+        select_all(self.connections().map(|pooled| Box::pin(pooled.connection.ended()))).await.0
     }
 
     /// Asks the nodes of a cluster from time to time how its slots are distributed, and ends when that has changed. A
@@ -154,9 +154,9 @@ impl FredLink {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            let told = self.nodes.iter().filter_map(|node| Some((node.lanes.first()?, &node.address)));
-            let told = told.map(|(lane, address)| async move {
-                self.noting(lane, Layout::told_by(&lane.connection, address).await)
+            let told = self.nodes.iter().filter_map(|node| Some((node.connections.first()?, &node.address)));
+            let told = told.map(|(pooled, address)| async move {
+                self.noting(pooled, Layout::told_by(&pooled.connection, address).await)
             });
             if join_all(told).await.iter().flatten().any(|told| told != layout) {
                 return RedisError::new("the slots of the cluster are distributed in another way now");
@@ -179,7 +179,7 @@ impl Link for FredLink {
         &self.hash_tags
     }
 
-    /// `SET key state NX GET PX life`, one native command: a hit costs the server what a `GET` does.
+    /// `SET key state NX GET PX ttl`, one native command: a hit costs the server what a `GET` does.
     async fn get_or_set(&self, key: &str, state: Bytes, ttl: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
         let _timer = self.timer("lookup");
         let ttl = ttl.map(|ttl| Expiration::PX(millis(ttl)));
@@ -248,8 +248,8 @@ impl Link for FredLink {
     ) -> Result<Vec<Bytes>, RedisError> {
         let _timer = self.timer("generations");
         let first = keys.first().cloned().unwrap_or_default();
-        let lives = [renewal.ttl, renewal.of_writers].map(|ttl| Value::from(millis(ttl)));
-        let arguments: Vec<Value> = lives.into_iter().chain(proposals.into_iter().map(Value::Bytes)).collect();
+        let ttls = [renewal.ttl, renewal.of_writers].map(|ttl| Value::from(millis(ttl)));
+        let arguments: Vec<Value> = ttls.into_iter().chain(proposals.into_iter().map(Value::Bytes)).collect();
         self.send(&first, |client| self.scripts.generations.evalsha(client, keys, arguments)).await
     }
 
@@ -265,7 +265,7 @@ impl Link for FredLink {
         keys.extend(markers);
         let arguments: Vec<Value> =
             std::iter::once(millis(ttl).into()).chain(next.into_iter().map(Value::Bytes)).collect();
-        self.send(&first, |client| self.scripts.void.evalsha(client, keys, arguments)).await
+        self.send(&first, |client| self.scripts.invalidate.evalsha(client, keys, arguments)).await
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {
@@ -274,9 +274,9 @@ impl Link for FredLink {
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
-    async fn mark(&self, marker: &str) -> Result<(), RedisError> {
+    async fn publish_marker(&self, marker: &str) -> Result<(), RedisError> {
         let _timer = self.timer("mark");
-        self.send(marker, |client| self.scripts.mark.evalsha(client, marker, ())).await
+        self.send(marker, |client| self.scripts.publish_marker.evalsha(client, marker, ())).await
     }
 
     async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {
@@ -291,10 +291,10 @@ impl Link for FredLink {
         let _timer = self.timer("scan");
         let (index, of_node) = cursor.split_once('/').unwrap_or(("0", &cursor));
         let index: usize = index.parse().unwrap_or_default();
-        let node = self.nodes.get(index).and_then(|node| node.lanes.first());
-        let lane = node.ok_or_else(|| RedisError::new("no node has this cursor"))?;
-        let page = lane.connection.client().scan_page(of_node.to_owned(), pattern, Some(count), None).await;
-        let (next, keys): (String, Vec<String>) = self.noting(lane, page)?;
+        let node = self.nodes.get(index).and_then(|node| node.connections.first());
+        let pooled = node.ok_or_else(|| RedisError::new("no node has this cursor"))?;
+        let page = pooled.connection.client().scan_page(of_node.to_owned(), pattern, Some(count), None).await;
+        let (next, keys): (String, Vec<String>) = self.noting(pooled, page)?;
         let next = match (&next[..], index + 1 < self.nodes.len()) {
             ("0", false) => next,
             ("0", true) => format!("{}/0", index + 1),
@@ -318,10 +318,10 @@ impl Link for FredLink {
 
     async fn memory(&self) -> Result<ServerMemory, RedisError> {
         let mut all = ServerMemory::default();
-        for lane in self.nodes.iter().filter_map(|node| node.lanes.first()) {
-            let client = lane.connection.client();
-            let memory: String = self.noting(lane, client.info(Some(InfoKind::Memory)).await)?;
-            let stats: String = self.noting(lane, client.info(Some(InfoKind::Stats)).await)?;
+        for pooled in self.nodes.iter().filter_map(|node| node.connections.first()) {
+            let client = pooled.connection.client();
+            let memory: String = self.noting(pooled, client.info(Some(InfoKind::Memory)).await)?;
+            let stats: String = self.noting(pooled, client.info(Some(InfoKind::Stats)).await)?;
             all.used_bytes += number_in(&memory, "used_memory:");
             all.limit_bytes += number_in(&memory, "maxmemory:");
             all.evicted_keys += number_in(&stats, "evicted_keys:");
@@ -344,7 +344,7 @@ impl Link for FredLink {
 
     async fn close(&self) {
         self.give_up(RedisError::new("the connection was closed"));
-        join_all(self.lanes().map(|lane| lane.connection.close())).await;
+        join_all(self.connections().map(|pooled| pooled.connection.close())).await;
     }
 }
 
@@ -358,16 +358,16 @@ impl FredLink {
     /// The positions of the keys that one command may name together: all that go over the same connection, but in a
     /// cluster only those of one slot.
     fn together(&self, keys: &[String]) -> Vec<Vec<usize>> {
-        let lanes = match &self.nodes[..] {
-            [Node { lanes, .. }] => lanes.len(),
+        let parts = match &self.nodes[..] {
+            [Node { connections, .. }] => connections.len(),
             _ => usize::from(SLOTS),
         };
-        if lanes == 1 {
+        if parts == 1 {
             return vec![(0..keys.len()).collect()];
         }
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (position, key) in keys.iter().enumerate() {
-            groups.entry(usize::from(slot(key)) % lanes).or_default().push(position);
+            groups.entry(usize::from(slot(key)) % parts).or_default().push(position);
         }
         groups.into_values().collect()
     }

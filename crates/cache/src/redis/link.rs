@@ -17,7 +17,7 @@ use crate::epoch::{Epoch, History};
 /// new one.
 ///
 /// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to
-/// the engine they are one server, of which only `mark` and `scan` show that it has parts.
+/// the engine they are one server, of which only `publish_marker` and `scan` show that it has parts.
 ///
 /// A step ends within the command's deadline. One that fails may have been carried out all the same, also later.
 #[async_trait]
@@ -88,7 +88,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError>;
 
     /// Pushes the marker to all who listen, behind the pushes of everything that was done before where it belongs.
-    async fn mark(&self, marker: &str) -> Result<(), RedisError>;
+    async fn publish_marker(&self, marker: &str) -> Result<(), RedisError>;
 
     /// Tells the server who works with its keys, and hears what it knows of others.
     async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError>;

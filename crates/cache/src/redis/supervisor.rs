@@ -322,9 +322,11 @@ async fn heartbeat(
     if tier.setup.shared && matches!(peers, PeerServer::Same) {
         let (names, instance) = (&tier.setup.names, tier.heartbeats.instance());
         let number = tier.heartbeats.begin(begin, link.hash_tags());
-        let marks =
-            link.hash_tags().iter().map(async |hash_tag| link.mark(&names.heartbeat(instance, number, hash_tag)).await);
-        try_join_all(marks).await?;
+        let publishing = link
+            .hash_tags()
+            .iter()
+            .map(async |hash_tag| link.publish_marker(&names.heartbeat(instance, number, hash_tag)).await);
+        try_join_all(publishing).await?;
     }
     Ok(Heartbeat::Back)
 }

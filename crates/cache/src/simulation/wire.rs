@@ -299,7 +299,7 @@ impl Link for SimulatedLink {
         next: Vec<Bytes>,
         ttl: Duration,
     ) -> Result<(), RedisError> {
-        command!(self, store, "void", [keys.join(" "), next], store.invalidate(&keys, &markers, next, ttl))
+        command!(self, store, "invalidate", [keys.join(" "), next], store.invalidate(&keys, &markers, next, ttl))
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {
@@ -307,9 +307,9 @@ impl Link for SimulatedLink {
         command!(self, store, "wait", [key, lease], store.wait(&key, lease))
     }
 
-    async fn mark(&self, marker: &str) -> Result<(), RedisError> {
+    async fn publish_marker(&self, marker: &str) -> Result<(), RedisError> {
         let marker = marker.to_owned();
-        command!(self, store, "mark", [marker], store.mark(&marker))
+        command!(self, store, "publish marker", [marker], store.publish_marker(&marker))
     }
 
     async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {

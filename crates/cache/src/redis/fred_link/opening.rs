@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::invalidation_stream::FredInvalidationStream;
-use super::lane::Lane;
+use super::pooled_connection::PooledConnection;
 use super::probe::{self, major};
 use super::scripts::Scripts;
 use super::{FredLink, Node};
@@ -63,8 +63,9 @@ impl FredConnector {
         if self.in_a_cluster() && Layout::told_by(first, &shard.address).await? != *layout {
             return Err(RedisError::new("the nodes of the cluster do not agree on its slots yet"));
         }
-        let lanes = connections.into_iter().map(|connection| Lane::new(connection, self.options.command_timeout));
-        let node = Node { address: shard.address.clone(), lanes: lanes.collect() };
+        let timeout = self.options.command_timeout;
+        let connections = connections.into_iter().map(|connection| PooledConnection::new(connection, timeout));
+        let node = Node { address: shard.address.clone(), connections: connections.collect() };
         Ok(Introduced { node, version, process, memory })
     }
 }

@@ -17,7 +17,7 @@ use crate::rng;
 /// The first version that answers what a lookup asks for.
 const FIRST_VERSION: u32 = 7;
 /// What a probe leaves when it is broken off ends by itself.
-const LIFE: Duration = Duration::from_secs(1);
+const TTL: Duration = Duration::from_secs(1);
 /// More are not named.
 const MOST_NAMED: usize = 3;
 
@@ -40,9 +40,10 @@ pub(super) async fn run(link: &FredLink, prefix: &str, listens: bool) -> Result<
     try_join_all(link_tags.iter().map(|hash_tag| at_one(link, format!("{prefix}probe:{{{hash_tag}}}:{id}"), prefix)))
         .await?;
     if listens {
-        let heard = link.nodes.iter().filter_map(|node| node.lanes.first());
+        let heard = link.nodes.iter().filter_map(|node| node.connections.first());
         // Nothing was switched on. It is as good a question as any whether this may be.
-        let asked = heard.map(async |lane| refused("CLIENT TRACKING", lane.connection.client().stop_tracking().await));
+        let asked =
+            heard.map(async |pooled| refused("CLIENT TRACKING", pooled.connection.client().stop_tracking().await));
         try_join_all(asked).await?;
     }
     Ok(())
@@ -57,18 +58,18 @@ async fn at_one(link: &FredLink, key: String, prefix: &str) -> Result<(), Unusab
     let (key, other, marker, pattern) = (key.as_str(), other.as_str(), marker.as_str(), format!("{prefix}probe:*"));
     let keys = || vec![key.to_owned(), other.to_owned()];
     let (generations, markers) = (vec![generation.clone()], vec![marker.to_owned()]);
-    let renewal = Renewal { ttl: LIFE, of_writers: LIFE };
+    let renewal = Renewal { ttl: TTL, of_writers: TTL };
     let steps: Vec<Tried<'_>> = vec![
-        tried("SET … NX GET", link.get_or_set(key, LEASE, Some(LIFE)), |held| held.is_none()),
+        tried("SET … NX GET", link.get_or_set(key, LEASE, Some(TTL)), |held| held.is_none()),
         tried("GET", link.get(key), |held| *held == Some(LEASE)),
         tried("MGET", link.get_many(keys()), |held| *held == [Some(LEASE), None]),
         tried("the script wait", link.wait(key, LEASE), |left| left.is_some()),
-        tried("the script fill", link.fill(key, marker, LEASE, VALUE, LIFE), |filled| *filled),
-        tried("the script fence", link.fence(key, Some(marker), FENCE, LIFE), |fenced| *fenced),
-        tried("the script release", link.release(key, Some(marker), FENCE, Bytes::new(), LIFE), |released| *released),
-        tried("the script void", link.invalidate(generations.clone(), markers, vec![VALUE], LIFE), |()| true),
+        tried("the script fill", link.fill(key, marker, LEASE, VALUE, TTL), |filled| *filled),
+        tried("the script fence", link.fence(key, Some(marker), FENCE, TTL), |fenced| *fenced),
+        tried("the script release", link.release(key, Some(marker), FENCE, Bytes::new(), TTL), |released| *released),
+        tried("the script invalidate", link.invalidate(generations.clone(), markers, vec![VALUE], TTL), |()| true),
         tried("the script generations", link.generations(generations, vec![LEASE], renewal), |held| *held == [VALUE]),
-        tried("the script mark", link.mark(marker), |()| true),
+        tried("the script publish_marker", link.publish_marker(marker), |()| true),
         tried("UNLINK", link.unlink(vec![generation]), |removed| *removed == 1),
         tried("SCAN", link.scan("0".to_owned(), &pattern, 1), |_| true),
         tried("INFO", link.memory(), |_| true),
