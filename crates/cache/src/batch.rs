@@ -135,7 +135,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Leads all these flights, in a task of its own: others may wait for some of them. If that takes long and there
-    /// are values past their lives for all of them, those are the answer.
+    /// are expired values for all of them, those are the answer.
     async fn complete_many<L, F>(&self, leading: Vec<Led<E>>, load: &Arc<L>) -> Result<Answers, BatchError<E>>
     where
         L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
@@ -285,7 +285,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         loaded
     }
 
-    /// What a tier holds past the end of its life, for the one entry and for those who wait for it.
+    /// The expired value that a tier still holds, for the one entry and for those who wait for it.
     async fn instead_of_load(&self, missing: Missing<E>, error: &BatchError<E>) -> Option<(usize, Found)> {
         self.abandon(&missing.entry, missing.permit).await;
         let found = self.overdue(&missing.entry, Read::default()).await;

@@ -46,7 +46,7 @@ pub(crate) struct CacheState<E> {
     pub(crate) write_counters: Arc<WriteCounters>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) flights: Flights<E>,
-    /// Loads ahead of the end of an entry's life.
+    /// Loads of entries that are about to expire.
     pub(crate) refreshes: Flights<E>,
     pub(crate) locks: KeyLocks,
     pub(crate) write_strategy: WriteStrategy,
@@ -167,8 +167,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }))
     }
 
-    /// Connects to Redis in the background, or, in a configuration without Redis, makes what some Redis may still hold
-    /// from earlier void: nobody will tell it of the writes to come.
+    /// Connects to Redis in the background, or, in a configuration without Redis, invalidates what some Redis may still
+    /// hold from earlier: nobody will tell it of the writes to come.
     ///
     /// # Errors
     /// When the epoch could not be advanced.
@@ -191,7 +191,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         Ok(())
     }
 
-    /// Serves no copy any more, for the rest of the life of the process: lookups load. For a database that was found
+    /// Serves no entry any more, until the process ends: lookups load. For a database that was found
     /// not to be the one that was opened. `reason` goes into the log and the health report.
     pub fn end_service(&self, reason: &str) {
         self.0.coherence.end(reason);
@@ -208,7 +208,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// A namespace for entries of one kind, whose keys are no other namespace's. Namespaces of one name are the same
-    /// namespace, with lives that may differ.
+    /// namespace, with TTLs that may differ.
     ///
     /// # Errors
     /// When some key could be one of another namespace as well, or one that the cache itself has in Redis.
@@ -256,7 +256,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Deletes the entries whose keys match, where `*` stands for any text and `?` for one character. Returns how many
     /// the tier that held most of them had. For operators: it walks over all keys, in batches. If Redis cannot be
-    /// reached, all that it holds is made void.
+    /// reached, all that it holds is invalidated.
     ///
     /// # Errors
     /// When the epoch could not be advanced in that case; what had been deleted stays deleted.
@@ -274,7 +274,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             None => in_memory,
             Some((_, Ok(in_redis))) => Ok(in_memory?.max(in_redis)),
             Some((redis, Err(error))) => {
-                tracing::warn!(%error, "entries in Redis are made void instead of being deleted");
+                tracing::warn!(%error, "entries in Redis are invalidated instead of being deleted");
                 let epoch = self.0.epoch_store.advance().await.map_err(|error| DeleteError(error.to_string()))?;
                 redis.adopt(epoch);
                 in_memory

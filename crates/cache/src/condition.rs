@@ -21,7 +21,7 @@ pub enum Condition {
         /// Why.
         reason: String,
     },
-    /// No copy is served any more, for the rest of the life of the process.
+    /// No entry is served any more, until the process ends.
     ServiceEnded {
         /// Why.
         reason: String,

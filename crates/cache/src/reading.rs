@@ -20,7 +20,7 @@ use crate::value::{Found, Read, Source, Value};
 
 /// After a load ahead of an entry's end has failed, so long passes before the next.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
-/// When a load takes longer, a value past its life is served if there is one.
+/// When a load takes longer, an expired value is served if there is one.
 pub(crate) const TIMEOUT_WITH_OVERDUE: Duration = Duration::from_secs(1);
 
 /// What the tiers have answered.
@@ -60,7 +60,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// task of its own: it goes on when the caller goes away. It may be called a second time.
     ///
     /// A hit in memory is answered without waiting and costs about as much as looking it up. A hit in the last fifth of
-    /// an entry's life also loads it again, in the background.
+    /// an entry's TTL also loads it again, in the background.
     ///
     /// # Errors
     /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which
@@ -172,7 +172,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         self.or_overdue(&overdue_entry, read, begin + TIMEOUT_WITH_OVERDUE, completing, Ok).await
     }
 
-    /// What `completing` brings, or, if that takes long, a value past its life, if there is one.
+    /// What `completing` brings, or, if that takes long, an expired value, if there is one.
     pub(crate) async fn or_overdue<T>(
         &self,
         entry: &EntryRef,
@@ -205,7 +205,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             if let Consulted::Miss(permit) = cache.consult(&entry, Read::default(), Until::ItIsDue).await {
                 entry.namespace.count(Event::Refresh);
                 if cache.load_and_fill(&entry, permit, load).await.is_err() {
-                    // The entry goes on to live as long as it would have; the next lookups do not try again at once.
+                    // The entry keeps its TTL; the next lookups do not try again at once.
                     sleep(REFRESH_PAUSE).await;
                 }
             }
@@ -213,7 +213,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         });
     }
 
-    /// What a tier holds past the end of its life, within the grace, when it could not be loaded again.
+    /// The expired value that a tier holds within its grace, for an entry that could not be loaded again.
     pub(crate) async fn overdue(&self, entry: &EntryRef, read: Read) -> Option<Found> {
         let good = |(value, overdue): (Value, Duration)| {
             let source = Source::Stale { overdue };

@@ -45,7 +45,7 @@ use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use supervisor::UNTOLD;
 pub(crate) use writing::GENERATION_TTL;
 
-/// Life of a lease: a loader that has died keeps others from filling no longer than this.
+/// TTL of a lease: a loader that has died keeps others from filling no longer than this.
 const LEASE_TTL: Duration = Duration::from_secs(3);
 /// What the tier works with.
 pub(crate) struct RedisSetup {
@@ -61,8 +61,8 @@ pub(crate) struct RedisSetup {
 pub(crate) struct RedisTier {
     connector: Box<dyn Connector>,
     link: ArcSwapOption<ActiveLink>,
-    /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded
-    /// in one and labelled with the next is void, too. 0 only while there has never been a link.
+    /// Values of another history are invalid. Each begins with a higher epoch than any before, so a value that was
+    /// loaded in one and labelled with the next is invalid, too. 0 only while there has never been a link.
     history: AtomicU64,
     /// The history before, 0 if there was none in this process.
     follows: AtomicU64,
@@ -70,7 +70,7 @@ pub(crate) struct RedisTier {
     commits_at_start: AtomicU64,
     /// Whether it was found once that the database is not behind what Redis knows of it.
     has_agreed: AtomicBool,
-    /// Values of an older epoch are void. Only grows; may be 0 only while there has never been a link.
+    /// Values of an older epoch are invalid. Only grows; may be 0 only while there has never been a link.
     epoch: AtomicU64,
     adopting: Mutex<()>,
     orphans: Mutex<Vec<(String, Token)>>,
@@ -173,7 +173,7 @@ impl RedisTier {
         self.setup.counters.count_error(operation);
     }
 
-    /// The value that stands there, also one whose life is over.
+    /// The value that stands there, also an expired one.
     async fn standing(&self, entry: &EntryRef) -> Result<Option<Stored>, RedisError> {
         let Some(link) = self.link.load_full() else { return Ok(None) };
         let held = link.get(&self.name_of(entry)).await?;
@@ -197,7 +197,7 @@ impl RedisTier {
 }
 
 impl RedisTier {
-    /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is
+    /// What stands here, if its TTL has not passed that point; else, unless somebody loads or writes it, or Redis is
     /// out of reach, the right to fill it.
     pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisPermit>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
@@ -257,7 +257,7 @@ impl RedisTier {
         }
     }
 
-    /// The value that stands here though its life may be over, and for how long it has been.
+    /// The value that stands here though it may have expired, and how long ago it has.
     pub(crate) async fn overdue(&self, entry: &EntryRef) -> Option<(Value, Duration)> {
         let stored = self.standing(entry).await.unwrap_or_else(|error| {
             self.count_error("overdue", &error);

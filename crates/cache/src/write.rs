@@ -60,7 +60,7 @@ pub struct Write<E> {
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Writes: waits for its turn at the entries, bars every tier from serving or taking copies of them and of what
-    /// depends on the tags, commits, makes all of that void, and returns: acknowledge the write after this.
+    /// depends on the tags, commits, invalidates all of that, and returns: acknowledge the write after this.
     ///
     /// `entries` are the entries of what is written; none of something that does not exist yet. `commit` writes to the
     /// database as [`Fencing`] says. From the fences on, the write runs in a task of its own, so that a caller who goes
@@ -195,7 +195,7 @@ impl<E> Write<E> {
                 Err(WriteError::Store(error))
             }
             Err(error) => {
-                // Committed or not, nobody knows: void it all the same. The caller hears of the first failure.
+                // Committed or not, nobody knows: invalidate it all the same. The caller hears of the first failure.
                 let _ = self.committed([], None).await;
                 Err(WriteError::Store(error))
             }

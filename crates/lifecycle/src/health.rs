@@ -66,7 +66,7 @@ impl Health {
     }
 }
 
-/// Where the whole program is in its life.
+/// Which phase the whole program is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Modules are being built or started.
@@ -115,7 +115,7 @@ impl HealthBoard {
         Arc::clone(&self.modules.read())
     }
 
-    /// Where the program is in its life.
+    /// Which phase the program is in.
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
     }

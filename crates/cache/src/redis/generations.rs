@@ -17,7 +17,7 @@ use crate::rng;
 /// Tags whose generations are remembered; with more, all are forgotten.
 const MOST_REMEMBERED: usize = 4_096;
 
-/// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is void.
+/// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is invalid.
 #[derive(Default)]
 pub(super) struct Generations(Mutex<HashMap<Tag, Generation>>);
 
@@ -61,7 +61,7 @@ impl RedisTier {
         Ok(one_for_all(&current))
     }
 
-    /// Makes void what depends on these tags.
+    /// Invalidates what depends on these tags.
     pub(super) async fn invalidate(&self, link: &ActiveLink, tags: &[Tag]) -> Result<(), RedisError> {
         if tags.is_empty() {
             return Ok(());

@@ -67,7 +67,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     ) -> Result<bool, RedisError>;
 
     /// What these keys hold, all of one slot. One that holds nothing holds its proposal from now on, for `ttl`. Which
-    /// others live as long as that again, [`Renewal`] says.
+    /// others get that TTL again, [`Renewal`] says.
     async fn generations(
         &self,
         keys: Vec<String>,
@@ -172,17 +172,17 @@ impl Agreement {
     }
 }
 
-/// How long a generation lives that a reader has proposed, and which of those it reads it keeps alive.
+/// The TTL of a generation that a reader has proposed, and which of those it reads get it again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Renewal {
     pub(crate) ttl: Duration,
-    /// What is left at most of a generation that a writer has set: one with so little left is not kept alive.
+    /// The TTL of a generation that a writer has set: one with so little left is not renewed.
     pub(crate) of_writers: Duration,
 }
 
 impl Renewal {
-    /// Whether a generation with so much left (`None`: it has no end) is given a whole life: it may be a reader's only,
-    /// and need not be written again with each read.
+    /// Whether a generation with so much left (`None`: it has no end) gets the whole TTL again: it may be a reader's
+    /// only, and need not be written again with each read.
     #[cfg(test)]
     pub(crate) fn is_due(self, left: Option<Duration>) -> bool {
         left.is_none_or(|left| left > self.of_writers && left < self.ttl.saturating_sub(self.of_writers))

@@ -1,4 +1,4 @@
-//! Hears what other processes change, so that memory can follow them.
+//! Receives what other processes change, so that memory can follow them.
 //!
 //! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its
 //! event loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends

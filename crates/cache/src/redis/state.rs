@@ -17,15 +17,15 @@ const FENCE: u8 = b'F';
 /// A fence whose writer is to leave nothing: another one has committed since it lost its own fence to this one.
 const OVERTAKEN: u8 = b'O';
 const VALUE: u8 = b'V';
-/// The layouts of values: the payload as it is, or packed. Another one is void; it is to those who do not know the
-/// second. 1 and 2 had no history.
+/// The layouts of values: the payload as it is, or packed. A value of another layout is invalid, as the
+/// second is to a version that does not know it. 1 and 2 had no history.
 const PLAIN: u8 = 3;
 const PACKED: u8 = 4;
 const PRESENT: u8 = 1;
 const ABSENT: u8 = 0;
 /// Tag, token, run.
 const TAGGED: usize = 1 + 16 + 16;
-/// `V`, layout, present, 16 bytes of stamp, history, epoch, generation, revision, end of life.
+/// `V`, layout, present, 16 bytes of stamp, history, epoch, generation, revision, expiry.
 const HEAD: usize = 3 + 16 + 8 + 8 + 16 + 8 + 8;
 
 /// The generation of a tag as Redis keeps it: random, so that one that was lost never comes back.
@@ -81,9 +81,9 @@ pub(super) struct Stored {
     pub(super) history: u64,
     pub(super) epoch: Epoch,
     pub(super) generation: Generation,
-    /// What is left of its life, zero at its end.
+    /// What is left of its TTL, zero from its expiry on.
     pub(super) ttl: Duration,
-    /// How long its life has been over.
+    /// How long ago it expired.
     pub(super) overdue: Duration,
     /// `None`: there is no such thing.
     pub(super) value: Option<Value>,

@@ -50,7 +50,7 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
                     true => leave(&tier, &link).await,
                     false => announce_down(&tier, reason),
                 }
-                // After the word is out: parting from a server that hangs takes time.
+                // After it was announced: closing a connection to a server that hangs takes time.
                 link.close().await;
                 if stopping.is_cancelled() {
                     return;
@@ -106,8 +106,7 @@ enum Agreed {
     },
 }
 
-/// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's
-/// word that counts.
+/// Tells the server who this is and the epoch, and learns of one that another process has opened. The database decides.
 async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Agreed, Failure> {
     let store = &tier.setup.epoch_store;
     let mut asked = false;
@@ -242,7 +241,7 @@ enum PeerServer {
     Unknown,
 }
 
-/// A process that is cut off from Redis leaves word of its writes in the database.
+/// A process that is cut off from Redis advances the epoch in the database with its writes.
 async fn check_peers(tier: &RedisTier, link: &ActiveLink) -> PeerServer {
     match timeout(HEARTBEAT, tier.setup.epoch_store.current()).await {
         Ok(Ok((_, server))) if server != link.server() => PeerServer::Another,
