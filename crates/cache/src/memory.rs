@@ -58,9 +58,9 @@ struct Entry {
 
 /// Lets moka drop entries at the end of their own lives, and of their grace, instead of carrying them until they are
 /// evicted.
-struct OwnLife;
+struct EntryExpiry;
 
-impl Expiry<Key, Arc<Entry>> for OwnLife {
+impl Expiry<Key, Arc<Entry>> for EntryExpiry {
     fn expire_after_create(&self, _: &Key, copy: &Arc<Entry>, _: ProcessInstant) -> Option<Duration> {
         Some(copy.kept_for())
     }
@@ -110,7 +110,7 @@ impl MemoryTier {
             .weigher(|key: &Key, copy: &Arc<Entry>| {
                 u32::try_from(key.as_str().len() + copy.weight() + OVERHEAD).unwrap_or(u32::MAX)
             })
-            .expire_after(OwnLife)
+            .expire_after(EntryExpiry)
             .eviction_listener(|_, copy: Arc<Entry>, cause| {
                 if cause == RemovalCause::Size {
                     copy.namespace.count(Event::Eviction);

@@ -57,7 +57,7 @@ pub enum Absence {
     DependsOn(Tag),
     /// That it does not exist, for the whole TTL, whatever comes to exist. Right only where nobody looks anything up
     /// before it exists, as with names that are random.
-    ForItsLife,
+    UntilItExpires,
 }
 
 /// The entries of one kind: their keys, their TTLs and their counters. A cheap handle.

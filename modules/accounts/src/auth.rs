@@ -113,7 +113,7 @@ impl Auth {
             negative_ttl: lives.negative_life,
             grace: lives.grace,
             // Nobody knows a key before it is there.
-            absence: Absence::ForItsLife,
+            absence: Absence::UntilItExpires,
         })?;
         let keys = keys.uncounted();
         let (outbox, desk) = Outbox::new(accounts.clone(), mailer, reset_url, metrics.clone());

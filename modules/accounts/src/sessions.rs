@@ -95,7 +95,7 @@ impl Sessions {
         // Nobody knows a token before its session is there, nor asks for a user who is not. Lookups are not counted:
         // they are parts of requests, and would make the hit rates of what those are about look better than they are.
         let namespace = |name, keys| {
-            let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence: Absence::ForItsLife };
+            let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence: Absence::UntilItExpires };
             Ok(cache.namespace(options)?.uncounted())
         };
         let state = State {
