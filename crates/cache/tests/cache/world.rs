@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::truth::{Broken, Truth};
 
 /// Long enough that a busy machine does not reach it.
-pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_millis(500);
+const COMMAND_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const PREFIX: &str = "shop:";
 /// Life of entries: longer than any story.
 const LONG_LIFE: Duration = Duration::from_secs(300);
