@@ -68,19 +68,6 @@ struct Node {
 }
 
 impl FredLink {
-    fn new(
-        nodes: Vec<Node>,
-        owners: Vec<usize>,
-        hash_tags: Vec<String>,
-        scripts: Scripts,
-        server: String,
-        run: ServerRunId,
-        layout: Option<Layout>,
-    ) -> Self {
-        let (spent, is_spent) = (OnceLock::new(), Notify::new());
-        FredLink { nodes, owners, hash_tags, scripts, server, run, layout, spent, is_spent, counters: None }
-    }
-
     /// Times a command until it is dropped.
     fn timer(&self, command: &'static str) -> Option<CommandTimer<'_>> {
         self.counters.as_ref().map(|counters| counters.timer(command))
@@ -195,11 +182,9 @@ impl Link for FredLink {
     async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, RedisError> {
         let _timer = self.timer("get_many");
         let mut held = vec![None; keys.len()];
-        let gets = self.together(&keys).into_iter().map(|positions| async {
-            let group: Vec<&str> =
-                positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();
-            let first = group.first().copied().unwrap_or_default();
-            let values: Vec<Option<Bytes>> = self.send(first, |client| client.mget(group)).await?;
+        let gets = self.together(&keys).into_iter().map(|group| async {
+            let (positions, keys): (Vec<usize>, Vec<&str>) = group.into_iter().unzip();
+            let values: Vec<Option<Bytes>> = self.send(first(&keys), |client| client.mget(keys)).await?;
             Ok::<_, RedisError>(positions.into_iter().zip(values))
         });
         for (position, value) in try_join_all(gets).await?.into_iter().flatten() {
@@ -305,13 +290,9 @@ impl Link for FredLink {
 
     async fn unlink(&self, keys: Vec<String>) -> Result<u64, RedisError> {
         let _timer = self.timer("unlink");
-        let unlinks = self.together(&keys).into_iter().map(|positions| {
-            let group: Vec<&str> =
-                positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();
-            async {
-                let first = group.first().copied().unwrap_or_default();
-                self.send::<u64, _>(first, |client| client.unlink(group)).await
-            }
+        let unlinks = self.together(&keys).into_iter().map(|group| async {
+            let keys: Vec<&str> = group.into_iter().map(|(_, key)| key).collect();
+            self.send::<u64, _>(first(&keys), |client| client.unlink(keys)).await
         });
         Ok(try_join_all(unlinks).await?.into_iter().sum())
     }
@@ -355,22 +336,24 @@ fn number_in(info: &str, name: &str) -> u64 {
 }
 
 impl FredLink {
-    /// The positions of the keys that one command may name together: all that go over the same connection, but in a
-    /// cluster only those of one slot.
-    fn together(&self, keys: &[String]) -> Vec<Vec<usize>> {
+    /// The keys, with their positions, in groups that one command may name: all that go over the same connection, but
+    /// in a cluster only those of one slot.
+    fn together<'a>(&self, keys: &'a [String]) -> Vec<Vec<(usize, &'a str)>> {
         let parts = match &self.nodes[..] {
             [Node { connections, .. }] => connections.len(),
             _ => usize::from(SLOTS),
         };
-        if parts == 1 {
-            return vec![(0..keys.len()).collect()];
-        }
-        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<usize, Vec<(usize, &str)>> = BTreeMap::new();
         for (position, key) in keys.iter().enumerate() {
-            groups.entry(usize::from(slot(key)) % parts).or_default().push(position);
+            let part = if parts == 1 { 0 } else { usize::from(slot(key)) % parts };
+            groups.entry(part).or_default().push((position, key));
         }
         groups.into_values().collect()
     }
+}
+
+fn first<'a>(keys: &[&'a str]) -> &'a str {
+    keys.first().copied().unwrap_or_default()
 }
 
 fn says(error: &RedisError, prefixes: &[&str]) -> bool {

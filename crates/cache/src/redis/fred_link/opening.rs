@@ -1,12 +1,13 @@
 //! How a link comes about: find the servers, connect, ask each who it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use fred::types::InfoKind;
 use futures_util::future::try_join_all;
 use hotshelf_redis_client::{Connection, Layout, RedisError, RedisOptions, Servers, Shard, slot};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::invalidation_stream::FredInvalidationStream;
@@ -82,7 +83,18 @@ impl Connector for FredConnector {
         *self.layout.lock() = Some(layout.clone());
         let (nodes, versions): (_, Vec<_>) = introduced.into_iter().map(|one| (one.node, one.version)).unzip();
         let watched = self.in_a_cluster().then_some(layout);
-        let mut link = FredLink::new(nodes, owners, hash_tags, scripts, server, run, watched);
+        let mut link = FredLink {
+            nodes,
+            owners,
+            hash_tags,
+            scripts,
+            server,
+            run,
+            layout: watched,
+            spent: OnceLock::new(),
+            is_spent: Notify::new(),
+            counters: None,
+        };
         let oldest = versions.into_iter().min_by_key(|version| major(version)).unwrap_or_default();
         probe::run(&link, &self.prefix, self.listens).await.map_err(|trouble| trouble.of_version(&oldest))?;
         link.counters = Some(Arc::clone(&self.counters));
