@@ -82,10 +82,10 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
         }
         *last_server = Some(link.server().to_owned());
         match agree_on_epoch(tier, &link, true).await? {
-            Agreed::Yes => Ok(()),
-            Agreed::OtherDatabase(reason) => Err(reason.into()),
+            Agreement::Known { .. } => Ok(()),
+            Agreement::OtherDatabase { history } => Err(keys_of_another(tier, &history).into()),
             // Whoever opens takes the place.
-            Agreed::OtherProcess { .. } => Err("another process came in between".into()),
+            Agreement::OtherProcess { .. } => Err("another process came in between".into()),
         }
     };
     if let Err(error) = vouched.await {
@@ -95,30 +95,17 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
     Ok(Arc::new(link))
 }
 
-/// Whether the keys of the prefix belong to this database, and the epoch is the same for all who work with them.
-enum Agreed {
-    Yes,
-    /// Others are at work with them. Why, for the health report.
-    OtherDatabase(String),
-    /// Another process has taken the place of this one on the same database, and the two were not told of each other.
-    OtherProcess {
-        present_until: String,
-    },
-}
-
 /// Tells the server who this is and the epoch, and learns of one that another process has opened. The database decides.
-async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Agreed, Failure> {
+async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Agreement, Failure> {
     let store = &tier.setup.epoch_store;
     let mut asked = false;
     for _ in 0..MOST_ANNOUNCEMENTS {
         let presence = presence(tier, opens);
         let told = presence.history;
         match link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await? {
-            Agreement::OtherDatabase { history } => return Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
-            Agreement::OtherProcess { present_until } => return Ok(Agreed::OtherProcess { present_until }),
             Agreement::Known { epoch, commits } if epoch <= tier.epoch() && commits <= told.commits => {
                 tier.has_agreed.store(true, Ordering::Release);
-                return Ok(Agreed::Yes);
+                return Ok(Agreement::Known { epoch, commits });
             }
             // Whoever opens an epoch, or commits, does so in the database first.
             Agreement::Known { .. } if !asked => {
@@ -138,6 +125,7 @@ async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Res
                     tier.setup.names.prefix()
                 );
             }
+            others => return Ok(others),
         }
     }
     Err("what Redis knows of the database changes all the time".into())
@@ -213,9 +201,8 @@ async fn keep_beating(tier: &RedisTier, link: &ActiveLink) -> String {
     loop {
         heartbeats.tick().await;
         match heartbeat(tier, link, &mut other).await {
-            Ok(Heartbeat::Elsewhere) => return "the other instances are on another server".to_owned(),
-            Ok(Heartbeat::Refused(reason)) => return reason,
-            Ok(Heartbeat::Back) => {
+            Ok(Some(reason)) => return reason,
+            Ok(None) => {
                 missed = 0;
                 tell_the_end(tier);
                 tier.release_orphans(link).await;
@@ -254,13 +241,6 @@ async fn check_peers(tier: &RedisTier, link: &ActiveLink) -> PeerServer {
     }
 }
 
-enum Heartbeat {
-    Back,
-    Elsewhere,
-    /// The keys belong to somebody else.
-    Refused(String),
-}
-
 /// Another process that has taken the place of this one. One that lives renews its presence with each of its
 /// heartbeats. What is not renewed was the last command of a process that is gone, such as the one that ran before this
 /// one, carried out late.
@@ -273,50 +253,55 @@ struct OtherProcess {
 /// not told of is to be noticed.
 const LOOKS_AT_OTHER: u32 = 4;
 
-/// What to make of the other process: one that lives stays [`Agreed::OtherProcess`]. When it does not after enough
-/// looks, this process takes its place back.
+/// What to make of the other process, `None` until it is known: one that lives stays [`Agreement::OtherProcess`]. When
+/// it does not renew its presence for enough looks, this process takes its place back.
 async fn confirm_other(
     tier: &RedisTier,
     link: &ActiveLink,
     other: &mut Option<OtherProcess>,
     present_until: String,
-) -> Result<Agreed, Failure> {
+) -> Result<Option<Agreement>, Failure> {
     match other {
-        Some(known) if known.present_until != present_until => return Ok(Agreed::OtherProcess { present_until }),
+        Some(known) if known.present_until != present_until => {
+            return Ok(Some(Agreement::OtherProcess { present_until }));
+        }
         Some(known) => known.looks += 1,
         None => *other = Some(OtherProcess { present_until, looks: 1 }),
     }
     if other.as_ref().is_some_and(|other| other.looks > LOOKS_AT_OTHER) {
         *other = None;
-        return agree_on_epoch(tier, link, true).await;
+        return agree_on_epoch(tier, link, true).await.map(Some);
     }
-    Ok(Agreed::Yes)
+    Ok(None)
 }
 
+/// Returns why the link is of no use any more, if it is not.
 async fn heartbeat(
     tier: &RedisTier,
     link: &ActiveLink,
     other: &mut Option<OtherProcess>,
-) -> Result<Heartbeat, Failure> {
+) -> Result<Option<String>, Failure> {
     let begin = Instant::now();
     let peers = check_peers(tier, link).await;
     match peers {
-        PeerServer::Another if tier.setup.shared => return Ok(Heartbeat::Elsewhere),
+        PeerServer::Another if tier.setup.shared => {
+            return Ok(Some("the other instances are on another server".to_owned()));
+        }
         // This process has named its server last, unless another one has come that nobody told of this one.
-        PeerServer::Another => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
+        PeerServer::Another => return Ok(Some(tier.setup.coherence.end(UNTOLD))),
         PeerServer::Same | PeerServer::Unknown => {}
     }
     let agreed = match agree_on_epoch(tier, link, false).await? {
-        Agreed::OtherProcess { present_until } => confirm_other(tier, link, other, present_until).await?,
+        Agreement::OtherProcess { present_until } => confirm_other(tier, link, other, present_until).await?,
         agreed => {
             *other = None;
-            agreed
+            Some(agreed)
         }
     };
     match agreed {
-        Agreed::Yes => {}
-        Agreed::OtherDatabase(reason) => return Ok(Heartbeat::Refused(reason)),
-        Agreed::OtherProcess { .. } => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
+        None | Some(Agreement::Known { .. }) => {}
+        Some(Agreement::OtherDatabase { history }) => return Ok(Some(keys_of_another(tier, &history))),
+        Some(Agreement::OtherProcess { .. }) => return Ok(Some(tier.setup.coherence.end(UNTOLD))),
     }
     if tier.setup.shared && matches!(peers, PeerServer::Same) {
         let (names, instance) = (&tier.setup.names, tier.heartbeats.instance());
@@ -327,7 +312,7 @@ async fn heartbeat(
             .map(async |hash_tag| link.publish_marker(&names.heartbeat(instance, number, hash_tag)).await);
         try_join_all(publishing).await?;
     }
-    Ok(Heartbeat::Back)
+    Ok(None)
 }
 
 fn announce_up(tier: &RedisTier) {
