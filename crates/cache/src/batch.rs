@@ -1,12 +1,12 @@
 //! Lookups of many entries at once: one step to each tier, and one load for all that none of them has.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hotshelf_lifecycle::TRACED;
-use tokio::task::JoinError;
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::namespace::EntryRef;
-use crate::reading::{Consulted, TIMEOUT_WITH_OVERDUE, answer, count_load, in_memory};
+use crate::reading::{Consulted, TIMEOUT_WITH_OVERDUE, answer, count_load, in_memory, joined};
 use crate::tier::{FillPermit, Lookup, Until};
 use crate::value::{Found, Read, Value};
 
@@ -143,24 +143,16 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     {
         let led: Vec<_> = leading.iter().map(|(position, entry, _)| (*position, entry.clone())).collect();
         let (cache, load) = (self.clone(), Arc::clone(load));
-        let mut completing = self.0.tasks.spawn(async move { cache.lead_many(leading, &*load).await });
-        let completed = match timeout(TIMEOUT_WITH_OVERDUE, &mut completing).await {
-            Ok(completed) => completed,
-            Err(_) => {
-                let overdue = led.iter().map(|(position, entry)| async move {
-                    Some((*position, self.overdue(entry, Read::default()).await?))
-                });
-                match join_all(overdue).await.into_iter().collect::<Option<Answers>>() {
-                    Some(answers) => return Ok(answers),
-                    None => completing.await,
-                }
-            }
-        };
-        match completed.map_err(JoinError::try_into_panic) {
-            Ok(completed) => completed,
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // Cancelled: the runtime is going down, and this task with it.
-            Err(Err(_)) => std::future::pending().await,
+        let mut completing = pin!(joined(self.0.tasks.spawn(async move { cache.lead_many(leading, &*load).await })));
+        if let Ok(completed) = timeout(TIMEOUT_WITH_OVERDUE, completing.as_mut()).await {
+            return completed;
+        }
+        let overdue = led
+            .iter()
+            .map(|(position, entry)| async move { Some((*position, self.overdue(entry, Read::default()).await?)) });
+        match join_all(overdue).await.into_iter().collect::<Option<Answers>>() {
+            Some(answers) => Ok(answers),
+            None => completing.await,
         }
     }
 

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use hotshelf_lifecycle::TRACED;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -161,15 +161,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             flight.complete(completed.clone());
             completed
         });
-        let completing = async {
-            match loading.await.map_err(JoinError::try_into_panic) {
-                Ok(completed) => completed,
-                Err(Ok(panic)) => std::panic::resume_unwind(panic),
-                // Cancelled: the runtime is going down, and this task with it.
-                Err(Err(_)) => std::future::pending().await,
-            }
-        };
-        self.or_overdue(&overdue_entry, read, begin + TIMEOUT_WITH_OVERDUE, completing, Ok).await
+        self.or_overdue(&overdue_entry, read, begin + TIMEOUT_WITH_OVERDUE, joined(loading), Ok).await
     }
 
     /// What `completing` brings, or, if that takes long, an expired value, if there is one.
@@ -330,6 +322,16 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         entry.namespace.count_many(Event::Set, u64::from(stored));
         entry.namespace.count_many(Event::FillRefused, u64::from(refused));
         Found { value, source: Source::Loaded { stored } }
+    }
+}
+
+/// What the task brings. A panic in it is passed on.
+pub(crate) async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await.map_err(JoinError::try_into_panic) {
+        Ok(outcome) => outcome,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // Cancelled: the runtime is going down, and this task with it.
+        Err(Err(_)) => std::future::pending().await,
     }
 }
 
