@@ -2,8 +2,10 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use hotshelf_lifecycle::TRACED;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -22,6 +24,9 @@ use crate::value::{Found, Read, Source, Value};
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 /// When a load takes longer, an expired value is served if there is one.
 pub(crate) const TIMEOUT_WITH_OVERDUE: Duration = Duration::from_secs(1);
+
+/// A loader behind a pointer, so that what is done with it is compiled once. Boxed only when memory has no answer.
+pub(crate) type Load<E> = Arc<dyn Fn() -> BoxFuture<'static, Result<Option<Value>, E>> + Send + Sync>;
 
 /// What the tiers have answered.
 pub(crate) enum Consulted {
@@ -73,7 +78,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         if let Some(hit) = self.look(&entry.key, Some(&entry.tags), read) {
             let answer = answer(&entry.namespace, in_memory(&hit), false);
             if hit.due {
-                self.refresh(entry, load);
+                self.refresh(entry, Arc::new(move || Box::pin(load())));
             }
             return Ok(answer);
         }
@@ -95,7 +100,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             cache.region = namespace.name(),
             cache.source = Empty,
         );
-        let found = self.fly(entry, read, load).instrument(span.clone()).await;
+        let load: Load<E> = Arc::new(move || Box::pin(load()));
+        let found = self.fly(entry, read, &load).instrument(span.clone()).await;
         if let Ok(found) = &found {
             span.record("cache.source", found.source.name());
         }
@@ -103,11 +109,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Leads a flight or waits for one, until one completes.
-    async fn fly<L, F>(&self, entry: EntryRef, read: Read, load: L) -> Result<Found, E>
-    where
-        L: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
-    {
+    async fn fly(&self, entry: EntryRef, read: Read, load: &Load<E>) -> Result<Found, E> {
         loop {
             let snapshot = self.0.write_counters.snapshot(&entry);
             let waiter = match self.0.flights.join(&entry.key, snapshot) {
@@ -121,7 +123,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             match self.or_overdue(&entry, read, give_up, waiter.wait(), |found| Some(Ok(found))).await {
                 // The leader may have asked for less than this reader does.
                 Some(Ok(completed)) if !read.accepts(completed.value.as_ref()) => {
-                    let value = counted(&entry.namespace, Box::pin(load())).await?;
+                    let value = counted(&entry.namespace, load()).await?;
                     let source = Source::Loaded { stored: false };
                     return Ok(answer(&entry.namespace, Found { value, source }, false));
                 }
@@ -131,11 +133,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
-    async fn lead<L, F>(&self, entry: EntryRef, read: Read, mut flight: Flight<E>, load: L) -> Result<Found, E>
-    where
-        L: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
-    {
+    async fn lead(&self, entry: EntryRef, read: Read, mut flight: Flight<E>, load: &Load<E>) -> Result<Found, E> {
         let begin = Instant::now();
         // If this caller goes away meanwhile, the flight is dropped and a waiter takes the lead. From the moment that
         // there is something to load, it no longer matters who goes.
@@ -144,15 +142,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             Consulted::Hit { found, due } => {
                 flight.complete(Ok(found.clone()));
                 if due {
-                    self.refresh(entry, load);
+                    self.refresh(entry, Arc::clone(load));
                 }
                 return Ok(found);
             }
             Consulted::Miss(permit) => permit,
         };
-        let (cache, overdue_entry) = (self.clone(), entry.clone());
+        let (cache, overdue_entry, load) = (self.clone(), entry.clone(), Arc::clone(load));
         let loading = self.0.tasks.spawn(async move {
-            let mut completed = cache.load_and_fill(&entry, permit, load).await;
+            let mut completed = cache.load_and_fill(&entry, permit, &load).await;
             if completed.is_err()
                 && let Some(found) = cache.overdue(&entry, read).await
             {
@@ -184,19 +182,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Loads an entry ahead of its end, in the background and once at a time, unless another process has done so.
-    pub(crate) fn refresh<L, F, X>(&self, entry: EntryRef, load: L)
-    where
-        L: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, X>> + Send + 'static,
-        X: Send + 'static,
-    {
+    pub(crate) fn refresh<X: Send + 'static>(&self, entry: EntryRef, load: Load<X>) {
         let snapshot = self.0.write_counters.snapshot(&entry);
         let Role::Leader(flight) = self.0.refreshes.join(&entry.key, snapshot) else { return };
         let cache = self.clone();
         self.0.tasks.spawn(async move {
             if let Consulted::Miss(permit) = cache.consult(&entry, Read::default(), Until::ItIsDue).await {
                 entry.namespace.count(Event::Refresh);
-                if cache.load_and_fill(&entry, permit, load).await.is_err() {
+                if cache.load_and_fill(&entry, permit, &load).await.is_err() {
                     // The entry keeps its TTL; the next lookups do not try again at once.
                     sleep(REFRESH_PAUSE).await;
                 }
@@ -262,11 +255,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Loads and gives the value to whichever tier still wants it.
-    async fn load_and_fill<L, F, X>(&self, entry: &EntryRef, mut permit: FillPermit, load: L) -> Result<Found, X>
-    where
-        L: Fn() -> F + Send + Sync,
-        F: Future<Output = Result<Option<Value>, X>> + Send,
-    {
+    async fn load_and_fill<X>(&self, entry: &EntryRef, mut permit: FillPermit, load: &Load<X>) -> Result<Found, X> {
         let mut loaded = counted(&entry.namespace, load()).await;
         if matches!(loaded, Ok(None)) && self.bind_to_tags(entry, &mut permit).await {
             loaded = counted(&entry.namespace, load()).await;
