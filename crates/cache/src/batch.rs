@@ -172,15 +172,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Leads flights that have started.
     async fn lead_ready(&self, leading: Vec<Led<E>>, load: &Load<E>) -> Result<Answers, BatchError<E>> {
-        let mut flights = Vec::with_capacity(leading.len());
-        let mut entries = Vec::with_capacity(leading.len());
-        for (position, entry, flight) in leading {
-            flights.push((position, flight));
-            entries.push(entry);
-        }
+        let entries: Vec<EntryRef> = leading.iter().map(|(_, entry, _)| entry.clone()).collect();
         let consulted = self.consult_many(&entries).await;
         let (mut answers, mut missing) = (Vec::new(), Vec::new());
-        for ((entry, (position, flight)), consulted) in entries.into_iter().zip(flights).zip(consulted) {
+        for ((position, entry, flight), consulted) in leading.into_iter().zip(consulted) {
             match consulted {
                 Consulted::Hit { found, .. } => {
                     flight.complete(Ok(found.clone()));

@@ -128,11 +128,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let wants_redis = matches!(options.tiers, Tiers::Redis | Tiers::Tiered);
         let (write_counters, tasks) = (Arc::new(WriteCounters::new()), Tasks::default());
         let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
-        let new_memory = || {
+        let memory = wants_memory.then(|| {
             let (write_counters, lease) = (Arc::clone(&write_counters), Arc::clone(&lease));
-            MemoryTier::new(options.memory_bytes, write_counters, lease, shared, wants_redis)
-        };
-        let memory = wants_memory.then(|| Arc::new(new_memory()));
+            Arc::new(MemoryTier::new(options.memory_bytes, write_counters, lease, shared, wants_redis))
+        });
         let coherence = Arc::new(Coherence::new(Arc::clone(&write_counters), Arc::clone(&lease), memory.clone()));
         let redis = wants_redis.then(|| {
             let setup = RedisSetup {

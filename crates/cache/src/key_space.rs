@@ -12,11 +12,10 @@ use parking_lot::Mutex;
 use crate::counters::{Counters, Counts};
 use crate::key::Key;
 use crate::namespace::{Absence, NamespaceOptions};
+use crate::redis::RESERVED;
 
 /// In front of the name of a namespace, where that makes its part of the space. No declared key begins with it.
 const MARK: char = '@';
-/// What keys in Redis begin with that are no entries: see `redis/names.rs`.
-const NO_ENTRIES: [&str; 4] = ["epoch", "chg:", "{gen}:", "ratelimit:"];
 
 /// Which keys the entries of a namespace have.
 ///
@@ -173,7 +172,7 @@ impl KeySpaces {
         if let Some(why) = keys.complaint() {
             return Err(NamespaceError::Invalid { name, why });
         }
-        if NO_ENTRIES.iter().any(|other| keys.meet(Keys::Beginning(other))) {
+        if RESERVED.iter().any(|other| keys.meet(Keys::Beginning(other))) {
             return Err(NamespaceError::Overlap { name, keys, other: "the cache itself".to_owned() });
         }
         let mut taken = self.0.lock();

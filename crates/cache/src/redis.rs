@@ -39,7 +39,7 @@ pub(crate) use link::Connector;
 #[cfg(test)]
 pub(crate) use link::{Agreement, InvalidationStream, Link, Presence, Renewal};
 use listener::Heartbeats;
-pub(crate) use names::Names;
+pub(crate) use names::{Names, RESERVED};
 pub(crate) use state::ServerRunId;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use supervisor::UNTOLD;

@@ -96,7 +96,7 @@ pub(crate) struct Registered {
 /// Asks the modules how they are. A cheap handle.
 #[derive(Clone)]
 pub struct HealthBoard {
-    modules: Arc<RwLock<Arc<[Registered]>>>,
+    modules: Arc<RwLock<Vec<Registered>>>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -106,13 +106,12 @@ impl HealthBoard {
     }
 
     pub(crate) fn add(&self, module: Registered) {
-        let mut modules = self.modules.write();
-        *modules = modules.iter().cloned().chain([module]).collect();
+        self.modules.write().push(module);
     }
 
     /// In the order in which they were added.
-    pub(crate) fn modules(&self) -> Arc<[Registered]> {
-        Arc::clone(&self.modules.read())
+    pub(crate) fn modules(&self) -> Vec<Registered> {
+        self.modules.read().clone()
     }
 
     /// Which phase the program is in.

@@ -10,8 +10,8 @@ use crate::namespace::Tag;
 /// What the names of generations begin with; in braces, what a cluster distributes them by.
 const GENERATIONS: &str = "{gen}:";
 
-/// What is no entry: the protocol's own keys, and those of others who count under the same prefix.
-const OTHERS: [&str; 3] = [GENERATIONS, "chg:", "ratelimit:"];
+/// What keys begin with that are no entries: the protocol's own, and those of others who count under the same prefix.
+pub(crate) const RESERVED: [&str; 4] = ["epoch", GENERATIONS, "chg:", "ratelimit:"];
 
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -59,7 +59,7 @@ impl Names {
     /// Whether that is the name of an entry.
     pub(crate) fn is_entry(&self, name: &str) -> bool {
         let name = name.strip_prefix(&self.prefix);
-        name.is_some_and(|name| name != "epoch" && !OTHERS.iter().any(|others| name.starts_with(others)))
+        name.is_some_and(|name| !RESERVED.iter().any(|reserved| name.starts_with(reserved)))
     }
 
     /// What all markers begin with.
