@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use hotshelf_accounts::Auth;
+use hotshelf_accounts::{AccessMetrics, Auth};
 use hotshelf_api::{ApiModule, ApiServices};
 use hotshelf_cache::Cache;
-use hotshelf_cache_module::CacheModule;
+use hotshelf_cache_module::{CacheModule, CacheStatistics};
 use hotshelf_database::Database;
 use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::{Container, Running, StartError};
 use hotshelf_product::{ProductService, WarmOptions, Warmer};
 use hotshelf_ratelimit::RateLimiter;
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 
 use crate::config::Config;
 
@@ -21,8 +21,9 @@ pub(crate) struct Catalogue {
     pub(crate) container: Container,
     pub(crate) repository: Database,
     pub(crate) products: ProductService,
-    cache: Cache<StoreError>,
-    stats: Stats,
+    pub(crate) cache: Cache<StoreError>,
+    statistics: CacheStatistics,
+    registry: Registry,
 }
 
 /// For a command that works on the products and ends.
@@ -33,23 +34,27 @@ pub(crate) async fn catalogue(config: &Config) -> Result<Catalogue, StartError> 
 
 async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError> {
     let mut container = Container::new(config.shutdown_timeout);
-    let stats = container.init("stats", async { Ok(Stats::new()?) }).await?;
-    let repository = async { Ok(Database::open(config.database.clone(), &stats).await?) };
+    let registry = container.init("stats", async { Ok(Registry::new()?) }).await?;
+    let repository = async { Ok(Database::open(config.database.clone(), &registry).await?) };
     let repository = container.init("database", repository).await?;
     let repository = Database::clone(&repository);
     let (options, epoch) = (config.cache.clone(), Arc::new(repository.clone()));
-    let cache = async { Ok(CacheModule::new(Cache::new(options, epoch, StoreError::changed_nothing, &stats)?)) };
-    let cache = container.init("cache", cache).await?.cache().clone();
+    let cache = async {
+        let cache = Cache::new(options, epoch, StoreError::changed_nothing)?;
+        Ok(CacheModule::new(cache, &registry)?)
+    };
+    let cache = container.init("cache", cache).await?;
+    let (cache, statistics) = (cache.cache().clone(), cache.statistics().clone());
     let product = async { Ok(ProductService::new(cache.clone(), repository.clone(), config.ttls, audit_rate)?) };
     let products = ProductService::clone(&*container.init("product", product).await?);
-    Ok(Catalogue { container, repository, products, cache, stats: Stats::clone(&stats) })
+    Ok(Catalogue { container, repository, products, cache, statistics, registry: Registry::clone(&registry) })
 }
 
 impl Catalogue {
     /// Adds the warmer, which loads the cache ahead of requests.
     pub(crate) async fn warmer(&mut self, options: WarmOptions) -> Result<Warmer, StartError> {
-        let warmer = Warmer::new(self.products.clone(), &self.stats, options);
-        Ok(Warmer::clone(&*self.container.init("warm", async { Ok(warmer) }).await?))
+        let warmer = async { Ok(Warmer::new(self.products.clone(), &self.registry, options)?) };
+        Ok(Warmer::clone(&*self.container.init("warm", warmer).await?))
     }
 
     /// Adds the users.
@@ -57,7 +62,8 @@ impl Catalogue {
         let accounts = Database::clone(&self.repository);
         let auth = async {
             let (mailer, reset_url) = (config.mail.clone().mailer()?, config.password_reset_url.clone());
-            Ok(Auth::new(self.cache.clone(), accounts, config.sessions, mailer, reset_url, &self.stats)?)
+            let metrics = AccessMetrics::register(&self.registry)?;
+            Ok(Auth::new(self.cache.clone(), accounts, config.sessions, mailer, reset_url, metrics)?)
         };
         Ok(Auth::clone(&*self.container.init("accounts", auth).await?))
     }
@@ -68,11 +74,18 @@ pub(crate) async fn serve(config: &Config) -> Result<Running, StartError> {
     let mut catalogue = build(config, config.audit_rate).await?;
     let warmer = catalogue.warmer(config.warm).await?;
     let auth = if config.api.users.is_some() { Some(catalogue.accounts(config).await?) } else { None };
-    let Catalogue { mut container, products, stats, .. } = catalogue;
-    let limiter = async { Ok(RateLimiter::new(config.rate_limits.clone(), &stats)) };
+    let Catalogue { mut container, products, statistics, registry, .. } = catalogue;
+    let limiter = async { Ok(RateLimiter::new(config.rate_limits.clone(), &registry)?) };
     let limiter = RateLimiter::clone(&*container.init("ratelimit", limiter).await?);
     let health = container.health();
-    let services = ApiServices { products, auth, warmer, limiter, stats, health };
-    container.init("api", async { Ok(ApiModule::new(config.api.clone(), services)) }).await?;
+    let services = ApiServices { products, auth, warmer, limiter, statistics, registry, health };
+    let api = async {
+        // The metrics of users show on the page also where there are none.
+        if services.auth.is_none() {
+            AccessMetrics::register(&services.registry)?;
+        }
+        Ok(ApiModule::new(config.api.clone(), services)?)
+    };
+    container.init("api", api).await?;
     container.start().await
 }

@@ -15,7 +15,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_database::{Database, DatabaseOptions};
 use hotshelf_domain::{Price, Product};
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -93,7 +93,7 @@ pub(crate) async fn bare(database: &Path) -> Result<Router, Failure> {
 /// Makes the tables, with write-ahead logging, as the service does.
 async fn prepare(database: &Path) -> Result<(), Failure> {
     let options = DatabaseOptions { path: database.to_owned(), shared: false };
-    Database::open(options, &Stats::new()?).await?.close(Duration::from_secs(5)).await?;
+    Database::open(options, &Registry::new()?).await?.close(Duration::from_secs(5)).await?;
     Ok(())
 }
 

@@ -3,9 +3,10 @@
 use std::pin::pin;
 use std::time::Instant;
 
-use hotshelf_cache::Tiers;
+use hotshelf_cache::{Cache, Tiers};
 use hotshelf_database::OpenError;
-use hotshelf_lifecycle::{HealthBoard, StartError, Status};
+use hotshelf_domain::StoreError;
+use hotshelf_lifecycle::StartError;
 use hotshelf_product::{Condition, WarmOptions, Warmed, Warmer};
 use indicatif::ProgressBar;
 use tokio::time::{Duration, sleep};
@@ -29,9 +30,9 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let mut catalogue = wiring::catalogue(config).await.map_err(|error| open_error(error, config))?;
     let once = WarmOptions { interval: Duration::ZERO, ..config.warm };
     let warmer = catalogue.warmer(once).await?;
-    let health = catalogue.container.health();
+    let cache = catalogue.cache;
     let running = catalogue.container.start().await?;
-    let outcome = warm(&warmer, &health).await;
+    let outcome = warm(&warmer, &cache).await;
     let stopped = running.stop().await;
     let Warmed { loaded, present } = outcome?;
     stopped?;
@@ -39,8 +40,8 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn warm(warmer: &Warmer, health: &HealthBoard) -> Result<Warmed, Failure> {
-    wait_for_redis(health).await?;
+async fn warm(warmer: &Warmer, cache: &Cache<StoreError>) -> Result<Warmed, Failure> {
+    wait_for_redis(cache).await?;
     let bar = progress::bar(Some(0), "{bar:40} {human_pos}/{human_len} entries {per_sec} {eta}");
     let mut condition = warmer.condition();
     let mut warming = pin!(warmer.run());
@@ -61,15 +62,18 @@ fn show(condition: &Condition, bar: &ProgressBar) {
     }
 }
 
-async fn wait_for_redis(health: &HealthBoard) -> Result<(), Failure> {
+async fn wait_for_redis(cache: &Cache<StoreError>) -> Result<(), Failure> {
     let begin = Instant::now();
-    while let Some(cache) = health.of("cache").await.filter(|cache| cache.status != Status::Healthy) {
+    loop {
+        let condition = cache.condition();
+        if condition.is_healthy() {
+            return Ok(());
+        }
         if begin.elapsed() >= REDIS_TIMEOUT {
-            return Err(Failure::NoRedisToWarm { condition: cache.message });
+            return Err(Failure::NoRedisToWarm { condition: condition.to_string() });
         }
         sleep(POLL_INTERVAL).await;
     }
-    Ok(())
 }
 
 /// If the service has the database, it can warm its cache itself, memory included.

@@ -6,10 +6,12 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::cache::Cache;
+use crate::counters::Event;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace};
 use crate::rng::Hashing;
@@ -103,7 +105,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub fn audit<T, F>(&self, namespace: &Namespace, rate: f64, truth: T)
     where
         T: Fn(Key) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, E>> + Send,
+        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
     {
         if rate <= 0.0 || !self.0.has_tiers() {
             return;
@@ -112,6 +114,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let period = Duration::from_secs_f64(1.0 / rate).max(SHORTEST_ROUND);
         let entries_a_round = (rate * period.as_secs_f64()).round().max(1.0) as usize;
         let (cache, namespace) = (self.clone(), namespace.clone());
+        let truth: Truth<E> = Box::new(move |key| Box::pin(truth(key)));
         let stopping = self.0.tasks.stopping();
         self.0.tasks.spawn_loop("audit", async move {
             let mut rounds = interval(period);
@@ -121,7 +124,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                     rounds.tick().await;
                     let entries = (0..entries_a_round).filter_map(|_| cache.0.sample.next(&namespace));
                     let entries: Vec<EntryRef> = entries.collect();
-                    futures_util::future::join_all(entries.iter().map(|entry| check(&cache, entry, &truth))).await;
+                    join_all(entries.iter().map(|entry| check(&cache, entry, &truth))).await;
                 }
             };
             stopping.run_until_cancelled(auditing).await;
@@ -129,16 +132,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 }
 
-async fn check<E, T, F>(cache: &Cache<E>, entry: &EntryRef, truth: &T)
-where
-    T: Fn(Key) -> F,
-    F: Future<Output = Result<Option<Value>, E>>,
-{
+/// Loads the entry of a key.
+type Truth<E> = Box<dyn Fn(Key) -> BoxFuture<'static, Result<Option<Value>, E>> + Send + Sync>;
+
+async fn check<E>(cache: &Cache<E>, entry: &EntryRef, truth: &Truth<E>) {
     let mut has_copy = false;
     for tier in TierName::BOTH {
         let Some(copy) = cache.0.inspect(tier, entry).await else { continue };
         has_copy = true;
-        entry.namespace.counters().audit_checks.inc();
+        entry.namespace.count(Event::AuditCheck);
         let Ok(true_value) = truth(entry.key.clone()).await else { return };
         if copy.value != true_value {
             verify(cache, entry, copy, truth).await;
@@ -149,11 +151,7 @@ where
 
 /// It may have been written just now. If the same copy still stands when any write has had its time, and still differs,
 /// it is stale.
-async fn verify<E, T, F>(cache: &Cache<E>, entry: &EntryRef, copy: Copy, truth: &T)
-where
-    T: Fn(Key) -> F,
-    F: Future<Output = Result<Option<Value>, E>>,
-{
+async fn verify<E>(cache: &Cache<E>, entry: &EntryRef, copy: Copy, truth: &Truth<E>) {
     sleep(BOUND).await;
     let Ok(true_value) = truth(entry.key.clone()).await else { return };
     // Also its value: what identifies a copy in memory may be given to another one when the first is gone.
@@ -161,7 +159,7 @@ where
     if !cache.0.inspect(copy.tier, entry).await.is_some_and(stands) || copy.value == true_value {
         return;
     }
-    entry.namespace.counters().audit_stale.inc();
+    entry.namespace.count(Event::AuditStale);
     cache.0.discard(entry, &copy).await;
     let revision = |value: &Option<Value>| value.as_ref().map(|value| value.revision);
     tracing::error!(

@@ -1,12 +1,12 @@
 //! Lookups of many entries at once: one step to each tier, and one load for all that none of them has.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hotshelf_lifecycle::TRACED;
-use tokio::task::JoinError;
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::namespace::EntryRef;
-use crate::reading::{Consulted, TIMEOUT_WITH_OVERDUE, answer, count_load, in_memory};
+use crate::reading::{self, Consulted, TIMEOUT_WITH_OVERDUE, answer, count_load, in_memory, joined};
 use crate::tier::{FillPermit, Lookup, Until};
 use crate::value::{Found, Read, Value};
 
@@ -49,6 +49,9 @@ type Led<E> = (usize, EntryRef, Flight<E>);
 
 type Answers = Vec<(usize, Found)>;
 
+/// As [`reading::Load`], of many.
+type Load<E> = Arc<dyn Fn(Vec<Key>) -> BoxFuture<'static, Result<Vec<Option<Value>>, E>> + Send + Sync>;
+
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// As [`get_or_load`](Cache::get_or_load) for each of the entries, in their order and as many: memory is asked,
     /// then Redis for all of the rest in one go, then `load` once for all that is still missing. `load` is given their
@@ -66,14 +69,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
     {
         let span = tracing::info_span!(target: TRACED, "cache lookups", cache.keys = entries.len());
-        self.look_up_many(entries, Arc::new(load)).instrument(span).await
+        let load: Load<E> = Arc::new(move |keys| Box::pin(load(keys)));
+        self.look_up_many(entries, load).instrument(span).await
     }
 
-    async fn look_up_many<L, F>(&self, entries: Vec<EntryRef>, load: Arc<L>) -> Result<Vec<Found>, BatchError<E>>
-    where
-        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
-    {
+    async fn look_up_many(&self, entries: Vec<EntryRef>, load: Load<E>) -> Result<Vec<Found>, BatchError<E>> {
         let mut answers: Vec<Option<Found>> = vec![None; entries.len()];
         let mut open: Vec<usize> = (0..entries.len()).collect();
         while !open.is_empty() {
@@ -86,17 +86,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Answers those that are open. Returns those that are open still: whoever led them was lost on the way.
-    async fn look_up_open<L, F>(
+    async fn look_up_open(
         &self,
         entries: &[EntryRef],
         open: Vec<usize>,
         answers: &mut [Option<Found>],
-        load: &Arc<L>,
-    ) -> Result<Vec<usize>, BatchError<E>>
-    where
-        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
-    {
+        load: &Load<E>,
+    ) -> Result<Vec<usize>, BatchError<E>> {
         let (mut leading, mut waiting, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for position in open {
             let entry = &entries[position];
@@ -135,43 +131,27 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Leads all these flights, in a task of its own: others may wait for some of them. If that takes long and there
-    /// are values past their lives for all of them, those are the answer.
-    async fn complete_many<L, F>(&self, leading: Vec<Led<E>>, load: &Arc<L>) -> Result<Answers, BatchError<E>>
-    where
-        L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
-    {
+    /// are expired values for all of them, those are the answer.
+    async fn complete_many(&self, leading: Vec<Led<E>>, load: &Load<E>) -> Result<Answers, BatchError<E>> {
         let led: Vec<_> = leading.iter().map(|(position, entry, _)| (*position, entry.clone())).collect();
         let (cache, load) = (self.clone(), Arc::clone(load));
-        let mut completing = self.0.tasks.spawn(async move { cache.lead_many(leading, &*load).await });
-        let completed = match timeout(TIMEOUT_WITH_OVERDUE, &mut completing).await {
-            Ok(completed) => completed,
-            Err(_) => {
-                let overdue = led.iter().map(|(position, entry)| async move {
-                    Some((*position, self.overdue(entry, Read::default()).await?))
-                });
-                match join_all(overdue).await.into_iter().collect::<Option<Answers>>() {
-                    Some(answers) => return Ok(answers),
-                    None => completing.await,
-                }
-            }
-        };
-        match completed.map_err(JoinError::try_into_panic) {
-            Ok(completed) => completed,
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // Cancelled: the runtime is going down, and this task with it.
-            Err(Err(_)) => std::future::pending().await,
+        let mut completing = pin!(joined(self.0.tasks.spawn(async move { cache.lead_many(leading, &load).await })));
+        if let Ok(completed) = timeout(TIMEOUT_WITH_OVERDUE, completing.as_mut()).await {
+            return completed;
+        }
+        let overdue = led
+            .iter()
+            .map(|(position, entry)| async move { Some((*position, self.overdue(entry, Read::default()).await?)) });
+        match join_all(overdue).await.into_iter().collect::<Option<Answers>>() {
+            Some(answers) => Ok(answers),
+            None => completing.await,
         }
     }
 
     /// Those that have to wait for an earlier flight of their key keep none of the others back: these go at once, all
     /// together, and each of those goes when it may, with all that may by then. So no flight that could go waits for
     /// another one, and batches do not wait for each other in a circle, in whatever order they have joined.
-    async fn lead_many<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
-    where
-        L: Fn(Vec<Key>) -> F + Send + Sync,
-        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
-    {
+    async fn lead_many(&self, leading: Vec<Led<E>>, load: &Load<E>) -> Result<Answers, BatchError<E>> {
         let most = leading.len().max(1);
         let (late, ready): (Vec<_>, Vec<_>) = leading.into_iter().partition(|(_, _, flight)| flight.waits());
         let taking_off: FuturesUnordered<_> = late.into_iter().map(start).collect();
@@ -191,20 +171,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Leads flights that have started.
-    async fn lead_ready<L, F>(&self, leading: Vec<Led<E>>, load: &L) -> Result<Answers, BatchError<E>>
-    where
-        L: Fn(Vec<Key>) -> F + Send + Sync,
-        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
-    {
-        let mut flights = Vec::with_capacity(leading.len());
-        let mut entries = Vec::with_capacity(leading.len());
-        for (position, entry, flight) in leading {
-            flights.push((position, flight));
-            entries.push(entry);
-        }
+    async fn lead_ready(&self, leading: Vec<Led<E>>, load: &Load<E>) -> Result<Answers, BatchError<E>> {
+        let entries: Vec<EntryRef> = leading.iter().map(|(_, entry, _)| entry.clone()).collect();
         let consulted = self.consult_many(&entries).await;
         let (mut answers, mut missing) = (Vec::new(), Vec::new());
-        for ((entry, (position, flight)), consulted) in entries.into_iter().zip(flights).zip(consulted) {
+        for ((position, entry, flight), consulted) in leading.into_iter().zip(consulted) {
             match consulted {
                 Consulted::Hit { found, .. } => {
                     flight.complete(Ok(found.clone()));
@@ -243,11 +214,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         consulted
     }
 
-    async fn load_many<L, F>(&self, mut missing: Vec<Missing<E>>, load: &L) -> Result<Answers, BatchError<E>>
-    where
-        L: Fn(Vec<Key>) -> F + Send + Sync,
-        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
-    {
+    async fn load_many(&self, mut missing: Vec<Missing<E>>, load: &Load<E>) -> Result<Answers, BatchError<E>> {
         match self.load_values(&mut missing, load).await {
             Ok(values) => {
                 let filling = missing.into_iter().zip(values).map(|(missing, value)| async move {
@@ -264,11 +231,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
-    async fn load_values<L, F>(&self, missing: &mut [Missing<E>], load: &L) -> Result<Vec<Option<Value>>, BatchError<E>>
-    where
-        L: Fn(Vec<Key>) -> F + Send + Sync,
-        F: Future<Output = Result<Vec<Option<Value>>, E>> + Send,
-    {
+    async fn load_values(
+        &self,
+        missing: &mut [Missing<E>],
+        load: &Load<E>,
+    ) -> Result<Vec<Option<Value>>, BatchError<E>> {
         let keys = |missing: &[Missing<E>]| missing.iter().map(|missing| missing.entry.key.clone()).collect::<Vec<_>>();
         let mut loaded = one_each(load, keys(missing)).await;
         if let Ok(values) = &loaded {
@@ -285,7 +252,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         loaded
     }
 
-    /// What a tier holds past the end of its life, for the one entry and for those who wait for it.
+    /// The expired value that a tier still holds, for the one entry and for those who wait for it.
     async fn instead_of_load(&self, missing: Missing<E>, error: &BatchError<E>) -> Option<(usize, Found)> {
         self.abandon(&missing.entry, missing.permit).await;
         let found = self.overdue(&missing.entry, Read::default()).await;
@@ -305,11 +272,7 @@ async fn start<E: Clone>((position, entry, mut flight): Led<E>) -> Led<E> {
 }
 
 /// A value for each key, or an error: one too few, and every later one would be taken for that of the key before.
-async fn one_each<L, F, E>(load: &L, keys: Vec<Key>) -> Result<Vec<Option<Value>>, BatchError<E>>
-where
-    L: Fn(Vec<Key>) -> F,
-    F: Future<Output = Result<Vec<Option<Value>>, E>>,
-{
+async fn one_each<E>(load: &Load<E>, keys: Vec<Key>) -> Result<Vec<Option<Value>>, BatchError<E>> {
     let asked = keys.len();
     let values = load(keys).await.map_err(BatchError::Load)?;
     let brought = values.len();
@@ -321,20 +284,13 @@ where
 }
 
 /// A load of one entry by the load of many.
-fn of_one<L, F, E>(load: &Arc<L>, key: &Key) -> impl Fn() -> SingleLoad<E> + Send + Sync + 'static
-where
-    L: Fn(Vec<Key>) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Vec<Option<Value>>, E>> + Send + 'static,
-    E: 'static,
-{
+fn of_one<E: 'static>(load: &Load<E>, key: &Key) -> reading::Load<BatchError<E>> {
     let (load, key) = (Arc::clone(load), key.clone());
-    move || {
+    Arc::new(move || {
         let (load, key) = (Arc::clone(&load), key.clone());
-        Box::pin(async move { Ok(one_each(&*load, vec![key]).await?.pop().flatten()) })
-    }
+        Box::pin(async move { Ok(one_each(&load, vec![key]).await?.pop().flatten()) })
+    })
 }
-
-type SingleLoad<E> = std::pin::Pin<Box<dyn Future<Output = Result<Option<Value>, BatchError<E>>> + Send>>;
 
 #[cfg(test)]
 mod tests;

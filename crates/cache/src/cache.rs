@@ -2,16 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Tasks};
-use hotshelf_stats::{Stats, TierGauges, TierLevels};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sample;
 use crate::coherence::{Coherence, MemoryLease};
 use crate::condition::Condition;
+use crate::counters::{RedisCounters, RedisState, Statistics};
 use crate::epoch::EpochStore;
 use crate::flights::Flights;
-use crate::key_space::{KeySpaces, NamespaceError};
+use crate::key_space::NamespaceError;
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
@@ -46,10 +46,9 @@ pub(crate) struct CacheState<E> {
     pub(crate) write_counters: Arc<WriteCounters>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) flights: Flights<E>,
-    /// Loads ahead of the end of an entry's life.
+    /// Loads of entries that are about to expire.
     pub(crate) refreshes: Flights<E>,
     pub(crate) locks: KeyLocks,
-    key_spaces: KeySpaces,
     pub(crate) write_strategy: WriteStrategy,
     pub(crate) sample: Sample,
     epoch_store: Arc<dyn EpochStore>,
@@ -58,7 +57,7 @@ pub(crate) struct CacheState<E> {
     /// Writes from their fences to their end.
     pub(crate) writes: Tasks,
     pub(crate) tasks: Tasks,
-    stats: Stats,
+    statistics: Statistics,
 }
 
 /// Without Redis, a process that believes to be alone on the database finds there that another one has come.
@@ -72,20 +71,6 @@ async fn watch_for_others<E: Send + Sync + 'static>(cache: Cache<E>, name: Strin
         {
             cache.0.coherence.end(UNTOLD);
         }
-    }
-}
-
-struct Levels {
-    memory: Option<Arc<MemoryTier>>,
-    redis: Option<Arc<RedisTier>>,
-}
-
-impl TierGauges for Levels {
-    fn levels(&self) -> TierLevels {
-        let mut levels = TierLevels::default();
-        self.memory.iter().for_each(|memory| memory.report(&mut levels));
-        self.redis.iter().for_each(|redis| redis.report(&mut levels));
-        levels
     }
 }
 
@@ -124,12 +109,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         options: CacheOptions,
         epoch_store: Arc<dyn EpochStore>,
         changed_nothing: fn(&E) -> bool,
-        stats: &Stats,
     ) -> Result<Self, OptionsError> {
         options.check()?;
-        let (redis, prefix) = (options.redis.clone(), options.key_prefix.clone());
-        let connector = FredConnector::new(redis, prefix, options.shared_database);
-        Ok(Self::with_connector(options, Box::new(connector), epoch_store, changed_nothing, stats))
+        let (redis, prefix, counters) = (options.redis.clone(), options.key_prefix.clone(), Arc::default());
+        let connector = FredConnector::new(redis, prefix, options.shared_database, Arc::clone(&counters));
+        Ok(Self::with_connector(options, Box::new(connector), epoch_store, changed_nothing, counters))
     }
 
     pub(crate) fn with_connector(
@@ -137,18 +121,17 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         connector: Box<dyn Connector>,
         epoch_store: Arc<dyn EpochStore>,
         changed_nothing: fn(&E) -> bool,
-        stats: &Stats,
+        counters: Arc<RedisCounters>,
     ) -> Self {
         let shared = options.shared_database;
         let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
         let wants_redis = matches!(options.tiers, Tiers::Redis | Tiers::Tiered);
         let (write_counters, tasks) = (Arc::new(WriteCounters::new()), Tasks::default());
         let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
-        let new_memory = || {
+        let memory = wants_memory.then(|| {
             let (write_counters, lease) = (Arc::clone(&write_counters), Arc::clone(&lease));
-            MemoryTier::new(options.memory_bytes, write_counters, lease, shared, wants_redis)
-        };
-        let memory = wants_memory.then(|| Arc::new(new_memory()));
+            Arc::new(MemoryTier::new(options.memory_bytes, write_counters, lease, shared, wants_redis))
+        });
         let coherence = Arc::new(Coherence::new(Arc::clone(&write_counters), Arc::clone(&lease), memory.clone()));
         let redis = wants_redis.then(|| {
             let setup = RedisSetup {
@@ -156,13 +139,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 shared,
                 epoch_store: Arc::clone(&epoch_store),
                 coherence: Arc::clone(&coherence),
-                stats: stats.clone(),
+                counters: Arc::clone(&counters),
                 tasks: tasks.clone(),
             };
             RedisTier::new(connector, setup)
         });
 
-        stats.watch_tiers(Arc::new(Levels { memory: memory.clone(), redis: redis.clone() }));
+        let (key_spaces, redis_counters) = (Arc::default(), counters);
+        let statistics = Statistics { key_spaces, redis_counters, memory: memory.clone(), redis: redis.clone() };
         Cache(Arc::new(CacheState {
             memory,
             redis,
@@ -172,19 +156,18 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             flights: Flights::new(shared),
             refreshes: Flights::new(false),
             locks: KeyLocks::default(),
-            key_spaces: KeySpaces::default(),
             write_strategy: options.write_strategy,
             sample: Sample::default(),
             epoch_store,
             changed_nothing,
             writes: Tasks::default(),
             tasks,
-            stats: stats.clone(),
+            statistics,
         }))
     }
 
-    /// Connects to Redis in the background, or, in a configuration without Redis, makes what some Redis may still hold
-    /// from earlier void: nobody will tell it of the writes to come.
+    /// Connects to Redis in the background, or, in a configuration without Redis, invalidates what some Redis may still
+    /// hold from earlier: nobody will tell it of the writes to come.
     ///
     /// # Errors
     /// When the epoch could not be advanced.
@@ -207,7 +190,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         Ok(())
     }
 
-    /// Serves no copy any more, for the rest of the life of the process: lookups load. For a database that was found
+    /// Serves no entry any more, until the process ends: lookups load. For a database that was found
     /// not to be the one that was opened. `reason` goes into the log and the health report.
     pub fn end_service(&self, reason: &str) {
         self.0.coherence.end(reason);
@@ -224,14 +207,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// A namespace for entries of one kind, whose keys are no other namespace's. Namespaces of one name are the same
-    /// namespace, with lives that may differ.
+    /// namespace, with TTLs that may differ.
     ///
     /// # Errors
     /// When some key could be one of another namespace as well, or one that the cache itself has in Redis.
     pub fn namespace(&self, options: NamespaceOptions) -> Result<Namespace, NamespaceError> {
-        let key_space = self.0.key_spaces.register(&options)?;
-        let counters = self.0.stats.cache(options.name);
-        Ok(Namespace::new(options, key_space, counters))
+        let key_space = self.0.statistics.key_spaces.register(&options)?;
+        Ok(Namespace::new(options, key_space))
     }
 
     /// What finished writes leave.
@@ -244,6 +226,16 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub async fn holds(&self, entry: &EntryRef) -> bool {
         self.0.inspect(TierName::Memory, entry).await.is_some()
             || self.0.inspect(TierName::Redis, entry).await.is_some()
+    }
+
+    /// What is counted, and what the tiers hold.
+    pub fn statistics(&self) -> Statistics {
+        self.0.statistics.clone()
+    }
+
+    /// Whether Redis takes part just now.
+    pub fn redis_state(&self) -> RedisState {
+        self.0.redis.as_ref().map_or(RedisState::Off, |redis| redis.state())
     }
 
     /// How the tiers are. Looks at memory only.
@@ -263,7 +255,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
 
     /// Deletes the entries whose keys match, where `*` stands for any text and `?` for one character. Returns how many
     /// the tier that held most of them had. For operators: it walks over all keys, in batches. If Redis cannot be
-    /// reached, all that it holds is made void.
+    /// reached, all that it holds is invalidated.
     ///
     /// # Errors
     /// When the epoch could not be advanced in that case; what had been deleted stays deleted.
@@ -281,7 +273,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             None => in_memory,
             Some((_, Ok(in_redis))) => Ok(in_memory?.max(in_redis)),
             Some((redis, Err(error))) => {
-                tracing::warn!(%error, "entries in Redis are made void instead of being deleted");
+                tracing::warn!(%error, "entries in Redis are invalidated instead of being deleted");
                 let epoch = self.0.epoch_store.advance().await.map_err(|error| DeleteError(error.to_string()))?;
                 redis.adopt(epoch);
                 in_memory

@@ -1,5 +1,4 @@
-//! What this process does with what it hears of the writes of others, and how long it may believe that it has heard
-//! all.
+//! Following the writes of other processes: what they invalidate here, and how long memory may believe to know of all.
 
 use std::future::Future;
 use std::hash::BuildHasher;
@@ -68,7 +67,7 @@ impl MemoryLease {
     }
 }
 
-/// The ears of the process.
+/// What this process knows of the writes of others, and what it does with it.
 pub(crate) struct Coherence {
     write_counters: Arc<WriteCounters>,
     lease: Arc<MemoryLease>,
@@ -92,8 +91,8 @@ impl Coherence {
         Coherence { write_counters, lease, memory, waiting, hasher, end, ending }
     }
 
-    /// No copy is served from now on, for the rest of the life of the process: what they are copies of is not the truth
-    /// any more, or others change it and do not tell. Returns why.
+    /// No entry is served from now on, until the process ends: what they are copies of is not the truth any more, or
+    /// others change it and do not tell. Returns why.
     pub(crate) fn end(&self, reason: &str) -> String {
         let mut first = false;
         let reason = self.end.get_or_init(|| {

@@ -1,3 +1,5 @@
+use std::fmt;
+
 /// How a cache is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -19,7 +21,7 @@ pub enum Condition {
         /// Why.
         reason: String,
     },
-    /// No copy is served any more, for the rest of the life of the process.
+    /// No entry is served any more, until the process ends.
     ServiceEnded {
         /// Why.
         reason: String,
@@ -35,5 +37,24 @@ impl Condition {
     /// Whether all tiers do what they are there for.
     pub fn is_healthy(&self) -> bool {
         matches!(self, Condition::Off | Condition::InMemory | Condition::RedisUp)
+    }
+}
+
+/// In words for operators.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::Off => f.write_str("off"),
+            Condition::InMemory => f.write_str("in memory"),
+            Condition::RedisUp => f.write_str("Redis is up"),
+            Condition::Disconnected { reason } => write!(
+                f,
+                "Redis is up, but the writes of other instances are not heard ({reason}); memory serves nothing"
+            ),
+            Condition::NotConnectedYet => f.write_str("not connected yet"),
+            Condition::RedisDown { reason } => write!(f, "Redis is down ({reason}); serving without it"),
+            Condition::ServiceEnded { reason } => f.write_str(reason),
+            Condition::TaskDied { task } => write!(f, "task `{task}` has died; restart the service"),
+        }
     }
 }

@@ -83,7 +83,7 @@ pub struct History {
 /// Where the epoch of all copies in the shared tier is kept: with the truth, so that it is as durable as the writes.
 ///
 /// Each value in the shared tier carries the history and the epoch it was loaded in, and counts only while those are
-/// the current ones. Advancing the epoch makes everything void at once, at the cost of one row.
+/// the current ones. Advancing the epoch invalidates everything at once, at the cost of one row.
 #[async_trait]
 pub trait EpochStore: Send + Sync + 'static {
     /// The history, as it is known in this process. Asked after each of the other calls, which look into the database.

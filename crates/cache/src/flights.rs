@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::key::Key;
@@ -42,23 +44,22 @@ pub(crate) enum Role<E> {
 pub(crate) struct Flight<E> {
     id: FlightId,
     in_flight: InFlight<E>,
-    call: Arc<Call<E>>,
+    started: Started,
+    /// `None` once it has completed.
+    result: Option<oneshot::Sender<Completed<E>>>,
     /// One that is too old to be joined. However slow loads are, there is one of a key at a time, and one that waits.
     predecessor: Option<Waiter<E>>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Waiter<E> {
-    call: Arc<Call<E>>,
+    started: Started,
+    result: Shared<oneshot::Receiver<Completed<E>>>,
     since: Instant,
 }
 
-/// What leader and waiters share.
-struct Call<E> {
-    started: OnceLock<Instant>,
-    /// Set once: what the leader brought, or that it was lost on the way.
-    end: OnceLock<Option<Completed<E>>>,
-    ended: Notify,
-}
+/// When the leader started. Also tells one flight from another.
+type Started = Arc<OnceLock<Instant>>;
 
 impl<E: Clone> Flights<E> {
     pub(crate) fn new(others_write: bool) -> Self {
@@ -70,46 +71,30 @@ impl<E: Clone> Flights<E> {
         let mut in_flight = self.in_flight.lock();
         let flight = in_flight.get(&id);
         if let Some(flight) = flight
-            && (!self.others_write || flight.call.started_within(JOIN_WINDOW))
+            && (!self.others_write || flight.started_within(JOIN_WINDOW))
         {
             return Role::Waiter(flight.clone());
         }
-        let call = Arc::new(Call::default());
-        let waiter = Waiter { call: Arc::clone(&call), since: Instant::now() };
+        let (started, (sender, receiver)) = (Started::default(), oneshot::channel());
+        let waiter = Waiter { started: Arc::clone(&started), result: receiver.shared(), since: Instant::now() };
         let predecessor = in_flight.insert(id.clone(), waiter);
         if predecessor.is_none() {
-            call.start();
+            started.get_or_init(Instant::now);
         }
-        Role::Leader(Flight { id, in_flight: Arc::clone(&self.in_flight), call, predecessor })
+        let in_flight = Arc::clone(&self.in_flight);
+        Role::Leader(Flight { id, in_flight, started, result: Some(sender), predecessor })
     }
 
     /// When the flight started that such a lookup would join.
     #[cfg(test)]
     pub(crate) fn started(&self, key: &Key, snapshot: Snapshot) -> Option<Instant> {
-        self.in_flight.lock().get(&(key.clone(), snapshot))?.call.started.get().copied()
+        self.in_flight.lock().get(&(key.clone(), snapshot))?.started.get().copied()
     }
 
     /// How many are under way.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.in_flight.lock().len()
-    }
-}
-
-impl<E> Default for Call<E> {
-    fn default() -> Self {
-        Call { started: OnceLock::new(), end: OnceLock::new(), ended: Notify::new() }
-    }
-}
-
-impl<E> Call<E> {
-    fn start(&self) {
-        self.started.get_or_init(Instant::now);
-    }
-
-    /// Also before it has started.
-    fn started_within(&self, window: Duration) -> bool {
-        self.started.get().is_none_or(|moment| moment.elapsed() < window)
     }
 }
 
@@ -126,38 +111,33 @@ impl<E: Clone> Flight<E> {
             predecessor.clone().wait().await;
         }
         self.predecessor = None;
-        self.call.start();
+        self.started.get_or_init(Instant::now);
     }
 }
 
 impl<E> Flight<E> {
-    pub(crate) fn complete(self, result: Completed<E>) {
-        let _ = self.call.end.set(Some(result));
-        // `drop` does the rest.
+    pub(crate) fn complete(mut self, result: Completed<E>) {
+        // Nobody may wait. `drop` does the rest.
+        let _ = self.result.take().map(|sender| sender.send(result));
     }
 }
 
 impl<E> Drop for Flight<E> {
     fn drop(&mut self) {
-        {
-            let mut in_flight = self.in_flight.lock();
-            // A later flight may have taken this one's place.
-            if in_flight.get(&self.id).is_some_and(|flight| Arc::ptr_eq(&flight.call, &self.call)) {
-                in_flight.remove(&self.id);
-            }
+        let mut in_flight = self.in_flight.lock();
+        // A later flight may have taken this one's place.
+        if in_flight.get(&self.id).is_some_and(|flight| Arc::ptr_eq(&flight.started, &self.started)) {
+            in_flight.remove(&self.id);
         }
-        self.call.end.get_or_init(|| None);
-        self.call.ended.notify_waiters();
-    }
-}
-
-impl<E> Clone for Waiter<E> {
-    fn clone(&self) -> Self {
-        Waiter { call: Arc::clone(&self.call), since: self.since }
     }
 }
 
 impl<E: Clone> Waiter<E> {
+    /// Also before it has started.
+    fn started_within(&self, window: Duration) -> bool {
+        self.started.get().is_none_or(|moment| moment.elapsed() < window)
+    }
+
     /// When the flight was called for.
     pub(crate) fn since(&self) -> Instant {
         self.since
@@ -165,19 +145,12 @@ impl<E: Clone> Waiter<E> {
 
     /// What the leader brought; `None` when it was lost on the way.
     pub(crate) async fn wait(self) -> Option<Completed<E>> {
-        // In this order: an end that comes after the look wakes those who were waiting by then.
-        let ended = self.call.ended.notified();
-        if self.call.end.get().is_none() {
-            ended.await;
-        }
-        self.call.end.get()?.clone()
+        self.result.await.ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-    use hotshelf_stats::Stats;
     use tokio::time::advance;
 
     use super::*;
@@ -198,7 +171,7 @@ mod tests {
             grace: ttl,
             absence: Absence::NotKept,
         };
-        let entry = Namespace::alone(options, Stats::new().unwrap().cache("thing")).entry(key());
+        let entry = Namespace::alone(options).entry(key());
         let write_counters = WriteCounters::new();
         let before = write_counters.snapshot(&entry);
         write_counters.advance(&entry.key, || {});

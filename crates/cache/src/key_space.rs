@@ -3,18 +3,19 @@
 //! common.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::counters::{Counters, Counts};
 use crate::key::Key;
 use crate::namespace::{Absence, NamespaceOptions};
+use crate::redis::RESERVED;
 
 /// In front of the name of a namespace, where that makes its part of the space. No declared key begins with it.
 const MARK: char = '@';
-/// What keys in Redis begin with that are no entries: see `redis/names.rs`.
-const NO_ENTRIES: [&str; 4] = ["epoch", "chg:", "{gen}:", "ratelimit:"];
 
 /// Which keys the entries of a namespace have.
 ///
@@ -105,13 +106,20 @@ pub(crate) struct KeySpace {
     has_dependents: AtomicBool,
     /// That one was looked up with others than it was filled with, was told.
     mixed_use_told: AtomicBool,
+    pub(crate) counters: Counters,
 }
 
 impl KeySpace {
     pub(crate) fn of(options: &NamespaceOptions) -> Arc<Self> {
         let NamespaceOptions { name, keys, absence, .. } = options;
-        let (has_dependents, mixed_use_told) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(KeySpace { name, keys: *keys, absence: absence.clone(), has_dependents, mixed_use_told })
+        Arc::new(KeySpace {
+            name,
+            keys: *keys,
+            absence: absence.clone(),
+            has_dependents: AtomicBool::new(false),
+            mixed_use_told: AtomicBool::new(false),
+            counters: Counters::default(),
+        })
     }
 
     /// The name of the entry: the key, or, if it is none of the namespace's, behind the namespace's name. Its own
@@ -149,6 +157,11 @@ impl KeySpace {
 pub(crate) struct KeySpaces(Mutex<Vec<Arc<KeySpace>>>);
 
 impl KeySpaces {
+    /// The counts of each namespace, by its name.
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, Counts> {
+        self.0.lock().iter().map(|key_space| (key_space.name, key_space.counters.read())).collect()
+    }
+
     /// The part of a namespace. The same one, when there is a namespace of that name, which must then be the same.
     pub(crate) fn register(&self, options: &NamespaceOptions) -> Result<Arc<KeySpace>, NamespaceError> {
         let NamespaceOptions { name, keys, absence, .. } = options;
@@ -159,7 +172,7 @@ impl KeySpaces {
         if let Some(why) = keys.complaint() {
             return Err(NamespaceError::Invalid { name, why });
         }
-        if NO_ENTRIES.iter().any(|other| keys.meet(Keys::Beginning(other))) {
+        if RESERVED.iter().any(|other| keys.meet(Keys::Beginning(other))) {
             return Err(NamespaceError::Overlap { name, keys, other: "the cache itself".to_owned() });
         }
         let mut taken = self.0.lock();

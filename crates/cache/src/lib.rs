@@ -1,5 +1,5 @@
 //! For caching what a database holds without ever lying about it: an in-process tier, Redis behind it, and a protocol
-//! between them and the writes. Knows nothing of what it caches. May depend on `redis`, `stats` and `lifecycle`.
+//! between them and the writes. Knows nothing of what it caches. May depend on `redis-client` and `lifecycle`.
 //!
 //! A read is [`Cache::get_or_load`]. A write is [`Cache::write`], and only then the acknowledgement:
 //!
@@ -25,7 +25,7 @@
 //!     write_strategy: WriteStrategy::Invalidate,
 //!     redis: RedisOptions::default(), key_prefix: "product:".into(),
 //! };
-//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false, &hotshelf_stats::Stats::new()?)?;
+//! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false)?;
 //! let everything = Tag::new("products");
 //! let products = cache.namespace(NamespaceOptions {
 //!     name: "product", keys: Keys::Beginning("id:"),
@@ -62,6 +62,7 @@ mod cache;
 mod clock;
 mod coherence;
 mod condition;
+mod counters;
 mod epoch;
 mod flights;
 mod key;
@@ -83,6 +84,7 @@ mod write_counters;
 pub use batch::BatchError;
 pub use cache::Cache;
 pub use condition::Condition;
+pub use counters::{Counts, Durations, Event, RedisState, ServerMemory, Statistics, TierLevels};
 pub use epoch::{Committed, Epoch, EpochStore, Fencing, History, InvalidEpoch};
 pub use hotshelf_redis_client::RedisOptions;
 pub use key::Key;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as ProcessInstant};
 
 use bytes::Bytes;
-use hotshelf_stats::TierLevels;
 use moka::Expiry;
 use moka::notification::RemovalCause;
 use moka::sync::Cache as Moka;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use wildmatch::WildMatch;
 
 use crate::coherence::MemoryLease;
+use crate::counters::{Event, TierLevels};
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace, Tag};
 use crate::redis::GENERATION_TTL;
@@ -58,9 +58,9 @@ struct Entry {
 
 /// Lets moka drop entries at the end of their own lives, and of their grace, instead of carrying them until they are
 /// evicted.
-struct OwnLife;
+struct EntryExpiry;
 
-impl Expiry<Key, Arc<Entry>> for OwnLife {
+impl Expiry<Key, Arc<Entry>> for EntryExpiry {
     fn expire_after_create(&self, _: &Key, copy: &Arc<Entry>, _: ProcessInstant) -> Option<Duration> {
         Some(copy.kept_for())
     }
@@ -110,10 +110,10 @@ impl MemoryTier {
             .weigher(|key: &Key, copy: &Arc<Entry>| {
                 u32::try_from(key.as_str().len() + copy.weight() + OVERHEAD).unwrap_or(u32::MAX)
             })
-            .expire_after(OwnLife)
+            .expire_after(EntryExpiry)
             .eviction_listener(|_, copy: Arc<Entry>, cause| {
                 if cause == RemovalCause::Size {
-                    copy.namespace.counters().evictions.inc();
+                    copy.namespace.count(Event::Eviction);
                 }
             })
             .build_with_hasher(Hashing::default());
@@ -235,7 +235,7 @@ impl MemoryTier {
     pub(crate) fn drop_copy(&self, key: &Key) {
         self.write_counters.advance(key, || {
             if let Some(copy) = self.entries.remove(key) {
-                copy.namespace.counters().invalidations_push.inc();
+                copy.namespace.count(Event::InvalidationPush);
             }
         });
     }

@@ -3,17 +3,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
-use hotshelf_stats::CacheCounters;
 
+use crate::counters::Event;
 use crate::key::Key;
 use crate::key_space::{KeySpace, Keys};
 use crate::rng;
 
-/// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend. Void
-/// it, and all of them are void at once, without anybody knowing their keys.
+/// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend.
+/// Invalidate it, and all of them are invalid at once, without anybody knowing their keys.
 ///
-/// Each copy of such an entry carries the generations of its tags that it was loaded under; one of them has moved on
-/// when the copy is void. A tag is nothing but its name: it costs nothing until an entry depends on it.
+/// Each such entry carries the generations of its tags that it was loaded under, and is invalid as soon as one of them
+/// has moved on. A tag is nothing but its name: it costs nothing until an entry depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tag(CompactString);
 
@@ -29,19 +29,19 @@ impl Tag {
     }
 }
 
-/// How the entries of one namespace live.
+/// Which entries a namespace has, and how long they last.
 #[derive(Clone, Debug)]
 pub struct NamespaceOptions {
     /// The name in statistics, which tells the namespace from others. Without `:`.
     pub name: &'static str,
     /// The keys of its entries, which no other namespace may have.
     pub keys: Keys,
-    /// Life of an entry. Each gets up to a tenth more or less, so that what was filled together does not expire
+    /// TTL of an entry. Each gets up to a tenth more or less, so that what was filled together does not expire
     /// together.
     pub ttl: Duration,
-    /// Life of an entry that says "does not exist".
+    /// TTL of a negative entry.
     pub negative_ttl: Duration,
-    /// How long after the end of its life a value is still served when it cannot be loaded again.
+    /// How long after its TTL a value is still served when it cannot be loaded again.
     pub grace: Duration,
     /// What is kept where there is no such thing.
     pub absence: Absence,
@@ -52,15 +52,15 @@ pub struct NamespaceOptions {
 pub enum Absence {
     /// Nothing: each lookup loads.
     NotKept,
-    /// That it does not exist, until this tag is void: a new member may prove it wrong. So every write that makes
-    /// something exist names the tag.
+    /// That it does not exist, until this tag is invalidated: a new member may prove it wrong. So every write that
+    /// makes something exist names the tag.
     DependsOn(Tag),
-    /// That it does not exist, for its whole life, whatever comes to exist. Right only where nobody looks anything up
+    /// That it does not exist, for the whole TTL, whatever comes to exist. Right only where nobody looks anything up
     /// before it exists, as with names that are random.
-    ForItsLife,
+    UntilItExpires,
 }
 
-/// The entries of one kind: their lives and their statistics. A cheap handle.
+/// The entries of one kind: their keys, their TTLs and their counters. A cheap handle.
 #[derive(Clone, Debug)]
 pub struct Namespace(Arc<NamespaceState>);
 
@@ -68,10 +68,10 @@ pub struct Namespace(Arc<NamespaceState>);
 struct NamespaceState {
     options: NamespaceOptions,
     key_space: Arc<KeySpace>,
-    counters: CacheCounters,
+    counts_lookups: bool,
 }
 
-/// The place of one entry: its key, the namespace by whose rules it lives, and the tags it depends on. No key leads to
+/// The place of one entry: its key, the namespace whose rules it follows, and the tags it depends on. No key leads to
 /// the entry of another namespace. The same key always goes with the same tags: what was kept with others is not
 /// served.
 #[derive(Clone, Debug)]
@@ -82,15 +82,15 @@ pub struct EntryRef {
 }
 
 impl Namespace {
-    pub(crate) fn new(options: NamespaceOptions, key_space: Arc<KeySpace>, counters: CacheCounters) -> Self {
-        Namespace(Arc::new(NamespaceState { options, key_space, counters }))
+    pub(crate) fn new(options: NamespaceOptions, key_space: Arc<KeySpace>) -> Self {
+        Namespace(Arc::new(NamespaceState { options, key_space, counts_lookups: true }))
     }
 
     /// One that no cache has given its part of the space of names.
     #[cfg(test)]
-    pub(crate) fn alone(options: NamespaceOptions, counters: CacheCounters) -> Self {
+    pub(crate) fn alone(options: NamespaceOptions) -> Self {
         let key_space = KeySpace::of(&options);
-        Namespace::new(options, key_space, counters)
+        Namespace::new(options, key_space)
     }
 
     /// The place of an entry that depends on nothing but itself, as long as it exists. A key that is none of the
@@ -99,7 +99,8 @@ impl Namespace {
         self.tagged_entry(key, <Arc<[Tag]>>::default())
     }
 
-    /// The place of an entry that is void as soon as one of the tags is. The key as with [`entry`](Namespace::entry).
+    /// The place of an entry that is invalid as soon as one of the tags is. The key is as with
+    /// [`entry`](Namespace::entry).
     pub fn tagged_entry(&self, key: Key, tags: impl Into<Arc<[Tag]>>) -> EntryRef {
         let tags = tags.into();
         if !tags.is_empty() {
@@ -124,8 +125,9 @@ impl Namespace {
     /// The same entries for lookups that are part of another one, and must not be counted beside it. What is done for
     /// them, loads and fills, is.
     pub fn uncounted(&self) -> Namespace {
-        let NamespaceState { options, key_space, counters } = &*self.0;
-        Namespace::new(options.clone(), Arc::clone(key_space), counters.without_lookups())
+        let NamespaceState { options, key_space, .. } = &*self.0;
+        let (options, key_space) = (options.clone(), Arc::clone(key_space));
+        Namespace(Arc::new(NamespaceState { options, key_space, counts_lookups: false }))
     }
 
     /// Whether entries of both live in one place: by the same name.
@@ -137,8 +139,19 @@ impl Namespace {
         self.0.options.name
     }
 
-    pub(crate) fn counters(&self) -> &CacheCounters {
-        &self.0.counters
+    pub(crate) fn count(&self, event: Event) {
+        self.count_many(event, 1);
+    }
+
+    pub(crate) fn count_many(&self, event: Event, count: u64) {
+        if self.0.counts_lookups || !event.is_lookup() {
+            self.0.key_space.counters.add(event, count);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> crate::counters::Counts {
+        self.0.key_space.counters.read()
     }
 
     /// Whether it is kept that something does not exist.
@@ -146,12 +159,12 @@ impl Namespace {
         self.0.options.absence != Absence::NotKept
     }
 
-    /// How long an entry is kept beyond its life. What does not exist is not kept.
+    /// How long an entry is kept beyond its TTL. A negative one is not.
     pub(crate) fn grace(&self, absent: bool) -> Duration {
         if absent { Duration::ZERO } else { self.0.options.grace }
     }
 
-    /// What is left of the life of an entry when it is loaded again ahead of its end.
+    /// What is left of the TTL of an entry when it is loaded again in advance.
     pub(crate) fn refresh_ahead(&self) -> Duration {
         self.0.options.ttl / 5
     }
@@ -166,7 +179,7 @@ impl Namespace {
         ttl.mul_f64(1.1) + self.grace(absent)
     }
 
-    /// The life of the next entry, with its jitter of ±10 %.
+    /// The TTL of the next entry, with its jitter of ±10 %.
     pub(crate) fn next_ttl(&self, absent: bool) -> Duration {
         let ttl = if absent { self.0.options.negative_ttl } else { self.0.options.ttl };
         ttl.mul_f64(rng::about_one())

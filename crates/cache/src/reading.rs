@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use hotshelf_lifecycle::TRACED;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::cache::Cache;
+use crate::counters::Event;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace, Tag};
@@ -19,8 +22,11 @@ use crate::value::{Found, Read, Source, Value};
 
 /// After a load ahead of an entry's end has failed, so long passes before the next.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
-/// When a load takes longer, a value past its life is served if there is one.
+/// When a load takes longer, an expired value is served if there is one.
 pub(crate) const TIMEOUT_WITH_OVERDUE: Duration = Duration::from_secs(1);
+
+/// A loader behind a pointer, so that what is done with it is compiled once. Boxed only when memory has no answer.
+pub(crate) type Load<E> = Arc<dyn Fn() -> BoxFuture<'static, Result<Option<Value>, E>> + Send + Sync>;
 
 /// What the tiers have answered.
 pub(crate) enum Consulted {
@@ -39,7 +45,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub fn peek(&self, namespace: &Namespace, key: &Key, read: Read) -> Option<(Value, Source)> {
         let hit = self.look(&namespace.place(key), None, read).filter(|hit| !hit.due)?;
         let value = hit.value?;
-        namespace.counters().hits_l1.inc();
+        namespace.count(Event::HitL1);
         Some((value, Source::L1 { ttl: hit.ttl }))
     }
 
@@ -59,7 +65,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// task of its own: it goes on when the caller goes away. It may be called a second time.
     ///
     /// A hit in memory is answered without waiting and costs about as much as looking it up. A hit in the last fifth of
-    /// an entry's life also loads it again, in the background.
+    /// an entry's TTL also loads it again, in the background.
     ///
     /// # Errors
     /// What `load` failed with, for all that waited for it, unless a tier still holds a value within its grace, which
@@ -72,14 +78,14 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         if let Some(hit) = self.look(&entry.key, Some(&entry.tags), read) {
             let answer = answer(&entry.namespace, in_memory(&hit), false);
             if hit.due {
-                self.refresh(entry, load);
+                self.refresh(entry, Arc::new(move || Box::pin(load())));
             }
             return Ok(answer);
         }
         let namespace = &entry.namespace;
         // What is loaded in this future, and not in a task of its own, is boxed: hits would carry kilobytes for it.
         if read.bypass {
-            namespace.counters().misses.inc();
+            namespace.count(Event::Miss);
             return Ok(Found { value: counted(namespace, Box::pin(load())).await?, source: Source::Bypassed });
         }
         if !self.0.has_tiers() {
@@ -94,7 +100,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             cache.region = namespace.name(),
             cache.source = Empty,
         );
-        let found = self.fly(entry, read, load).instrument(span.clone()).await;
+        let load: Load<E> = Arc::new(move || Box::pin(load()));
+        let found = self.fly(entry, read, &load).instrument(span.clone()).await;
         if let Ok(found) = &found {
             span.record("cache.source", found.source.name());
         }
@@ -102,11 +109,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Leads a flight or waits for one, until one completes.
-    async fn fly<L, F>(&self, entry: EntryRef, read: Read, load: L) -> Result<Found, E>
-    where
-        L: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
-    {
+    async fn fly(&self, entry: EntryRef, read: Read, load: &Load<E>) -> Result<Found, E> {
         loop {
             let snapshot = self.0.write_counters.snapshot(&entry);
             let waiter = match self.0.flights.join(&entry.key, snapshot) {
@@ -120,7 +123,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             match self.or_overdue(&entry, read, give_up, waiter.wait(), |found| Some(Ok(found))).await {
                 // The leader may have asked for less than this reader does.
                 Some(Ok(completed)) if !read.accepts(completed.value.as_ref()) => {
-                    let value = counted(&entry.namespace, Box::pin(load())).await?;
+                    let value = counted(&entry.namespace, load()).await?;
                     let source = Source::Loaded { stored: false };
                     return Ok(answer(&entry.namespace, Found { value, source }, false));
                 }
@@ -130,11 +133,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         }
     }
 
-    async fn lead<L, F>(&self, entry: EntryRef, read: Read, mut flight: Flight<E>, load: L) -> Result<Found, E>
-    where
-        L: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, E>> + Send + 'static,
-    {
+    async fn lead(&self, entry: EntryRef, read: Read, mut flight: Flight<E>, load: &Load<E>) -> Result<Found, E> {
         let begin = Instant::now();
         // If this caller goes away meanwhile, the flight is dropped and a waiter takes the lead. From the moment that
         // there is something to load, it no longer matters who goes.
@@ -143,15 +142,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             Consulted::Hit { found, due } => {
                 flight.complete(Ok(found.clone()));
                 if due {
-                    self.refresh(entry, load);
+                    self.refresh(entry, Arc::clone(load));
                 }
                 return Ok(found);
             }
             Consulted::Miss(permit) => permit,
         };
-        let (cache, overdue_entry) = (self.clone(), entry.clone());
+        let (cache, overdue_entry, load) = (self.clone(), entry.clone(), Arc::clone(load));
         let loading = self.0.tasks.spawn(async move {
-            let mut completed = cache.load_and_fill(&entry, permit, load).await;
+            let mut completed = cache.load_and_fill(&entry, permit, &load).await;
             if completed.is_err()
                 && let Some(found) = cache.overdue(&entry, read).await
             {
@@ -160,18 +159,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             flight.complete(completed.clone());
             completed
         });
-        let completing = async {
-            match loading.await.map_err(JoinError::try_into_panic) {
-                Ok(completed) => completed,
-                Err(Ok(panic)) => std::panic::resume_unwind(panic),
-                // Cancelled: the runtime is going down, and this task with it.
-                Err(Err(_)) => std::future::pending().await,
-            }
-        };
-        self.or_overdue(&overdue_entry, read, begin + TIMEOUT_WITH_OVERDUE, completing, Ok).await
+        self.or_overdue(&overdue_entry, read, begin + TIMEOUT_WITH_OVERDUE, joined(loading), Ok).await
     }
 
-    /// What `completing` brings, or, if that takes long, a value past its life, if there is one.
+    /// What `completing` brings, or, if that takes long, an expired value, if there is one.
     pub(crate) async fn or_overdue<T>(
         &self,
         entry: &EntryRef,
@@ -191,20 +182,15 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     }
 
     /// Loads an entry ahead of its end, in the background and once at a time, unless another process has done so.
-    pub(crate) fn refresh<L, F, X>(&self, entry: EntryRef, load: L)
-    where
-        L: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Option<Value>, X>> + Send + 'static,
-        X: Send + 'static,
-    {
+    pub(crate) fn refresh<X: Send + 'static>(&self, entry: EntryRef, load: Load<X>) {
         let snapshot = self.0.write_counters.snapshot(&entry);
         let Role::Leader(flight) = self.0.refreshes.join(&entry.key, snapshot) else { return };
         let cache = self.clone();
         self.0.tasks.spawn(async move {
             if let Consulted::Miss(permit) = cache.consult(&entry, Read::default(), Until::ItIsDue).await {
-                entry.namespace.counters().refreshes.inc();
-                if cache.load_and_fill(&entry, permit, load).await.is_err() {
-                    // The entry goes on to live as long as it would have; the next lookups do not try again at once.
+                entry.namespace.count(Event::Refresh);
+                if cache.load_and_fill(&entry, permit, &load).await.is_err() {
+                    // The entry keeps its TTL; the next lookups do not try again at once.
                     sleep(REFRESH_PAUSE).await;
                 }
             }
@@ -212,7 +198,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         });
     }
 
-    /// What a tier holds past the end of its life, within the grace, when it could not be loaded again.
+    /// The expired value that a tier holds within its grace, for an entry that could not be loaded again.
     pub(crate) async fn overdue(&self, entry: &EntryRef, read: Read) -> Option<Found> {
         let good = |(value, overdue): (Value, Duration)| {
             let source = Source::Stale { overdue };
@@ -264,16 +250,12 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Counts a lookup that memory was asked for and did not answer.
     pub(crate) fn record_miss(&self, namespace: &Namespace) {
         if self.0.memory.is_some() {
-            namespace.counters().misses_l1.inc();
+            namespace.count(Event::MissL1);
         }
     }
 
     /// Loads and gives the value to whichever tier still wants it.
-    async fn load_and_fill<L, F, X>(&self, entry: &EntryRef, mut permit: FillPermit, load: L) -> Result<Found, X>
-    where
-        L: Fn() -> F + Send + Sync,
-        F: Future<Output = Result<Option<Value>, X>> + Send,
-    {
+    async fn load_and_fill<X>(&self, entry: &EntryRef, mut permit: FillPermit, load: &Load<X>) -> Result<Found, X> {
         let mut loaded = counted(&entry.namespace, load()).await;
         if matches!(loaded, Ok(None)) && self.bind_to_tags(entry, &mut permit).await {
             loaded = counted(&entry.namespace, load()).await;
@@ -307,7 +289,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     pub(crate) async fn fill(&self, entry: &EntryRef, permit: FillPermit, value: Option<Value>) -> Found {
         let too_large = value.as_ref().is_some_and(Value::is_too_large);
         if too_large || value.is_none() && !entry.namespace.keeps_absence() {
-            entry.namespace.counters().too_large.inc_by(u64::from(too_large));
+            entry.namespace.count_many(Event::TooLarge, u64::from(too_large));
             self.abandon(entry, permit).await;
             return Found { value, source: Source::Loaded { stored: false } };
         }
@@ -326,10 +308,19 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         if stored {
             self.0.sample.add(entry);
         }
-        let counters = entry.namespace.counters();
-        counters.sets.inc_by(u64::from(stored));
-        counters.fills_refused.inc_by(u64::from(refused));
+        entry.namespace.count_many(Event::Set, u64::from(stored));
+        entry.namespace.count_many(Event::FillRefused, u64::from(refused));
         Found { value, source: Source::Loaded { stored } }
+    }
+}
+
+/// What the task brings. A panic in it is passed on.
+pub(crate) async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await.map_err(JoinError::try_into_panic) {
+        Ok(outcome) => outcome,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // Cancelled: the runtime is going down, and this task with it.
+        Err(Err(_)) => std::future::pending().await,
     }
 }
 
@@ -345,12 +336,11 @@ async fn counted<E>(
 
 /// Counts a load by what came of it: whether it found nothing, or failed.
 pub(crate) fn count_load(namespace: &Namespace, absent: Result<bool, ()>) {
-    let counters = namespace.counters();
-    match absent {
-        Ok(false) => counters.loads_ok.inc(),
-        Ok(true) => counters.loads_absent.inc(),
-        Err(()) => counters.loads_error.inc(),
-    }
+    namespace.count(match absent {
+        Ok(false) => Event::LoadOk,
+        Ok(true) => Event::LoadAbsent,
+        Err(()) => Event::LoadError,
+    });
 }
 
 pub(crate) fn in_memory(hit: &Hit) -> Found {
@@ -359,15 +349,14 @@ pub(crate) fn in_memory(hit: &Hit) -> Found {
 
 /// Counts a lookup that was answered: exactly one hit or one miss.
 pub(crate) fn answer(namespace: &Namespace, found: Found, waited: bool) -> Found {
-    let counters = namespace.counters();
-    match found.source {
-        Source::L1 { .. } => counters.hits_l1.inc(),
-        Source::L2 { .. } => counters.hits_l2.inc(),
-        Source::Stale { .. } => counters.stale_if_error.inc(),
-        Source::Loaded { .. } | Source::Bypassed => {
-            counters.misses.inc();
-            counters.coalesced.inc_by(u64::from(waited));
-        }
+    namespace.count(match found.source {
+        Source::L1 { .. } => Event::HitL1,
+        Source::L2 { .. } => Event::HitL2,
+        Source::Stale { .. } => Event::StaleIfError,
+        Source::Loaded { .. } | Source::Bypassed => Event::Miss,
+    });
+    if waited && !found.source.is_hit() {
+        namespace.count(Event::Coalesced);
     }
     found
 }

@@ -12,7 +12,6 @@ mod names;
 mod reading;
 mod state;
 mod supervisor;
-mod timed;
 mod writing;
 
 use std::fmt::Display;
@@ -24,29 +23,29 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use hotshelf_lifecycle::{Tasks, Trouble};
 use hotshelf_redis_client::RedisError;
-use hotshelf_stats::{L2State, ServerMemory, Stats, TierLevels};
 use parking_lot::Mutex;
 
 use crate::coherence::Coherence;
 use crate::condition::Condition;
+use crate::counters::{Event, RedisCounters, RedisState, ServerMemory, TierLevels};
 use crate::epoch::{Epoch, EpochStore};
 use crate::namespace::EntryRef;
 use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
 use crate::value::Value;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
+use link::ActiveLink;
 pub(crate) use link::Connector;
 #[cfg(test)]
 pub(crate) use link::{Agreement, InvalidationStream, Link, Presence, Renewal};
 use listener::Heartbeats;
-pub(crate) use names::Names;
+pub(crate) use names::{Names, RESERVED};
 pub(crate) use state::ServerRunId;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use supervisor::UNTOLD;
-use timed::{TimedLink, Timings};
 pub(crate) use writing::GENERATION_TTL;
 
-/// Life of a lease: a loader that has died keeps others from filling no longer than this.
+/// TTL of a lease: a loader that has died keeps others from filling no longer than this.
 const LEASE_TTL: Duration = Duration::from_secs(3);
 /// What the tier works with.
 pub(crate) struct RedisSetup {
@@ -55,16 +54,15 @@ pub(crate) struct RedisSetup {
     pub(crate) shared: bool,
     pub(crate) epoch_store: Arc<dyn EpochStore>,
     pub(crate) coherence: Arc<Coherence>,
-    pub(crate) stats: Stats,
+    pub(crate) counters: Arc<RedisCounters>,
     pub(crate) tasks: Tasks,
 }
 
 pub(crate) struct RedisTier {
     connector: Box<dyn Connector>,
-    timings: Timings,
-    link: ArcSwapOption<TimedLink>,
-    /// Values of another history are void. Each begins with a higher epoch than any before, so a value that was loaded
-    /// in one and labelled with the next is void, too. 0 only while there has never been a link.
+    link: ArcSwapOption<ActiveLink>,
+    /// Values of another history are invalid. Each begins with a higher epoch than any before, so a value that was
+    /// loaded in one and labelled with the next is invalid, too. 0 only while there has never been a link.
     history: AtomicU64,
     /// The history before, 0 if there was none in this process.
     follows: AtomicU64,
@@ -72,7 +70,7 @@ pub(crate) struct RedisTier {
     commits_at_start: AtomicU64,
     /// Whether it was found once that the database is not behind what Redis knows of it.
     has_agreed: AtomicBool,
-    /// Values of an older epoch are void. Only grows; may be 0 only while there has never been a link.
+    /// Values of an older epoch are invalid. Only grows; may be 0 only while there has never been a link.
     epoch: AtomicU64,
     adopting: Mutex<()>,
     orphans: Mutex<Vec<(String, Token)>>,
@@ -106,7 +104,6 @@ impl RedisTier {
     pub(crate) fn new(connector: Box<dyn Connector>, setup: RedisSetup) -> Arc<Self> {
         Arc::new(RedisTier {
             connector,
-            timings: Timings::new(&setup.stats),
             link: ArcSwapOption::empty(),
             history: AtomicU64::new(0),
             follows: AtomicU64::new(0),
@@ -130,7 +127,7 @@ impl RedisTier {
     }
 
     /// The server's run, as leases and fences of this history name it.
-    fn run(&self, link: &TimedLink) -> ServerRunId {
+    fn run(&self, link: &ActiveLink) -> ServerRunId {
         state::run_in(self.history(), link.run())
     }
 
@@ -171,12 +168,12 @@ impl RedisTier {
     }
 
     /// Each failure is survived, and counted.
-    fn count_error(&self, operation: &str, error: &impl Display) {
+    fn count_error(&self, operation: &'static str, error: &impl Display) {
         tracing::debug!(operation, %error, "Redis command failed");
-        self.setup.stats.cache_errors("l2", operation).inc();
+        self.setup.counters.count_error(operation);
     }
 
-    /// The value that stands there, also one whose life is over.
+    /// The value that stands there, also an expired one.
     async fn standing(&self, entry: &EntryRef) -> Result<Option<Stored>, RedisError> {
         let Some(link) = self.link.load_full() else { return Ok(None) };
         let held = link.get(&self.name_of(entry)).await?;
@@ -200,7 +197,7 @@ impl RedisTier {
 }
 
 impl RedisTier {
-    /// What stands here, if its life has not passed that point; else, unless somebody loads or writes it, or Redis is
+    /// What stands here, if its TTL has not passed that point; else, unless somebody loads or writes it, or Redis is
     /// out of reach, the right to fill it.
     pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisPermit>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
@@ -209,7 +206,7 @@ impl RedisTier {
             Lookup::Miss(None)
         });
         if matches!(answer, Lookup::Miss(_)) {
-            entry.namespace.counters().misses_l2.inc();
+            entry.namespace.count(Event::MissL2);
         }
         answer
     }
@@ -260,7 +257,7 @@ impl RedisTier {
         }
     }
 
-    /// The value that stands here though its life may be over, and for how long it has been.
+    /// The value that stands here though it may have expired, and how long ago it has.
     pub(crate) async fn overdue(&self, entry: &EntryRef) -> Option<(Value, Duration)> {
         let stored = self.standing(entry).await.unwrap_or_else(|error| {
             self.count_error("overdue", &error);
@@ -284,11 +281,14 @@ impl RedisTier {
 
     /// Whether there is a link, and what the server has said of its memory.
     pub(crate) fn report(&self, levels: &mut TierLevels) {
-        if self.link.load().is_some() {
-            (levels.l2, levels.l2_memory) = (L2State::Up, *self.memory.lock());
-        } else {
-            levels.l2 = L2State::Down;
+        levels.l2 = self.state();
+        if levels.l2 == RedisState::Up {
+            levels.l2_memory = *self.memory.lock();
         }
+    }
+
+    pub(crate) fn state(&self) -> RedisState {
+        if self.link.load().is_some() { RedisState::Up } else { RedisState::Down }
     }
 
     /// Begins to connect; the link is kept up until the tasks stop.

@@ -29,7 +29,7 @@ pub(crate) struct Hit {
     pub(crate) due: bool,
 }
 
-/// How far into its life an entry is good enough.
+/// How far into its TTL an entry is good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
     /// For answering.
@@ -86,7 +86,7 @@ pub(crate) struct Intent {
 pub(crate) enum Begun {
     /// The entries are fenced, in this epoch: nobody reads an old copy there or leaves one.
     Fenced { epoch: Epoch },
-    /// Redis is out of reach and may go on holding an old copy, which must be made void with the commit.
+    /// Redis is out of reach and may go on holding an old copy, which must be invalidated with the commit.
     Unfenced,
     /// Another process is writing one of them.
     Conflict,
@@ -104,7 +104,7 @@ pub(crate) enum Outcome<'a> {
 /// A committed write could not be made known, nor the epoch advanced in its stead: old copies may still be read. The
 /// write must not be acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the write is committed, but old copies could not be made void: {0}")]
+#[error("the write is committed, but old copies could not be invalidated: {0}")]
 pub struct InvalidationUnconfirmed(pub(crate) String);
 
 /// Which tier.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::cache::Cache;
+use crate::counters::Event;
 use crate::epoch::{Committed, Epoch, Fencing};
 use crate::key::Key;
 use crate::locks::KeyLock;
@@ -59,7 +60,7 @@ pub struct Write<E> {
 
 impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// Writes: waits for its turn at the entries, bars every tier from serving or taking copies of them and of what
-    /// depends on the tags, commits, makes all of that void, and returns: acknowledge the write after this.
+    /// depends on the tags, commits, invalidates all of that, and returns: acknowledge the write after this.
     ///
     /// `entries` are the entries of what is written; none of something that does not exist yet. `commit` writes to the
     /// database as [`Fencing`] says. From the fences on, the write runs in a task of its own, so that a caller who goes
@@ -194,7 +195,7 @@ impl<E> Write<E> {
                 Err(WriteError::Store(error))
             }
             Err(error) => {
-                // Committed or not, nobody knows: void it all the same. The caller hears of the first failure.
+                // Committed or not, nobody knows: invalidate it all the same. The caller hears of the first failure.
                 let _ = self.committed([], None).await;
                 Err(WriteError::Store(error))
             }
@@ -231,14 +232,14 @@ impl<E> Write<E> {
         let keeps = self.cache.0.write_strategy == WriteStrategy::WriteThrough;
         let mut keep: HashMap<_, _> = if keeps { leaves.into_iter().collect() } else { HashMap::new() };
         for entry in &self.intent.entries {
-            let counters = entry.namespace.counters();
+            let namespace = &entry.namespace;
             if keep.get(&entry.key).is_some_and(Value::is_too_large) {
                 keep.remove(&entry.key);
-                counters.too_large.inc();
+                namespace.count(Event::TooLarge);
             }
-            counters.deletes.inc();
-            counters.invalidations_local.inc();
-            counters.sets.inc_by(u64::from(keep.contains_key(&entry.key)));
+            namespace.count(Event::Delete);
+            namespace.count(Event::InvalidationLocal);
+            namespace.count_many(Event::Set, u64::from(keep.contains_key(&entry.key)));
         }
         keep
     }

@@ -13,8 +13,8 @@ use crate::rng::Hashing;
 
 /// A power of two. Keys that share a stripe only refuse each other's fills now and then, which costs a load.
 const STRIPES: usize = 1_024;
-/// A power of two, half a mebibyte of counters. Tags that share one only make each other's entries void now and
-/// then, in memory.
+/// A power of two, half a mebibyte of counters. Tags that share one only invalidate each other's entries in memory
+/// now and then.
 const TAG_STRIPES: usize = 1 << 16;
 
 /// What was true of a key before a load began.
@@ -28,7 +28,7 @@ pub(crate) struct Snapshot {
 }
 
 pub(crate) struct WriteCounters {
-    /// How often everything was made void. Copies from before the last time are.
+    /// How often everything was invalidated. Entries from before the last flush are invalid.
     flushes: AtomicU64,
     stripes: Box<[Mutex<u64>]>,
     /// How often the tags of each stripe have moved on. The sum over several tags grows whenever one of
@@ -55,7 +55,7 @@ impl WriteCounters {
     }
 
     pub(crate) fn snapshot(&self, entry: &EntryRef) -> Snapshot {
-        // These first: if they move right after, the fill made under this snapshot is void on its first read.
+        // These first: if they move right after, what is filled under this snapshot is invalid on its first read.
         let flushes = self.flushes();
         let [generation, generation_if_absent] = [false, true].map(|absent| self.generation(entry, absent));
         Snapshot { flushes, epoch: *self.stripe(&entry.key).lock(), generation, generation_if_absent }
@@ -70,7 +70,7 @@ impl WriteCounters {
         stripes.map(|stripe| self.generations[stripe].load(Ordering::Acquire)).sum()
     }
 
-    /// The tag has moved on: copies that depend on it are void.
+    /// The tag has moved on: entries that depend on it are invalid.
     pub(crate) fn tag_changed(&self, name: &str) {
         self.generations[self.tag_stripe(name)].fetch_add(1, Ordering::AcqRel);
     }
@@ -104,17 +104,17 @@ impl WriteCounters {
         self.flushes.load(Ordering::Acquire)
     }
 
-    /// Makes every copy void, and every one that is yet to be made under a snapshot from before.
+    /// Invalidates every entry, and every one that is yet to be filled under a snapshot from before.
     pub(crate) fn flush(&self) {
         self.flushes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Makes every snapshot of every key unfit.
+    /// Invalidates every snapshot of every key.
     pub(crate) fn advance_all(&self) {
         self.stripes.iter().for_each(|stripe| *stripe.lock() += 1);
     }
 
-    /// Makes every snapshot of the key unfit and runs `change`, both in one step.
+    /// Invalidates every snapshot of the key and runs `change`, both in one step.
     pub(crate) fn advance(&self, key: &Key, change: impl FnOnce()) {
         let mut epoch = self.stripe(key).lock();
         *epoch += 1;
@@ -126,8 +126,6 @@ impl WriteCounters {
 mod tests {
     use std::time::Duration;
 
-    use hotshelf_stats::Stats;
-
     use super::*;
     use crate::key_space::Keys;
     use crate::namespace::{Absence, Namespace, NamespaceOptions, Tag};
@@ -137,7 +135,7 @@ mod tests {
         let absence = Absence::DependsOn(Tag::new("things"));
         let shape = Keys::Beginning("id:");
         let options = NamespaceOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
-        let namespace = Namespace::alone(options, Stats::new().unwrap().cache("thing"));
+        let namespace = Namespace::alone(options);
         keys.into_iter().map(|key| namespace.entry(key)).collect()
     }
 

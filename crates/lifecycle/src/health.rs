@@ -66,7 +66,7 @@ impl Health {
     }
 }
 
-/// Where the whole program is in its life.
+/// Which phase the whole program is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Modules are being built or started.
@@ -96,7 +96,7 @@ pub(crate) struct Registered {
 /// Asks the modules how they are. A cheap handle.
 #[derive(Clone)]
 pub struct HealthBoard {
-    modules: Arc<RwLock<Arc<[Registered]>>>,
+    modules: Arc<RwLock<Vec<Registered>>>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -106,16 +106,15 @@ impl HealthBoard {
     }
 
     pub(crate) fn add(&self, module: Registered) {
-        let mut modules = self.modules.write();
-        *modules = modules.iter().cloned().chain([module]).collect();
+        self.modules.write().push(module);
     }
 
     /// In the order in which they were added.
-    pub(crate) fn modules(&self) -> Arc<[Registered]> {
-        Arc::clone(&self.modules.read())
+    pub(crate) fn modules(&self) -> Vec<Registered> {
+        self.modules.read().clone()
     }
 
-    /// Where the program is in its life.
+    /// Which phase the program is in.
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
     }

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 
 use crate::Health;
 
-/// Why a step of a module's life failed. The container adds the module's name.
+/// Why a module could not be built, started or stopped. The container adds the module's name.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A part of the program with a life of its own: built with what it needs, started, watched, stopped.
+/// A part of the program that is built with what it needs, started, watched, stopped.
 ///
 /// The container calls `start` once, then `stop` once; `stop` also comes without a `start` when another module fails
 /// first. `health` may be called at any time until the end of `stop`, from many tasks at once.

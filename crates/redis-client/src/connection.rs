@@ -12,8 +12,8 @@ use crate::address::Address;
 use crate::error::RedisError;
 use crate::options::{Credentials, RedisOptions};
 
-/// How long the good-bye to a server may take.
-pub(crate) const PARTING: Duration = Duration::from_millis(50);
+/// How long closing a connection may take.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// One connection to one server, from its birth to its end. It is never mended, and a command is sent once: sent again
 /// on another connection, it would reach a server of which nobody knows what it holds.
@@ -49,7 +49,7 @@ impl Connection {
             }
             Err(_) => {
                 // fred goes on trying in a task of its own. If that succeeds after all, this is what ends it.
-                let _ = timeout(PARTING, client.quit()).await;
+                let _ = timeout(CLOSE_TIMEOUT, client.quit()).await;
                 Err(RedisError::new(format!("no connection within {:?}", options.connect_timeout)))
             }
         }
@@ -90,7 +90,7 @@ impl Connection {
     /// Ends it, without waiting for a server that does not answer.
     pub async fn close(&self) {
         if !self.abort.is_finished() {
-            let _ = timeout(PARTING, self.client.quit()).await;
+            let _ = timeout(CLOSE_TIMEOUT, self.client.quit()).await;
         }
         self.abort.abort();
     }
@@ -104,7 +104,7 @@ impl Drop for Connection {
         self.abort.abort();
         let client = self.client.clone();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { timeout(PARTING, client.quit()).await });
+            runtime.spawn(async move { timeout(CLOSE_TIMEOUT, client.quit()).await });
         }
     }
 }

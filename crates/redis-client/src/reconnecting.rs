@@ -5,7 +5,7 @@ use fred::types::config::{ClusterDiscoveryPolicy, ReconnectError, ReconnectPolic
 use tokio::time::timeout;
 
 use crate::address::Address;
-use crate::connection::PARTING;
+use crate::connection::CLOSE_TIMEOUT;
 use crate::error::RedisError;
 use crate::options::{RedisOptions, Servers};
 
@@ -54,7 +54,7 @@ impl Reconnecting {
 
     /// Ends all connections, without waiting for servers that do not answer.
     pub async fn close(&self) {
-        let _ = timeout(PARTING, self.client.quit()).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.client.quit()).await;
         self.routing.abort();
     }
 }

@@ -9,12 +9,12 @@ use hotshelf_cache::{
 use hotshelf_database::Database;
 use hotshelf_domain::{ApiKeyId, OrganizationId, Role, SessionId, StoreError, TokenHash, UserId};
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::{AccessMetrics, Stats};
 use parking_lot::Mutex;
 
 use crate::entry::{API_KEY, Credential, IDENTITY, Identity, KeyEntry, SESSION, SessionEntry};
 use crate::error::AuthError;
 use crate::mailer::Mailer;
+use crate::metrics::AccessMetrics;
 use crate::outbox::{MailWorker, Outbox};
 use crate::passwords::Passwords;
 use crate::token::{Token, TokenKind};
@@ -113,17 +113,16 @@ impl Auth {
         options: SessionOptions,
         mailer: Mailer,
         reset_url: Option<String>,
-        stats: &Stats,
+        metrics: AccessMetrics,
     ) -> Result<Self, NamespaceError> {
         let SessionOptions { session_ttl, entry_ttl: ttl, negative_ttl, grace } = options;
         // Nobody knows a token before it is there, nor asks for a user who is not. Lookups are not counted: they are
         // parts of requests, and would make the hit rates of what those are about look better than they are.
         let namespace = |name, beginning| {
-            let (keys, absence) = (Keys::Beginning(beginning), Absence::ForItsLife);
+            let (keys, absence) = (Keys::Beginning(beginning), Absence::UntilItExpires);
             let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence };
             Ok(cache.namespace(options)?.uncounted())
         };
-        let metrics = stats.access();
         let (outbox, mail_worker) = Outbox::new(database.clone(), mailer, reset_url, metrics.clone());
         let state = State {
             sessions: namespace("session", SESSION)?,

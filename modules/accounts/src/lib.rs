@@ -8,23 +8,23 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
-//! use hotshelf_accounts::{Auth, MailOptions, SessionOptions};
+//! use hotshelf_accounts::{AccessMetrics, Auth, MailOptions, SessionOptions};
 //! use hotshelf_database::Database;
 //! use hotshelf_domain::{OrganizationId, Role, StoreError};
 //!
 //! # use hotshelf_cache::*;
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
-//! # let stats = hotshelf_stats::Stats::new()?;
+//! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! # let accounts = Database::open(database, &stats).await?;
-//! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing, &stats)?;
+//! # let accounts = Database::open(database, &registry).await?;
+//! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing)?;
 //! # let minute = Duration::from_secs(60);
 //! # let ttls = SessionOptions { session_ttl: minute, entry_ttl: minute, negative_ttl: minute, grace: minute };
 //! let mailer = MailOptions::File(directory.path().join("mail.log")).mailer()?;
-//! let auth = Auth::new(cache, accounts, ttls, mailer, None, &stats)?;
+//! let auth = Auth::new(cache, accounts, ttls, mailer, None, AccessMetrics::register(&registry)?)?;
 //!
 //! let password = "correct horse".to_owned();
 //! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;
@@ -43,6 +43,7 @@ mod auth;
 mod entry;
 mod error;
 mod mailer;
+mod metrics;
 mod module;
 mod outbox;
 mod password_changes;
@@ -56,4 +57,5 @@ pub use auth::{Auth, AuthMethod, Principal, SessionOptions, SessionPrincipal};
 pub use entry::Identity;
 pub use error::AuthError;
 pub use mailer::{MailOptions, Mailer};
+pub use metrics::AccessMetrics;
 pub use token::{Token, TokenKind};

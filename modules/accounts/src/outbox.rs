@@ -5,12 +5,12 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use hotshelf_database::Database;
 use hotshelf_domain::{Email, StoreError};
-use hotshelf_stats::AccessMetrics;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::AuthError;
 use crate::mailer::{Mail, Mailer};
+use crate::metrics::AccessMetrics;
 use crate::token::{Token, TokenKind};
 
 /// Mails that may wait; whoever wants to send one more is told that it cannot be now.

@@ -82,7 +82,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_knows_its_password() {
-        let passwords = Passwords::new(hotshelf_stats::Stats::new().unwrap().access().password_checks);
+        let passwords = Passwords::new(IntCounter::new("checks", "checks").unwrap());
         let stored = passwords.hash("correct horse".to_owned()).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         let verify = async |password: &str, stored: Option<&String>| {
@@ -98,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn with_too_many_waiting_the_next_is_told_so() {
-        let passwords = Passwords::new(hotshelf_stats::Stats::new().unwrap().access().password_checks);
+        let passwords = Passwords::new(IntCounter::new("checks", "checks").unwrap());
         let all = Arc::clone(&passwords.waiting).acquire_many_owned(MOST_WAITING as u32).await.unwrap();
         assert!(matches!(passwords.hash(String::new()).await, Err(AuthError::Busy)));
         drop(all);

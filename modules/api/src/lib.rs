@@ -12,18 +12,19 @@
 //!
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
-//! # let stats = hotshelf_stats::Stats::new()?;
+//! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! # let repository = hotshelf_database::Database::open(database, &stats).await?;
+//! # let repository = hotshelf_database::Database::open(database, &registry).await?;
 //! # let changed_nothing = hotshelf_domain::StoreError::changed_nothing;
-//! # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing, &stats)?;
+//! # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing)?;
+//! # let statistics = hotshelf_cache_module::CacheModule::new(cache.clone(), &registry)?.statistics().clone();
 //! # let products = ProductService::new(cache, repository, Ttls::default(), 0.0)?;
 //! # let warm = WarmOptions { interval: Duration::ZERO, products: 0, rate: 1 };
-//! # let warmer = Warmer::new(products.clone(), &stats, warm);
+//! # let warmer = Warmer::new(products.clone(), &registry, warm)?;
 //! # let limits = RateLimitOptions { redis: None, prefix: String::new(), on_loss: OnLoss::Local };
-//! # let limiter = RateLimiter::new(limits, &stats);
+//! # let limiter = RateLimiter::new(limits, &registry)?;
 //! let options = ApiOptions {
 //!     host: "127.0.0.1".to_owned(),
 //!     port: 0,
@@ -50,8 +51,8 @@
 //! };
 //! let mut container = Container::new(Duration::from_secs(30));
 //! let health = container.health();
-//! let services = ApiServices { products, auth: None, warmer, limiter, stats, health };
-//! container.init("api", async { Ok(ApiModule::new(options, services)) }).await?;
+//! let services = ApiServices { products, auth: None, warmer, limiter, statistics, registry, health };
+//! container.init("api", async { Ok(ApiModule::new(options, services)?) }).await?;
 //! container.start().await?.stop().await?;
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! # })?;
@@ -69,6 +70,7 @@ mod cookie;
 mod descriptors;
 mod fast_path;
 mod limits;
+mod metrics;
 mod module;
 mod negotiation;
 mod openapi;

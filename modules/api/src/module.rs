@@ -3,6 +3,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hotshelf_lifecycle::{Failure, Health, Module, Tasks, async_trait};
+use hotshelf_stats::MetricsError;
 use tokio::net::TcpListener;
 
 use crate::connections::{ConnectionBounds, Connections};
@@ -27,13 +28,16 @@ pub struct ApiModule {
 
 impl ApiModule {
     /// Builds the service. It listens after `start`.
-    pub fn new(options: ApiOptions, services: ApiServices) -> Self {
+    ///
+    /// # Errors
+    /// When the metrics of another HTTP server are registered.
+    pub fn new(options: ApiOptions, services: ApiServices) -> Result<Self, MetricsError> {
         let (connections, tasks) = (Arc::new(connections(&options)), Tasks::default());
         let open = Arc::clone(&connections);
         let help = "Connections of clients that are open";
-        services.stats.watch_gauge("http_connections", help, &[], move || open.len() as u64);
-        let service = service(ApiState::new(&options, services), &options, tasks.stopping());
-        ApiModule { options, service, connections, address: OnceLock::new(), tasks }
+        services.registry.watch_gauge("http_connections", help, &[], move || open.len() as u64);
+        let service = service(ApiState::new(&options, services), &options, tasks.stopping())?;
+        Ok(ApiModule { options, service, connections, address: OnceLock::new(), tasks })
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, Method, Request, StatusCode};
 use hotshelf_lifecycle::at_once_for_request;
-use hotshelf_stats::HttpSeries;
 use hotshelf_telemetry::RequestTrace;
 use tracing::Level;
 
+use crate::metrics::HttpSeries;
 use crate::negotiation::accepts_json;
 use crate::problem::Dialect;
 use crate::request_id::RequestIds;

@@ -6,13 +6,14 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::{Router, middleware};
-use hotshelf_stats::Stats;
+use hotshelf_stats::{MetricsError, Registry};
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::authorizer::Authorizer;
 use crate::fast_path::{ApiService, ProductFastPath};
 use crate::limits::RequestLimits;
+use crate::metrics::HttpMetrics;
 use crate::openapi;
 use crate::operations::{Entry, Need};
 use crate::options::ApiOptions;
@@ -33,10 +34,14 @@ pub fn has_route(method: &str, path: &str) -> bool {
 }
 
 /// Builds the service. After `stopping`, no request body is waited for.
-pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: CancellationToken) -> ApiService {
-    let stats = Stats::from_ref(&state);
+pub(crate) fn service(
+    state: ApiState,
+    options: &ApiOptions,
+    stopping: CancellationToken,
+) -> Result<ApiService, MetricsError> {
+    let registry = Registry::from_ref(&state);
     let limits = Arc::<RequestLimits>::from_ref(&state);
-    let metrics = stats.http();
+    let metrics = HttpMetrics::register(&registry)?;
     let (operations, _, mut table) = routes::operations().into_parts();
     table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
     let table = Arc::new(table);
@@ -48,18 +53,18 @@ pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: Cancellat
     let pipeline = Arc::new(RequestPipeline::new(authorizer, table, limits, deadline, most, uploads, metrics.clone()));
     let seen = Arc::clone(&pipeline);
     let help = "Requests under way, but those that memory answers at once";
-    stats.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
+    registry.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
     let seen = Arc::clone(&pipeline);
     let help = "Bodies of requests that are waited for";
-    stats.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
-    match cors(&options.cors_origins) {
+    registry.watch_gauge("http_uploads_under_way", help, &[], move || seen.uploads.under_way() as u64);
+    Ok(match cors(&options.cors_origins) {
         // CORS headers depend on each request, so every request must pass the layer.
         Some(cors) => ApiService::new(router(routes, state, pipeline).layer(cors), None),
         None => {
             let products = ProductFastPath::new(&state, Arc::clone(&pipeline), &metrics);
             ApiService::new(router(routes, state, pipeline), Some(products))
         }
-    }
+    })
 }
 
 fn router(routes: Router<ApiState>, state: ApiState, pipeline: Arc<RequestPipeline>) -> Router {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use hotshelf_accounts::Auth;
+use hotshelf_cache_module::CacheStatistics;
 use hotshelf_database::Database;
 use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::{ProductService, Warmer};
 use hotshelf_ratelimit::RateLimiter;
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, RequestLimits};
@@ -24,8 +25,10 @@ pub struct ApiServices {
     pub warmer: Warmer,
     /// Counts requests against their limits.
     pub limiter: RateLimiter,
-    /// The statistics.
-    pub stats: Stats,
+    /// The statistics of the cache.
+    pub statistics: CacheStatistics,
+    /// The metrics.
+    pub registry: Registry,
     /// The health of all modules.
     pub health: HealthBoard,
 }
@@ -60,7 +63,8 @@ parts! {
     auth: Option<Auth>,
     cookies: Cookies,
     cache_prefix: CachePrefix,
-    stats: Stats,
+    statistics: CacheStatistics,
+    registry: Registry,
     health: HealthBoard,
     warmer: Warmer,
     request_limits: Arc<RequestLimits>,
@@ -69,14 +73,15 @@ parts! {
 
 impl ApiState {
     pub(crate) fn new(options: &ApiOptions, services: ApiServices) -> Self {
-        let ApiServices { products, auth, warmer, limiter, stats, health } = services;
+        let ApiServices { products, auth, warmer, limiter, statistics, registry, health } = services;
         ApiState(Arc::new(Parts {
             repository: products.repository().clone(),
             products,
             auth,
             cookies: Cookies::new(options.users),
             cache_prefix: CachePrefix(options.cache_prefix.as_str().into()),
-            stats,
+            statistics,
+            registry,
             health,
             warmer,
             request_limits: Arc::new(RequestLimits::new(&options.limits, &limiter)),

@@ -1,53 +1,64 @@
-//! For running the cache engine as a module of the service: its life, and the sentence about it in the health report.
-//! May depend on `cache` and `lifecycle`.
+//! For running the cache engine as a module of the service: its life, its health, its statistics and its metrics. May
+//! depend on `cache`, `stats` and `lifecycle`.
+
+mod metrics;
+mod statistics;
 
 use std::time::Duration;
 
 use hotshelf_cache::{Cache, Condition};
 use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
+use hotshelf_stats::{MetricsError, Registry};
+
+pub use statistics::{AuditSnapshot, CacheSnapshot, CacheStatistics, L1Snapshot, L2Snapshot, StatsSnapshot};
 
 /// The life of a [`Cache`].
-pub struct CacheModule<E>(Cache<E>);
+pub struct CacheModule<E> {
+    cache: Cache<E>,
+    statistics: CacheStatistics,
+}
 
-impl<E> CacheModule<E> {
-    /// Of this cache.
-    pub fn new(cache: Cache<E>) -> Self {
-        CacheModule(cache)
+impl<E: Clone + Send + Sync + 'static> CacheModule<E> {
+    /// Of this cache, whose metrics it registers.
+    ///
+    /// # Errors
+    /// When those of another cache are registered.
+    pub fn new(cache: Cache<E>, registry: &Registry) -> Result<Self, MetricsError> {
+        let statistics = CacheStatistics::new(cache.statistics());
+        registry.collector(metrics::CacheCollector(cache.statistics()))?;
+        Ok(CacheModule { cache, statistics })
     }
 
     /// The handle.
     pub fn cache(&self) -> &Cache<E> {
-        &self.0
+        &self.cache
+    }
+
+    /// The statistics of the API.
+    pub fn statistics(&self) -> &CacheStatistics {
+        &self.statistics
     }
 }
 
 #[async_trait]
 impl<E: Clone + Send + Sync + 'static> Module for CacheModule<E> {
     async fn start(&self) -> Result<(), Failure> {
-        self.0.start().await
+        self.cache.start().await
     }
 
     async fn stop(&self, timeout: Duration) -> Result<(), Failure> {
-        if self.0.stop(timeout).await { Ok(()) } else { Err("writes or loads were still under way".into()) }
+        if self.cache.stop(timeout).await { Ok(()) } else { Err("writes or loads were still under way".into()) }
     }
 
     async fn health(&self) -> Health {
-        health(self.0.condition())
-    }
-}
-
-/// In words for operators.
-fn health(condition: Condition) -> Health {
-    match condition {
-        Condition::Off => Health::healthy("off"),
-        Condition::InMemory => Health::healthy("in memory"),
-        Condition::RedisUp => Health::healthy("Redis is up"),
-        Condition::Disconnected { reason } => Health::degraded(format!(
-            "Redis is up, but the writes of other instances are not heard ({reason}); memory serves nothing"
-        )),
-        Condition::NotConnectedYet => Health::degraded("not connected yet"),
-        Condition::RedisDown { reason } => Health::degraded(format!("Redis is down ({reason}); serving without it")),
-        Condition::ServiceEnded { reason } => Health::unhealthy(reason),
-        Condition::TaskDied { task } => Health::unhealthy(format!("task `{task}` has died; restart the service")),
+        let condition = self.cache.condition();
+        let message = condition.to_string();
+        match condition {
+            Condition::Off | Condition::InMemory | Condition::RedisUp => Health::healthy(message),
+            Condition::Disconnected { .. } | Condition::NotConnectedYet | Condition::RedisDown { .. } => {
+                Health::degraded(message)
+            }
+            Condition::ServiceEnded { .. } | Condition::TaskDied { .. } => Health::unhealthy(message),
+        }
     }
 }

@@ -15,12 +15,13 @@ use std::time::Duration;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::OpenError;
+use crate::metrics::DatabaseMetrics;
 use crate::sqlite::condition::{self, Condition};
 use crate::sqlite::error::SqlError;
 use crate::sqlite::identity::Identity;
@@ -52,12 +53,12 @@ pub struct DatabaseOptions {
 /// use hotshelf_cache::Fencing;
 /// use hotshelf_database::{Database, DatabaseOptions};
 /// use hotshelf_domain::ProductDraft;
-/// use hotshelf_stats::Stats;
+/// use hotshelf_stats::Registry;
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
 /// let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-/// let database = Database::open(options, &Stats::new()?).await?;
+/// let database = Database::open(options, &Registry::new()?).await?;
 ///
 /// let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
 /// let cup = database.create(draft.into_new()?, Fencing::Fenced).await?.value;
@@ -108,8 +109,8 @@ struct Operations {
 }
 
 impl Operations {
-    fn new(stats: &Stats) -> Self {
-        let operation = |name| Operation::new(stats, name);
+    fn new(metrics: &DatabaseMetrics) -> Self {
+        let operation = |name| Operation::new(metrics, name);
         Operations {
             find_many: operation("find_many"),
             page: operation("page"),
@@ -127,11 +128,11 @@ impl Operations {
 }
 
 impl Database {
-    /// Locks, migrates and opens the database.
+    /// Locks, migrates and opens the database, and registers its metrics.
     ///
     /// # Errors
     /// [`OpenError`], each kind with what to do about it.
-    pub async fn open(options: DatabaseOptions, stats: &Stats) -> Result<Self, OpenError> {
+    pub async fn open(options: DatabaseOptions, registry: &Registry) -> Result<Self, OpenError> {
         let path = place_of(options.path)?;
         let url = path.to_str().ok_or_else(|| OpenError::Path(path.clone()))?.to_owned();
         let failed = |cause: String| OpenError::Open { database: path.clone(), cause };
@@ -145,11 +146,12 @@ impl Database {
         });
         let (identity, first) = opened.await.map_err(|error| failed(error.to_string()))??;
 
+        let metrics = DatabaseMetrics::register(registry).map_err(|error| failed(error.to_string()))?;
         let tasks = Tasks::default();
         let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));
-        let readers = Readers::new(&url, &identity, &condition, stats, &ending.reads);
-        let finds = Operation::new(stats, "find");
-        let commits = Operation::new(stats, "commit");
+        let readers = Readers::new(&url, &identity, &condition, &metrics, &ending.reads);
+        let finds = Operation::new(&metrics, "find");
+        let commits = Operation::new(&metrics, "commit");
         let to_write = WriteConnection::new(url, &identity, ending.writes.clone(), &commits);
         let writer = Writer::spawn(to_write, &tasks, commits, &condition);
         let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), writer.clone(), tasks.stopping());
@@ -157,8 +159,8 @@ impl Database {
         condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
         let inner = Inner {
             writer,
-            point_reads: PointReads::spawn(readers.point.clone(), readers::POINT.running, &tasks, finds, stats),
-            operations: Operations::new(stats),
+            point_reads: PointReads::spawn(readers.point.clone(), readers::POINT.running, &tasks, finds, &metrics),
+            operations: Operations::new(&metrics),
             readers,
             tasks,
             ending,

@@ -6,6 +6,7 @@
 
 mod database;
 mod error;
+mod metrics;
 mod module;
 mod port;
 mod sqlite;

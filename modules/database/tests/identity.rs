@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hotshelf_database::{Database, DatabaseOptions, OpenError};
 use hotshelf_domain::{History, Product, ProductDraft, StoreError};
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -92,7 +92,7 @@ async fn open(path: &Path) -> Result<Database, OpenError> {
 
 async fn open_as(path: &Path, shared: bool) -> Result<Database, OpenError> {
     let options = DatabaseOptions { path: path.to_owned(), shared };
-    Database::open(options, &Stats::new().expect("a registry")).await
+    Database::open(options, &Registry::new().expect("a registry")).await
 }
 
 async fn close(products: Database) {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use hotshelf_cache::Fencing;
 use hotshelf_database::{Database, DatabaseOptions, OpenError};
 use hotshelf_domain::ProductDraft;
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use tempfile::TempDir;
 
 async fn open(directory: &TempDir, shared: bool) -> Result<Database, OpenError> {
     let options = DatabaseOptions { path: directory.path().join("products.db"), shared };
-    Database::open(options, &Stats::new().expect("a registry")).await
+    Database::open(options, &Registry::new().expect("a registry")).await
 }
 
 fn draft(name: &str) -> ProductDraft {
@@ -44,6 +44,6 @@ async fn what_is_no_database_is_refused_by_name() {
     assert!(error.to_string().starts_with("cannot open"), "{error}");
 
     let options = DatabaseOptions { path: "/nonexistent/products.db".into(), shared: false };
-    let error = Database::open(options, &Stats::new().unwrap()).await.err().expect("refused");
+    let error = Database::open(options, &Registry::new().unwrap()).await.err().expect("refused");
     assert!(error.to_string().contains("/nonexistent/products.db.lock"), "{error}");
 }

@@ -14,12 +14,12 @@
 //! # use hotshelf_cache::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
-//! # let stats = hotshelf_stats::Stats::new()?;
+//! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-//! let repository = Database::open(database, &stats).await?;
-//! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats)?;
+//! let repository = Database::open(database, &registry).await?;
+//! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing)?;
 //! let products = ProductService::new(cache, repository, Ttls::default(), 0.0)?;
 //!
 //! let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
@@ -40,6 +40,7 @@ mod pages;
 mod render;
 mod service;
 mod tags;
+mod top_items;
 mod ttls;
 mod warming;
 

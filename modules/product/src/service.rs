@@ -13,12 +13,12 @@ mod writes;
 
 use std::sync::Arc;
 
-use hotshelf_cache::{Absence, Cache, DeleteError, Namespace, NamespaceError, NamespaceOptions};
+use hotshelf_cache::{Absence, Cache, DeleteError, Namespace, NamespaceError, NamespaceOptions, RedisState};
 use hotshelf_database::Database;
 use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::TopItems;
 
+use crate::top_items::TopItems;
 use crate::ttls::Ttls;
 use crate::{keys, tags};
 use analytics::Rebuilds;
@@ -109,6 +109,11 @@ impl ProductService {
     /// The database itself, for what is not cached: organizations and schemas.
     pub fn repository(&self) -> &Database {
         &self.0.repository
+    }
+
+    /// Whether Redis takes part in the cache.
+    pub(crate) fn redis_state(&self) -> RedisState {
+        self.0.cache.redis_state()
     }
 
     /// The history of the database, beside which versions and ids are to be kept. One look at memory.

@@ -4,6 +4,7 @@
 //! bounded rate, and waits whenever reads wait for the database. How often products are read is kept in the database,
 //! so that the next run of the service knows it.
 
+mod metrics;
 mod module;
 mod pace;
 mod run;
@@ -13,12 +14,13 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hotshelf_lifecycle::{Health, Tasks};
-use hotshelf_stats::{Stats, WarmCounters};
+use hotshelf_stats::{MetricsError, Registry};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::ProductError;
 use crate::service::{ProductService, Warmed};
+use metrics::WarmCounters;
 use run::Run;
 
 /// What is warmed, and how fast.
@@ -102,16 +104,16 @@ impl Condition {
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
-/// # let stats = hotshelf_stats::Stats::new()?;
+/// # let registry = hotshelf_stats::Registry::new()?;
 /// # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false };
 /// # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 /// #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
-/// # let repository = hotshelf_database::Database::open(database, &stats).await?;
+/// # let repository = hotshelf_database::Database::open(database, &registry).await?;
 /// # let changed_nothing = hotshelf_domain::StoreError::changed_nothing;
-/// # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing, &stats)?;
+/// # let cache = Cache::new(options, Arc::new(repository.clone()), changed_nothing)?;
 /// # let products = ProductService::new(cache, repository, Ttls::default(), 0.0)?;
 /// let options = WarmOptions { interval: Duration::from_secs(3600), products: 1_000, rate: 1_000 };
-/// let warmer = Warmer::new(products, &stats, options);
+/// let warmer = Warmer::new(products, &registry, options)?;
 /// let warmed = warmer.run().await?;
 /// assert_eq!(warmed.loaded, 2); // the first pages of all products and of the built-in organization
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -133,16 +135,19 @@ struct Inner {
 
 impl Warmer {
     /// Does nothing until it is told to.
-    pub fn new(products: ProductService, stats: &Stats, options: WarmOptions) -> Self {
+    ///
+    /// # Errors
+    /// When another warmer has registered its metrics.
+    pub fn new(products: ProductService, registry: &Registry, options: WarmOptions) -> Result<Self, MetricsError> {
         let inner = Inner {
             kept: AtomicU64::new(products.reads().changes()),
             products,
-            counters: stats.warming(),
+            counters: WarmCounters::register(registry)?,
             options,
             condition: watch::Sender::new(Condition::Waiting),
             tasks: Tasks::default(),
         };
-        Warmer(Arc::new(inner))
+        Ok(Warmer(Arc::new(inner)))
     }
 
     /// Begins a run in the background. `false` when one is under way.

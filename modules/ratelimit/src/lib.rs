@@ -10,7 +10,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! // Alone, without Redis.
 //! let options = RateLimitOptions { redis: None, prefix: "shop:".to_owned(), on_loss: OnLoss::Local };
-//! let limiter = RateLimiter::new(options, &hotshelf_stats::Stats::new()?);
+//! let limiter = RateLimiter::new(options, &hotshelf_stats::Registry::new()?)?;
 //! let logins = limiter.scope("login", Limit::new(1, Duration::from_secs(60))?);
 //!
 //! let somebody = Subject::of_address(IpAddr::from([203, 0, 113, 9]));
@@ -37,6 +37,7 @@ mod counting;
 mod limit;
 mod limiter;
 mod memory;
+mod metrics;
 #[cfg(test)]
 mod plain_count;
 mod redis;

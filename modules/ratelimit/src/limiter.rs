@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use hotshelf_lifecycle::{Failure, Health, Module, Tasks, Trouble, async_trait};
 use hotshelf_redis_client::RedisOptions;
-use hotshelf_stats::{RateLimitMetrics, Stats};
+use hotshelf_stats::{MetricsError, Registry};
 use tokio::sync::mpsc;
 
 use crate::counting::{Counting, Request};
 use crate::limit::Limit;
 use crate::memory::Memory;
+use crate::metrics::RateLimitMetrics;
 use crate::redis::RedisCounter;
 use crate::scope::Scope;
 
@@ -57,13 +58,16 @@ pub(crate) struct Core {
 
 impl RateLimiter {
     /// A limiter that counts under these options.
-    pub fn new(options: RateLimitOptions, stats: &Stats) -> Self {
-        let (metrics, memory) = (stats.rate_limits(), Arc::new(Memory::new()));
+    ///
+    /// # Errors
+    /// When another limiter has registered its metrics.
+    pub fn new(options: RateLimitOptions, registry: &Registry) -> Result<Self, MetricsError> {
+        let (metrics, memory) = (RateLimitMetrics::register(registry)?, Arc::new(Memory::new()));
         let known = Arc::clone(&memory);
         metrics.watch_subjects(Box::new(move || known.subjects()));
         let (queue, begin) = (OnceLock::new(), Instant::now());
         let (trouble, tasks) = (Trouble::default(), Tasks::default());
-        RateLimiter(Arc::new(Core { options, metrics, memory, queue, begin, trouble, tasks }))
+        Ok(RateLimiter(Arc::new(Core { options, metrics, memory, queue, begin, trouble, tasks })))
     }
 
     /// The limit of that name. Limits of one name count together.

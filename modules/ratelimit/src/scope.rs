@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_stats::RateLimitCounters;
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::limit::Limit;
 use crate::limiter::{Core, OnLoss};
+use crate::metrics::RateLimitCounters;
 use crate::subject::Subject;
 use crate::subject_state::SubjectState;
 

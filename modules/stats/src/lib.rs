@@ -1,39 +1,19 @@
-//! For counting: what the caches, the HTTP server and the database do, as atomic counters that cost a hit nothing
-//! but an increment. Read as a JSON snapshot or as a Prometheus page. May depend on `lifecycle` only.
+//! For metrics: a registry in which whoever counts registers its families, and the page on which Prometheus reads them.
+//! Knows nobody who counts. May depend on `lifecycle` only.
 //!
 //! ```
-//! use hotshelf_stats::Stats;
+//! use hotshelf_stats::Registry;
 //!
-//! let stats = Stats::new()?;
-//! let products = stats.cache("product");
-//! products.misses.inc();
-//! products.hits_l1.inc();
-//! products.hits_l1.inc();
-//!
-//! let snapshot = stats.snapshot();
-//! assert_eq!((snapshot.hits, snapshot.misses, snapshot.hit_rate), (2, 1, 0.667));
-//! assert!(stats.prometheus()?.contains(r#"cache_hits_total{tier="l1",type="product"} 2"#));
+//! let registry = Registry::new()?;
+//! let mails = registry.counters("mails_total", "Mails to users", &["outcome"])?;
+//! mails.with_label_values(&["sent"]).inc();
+//! assert!(registry.page()?.contains(r#"mails_total{outcome="sent"} 1"#));
 //! # Ok::<(), hotshelf_stats::MetricsError>(())
 //! ```
 
-mod access;
-mod cache;
-mod http;
-mod levels;
-mod limits;
-mod metrics;
 mod module;
-mod process;
-mod snapshot;
-mod top;
-mod warming;
+mod registry;
 
-pub use access::AccessMetrics;
-pub use cache::{CacheCounters, L2State, ServerMemory, TierGauges, TierLevels};
-pub use http::{HttpMetrics, HttpSeries};
-pub use limits::{RateLimitCounters, RateLimitMetrics};
-pub use metrics::{MetricsError, Stats};
-pub use prometheus::{Histogram, IntCounter};
-pub use snapshot::{CacheSnapshot, L1Snapshot, L2Snapshot, StatsSnapshot};
-pub use top::TopItems;
-pub use warming::WarmCounters;
+pub use prometheus::core::{Collector, Desc};
+pub use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, proto};
+pub use registry::{MetricsError, Registry};

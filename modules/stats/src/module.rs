@@ -1,9 +1,9 @@
 use hotshelf_lifecycle::{Health, Module, async_trait};
 
-use crate::Stats;
+use crate::Registry;
 
 #[async_trait]
-impl Module for Stats {
+impl Module for Registry {
     async fn health(&self) -> Health {
         Health::healthy("counting")
     }

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use futures_util::future::join;
 use hotshelf_lifecycle::{Failure, async_trait};
 use hotshelf_redis_client::RedisOptions;
-use hotshelf_stats::Stats;
 use tokio::sync::Semaphore;
 use tokio::time::advance;
 
@@ -66,7 +65,7 @@ impl World {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(Row), |_| false, &Stats::new().unwrap()).unwrap();
+        let cache = Cache::new(options, Arc::new(Row), |_| false).unwrap();
         let (ttl, keys, absence) = (Duration::from_secs(300), Keys::Beginning("id:"), Absence::NotKept);
         let options = NamespaceOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence };
         let namespace = cache.namespace(options).unwrap();
@@ -98,6 +97,11 @@ impl World {
             loads.lock().unwrap().push(names.join(" "));
             std::future::ready(Ok(keys.iter().map(|key| Some(value(key))).collect()))
         }
+    }
+
+    fn boxed_load(&self) -> Load<&'static str> {
+        let load = self.load();
+        Arc::new(move |keys| Box::pin(load(keys)))
     }
 
     async fn read_many(&self, ids: &[i64]) -> Result<Vec<String>, BatchError<&'static str>> {
@@ -151,7 +155,7 @@ async fn batches_do_not_wait_for_each_other_in_a_circle() {
     advance(TOO_LATE).await;
     let there = vec![world.lead(0, 1), there];
     let back = vec![world.lead(0, 2), back];
-    let load = Arc::new(world.load());
+    let load = world.boxed_load();
     let completing = join(world.cache.complete_many(there, &load), world.cache.complete_many(back, &load));
     let (there, back) = timeout(Duration::from_secs(3_600), completing).await.expect("they wait for ever");
     let keys = |mut answers: Answers| {
@@ -171,7 +175,7 @@ async fn a_batch_that_names_an_entry_twice_does_not_wait_for_itself() {
     let first = world.lead(0, 1);
     advance(TOO_LATE).await;
     let leading = vec![first, world.lead(1, 1)];
-    let load = Arc::new(world.load());
+    let load = world.boxed_load();
     let completed = timeout(Duration::from_secs(3_600), world.cache.complete_many(leading, &load)).await;
     assert_eq!(completed.expect("it waits for ever").unwrap().len(), 2);
 }

@@ -1,6 +1,5 @@
 use bytes::Bytes;
 use futures_util::FutureExt;
-use hotshelf_stats::Stats;
 use tokio::time::advance;
 
 use super::*;
@@ -21,11 +20,10 @@ struct World {
 
 impl World {
     fn of_bytes(max_bytes: u64) -> Self {
-        let stats = Stats::new().unwrap();
         let namespace = |name, keys| {
             let (keys, absence) = (Keys::Beginning(keys), Absence::DependsOn(Tag::new(EVERYTHING)));
             let options = NamespaceOptions { name, keys, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absence };
-            Namespace::alone(options, stats.cache(name))
+            Namespace::alone(options)
         };
         let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
         let write_counters = Arc::new(WriteCounters::new());
@@ -92,7 +90,7 @@ async fn the_bound_in_bytes_holds() {
     assert!(levels.l1_bytes <= BOUND, "{} bytes", levels.l1_bytes);
     assert!(levels.l1_bytes > BOUND / 2, "only {} bytes of {BOUND} are used", levels.l1_bytes);
     assert!(levels.l1_entries * 1_000 <= BOUND, "{} entries", levels.l1_entries);
-    assert!(world.things.counters().evictions.get() > 0);
+    assert!(world.things.counts().get(Event::Eviction) > 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ impl RedisTier {
                 let markers: Vec<_> = entries.iter().filter_map(|name| self.marker_of(name)).collect();
                 deleted += link.unlink(entries).await.map_err(failed)?;
                 // The memory of other processes has copies of them.
-                try_join_all(markers.iter().map(|marker| link.mark(marker))).await.map_err(failed)?;
+                try_join_all(markers.iter().map(|marker| link.publish_marker(marker))).await.map_err(failed)?;
             }
             if next == "0" {
                 return Ok(deleted);

@@ -2,13 +2,13 @@
 //! reconnect (see [`Link`]).
 
 mod invalidation_stream;
-mod lane;
 mod opening;
+mod pooled_connection;
 mod probe;
 mod scripts;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,14 +19,14 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::{Expiration, InfoKind, SetOptions, Value};
 use futures_util::future::{join_all, select_all, try_join_all};
 use hotshelf_redis_client::{Address, Layout, RedisError, SLOTS, slot};
-use hotshelf_stats::ServerMemory;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::link::{Agreement, Link, Presence, Renewal};
 use super::state::ServerRunId;
-use lane::Lane;
+use crate::counters::{CommandTimer, RedisCounters, ServerMemory};
 pub(crate) use opening::FredConnector;
+use pooled_connection::PooledConnection;
 use scripts::Scripts;
 
 /// After so many failures in a row on one of its connections, a link is given up.
@@ -56,43 +56,37 @@ pub(crate) struct FredLink {
     /// Why it is of no use any more. From then on, commands fail without being sent.
     spent: OnceLock<RedisError>,
     is_spent: Notify,
+    /// Where its commands are timed, once it is in use.
+    counters: Option<Arc<RedisCounters>>,
 }
 
 /// One server.
 struct Node {
     address: Address,
     /// At least one.
-    lanes: Vec<Lane>,
+    connections: Vec<PooledConnection>,
 }
 
 impl FredLink {
-    fn new(
-        nodes: Vec<Node>,
-        owners: Vec<usize>,
-        hash_tags: Vec<String>,
-        scripts: Scripts,
-        server: String,
-        run: ServerRunId,
-        layout: Option<Layout>,
-    ) -> Self {
-        let (spent, is_spent) = (OnceLock::new(), Notify::new());
-        FredLink { nodes, owners, hash_tags, scripts, server, run, layout, spent, is_spent }
+    /// Times a command until it is dropped.
+    fn timer(&self, command: &'static str) -> Option<CommandTimer<'_>> {
+        self.counters.as_ref().map(|counters| counters.timer(command))
     }
 
     /// The connection for this key.
-    fn lane(&self, key: &str) -> Result<&Lane, RedisError> {
+    fn connection(&self, key: &str) -> Result<&PooledConnection, RedisError> {
         if let Some(reason) = self.spent.get() {
             return Err(reason.clone());
         }
-        let lane = match &self.nodes[..] {
-            [Node { lanes, .. }] if lanes.len() == 1 => lanes.first(),
+        let pooled = match &self.nodes[..] {
+            [Node { connections, .. }] if connections.len() == 1 => connections.first(),
             nodes => {
                 let slot = usize::from(slot(key));
                 let node = nodes.get(self.owners.get(slot).copied().unwrap_or_default());
-                node.and_then(|node| node.lanes.get(slot % node.lanes.len()))
+                node.and_then(|node| node.connections.get(slot % node.connections.len()))
             }
         };
-        lane.ok_or_else(|| RedisError::new("no node has this key"))
+        pooled.ok_or_else(|| RedisError::new("no node has this key"))
     }
 
     /// Sends a command about this key.
@@ -100,18 +94,18 @@ impl FredLink {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let lane = self.lane(key)?;
+        let pooled = self.connection(key)?;
         // A future of fred's is of seven kilobytes. Each future around it would be larger still, and be moved as a
         // whole.
-        let answer = Box::pin(command(lane.connection.client())).await;
-        self.noting(lane, answer)
+        let answer = Box::pin(command(pooled.connection.client())).await;
+        self.noting(pooled, answer)
     }
 
     /// Counts failures in a row: a server that hangs shows as nothing but timeouts.
-    fn noting<T>(&self, lane: &Lane, result: Result<T, impl Into<RedisError>>) -> Result<T, RedisError> {
+    fn noting<T>(&self, pooled: &PooledConnection, result: Result<T, impl Into<RedisError>>) -> Result<T, RedisError> {
         let error = match result {
             Ok(answer) => {
-                lane.failures.end();
+                pooled.failures.end();
                 return Ok(answer);
             }
             Err(error) => error.into(),
@@ -119,7 +113,7 @@ impl FredLink {
         // A right that was taken away is missed by every command of its kind.
         if says(&error, &MOVED_ON) || error.is_refused() {
             self.give_up(error.clone());
-        } else if !says(&error, &OF_THE_KEY) && lane.failures.add() >= FAILURES_TO_GIVE_UP {
+        } else if !says(&error, &OF_THE_KEY) && pooled.failures.add() >= FAILURES_TO_GIVE_UP {
             self.give_up(RedisError::new("too many commands failed in a row"));
         }
         Err(error)
@@ -130,13 +124,13 @@ impl FredLink {
         self.is_spent.notify_one();
     }
 
-    fn lanes(&self) -> impl Iterator<Item = &Lane> {
-        self.nodes.iter().flat_map(|node| &node.lanes)
+    fn connections(&self) -> impl Iterator<Item = &PooledConnection> {
+        self.nodes.iter().flat_map(|node| &node.connections)
     }
 
     /// Ends when one of the connections has.
     async fn disconnected(&self) -> RedisError {
-        select_all(self.lanes().map(|lane| Box::pin(lane.connection.ended()))).await.0
+        select_all(self.connections().map(|pooled| Box::pin(pooled.connection.ended()))).await.0
     }
 
     /// Asks the nodes of a cluster from time to time how its slots are distributed, and ends when that has changed. A
@@ -147,9 +141,9 @@ impl FredLink {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            let told = self.nodes.iter().filter_map(|node| Some((node.lanes.first()?, &node.address)));
-            let told = told.map(|(lane, address)| async move {
-                self.noting(lane, Layout::told_by(&lane.connection, address).await)
+            let told = self.nodes.iter().filter_map(|node| Some((node.connections.first()?, &node.address)));
+            let told = told.map(|(pooled, address)| async move {
+                self.noting(pooled, Layout::told_by(&pooled.connection, address).await)
             });
             if join_all(told).await.iter().flatten().any(|told| told != layout) {
                 return RedisError::new("the slots of the cluster are distributed in another way now");
@@ -172,24 +166,25 @@ impl Link for FredLink {
         &self.hash_tags
     }
 
-    /// `SET key state NX GET PX life`, one native command: a hit costs the server what a `GET` does.
+    /// `SET key state NX GET PX ttl`, one native command: a hit costs the server what a `GET` does.
     async fn get_or_set(&self, key: &str, state: Bytes, ttl: Option<Duration>) -> Result<Option<Bytes>, RedisError> {
+        let _timer = self.timer("lookup");
         let ttl = ttl.map(|ttl| Expiration::PX(millis(ttl)));
         self.send(key, |client| client.set(key, state, ttl, Some(SetOptions::NX), true)).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
+        let _timer = self.timer("get");
         self.send(key, |client| client.get(key)).await
     }
 
     /// One `MGET`; in a cluster, one for each slot.
     async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, RedisError> {
+        let _timer = self.timer("get_many");
         let mut held = vec![None; keys.len()];
-        let gets = self.together(&keys).into_iter().map(|positions| async {
-            let group: Vec<&str> =
-                positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();
-            let first = group.first().copied().unwrap_or_default();
-            let values: Vec<Option<Bytes>> = self.send(first, |client| client.mget(group)).await?;
+        let gets = self.together(&keys).into_iter().map(|group| async {
+            let (positions, keys): (Vec<usize>, Vec<&str>) = group.into_iter().unzip();
+            let values: Vec<Option<Bytes>> = self.send(first(&keys), |client| client.mget(keys)).await?;
             Ok::<_, RedisError>(positions.into_iter().zip(values))
         });
         for (position, value) in try_join_all(gets).await?.into_iter().flatten() {
@@ -206,11 +201,13 @@ impl Link for FredLink {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, RedisError> {
+        let _timer = self.timer("fill");
         let arguments = (expected, value, millis(ttl));
         self.send(key, |client| self.scripts.fill.evalsha(client, vec![key, marker], arguments)).await
     }
 
     async fn fence(&self, key: &str, marker: Option<&str>, fence: Bytes, ttl: Duration) -> Result<bool, RedisError> {
+        let _timer = self.timer("fence");
         let arguments = (fence, millis(ttl));
         self.send(key, |client| self.scripts.fence.evalsha(client, keys(key, marker), arguments)).await
     }
@@ -223,6 +220,7 @@ impl Link for FredLink {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, RedisError> {
+        let _timer = self.timer("release");
         let arguments = (fence, value, millis(ttl));
         self.send(key, |client| self.scripts.release.evalsha(client, keys(key, marker), arguments)).await
     }
@@ -233,9 +231,10 @@ impl Link for FredLink {
         proposals: Vec<Bytes>,
         renewal: Renewal,
     ) -> Result<Vec<Bytes>, RedisError> {
+        let _timer = self.timer("generations");
         let first = keys.first().cloned().unwrap_or_default();
-        let lives = [renewal.ttl, renewal.of_writers].map(|ttl| Value::from(millis(ttl)));
-        let arguments: Vec<Value> = lives.into_iter().chain(proposals.into_iter().map(Value::Bytes)).collect();
+        let ttls = [renewal.ttl, renewal.of_writers].map(|ttl| Value::from(millis(ttl)));
+        let arguments: Vec<Value> = ttls.into_iter().chain(proposals.into_iter().map(Value::Bytes)).collect();
         self.send(&first, |client| self.scripts.generations.evalsha(client, keys, arguments)).await
     }
 
@@ -246,23 +245,27 @@ impl Link for FredLink {
         next: Vec<Bytes>,
         ttl: Duration,
     ) -> Result<(), RedisError> {
+        let _timer = self.timer("void");
         let first = keys.first().cloned().unwrap_or_default();
         keys.extend(markers);
         let arguments: Vec<Value> =
             std::iter::once(millis(ttl).into()).chain(next.into_iter().map(Value::Bytes)).collect();
-        self.send(&first, |client| self.scripts.void.evalsha(client, keys, arguments)).await
+        self.send(&first, |client| self.scripts.invalidate.evalsha(client, keys, arguments)).await
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {
+        let _timer = self.timer("wait");
         let left: i64 = self.send(key, |client| self.scripts.wait.evalsha(client, key, lease)).await?;
         Ok(u64::try_from(left).ok().map(Duration::from_millis))
     }
 
-    async fn mark(&self, marker: &str) -> Result<(), RedisError> {
-        self.send(marker, |client| self.scripts.mark.evalsha(client, marker, ())).await
+    async fn publish_marker(&self, marker: &str) -> Result<(), RedisError> {
+        let _timer = self.timer("mark");
+        self.send(marker, |client| self.scripts.publish_marker.evalsha(client, marker, ())).await
     }
 
     async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {
+        let _timer = self.timer("epoch");
         let arguments = presence.arguments();
         let answer: String = self.send(key, |client| self.scripts.epoch.evalsha(client, key, arguments)).await?;
         Agreement::read(&answer)
@@ -270,12 +273,13 @@ impl Link for FredLink {
 
     /// One server after the other: in a cluster, the cursor also names the node.
     async fn scan(&self, cursor: String, pattern: &str, count: u32) -> Result<(String, Vec<String>), RedisError> {
+        let _timer = self.timer("scan");
         let (index, of_node) = cursor.split_once('/').unwrap_or(("0", &cursor));
         let index: usize = index.parse().unwrap_or_default();
-        let node = self.nodes.get(index).and_then(|node| node.lanes.first());
-        let lane = node.ok_or_else(|| RedisError::new("no node has this cursor"))?;
-        let page = lane.connection.client().scan_page(of_node.to_owned(), pattern, Some(count), None).await;
-        let (next, keys): (String, Vec<String>) = self.noting(lane, page)?;
+        let node = self.nodes.get(index).and_then(|node| node.connections.first());
+        let pooled = node.ok_or_else(|| RedisError::new("no node has this cursor"))?;
+        let page = pooled.connection.client().scan_page(of_node.to_owned(), pattern, Some(count), None).await;
+        let (next, keys): (String, Vec<String>) = self.noting(pooled, page)?;
         let next = match (&next[..], index + 1 < self.nodes.len()) {
             ("0", false) => next,
             ("0", true) => format!("{}/0", index + 1),
@@ -285,23 +289,20 @@ impl Link for FredLink {
     }
 
     async fn unlink(&self, keys: Vec<String>) -> Result<u64, RedisError> {
-        let unlinks = self.together(&keys).into_iter().map(|positions| {
-            let group: Vec<&str> =
-                positions.iter().filter_map(|position| keys.get(*position)).map(String::as_str).collect();
-            async {
-                let first = group.first().copied().unwrap_or_default();
-                self.send::<u64, _>(first, |client| client.unlink(group)).await
-            }
+        let _timer = self.timer("unlink");
+        let unlinks = self.together(&keys).into_iter().map(|group| async {
+            let keys: Vec<&str> = group.into_iter().map(|(_, key)| key).collect();
+            self.send::<u64, _>(first(&keys), |client| client.unlink(keys)).await
         });
         Ok(try_join_all(unlinks).await?.into_iter().sum())
     }
 
     async fn memory(&self) -> Result<ServerMemory, RedisError> {
         let mut all = ServerMemory::default();
-        for lane in self.nodes.iter().filter_map(|node| node.lanes.first()) {
-            let client = lane.connection.client();
-            let memory: String = self.noting(lane, client.info(Some(InfoKind::Memory)).await)?;
-            let stats: String = self.noting(lane, client.info(Some(InfoKind::Stats)).await)?;
+        for pooled in self.nodes.iter().filter_map(|node| node.connections.first()) {
+            let client = pooled.connection.client();
+            let memory: String = self.noting(pooled, client.info(Some(InfoKind::Memory)).await)?;
+            let stats: String = self.noting(pooled, client.info(Some(InfoKind::Stats)).await)?;
             all.used_bytes += number_in(&memory, "used_memory:");
             all.limit_bytes += number_in(&memory, "maxmemory:");
             all.evicted_keys += number_in(&stats, "evicted_keys:");
@@ -324,7 +325,7 @@ impl Link for FredLink {
 
     async fn close(&self) {
         self.give_up(RedisError::new("the connection was closed"));
-        join_all(self.lanes().map(|lane| lane.connection.close())).await;
+        join_all(self.connections().map(|pooled| pooled.connection.close())).await;
     }
 }
 
@@ -335,22 +336,24 @@ fn number_in(info: &str, name: &str) -> u64 {
 }
 
 impl FredLink {
-    /// The positions of the keys that one command may name together: all that go over the same connection, but in a
-    /// cluster only those of one slot.
-    fn together(&self, keys: &[String]) -> Vec<Vec<usize>> {
-        let lanes = match &self.nodes[..] {
-            [Node { lanes, .. }] => lanes.len(),
+    /// The keys, with their positions, in groups that one command may name: all that go over the same connection, but
+    /// in a cluster only those of one slot.
+    fn together<'a>(&self, keys: &'a [String]) -> Vec<Vec<(usize, &'a str)>> {
+        let parts = match &self.nodes[..] {
+            [Node { connections, .. }] => connections.len(),
             _ => usize::from(SLOTS),
         };
-        if lanes == 1 {
-            return vec![(0..keys.len()).collect()];
-        }
-        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<usize, Vec<(usize, &str)>> = BTreeMap::new();
         for (position, key) in keys.iter().enumerate() {
-            groups.entry(usize::from(slot(key)) % lanes).or_default().push(position);
+            let part = if parts == 1 { 0 } else { usize::from(slot(key)) % parts };
+            groups.entry(part).or_default().push((position, key));
         }
         groups.into_values().collect()
     }
+}
+
+fn first<'a>(keys: &[&'a str]) -> &'a str {
+    keys.first().copied().unwrap_or_default()
 }
 
 fn says(error: &RedisError, prefixes: &[&str]) -> bool {

@@ -8,9 +8,8 @@ use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::RedisTier;
-use super::link::Renewal;
+use super::link::{ActiveLink, Renewal};
 use super::state::{Generation, NO_GENERATION};
-use super::timed::TimedLink;
 use super::writing::GENERATION_TTL;
 use crate::namespace::{EntryRef, Tag};
 use crate::rng;
@@ -18,7 +17,7 @@ use crate::rng;
 /// Tags whose generations are remembered; with more, all are forgotten.
 const MOST_REMEMBERED: usize = 4_096;
 
-/// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is void.
+/// The generations as they were read or set last. Outdated ones do no harm: what is bound to one is invalid.
 #[derive(Default)]
 pub(super) struct Generations(Mutex<HashMap<Tag, Generation>>);
 
@@ -50,7 +49,7 @@ impl RedisTier {
     /// The generation that counts now for what depends on the entry's tags; a new one for those that have none.
     pub(super) async fn generation(
         &self,
-        link: &TimedLink,
+        link: &ActiveLink,
         entry: &EntryRef,
         absent: bool,
     ) -> Result<Generation, RedisError> {
@@ -62,8 +61,8 @@ impl RedisTier {
         Ok(one_for_all(&current))
     }
 
-    /// Makes void what depends on these tags.
-    pub(super) async fn invalidate(&self, link: &TimedLink, tags: &[Tag]) -> Result<(), RedisError> {
+    /// Invalidates what depends on these tags.
+    pub(super) async fn invalidate(&self, link: &ActiveLink, tags: &[Tag]) -> Result<(), RedisError> {
         if tags.is_empty() {
             return Ok(());
         }

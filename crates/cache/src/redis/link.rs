@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
-use hotshelf_stats::ServerMemory;
 
 use super::state::ServerRunId;
+use crate::counters::ServerMemory;
 use crate::epoch::{Epoch, History};
 
 /// The connection to a server, from its birth to its end. It is never mended: a command that is sent again on a new
@@ -17,7 +17,7 @@ use crate::epoch::{Epoch, History};
 /// new one.
 ///
 /// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to
-/// the engine they are one server, of which only `mark` and `scan` show that it has parts.
+/// the engine they are one server, of which only `publish_marker` and `scan` show that it has parts.
 ///
 /// A step ends within the command's deadline. One that fails may have been carried out all the same, also later.
 #[async_trait]
@@ -67,7 +67,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     ) -> Result<bool, RedisError>;
 
     /// What these keys hold, all of one slot. One that holds nothing holds its proposal from now on, for `ttl`. Which
-    /// others live as long as that again, [`Renewal`] says.
+    /// others get that TTL again, [`Renewal`] says.
     async fn generations(
         &self,
         keys: Vec<String>,
@@ -88,7 +88,7 @@ pub(crate) trait Link: Send + Sync + 'static {
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError>;
 
     /// Pushes the marker to all who listen, behind the pushes of everything that was done before where it belongs.
-    async fn mark(&self, marker: &str) -> Result<(), RedisError>;
+    async fn publish_marker(&self, marker: &str) -> Result<(), RedisError>;
 
     /// Tells the server who works with its keys, and hears what it knows of others.
     async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError>;
@@ -108,6 +108,9 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// Ends the connection, without waiting for a server that does not answer.
     async fn close(&self);
 }
+
+/// A link that the tier works with.
+pub(super) type ActiveLink = Box<dyn Link>;
 
 /// What a process tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,17 +172,17 @@ impl Agreement {
     }
 }
 
-/// How long a generation lives that a reader has proposed, and which of those it reads it keeps alive.
+/// The TTL of a generation that a reader has proposed, and which of those it reads get it again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Renewal {
     pub(crate) ttl: Duration,
-    /// What is left at most of a generation that a writer has set: one with so little left is not kept alive.
+    /// The TTL of a generation that a writer has set: one with so little left is not renewed.
     pub(crate) of_writers: Duration,
 }
 
 impl Renewal {
-    /// Whether a generation with so much left (`None`: it has no end) is given a whole life: it may be a reader's only,
-    /// and need not be written again with each read.
+    /// Whether a generation with so much left (`None`: it has no end) gets the whole TTL again: it may be a reader's
+    /// only, and need not be written again with each read.
     #[cfg(test)]
     pub(crate) fn is_due(self, left: Option<Duration>) -> bool {
         left.is_none_or(|left| left > self.of_writers && left < self.ttl.saturating_sub(self.of_writers))

@@ -1,4 +1,4 @@
-//! Hears what other processes change, so that memory can follow them.
+//! Receives what other processes change, so that memory can follow them.
 //!
 //! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its
 //! event loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
 use super::link::InvalidationStream;
-use super::names::Mark;
+use super::names::Marker;
 use crate::rng;
 
 /// How long memory may serve after the beginning of the last heartbeat that came back.
@@ -134,17 +134,17 @@ async fn listen(tier: &RedisTier, stream: &mut dyn InvalidationStream, failures:
             Err(_) => continue,
         };
         // Of one turn of Redis' event loop, in no particular order: changes first, then what vouches for them.
-        let marks: Vec<Mark> = heard.iter().filter_map(|marker| tier.setup.names.read(marker)).collect();
+        let markers: Vec<Marker> = heard.iter().filter_map(|marker| tier.setup.names.read(marker)).collect();
         let coherence = &tier.setup.coherence;
-        for mark in &marks {
-            match mark {
-                Mark::Entry(key) => coherence.entry_changed(key),
-                Mark::Tag(name) => coherence.tag_changed(name),
-                Mark::Heartbeat { .. } => {}
+        for marker in &markers {
+            match marker {
+                Marker::Entry(key) => coherence.entry_changed(key),
+                Marker::Tag(name) => coherence.tag_changed(name),
+                Marker::Heartbeat { .. } => {}
             }
         }
-        for mark in marks {
-            if let Mark::Heartbeat { instance, number, hash_tag } = mark
+        for marker in markers {
+            if let Marker::Heartbeat { instance, number, hash_tag } = marker
                 && instance == tier.heartbeats.instance()
                 && let Some(begun) = tier.heartbeats.back(number, &hash_tag)
             {

@@ -10,8 +10,8 @@ use crate::namespace::Tag;
 /// What the names of generations begin with; in braces, what a cluster distributes them by.
 const GENERATIONS: &str = "{gen}:";
 
-/// What is no entry: the protocol's own keys, and those of others who count under the same prefix.
-const OTHERS: [&str; 3] = [GENERATIONS, "chg:", "ratelimit:"];
+/// What keys begin with that are no entries: the protocol's own, and those of others who count under the same prefix.
+pub(crate) const RESERVED: [&str; 4] = ["epoch", GENERATIONS, "chg:", "ratelimit:"];
 
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -20,7 +20,7 @@ pub(crate) struct Names {
 
 /// What a marker tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum Marker {
     /// A writer has fenced this entry, or somebody waited for it and it is filled.
     Entry(Key),
     /// This tag has a new generation.
@@ -59,7 +59,7 @@ impl Names {
     /// Whether that is the name of an entry.
     pub(crate) fn is_entry(&self, name: &str) -> bool {
         let name = name.strip_prefix(&self.prefix);
-        name.is_some_and(|name| name != "epoch" && !OTHERS.iter().any(|others| name.starts_with(others)))
+        name.is_some_and(|name| !RESERVED.iter().any(|reserved| name.starts_with(reserved)))
     }
 
     /// What all markers begin with.
@@ -77,18 +77,18 @@ impl Names {
     }
 
     /// What the marker of that name tells; `None` if it is no marker.
-    pub(crate) fn read(&self, marker: &str) -> Option<Mark> {
+    pub(crate) fn read(&self, marker: &str) -> Option<Marker> {
         let marker = marker.strip_prefix(&self.prefix)?.strip_prefix("chg:")?;
         if let Some(tag) = marker.strip_prefix(GENERATIONS) {
-            return Some(Mark::Tag(tag.to_owned()));
+            return Some(Marker::Tag(tag.to_owned()));
         }
         let marker = marker.strip_prefix('{')?;
         if let Some(name) = marker.strip_suffix('}') {
-            return Some(Mark::Entry(Key::new(name.strip_prefix(&self.prefix)?)));
+            return Some(Marker::Entry(Key::new(name.strip_prefix(&self.prefix)?)));
         }
         let (hash_tag, heartbeat) = marker.split_once("}beat:")?;
         let (instance, number) = heartbeat.split_once(':')?;
-        Some(Mark::Heartbeat {
+        Some(Marker::Heartbeat {
             instance: instance.to_owned(),
             number: number.parse().ok()?,
             hash_tag: hash_tag.to_owned(),
@@ -126,11 +126,11 @@ mod tests {
                 names.read(&marker)
             };
             let key = Key::new("id:7");
-            assert_eq!(read(names.marker(&names.entry(&key))), Some(Mark::Entry(key)));
+            assert_eq!(read(names.marker(&names.entry(&key))), Some(Marker::Entry(key)));
             let products = Tag::new("products");
-            let tag = Mark::Tag("products".to_owned());
+            let tag = Marker::Tag("products".to_owned());
             assert_eq!(read(names.tag_marker(&products)), Some(tag));
-            let heartbeat = Mark::Heartbeat { instance: "a1".to_owned(), number: 42, hash_tag: "6".to_owned() };
+            let heartbeat = Marker::Heartbeat { instance: "a1".to_owned(), number: 42, hash_tag: "6".to_owned() };
             assert_eq!(read(names.heartbeat("a1", 42, "6")), Some(heartbeat));
             assert_eq!(names.read("other"), None);
         }

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use hotshelf_redis_client::RedisError;
 
+use super::link::ActiveLink;
 use super::state::{self, Generation, NO_GENERATION, State, Stored};
-use super::timed::TimedLink;
 use super::{LEASE_TTL, RedisPermit, RedisTier};
+use crate::counters::Event;
 use crate::namespace::EntryRef;
 use crate::tier::{Hit, Lookup, Token, Until};
 
@@ -22,7 +23,7 @@ const DISCONNECTED_PAUSE: Duration = Duration::from_millis(50);
 /// goes away just then, the lease is taken back.
 struct PendingLease<'a> {
     tier: &'a RedisTier,
-    link: &'a Arc<TimedLink>,
+    link: &'a Arc<ActiveLink>,
     name: &'a str,
     lease: &'a Bytes,
     answered: bool,
@@ -52,7 +53,7 @@ impl RedisTier {
     /// Looks, and waits for what another process loads.
     pub(super) async fn look_and_wait(
         &self,
-        link: &Arc<TimedLink>,
+        link: &Arc<ActiveLink>,
         entry: &EntryRef,
         until: Until,
     ) -> Result<Lookup<Option<RedisPermit>>, RedisError> {
@@ -78,7 +79,7 @@ impl RedisTier {
     }
 
     /// Reads the key and, if it is free, takes a lease on it; for pages together with the generation they depend on.
-    async fn look(&self, link: &Arc<TimedLink>, entry: &EntryRef, until: Until) -> Result<Looked, RedisError> {
+    async fn look(&self, link: &Arc<ActiveLink>, entry: &EntryRef, until: Until) -> Result<Looked, RedisError> {
         // Before the value is read: what is filled later is of this epoch or older.
         let epoch = self.epoch();
         let (name, lease) = (self.name_of(entry), state::lease(Token::random(), self.run(link)));
@@ -124,7 +125,7 @@ impl RedisTier {
     /// A value as the answer, if it counts and is good enough.
     async fn serve(
         &self,
-        link: &TimedLink,
+        link: &ActiveLink,
         entry: &EntryRef,
         until: Until,
         stored: Stored,
@@ -144,13 +145,13 @@ impl RedisTier {
     /// Whether a value still counts.
     pub(super) async fn stands(
         &self,
-        link: &TimedLink,
+        link: &ActiveLink,
         entry: &EntryRef,
         stored: &Stored,
         known: Option<Generation>,
     ) -> Result<bool, RedisError> {
         if stored.epoch != self.epoch() || stored.history != self.history() {
-            entry.namespace.counters().invalidations_epoch.inc();
+            entry.namespace.count(Event::InvalidationEpoch);
             return Ok(false);
         }
         let absent = stored.value.is_none();
@@ -178,7 +179,7 @@ impl RedisTier {
             Vec::new()
         });
         if held.len() < entries.len() {
-            entries.iter().for_each(|entry| entry.namespace.counters().misses_l2.inc());
+            entries.iter().for_each(|entry| entry.namespace.count(Event::MissL2));
             return entries.iter().map(|_| Lookup::Miss(None)).collect();
         }
         let link = &link;

@@ -81,9 +81,9 @@ pub(super) struct Stored {
     pub(super) history: u64,
     pub(super) epoch: Epoch,
     pub(super) generation: Generation,
-    /// What is left of its life, zero at its end.
+    /// What is left of its TTL, zero from its expiry on.
     pub(super) ttl: Duration,
-    /// How long its life has been over.
+    /// How long ago it expired.
     pub(super) overdue: Duration,
     /// `None`: there is no such thing.
     pub(super) value: Option<Value>,

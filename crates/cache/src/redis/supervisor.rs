@@ -12,8 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::RedisTier;
-use super::link::{Agreement, Presence};
-use super::timed::TimedLink;
+use super::link::{ActiveLink, Agreement, Presence};
 use crate::epoch::History;
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
@@ -51,7 +50,7 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
                     true => leave(&tier, &link).await,
                     false => announce_down(&tier, reason),
                 }
-                // After the word is out: parting from a server that hangs takes time.
+                // After it was announced: closing a connection to a server that hangs takes time.
                 link.close().await;
                 if stopping.is_cancelled() {
                     return;
@@ -67,8 +66,8 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
 }
 
 /// Opens a link and makes sure of the memory behind it before anybody may use it.
-async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<TimedLink>, Failure> {
-    let link = TimedLink::new(tier.connector.open().await?, tier.timings.clone());
+async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<ActiveLink>, Failure> {
+    let link = tier.connector.open().await?;
     // The same server process, and every write since was either fenced there or has advanced the epoch: its values
     // count. Another process, or the same one restarted, may hold anything: the epoch advances now.
     let store = &tier.setup.epoch_store;
@@ -83,10 +82,10 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
         }
         *last_server = Some(link.server().to_owned());
         match agree_on_epoch(tier, &link, true).await? {
-            Agreed::Yes => Ok(()),
-            Agreed::OtherDatabase(reason) => Err(reason.into()),
+            Agreement::Known { .. } => Ok(()),
+            Agreement::OtherDatabase { history } => Err(keys_of_another(tier, &history).into()),
             // Whoever opens takes the place.
-            Agreed::OtherProcess { .. } => Err("another process came in between".into()),
+            Agreement::OtherProcess { .. } => Err("another process came in between".into()),
         }
     };
     if let Err(error) = vouched.await {
@@ -96,31 +95,17 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
     Ok(Arc::new(link))
 }
 
-/// Whether the keys of the prefix belong to this database, and the epoch is the same for all who work with them.
-enum Agreed {
-    Yes,
-    /// Others are at work with them. Why, for the health report.
-    OtherDatabase(String),
-    /// Another process has taken the place of this one on the same database, and the two were not told of each other.
-    OtherProcess {
-        present_until: String,
-    },
-}
-
-/// Tells the server who this is and the epoch, and hears of one that another process has opened. It is the database's
-/// word that counts.
-async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Result<Agreed, Failure> {
+/// Tells the server who this is and the epoch, and learns of one that another process has opened. The database decides.
+async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Agreement, Failure> {
     let store = &tier.setup.epoch_store;
     let mut asked = false;
     for _ in 0..MOST_ANNOUNCEMENTS {
         let presence = presence(tier, opens);
         let told = presence.history;
         match link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await? {
-            Agreement::OtherDatabase { history } => return Ok(Agreed::OtherDatabase(keys_of_another(tier, &history))),
-            Agreement::OtherProcess { present_until } => return Ok(Agreed::OtherProcess { present_until }),
             Agreement::Known { epoch, commits } if epoch <= tier.epoch() && commits <= told.commits => {
                 tier.has_agreed.store(true, Ordering::Release);
-                return Ok(Agreed::Yes);
+                return Ok(Agreement::Known { epoch, commits });
             }
             // Whoever opens an epoch, or commits, does so in the database first.
             Agreement::Known { .. } if !asked => {
@@ -140,13 +125,14 @@ async fn agree_on_epoch(tier: &RedisTier, link: &TimedLink, opens: bool) -> Resu
                     tier.setup.names.prefix()
                 );
             }
+            others => return Ok(others),
         }
     }
     Err("what Redis knows of the database changes all the time".into())
 }
 
 /// How far the database has come is known to Redis when it stops, and nobody waits for a process that is gone.
-async fn leave(tier: &RedisTier, link: &TimedLink) {
+async fn leave(tier: &RedisTier, link: &ActiveLink) {
     let lasts = if tier.setup.shared { PRESENCE } else { Duration::ZERO };
     let presence = Presence { lasts, ..presence(tier, false) };
     if let Err(error) = link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await {
@@ -178,7 +164,7 @@ fn keys_of_another(tier: &RedisTier, history: &str) -> String {
 }
 
 /// Publishes the link and returns, with the link taken back, when it is of no use any more.
-async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationToken) -> String {
+async fn watch(tier: &RedisTier, link: &Arc<ActiveLink>, stopping: &CancellationToken) -> String {
     tier.link.store(Some(Arc::clone(link)));
     let reason = tokio::select! {
         biased;
@@ -195,7 +181,7 @@ async fn watch(tier: &RedisTier, link: &Arc<TimedLink>, stopping: &CancellationT
 
 /// Asks the server about its memory, for as long as there is a link. That it does not answer is for the heartbeats to
 /// find.
-async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
+async fn follow_memory(tier: &RedisTier, link: &ActiveLink) -> String {
     let mut looks = interval(MEMORY_LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -208,16 +194,15 @@ async fn follow_memory(tier: &RedisTier, link: &TimedLink) -> String {
 }
 
 /// Sends heartbeats until too many in a row have failed; then tells why.
-async fn keep_beating(tier: &RedisTier, link: &TimedLink) -> String {
+async fn keep_beating(tier: &RedisTier, link: &ActiveLink) -> String {
     let mut heartbeats = interval(HEARTBEAT);
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut missed, mut other) = (0, None);
     loop {
         heartbeats.tick().await;
         match heartbeat(tier, link, &mut other).await {
-            Ok(Heartbeat::Elsewhere) => return "the other instances are on another server".to_owned(),
-            Ok(Heartbeat::Refused(reason)) => return reason,
-            Ok(Heartbeat::Back) => {
+            Ok(Some(reason)) => return reason,
+            Ok(None) => {
                 missed = 0;
                 tell_the_end(tier);
                 tier.release_orphans(link).await;
@@ -243,8 +228,8 @@ enum PeerServer {
     Unknown,
 }
 
-/// A process that is cut off from Redis leaves word of its writes in the database.
-async fn check_peers(tier: &RedisTier, link: &TimedLink) -> PeerServer {
+/// A process that is cut off from Redis advances the epoch in the database with its writes.
+async fn check_peers(tier: &RedisTier, link: &ActiveLink) -> PeerServer {
     match timeout(HEARTBEAT, tier.setup.epoch_store.current()).await {
         Ok(Ok((_, server))) if server != link.server() => PeerServer::Another,
         Ok(Ok((epoch, _))) => {
@@ -254,13 +239,6 @@ async fn check_peers(tier: &RedisTier, link: &TimedLink) -> PeerServer {
         }
         Ok(Err(_)) | Err(_) => PeerServer::Unknown,
     }
-}
-
-enum Heartbeat {
-    Back,
-    Elsewhere,
-    /// The keys belong to somebody else.
-    Refused(String),
 }
 
 /// Another process that has taken the place of this one. One that lives renews its presence with each of its
@@ -275,55 +253,66 @@ struct OtherProcess {
 /// not told of is to be noticed.
 const LOOKS_AT_OTHER: u32 = 4;
 
-/// What to make of the other process: one that lives stays [`Agreed::OtherProcess`]. When it does not after enough
-/// looks, this process takes its place back.
+/// What to make of the other process, `None` until it is known: one that lives stays [`Agreement::OtherProcess`]. When
+/// it does not renew its presence for enough looks, this process takes its place back.
 async fn confirm_other(
     tier: &RedisTier,
-    link: &TimedLink,
+    link: &ActiveLink,
     other: &mut Option<OtherProcess>,
     present_until: String,
-) -> Result<Agreed, Failure> {
+) -> Result<Option<Agreement>, Failure> {
     match other {
-        Some(known) if known.present_until != present_until => return Ok(Agreed::OtherProcess { present_until }),
+        Some(known) if known.present_until != present_until => {
+            return Ok(Some(Agreement::OtherProcess { present_until }));
+        }
         Some(known) => known.looks += 1,
         None => *other = Some(OtherProcess { present_until, looks: 1 }),
     }
     if other.as_ref().is_some_and(|other| other.looks > LOOKS_AT_OTHER) {
         *other = None;
-        return agree_on_epoch(tier, link, true).await;
+        return agree_on_epoch(tier, link, true).await.map(Some);
     }
-    Ok(Agreed::Yes)
+    Ok(None)
 }
 
-async fn heartbeat(tier: &RedisTier, link: &TimedLink, other: &mut Option<OtherProcess>) -> Result<Heartbeat, Failure> {
+/// Returns why the link is of no use any more, if it is not.
+async fn heartbeat(
+    tier: &RedisTier,
+    link: &ActiveLink,
+    other: &mut Option<OtherProcess>,
+) -> Result<Option<String>, Failure> {
     let begin = Instant::now();
     let peers = check_peers(tier, link).await;
     match peers {
-        PeerServer::Another if tier.setup.shared => return Ok(Heartbeat::Elsewhere),
+        PeerServer::Another if tier.setup.shared => {
+            return Ok(Some("the other instances are on another server".to_owned()));
+        }
         // This process has named its server last, unless another one has come that nobody told of this one.
-        PeerServer::Another => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
+        PeerServer::Another => return Ok(Some(tier.setup.coherence.end(UNTOLD))),
         PeerServer::Same | PeerServer::Unknown => {}
     }
     let agreed = match agree_on_epoch(tier, link, false).await? {
-        Agreed::OtherProcess { present_until } => confirm_other(tier, link, other, present_until).await?,
+        Agreement::OtherProcess { present_until } => confirm_other(tier, link, other, present_until).await?,
         agreed => {
             *other = None;
-            agreed
+            Some(agreed)
         }
     };
     match agreed {
-        Agreed::Yes => {}
-        Agreed::OtherDatabase(reason) => return Ok(Heartbeat::Refused(reason)),
-        Agreed::OtherProcess { .. } => return Ok(Heartbeat::Refused(tier.setup.coherence.end(UNTOLD))),
+        None | Some(Agreement::Known { .. }) => {}
+        Some(Agreement::OtherDatabase { history }) => return Ok(Some(keys_of_another(tier, &history))),
+        Some(Agreement::OtherProcess { .. }) => return Ok(Some(tier.setup.coherence.end(UNTOLD))),
     }
     if tier.setup.shared && matches!(peers, PeerServer::Same) {
         let (names, instance) = (&tier.setup.names, tier.heartbeats.instance());
         let number = tier.heartbeats.begin(begin, link.hash_tags());
-        let marks =
-            link.hash_tags().iter().map(async |hash_tag| link.mark(&names.heartbeat(instance, number, hash_tag)).await);
-        try_join_all(marks).await?;
+        let publishing = link
+            .hash_tags()
+            .iter()
+            .map(async |hash_tag| link.publish_marker(&names.heartbeat(instance, number, hash_tag)).await);
+        try_join_all(publishing).await?;
     }
-    Ok(Heartbeat::Back)
+    Ok(None)
 }
 
 fn announce_up(tier: &RedisTier) {

@@ -8,8 +8,8 @@ use futures_util::future::{join, join_all};
 use hotshelf_redis_client::RedisError;
 
 use super::RedisTier;
+use super::link::ActiveLink;
 use super::state::{self, Envelope, NO_GENERATION};
-use super::timed::TimedLink;
 use crate::epoch::Fencing;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Tag};
@@ -42,7 +42,7 @@ impl RedisTier {
 
     /// Fences all entries or none. Of two writers that share several, each may come first at some: then both give back
     /// what they have, and their pauses decide.
-    async fn fence(&self, link: &TimedLink, intent: &Intent) -> Result<bool, RedisError> {
+    async fn fence(&self, link: &ActiveLink, intent: &Intent) -> Result<bool, RedisError> {
         let fence = async |entry: &EntryRef| {
             let (name, fence) = (self.name_of(entry), state::fence(intent.token, self.run(link)));
             link.fence(&name, self.marker_of(&name).as_deref(), fence, FENCE_TTL).await
@@ -140,7 +140,7 @@ impl RedisTier {
     /// while the network is split, they may have gone to another one, where the fences of this write barred nobody:
     /// what they loaded there before its commit is void only with another epoch. Asked after the commit, so that one
     /// who goes there later than the answer loads what was committed.
-    async fn is_where_the_others_are(&self, link: &TimedLink, changed: bool) -> bool {
+    async fn is_where_the_others_are(&self, link: &ActiveLink, changed: bool) -> bool {
         if !self.setup.shared || !changed {
             return true;
         }
@@ -154,7 +154,7 @@ impl RedisTier {
     }
 
     /// Releases all entries, and makes the tags void, whatever was invalidated since the beginning.
-    async fn end(&self, link: &TimedLink, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
+    async fn end(&self, link: &ActiveLink, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
         let value = |entry: &EntryRef| {
             // What depends on a tag is void with this very write.
             let value = keep.get(&entry.key).filter(|_| !entry.depends(false))?;
@@ -170,7 +170,7 @@ impl RedisTier {
     /// Each with what it is to hold from then on, and for how long; or with nothing.
     async fn release<'a>(
         &self,
-        link: &TimedLink,
+        link: &ActiveLink,
         token: Token,
         entries: impl Iterator<Item = &'a EntryRef>,
         value: impl Fn(&EntryRef) -> Option<(Bytes, Duration)>,
@@ -195,7 +195,7 @@ impl RedisTier {
     }
 
     /// Some of them; the others with the next heartbeat. What is not certain to be released stays an orphan.
-    pub(super) async fn release_orphans(&self, link: &TimedLink) {
+    pub(super) async fn release_orphans(&self, link: &ActiveLink) {
         let orphans: Vec<_> = self.orphans.lock().iter().take(ORPHANS_A_HEARTBEAT).cloned().collect();
         let released = join_all(orphans.iter().map(|(name, token)| async move {
             let (marker, fence) = (self.marker_of(name), state::fence(*token, self.run(link)));

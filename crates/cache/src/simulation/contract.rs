@@ -1,5 +1,6 @@
 //! The simulated server answers as a real one does: the same steps, some thousands by chance, on both.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ const KEYS: [&str; 3] = ["c:one", "c:two", "c:three"];
 const MARKERS: &str = "c:chg:";
 const SHORT: Duration = Duration::from_millis(3);
 const LONG: Duration = Duration::from_secs(600);
-const LIVES: [Duration; 7] = [LONG, LONG, LONG, LONG, LONG, SHORT, Duration::ZERO];
+const TTLS: [Duration; 7] = [LONG, LONG, LONG, LONG, LONG, SHORT, Duration::ZERO];
 
 /// What a key may hold, where the run of the server differs.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +64,7 @@ enum Step {
         proposal: Content,
         renewal: Renewal,
     },
-    Void {
+    Invalidate {
         count: usize,
         marked: bool,
         next: Content,
@@ -124,13 +125,13 @@ fn presence() -> Presence {
 
 impl Step {
     fn throw() -> Self {
-        let (key, marked, ttl) = (random::below(3) as usize, random::one_in(2), random::pick(&LIVES));
+        let (key, marked, ttl) = (random::below(3) as usize, random::one_in(2), random::pick(&TTLS));
         match random::below(36) {
             0..=6 => Step::LookUp { key, state: Content::throw(), ttl: random::one_in(2).then_some(ttl) },
             7..=14 => Step::Fill { key, expected: Content::throw(), value: Content::throw(), ttl },
             15..=19 => Step::Fence { key, marked, fence: Content::tagged(b'F'), ttl },
             20..=24 => Step::Release { key, marked, fence: Content::tagged(b'F'), value: Content::throw(), ttl },
-            25 => Step::Void { count: key + 1, marked, next: Content::throw(), ttl },
+            25 => Step::Invalidate { count: key + 1, marked, next: Content::throw(), ttl },
             26 => Step::Generations { count: key + 1, proposal: Content::throw(), renewal: throw_renewal() },
             27..=28 => Step::Wait { key, lease: Content::tagged(random::pick(b"LW")) },
             29..=31 => Step::Agree { key, presence: presence() },
@@ -145,7 +146,7 @@ impl Step {
         match *self {
             Step::LookUp { ttl, .. } => ttl == Some(SHORT),
             Step::Fill { ttl, .. } | Step::Fence { ttl, .. } => ttl == SHORT,
-            Step::Release { ttl, .. } | Step::Void { ttl, .. } => ttl == SHORT,
+            Step::Release { ttl, .. } | Step::Invalidate { ttl, .. } => ttl == SHORT,
             Step::Agree { ref presence, .. } => presence.lasts == SHORT,
             Step::Generations { renewal, .. } => renewal.ttl == SHORT,
             _ => false,
@@ -175,7 +176,7 @@ impl Step {
                 let current = link.generations(first(count), proposals, renewal).await?;
                 current.iter().map(|held| legible(held, run)).collect::<Vec<_>>().join(" ")
             }
-            Step::Void { count, marked, next, ttl } => {
+            Step::Invalidate { count, marked, next, ttl } => {
                 let markers = (0..count).filter_map(|key| marker_if(marked, key)).collect();
                 format!("{:?}", link.invalidate(first(count), markers, vec![next.bytes(run); count], ttl).await?)
             }
@@ -223,7 +224,7 @@ fn throw_renewal() -> Renewal {
         0 => Renewal { ttl: SHORT, of_writers: Duration::ZERO },
         // A life that is longer than the long one, of which nothing is left for writers.
         1 => Renewal { ttl: 2 * LONG, of_writers: Duration::ZERO },
-        _ => Renewal { ttl: random::pick(&LIVES), of_writers: LONG / 2 },
+        _ => Renewal { ttl: random::pick(&TTLS), of_writers: LONG / 2 },
     }
 }
 
@@ -252,7 +253,7 @@ async fn answers(connector: &dyn Connector, steps: &[Step]) -> Vec<String> {
     for (number, step) in steps.iter().enumerate() {
         let answer = step.take(&*link).await.unwrap_or_else(|_| "refused".to_owned());
         let last = format!("{MARKERS}{{step {number}}}");
-        link.mark(&last).await.unwrap();
+        link.publish_marker(&last).await.unwrap();
         let mut heard = Vec::new();
         while heard.last() != Some(&last) {
             heard.extend(stream.next().await.unwrap());
@@ -302,7 +303,7 @@ fn real(steps: &[Step]) -> Vec<String> {
         connect_timeout: Duration::from_secs(10),
         ..RedisOptions::new(Servers::One(redis.address().parse().unwrap()))
     };
-    let connector = FredConnector::new(options, String::new(), true);
+    let connector = FredConnector::new(options, String::new(), true, Arc::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         clock::simulate();

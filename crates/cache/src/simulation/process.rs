@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hotshelf_stats::Stats;
 use tokio::time::sleep;
 
 use super::database::{Change, Database, Down, EpochRow, PAGE, Reader};
@@ -21,11 +20,6 @@ use crate::tier::TierName;
 use crate::value::{Found, Read, Source, Value};
 use crate::write::Write;
 use hotshelf_redis_client::RedisOptions;
-
-thread_local! {
-    /// Counters decide nothing: all processes of a thread share them, since making them takes time.
-    static STATS: Stats = Stats::new().unwrap();
-}
 
 #[derive(Clone)]
 pub(super) struct Process {
@@ -55,8 +49,7 @@ impl Process {
             redis: RedisOptions::default(),
             key_prefix: "p:".to_owned(),
         };
-        let cache =
-            STATS.with(|stats| Cache::with_connector(options, Box::new(connector), Arc::new(row), |_| false, stats));
+        let cache = Cache::with_connector(options, Box::new(connector), Arc::new(row), |_| false, Arc::default());
         let tags = ["products", "products:order"].map(Tag::new);
         let namespace = |name, keys| {
             let (ttl, grace, absence) = (plan.ttl, plan.grace, Absence::DependsOn(tags[0].clone()));

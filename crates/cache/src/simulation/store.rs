@@ -186,7 +186,7 @@ impl Store {
         }
     }
 
-    pub(super) fn mark(&mut self, marker: &str) -> Answer<()> {
+    pub(super) fn publish_marker(&mut self, marker: &str) -> Answer<()> {
         self.mark_if(Some(marker));
         Ok(())
     }

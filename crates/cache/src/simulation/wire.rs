@@ -9,7 +9,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
-use hotshelf_stats::ServerMemory;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
@@ -20,6 +19,7 @@ use super::describe::Describe;
 use super::host::{Connection, Host};
 use super::world::{Push, Server, World};
 use super::{Defect, random};
+use crate::counters::ServerMemory;
 use crate::redis::{Agreement, Connector, InvalidationStream, Link, Presence, Renewal, ServerRunId};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(100);
@@ -299,7 +299,7 @@ impl Link for SimulatedLink {
         next: Vec<Bytes>,
         ttl: Duration,
     ) -> Result<(), RedisError> {
-        command!(self, store, "void", [keys.join(" "), next], store.invalidate(&keys, &markers, next, ttl))
+        command!(self, store, "invalidate", [keys.join(" "), next], store.invalidate(&keys, &markers, next, ttl))
     }
 
     async fn wait(&self, key: &str, lease: Bytes) -> Result<Option<Duration>, RedisError> {
@@ -307,9 +307,9 @@ impl Link for SimulatedLink {
         command!(self, store, "wait", [key, lease], store.wait(&key, lease))
     }
 
-    async fn mark(&self, marker: &str) -> Result<(), RedisError> {
+    async fn publish_marker(&self, marker: &str) -> Result<(), RedisError> {
         let marker = marker.to_owned();
-        command!(self, store, "mark", [marker], store.mark(&marker))
+        command!(self, store, "publish marker", [marker], store.publish_marker(&marker))
     }
 
     async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {

@@ -54,8 +54,7 @@ async fn a_miss_then_hits(world: &World) {
         assert_eq!(next.value, first.value, "the revision, too");
     }
     assert_eq!(world.truth.loads(), if world.keeps() { 1 } else { 4 });
-    let snapshot = world.stats.snapshot();
-    assert_eq!((snapshot.hits, snapshot.misses), if world.keeps() { (3, 1) } else { (0, 4) });
+    assert_eq!(world.hits_and_misses(), if world.keeps() { (3, 1) } else { (0, 4) });
 }
 
 async fn the_attribute_comes_back_with_every_hit(world: &World) {

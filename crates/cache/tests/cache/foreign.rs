@@ -95,7 +95,7 @@ async fn a_key_of_another_type_is_survived_until_the_next_write() {
         assert_eq!((text(&found), stored(&found)), (Some("old"), false));
         assert!(world.read(2).await.source.is_hit(), "the link is none the worse for it");
     }
-    assert_eq!(world.stats.cache_errors("l2", "lookup").get(), 20);
+    assert_eq!(world.redis_errors("lookup"), 20);
 
     let epoch = world.truth.epoch();
     world.write(1, Some("new")).await;

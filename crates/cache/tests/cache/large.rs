@@ -1,6 +1,6 @@
 //! Large values: smaller in Redis than they are, and beyond a bound in no tier at all.
 
-use hotshelf_cache::{Tiers, WriteStrategy};
+use hotshelf_cache::{Event, Tiers, WriteStrategy};
 
 use crate::truth::attribute_of;
 use crate::world::{World, attribute, name, stored, text};
@@ -56,7 +56,7 @@ async fn a_large_value_that_was_cut_off_in_redis_is_loaded_again() {
 async fn what_is_too_large_is_kept_nowhere_and_counted() {
     for tiers in [Tiers::Memory, Tiers::Redis, Tiers::Tiered] {
         let world = World::of(tiers).await;
-        let counted = || world.stats.cache("thing").too_large.get();
+        let counted = || world.counted([Event::TooLarge]);
         world.create(1, &large("a", LARGEST + 1)).await;
         world.create(2, &large("a", LARGEST)).await;
         for reads in 1..=3 {
@@ -86,7 +86,7 @@ async fn a_write_leaves_nothing_that_is_too_large() {
     world.write(1, Some("small as well")).await;
     assert!(world.read(1).await.source.is_hit());
     world.write(1, Some(&large("b", LARGEST + 1))).await;
-    assert_eq!(world.stats.cache("thing").too_large.get(), 1);
+    assert_eq!(world.counted([Event::TooLarge]), 1);
     let found = world.read(1).await;
     assert_eq!((stored(&found), text(&found).map(str::len)), (false, Some(LARGEST + 1)));
     world.leaves_nothing_behind().await;

@@ -9,7 +9,6 @@ use hotshelf_cache::{
     Absence, Cache, EntryRef, Found, Key, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Tag, Tiers, Value,
     WriteStrategy,
 };
-use hotshelf_stats::Stats;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -40,9 +39,7 @@ fn options(name: &'static str, keys: Keys, absence: Absence) -> NamespaceOptions
 impl School {
     async fn on(tiers: Tiers, write_strategy: WriteStrategy, redis: Option<&RedisServer>) -> Self {
         let options_of_cache = World::options(tiers, write_strategy, redis);
-        let cache =
-            Cache::new(options_of_cache, Arc::<crate::truth::Truth>::default(), |_| false, &Stats::new().unwrap())
-                .unwrap();
+        let cache = Cache::new(options_of_cache, Arc::<crate::truth::Truth>::default(), |_| false).unwrap();
         let everything = Tag::new("everything");
         let namespace =
             |name, keys| cache.namespace(options(name, keys, Absence::DependsOn(everything.clone()))).unwrap();

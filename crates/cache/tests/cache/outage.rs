@@ -6,10 +6,24 @@ use hotshelf_cache::{Fencing, Tiers};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::Instant;
 
-use crate::world::{COMMAND_TIMEOUT, World, text};
+use crate::world::{World, text};
 
-/// One command may time out. On a busy machine the rest takes its time, too, but not as much as another one would.
-const ONE_TIMEOUT: Duration = COMMAND_TIMEOUT.saturating_mul(9).checked_div(5).unwrap();
+/// The steps of a write in Redis that have failed. Those that fail at the same time are one: the writer waits for one
+/// timeout.
+fn failed_steps_of_writes(world: &World) -> u64 {
+    ["fence", "void", "release"].map(|operation| world.redis_errors(operation)).iter().sum()
+}
+
+/// The steps of lookups that have failed: the lookup itself, and those that it may need before and after.
+fn failed_steps_of_lookups(world: &World) -> u64 {
+    ["lookup", "generation", "fill", "abandon", "overdue"].map(|operation| world.redis_errors(operation)).iter().sum()
+}
+
+/// Lookups that were sent to Redis.
+fn lookups_sent(world: &World) -> u64 {
+    let commands = world.cache.statistics();
+    commands.redis_commands().filter(|(command, _)| *command == "lookup").map(|(_, times)| times.count()).sum()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_without_redis_is_not_covered_and_advances_the_epoch() {
@@ -47,7 +61,7 @@ async fn a_write_that_ends_without_a_link_has_no_command_that_could_fail() {
     world.redis().stop();
     world.down().await;
     world.commit(write, 1, Some("new")).await;
-    assert_eq!(world.stats.cache_errors("l2", "release").get(), 0);
+    assert_eq!(world.redis_errors("release"), 0);
     assert_eq!(text(&world.read(1).await), Some("new"));
 }
 
@@ -76,11 +90,10 @@ async fn redis_is_killed_between_begin_and_commit() {
 async fn redis_hangs_during_begin() {
     let world = with_an_old_copy().await;
     world.redis().pause();
-    let began = Instant::now();
     let write = world.begin(1).await;
     assert_eq!(write.fencing(), Fencing::Unfenced);
     world.commit(write, 1, Some("new")).await;
-    assert!(began.elapsed() < ONE_TIMEOUT, "a write waited {:?}", began.elapsed());
+    assert!(failed_steps_of_writes(&world) <= 1, "it waits for one timeout at most");
     world.redis().resume();
     ends_well(world).await;
 }
@@ -104,9 +117,9 @@ async fn redis_hangs_during_committed() {
     let write = world.begin(1).await;
     assert_eq!(write.fencing(), Fencing::Fenced);
     world.redis().pause();
-    let (epoch, began) = (world.truth.epoch(), Instant::now());
+    let epoch = world.truth.epoch();
     world.commit(write, 1, Some("new")).await;
-    assert!(began.elapsed() < ONE_TIMEOUT, "a write waited {:?}", began.elapsed());
+    assert!(failed_steps_of_writes(&world) <= 1, "it waits for one timeout at most");
     assert_eq!(world.truth.epoch(), epoch + 1);
     world.redis().resume();
     ends_well(world).await;
@@ -159,23 +172,22 @@ async fn lookups_wait_for_one_timeout_at_most_and_then_for_none() {
     let world = with_an_old_copy().await;
     world.page().await;
     world.redis().pause();
+    let loads = world.truth.loads();
     let readings = (0..20).map(|_| async {
-        let began = Instant::now();
         assert_eq!(text(&world.read(1).await), Some("old"));
         assert_eq!(text(&world.page().await), Some("old"));
         assert_eq!(text(&world.read(2).await), None);
-        began.elapsed()
     });
-    let slowest = futures_util::future::join_all(readings).await.into_iter().max().unwrap();
-    assert!(slowest < ONE_TIMEOUT * 3, "three lookups took {slowest:?}");
-    assert!(world.stats.cache_errors("l2", "lookup").get() > 0, "errors are counted");
+    futures_util::future::join_all(readings).await;
+    let (failed, loads) = (failed_steps_of_lookups(&world), world.truth.loads() - loads);
+    assert!(failed <= loads, "{failed} steps of {loads} lookups have failed, each a timeout to wait for");
 
     world.down().await;
-    let began = Instant::now();
+    let sent = lookups_sent(&world);
     for _ in 0..100 {
         assert_eq!(text(&world.read(1).await), Some("old"));
     }
-    assert!(began.elapsed() < COMMAND_TIMEOUT, "given up, Redis costs nothing: {:?}", began.elapsed());
+    assert_eq!(lookups_sent(&world), sent, "given up, Redis is not even asked");
     world.redis().resume();
     let world = world.up().await;
     assert!(world.read(1).await.source.is_hit(), "nothing was written: the same server is trusted again");

@@ -17,7 +17,7 @@
 //! | sessions by HSET then EXPIRE | a crash in between leaves an immortal session | there are no sessions yet |
 //! | rate limit by the caller's clock | skew breaks it | there is no rate limit yet |
 
-use hotshelf_cache::{Source, Tiers, WriteStrategy};
+use hotshelf_cache::{Event, Source, Tiers, WriteStrategy};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use tokio::time::timeout;
 
@@ -39,14 +39,13 @@ async fn refresh_begins(world: &World, lookup: impl AsyncFn()) {
 
 /// Returns when what the refresh brought has been kept or refused.
 async fn refresh_ends(world: &World, namespace: &'static str, before: u64) {
-    let counters = world.stats.cache(namespace);
-    let ended = async || counters.sets.get() + counters.fills_refused.get() > before;
+    let ended = async || outcomes(world, namespace) > before;
     wait_until("the load ahead of the end is over", PATIENCE, ended).await;
 }
 
 fn outcomes(world: &World, namespace: &'static str) -> u64 {
-    let counters = world.stats.cache(namespace);
-    counters.sets.get() + counters.fills_refused.get()
+    let counts = world.cache.statistics().namespaces()[namespace];
+    counts.get(Event::Set) + counts.get(Event::FillRefused)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Absence, Cache, CacheOptions, EntryRef, Found, Key, Keys, Namespace, NamespaceOptions, Read, Source, Tag, Tiers,
-    Write, WriteError, WriteStrategy,
+    Absence, Cache, CacheOptions, Counts, EntryRef, Event, Found, Key, Keys, Namespace, NamespaceOptions, Read, Source,
+    Tag, Tiers, Write, WriteError, WriteStrategy,
 };
 use hotshelf_redis_client::{RedisOptions, Servers};
-use hotshelf_stats::Stats;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::task::JoinHandle;
 
 use crate::truth::{Broken, Truth};
 
 /// Long enough that a busy machine does not reach it.
-pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_millis(500);
+const COMMAND_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const PREFIX: &str = "shop:";
 /// Life of entries: longer than any story.
 const LONG_LIFE: Duration = Duration::from_secs(300);
@@ -27,7 +26,6 @@ pub(crate) struct World {
     pub(crate) cache: Cache<Broken>,
     pub(crate) truth: Arc<Truth>,
     pub(crate) redis: Option<Arc<RedisServer>>,
-    pub(crate) stats: Stats,
     pub(crate) things: Namespace,
     pub(crate) pages: Namespace,
     everything: Tag,
@@ -67,8 +65,7 @@ impl World {
     }
 
     async fn living(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>, life: Duration) -> Self {
-        let stats = Stats::new().unwrap();
-        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, |_| false, &stats).unwrap();
+        let cache = Cache::new(options.clone(), Arc::clone(&truth) as _, |_| false).unwrap();
         let everything = Tag::new("things");
         let namespace = |name, keys| {
             let (ttl, negative_ttl, keys) = (life, Duration::from_secs(60), Keys::Beginning(keys));
@@ -77,7 +74,7 @@ impl World {
         };
         let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
         cache.start().await.unwrap();
-        World { cache, truth, redis, stats, things, pages, everything, options, life }
+        World { cache, truth, redis, things, pages, everything, options, life }
     }
 
     /// The same process with Redis up.
@@ -136,6 +133,23 @@ impl World {
 
     pub(crate) fn redis(&self) -> &RedisServer {
         self.redis.as_deref().unwrap()
+    }
+
+    /// How often these events have occurred, in all namespaces together.
+    pub(crate) fn counted(&self, events: impl IntoIterator<Item = Event>) -> u64 {
+        let namespaces = self.cache.statistics().namespaces();
+        let sum = namespaces.values().fold(Counts::default(), |sum, counts| sum.plus(counts));
+        events.into_iter().map(|event| sum.get(event)).sum()
+    }
+
+    /// Lookups that were answered by a tier, and by none.
+    pub(crate) fn hits_and_misses(&self) -> (u64, u64) {
+        (self.counted([Event::HitL1, Event::HitL2, Event::StaleIfError]), self.counted([Event::Miss]))
+    }
+
+    /// How often an operation in Redis has failed.
+    pub(crate) fn redis_errors(&self, operation: &str) -> u64 {
+        self.cache.statistics().redis_errors().get(operation).copied().unwrap_or_default()
     }
 
     /// Whether any tier keeps anything.

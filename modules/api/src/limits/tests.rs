@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axum::response::IntoResponse;
 use hotshelf_ratelimit::{OnLoss, RateLimitOptions};
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 
 use super::*;
 use crate::problem::Problem;
@@ -13,7 +13,7 @@ fn limit(requests: u32, seconds: u64) -> Limit {
 
 fn limits() -> (RequestLimits, AccountLimits) {
     let options = RateLimitOptions { redis: None, prefix: String::new(), on_loss: OnLoss::Local };
-    let limiter = RateLimiter::new(options, &Stats::new().unwrap());
+    let limiter = RateLimiter::new(options, &Registry::new().unwrap()).unwrap();
     let route = |method: &str, path: &str| RouteLimit { method: method.into(), path: path.into(), limit: limit(7, 1) };
     let options = LimitOptions {
         on: true,

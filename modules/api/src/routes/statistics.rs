@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
-use hotshelf_stats::{Stats, StatsSnapshot};
+use hotshelf_cache_module::{CacheStatistics, StatsSnapshot};
+use hotshelf_stats::Registry;
 use serde::Serialize;
 use utoipa_axum::routes;
 
@@ -29,22 +30,22 @@ struct Statistics {
 /// Returns the statistics of the caches since the start or the last reset.
 #[utoipa::path(get, path = "/api/v1/cache/stats", tag = "statistics",
     responses((status = 200, description = "counters per tier and per cache")))]
-pub(crate) async fn stats(State(stats): State<Stats>) -> impl IntoResponse {
-    Json(Statistics { cache_stats: stats.snapshot(), timestamp: Utc::now() })
+pub(crate) async fn stats(State(statistics): State<CacheStatistics>) -> impl IntoResponse {
+    Json(Statistics { cache_stats: statistics.snapshot(), timestamp: Utc::now() })
 }
 
 /// Resets the counters of the statistics to 0. The metrics in `/metrics` are not reset.
 #[utoipa::path(post, path = "/api/v1/cache/stats/reset", tag = "statistics",
     responses((status = 200, body = Done)))]
-pub(crate) async fn reset(State(stats): State<Stats>) -> impl IntoResponse {
-    stats.reset();
+pub(crate) async fn reset(State(statistics): State<CacheStatistics>) -> impl IntoResponse {
+    statistics.reset();
     Json(Done { message: "Cache statistics reset successfully" })
 }
 
 /// Returns all metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "statistics",
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub(crate) async fn metrics(State(stats): State<Stats>) -> Result<impl IntoResponse, Problem> {
-    let page = stats.prometheus().map_err(|error| Problem::internal(error.to_string()))?;
+pub(crate) async fn metrics(State(registry): State<Registry>) -> Result<impl IntoResponse, Problem> {
+    let page = registry.page().map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }

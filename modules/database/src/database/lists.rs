@@ -136,7 +136,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use hotshelf_stats::Stats;
+    use hotshelf_stats::Registry;
 
     use super::*;
     use crate::DatabaseOptions;
@@ -147,8 +147,8 @@ mod tests {
     async fn a_list_that_takes_long_is_read_where_it_holds_nobody_up() {
         let directory = tempfile::tempdir().unwrap();
         let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-        let stats = Stats::new().unwrap();
-        let catalogue = Database::open(options, &stats).await.unwrap();
+        let registry = Registry::new().unwrap();
+        let catalogue = Database::open(options, &registry).await.unwrap();
         for (heavy, expected) in [(false, 2), (true, 1)] {
             let reads = Arc::new(AtomicUsize::new(0));
             let seen = Arc::clone(&reads);
@@ -159,7 +159,8 @@ mod tests {
             assert_eq!(catalogue.list(None, heavy, query).await.unwrap(), 1);
             assert_eq!(seen.load(Ordering::SeqCst), expected);
         }
-        assert_eq!(stats.db_reads_refused("lists", "interrupted").get(), 0);
+        let interrupted = r#"db_reads_refused_total{lane="lists",reason="interrupted"} 0"#;
+        assert!(registry.page().unwrap().contains(interrupted));
         catalogue.close(Duration::from_secs(20)).await.unwrap();
     }
 
@@ -167,7 +168,7 @@ mod tests {
     async fn a_stop_ends_reads_when_half_of_its_time_is_over() {
         let directory = tempfile::tempdir().unwrap();
         let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-        let catalogue = Database::open(options, &Stats::new().unwrap()).await.unwrap();
+        let catalogue = Database::open(options, &Registry::new().unwrap()).await.unwrap();
         let read = catalogue.clone();
         let endless = |conn: &Reader| Statement::new(ENDLESS).number(conn);
         let reading = tokio::spawn(async move { read.list(None, true, endless).await });

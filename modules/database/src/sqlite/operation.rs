@@ -4,9 +4,11 @@ use std::future::Future;
 
 use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::TRACED;
-use hotshelf_stats::{Histogram, IntCounter, Stats};
+use hotshelf_stats::{Histogram, IntCounter};
 use tracing::Instrument;
 use tracing::field::Empty;
+
+use crate::metrics::DatabaseMetrics;
 
 /// Times the work and counts what fails for the database's own reasons. A cheap handle.
 #[derive(Clone)]
@@ -17,8 +19,8 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    pub(crate) fn new(stats: &Stats, name: &'static str) -> Self {
-        Operation { durations: stats.db_query(name), errors: stats.db_errors(name), name }
+    pub(crate) fn new(metrics: &DatabaseMetrics, name: &'static str) -> Self {
+        Operation { durations: metrics.queries(name), errors: metrics.errors(name), name }
     }
 
     /// Does the work.

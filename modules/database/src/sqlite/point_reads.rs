@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use hotshelf_domain::{Product, ProductId, StoreError};
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::{IntCounter, Stats};
+use hotshelf_stats::IntCounter;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
 
 use super::operation::Operation;
 use super::reader::Reader;
-use super::readers::{Lane, WAITING, deadline};
+use super::readers::{Lane, deadline};
 use super::rows::find_listed;
+use crate::metrics::DatabaseMetrics;
 
 /// Reads that may wait; more are refused at once.
 const QUEUE: usize = 4_096;
@@ -46,12 +47,12 @@ impl PointReads {
         concurrency: usize,
         tasks: &Tasks,
         operation: Operation,
-        stats: &Stats,
+        metrics: &DatabaseMetrics,
     ) -> Self {
         let (queue, mut asks) = mpsc::channel(QUEUE);
         let waiting = queue.clone();
         let length = move || (waiting.max_capacity() - waiting.capacity()) as u64;
-        stats.watch_gauge("db_reads_waiting", WAITING, &[("lane", LANE)], length);
+        metrics.watch_waiting(LANE, length);
         let stopping = tasks.stopping();
         let (slots, queries) = (Arc::new(Semaphore::new(concurrency)), tasks.clone());
         let durations = operation.durations.clone();
@@ -72,7 +73,7 @@ impl PointReads {
                 });
             }
         });
-        let (full, waited) = (stats.db_reads_refused(LANE, "full"), stats.db_reads_refused(LANE, "waited"));
+        let (full, waited) = (metrics.reads_refused(LANE, "full"), metrics.reads_refused(LANE, "waited"));
         PointReads { queue, operation, full, waited }
     }
 
@@ -133,8 +134,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("products.db");
         let (identity, _first) = opened(&path);
-        let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
-        let readers = Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &stats, &ending);
+        let (metrics, ending) = (DatabaseMetrics::unseen(), CancellationToken::new());
+        let readers = Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &metrics, &ending);
         let (reply, gone) = oneshot::channel();
         drop(gone);
         answer(&readers.point, vec![Ask { id: 1, reply }]).await;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::StoreError;
-use hotshelf_stats::{IntCounter, Stats};
+use hotshelf_stats::IntCounter;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -27,13 +27,12 @@ use super::condition::Condition;
 use super::connect::connect;
 use super::identity::Identity;
 use super::reader::Reader;
+use crate::metrics::DatabaseMetrics;
 
 /// How long a read may take, waiting for its turn included.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// An interrupted statement ends soon. Whoever waits is answered even when it does not.
 const GRACE: Duration = Duration::from_millis(250);
-/// What the gauge of the metrics says of itself.
-pub(crate) const WAITING: &str = "Reads that wait for their turn";
 
 /// Gathered reads. While all are under way, the next one grows.
 pub(crate) const POINT: Bounds = Bounds { running: 2, running_of_one: 2, waiting: 2, waiting_of_one: 2 };
@@ -83,7 +82,7 @@ impl Readers {
         url: &str,
         identity: &Arc<Identity>,
         condition: &Arc<Condition>,
-        stats: &Stats,
+        metrics: &DatabaseMetrics,
         ending: &CancellationToken,
     ) -> Self {
         let keyed = || {
@@ -96,13 +95,13 @@ impl Readers {
         };
         let (lists, heavy) = bounds(thread::available_parallelism().map_or(1, usize::from));
         let readers = Readers {
-            point: Lane::new("point", POINT, interruptible(), Some((identity, Some(condition))), stats, ending),
-            keyed: Lane::new("keyed", KEYED, keyed(), Some((identity, Some(condition))), stats, ending),
-            lists: Lane::new("lists", lists, interruptible(), Some((identity, Some(condition))), stats, ending),
-            heavy: Lane::new("heavy", heavy, interruptible(), Some((identity, Some(condition))), stats, ending),
-            watch: Lane::new("watch", WATCH, keyed(), Some((identity, None)), stats, ending),
+            point: Lane::new("point", POINT, interruptible(), Some((identity, Some(condition))), metrics, ending),
+            keyed: Lane::new("keyed", KEYED, keyed(), Some((identity, Some(condition))), metrics, ending),
+            lists: Lane::new("lists", lists, interruptible(), Some((identity, Some(condition))), metrics, ending),
+            heavy: Lane::new("heavy", heavy, interruptible(), Some((identity, Some(condition))), metrics, ending),
+            watch: Lane::new("watch", WATCH, keyed(), Some((identity, None)), metrics, ending),
         };
-        readers.show_in(stats);
+        readers.show_in(metrics);
         readers
     }
 
@@ -120,14 +119,14 @@ impl Readers {
         self.watch.close().await;
     }
 
-    fn show_in(&self, stats: &Stats) {
+    fn show_in(&self, metrics: &DatabaseMetrics) {
         let (help, state) = ("Connections of the readers", |state| [("state", state)]);
         let lanes = self.lanes();
         let idle = move || lanes.iter().map(|lane| lane.idle() as u64).sum();
-        stats.watch_gauge("db_connections", help, &state("idle"), idle);
+        metrics.registry.watch_gauge("db_connections", help, &state("idle"), idle);
         let lanes = self.lanes();
         let running = move || lanes.iter().map(|lane| lane.running() as u64).sum();
-        stats.watch_gauge("db_connections", help, &state("in_use"), running);
+        metrics.registry.watch_gauge("db_connections", help, &state("in_use"), running);
     }
 
     fn lanes(&self) -> [Box<dyn Occupancy>; 5] {
@@ -208,10 +207,10 @@ impl<C: Send + 'static> Lane<C> {
         bounds: Bounds,
         open: impl Fn() -> Result<C, StoreError> + Send + Sync + 'static,
         database: Option<(&Arc<Identity>, Option<&Arc<Condition>>)>,
-        stats: &Stats,
+        metrics: &DatabaseMetrics,
         ending: &CancellationToken,
     ) -> Self {
-        let refused = |reason| stats.db_reads_refused(name, reason);
+        let refused = |reason| metrics.reads_refused(name, reason);
         let refused = Refused { full: refused("full"), waited: refused("waited"), interrupted: refused("interrupted") };
         let lane = Lane(Arc::new(Inner {
             admission: Admission::new(bounds),
@@ -222,7 +221,7 @@ impl<C: Send + 'static> Lane<C> {
             refused,
         }));
         let seen = lane.clone();
-        stats.watch_gauge("db_reads_waiting", WAITING, &[("lane", name)], move || seen.0.admission.waiting() as u64);
+        metrics.watch_waiting(name, move || seen.0.admission.waiting() as u64);
         lane
     }
 

@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_database::{Database, DatabaseOptions};
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use tempfile::TempDir;
 
 /// Which database.
@@ -51,5 +51,5 @@ impl Storage {
 /// SQLite's file.
 pub(crate) async fn open(path: &Path) -> Database {
     let options = DatabaseOptions { path: path.to_owned(), shared: false };
-    Database::open(options, &Stats::new().expect("a registry")).await.expect("opened")
+    Database::open(options, &Registry::new().expect("a registry")).await.expect("opened")
 }

@@ -1,14 +1,14 @@
 //! What is read most, and how it gets into the cache before it is asked for.
 
-use hotshelf_cache::{Condition, Read, Source};
+use hotshelf_cache::{Read, Source};
 use hotshelf_domain::{Order, PageRequest, ProductId, ProductScope};
-use hotshelf_stats::TopItems;
 
 use super::ProductService;
 use super::lists::MemberPage;
 use crate::error::ProductError;
 use crate::keys;
 use crate::pages::Style;
+use crate::top_items::TopItems;
 
 /// The page that a list begins with, as it is asked for when nothing is said about it.
 const FIRST_PAGE: u32 = 20;
@@ -32,11 +32,6 @@ impl ProductService {
     pub(crate) fn most_read(&self, limit: usize) -> Vec<(ProductId, u64)> {
         let counted = self.0.reads.top(limit);
         counted.into_iter().filter_map(|(id, reads)| Some((ProductId::new(id)?, reads))).collect()
-    }
-
-    /// Whether Redis is to take part in the cache and does not.
-    pub(crate) fn waits_for_redis(&self) -> bool {
-        matches!(self.0.cache.condition(), Condition::NotConnectedYet | Condition::RedisDown { .. })
     }
 
     /// Sees to it that the cache has these products, as far as they exist. One step to each tier, and one query for

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hotshelf_cache::RedisState;
 use hotshelf_domain::{ProductId, ProductScope};
 use tokio::time::{Instant, sleep};
 
@@ -100,7 +101,7 @@ impl Run {
     /// Also returns when it does not come: then memory is warmed alone.
     async fn wait_for_redis(&self) {
         let give_up = Instant::now() + REDIS_TIMEOUT;
-        while self.warmer.0.products.waits_for_redis() && Instant::now() < give_up {
+        while self.warmer.0.products.redis_state() == RedisState::Down && Instant::now() < give_up {
             sleep(POLL_INTERVAL).await;
         }
     }

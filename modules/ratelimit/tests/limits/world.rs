@@ -6,13 +6,13 @@ use futures_util::future::join_all;
 use hotshelf_lifecycle::{Health, Module, Status};
 use hotshelf_ratelimit::{Decision, Limit, OnLoss, RateLimitOptions, RateLimiter, Scope, Subject};
 use hotshelf_redis_client::{RedisOptions, Servers};
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 
 /// One process.
 pub(crate) struct Instance {
     pub(crate) limiter: RateLimiter,
-    pub(crate) stats: Stats,
+    pub(crate) registry: Registry,
 }
 
 impl Instance {
@@ -26,10 +26,11 @@ impl Instance {
     }
 
     pub(crate) async fn with(redis: Option<RedisOptions>, on_loss: OnLoss) -> Self {
-        let stats = Stats::new().unwrap();
-        let limiter = RateLimiter::new(RateLimitOptions { redis, prefix: "p:".to_owned(), on_loss }, &stats);
+        let registry = Registry::new().unwrap();
+        let limiter =
+            RateLimiter::new(RateLimitOptions { redis, prefix: "p:".to_owned(), on_loss }, &registry).unwrap();
         limiter.start().await.unwrap();
-        Instance { limiter, stats }
+        Instance { limiter, registry }
     }
 
     /// So many requests in an hour.
@@ -52,7 +53,7 @@ impl Instance {
 
     /// The value of a metric without labels.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let page = self.stats.prometheus().unwrap();
+        let page = self.registry.page().unwrap();
         let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().unwrap()
     }

@@ -9,8 +9,8 @@ use tokio::sync::broadcast::Receiver;
 
 use crate::redis::link::InvalidationStream;
 
-/// Hears of the servers of one layout. If that is not the layout of the link any more, the heartbeats of the link do
-/// not all come back here, and that is noticed.
+/// The pushes of the servers of one layout. If that is not the layout of the link any more, the heartbeats of the link
+/// do not all come back here, and that is noticed.
 pub(crate) struct FredInvalidationStream(Vec<NodeStream>);
 
 struct NodeStream {

@@ -1,17 +1,21 @@
 //! How a link comes about: find the servers, connect, ask each who it is.
 
+use std::sync::{Arc, OnceLock};
+
 use async_trait::async_trait;
 use fred::types::InfoKind;
 use futures_util::future::try_join_all;
 use hotshelf_redis_client::{Connection, Layout, RedisError, RedisOptions, Servers, Shard, slot};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::invalidation_stream::FredInvalidationStream;
-use super::lane::Lane;
+use super::pooled_connection::PooledConnection;
 use super::probe::{self, major};
 use super::scripts::Scripts;
 use super::{FredLink, Node};
+use crate::counters::RedisCounters;
 use crate::redis::link::{Connector, InvalidationStream, Link};
 use crate::redis::state::ServerRunId;
 
@@ -24,6 +28,8 @@ pub(crate) struct FredConnector {
     listens: bool,
     /// Of the link that was opened last: what is heard has to come from its servers.
     layout: Mutex<Option<Layout>>,
+    /// Where the commands are timed.
+    counters: Arc<RedisCounters>,
 }
 
 /// A server that was asked who it is.
@@ -35,8 +41,8 @@ struct Introduced {
 }
 
 impl FredConnector {
-    pub(crate) fn new(options: RedisOptions, prefix: String, listens: bool) -> Self {
-        FredConnector { options, prefix, listens, layout: Mutex::default() }
+    pub(crate) fn new(options: RedisOptions, prefix: String, listens: bool, counters: Arc<RedisCounters>) -> Self {
+        FredConnector { options, prefix, listens, layout: Mutex::default(), counters }
     }
 
     fn in_a_cluster(&self) -> bool {
@@ -58,8 +64,9 @@ impl FredConnector {
         if self.in_a_cluster() && Layout::told_by(first, &shard.address).await? != *layout {
             return Err(RedisError::new("the nodes of the cluster do not agree on its slots yet"));
         }
-        let lanes = connections.into_iter().map(|connection| Lane::new(connection, self.options.command_timeout));
-        let node = Node { address: shard.address.clone(), lanes: lanes.collect() };
+        let timeout = self.options.command_timeout;
+        let connections = connections.into_iter().map(|connection| PooledConnection::new(connection, timeout));
+        let node = Node { address: shard.address.clone(), connections: connections.collect() };
         Ok(Introduced { node, version, process, memory })
     }
 }
@@ -76,9 +83,21 @@ impl Connector for FredConnector {
         *self.layout.lock() = Some(layout.clone());
         let (nodes, versions): (_, Vec<_>) = introduced.into_iter().map(|one| (one.node, one.version)).unzip();
         let watched = self.in_a_cluster().then_some(layout);
-        let link = FredLink::new(nodes, owners, hash_tags, scripts, server, run, watched);
+        let mut link = FredLink {
+            nodes,
+            owners,
+            hash_tags,
+            scripts,
+            server,
+            run,
+            layout: watched,
+            spent: OnceLock::new(),
+            is_spent: Notify::new(),
+            counters: None,
+        };
         let oldest = versions.into_iter().min_by_key(|version| major(version)).unwrap_or_default();
         probe::run(&link, &self.prefix, self.listens).await.map_err(|trouble| trouble.of_version(&oldest))?;
+        link.counters = Some(Arc::clone(&self.counters));
         Ok(Box::new(link))
     }
 

@@ -10,6 +10,7 @@ use fred::interfaces::TrackingInterface;
 use futures_util::future::{join_all, try_join_all};
 use hotshelf_redis_client::RedisError;
 
+use super::pooled_connection::PooledConnection;
 use super::{FredLink, MOVED_ON, says};
 use crate::redis::link::{Link, Renewal};
 use crate::rng;
@@ -17,7 +18,7 @@ use crate::rng;
 /// The first version that answers what a lookup asks for.
 const FIRST_VERSION: u32 = 7;
 /// What a probe leaves when it is broken off ends by itself.
-const LIFE: Duration = Duration::from_secs(1);
+const TTL: Duration = Duration::from_secs(1);
 /// More are not named.
 const MOST_NAMED: usize = 3;
 
@@ -36,43 +37,48 @@ pub(super) enum Unusable {
 /// Tries everything at every server, in one round trip.
 pub(super) async fn run(link: &FredLink, prefix: &str, listens: bool) -> Result<(), Unusable> {
     let id: String = rng::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let (link_tags, id) = (link.hash_tags(), &id);
-    try_join_all(link_tags.iter().map(|hash_tag| at_one(link, format!("{prefix}probe:{{{hash_tag}}}:{id}"), prefix)))
-        .await?;
-    if listens {
-        let heard = link.nodes.iter().filter_map(|node| node.lanes.first());
-        // Nothing was switched on. It is as good a question as any whether this may be.
-        let asked = heard.map(async |lane| refused("CLIENT TRACKING", lane.connection.client().stop_tracking().await));
-        try_join_all(asked).await?;
-    }
-    Ok(())
+    let (nodes, id) = (link.nodes.iter().zip(link.hash_tags()), &id);
+    let probing = nodes.map(|(node, hash_tag)| {
+        let subscriber = node.connections.first().filter(|_| listens);
+        at_one(link, subscriber, format!("{prefix}probe:{{{hash_tag}}}:{id}"), prefix)
+    });
+    try_join_all(probing).await.map(drop)
 }
 
 type Tried<'a> = Pin<Box<dyn Future<Output = Option<(&'static str, RedisError)>> + Send + 'a>>;
 
 /// The steps are sent one behind the other: the server has done each when it comes to the next.
-async fn at_one(link: &FredLink, key: String, prefix: &str) -> Result<(), Unusable> {
+async fn at_one(
+    link: &FredLink,
+    subscriber: Option<&PooledConnection>,
+    key: String,
+    prefix: &str,
+) -> Result<(), Unusable> {
     let (other, generation) = (format!("{key}:other"), format!("{key}:generation"));
     let marker = format!("{prefix}chg:{}", &key[prefix.len()..]);
     let (key, other, marker, pattern) = (key.as_str(), other.as_str(), marker.as_str(), format!("{prefix}probe:*"));
     let keys = || vec![key.to_owned(), other.to_owned()];
     let (generations, markers) = (vec![generation.clone()], vec![marker.to_owned()]);
-    let renewal = Renewal { ttl: LIFE, of_writers: LIFE };
-    let steps: Vec<Tried<'_>> = vec![
-        tried("SET … NX GET", link.get_or_set(key, LEASE, Some(LIFE)), |held| held.is_none()),
+    let renewal = Renewal { ttl: TTL, of_writers: TTL };
+    let mut steps: Vec<Tried<'_>> = vec![
+        tried("SET … NX GET", link.get_or_set(key, LEASE, Some(TTL)), |held| held.is_none()),
         tried("GET", link.get(key), |held| *held == Some(LEASE)),
         tried("MGET", link.get_many(keys()), |held| *held == [Some(LEASE), None]),
         tried("the script wait", link.wait(key, LEASE), |left| left.is_some()),
-        tried("the script fill", link.fill(key, marker, LEASE, VALUE, LIFE), |filled| *filled),
-        tried("the script fence", link.fence(key, Some(marker), FENCE, LIFE), |fenced| *fenced),
-        tried("the script release", link.release(key, Some(marker), FENCE, Bytes::new(), LIFE), |released| *released),
-        tried("the script void", link.invalidate(generations.clone(), markers, vec![VALUE], LIFE), |()| true),
+        tried("the script fill", link.fill(key, marker, LEASE, VALUE, TTL), |filled| *filled),
+        tried("the script fence", link.fence(key, Some(marker), FENCE, TTL), |fenced| *fenced),
+        tried("the script release", link.release(key, Some(marker), FENCE, Bytes::new(), TTL), |released| *released),
+        tried("the script invalidate", link.invalidate(generations.clone(), markers, vec![VALUE], TTL), |()| true),
         tried("the script generations", link.generations(generations, vec![LEASE], renewal), |held| *held == [VALUE]),
-        tried("the script mark", link.mark(marker), |()| true),
+        tried("the script publish_marker", link.publish_marker(marker), |()| true),
         tried("UNLINK", link.unlink(vec![generation]), |removed| *removed == 1),
         tried("SCAN", link.scan("0".to_owned(), &pattern, 1), |_| true),
         tried("INFO", link.memory(), |_| true),
     ];
+    // Nothing was switched on. It is as good a question as any whether this may be.
+    steps.extend(
+        subscriber.map(|pooled| tried("CLIENT TRACKING", pooled.connection.client().stop_tracking(), |()| true)),
+    );
     let failed: Vec<_> = join_all(steps).await.into_iter().flatten().collect();
     // Of the server as a whole, and not of this step.
     if let Some((_, error)) = failed.iter().find(|(_, error)| !is_of_the_step(error)) {
@@ -83,24 +89,16 @@ async fn at_one(link: &FredLink, key: String, prefix: &str) -> Result<(), Unusab
 
 fn tried<'a, T: 'a>(
     name: &'static str,
-    step: impl Future<Output = Result<T, RedisError>> + Send + 'a,
+    step: impl Future<Output = Result<T, impl Into<RedisError>>> + Send + 'a,
     is_right: fn(&T) -> bool,
 ) -> Tried<'a> {
     Box::pin(async move {
         match step.await {
             Ok(answer) if is_right(&answer) => None,
             Ok(_) => Some((name, RedisError::new("another answer than Redis gives"))),
-            Err(error) => Some((name, error)),
+            Err(error) => Some((name, error.into())),
         }
     })
-}
-
-fn refused<T>(name: &'static str, outcome: Result<T, impl Into<RedisError>>) -> Result<(), Unusable> {
-    match outcome.map_err(Into::into) {
-        Ok(_) => Ok(()),
-        Err(error) if is_of_the_step(&error) => Err(Unusable::Refuses(vec![(name, error)])),
-        Err(error) => Err(Unusable::Now(error)),
-    }
 }
 
 /// Whether it is this step that is not done, and not anything that comes.

@@ -10,9 +10,9 @@ pub(super) struct Scripts {
     pub(super) fence: Script,
     pub(super) release: Script,
     pub(super) generations: Script,
-    pub(super) void: Script,
+    pub(super) invalidate: Script,
     pub(super) wait: Script,
-    pub(super) mark: Script,
+    pub(super) publish_marker: Script,
     pub(super) epoch: Script,
 }
 
@@ -23,17 +23,17 @@ impl Scripts {
             fence: Script::from_lua(include_str!("../scripts/fence.lua")),
             release: Script::from_lua(include_str!("../scripts/release.lua")),
             generations: Script::from_lua(include_str!("../scripts/generations.lua")),
-            void: Script::from_lua(include_str!("../scripts/void.lua")),
+            invalidate: Script::from_lua(include_str!("../scripts/invalidate.lua")),
             wait: Script::from_lua(include_str!("../scripts/wait.lua")),
-            mark: Script::from_lua(include_str!("../scripts/mark.lua")),
+            publish_marker: Script::from_lua(include_str!("../scripts/publish_marker.lua")),
             epoch: Script::from_lua(include_str!("../scripts/epoch.lua")),
         }
     }
 
     /// Makes them known to a server.
     pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
-        let Scripts { fill, fence, release, generations, void, wait, mark, epoch } = self;
-        let all = [fill, fence, release, generations, void, wait, mark, epoch];
+        let Scripts { fill, fence, release, generations, invalidate, wait, publish_marker, epoch } = self;
+        let all = [fill, fence, release, generations, invalidate, wait, publish_marker, epoch];
         try_join_all(all.into_iter().map(|script| script.load(client))).await.map(drop)
     }
 }

@@ -1,6 +1,6 @@
 -- fence: from absent, a lease or a value. Refused while another writer's fence stands, of this run of the server: one that
 -- a snapshot has brought back bars nobody.
--- KEYS[1] the key   KEYS[2] its marker, if others are to hear of it   ARGV[1] the fence   ARGV[2] life in ms
+-- KEYS[1] the key   KEYS[2] its marker, if others are to hear of it   ARGV[1] the fence   ARGV[2] TTL in ms
 -- Of another type it is not ours (pcall returns a table then), and makes room like anything that is no fence.
 local held = redis.pcall('GETRANGE', KEYS[1], 0, #ARGV[1])
 if type(held) == 'string' and #held == #ARGV[1] and string.find(held, '^[FO]') and held ~= ARGV[1]

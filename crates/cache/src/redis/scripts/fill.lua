@@ -1,7 +1,7 @@
 -- fill: replace what the loader left or saw, and only that. A lease that somebody waits for reads W instead of L; they are
 -- told.
 -- KEYS[1] the key   KEYS[2] its marker   ARGV[1] its expected first bytes   ARGV[2] the value, '' to leave nothing
--- ARGV[3] life in ms
+-- ARGV[3] TTL in ms
 local held = redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1)
 local waited = string.sub(held, 1, 1) == 'W' and 'L' .. string.sub(held, 2) == ARGV[1]
 if held ~= ARGV[1] and not waited then

@@ -3,7 +3,7 @@
 -- writer's fence of this run of the server stays, but is overtaken (O): what that writer would leave may be older as well,
 -- so that its own release then leaves nothing.
 -- KEYS[1] the key   KEYS[2] its marker, if others are to hear of it   ARGV[1] the fence   ARGV[2] the value, '' to leave
--- nothing   ARGV[3] life in ms
+-- nothing   ARGV[3] TTL in ms
 -- One byte more than a fence has; a table if the key is of another type.
 local held = redis.pcall('GETRANGE', KEYS[1], 0, #ARGV[1])
 local fenced = type(held) == 'string' and #held == #ARGV[1] and string.find(held, '^[FO]')

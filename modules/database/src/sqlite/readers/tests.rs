@@ -9,10 +9,10 @@ use crate::sqlite::reader::ENDLESS;
 use crate::sqlite::statement::Statement;
 
 /// A lane whose connections are nothing, with one place for each of two parties.
-fn lane(ending: &CancellationToken) -> (Lane<()>, Stats) {
-    let stats = Stats::new().unwrap();
+fn lane(ending: &CancellationToken) -> (Lane<()>, DatabaseMetrics) {
+    let metrics = DatabaseMetrics::unseen();
     let bounds = Bounds { running: 2, running_of_one: 1, waiting: 3, waiting_of_one: 2 };
-    (Lane::new("test", bounds, || Ok(()), None, &stats, ending), stats)
+    (Lane::new("test", bounds, || Ok(()), None, &metrics, ending), metrics)
 }
 
 /// A read that is under way until it is told to end.
@@ -66,25 +66,25 @@ async fn until(what: impl Fn() -> bool) {
     }
 }
 
-fn refused(stats: &Stats, reason: &str) -> u64 {
-    stats.db_reads_refused("test", reason).get()
+fn refused(metrics: &DatabaseMetrics, reason: &str) -> u64 {
+    metrics.reads_refused("test", reason).get()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_waits_for_is_not_read() {
-    let (lane, stats) = lane(&CancellationToken::new());
+    let (lane, metrics) = lane(&CancellationToken::new());
     let runs = Arc::new(AtomicUsize::new(0));
     let busy = Busy::on(&lane, None).await;
     let gone = counted(&lane, None, deadline(), &runs);
     until(|| lane.0.admission.waiting() == 1).await;
     let late = counted(&lane, None, Instant::now() + Duration::from_millis(20), &runs);
-    until(|| lane.0.admission.waiting() == 2 || refused(&stats, "waited") == 1).await;
+    until(|| lane.0.admission.waiting() == 2 || refused(&metrics, "waited") == 1).await;
     let refusal = counted(&lane, None, deadline(), &runs);
     let full = counted(&lane, None, deadline(), &runs);
     // Two of them wait at most, the one that is too late among them or not.
     assert!(late.await.unwrap().is_err());
-    assert_eq!(refused(&stats, "waited"), 1);
-    until(|| refused(&stats, "full") > 0).await;
+    assert_eq!(refused(&metrics, "waited"), 1);
+    until(|| refused(&metrics, "full") > 0).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     refusal.abort();
@@ -150,14 +150,14 @@ async fn a_read_under_way_ends_with_its_deadline_its_caller_and_the_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("products.db");
     let (identity, _first) = crate::sqlite::identity::opened(&path);
-    let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
+    let (metrics, ending) = (DatabaseMetrics::unseen(), CancellationToken::new());
     let readers =
-        Arc::new(Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &stats, &ending));
+        Arc::new(Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &metrics, &ending));
     let idle = || readers.heavy.running() == 0;
 
     let late = endless(&readers, Duration::from_millis(50)).await.unwrap();
     assert!(matches!(late, Err(StoreError::Overloaded(_))), "{late:?}");
-    assert_eq!(stats.db_reads_refused("heavy", "interrupted").get(), 1);
+    assert_eq!(metrics.reads_refused("heavy", "interrupted").get(), 1);
     until(idle).await;
 
     let minute = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use hotshelf_cache::{Cache, CacheOptions, RedisOptions, Tiers, WriteStrategy};
 use hotshelf_database::DatabaseOptions;
 use hotshelf_domain::ProductDraft;
-use hotshelf_stats::Stats;
+use hotshelf_stats::Registry;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -19,9 +19,9 @@ struct Fixture {
 
 impl Fixture {
     async fn open() -> Self {
-        let (directory, stats) = (tempfile::tempdir().unwrap(), Stats::new().unwrap());
+        let (directory, registry) = (tempfile::tempdir().unwrap(), Registry::new().unwrap());
         let database = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
-        let repository = Database::open(database, &stats).await.unwrap();
+        let repository = Database::open(database, &registry).await.unwrap();
         let options = CacheOptions {
             tiers: Tiers::Memory,
             shared_database: false,
@@ -30,7 +30,7 @@ impl Fixture {
             redis: RedisOptions::default(),
             key_prefix: String::new(),
         };
-        let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing, &stats).unwrap();
+        let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing).unwrap();
         Fixture {
             products: ProductService::new(cache, repository, Ttls::default(), 0.0).unwrap(),
             _directory: directory,

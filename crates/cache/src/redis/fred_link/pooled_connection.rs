@@ -7,7 +7,7 @@ use hotshelf_redis_client::Connection;
 
 /// A connection that keys are sent over. The same key always goes over the same one: of two commands for it, the first
 /// arrives first.
-pub(super) struct Lane {
+pub(super) struct PooledConnection {
     pub(super) connection: Connection,
     pub(super) failures: Failures,
 }
@@ -22,9 +22,9 @@ pub(super) struct Failures {
     last: AtomicU64,
 }
 
-impl Lane {
+impl PooledConnection {
     pub(super) fn new(connection: Connection, command_timeout: Duration) -> Self {
-        Lane { connection, failures: Failures::new(command_timeout) }
+        PooledConnection { connection, failures: Failures::new(command_timeout) }
     }
 }
 

@@ -16,17 +16,7 @@ const ONE_IN: u64 = 16;
 ///
 /// [`note`](TopItems::note) costs a few nanoseconds, and some hundred once in 16 times. It never waits: an occurrence
 /// that meets another one in the counters is left out of the sample.
-///
-/// ```
-/// use hotshelf_stats::TopItems;
-///
-/// let read = TopItems::new(1_000);
-/// for _ in 0..10_000 {
-///     read.note(7);
-/// }
-/// assert_eq!(read.top(10)[0].0, 7);
-/// ```
-pub struct TopItems {
+pub(crate) struct TopItems {
     counters: Mutex<Counters>,
     capacity: usize,
 }
@@ -67,12 +57,12 @@ fn is_sampled() -> bool {
 
 impl TopItems {
     /// With so many counters, of about 100 bytes each once it is in use. At least one.
-    pub fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         TopItems { counters: Mutex::default(), capacity: capacity.max(1) }
     }
 
     /// An occurrence.
-    pub fn note(&self, item: i64) {
+    pub(crate) fn note(&self, item: i64) {
         if is_sampled()
             && let Some(mut counters) = self.counters.try_lock()
         {
@@ -81,12 +71,12 @@ impl TopItems {
     }
 
     /// The items that occurred most often, with their counts, the most frequent first.
-    pub fn top(&self, limit: usize) -> Vec<(i64, u64)> {
+    pub(crate) fn top(&self, limit: usize) -> Vec<(i64, u64)> {
         self.counters.lock().ranks.iter().rev().take(limit).map(|&(count, item)| (item, count)).collect()
     }
 
     /// Adds what was counted at another time.
-    pub fn add(&self, counts: impl IntoIterator<Item = (i64, u64)>) {
+    pub(crate) fn add(&self, counts: impl IntoIterator<Item = (i64, u64)>) {
         let mut counters = self.counters.lock();
         for (item, count) in counts {
             counters.add(item, count, self.capacity);
@@ -94,7 +84,7 @@ impl TopItems {
     }
 
     /// Halves all counts, so that what was frequent long ago gives way to what is now.
-    pub fn age(&self) {
+    pub(crate) fn age(&self) {
         let mut counters = self.counters.lock();
         counters.counts.retain(|_, count| {
             *count /= 2;
@@ -105,7 +95,7 @@ impl TopItems {
     }
 
     /// A number that is another one whenever something has been counted since.
-    pub fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.counters.lock().changes
     }
 }

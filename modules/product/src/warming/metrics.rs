@@ -1,25 +1,22 @@
-use prometheus::{IntCounter, Registry};
-
-use crate::cache::counters;
-use crate::metrics::MetricsError;
+use hotshelf_stats::{IntCounter, MetricsError, Registry};
 
 /// What the warming of the cache did.
 #[derive(Clone, Debug)]
-pub struct WarmCounters {
+pub(crate) struct WarmCounters {
     /// Runs that came to their end.
-    pub runs_ok: IntCounter,
+    pub(crate) runs_ok: IntCounter,
     /// Runs that broke off.
-    pub runs_error: IntCounter,
+    pub(crate) runs_error: IntCounter,
     /// Entries that had to be loaded.
-    pub loaded: IntCounter,
+    pub(crate) loaded: IntCounter,
     /// Entries that a tier had already.
-    pub present: IntCounter,
+    pub(crate) present: IntCounter,
 }
 
 impl WarmCounters {
     pub(crate) fn register(registry: &Registry) -> Result<Self, MetricsError> {
-        let runs = counters(registry, "warm_runs_total", "Runs of the warming", &["outcome"])?;
-        let entries = counters(registry, "warm_entries_total", "Entries that were looked at", &["outcome"])?;
+        let runs = registry.counters("warm_runs_total", "Runs of the warming", &["outcome"])?;
+        let entries = registry.counters("warm_entries_total", "Entries that were looked at", &["outcome"])?;
         Ok(WarmCounters {
             runs_ok: runs.with_label_values(&["ok"]),
             runs_error: runs.with_label_values(&["error"]),

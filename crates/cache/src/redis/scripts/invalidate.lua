@@ -1,5 +1,5 @@
--- void: new generations for collections, for all of them at once.
--- KEYS the generations, then, if others are to hear of it, their markers, all of one slot   ARGV[1] life in ms
+-- invalidate: new generations for tags, for all of them at once.
+-- KEYS the generations, then, if others are to hear of it, their markers, all of one slot   ARGV[1] TTL in ms
 -- ARGV[2…] the new generations
 local count = #ARGV - 1
 for number = 1, count do
