@@ -9,7 +9,7 @@ use hotshelf_product::ProductService;
 use utoipa_axum::routes;
 
 use crate::conditions::{freshness, page_tag};
-use crate::openapi::AnalyticsSchema;
+use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
@@ -27,7 +27,7 @@ pub(crate) fn operations() -> Operations {
     params(("refresh" = Option<bool>, Query,
         description = "Rebuilds the report; concurrent requests share one rebuild")),
     responses(
-        (status = 200, body = AnalyticsSchema),
+        (status = 200, body = schemas::Analytics),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
     )

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::auth::no_store;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
-use crate::openapi::{ApiKeyInputSchema, ApiKeySchema};
+use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -26,14 +26,14 @@ pub(crate) fn operations() -> Operations {
 /// The API keys of a user.
 #[derive(Serialize, ToSchema)]
 struct ApiKeys {
-    #[schema(value_type = Vec<ApiKeySchema>)]
+    #[schema(value_type = Vec<schemas::ApiKey>)]
     api_keys: Vec<ApiKey>,
 }
 
 /// A new API key with its token. The token is shown only here.
 #[derive(Serialize, ToSchema)]
 struct ApiKeyCreated<'a> {
-    #[schema(value_type = ApiKeySchema)]
+    #[schema(value_type = schemas::ApiKey)]
     api_key: ApiKey,
     token: &'a str,
 }
@@ -49,10 +49,8 @@ pub(crate) async fn list(
 
 /// Creates an API key. The token is in this response only.
 #[utoipa::path(
-    post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = ApiKeyInputSchema,
-    responses(
-        (status = 201, body = ApiKeyCreated),
-    )
+    post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = schemas::ApiKeyInput,
+    responses((status = 201, body = ApiKeyCreated))
 )]
 pub(crate) async fn create(
     Accounts(auth): Accounts,
@@ -67,7 +65,7 @@ pub(crate) async fn create(
 
 /// Removes an API key. After the response, no instance accepts its token.
 #[utoipa::path(
-    delete, path = "/api/v1/auth/api-keys/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
+    delete, path = "/api/v1/auth/api-keys/{id}", tag = "auth",
     responses(
         (status = 204, description = "removed"),
         (status = 404, description = "the user has no such API key"),

@@ -17,7 +17,7 @@ use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
-use crate::openapi::{CredentialsSchema, RegistrationSchema, SessionSchema, UserSchema};
+use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::problem::Problem;
 
@@ -34,23 +34,23 @@ pub(crate) fn operations() -> Operations {
 struct Login<'a> {
     token: &'a str,
     expires_at: DateTime<Utc>,
-    #[schema(value_type = UserSchema)]
+    #[schema(value_type = schemas::User)]
     user: User,
 }
 
 /// The current session and its user.
 #[derive(Serialize, ToSchema)]
 struct SessionAnswer {
-    #[schema(value_type = UserSchema)]
+    #[schema(value_type = schemas::User)]
     user: User,
-    #[schema(value_type = SessionSchema)]
+    #[schema(value_type = schemas::Session)]
     session: Session,
 }
 
 /// Creates a user and an organization whose admin is the user. To join an existing organization, ask one of its admins
 /// to add you.
 #[utoipa::path(
-    post, path = "/api/v1/auth/register", tag = "auth", request_body = RegistrationSchema,
+    post, path = "/api/v1/auth/register", tag = "auth", request_body = schemas::Registration,
     responses(
         (status = 201, body = UserAnswer),
         (status = 409, description = "a user with this e-mail address exists already"),
@@ -70,7 +70,7 @@ pub(crate) async fn register(
 
 /// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie.
 #[utoipa::path(
-    post, path = "/api/v1/auth/login", tag = "auth", request_body = CredentialsSchema,
+    post, path = "/api/v1/auth/login", tag = "auth", request_body = schemas::Credentials,
     responses(
         (status = 200, body = Login, headers(("Set-Cookie" = String))),
         (status = 401, description = "the e-mail address or the password is wrong"),

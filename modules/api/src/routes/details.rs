@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
-use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, FreshnessHeaders, IfMatchHeader};
+use crate::openapi::{FreshnessHeaders, IfMatchHeader, schemas};
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -34,12 +34,9 @@ struct Written {
 /// Returns a product with its fields and images.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}/details", tag = "details",
-    params(
-        ("id" = i64, Path, minimum = 1),
-        FreshnessHeaders,
-    ),
+    params(FreshnessHeaders),
     responses(
-        (status = 200, body = DetailsAnswerSchema),
+        (status = 200, body = schemas::DetailsAnswer),
         (status = 304, description = "not modified"),
         (status = 404, description = "the product does not exist"),
     )
@@ -60,13 +57,10 @@ pub(crate) async fn get(
 
 /// Replaces the fields, the images or both, each as a whole.
 #[utoipa::path(
-    put, path = "/api/v1/products/{id}/details", tag = "details", request_body = DetailsInputSchema,
-    params(
-        ("id" = i64, Path, minimum = 1),
-        IfMatchHeader,
-    ),
+    put, path = "/api/v1/products/{id}/details", tag = "details", request_body = schemas::DetailsInput,
+    params(IfMatchHeader),
     responses(
-        (status = 200, body = DetailsWrittenSchema),
+        (status = 200, body = schemas::DetailsWritten),
         (status = 400, description = "the details do not match the schema: `errors` lists every invalid field"),
         (status = 404, description = "the product does not exist"),
         (status = 409, description = "another update of the product is in progress, try again"),

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness};
-use crate::openapi::{EnvelopeSchema, ProductInputSchema};
+use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -52,8 +52,8 @@ struct Shown {
 
 /// Returns a product. The response has the envelope format.
 #[utoipa::path(
-    get, path = "/products/{id}", tag = "envelope", params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+    get, path = "/products/{id}", tag = "envelope",
+    responses((status = 200, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]
 pub(crate) async fn get(
     State(products): State<ProductService>,
@@ -73,8 +73,8 @@ pub(crate) async fn get(
 
 /// Creates a product. The response has the envelope format.
 #[utoipa::path(
-    post, path = "/products", tag = "envelope", request_body = ProductInputSchema,
-    responses((status = 201, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+    post, path = "/products", tag = "envelope", request_body = schemas::ProductInput,
+    responses((status = 201, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]
 pub(crate) async fn create(
     State(products): State<ProductService>,
@@ -88,9 +88,8 @@ pub(crate) async fn create(
 
 /// Updates the given fields of a product. The response has the envelope format.
 #[utoipa::path(
-    put, path = "/products/{id}", tag = "envelope", request_body = ProductInputSchema,
-    params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+    put, path = "/products/{id}", tag = "envelope", request_body = schemas::ProductInput,
+    responses((status = 200, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]
 pub(crate) async fn update(
     State(products): State<ProductService>,

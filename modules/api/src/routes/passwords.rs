@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::limits::{AccountLimits, Client};
-use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema};
+use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::problem::Problem;
 
@@ -26,10 +26,8 @@ pub(crate) fn operations() -> Operations {
 /// Sends a mail to the user with this e-mail address, with which the user can choose a new password within an hour. The
 /// response is the same if there is no such user.
 #[utoipa::path(
-    post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = AddressSchema,
-    responses(
-        (status = 202, description = "accepted"),
-    )
+    post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = schemas::Address,
+    responses((status = 202, description = "accepted"))
 )]
 pub(crate) async fn forgot(
     State(limits): State<Arc<AccountLimits>>,
@@ -50,7 +48,7 @@ pub(crate) async fn forgot(
 /// Sets a new password, authorized by the token from a mail. A token works once. All sessions and API keys of the user
 /// end.
 #[utoipa::path(
-    post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = PasswordResetSchema,
+    post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = schemas::PasswordReset,
     responses(
         (status = 204, description = "the new password is set"),
         (status = 400, description = "the request is invalid, or the token is invalid, used or expired"),
@@ -64,7 +62,7 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
 
 /// Sets a new password. All other sessions of the user end; the API keys stay valid.
 #[utoipa::path(
-    post, path = "/api/v1/auth/change-password", tag = "auth", request_body = PasswordChangeSchema,
+    post, path = "/api/v1/auth/change-password", tag = "auth", request_body = schemas::PasswordChange,
     responses(
         (status = 204, description = "the new password is set"),
         (status = 400, description = "the request is invalid, or the current password is wrong"),

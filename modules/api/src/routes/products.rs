@@ -17,10 +17,7 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
-use crate::openapi::{
-    FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, PageSchema, ProductAnswerSchema,
-    ProductInputSchema, ProductSchema, SearchParameters,
-};
+use crate::openapi::{FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, SearchParameters, schemas};
 use crate::operations::{Need, Operations};
 use crate::params::{IdPath, ListQuery, Wanted};
 use crate::problem::Problem;
@@ -41,7 +38,7 @@ pub(crate) fn operations() -> Operations {
 /// A product after a write.
 #[derive(Serialize, ToSchema)]
 struct ProductWritten {
-    #[schema(value_type = ProductSchema)]
+    #[schema(value_type = schemas::Product)]
     product: Product,
     message: &'static str,
 }
@@ -49,12 +46,9 @@ struct ProductWritten {
 /// Returns a product, from the nearest cache that has it.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}", tag = "products",
-    params(
-        ("id" = i64, Path, minimum = 1),
-        FreshnessHeaders,
-    ),
+    params(FreshnessHeaders),
     responses(
-        (status = 200, body = ProductAnswerSchema),
+        (status = 200, body = schemas::ProductAnswer),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
         (status = 404, description = "the product does not exist"),
@@ -107,7 +101,7 @@ pub(crate) fn product_answer(
         FilterParameters,
     ),
     responses(
-        (status = 200, body = PageSchema),
+        (status = 200, body = schemas::ProductPage),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
     )
@@ -134,7 +128,7 @@ pub(crate) async fn list(
 
 /// Creates a product.
 #[utoipa::path(
-    post, path = "/api/v1/products", tag = "products", request_body = ProductInputSchema,
+    post, path = "/api/v1/products", tag = "products", request_body = schemas::ProductInput,
     responses(
         (status = 201, body = ProductWritten, headers(("Location" = String))),
         (status = 400, description = "the product is invalid: `errors` lists every invalid field"),
@@ -154,11 +148,8 @@ pub(crate) async fn create(
 
 /// Updates the given fields of a product. `PUT` and `PATCH` do the same.
 #[utoipa::path(
-    method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
-    params(
-        ("id" = i64, Path, minimum = 1),
-        IfMatchHeader,
-    ),
+    method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = schemas::ProductInput,
+    params(IfMatchHeader),
     responses(
         (status = 200, body = ProductWritten),
         (status = 404, description = "the product does not exist"),
@@ -186,10 +177,7 @@ pub(crate) async fn update(
 /// Deletes a product.
 #[utoipa::path(
     delete, path = "/api/v1/products/{id}", tag = "products",
-    params(
-        ("id" = i64, Path, minimum = 1),
-        IfMatchHeader,
-    ),
+    params(IfMatchHeader),
     responses(
         (status = 200, body = Done),
         (status = 404, description = "the product does not exist"),

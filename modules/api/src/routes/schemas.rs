@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, version_tag};
-use crate::openapi::{IfMatchHeader, SchemaInputSchema, SchemaSchema};
+use crate::openapi::{IfMatchHeader, schemas};
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -28,16 +28,14 @@ pub(crate) fn operations() -> Operations {
 
 #[derive(Serialize, ToSchema)]
 struct SchemaAnswer {
-    #[schema(value_type = SchemaSchema)]
+    #[schema(value_type = schemas::Schema)]
     schema: Schema,
 }
 
 /// Creates a schema.
 #[utoipa::path(
-    post, path = "/api/v1/schemas", tag = "schemas", request_body = SchemaInputSchema,
-    responses(
-        (status = 201, body = SchemaAnswer, headers(("Location" = String))),
-    )
+    post, path = "/api/v1/schemas", tag = "schemas", request_body = schemas::SchemaInput,
+    responses((status = 201, body = SchemaAnswer, headers(("Location" = String))))
 )]
 pub(crate) async fn create(
     State(repository): State<Database>,
@@ -54,7 +52,7 @@ pub(crate) async fn create(
 
 /// Returns a schema.
 #[utoipa::path(
-    get, path = "/api/v1/schemas/{id}", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
+    get, path = "/api/v1/schemas/{id}", tag = "schemas",
     responses(
         (status = 200, body = SchemaAnswer),
         (status = 404, description = "the schema does not exist"),
@@ -75,11 +73,8 @@ pub(crate) async fn get(
 
 /// Updates a schema. `fields` is replaced as a whole. The update is refused if existing products would no longer match.
 #[utoipa::path(
-    put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = SchemaInputSchema,
-    params(
-        ("id" = i64, Path, minimum = 1),
-        IfMatchHeader,
-    ),
+    put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = schemas::SchemaInput,
+    params(IfMatchHeader),
     responses(
         (status = 200, body = SchemaAnswer),
         (status = 404, description = "the schema does not exist"),

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::caller::{Accounts, SessionUser};
-use crate::openapi::SessionSchema;
+use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -25,7 +25,7 @@ pub(crate) fn operations() -> Operations {
 /// The sessions of a user.
 #[derive(Serialize, ToSchema)]
 struct Sessions {
-    #[schema(value_type = Vec<SessionSchema>)]
+    #[schema(value_type = Vec<schemas::Session>)]
     sessions: Vec<One>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn end_all(
 
 /// Ends one session of the user.
 #[utoipa::path(
-    delete, path = "/api/v1/auth/sessions/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
+    delete, path = "/api/v1/auth/sessions/{id}", tag = "auth",
     responses(
         (status = 204, description = "the session has ended"),
         (status = 404, description = "the user has no such session"),

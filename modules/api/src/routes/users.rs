@@ -15,7 +15,7 @@ use super::auth::no_store;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, Authenticated};
 use crate::limits::AccountLimits;
-use crate::openapi::{UserInputSchema, UserRoleSchema, UserSchema};
+use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
@@ -33,14 +33,14 @@ pub(crate) fn operations() -> Operations {
 /// The users of an organization.
 #[derive(Serialize, ToSchema)]
 struct Users {
-    #[schema(value_type = Vec<UserSchema>)]
+    #[schema(value_type = Vec<schemas::User>)]
     users: Vec<User>,
 }
 
 /// One user.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct UserAnswer {
-    #[schema(value_type = UserSchema)]
+    #[schema(value_type = schemas::User)]
     pub(crate) user: User,
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn list(
 
 /// Adds a user to the organization. If no password is given, the user gets a mail to choose one.
 #[utoipa::path(
-    post, path = "/api/v1/users", tag = "users", request_body = UserInputSchema,
+    post, path = "/api/v1/users", tag = "users", request_body = schemas::UserInput,
     responses(
         (status = 201, body = UserAnswer, headers(("Location" = String))),
         (status = 409, description = "a user with this e-mail address exists already"),
@@ -79,7 +79,7 @@ pub(crate) async fn add(
 
 /// One user.
 #[utoipa::path(
-    get, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
+    get, path = "/api/v1/users/{id}", tag = "users",
     responses(
         (status = 200, body = UserAnswer),
         (status = 404, description = "the organization has no such user"),
@@ -95,8 +95,7 @@ pub(crate) async fn get(
 
 /// Changes the role of a user. After the response, no instance grants the old role.
 #[utoipa::path(
-    patch, path = "/api/v1/users/{id}", tag = "users", request_body = UserRoleSchema,
-    params(("id" = i64, Path, minimum = 1)),
+    patch, path = "/api/v1/users/{id}", tag = "users", request_body = schemas::UserRole,
     responses(
         (status = 200, body = UserAnswer),
         (status = 404, description = "the organization has no such user"),
@@ -115,7 +114,7 @@ pub(crate) async fn set_role(
 
 /// Removes a user and all of the user's sessions and API keys.
 #[utoipa::path(
-    delete, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
+    delete, path = "/api/v1/users/{id}", tag = "users",
     responses(
         (status = 204, description = "removed"),
         (status = 404, description = "the organization has no such user"),
@@ -133,7 +132,7 @@ pub(crate) async fn remove(
 
 /// Ends all sessions of a user.
 #[utoipa::path(
-    delete, path = "/api/v1/users/{id}/sessions", tag = "users", params(("id" = i64, Path, minimum = 1)),
+    delete, path = "/api/v1/users/{id}/sessions", tag = "users",
     responses(
         (status = 204, description = "the session has ended"),
         (status = 404, description = "the organization has no such user"),
