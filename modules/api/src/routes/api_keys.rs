@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, SessionUser};
+use crate::caller::SessionUser;
 use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
@@ -40,10 +40,7 @@ struct ApiKeyCreated<'a> {
 
 /// Returns the API keys of the user, without their tokens.
 #[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeys)))]
-pub(crate) async fn list(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
-) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn list(SessionUser { auth, principal }: SessionUser) -> Result<impl IntoResponse, Problem> {
     Ok((no_store(), Json(ApiKeys { api_keys: auth.api_keys(principal.identity.user).await? })))
 }
 
@@ -53,8 +50,7 @@ pub(crate) async fn list(
     responses((status = 201, body = ApiKeyCreated))
 )]
 pub(crate) async fn create(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let new = ApiKeyDraft::from_json(&body)?.into_new(principal.identity.role)?;
@@ -72,8 +68,7 @@ pub(crate) async fn create(
     )
 )]
 pub(crate) async fn remove(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
     IdPath(id): IdPath<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
     auth.remove_api_key(principal.identity.user, id).await?;

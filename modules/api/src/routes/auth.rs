@@ -103,8 +103,7 @@ pub(crate) async fn login(
 )]
 pub(crate) async fn logout(
     State(cookies): State<Cookies>,
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
     auth.sessions().end(principal.token_hash).await?;
     Ok((StatusCode::NO_CONTENT, cookies.forget()))
@@ -118,10 +117,7 @@ pub(crate) async fn logout(
         (status = 401, description = "the session does not exist or has ended"),
     )
 )]
-pub(crate) async fn session(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
-) -> Result<Response, Problem> {
+pub(crate) async fn session(SessionUser { auth, principal }: SessionUser) -> Result<Response, Problem> {
     let session = auth.sessions().of_principal(&principal).await?;
     let user = auth.user(principal.identity.organization, principal.identity.user).await?;
     Ok((no_store(), Json(SessionAnswer { user, session })).into_response())

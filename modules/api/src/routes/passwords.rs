@@ -70,8 +70,7 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
 )]
 pub(crate) async fn change(
     State(limits): State<Arc<AccountLimits>>,
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;

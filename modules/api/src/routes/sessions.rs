@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::auth::no_store;
-use crate::caller::{Accounts, SessionUser};
+use crate::caller::SessionUser;
 use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
@@ -39,10 +39,7 @@ struct One {
 
 /// Returns the active sessions of the user.
 #[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = Sessions)))]
-pub(crate) async fn list(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
-) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn list(SessionUser { auth, principal }: SessionUser) -> Result<impl IntoResponse, Problem> {
     let sessions = auth.sessions().of(principal.identity.user).await?;
     let one = |session: Session| One { current: session.id == principal.session, session };
     Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(one).collect() })))
@@ -51,10 +48,7 @@ pub(crate) async fn list(
 /// Ends all sessions of the user, including this one.
 #[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth",
     responses((status = 204, description = "the session has ended")))]
-pub(crate) async fn end_all(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
-) -> Result<StatusCode, Problem> {
+pub(crate) async fn end_all(SessionUser { auth, principal }: SessionUser) -> Result<StatusCode, Problem> {
     auth.sessions().end_all(principal.identity.user, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -68,8 +62,7 @@ pub(crate) async fn end_all(
     )
 )]
 pub(crate) async fn end(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
     IdPath(id): IdPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
     auth.sessions().end_one(principal.identity.user, id).await?;

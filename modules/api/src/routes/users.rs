@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, Authenticated};
+use crate::caller::Admin;
 use crate::limits::AccountLimits;
 use crate::openapi::schemas;
 use crate::operations::{Need, Operations};
@@ -46,11 +46,8 @@ pub(crate) struct UserAnswer {
 
 /// Returns the users of the organization, ordered by id.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = Users)))]
-pub(crate) async fn list(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
-) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(Users { users: auth.users(admin.organization()).await? })))
+pub(crate) async fn list(Admin { auth, organization }: Admin) -> Result<impl IntoResponse, Problem> {
+    Ok((no_store(), Json(Users { users: auth.users(organization).await? })))
 }
 
 /// Adds a user to the organization. If no password is given, the user gets a mail to choose one.
@@ -63,16 +60,15 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn add(
     State(limits): State<Arc<AccountLimits>>,
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, role, password) = UserDraft::from_json(&body)?.into_new()?;
-    limits.add_user(admin.organization()).await?;
+    limits.add_user(organization).await?;
     if password.is_none() {
         limits.mail_to(email.as_str()).await?;
     }
-    let user = auth.add_user(admin.organization(), email, role, password).await?;
+    let user = auth.add_user(organization, email, role, password).await?;
     let location = [(header::LOCATION, format!("/api/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, no_store(), location, Json(UserAnswer { user })))
 }
@@ -86,11 +82,10 @@ pub(crate) async fn add(
     )
 )]
 pub(crate) async fn get(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     IdPath(id): IdPath<UserId>,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(UserAnswer { user: auth.user(admin.organization(), id).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.user(organization, id).await? })))
 }
 
 /// Changes the role of a user. After the response, no instance grants the old role.
@@ -103,13 +98,12 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn set_role(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     IdPath(id): IdPath<UserId>,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let role = UserDraft::from_json(&body)?.into_role()?;
-    Ok((no_store(), Json(UserAnswer { user: auth.set_role(admin.organization(), id, role).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.set_role(organization, id, role).await? })))
 }
 
 /// Removes a user and all of the user's sessions and API keys.
@@ -122,11 +116,10 @@ pub(crate) async fn set_role(
     )
 )]
 pub(crate) async fn remove(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
-    auth.remove_user(admin.organization(), id).await?;
+    auth.remove_user(organization, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -139,10 +132,9 @@ pub(crate) async fn remove(
     )
 )]
 pub(crate) async fn end_sessions(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
-    auth.end_sessions(admin.organization(), id).await?;
+    auth.end_sessions(organization, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
