@@ -58,7 +58,7 @@ impl Policy {
                 let detail =
                     format!("the rate limit of {many} per {window:?} is exceeded, try again in {retry_after} s");
                 let (policy, limit) = self.headers(quota);
-                Err(Problem::too_many(detail, retry_after)
+                Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
                     .with_headers([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)]))
             }
             Decision::Unavailable => Err(Problem::unavailable("the rate limiter is unavailable, try again")),

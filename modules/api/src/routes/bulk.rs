@@ -95,7 +95,7 @@ pub(crate) async fn create(
         false => Drafts::read(&body, &caller)?,
         true => {
             let read = spawn_blocking(move || Drafts::read(&body, &caller)).await;
-            read.map_err(|error| Problem::internal(error.to_string())).flatten()?
+            read.map_err(Problem::internal).flatten()?
         }
     };
     if atomic && !invalid.is_empty() {

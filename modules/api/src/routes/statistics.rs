@@ -45,6 +45,6 @@ pub(crate) async fn reset(State(stats): State<Stats>) -> impl IntoResponse {
 #[utoipa::path(get, path = "/metrics", tag = "statistics",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(stats): State<Stats>) -> Result<impl IntoResponse, Problem> {
-    let page = stats.prometheus().map_err(|error| Problem::internal(error.to_string()))?;
+    let page = stats.prometheus().map_err(Problem::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }
