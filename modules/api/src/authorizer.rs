@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::caller::Caller;
 use crate::cookie::COOKIE;
 use crate::limits::AccountLimits;
-use crate::operations::{Lookup, Need, OperationTable};
+use crate::operations::Need;
 use crate::problem::Problem;
 
 /// Prefixes of the routes that exist only with users.
@@ -28,7 +28,6 @@ const SUSPECTS_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Authorizer {
     /// `None`: `AUTH=off`.
     auth: Option<Auth>,
-    operations: Arc<OperationTable>,
     limits: Arc<AccountLimits>,
     /// Bounds the token lookups of clients that have guessed too many tokens.
     suspects: Semaphore,
@@ -47,13 +46,8 @@ enum Credentials<'a> {
 }
 
 impl Authorizer {
-    pub(crate) fn new(
-        auth: Option<Auth>,
-        operations: Arc<OperationTable>,
-        limits: Arc<AccountLimits>,
-        metrics_open: bool,
-    ) -> Self {
-        Authorizer { auth, operations, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+    pub(crate) fn new(auth: Option<Auth>, limits: Arc<AccountLimits>, metrics_open: bool) -> Self {
+        Authorizer { auth, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
     }
 
     /// Whether the route exists: those about users do not with `AUTH=off`.
@@ -80,7 +74,7 @@ impl Authorizer {
     /// The principal of a token. Unknown tokens are counted. A client that has guessed too many is still served,
     /// because others may share its address, but only a few of its lookups run at a time.
     async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
-        let _permit = match self.limits.guesses_used_up(client) {
+        let _permit = match self.limits.guess.refusal(client) {
             None => None,
             Some(refused) => match timeout(SUSPECTS_TIMEOUT, self.suspects.acquire()).await {
                 Ok(Ok(permit)) => Some(permit),
@@ -90,24 +84,19 @@ impl Authorizer {
         if let Some(principal) = auth.authenticate(token).await? {
             return Ok(principal);
         }
-        self.limits.guess(client).await?;
+        let _ = self.limits.guess.count(client).await?;
         Err(unknown_token())
     }
 
-    /// The caller, if the caller may use the operation; `None` if the operation needs no caller. 401 without valid
+    /// The caller, if the caller may use an operation with this need; `None` if it needs no caller. 401 without valid
     /// credentials, 403 if the caller lacks a role.
     pub(crate) async fn authorize(
         &self,
+        need: Need,
         method: &Method,
-        route: &str,
         headers: &HeaderMap,
         client: &Subject,
     ) -> Result<Option<Caller>, Problem> {
-        let need = match self.operations.find(method, route) {
-            Lookup::Operation(operation) => operation.need,
-            Lookup::OtherMethods { allow } => return Err(Problem::method_not_allowed(method, &allow)),
-            Lookup::Unknown => return Err(Problem::internal(format!("no rule says who may use {method} {route}"))),
-        };
         let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
         if need == Need::Nothing || need == Need::Observer && self.metrics_open {
             return Ok(None);

@@ -9,6 +9,7 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::body;
+use crate::problem::Problem;
 use crate::state::ApiState;
 
 /// What an operation needs of its caller with `AUTH=on`.
@@ -83,40 +84,21 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct OperationTable(HashMap<String, Vec<Entry>>);
 
-/// The result of a lookup by method and route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Lookup {
-    Operation(Entry),
-    /// The route has other methods only.
-    OtherMethods {
-        /// As the header `Allow` lists them.
-        allow: String,
-    },
-    /// The route is not in the table.
-    Unknown,
-}
-
 impl OperationTable {
     pub(crate) fn insert(&mut self, path: &str, entry: Entry) {
         self.0.entry(path.to_owned()).or_default().push(entry);
     }
 
-    pub(crate) fn find(&self, method: &Method, route: &str) -> Lookup {
-        let Some(entries) = self.0.get(route) else { return Lookup::Unknown };
-        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-        if let Some(entry) = entries.iter().find(|entry| entry.method == method) {
-            return Lookup::Operation(*entry);
-        }
-        let names = entries.iter().map(|entry| if entry.method == "GET" { "GET,HEAD" } else { entry.method });
-        Lookup::OtherMethods { allow: names.collect::<Vec<_>>().join(",") }
-    }
-
-    /// Maximum size (bytes) of the body of such a request; `None`: it takes none.
-    pub(crate) fn body_limit(&self, method: &Method, route: &str) -> Option<usize> {
-        match self.find(method, route) {
-            Lookup::Operation(entry) => entry.body_limit,
-            Lookup::OtherMethods { .. } | Lookup::Unknown => None,
-        }
+    /// The operation of that method and route. 405 if the route has other methods only.
+    pub(crate) fn find(&self, method: &Method, route: &str) -> Result<Entry, Problem> {
+        let Some(entries) = self.0.get(route) else {
+            return Err(Problem::internal(format!("no rule says who may use {method} {route}")));
+        };
+        let name = if method == Method::HEAD { "GET" } else { method.as_str() };
+        entries.iter().find(|entry| entry.method == name).copied().ok_or_else(|| {
+            let names = entries.iter().map(|entry| if entry.method == "GET" { "GET,HEAD" } else { entry.method });
+            Problem::method_not_allowed(method, &names.collect::<Vec<_>>().join(","))
+        })
     }
 }
 
@@ -129,6 +111,8 @@ fn methods(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> 
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
     use crate::routes;
 
@@ -136,9 +120,12 @@ mod tests {
     fn an_operation_has_the_need_and_the_body_it_was_declared_with() {
         let (_, _, table) = routes::operations().into_parts();
         let find = |method: Method, route| match table.find(&method, route) {
-            Lookup::Operation(entry) => Ok((entry.need, entry.body_limit)),
-            Lookup::OtherMethods { allow } => Err(allow),
-            Lookup::Unknown => Err("unknown".to_owned()),
+            Ok(entry) => Ok((entry.need, entry.body_limit)),
+            Err(problem) => {
+                let response = problem.into_response();
+                let allow = response.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
+                Err((response.status().as_u16(), allow.unwrap_or_default()))
+            }
         };
         assert_eq!(find(Method::HEAD, "/api/v1/products"), Ok((Need::Viewer, None)));
         assert_eq!(find(Method::POST, "/api/v1/products"), Ok((Need::Editor, Some(1 << 20))));
@@ -146,7 +133,7 @@ mod tests {
         assert_eq!(find(Method::PATCH, "/api/v1/products/{id}"), Ok((Need::Editor, Some(1 << 20))));
         assert_eq!(find(Method::POST, "/api/v1/auth/login"), Ok((Need::Nothing, Some(16 << 10))));
         assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Need::Session, None)));
-        assert_eq!(find(Method::PUT, "/api/v1/products"), Err("GET,HEAD,POST".to_owned()));
-        assert_eq!(find(Method::GET, "/nowhere"), Err("unknown".to_owned()));
+        assert_eq!(find(Method::PUT, "/api/v1/products"), Err((405, "GET,HEAD,POST".to_owned())));
+        assert_eq!(find(Method::GET, "/nowhere"), Err((500, String::new())));
     }
 }

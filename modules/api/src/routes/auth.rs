@@ -63,7 +63,7 @@ pub(crate) async fn register(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, password, organization) = RegistrationDraft::from_json(&body)?.into_new()?;
-    let limit = limits.register(&client).await?;
+    let limit = limits.register.count(&client).await?;
     let user = auth.register(email, password, organization).await?;
     Ok((StatusCode::CREATED, limit, Json(UserAnswer { user })))
 }

@@ -77,6 +77,6 @@ pub(crate) async fn put(
     caller.check_owns(&products, id).await?;
     let patch = DetailsDraft::from_json(&body)?.into_patch()?;
     let details = products.put_details(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    let message = "Product details updated successfully";
-    Ok((tagged(&details.product, products.history()), Json(Written { details, message })).into_response())
+    let tag = tagged(id.get(), details.product.version, products.history());
+    Ok((tag, Json(Written { details, message: "Product details updated successfully" })).into_response())
 }

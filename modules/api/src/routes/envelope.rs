@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
 use hotshelf_product::ProductService;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa_axum::routes;
 
 use crate::body::JsonBody;
@@ -41,15 +41,6 @@ struct Data {
     last_updated: DateTime<Utc>,
 }
 
-/// What the envelope shows of a cached product.
-#[derive(Deserialize)]
-struct Shown {
-    id: ProductId,
-    name: String,
-    price: Price,
-    updated_at: DateTime<Utc>,
-}
-
 /// Returns a product. The response has the envelope format.
 #[utoipa::path(
     get, path = "/products/{id}", tag = "envelope",
@@ -64,11 +55,10 @@ pub(crate) async fn get(
     let found = products.get(id, freshness(&headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(&product.payload));
     let product = product.ok_or(StoreError::NotFound(id))?;
-    let shown: Shown = serde_json::from_slice(&product.payload)
-        .map_err(|error| Problem::internal(format!("product {id} is cached in a form that does not parse: {error}")))?;
-    let data = Data { id: shown.id.to_string(), name: shown.name, price: shown.price, last_updated: shown.updated_at };
+    let product: Product = serde_json::from_slice(&product.payload)
+        .map_err(|error| Problem::internal(format!("the cached entry of product {id} does not parse: {error}")))?;
     let source = if found.source.is_hit() { "cache" } else { "database" };
-    Ok(success("Product retrieved successfully", data, source).into_response())
+    Ok(success("Product retrieved successfully", product, source).into_response())
 }
 
 /// Creates a product. The response has the envelope format.
@@ -82,7 +72,7 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
-    let created = success("Product created successfully", product.into(), "database");
+    let created = success("Product created successfully", product, "database");
     Ok((StatusCode::CREATED, created).into_response())
 }
 
@@ -101,15 +91,11 @@ pub(crate) async fn update(
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
     let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok(success("Product updated successfully", product.into(), "database").into_response())
+    Ok(success("Product updated successfully", product, "database").into_response())
 }
 
-fn success(message: &'static str, data: Data, source: &'static str) -> Json<Envelope> {
+fn success(message: &'static str, product: Product, source: &'static str) -> Json<Envelope> {
+    let Product { id, name, price, updated_at, .. } = product;
+    let data = Data { id: id.to_string(), name, price, last_updated: updated_at };
     Json(Envelope { status: "success", message, data, source })
-}
-
-impl From<Product> for Data {
-    fn from(product: Product) -> Self {
-        Data { id: product.id.to_string(), name: product.name, price: product.price, last_updated: product.updated_at }
-    }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn forgot(
 ) -> Result<impl IntoResponse, Problem> {
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
     let email: Email = email.parse().map_err(|message| wrong("email", message))?;
-    let limit = limits.forgot_password(&client).await?;
+    let limit = limits.forgot_password.count(&client).await?;
     // Counted per mailbox, so that many clients cannot flood it. The client does not learn it.
     if limits.mail_to(email.as_str()).await.is_ok() {
         auth.forgot_password(email)?;

@@ -19,16 +19,18 @@ use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
 use crate::openapi::{FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, SearchParameters, schemas};
 use crate::operations::{Need, Operations};
-use crate::params::{IdPath, ListQuery, Wanted};
+use crate::params::{IdPath, ListQuery};
 use crate::problem::Problem;
 use crate::reply::{Done, cacheable, cacheable_within, splice, tagged};
 
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
+/// What reading it needs of its caller.
+pub(crate) const PRODUCT_NEED: Need = Need::Viewer;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Viewer, routes!(get))
+        .operation(PRODUCT_NEED, routes!(get))
         .operation(Need::Viewer, routes!(list))
         .operation(Need::Editor, routes!(create))
         .operation(Need::Editor, routes!(update))
@@ -109,18 +111,18 @@ pub(crate) fn product_answer(
 pub(crate) async fn list(
     State(products): State<ProductService>,
     caller: Caller,
-    ListQuery(wanted): ListQuery,
+    query: ListQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let page = match wanted {
-        Wanted::Page(request) => {
+    let page = match query {
+        ListQuery::Page(request) => {
             if let Some(schema) = request.filter.schema {
                 caller.members_of_schema(&products, schema).await?;
             }
             products.page(request, freshness(&headers)?).await?
         }
-        Wanted::Products(ids) => products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
+        ListQuery::Products(ids) => products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
     };
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
@@ -141,9 +143,8 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
-    let message = "Product created successfully";
-    Ok((StatusCode::CREATED, tagged(&product, products.history()), location, Json(ProductWritten { product, message }))
-        .into_response())
+    let written = written(product, "Product created successfully", &products);
+    Ok((StatusCode::CREATED, location, written).into_response())
 }
 
 /// Updates the given fields of a product. `PUT` and `PATCH` do the same.
@@ -163,15 +164,16 @@ pub(crate) async fn update(
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
-) -> Result<Response, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
     let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok((
-        tagged(&product, products.history()),
-        Json(ProductWritten { product, message: "Product updated successfully" }),
-    )
-        .into_response())
+    Ok(written(product, "Product updated successfully", &products))
+}
+
+fn written(product: Product, message: &'static str, products: &ProductService) -> impl IntoResponse + use<> {
+    let tag = tagged(product.id.get(), product.version, products.history());
+    (tag, Json(ProductWritten { product, message }))
 }
 
 /// Deletes a product.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use hotshelf_database::Database;
 use hotshelf_domain::{History, Schema, SchemaDraft, SchemaId, StoreError};
@@ -13,11 +13,12 @@ use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::conditions::{expectation, version_tag};
+use crate::conditions::expectation;
 use crate::openapi::{IfMatchHeader, schemas};
 use crate::operations::{Need, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
+use crate::reply::tagged;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
@@ -47,7 +48,7 @@ pub(crate) async fn create(
     draft.organization_id = caller.home(draft.organization_id)?;
     let schema = repository.create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
-    Ok((StatusCode::CREATED, location, tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
+    Ok((StatusCode::CREATED, location, answer(schema, products.history())))
 }
 
 /// Returns a schema.
@@ -68,7 +69,7 @@ pub(crate) async fn get(
     let schema = found
         .filter(|found| id == SchemaId::BUILT_IN || caller.sees(found.organization_id))
         .ok_or(StoreError::NoSuchSchema(id))?;
-    Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
+    Ok(answer(schema, products.history()))
 }
 
 /// Updates a schema. `fields` is replaced as a whole. The update is refused if existing products would no longer match.
@@ -93,11 +94,10 @@ pub(crate) async fn update(
     caller.members_of_schema(&products, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
     let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
+    Ok(answer(schema, products.history()))
 }
 
-fn tagged(schema: &Schema, history: History) -> HeaderMap {
-    let version = u64::try_from(schema.version.get()).unwrap_or_default();
-    let tag = HeaderValue::from_str(&version_tag(schema.id.get(), version, history));
-    tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
+/// The answer that is a schema, with its ETag.
+fn answer(schema: Schema, history: History) -> impl IntoResponse {
+    (tagged(schema.id.get(), schema.version, history), Json(SchemaAnswer { schema }))
 }

@@ -47,7 +47,7 @@ pub(crate) async fn list(SessionUser { auth, principal }: SessionUser) -> Result
 
 /// Ends all sessions of the user, including this one.
 #[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth",
-    responses((status = 204, description = "the session has ended")))]
+    responses((status = 204, description = "the sessions have ended")))]
 pub(crate) async fn end_all(SessionUser { auth, principal }: SessionUser) -> Result<StatusCode, Problem> {
     auth.sessions().end_all(principal.identity.user, None).await?;
     Ok(StatusCode::NO_CONTENT)

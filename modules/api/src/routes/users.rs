@@ -73,7 +73,7 @@ pub(crate) async fn add(
     Ok((StatusCode::CREATED, no_store(), location, Json(UserAnswer { user })))
 }
 
-/// One user.
+/// Returns a user.
 #[utoipa::path(
     get, path = "/api/v1/users/{id}", tag = "users",
     responses(
@@ -127,7 +127,7 @@ pub(crate) async fn remove(
 #[utoipa::path(
     delete, path = "/api/v1/users/{id}/sessions", tag = "users",
     responses(
-        (status = 204, description = "the session has ended"),
+        (status = 204, description = "the sessions have ended"),
         (status = 404, description = "the organization has no such user"),
     )
 )]
