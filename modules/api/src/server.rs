@@ -5,9 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use hotshelf_lifecycle::Trouble;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -39,11 +40,13 @@ pub(crate) async fn run(
     let watching = Arc::clone(&connections);
     let watched = stopping.clone();
     tasks.spawn(async move { watching.watch(watched).await });
-    let mut refusals = Refusals::default();
+    let trouble = Trouble::default();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                refusals.over();
+                if let Some(lasted) = trouble.succeeded() {
+                    tracing::info!(after = ?lasted, "connections are accepted again");
+                }
                 let place = connections.enter(peer.ip());
                 drop(tasks.spawn(serve(stream, peer, service.clone(), place)));
                 // Let the tasks of evicted connections close their sockets before the next accept.
@@ -51,7 +54,9 @@ pub(crate) async fn run(
             }
             Err(error) if is_of_the_connection(&error) => tracing::debug!(%error, "a connection broke off"),
             Err(error) => {
-                refusals.another(&error);
+                if trouble.failed(error.to_string()) {
+                    tracing::error!(%error, "cannot accept connections; trying again every {ACCEPT_BACKOFF:?}");
+                }
                 connections.make_room();
                 stopping.run_until_cancelled(tokio::time::sleep(ACCEPT_BACKOFF)).await;
             }
@@ -99,28 +104,6 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, place: 
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended badly");
-    }
-}
-
-/// Accept errors, logged once per streak.
-#[derive(Default)]
-struct Refusals(Option<(Instant, usize)>);
-
-impl Refusals {
-    fn another(&mut self, error: &io::Error) {
-        match &mut self.0 {
-            Some((_, count)) => *count += 1,
-            None => {
-                tracing::error!(%error, "cannot accept connections; trying again every {ACCEPT_BACKOFF:?}");
-                self.0 = Some((Instant::now(), 1));
-            }
-        }
-    }
-
-    fn over(&mut self) {
-        if let Some((since, failures)) = self.0.take() {
-            tracing::info!(failures, after = ?since.elapsed(), "connections are accepted again");
-        }
     }
 }
 
