@@ -1,4 +1,4 @@
-//! What a setting is, and the macro that turns the table in `settings.rs` into definitions and typed values.
+//! The definition of a setting, and the macro that turns the table in `settings.rs` into definitions and typed values.
 
 use super::effects::Need;
 use super::visibility::Visibility;
@@ -26,7 +26,7 @@ pub(crate) struct Definition {
 }
 
 impl Definition {
-    /// What a row of the table is where it says nothing else.
+    /// The fields that a row leaves out.
     pub(super) const PLAIN: Definition = Definition {
         key: "",
         section: "",

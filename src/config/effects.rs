@@ -1,6 +1,6 @@
-//! Settings that have no effect beside the others. The log at the start of the service and `check-config` say so, since
-//! who sets one expects an effect. They are silent about a setting that asks for what holds anyway, such as
-//! `METRICS_OPEN=true` without users. A contradiction that would break a promise stops the start: see `options.rs`.
+//! Settings that have no effect together with the others. The log at the start of the service and `check-config` name
+//! them, but not those that ask for what is the case anyway, such as `METRICS_OPEN=true` without users. A contradiction
+//! that would break a promise stops the start: see `options.rs`.
 
 use std::time::Duration;
 
@@ -49,9 +49,9 @@ impl Need {
     }
 }
 
-/// Notes the settings without effect among the values.
+/// Marks the values that have no effect.
 pub(super) fn note(settings: &Settings, values: &mut Values) {
-    // These are turned off, as they would be anyway.
+    // Turned off by their values: these ask for what is the case anyway.
     let off = [
         ("warm_interval", settings.warm_interval == Some(Duration::ZERO)),
         ("cache_grace", settings.cache_grace == Some(Duration::ZERO)),

@@ -69,7 +69,7 @@ fn api(s: &Settings) -> Option<ApiOptions> {
     })
 }
 
-/// With `REDIS_URL` weighed against the single settings: it wins where it says something.
+/// `REDIS_URL` overrides the single settings for the parts that it has.
 fn redis(s: &Settings, values: &mut Values) -> Option<RedisOptions> {
     let by = "REDIS_URL";
     let mut redis = RedisOptions {

@@ -65,7 +65,7 @@ pub(crate) struct Given {
     pub(crate) origin: Origin,
     /// The variable that is used instead of this one.
     pub(crate) overridden_by: Option<&'static str>,
-    /// Why it does nothing, to follow "has no effect".
+    /// Completes "has no effect …".
     pub(crate) no_effect: Option<&'static str>,
 }
 
@@ -106,14 +106,14 @@ fn bad_value(definition: &Definition, origin: &Origin, value: String, reason: St
     Problem::BadValue { name: definition.name(), value, origin, reason }
 }
 
-/// The effective texts of all settings, and what turned out to be wrong with them so far.
+/// The effective texts of all settings, and the problems that were found so far.
 pub(crate) struct Values {
     given: Vec<Given>,
     problems: Vec<Problem>,
 }
 
 impl Values {
-    /// Of the environment, through `lookup`, and the file. Unknown keys of the file are among the problems.
+    /// Reads the environment, through `lookup`, and the file. Unknown keys of the file are among the problems.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -162,7 +162,7 @@ impl Values {
         }
     }
 
-    /// Notes that this setting has no effect, for that reason, if it was set to something.
+    /// Notes why this setting has no effect, if it was set to another value than its default.
     pub(super) fn has_no_effect(&mut self, key: &str, reason: &'static str) {
         let set = |given: &&mut Given| given.origin != Origin::Default && given.text != given.definition.default;
         if let Some(given) = self.by_key(key).filter(set) {
@@ -170,7 +170,7 @@ impl Values {
         }
     }
 
-    /// The settings that do nothing, each with a sentence that says why.
+    /// One sentence about each setting that has no effect.
     pub(crate) fn without_effect(&self) -> impl Iterator<Item = String> {
         let sentence = |given: &Given| Some(format!("{} has no effect {}", given.definition.name(), given.no_effect?));
         self.given.iter().filter_map(sentence)
@@ -185,7 +185,7 @@ impl Values {
     }
 }
 
-/// A scalar as it would be written in the environment; of anything else, what it is.
+/// A scalar as it would be written in the environment. The error is the type of any other value.
 fn plain_text(value: Value) -> Result<String, &'static str> {
     match value {
         Value::String(_, text) => Ok(text),

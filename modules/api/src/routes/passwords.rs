@@ -77,7 +77,7 @@ pub(crate) async fn change(
     let _ = limits.password_of(principal.identity.user).await?;
     match auth.change_password(&principal, current, new_password(password)?).await {
         // Not 401: the session is valid.
-        Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is not the password".to_owned())),
+        Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is wrong".to_owned())),
         changed => Ok(changed.map(|()| StatusCode::NO_CONTENT)?),
     }
 }

@@ -33,7 +33,7 @@ struct Sessions {
 struct One {
     #[serde(flatten)]
     session: Session,
-    /// Whether it is the one that asks.
+    /// Whether this is the session of the request.
     current: bool,
 }
 
