@@ -1,5 +1,5 @@
-//! Authentication and authorization of requests: reads the credentials, authenticates them and checks what the
-//! operation needs.
+//! Authentication and authorization of requests: reads the credentials, authenticates them and checks the access of the
+//! operation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::caller::Caller;
 use crate::cookie::COOKIE;
 use crate::limits::AccountLimits;
-use crate::operations::Need;
+use crate::operations::Access;
 use crate::problem::Problem;
 
 /// Prefixes of the routes that exist only with users.
@@ -88,17 +88,17 @@ impl Authorizer {
         Err(unknown_token())
     }
 
-    /// The caller, if the caller may use an operation with this need; `None` if it needs no caller. 401 without valid
+    /// The caller, if the caller may use an operation with this access; `None` if it is public. 401 without valid
     /// credentials, 403 if the caller lacks a role.
     pub(crate) async fn authorize(
         &self,
-        need: Need,
+        access: Access,
         method: &Method,
         headers: &HeaderMap,
         client: &Subject,
     ) -> Result<Option<Caller>, Problem> {
         let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
-        if need == Need::Nothing || need == Need::Observer && self.metrics_open {
+        if access == Access::Public || access == Access::Observer && self.metrics_open {
             return Ok(None);
         }
         let credentials = credentials(headers);
@@ -116,7 +116,7 @@ impl Authorizer {
         if matches!(credentials, Credentials::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site requests may not change anything"));
         }
-        check(need, &principal)?;
+        check(access, &principal)?;
         Ok(Some(Caller::User(principal)))
     }
 }
@@ -125,7 +125,7 @@ fn unknown_token() -> Problem {
     Problem::unauthorized("the token is invalid, revoked or expired", "Bearer error=\"invalid_token\"")
 }
 
-fn check(need: Need, principal: &Principal) -> Result<(), Problem> {
+fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
     let has_role =
         |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this requires the role {role}")) };
     let by_session = || match principal.method {
@@ -133,15 +133,17 @@ fn check(need: Need, principal: &Principal) -> Result<(), Problem> {
         AuthMethod::ApiKey(_) => Err("API keys may not do this, use a session".to_owned()),
     };
     let built_in = principal.organization() == OrganizationId::BUILT_IN;
-    let allowed = match need {
-        Need::Nothing | Need::Viewer => has_role(Role::Viewer),
-        Need::Editor => has_role(Role::Editor),
-        Need::Admin => has_role(Role::Admin),
-        Need::Operator if built_in => has_role(Role::Admin),
-        Need::Observer if built_in => has_role(Role::Viewer),
-        Need::Operator | Need::Observer => Err("only the organization that runs the service may do this".to_owned()),
-        Need::Session => by_session(),
-        Need::AdminSession => has_role(Role::Admin).and_then(|()| by_session()),
+    let allowed = match access {
+        Access::Public | Access::Viewer => has_role(Role::Viewer),
+        Access::Editor => has_role(Role::Editor),
+        Access::Admin => has_role(Role::Admin),
+        Access::Operator if built_in => has_role(Role::Admin),
+        Access::Observer if built_in => has_role(Role::Viewer),
+        Access::Operator | Access::Observer => {
+            Err("only the organization that runs the service may do this".to_owned())
+        }
+        Access::Session => by_session(),
+        Access::AdminSession => has_role(Role::Admin).and_then(|()| by_session()),
     };
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
 }

@@ -135,7 +135,7 @@ where
     }
 }
 
-/// An admin, as far as the need of the operation says so, with the accounts service.
+/// A caller whom an operation for admins has let in, with the accounts service.
 pub(crate) struct Admin {
     pub(crate) auth: Auth,
     pub(crate) organization: OrganizationId,

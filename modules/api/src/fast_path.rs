@@ -32,7 +32,7 @@ use crate::pipeline::{NoRoom, RequestPipeline};
 use crate::problem::Problem;
 use crate::request_context::{RequestContext, begin_trace, log_quick_access};
 use crate::request_id::REQUEST_ID;
-use crate::routes::products::{PRODUCT_NEED, PRODUCT_ROUTE, find, product_answer};
+use crate::routes::products::{PRODUCT_ACCESS, PRODUCT_ROUTE, find, product_answer};
 use crate::state::ApiState;
 
 /// Answers all requests: by the fast path where it applies, else by the router. A cheap handle.
@@ -218,7 +218,7 @@ impl ProductFastPath {
     /// Authorizes the caller, counts the request unless it was counted, and loads the product.
     async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
         let client = self.limits.client_of(peer, headers);
-        let authorized = self.pipeline.authorizer.authorize(PRODUCT_NEED, &Method::GET, headers, &client).await;
+        let authorized = self.pipeline.authorizer.authorize(PRODUCT_ACCESS, &Method::GET, headers, &client).await;
         let caller = authorized.as_ref().ok().and_then(Option::as_ref);
         let limit = match limits::count(self.policy.as_ref().filter(|_| !counted), caller, &client).await {
             Ok(limit) => limit,

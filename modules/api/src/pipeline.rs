@@ -161,7 +161,7 @@ impl RequestPipeline {
         // A path without a route needs no authorization.
         let Some(route) = route else { return Ok((None, None)) };
         let operation = self.operations.find(&parts.method, route)?;
-        let caller = self.authorizer.authorize(operation.need, &parts.method, &parts.headers, client).await?;
+        let caller = self.authorizer.authorize(operation.access, &parts.method, &parts.headers, client).await?;
         Ok((caller, operation.body_limit.filter(|_| self.authorizer.serves(route))))
     }
 

@@ -12,7 +12,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::fast_path::{ApiService, ProductFastPath};
 use crate::openapi;
-use crate::operations::{Entry, Need};
+use crate::operations::{Access, Entry};
 use crate::options::ApiOptions;
 use crate::pipeline::{self, RequestPipeline};
 use crate::problem::Problem;
@@ -34,7 +34,7 @@ pub(crate) fn service(state: ApiState, options: &ApiOptions, stopping: Cancellat
     let stats = Stats::from_ref(&state);
     let metrics = stats.http();
     let (operations, _, mut table) = routes::operations().into_parts();
-    table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
+    table.insert(OPENAPI_ROUTE, Entry { method: "GET", access: Access::Public, body_limit: None });
     let routes = operations.route(OPENAPI_ROUTE, openapi::route(|| routes::operations().into_parts().1));
     let pipeline = Arc::new(RequestPipeline::new(&state, options, table, metrics.clone(), stopping));
     let seen = Arc::clone(&pipeline);

@@ -12,15 +12,15 @@ use super::auth::no_store;
 use crate::body::JsonBody;
 use crate::caller::SessionUser;
 use crate::openapi::schemas;
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Session, routes!(list))
-        .operation(Need::Session, routes!(create))
-        .operation(Need::Session, routes!(remove))
+        .operation(Access::Session, routes!(list))
+        .operation(Access::Session, routes!(create))
+        .operation(Access::Session, routes!(remove))
 }
 
 /// The API keys of a user.

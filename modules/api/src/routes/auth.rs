@@ -18,15 +18,15 @@ use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::schemas;
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Nothing, routes!(register))
-        .operation(Need::Nothing, routes!(login))
-        .operation(Need::Session, routes!(logout))
-        .operation(Need::Session, routes!(session))
+        .operation(Access::Public, routes!(register))
+        .operation(Access::Public, routes!(login))
+        .operation(Access::Session, routes!(logout))
+        .operation(Access::Session, routes!(session))
 }
 
 /// A new session.

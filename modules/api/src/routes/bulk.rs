@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::schemas;
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 
@@ -30,7 +30,7 @@ const MOST: usize = 1_000;
 const AT_ONCE: usize = 256 << 10;
 
 pub(crate) fn operations() -> Operations {
-    Operations::default().operation(Need::Editor, routes!(create)).operation(Need::Editor, routes!(delete))
+    Operations::default().operation(Access::Editor, routes!(create)).operation(Access::Editor, routes!(delete))
 }
 
 #[derive(Deserialize)]

@@ -15,13 +15,13 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
 use crate::openapi::{FreshnessHeaders, IfMatchHeader, schemas};
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, tagged};
 
 pub(crate) fn operations() -> Operations {
-    Operations::default().operation(Need::Viewer, routes!(get)).operation(Need::Editor, routes!(put))
+    Operations::default().operation(Access::Viewer, routes!(get)).operation(Access::Editor, routes!(put))
 }
 
 #[derive(Serialize)]

@@ -14,15 +14,15 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness};
 use crate::openapi::schemas;
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Viewer, routes!(get))
-        .operation(Need::Editor, routes!(create))
-        .operation(Need::Editor, routes!(update))
+        .operation(Access::Viewer, routes!(get))
+        .operation(Access::Editor, routes!(create))
+        .operation(Access::Editor, routes!(update))
 }
 
 #[derive(Serialize)]

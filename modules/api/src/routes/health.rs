@@ -12,13 +12,13 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa_axum::routes;
 
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Nothing, routes!(health))
-        .operation(Need::Nothing, routes!(live))
-        .operation(Need::Nothing, routes!(ready))
+        .operation(Access::Public, routes!(health))
+        .operation(Access::Public, routes!(live))
+        .operation(Access::Public, routes!(ready))
 }
 
 #[derive(Serialize)]

@@ -13,15 +13,15 @@ use utoipa_axum::routes;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::schemas;
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Viewer, routes!(list))
-        .operation(Need::Operator, routes!(create))
-        .operation(Need::Viewer, routes!(get))
+        .operation(Access::Viewer, routes!(list))
+        .operation(Access::Operator, routes!(create))
+        .operation(Access::Viewer, routes!(get))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -13,14 +13,14 @@ use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::schemas;
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Nothing, routes!(forgot))
-        .operation(Need::Nothing, routes!(reset))
-        .operation(Need::Session, routes!(change))
+        .operation(Access::Public, routes!(forgot))
+        .operation(Access::Public, routes!(reset))
+        .operation(Access::Session, routes!(change))
 }
 
 /// Sends a mail to the user with this e-mail address, with which the user can choose a new password within an hour. The

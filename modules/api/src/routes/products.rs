@@ -18,23 +18,23 @@ use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
 use crate::openapi::{FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, SearchParameters, schemas};
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::{IdPath, ListQuery};
 use crate::problem::Problem;
 use crate::reply::{Done, cacheable, cacheable_within, splice, tagged};
 
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
-/// What reading it needs of its caller.
-pub(crate) const PRODUCT_NEED: Need = Need::Viewer;
+/// Who may read it.
+pub(crate) const PRODUCT_ACCESS: Access = Access::Viewer;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(PRODUCT_NEED, routes!(get))
-        .operation(Need::Viewer, routes!(list))
-        .operation(Need::Editor, routes!(create))
-        .operation(Need::Editor, routes!(update))
-        .operation(Need::Editor, routes!(delete))
+        .operation(PRODUCT_ACCESS, routes!(get))
+        .operation(Access::Viewer, routes!(list))
+        .operation(Access::Editor, routes!(create))
+        .operation(Access::Editor, routes!(update))
+        .operation(Access::Editor, routes!(delete))
 }
 
 /// A product after a write.

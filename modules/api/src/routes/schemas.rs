@@ -15,16 +15,16 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::expectation;
 use crate::openapi::{IfMatchHeader, schemas};
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::tagged;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Editor, routes!(create))
-        .operation(Need::Viewer, routes!(get))
-        .operation(Need::Editor, routes!(update))
+        .operation(Access::Editor, routes!(create))
+        .operation(Access::Viewer, routes!(get))
+        .operation(Access::Editor, routes!(update))
 }
 
 #[derive(Serialize, ToSchema)]

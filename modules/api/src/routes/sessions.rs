@@ -11,15 +11,15 @@ use utoipa_axum::routes;
 use super::auth::no_store;
 use crate::caller::SessionUser;
 use crate::openapi::schemas;
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Session, routes!(list))
-        .operation(Need::Session, routes!(end_all))
-        .operation(Need::Session, routes!(end))
+        .operation(Access::Session, routes!(list))
+        .operation(Access::Session, routes!(end_all))
+        .operation(Access::Session, routes!(end))
 }
 
 /// The sessions of a user.

@@ -9,15 +9,15 @@ use hotshelf_stats::{Stats, StatsSnapshot};
 use serde::Serialize;
 use utoipa_axum::routes;
 
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::problem::Problem;
 use crate::reply::Done;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Observer, routes!(stats))
-        .operation(Need::Operator, routes!(reset))
-        .operation(Need::Observer, routes!(metrics))
+        .operation(Access::Observer, routes!(stats))
+        .operation(Access::Operator, routes!(reset))
+        .operation(Access::Observer, routes!(metrics))
 }
 
 #[derive(Serialize)]

@@ -16,18 +16,18 @@ use crate::body::JsonBody;
 use crate::caller::Admin;
 use crate::limits::AccountLimits;
 use crate::openapi::schemas;
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Admin, routes!(list))
-        .operation(Need::AdminSession, routes!(add))
-        .operation(Need::Admin, routes!(get))
-        .operation(Need::AdminSession, routes!(set_role))
-        .operation(Need::AdminSession, routes!(remove))
-        .operation(Need::AdminSession, routes!(end_sessions))
+        .operation(Access::Admin, routes!(list))
+        .operation(Access::AdminSession, routes!(add))
+        .operation(Access::Admin, routes!(get))
+        .operation(Access::AdminSession, routes!(set_role))
+        .operation(Access::AdminSession, routes!(remove))
+        .operation(Access::AdminSession, routes!(end_sessions))
 }
 
 /// The users of an organization.
