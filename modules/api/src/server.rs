@@ -17,9 +17,9 @@ use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::activity::{Answered, Noted, Order, UnderWay};
+use crate::activity::{CloseOrder, ObservedStream, RequestGuard, ResponseBody};
 use crate::client::Peer;
-use crate::connections::{Connections, Place};
+use crate::connections::{ConnectionGuard, Connections};
 use crate::fast_path::ApiService;
 use crate::problem::closing;
 
@@ -47,8 +47,8 @@ pub(crate) async fn run(
                 if let Some(lasted) = trouble.succeeded() {
                     tracing::info!(after = ?lasted, "connections are accepted again");
                 }
-                let place = connections.enter(peer.ip());
-                drop(tasks.spawn(serve(stream, peer, service.clone(), place)));
+                let guard = connections.admit(peer.ip());
+                drop(tasks.spawn(serve(stream, peer, service.clone(), guard)));
                 // Let the tasks of evicted connections close their sockets before the next accept.
                 yield_now().await;
             }
@@ -67,26 +67,26 @@ pub(crate) async fn run(
     tasks.wait().await;
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, place: Place) {
+async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, guard: ConnectionGuard) {
     // Responses are small and written at once: Nagle's algorithm would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let peer = Peer::new(peer.ip());
-    let (activity, in_reserve) = (&place.activity, place.in_reserve);
+    let (activity, reserved) = (&guard.activity, guard.reserved);
     let answering = service_fn(|request| {
-        let under_way = UnderWay::begin(activity);
-        let answering = if in_reserve { service.call_for_probes(&peer, request) } else { service.call(&peer, request) };
+        let under_way = RequestGuard::begin(activity);
+        let answering = if reserved { service.call_for_probes(&peer, request) } else { service.call(&peer, request) };
         answering.map(move |answer| {
             answer.map(|mut response| {
-                if in_reserve {
+                if reserved {
                     response.headers_mut().extend([closing()]);
                 }
-                response.map(|body| Answered::new(body, under_way))
+                response.map(|body| ResponseBody::new(body, under_way))
             })
         })
     });
-    let stream = Noted::new(TokioIo::new(stream), Arc::clone(activity));
+    let stream = ObservedStream::new(TokioIo::new(stream), Arc::clone(activity));
     let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(stream, answering));
     let mut heard = None;
     let served = loop {
@@ -94,7 +94,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, place: 
             biased;
             served = connection.as_mut() => break served,
             order = poll_fn(|cx| activity.poll_order(heard, cx)) => {
-                if order == Order::End {
+                if order == CloseOrder::End {
                     return;
                 }
                 heard = Some(order);
