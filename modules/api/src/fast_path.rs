@@ -28,7 +28,7 @@ use crate::conditions::{MIN_VERSION, freshness};
 use crate::limits::{self, LimitHeaders, Policy, RequestLimits};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
-use crate::pipeline::{NoRoom, RequestPipeline};
+use crate::pipeline::{RequestPipeline, ReservedForProbes};
 use crate::problem::Problem;
 use crate::request_context::{RequestContext, begin_trace, log_quick_access};
 use crate::request_id::REQUEST_ID;
@@ -65,7 +65,7 @@ impl ApiService {
     /// As [`call`](ApiService::call), on a connection that is reserved for probes: all other requests are refused.
     pub(crate) fn call_for_probes(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
         request.extensions_mut().insert(peer.clone());
-        request.extensions_mut().insert(NoRoom);
+        request.extensions_mut().insert(ReservedForProbes);
         Either::Right(Either::Right(self.router.clone().call(request)))
     }
 

@@ -43,7 +43,7 @@ fn connections(options: &ApiOptions) -> Connections {
     let max = descriptors::connections(limit, options.max_connections);
     let max_per_client = options.max_connections_per_address.unwrap_or((max / 4).max(1));
     let of_descriptors = limit.map_or("any number of".to_owned(), |limit| limit.to_string());
-    if options.max_connections.is_some_and(|asked| asked > max) {
+    if options.max_connections.is_some_and(|configured| configured > max) {
         tracing::warn!(
             "MAX_CONNECTIONS is more than the limit of descriptors leaves: raise that (LimitNOFILE, ulimit -n)"
         );

@@ -122,12 +122,12 @@ impl RequestPipeline {
         let answering = async {
             let (caller, body_limit) = authorized?;
             caller.map(|caller| parts.extensions.insert(caller));
-            let (body, _held) = match body_limit {
+            let (body, _reservation) = match body_limit {
                 Some(limit) => {
                     check_head(&parts.headers, limit)?;
-                    let (bytes, held) = self.uploads.receive(body, limit, &client).await?;
+                    let (bytes, reservation) = self.uploads.receive(body, limit, &client).await?;
                     parts.extensions.insert(JsonBody(bytes));
-                    (Body::empty(), held)
+                    (Body::empty(), reservation)
                 }
                 None => (body, None),
             };
@@ -187,7 +187,7 @@ type Authorized = (Option<Caller>, Option<usize>);
 
 /// Marks a request on a connection that is reserved for probes.
 #[derive(Clone, Copy)]
-pub(crate) struct NoRoom;
+pub(crate) struct ReservedForProbes;
 
 /// The middleware around the router.
 pub(crate) async fn middleware(
@@ -201,7 +201,7 @@ pub(crate) async fn middleware(
     let probe = context.probe;
     // Pinned here, so that the future is passed on as a pointer and not moved.
     let answering = pin!(async {
-        if !probe && request.extensions().get::<NoRoom>().is_some() {
+        if !probe && request.extensions().get::<ReservedForProbes>().is_some() {
             let problem = Problem::unavailable("too many connections are open, try again");
             return problem.with_headers([closing()]).into_response();
         }

@@ -91,11 +91,11 @@ pub(crate) fn tagged(id: i64, version: Version, history: History) -> HeaderMap {
 
 /// 200 with the body, or 304 if the client has this state.
 pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
-    cacheable_within(LimitHeaders::none(), request, tag, source, body)
+    cacheable_with_limits(LimitHeaders::none(), request, tag, source, body)
 }
 
 /// The same with the headers of a rate limit.
-pub(crate) fn cacheable_within(
+pub(crate) fn cacheable_with_limits(
     limits: LimitHeaders,
     request: &HeaderMap,
     tag: &str,

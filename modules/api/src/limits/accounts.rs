@@ -8,9 +8,9 @@ use super::policy::{LimitHeaders, Policy};
 use crate::problem::Problem;
 
 /// Factor of the limits per client over all accounts, against trying many accounts.
-const WIDER: u32 = 10;
+const CLIENT_FACTOR: u32 = 10;
 /// Factor of the limits per account over all clients. So large that locking the owner out takes a flood.
-const WIDEST: u32 = 100;
+const ACCOUNT_FACTOR: u32 = 100;
 
 /// Limits of logins, registrations, mails and guesses. They are always on.
 pub(crate) struct AccountLimits {
@@ -32,10 +32,10 @@ impl AccountLimits {
         let guard = |name: &str, limit| Policy::new(limiter.guard(name, limit));
         AccountLimits {
             login: guard("login", options.login),
-            logins_of_client: guard("login-client", options.login.times(WIDER)),
-            logins_into_account: guard("login-account", options.login.times(WIDEST)),
+            logins_of_client: guard("login-client", options.login.times(CLIENT_FACTOR)),
+            logins_into_account: guard("login-account", options.login.times(ACCOUNT_FACTOR)),
             mails: guard("mail", options.forgot_password),
-            added_users: guard("add-user", options.register.times(WIDER)),
+            added_users: guard("add-user", options.register.times(CLIENT_FACTOR)),
             guess: guard("token", options.guess),
             register: guard("register", options.register),
             forgot_password: guard("forgot-password", options.forgot_password),

@@ -21,7 +21,7 @@ use crate::openapi::{FilterParameters, FreshnessHeaders, IfMatchHeader, PagePara
 use crate::operations::{Access, Operations};
 use crate::params::{IdPath, ListQuery};
 use crate::problem::Problem;
-use crate::reply::{Done, cacheable, cacheable_within, splice, tagged};
+use crate::reply::{Done, cacheable, cacheable_with_limits, splice, tagged};
 
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
@@ -91,7 +91,7 @@ pub(crate) fn product_answer(
 ) -> Response {
     let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
     let tag = version_tag(id.get(), product.revision, products.history());
-    cacheable_within(limits, request, &tag, source, body)
+    cacheable_with_limits(limits, request, &tag, source, body)
 }
 
 /// Returns a page of the products or, with `ids`, exactly these products.

@@ -26,11 +26,11 @@ pub(crate) fn operations() -> Operations {
 #[derive(Serialize, ToSchema)]
 struct Sessions {
     #[schema(value_type = Vec<schemas::Session>)]
-    sessions: Vec<One>,
+    sessions: Vec<SessionItem>,
 }
 
 #[derive(Serialize)]
-struct One {
+struct SessionItem {
     #[serde(flatten)]
     session: Session,
     /// Whether this is the session of the request.
@@ -41,8 +41,8 @@ struct One {
 #[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = Sessions)))]
 pub(crate) async fn list(SessionUser { auth, principal }: SessionUser) -> Result<impl IntoResponse, Problem> {
     let sessions = auth.sessions().of(principal.identity.user).await?;
-    let one = |session: Session| One { current: session.id == principal.session, session };
-    Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(one).collect() })))
+    let item = |session: Session| SessionItem { current: session.id == principal.session, session };
+    Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(item).collect() })))
 }
 
 /// Ends all sessions of the user, including this one.
