@@ -72,15 +72,14 @@ impl Config {
         file: Option<PathBuf>,
     ) -> Result<(Config, Values), Vec<Problem>> {
         let mut values = Values::collect(lookup, file).map_err(|problem| vec![problem])?;
-        let settings = Settings::read(&mut values);
+        let Some(settings) = Settings::read(&mut values) else { return Err(values.take_problems()) };
         let config = options::config(&settings, &mut values);
-        match (config, values.take_problems()) {
-            (Some(config), problems) if problems.is_empty() => {
-                effects::note(&settings, &mut values);
-                Ok((config, values))
-            }
-            (_, problems) => Err(problems),
+        let problems = values.take_problems();
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        effects::note(&settings, &mut values);
+        Ok((config, values))
     }
 
     /// Why the service refuses to listen, and what to do: without users, everybody who can reach an address that is not

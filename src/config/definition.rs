@@ -73,15 +73,15 @@ macro_rules! settings {
             },
         )+)+];
 
-        /// The value of each setting; `None` where the one that was given is bad.
+        /// The value of each setting; the default where the one that was given is bad.
         pub(crate) struct Settings {
-            $($($(#[doc = $line])+ pub(crate) $key: Option<$type>,)+)+
+            $($($(#[doc = $line])+ pub(crate) $key: $type,)+)+
         }
 
         impl Settings {
-            /// Parses all of them, so that one start reports every bad value.
-            pub(super) fn read(values: &mut Values) -> Self {
-                Settings { $($($key: values.read(stringify!($key), $parse),)+)+ }
+            /// Parses all of them, so that one start reports every bad value. `None`: a default is bad.
+            pub(super) fn read(values: &mut Values) -> Option<Self> {
+                Some(Settings { $($($key: values.read(stringify!($key), $parse)?,)+)+ })
             }
         }
     };
