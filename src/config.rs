@@ -1,8 +1,8 @@
 //! What an operator can set. The table in [`settings`] defines each setting once: parsing, `--help`, `check-config` and
 //! the pages follow it. Environment variables win over an optional `hotshelf.toml`, which wins over the defaults.
 //!
-//! A [`Config`] consists of the options of the crates. Every value in it is good: a bad one stops the start, with one
-//! line that names the variable, the value, where it came from and what is expected.
+//! A [`Config`] consists of the options of the crates. Every value in it is valid: an invalid one stops the start, with
+//! one line that names the variable, the value, its origin and what is expected.
 
 mod definition;
 mod effects;
@@ -53,7 +53,7 @@ pub(crate) struct Config {
     pub(crate) traces: Option<TraceOptions>,
     /// How long a stop may take.
     pub(crate) shutdown_timeout: Duration,
-    /// Whether everybody may be served on any address while AUTH is off.
+    /// Whether to listen on any address although AUTH is off.
     pub(crate) allow_insecure: bool,
 }
 
@@ -72,19 +72,18 @@ impl Config {
         file: Option<PathBuf>,
     ) -> Result<(Config, Values), Vec<Problem>> {
         let mut values = Values::collect(lookup, file).map_err(|problem| vec![problem])?;
-        let settings = Settings::read(&mut values);
+        let Some(settings) = Settings::read(&mut values) else { return Err(values.take_problems()) };
         let config = options::config(&settings, &mut values);
-        match (config, values.take_problems()) {
-            (Some(config), problems) if problems.is_empty() => {
-                effects::note(&settings, &mut values);
-                Ok((config, values))
-            }
-            (_, problems) => Err(problems),
+        let problems = values.take_problems();
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        effects::note(&settings, &mut values);
+        Ok((config, values))
     }
 
-    /// Why the service refuses to listen: without users, everybody who reaches the address could change the catalogue.
-    /// One line that says what to do.
+    /// Why the service refuses to listen, and what to do: without users, everybody who can reach an address that is not
+    /// loopback could change the catalogue.
     pub(crate) fn insecure_bind_error(&self) -> Option<String> {
         let host = &self.api.host;
         let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
@@ -92,7 +91,7 @@ impl Config {
         insecure.then(|| {
             format!(
                 "AUTH=off contradicts HTTP_HOST={host}: everybody who can reach it could change the catalogue. Set \
-                 AUTH=on, or AUTH_OFF_ANYWAY=true if something in front of the service decides who may"
+                 AUTH=on, or AUTH_OFF_ANYWAY=true if a proxy in front of the service authorizes requests"
             )
         })
     }

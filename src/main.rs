@@ -22,14 +22,14 @@ use commands::{serve, warm};
 use config::{Config, Values};
 use failure::Failure;
 
-/// A hit in Redis allocates some twenty-five times, and other threads free what one has allocated. For that, glibc's
-/// allocator takes several times as long.
+/// A hit in Redis makes some 25 allocations, which other threads free. glibc's allocator takes several times as long for
+/// that.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// How long the end waits for work that blocks a thread, when everything else has stopped.
+/// How long the process waits for blocking work after everything else has stopped.
 const BLOCKING_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long the end waits for traces to be sent.
+/// How long the process waits for traces to be sent.
 const TRACES_TIMEOUT: Duration = Duration::from_secs(2);
 
 const BAD_CONFIGURATION: u8 = 2;
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The configuration, which also must be fit `to_serve` if that is wanted. Prints what is wrong with it.
+/// Loads the configuration; `to_serve`: it must also be safe to listen with. Prints what is wrong with it.
 fn load(to_serve: bool) -> Result<(Config, Values), ExitCode> {
     let (config, values) = Config::load().map_err(|problems| {
         problems.iter().for_each(eprint_error);
@@ -94,7 +94,7 @@ fn block_on(task: Task, config: &Config, values: &Values) -> Result<(), Failure>
             Task::Warm => warm::run(config).await,
         }
     });
-    // Dropped, the runtime would wait for database work that has exceeded its time: its transactions are rolled back.
+    // A dropped runtime would wait for blocked database work. Its open transactions are rolled back.
     runtime.shutdown_timeout(BLOCKING_TIMEOUT);
     outcome
 }

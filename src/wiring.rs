@@ -15,6 +15,7 @@ use hotshelf_ratelimit::RateLimiter;
 use hotshelf_stats::Registry;
 
 use crate::config::Config;
+use crate::failure::Failure;
 
 /// The catalogue without its HTTP interface: what all commands work with.
 pub(crate) struct Catalogue {
@@ -48,6 +49,16 @@ async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError
     let product = async { Ok(ProductService::new(cache.clone(), repository.clone(), config.ttls, audit_rate)?) };
     let products = ProductService::clone(&*container.init("product", product).await?);
     Ok(Catalogue { container, repository, products, cache, statistics, registry: Registry::clone(&registry) })
+}
+
+/// Starts the modules, does the work, and stops them again, even if the work fails.
+pub(crate) async fn run<T>(container: Container, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let running = container.start().await?;
+    let outcome = work.await;
+    let stopped = running.stop().await;
+    let done = outcome?;
+    stopped?;
+    Ok(done)
 }
 
 impl Catalogue {

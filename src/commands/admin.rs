@@ -33,11 +33,8 @@ async fn create(email: &str, config: &Config) -> Result<(), Failure> {
     let password = new_password(password).map_err(Failure::BadAdmin)?;
     let mut catalogue = wiring::catalogue(config).await?;
     let auth = catalogue.accounts(config).await?;
-    let running = catalogue.container.start().await?;
-    let added = auth.add_user(OrganizationId::BUILT_IN, email, Role::Admin, Some(password)).await;
-    let stopped = running.stop().await;
-    let admin = added?;
-    stopped?;
+    let add = async { Ok(auth.add_user(OrganizationId::BUILT_IN, email, Role::Admin, Some(password)).await?) };
+    let admin = wiring::run(catalogue.container, add).await?;
     print(&format!("{} is user {}, an admin of organization {}\n", admin.email, admin.id, admin.organization_id))
 }
 

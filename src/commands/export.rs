@@ -40,11 +40,9 @@ impl Export {
             return Err(Failure::NoDatabase { path: config.database.path.clone() });
         }
         let Catalogue { container, repository, .. } = wiring::catalogue(config).await?;
-        let running = container.start().await?;
-        let exported = self.write(&repository, format).await;
-        running.stop().await?;
+        let exported = wiring::run(container, self.write(&repository, format)).await?;
         // On standard error: standard output may be the export.
-        eprint_error(&format_args!("{} products exported to {}", exported?, self.name()));
+        eprint_error(&format_args!("{exported} products exported to {}", self.name()));
         Ok(())
     }
 

@@ -69,12 +69,9 @@ impl Import {
         // First, so that no database is created for a file that cannot be read.
         let (mut reader, progress) = self.open()?;
         let Catalogue { container, products, .. } = wiring::catalogue(config).await?;
-        let running = container.start().await?;
-        let summary = self.copy(&mut reader, &products, &progress).await;
+        let summary = wiring::run(container, self.copy(&mut reader, &products, &progress)).await;
         progress.finish_and_clear();
-        let stopped = running.stop().await;
         let Summary { imported, bad } = summary?;
-        stopped?;
         let taken = begin.elapsed().as_secs_f64();
         println!(
             "{imported} products imported from {} as {}, {bad} bad rows, {taken:.1} s",

@@ -31,13 +31,10 @@ impl Seed {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
         let begin = Instant::now();
         let Catalogue { container, products, .. } = wiring::catalogue(config).await?;
-        let running = container.start().await?;
         let progress = progress::bar(Some(self.products), "{bar:40} {human_pos}/{human_len} products {per_sec} {eta}");
-        let stored = self.store(&products, &progress).await;
+        let stored = wiring::run(container, self.store(&products, &progress)).await;
         progress.finish_and_clear();
-        let stopped = running.stop().await;
         stored?;
-        stopped?;
         println!("{} products made from seed {}, {:.1} s", self.products, self.seed, begin.elapsed().as_secs_f64());
         Ok(())
     }

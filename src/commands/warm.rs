@@ -31,12 +31,8 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let once = WarmOptions { interval: Duration::ZERO, ..config.warm };
     let warmer = catalogue.warmer(once).await?;
     let cache = catalogue.cache;
-    let running = catalogue.container.start().await?;
-    let outcome = warm(&warmer, &cache).await;
-    let stopped = running.stop().await;
-    let Warmed { loaded, present } = outcome?;
-    stopped?;
-    println!("{loaded} entries loaded, {present} were there, {:.1} s", begin.elapsed().as_secs_f64());
+    let Warmed { loaded, present } = wiring::run(catalogue.container, warm(&warmer, &cache)).await?;
+    println!("{loaded} entries loaded, {present} were there already, {:.1} s", begin.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What a setting is, and the macro that turns the table in `settings.rs` into definitions and typed values.
+//! The definition of a setting, and the macro that turns the table in `settings.rs` into definitions and typed values.
 
 use super::effects::Need;
 use super::visibility::Visibility;
@@ -26,7 +26,7 @@ pub(crate) struct Definition {
 }
 
 impl Definition {
-    /// What a row of the table is where it says nothing else.
+    /// The fields that a row leaves out.
     pub(super) const PLAIN: Definition = Definition {
         key: "",
         section: "",
@@ -73,15 +73,15 @@ macro_rules! settings {
             },
         )+)+];
 
-        /// The value of each setting; `None` where the one that was given is bad.
+        /// The value of each setting; the default where the one that was given is bad.
         pub(crate) struct Settings {
-            $($($(#[doc = $line])+ pub(crate) $key: Option<$type>,)+)+
+            $($($(#[doc = $line])+ pub(crate) $key: $type,)+)+
         }
 
         impl Settings {
-            /// Parses all of them, so that one start reports every bad value.
-            pub(super) fn read(values: &mut Values) -> Self {
-                Settings { $($($key: values.read(stringify!($key), $parse),)+)+ }
+            /// Parses all of them, so that one start reports every bad value. `None`: a default is bad.
+            pub(super) fn read(values: &mut Values) -> Option<Self> {
+                Some(Settings { $($($key: values.read(stringify!($key), $parse)?,)+)+ })
             }
         }
     };

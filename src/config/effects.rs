@@ -1,6 +1,6 @@
-//! Settings that have no effect beside the others. The log at the start of the service and `check-config` say so, since
-//! who sets one expects an effect. They are silent about a setting that asks for what holds anyway, such as
-//! `METRICS_OPEN=true` without users. A contradiction that would break a promise stops the start: see `options.rs`.
+//! Settings that have no effect together with the others. The log at the start of the service and `check-config` name
+//! them, but not those that ask for what is the case anyway, such as `METRICS_OPEN=true` without users. A contradiction
+//! that would break a promise stops the start: see `options.rs`.
 
 use std::time::Duration;
 
@@ -28,34 +28,34 @@ impl Need {
     fn unmet(self, settings: &Settings) -> Option<&'static str> {
         let unless = |met: bool, reason| (!met).then_some(reason);
         let tiers = settings.cache_backend;
-        let cached = unless(tiers != Some(Tiers::None), "with CACHE_BACKEND=none");
-        let mail_server = matches!(settings.smtp_url, Some(Some(_)));
+        let cached = unless(tiers != Tiers::None, "with CACHE_BACKEND=none");
+        let mail_server = settings.smtp_url.is_some();
         match self {
             Need::Cache => cached,
-            Need::Redis => cached.or(unless(tiers != Some(Tiers::Memory), "with CACHE_BACKEND=memory")),
-            Need::Memory => cached.or(unless(tiers != Some(Tiers::Redis), "with CACHE_BACKEND=redis")),
-            Need::Users => unless(settings.auth == Some(true), "without AUTH=on"),
+            Need::Redis => cached.or(unless(tiers != Tiers::Memory, "with CACHE_BACKEND=memory")),
+            Need::Memory => cached.or(unless(tiers != Tiers::Redis, "with CACHE_BACKEND=redis")),
+            Need::Users => unless(settings.auth, "without AUTH=on"),
             Need::MailServer => unless(mail_server, "without SMTP_URL"),
             Need::NoMailServer => unless(!mail_server, "with SMTP_URL"),
-            Need::Limits => unless(settings.rate_limit == Some(true), "without RATE_LIMIT=on"),
+            Need::Limits => unless(settings.rate_limit, "without RATE_LIMIT=on"),
             Need::Traces => {
-                unless(settings.otel_exporter_otlp_endpoint != Some(None), "without OTEL_EXPORTER_OTLP_ENDPOINT")
+                unless(settings.otel_exporter_otlp_endpoint.is_some(), "without OTEL_EXPORTER_OTLP_ENDPOINT")
             }
             Need::SampledByRatio => {
-                let by_ratio = settings.otel_traces_sampler.is_none_or(|sampler| sampler.ratio.is_none());
+                let by_ratio = settings.otel_traces_sampler.ratio.is_none();
                 unless(by_ratio, "unless OTEL_TRACES_SAMPLER is traceidratio")
             }
         }
     }
 }
 
-/// Notes the settings without effect among the values.
+/// Marks the values that have no effect.
 pub(super) fn note(settings: &Settings, values: &mut Values) {
-    // These are turned off, as they would be anyway.
+    // Turned off by their values: these ask for what is the case anyway.
     let off = [
-        ("warm_interval", settings.warm_interval == Some(Duration::ZERO)),
-        ("cache_grace", settings.cache_grace == Some(Duration::ZERO)),
-        ("audit_rate", settings.audit_rate == Some(0.0)),
+        ("warm_interval", settings.warm_interval == Duration::ZERO),
+        ("cache_grace", settings.cache_grace == Duration::ZERO),
+        ("audit_rate", settings.audit_rate == 0.0),
     ];
     for definition in ALL.iter().filter(|definition| !off.contains(&(definition.key, true))) {
         if let Some(reason) = definition.needs.iter().find_map(|need| need.unmet(settings)) {

@@ -15,75 +15,76 @@ use super::settings::Settings;
 use super::sources::Values;
 use crate::logging::LogOptions;
 
-/// `None` when a value is bad or contradicts another one; `values` knows which.
-pub(super) fn config(s: &Settings, values: &mut Values) -> Option<Config> {
-    if (s.shared_db, s.cache_backend) == (Some(true), Some(Tiers::Memory)) {
+/// Notes contradictions between settings among the `values`.
+pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
+    if s.shared_db && s.cache_backend == Tiers::Memory {
         let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
         values.refuse("shared_db", reason);
     }
-    let redis = redis(s, values)?;
-    s.database_url?;
-    Some(Config {
-        api: api(s)?,
-        database: DatabaseOptions { path: s.db_path.clone()?, shared: s.shared_db? },
-        ttls: ttls(s)?,
-        audit_rate: s.audit_rate?,
-        sessions: sessions(s)?,
-        mail: mail(s)?,
-        password_reset_url: s.password_reset_url.clone()?,
-        warm: WarmOptions { interval: s.warm_interval?, products: s.warm_products?, rate: s.warm_rate? },
-        rate_limits: rate_limits(s, &redis)?,
-        cache: cache(s, redis)?,
-        log: LogOptions { filter: s.rust_log.clone()?, format: s.log_format? },
-        traces: traces(s)?,
-        shutdown_timeout: s.shutdown_timeout?,
-        allow_insecure: s.auth_off_anyway?,
-    })
+    let redis = redis(s, values);
+    // Only checked.
+    let () = s.database_url;
+    Config {
+        api: api(s),
+        database: DatabaseOptions { path: s.db_path.clone(), shared: s.shared_db },
+        ttls: ttls(s),
+        audit_rate: s.audit_rate,
+        sessions: sessions(s),
+        mail: mail(s),
+        password_reset_url: s.password_reset_url.clone(),
+        warm: WarmOptions { interval: s.warm_interval, products: s.warm_products, rate: s.warm_rate },
+        rate_limits: rate_limits(s, &redis),
+        cache: cache(s, redis),
+        log: LogOptions { filter: s.rust_log.clone(), format: s.log_format },
+        traces: traces(s),
+        shutdown_timeout: s.shutdown_timeout,
+        allow_insecure: s.auth_off_anyway,
+    }
 }
 
-fn api(s: &Settings) -> Option<ApiOptions> {
-    let users = UserOptions { cookie_secure: s.session_cookie_secure? };
-    Some(ApiOptions {
-        host: s.http_host.clone()?,
-        port: s.http_port?,
-        request_timeout: s.request_timeout?,
-        idle_timeout: s.idle_timeout?,
-        max_concurrent_requests: s.max_concurrent_requests?,
-        max_connections: s.max_connections?,
-        max_connections_per_address: s.max_connections_per_address?,
-        uploads: UploadOptions { most: s.max_uploads?, bytes: s.max_upload_bytes?, timeout: s.upload_timeout? },
-        cors_origins: s.cors_origins.clone()?,
-        cache_prefix: s.cache_prefix.clone()?,
+fn api(s: &Settings) -> ApiOptions {
+    let users = UserOptions { cookie_secure: s.session_cookie_secure };
+    ApiOptions {
+        host: s.http_host.clone(),
+        port: s.http_port,
+        request_timeout: s.request_timeout,
+        idle_timeout: s.idle_timeout,
+        max_concurrent_requests: s.max_concurrent_requests,
+        max_connections: s.max_connections,
+        max_connections_per_address: s.max_connections_per_address,
+        uploads: UploadOptions { most: s.max_uploads, bytes: s.max_upload_bytes, timeout: s.upload_timeout },
+        cors_origins: s.cors_origins.clone(),
+        cache_prefix: s.cache_prefix.clone(),
         limits: LimitOptions {
-            on: s.rate_limit?,
-            api: s.rate_limit_api?,
-            routes: s.rate_limit_routes.clone()?,
-            login: s.rate_limit_login?,
-            guess: s.rate_limit_token?,
-            register: s.rate_limit_register?,
-            forgot_password: s.rate_limit_forgot_password?,
-            trusted_proxies: s.trusted_proxies.clone()?,
+            on: s.rate_limit,
+            api: s.rate_limit_api,
+            routes: s.rate_limit_routes.clone(),
+            login: s.rate_limit_login,
+            guess: s.rate_limit_token,
+            register: s.rate_limit_register,
+            forgot_password: s.rate_limit_forgot_password,
+            trusted_proxies: s.trusted_proxies.clone(),
         },
-        users: s.auth?.then_some(users),
-        metrics_open: s.metrics_open?,
-    })
+        users: s.auth.then_some(users),
+        metrics_open: s.metrics_open,
+    }
 }
 
-/// With `REDIS_URL` weighed against the single settings: it wins where it says something.
-fn redis(s: &Settings, values: &mut Values) -> Option<RedisOptions> {
+/// `REDIS_URL` overrides the single settings for the parts that it has.
+fn redis(s: &Settings, values: &mut Values) -> RedisOptions {
     let by = "REDIS_URL";
     let mut redis = RedisOptions {
-        servers: Servers::One(s.redis_addr.clone()?),
+        servers: Servers::One(s.redis_addr.clone()),
         tls: false,
-        credentials: Credentials { username: s.redis_username.clone()?, password: s.redis_password.clone()? },
-        database: s.redis_db?,
-        pool_size: s.redis_pool_size?,
-        command_timeout: s.redis_command_timeout?,
-        connect_timeout: s.redis_connect_timeout?,
+        credentials: Credentials { username: s.redis_username.clone(), password: s.redis_password.clone() },
+        database: s.redis_db,
+        pool_size: s.redis_pool_size,
+        command_timeout: s.redis_command_timeout,
+        connect_timeout: s.redis_connect_timeout,
     };
     let of_sentinels =
-        Credentials { username: s.redis_sentinel_username.clone()?, password: s.redis_sentinel_password.clone()? };
-    if let Some(url) = s.redis_url.clone()? {
+        Credentials { username: s.redis_sentinel_username.clone(), password: s.redis_sentinel_password.clone() };
+    if let Some(url) = s.redis_url.clone() {
         (redis.servers, redis.tls) = (url.servers, url.tls);
         values.override_with("redis_addr", by);
         if url.credentials.username.is_some() {
@@ -104,69 +105,68 @@ fn redis(s: &Settings, values: &mut Values) -> Option<RedisOptions> {
     }
     if let Servers::Sentinel { credentials, .. } = &mut redis.servers {
         *credentials = of_sentinels;
-    } else {
+    } else if values.is_good("redis_url") {
         let reason = "there are no sentinels without REDIS_URL=redis-sentinel://…";
         of_sentinels.username.iter().for_each(|_| values.refuse("redis_sentinel_username", reason));
         of_sentinels.password.iter().for_each(|_| values.refuse("redis_sentinel_password", reason));
     }
-    Some(redis)
+    redis
 }
 
-fn cache(s: &Settings, redis: RedisOptions) -> Option<CacheOptions> {
-    Some(CacheOptions {
-        tiers: s.cache_backend?,
-        shared_database: s.shared_db?,
-        memory_bytes: s.cache_l1_bytes?,
-        write_strategy: s.cache_write_strategy?,
+fn cache(s: &Settings, redis: RedisOptions) -> CacheOptions {
+    CacheOptions {
+        tiers: s.cache_backend,
+        shared_database: s.shared_db,
+        memory_bytes: s.cache_l1_bytes,
+        write_strategy: s.cache_write_strategy,
         redis,
-        key_prefix: s.cache_prefix.clone()?,
-    })
+        key_prefix: s.cache_prefix.clone(),
+    }
 }
 
 /// Instances that share cached entries share their counts.
-fn rate_limits(s: &Settings, redis: &RedisOptions) -> Option<RateLimitOptions> {
-    let shared = matches!(s.cache_backend?, Tiers::Tiered | Tiers::Redis);
-    Some(RateLimitOptions {
+fn rate_limits(s: &Settings, redis: &RedisOptions) -> RateLimitOptions {
+    let shared = matches!(s.cache_backend, Tiers::Tiered | Tiers::Redis);
+    RateLimitOptions {
         redis: shared.then(|| redis.clone()),
-        prefix: s.cache_prefix.clone()?,
-        on_loss: s.rate_limit_on_loss?,
-    })
+        prefix: s.cache_prefix.clone(),
+        on_loss: s.rate_limit_on_loss,
+    }
 }
 
-fn ttls(s: &Settings) -> Option<Ttls> {
-    Some(Ttls {
-        product: s.cache_ttl?,
-        details: s.cache_ttl_details?,
-        list: s.cache_list_ttl?,
-        pages: s.cache_ttl_pages?,
-        organization_ids: s.cache_ttl_org_ids?,
-        schema_ids: s.cache_ttl_schema_ids?,
-        analytics: s.cache_ttl_analytics?,
-        negative: s.cache_negative_ttl?,
-        grace: s.cache_grace?,
-    })
+fn ttls(s: &Settings) -> Ttls {
+    Ttls {
+        product: s.cache_ttl,
+        details: s.cache_ttl_details,
+        list: s.cache_list_ttl,
+        pages: s.cache_ttl_pages,
+        organization_ids: s.cache_ttl_org_ids,
+        schema_ids: s.cache_ttl_schema_ids,
+        analytics: s.cache_ttl_analytics,
+        negative: s.cache_negative_ttl,
+        grace: s.cache_grace,
+    }
 }
 
-fn sessions(s: &Settings) -> Option<SessionOptions> {
-    Some(SessionOptions {
-        session_ttl: s.session_ttl?,
-        entry_ttl: s.cache_ttl?,
-        negative_ttl: s.cache_negative_ttl?,
-        grace: s.cache_grace?,
-    })
+fn sessions(s: &Settings) -> SessionOptions {
+    SessionOptions {
+        session_ttl: s.session_ttl,
+        entry_ttl: s.cache_ttl,
+        negative_ttl: s.cache_negative_ttl,
+        grace: s.cache_grace,
+    }
 }
 
-fn mail(s: &Settings) -> Option<MailOptions> {
-    let (from, file) = (s.mail_from.clone()?, s.mail_file.clone()?);
-    Some(match s.smtp_url.clone()? {
-        Some(url) => MailOptions::Smtp { url, from },
-        None => MailOptions::File(file),
-    })
+fn mail(s: &Settings) -> MailOptions {
+    match s.smtp_url.clone() {
+        Some(url) => MailOptions::Smtp { url, from: s.mail_from.clone() },
+        None => MailOptions::File(s.mail_file.clone()),
+    }
 }
 
-fn traces(s: &Settings) -> Option<Option<TraceOptions>> {
-    let (sampler, ratio) = (s.otel_traces_sampler?, s.otel_traces_sampler_arg?);
+fn traces(s: &Settings) -> Option<TraceOptions> {
+    let (sampler, ratio) = (s.otel_traces_sampler, s.otel_traces_sampler_arg);
     let sampling = Sampling { ratio: sampler.ratio.unwrap_or(ratio), follow_parent: sampler.follow_parent };
-    let service_name = s.otel_service_name.clone()?;
-    Some(s.otel_exporter_otlp_endpoint.clone()?.map(|endpoint| TraceOptions { endpoint, service_name, sampling }))
+    let service_name = s.otel_service_name.clone();
+    s.otel_exporter_otlp_endpoint.clone().map(|endpoint| TraceOptions { endpoint, service_name, sampling })
 }

@@ -52,8 +52,7 @@ settings! {
         max_connections: Option<usize> = "", |text| optional(text, |text| number(text, 1..=1_000_000)),
             UP_TO_A_MILLION, see: "operations.md#connections";
 
-        /// Open connections from one address. This machine and the trusted proxies may have all. Empty: a quarter of
-        /// all.
+        /// Open connections from one address. Loopback and trusted proxies are exempt. Empty: a quarter of all.
         max_connections_per_address: Option<usize> = "", |text| optional(text, |text| number(text, 1..=1_000_000)),
             UP_TO_A_MILLION, see: "operations.md#connections";
 
@@ -135,7 +134,7 @@ settings! {
             ("tiered", Tiers::Tiered), ("redis", Tiers::Redis), ("memory", Tiers::Memory), ("none", Tiers::None),
         ]), "tiered, redis, memory or none";
 
-        /// TTL of a cached product. The TTL of each entry varies by up to a tenth. That holds for all kinds of entries.
+        /// TTL of a cached product. The TTL of each entry, of any kind, varies by up to a tenth.
         cache_ttl: Duration = "5m", ttl, TTL, needs: &[Cache];
 
         /// TTL of a cached page of all products.
@@ -185,11 +184,10 @@ settings! {
         /// Whether callers must be users. With `off`, the service refuses to listen on an address that is not loopback.
         auth: bool = "off", on_or_off, "on or off", see: "operations.md#users";
 
-        /// Listen on any address although AUTH is off. For a service behind something else that decides who may call
-        /// it.
+        /// Listen on any address although AUTH is off. For a service behind a proxy that authorizes requests.
         auth_off_anyway: bool = "false", boolean, BOOLEAN;
 
-        /// Time after its last use at which a session ends, to within a hundredth.
+        /// A session ends when it was not used for this time, accurate to a hundredth.
         session_ttl: Duration = "7days", ttl, TTL, needs: &[Users];
 
         /// Browsers send the session cookie over https only (and to localhost).
@@ -241,11 +239,11 @@ settings! {
         /// Whether requests to the API are limited.
         rate_limit: bool = "off", on_or_off, "on or off", see: "operations.md#rate-limits";
 
-        /// Requests to the API by one caller, in any stretch of time as long as the window.
+        /// Requests to the API by one caller, in a sliding window.
         rate_limit_api: Limit = "100/1m", limit, LIMIT, needs: &[Limits];
 
-        /// Logins from one address into one account. This and the next three limits are in force whether RATE_LIMIT is
-        /// on or off.
+        /// Logins from one address into one account. This limit and the next three apply whether RATE_LIMIT is on or
+        /// off.
         rate_limit_login: Limit = "5/1m", limit, LIMIT, needs: &[Users];
 
         /// Registrations from one address.

@@ -65,36 +65,34 @@ pub(crate) struct Given {
     pub(crate) origin: Origin,
     /// The variable that is used instead of this one.
     pub(crate) overridden_by: Option<&'static str>,
-    /// Why it does nothing, to follow "has no effect".
+    /// Completes "has no effect …".
     pub(crate) no_effect: Option<&'static str>,
+    /// Whether the value cannot be used.
+    refused: bool,
 }
 
-impl Given {
-    /// The effective value of `definition`. `path` is the file that `in_file` is from.
-    fn find(
-        definition: &'static Definition,
-        variable: Option<OsString>,
-        in_file: Option<Value>,
-        path: &Path,
-    ) -> Result<Self, Problem> {
-        let variable = variable.filter(|text| definition.may_be_empty || !text.is_empty());
-        let (text, origin) = match (variable.map(OsString::into_string), in_file) {
-            (Some(Err(_)), _) => return Err(Problem::NotUtf8 { name: definition.name() }),
-            (Some(Ok(text)), _) => (Ok(text), Origin::Environment),
-            (None, Some(value)) => (plain_text(value), Origin::File(path.to_owned())),
-            (None, None) => (Ok(definition.default.to_owned()), Origin::Default),
-        };
-        match text {
-            Ok(text) => Ok(Given { definition, text, origin, overridden_by: None, no_effect: None }),
-            Err(kind) => {
-                let reason = format!("expected {}, in one string", definition.expected);
-                Err(bad_value(definition, &origin, format!("({kind})"), reason))
+/// The effective text of a setting. `path` is the file that `in_file` is from.
+fn find(
+    definition: &Definition,
+    variable: Option<OsString>,
+    in_file: Option<Value>,
+    path: &Path,
+) -> Result<(String, Origin), Problem> {
+    let variable = variable.filter(|text| definition.may_be_empty || !text.is_empty());
+    match (variable.map(OsString::into_string), in_file) {
+        (Some(Err(_)), _) => Err(Problem::NotUtf8 { name: definition.name() }),
+        (Some(Ok(text)), _) => Ok((text, Origin::Environment)),
+        (None, Some(value)) => {
+            let origin = Origin::File(path.to_owned());
+            match plain_text(value) {
+                Ok(text) => Ok((text, origin)),
+                Err(kind) => {
+                    let reason = format!("expected {}, in one string", definition.expected);
+                    Err(bad_value(definition, &origin, format!("({kind})"), reason))
+                }
             }
         }
-    }
-
-    fn refused(&self, reason: String) -> Problem {
-        bad_value(self.definition, &self.origin, self.definition.visibility.quote(&self.text), reason)
+        (None, None) => Ok((definition.default.to_owned(), Origin::Default)),
     }
 }
 
@@ -106,14 +104,14 @@ fn bad_value(definition: &Definition, origin: &Origin, value: String, reason: St
     Problem::BadValue { name: definition.name(), value, origin, reason }
 }
 
-/// The effective texts of all settings, and what turned out to be wrong with them so far.
+/// The effective texts of all settings, and the problems that were found so far.
 pub(crate) struct Values {
     given: Vec<Given>,
     problems: Vec<Problem>,
 }
 
 impl Values {
-    /// Of the environment, through `lookup`, and the file. Unknown keys of the file are among the problems.
+    /// Reads the environment, through `lookup`, and the file. Unknown keys of the file are among the problems.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -122,10 +120,13 @@ impl Values {
         let path = file.unwrap_or_default();
         let mut values = Values { given: Vec::new(), problems: Vec::new() };
         for definition in ALL {
-            match Given::find(definition, lookup(&definition.name()), table.remove(definition.key), &path) {
-                Ok(given) => values.given.push(given),
-                Err(problem) => values.problems.push(problem),
-            }
+            let found = find(definition, lookup(&definition.name()), table.remove(definition.key), &path);
+            let refused = found.is_err();
+            let (text, origin) = found.unwrap_or_else(|problem| {
+                values.problems.push(problem);
+                (definition.default.to_owned(), Origin::Default)
+            });
+            values.given.push(Given { definition, text, origin, overridden_by: None, no_effect: None, refused });
         }
         let unknown = table.into_keys().map(|key| Problem::unknown_key(key, path.clone()));
         values.problems.extend(unknown);
@@ -137,22 +138,33 @@ impl Values {
         self.given.iter_mut().find(|given| given.definition.key == key)
     }
 
-    /// The value of one setting, or `None` after noting why there is none: callers go on with the other settings.
+    /// The value of one setting; if it is bad, the default, after noting why it is: callers go on with the other
+    /// settings. `None`: the default is bad as well.
     pub(super) fn read<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         let given = self.by_key(key)?;
+        let definition = given.definition;
         let reason = match parse(&given.text) {
             Ok(value) => return Some(value),
-            Err(Refusal::Malformed) => format!("expected {}", given.definition.expected),
+            Err(Refusal::Malformed) => format!("expected {}", definition.expected),
             Err(Refusal::Because(reason)) => reason,
         };
         self.refuse(key, reason);
-        None
+        parse(definition.default).ok()
     }
 
     /// Notes why a value cannot be used.
     pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
-        let problem = self.by_key(key).map(|given| given.refused(reason.into()));
-        self.problems.extend(problem);
+        if let Some(given) = self.by_key(key) {
+            given.refused = true;
+            let shown = given.definition.visibility.quote(&given.text);
+            let problem = bad_value(given.definition, &given.origin, shown, reason.into());
+            self.problems.push(problem);
+        }
+    }
+
+    /// Whether the value of a setting is in use, and not its default instead of a bad one.
+    pub(super) fn is_good(&self, key: &str) -> bool {
+        !self.given.iter().any(|given| given.definition.key == key && given.refused)
     }
 
     /// Notes for `check-config` that the variable `by` is used instead of this setting.
@@ -162,7 +174,7 @@ impl Values {
         }
     }
 
-    /// Notes that this setting has no effect, for that reason, if it was set to something.
+    /// Notes why this setting has no effect, if it was set to another value than its default.
     pub(super) fn has_no_effect(&mut self, key: &str, reason: &'static str) {
         let set = |given: &&mut Given| given.origin != Origin::Default && given.text != given.definition.default;
         if let Some(given) = self.by_key(key).filter(set) {
@@ -170,7 +182,7 @@ impl Values {
         }
     }
 
-    /// The settings that do nothing, each with a sentence that says why.
+    /// One sentence about each setting that has no effect.
     pub(crate) fn without_effect(&self) -> impl Iterator<Item = String> {
         let sentence = |given: &Given| Some(format!("{} has no effect {}", given.definition.name(), given.no_effect?));
         self.given.iter().filter_map(sentence)
@@ -185,7 +197,7 @@ impl Values {
     }
 }
 
-/// A scalar as it would be written in the environment; of anything else, what it is.
+/// A scalar as it would be written in the environment. The error is the type of any other value.
 fn plain_text(value: Value) -> Result<String, &'static str> {
     match value {
         Value::String(_, text) => Ok(text),

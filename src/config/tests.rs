@@ -133,7 +133,7 @@ fn a_password_stays_the_text_that_it_is() {
 fn what_is_meant_for_another_kind_of_redis_is_refused() {
     let cluster = [("REDIS_URL", "redis-cluster://a"), ("REDIS_DB", "3"), ("REDIS_SENTINEL_PASSWORD", "hunter2")];
     let expected = [
-        "REDIS_DB=\"3\" (environment): a Redis Cluster has no database but 0: name none",
+        "REDIS_DB=\"3\" (environment): a Redis Cluster has database 0 only: leave the number out",
         "REDIS_SENTINEL_PASSWORD=\"***\" (environment): there are no sentinels without REDIS_URL=redis-sentinel://…",
     ];
     assert_eq!(load(&cluster).err().unwrap(), expected);

@@ -88,7 +88,7 @@ async fn a_change_ends_the_other_sessions_and_leaves_this_one() {
     let second = log_in(&fixture, "viewer@one.example").await;
     let wrong = json!({"current_password": "not this", "password": "a new password"});
     let refused = fixture.viewer.post(CHANGE).json(&wrong).await.expect(400).json();
-    assert_eq!(refused["errors"][0], json!({"field": "current_password", "message": "is not the password"}));
+    assert_eq!(refused["errors"][0], json!({"field": "current_password", "message": "is wrong"}));
     second.get(SESSION).await.expect(200);
     let right = json!({"current_password": PASSWORD, "password": "a new password"});
     fixture.viewer.post(CHANGE).json(&right).await.expect(204);

@@ -160,7 +160,7 @@ fn a_value_with_a_line_break_still_makes_one_line() {
 #[test]
 fn strangers_are_let_in_on_purpose_only() {
     let line = "AUTH=off contradicts HTTP_HOST=10.0.0.1: everybody who can reach it could change the catalogue. Set AUTH=on, \
-                or AUTH_OFF_ANYWAY=true if something in front of the service decides who may";
+                or AUTH_OFF_ANYWAY=true if a proxy in front of the service authorizes requests";
     Hotshelf::check_config().env("HTTP_HOST", "10.0.0.1").assert_refused(&[line]);
     for (name, value) in [("AUTH", "on"), ("AUTH_OFF_ANYWAY", "true"), ("HTTP_HOST", "::1"), ("HTTP_HOST", "localhost")]
     {

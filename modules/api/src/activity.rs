@@ -17,7 +17,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 
 /// The state of a connection that decides when it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doing {
+pub(crate) enum ConnectionState {
     /// Between two requests, or before the first.
     Idle,
     /// Receiving the head of a request.
@@ -30,7 +30,7 @@ pub(crate) enum Doing {
 
 /// An order to the task of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Order {
+pub(crate) enum CloseOrder {
     /// Close after the request in progress.
     Finish,
     /// Close at once.
@@ -52,33 +52,33 @@ pub(crate) struct Activity {
 
 impl Activity {
     /// The state, and a number that changes whenever the state did.
-    pub(crate) fn now(&self) -> (Doing, u64) {
+    pub(crate) fn now(&self) -> (ConnectionState, u64) {
         let requests = self.requests.load(Relaxed);
         if self.blocked.load(Relaxed) {
-            (Doing::Stuck, self.writes.load(Relaxed))
+            (ConnectionState::Stuck, self.writes.load(Relaxed))
         } else if self.under_way.load(Relaxed) {
-            (Doing::Working, requests)
+            (ConnectionState::Working, requests)
         } else if self.unread.load(Relaxed) {
-            (Doing::Head, requests)
+            (ConnectionState::Head, requests)
         } else {
-            (Doing::Idle, requests)
+            (ConnectionState::Idle, requests)
         }
     }
 
     /// A stricter order replaces a milder one.
-    pub(crate) fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: CloseOrder) {
         self.order.fetch_max(order as u8 + 1, AcqRel);
         self.task.wake();
     }
 
     /// The order, if it is stricter than `heard`. For the task of the connection.
-    pub(crate) fn poll_order(&self, heard: Option<Order>, cx: &Context<'_>) -> Poll<Order> {
+    pub(crate) fn poll_order(&self, heard: Option<CloseOrder>, cx: &Context<'_>) -> Poll<CloseOrder> {
         // Register first: an order that arrives after the load then wakes the task.
         self.task.register(cx.waker());
         let order = match self.order.load(Acquire) {
             0 => None,
-            1 => Some(Order::Finish),
-            _ => Some(Order::End),
+            1 => Some(CloseOrder::Finish),
+            _ => Some(CloseOrder::End),
         };
         match order {
             Some(order) if heard < Some(order) => Poll::Ready(order),
@@ -102,18 +102,18 @@ impl Activity {
 }
 
 /// A request in progress, until its response is sent or dropped.
-pub(crate) struct UnderWay(Arc<Activity>);
+pub(crate) struct RequestGuard(Arc<Activity>);
 
-impl UnderWay {
+impl RequestGuard {
     pub(crate) fn begin(activity: &Arc<Activity>) -> Self {
         activity.requests.store(activity.requests.load(Relaxed) + 1, Relaxed);
         activity.unread.store(false, Relaxed);
         activity.under_way.store(true, Release);
-        UnderWay(Arc::clone(activity))
+        RequestGuard(Arc::clone(activity))
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         // What was read meanwhile belonged to the body.
         self.0.unread.store(false, Relaxed);
@@ -122,18 +122,18 @@ impl Drop for UnderWay {
 }
 
 /// The body of a response. The request ends when it is dropped.
-pub(crate) struct Answered {
+pub(crate) struct ResponseBody {
     body: Body,
-    _request: UnderWay,
+    _request: RequestGuard,
 }
 
-impl Answered {
-    pub(crate) fn new(body: Body, request: UnderWay) -> Self {
-        Answered { body, _request: request }
+impl ResponseBody {
+    pub(crate) fn new(body: Body, request: RequestGuard) -> Self {
+        ResponseBody { body, _request: request }
     }
 }
 
-impl hyper::body::Body for Answered {
+impl hyper::body::Body for ResponseBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -151,23 +151,23 @@ impl hyper::body::Body for Answered {
 }
 
 /// A stream that records reads and writes in the activity.
-pub(crate) struct Noted<S> {
+pub(crate) struct ObservedStream<S> {
     stream: S,
     activity: Arc<Activity>,
 }
 
-impl<S> Noted<S> {
+impl<S> ObservedStream<S> {
     pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Noted { stream, activity }
+        ObservedStream { stream, activity }
     }
 
-    fn note_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.activity.has_written(written.is_ready());
         written
     }
 }
 
-impl<S: Read + Unpin> Read for Noted<S> {
+impl<S: Read + Unpin> Read for ObservedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
@@ -177,10 +177,10 @@ impl<S: Read + Unpin> Read for Noted<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for Noted<S> {
+impl<S: Write + Unpin> Write for ObservedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note_write(written)
+        self.record_write(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -201,6 +201,6 @@ impl<S: Write + Unpin> Write for Noted<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note_write(written)
+        self.record_write(written)
     }
 }

@@ -1,5 +1,5 @@
-//! Authentication and authorization of requests: reads the credentials, authenticates them and checks what the
-//! operation needs.
+//! Authentication and authorization of requests: reads the credentials, authenticates them and checks the access of the
+//! operation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::caller::Caller;
 use crate::cookie::COOKIE;
 use crate::limits::AccountLimits;
-use crate::operations::{Lookup, Need, OperationTable};
+use crate::operations::Access;
 use crate::problem::Problem;
 
 /// Prefixes of the routes that exist only with users.
@@ -28,7 +28,6 @@ const SUSPECTS_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Authorizer {
     /// `None`: `AUTH=off`.
     auth: Option<Auth>,
-    operations: Arc<OperationTable>,
     limits: Arc<AccountLimits>,
     /// Bounds the token lookups of clients that have guessed too many tokens.
     suspects: Semaphore,
@@ -47,13 +46,8 @@ enum Credentials<'a> {
 }
 
 impl Authorizer {
-    pub(crate) fn new(
-        auth: Option<Auth>,
-        operations: Arc<OperationTable>,
-        limits: Arc<AccountLimits>,
-        metrics_open: bool,
-    ) -> Self {
-        Authorizer { auth, operations, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+    pub(crate) fn new(auth: Option<Auth>, limits: Arc<AccountLimits>, metrics_open: bool) -> Self {
+        Authorizer { auth, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
     }
 
     /// Whether the route exists: those about users do not with `AUTH=off`.
@@ -80,7 +74,7 @@ impl Authorizer {
     /// The principal of a token. Unknown tokens are counted. A client that has guessed too many is still served,
     /// because others may share its address, but only a few of its lookups run at a time.
     async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
-        let _permit = match self.limits.guesses_used_up(client) {
+        let _permit = match self.limits.guess.refusal(client) {
             None => None,
             Some(refused) => match timeout(SUSPECTS_TIMEOUT, self.suspects.acquire()).await {
                 Ok(Ok(permit)) => Some(permit),
@@ -90,26 +84,21 @@ impl Authorizer {
         if let Some(principal) = auth.authenticate(token).await? {
             return Ok(principal);
         }
-        self.limits.guess(client).await?;
+        let _ = self.limits.guess.count(client).await?;
         Err(unknown_token())
     }
 
-    /// The caller, if the caller may use the operation; `None` if the operation needs no caller. 401 without valid
+    /// The caller, if the caller may use an operation with this access; `None` if it is public. 401 without valid
     /// credentials, 403 if the caller lacks a role.
     pub(crate) async fn authorize(
         &self,
+        access: Access,
         method: &Method,
-        route: &str,
         headers: &HeaderMap,
         client: &Subject,
     ) -> Result<Option<Caller>, Problem> {
-        let need = match self.operations.find(method, route) {
-            Lookup::Operation(operation) => operation.need,
-            Lookup::OtherMethods { allow } => return Err(Problem::method_not_allowed(method, &allow)),
-            Lookup::Unknown => return Err(Problem::internal(format!("no rule says who may use {method} {route}"))),
-        };
         let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
-        if need == Need::Nothing || need == Need::Observer && self.metrics_open {
+        if access == Access::Public || access == Access::Observer && self.metrics_open {
             return Ok(None);
         }
         let credentials = credentials(headers);
@@ -127,7 +116,7 @@ impl Authorizer {
         if matches!(credentials, Credentials::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site requests may not change anything"));
         }
-        check(need, &principal)?;
+        check(access, &principal)?;
         Ok(Some(Caller::User(principal)))
     }
 }
@@ -136,7 +125,7 @@ fn unknown_token() -> Problem {
     Problem::unauthorized("the token is invalid, revoked or expired", "Bearer error=\"invalid_token\"")
 }
 
-fn check(need: Need, principal: &Principal) -> Result<(), Problem> {
+fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
     let has_role =
         |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this requires the role {role}")) };
     let by_session = || match principal.method {
@@ -144,15 +133,17 @@ fn check(need: Need, principal: &Principal) -> Result<(), Problem> {
         AuthMethod::ApiKey(_) => Err("API keys may not do this, use a session".to_owned()),
     };
     let built_in = principal.organization() == OrganizationId::BUILT_IN;
-    let allowed = match need {
-        Need::Nothing | Need::Viewer => has_role(Role::Viewer),
-        Need::Editor => has_role(Role::Editor),
-        Need::Admin => has_role(Role::Admin),
-        Need::Operator if built_in => has_role(Role::Admin),
-        Need::Observer if built_in => has_role(Role::Viewer),
-        Need::Operator | Need::Observer => Err("only the organization that runs the service may do this".to_owned()),
-        Need::Session => by_session(),
-        Need::AdminSession => has_role(Role::Admin).and_then(|()| by_session()),
+    let allowed = match access {
+        Access::Public | Access::Viewer => has_role(Role::Viewer),
+        Access::Editor => has_role(Role::Editor),
+        Access::Admin => has_role(Role::Admin),
+        Access::Operator if built_in => has_role(Role::Admin),
+        Access::Observer if built_in => has_role(Role::Viewer),
+        Access::Operator | Access::Observer => {
+            Err("only the organization that runs the service may do this".to_owned())
+        }
+        Access::Session => by_session(),
+        Access::AdminSession => has_role(Role::Admin).and_then(|()| by_session()),
     };
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
 }

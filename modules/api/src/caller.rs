@@ -136,30 +136,48 @@ where
     }
 }
 
-/// An authenticated caller, by a session or an API key.
-pub(crate) struct Authenticated(pub(crate) Principal);
+/// A caller whom an operation for admins has let in, with the accounts service.
+pub(crate) struct Admin {
+    pub(crate) auth: Auth,
+    pub(crate) organization: OrganizationId,
+}
 
-impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
+impl<S: Send + Sync> FromRequestParts<S> for Admin
+where
+    Option<Auth>: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Caller::from_request_parts(parts, state).await? {
-            Caller::User(principal) => Ok(Authenticated(principal)),
-            Caller::Anybody => Err(Problem::internal("a request of nobody came past the authorizer")),
+        let Accounts(auth) = Accounts::from_request_parts(parts, state).await?;
+        Ok(Admin { auth, organization: principal(parts)?.organization() })
+    }
+}
+
+/// A caller that was authenticated by a session, with the accounts service.
+pub(crate) struct SessionUser {
+    pub(crate) auth: Auth,
+    pub(crate) principal: SessionPrincipal,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SessionUser
+where
+    Option<Auth>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Accounts(auth) = Accounts::from_request_parts(parts, state).await?;
+        match &principal(parts)?.method {
+            AuthMethod::Session(principal) => Ok(SessionUser { auth, principal: principal.clone() }),
+            AuthMethod::ApiKey(_) => Err(Problem::internal("an API key came past the authorizer")),
         }
     }
 }
 
-/// A caller that was authenticated by a session.
-pub(crate) struct SessionUser(pub(crate) SessionPrincipal);
-
-impl<S: Send + Sync> FromRequestParts<S> for SessionUser {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Authenticated::from_request_parts(parts, state).await?.0.method {
-            AuthMethod::Session(principal) => Ok(SessionUser(principal)),
-            AuthMethod::ApiKey(_) => Err(Problem::internal("an API key came past the authorizer")),
-        }
+fn principal(parts: &Parts) -> Result<&Principal, Problem> {
+    match parts.extensions.get() {
+        Some(Caller::User(principal)) => Ok(principal),
+        Some(Caller::Anybody) | None => Err(Problem::internal("a request without a user came past the authorizer")),
     }
 }

@@ -21,12 +21,9 @@ const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 impl Cookies {
     pub(crate) fn new(options: Option<UserOptions>) -> Self {
-        let plain = "Path=/; HttpOnly; SameSite=Lax";
-        let secure = "Path=/; HttpOnly; SameSite=Lax; Secure";
-        match options {
-            Some(UserOptions { cookie_secure: false }) => Cookies { attributes: plain },
-            Some(UserOptions { cookie_secure: true }) | None => Cookies { attributes: secure },
-        }
+        let secure = options.is_none_or(|options| options.cookie_secure);
+        let (plain, tls_only) = ("Path=/; HttpOnly; SameSite=Lax", "Path=/; HttpOnly; SameSite=Lax; Secure");
+        Cookies { attributes: if secure { tls_only } else { plain } }
     }
 
     /// Stores the token in the browser.

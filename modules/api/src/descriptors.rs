@@ -3,10 +3,10 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors reserved for the database, Redis, files and probes: an eighth, and at least this many.
-const OTHERS: u64 = 128;
+const RESERVED: u64 = 128;
 /// More connections than this need memory, and must be configured.
-const MOST_UNASKED: usize = 16_384;
-const FEWEST: usize = 16;
+const DEFAULT_MAX: usize = 16_384;
+const MIN: usize = 16;
 
 /// Raises the soft limit of descriptors to the hard limit. Returns the new limit; `None`: unlimited.
 pub(crate) fn raise_limit() -> Option<u64> {
@@ -21,10 +21,11 @@ pub(crate) fn raise_limit() -> Option<u64> {
 }
 
 /// The bound on connections: the configured one, as far as the limit of descriptors allows.
-pub(crate) fn connections(limit: Option<u64>, asked: Option<usize>) -> usize {
-    let room = limit
-        .map_or(usize::MAX, |limit| usize::try_from(limit.saturating_sub(OTHERS.max(limit / 8))).unwrap_or(usize::MAX));
-    asked.unwrap_or(MOST_UNASKED).min(room.max(FEWEST))
+pub(crate) fn connections(limit: Option<u64>, configured: Option<usize>) -> usize {
+    let room = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit.saturating_sub(RESERVED.max(limit / 8))).unwrap_or(usize::MAX)
+    });
+    configured.unwrap_or(DEFAULT_MAX).min(room.max(MIN))
 }
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ mod tests {
 
     #[test]
     fn others_keep_what_they_need() {
-        for (limit, asked, bound) in [
+        for (limit, configured, bound) in [
             (Some(256), None, 128),
             (Some(1_024), None, 896),
             (Some(1_024), Some(10_000), 896),
@@ -43,7 +44,7 @@ mod tests {
             (Some(1_048_576), Some(100_000), 100_000),
             (None, None, 16_384),
         ] {
-            assert_eq!(connections(limit, asked), bound, "{limit:?} {asked:?}");
+            assert_eq!(connections(limit, configured), bound, "{limit:?} {configured:?}");
         }
     }
 }

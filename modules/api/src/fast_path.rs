@@ -24,15 +24,15 @@ use tower_service::Service as _;
 use crate::caller::Caller;
 use crate::client::Peer;
 use crate::conditions::{MIN_VERSION, freshness};
-use crate::limits::{LimitHeaders, Policy, RequestLimits};
+use crate::limits::{self, LimitHeaders, Policy, RequestLimits};
 use crate::metrics::{HttpMetrics, HttpSeries};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
-use crate::pipeline::{NoRoom, RequestPipeline};
+use crate::pipeline::{RequestPipeline, ReservedForProbes};
 use crate::problem::Problem;
 use crate::request_context::{RequestContext, begin_trace, log_quick_access};
 use crate::request_id::REQUEST_ID;
-use crate::routes::products::{PRODUCT_ROUTE, find, product_answer};
+use crate::routes::products::{PRODUCT_ACCESS, PRODUCT_ROUTE, find, product_answer};
 use crate::state::ApiState;
 
 /// Answers all requests: by the fast path where it applies, else by the router. A cheap handle.
@@ -65,7 +65,7 @@ impl ApiService {
     /// As [`call`](ApiService::call), on a connection that is reserved for probes: all other requests are refused.
     pub(crate) fn call_for_probes(&self, peer: &Peer, mut request: Request<Incoming>) -> Answering {
         request.extensions_mut().insert(peer.clone());
-        request.extensions_mut().insert(NoRoom);
+        request.extensions_mut().insert(ReservedForProbes);
         Either::Right(Either::Right(self.router.clone().call(request)))
     }
 
@@ -177,9 +177,9 @@ impl ProductFastPath {
         read: ProductRead,
     ) -> Answer {
         let admitted = match (&self.policy, decision) {
-            (Some(policy), Some(decision)) => policy.admit(decision).map(Some),
-            (Some(policy), None) => policy.count(&subject).await.map(Some),
-            (None, _) => Ok(None),
+            (Some(policy), Some(decision)) => policy.admit(decision),
+            (Some(policy), None) => policy.count(&subject).await,
+            (None, _) => Ok(LimitHeaders::none()),
         };
         match admitted {
             Ok(headers) => {
@@ -190,9 +190,7 @@ impl ProductFastPath {
                     // Boxed separately, so that the future of a hit stays small.
                     None => Box::pin(self.fetch(read)).await?,
                 };
-                if let Some(headers) = headers {
-                    headers.add_to(response.headers_mut());
-                }
+                headers.add_to(response.headers_mut());
                 Ok(response)
             }
             Err(problem) => {
@@ -220,14 +218,11 @@ impl ProductFastPath {
     /// Authorizes the caller, counts the request unless it was counted, and loads the product.
     async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
         let client = self.limits.client_of(peer, headers);
-        let authorized = self.pipeline.authorizer.authorize(&Method::GET, PRODUCT_ROUTE, headers, &client).await;
-        let named = authorized.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
-        let limit = match self.policy.as_ref().filter(|_| !counted) {
-            Some(policy) => match policy.count(&named.unwrap_or(client)).await {
-                Ok(limit) => limit,
-                Err(problem) => return problem.into_response(),
-            },
-            None => LimitHeaders::none(),
+        let authorized = self.pipeline.authorizer.authorize(PRODUCT_ACCESS, &Method::GET, headers, &client).await;
+        let caller = authorized.as_ref().ok().and_then(Option::as_ref);
+        let limit = match limits::count(self.policy.as_ref().filter(|_| !counted), caller, &client).await {
+            Ok(limit) => limit,
+            Err(problem) => return problem.into_response(),
         };
         // Pinned for the same reason.
         let finding = pin!(async {

@@ -3,7 +3,6 @@
 mod accounts;
 mod policy;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -12,7 +11,9 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method};
 use hotshelf_ratelimit::{Limit, RateLimiter, Subject};
 
+use crate::caller::Caller;
 use crate::client::{Peer, TrustedProxies};
+use crate::problem::Problem;
 pub(crate) use accounts::AccountLimits;
 pub(crate) use policy::{LimitHeaders, Policy, RATE_LIMIT, RATE_LIMIT_POLICY};
 
@@ -67,15 +68,17 @@ pub(crate) struct RequestLimits {
 
 struct RequestPolicies {
     default: Policy,
-    /// By path, then by method.
-    routes: HashMap<String, Vec<(Method, Policy)>>,
+    routes: Vec<(RouteLimit, Policy)>,
 }
 
 impl RequestLimits {
     pub(crate) fn new(options: &LimitOptions, limiter: &RateLimiter) -> Self {
         let policy = |name: &str, limit| Policy::new(limiter.scope(name, limit));
-        let policies =
-            || RequestPolicies { default: policy("api", options.api), routes: by_path(&options.routes, policy) };
+        let of_route = |route: &RouteLimit| (route.clone(), policy(&route.name(), route.limit));
+        let policies = || RequestPolicies {
+            default: policy("api", options.api),
+            routes: options.routes.iter().map(of_route).collect(),
+        };
         RequestLimits { proxies: options.trusted_proxies.clone(), policies: options.on.then(policies) }
     }
 
@@ -87,8 +90,8 @@ impl RequestLimits {
             return None;
         }
         // The handler of GET also answers HEAD.
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        let own = policies.routes.get(route).and_then(|methods| methods.iter().find(|(of, _)| of == method));
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        let own = policies.routes.iter().find(|(own, _)| own.path == route && own.method == method);
         Some(own.map_or(&policies.default, |(_, policy)| policy))
     }
 
@@ -106,14 +109,17 @@ impl RequestLimits {
     }
 }
 
-fn by_path(routes: &[RouteLimit], policy: impl Fn(&str, Limit) -> Policy) -> HashMap<String, Vec<(Method, Policy)>> {
-    let mut by_path: HashMap<_, Vec<_>> = HashMap::new();
-    for route in routes {
-        if let Ok(method) = Method::from_bytes(route.method.as_bytes()) {
-            by_path.entry(route.path.clone()).or_default().push((method, policy(&route.name(), route.limit)));
-        }
+/// Counts a request against its policy, if it has one: of the caller, or of the client if the caller is unknown.
+pub(crate) async fn count(
+    policy: Option<&Policy>,
+    caller: Option<&Caller>,
+    client: &Subject,
+) -> Result<LimitHeaders, Problem> {
+    let Some(policy) = policy else { return Ok(LimitHeaders::none()) };
+    match caller.and_then(Caller::subject) {
+        Some(caller) => policy.count(&caller).await,
+        None => policy.count(client).await,
     }
-    by_path
 }
 
 /// Extracts the client that limits per address count.

@@ -44,16 +44,16 @@ impl ApiModule {
 /// An empty set of connections, with bounds within the limit of descriptors.
 fn connections(options: &ApiOptions) -> Connections {
     let limit = descriptors::raise_limit();
-    let most = descriptors::connections(limit, options.max_connections);
-    let most_of_client = options.max_connections_per_address.unwrap_or((most / 4).max(1));
+    let max = descriptors::connections(limit, options.max_connections);
+    let max_per_client = options.max_connections_per_address.unwrap_or((max / 4).max(1));
     let of_descriptors = limit.map_or("any number of".to_owned(), |limit| limit.to_string());
-    if options.max_connections.is_some_and(|asked| asked > most) {
+    if options.max_connections.is_some_and(|configured| configured > max) {
         tracing::warn!(
             "MAX_CONNECTIONS is more than the limit of descriptors leaves: raise that (LimitNOFILE, ulimit -n)"
         );
     }
-    tracing::info!("up to {most} connections, {most_of_client} from one address, with {of_descriptors} descriptors");
-    let bounds = ConnectionBounds { most, most_of_client, idle: options.idle_timeout };
+    tracing::info!("up to {max} connections, {max_per_client} from one address, with {of_descriptors} descriptors");
+    let bounds = ConnectionBounds { max, max_per_client, idle: options.idle_timeout };
     Connections::new(bounds, options.limits.trusted_proxies.clone())
 }
 

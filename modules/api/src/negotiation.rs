@@ -20,15 +20,18 @@ fn admits_json(value: &HeaderValue) -> bool {
             let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
             weight.is_some_and(|weight| weight.parse() == Ok(0.0))
         });
-        let json = matches!(media_type.as_str(), "*/*" | "application/*" | "application/json");
-        (json || media_type.starts_with("application/") && media_type.ends_with("+json")) && !refused
+        (media_type == "*/*" || media_type == "application/*" || is_json(&media_type)) && !refused
     })
 }
 
-/// Whether the body claims to be JSON: `application/json`, or a type that ends in `+json`, with any parameters.
+/// Whether the body claims to be JSON, with any parameters.
 pub(crate) fn sends_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    is_json(&value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// `application/json`, or a type that ends in `+json`.
+fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type.starts_with("application/") && media_type.ends_with("+json")
 }
 

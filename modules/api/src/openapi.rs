@@ -5,44 +5,62 @@
 mod accounts;
 #[expect(dead_code, reason = "these types describe bodies and are never built")]
 mod catalogue;
+mod defaults;
 #[expect(dead_code, reason = "these types describe parameters and are never built")]
 mod parameters;
-mod refusals;
-mod security;
 
 use std::sync::{Arc, LazyLock};
 
 use axum::http::header;
 use axum::routing::{self, MethodRouter};
 use bytes::Bytes;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi as Description};
 use utoipa::{Modify, OpenApi};
 
+use crate::cookie::COOKIE;
 use crate::problem::Problem;
-pub(crate) use accounts::*;
-pub(crate) use catalogue::*;
 pub(crate) use parameters::*;
-use refusals::Refusals;
-use security::Tokens;
+
+/// The schemas of bodies, under the names that they have in the document.
+pub(crate) mod schemas {
+    pub(crate) use super::accounts::*;
+    pub(crate) use super::catalogue::*;
+}
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "hotshelf", description = "A product-catalogue service whose heart is a cache that never lies."),
-    components(schemas(ProblemSchema))
+    components(schemas(schemas::Problem)),
+    // Nothing with `AUTH=off`, else one of the two.
+    security((), ("bearer" = []), ("cookie" = [])),
+    modifiers(&SecuritySchemes)
 )]
 struct Document;
 
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, api: &mut Description) {
+        let components = api.components.get_or_insert_with(Components::new);
+        let bearer =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("token of a session or of an API key"));
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
+    }
+}
+
 /// The whole document: the operations of the handlers, and what is the same for all of them.
-pub(crate) fn document(operations: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+pub(crate) fn document(operations: Description) -> Description {
     let mut document = Document::openapi();
     document.merge(operations);
-    Tokens.modify(&mut document);
-    Refusals.modify(&mut document);
+    defaults::complete(&mut document);
     document
 }
 
 /// Serves the document, from the first request on as bytes: `operations` are the operations of the handlers. Built at
 /// the start, it would only raise the memory of instances that are never asked for it.
-pub(crate) fn route<S: Clone + Send + Sync + 'static>(operations: fn() -> utoipa::openapi::OpenApi) -> MethodRouter<S> {
+pub(crate) fn route<S: Clone + Send + Sync + 'static>(operations: fn() -> Description) -> MethodRouter<S> {
     let build = move || document(operations()).to_json().map(Bytes::from).map_err(|error| error.to_string());
     let json = Arc::new(LazyLock::new(build));
     routing::get(async move || {

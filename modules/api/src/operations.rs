@@ -1,5 +1,5 @@
-//! The operations of the API. Each is declared once: a handler with its OpenAPI attribute, and what it needs of its
-//! caller. The router, the OpenAPI document and the table that the pipeline looks up are built from these declarations.
+//! The operations of the API. Each is declared once: a handler with its OpenAPI attribute, and who may use it. The
+//! router, the OpenAPI document and the table that the pipeline looks up are built from these declarations.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,14 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::body;
+use crate::problem::Problem;
 use crate::state::ApiState;
 
-/// What an operation needs of its caller with `AUTH=on`.
+/// Who may use an operation with `AUTH=on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum Access {
     /// No authentication.
-    Nothing,
+    Public,
     /// Any role: reads within the caller's organization.
     Viewer,
     /// Role editor: writes within the caller's organization.
@@ -40,12 +41,12 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    /// Adds the operations of one handler, `routes!(handler)`, with what they need of their caller.
-    pub(crate) fn operation(mut self, need: Need, routes: UtoipaMethodRouter<ApiState>) -> Self {
+    /// Adds the operations of one handler, `routes!(handler)`, with who may use them.
+    pub(crate) fn operation(mut self, access: Access, routes: UtoipaMethodRouter<ApiState>) -> Self {
         for (path, item) in &routes.1.paths {
             for (method, operation) in methods(item) {
                 let body_limit = operation.request_body.as_ref().map(|_| body::limit_of(path));
-                self.table.insert(path, Entry { method, need, body_limit });
+                self.table.insert(path, Entry { method, access, body_limit });
             }
         }
         Operations { router: self.router.routes(routes), ..self }
@@ -74,7 +75,7 @@ impl Operations {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) method: &'static str,
-    pub(crate) need: Need,
+    pub(crate) access: Access,
     /// Maximum size (bytes) of the body; `None`: the operation takes no body, and none is read.
     pub(crate) body_limit: Option<usize>,
 }
@@ -83,40 +84,21 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct OperationTable(HashMap<String, Vec<Entry>>);
 
-/// The result of a lookup by method and route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Lookup {
-    Operation(Entry),
-    /// The route has other methods only.
-    OtherMethods {
-        /// As the header `Allow` lists them.
-        allow: String,
-    },
-    /// The route is not in the table.
-    Unknown,
-}
-
 impl OperationTable {
     pub(crate) fn insert(&mut self, path: &str, entry: Entry) {
         self.0.entry(path.to_owned()).or_default().push(entry);
     }
 
-    pub(crate) fn find(&self, method: &Method, route: &str) -> Lookup {
-        let Some(entries) = self.0.get(route) else { return Lookup::Unknown };
-        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-        if let Some(entry) = entries.iter().find(|entry| entry.method == method) {
-            return Lookup::Operation(*entry);
-        }
-        let names = entries.iter().map(|entry| if entry.method == "GET" { "GET,HEAD" } else { entry.method });
-        Lookup::OtherMethods { allow: names.collect::<Vec<_>>().join(",") }
-    }
-
-    /// Maximum size (bytes) of the body of such a request; `None`: it takes none.
-    pub(crate) fn body_limit(&self, method: &Method, route: &str) -> Option<usize> {
-        match self.find(method, route) {
-            Lookup::Operation(entry) => entry.body_limit,
-            Lookup::OtherMethods { .. } | Lookup::Unknown => None,
-        }
+    /// The operation of that method and route. 405 if the route has other methods only.
+    pub(crate) fn find(&self, method: &Method, route: &str) -> Result<Entry, Problem> {
+        let Some(entries) = self.0.get(route) else {
+            return Err(Problem::internal(format!("no rule says who may use {method} {route}")));
+        };
+        let name = if method == Method::HEAD { "GET" } else { method.as_str() };
+        entries.iter().find(|entry| entry.method == name).copied().ok_or_else(|| {
+            let names = entries.iter().map(|entry| if entry.method == "GET" { "GET,HEAD" } else { entry.method });
+            Problem::method_not_allowed(method, &names.collect::<Vec<_>>().join(","))
+        })
     }
 }
 
@@ -129,24 +111,29 @@ fn methods(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> 
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
     use crate::routes;
 
     #[test]
-    fn an_operation_has_the_need_and_the_body_it_was_declared_with() {
+    fn an_operation_has_the_access_and_the_body_it_was_declared_with() {
         let (_, _, table) = routes::operations().into_parts();
         let find = |method: Method, route| match table.find(&method, route) {
-            Lookup::Operation(entry) => Ok((entry.need, entry.body_limit)),
-            Lookup::OtherMethods { allow } => Err(allow),
-            Lookup::Unknown => Err("unknown".to_owned()),
+            Ok(entry) => Ok((entry.access, entry.body_limit)),
+            Err(problem) => {
+                let response = problem.into_response();
+                let allow = response.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
+                Err((response.status().as_u16(), allow.unwrap_or_default()))
+            }
         };
-        assert_eq!(find(Method::HEAD, "/api/v1/products"), Ok((Need::Viewer, None)));
-        assert_eq!(find(Method::POST, "/api/v1/products"), Ok((Need::Editor, Some(1 << 20))));
-        assert_eq!(find(Method::POST, "/api/v1/products/bulk"), Ok((Need::Editor, Some(8 << 20))));
-        assert_eq!(find(Method::PATCH, "/api/v1/products/{id}"), Ok((Need::Editor, Some(1 << 20))));
-        assert_eq!(find(Method::POST, "/api/v1/auth/login"), Ok((Need::Nothing, Some(16 << 10))));
-        assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Need::Session, None)));
-        assert_eq!(find(Method::PUT, "/api/v1/products"), Err("GET,HEAD,POST".to_owned()));
-        assert_eq!(find(Method::GET, "/nowhere"), Err("unknown".to_owned()));
+        assert_eq!(find(Method::HEAD, "/api/v1/products"), Ok((Access::Viewer, None)));
+        assert_eq!(find(Method::POST, "/api/v1/products"), Ok((Access::Editor, Some(1 << 20))));
+        assert_eq!(find(Method::POST, "/api/v1/products/bulk"), Ok((Access::Editor, Some(8 << 20))));
+        assert_eq!(find(Method::PATCH, "/api/v1/products/{id}"), Ok((Access::Editor, Some(1 << 20))));
+        assert_eq!(find(Method::POST, "/api/v1/auth/login"), Ok((Access::Public, Some(16 << 10))));
+        assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Access::Session, None)));
+        assert_eq!(find(Method::PUT, "/api/v1/products"), Err((405, "GET,HEAD,POST".to_owned())));
+        assert_eq!(find(Method::GET, "/nowhere"), Err((500, String::new())));
     }
 }

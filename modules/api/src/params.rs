@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use hotshelf_domain::{ApiKeyId, FieldError, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 
 use crate::problem::Problem;
-pub(crate) use lists::{ListQuery, MemberPageQuery, Wanted};
+pub(crate) use lists::{ListQuery, MemberPageQuery};
 pub(crate) use query::QueryReader;
 
 /// The `{id}` of a path.

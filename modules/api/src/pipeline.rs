@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, State};
+use axum::extract::{FromRef, MatchedPath, State};
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
 use axum::middleware::Next;
@@ -20,23 +20,26 @@ use hotshelf_lifecycle::for_request;
 use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::authorizer::Authorizer;
 use crate::body::{JsonBody, check_head};
 use crate::caller::Caller;
-use crate::limits::{LimitHeaders, RequestLimits};
+use crate::limits::{self, LimitHeaders, RequestLimits};
 use crate::metrics::HttpMetrics;
 use crate::operations::OperationTable;
+use crate::options::ApiOptions;
 use crate::problem::{Problem, closing};
 use crate::request_context::{RequestContext, log_access};
 use crate::request_id::{REQUEST_ID, RequestIds};
+use crate::state::ApiState;
 use crate::uploads::Uploads;
 
 /// The shared part of the pipeline.
 pub(crate) struct RequestPipeline {
     pub(crate) authorizer: Authorizer,
-    operations: Arc<OperationTable>,
+    operations: OperationTable,
     deadline: Duration,
     max_under_way: usize,
     under_way: Semaphore,
@@ -47,25 +50,24 @@ pub(crate) struct RequestPipeline {
 }
 
 impl RequestPipeline {
+    /// After `stopping`, no request body is waited for.
     pub(crate) fn new(
-        authorizer: Authorizer,
-        operations: Arc<OperationTable>,
-        limits: Arc<RequestLimits>,
-        deadline: Duration,
-        max_under_way: usize,
-        uploads: Uploads,
+        state: &ApiState,
+        options: &ApiOptions,
+        operations: OperationTable,
         metrics: HttpMetrics,
+        stopping: CancellationToken,
     ) -> Self {
-        let max_under_way = max_under_way.min(Semaphore::MAX_PERMITS);
+        let max_under_way = options.max_concurrent_requests.min(Semaphore::MAX_PERMITS);
         RequestPipeline {
-            authorizer,
+            authorizer: Authorizer::new(FromRef::from_ref(state), FromRef::from_ref(state), options.metrics_open),
             operations,
-            limits,
-            deadline,
+            deadline: options.request_timeout,
             max_under_way,
             under_way: Semaphore::new(max_under_way),
-            uploads,
+            uploads: Uploads::new(options.uploads, stopping),
             metrics,
+            limits: FromRef::from_ref(state),
             request_ids: RequestIds::default(),
         }
     }
@@ -118,16 +120,14 @@ impl RequestPipeline {
             Err(problem) => return problem.into_response(),
         };
         let answering = async {
-            let caller = authorized?;
-            caller.map(|caller: Caller| parts.extensions.insert(caller));
-            let served = route.filter(|route| self.authorizer.serves(route));
-            let limit = served.and_then(|route| self.operations.body_limit(&parts.method, route));
-            let (body, _held) = match limit {
+            let (caller, body_limit) = authorized?;
+            caller.map(|caller| parts.extensions.insert(caller));
+            let (body, _reservation) = match body_limit {
                 Some(limit) => {
                     check_head(&parts.headers, limit)?;
-                    let (bytes, held) = self.uploads.receive(body, limit, &client).await?;
+                    let (bytes, reservation) = self.uploads.receive(body, limit, &client).await?;
                     parts.extensions.insert(JsonBody(bytes));
-                    (Body::empty(), held)
+                    (Body::empty(), reservation)
                 }
                 None => (body, None),
             };
@@ -146,22 +146,23 @@ impl RequestPipeline {
         route: Option<&str>,
         parts: &Parts,
         client: &Subject,
-    ) -> Result<(Result<Option<Caller>, Problem>, LimitHeaders), Problem> {
+    ) -> Result<(Result<Authorized, Problem>, LimitHeaders), Problem> {
         let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
         let entering = pin!(async {
-            // A path without a route needs no authorization.
-            let authorized = match route {
-                Some(route) => self.authorizer.authorize(&parts.method, route, &parts.headers, client).await,
-                None => Ok(None),
-            };
-            let named = authorized.as_ref().ok().and_then(|caller| caller.as_ref()?.subject());
-            let counted = match policy {
-                Some(policy) => policy.count(&named.unwrap_or_else(|| client.clone())).await?,
-                None => LimitHeaders::none(),
-            };
+            let authorized = self.authorize(route, parts, client).await;
+            let caller = authorized.as_ref().ok().and_then(|(caller, _)| caller.as_ref());
+            let counted = limits::count(policy, caller, client).await?;
             Ok((authorized, counted))
         });
         self.bounded(probe, entering).await.flatten()
+    }
+
+    async fn authorize(&self, route: Option<&str>, parts: &Parts, client: &Subject) -> Result<Authorized, Problem> {
+        // A path without a route needs no authorization.
+        let Some(route) = route else { return Ok((None, None)) };
+        let operation = self.operations.find(&parts.method, route)?;
+        let caller = self.authorizer.authorize(operation.access, &parts.method, &parts.headers, client).await?;
+        Ok((caller, operation.body_limit.filter(|_| self.authorizer.serves(route))))
     }
 
     /// Runs `work` under the bound on concurrent requests and the deadline. 503 beyond either, 500 for a panic.
@@ -181,9 +182,12 @@ impl RequestPipeline {
     }
 }
 
+/// The caller, if the operation needs one, and the maximum size (bytes) of the body, if the operation takes one.
+type Authorized = (Option<Caller>, Option<usize>);
+
 /// Marks a request on a connection that is reserved for probes.
 #[derive(Clone, Copy)]
-pub(crate) struct NoRoom;
+pub(crate) struct ReservedForProbes;
 
 /// The middleware around the router.
 pub(crate) async fn middleware(
@@ -197,7 +201,7 @@ pub(crate) async fn middleware(
     let probe = context.probe;
     // Pinned here, so that the future is passed on as a pointer and not moved.
     let answering = pin!(async {
-        if !probe && request.extensions().get::<NoRoom>().is_some() {
+        if !probe && request.extensions().get::<ReservedForProbes>().is_some() {
             let problem = Problem::unavailable("too many connections are open, try again");
             return problem.with_headers([closing()]).into_response();
         }

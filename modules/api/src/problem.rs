@@ -24,9 +24,6 @@ pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     detail: String,
     errors: FieldErrors,
-    /// `Retry-After` in seconds.
-    retry_after: Option<u32>,
-    /// Further headers.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log only. Clients never see it.
     cause: Option<String>,
@@ -38,7 +35,6 @@ impl Problem {
             status,
             detail: shortened(&detail.into(), DETAIL_MAX),
             errors: FieldErrors::default(),
-            retry_after: None,
             headers: Vec::new(),
             cause: None,
         }
@@ -56,16 +52,15 @@ impl Problem {
 
     /// 401 with this challenge in `WWW-Authenticate` (RFC 6750).
     pub(crate) fn unauthorized(detail: impl Into<String>, challenge: &'static str) -> Self {
-        let headers = vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];
-        Problem { headers, ..Problem::new(StatusCode::UNAUTHORIZED, detail) }
+        let challenge = HeaderValue::from_static(challenge);
+        Problem::new(StatusCode::UNAUTHORIZED, detail).with_headers([(header::WWW_AUTHENTICATE, challenge)])
     }
 
     /// 405 with the allowed methods in `Allow`.
     pub(crate) fn method_not_allowed(method: &Method, allow: &str) -> Self {
-        let headers = HeaderValue::from_str(allow).into_iter().map(|allow| (header::ALLOW, allow)).collect();
-        let problem =
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed, use one of {allow}"));
-        Problem { headers, ..problem }
+        let detail = format!("{method} is not allowed, use one of {allow}");
+        let allow = HeaderValue::from_str(allow).ok().map(|allow| (header::ALLOW, allow));
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_headers(allow)
     }
 
     /// 408 for a body that arrives too slowly. Closes the connection, because the rest of the body would be read as the
@@ -75,30 +70,23 @@ impl Problem {
     }
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        Problem { retry_after: Some(1), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).after(1)
     }
 
-    /// 429: the caller may repeat the request after so many seconds.
-    pub(crate) fn too_many(detail: impl Into<String>, retry_after: u32) -> Self {
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(retry_after)
-    }
-
-    /// Sets `Retry-After`.
+    /// Tells the client to repeat the request after so many seconds.
     pub(crate) fn after(self, seconds: u32) -> Self {
-        Problem { retry_after: Some(seconds), ..self }
+        self.with_headers([(header::RETRY_AFTER, HeaderValue::from(seconds))])
     }
 
-    pub(crate) fn with_headers(self, headers: impl Into<Vec<(HeaderName, HeaderValue)>>) -> Self {
-        Problem { headers: headers.into(), ..self }
+    pub(crate) fn with_headers(mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
+        self
     }
 
     /// 500 for a defect. The client sees only the request id, under which the log has the cause.
-    pub(crate) fn internal(cause: impl Into<String>) -> Self {
-        let problem = Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "an unexpected error occurred; the log has the cause under the request id",
-        );
-        Problem { cause: Some(cause.into()), ..problem }
+    pub(crate) fn internal(cause: impl ToString) -> Self {
+        let detail = "an unexpected error occurred; the log has the cause under the request id";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).caused_by(cause)
     }
 
     fn caused_by(self, cause: impl ToString) -> Self {
@@ -113,9 +101,7 @@ pub(crate) fn closing() -> (HeaderName, HeaderValue) {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let retry_after = self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
-        let headers = HeaderMap::from_iter(retry_after.into_iter().chain(self.headers.iter().cloned()));
-        let mut response = (self.status, headers).into_response();
+        let mut response = (self.status, HeaderMap::from_iter(self.headers.iter().cloned())).into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -149,12 +135,11 @@ impl From<DeleteError> for Problem {
 impl From<ProductError> for Problem {
     fn from(error: ProductError) -> Self {
         match error {
-            ProductError::Write(WriteError::Locked) => Problem {
-                retry_after: Some(1),
-                ..Problem::new(StatusCode::CONFLICT, "product is being updated, try again")
-            },
+            ProductError::Write(WriteError::Locked) => {
+                Problem::new(StatusCode::CONFLICT, "product is being updated, try again").after(1)
+            }
             ProductError::Write(error) => error.into(),
-            ProductError::Miscounted { .. } => Problem::internal(error.to_string()),
+            ProductError::Miscounted { .. } => Problem::internal(error),
         }
     }
 }
@@ -164,7 +149,7 @@ impl From<AuthError> for Problem {
         match error {
             AuthError::WrongCredentials => Problem::unauthorized(error.to_string(), "Bearer"),
             AuthError::Busy | AuthError::TooMuchMail => Problem::unavailable(format!("{error}, try again")),
-            AuthError::Hash(_) => Problem::internal(error.to_string()),
+            AuthError::Hash(_) => Problem::internal(error),
             AuthError::Write(error) => error.into(),
         }
     }
@@ -173,30 +158,35 @@ impl From<AuthError> for Problem {
 impl From<WriteError<StoreError>> for Problem {
     fn from(error: WriteError<StoreError>) -> Self {
         match error {
-            WriteError::Locked => {
-                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
-            }
+            WriteError::Locked => Problem::new(StatusCode::CONFLICT, error.to_string()).after(1),
             WriteError::Store(error) => error.into(),
             WriteError::InvalidationUnconfirmed(error) => {
                 Problem::unavailable("the write could not be confirmed; check before repeating it").caused_by(error)
             }
-            WriteError::BrokeOff => Problem::internal(error.to_string()),
+            WriteError::BrokeOff => Problem::internal(error),
         }
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        let with_status = |status| Problem::new(status, error.to_string());
         match &error {
             StoreError::NotFound(id) => Problem::new(StatusCode::NOT_FOUND, format!("Product {id} does not exist")),
-            StoreError::PreconditionFailed { .. } => {
+            StoreError::NoSuchOrganization(_)
+            | StoreError::NoSuchSchema(_)
+            | StoreError::NoSuchUser(_)
+            | StoreError::NoSuchSession(_)
+            | StoreError::NoSuchApiKey(_) => with_status(StatusCode::NOT_FOUND),
+            StoreError::PreconditionFailed { .. } | StoreError::SchemaPreconditionFailed { .. } => {
                 Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match does not hold: {error}"))
             }
-            StoreError::SchemaPreconditionFailed { .. } => {
-                Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match does not hold: {error}"))
-            }
-            StoreError::VersionConflict { .. } => {
-                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
+            StoreError::EmailTaken
+            | StoreError::LastAdmin(_)
+            | StoreError::SchemaBuiltIn(_)
+            | StoreError::SchemaInUse { .. } => with_status(StatusCode::CONFLICT),
+            StoreError::VersionConflict { .. } | StoreError::TooManySessions(_) => {
+                with_status(StatusCode::CONFLICT).after(1)
             }
             StoreError::Invalid(invalid) => invalid.clone().into(),
             StoreError::InvalidMany(wrong) => {
@@ -207,34 +197,22 @@ impl From<StoreError> for Problem {
                     }
                     errors.add_uncounted(invalid.0.more());
                 }
-                Problem { errors, ..Problem::bad_request(error.to_string()) }
+                Problem { errors, ..with_status(StatusCode::BAD_REQUEST) }
             }
-            StoreError::NoSuchOrganization(_) | StoreError::NoSuchSchema(_) => {
-                Problem::new(StatusCode::NOT_FOUND, error.to_string())
-            }
-            StoreError::NoSuchUser(_) | StoreError::NoSuchSession(_) | StoreError::NoSuchApiKey(_) => {
-                Problem::new(StatusCode::NOT_FOUND, error.to_string())
-            }
-            StoreError::EmailTaken | StoreError::LastAdmin(_) => Problem::new(StatusCode::CONFLICT, error.to_string()),
+            // Parameters are checked before, so only the client can cause a page that does not exist.
+            StoreError::NoSuchReset | StoreError::NoSuchPage(_) => with_status(StatusCode::BAD_REQUEST),
             StoreError::SessionsEnded(_) => {
                 Problem::unauthorized("the session has ended", "Bearer error=\"invalid_token\"")
             }
-            StoreError::TooManySessions(_) => {
-                Problem { retry_after: Some(1), ..Problem::new(StatusCode::CONFLICT, error.to_string()) }
+            StoreError::Overloaded(_) => {
+                Problem::unavailable("the database is overloaded, try again").caused_by(&error)
             }
-            StoreError::NoSuchReset => Problem::bad_request(error.to_string()),
-            // The parameters are checked before, so only the client can cause this.
-            StoreError::NoSuchPage(error) => Problem::bad_request(error.to_string()),
-            StoreError::SchemaBuiltIn(_) | StoreError::SchemaInUse { .. } => {
-                Problem::new(StatusCode::CONFLICT, error.to_string())
-            }
-            StoreError::Overloaded(_) => Problem::unavailable("the database is overloaded, try again").caused_by(error),
             StoreError::Replaced { .. } => {
                 Problem::unavailable("the database file was replaced, an operator must restart the service")
-                    .caused_by(error)
+                    .caused_by(&error)
             }
             StoreError::Unavailable(_) | StoreError::Closed => {
-                Problem::unavailable("the database is unavailable, try again").caused_by(error)
+                Problem::unavailable("the database is unavailable, try again").caused_by(&error)
             }
         }
     }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use hotshelf_cache::Source;
-use hotshelf_domain::{History, Product};
+use hotshelf_domain::{History, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,20 +82,20 @@ pub(crate) fn streamed(body: Body, source: Source) -> Response {
     response
 }
 
-/// The ETag of a written product, so that the client can update it without reading it again.
-pub(crate) fn tagged(product: &Product, history: History) -> HeaderMap {
-    let version = u64::try_from(product.version.get()).unwrap_or_default();
-    let tag = HeaderValue::from_str(&version_tag(product.id.get(), version, history));
+/// The ETag of a product or a schema, so that the client can update it without reading it again.
+pub(crate) fn tagged(id: i64, version: Version, history: History) -> HeaderMap {
+    let version = u64::try_from(version.get()).unwrap_or_default();
+    let tag = HeaderValue::from_str(&version_tag(id, version, history));
     tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
 }
 
 /// 200 with the body, or 304 if the client has this state.
 pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
-    cacheable_within(LimitHeaders::none(), request, tag, source, body)
+    cacheable_with_limits(LimitHeaders::none(), request, tag, source, body)
 }
 
 /// The same with the headers of a rate limit.
-pub(crate) fn cacheable_within(
+pub(crate) fn cacheable_with_limits(
     limits: LimitHeaders,
     request: &HeaderMap,
     tag: &str,

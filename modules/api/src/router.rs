@@ -10,23 +10,20 @@ use hotshelf_stats::{MetricsError, Registry};
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-use crate::authorizer::Authorizer;
 use crate::fast_path::{ApiService, ProductFastPath};
-use crate::limits::RequestLimits;
 use crate::metrics::HttpMetrics;
 use crate::openapi;
-use crate::operations::{Entry, Need};
+use crate::operations::{Access, Entry};
 use crate::options::ApiOptions;
 use crate::pipeline::{self, RequestPipeline};
 use crate::problem::Problem;
 use crate::routes;
 use crate::state::ApiState;
-use crate::uploads::Uploads;
 
 /// The path of the OpenAPI document. The document does not list it.
 const OPENAPI_ROUTE: &str = "/api/v1/openapi.json";
 /// How long a browser may remember the answer to a preflight request.
-const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Whether the API describes such a route, `GET` and `/api/v1/products/{id}`.
 pub fn has_route(method: &str, path: &str) -> bool {
@@ -40,17 +37,11 @@ pub(crate) fn service(
     stopping: CancellationToken,
 ) -> Result<ApiService, MetricsError> {
     let registry = Registry::from_ref(&state);
-    let limits = Arc::<RequestLimits>::from_ref(&state);
     let metrics = HttpMetrics::register(&registry)?;
     let (operations, _, mut table) = routes::operations().into_parts();
-    table.insert(OPENAPI_ROUTE, Entry { method: "GET", need: Need::Nothing, body_limit: None });
-    let table = Arc::new(table);
+    table.insert(OPENAPI_ROUTE, Entry { method: "GET", access: Access::Public, body_limit: None });
     let routes = operations.route(OPENAPI_ROUTE, openapi::route(|| routes::operations().into_parts().1));
-    let authorizer =
-        Authorizer::new(FromRef::from_ref(&state), Arc::clone(&table), FromRef::from_ref(&state), options.metrics_open);
-    let (deadline, most) = (options.request_timeout, options.max_concurrent_requests);
-    let uploads = Uploads::new(options.uploads, stopping);
-    let pipeline = Arc::new(RequestPipeline::new(authorizer, table, limits, deadline, most, uploads, metrics.clone()));
+    let pipeline = Arc::new(RequestPipeline::new(&state, options, table, metrics.clone(), stopping));
     let seen = Arc::clone(&pipeline);
     let help = "Requests under way, but those that memory answers at once";
     registry.watch_gauge("http_requests_under_way", help, &[], move || seen.under_way() as u64);
@@ -70,7 +61,6 @@ pub(crate) fn service(
 fn router(routes: Router<ApiState>, state: ApiState, pipeline: Arc<RequestPipeline>) -> Router {
     routes
         .fallback(unknown_path)
-        .method_not_allowed_fallback(unknown_method)
         .with_state(state)
         .layer(middleware::from_fn_with_state(pipeline, pipeline::middleware))
 }
@@ -79,25 +69,18 @@ async fn unknown_path(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is no resource at {}", uri.path()))
 }
 
-async fn unknown_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not support {method}", uri.path()))
-}
-
 /// Off unless origins are configured; `*` allows all.
 fn cors(origins: &[String]) -> Option<CorsLayer> {
-    if origins.is_empty() {
-        return None;
-    }
-    let origin = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    let origin = match origins {
+        [] => return None,
+        origins if origins.iter().any(|origin| origin == "*") => AllowOrigin::any(),
+        origins => AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())),
     };
-    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let layer = CorsLayer::new()
         .allow_origin(origin)
-        .allow_methods(methods)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(Any);
-    Some(layer.max_age(PREFLIGHT_LIFE))
+        .expose_headers(Any)
+        .max_age(PREFLIGHT_MAX_AGE);
+    Some(layer)
 }

@@ -5,9 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use hotshelf_lifecycle::Trouble;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,9 +17,9 @@ use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::activity::{Answered, Noted, Order, UnderWay};
+use crate::activity::{CloseOrder, ObservedStream, RequestGuard, ResponseBody};
 use crate::client::Peer;
-use crate::connections::{Connections, Place};
+use crate::connections::{ConnectionGuard, Connections};
 use crate::fast_path::ApiService;
 use crate::problem::closing;
 
@@ -39,19 +40,23 @@ pub(crate) async fn run(
     let watching = Arc::clone(&connections);
     let watched = stopping.clone();
     tasks.spawn(async move { watching.watch(watched).await });
-    let mut refusals = Refusals::default();
+    let trouble = Trouble::default();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                refusals.over();
-                let place = connections.enter(peer.ip());
-                drop(tasks.spawn(serve(stream, peer, service.clone(), place)));
+                if let Some(lasted) = trouble.succeeded() {
+                    tracing::info!(after = ?lasted, "connections are accepted again");
+                }
+                let guard = connections.admit(peer.ip());
+                drop(tasks.spawn(serve(stream, peer, service.clone(), guard)));
                 // Let the tasks of evicted connections close their sockets before the next accept.
                 yield_now().await;
             }
             Err(error) if is_of_the_connection(&error) => tracing::debug!(%error, "a connection broke off"),
             Err(error) => {
-                refusals.another(&error);
+                if trouble.failed(error.to_string()) {
+                    tracing::error!(%error, "cannot accept connections; trying again every {ACCEPT_BACKOFF:?}");
+                }
                 connections.make_room();
                 stopping.run_until_cancelled(tokio::time::sleep(ACCEPT_BACKOFF)).await;
             }
@@ -62,26 +67,26 @@ pub(crate) async fn run(
     tasks.wait().await;
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, place: Place) {
+async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, guard: ConnectionGuard) {
     // Responses are small and written at once: Nagle's algorithm would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let peer = Peer::new(peer.ip());
-    let (activity, in_reserve) = (&place.activity, place.in_reserve);
+    let (activity, reserved) = (&guard.activity, guard.reserved);
     let answering = service_fn(|request| {
-        let under_way = UnderWay::begin(activity);
-        let answering = if in_reserve { service.call_for_probes(&peer, request) } else { service.call(&peer, request) };
+        let under_way = RequestGuard::begin(activity);
+        let answering = if reserved { service.call_for_probes(&peer, request) } else { service.call(&peer, request) };
         answering.map(move |answer| {
             answer.map(|mut response| {
-                if in_reserve {
+                if reserved {
                     response.headers_mut().extend([closing()]);
                 }
-                response.map(|body| Answered::new(body, under_way))
+                response.map(|body| ResponseBody::new(body, under_way))
             })
         })
     });
-    let stream = Noted::new(TokioIo::new(stream), Arc::clone(activity));
+    let stream = ObservedStream::new(TokioIo::new(stream), Arc::clone(activity));
     let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(stream, answering));
     let mut heard = None;
     let served = loop {
@@ -89,7 +94,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, place: 
             biased;
             served = connection.as_mut() => break served,
             order = poll_fn(|cx| activity.poll_order(heard, cx)) => {
-                if order == Order::End {
+                if order == CloseOrder::End {
                     return;
                 }
                 heard = Some(order);
@@ -99,28 +104,6 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: ApiService, place: 
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended badly");
-    }
-}
-
-/// Accept errors, logged once per streak.
-#[derive(Default)]
-struct Refusals(Option<(Instant, usize)>);
-
-impl Refusals {
-    fn another(&mut self, error: &io::Error) {
-        match &mut self.0 {
-            Some((_, count)) => *count += 1,
-            None => {
-                tracing::error!(%error, "cannot accept connections; trying again every {ACCEPT_BACKOFF:?}");
-                self.0 = Some((Instant::now(), 1));
-            }
-        }
-    }
-
-    fn over(&mut self) {
-        if let Some((since, failures)) = self.0.take() {
-            tracing::info!(failures, after = ?since.elapsed(), "connections are accepted again");
-        }
     }
 }
 

@@ -41,13 +41,13 @@ pub struct UploadOptions {
 
 pub(crate) struct Uploads {
     options: UploadOptions,
-    under_way: Mutex<Ledger>,
+    under_way: Mutex<Usage>,
     /// Cancelled at the stop: no body is waited for any longer.
     stopping: CancellationToken,
 }
 
 #[derive(Default)]
-struct Ledger {
+struct Usage {
     all: Share,
     clients: HashMap<Subject, Share>,
 }
@@ -75,8 +75,8 @@ impl Uploads {
         mut body: Body,
         limit: usize,
         client: &Subject,
-    ) -> Result<(Bytes, Option<Held<'_>>), Problem> {
-        let mut received = Received { bytes: BytesMut::new(), limit };
+    ) -> Result<(Bytes, Option<Reservation<'_>>), Problem> {
+        let mut received = BodyBuffer { bytes: BytesMut::new(), limit };
         let mut waited = false;
         while received.bytes.len() <= AT_ONCE.min(limit) {
             let frame = match body.frame().now_or_never() {
@@ -94,19 +94,24 @@ impl Uploads {
                 None => return Ok((received.bytes.freeze(), None)),
             }
         }
-        let mut held = self.hold(client, received.bytes.len())?;
-        let waited = self.wait_for_rest(body, &mut received, &mut held);
+        let mut reservation = self.reserve(client, received.bytes.len())?;
+        let waited = self.wait_for_rest(body, &mut received, &mut reservation);
         match self.stopping.run_until_cancelled(waited).await {
             Some(waited) => waited?,
             None => {
                 return Err(Problem::unavailable("the service is shutting down, try again").with_headers([closing()]));
             }
         }
-        held.is_here();
-        Ok((received.bytes.freeze(), Some(held)))
+        reservation.complete();
+        Ok((received.bytes.freeze(), Some(reservation)))
     }
 
-    async fn wait_for_rest(&self, mut body: Body, received: &mut Received, held: &mut Held<'_>) -> Result<(), Problem> {
+    async fn wait_for_rest(
+        &self,
+        mut body: Body,
+        received: &mut BodyBuffer,
+        reservation: &mut Reservation<'_>,
+    ) -> Result<(), Problem> {
         let (begun, idle_timeout) = (Instant::now(), self.options.timeout);
         loop {
             let per_byte = Duration::from_secs(1) / SLOWEST as u32;
@@ -114,7 +119,7 @@ impl Uploads {
                 idle_timeout * HEAD_START + per_byte * u32::try_from(received.bytes.len()).unwrap_or(u32::MAX);
             let left = allowed.saturating_sub(begun.elapsed());
             match timeout(idle_timeout.min(left), body.frame()).await {
-                Ok(Some(frame)) => held.grow(received.add(frame)?)?,
+                Ok(Some(frame)) => reservation.grow(received.add(frame)?)?,
                 Ok(None) => return Ok(()),
                 Err(_) if left < idle_timeout => {
                     return Err(Problem::too_slow(format!("the request body arrived at less than {SLOWEST} bytes/s")));
@@ -126,18 +131,18 @@ impl Uploads {
         }
     }
 
-    fn hold(&self, client: &Subject, bytes: usize) -> Result<Held<'_>, Problem> {
-        let mut held = Held { uploads: self, client: client.clone(), share: Share::default() };
-        let mut ledger = self.under_way.lock();
-        let share = ledger.clients.get(client).copied().unwrap_or_default();
-        if ledger.all.bodies >= self.options.most || share.bodies >= part(self.options.most, CLIENTS_BODIES) {
+    fn reserve(&self, client: &Subject, bytes: usize) -> Result<Reservation<'_>, Problem> {
+        let mut reservation = Reservation { uploads: self, client: client.clone(), share: Share::default() };
+        let mut usage = self.under_way.lock();
+        let share = usage.clients.get(client).copied().unwrap_or_default();
+        if usage.all.bodies >= self.options.most || share.bodies >= part(self.options.most, CLIENTS_BODIES) {
             return Err(Problem::unavailable("too many request bodies are being received, try again"));
         }
-        ledger.add(client, Share { bodies: 1, bytes: 0 });
-        held.share.bodies = 1;
-        drop(ledger);
-        held.grow(bytes)?;
-        Ok(held)
+        usage.add(client, Share { bodies: 1, bytes: 0 });
+        reservation.share.bodies = 1;
+        drop(usage);
+        reservation.grow(bytes)?;
+        Ok(reservation)
     }
 }
 
@@ -146,7 +151,7 @@ fn part(whole: usize, parts: usize) -> usize {
     (whole / parts).max(1)
 }
 
-impl Ledger {
+impl Usage {
     fn add(&mut self, client: &Subject, more: Share) {
         let share = self.clients.entry(client.clone()).or_default();
         for sum in [&mut self.all, share] {
@@ -169,46 +174,46 @@ impl Ledger {
 }
 
 /// The share of a body in the bounds; released on drop.
-pub(crate) struct Held<'a> {
+pub(crate) struct Reservation<'a> {
     uploads: &'a Uploads,
     client: Subject,
     share: Share,
 }
 
-impl Held<'_> {
+impl Reservation<'_> {
     fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
         let most = self.uploads.options.bytes;
-        let mut ledger = self.uploads.under_way.lock();
-        let of_client = ledger.clients.get(&self.client).map_or(0, |share| share.bytes);
-        if ledger.all.bytes + bytes > most || of_client + bytes > part(most, CLIENTS_BYTES) {
+        let mut usage = self.uploads.under_way.lock();
+        let of_client = usage.clients.get(&self.client).map_or(0, |share| share.bytes);
+        if usage.all.bytes + bytes > most || of_client + bytes > part(most, CLIENTS_BYTES) {
             let problem = Problem::unavailable("the request bodies in memory are too large in total, try again");
             return Err(problem.with_headers([closing()]));
         }
-        ledger.add(&self.client, Share { bodies: 0, bytes });
+        usage.add(&self.client, Share { bodies: 0, bytes });
         self.share.bytes += bytes;
         Ok(())
     }
 
     /// The body is complete. Its bytes count until this is dropped.
-    fn is_here(&mut self) {
+    fn complete(&mut self) {
         let bodies = std::mem::take(&mut self.share.bodies);
         self.uploads.under_way.lock().subtract(&self.client, Share { bodies, bytes: 0 });
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         self.uploads.under_way.lock().subtract(&self.client, self.share);
     }
 }
 
 /// The data of a body in one buffer: a body that arrives byte by byte must not keep the buffer of each frame.
-struct Received {
+struct BodyBuffer {
     bytes: BytesMut,
     limit: usize,
 }
 
-impl Received {
+impl BodyBuffer {
     /// Returns the number of bytes of this frame.
     fn add(&mut self, frame: Result<hyper::body::Frame<Bytes>, axum::Error>) -> Result<usize, Problem> {
         let frame = frame.map_err(|error| Problem::bad_request(format!("the request body ended early: {error}")))?;

@@ -68,7 +68,7 @@ fn origin(text: &str) -> Parsed<String> {
     Ok(lower)
 }
 
-/// The part behind the scheme is the mailer's to read.
+/// The mailer parses what follows the scheme.
 pub(crate) fn smtp_url(text: &str) -> Parsed<String> {
     match text.split_once("://") {
         Some(("smtp", address)) if address.contains('@') && !text.contains("tls=required") && !is_local(address) => {

@@ -30,7 +30,7 @@ pub(crate) fn route_limits(text: &str) -> Parsed<Vec<RouteLimit>> {
             return refuse(format!("there is no route {method} {path} (as in /api/v1/openapi.json)"));
         }
         if routes.iter().any(|other| other.method == method && other.path == path) {
-            return refuse(format!("{method} {path} is there twice"));
+            return refuse(format!("{method} {path} is listed twice"));
         }
         routes.push(RouteLimit { method, path, limit: limit(limit_of_it.trim())? });
     }

@@ -74,7 +74,7 @@ fn in_cluster(hosts: &str, path: &str) -> Parsed<Servers> {
 }
 
 /// Also what is wrong with `REDIS_DB` beside a cluster.
-pub(crate) const CLUSTERS_HAVE_ONE_DATABASE: &str = "a Redis Cluster has no database but 0: name none";
+pub(crate) const CLUSTERS_HAVE_ONE_DATABASE: &str = "a Redis Cluster has database 0 only: leave the number out";
 
 fn addresses(hosts: &str, default_port: u16) -> Parsed<Vec<Address>> {
     hosts.split(',').map(|host| address(host, default_port)).collect()

@@ -145,7 +145,7 @@ fn limits_of_routes_name_existing_ones_once() {
     for (text, reason) in [
         ("GET /api/v1/prodcts=1/1m", "there is no route GET /api/v1/prodcts (as in /api/v1/openapi.json)"),
         ("get /api/v1/products=1/1m", "there is no route get /api/v1/products (as in /api/v1/openapi.json)"),
-        ("GET /products/{id}=1/1m,GET /products/{id}=2/1m", "GET /products/{id} is there twice"),
+        ("GET /products/{id}=1/1m,GET /products/{id}=2/1m", "GET /products/{id} is listed twice"),
     ] {
         assert_eq!(route_limits(text), Err(Refusal::Because(reason.to_owned())));
     }

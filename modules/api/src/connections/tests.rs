@@ -1,8 +1,8 @@
 use super::*;
-use crate::activity::UnderWay;
+use crate::activity::RequestGuard;
 
-fn connections(most: usize, most_of_client: usize) -> Arc<Connections> {
-    let bounds = ConnectionBounds { most, most_of_client, idle: Duration::from_secs(60) };
+fn connections(max: usize, max_per_client: usize) -> Arc<Connections> {
+    let bounds = ConnectionBounds { max, max_per_client, idle: Duration::from_secs(60) };
     Arc::new(Connections::new(bounds, "10.0.0.0/8".parse().unwrap()))
 }
 
@@ -11,9 +11,9 @@ fn address(text: &str) -> IpAddr {
 }
 
 /// The order that it has been given.
-fn order(place: &Place) -> Option<Order> {
+fn order(guard: &ConnectionGuard) -> Option<CloseOrder> {
     use std::task::{Context, Poll, Waker};
-    match place.activity.poll_order(None, &Context::from_waker(Waker::noop())) {
+    match guard.activity.poll_order(None, &Context::from_waker(Waker::noop())) {
         Poll::Ready(order) => Some(order),
         Poll::Pending => None,
     }
@@ -22,38 +22,38 @@ fn order(place: &Place) -> Option<Order> {
 #[tokio::test(start_paused = true)]
 async fn the_one_that_is_idle_longest_makes_room() {
     let connections = connections(3, 100);
-    let mut places = Vec::new();
+    let mut guards = Vec::new();
     for _ in 0..3 {
-        places.push(connections.enter(address("192.0.2.1")));
+        guards.push(connections.admit(address("192.0.2.1")));
         sleep(Duration::from_secs(1)).await;
     }
-    let _request = UnderWay::begin(&places[0].activity);
-    let newest = connections.enter(address("192.0.2.2"));
-    let orders: Vec<_> = places.iter().map(order).collect();
-    assert_eq!(orders, [None, Some(Order::End), None]);
-    assert!(!newest.in_reserve && connections.len() == 3);
-    drop(places);
+    let _request = RequestGuard::begin(&guards[0].activity);
+    let newest = connections.admit(address("192.0.2.2"));
+    let orders: Vec<_> = guards.iter().map(order).collect();
+    assert_eq!(orders, [None, Some(CloseOrder::End), None]);
+    assert!(!newest.reserved && connections.len() == 3);
+    drop(guards);
     assert_eq!(connections.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn when_all_are_at_work_there_is_the_reserve_which_never_ends() {
     let connections = connections(2, 100);
-    let places: Vec<_> = (0..2).map(|_| connections.enter(address("192.0.2.1"))).collect();
-    let requests: Vec<_> = places.iter().map(|place| UnderWay::begin(&place.activity)).collect();
-    let reserve: Vec<_> = (0..RESERVE + 1).map(|_| connections.enter(address("192.0.2.1"))).collect();
-    assert!(reserve.iter().all(|place| place.in_reserve));
-    assert_eq!(order(&reserve[0]), Some(Order::End));
-    assert!(reserve[1..].iter().chain(&places).all(|place| order(place).is_none()));
+    let guards: Vec<_> = (0..2).map(|_| connections.admit(address("192.0.2.1"))).collect();
+    let requests: Vec<_> = guards.iter().map(|guard| RequestGuard::begin(&guard.activity)).collect();
+    let reserve: Vec<_> = (0..MAX_RESERVED + 1).map(|_| connections.admit(address("192.0.2.1"))).collect();
+    assert!(reserve.iter().all(|guard| guard.reserved));
+    assert_eq!(order(&reserve[0]), Some(CloseOrder::End));
+    assert!(reserve[1..].iter().chain(&guards).all(|guard| order(guard).is_none()));
     drop(requests);
-    assert!(!connections.enter(address("192.0.2.1")).in_reserve);
+    assert!(!connections.admit(address("192.0.2.1")).reserved);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_address_has_a_part_of_them_and_proxies_have_all() {
     let connections = connections(10, 2);
-    let of = |text: &str, count: usize| (0..count).map(|_| connections.enter(address(text))).collect::<Vec<_>>();
-    let ended = |places: &[Place]| places.iter().filter(|place| order(place).is_some()).count();
+    let of = |text: &str, count: usize| (0..count).map(|_| connections.admit(address(text))).collect::<Vec<_>>();
+    let ended = |guards: &[ConnectionGuard]| guards.iter().filter(|guard| order(guard).is_some()).count();
     let one = of("192.0.2.1", 5);
     assert_eq!(ended(&one), 3);
     assert_eq!(ended(&of("2001:db8::1", 2)) + ended(&of("10.1.2.3", 4)) + ended(&of("127.0.0.1", 4)), 0);
@@ -68,24 +68,24 @@ async fn each_kind_of_nothing_has_its_time() {
         let stopping = stopping.clone();
         async move { watching.watch(stopping).await }
     });
-    let [idle, working, busy] = [(); 3].map(|()| connections.enter(address("192.0.2.1")));
-    let request = UnderWay::begin(&working.activity);
+    let [idle, working, busy] = [(); 3].map(|()| connections.admit(address("192.0.2.1")));
+    let request = RequestGuard::begin(&working.activity);
     for _ in 0..59 {
-        drop(UnderWay::begin(&busy.activity));
+        drop(RequestGuard::begin(&busy.activity));
         sleep(Duration::from_secs(1)).await;
         assert_eq!(order(&idle), None);
     }
     sleep(Duration::from_secs(3)).await;
-    assert_eq!((order(&idle), order(&working), order(&busy)), (Some(Order::End), None, None));
+    assert_eq!((order(&idle), order(&working), order(&busy)), (Some(CloseOrder::End), None, None));
     sleep(Duration::from_secs(100_000)).await;
-    assert_eq!((order(&working), order(&busy)), (None, Some(Order::End)), "a long download is not idle");
+    assert_eq!((order(&working), order(&busy)), (None, Some(CloseOrder::End)), "a long download is not idle");
     drop((idle, busy));
     connections.finish_within(Duration::from_secs(20));
     stopping.cancel();
     sleep(Duration::from_secs(10)).await;
-    assert_eq!(order(&working), Some(Order::Finish));
+    assert_eq!(order(&working), Some(CloseOrder::Finish));
     sleep(Duration::from_secs(11)).await;
-    assert_eq!(order(&working), Some(Order::End));
+    assert_eq!(order(&working), Some(CloseOrder::End));
     drop((request, working));
     watch.await.unwrap();
 }

@@ -8,20 +8,23 @@ use super::policy::{LimitHeaders, Policy};
 use crate::problem::Problem;
 
 /// Factor of the limits per client over all accounts, against trying many accounts.
-const WIDER: u32 = 10;
+const CLIENT_FACTOR: u32 = 10;
 /// Factor of the limits per account over all clients. So large that locking the owner out takes a flood.
-const WIDEST: u32 = 100;
+const ACCOUNT_FACTOR: u32 = 100;
 
 /// Limits of logins, registrations, mails and guesses. They are always on.
 pub(crate) struct AccountLimits {
     login: Policy,
     logins_of_client: Policy,
     logins_into_account: Policy,
-    guess: Policy,
     mails: Policy,
     added_users: Policy,
-    register: Policy,
-    forgot_password: Policy,
+    /// Unknown tokens, per client.
+    pub(crate) guess: Policy,
+    /// Registrations, per client.
+    pub(crate) register: Policy,
+    /// Requests for a password reset, per client.
+    pub(crate) forgot_password: Policy,
 }
 
 impl AccountLimits {
@@ -29,11 +32,11 @@ impl AccountLimits {
         let guard = |name: &str, limit| Policy::new(limiter.guard(name, limit));
         AccountLimits {
             login: guard("login", options.login),
-            logins_of_client: guard("login-client", options.login.times(WIDER)),
-            logins_into_account: guard("login-account", options.login.times(WIDEST)),
-            guess: guard("token", options.guess),
+            logins_of_client: guard("login-client", options.login.times(CLIENT_FACTOR)),
+            logins_into_account: guard("login-account", options.login.times(ACCOUNT_FACTOR)),
             mails: guard("mail", options.forgot_password),
-            added_users: guard("add-user", options.register.times(WIDER)),
+            added_users: guard("add-user", options.register.times(CLIENT_FACTOR)),
+            guess: guard("token", options.guess),
             register: guard("register", options.register),
             forgot_password: guard("forgot-password", options.forgot_password),
         }
@@ -62,26 +65,6 @@ impl AccountLimits {
     /// Counts a user that is added to the organization.
     pub(crate) async fn add_user(&self, organization: OrganizationId) -> Result<(), Problem> {
         self.added_users.count(&Subject::new(&format!("organization:{organization}"))).await.map(drop)
-    }
-
-    /// Counts an unknown token.
-    pub(crate) async fn guess(&self, client: &Subject) -> Result<(), Problem> {
-        self.guess.count(client).await.map(drop)
-    }
-
-    /// The refusal of a client that has certainly guessed too many tokens.
-    pub(crate) fn guesses_used_up(&self, client: &Subject) -> Option<Problem> {
-        self.guess.refusal(client)
-    }
-
-    /// Counts a registration.
-    pub(crate) async fn register(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
-        self.register.count(client).await
-    }
-
-    /// Counts a request for a password reset.
-    pub(crate) async fn forgot_password(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
-        self.forgot_password.count(client).await
     }
 }
 

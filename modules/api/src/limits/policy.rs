@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponseParts, ResponseParts};
 use bytes::Bytes;
 use hotshelf_ratelimit::{Decision, Quota, Scope, Subject};
@@ -31,6 +31,7 @@ impl Policy {
         Policy { scope, header, name: name + ";r=" }
     }
 
+    /// Counts a request. Returns its headers, or the refusal.
     pub(crate) async fn count(&self, subject: &Subject) -> Result<LimitHeaders, Problem> {
         self.admit(self.scope.decide(subject).await)
     }
@@ -41,7 +42,7 @@ impl Policy {
     }
 
     /// The refusal of a subject that is certain to be over the limit.
-    pub(super) fn refusal(&self, subject: &Subject) -> Option<Problem> {
+    pub(crate) fn refusal(&self, subject: &Subject) -> Option<Problem> {
         let quota = self.scope.refusal(subject)?;
         self.admit(Decision::Refused(quota)).err()
     }
@@ -58,8 +59,8 @@ impl Policy {
                 let detail =
                     format!("the rate limit of {many} per {window:?} is exceeded, try again in {retry_after} s");
                 let (policy, limit) = self.headers(quota);
-                Err(Problem::too_many(detail, retry_after)
-                    .with_headers([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)]))
+                let headers = [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)];
+                Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(retry_after).with_headers(headers))
             }
             Decision::Unavailable => Err(Problem::unavailable("the rate limiter is unavailable, try again")),
         }

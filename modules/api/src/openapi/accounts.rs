@@ -5,8 +5,7 @@ use utoipa::ToSchema;
 
 /// A user.
 #[derive(ToSchema)]
-#[schema(as = User)]
-pub(crate) struct UserSchema {
+pub(crate) struct User {
     id: i64,
     email: String,
     organization_id: i64,
@@ -17,8 +16,7 @@ pub(crate) struct UserSchema {
 
 /// A user to add.
 #[derive(ToSchema)]
-#[schema(as = UserInput)]
-pub(crate) struct UserInputSchema {
+pub(crate) struct UserInput {
     #[schema(max_length = 254)]
     email: String,
     #[schema(default = "viewer")]
@@ -30,15 +28,13 @@ pub(crate) struct UserInputSchema {
 
 /// A new role.
 #[derive(ToSchema)]
-#[schema(as = UserRole)]
-pub(crate) struct UserRoleSchema {
+pub(crate) struct UserRole {
     role: String,
 }
 
 /// A new user with a new organization.
 #[derive(ToSchema)]
-#[schema(as = Registration)]
-pub(crate) struct RegistrationSchema {
+pub(crate) struct Registration {
     #[schema(max_length = 254)]
     email: String,
     #[schema(min_length = 8, max_length = 1024)]
@@ -50,16 +46,14 @@ pub(crate) struct RegistrationSchema {
 
 /// The credentials of a login.
 #[derive(ToSchema)]
-#[schema(as = Credentials)]
-pub(crate) struct CredentialsSchema {
+pub(crate) struct Credentials {
     email: String,
     password: String,
 }
 
 /// A session of a user.
 #[derive(ToSchema)]
-#[schema(as = Session)]
-pub(crate) struct SessionSchema {
+pub(crate) struct Session {
     id: i64,
     /// The `User-Agent` of the login.
     client: String,
@@ -73,15 +67,13 @@ pub(crate) struct SessionSchema {
 
 /// The e-mail address of the user who forgot the password.
 #[derive(ToSchema)]
-#[schema(as = Address)]
-pub(crate) struct AddressSchema {
+pub(crate) struct Address {
     email: String,
 }
 
 /// A new password, authorized by the token from a mail.
 #[derive(ToSchema)]
-#[schema(as = PasswordReset)]
-pub(crate) struct PasswordResetSchema {
+pub(crate) struct PasswordReset {
     token: String,
     #[schema(min_length = 8, max_length = 1024)]
     password: String,
@@ -89,8 +81,7 @@ pub(crate) struct PasswordResetSchema {
 
 /// A new password, authorized by the current one.
 #[derive(ToSchema)]
-#[schema(as = PasswordChange)]
-pub(crate) struct PasswordChangeSchema {
+pub(crate) struct PasswordChange {
     current_password: String,
     #[schema(min_length = 8, max_length = 1024)]
     password: String,
@@ -98,8 +89,7 @@ pub(crate) struct PasswordChangeSchema {
 
 /// An API key without its token.
 #[derive(ToSchema)]
-#[schema(as = ApiKey)]
-pub(crate) struct ApiKeySchema {
+pub(crate) struct ApiKey {
     id: i64,
     user_id: i64,
     name: String,
@@ -111,8 +101,7 @@ pub(crate) struct ApiKeySchema {
 
 /// An API key to make.
 #[derive(ToSchema)]
-#[schema(as = ApiKeyInput)]
-pub(crate) struct ApiKeyInputSchema {
+pub(crate) struct ApiKeyInput {
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// At most the role of the user.

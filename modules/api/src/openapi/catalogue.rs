@@ -8,8 +8,7 @@ use utoipa::ToSchema;
 
 /// A product.
 #[derive(ToSchema)]
-#[schema(as = Product)]
-pub(crate) struct ProductSchema {
+pub(crate) struct Product {
     #[schema(minimum = 1)]
     id: i64,
     #[schema(min_length = 1, max_length = 255)]
@@ -35,8 +34,7 @@ pub(crate) struct ProductSchema {
 /// The fields of a product that a client sets. A new product needs `name` and `price`. In an update, omitted fields
 /// stay unchanged.
 #[derive(ToSchema)]
-#[schema(as = ProductInput)]
-pub(crate) struct ProductInputSchema {
+pub(crate) struct ProductInput {
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
     #[schema(max_length = 1000, default = "")]
@@ -52,14 +50,13 @@ pub(crate) struct ProductInputSchema {
     #[schema(default = 1)]
     schema_id: Option<i64>,
     #[serde(flatten)]
-    details: DetailsInputSchema,
+    details: DetailsInput,
 }
 
 /// A product, with where it came from.
 #[derive(ToSchema)]
-#[schema(as = ProductAnswer)]
-pub(crate) struct ProductAnswerSchema {
-    product: ProductSchema,
+pub(crate) struct ProductAnswer {
+    product: Product,
     /// Whether the response came from a cache, without reading the database.
     from_cache: bool,
     /// Duration of the lookup in milliseconds.
@@ -68,9 +65,8 @@ pub(crate) struct ProductAnswerSchema {
 
 /// A page of the list.
 #[derive(ToSchema)]
-#[schema(as = ProductPage)]
-pub(crate) struct PageSchema {
-    products: Vec<ProductSchema>,
+pub(crate) struct ProductPage {
+    products: Vec<Product>,
     /// Number of products in the whole list.
     total: i64,
     offset: i64,
@@ -83,19 +79,17 @@ pub(crate) struct PageSchema {
 
 /// The response format of `/products`.
 #[derive(ToSchema)]
-#[schema(as = Envelope)]
-pub(crate) struct EnvelopeSchema {
+pub(crate) struct Envelope {
     /// `success` or `error`.
     status: String,
     message: String,
-    data: Option<EnvelopeDataSchema>,
+    data: Option<EnvelopeData>,
     /// `cache` or `database`.
     source: Option<String>,
 }
 
 #[derive(ToSchema)]
-#[schema(as = EnvelopeData)]
-struct EnvelopeDataSchema {
+struct EnvelopeData {
     id: String,
     name: String,
     price: f64,
@@ -104,29 +98,26 @@ struct EnvelopeDataSchema {
 
 /// An error (RFC 9457).
 #[derive(ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemSchema {
+pub(crate) struct Problem {
     r#type: String,
     title: String,
     status: u16,
     detail: String,
     request_id: String,
     /// The invalid fields of the request; at most 100.
-    errors: Option<Vec<FieldErrorSchema>>,
+    errors: Option<Vec<FieldError>>,
     /// Number of further errors that are not listed.
     more_errors: Option<usize>,
 }
 
 #[derive(ToSchema)]
-#[schema(as = FieldError)]
-pub(crate) struct FieldErrorSchema {
+pub(crate) struct FieldError {
     field: String,
     message: String,
 }
 
 #[derive(ToSchema)]
-#[schema(as = Organization)]
-pub(crate) struct OrganizationSchema {
+pub(crate) struct Organization {
     #[schema(minimum = 1)]
     id: i64,
     #[schema(min_length = 1, max_length = 255)]
@@ -135,27 +126,24 @@ pub(crate) struct OrganizationSchema {
 }
 
 #[derive(ToSchema)]
-#[schema(as = OrganizationInput)]
-pub(crate) struct OrganizationInputSchema {
+pub(crate) struct OrganizationInput {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
 }
 
 /// The fields that the details of a kind of product have.
 #[derive(ToSchema)]
-#[schema(as = Schema)]
-pub(crate) struct SchemaSchema {
+pub(crate) struct Schema {
     #[schema(minimum = 1)]
     id: i64,
     organization_id: i64,
     name: String,
-    fields: Vec<SchemaFieldSchema>,
+    fields: Vec<SchemaField>,
     version: i64,
 }
 
 #[derive(ToSchema)]
-#[schema(as = SchemaField)]
-struct SchemaFieldSchema {
+struct SchemaField {
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// `text`, `number`, `boolean`, `date` or `select`.
@@ -168,21 +156,19 @@ struct SchemaFieldSchema {
 
 /// The fields of a schema that a client sets. A new schema needs `name`. In an update, omitted fields stay unchanged.
 #[derive(ToSchema)]
-#[schema(as = SchemaInput)]
-pub(crate) struct SchemaInputSchema {
+pub(crate) struct SchemaInput {
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
     /// Of a new schema; default 1.
     organization_id: Option<i64>,
     #[schema(max_items = 100)]
-    fields: Option<Vec<SchemaFieldSchema>>,
+    fields: Option<Vec<SchemaField>>,
 }
 
 /// A numbered page.
 #[derive(ToSchema)]
-#[schema(as = MemberPage)]
-pub(crate) struct MemberPageSchema {
-    products: Vec<ProductSchema>,
+pub(crate) struct MemberPage {
+    products: Vec<Product>,
     /// Number of products in the whole list.
     total: i64,
     page: i64,
@@ -193,16 +179,14 @@ pub(crate) struct MemberPageSchema {
 }
 
 #[derive(ToSchema)]
-#[schema(as = ProductIds)]
-pub(crate) struct ProductIdsSchema {
+pub(crate) struct ProductIds {
     ids: Vec<i64>,
     total: i64,
     from_cache: bool,
 }
 
 #[derive(ToSchema)]
-#[schema(as = Image)]
-struct ImageSchema {
+struct Image {
     /// In a request: the id of the image to replace; omit it to add an image.
     id: Option<i64>,
     /// Absolute URL, `http` or `https`.
@@ -217,62 +201,55 @@ struct ImageSchema {
 
 /// `fields` and `images` are each replaced as a whole. What is omitted stays unchanged.
 #[derive(ToSchema)]
-#[schema(as = DetailsInput)]
-pub(crate) struct DetailsInputSchema {
+pub(crate) struct DetailsInput {
     /// Values by field name, as the schema defines them.
     fields: Option<BTreeMap<String, Value>>,
     #[schema(max_items = 100)]
-    images: Option<Vec<ImageSchema>>,
+    images: Option<Vec<Image>>,
 }
 
 #[derive(ToSchema)]
-#[schema(as = DetailsAnswer)]
-pub(crate) struct DetailsAnswerSchema {
-    product: ProductSchema,
+pub(crate) struct DetailsAnswer {
+    product: Product,
     fields: BTreeMap<String, Value>,
     /// Ordered by position.
-    images: Vec<ImageSchema>,
+    images: Vec<Image>,
     from_cache: bool,
     duration_ms: f64,
 }
 
 #[derive(ToSchema)]
-#[schema(as = DetailsWritten)]
-pub(crate) struct DetailsWrittenSchema {
-    product: ProductSchema,
+pub(crate) struct DetailsWritten {
+    product: Product,
     fields: BTreeMap<String, Value>,
-    images: Vec<ImageSchema>,
+    images: Vec<Image>,
     message: String,
 }
 
 #[derive(ToSchema)]
-#[schema(as = BulkInput)]
-pub(crate) struct BulkInputSchema {
+pub(crate) struct BulkInput {
     #[schema(min_items = 1, max_items = 1000)]
-    products: Vec<ProductInputSchema>,
+    products: Vec<ProductInput>,
 }
 
 #[derive(ToSchema)]
-#[schema(as = BulkDelete)]
-pub(crate) struct BulkDeleteSchema {
+pub(crate) struct BulkDelete {
     #[schema(min_items = 1, max_items = 1000)]
     ids: Vec<i64>,
 }
 
 #[derive(ToSchema)]
-#[schema(as = Analytics)]
-pub(crate) struct AnalyticsSchema {
+pub(crate) struct Analytics {
     generated_at: DateTime<Utc>,
     total: i64,
-    organizations: Vec<OrganizationReportSchema>,
-    categories: Vec<CategoryReportSchema>,
+    organizations: Vec<OrganizationReport>,
+    categories: Vec<CategoryReport>,
     from_cache: bool,
     duration_ms: f64,
 }
 
 #[derive(ToSchema)]
-#[schema(as = OrganizationReport)]
-struct OrganizationReportSchema {
+struct OrganizationReport {
     organization_id: i64,
     products: i64,
     in_stock: i64,
@@ -281,8 +258,7 @@ struct OrganizationReportSchema {
 }
 
 #[derive(ToSchema)]
-#[schema(as = CategoryReport)]
-struct CategoryReportSchema {
+struct CategoryReport {
     organization_id: i64,
     category: String,
     products: i64,

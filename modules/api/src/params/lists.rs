@@ -16,15 +16,13 @@ const MAX_LIMIT: u32 = 100;
 /// Maximum number of ids in one request.
 const MAX_IDS: usize = 1_000;
 
-/// What a request for the list of products selects.
+/// The parameters of the list of products.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Wanted {
+pub(crate) enum ListQuery {
     Page(PageRequest),
     /// These products, without duplicates.
     Products(Vec<ProductId>),
 }
-
-pub(crate) struct ListQuery(pub(crate) Wanted);
 
 /// The parameters of a page of an organization or a schema.
 pub(crate) struct MemberPageQuery {
@@ -40,12 +38,10 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
         let query = QueryReader::from_request_parts(parts, state).await?;
-        let wanted = wanted(query, caller.scope()).map_err(Problem::bad_parameters)?;
-        match (&wanted, caller.scope()) {
-            (Wanted::Page(PageRequest { filter, .. }), Some(own)) if filter.organization != Some(own) => {
-                Err(foreign(own))
-            }
-            _ => Ok(ListQuery(wanted)),
+        let list = list(query, caller.scope()).map_err(Problem::bad_parameters)?;
+        match (&list, caller.scope()) {
+            (ListQuery::Page(page), Some(own)) if page.filter.organization != Some(own) => Err(foreign(own)),
+            _ => Ok(list),
         }
     }
 }
@@ -66,10 +62,10 @@ impl MemberPageQuery {
 }
 
 /// `scope`: the only organization whose products the list may show.
-fn wanted(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<Wanted, FieldErrors> {
+fn list(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<ListQuery, FieldErrors> {
     if let Some(ids) = query.take("ids", ids) {
         query.finish()?;
-        return Ok(Wanted::Products(ids));
+        return Ok(ListQuery::Products(ids));
     }
     let offset = query.take_if("offset", |offset| *offset >= 0, "must be an integer of 0 or more");
     let limit = take_limit(&mut query);
@@ -89,7 +85,7 @@ fn wanted(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<Wante
         }
     };
     query.finish()?;
-    Ok(Wanted::Page(PageRequest { filter, order, start, limit }))
+    Ok(ListQuery::Page(PageRequest { filter, order, start, limit }))
 }
 
 fn member_page(mut query: QueryReader) -> Result<MemberPageQuery, FieldErrors> {
@@ -179,9 +175,9 @@ mod tests {
     use super::*;
 
     fn read(query: &[(&str, &str)]) -> Result<PageRequest, Vec<String>> {
-        match wanted(QueryReader::from_pairs(query), None) {
-            Ok(Wanted::Page(request)) => Ok(request),
-            Ok(Wanted::Products(ids)) => panic!("{ids:?}"),
+        match list(QueryReader::from_pairs(query), None) {
+            Ok(ListQuery::Page(request)) => Ok(request),
+            Ok(ListQuery::Products(ids)) => panic!("{ids:?}"),
             Err(errors) => Err(errors.into_iter().map(|error| error.field).collect()),
         }
     }

@@ -18,11 +18,9 @@ pub(crate) enum Dialect {
 }
 
 #[derive(Serialize)]
-struct ProblemBody<'a> {
-    r#type: &'static str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
+struct ErrorBody<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
     request_id: &'a str,
     #[serde(skip_serializing_if = "FieldErrors::is_empty")]
     errors: &'a FieldErrors,
@@ -30,15 +28,12 @@ struct ProblemBody<'a> {
     more_errors: usize,
 }
 
+/// The members that depend on the dialect.
 #[derive(Serialize)]
-struct EnvelopeBody<'a> {
-    status: &'static str,
-    message: &'a str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "FieldErrors::is_empty")]
-    errors: &'a FieldErrors,
-    #[serde(skip_serializing_if = "is_zero")]
-    more_errors: usize,
+#[serde(untagged)]
+enum Head<'a> {
+    Problem { r#type: &'static str, title: &'a str, status: u16, detail: &'a str },
+    Envelope { status: &'static str, message: &'a str },
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -79,26 +74,13 @@ impl Problem {
     }
 
     fn render(&self, request_id: &str, dialect: Dialect) -> Vec<u8> {
-        let (errors, more_errors) = (&self.errors, self.errors.more());
-        let rendered = match dialect {
-            Dialect::Problem => serde_json::to_vec(&ProblemBody {
-                r#type: "about:blank",
-                title: title(self.status),
-                status: self.status.as_u16(),
-                detail: &self.detail,
-                request_id,
-                errors,
-                more_errors,
-            }),
-            Dialect::Envelope => serde_json::to_vec(&EnvelopeBody {
-                status: "error",
-                message: &self.detail,
-                request_id,
-                errors,
-                more_errors,
-            }),
+        let (status, detail) = (self.status.as_u16(), self.detail.as_str());
+        let head = match dialect {
+            Dialect::Problem => Head::Problem { r#type: "about:blank", title: title(self.status), status, detail },
+            Dialect::Envelope => Head::Envelope { status: "error", message: detail },
         };
-        rendered.unwrap_or_default()
+        let body = ErrorBody { head, request_id, errors: &self.errors, more_errors: self.errors.more() };
+        serde_json::to_vec(&body).unwrap_or_default()
     }
 }
 

@@ -9,15 +9,15 @@ use hotshelf_product::ProductService;
 use utoipa_axum::routes;
 
 use crate::conditions::{freshness, page_tag};
-use crate::openapi::AnalyticsSchema;
-use crate::operations::{Need, Operations};
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice};
 
 pub(crate) fn operations() -> Operations {
     // Of operators: it counts the products of all organizations.
-    Operations::default().operation(Need::Operator, routes!(catalogue))
+    Operations::default().operation(Access::Operator, routes!(catalogue))
 }
 
 /// Returns the number of products and their price range, per organization and category. Only this response may be out
@@ -27,7 +27,7 @@ pub(crate) fn operations() -> Operations {
     params(("refresh" = Option<bool>, Query,
         description = "Rebuilds the report; concurrent requests share one rebuild")),
     responses(
-        (status = 200, body = AnalyticsSchema),
+        (status = 200, body = schemas::Analytics),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
     )

@@ -10,53 +10,47 @@ use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, SessionUser};
-use crate::openapi::{ApiKeyInputSchema, ApiKeySchema};
-use crate::operations::{Need, Operations};
+use crate::caller::SessionUser;
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Session, routes!(list))
-        .operation(Need::Session, routes!(create))
-        .operation(Need::Session, routes!(remove))
+        .operation(Access::Session, routes!(list))
+        .operation(Access::Session, routes!(create))
+        .operation(Access::Session, routes!(remove))
 }
 
 /// The API keys of a user.
 #[derive(Serialize, ToSchema)]
 struct ApiKeys {
-    #[schema(value_type = Vec<ApiKeySchema>)]
+    #[schema(value_type = Vec<schemas::ApiKey>)]
     api_keys: Vec<ApiKey>,
 }
 
 /// A new API key with its token. The token is shown only here.
 #[derive(Serialize, ToSchema)]
 struct ApiKeyCreated<'a> {
-    #[schema(value_type = ApiKeySchema)]
+    #[schema(value_type = schemas::ApiKey)]
     api_key: ApiKey,
     token: &'a str,
 }
 
 /// Returns the API keys of the user, without their tokens.
 #[utoipa::path(get, path = "/api/v1/auth/api-keys", tag = "auth", responses((status = 200, body = ApiKeys)))]
-pub(crate) async fn list(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
-) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn list(SessionUser { auth, principal }: SessionUser) -> Result<impl IntoResponse, Problem> {
     Ok((no_store(), Json(ApiKeys { api_keys: auth.api_keys(principal.identity.user).await? })))
 }
 
 /// Creates an API key. The token is in this response only.
 #[utoipa::path(
-    post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = ApiKeyInputSchema,
-    responses(
-        (status = 201, body = ApiKeyCreated),
-    )
+    post, path = "/api/v1/auth/api-keys", tag = "auth", request_body = schemas::ApiKeyInput,
+    responses((status = 201, body = ApiKeyCreated))
 )]
 pub(crate) async fn create(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let new = ApiKeyDraft::from_json(&body)?.into_new(principal.identity.role)?;
@@ -67,15 +61,14 @@ pub(crate) async fn create(
 
 /// Removes an API key. After the response, no instance accepts its token.
 #[utoipa::path(
-    delete, path = "/api/v1/auth/api-keys/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
+    delete, path = "/api/v1/auth/api-keys/{id}", tag = "auth",
     responses(
         (status = 204, description = "removed"),
         (status = 404, description = "the user has no such API key"),
     )
 )]
 pub(crate) async fn remove(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
     IdPath(id): IdPath<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
     auth.remove_api_key(principal.identity.user, id).await?;

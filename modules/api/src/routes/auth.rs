@@ -17,16 +17,16 @@ use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
-use crate::openapi::{CredentialsSchema, RegistrationSchema, SessionSchema, UserSchema};
-use crate::operations::{Need, Operations};
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Nothing, routes!(register))
-        .operation(Need::Nothing, routes!(login))
-        .operation(Need::Session, routes!(logout))
-        .operation(Need::Session, routes!(session))
+        .operation(Access::Public, routes!(register))
+        .operation(Access::Public, routes!(login))
+        .operation(Access::Session, routes!(logout))
+        .operation(Access::Session, routes!(session))
 }
 
 /// A new session.
@@ -34,23 +34,23 @@ pub(crate) fn operations() -> Operations {
 struct Login<'a> {
     token: &'a str,
     expires_at: DateTime<Utc>,
-    #[schema(value_type = UserSchema)]
+    #[schema(value_type = schemas::User)]
     user: User,
 }
 
 /// The current session and its user.
 #[derive(Serialize, ToSchema)]
 struct SessionAnswer {
-    #[schema(value_type = UserSchema)]
+    #[schema(value_type = schemas::User)]
     user: User,
-    #[schema(value_type = SessionSchema)]
+    #[schema(value_type = schemas::Session)]
     session: Session,
 }
 
 /// Creates a user and an organization whose admin is the user. To join an existing organization, ask one of its admins
 /// to add you.
 #[utoipa::path(
-    post, path = "/api/v1/auth/register", tag = "auth", request_body = RegistrationSchema,
+    post, path = "/api/v1/auth/register", tag = "auth", request_body = schemas::Registration,
     responses(
         (status = 201, body = UserAnswer),
         (status = 409, description = "a user with this e-mail address exists already"),
@@ -63,14 +63,14 @@ pub(crate) async fn register(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, password, organization) = RegistrationDraft::from_json(&body)?.into_new()?;
-    let limit = limits.register(&client).await?;
+    let limit = limits.register.count(&client).await?;
     let user = auth.register(email, password, organization).await?;
     Ok((StatusCode::CREATED, limit, Json(UserAnswer { user })))
 }
 
 /// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie.
 #[utoipa::path(
-    post, path = "/api/v1/auth/login", tag = "auth", request_body = CredentialsSchema,
+    post, path = "/api/v1/auth/login", tag = "auth", request_body = schemas::Credentials,
     responses(
         (status = 200, body = Login, headers(("Set-Cookie" = String))),
         (status = 401, description = "the e-mail address or the password is wrong"),
@@ -103,8 +103,7 @@ pub(crate) async fn login(
 )]
 pub(crate) async fn logout(
     State(cookies): State<Cookies>,
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
 ) -> Result<impl IntoResponse, Problem> {
     auth.end_session(principal.token_hash).await?;
     Ok((StatusCode::NO_CONTENT, cookies.forget()))
@@ -118,10 +117,7 @@ pub(crate) async fn logout(
         (status = 401, description = "the session does not exist or has ended"),
     )
 )]
-pub(crate) async fn session(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
-) -> Result<Response, Problem> {
+pub(crate) async fn session(SessionUser { auth, principal }: SessionUser) -> Result<Response, Problem> {
     let session = auth.session_of(&principal).await?;
     let user = auth.user(principal.identity.organization, principal.identity.user).await?;
     Ok((no_store(), Json(SessionAnswer { user, session })).into_response())

@@ -18,8 +18,8 @@ use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::openapi::{BulkDeleteSchema, BulkInputSchema, FieldErrorSchema};
-use crate::operations::{Need, Operations};
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 
@@ -30,7 +30,7 @@ const MOST: usize = 1_000;
 const AT_ONCE: usize = 256 << 10;
 
 pub(crate) fn operations() -> Operations {
-    Operations::default().operation(Need::Editor, routes!(create)).operation(Need::Editor, routes!(delete))
+    Operations::default().operation(Access::Editor, routes!(create)).operation(Access::Editor, routes!(delete))
 }
 
 #[derive(Deserialize)]
@@ -59,7 +59,7 @@ struct BulkError {
     /// Index of the product in the request, from 0.
     index: usize,
     /// At most 100 errors in the whole response, but at least one per invalid product.
-    #[schema(value_type = Vec<FieldErrorSchema>)]
+    #[schema(value_type = Vec<schemas::FieldError>)]
     errors: FieldErrors,
     /// Number of further errors of this product that are not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ struct BulkDeleted {
 
 /// Creates up to 1,000 products in one transaction: the valid ones or, with `atomic=true`, all or none.
 #[utoipa::path(
-    post, path = "/api/v1/products/bulk", tag = "bulk", request_body = BulkInputSchema,
+    post, path = "/api/v1/products/bulk", tag = "bulk", request_body = schemas::BulkInput,
     params(("atomic" = Option<bool>, Query, description = "Store all products or none; default false")),
     responses(
         (status = 201, body = BulkCreated),
@@ -95,7 +95,7 @@ pub(crate) async fn create(
         false => Drafts::read(&body, &caller)?,
         true => {
             let read = spawn_blocking(move || Drafts::read(&body, &caller)).await;
-            read.map_err(|error| Problem::internal(error.to_string())).flatten()?
+            read.map_err(Problem::internal).flatten()?
         }
     };
     if atomic && !invalid.is_empty() {
@@ -120,7 +120,7 @@ pub(crate) async fn create(
 
 /// Deletes up to 1,000 products.
 #[utoipa::path(
-    post, path = "/api/v1/products/bulk-delete", tag = "bulk", request_body = BulkDeleteSchema,
+    post, path = "/api/v1/products/bulk-delete", tag = "bulk", request_body = schemas::BulkDelete,
     responses(
         (status = 200, body = BulkDeleted),
         (status = 400, description = "the body is not a valid list of ids"),

@@ -9,14 +9,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::Done;
 use crate::state::CachePrefix;
 
 pub(crate) fn operations() -> Operations {
-    Operations::default().operation(Need::Operator, routes!(delete)).operation(Need::Operator, routes!(warm))
+    Operations::default().operation(Access::Operator, routes!(delete)).operation(Access::Operator, routes!(warm))
 }
 
 #[derive(Serialize, ToSchema)]

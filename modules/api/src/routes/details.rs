@@ -14,14 +14,14 @@ use utoipa_axum::routes;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
-use crate::openapi::{DetailsAnswerSchema, DetailsInputSchema, DetailsWrittenSchema, FreshnessHeaders, IfMatchHeader};
-use crate::operations::{Need, Operations};
+use crate::openapi::{FreshnessHeaders, IfMatchHeader, schemas};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, tagged};
 
 pub(crate) fn operations() -> Operations {
-    Operations::default().operation(Need::Viewer, routes!(get)).operation(Need::Editor, routes!(put))
+    Operations::default().operation(Access::Viewer, routes!(get)).operation(Access::Editor, routes!(put))
 }
 
 #[derive(Serialize)]
@@ -34,12 +34,9 @@ struct Written {
 /// Returns a product with its fields and images.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}/details", tag = "details",
-    params(
-        ("id" = i64, Path, minimum = 1),
-        FreshnessHeaders,
-    ),
+    params(FreshnessHeaders),
     responses(
-        (status = 200, body = DetailsAnswerSchema),
+        (status = 200, body = schemas::DetailsAnswer),
         (status = 304, description = "not modified"),
         (status = 404, description = "the product does not exist"),
     )
@@ -60,13 +57,10 @@ pub(crate) async fn get(
 
 /// Replaces the fields, the images or both, each as a whole.
 #[utoipa::path(
-    put, path = "/api/v1/products/{id}/details", tag = "details", request_body = DetailsInputSchema,
-    params(
-        ("id" = i64, Path, minimum = 1),
-        IfMatchHeader,
-    ),
+    put, path = "/api/v1/products/{id}/details", tag = "details", request_body = schemas::DetailsInput,
+    params(IfMatchHeader),
     responses(
-        (status = 200, body = DetailsWrittenSchema),
+        (status = 200, body = schemas::DetailsWritten),
         (status = 400, description = "the details do not match the schema: `errors` lists every invalid field"),
         (status = 404, description = "the product does not exist"),
         (status = 409, description = "another update of the product is in progress, try again"),
@@ -83,6 +77,6 @@ pub(crate) async fn put(
     caller.check_owns(&products, id).await?;
     let patch = DetailsDraft::from_json(&body)?.into_patch()?;
     let details = products.put_details(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    let message = "Product details updated successfully";
-    Ok((tagged(&details.product, products.history()), Json(Written { details, message })).into_response())
+    let tag = tagged(id.get(), details.product.version, products.history());
+    Ok((tag, Json(Written { details, message: "Product details updated successfully" })).into_response())
 }

@@ -7,22 +7,22 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
 use hotshelf_product::ProductService;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness};
-use crate::openapi::{EnvelopeSchema, ProductInputSchema};
-use crate::operations::{Need, Operations};
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Viewer, routes!(get))
-        .operation(Need::Editor, routes!(create))
-        .operation(Need::Editor, routes!(update))
+        .operation(Access::Viewer, routes!(get))
+        .operation(Access::Editor, routes!(create))
+        .operation(Access::Editor, routes!(update))
 }
 
 #[derive(Serialize)]
@@ -41,19 +41,10 @@ struct Data {
     last_updated: DateTime<Utc>,
 }
 
-/// What the envelope shows of a cached product.
-#[derive(Deserialize)]
-struct Shown {
-    id: ProductId,
-    name: String,
-    price: Price,
-    updated_at: DateTime<Utc>,
-}
-
 /// Returns a product. The response has the envelope format.
 #[utoipa::path(
-    get, path = "/products/{id}", tag = "envelope", params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+    get, path = "/products/{id}", tag = "envelope",
+    responses((status = 200, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]
 pub(crate) async fn get(
     State(products): State<ProductService>,
@@ -64,17 +55,16 @@ pub(crate) async fn get(
     let found = products.get(id, freshness(&headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(product));
     let product = product.ok_or(StoreError::NotFound(id))?;
-    let shown: Shown = serde_json::from_slice(&product.payload)
-        .map_err(|error| Problem::internal(format!("product {id} is cached in a form that does not parse: {error}")))?;
-    let data = Data { id: shown.id.to_string(), name: shown.name, price: shown.price, last_updated: shown.updated_at };
+    let product: Product = serde_json::from_slice(&product.payload)
+        .map_err(|error| Problem::internal(format!("the cached entry of product {id} does not parse: {error}")))?;
     let source = if found.source.is_hit() { "cache" } else { "database" };
-    Ok(success("Product retrieved successfully", data, source).into_response())
+    Ok(success("Product retrieved successfully", product, source).into_response())
 }
 
 /// Creates a product. The response has the envelope format.
 #[utoipa::path(
-    post, path = "/products", tag = "envelope", request_body = ProductInputSchema,
-    responses((status = 201, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+    post, path = "/products", tag = "envelope", request_body = schemas::ProductInput,
+    responses((status = 201, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]
 pub(crate) async fn create(
     State(products): State<ProductService>,
@@ -82,15 +72,14 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
-    let created = success("Product created successfully", product.into(), "database");
+    let created = success("Product created successfully", product, "database");
     Ok((StatusCode::CREATED, created).into_response())
 }
 
 /// Updates the given fields of a product. The response has the envelope format.
 #[utoipa::path(
-    put, path = "/products/{id}", tag = "envelope", request_body = ProductInputSchema,
-    params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, body = EnvelopeSchema), (status = "4XX", body = EnvelopeSchema))
+    put, path = "/products/{id}", tag = "envelope", request_body = schemas::ProductInput,
+    responses((status = 200, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]
 pub(crate) async fn update(
     State(products): State<ProductService>,
@@ -102,15 +91,11 @@ pub(crate) async fn update(
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
     let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok(success("Product updated successfully", product.into(), "database").into_response())
+    Ok(success("Product updated successfully", product, "database").into_response())
 }
 
-fn success(message: &'static str, data: Data, source: &'static str) -> Json<Envelope> {
+fn success(message: &'static str, product: Product, source: &'static str) -> Json<Envelope> {
+    let Product { id, name, price, updated_at, .. } = product;
+    let data = Data { id: id.to_string(), name, price, last_updated: updated_at };
     Json(Envelope { status: "success", message, data, source })
-}
-
-impl From<Product> for Data {
-    fn from(product: Product) -> Self {
-        Data { id: product.id.to_string(), name: product.name, price: product.price, last_updated: product.updated_at }
-    }
 }

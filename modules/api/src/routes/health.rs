@@ -9,15 +9,16 @@ use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use hotshelf_lifecycle::{HealthBoard, Phase, Status};
 use serde::Serialize;
+use serde_json::json;
 use utoipa_axum::routes;
 
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Nothing, routes!(health))
-        .operation(Need::Nothing, routes!(live))
-        .operation(Need::Nothing, routes!(ready))
+        .operation(Access::Public, routes!(health))
+        .operation(Access::Public, routes!(live))
+        .operation(Access::Public, routes!(ready))
 }
 
 #[derive(Serialize)]
@@ -32,11 +33,6 @@ struct Report {
 struct ModuleHealth {
     status: &'static str,
     message: String,
-}
-
-#[derive(Serialize)]
-struct Probe {
-    status: &'static str,
 }
 
 /// Reports the health of every module.
@@ -64,7 +60,7 @@ pub(crate) async fn health(State(health): State<HealthBoard>) -> impl IntoRespon
 #[utoipa::path(get, path = "/health/live", tag = "health",
     responses((status = 200, description = "alive")))]
 pub(crate) async fn live() -> impl IntoResponse {
-    Json(Probe { status: "alive" })
+    Json(json!({"status": "alive"}))
 }
 
 /// Readiness probe: 200 if the service is running and can read the database. Writes may still fail; see `/health`.
@@ -74,7 +70,7 @@ pub(crate) async fn ready(State(health): State<HealthBoard>) -> impl IntoRespons
     let running = health.phase() == Phase::Running;
     let database = health.of("database").await;
     let ready = running && database.is_some_and(|health| health.ready);
-    (code(ready), Json(Probe { status: if ready { "ready" } else { "not ready" } }))
+    (code(ready), Json(json!({"status": if ready { "ready" } else { "not ready" }})))
 }
 
 fn code(well: bool) -> StatusCode {

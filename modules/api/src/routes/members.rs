@@ -15,30 +15,26 @@ use utoipa_axum::routes;
 
 use crate::caller::Caller;
 use crate::conditions::{freshness, page_tag};
-use crate::openapi::{MemberPageSchema, NumberedPageParameters, ProductIdsSchema, SearchParameters};
-use crate::operations::{Need, Operations};
+use crate::openapi::{NumberedPageParameters, SearchParameters, schemas};
+use crate::operations::{Access, Operations};
 use crate::params::{IdPath, MemberPageQuery};
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, splice_origin, streamed};
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Viewer, routes!(of_organization))
-        .operation(Need::Viewer, routes!(of_schema))
-        .operation(Need::Viewer, routes!(ids_of_organization))
-        .operation(Need::Viewer, routes!(ids_of_schema))
+        .operation(Access::Viewer, routes!(of_organization))
+        .operation(Access::Viewer, routes!(of_schema))
+        .operation(Access::Viewer, routes!(ids_of_organization))
+        .operation(Access::Viewer, routes!(ids_of_schema))
 }
 
 /// Returns a page of the products of an organization.
 #[utoipa::path(
     get, path = "/api/v1/organizations/{id}/products", tag = "organizations",
-    params(
-        ("id" = i64, Path, minimum = 1),
-        NumberedPageParameters,
-        SearchParameters,
-    ),
+    params(NumberedPageParameters, SearchParameters),
     responses(
-        (status = 200, body = MemberPageSchema),
+        (status = 200, body = schemas::MemberPage),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
         (status = 404, description = "the organization does not exist"),
@@ -57,13 +53,9 @@ pub(crate) async fn of_organization(
 /// Returns a page of the products of a schema.
 #[utoipa::path(
     get, path = "/api/v1/schemas/{id}/products", tag = "schemas",
-    params(
-        ("id" = i64, Path, minimum = 1),
-        NumberedPageParameters,
-        SearchParameters,
-    ),
+    params(NumberedPageParameters, SearchParameters),
     responses(
-        (status = 200, body = MemberPageSchema),
+        (status = 200, body = schemas::MemberPage),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
         (status = 404, description = "the schema does not exist"),
@@ -82,9 +74,8 @@ pub(crate) async fn of_schema(
 /// Returns the ids of all products of an organization, in ascending order. Long lists are streamed.
 #[utoipa::path(
     get, path = "/api/v1/organizations/{id}/product-ids", tag = "organizations",
-    params(("id" = i64, Path, minimum = 1)),
     responses(
-        (status = 200, body = ProductIdsSchema),
+        (status = 200, body = schemas::ProductIds),
         (status = 404, description = "the organization does not exist"),
     )
 )]
@@ -99,9 +90,9 @@ pub(crate) async fn ids_of_organization(
 
 /// Returns the ids of all products of a schema, in ascending order. Long lists are streamed.
 #[utoipa::path(
-    get, path = "/api/v1/schemas/{id}/product-ids", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
+    get, path = "/api/v1/schemas/{id}/product-ids", tag = "schemas",
     responses(
-        (status = 200, body = ProductIdsSchema),
+        (status = 200, body = schemas::ProductIds),
         (status = 404, description = "the schema does not exist"),
     )
 )]

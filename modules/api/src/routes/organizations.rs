@@ -12,27 +12,27 @@ use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::openapi::{OrganizationInputSchema, OrganizationSchema};
-use crate::operations::{Need, Operations};
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Viewer, routes!(list))
-        .operation(Need::Operator, routes!(create))
-        .operation(Need::Viewer, routes!(get))
+        .operation(Access::Viewer, routes!(list))
+        .operation(Access::Operator, routes!(create))
+        .operation(Access::Viewer, routes!(get))
 }
 
 #[derive(Serialize, ToSchema)]
 struct OrganizationAnswer {
-    #[schema(value_type = OrganizationSchema)]
+    #[schema(value_type = schemas::Organization)]
     organization: Organization,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Organizations {
-    #[schema(value_type = Vec<OrganizationSchema>)]
+    #[schema(value_type = Vec<schemas::Organization>)]
     organizations: Vec<Organization>,
 }
 
@@ -49,10 +49,8 @@ pub(crate) async fn list(State(repository): State<Database>, caller: Caller) -> 
 
 /// Creates an organization.
 #[utoipa::path(
-    post, path = "/api/v1/organizations", tag = "organizations", request_body = OrganizationInputSchema,
-    responses(
-        (status = 201, body = OrganizationAnswer, headers(("Location" = String))),
-    )
+    post, path = "/api/v1/organizations", tag = "organizations", request_body = schemas::OrganizationInput,
+    responses((status = 201, body = OrganizationAnswer, headers(("Location" = String))))
 )]
 pub(crate) async fn create(
     State(repository): State<Database>,
@@ -66,7 +64,7 @@ pub(crate) async fn create(
 
 /// Returns an organization.
 #[utoipa::path(
-    get, path = "/api/v1/organizations/{id}", tag = "organizations", params(("id" = i64, Path, minimum = 1)),
+    get, path = "/api/v1/organizations/{id}", tag = "organizations",
     responses(
         (status = 200, body = OrganizationAnswer),
         (status = 404, description = "the organization does not exist"),

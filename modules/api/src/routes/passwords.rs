@@ -12,24 +12,22 @@ use utoipa_axum::routes;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::limits::{AccountLimits, Client};
-use crate::openapi::{AddressSchema, PasswordChangeSchema, PasswordResetSchema};
-use crate::operations::{Need, Operations};
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Nothing, routes!(forgot))
-        .operation(Need::Nothing, routes!(reset))
-        .operation(Need::Session, routes!(change))
+        .operation(Access::Public, routes!(forgot))
+        .operation(Access::Public, routes!(reset))
+        .operation(Access::Session, routes!(change))
 }
 
 /// Sends a mail to the user with this e-mail address, with which the user can choose a new password within an hour. The
 /// response is the same if there is no such user.
 #[utoipa::path(
-    post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = AddressSchema,
-    responses(
-        (status = 202, description = "accepted"),
-    )
+    post, path = "/api/v1/auth/forgot-password", tag = "auth", request_body = schemas::Address,
+    responses((status = 202, description = "accepted"))
 )]
 pub(crate) async fn forgot(
     State(limits): State<Arc<AccountLimits>>,
@@ -39,7 +37,7 @@ pub(crate) async fn forgot(
 ) -> Result<impl IntoResponse, Problem> {
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
     let email: Email = email.parse().map_err(|message| wrong("email", message))?;
-    let limit = limits.forgot_password(&client).await?;
+    let limit = limits.forgot_password.count(&client).await?;
     // Counted per mailbox, so that many clients cannot flood it. The client does not learn it.
     if limits.mail_to(email.as_str()).await.is_ok() {
         auth.forgot_password(email)?;
@@ -50,7 +48,7 @@ pub(crate) async fn forgot(
 /// Sets a new password, authorized by the token from a mail. A token works once. All sessions and API keys of the user
 /// end.
 #[utoipa::path(
-    post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = PasswordResetSchema,
+    post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = schemas::PasswordReset,
     responses(
         (status = 204, description = "the new password is set"),
         (status = 400, description = "the request is invalid, or the token is invalid, used or expired"),
@@ -64,7 +62,7 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
 
 /// Sets a new password. All other sessions of the user end; the API keys stay valid.
 #[utoipa::path(
-    post, path = "/api/v1/auth/change-password", tag = "auth", request_body = PasswordChangeSchema,
+    post, path = "/api/v1/auth/change-password", tag = "auth", request_body = schemas::PasswordChange,
     responses(
         (status = 204, description = "the new password is set"),
         (status = 400, description = "the request is invalid, or the current password is wrong"),
@@ -72,15 +70,14 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
 )]
 pub(crate) async fn change(
     State(limits): State<Arc<AccountLimits>>,
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;
     let _ = limits.password_of(principal.identity.user).await?;
     match auth.change_password(&principal, current, new_password(password)?).await {
         // Not 401: the session is valid.
-        Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is not the password".to_owned())),
+        Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is wrong".to_owned())),
         changed => Ok(changed.map(|()| StatusCode::NO_CONTENT)?),
     }
 }

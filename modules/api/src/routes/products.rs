@@ -17,31 +17,30 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
-use crate::openapi::{
-    FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, PageSchema, ProductAnswerSchema,
-    ProductInputSchema, ProductSchema, SearchParameters,
-};
-use crate::operations::{Need, Operations};
-use crate::params::{IdPath, ListQuery, Wanted};
+use crate::openapi::{FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, SearchParameters, schemas};
+use crate::operations::{Access, Operations};
+use crate::params::{IdPath, ListQuery};
 use crate::problem::Problem;
-use crate::reply::{Done, cacheable, cacheable_within, splice, tagged};
+use crate::reply::{Done, cacheable, cacheable_with_limits, splice, tagged};
 
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
+/// Who may read it.
+pub(crate) const PRODUCT_ACCESS: Access = Access::Viewer;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Viewer, routes!(get))
-        .operation(Need::Viewer, routes!(list))
-        .operation(Need::Editor, routes!(create))
-        .operation(Need::Editor, routes!(update))
-        .operation(Need::Editor, routes!(delete))
+        .operation(PRODUCT_ACCESS, routes!(get))
+        .operation(Access::Viewer, routes!(list))
+        .operation(Access::Editor, routes!(create))
+        .operation(Access::Editor, routes!(update))
+        .operation(Access::Editor, routes!(delete))
 }
 
 /// A product after a write.
 #[derive(Serialize, ToSchema)]
 struct ProductWritten {
-    #[schema(value_type = ProductSchema)]
+    #[schema(value_type = schemas::Product)]
     product: Product,
     message: &'static str,
 }
@@ -49,12 +48,9 @@ struct ProductWritten {
 /// Returns a product, from the nearest cache that has it.
 #[utoipa::path(
     get, path = "/api/v1/products/{id}", tag = "products",
-    params(
-        ("id" = i64, Path, minimum = 1),
-        FreshnessHeaders,
-    ),
+    params(FreshnessHeaders),
     responses(
-        (status = 200, body = ProductAnswerSchema),
+        (status = 200, body = schemas::ProductAnswer),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
         (status = 404, description = "the product does not exist"),
@@ -95,7 +91,7 @@ pub(crate) fn product_answer(
 ) -> Response {
     let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
     let tag = version_tag(id.get(), product.revision, products.history());
-    cacheable_within(limits, request, &tag, source, body)
+    cacheable_with_limits(limits, request, &tag, source, body)
 }
 
 /// Returns a page of the products or, with `ids`, exactly these products.
@@ -107,7 +103,7 @@ pub(crate) fn product_answer(
         FilterParameters,
     ),
     responses(
-        (status = 200, body = PageSchema),
+        (status = 200, body = schemas::ProductPage),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
     )
@@ -115,18 +111,18 @@ pub(crate) fn product_answer(
 pub(crate) async fn list(
     State(products): State<ProductService>,
     caller: Caller,
-    ListQuery(wanted): ListQuery,
+    query: ListQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let page = match wanted {
-        Wanted::Page(request) => {
+    let page = match query {
+        ListQuery::Page(request) => {
             if let Some(schema) = request.filter.schema {
                 caller.members_of_schema(&products, schema).await?;
             }
             products.page(request, freshness(&headers)?).await?
         }
-        Wanted::Products(ids) => products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
+        ListQuery::Products(ids) => products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
     };
     let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
     Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
@@ -134,7 +130,7 @@ pub(crate) async fn list(
 
 /// Creates a product.
 #[utoipa::path(
-    post, path = "/api/v1/products", tag = "products", request_body = ProductInputSchema,
+    post, path = "/api/v1/products", tag = "products", request_body = schemas::ProductInput,
     responses(
         (status = 201, body = ProductWritten, headers(("Location" = String))),
         (status = 400, description = "the product is invalid: `errors` lists every invalid field"),
@@ -147,18 +143,14 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
-    let message = "Product created successfully";
-    Ok((StatusCode::CREATED, tagged(&product, products.history()), location, Json(ProductWritten { product, message }))
-        .into_response())
+    let written = written(product, "Product created successfully", &products);
+    Ok((StatusCode::CREATED, location, written).into_response())
 }
 
 /// Updates the given fields of a product. `PUT` and `PATCH` do the same.
 #[utoipa::path(
-    method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = ProductInputSchema,
-    params(
-        ("id" = i64, Path, minimum = 1),
-        IfMatchHeader,
-    ),
+    method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = schemas::ProductInput,
+    params(IfMatchHeader),
     responses(
         (status = 200, body = ProductWritten),
         (status = 404, description = "the product does not exist"),
@@ -172,24 +164,22 @@ pub(crate) async fn update(
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
-) -> Result<Response, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
     let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok((
-        tagged(&product, products.history()),
-        Json(ProductWritten { product, message: "Product updated successfully" }),
-    )
-        .into_response())
+    Ok(written(product, "Product updated successfully", &products))
+}
+
+fn written(product: Product, message: &'static str, products: &ProductService) -> impl IntoResponse + use<> {
+    let tag = tagged(product.id.get(), product.version, products.history());
+    (tag, Json(ProductWritten { product, message }))
 }
 
 /// Deletes a product.
 #[utoipa::path(
     delete, path = "/api/v1/products/{id}", tag = "products",
-    params(
-        ("id" = i64, Path, minimum = 1),
-        IfMatchHeader,
-    ),
+    params(IfMatchHeader),
     responses(
         (status = 200, body = Done),
         (status = 404, description = "the product does not exist"),

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use hotshelf_database::Database;
 use hotshelf_domain::{History, Schema, SchemaDraft, SchemaId, StoreError};
@@ -13,31 +13,30 @@ use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::conditions::{expectation, version_tag};
-use crate::openapi::{IfMatchHeader, SchemaInputSchema, SchemaSchema};
-use crate::operations::{Need, Operations};
+use crate::conditions::expectation;
+use crate::openapi::{IfMatchHeader, schemas};
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
+use crate::reply::tagged;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Editor, routes!(create))
-        .operation(Need::Viewer, routes!(get))
-        .operation(Need::Editor, routes!(update))
+        .operation(Access::Editor, routes!(create))
+        .operation(Access::Viewer, routes!(get))
+        .operation(Access::Editor, routes!(update))
 }
 
 #[derive(Serialize, ToSchema)]
 struct SchemaAnswer {
-    #[schema(value_type = SchemaSchema)]
+    #[schema(value_type = schemas::Schema)]
     schema: Schema,
 }
 
 /// Creates a schema.
 #[utoipa::path(
-    post, path = "/api/v1/schemas", tag = "schemas", request_body = SchemaInputSchema,
-    responses(
-        (status = 201, body = SchemaAnswer, headers(("Location" = String))),
-    )
+    post, path = "/api/v1/schemas", tag = "schemas", request_body = schemas::SchemaInput,
+    responses((status = 201, body = SchemaAnswer, headers(("Location" = String))))
 )]
 pub(crate) async fn create(
     State(repository): State<Database>,
@@ -49,12 +48,12 @@ pub(crate) async fn create(
     draft.organization_id = caller.home(draft.organization_id)?;
     let schema = repository.create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
-    Ok((StatusCode::CREATED, location, tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
+    Ok((StatusCode::CREATED, location, answer(schema, products.history())))
 }
 
 /// Returns a schema.
 #[utoipa::path(
-    get, path = "/api/v1/schemas/{id}", tag = "schemas", params(("id" = i64, Path, minimum = 1)),
+    get, path = "/api/v1/schemas/{id}", tag = "schemas",
     responses(
         (status = 200, body = SchemaAnswer),
         (status = 404, description = "the schema does not exist"),
@@ -70,16 +69,13 @@ pub(crate) async fn get(
     let schema = found
         .filter(|found| id == SchemaId::BUILT_IN || caller.sees(found.organization_id))
         .ok_or(StoreError::NoSuchSchema(id))?;
-    Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
+    Ok(answer(schema, products.history()))
 }
 
 /// Updates a schema. `fields` is replaced as a whole. The update is refused if existing products would no longer match.
 #[utoipa::path(
-    put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = SchemaInputSchema,
-    params(
-        ("id" = i64, Path, minimum = 1),
-        IfMatchHeader,
-    ),
+    put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = schemas::SchemaInput,
+    params(IfMatchHeader),
     responses(
         (status = 200, body = SchemaAnswer),
         (status = 404, description = "the schema does not exist"),
@@ -98,11 +94,10 @@ pub(crate) async fn update(
     caller.members_of_schema(&products, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
     let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok((tagged(&schema, products.history()), Json(SchemaAnswer { schema })))
+    Ok(answer(schema, products.history()))
 }
 
-fn tagged(schema: &Schema, history: History) -> HeaderMap {
-    let version = u64::try_from(schema.version.get()).unwrap_or_default();
-    let tag = HeaderValue::from_str(&version_tag(schema.id.get(), version, history));
-    tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
+/// The answer that is a schema, with its ETag.
+fn answer(schema: Schema, history: History) -> impl IntoResponse {
+    (tagged(schema.id.get(), schema.version, history), Json(SchemaAnswer { schema }))
 }

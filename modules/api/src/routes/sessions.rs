@@ -9,67 +9,60 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::auth::no_store;
-use crate::caller::{Accounts, SessionUser};
-use crate::openapi::SessionSchema;
-use crate::operations::{Need, Operations};
+use crate::caller::SessionUser;
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Session, routes!(list))
-        .operation(Need::Session, routes!(end_all))
-        .operation(Need::Session, routes!(end))
+        .operation(Access::Session, routes!(list))
+        .operation(Access::Session, routes!(end_all))
+        .operation(Access::Session, routes!(end))
 }
 
 /// The sessions of a user.
 #[derive(Serialize, ToSchema)]
 struct Sessions {
-    #[schema(value_type = Vec<SessionSchema>)]
-    sessions: Vec<One>,
+    #[schema(value_type = Vec<schemas::Session>)]
+    sessions: Vec<SessionItem>,
 }
 
 #[derive(Serialize)]
-struct One {
+struct SessionItem {
     #[serde(flatten)]
     session: Session,
-    /// Whether it is the one that asks.
+    /// Whether this is the session of the request.
     current: bool,
 }
 
 /// Returns the active sessions of the user.
 #[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", responses((status = 200, body = Sessions)))]
-pub(crate) async fn list(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
-) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn list(SessionUser { auth, principal }: SessionUser) -> Result<impl IntoResponse, Problem> {
     let sessions = auth.sessions_of(principal.identity.user).await?;
-    let one = |session: Session| One { current: session.id == principal.session, session };
-    Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(one).collect() })))
+    let item = |session: Session| SessionItem { current: session.id == principal.session, session };
+    Ok((no_store(), Json(Sessions { sessions: sessions.into_iter().map(item).collect() })))
 }
 
 /// Ends all sessions of the user, including this one.
 #[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth",
-    responses((status = 204, description = "the session has ended")))]
-pub(crate) async fn end_all(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
-) -> Result<StatusCode, Problem> {
+    responses((status = 204, description = "the sessions have ended")))]
+pub(crate) async fn end_all(SessionUser { auth, principal }: SessionUser) -> Result<StatusCode, Problem> {
     auth.end_sessions_of(principal.identity.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends one session of the user.
 #[utoipa::path(
-    delete, path = "/api/v1/auth/sessions/{id}", tag = "auth", params(("id" = i64, Path, minimum = 1)),
+    delete, path = "/api/v1/auth/sessions/{id}", tag = "auth",
     responses(
         (status = 204, description = "the session has ended"),
         (status = 404, description = "the user has no such session"),
     )
 )]
 pub(crate) async fn end(
-    Accounts(auth): Accounts,
-    SessionUser(principal): SessionUser,
+    SessionUser { auth, principal }: SessionUser,
     IdPath(id): IdPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
     auth.end_session_of(principal.identity.user, id).await?;

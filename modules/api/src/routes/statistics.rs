@@ -10,15 +10,15 @@ use hotshelf_stats::Registry;
 use serde::Serialize;
 use utoipa_axum::routes;
 
-use crate::operations::{Need, Operations};
+use crate::operations::{Access, Operations};
 use crate::problem::Problem;
 use crate::reply::Done;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Observer, routes!(stats))
-        .operation(Need::Operator, routes!(reset))
-        .operation(Need::Observer, routes!(metrics))
+        .operation(Access::Observer, routes!(stats))
+        .operation(Access::Operator, routes!(reset))
+        .operation(Access::Observer, routes!(metrics))
 }
 
 #[derive(Serialize)]
@@ -46,6 +46,6 @@ pub(crate) async fn reset(State(statistics): State<CacheStatistics>) -> impl Int
 #[utoipa::path(get, path = "/metrics", tag = "statistics",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(registry): State<Registry>) -> Result<impl IntoResponse, Problem> {
-    let page = registry.page().map_err(|error| Problem::internal(error.to_string()))?;
+    let page = registry.page().map_err(Problem::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page))
 }

@@ -13,49 +13,46 @@ use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, Authenticated};
+use crate::caller::Admin;
 use crate::limits::AccountLimits;
-use crate::openapi::{UserInputSchema, UserRoleSchema, UserSchema};
-use crate::operations::{Need, Operations};
+use crate::openapi::schemas;
+use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 
 pub(crate) fn operations() -> Operations {
     Operations::default()
-        .operation(Need::Admin, routes!(list))
-        .operation(Need::AdminSession, routes!(add))
-        .operation(Need::Admin, routes!(get))
-        .operation(Need::AdminSession, routes!(set_role))
-        .operation(Need::AdminSession, routes!(remove))
-        .operation(Need::AdminSession, routes!(end_sessions))
+        .operation(Access::Admin, routes!(list))
+        .operation(Access::AdminSession, routes!(add))
+        .operation(Access::Admin, routes!(get))
+        .operation(Access::AdminSession, routes!(set_role))
+        .operation(Access::AdminSession, routes!(remove))
+        .operation(Access::AdminSession, routes!(end_sessions))
 }
 
 /// The users of an organization.
 #[derive(Serialize, ToSchema)]
 struct Users {
-    #[schema(value_type = Vec<UserSchema>)]
+    #[schema(value_type = Vec<schemas::User>)]
     users: Vec<User>,
 }
 
 /// One user.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct UserAnswer {
-    #[schema(value_type = UserSchema)]
+    #[schema(value_type = schemas::User)]
     pub(crate) user: User,
 }
 
 /// Returns the users of the organization, ordered by id.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = Users)))]
-pub(crate) async fn list(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
-) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(Users { users: auth.users(admin.organization()).await? })))
+pub(crate) async fn list(Admin { auth, organization }: Admin) -> Result<impl IntoResponse, Problem> {
+    Ok((no_store(), Json(Users { users: auth.users(organization).await? })))
 }
 
 /// Adds a user to the organization. If no password is given, the user gets a mail to choose one.
 #[utoipa::path(
-    post, path = "/api/v1/users", tag = "users", request_body = UserInputSchema,
+    post, path = "/api/v1/users", tag = "users", request_body = schemas::UserInput,
     responses(
         (status = 201, body = UserAnswer, headers(("Location" = String))),
         (status = 409, description = "a user with this e-mail address exists already"),
@@ -63,40 +60,37 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn add(
     State(limits): State<Arc<AccountLimits>>,
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, role, password) = UserDraft::from_json(&body)?.into_new()?;
-    limits.add_user(admin.organization()).await?;
+    limits.add_user(organization).await?;
     if password.is_none() {
         limits.mail_to(email.as_str()).await?;
     }
-    let user = auth.add_user(admin.organization(), email, role, password).await?;
+    let user = auth.add_user(organization, email, role, password).await?;
     let location = [(header::LOCATION, format!("/api/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, no_store(), location, Json(UserAnswer { user })))
 }
 
-/// One user.
+/// Returns a user.
 #[utoipa::path(
-    get, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
+    get, path = "/api/v1/users/{id}", tag = "users",
     responses(
         (status = 200, body = UserAnswer),
         (status = 404, description = "the organization has no such user"),
     )
 )]
 pub(crate) async fn get(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     IdPath(id): IdPath<UserId>,
 ) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(UserAnswer { user: auth.user(admin.organization(), id).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.user(organization, id).await? })))
 }
 
 /// Changes the role of a user. After the response, no instance grants the old role.
 #[utoipa::path(
-    patch, path = "/api/v1/users/{id}", tag = "users", request_body = UserRoleSchema,
-    params(("id" = i64, Path, minimum = 1)),
+    patch, path = "/api/v1/users/{id}", tag = "users", request_body = schemas::UserRole,
     responses(
         (status = 200, body = UserAnswer),
         (status = 404, description = "the organization has no such user"),
@@ -104,18 +98,17 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn set_role(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     IdPath(id): IdPath<UserId>,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let role = UserDraft::from_json(&body)?.into_role()?;
-    Ok((no_store(), Json(UserAnswer { user: auth.set_role(admin.organization(), id, role).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.set_role(organization, id, role).await? })))
 }
 
 /// Removes a user and all of the user's sessions and API keys.
 #[utoipa::path(
-    delete, path = "/api/v1/users/{id}", tag = "users", params(("id" = i64, Path, minimum = 1)),
+    delete, path = "/api/v1/users/{id}", tag = "users",
     responses(
         (status = 204, description = "removed"),
         (status = 404, description = "the organization has no such user"),
@@ -123,27 +116,25 @@ pub(crate) async fn set_role(
     )
 )]
 pub(crate) async fn remove(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
-    auth.remove_user(admin.organization(), id).await?;
+    auth.remove_user(organization, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends all sessions of a user.
 #[utoipa::path(
-    delete, path = "/api/v1/users/{id}/sessions", tag = "users", params(("id" = i64, Path, minimum = 1)),
+    delete, path = "/api/v1/users/{id}/sessions", tag = "users",
     responses(
-        (status = 204, description = "the session has ended"),
+        (status = 204, description = "the sessions have ended"),
         (status = 404, description = "the organization has no such user"),
     )
 )]
 pub(crate) async fn end_sessions(
-    Accounts(auth): Accounts,
-    Authenticated(admin): Authenticated,
+    Admin { auth, organization }: Admin,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
-    auth.end_sessions(admin.organization(), id).await?;
+    auth.end_sessions(organization, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -32,7 +32,7 @@ impl Served {
         let slow = move || async move { Body::from_stream(stream::iter(0..10).then(piece)) };
         let endless = || async { Body::from_stream(stream::repeat(Ok::<_, Infallible>(Bytes::from(vec![0; 65_536])))) };
         let router = Router::new().route("/slow", routing::get(slow)).route("/endless", routing::get(endless));
-        let bounds = ConnectionBounds { most: 10, most_of_client: 10, idle: IDLE };
+        let bounds = ConnectionBounds { max: 10, max_per_client: 10, idle: IDLE };
         let connections = Arc::new(Connections::new(bounds, TrustedProxies::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stopping) = (listener.local_addr().unwrap(), CancellationToken::new());

@@ -42,8 +42,8 @@ const LIMIT: usize = 1 << 20;
 #[tokio::test(start_paused = true)]
 async fn what_comes_at_once_takes_no_part_of_the_bounds() {
     let uploads = uploads(1, 1);
-    let (bytes, held) = uploads.receive(Body::from(vec![0; 1_000]), LIMIT, &client("a")).await.unwrap();
-    assert!(bytes.len() == 1_000 && held.is_none());
+    let (bytes, reservation) = uploads.receive(Body::from(vec![0; 1_000]), LIMIT, &client("a")).await.unwrap();
+    assert!(bytes.len() == 1_000 && reservation.is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,18 +57,18 @@ async fn one_client_cannot_take_the_places_of_the_others() {
     sleep(Duration::from_millis(1)).await;
     assert_eq!(uploads.under_way(), 2);
     let others = body(5, 10, Duration::from_secs(1), true);
-    let (bytes, held) = uploads.receive(others, LIMIT, &client("other")).await.unwrap();
+    let (bytes, reservation) = uploads.receive(others, LIMIT, &client("other")).await.unwrap();
     assert_eq!(bytes.len(), 50);
-    assert_eq!(uploads.under_way.lock().all.bytes, 52, "held until it is worked off");
-    drop(held);
+    assert_eq!(uploads.under_way.lock().all.bytes, 52, "reservation until it is worked off");
+    drop(reservation);
     let mut statuses = Vec::new();
     for attacker in attackers {
         statuses.push(attacker.await.unwrap().unwrap_err().status);
     }
     let refused = statuses.iter().filter(|status| **status == StatusCode::SERVICE_UNAVAILABLE).count();
     assert_eq!((refused, statuses.len()), (18, 20));
-    let ledger = uploads.under_way.lock();
-    assert!(ledger.all.bodies == 0 && ledger.all.bytes == 0 && ledger.clients.is_empty(), "all is given back");
+    let usage = uploads.under_way.lock();
+    assert!(usage.all.bodies == 0 && usage.all.bytes == 0 && usage.clients.is_empty(), "all is given back");
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,7 +102,8 @@ async fn time_counts_from_the_last_byte_and_a_trickle_ends_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_body_byte_by_byte_is_kept_as_its_bytes() {
     let uploads = uploads(8, 8 << 20);
-    let (bytes, _held) = uploads.receive(body(100_000, 1, Duration::ZERO, true), LIMIT, &client("a")).await.unwrap();
+    let (bytes, _reservation) =
+        uploads.receive(body(100_000, 1, Duration::ZERO, true), LIMIT, &client("a")).await.unwrap();
     assert_eq!(bytes.len(), 100_000);
     let refused = uploads.receive(body(3, 400_000, Duration::ZERO, true), LIMIT, &client("a")).await;
     assert_eq!(refused.map(drop).unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
