@@ -5,8 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
-use figment::providers::{Format, Toml};
+use figment::providers::Format;
 use figment::value::{Dict, Num, Value};
+use serde::de::DeserializeOwned;
 
 use super::definition::Definition;
 use super::parse::{Parsed, Refusal};
@@ -25,6 +26,18 @@ pub(crate) fn find_file(named: Option<OsString>) -> Result<Option<PathBuf>, Prob
         (Ok(false), Some(path)) => Err(Problem::NoSuchFile { path }),
         (Ok(false), None) => Ok(None),
         (Err(error), _) => Err(Problem::Unreadable { path, reason: error.to_string() }),
+    }
+}
+
+/// The format of the file. Of the version of `toml` that the migrations are read with, so that there is one parser.
+struct Toml;
+
+impl Format for Toml {
+    type Error = toml::de::Error;
+    const NAME: &'static str = "TOML";
+
+    fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Self::Error> {
+        toml::from_str(text)
     }
 }
 

@@ -1,14 +1,24 @@
 use std::time::Duration;
 
+use async_trait::async_trait;
 use hotshelf_lifecycle::TRACED;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{
+    OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Protocol, SpanExporter, WithExportConfig, WithHttpConfig,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tokio::runtime::Runtime;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
+
+/// How long the collector may take to answer, in milliseconds: the first variable that is set, as in the specification
+/// of the OTLP exporter.
+const TIMEOUT_VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
 
 /// Where traces go, and which.
 #[derive(Clone, Debug)]
@@ -49,9 +59,11 @@ impl Exporter {
     /// When the endpoint is no address.
     pub fn start(options: &TraceOptions) -> Result<Self, TraceError> {
         let endpoint = format!("{}/v1/traces", options.endpoint.trim_end_matches('/'));
-        let exporter =
-            SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(&endpoint).build();
-        let exporter = exporter.map_err(|error| TraceError { endpoint, cause: error.to_string() })?;
+        let refused = |cause: String| TraceError { endpoint: endpoint.clone(), cause };
+        let client = BlockingClient::new().map_err(|error| refused(error.to_string()))?;
+        let exporter = SpanExporter::builder().with_http().with_http_client(client);
+        let exporter = exporter.with_protocol(Protocol::HttpBinary).with_endpoint(&endpoint).build();
+        let exporter = exporter.map_err(|error| refused(error.to_string()))?;
         let resource = Resource::builder().with_service_name(options.service_name.clone()).build();
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
@@ -73,6 +85,30 @@ impl Exporter {
         if let Err(error) = self.0.shutdown_with_timeout(timeout) {
             tracing::debug!(%error, "the last traces were not sent");
         }
+    }
+}
+
+/// A client for the thread that sends the batches, which is no thread of the service's runtime, and still sends when
+/// that has ended.
+#[derive(Debug)]
+struct BlockingClient {
+    client: HyperClient,
+    runtime: Runtime,
+}
+
+impl BlockingClient {
+    fn new() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let given = TIMEOUT_VARIABLES.iter().find_map(|name| std::env::var(name).ok()?.parse().ok());
+        let timeout = given.map_or(OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Duration::from_millis);
+        Ok(BlockingClient { client: HyperClient::with_default_connector(timeout, None), runtime })
+    }
+}
+
+#[async_trait]
+impl HttpClient for BlockingClient {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.runtime.block_on(self.client.send_bytes(request))
     }
 }
 
