@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ impl Tasks {
     ///
     /// It belongs to the request that it is spawned for: its log lines carry the request's id.
     pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        // Boxed, so that the code of a task is compiled once for each type of a result, and not for each kind of work.
+        let work: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(work);
         let work = work.in_current_span();
         match current_request() {
             Some(id) => self.tracker.spawn(for_request(id, work)),

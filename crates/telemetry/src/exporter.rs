@@ -2,8 +2,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hotshelf_lifecycle::TRACED;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Protocol, SpanExporter, WithExportConfig, WithHttpConfig,
@@ -11,6 +14,7 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -19,6 +23,9 @@ use tracing_subscriber::registry::LookupSpan;
 /// How long the collector may take to answer, in milliseconds: the first variable that is set, as in the specification
 /// of the OTLP exporter.
 const TIMEOUT_VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+
+/// The answer of a collector is a few bytes, or says what it refuses.
+const LARGEST_ANSWER: usize = 1 << 20;
 
 /// Where traces go, and which.
 #[derive(Clone, Debug)]
@@ -88,27 +95,35 @@ impl Exporter {
     }
 }
 
-/// A client for the thread that sends the batches, which is no thread of the service's runtime, and still sends when
-/// that has ended.
+/// Sends from the thread of the batches, which is no thread of the service's runtime and outlives it. HTTP without TLS.
 #[derive(Debug)]
 struct BlockingClient {
-    client: HyperClient,
+    client: Client<HttpConnector, Full<Bytes>>,
+    timeout: Duration,
     runtime: Runtime,
 }
 
 impl BlockingClient {
     fn new() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let given = TIMEOUT_VARIABLES.iter().find_map(|name| std::env::var(name).ok()?.parse().ok());
-        let timeout = given.map_or(OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Duration::from_millis);
-        Ok(BlockingClient { client: HyperClient::with_default_connector(timeout, None), runtime })
+        Ok(BlockingClient {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            timeout: given.map_or(OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Duration::from_millis),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+        })
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (head, body) = self.client.request(request.map(Full::new)).await?.into_parts();
+        let body = Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes();
+        Ok(Response::from_parts(head, body))
     }
 }
 
 #[async_trait]
 impl HttpClient for BlockingClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        self.runtime.block_on(self.client.send_bytes(request))
+        self.runtime.block_on(async { timeout(self.timeout, self.send(request)).await? })
     }
 }
 
