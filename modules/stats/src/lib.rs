@@ -12,6 +12,8 @@
 //! ```
 
 mod module;
+#[cfg(target_os = "linux")]
+mod process;
 mod registry;
 
 pub use prometheus::core::{Collector, Desc};

@@ -41,7 +41,7 @@ impl Registry {
     pub fn new() -> Result<Self, MetricsError> {
         let registry = Registry(prometheus::Registry::new());
         #[cfg(target_os = "linux")]
-        registry.collector(prometheus::process_collector::ProcessCollector::for_self())?;
+        crate::process::register(&registry)?;
         let options = Opts::new("hotshelf_build_info", "Always 1; the release is the label");
         let release = IntGauge::with_opts(options.const_label("version", env!("CARGO_PKG_VERSION")))?;
         registry.registered(release)?.set(1);
