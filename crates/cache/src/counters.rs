@@ -279,9 +279,10 @@ impl Statistics {
         self.redis_counters.errors.lock().clone()
     }
 
-    /// How long each command of Redis took.
+    /// How long each command of Redis took; none where there is no Redis.
     pub fn redis_commands(&self) -> impl Iterator<Item = (&'static str, Durations)> {
-        self.redis_counters.commands.iter().map(|(command, durations)| (*command, durations.read()))
+        let commands = self.redis.iter().flat_map(|_| &self.redis_counters.commands);
+        commands.map(|(command, durations)| (*command, durations.read()))
     }
 
     /// What the tiers hold now. Does the pending work of memory first, so call it for each scrape and no more often.

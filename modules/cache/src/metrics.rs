@@ -8,9 +8,11 @@ use hotshelf_stats::{Collector, Desc};
 /// A label and its value.
 type Label<'a> = (&'a str, &'a str);
 
-/// The families that each namespace has series in: the name, the help text, and the events that are counted there, told
-/// apart by a label that comes before `type`.
-const OF_NAMESPACES: [(&str, &str, &[(Event, Option<Label<'static>>)]); 15] = [
+/// What is counted in one family, told apart by a label that comes before `type`.
+type Events = &'static [(Event, Option<Label<'static>>)];
+
+/// The families that each namespace has series in: the name, the help text, and the events.
+const OF_NAMESPACES: [(&str, &str, Events); 15] = [
     (
         "cache_hits_total",
         "Lookups answered by that tier",
