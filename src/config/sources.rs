@@ -97,13 +97,9 @@ fn find(
         (Some(Ok(text)), _) => Ok((text, Origin::Environment)),
         (None, Some(value)) => {
             let origin = Origin::File(path.to_owned());
-            match plain_text(value) {
-                Ok(text) => Ok((text, origin)),
-                Err(kind) => {
-                    let reason = format!("expected {}, in one string", definition.expected);
-                    Err(bad_value(definition, &origin, format!("({kind})"), reason))
-                }
-            }
+            let reason = format!("expected {}, in one string", definition.expected);
+            let text = plain_text(value).map_err(|kind| bad_value(definition, &origin, format!("({kind})"), reason))?;
+            Ok((text, origin))
         }
         (None, None) => Ok((definition.default.to_owned(), Origin::Default)),
     }
