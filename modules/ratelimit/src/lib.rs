@@ -37,8 +37,6 @@ mod counting;
 mod limit;
 mod limiter;
 mod memory;
-#[cfg(test)]
-mod plain_count;
 mod redis;
 mod scope;
 mod subject;
