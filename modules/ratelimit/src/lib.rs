@@ -38,8 +38,6 @@ mod limit;
 mod limiter;
 mod memory;
 mod metrics;
-#[cfg(test)]
-mod plain_count;
 mod redis;
 mod scope;
 mod subject;

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,6 @@ use crate::counting::{Counting, Request};
 use crate::limit::Limit;
 use crate::memory::Memory;
 use crate::metrics::RateLimitMetrics;
-use crate::redis::RedisCounter;
 use crate::scope::Scope;
 
 /// More requests do not wait for Redis.
@@ -89,8 +87,7 @@ impl Module for RateLimiter {
     async fn start(&self) -> Result<(), Failure> {
         if let Some(redis) = &self.0.options.redis {
             let (queue, requests) = mpsc::channel(MOST_WAITING);
-            let redis = RedisCounter::new(redis.clone(), self.0.key("probe", ""));
-            let counting = Counting { core: Arc::clone(&self.0), redis, requests, prefetched: HashMap::new() };
+            let counting = Counting::new(Arc::clone(&self.0), redis.clone(), requests);
             let _ = self.0.queue.set(queue);
             self.0.tasks.spawn_loop("rate limits", counting.run(self.0.tasks.stopping()));
         }

@@ -1,21 +1,19 @@
 //! Counting in Redis: one atomic step for each subject, by a script that also reads the clock there, so that the
 //! clocks of the callers play no role.
 
+use std::sync::LazyLock;
+
 use fred::clients::Client;
 use fred::error::Error;
-use fred::interfaces::{KeysInterface, LuaInterface};
+use fred::interfaces::LuaInterface;
 use fred::types::Value;
 use fred::util::sha1_hash;
-use futures_util::future::try_join_all;
-use hotshelf_redis_client::{Reconnecting, RedisError, RedisOptions, Servers};
-use parking_lot::Mutex;
-use tokio::time::timeout;
+use hotshelf_redis_client::RedisError;
 
 use crate::limit::Limit;
 
 const TAKE: &str = include_str!("redis/take.lua");
-/// Subjects in one call of the script. It costs Redis some microseconds for each, in which it serves nobody else.
-const SUBJECTS_PER_CALL: usize = 32;
+static TAKE_HASH: LazyLock<String> = LazyLock::new(|| sha1_hash(TAKE));
 
 /// Permits that are wanted for one subject.
 #[derive(Clone, Debug)]
@@ -30,7 +28,7 @@ pub(crate) struct Step {
 }
 
 /// What Redis has said to a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// The prefetched ones behind those that were wanted.
     pub(crate) granted: u32,
@@ -42,85 +40,22 @@ pub(crate) struct Answer {
     pub(crate) bucket_left_ms: u64,
 }
 
-pub(crate) struct RedisCounter {
-    pub(crate) options: RedisOptions,
-    redis: Option<Reconnecting>,
-    script: String,
-    /// What the key of the probe begins with, and a key of the call that failed last: its server is probed.
-    probe: String,
-    failed: Mutex<String>,
-}
-
-impl RedisCounter {
-    pub(crate) fn new(options: RedisOptions, probe: String) -> Self {
-        RedisCounter { options, redis: None, script: sha1_hash(TAKE), probe, failed: Mutex::default() }
-    }
-
-    /// The connection, if there is one. Begins to connect if that has failed so far, such as without a certificate.
-    pub(crate) fn client(&mut self) -> Result<Client, RedisError> {
-        let redis = match &mut self.redis {
-            Some(redis) => redis,
-            none => none.insert(Reconnecting::start(&self.options)?),
-        };
-        redis.client().cloned()
-    }
-
-    /// Whether Redis counts: takes a permit that nobody wants, at the server that failed last. That it answers would
-    /// say nothing: it may be full, or refuse this user the script.
-    pub(crate) async fn probe(&mut self) -> Result<(), RedisError> {
-        let client = self.client()?;
-        let key = format!("{}{{{}}}", self.probe, self.failed.lock());
-        let step = [Step { key, limit: Limit::PROBE, wanted: 1, prefetch: 0, unused: 0, bucket: 0 }];
-        let probe = async {
-            self.call(&client, &step).await?;
-            Ok(client.unlink::<(), _>(step[0].key.as_str()).await?)
-        };
-        self.within_deadline(probe).await
-    }
-
-    /// Takes the steps, all in one write to each server. If one fails, nobody knows which of them were taken.
-    pub(crate) async fn take(&mut self, steps: &[Step]) -> Result<Vec<Answer>, RedisError> {
-        let client = self.client()?;
-        // In a cluster, the keys of a call must be in one slot.
-        let cluster = matches!(self.options.servers, Servers::Cluster(_));
-        let calls = steps.chunks(if cluster { 1 } else { SUBJECTS_PER_CALL }).map(async |steps| {
-            let failed = |error| {
-                steps[0].key.clone_into(&mut self.failed.lock());
-                error
-            };
-            self.call(&client, steps).await.map_err(failed)
-        });
-        Ok(self.within_deadline(try_join_all(calls)).await?.concat())
-    }
-
-    async fn call(&self, client: &Client, steps: &[Step]) -> Result<Vec<Answer>, RedisError> {
-        let keys = || steps.iter().map(|step| step.key.as_str()).collect::<Vec<_>>();
-        let arguments: Vec<Value> = steps.iter().flat_map(Step::arguments).collect();
-        let reply: Result<Vec<u64>, Error> = client.evalsha(&self.script, keys(), arguments.clone()).await;
-        let reply = match reply {
-            // A server that was restarted, or has just taken another's place. It has done nothing yet, and keeps the
-            // script from now on.
-            Err(error) if error.details().starts_with("NOSCRIPT") => client.eval(TAKE, keys(), arguments).await?,
-            reply => reply?,
-        };
-        let (answers, _) = reply.as_chunks();
-        match answers.len() == steps.len() {
-            true => Ok(answers.iter().map(Answer::of).collect()),
-            false => Err(RedisError::new("the script answered something else than was asked")),
-        }
-    }
-
-    /// fred has a deadline of its own. This one holds as well when it does not notice that the connection is dead.
-    async fn within_deadline<T>(&self, step: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
-        let deadline = self.options.command_timeout;
-        let late = || RedisError::new(format!("no answer within {deadline:?}"));
-        timeout(deadline, step).await.unwrap_or_else(|_| Err(late())).map_err(RedisError::with_advice)
-    }
-
-    pub(crate) async fn close(&self) {
-        if let Some(redis) = &self.redis {
-            redis.close().await;
-        }
+/// Takes steps by one call of the script: in a cluster, their keys must be in one slot. If it fails, nobody knows
+/// whether they were taken.
+pub(crate) async fn take(client: &Client, steps: &[Step]) -> Result<Vec<Answer>, RedisError> {
+    let keys = || steps.iter().map(|step| step.key.as_str()).collect::<Vec<_>>();
+    let arguments: Vec<Value> = steps.iter().flat_map(Step::arguments).collect();
+    let reply: Result<Vec<u64>, Error> = client.evalsha(TAKE_HASH.as_str(), keys(), arguments.clone()).await;
+    let reply = match reply {
+        // A server that was restarted, or has just taken another's place. It has done nothing yet, and keeps the
+        // script from now on.
+        Err(error) if error.details().starts_with("NOSCRIPT") => client.eval(TAKE, keys(), arguments).await?,
+        reply => reply?,
+    };
+    let (answers, _) = reply.as_chunks();
+    match answers.len() == steps.len() {
+        true => Ok(answers.iter().map(Answer::of).collect()),
+        false => Err(RedisError::new("the script answered something else than was asked")),
     }
 }
 

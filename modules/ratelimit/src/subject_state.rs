@@ -22,22 +22,19 @@ const ROUNDING_MS: u64 = 2;
 pub(crate) struct SubjectState {
     /// The limit while Redis is away, and what still counts when Redis has lost its memory.
     pub(crate) let_through: Window,
-    /// Permits that Redis has granted and nobody has used, their bucket there, and when it is over.
-    unused: u32,
-    bucket: u64,
-    expiry: u64,
+    /// Permits that Redis has granted and nobody has used.
+    pub(crate) unused: u32,
     /// How many the next step prefetches.
     batch: u32,
-    /// What the last step left in Redis, when one more is free there, and when that was asked.
-    left: u32,
-    next_free: u64,
-    asked: u64,
+    /// The answer to the last step that wanted any, and when that was sent.
+    answer: Answer,
+    sent: u64,
 }
 
 impl SubjectState {
     /// The decision, if no step in Redis is needed for it.
     pub(crate) fn decide(&mut self, limit: Limit, now: u64) -> Option<Decision> {
-        match self.unused > 0 && now < self.expiry {
+        match self.unused > 0 && now < self.expiry() {
             true => Some(self.use_permit(limit, now)),
             false => self.refusal(limit, now).map(Decision::Refused),
         }
@@ -46,8 +43,9 @@ impl SubjectState {
     /// The quota of a subject that Redis would certainly refuse: it has said so just now, or what this process has let
     /// through uses up the limit.
     pub(crate) fn refusal(&self, limit: Limit, now: u64) -> Option<Quota> {
-        if self.left == 0 && self.unused == 0 && now < self.next_free.min(self.asked + LONGEST_TRUST_MS) {
-            return Some(Quota::new(0, now, self.next_free));
+        let Answer { left, next_free_ms, .. } = self.answer;
+        if left == 0 && self.unused == 0 && now < self.sent + next_free_ms.min(LONGEST_TRUST_MS) {
+            return Some(Quota::new(0, now, self.sent + next_free_ms));
         }
         let next_free = || self.let_through.next_free(limit, now) + limit.bucket_ms();
         (self.room(limit, now) == 0).then(|| Quota::new(0, now, next_free()))
@@ -65,13 +63,13 @@ impl SubjectState {
     pub(crate) fn step(&mut self, key: String, limit: Limit, now: u64, waiting: usize) -> Step {
         let room = self.room(limit, now);
         let wanted = room.min(waiting as u32);
-        let mut step = Step { key, limit, wanted, prefetch: 0, unused: 0, bucket: self.bucket };
-        if wanted > 0 || now >= self.expiry {
+        let mut step = Step { key, limit, wanted, prefetch: 0, unused: 0, bucket: self.answer.bucket };
+        if wanted > 0 || now >= self.expiry() {
             step.unused = mem::take(&mut self.unused);
             // Batches double while they are used up in time, and halve when they are not.
             self.batch = match step.unused {
-                _ if now > self.expiry + LONGEST_TRUST_MS => 0,
-                0 if now < self.expiry => (2 * self.batch).saturating_add(wanted).min(LARGEST_BATCH),
+                _ if now > self.expiry() + LONGEST_TRUST_MS => 0,
+                0 if now < self.expiry() => (2 * self.batch).saturating_add(wanted).min(LARGEST_BATCH),
                 0 => self.batch,
                 _ => self.batch / 2,
             };
@@ -80,29 +78,26 @@ impl SubjectState {
         step
     }
 
-    /// Notes the answer to a step. Those who wait for it can then use its permits, as of when it was sent: that is
-    /// no later than Redis has counted them.
-    pub(crate) fn note(&mut self, step: &Step, sent: u64, answer: &Answer) {
-        if step.wanted > 0 {
-            let trusted = answer.bucket_left_ms.saturating_sub(ROUNDING_MS).min(LONGEST_TRUST_MS);
-            (self.unused, self.bucket, self.expiry) = (answer.granted, answer.bucket, sent + trusted);
-        }
-        (self.left, self.next_free, self.asked) = (answer.left, sent + answer.next_free_ms, sent);
+    /// Notes the answer to a step that wanted permits. Those who wait for it can then use them, as of when it was sent:
+    /// that is no later than Redis has counted them.
+    pub(crate) fn note(&mut self, answer: Answer, sent: u64) {
+        (self.unused, self.answer, self.sent) = (answer.granted, answer, sent);
     }
 
     /// Uses one of the permits that Redis has granted, if there is one.
     pub(crate) fn use_permit(&mut self, limit: Limit, now: u64) -> Decision {
+        let next_free = self.sent + self.answer.next_free_ms;
         let Some(rest) = self.unused.checked_sub(1) else {
-            return Decision::Refused(Quota::new(0, now, self.next_free));
+            return Decision::Refused(Quota::new(0, now, next_free));
         };
         self.unused = rest;
         self.let_through.record(limit, now);
-        Decision::Allowed(Quota::new(self.left.saturating_add(rest), now, self.next_free))
+        Decision::Allowed(Quota::new(self.answer.left.saturating_add(rest), now, next_free))
     }
 
-    /// Whether permits have to be given back if nobody uses them.
-    pub(crate) fn has_unused(&self) -> bool {
-        self.unused > 0
+    /// When the bucket of the unused permits is over.
+    fn expiry(&self) -> u64 {
+        self.sent + self.answer.bucket_left_ms.saturating_sub(ROUNDING_MS).min(LONGEST_TRUST_MS)
     }
 
     /// How many more this process may let through. A permit counts until a window after the beginning of its bucket

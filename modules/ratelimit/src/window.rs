@@ -62,4 +62,4 @@ impl Window {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use hotshelf_testkit::{RedisReply, RedisServer};
 use rand::RngExt;
 
 use super::*;
-use crate::plain_count::PlainCount;
+use crate::window::tests::PlainCount;
 
 const KEY: &str = "p:ratelimit:s:a";
 

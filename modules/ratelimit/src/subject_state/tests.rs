@@ -12,8 +12,8 @@ fn answer(granted: u32, left: u32, next_free_ms: u64) -> Answer {
 
 /// Those who wait ask, and have the answer.
 fn step(state: &mut SubjectState, limit: Limit, now: u64, waiting: usize, answer: Answer) -> Vec<Decision> {
-    let step = state.step(String::new(), limit, now, waiting);
-    state.note(&step, now, &answer);
+    state.step(String::new(), limit, now, waiting);
+    state.note(answer, now);
     (0..waiting).map(|_| state.use_permit(limit, now)).collect()
 }
 
@@ -29,7 +29,7 @@ fn is_used(state: &mut SubjectState, now: u64) -> bool {
 
 /// Ten permits that were prefetched at 1 s, of a bucket that is over at 1.05 s.
 fn ten() -> SubjectState {
-    SubjectState { batch: 10, unused: 10, bucket: 7, expiry: 1_048, left: 9, ..SubjectState::default() }
+    SubjectState { batch: 10, unused: 10, answer: answer(10, 9, 0), sent: 1_000, ..SubjectState::default() }
 }
 
 fn remaining(decision: Option<Decision>) -> Option<u32> {
@@ -104,9 +104,9 @@ fn batches_follow_what_is_used() {
     let mut state = ten();
     assert!((0..10).all(|_| is_used(&mut state, 1_001)) && !is_used(&mut state, 1_001));
     assert_eq!(exchange(&mut state, 1_002, 3), (0, 23), "used up in time");
-    (state.unused, state.expiry) = (23, 1_050);
+    state.note(answer(23, 9, 0), 1_002);
     assert_eq!(exchange(&mut state, 1_060, 1), (23, 11), "not used");
-    state.expiry = 1_108;
+    state.note(answer(0, 9, 0), 1_060);
     assert_eq!(exchange(&mut state, 1_200, 1), (0, 11), "none was lacking in its time");
     assert_eq!(exchange(&mut state, 3_000, 1), (0, 0), "that was long ago");
 }
