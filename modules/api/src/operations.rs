@@ -1,5 +1,5 @@
-//! The operations of the API. Each is declared once: a handler with its OpenAPI attribute, and who may use it. The
-//! router, the OpenAPI document and the table that the pipeline looks up are built from these declarations.
+//! The operations of the API, as `routes.rs` lists them: handlers with their OpenAPI attributes, and who may use them.
+//! The router, the OpenAPI document and the table that the pipeline looks up are built from this list.
 
 use std::collections::HashMap;
 
@@ -50,13 +50,6 @@ impl Operations {
             }
         }
         Operations { router: self.router.routes(routes), ..self }
-    }
-
-    pub(crate) fn merge(mut self, other: Operations) -> Self {
-        for (path, entries) in other.table.0 {
-            self.table.0.entry(path).or_default().extend(entries);
-        }
-        Operations { router: self.router.merge(other.router), ..self }
     }
 
     /// Whether there is such an operation.

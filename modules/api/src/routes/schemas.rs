@@ -9,23 +9,14 @@ use hotshelf_domain::{History, Schema, SchemaDraft, SchemaId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::expectation;
 use crate::openapi::{IfMatchHeader, schemas};
-use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::tagged;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Editor, routes!(create))
-        .operation(Access::Viewer, routes!(get))
-        .operation(Access::Editor, routes!(update))
-}
 
 #[derive(Serialize, ToSchema)]
 struct SchemaAnswer {

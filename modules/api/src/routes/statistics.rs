@@ -7,18 +7,9 @@ use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use hotshelf_stats::{Stats, StatsSnapshot};
 use serde::Serialize;
-use utoipa_axum::routes;
 
-use crate::operations::{Access, Operations};
 use crate::problem::Problem;
 use crate::reply::Done;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Observer, routes!(stats))
-        .operation(Access::Operator, routes!(reset))
-        .operation(Access::Observer, routes!(metrics))
-}
 
 #[derive(Serialize)]
 struct Statistics {
