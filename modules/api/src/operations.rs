@@ -42,8 +42,8 @@ pub(crate) struct Operations {
 
 impl Operations {
     /// Adds the operations of one handler, `routes!(handler)`, with who may use them.
-    pub(crate) fn operation(mut self, access: Access, routes: UtoipaMethodRouter<ApiState>) -> Self {
-        for (path, item) in &routes.1.paths {
+    pub(crate) fn operation(mut self, access: Access, mut routes: UtoipaMethodRouter<ApiState>) -> Self {
+        for (path, item) in &mut routes.1.paths {
             for (method, operation) in methods(item) {
                 let body_limit = operation.request_body.as_ref().map(|_| body::limit_of(path));
                 self.table.insert(path, Entry { method, access, body_limit });
@@ -96,10 +96,10 @@ impl OperationTable {
 }
 
 /// The operations of a path with their methods in upper case.
-fn methods(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+pub(crate) fn methods(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, patch, delete, .. } = item;
     let all = [("GET", get), ("PUT", put), ("POST", post), ("PATCH", patch), ("DELETE", delete)];
-    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 #[cfg(test)]

@@ -87,11 +87,7 @@ pub(crate) fn product_answer(
 /// Returns a page of the products or, with `ids`, exactly these products.
 #[utoipa::path(
     get, path = "/api/v1/products", tag = "products",
-    params(
-        PageParameters,
-        SearchParameters,
-        FilterParameters,
-    ),
+    params(PageParameters, SearchParameters, FilterParameters),
     responses(
         (status = 200, body = schemas::ProductPage),
         (status = 304, description = "not modified"),
