@@ -194,8 +194,8 @@ impl ProductFastPath {
                 Ok(response)
             }
             Err(problem) => {
-                let context =
-                    RequestContext::of(&read.request, PRODUCT_ROUTE, &self.pipeline.request_ids).since(read.arrived);
+                let ids = &self.pipeline.request_ids;
+                let context = RequestContext::of(&read.request, PRODUCT_ROUTE, ids, read.arrived);
                 Ok(self.pipeline.handle(context, ready(problem.into_response())).await)
             }
         }
@@ -204,9 +204,8 @@ impl ProductFastPath {
     /// Answers through the whole pipeline.
     async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
         let ProductRead { id, peer, request, arrived, counted } = read;
-        let context = RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline.request_ids)
-            .since(arrived)
-            .counted_by(&self.answered);
+        let context = RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline.request_ids, arrived);
+        let context = RequestContext { answered: Some(&self.answered), ..context };
         let headers: HeaderMap = request.into_parts().0.headers;
         // Pinned here, so that the future is passed on as a pointer and not moved.
         let answering = pin!(self.answer(id, &peer, &headers, counted));

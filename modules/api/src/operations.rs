@@ -1,5 +1,5 @@
-//! The operations of the API. Each is declared once: a handler with its OpenAPI attribute, and who may use it. The
-//! router, the OpenAPI document and the table that the pipeline looks up are built from these declarations.
+//! The operations of the API, as `routes.rs` lists them: handlers with their OpenAPI attributes, and who may use them.
+//! The router, the OpenAPI document and the table that the pipeline looks up are built from this list.
 
 use std::collections::HashMap;
 
@@ -42,21 +42,14 @@ pub(crate) struct Operations {
 
 impl Operations {
     /// Adds the operations of one handler, `routes!(handler)`, with who may use them.
-    pub(crate) fn operation(mut self, access: Access, routes: UtoipaMethodRouter<ApiState>) -> Self {
-        for (path, item) in &routes.1.paths {
+    pub(crate) fn operation(mut self, access: Access, mut routes: UtoipaMethodRouter<ApiState>) -> Self {
+        for (path, item) in &mut routes.1.paths {
             for (method, operation) in methods(item) {
                 let body_limit = operation.request_body.as_ref().map(|_| body::limit_of(path));
                 self.table.insert(path, Entry { method, access, body_limit });
             }
         }
         Operations { router: self.router.routes(routes), ..self }
-    }
-
-    pub(crate) fn merge(mut self, other: Operations) -> Self {
-        for (path, entries) in other.table.0 {
-            self.table.0.entry(path).or_default().extend(entries);
-        }
-        Operations { router: self.router.merge(other.router), ..self }
     }
 
     /// Whether there is such an operation.
@@ -103,10 +96,10 @@ impl OperationTable {
 }
 
 /// The operations of a path with their methods in upper case.
-fn methods(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+pub(crate) fn methods(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, patch, delete, .. } = item;
     let all = [("GET", get), ("PUT", put), ("POST", post), ("PATCH", patch), ("DELETE", delete)];
-    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{FromRef, MatchedPath, State};
@@ -197,7 +197,7 @@ pub(crate) async fn middleware(
 ) -> Response {
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map(MatchedPath::as_str);
-    let context = RequestContext::of(&request, route.unwrap_or("unmatched"), &pipeline.request_ids);
+    let context = RequestContext::of(&request, route.unwrap_or("unmatched"), &pipeline.request_ids, Instant::now());
     let probe = context.probe;
     // Pinned here, so that the future is passed on as a pointer and not moved.
     let answering = pin!(async {

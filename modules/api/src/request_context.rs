@@ -32,13 +32,13 @@ pub(crate) struct RequestContext<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    /// Starts the clock and the trace.
-    pub(crate) fn of<B>(request: &Request<B>, route: &'a str, ids: &RequestIds) -> Self {
+    /// Starts the trace of a request that arrived at `begin`.
+    pub(crate) fn of<B>(request: &Request<B>, route: &'a str, ids: &RequestIds, begin: Instant) -> Self {
         let (path, method) = (request.uri().path(), method_label(request.method()));
         let request_id = ids.id_of(request.headers());
         let trace = begin_trace(request, method, route, request_id.to_str().unwrap_or_default());
         RequestContext {
-            begin: Instant::now(),
+            begin,
             trace,
             request_id,
             method,
@@ -48,16 +48,6 @@ impl<'a> RequestContext<'a> {
             accepts_json: accepts_json(request.uri(), request.headers()),
             answered: None,
         }
-    }
-
-    /// Records a response with status 200 in this series.
-    pub(crate) fn counted_by(self, answered: &'a HttpSeries) -> Self {
-        RequestContext { answered: Some(answered), ..self }
-    }
-
-    /// Sets the time of arrival.
-    pub(crate) fn since(self, begin: Instant) -> Self {
-        RequestContext { begin, ..self }
     }
 }
 

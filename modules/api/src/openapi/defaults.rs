@@ -1,13 +1,14 @@
 //! What all operations have: an id in the path is described alike, and so are the errors that do not depend on what an
 //! operation does.
 
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{
     Content, ContentBuilder, Header, HeaderBuilder, Object, ObjectBuilder, OpenApi, Ref, RefOr, Required,
     ResponseBuilder, Type,
 };
 
+use crate::operations::methods;
 use crate::problem::Dialect;
 
 /// Errors of a request body.
@@ -21,18 +22,13 @@ const OF_BODIES: [(&str, &str); 4] = [
 /// Adds the parameter `id`, the common errors, and the error body to the errors that handlers describe.
 pub(super) fn complete(api: &mut OpenApi) {
     for (path, item) in &mut api.paths.paths {
-        for operation in operations(item) {
+        for (_, operation) in methods(item) {
             if path.contains("{id}") {
                 operation.parameters.get_or_insert_default().insert(0, RefOr::T(id()));
             }
             add_errors(path, operation);
         }
     }
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, put, post, patch, delete, .. } = item;
-    [get, put, post, patch, delete].into_iter().filter_map(Option::as_mut)
 }
 
 fn id() -> Parameter {

@@ -6,19 +6,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use hotshelf_product::ProductService;
-use utoipa_axum::routes;
 
 use crate::conditions::{freshness, page_tag};
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice};
-
-pub(crate) fn operations() -> Operations {
-    // Of operators: it counts the products of all organizations.
-    Operations::default().operation(Access::Operator, routes!(catalogue))
-}
 
 /// Returns the number of products and their price range, per organization and category. Only this response may be out
 /// of date: the report is rebuilt once a day, and on request.

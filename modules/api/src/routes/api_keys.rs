@@ -6,22 +6,13 @@ use axum::response::IntoResponse;
 use hotshelf_domain::{ApiKey, ApiKeyDraft, ApiKeyId};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::body::JsonBody;
 use crate::caller::SessionUser;
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Session, routes!(list))
-        .operation(Access::Session, routes!(create))
-        .operation(Access::Session, routes!(remove))
-}
 
 /// The API keys of a user.
 #[derive(Serialize, ToSchema)]

@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use hotshelf_domain::{RegistrationDraft, Session, TextsDraft, User};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::users::UserAnswer;
 use crate::body::JsonBody;
@@ -18,16 +17,7 @@ use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::problem::Problem;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Public, routes!(register))
-        .operation(Access::Public, routes!(login))
-        .operation(Access::Session, routes!(logout))
-        .operation(Access::Session, routes!(session))
-}
 
 /// A new session.
 #[derive(Serialize, ToSchema)]

@@ -14,12 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 
@@ -28,10 +26,6 @@ const MOST: usize = 1_000;
 
 /// Larger bodies (bytes) are parsed on the blocking pool: megabytes would hold up other requests.
 const AT_ONCE: usize = 256 << 10;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default().operation(Access::Editor, routes!(create)).operation(Access::Editor, routes!(delete))
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,17 +7,11 @@ use axum::response::IntoResponse;
 use hotshelf_product::{ProductService, Warmer};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
-use crate::operations::{Access, Operations};
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::Done;
 use crate::state::CachePrefix;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default().operation(Access::Operator, routes!(delete)).operation(Access::Operator, routes!(warm))
-}
 
 #[derive(Serialize, ToSchema)]
 struct CacheDeleted {

@@ -9,20 +9,14 @@ use axum::response::{IntoResponse, Response};
 use hotshelf_domain::{DetailsDraft, ProductDetails, ProductId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
-use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
 use crate::openapi::{FreshnessHeaders, IfMatchHeader, schemas};
-use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, tagged};
-
-pub(crate) fn operations() -> Operations {
-    Operations::default().operation(Access::Viewer, routes!(get)).operation(Access::Editor, routes!(put))
-}
 
 #[derive(Serialize)]
 struct Written {

@@ -8,22 +8,13 @@ use chrono::{DateTime, Utc};
 use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
-use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness};
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Viewer, routes!(get))
-        .operation(Access::Editor, routes!(create))
-        .operation(Access::Editor, routes!(update))
-}
 
 #[derive(Serialize)]
 struct Envelope {

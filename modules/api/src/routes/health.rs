@@ -10,16 +10,6 @@ use chrono::{DateTime, Utc};
 use hotshelf_lifecycle::{HealthBoard, Phase, Status};
 use serde::Serialize;
 use serde_json::json;
-use utoipa_axum::routes;
-
-use crate::operations::{Access, Operations};
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Public, routes!(health))
-        .operation(Access::Public, routes!(live))
-        .operation(Access::Public, routes!(ready))
-}
 
 #[derive(Serialize)]
 struct Report {

@@ -11,23 +11,13 @@ use futures_util::{StreamExt, stream};
 use hotshelf_cache::Source;
 use hotshelf_domain::{OrganizationId, ProductScope, SchemaId};
 use hotshelf_product::{ProductIds, ProductService};
-use utoipa_axum::routes;
 
 use crate::caller::Caller;
 use crate::conditions::{freshness, page_tag};
 use crate::openapi::{NumberedPageParameters, SearchParameters, schemas};
-use crate::operations::{Access, Operations};
 use crate::params::{IdPath, MemberPageQuery};
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, splice_origin, streamed};
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Viewer, routes!(of_organization))
-        .operation(Access::Viewer, routes!(of_schema))
-        .operation(Access::Viewer, routes!(ids_of_organization))
-        .operation(Access::Viewer, routes!(ids_of_schema))
-}
 
 /// Returns a page of the products of an organization.
 #[utoipa::path(

@@ -8,21 +8,12 @@ use hotshelf_database::Database;
 use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Viewer, routes!(list))
-        .operation(Access::Operator, routes!(create))
-        .operation(Access::Viewer, routes!(get))
-}
 
 #[derive(Serialize, ToSchema)]
 struct OrganizationAnswer {

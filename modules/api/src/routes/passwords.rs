@@ -7,21 +7,12 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use hotshelf_accounts::AuthError;
 use hotshelf_domain::{Email, Invalid, TextsDraft, new_password};
-use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::problem::Problem;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Public, routes!(forgot))
-        .operation(Access::Public, routes!(reset))
-        .operation(Access::Session, routes!(change))
-}
 
 /// Sends a mail to the user with this e-mail address, with which the user can choose a new password within an hour. The
 /// response is the same if there is no such user.

@@ -11,14 +11,13 @@ use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
 use crate::openapi::{FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, SearchParameters, schemas};
-use crate::operations::{Access, Operations};
+use crate::operations::Access;
 use crate::params::{IdPath, ListQuery};
 use crate::problem::Problem;
 use crate::reply::{Done, cacheable, cacheable_with_limits, splice, tagged};
@@ -27,15 +26,6 @@ use crate::reply::{Done, cacheable, cacheable_with_limits, splice, tagged};
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
 /// Who may read it.
 pub(crate) const PRODUCT_ACCESS: Access = Access::Viewer;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(PRODUCT_ACCESS, routes!(get))
-        .operation(Access::Viewer, routes!(list))
-        .operation(Access::Editor, routes!(create))
-        .operation(Access::Editor, routes!(update))
-        .operation(Access::Editor, routes!(delete))
-}
 
 /// A product after a write.
 #[derive(Serialize, ToSchema)]
@@ -97,11 +87,7 @@ pub(crate) fn product_answer(
 /// Returns a page of the products or, with `ids`, exactly these products.
 #[utoipa::path(
     get, path = "/api/v1/products", tag = "products",
-    params(
-        PageParameters,
-        SearchParameters,
-        FilterParameters,
-    ),
+    params(PageParameters, SearchParameters, FilterParameters),
     responses(
         (status = 200, body = schemas::ProductPage),
         (status = 304, description = "not modified"),

@@ -9,23 +9,14 @@ use hotshelf_domain::{History, Schema, SchemaDraft, SchemaId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::expectation;
 use crate::openapi::{IfMatchHeader, schemas};
-use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::tagged;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Editor, routes!(create))
-        .operation(Access::Viewer, routes!(get))
-        .operation(Access::Editor, routes!(update))
-}
 
 #[derive(Serialize, ToSchema)]
 struct SchemaAnswer {
@@ -40,7 +31,6 @@ struct SchemaAnswer {
 )]
 pub(crate) async fn create(
     State(repository): State<Database>,
-    State(products): State<ProductService>,
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
@@ -48,7 +38,7 @@ pub(crate) async fn create(
     draft.organization_id = caller.home(draft.organization_id)?;
     let schema = repository.create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
-    Ok((StatusCode::CREATED, location, answer(schema, products.history())))
+    Ok((StatusCode::CREATED, location, answer(schema, repository.history())))
 }
 
 /// Returns a schema.
@@ -61,7 +51,6 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     State(repository): State<Database>,
-    State(products): State<ProductService>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -69,7 +58,7 @@ pub(crate) async fn get(
     let schema = found
         .filter(|found| id == SchemaId::BUILT_IN || caller.sees(found.organization_id))
         .ok_or(StoreError::NoSuchSchema(id))?;
-    Ok(answer(schema, products.history()))
+    Ok(answer(schema, repository.history()))
 }
 
 /// Updates a schema. `fields` is replaced as a whole. The update is refused if existing products would no longer match.
@@ -93,8 +82,8 @@ pub(crate) async fn update(
 ) -> Result<impl IntoResponse, Problem> {
     caller.members_of_schema(&products, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
-    let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok(answer(schema, products.history()))
+    let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), repository.history())).await?;
+    Ok(answer(schema, repository.history()))
 }
 
 /// The answer that is a schema, with its ETag.

@@ -6,21 +6,12 @@ use axum::response::IntoResponse;
 use hotshelf_domain::{Session, SessionId};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::caller::SessionUser;
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Session, routes!(list))
-        .operation(Access::Session, routes!(end_all))
-        .operation(Access::Session, routes!(end))
-}
 
 /// The sessions of a user.
 #[derive(Serialize, ToSchema)]

@@ -8,18 +8,9 @@ use chrono::{DateTime, Utc};
 use hotshelf_cache_module::{CacheStatistics, StatsSnapshot};
 use hotshelf_stats::Registry;
 use serde::Serialize;
-use utoipa_axum::routes;
 
-use crate::operations::{Access, Operations};
 use crate::problem::Problem;
 use crate::reply::Done;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Observer, routes!(stats))
-        .operation(Access::Operator, routes!(reset))
-        .operation(Access::Observer, routes!(metrics))
-}
 
 #[derive(Serialize)]
 struct Statistics {

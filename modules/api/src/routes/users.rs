@@ -9,26 +9,14 @@ use axum::response::IntoResponse;
 use hotshelf_domain::{User, UserDraft, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::auth::no_store;
 use crate::body::JsonBody;
 use crate::caller::Admin;
 use crate::limits::AccountLimits;
 use crate::openapi::schemas;
-use crate::operations::{Access, Operations};
 use crate::params::IdPath;
 use crate::problem::Problem;
-
-pub(crate) fn operations() -> Operations {
-    Operations::default()
-        .operation(Access::Admin, routes!(list))
-        .operation(Access::AdminSession, routes!(add))
-        .operation(Access::Admin, routes!(get))
-        .operation(Access::AdminSession, routes!(set_role))
-        .operation(Access::AdminSession, routes!(remove))
-        .operation(Access::AdminSession, routes!(end_sessions))
-}
 
 /// The users of an organization.
 #[derive(Serialize, ToSchema)]
