@@ -1,4 +1,4 @@
-//! Looks after the identity of the database when nobody writes.
+//! Checks the identity of the database while no request writes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) async fn run(
         }
         if identity.file_has_changed() {
             // A group with nothing in it looks at the file, in turn with the others, and keeps what it finds.
-            let _ = writer.enqueue(|_| Ok(())).await;
+            let _ = writer.enqueue(1, |_| Ok(())).await;
         }
     }
     stopping.cancelled().await;

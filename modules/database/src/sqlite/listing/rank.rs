@@ -1,14 +1,12 @@
 //! The order of what a search finds by how well it fits: by the texts alone, so that it is the same on every
 //! database, and does not change with other products.
 
-use std::cmp::Ordering;
-
 use hotshelf_domain::{
-    Filter, PlaceKey, Search,
+    Filter, Place, PlaceKey, ProductId, Search,
     words::{self, Fit},
 };
 
-use super::column::Row;
+use super::column::compare;
 use super::index_scan::Window;
 use super::sorted_subset::{Subset, Texts};
 use crate::sqlite::error::SqlError;
@@ -24,16 +22,15 @@ pub(super) fn rows(
     conn: &Reader,
     filter: &Filter,
     search: &Search,
-    ids: &[i64],
+    ids: &[ProductId],
     window: Window<'_>,
-) -> Result<Vec<Row>, SqlError> {
+) -> Result<Vec<Place>, SqlError> {
     let words: Vec<&str> = search.words().collect();
     let texts = Subset::These(ids).texts(conn, filter)?;
-    let row = |texts: &Texts| Row { key: PlaceKey::Rank(rank(texts, &words)), id: texts.id };
-    let mut rows: Vec<Row> = texts.iter().map(row).collect();
-    rows.sort_by(|one, other| one.compare(other, window.descending));
-    let behind =
-        |row: &Row| window.after.is_none_or(|after| row.compare(after, window.descending) == Ordering::Greater);
+    let place = |texts: &Texts| Place { key: PlaceKey::Rank(rank(texts, &words)), id: texts.id };
+    let mut rows: Vec<Place> = texts.iter().map(place).collect();
+    rows.sort_by(|one, other| compare(one, other, window.descending));
+    let behind = |row: &Place| window.after.is_none_or(|after| compare(row, after, window.descending).is_gt());
     let skipped = usize::try_from(window.offset).unwrap_or(usize::MAX);
     let limit = usize::try_from(window.limit).unwrap_or_default();
     Ok(rows.into_iter().filter(behind).skip(skipped).take(limit).collect())
