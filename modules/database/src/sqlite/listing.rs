@@ -22,8 +22,8 @@ mod sorted_subset;
 mod tests;
 
 use hotshelf_domain::{
-    Filter, Order, OrderBy, PageError, PageIds, PageRequest, PageStart, Place, PlaceKey, ProductId, ProductPage,
-    ProductScope, Search,
+    Filter, OrderBy, PageError, PageIds, PageRequest, PageStart, Place, PlaceKey, ProductId, ProductPage, ProductScope,
+    Search,
 };
 
 use super::reader::Reader;
@@ -79,14 +79,12 @@ pub(crate) fn ids(
 }
 
 fn matching(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
+    let list = List::new(conn, filter)?;
     match &filter.search {
         Some(search) if search.finds_nothing() => Ok(0),
-        Some(search) => {
-            let counts = counts::by_organization(conn, filter)?;
-            fulltext::find(conn, filter, search, &counts, SMALL)?.count(conn, filter)
-        }
-        None if filter.has_price() => Subset::Prices.count(conn, filter),
-        None => counts::total(conn, filter),
+        Some(search) => fulltext::find(&list, search, SMALL)?.count(&list),
+        None if filter.has_price() => Subset::Prices.count(&list),
+        None => Ok(list.counted()),
     }
 }
 
@@ -94,8 +92,8 @@ fn find(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
     request.check()?;
     let filter = &request.filter;
     counts::check_exists(conn, filter)?;
-    let counts = counts::by_organization(conn, filter)?;
-    let counted = counts::sum(&counts);
+    let list = List::new(conn, filter)?;
+    let counted = list.counted();
     let nothing = counted == 0 || filter.search.as_ref().is_some_and(|search| search.finds_nothing());
     let known = nothing || (filter.search.is_none() && !filter.has_price());
     let total = known.then_some(if nothing { 0 } else { counted });
@@ -107,112 +105,110 @@ fn find(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
     let limit = i64::from(request.limit) + 1;
     let window = Window { descending: request.order.descending, after, offset, limit };
     // No list is longer than what the counters say; nobody scans all of it to find its end.
-    let beyond = offset >= counted;
-    let mut rows = if beyond || nothing { Vec::new() } else { rows(conn, filter, request.order, &counts, window)? };
+    let mut rows = if nothing || offset >= counted { Vec::new() } else { list.rows(request.order.by, window)? };
     let has_more = rows.len() as i64 == limit;
     rows.truncate(request.limit as usize);
     let ids = rows.iter().map(|row| row.id).collect();
     Ok(PageIds { ids, total, has_more, next: rows.pop() })
 }
 
-fn rows(
-    conn: &Reader,
-    filter: &Filter,
-    order: Order,
-    counts: &[OrganizationCount],
-    window: Window<'_>,
-) -> Result<Vec<Place>, SqlError> {
-    if let Some(search) = &filter.search {
-        return found(conn, filter, search, order, counts, window);
-    }
-    match small_subset(conn, filter, order.by, counts)? {
-        Some(set) => set.rows(conn, filter, order.by, window),
-        None => merge::rows(conn, &scans(filter, order.by, counts), window),
-    }
+/// A list, and what the counters say of it.
+struct List<'a> {
+    conn: &'a Reader,
+    filter: &'a Filter,
+    counts: Vec<OrganizationCount>,
 }
 
-/// The rows of a search.
-fn found(
-    conn: &Reader,
-    filter: &Filter,
-    search: &Search,
-    order: Order,
-    counts: &[OrganizationCount],
-    window: Window<'_>,
-) -> Result<Vec<Place>, SqlError> {
-    let key = window.after.map(|place| &place.key);
-    let by_rank = matches!(key, Some(PlaceKey::Rank(_)));
-    // Of a page by relevance more are looked at than for the first one, so that a list goes on as it began when some
-    // more products have come to be found.
-    let hits = fulltext::find(conn, filter, search, counts, if by_rank { 2 * SMALL } else { SMALL })?;
-    match (order.by, hits) {
-        // A page goes on as the one before it was ordered, also when it is now known how well the products fit.
-        (OrderBy::Relevance, Hits::Few(ids)) if !matches!(key, Some(PlaceKey::Id)) => {
-            rank::rows(conn, filter, search, &ids, window)
+impl<'a> List<'a> {
+    fn new(conn: &'a Reader, filter: &'a Filter) -> Result<Self, SqlError> {
+        Ok(List { conn, filter, counts: counts::by_organization(conn, filter)? })
+    }
+
+    fn counted(&self) -> i64 {
+        self.counts.iter().map(|count| count.products).sum()
+    }
+
+    fn rows(&self, by: OrderBy, window: Window<'_>) -> Result<Vec<Place>, SqlError> {
+        if let Some(search) = &self.filter.search {
+            return self.found(search, by, window);
         }
-        (OrderBy::Relevance, Hits::Many(_)) if by_rank => Err(PageError::PlaceOfAnotherOrder.into()),
-        // Nothing is more relevant than anything else, and ties go by id.
-        (OrderBy::Relevance, hits) => listed(conn, filter, &hits, OrderBy::Id, Window { descending: false, ..window }),
-        (by, hits) => listed(conn, filter, &hits, by, window),
-    }
-}
-
-fn listed(
-    conn: &Reader,
-    filter: &Filter,
-    hits: &Hits,
-    by: OrderBy,
-    window: Window<'_>,
-) -> Result<Vec<Place>, SqlError> {
-    match hits {
-        Hits::Few(ids) => Subset::These(ids).rows(conn, filter, by, window),
-        Hits::Many(parts) => {
-            let scans: Vec<IndexScan<'_>> = parts.iter().map(|part| part.scan(filter, by)).collect();
-            merge::rows(conn, &scans, window)
+        match self.small_subset(by)? {
+            Some(set) => set.rows(self, by, window),
+            None => merge::rows(self.conn, &scans(self.filter, by, &self.counts), window),
         }
     }
-}
 
-/// Few products that all of the list is in, whatever is searched for: those with its prices, or those out of stock.
-fn narrow_subset(conn: &Reader, filter: &Filter) -> Result<Option<Subset<'static>>, SqlError> {
-    if filter.has_price() && Subset::count_prices(conn, filter, SMALL + 1)? <= SMALL {
-        return Ok(Some(Subset::Prices));
+    /// The rows of a search.
+    fn found(&self, search: &Search, by: OrderBy, window: Window<'_>) -> Result<Vec<Place>, SqlError> {
+        let key = window.after.map(|place| &place.key);
+        let by_rank = matches!(key, Some(PlaceKey::Rank(_)));
+        // Of a page by relevance more are looked at than for the first one, so that a list goes on as it began when
+        // some more products have come to be found.
+        let hits = fulltext::find(self, search, if by_rank { 2 * SMALL } else { SMALL })?;
+        match (by, hits) {
+            // A page goes on as the one before it was ordered, also when it is now known how well the products fit.
+            (OrderBy::Relevance, Hits::Few(ids)) if !matches!(key, Some(PlaceKey::Id)) => {
+                rank::rows(self, search, &ids, window)
+            }
+            (OrderBy::Relevance, Hits::Many(_)) if by_rank => Err(PageError::PlaceOfAnotherOrder.into()),
+            // Nothing is more relevant than anything else, and ties go by id.
+            (OrderBy::Relevance, hits) => self.listed(&hits, OrderBy::Id, Window { descending: false, ..window }),
+            (by, hits) => self.listed(&hits, by, window),
+        }
     }
-    let Filter { organization, in_stock, .. } = *filter;
-    let out_of_stock = Filter { organization, in_stock, ..Filter::default() };
-    Ok((in_stock == Some(false) && counts::total(conn, &out_of_stock)? <= SMALL).then_some(Subset::OutOfStock))
-}
 
-/// The smallest set that all of the list is in, if it is small and the index of the order does not lead there by
-/// itself.
-fn small_subset(
-    conn: &Reader,
-    filter: &Filter,
-    by: OrderBy,
-    counts: &[OrganizationCount],
-) -> Result<Option<Subset<'static>>, SqlError> {
-    if filter.has_price() && by != OrderBy::Price && Subset::count_prices(conn, filter, SMALL + 1)? <= SMALL {
-        return Ok(Some(Subset::Prices));
+    fn listed(&self, hits: &Hits, by: OrderBy, window: Window<'_>) -> Result<Vec<Place>, SqlError> {
+        match hits {
+            Hits::Few(ids) => Subset::These(ids).rows(self, by, window),
+            Hits::Many(parts) => {
+                let scans: Vec<IndexScan<'_>> = parts.iter().map(|part| part.scan(self.filter, by)).collect();
+                merge::rows(self.conn, &scans, window)
+            }
+        }
     }
-    // No set that contains the list is smaller than the list.
-    let in_order = by == OrderBy::Id || (by == OrderBy::Price && filter.category.is_some());
-    if counts::sum(counts) > SMALL || in_order {
-        return Ok(None);
+
+    /// A small set that contains the list, whatever is searched for.
+    fn narrow_subset(&self) -> Result<Option<Subset<'static>>, SqlError> {
+        if self.filter.has_price() && Subset::count_prices(self, SMALL + 1)? <= SMALL {
+            return Ok(Some(Subset::Prices));
+        }
+        let out_of_stock = self.filter.in_stock == Some(false) && self.out_of_stock()? <= SMALL;
+        Ok(out_of_stock.then_some(Subset::OutOfStock))
     }
-    let Filter { organization, in_stock, .. } = *filter;
-    let of_category = |category| Filter { organization, category: Some(category), ..Filter::default() };
-    let out_of_stock = || Filter { organization, in_stock, ..Filter::default() };
-    let sets = [
-        filter.category.clone().map(|category| (Subset::Category, of_category(category))),
-        filter.schema.map(|schema| (Subset::Schema, Filter::of_schema(schema))),
-        (in_stock == Some(false) && by != OrderBy::Stock).then(|| (Subset::OutOfStock, out_of_stock())),
-    ];
-    let mut sized = Vec::new();
-    for (set, members) in sets.into_iter().flatten() {
-        sized.push((counts::total(conn, &members)?, set));
+
+    /// The smallest set that contains the list, if it is small and the index of the order does not lead there by
+    /// itself.
+    fn small_subset(&self, by: OrderBy) -> Result<Option<Subset<'static>>, SqlError> {
+        let (conn, filter) = (self.conn, self.filter);
+        if filter.has_price() && by != OrderBy::Price && Subset::count_prices(self, SMALL + 1)? <= SMALL {
+            return Ok(Some(Subset::Prices));
+        }
+        // No set that contains the list is smaller than the list.
+        let in_order = by == OrderBy::Id || (by == OrderBy::Price && filter.category.is_some());
+        if self.counted() > SMALL || in_order {
+            return Ok(None);
+        }
+        let mut sets = Vec::new();
+        if filter.category.is_some() {
+            let Filter { organization, ref category, .. } = *filter;
+            let members = Filter { organization, category: category.clone(), ..Filter::default() };
+            sets.push((counts::total(conn, &members)?, Subset::Category));
+        }
+        if let Some(schema) = filter.schema {
+            sets.push((counts::total(conn, &Filter::of_schema(schema))?, Subset::Schema));
+        }
+        if filter.in_stock == Some(false) && by != OrderBy::Stock {
+            sets.push((self.out_of_stock()?, Subset::OutOfStock));
+        }
+        let smallest = sets.into_iter().min_by_key(|(size, _)| *size);
+        Ok(smallest.filter(|(size, _)| *size <= SMALL).map(|(_, set)| set))
     }
-    let smallest = sized.into_iter().min_by_key(|(size, _)| *size);
-    Ok(smallest.filter(|(size, _)| *size <= SMALL).map(|(_, set)| set))
+
+    /// How many products of the organization are out of stock.
+    fn out_of_stock(&self) -> Result<i64, SqlError> {
+        let organization = self.filter.organization;
+        counts::total(self.conn, &Filter { organization, in_stock: Some(false), ..Filter::default() })
+    }
 }
 
 /// The indexes that have the list in order.

@@ -46,11 +46,7 @@ pub(super) fn by_organization(conn: &Reader, filter: &Filter) -> Result<Vec<Orga
 
 /// How many products are in the list; see [`by_organization`].
 pub(super) fn total(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
-    Ok(sum(&by_organization(conn, filter)?))
-}
-
-pub(super) fn sum(counts: &[OrganizationCount]) -> i64 {
-    counts.iter().map(|count| count.products).sum()
+    Ok(by_organization(conn, filter)?.iter().map(|count| count.products).sum())
 }
 
 /// Refuses organizations and schemas that do not exist. The built-in ones do.

@@ -6,7 +6,7 @@ use super::column;
 use super::counts::{self, OrganizationCount};
 use super::index_scan::{IndexScan, Window};
 use super::sorted_subset::Subset;
-use super::{index_of, narrow_subset};
+use super::{List, index_of};
 use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::search_index::{begins, query};
@@ -36,29 +36,24 @@ pub(super) enum Hits {
 }
 
 /// Finds up to so many; if there are more, where they are.
-pub(super) fn find(
-    conn: &Reader,
-    filter: &Filter,
-    search: &Search,
-    counts: &[OrganizationCount],
-    few: i64,
-) -> Result<Hits, SqlError> {
-    check_cost(conn, filter, search, counts)?;
+pub(super) fn find(list: &List<'_>, search: &Search, few: i64) -> Result<Hits, SqlError> {
+    check_cost(list, search)?;
+    let Filter { schema, category, .. } = list.filter;
     let part = |&OrganizationCount { organization, .. }: &_| Part {
         organization,
-        query: query(organization, search.words(), filter.schema, filter.category.as_deref()),
+        query: query(organization, search.words(), *schema, category.as_deref()),
     };
-    let parts: Vec<Part> = counts.iter().map(part).collect();
+    let parts: Vec<Part> = list.counts.iter().map(part).collect();
     let mut ids: Vec<ProductId> = Vec::new();
     for part in &parts {
         let left = few + 1 - ids.len() as i64;
         let found = Statement::new("SELECT rowid FROM product_search WHERE product_search MATCH ");
         let found = found.bind(part.query.clone()).sql(" LIMIT ").bind(left);
-        ids.extend(conn.rows(&found, |row| Ok(ProductId::from_row(row.get(0)?)))?);
+        ids.extend(list.conn.rows(&found, |row| Ok(ProductId::from_row(row.get(0)?)))?);
         if ids.len() as i64 > few {
-            return match narrow_subset(conn, filter)? {
+            return match list.narrow_subset()? {
                 // Fewer rows than hits: these are looked at.
-                Some(set) => Ok(Hits::Few(matching(conn, set, filter, search)?)),
+                Some(set) => Ok(Hits::Few(matching(list, set, search)?)),
                 None => Ok(Hits::Many(parts)),
             };
         }
@@ -67,9 +62,9 @@ pub(super) fn find(
 }
 
 /// Those in the set whose texts have the words.
-fn matching(conn: &Reader, set: Subset<'_>, filter: &Filter, search: &Search) -> Result<Vec<ProductId>, SqlError> {
+fn matching(list: &List<'_>, set: Subset<'_>, search: &Search) -> Result<Vec<ProductId>, SqlError> {
     let words: Vec<&str> = search.words().collect();
-    let texts = set.texts(conn, filter)?;
+    let texts = set.texts(list)?;
     let found = texts.iter().filter(|texts| {
         let stored = words::stored([&texts.name, &texts.description, &texts.category]);
         words::find(&stored, &words)
@@ -79,7 +74,7 @@ fn matching(conn: &Reader, set: Subset<'_>, filter: &Filter, search: &Search) ->
 
 /// Refuses a search that would take too long. What it costs is known from the counters or, where
 /// they do not tell, by the length of the lists that it would read, of which no more are read than it may cost.
-fn check_cost(conn: &Reader, filter: &Filter, search: &Search, counts: &[OrganizationCount]) -> Result<(), SqlError> {
+fn check_cost(List { conn, filter, counts }: &List<'_>, search: &Search) -> Result<(), SqlError> {
     let terms: Vec<(String, i64)> = search.words().flat_map(terms_of).collect();
     let seeks = SEEK_COST.saturating_mul((terms.len() * counts.len()) as i64);
     let mut left = COST_MAX - seeks;
@@ -123,10 +118,11 @@ fn too_broad() -> SqlError {
 
 impl Hits {
     /// How many of the hits match the filter.
-    pub(super) fn count(&self, conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
+    pub(super) fn count(&self, list: &List<'_>) -> Result<i64, SqlError> {
+        let List { conn, filter, .. } = *list;
         let by_row = filter.has_price() || filter.in_stock.is_some();
         match self {
-            Hits::Few(ids) if by_row => Subset::These(ids).count(conn, filter),
+            Hits::Few(ids) if by_row => Subset::These(ids).count(list),
             Hits::Few(ids) => Ok(ids.len() as i64),
             Hits::Many(parts) => parts.iter().try_fold(0, |sum, part| {
                 let by = if filter.has_price() { OrderBy::Price } else { OrderBy::Stock };

@@ -2,10 +2,10 @@
 
 use hotshelf_domain::{Filter, OrderBy, Place, PlaceKey, ProductId};
 
+use super::List;
 use super::column::{self, Bounds, column, value};
 use super::index_scan::Window;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::reader::Reader;
 use crate::sqlite::statement::Statement;
 
 /// A part of the filter, and the index that has its products together.
@@ -29,7 +29,7 @@ pub(super) struct Texts {
 
 impl Subset<'_> {
     /// Counts the products between the prices, up to `limit`.
-    pub(super) fn count_prices(conn: &Reader, filter: &Filter, limit: i64) -> Result<i64, SqlError> {
+    pub(super) fn count_prices(&List { conn, filter, .. }: &List<'_>, limit: i64) -> Result<i64, SqlError> {
         let select = Statement::new("SELECT count(*) FROM (SELECT 1");
         let prices = Bounds::of(filter, OrderBy::Price);
         let mut statement = Subset::Prices.from(select, filter).within(OrderBy::Price, prices);
@@ -40,12 +40,12 @@ impl Subset<'_> {
     }
 
     /// Counts the products that match the filter, all of which are in the set.
-    pub(super) fn count(self, conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
+    pub(super) fn count(self, &List { conn, filter, .. }: &List<'_>) -> Result<i64, SqlError> {
         self.from(Statement::new("SELECT count(*)"), filter).restrict(filter, None).number(conn)
     }
 
     /// The texts of the products that match the filter.
-    pub(super) fn texts(self, conn: &Reader, filter: &Filter) -> Result<Vec<Texts>, SqlError> {
+    pub(super) fn texts(self, &List { conn, filter, .. }: &List<'_>) -> Result<Vec<Texts>, SqlError> {
         let select = Statement::new("SELECT p.id, p.name, p.description, p.category");
         conn.rows(&self.from(select, filter).restrict(filter, None), |row| {
             let id = ProductId::from_row(row.get(0)?);
@@ -53,16 +53,10 @@ impl Subset<'_> {
         })
     }
 
-    pub(super) fn rows(
-        self,
-        conn: &Reader,
-        filter: &Filter,
-        by: OrderBy,
-        window: Window<'_>,
-    ) -> Result<Vec<Place>, SqlError> {
+    pub(super) fn rows(self, list: &List<'_>, by: OrderBy, window: Window<'_>) -> Result<Vec<Place>, SqlError> {
         let (column, (beyond, order)) = (column(by), window.direction());
         let select = Statement::new("SELECT ").sql(column).sql(", p.id");
-        let mut statement = self.from(select, filter).restrict(filter, None);
+        let mut statement = self.from(select, list.filter).restrict(list.filter, None);
         if let Some(Place { key, id }) = window.after {
             statement = match key {
                 PlaceKey::Id => statement.and("p.id", beyond, id.get()),
@@ -74,7 +68,7 @@ impl Subset<'_> {
             };
         }
         let statement = statement.sql(" ORDER BY ").sql(column).sql(order).sql(", p.id");
-        column::load(by, statement.page(window.limit, window.offset), conn)
+        column::load(by, statement.page(window.limit, window.offset), list.conn)
     }
 
     fn from(self, select: Statement, filter: &Filter) -> Statement {
