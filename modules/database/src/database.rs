@@ -22,14 +22,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::OpenError;
 use crate::sqlite::condition::{self, Condition};
+use crate::sqlite::connect;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::identity::Identity;
+use crate::sqlite::heartbeat;
+use crate::sqlite::identity::{Identity, Target};
 use crate::sqlite::lock::DatabaseLock;
 use crate::sqlite::operation::Operation;
 use crate::sqlite::point_reads::PointReads;
-use crate::sqlite::readers::{self, Readers, Source};
-use crate::sqlite::writer::{WriteConnection, Writer};
-use crate::sqlite::{connect, heartbeat};
+use crate::sqlite::readers::{self, Readers};
+use crate::sqlite::writer::Writer;
 use crate::usecases;
 use hotshelf_cache::{Committed, Fencing};
 
@@ -150,14 +151,12 @@ impl Database {
 
         let tasks = Tasks::default();
         let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));
-        let source = Source { url: url.clone(), identity: Arc::clone(&identity), ending: ending.reads.clone() };
-        let readers = Readers::new(source, &condition, stats);
+        let target = |ending| Target { url: url.clone(), identity: Arc::clone(&identity), ending };
+        let readers = Readers::new(target(ending.reads.clone()), &condition, stats);
         let finds = Operation::new(stats, "find");
         let commits = Operation::new(stats, "commit");
-        let to_write = WriteConnection::new(url, &identity, ending.writes.clone(), &commits);
-        let writer = Writer::spawn(to_write, &tasks, commits, &condition);
-        let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), writer.clone(), tasks.stopping());
-        tasks.spawn_loop("database heartbeat", heartbeat);
+        let writer = Writer::spawn(target(ending.writes.clone()), &tasks, commits, &condition);
+        heartbeat::spawn(Arc::clone(&identity), Arc::clone(&first), writer.clone(), &tasks);
         condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
         tracing::info!(path = %path.display(), shared = options.shared, "database open");
         Ok(Database(Arc::new(Inner {

@@ -10,8 +10,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -41,6 +41,15 @@ type FileId = (u64, u64);
 
 /// When a file was written last, and its length.
 type Change = (SystemTime, u64);
+
+/// The database that connections are opened to, and when they are not used any more.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) url: String,
+    pub(crate) identity: Arc<Identity>,
+    /// Cancelled: reads under way are interrupted, and nothing more is begun.
+    pub(crate) ending: CancellationToken,
+}
 
 /// The database as it was opened.
 pub(crate) struct Identity {
@@ -324,10 +333,10 @@ fn change_of(path: &Path) -> io::Result<Change> {
 
 /// A database that is made and opened for one process alone, with the connection that keeps its files in their places.
 #[cfg(test)]
-pub(crate) fn opened(path: &Path) -> (std::sync::Arc<Identity>, SqliteConnection) {
+pub(crate) fn opened(path: &Path) -> (Arc<Identity>, SqliteConnection) {
     use super::connect::prepare;
 
     let lock = DatabaseLock::acquire(path, false).unwrap();
     let (conn, opened) = prepare(path, path.to_str().unwrap(), &lock, false).unwrap();
-    (std::sync::Arc::new(Identity::new(path, lock, opened.row).unwrap()), conn)
+    (Arc::new(Identity::new(path, lock, opened.row).unwrap()), conn)
 }

@@ -123,8 +123,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::condition::Condition;
-    use super::super::identity::opened;
-    use super::super::readers::{AnyPool, Readers, Source};
+    use super::super::identity::{Target, opened};
+    use super::super::readers::{AnyPool, Readers};
     use super::*;
 
     #[tokio::test]
@@ -133,8 +133,8 @@ mod tests {
         let path = directory.path().join("products.db");
         let (identity, _first) = opened(&path);
         let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
-        let source = Source { url: path.to_str().unwrap().to_owned(), identity, ending };
-        let readers = Readers::new(source, &Arc::new(Condition::new()), &stats);
+        let target = Target { url: path.to_str().unwrap().to_owned(), identity, ending };
+        let readers = Readers::new(target, &Arc::new(Condition::new()), &stats);
         let (reply, gone) = oneshot::channel();
         drop(gone);
         answer(&readers.point, vec![Ask { id: ProductId::from_row(1), reply }]).await;

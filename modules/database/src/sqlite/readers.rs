@@ -26,7 +26,7 @@ use super::admission::{Admission, Bounds, Party, Turn};
 use super::condition::Condition;
 use super::connect::connect;
 use super::error::SqlError;
-use super::identity::Identity;
+use super::identity::Target;
 use super::reader::Reader;
 
 /// How long a read may take, waiting for its turn included.
@@ -79,15 +79,15 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn new(source: Source, condition: &Arc<Condition>, stats: &Stats) -> Self {
+    pub(crate) fn new(target: Target, condition: &Arc<Condition>, stats: &Stats) -> Self {
         let (lists, heavy) = bounds(thread::available_parallelism().map_or(1, usize::from));
-        let (source, condition) = (Arc::new(source), Some(condition));
+        let (target, condition) = (Arc::new(target), Some(condition));
         let readers = Readers {
-            point: Pool::new("point", POINT, &source, condition, stats),
-            keyed: Pool::new("keyed", KEYED, &source, condition, stats),
-            lists: Pool::new("lists", lists, &source, condition, stats),
-            heavy: Pool::new("heavy", heavy, &source, condition, stats),
-            watch: Pool::new("watch", WATCH, &source, None, stats),
+            point: Pool::new("point", POINT, &target, condition, stats),
+            keyed: Pool::new("keyed", KEYED, &target, condition, stats),
+            lists: Pool::new("lists", lists, &target, condition, stats),
+            heavy: Pool::new("heavy", heavy, &target, condition, stats),
+            watch: Pool::new("watch", WATCH, &target, None, stats),
         };
         let gauge = |state, connections: fn(&dyn AnyPool) -> usize| {
             let pools = readers.pools();
@@ -128,14 +128,6 @@ fn bounds(processors: usize) -> (Bounds, Bounds) {
     )
 }
 
-/// The database that is read.
-pub(crate) struct Source {
-    pub(crate) url: String,
-    pub(crate) identity: Arc<Identity>,
-    /// Interrupts the reads under way and refuses all others.
-    pub(crate) ending: CancellationToken,
-}
-
 /// A connection on which is read.
 pub(crate) trait ReadConnection: Send + Sized + 'static {
     fn open(url: &str) -> Result<Self, StoreError>;
@@ -158,7 +150,7 @@ pub(crate) struct Pool<C> {
     admission: Admission,
     /// No more of them than may run at the same time.
     idle: Mutex<Vec<C>>,
-    source: Arc<Source>,
+    target: Arc<Target>,
     /// Notes how the reads of requests end.
     condition: Option<Arc<Condition>>,
     /// Counts the reads that were refused because too many were waiting,
@@ -194,7 +186,7 @@ impl<C: ReadConnection> Pool<C> {
     fn new(
         name: &str,
         bounds: Bounds,
-        source: &Arc<Source>,
+        target: &Arc<Target>,
         condition: Option<&Arc<Condition>>,
         stats: &Stats,
     ) -> Arc<Self> {
@@ -202,7 +194,7 @@ impl<C: ReadConnection> Pool<C> {
         let pool = Arc::new(Pool {
             admission: Admission::new(bounds),
             idle: Mutex::default(),
-            source: Arc::clone(source),
+            target: Arc::clone(target),
             condition: condition.cloned(),
             full: refused("full"),
             waited: refused("waited"),
@@ -229,7 +221,7 @@ impl<C: ReadConnection> Pool<C> {
         deadline: Instant,
         query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.source.identity.confirm()?;
+        self.target.identity.confirm()?;
         let answer = self.read_in_turn(party, deadline, query).await;
         if let Some(condition) = &self.condition {
             condition.reads.note(&answer);
@@ -244,7 +236,7 @@ impl<C: ReadConnection> Pool<C> {
         query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let turn = self.turn(party, deadline).await?;
-        let limit = Limit { until: deadline, given_up: self.source.ending.child_token() };
+        let limit = Limit { until: deadline, given_up: self.target.ending.child_token() };
         let _cancelled_when_dropped = limit.given_up.clone().drop_guard();
         let pool = Arc::clone(self);
         // The place is taken until the thread is done, also when nobody waits for it any more.
@@ -263,7 +255,7 @@ impl<C: ReadConnection> Pool<C> {
     async fn turn(&self, party: Party, deadline: Instant) -> Result<Turn, StoreError> {
         tokio::select! {
             biased;
-            () = self.source.ending.cancelled() => Err(StoreError::Closed),
+            () = self.target.ending.cancelled() => Err(StoreError::Closed),
             turn = timeout_at(deadline, self.admission.turn(party)) => match turn {
                 Ok(turn) => turn.inspect_err(|_| self.full.inc()),
                 Err(_) => {
@@ -282,7 +274,7 @@ impl<C: ReadConnection> Pool<C> {
     ) -> Result<T, StoreError> {
         match self.run_query(limit, query) {
             // The end of the database is one of the things that a limit stands for.
-            Err(StoreError::Overloaded(_)) if self.source.ending.is_cancelled() => Err(StoreError::Closed),
+            Err(StoreError::Overloaded(_)) if self.target.ending.is_cancelled() => Err(StoreError::Closed),
             answer => answer,
         }
     }
@@ -299,7 +291,7 @@ impl<C: ReadConnection> Pool<C> {
         let mut conn = idle.map_or_else(|| self.open(), Ok)?;
         let answer = query(&mut conn, limit).map_err(StoreError::from);
         // One that has failed is not used again; nor is one whose read panics.
-        if !matches!(answer, Err(StoreError::Unavailable(_))) && !self.source.ending.is_cancelled() {
+        if !matches!(answer, Err(StoreError::Unavailable(_))) && !self.target.ending.is_cancelled() {
             self.idle.lock().push(conn);
         }
         answer
@@ -307,8 +299,8 @@ impl<C: ReadConnection> Pool<C> {
 
     /// A connection of the database that was opened first, and not of another one that has its name by now.
     fn open(&self) -> Result<C, StoreError> {
-        let conn = C::open(&self.source.url)?;
-        self.source.identity.confirm_files()?;
+        let conn = C::open(&self.target.url)?;
+        self.target.identity.confirm_files()?;
         Ok(conn)
     }
 }

@@ -12,12 +12,11 @@ use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use super::condition::Condition;
 use super::connect::connect_writer;
 use super::error::SqlError;
-use super::identity::Identity;
+use super::identity::{Identity, Target};
 use super::operation::Operation;
 use super::search_index;
 
@@ -81,14 +80,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn spawn(
-        mut connection: WriteConnection,
-        tasks: &Tasks,
-        operation: Operation,
-        condition: &Arc<Condition>,
-    ) -> Self {
+    pub(crate) fn spawn(target: Target, tasks: &Tasks, operation: Operation, condition: &Arc<Condition>) -> Self {
         let (queue, mut jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
+        let mut connection = WriteConnection { target, open: None, commits: operation.durations.clone() };
         tasks.spawn_loop("database writer", async move {
             loop {
                 let mut group = Vec::new();
@@ -138,22 +133,14 @@ impl Writer {
 }
 
 /// The connection of the writer.
-pub(crate) struct WriteConnection {
-    url: String,
-    identity: Arc<Identity>,
+struct WriteConnection {
+    target: Target,
     /// Opened when first needed, and again after a failure.
     open: Option<SyncConnectionWrapper<SqliteConnection>>,
-    ending: CancellationToken,
     commits: Histogram,
 }
 
 impl WriteConnection {
-    /// Once `ending` is cancelled, no write is begun any more, accepted or not.
-    pub(crate) fn new(url: String, identity: &Arc<Identity>, ending: CancellationToken, operation: &Operation) -> Self {
-        let (identity, commits) = (Arc::clone(identity), operation.durations.clone());
-        WriteConnection { url, identity, open: None, ending, commits }
-    }
-
     /// Writes one group in one hop to the blocking threads.
     async fn write(&mut self, group: Vec<Job>) {
         let mut conn = match self.connection().await {
@@ -162,14 +149,14 @@ impl WriteConnection {
         };
         let timer = self.commits.start_timer();
         // When the closure panics, the jobs' reply channels close and the connection is given up with its transaction.
-        let (identity, ending) = (Arc::clone(&self.identity), self.ending.clone());
-        let written = conn.spawn_blocking(move |conn| Ok(write_group(conn, &identity, group, &ending))).await;
+        let target = self.target.clone();
+        let written = conn.spawn_blocking(move |conn| Ok(write_group(conn, &target, group))).await;
         timer.observe_duration();
         // Answered here, on a thread of the runtime: from a blocking thread, each waking would be a system call.
         match written.map(Written::answer) {
             Ok(true) => self.open = Some(conn),
             // The identity has logged why, and no other connection would do better.
-            Ok(false) if self.identity.confirm().is_err() => {}
+            Ok(false) if self.target.identity.confirm().is_err() => {}
             // The condition logs once that writes fail.
             Ok(false) => tracing::debug!("a group of writes could not be committed; reconnecting"),
             Err(error) => tracing::error!(%error, "the database writer failed; reconnecting"),
@@ -177,11 +164,11 @@ impl WriteConnection {
     }
 
     async fn connection(&mut self) -> Result<SyncConnectionWrapper<SqliteConnection>, StoreError> {
-        self.identity.confirm()?;
+        self.target.identity.confirm()?;
         if let Some(conn) = self.open.take() {
             return Ok(conn);
         }
-        let url = self.url.clone();
+        let url = self.target.url.clone();
         let connected = tokio::task::spawn_blocking(move || connect_writer(&url)).await;
         connected.map_err(|_| StoreError::Closed)?.map(SyncConnectionWrapper::new).map_err(|error| {
             tracing::debug!(%error, "the database cannot be opened for writing");
@@ -226,12 +213,7 @@ impl Written {
 }
 
 /// Runs the group in one transaction, and refuses what has waited too long.
-fn write_group(
-    conn: &mut SqliteConnection,
-    identity: &Identity,
-    group: Vec<Job>,
-    ending: &CancellationToken,
-) -> Written {
+fn write_group(conn: &mut SqliteConnection, Target { identity, ending, .. }: &Target, group: Vec<Job>) -> Written {
     let in_time = |job: Job| {
         if job.begin_before < Instant::now() || ending.is_cancelled() {
             job.write.answer(Err(StoreError::Overloaded("the write waited too long for its turn")));
@@ -312,6 +294,7 @@ fn in_savepoint(
 mod tests {
     use diesel::connection::SimpleConnection;
     use diesel::sql_types::BigInt;
+    use tokio_util::sync::CancellationToken;
 
     use super::super::connect::connect;
     use super::*;
@@ -348,26 +331,27 @@ mod tests {
         let (identity, _first) = crate::sqlite::identity::opened(&path);
         let (mut conn, mut other) = (connect_writer(url).unwrap(), connect(url).unwrap());
         conn.batch_execute("PRAGMA busy_timeout = 0").unwrap();
-        let (going_on, soon) = (CancellationToken::new(), Instant::now() + Duration::from_secs(60));
+        let going_on = Target { url: url.to_owned(), identity, ending: CancellationToken::new() };
+        let soon = Instant::now() + Duration::from_secs(60);
 
         other.batch_execute("BEGIN IMMEDIATE").unwrap();
         let (locked_out, reply) = job(soon);
-        assert!(!write_group(&mut conn, &identity, vec![locked_out], &going_on).answer());
+        assert!(!write_group(&mut conn, &going_on, vec![locked_out]).answer());
         assert!(overloaded(reply), "another process holds the database");
         // Those that nobody waits for any more do not wait for the lock.
         let (late, reply) = job(Instant::now());
-        assert!(write_group(&mut conn, &identity, vec![late], &going_on).answer());
+        assert!(write_group(&mut conn, &going_on, vec![late]).answer());
         assert!(overloaded(reply));
         other.batch_execute("ROLLBACK").unwrap();
 
-        let ending = CancellationToken::new();
-        ending.cancel();
+        let ending = Target { ending: CancellationToken::new(), ..going_on.clone() };
+        ending.ending.cancel();
         let (not_begun, reply) = job(soon);
-        assert!(write_group(&mut conn, &identity, vec![not_begun], &ending).answer());
+        assert!(write_group(&mut conn, &ending, vec![not_begun]).answer());
         assert!(overloaded(reply));
 
         let (write, reply) = job(soon);
-        assert!(write_group(&mut conn, &identity, vec![write], &going_on).answer());
+        assert!(write_group(&mut conn, &going_on, vec![write]).answer());
         assert_eq!(reply.blocking_recv().unwrap().unwrap(), 1);
     }
 

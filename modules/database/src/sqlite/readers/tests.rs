@@ -21,10 +21,10 @@ impl ReadConnection for () {
 fn pool(ending: &CancellationToken) -> (Arc<Pool<()>>, Stats, (TempDir, SqliteConnection)) {
     let directory = tempfile::tempdir().unwrap();
     let (identity, first) = opened(&directory.path().join("products.db"));
-    let source = Arc::new(Source { url: String::new(), identity, ending: ending.clone() });
+    let target = Arc::new(Target { url: String::new(), identity, ending: ending.clone() });
     let stats = Stats::new().unwrap();
     let bounds = Bounds { running: 2, running_of_one: 1, waiting: 3, waiting_of_one: 2 };
-    (Pool::new("test", bounds, &source, None, &stats), stats, (directory, first))
+    (Pool::new("test", bounds, &target, None, &stats), stats, (directory, first))
 }
 
 /// A read that is under way until it is told to end.
@@ -163,8 +163,8 @@ async fn a_read_under_way_ends_with_its_deadline_its_caller_and_the_database() {
     let path = directory.path().join("products.db");
     let (identity, _first) = opened(&path);
     let (stats, ending) = (Stats::new().unwrap(), CancellationToken::new());
-    let source = Source { url: path.to_str().unwrap().to_owned(), identity, ending: ending.clone() };
-    let readers = Arc::new(Readers::new(source, &Arc::new(Condition::new()), &stats));
+    let target = Target { url: path.to_str().unwrap().to_owned(), identity, ending: ending.clone() };
+    let readers = Arc::new(Readers::new(target, &Arc::new(Condition::new()), &stats));
     let idle = || readers.heavy.admission.running() == 0;
 
     let late = endless(&readers, Duration::from_millis(50)).await.unwrap();
