@@ -23,14 +23,15 @@ use tokio_util::sync::CancellationToken;
 use crate::error::OpenError;
 use crate::metrics::DatabaseMetrics;
 use crate::sqlite::condition::{self, Condition};
+use crate::sqlite::connect;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::identity::Identity;
+use crate::sqlite::heartbeat;
+use crate::sqlite::identity::{Identity, Target};
 use crate::sqlite::lock::DatabaseLock;
 use crate::sqlite::operation::Operation;
 use crate::sqlite::point_reads::PointReads;
 use crate::sqlite::readers::{self, Readers};
-use crate::sqlite::writer::{WriteConnection, Writer};
-use crate::sqlite::{connect, heartbeat};
+use crate::sqlite::writer::Writer;
 use crate::usecases;
 use hotshelf_cache::{Committed, Fencing};
 
@@ -43,11 +44,15 @@ pub struct DatabaseOptions {
     pub shared: bool,
 }
 
-/// The database: the truth that caches hold copies of.
+/// The database: the truth that the cache is filled from.
 ///
 /// A cheap handle. A write that has returned `Ok` is on disk: it survives the end of the process and the loss of
 /// power. A read sees every write that had returned before the read began. Writes share commits, so many concurrent
 /// ones cost little more than one; a write whose caller goes away happens all the same.
+///
+/// Every read and every write may fail with [`StoreError::Overloaded`], [`StoreError::Unavailable`],
+/// [`StoreError::Replaced`] and [`StoreError::Closed`]; the methods name only other errors. Whether a write that failed
+/// may have been committed says [`StoreError::changed_nothing`].
 ///
 /// ```
 /// use hotshelf_cache::Fencing;
@@ -71,7 +76,6 @@ pub struct DatabaseOptions {
 pub struct Database(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
     writer: Writer,
     readers: Readers,
     point_reads: PointReads,
@@ -80,20 +84,20 @@ struct Inner {
     operations: Operations,
     condition: Arc<Condition>,
     identity: Arc<Identity>,
-    /// The connection that was opened first. As long as there is one, the files beside the database keep their places.
+    /// The connection that was opened first. As long as one is open, SQLite keeps the files beside the database.
     first: Arc<Mutex<SqliteConnection>>,
 }
 
-/// What a stop tells those at work.
+/// How a stop interrupts work.
 #[derive(Clone, Default)]
 struct Ending {
-    /// No read goes on.
+    /// Cancelled: no read goes on.
     reads: CancellationToken,
-    /// No write is begun any more.
+    /// Cancelled: no write is begun any more.
     writes: CancellationToken,
 }
 
-/// The reads that are no point reads, each kind by the name it has in the metrics.
+/// The kinds of reads beside `find`, under their names in the metrics.
 struct Operations {
     find_many: Operation,
     page: Operation,
@@ -133,7 +137,7 @@ impl Database {
     /// # Errors
     /// [`OpenError`], each kind with what to do about it.
     pub async fn open(options: DatabaseOptions, registry: &Registry) -> Result<Self, OpenError> {
-        let path = place_of(options.path)?;
+        let path = canonical(options.path)?;
         let url = path.to_str().ok_or_else(|| OpenError::Path(path.clone()))?.to_owned();
         let failed = |cause: String| OpenError::Open { database: path.clone(), cause };
         let (file, address) = (path.clone(), url.clone());
@@ -149,46 +153,37 @@ impl Database {
         let metrics = DatabaseMetrics::register(registry).map_err(|error| failed(error.to_string()))?;
         let tasks = Tasks::default();
         let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));
-        let readers = Readers::new(&url, &identity, &condition, &metrics, &ending.reads);
+        let target = |ending| Target { url: url.clone(), identity: Arc::clone(&identity), ending };
+        let readers = Readers::new(target(ending.reads.clone()), &condition, &metrics);
         let finds = Operation::new(&metrics, "find");
         let commits = Operation::new(&metrics, "commit");
-        let to_write = WriteConnection::new(url, &identity, ending.writes.clone(), &commits);
-        let writer = Writer::spawn(to_write, &tasks, commits, &condition);
-        let heartbeat = heartbeat::run(Arc::clone(&identity), Arc::clone(&first), writer.clone(), tasks.stopping());
-        tasks.spawn_loop("database heartbeat", heartbeat);
+        let writer = Writer::spawn(target(ending.writes.clone()), &tasks, commits, &condition);
+        heartbeat::spawn(Arc::clone(&identity), Arc::clone(&first), writer.clone(), &tasks);
         condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
-        let inner = Inner {
+        tracing::info!(path = %path.display(), shared = options.shared, "database open");
+        Ok(Database(Arc::new(Inner {
             writer,
-            point_reads: PointReads::spawn(readers.point.clone(), readers::POINT.running, &tasks, finds, &metrics),
+            point_reads: PointReads::spawn(&readers.point, readers::POINT.running, &tasks, finds, &metrics),
             operations: Operations::new(&metrics),
             readers,
             tasks,
             ending,
             condition,
-            path,
             identity,
             first,
-        };
-        tracing::info!(path = %inner.path.display(), shared = options.shared, "database open");
-        Ok(Database(Arc::new(inner)))
+        })))
     }
 
-    /// Whether the database answers a read.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find).
+    /// Reads a row, to find out whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let answer = self.0.operations.ping.of(self.0.readers.watch.read(condition::read_probe)).await;
-        self.0.condition.note_read_probe(&answer);
+        self.0.condition.reads.note_probe(&answer);
         answer
     }
 
     /// Prepares for a [`close`](Database::close) that is to be over within `limit`: when half of it has passed,
     /// reads end, and no write is begun any more, so that those who wait for them can stop as well.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn hurry(&self, limit: Duration) {
+    pub(crate) fn prepare_close(&self, limit: Duration) {
         let (Ending { reads, writes }, closing) = (self.0.ending.clone(), self.0.tasks.stopping());
         self.0.tasks.spawn(async move {
             if timeout(limit / 2, closing.cancelled()).await.is_err() {
@@ -222,21 +217,12 @@ impl Database {
         }
         let first = Arc::clone(&self.0.first);
         let checkpoint = tokio::task::spawn_blocking(move || connect::checkpoint(&mut first.lock()));
-        match timeout_at(end, checkpoint).await {
-            Ok(Ok(Ok(true))) => self.0.identity.confirm(),
-            Ok(Ok(Ok(false))) => {
-                tracing::warn!("the write-ahead log stays beside the database: another process is at work on it");
-                self.0.identity.confirm()
-            }
-            Ok(Ok(Err(error))) => Err(error.into()),
-            Ok(Err(died)) => Err(StoreError::failed(format!("the checkpoint died: {died}"))),
-            Err(_) => Err(StoreError::Overloaded("the checkpoint was still under way")),
+        let checkpoint = timeout_at(end, checkpoint).await;
+        let checkpoint = checkpoint.map_err(|_| StoreError::Overloaded("the checkpoint was still under way"))?;
+        if !checkpoint.map_err(|died| StoreError::failed(format!("the checkpoint died: {died}")))?? {
+            tracing::warn!("the write-ahead log stays beside the database: another process is at work on it");
         }
-    }
-
-    /// The database file.
-    pub fn path(&self) -> &Path {
-        &self.0.path
+        self.0.identity.confirm()
     }
 
     pub(crate) fn condition(&self) -> &Condition {
@@ -247,34 +233,25 @@ impl Database {
         self.0.tasks.ended_early()
     }
 
-    /// One write; see [`usecases::epoch::commit`].
+    /// One write of about so many rows; see [`usecases::epoch::commit`].
     async fn commit<T: Send + 'static>(
-        &self,
-        fencing: Fencing,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
-    ) -> Result<Committed<T>, StoreError> {
-        self.commit_rows(1, fencing, work).await
-    }
-
-    /// As [`commit`](Database::commit), of about so many rows.
-    async fn commit_rows<T: Send + 'static>(
         &self,
         rows: usize,
         fencing: Fencing,
         work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
-        self.0.writer.submit_rows(rows, move |conn| usecases::epoch::commit(conn, fencing, &work)).await
+        self.0.writer.submit(rows, move |conn| usecases::epoch::commit(conn, fencing, &work)).await
     }
 }
 
 /// The one name under which every process finds the same lock file: symbolic links are followed, as SQLite does.
-fn place_of(path: PathBuf) -> Result<PathBuf, OpenError> {
+fn canonical(path: PathBuf) -> Result<PathBuf, OpenError> {
     match std::fs::metadata(&path) {
         Ok(file) if file.nlink() > 1 => return Err(OpenError::HardLinked { database: path, names: file.nlink() }),
         Ok(_) => {
             return path.canonicalize().map_err(|error| OpenError::Open { database: path, cause: error.to_string() });
         }
-        // It is to be made, or cannot be: the attempt will tell.
+        // It is created when it is opened, or that fails and says why.
         Err(_) => {}
     }
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));

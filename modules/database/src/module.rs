@@ -7,7 +7,7 @@ use crate::database::Database;
 #[async_trait]
 impl Module for Database {
     fn stopping(&self, timeout: Duration) {
-        self.hurry(timeout);
+        self.prepare_close(timeout);
     }
 
     async fn stop(&self, timeout: Duration) -> Result<(), Failure> {
@@ -22,9 +22,9 @@ impl Module for Database {
             return Health::unhealthy(error.to_string());
         }
         let condition = self.condition();
-        match (condition.reads_fail(), condition.writes_fail()) {
+        match (condition.reads.cause(), condition.writes.cause()) {
             (None, None) => Health::healthy("SQLite answers"),
-            // What was tried above is read: it is not the database as a whole.
+            // The ping has succeeded, so it is not the database as a whole.
             (Some(cause), None) => Health::degraded(format!("some reads fail ({cause})")),
             // Whoever shares the file can write no more than this process, and reads are most of what a catalogue is
             // asked for.

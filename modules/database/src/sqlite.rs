@@ -1,4 +1,4 @@
-//! What is SQLite's: one group-committing writer, readers in lanes, gathered reads by id, and the statements.
+//! What is SQLite's: one group-committing writer, readers in pools, gathered reads by id, and the statements.
 
 pub(crate) mod accounts;
 pub(crate) mod admission;

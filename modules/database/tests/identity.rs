@@ -7,7 +7,7 @@
     reason = "clippy.toml allows them in test functions, but not in their helpers"
 )]
 
-use hotshelf_cache::Fencing;
+use hotshelf_cache::{EpochStore, Fencing};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -368,7 +368,7 @@ async fn processes_that_share_a_database_agree_on_its_history() {
         created.and(updated).expect("nobody is mistaken for another database");
     }
     let known = one.history();
-    let (begun, also) = tokio::join!(one.begin_history(known), other.begin_history(known));
+    let (begun, also) = tokio::join!(one.begin_history(known.get()), other.begin_history(known.get()));
     begun.and(also).unwrap();
     assert_ne!(one.history(), known);
     assert_eq!(one.history(), other.history(), "begun once");

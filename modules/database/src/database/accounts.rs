@@ -1,9 +1,7 @@
 //! Users, their sessions and their API keys.
-//!
-//! Reads fail with [`StoreError::Overloaded`], [`StoreError::Unavailable`] and [`StoreError::Closed`], writes with
-//! these as well; other errors are named at the methods.
 
 use chrono::{DateTime, Utc};
+use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
     ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, SessionId, StoreError,
     TokenHash, Used, User, UserId,
@@ -21,29 +19,20 @@ impl Database {
     /// # Errors
     /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`].
     pub async fn add_user(&self, new: NewUser) -> Result<User, StoreError> {
-        self.0.writer.submit(move |conn| accounts::add_user(conn, &new)).await
+        self.0.writer.submit(1, move |conn| accounts::add_user(conn, &new)).await
     }
 
     /// The user, `None` when there is none.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.0.readers.keyed.read(move |conn| conn.user(id)).await
     }
 
     /// The user of that address, and the hash of the password, if one was chosen.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn credentials(&self, email: Email) -> Result<Option<(User, Option<String>)>, StoreError> {
         self.0.readers.keyed.read(move |conn| users::credentials(conn, &email)).await
     }
 
     /// The users of an organization, by id.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn users(&self, organization: OrganizationId) -> Result<Vec<User>, StoreError> {
         self.0.readers.keyed.read(move |conn| users::of(conn, organization)).await
     }
@@ -53,7 +42,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
     pub async fn set_role(&self, id: UserId, role: Role, fencing: Fencing) -> Result<Committed<User>, StoreError> {
-        self.commit(fencing, move |conn| accounts::set_role(conn, id, role)).await
+        self.commit(1, fencing, move |conn| accounts::set_role(conn, id, role)).await
     }
 
     /// Removes the user with all sessions and keys.
@@ -61,15 +50,15 @@ impl Database {
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
     pub async fn remove_user(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(fencing, move |conn| accounts::remove_user(conn, id)).await
+        self.commit(1, fencing, move |conn| accounts::remove_user(conn, id)).await
     }
 
     /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and
     /// every permission to choose a new one.
     ///
     /// # Errors
-    /// [`StoreError::SessionsEnded`] when the password is no longer that one, or the session has ended: somebody else
-    /// was quicker, and counts.
+    /// [`StoreError::SessionsEnded`] when the password is no longer that one, or the session has ended: another
+    /// change was committed first.
     pub async fn set_password(
         &self,
         id: UserId,
@@ -77,21 +66,18 @@ impl Database {
         keep: SessionId,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(fencing, move |conn| accounts::set_password(conn, id, (&verified, &hash), keep)).await
+        self.commit(1, fencing, move |conn| accounts::set_password(conn, id, (&verified, &hash), keep)).await
     }
 
-    /// Lets somebody who shows the token until then choose a new password for the user, once.
+    /// Stores a token with which a new password may be chosen for the user, once and until then.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`].
     pub async fn allow_reset(&self, id: UserId, token_hash: TokenHash, until: DateTime<Utc>) -> Result<(), StoreError> {
-        self.0.writer.submit(move |conn| accounts::allow_reset(conn, id, &token_hash, until)).await
+        self.0.writer.submit(1, move |conn| accounts::allow_reset(conn, id, &token_hash, until)).await
     }
 
-    /// Who may choose a new password by this token.
-    ///
-    /// # Errors
-    /// Those of every read.
+    /// The user whose password may be chosen by this token.
     pub async fn reset_of(&self, token_hash: TokenHash) -> Result<Option<UserId>, StoreError> {
         self.0.readers.keyed.read(move |conn| conn.user_of_reset(&token_hash)).await
     }
@@ -107,19 +93,16 @@ impl Database {
         hash: String,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(fencing, move |conn| accounts::reset_password(conn, &token_hash, &hash)).await
+        self.commit(1, fencing, move |conn| accounts::reset_password(conn, &token_hash, &hash)).await
     }
 
     /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a
     /// hundred.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn sessions_without_room(&self, id: UserId) -> Result<Vec<TokenHash>, StoreError> {
         self.0.readers.keyed.read(move |conn| sessions::without_room(conn, id)).await
     }
 
-    /// Opens a session, and ends those that are `leaving`, and no others: their copies are barred.
+    /// Opens a session, and ends those that are `leaving`, and no others: their cached entries are fenced.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when it would be of a generation that has ended;
@@ -131,31 +114,22 @@ impl Database {
         leaving: Vec<TokenHash>,
         fencing: Fencing,
     ) -> Result<Committed<Session>, StoreError> {
-        self.commit(fencing, move |conn| accounts::open_session(conn, &new, &leaving)).await
+        self.commit(1, fencing, move |conn| accounts::open_session(conn, &new, &leaving)).await
     }
 
     /// The session that is recognized by this token, also one that has ended by itself.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn session(&self, token_hash: TokenHash) -> Result<Option<Session>, StoreError> {
         self.0.readers.keyed.read(move |conn| sessions::find(conn, &token_hash)).await
     }
 
     /// The user's sessions that have not ended, by id, each with the hash of its token.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn sessions_of(&self, id: UserId) -> Result<Vec<(Session, TokenHash)>, StoreError> {
         self.0.readers.keyed.read(move |conn| sessions::live_of(conn, id)).await
     }
 
     /// Ends a session. That there is none is as good.
-    ///
-    /// # Errors
-    /// Those of every write.
     pub async fn end_session(&self, token_hash: TokenHash, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(fencing, move |conn| conn.delete_session(&token_hash)).await
+        self.commit(1, fencing, move |conn| conn.delete_session(&token_hash)).await
     }
 
     /// Ends all of the user's sessions but `keep`, which goes over into the new generation.
@@ -168,37 +142,26 @@ impl Database {
         keep: Option<SessionId>,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(fencing, move |conn| accounts::end_sessions(conn, id, keep)).await
+        self.commit(1, fencing, move |conn| accounts::end_sessions(conn, id, keep)).await
     }
 
     /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none
-    /// that has ended. Copies that say that they end earlier do no harm.
-    ///
-    /// # Errors
-    /// Those of every write.
+    /// that has ended. Cached entries that say that they end earlier do no harm.
     pub async fn extend_sessions(&self, used: Vec<Used>) -> Result<(), StoreError> {
-        self.0.writer.submit(move |conn| sessions::extend(conn, &used)).await
+        self.0.writer.submit(1, move |conn| sessions::extend(conn, &used)).await
     }
 
     /// Forgets some of the sessions, and the permissions, that have ended by themselves; tells how many sessions, 0
     /// when none are left.
-    ///
-    /// # Errors
-    /// Those of every write.
     pub async fn forget_ended(&self) -> Result<usize, StoreError> {
-        self.0
-            .writer
-            .submit(|conn| {
-                resets::forget_ended(conn)?;
-                sessions::forget_ended(conn)
-            })
-            .await
+        let forget = |conn: &mut SqliteConnection| {
+            resets::forget_ended(conn)?;
+            sessions::forget_ended(conn)
+        };
+        self.0.writer.submit(1, forget).await
     }
 
     /// How many sessions have not ended.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn live_sessions(&self) -> Result<i64, StoreError> {
         self.0.readers.keyed.read(sessions::count_live).await
     }
@@ -215,38 +178,26 @@ impl Database {
         new: NewApiKey,
         token_hash: TokenHash,
     ) -> Result<ApiKey, StoreError> {
-        self.0.writer.submit(move |conn| accounts::add_api_key(conn, id, by, &new, &token_hash)).await
+        self.0.writer.submit(1, move |conn| accounts::add_api_key(conn, id, by, &new, &token_hash)).await
     }
 
     /// The API key that is recognized by this token.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn api_key(&self, token_hash: TokenHash) -> Result<Option<ApiKey>, StoreError> {
         self.0.readers.keyed.read(move |conn| api_keys::find(conn, &token_hash)).await
     }
 
     /// The user's API keys, by id, each with the hash of its token.
-    ///
-    /// # Errors
-    /// Those of every read.
     pub async fn api_keys_of(&self, id: UserId) -> Result<Vec<(ApiKey, TokenHash)>, StoreError> {
         self.0.readers.keyed.read(move |conn| api_keys::of(conn, id)).await
     }
 
     /// Removes an API key. That there is none is as good.
-    ///
-    /// # Errors
-    /// Those of every write.
     pub async fn remove_api_key(&self, token_hash: TokenHash, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(fencing, move |conn| conn.delete_api_key(&token_hash)).await
+        self.commit(1, fencing, move |conn| conn.delete_api_key(&token_hash)).await
     }
 
     /// Notes when API keys were used, as far as no later use is noted.
-    ///
-    /// # Errors
-    /// Those of every write.
     pub async fn note_api_keys(&self, used: Vec<(ApiKeyId, DateTime<Utc>)>) -> Result<(), StoreError> {
-        self.0.writer.submit(move |conn| api_keys::note(conn, &used)).await
+        self.0.writer.submit(1, move |conn| api_keys::note(conn, &used)).await
     }
 }

@@ -11,25 +11,16 @@ use crate::usecases::schemas;
 
 impl Database {
     /// Stores a new organization under an id that none ever had.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find); see [`StoreError::changed_nothing`].
     pub async fn create_organization(&self, new: NewOrganization) -> Result<Organization, StoreError> {
-        self.0.writer.submit(move |conn| conn.insert_organization(&new)).await
+        self.0.writer.submit(1, move |conn| conn.insert_organization(&new)).await
     }
 
     /// The organization, `None` when there is none.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find).
     pub async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
         self.0.operations.organizations.of(self.0.readers.keyed.read(move |conn| organizations::find(conn, id))).await
     }
 
     /// All organizations, by id.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find).
     pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
         self.0.operations.organizations.of(self.list(None, false, organizations::all)).await
     }
@@ -37,16 +28,12 @@ impl Database {
     /// Stores a new schema under an id that none ever had.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] when its organization does not exist, and as
-    /// [`create_organization`](Database::create_organization).
+    /// [`StoreError::Invalid`] when its organization does not exist.
     pub async fn create_schema(&self, new: NewSchema) -> Result<Schema, StoreError> {
-        self.0.writer.submit(move |conn| schemas::create(conn, &new)).await
+        self.0.writer.submit(1, move |conn| schemas::create(conn, &new)).await
     }
 
     /// The schema, `None` when there is none.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find).
     pub async fn schema(&self, id: SchemaId) -> Result<Option<Schema>, StoreError> {
         self.0.operations.schemas.of(self.0.readers.keyed.read(move |conn| conn.schema(id))).await
     }
@@ -58,9 +45,8 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::NoSuchSchema`], [`StoreError::SchemaBuiltIn`], [`StoreError::SchemaPreconditionFailed`],
-    /// [`StoreError::SchemaInUse`] when products would not fit, and as
-    /// [`create_organization`](Database::create_organization).
+    /// [`StoreError::SchemaInUse`] when products would not fit.
     pub async fn update_schema(&self, id: SchemaId, patch: SchemaPatch, expect: Expect) -> Result<Schema, StoreError> {
-        self.0.writer.submit(move |conn| schemas::update(conn, id, &patch, &expect)).await
+        self.0.writer.submit(1, move |conn| schemas::update(conn, id, &patch, &expect)).await
     }
 }

@@ -13,18 +13,17 @@ use crate::sqlite::reader::Reader;
 use crate::sqlite::readers::deadline;
 use crate::sqlite::{listing, read_counts};
 
-/// A list that takes longer has been taken for shorter than it is. It begins again in the lane of those that are
-/// long, so that the next ones do not wait for it.
+/// A list that takes longer costs more than was estimated. It begins again in the pool of the heavy reads, so that the
+/// next lists do not wait for it.
 const QUICK: Duration = Duration::from_millis(50);
-/// Whoever begins after so many products lets them all be passed over.
+/// A page that begins behind more products than this is heavy: all of them are skipped one by one.
 const DEEP: i64 = 10_000;
 
 impl Database {
     /// One page of a list, with the total of the same moment, which is counted where it is not known.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchOrganization`], [`StoreError::NoSuchSchema`], [`StoreError::NoSuchPage`], and as
-    /// [`find`](Database::find).
+    /// [`StoreError::NoSuchOrganization`], [`StoreError::NoSuchSchema`], [`StoreError::NoSuchPage`].
     pub async fn page(&self, request: PageRequest) -> Result<ProductPage, StoreError> {
         let (party, heavy) = (request.filter.organization, is_heavy(&request));
         self.0.operations.page.of(self.list(party, heavy, move |conn| listing::page(conn, &request))).await
@@ -44,7 +43,7 @@ impl Database {
     /// are counted, in tenths of a second for a million.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchOrganization`], [`StoreError::NoSuchSchema`], and as [`find`](Database::find).
+    /// [`StoreError::NoSuchOrganization`], [`StoreError::NoSuchSchema`].
     pub async fn count(&self, filter: Filter) -> Result<i64, StoreError> {
         let (party, heavy) = (filter.organization, filter.search.is_some() || filter.has_price());
         self.0.operations.count.of(self.list(party, heavy, move |conn| listing::count(conn, &filter))).await
@@ -67,17 +66,11 @@ impl Database {
 
     /// How many products there are and what they cost, by organization and category. Takes tenths of a second for a
     /// million products.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find).
     pub async fn analytics(&self) -> Result<CatalogueReport, StoreError> {
         self.0.operations.analytics.of(self.list(None, true, listing::report)).await
     }
 
     /// How often products were read, as it was kept last, those that were read most first.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find).
     pub async fn read_counts(&self, limit: u32) -> Result<Vec<(ProductId, u64)>, StoreError> {
         let counts = self.0.readers.keyed.read(move |conn| read_counts::most_read(conn, limit.into())).await?;
         let known = |(id, reads): (i64, i64)| Some((ProductId::new(id)?, u64::try_from(reads).ok()?));
@@ -85,22 +78,19 @@ impl Database {
     }
 
     /// Keeps how often products were read, in place of what was kept before.
-    ///
-    /// # Errors
-    /// As [`create`](Database::create).
     pub async fn keep_read_counts(&self, counts: &[(ProductId, u64)]) -> Result<(), StoreError> {
         let rows = counts.iter().filter(|(_, reads)| *reads > 0);
         let rows = rows.map(|(id, reads)| (id.get(), i64::try_from(*reads).unwrap_or(i64::MAX)));
         let rows: Vec<(i64, i64)> = rows.collect();
-        self.0.writer.submit(move |conn| read_counts::replace(conn, &rows)).await
+        self.0.writer.submit(1, move |conn| read_counts::replace(conn, &rows)).await
     }
 
-    /// Whether a read that came now would have to wait for others. For work that can wait itself.
+    /// Whether a read that came now would have to wait for others. Background work asks, to give way.
     pub fn is_busy(&self) -> bool {
         self.0.readers.are_busy()
     }
 
-    /// Reads for a party: at once in the lane of what is heavy, or there after it has turned out to be.
+    /// Reads in the pool of the lists; what is heavy, or turns out to be, in that of the heavy reads.
     pub(super) async fn list<T: Send + 'static>(
         &self,
         party: Party,
@@ -111,8 +101,8 @@ impl Database {
         if !heavy {
             let query = query.clone();
             let quickly = self.0.readers.lists.read_within(party, deadline, move |conn, limit| {
-                match conn.within(&limit.at_most(QUICK), query).map_err(SqlError::into) {
-                    Err(StoreError::Overloaded(_)) if !limit.is_over() => Ok(None),
+                match conn.within(&limit.at_most(QUICK), query) {
+                    Err(SqlError(StoreError::Overloaded(_))) if !limit.is_over() => Ok(None),
                     read => read.map(Some),
                 }
             });
@@ -172,7 +162,7 @@ mod tests {
         let read = catalogue.clone();
         let endless = |conn: &Reader| Statement::new(ENDLESS).number(conn);
         let reading = tokio::spawn(async move { read.list(None, true, endless).await });
-        catalogue.hurry(Duration::from_millis(400));
+        catalogue.prepare_close(Duration::from_millis(400));
         assert!(matches!(reading.await.unwrap(), Err(StoreError::Closed)));
         catalogue.close(Duration::from_secs(20)).await.unwrap();
     }

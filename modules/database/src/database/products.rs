@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::Connection;
+use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
     DetailsPatch, Expect, Invalid, NewProduct, Product, ProductDetails, ProductId, ProductPatch, StoreError, Version,
 };
@@ -15,43 +16,33 @@ use hotshelf_cache::{Committed, Fencing};
 
 impl Database {
     /// The product, `None` when there is none or no longer. Concurrent calls share one query.
-    ///
-    /// # Errors
-    /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::Closed`].
     pub async fn find(&self, id: ProductId) -> Result<Option<Product>, StoreError> {
         self.0.point_reads.find(id).await
     }
 
     /// Those of the products that exist, in one query. Up to some thousands of ids.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find).
     pub async fn find_many(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, StoreError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-        let reading = self.0.readers.keyed.read(move |conn| rows::find_many(conn, &ids));
-        let found = self.0.operations.find_many.of(reading).await?;
-        Ok(found.into_values().map(|product| (product.id, product)).collect())
+        let ids = ids.to_owned();
+        self.0.operations.find_many.of(self.0.readers.keyed.read(move |conn| rows::find_many(conn, &ids))).await
     }
 
     /// Stores a new product, with its fields and images, under an id that no product ever had.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] when its organization does not exist, or its schema does not, or belongs to another
-    /// one, or its fields do not fit the schema; and as [`find`](Database::find); see
-    /// [`StoreError::changed_nothing`].
+    /// one, or its fields do not fit the schema.
     pub async fn create(&self, new: NewProduct, fencing: Fencing) -> Result<Committed<Product>, StoreError> {
-        self.commit(fencing, move |conn| products::create(conn, &new)).await
+        self.commit(1, fencing, move |conn| products::create(conn, &new)).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
     ///
-    /// From `expected_version` the caller derived which copies the write makes void: at another version, they may be
-    /// others.
+    /// From `expected_version` the caller derived which cached entries the write invalidates: at another version, they
+    /// may be others.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], then [`StoreError::VersionConflict`] when the
-    /// product is not at the expected version; [`StoreError::Invalid`] when it cannot have the schema; and as
-    /// [`create`](Database::create).
+    /// product is not at the expected version; [`StoreError::Invalid`] when it cannot have the schema.
     pub async fn update(
         &self,
         id: ProductId,
@@ -60,7 +51,7 @@ impl Database {
         expected_version: Option<Version>,
         fencing: Fencing,
     ) -> Result<Committed<Product>, StoreError> {
-        self.commit(fencing, move |conn| products::update(conn, id, &patch, &expect, expected_version)).await
+        self.commit(1, fencing, move |conn| products::update(conn, id, &patch, &expect, expected_version)).await
     }
 
     /// Takes the product out of the catalogue; its id is never used again.
@@ -74,23 +65,14 @@ impl Database {
         expected_version: Option<Version>,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(fencing, move |conn| products::delete(conn, id, &expect, expected_version)).await
+        self.commit(1, fencing, move |conn| products::delete(conn, id, &expect, expected_version)).await
     }
 
     /// The product with its fields and images, all of one moment; `None` when there is none or no longer.
-    ///
-    /// # Errors
-    /// As [`find`](Database::find).
     pub async fn details(&self, id: ProductId) -> Result<Option<ProductDetails>, StoreError> {
-        self.0
-            .operations
-            .details
-            .of(self
-                .0
-                .readers
-                .keyed
-                .read(move |conn| conn.transaction::<_, SqlError, _>(|conn| details::find(conn, id))))
-            .await
+        let find =
+            move |conn: &mut SqliteConnection| conn.transaction::<_, SqlError, _>(|conn| details::find(conn, id));
+        self.0.operations.details.of(self.0.readers.keyed.read(find)).await
     }
 
     /// Replaces the fields, or the images, or both, and counts the product's version up by one. A patch that names
@@ -107,35 +89,30 @@ impl Database {
         expected_version: Option<Version>,
         fencing: Fencing,
     ) -> Result<Committed<ProductDetails>, StoreError> {
-        self.commit(fencing, move |conn| details::put(conn, id, &patch, &expect, expected_version)).await
+        self.commit(1, fencing, move |conn| details::put(conn, id, &patch, &expect, expected_version)).await
     }
 
     /// Stores many products in one transaction, and says of each, in the same order, which id it got or why it could
     /// not be stored. With `all_or_nothing`, one that is not valid keeps all of them out.
     ///
     /// # Errors
-    /// [`StoreError::InvalidMany`] with `all_or_nothing`, and as
-    /// [`create_organization`](Database::create_organization); on any error, none is stored.
+    /// [`StoreError::InvalidMany`] with `all_or_nothing`. On any error, none is stored.
     pub async fn create_many(
         &self,
         new: Vec<NewProduct>,
         all_or_nothing: bool,
         fencing: Fencing,
     ) -> Result<Committed<Vec<Result<ProductId, Invalid>>>, StoreError> {
-        let create = if all_or_nothing { bulk::create_all } else { bulk::create_valid };
-        self.commit_rows(new.len(), fencing, move |conn| create(conn, &new)).await
+        self.commit(new.len(), fencing, move |conn| bulk::create(conn, &new, all_or_nothing)).await
     }
 
     /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order
-    /// given.
-    ///
-    /// # Errors
-    /// As [`create_organization`](Database::create_organization); on any error, none is deleted.
+    /// given. On any error, none is deleted.
     pub async fn delete_many(
         &self,
         ids: Vec<ProductId>,
         fencing: Fencing,
     ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.commit_rows(ids.len(), fencing, move |conn| bulk::delete(conn, &ids)).await
+        self.commit(ids.len(), fencing, move |conn| bulk::delete(conn, &ids)).await
     }
 }

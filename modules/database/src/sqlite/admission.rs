@@ -1,4 +1,4 @@
-//! Who may read, and when: so many at a time, so many of one organization, and a bounded number that wait.
+//! Admission of reads: so many at a time, so many of one organization, and a bounded number that wait.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,7 +8,9 @@ use hotshelf_domain::{OrganizationId, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// For whom something is read: an organization, or `None` for whoever reads across all of them.
+const FULL: StoreError = StoreError::Overloaded("too many reads are waiting");
+
+/// The organization that reads, or `None` for reads across all of them.
 pub(crate) type Party = Option<OrganizationId>;
 
 /// How many reads there may be.
@@ -30,19 +32,19 @@ pub(crate) struct Bounds {
 pub(crate) struct Admission {
     bounds: Bounds,
     places: Arc<Semaphore>,
-    crowds: Arc<Mutex<Crowds>>,
+    reads: Arc<Mutex<Reads>>,
 }
 
+/// Those that wait or run.
 #[derive(Default)]
-struct Crowds {
+struct Reads {
     all: usize,
-    /// Only parties that have a read here: their number is bounded by that of the reads.
-    of: HashMap<Party, Crowd>,
+    /// Only parties that have one: their number is bounded by that of the reads.
+    of: HashMap<Party, PartyReads>,
 }
 
-/// The reads of one party.
-struct Crowd {
-    reads: usize,
+struct PartyReads {
+    count: usize,
     places: Arc<Semaphore>,
 }
 
@@ -51,51 +53,48 @@ pub(crate) struct Turn {
     _of_all: OwnedSemaphorePermit,
     _of_party: OwnedSemaphorePermit,
     // Dropped last: a party whose places are not all back is not forgotten.
-    _presence: Presence,
+    _counted: Counted,
 }
 
-/// Counts as waiting or running.
-struct Presence {
+/// Counts as waiting or running until it is dropped.
+struct Counted {
     party: Party,
-    crowds: Arc<Mutex<Crowds>>,
+    reads: Arc<Mutex<Reads>>,
 }
-
-/// Too many are waiting already.
-#[derive(Debug)]
-pub(crate) struct Full;
 
 impl Admission {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Admission { bounds, places: Arc::new(Semaphore::new(bounds.running)), crowds: Arc::default() }
+        Admission { bounds, places: Arc::new(Semaphore::new(bounds.running)), reads: Arc::default() }
     }
 
     /// Waits for a turn. A caller that stops waiting leaves the queue.
     ///
     /// # Errors
-    /// [`Full`], at once.
-    pub(crate) async fn turn(&self, party: Party) -> Result<Turn, Full> {
-        let (presence, places) = self.come(party)?;
-        // Closed by nobody.
-        let of_party = places.acquire_owned().await.map_err(|_| Full)?;
-        let of_all = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Full)?;
-        Ok(Turn { _of_all: of_all, _of_party: of_party, _presence: presence })
+    /// [`StoreError::Overloaded`], at once, when too many wait.
+    pub(crate) async fn turn(&self, party: Party) -> Result<Turn, StoreError> {
+        let (counted, places) = self.count(party).ok_or(FULL)?;
+        // Nobody closes the semaphores.
+        let of_party = places.acquire_owned().await.map_err(|_| FULL)?;
+        let of_all = Arc::clone(&self.places).acquire_owned().await.map_err(|_| FULL)?;
+        Ok(Turn { _of_all: of_all, _of_party: of_party, _counted: counted })
     }
 
-    fn come(&self, party: Party) -> Result<(Presence, Arc<Semaphore>), Full> {
+    /// `None` when too many wait.
+    fn count(&self, party: Party) -> Option<(Counted, Arc<Semaphore>)> {
         let Bounds { running, running_of_one, waiting, waiting_of_one } = self.bounds;
-        let mut crowds = self.crowds.lock();
-        if crowds.all >= running + waiting {
-            return Err(Full);
+        let mut reads = self.reads.lock();
+        if reads.all >= running + waiting {
+            return None;
         }
-        let crowd = crowds.of.entry(party);
-        let crowd = crowd.or_insert_with(|| Crowd { reads: 0, places: Arc::new(Semaphore::new(running_of_one)) });
-        if crowd.reads >= running_of_one + waiting_of_one {
-            return Err(Full);
+        let own = reads.of.entry(party);
+        let own = own.or_insert_with(|| PartyReads { count: 0, places: Arc::new(Semaphore::new(running_of_one)) });
+        if own.count >= running_of_one + waiting_of_one {
+            return None;
         }
-        crowd.reads += 1;
-        let places = Arc::clone(&crowd.places);
-        crowds.all += 1;
-        Ok((Presence { party, crowds: Arc::clone(&self.crowds) }, places))
+        own.count += 1;
+        let places = Arc::clone(&own.places);
+        reads.all += 1;
+        Some((Counted { party, reads: Arc::clone(&self.reads) }, places))
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -103,10 +102,10 @@ impl Admission {
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.crowds.lock().all.saturating_sub(self.running())
+        self.reads.lock().all.saturating_sub(self.running())
     }
 
-    /// Returns when nobody runs. For the end, when nobody comes any more.
+    /// Returns when no read runs. For the end, when no more are admitted.
     pub(crate) async fn wait_for_all(&self) {
         let all = u32::try_from(self.bounds.running).unwrap_or(u32::MAX);
         drop(self.places.acquire_many(all).await);
@@ -118,22 +117,16 @@ impl Admission {
     }
 }
 
-impl Drop for Presence {
+impl Drop for Counted {
     fn drop(&mut self) {
-        let mut crowds = self.crowds.lock();
-        crowds.all -= 1;
-        if let Entry::Occupied(mut crowd) = crowds.of.entry(self.party) {
-            crowd.get_mut().reads -= 1;
-            if crowd.get().reads == 0 {
-                crowd.remove();
+        let mut reads = self.reads.lock();
+        reads.all -= 1;
+        if let Entry::Occupied(mut own) = reads.of.entry(self.party) {
+            own.get_mut().count -= 1;
+            if own.get().count == 0 {
+                own.remove();
             }
         }
-    }
-}
-
-impl From<Full> for StoreError {
-    fn from(_: Full) -> Self {
-        StoreError::Overloaded("too many reads are waiting")
     }
 }
 
@@ -154,7 +147,7 @@ mod tests {
         Admission::new(Bounds { running, running_of_one, waiting: 6, waiting_of_one: 4 })
     }
 
-    fn now<T>(turn: Pin<&mut impl Future<Output = Result<T, Full>>>) -> Option<T> {
+    fn now<T>(turn: Pin<&mut impl Future<Output = Result<T, StoreError>>>) -> Option<T> {
         turn.now_or_never().map(|turn| turn.unwrap())
     }
 
@@ -192,14 +185,17 @@ mod tests {
         let busy = admission.turn(party(2)).await.unwrap();
         let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(admission.turn(party(2)))).collect();
         assert!(waiting.iter_mut().all(|turn| now(turn.as_mut()).is_none()));
-        assert!(matches!(admission.turn(party(2)).now_or_never(), Some(Err(Full))));
+        assert!(matches!(admission.turn(party(2)).now_or_never(), Some(Err(StoreError::Overloaded(_)))));
         assert_eq!(admission.waiting(), 4);
         let mut others: Vec<_> = (3..5).map(|number| Box::pin(admission.turn(party(number)))).collect();
         assert!(others.iter_mut().all(|turn| now(turn.as_mut()).is_none()));
-        assert!(matches!(admission.turn(party(9)).now_or_never(), Some(Err(Full))), "of all together");
+        assert!(
+            matches!(admission.turn(party(9)).now_or_never(), Some(Err(StoreError::Overloaded(_)))),
+            "of all together"
+        );
         drop((waiting, others));
         assert_eq!(admission.waiting(), 0, "whoever stops waiting leaves the queue");
         drop(busy);
-        assert!(admission.crowds.lock().of.is_empty(), "nobody is remembered for ever");
+        assert!(admission.reads.lock().of.is_empty(), "nobody is remembered for ever");
     }
 }

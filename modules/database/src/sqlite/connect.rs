@@ -18,7 +18,7 @@ use hotshelf_domain::StoreError;
 
 use super::error::SqlError;
 use super::history::{self, Beginning, Opened};
-use super::lock::{DatabaseLock, Record};
+use super::lock::DatabaseLock;
 use super::rebuild;
 use crate::error::OpenError;
 
@@ -135,9 +135,7 @@ fn settle_history(conn: &mut SqliteConnection, lock: &DatabaseLock, shared: bool
     let opened = conn.immediate_transaction(|conn| {
         let (record, in_place) = lock.read().unzip();
         let opened = history::open(conn, record, in_place.unwrap_or(false), alone)?;
-        let (history, commits) = (opened.row.history(), opened.row.commits);
-        let record = Record { history, commits, highest_id: history::highest_id(conn)? };
-        lock.write(record).map_err(|error| StoreError::failed(error.to_string()))?;
+        lock.write(history::record(conn)?).map_err(|error| StoreError::failed(error.to_string()))?;
         Ok::<_, SqlError>(opened)
     })?;
     if !shared {

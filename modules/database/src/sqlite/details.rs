@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{Image, ImageId, NewImage, ProductId, StoreError};
+use hotshelf_domain::{Image, ImageId, NewImage, ProductId};
 use serde_json::{Map, Value};
 
 use super::rows::corrupt;
@@ -16,17 +16,6 @@ struct ImageRow {
     id: i64,
     url: String,
     alt: String,
-    position: i64,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = product_images)]
-struct NewImageRow<'a> {
-    /// `None`: the next one.
-    id: Option<i64>,
-    product_id: i64,
-    url: &'a str,
-    alt: &'a str,
     position: i64,
 }
 
@@ -45,35 +34,31 @@ impl DetailsTx for SqliteConnection {
         Ok(rows.into_iter().map(image).collect())
     }
 
-    fn insert_fields(&mut self, product: ProductId, fields: &Map<String, Value>) -> Result<(), SqlError> {
-        let text = serde_json::to_string(fields).map_err(|error| StoreError::from_serialization(error.to_string()))?;
+    fn set_fields(&mut self, product: ProductId, fields: &Map<String, Value>) -> Result<(), SqlError> {
+        if fields.is_empty() {
+            diesel::delete(product_details::table.find(product.get())).execute(self)?;
+            return Ok(());
+        }
+        let text = serde_json::to_string(fields)?;
         let row = (product_details::product_id.eq(product.get()), product_details::fields.eq(text));
-        diesel::insert_into(product_details::table).values(row).execute(self)?;
+        diesel::replace_into(product_details::table).values(row).execute(self)?;
         Ok(())
     }
 
-    fn insert_images(&mut self, product: ProductId, images: &[NewImage]) -> Result<(), SqlError> {
-        for image in images {
-            let row = NewImageRow {
-                id: image.id.map(ImageId::get),
-                product_id: product.get(),
-                url: &image.url,
-                alt: &image.alt,
-                position: image.position,
-            };
+    fn set_images(&mut self, product: ProductId, images: &[NewImage]) -> Result<(), SqlError> {
+        let own = product_images::table.filter(product_images::product_id.eq(product.get()));
+        diesel::delete(own).execute(self)?;
+        for NewImage { id, url, alt, position, .. } in images {
+            let row = (
+                // `None`: the next one.
+                id.map(|id| product_images::id.eq(id.get())),
+                product_images::product_id.eq(product.get()),
+                product_images::url.eq(url),
+                product_images::alt.eq(alt),
+                product_images::position.eq(position),
+            );
             diesel::insert_into(product_images::table).values(row).execute(self)?;
         }
-        Ok(())
-    }
-
-    fn delete_fields(&mut self, product: ProductId) -> Result<(), SqlError> {
-        diesel::delete(product_details::table.find(product.get())).execute(self)?;
-        Ok(())
-    }
-
-    fn delete_images(&mut self, product: ProductId) -> Result<(), SqlError> {
-        let images = product_images::table.filter(product_images::product_id.eq(product.get()));
-        diesel::delete(images).execute(self)?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The statements on the epoch of the copies.
+//! The statements on the epoch of the cached entries.
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
@@ -26,7 +26,7 @@ impl EpochTx for SqliteConnection {
     }
 }
 
-/// A number that no epoch has is a failure: taken for none, old copies would stay good.
+/// A number that no epoch has is a failure: taken for none, old cached entries would stay valid.
 fn from_row(number: i64) -> Result<Epoch, SqlError> {
     Epoch::try_from(number).map_err(|error| StoreError::from_serialization(error.to_string()).into())
 }

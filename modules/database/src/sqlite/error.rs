@@ -1,17 +1,19 @@
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{Invalid, PageError, StoreError};
 
-use crate::port::Tx;
+use crate::port::{Tx, WriteTx};
 
 /// Why work on a connection ended early. In here `?` takes what diesel and rusqlite return and what the rules say;
 /// callers outside of `sqlite/` see the [`StoreError`] in it, which knows no library.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct SqlError(StoreError);
+pub(crate) struct SqlError(pub(crate) StoreError);
 
 impl Tx for SqliteConnection {
     type Error = SqlError;
 }
+
+impl WriteTx for SqliteConnection {}
 
 impl From<StoreError> for SqlError {
     fn from(error: StoreError) -> Self {
@@ -34,6 +36,12 @@ impl From<Invalid> for SqlError {
 impl From<PageError> for SqlError {
     fn from(error: PageError) -> Self {
         StoreError::from(error).into()
+    }
+}
+
+impl From<serde_json::Error> for SqlError {
+    fn from(error: serde_json::Error) -> Self {
+        StoreError::from_serialization(error.to_string()).into()
     }
 }
 

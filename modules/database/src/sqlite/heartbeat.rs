@@ -1,59 +1,55 @@
-//! Looks after the identity of the database when nobody writes.
+//! Checks the identity of the database while no request writes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
+use hotshelf_lifecycle::Tasks;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 
 use super::history;
 use super::identity::Identity;
 use super::writer::Writer;
 
-/// Between two looks.
+/// Between two checks.
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
-/// Until `stopping`, or until it is noticed that the database is another one.
-pub(crate) async fn run(
-    identity: Arc<Identity>,
-    conn: Arc<Mutex<SqliteConnection>>,
-    writer: Writer,
-    stopping: CancellationToken,
-) {
-    let mut heartbeats = interval(HEARTBEAT);
-    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let noticed = identity.noticed();
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = noticed.cancelled() => break,
-            _ = heartbeats.tick() => {}
+pub(crate) fn spawn(identity: Arc<Identity>, conn: Arc<Mutex<SqliteConnection>>, writer: Writer, tasks: &Tasks) {
+    let stopping = tasks.stopping();
+    let checks = async move {
+        let mut heartbeats = interval(HEARTBEAT);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            heartbeats.tick().await;
+            if identity.confirm().is_err() {
+                continue;
+            }
+            let (checked, conn) = (Arc::clone(&identity), Arc::clone(&conn));
+            if let Err(died) = spawn_blocking(move || check(&checked, &mut conn.lock())).await {
+                tracing::error!(%died, "the check of the identity of the database broke off");
+            }
+            if identity.file_has_changed() {
+                // A group with nothing in it checks the file, in turn with the others. The identity keeps the result.
+                let _ = writer.enqueue(1, |_| Ok(())).await;
+            }
         }
-        let (looking, conn) = (Arc::clone(&identity), Arc::clone(&conn));
-        let looked = spawn_blocking(move || look(&looking, &mut conn.lock())).await;
-        if let Err(died) = looked {
-            tracing::error!(%died, "the look after the identity of the database broke off");
-        }
-        if identity.file_has_changed() {
-            // A group with nothing in it looks at the file, in turn with the others, and keeps what it finds.
-            let _ = writer.enqueue(|_| Ok(())).await;
-        }
-    }
-    stopping.cancelled().await;
+    };
+    tasks.spawn_loop("database heartbeat", async move {
+        stopping.run_until_cancelled(checks).await;
+    });
 }
 
-fn look(identity: &Identity, conn: &mut SqliteConnection) {
+/// The identity keeps the result.
+fn check(identity: &Identity, conn: &mut SqliteConnection) {
     let commits = identity.commits();
     if identity.confirm_files().is_err() {
         return;
     }
     match history::current(conn) {
-        // What it finds, it keeps.
         Ok(row) => drop(identity.confirm_committed(row, commits)),
-        // A database that cannot be read is for those to tell who want to read it.
+        // The reads of requests show that the database cannot be read.
         Err(error) => tracing::debug!(%error, "the history of the database cannot be read"),
     }
 }

@@ -11,8 +11,8 @@ use super::schema::{database_history, password_resets, sessions, sqlite_sequence
 use crate::port::EpochTx;
 use crate::sqlite::error::SqlError;
 
-/// Ids that a restored database lets lie: more than are given between two backups, where nothing tells how many were.
-const PASSED_OVER: i64 = 1_000_000;
+/// Ids that a restored database skips: more than are given between two backups, where nothing tells how many were.
+const SKIPPED: i64 = 1_000_000;
 /// Before the database is opened for the first time.
 const UNNAMED: i64 = 0;
 
@@ -67,9 +67,15 @@ pub(crate) fn count_group(conn: &mut SqliteConnection) -> QueryResult<Row> {
 }
 
 /// The highest id that was given to anything.
-pub(crate) fn highest_id(conn: &mut SqliteConnection) -> QueryResult<i64> {
+fn highest_id(conn: &mut SqliteConnection) -> QueryResult<i64> {
     let highest: Option<i64> = sqlite_sequence::table.select(max(sqlite_sequence::seq)).first(conn)?;
     Ok(highest.unwrap_or(0))
+}
+
+/// How far the database has come.
+pub(crate) fn record(conn: &mut SqliteConnection) -> QueryResult<Record> {
+    let row = current(conn)?;
+    Ok(Record { history: row.history(), commits: row.commits, highest_id: highest_id(conn)? })
 }
 
 /// Notes who writes, and begins a new history unless the database goes on from where the record beside it ends.
@@ -104,13 +110,13 @@ fn name(conn: &mut SqliteConnection) -> QueryResult<usize> {
 }
 
 /// Begins a new history of a database that lacks what it held before: no id that was given then is given again, and
-/// who has logged out since is not logged in again.
+/// sessions that have ended since are not restored.
 pub(crate) fn begin(conn: &mut SqliteConnection, highest_known: i64) -> Result<(), SqlError> {
     name(conn)?;
-    // Whoever knows an epoch of this process hears of it.
+    // Instances that know the epoch of before see that it has changed.
     conn.advance_epoch()?;
     let highest = highest_id(conn)?.max(highest_known);
-    let begin = sql::<BigInt>("max(seq, ").bind::<BigInt, _>(highest).sql(") + ").bind::<BigInt, _>(PASSED_OVER);
+    let begin = sql::<BigInt>("max(seq, ").bind::<BigInt, _>(highest).sql(") + ").bind::<BigInt, _>(SKIPPED);
     let tables: Vec<String> =
         sql::<Text>("SELECT name FROM sqlite_schema WHERE sql LIKE '%AUTOINCREMENT%'").load(conn)?;
     for table in tables {

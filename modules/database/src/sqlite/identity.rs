@@ -1,6 +1,6 @@
 //! Whether the database is still the one that was opened. A file can be deleted, replaced or overwritten under a
-//! running process, which then goes on to write into what nobody will ever read; and another process can open it that
-//! was not told of this one. So every group of writes looks before it is acknowledged, and a heartbeat looks when
+//! running process, which then goes on to write into what is lost at the next start; and another process can open it
+//! that was not told of this one. So every group of writes looks before it is acknowledged, and a heartbeat looks when
 //! nobody writes.
 //!
 //! What was found to be another database stays so until the process ends: what its connections hold in memory fits
@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -23,15 +24,37 @@ use tokio_util::sync::CancellationToken;
 use super::connect::connect_to_file;
 use super::error::SqlError;
 use super::history::{self, Row};
-use super::lock::{DatabaseLock, Record};
+use super::lock::{DatabaseLock, Record, beside};
 
 /// What an operator has to do. The log that lies beside the file belongs to the database from before.
 const PUT_BACK: &str =
     "Stop the service, delete what ends in -wal and -shm, put the database in its place, and start again";
 
+/// Longer than the steps in which any file system notes when a file was written.
+const STEP: Duration = Duration::from_millis(20);
+
+/// What a write-ahead log begins with, with checksums of either kind.
+const LOG_BEGINS: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+/// When a file was written last, and its length.
+type Change = (SystemTime, u64);
+
+/// The database that connections are opened to, and when they are not used any more.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) url: String,
+    pub(crate) identity: Arc<Identity>,
+    /// Cancelled: reads under way are interrupted, and nothing more is begun.
+    pub(crate) ending: CancellationToken,
+}
+
 /// The database as it was opened.
 pub(crate) struct Identity {
     database: PathBuf,
+    /// The database, its log, the index of the log, and the lock file.
     files: Vec<(PathBuf, FileId)>,
     lock: DatabaseLock,
     /// This process, if it may write alone.
@@ -43,7 +66,7 @@ pub(crate) struct Identity {
     schema_version: AtomicI64,
     /// Looked at by the writer only, and so never waited for.
     main_file: Mutex<MainFile>,
-    replaced: Mutex<Option<Replaced>>,
+    replaced: OnceLock<Replaced>,
     noticed: CancellationToken,
 }
 
@@ -54,27 +77,12 @@ struct Replaced {
     file_is_ours: bool,
 }
 
-/// Longer than the steps in which any file system notes when a file was written.
-const STEP: Duration = Duration::from_millis(20);
-
-/// What a write-ahead log begins with, with checksums of either kind.
-const LOG_BEGINS: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct FileId {
-    device: u64,
-    inode: u64,
-}
-
 /// The file itself, without what is only in the write-ahead log. It changes when the log is moved into it, and holds
 /// nothing that a connection would not find.
 struct MainFile {
     changed: Change,
-    /// Of the row in it.
-    commits: i64,
-    schema_version: i64,
-    /// Whether the row in it is of this process.
-    shows_writer: bool,
+    /// `None` until the log was moved for the first time: what is there is from before this process.
+    contents: Option<Contents>,
 }
 
 /// What a file says of itself.
@@ -83,22 +91,15 @@ struct Contents {
     schema_version: i64,
 }
 
-/// When the file was written last, and its length.
-type Change = (SystemTime, u64);
-
 impl Identity {
     /// Of the database that `conn` has just opened and read.
     pub(crate) fn new(database: &Path, lock: DatabaseLock, row: Row) -> io::Result<Self> {
-        let mut files = Vec::new();
-        for suffix in ["", "-wal", "-shm"] {
-            let mut name = database.as_os_str().to_owned();
-            name.push(suffix);
-            files.push(PathBuf::from(name));
-        }
-        files.push(lock.path().to_owned());
-        let identified = files.into_iter().map(|path| FileId::of(&path).map(|id| (path, id)));
+        let files = ["", "-wal", "-shm", ".lock"].map(|suffix| beside(database, suffix));
+        let identified = files.into_iter().map(|path| file_id(&path).map(|id| (path, id)));
         let files = identified.collect::<io::Result<_>>()?;
-        let main_file = MainFile::of(database, row)?;
+        let changed = change_of(database)?;
+        let contents = connect_to_file(database).ok().and_then(|mut conn| Contents::read(&mut conn).ok());
+        let contents = contents.filter(|shown| shown.row.writer == row.writer);
         Ok(Identity {
             database: database.to_owned(),
             files,
@@ -107,8 +108,8 @@ impl Identity {
             history: AtomicU64::new(row.history().get()),
             commits: AtomicI64::new(row.commits),
             schema_version: AtomicI64::new(0),
-            main_file: Mutex::new(main_file),
-            replaced: Mutex::default(),
+            main_file: Mutex::new(MainFile { changed, contents }),
+            replaced: OnceLock::new(),
             noticed: CancellationToken::new(),
         })
     }
@@ -129,16 +130,12 @@ impl Identity {
 
     /// Fails once it was noticed that this is not the database any more.
     pub(crate) fn confirm(&self) -> Result<(), StoreError> {
-        // Cancelled means that there is an error to tell; what is asked for all the time is only that flag.
-        if !self.noticed.is_cancelled() {
-            return Ok(());
-        }
-        self.replaced.lock().as_ref().map_or(Ok(()), |replaced| Err(replaced.error.clone()))
+        self.replaced.get().map_or(Ok(()), |replaced| Err(replaced.error.clone()))
     }
 
     /// Whether what is in the log may be moved into the file.
     pub(crate) fn may_move_the_log(&self) -> bool {
-        self.replaced.lock().as_ref().is_none_or(|replaced| replaced.file_is_ours)
+        self.replaced.get().is_none_or(|replaced| replaced.file_is_ours)
     }
 
     /// Cancelled when it is noticed that this is not the database any more.
@@ -151,7 +148,7 @@ impl Identity {
         self.confirm()?;
         // The database comes first: of several that are gone, it is the one that matters.
         for (path, id) in &self.files {
-            let what = match FileId::of(path) {
+            let what = match file_id(path) {
                 Ok(found) if found == *id => continue,
                 Ok(_) => "is another file now",
                 Err(error) if error.kind() == io::ErrorKind::NotFound => "was deleted",
@@ -175,7 +172,7 @@ impl Identity {
         match File::open(path).and_then(|file| file.read_exact_at(&mut begin, 0)) {
             Ok(()) if LOG_BEGINS.contains(&begin) => Ok(()),
             Ok(()) => Err(self.replace(format!("{} was written over. {PUT_BACK}", path.display()), true)),
-            // Empty: somebody has moved it into the file since, as any program may that uses the database.
+            // Empty: another program has checkpointed it since, as any user of the database may.
             Err(_) => Ok(()),
         }
     }
@@ -199,7 +196,7 @@ impl Identity {
         if row.commits < commits {
             return Err(self.replace(format!("it lacks writes that were acknowledged. {PUT_BACK}"), false));
         }
-        // Another one only if somebody who belongs here has begun it.
+        // If it is another history, a process that shares the database has begun it.
         self.adopt(row.history());
         Ok(())
     }
@@ -211,7 +208,7 @@ impl Identity {
         Ok(())
     }
 
-    /// Before a group is written: whether somebody has written over the file since the last one.
+    /// Before a group is written: fails if the file was written over since the last one.
     pub(crate) fn begin_group(&self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
         self.confirm()?;
         self.confirm_contents()?;
@@ -228,11 +225,10 @@ impl Identity {
     /// Last in the group's transaction: what is to be recorded when it is committed.
     pub(crate) fn leave(conn: &mut SqliteConnection) -> Result<Record, SqlError> {
         // Read again: one of the group may have begun a history.
-        let row = history::current(conn)?;
-        Ok(Record { history: row.history(), commits: row.commits, highest_id: history::highest_id(conn)? })
+        Ok(history::record(conn)?)
     }
 
-    /// After the commit and before anybody hears of it: whether that went where it will be found again.
+    /// After the commit and before any write is acknowledged: fails unless it went where the next start will find it.
     pub(crate) fn end_group(&self, conn: &mut SqliteConnection, record: Record) -> Result<(), StoreError> {
         self.commits.fetch_max(record.commits, Ordering::AcqRel);
         self.confirm_files()?;
@@ -250,7 +246,7 @@ impl Identity {
     fn confirm_contents(&self) -> Result<(), StoreError> {
         let mut known = self.main_file.lock();
         let Some((changed, mut found)) = self.settled_contents(&known) else { return Ok(()) };
-        if !self.has_left(&found, &known) {
+        if !found.as_ref().is_ok_and(|found| self.wrote(found.row, &known)) {
             // File systems note times in steps: it may have been read while another process was moving the log into
             // it.
             thread::sleep(STEP);
@@ -261,9 +257,8 @@ impl Identity {
             self.confirm_files()?;
         }
         match found {
-            Ok(Contents { row, schema_version }) if self.wrote(row, &known) => {
-                let shows_writer = row.writer == self.writer;
-                *known = MainFile { changed, commits: row.commits, schema_version, shows_writer };
+            Ok(contents) if self.wrote(contents.row, &known) => {
+                *known = MainFile { changed, contents: Some(contents) };
                 Ok(())
             }
             Ok(_) => Err(self.replace(format!("another database was written over it. {PUT_BACK}"), false)),
@@ -274,11 +269,11 @@ impl Identity {
     /// Whether the tables in the file are not ahead of those that a connection finds. In a file that `VACUUM INTO` has
     /// made of this very database they are, and its pages are in other places than the log says.
     fn confirm_schema(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
-        let in_file = self.main_file.lock().schema_version;
+        let in_file = self.main_file.lock().contents.as_ref().map_or(0, |contents| contents.schema_version);
         if in_file <= self.schema_version.load(Ordering::Acquire) {
             return Ok(());
         }
-        // Asked for after the file was read: whoever has changed the tables since has only moved them on.
+        // Asked for after the file was read: a migration since then can only have made it higher.
         let Ok(found) = history::schema_version(conn) else { return Ok(()) };
         self.schema_version.fetch_max(found, Ordering::AcqRel);
         if in_file <= found {
@@ -299,42 +294,25 @@ impl Identity {
         settled.then_some((changed, found))
     }
 
-    fn has_left(&self, found: &Result<Contents, String>, known: &MainFile) -> bool {
-        found.as_ref().is_ok_and(|found| self.wrote(found.row, known))
-    }
-
     /// Whether this process, or the one before it, or one that shares the database, has left that row in the file.
     fn wrote(&self, row: Row, known: &MainFile) -> bool {
-        match row.writer == self.writer {
-            true => row.commits >= known.commits,
-            // Until the log was moved for the first time, what is there is from before this process.
-            false => !known.shows_writer && row.commits <= self.commits(),
+        let known = known.contents.as_ref().map(|contents| contents.row);
+        if row.writer == self.writer {
+            known.is_none_or(|known| row.commits >= known.commits)
+        } else {
+            known.is_none_or(|known| known.writer != self.writer) && row.commits <= self.commits()
         }
     }
 
     /// Notes that this is not the database any more, and says so, once.
     fn replace(&self, what: String, file_is_ours: bool) -> StoreError {
-        let mut replaced = self.replaced.lock();
-        if let Some(Replaced { error, .. }) = &*replaced {
-            return error.clone();
-        }
-        let error = StoreError::Replaced { database: self.database.clone(), what: what.into() };
-        tracing::error!("{error}");
-        *replaced = Some(Replaced { error: error.clone(), file_is_ours });
+        let replaced = self.replaced.get_or_init(|| {
+            let error = StoreError::Replaced { database: self.database.clone(), what: what.into() };
+            tracing::error!("{error}");
+            Replaced { error, file_is_ours }
+        });
         self.noticed.cancel();
-        error
-    }
-}
-
-impl MainFile {
-    /// Of the database whose row that is, log and all.
-    fn of(database: &Path, row: Row) -> io::Result<Self> {
-        let changed = change_of(database)?;
-        let shown = connect_to_file(database).ok().and_then(|mut conn| Contents::read(&mut conn).ok());
-        let shown = shown.filter(|shown| shown.row.writer == row.writer);
-        let (commits, schema_version) =
-            shown.as_ref().map_or((0, 0), |shown| (shown.row.commits, shown.schema_version));
-        Ok(MainFile { changed, commits, schema_version, shows_writer: shown.is_some() })
+        replaced.error.clone()
     }
 }
 
@@ -344,24 +322,21 @@ impl Contents {
     }
 }
 
-impl FileId {
-    fn of(path: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(path)?;
-        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
-    }
-}
-
-/// A database that is made and opened for one process alone, with the connection that keeps its files in their places.
-#[cfg(test)]
-pub(crate) fn opened(path: &Path) -> (std::sync::Arc<Identity>, SqliteConnection) {
-    use super::connect::prepare;
-
-    let lock = DatabaseLock::acquire(path, false).unwrap();
-    let (conn, opened) = prepare(path, path.to_str().unwrap(), &lock, false).unwrap();
-    (std::sync::Arc::new(Identity::new(path, lock, opened.row).unwrap()), conn)
+fn file_id(path: &Path) -> io::Result<FileId> {
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 fn change_of(path: &Path) -> io::Result<Change> {
     let metadata = fs::metadata(path)?;
     Ok((metadata.modified()?, metadata.len()))
+}
+
+/// A database that is made and opened for one process alone, with the connection that keeps its files in their places.
+#[cfg(test)]
+pub(crate) fn opened(path: &Path) -> (Arc<Identity>, SqliteConnection) {
+    use super::connect::prepare;
+
+    let lock = DatabaseLock::acquire(path, false).unwrap();
+    let (conn, opened) = prepare(path, path.to_str().unwrap(), &lock, false).unwrap();
+    (Arc::new(Identity::new(path, lock, opened.row).unwrap()), conn)
 }

@@ -4,9 +4,9 @@
 //! | the filter leaves | how a page is read |
 //! |---|---|
 //! | at most [`SMALL`] products that an index has together | all of them, sorted ([`sorted_subset`]) |
-//! | more, in the order of a column | along the index of that order, passing over the others ([`index_scan`]), the lists of several organizations side by side ([`merge`]) |
+//! | more, in the order of a column | along the index of that order, skipping the others ([`index_scan`]), the lists of several organizations merged ([`merge`]) |
 //! | what a search finds, if it is few | from the full-text index ([`fulltext`]), sorted, or ranked by their texts ([`rank`]) |
-//! | what a search finds, if it is many | from the full-text index by id, else along the index of the order, passing over the others |
+//! | what a search finds, if it is many | from the full-text index by id, else along the index of the order, skipping the others |
 //!
 //! The counters say which of these it is before a product is read ([`counts`]).
 
@@ -22,21 +22,21 @@ mod sorted_subset;
 mod tests;
 
 use hotshelf_domain::{
-    Filter, Order, PageError, PageIds, PageRequest, PageStart, PlaceKey, ProductId, ProductPage, ProductScope, Search,
+    Filter, OrderBy, PageError, PageIds, PageRequest, PageStart, Place, PlaceKey, ProductId, ProductPage, ProductScope,
+    Search,
 };
 
 use super::reader::Reader;
 use super::rows::find_listed;
 use crate::sqlite::error::SqlError;
 pub(crate) use analytics::report;
-use column::{Column, Row};
-use counts::Share;
+use counts::OrganizationCount;
 use fulltext::Hits;
 use index_scan::{IndexScan, Window};
 use sorted_subset::Subset;
 
-/// As many products are read and sorted in about the time in which, of a million, the index of an order finds the
-/// first ones of a list that is this rare in it.
+/// A set of so many products is small: to read and sort them takes about as long as to find the first page of a list
+/// of so many along an index of a million.
 const SMALL: i64 = 1_500;
 
 pub(crate) fn page_ids(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
@@ -49,14 +49,13 @@ pub(crate) fn page(conn: &Reader, request: &PageRequest) -> Result<ProductPage, 
     conn.transaction(|conn| {
         let PageIds { ids, total, has_more, next } = find(conn, request)?;
         let total = total.map_or_else(|| matching(conn, &request.filter), Ok)?;
-        let ids: Vec<i64> = ids.into_iter().map(ProductId::get).collect();
         let mut found = find_listed(conn, &ids)?;
         let products = ids.iter().filter_map(|id| found.remove(id)).collect();
         Ok(ProductPage { products, total, has_more, next })
     })
 }
 
-/// How many products the filter lets through.
+/// How many products match the filter.
 pub(crate) fn count(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
     conn.transaction(|conn| {
         counts::check_exists(conn, filter)?;
@@ -73,21 +72,19 @@ pub(crate) fn ids(
 ) -> Result<Vec<ProductId>, SqlError> {
     let filter = members.filter();
     counts::check_exists(conn, &filter)?;
-    let after = after.map(|id| Row { key: PlaceKey::Id, id: id.get() });
+    let after = after.map(Place::of_id);
     let window = Window { descending: false, after: after.as_ref(), offset: 0, limit: i64::from(limit) };
-    let rows = merge::rows(conn, &scans(&filter, Column::Id, &[]), window)?;
-    Ok(rows.into_iter().map(|row| ProductId::from_row(row.id)).collect())
+    let rows = merge::rows(conn, &scans(&filter, OrderBy::Id, &[]), window)?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 fn matching(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
+    let list = List::new(conn, filter)?;
     match &filter.search {
         Some(search) if search.finds_nothing() => Ok(0),
-        Some(search) => {
-            let shares = counts::shares(conn, filter)?;
-            fulltext::find(conn, filter, search, &shares, SMALL)?.count(conn, filter)
-        }
-        None if filter.has_price() => Subset::Prices.count(conn, filter),
-        None => counts::total(conn, filter),
+        Some(search) => fulltext::find(&list, search, SMALL)?.count(&list),
+        None if filter.has_price() => Subset::Prices.count(&list),
+        None => Ok(list.counted()),
     }
 }
 
@@ -95,149 +92,146 @@ fn find(conn: &Reader, request: &PageRequest) -> Result<PageIds, SqlError> {
     request.check()?;
     let filter = &request.filter;
     counts::check_exists(conn, filter)?;
-    let shares = counts::shares(conn, filter)?;
-    let counted: i64 = shares.iter().map(|share| share.products).sum();
+    let list = List::new(conn, filter)?;
+    let counted = list.counted();
     let nothing = counted == 0 || filter.search.as_ref().is_some_and(|search| search.finds_nothing());
     let known = nothing || (filter.search.is_none() && !filter.has_price());
     let total = known.then_some(if nothing { 0 } else { counted });
 
     let (after, offset) = match &request.start {
         PageStart::Offset(offset) => (None, *offset),
-        PageStart::After { place, .. } => (Some(Row::of(place)), 0),
+        PageStart::After { place, .. } => (Some(place), 0),
     };
     let limit = i64::from(request.limit) + 1;
-    let window = Window { descending: request.order.descending, after: after.as_ref(), offset, limit };
-    // No list is longer than its organizations' and schemas' shares; nobody scans all of it to find its end.
-    let beyond = offset >= counted;
-    let mut rows = if beyond || nothing { Vec::new() } else { rows(conn, filter, request.order, &shares, window)? };
+    let window = Window { descending: request.order.descending, after, offset, limit };
+    // No list is longer than what the counters say; nobody scans all of it to find its end.
+    let mut rows = if nothing || offset >= counted { Vec::new() } else { list.rows(request.order.by, window)? };
     let has_more = rows.len() as i64 == limit;
     rows.truncate(request.limit as usize);
-    let ids = rows.iter().map(|row| ProductId::from_row(row.id)).collect();
-    Ok(PageIds { ids, total, has_more, next: rows.pop().map(Row::place) })
+    let ids = rows.iter().map(|row| row.id).collect();
+    Ok(PageIds { ids, total, has_more, next: rows.pop() })
 }
 
-fn rows(
-    conn: &Reader,
-    filter: &Filter,
-    order: Order,
-    shares: &[Share],
-    window: Window<'_>,
-) -> Result<Vec<Row>, SqlError> {
-    if let Some(search) = &filter.search {
-        return found(conn, filter, search, order, shares, window);
-    }
-    let column = Column::of(order.by).ok_or(PageError::RelevanceWithoutSearch)?;
-    match small_subset(conn, filter, column, shares)? {
-        Some(set) => set.rows(conn, filter, column, window),
-        None => merge::rows(conn, &scans(filter, column, shares), window),
-    }
+/// A list, and what the counters say of it.
+struct List<'a> {
+    conn: &'a Reader,
+    filter: &'a Filter,
+    counts: Vec<OrganizationCount>,
 }
 
-/// Of what a search finds.
-fn found(
-    conn: &Reader,
-    filter: &Filter,
-    search: &Search,
-    order: Order,
-    shares: &[Share],
-    window: Window<'_>,
-) -> Result<Vec<Row>, SqlError> {
-    let by_rank = matches!(window.after, Some(Row { key: PlaceKey::Rank(_), .. }));
-    let hits = fulltext::find(conn, filter, search, shares, fulltext::few(by_rank))?;
-    // A page goes on as the one before it was ordered, also when it is now known how well the products fit.
-    let by_id = matches!(window.after, Some(Row { key: PlaceKey::Id, .. }));
-    match (Column::of(order.by), hits) {
-        (None, Hits::Few(ids)) if !by_id => rank::rows(conn, filter, search, &ids, window),
-        (None, Hits::Many(_)) if by_rank => Err(PageError::PlaceOfAnotherOrder.into()),
-        // Nothing is more relevant than anything else, and ties go by id.
-        (None, hits) => listed(conn, filter, &hits, Column::Id, Window { descending: false, ..window }),
-        (Some(column), hits) => listed(conn, filter, &hits, column, window),
+impl<'a> List<'a> {
+    fn new(conn: &'a Reader, filter: &'a Filter) -> Result<Self, SqlError> {
+        Ok(List { conn, filter, counts: counts::by_organization(conn, filter)? })
     }
-}
 
-fn listed(
-    conn: &Reader,
-    filter: &Filter,
-    hits: &Hits,
-    column: Column,
-    window: Window<'_>,
-) -> Result<Vec<Row>, SqlError> {
-    match hits {
-        Hits::Few(ids) => Subset::These(ids).rows(conn, filter, column, window),
-        Hits::Many(parts) => {
-            let scans: Vec<IndexScan<'_>> = parts.iter().map(|part| part.scan(filter, column)).collect();
-            merge::rows(conn, &scans, window)
+    fn counted(&self) -> i64 {
+        self.counts.iter().map(|count| count.products).sum()
+    }
+
+    fn rows(&self, by: OrderBy, window: Window<'_>) -> Result<Vec<Place>, SqlError> {
+        if let Some(search) = &self.filter.search {
+            return self.found(search, by, window);
+        }
+        match self.small_subset(by)? {
+            Some(set) => set.rows(self, by, window),
+            None => merge::rows(self.conn, &scans(self.filter, by, &self.counts), window),
         }
     }
-}
 
-/// Few products that all of the list is in, whatever is searched for: those with its prices, or those out of stock.
-fn narrow_subset(conn: &Reader, filter: &Filter) -> Result<Option<Subset<'static>>, SqlError> {
-    if filter.has_price() && Subset::count_prices(conn, filter, SMALL + 1)? <= SMALL {
-        return Ok(Some(Subset::Prices));
+    /// The rows of a search.
+    fn found(&self, search: &Search, by: OrderBy, window: Window<'_>) -> Result<Vec<Place>, SqlError> {
+        let key = window.after.map(|place| &place.key);
+        let by_rank = matches!(key, Some(PlaceKey::Rank(_)));
+        // Of a page by relevance more are looked at than for the first one, so that a list goes on as it began when
+        // some more products have come to be found.
+        let hits = fulltext::find(self, search, if by_rank { 2 * SMALL } else { SMALL })?;
+        match (by, hits) {
+            // A page goes on as the one before it was ordered, also when it is now known how well the products fit.
+            (OrderBy::Relevance, Hits::Few(ids)) if !matches!(key, Some(PlaceKey::Id)) => {
+                rank::rows(self, search, &ids, window)
+            }
+            (OrderBy::Relevance, Hits::Many(_)) if by_rank => Err(PageError::PlaceOfAnotherOrder.into()),
+            // Nothing is more relevant than anything else, and ties go by id.
+            (OrderBy::Relevance, hits) => self.listed(&hits, OrderBy::Id, Window { descending: false, ..window }),
+            (by, hits) => self.listed(&hits, by, window),
+        }
     }
-    let Filter { organization, in_stock, .. } = *filter;
-    let out_of_stock = Filter { organization, in_stock, ..Filter::default() };
-    Ok((in_stock == Some(false) && counts::total(conn, &out_of_stock)? <= SMALL).then_some(Subset::OutOfStock))
-}
 
-/// The smallest set that all of the list is in, if it is small and the index of the order does not lead there by
-/// itself.
-fn small_subset(
-    conn: &Reader,
-    filter: &Filter,
-    column: Column,
-    shares: &[Share],
-) -> Result<Option<Subset<'static>>, SqlError> {
-    if filter.has_price() && column != Column::Price && Subset::count_prices(conn, filter, SMALL + 1)? <= SMALL {
-        return Ok(Some(Subset::Prices));
+    fn listed(&self, hits: &Hits, by: OrderBy, window: Window<'_>) -> Result<Vec<Place>, SqlError> {
+        match hits {
+            Hits::Few(ids) => Subset::These(ids).rows(self, by, window),
+            Hits::Many(parts) => {
+                let scans: Vec<IndexScan<'_>> = parts.iter().map(|part| part.scan(self.filter, by)).collect();
+                merge::rows(self.conn, &scans, window)
+            }
+        }
     }
-    // Whatever all of the list is in is no smaller than the list.
-    let listed: i64 = shares.iter().map(|share| share.products).sum();
-    let in_order = column == Column::Id || (column == Column::Price && filter.category.is_some());
-    if listed > SMALL || in_order {
-        return Ok(None);
+
+    /// A small set that contains the list, whatever is searched for.
+    fn narrow_subset(&self) -> Result<Option<Subset<'static>>, SqlError> {
+        if self.filter.has_price() && Subset::count_prices(self, SMALL + 1)? <= SMALL {
+            return Ok(Some(Subset::Prices));
+        }
+        let out_of_stock = self.filter.in_stock == Some(false) && self.out_of_stock()? <= SMALL;
+        Ok(out_of_stock.then_some(Subset::OutOfStock))
     }
-    let organization = filter.organization;
-    let mut sets = Vec::new();
-    if let Some(category) = filter.category.clone() {
-        sets.push((Subset::Category, Filter { organization, category: Some(category), ..Filter::default() }));
+
+    /// The smallest set that contains the list, if it is small and the index of the order does not lead there by
+    /// itself.
+    fn small_subset(&self, by: OrderBy) -> Result<Option<Subset<'static>>, SqlError> {
+        let (conn, filter) = (self.conn, self.filter);
+        if filter.has_price() && by != OrderBy::Price && Subset::count_prices(self, SMALL + 1)? <= SMALL {
+            return Ok(Some(Subset::Prices));
+        }
+        // No set that contains the list is smaller than the list.
+        let in_order = by == OrderBy::Id || (by == OrderBy::Price && filter.category.is_some());
+        if self.counted() > SMALL || in_order {
+            return Ok(None);
+        }
+        let mut sets = Vec::new();
+        if filter.category.is_some() {
+            let Filter { organization, ref category, .. } = *filter;
+            let members = Filter { organization, category: category.clone(), ..Filter::default() };
+            sets.push((counts::total(conn, &members)?, Subset::Category));
+        }
+        if let Some(schema) = filter.schema {
+            sets.push((counts::total(conn, &Filter::of_schema(schema))?, Subset::Schema));
+        }
+        if filter.in_stock == Some(false) && by != OrderBy::Stock {
+            sets.push((self.out_of_stock()?, Subset::OutOfStock));
+        }
+        let smallest = sets.into_iter().min_by_key(|(size, _)| *size);
+        Ok(smallest.filter(|(size, _)| *size <= SMALL).map(|(_, set)| set))
     }
-    if let Some(schema) = filter.schema {
-        sets.push((Subset::Schema, Filter::of_schema(schema)));
+
+    /// How many products of the organization are out of stock.
+    fn out_of_stock(&self) -> Result<i64, SqlError> {
+        let organization = self.filter.organization;
+        counts::total(self.conn, &Filter { organization, in_stock: Some(false), ..Filter::default() })
     }
-    if filter.in_stock == Some(false) && column != Column::Stock {
-        sets.push((Subset::OutOfStock, Filter { organization, in_stock: Some(false), ..Filter::default() }));
-    }
-    let mut sized = Vec::with_capacity(sets.len());
-    for (set, members) in sets {
-        sized.push((counts::total(conn, &members)?, set));
-    }
-    let smallest = sized.into_iter().min_by_key(|(size, _)| *size);
-    Ok(smallest.filter(|(size, _)| *size <= SMALL).map(|(_, set)| set))
 }
 
 /// The indexes that have the list in order.
-fn scans<'a>(filter: &'a Filter, column: Column, shares: &[Share]) -> Vec<IndexScan<'a>> {
-    let scan = |organization| IndexScan { filter, column, index: index_of(column, filter), organization, search: None };
-    if column == Column::Id && filter.category.is_none() {
+fn scans<'a>(filter: &'a Filter, by: OrderBy, counts: &[OrganizationCount]) -> Vec<IndexScan<'a>> {
+    let scan = |organization| IndexScan { filter, by, index: index_of(by, filter), organization, search: None };
+    if by == OrderBy::Id && filter.category.is_none() {
         return vec![scan(filter.organization.map(|id| id.get()))];
     }
-    shares.iter().map(|share| scan(Some(share.organization))).collect()
+    counts.iter().map(|count| scan(Some(count.organization))).collect()
 }
 
 /// ` INDEXED BY …`: the index that has the list of each organization in order or, by id, that of all of them together.
-fn index_of(column: Column, filter: &Filter) -> &'static str {
-    match column {
-        Column::Id if filter.category.is_some() => " INDEXED BY products_of_category",
-        Column::Id if filter.schema.is_some() => " INDEXED BY products_of_schema",
-        Column::Id if filter.organization.is_some() => " INDEXED BY products_of_organization",
-        Column::Id => " INDEXED BY products_live",
-        Column::Price if filter.category.is_some() => " INDEXED BY products_of_category_by_price",
-        Column::Name => " INDEXED BY products_by_name",
-        Column::Price => " INDEXED BY products_by_price",
-        Column::Stock => " INDEXED BY products_by_stock",
-        Column::CreatedAt => " INDEXED BY products_by_created_at",
-        Column::UpdatedAt => " INDEXED BY products_by_updated_at",
+fn index_of(by: OrderBy, filter: &Filter) -> &'static str {
+    match by {
+        OrderBy::Price if filter.category.is_some() => " INDEXED BY products_of_category_by_price",
+        OrderBy::Name => " INDEXED BY products_by_name",
+        OrderBy::Price => " INDEXED BY products_by_price",
+        OrderBy::Stock => " INDEXED BY products_by_stock",
+        OrderBy::CreatedAt => " INDEXED BY products_by_created_at",
+        OrderBy::UpdatedAt => " INDEXED BY products_by_updated_at",
+        OrderBy::Id | OrderBy::Relevance if filter.category.is_some() => " INDEXED BY products_of_category",
+        OrderBy::Id | OrderBy::Relevance if filter.schema.is_some() => " INDEXED BY products_of_schema",
+        OrderBy::Id | OrderBy::Relevance if filter.organization.is_some() => " INDEXED BY products_of_organization",
+        OrderBy::Id | OrderBy::Relevance => " INDEXED BY products_live",
     }
 }

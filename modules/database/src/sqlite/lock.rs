@@ -18,10 +18,9 @@ const RECORD: usize = 192;
 /// A start needs more room than that, for the index of the write-ahead log alone.
 const ROOM: usize = 32 << 10;
 
-/// Held as long as the database is open; the system lets go of it when the process ends, however it ends.
+/// Held as long as the database is open; the system releases it when the process ends, however it ends.
 pub(crate) struct DatabaseLock {
     file: File,
-    path: PathBuf,
     place: Place,
 }
 
@@ -47,30 +46,21 @@ pub(crate) struct Record {
 
 impl DatabaseLock {
     pub(crate) fn acquire(database: &Path, shared: bool) -> Result<Self, OpenError> {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".lock");
-        let path = PathBuf::from(name);
+        let path = beside(database, ".lock");
         let failed = |cause| OpenError::Lock { lock: path.clone(), cause };
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).read(true).mode(OWNER_ALONE);
         let file = options.open(&path).map_err(failed)?;
         let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
         match locked {
-            Ok(()) => {
-                let place = Place::of(&file.metadata().map_err(failed)?);
-                Ok(DatabaseLock { file, path, place })
-            }
+            Ok(()) => Ok(DatabaseLock { place: Place::of(&file.metadata().map_err(failed)?), file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { database: database.to_owned(), lock: path }),
             Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What was recorded last, and whether in this file: a copy of it is another file. `None` when there is nothing
-    /// that can be read.
+    /// What was recorded last, and whether in this file and not in one that it was copied from. `None` when there is
+    /// nothing that can be read.
     pub(crate) fn read(&self) -> Option<(Record, bool)> {
         let mut text = [0; RECORD];
         self.file.read_exact_at(&mut text, 0).ok()?;
@@ -94,6 +84,13 @@ impl DatabaseLock {
         let text = format!("history {history} commits {commits} highest-id {highest_id} inode {inode} made {made}\n");
         self.file.write_all_at(format!("{text:\n<RECORD$}").as_bytes(), 0)
     }
+}
+
+/// The file of the same name with a suffix.
+pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 impl Place {
@@ -128,7 +125,7 @@ mod tests {
             let record = Record { history: History::new(u64::MAX), commits, highest_id: i64::MAX };
             lock.write(record).unwrap();
             assert_eq!(lock.read(), Some((record, true)), "a shorter one replaces a longer one");
-            std::fs::copy(lock.path(), directory.path().join("copy.db.lock")).unwrap();
+            std::fs::copy(beside(&database, ".lock"), beside(&copy, ".lock")).unwrap();
             assert_eq!(DatabaseLock::acquire(&copy, false).unwrap().read(), Some((record, false)));
         }
     }

@@ -1,4 +1,4 @@
-//! One kind of work that the database is asked for, as it shows in the metrics.
+//! One kind of operation of the database, as it shows in metrics and traces.
 
 use std::future::Future;
 
@@ -10,7 +10,7 @@ use tracing::field::Empty;
 
 use crate::metrics::DatabaseMetrics;
 
-/// Times the work and counts what fails for the database's own reasons. A cheap handle.
+/// Times the operations of one kind and counts those that fail for the database's own reasons. A cheap handle.
 #[derive(Clone)]
 pub(crate) struct Operation {
     pub(crate) durations: Histogram,
@@ -23,13 +23,13 @@ impl Operation {
         Operation { durations: metrics.queries(name), errors: metrics.errors(name), name }
     }
 
-    /// Does the work.
+    /// Runs and times one.
     pub(crate) async fn of<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let _timer = self.durations.start_timer();
         self.shared(work).await
     }
 
-    /// Waits for work that is done together with that of others, and is timed there.
+    /// Runs one that is done together with others, and is timed there.
     pub(crate) async fn shared<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let span = tracing::info_span!(
             target: TRACED,

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use hotshelf_domain::{Product, ProductId, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::IntCounter;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout_at;
 
 use super::operation::Operation;
 use super::reader::Reader;
-use super::readers::{Lane, deadline};
+use super::readers::{Pool, deadline};
 use super::rows::find_listed;
 use crate::metrics::DatabaseMetrics;
 
@@ -21,17 +21,17 @@ use crate::metrics::DatabaseMetrics;
 const QUEUE: usize = 4_096;
 /// Ids in one query at most.
 const BATCH: usize = 128;
-/// Its name in the metrics.
+/// The name of the queue in the metrics.
 const LANE: &str = "find";
 
 type Found = Result<Option<Product>, StoreError>;
 
 struct Ask {
-    id: i64,
+    id: ProductId,
     reply: oneshot::Sender<Found>,
 }
 
-/// A cheap handle on the task that gathers.
+/// A cheap handle on the tasks that gather.
 #[derive(Clone)]
 pub(crate) struct PointReads {
     queue: mpsc::Sender<Ask>,
@@ -43,36 +43,28 @@ pub(crate) struct PointReads {
 impl PointReads {
     /// At most `concurrency` queries run at a time: while all are busy, the next batch grows.
     pub(crate) fn spawn(
-        lane: Lane<Reader>,
+        pool: &Arc<Pool<Reader>>,
         concurrency: usize,
         tasks: &Tasks,
         operation: Operation,
         metrics: &DatabaseMetrics,
     ) -> Self {
-        let (queue, mut asks) = mpsc::channel(QUEUE);
+        let (queue, asks) = mpsc::channel(QUEUE);
         let waiting = queue.clone();
         let length = move || (waiting.max_capacity() - waiting.capacity()) as u64;
         metrics.watch_waiting(LANE, length);
-        let stopping = tasks.stopping();
-        let (slots, queries) = (Arc::new(Semaphore::new(concurrency)), tasks.clone());
-        let durations = operation.durations.clone();
-        tasks.spawn_loop("point reads", async move {
-            loop {
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-                let mut batch = Vec::new();
-                tokio::select! {
-                    received = asks.recv_many(&mut batch, BATCH) => if received == 0 { break },
-                    () = stopping.cancelled() => break,
-                }
-                let (lane, durations) = (lane.clone(), durations.clone());
-                queries.spawn(async move {
+        let asks = Arc::new(Mutex::new(asks));
+        for _ in 0..concurrency {
+            let (asks, pool, stopping) = (Arc::clone(&asks), Arc::clone(pool), tasks.stopping());
+            let durations = operation.durations.clone();
+            tasks.spawn_loop("point reads", async move {
+                while let Some(batch) = stopping.run_until_cancelled(next_batch(&asks)).await.flatten() {
                     let timer = durations.start_timer();
-                    answer(&lane, batch).await;
+                    answer(&pool, batch).await;
                     timer.observe_duration();
-                    drop(slot);
-                });
-            }
-        });
+                }
+            });
+        }
         let (full, waited) = (metrics.reads_refused(LANE, "full"), metrics.reads_refused(LANE, "waited"));
         PointReads { queue, operation, full, waited }
     }
@@ -84,7 +76,7 @@ impl PointReads {
 
     async fn ask(&self, id: ProductId) -> Found {
         let (reply, found) = oneshot::channel();
-        self.queue.try_send(Ask { id: id.get(), reply }).map_err(|error| match error {
+        self.queue.try_send(Ask { id, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 self.full.inc();
                 StoreError::Overloaded("too many reads are waiting")
@@ -101,16 +93,23 @@ impl PointReads {
     }
 }
 
-async fn answer(lane: &Lane<Reader>, mut batch: Vec<Ask>) {
+/// Waits for the first ask and takes those that are there with it. `None` when no more can come.
+async fn next_batch(asks: &Mutex<mpsc::Receiver<Ask>>) -> Option<Vec<Ask>> {
+    let mut batch = Vec::new();
+    let received = asks.lock().await.recv_many(&mut batch, BATCH).await;
+    (received > 0).then_some(batch)
+}
+
+async fn answer(pool: &Arc<Pool<Reader>>, mut batch: Vec<Ask>) {
     // Nobody waits for these any more.
     batch.retain(|ask| !ask.reply.is_closed());
     if batch.is_empty() {
         return;
     }
-    let mut ids: Vec<i64> = batch.iter().map(|ask| ask.id).collect();
+    let mut ids: Vec<ProductId> = batch.iter().map(|ask| ask.id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let found = lane.read(move |conn| find_listed(conn, &ids)).await;
+    let found = pool.read(move |conn| find_listed(conn, &ids)).await;
     for ask in batch {
         let answer = found.as_ref().map(|products| products.get(&ask.id).cloned()).map_err(StoreError::clone);
         // Whoever asked may be gone.
@@ -125,8 +124,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::condition::Condition;
-    use super::super::identity::opened;
-    use super::super::readers::{Occupancy, Readers};
+    use super::super::identity::{Target, opened};
+    use super::super::readers::{AnyPool, Readers};
     use super::*;
 
     #[tokio::test]
@@ -135,13 +134,14 @@ mod tests {
         let path = directory.path().join("products.db");
         let (identity, _first) = opened(&path);
         let (metrics, ending) = (DatabaseMetrics::unseen(), CancellationToken::new());
-        let readers = Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &metrics, &ending);
+        let target = Target { url: path.to_str().unwrap().to_owned(), identity, ending };
+        let readers = Readers::new(target, &Arc::new(Condition::new()), &metrics);
         let (reply, gone) = oneshot::channel();
         drop(gone);
-        answer(&readers.point, vec![Ask { id: 1, reply }]).await;
+        answer(&readers.point, vec![Ask { id: ProductId::from_row(1), reply }]).await;
         assert_eq!(readers.point.idle(), 0, "no connection was opened");
         let (reply, found) = oneshot::channel();
-        answer(&readers.point, vec![Ask { id: 1, reply }]).await;
+        answer(&readers.point, vec![Ask { id: ProductId::from_row(1), reply }]).await;
         assert_eq!(found.await.unwrap().unwrap(), None);
         assert_eq!(readers.point.idle(), 1);
     }

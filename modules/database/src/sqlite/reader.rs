@@ -1,12 +1,12 @@
 //! A connection whose statements can be interrupted: those of lists, whose work depends on what is asked for.
 //!
-//! It is rusqlite's, since diesel lets nobody in on what a running statement does. Both stand on one SQLite library.
+//! It is rusqlite's, since diesel has no progress handler. Both use the same SQLite library.
 
 #[cfg(test)]
 use std::cell::RefCell;
 
 use hotshelf_domain::StoreError;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 
 use super::error::SqlError;
 use super::readers::Limit;
@@ -69,11 +69,10 @@ impl Reader {
     where
         F: FnMut(&Row<'_>) -> rusqlite::Result<T>,
     {
-        let text = statement.query();
         #[cfg(test)]
-        self.seen.borrow_mut().push(text.clone());
-        let mut prepared = self.conn.prepare_cached(&text)?;
-        let rows = prepared.query_map(statement.parameters(), row)?;
+        self.seen.borrow_mut().push(statement.text.clone());
+        let mut prepared = self.conn.prepare_cached(&statement.text)?;
+        let rows = prepared.query_map(params_from_iter(&statement.parameters), row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
@@ -141,7 +140,7 @@ mod tests {
         let words = "\"a\"* AND \"b\"* AND \"c\"* AND \"d\"* AND \"nowhere\"";
         let search = |conn: &Reader| {
             let found = Statement::new("SELECT count(*) FROM product_search WHERE product_search MATCH ");
-            found.text(words).number(conn)
+            found.bind(words.to_owned()).number(conn)
         };
         assert_eq!(reader.within(&Limit::of(Duration::from_secs(60)), search).unwrap(), 0);
         let over = Limit::of(Duration::ZERO);

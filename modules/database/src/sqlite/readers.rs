@@ -1,14 +1,14 @@
-//! The readers: connections beside the writer, in lanes, so that what is read in a moment does not wait behind what
+//! The readers: connections beside the writer, in pools, so that what is read in a moment does not wait behind what
 //! takes long. Each read is one closure on a blocking thread: it costs one hop however many statements it runs, and
 //! cannot leave a transaction open.
 //!
-//! | lane | what it reads | its time |
+//! | pool (`lane` in the metrics) | what it reads | its time |
 //! |---|---|---|
 //! | point | products by id, gathered ([`PointReads`](super::point_reads)) | short |
 //! | keyed | rows by their keys: products, details, accounts, and what writes look at first | short, whatever it is asked |
-//! | lists | pages, organizations, ids | interrupted after [`QUICK`](super::lists), then read in the next lane |
+//! | lists | pages, organizations, ids | interrupted after [`QUICK`](super::lists), then read in the next pool |
 //! | heavy | searches, counts, reports, deep pages | interrupted at the deadline |
-//! | watch | the epoch, whether the database answers | short, and waits for nobody |
+//! | watch | the epoch, whether the database answers | short, and does not wait behind other reads |
 
 use std::sync::Arc;
 use std::thread;
@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admission, Bounds, Party, Turn};
 use super::condition::Condition;
 use super::connect::connect;
-use super::identity::Identity;
+use super::error::SqlError;
+use super::identity::Target;
 use super::reader::Reader;
 use crate::metrics::DatabaseMetrics;
 
@@ -54,7 +55,7 @@ impl Limit {
         self.given_up.is_cancelled() || Instant::now() >= self.until
     }
 
-    /// The same, and no longer than so.
+    /// The same, but not later than in so much time.
     pub(crate) fn at_most(&self, time: Duration) -> Self {
         Limit { until: self.until.min(Instant::now() + time), given_up: self.given_up.clone() }
     }
@@ -67,96 +68,52 @@ impl Limit {
     }
 }
 
-/// All lanes.
+/// All pools.
 pub(crate) struct Readers {
-    pub(crate) point: Lane<Reader>,
-    pub(crate) keyed: Lane<SqliteConnection>,
-    pub(crate) lists: Lane<Reader>,
-    pub(crate) heavy: Lane<Reader>,
-    pub(crate) watch: Lane<SqliteConnection>,
+    pub(crate) point: Arc<Pool<Reader>>,
+    pub(crate) keyed: Arc<Pool<SqliteConnection>>,
+    pub(crate) lists: Arc<Pool<Reader>>,
+    pub(crate) heavy: Arc<Pool<Reader>>,
+    pub(crate) watch: Arc<Pool<SqliteConnection>>,
 }
 
 impl Readers {
-    /// `ending` interrupts the reads under way and refuses all others.
-    pub(crate) fn new(
-        url: &str,
-        identity: &Arc<Identity>,
-        condition: &Arc<Condition>,
-        metrics: &DatabaseMetrics,
-        ending: &CancellationToken,
-    ) -> Self {
-        let keyed = || {
-            let url = url.to_owned();
-            confirmed(identity, move || connect(&url).map_err(|error| StoreError::failed(error.to_string())))
-        };
-        let interruptible = || {
-            let url = url.to_owned();
-            confirmed(identity, move || Ok(Reader::open(&url)?))
-        };
+    pub(crate) fn new(target: Target, condition: &Arc<Condition>, metrics: &DatabaseMetrics) -> Self {
         let (lists, heavy) = bounds(thread::available_parallelism().map_or(1, usize::from));
+        let (target, condition) = (Arc::new(target), Some(condition));
         let readers = Readers {
-            point: Lane::new("point", POINT, interruptible(), Some((identity, Some(condition))), metrics, ending),
-            keyed: Lane::new("keyed", KEYED, keyed(), Some((identity, Some(condition))), metrics, ending),
-            lists: Lane::new("lists", lists, interruptible(), Some((identity, Some(condition))), metrics, ending),
-            heavy: Lane::new("heavy", heavy, interruptible(), Some((identity, Some(condition))), metrics, ending),
-            watch: Lane::new("watch", WATCH, keyed(), Some((identity, None)), metrics, ending),
+            point: Pool::new("point", POINT, &target, condition, metrics),
+            keyed: Pool::new("keyed", KEYED, &target, condition, metrics),
+            lists: Pool::new("lists", lists, &target, condition, metrics),
+            heavy: Pool::new("heavy", heavy, &target, condition, metrics),
+            watch: Pool::new("watch", WATCH, &target, None, metrics),
         };
-        readers.show_in(metrics);
+        let gauge = |state, connections: fn(&dyn AnyPool) -> usize| {
+            let pools = readers.pools();
+            let sum = move || pools.iter().map(|pool| connections(&**pool) as u64).sum();
+            metrics.registry.watch_gauge("db_connections", "Connections of the readers", &[("state", state)], sum);
+        };
+        gauge("idle", |pool| pool.idle());
+        gauge("in_use", |pool| pool.admission().running());
         readers
     }
 
     /// Whether the next read may have to wait.
     pub(crate) fn are_busy(&self) -> bool {
-        self.keyed.is_full() || self.lists.is_full() || self.heavy.is_full()
+        self.keyed.admission.is_full() || self.lists.admission.is_full() || self.heavy.admission.is_full()
     }
 
     /// Closes the connections, when the reads under way have ended.
     pub(crate) async fn close(&self) {
-        self.point.close().await;
-        self.keyed.close().await;
-        self.lists.close().await;
-        self.heavy.close().await;
-        self.watch.close().await;
+        for pool in self.pools() {
+            pool.admission().wait_for_all().await;
+            pool.close_idle();
+        }
     }
 
-    fn show_in(&self, metrics: &DatabaseMetrics) {
-        let (help, state) = ("Connections of the readers", |state| [("state", state)]);
-        let lanes = self.lanes();
-        let idle = move || lanes.iter().map(|lane| lane.idle() as u64).sum();
-        metrics.registry.watch_gauge("db_connections", help, &state("idle"), idle);
-        let lanes = self.lanes();
-        let running = move || lanes.iter().map(|lane| lane.running() as u64).sum();
-        metrics.registry.watch_gauge("db_connections", help, &state("in_use"), running);
-    }
-
-    fn lanes(&self) -> [Box<dyn Occupancy>; 5] {
+    fn pools(&self) -> [Arc<dyn AnyPool>; 5] {
         let Readers { point, keyed, lists, heavy, watch } = self;
-        [
-            Box::new(point.clone()),
-            Box::new(keyed.clone()),
-            Box::new(lists.clone()),
-            Box::new(heavy.clone()),
-            Box::new(watch.clone()),
-        ]
-    }
-}
-
-/// How many connections of a lane do what.
-pub(crate) trait Occupancy: Send + Sync {
-    fn idle(&self) -> usize;
-    fn running(&self) -> usize;
-}
-
-/// A connection of the database that was opened first, and not of another one that has its name by now.
-fn confirmed<C, F: Fn() -> Result<C, StoreError>>(
-    identity: &Arc<Identity>,
-    open: F,
-) -> impl Fn() -> Result<C, StoreError> + use<C, F> {
-    let identity = Arc::clone(identity);
-    move || {
-        let conn = open()?;
-        identity.confirm_files()?;
-        Ok(conn)
+        [point.clone(), keyed.clone(), lists.clone(), heavy.clone(), watch.clone()]
     }
 }
 
@@ -170,119 +127,138 @@ fn bounds(processors: usize) -> (Bounds, Bounds) {
     )
 }
 
-/// Reads of one kind, and their connections, which are opened when they are first needed. A cheap handle.
-pub(crate) struct Lane<C>(Arc<Inner<C>>);
+/// A connection on which is read.
+pub(crate) trait ReadConnection: Send + Sized + 'static {
+    fn open(url: &str) -> Result<Self, StoreError>;
+}
 
-struct Inner<C> {
+impl ReadConnection for SqliteConnection {
+    fn open(url: &str) -> Result<Self, StoreError> {
+        connect(url).map_err(|error| StoreError::failed(error.to_string()))
+    }
+}
+
+impl ReadConnection for Reader {
+    fn open(url: &str) -> Result<Self, StoreError> {
+        Ok(Reader::open(url)?)
+    }
+}
+
+/// Connections for reads of one kind. They are opened when they are first needed.
+pub(crate) struct Pool<C> {
     admission: Admission,
     /// No more of them than may run at the same time.
     idle: Mutex<Vec<C>>,
-    open: Box<dyn Fn() -> Result<C, StoreError> + Send + Sync>,
-    /// Whether the database is still the one that was opened, and who is told how the reads of requests end. `None`
-    /// where there is no database, in tests.
-    database: Option<(Arc<Identity>, Option<Arc<Condition>>)>,
-    ending: CancellationToken,
-    refused: Refused,
-}
-
-/// Counts the reads that brought nothing.
-struct Refused {
-    /// Too many were waiting.
+    target: Arc<Target>,
+    /// Notes how the reads of requests end.
+    condition: Option<Arc<Condition>>,
+    /// Counts the reads that were refused because too many were waiting,
     full: IntCounter,
-    /// The deadline came before the turn did.
+    /// those whose deadline came before their turn,
     waited: IntCounter,
-    /// The deadline came in the middle of it.
+    /// and those whose deadline came while they ran.
     interrupted: IntCounter,
 }
 
-impl<C> Clone for Lane<C> {
-    fn clone(&self) -> Self {
-        Lane(Arc::clone(&self.0))
+/// A pool, whatever its connections are.
+pub(crate) trait AnyPool: Send + Sync {
+    fn admission(&self) -> &Admission;
+    fn idle(&self) -> usize;
+    fn close_idle(&self);
+}
+
+impl<C: Send> AnyPool for Pool<C> {
+    fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    fn idle(&self) -> usize {
+        self.idle.lock().len()
+    }
+
+    fn close_idle(&self) {
+        self.idle.lock().clear();
     }
 }
 
-impl<C: Send + 'static> Lane<C> {
+impl<C: ReadConnection> Pool<C> {
     fn new(
         name: &str,
         bounds: Bounds,
-        open: impl Fn() -> Result<C, StoreError> + Send + Sync + 'static,
-        database: Option<(&Arc<Identity>, Option<&Arc<Condition>>)>,
+        target: &Arc<Target>,
+        condition: Option<&Arc<Condition>>,
         metrics: &DatabaseMetrics,
-        ending: &CancellationToken,
-    ) -> Self {
+    ) -> Arc<Self> {
         let refused = |reason| metrics.reads_refused(name, reason);
-        let refused = Refused { full: refused("full"), waited: refused("waited"), interrupted: refused("interrupted") };
-        let lane = Lane(Arc::new(Inner {
+        let pool = Arc::new(Pool {
             admission: Admission::new(bounds),
             idle: Mutex::default(),
-            open: Box::new(open),
-            database: database.map(|(identity, condition)| (Arc::clone(identity), condition.cloned())),
-            ending: ending.clone(),
-            refused,
-        }));
-        let seen = lane.clone();
-        metrics.watch_waiting(name, move || seen.0.admission.waiting() as u64);
-        lane
+            target: Arc::clone(target),
+            condition: condition.cloned(),
+            full: refused("full"),
+            waited: refused("waited"),
+            interrupted: refused("interrupted"),
+        });
+        let seen = Arc::clone(&pool);
+        metrics.watch_waiting(name, move || seen.admission.waiting() as u64);
+        pool
     }
 
-    /// A read that is short by itself, by whoever asks.
-    pub(crate) async fn read<T: Send + 'static, E: Into<StoreError>>(
-        &self,
-        query: impl FnOnce(&mut C) -> Result<T, E> + Send + 'static,
+    /// A read that is short by itself, without a party.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        query: impl FnOnce(&mut C) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.read_within(None, deadline(), move |conn, _| query(conn)).await
     }
 
     /// Reads when it is the party's turn, until the deadline at most. Nothing is read that nobody waits for any more:
     /// a caller that goes away leaves the queue, or ends the read that is under way, if it looks at its limit.
-    pub(crate) async fn read_within<T: Send + 'static, E: Into<StoreError>>(
-        &self,
+    pub(crate) async fn read_within<T: Send + 'static>(
+        self: &Arc<Self>,
         party: Party,
         deadline: Instant,
-        query: impl FnOnce(&mut C, &Limit) -> Result<T, E> + Send + 'static,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let query = move |conn: &mut C, limit: &Limit| query(conn, limit).map_err(Into::into);
-        let Some((identity, condition)) = &self.0.database else {
-            return self.read_in_turn(party, deadline, query).await;
-        };
-        identity.confirm()?;
+        self.target.identity.confirm()?;
         let answer = self.read_in_turn(party, deadline, query).await;
-        condition.iter().for_each(|condition| condition.note_read(&answer));
+        if let Some(condition) = &self.condition {
+            condition.reads.note(&answer);
+        }
         answer
     }
 
     async fn read_in_turn<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         party: Party,
         deadline: Instant,
-        query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError> + Send + 'static,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let turn = self.turn(party, deadline).await?;
-        let limit = Limit { until: deadline, given_up: self.0.ending.child_token() };
+        let limit = Limit { until: deadline, given_up: self.target.ending.child_token() };
         let _cancelled_when_dropped = limit.given_up.clone().drop_guard();
-        let lane = self.clone();
+        let pool = Arc::clone(self);
         // The place is taken until the thread is done, also when nobody waits for it any more.
-        let reading = spawn_blocking(move || lane.run(turn, &limit, query));
+        let reading = spawn_blocking(move || pool.run(turn, &limit, query));
         let answer = match timeout_at(deadline + GRACE, reading).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(died)) => Err(StoreError::failed(format!("a read died: {died}"))),
             Err(_) => Err(StoreError::Overloaded("the read took too long")),
         };
         if matches!(answer, Err(StoreError::Overloaded(_))) {
-            self.0.refused.interrupted.inc();
+            self.interrupted.inc();
         }
         answer
     }
 
     async fn turn(&self, party: Party, deadline: Instant) -> Result<Turn, StoreError> {
-        let Inner { admission, ending, refused, .. } = &*self.0;
         tokio::select! {
             biased;
-            () = ending.cancelled() => Err(StoreError::Closed),
-            turn = timeout_at(deadline, admission.turn(party)) => match turn {
-                Ok(turn) => Ok(turn.inspect_err(|_| refused.full.inc())?),
+            () = self.target.ending.cancelled() => Err(StoreError::Closed),
+            turn = timeout_at(deadline, self.admission.turn(party)) => match turn {
+                Ok(turn) => turn.inspect_err(|_| self.full.inc()),
                 Err(_) => {
-                    refused.waited.inc();
+                    self.waited.inc();
                     Err(StoreError::Overloaded("the read waited too long for its turn"))
                 }
             },
@@ -293,17 +269,11 @@ impl<C: Send + 'static> Lane<C> {
         &self,
         _turn: Turn,
         limit: &Limit,
-        query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError>,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError>,
     ) -> Result<T, StoreError> {
-        let answer = if limit.is_over() {
-            Err(StoreError::Overloaded("the read waited too long for its turn"))
-        } else {
-            self.run_query(limit, query)
-        };
-        match answer {
-            // The end is one of the things that make a limit be over, before the query begins as well as in the
-            // middle.
-            Err(StoreError::Overloaded(_)) if self.0.ending.is_cancelled() => Err(StoreError::Closed),
+        match self.run_query(limit, query) {
+            // The end of the database is one of the things that a limit stands for.
+            Err(StoreError::Overloaded(_)) if self.target.ending.is_cancelled() => Err(StoreError::Closed),
             answer => answer,
         }
     }
@@ -311,37 +281,26 @@ impl<C: Send + 'static> Lane<C> {
     fn run_query<T>(
         &self,
         limit: &Limit,
-        query: impl FnOnce(&mut C, &Limit) -> Result<T, StoreError>,
+        query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError>,
     ) -> Result<T, StoreError> {
-        let idle = self.0.idle.lock().pop();
-        let mut conn = idle.map_or_else(|| (self.0.open)(), Ok)?;
-        let answer = query(&mut conn, limit);
+        if limit.is_over() {
+            return Err(StoreError::Overloaded("the read waited too long for its turn"));
+        }
+        let idle = self.idle.lock().pop();
+        let mut conn = idle.map_or_else(|| self.open(), Ok)?;
+        let answer = query(&mut conn, limit).map_err(StoreError::from);
         // One that has failed is not used again; nor is one whose read panics.
-        if !matches!(answer, Err(StoreError::Unavailable(_))) && !self.0.ending.is_cancelled() {
-            self.0.idle.lock().push(conn);
+        if !matches!(answer, Err(StoreError::Unavailable(_))) && !self.target.ending.is_cancelled() {
+            self.idle.lock().push(conn);
         }
         answer
     }
 
-    async fn close(&self) {
-        self.0.admission.wait_for_all().await;
-        self.0.idle.lock().clear();
-    }
-}
-
-impl<C: Send> Occupancy for Lane<C> {
-    fn idle(&self) -> usize {
-        self.0.idle.lock().len()
-    }
-
-    fn running(&self) -> usize {
-        self.0.admission.running()
-    }
-}
-
-impl<C> Lane<C> {
-    fn is_full(&self) -> bool {
-        self.0.admission.is_full()
+    /// A connection of the database that was opened first, and not of another one that has its name by now.
+    fn open(&self) -> Result<C, StoreError> {
+        let conn = C::open(&self.target.url)?;
+        self.target.identity.confirm_files()?;
+        Ok(conn)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the program makes of products that were stored before it could: their words, and the keys of their names.
-//! Once, at the first start after the migration that asks for it, before anything is served.
+//! Fills the search index and the keys of names for products that were stored by an older version. It runs once, at the
+//! first start after the migration that asks for it, before anything is served.
 //!
 //! A batch is a transaction, which also notes how far it came: a process that is killed leaves a rebuild that goes on
 //! from there, and never one that looks complete. Processes that start at the same time take turns with the batches.
@@ -24,8 +24,8 @@ const REPORT: Duration = Duration::from_secs(3);
 const BEGIN: &str = "PRAGMA cache_size = -131072; PRAGMA temp_store = MEMORY;";
 const AS_BEFORE: &str = "PRAGMA cache_size = -16384; PRAGMA temp_store = DEFAULT;";
 const LARGE_PARTS: &str = "INSERT INTO product_search (product_search, rank) VALUES ('hashsize', 33554432)";
-/// The index of names only now: filled row by row, it would take several times as long. With it goes the word that
-/// anything is left to do.
+/// The index of names is made last: filled row by row, it would take several times as long. Without the table, nothing
+/// is left to do.
 const END: &str = "INSERT INTO product_search (product_search, rank) VALUES ('hashsize', 1048576);
     CREATE INDEX products_by_name ON products (organization_id, name_key, id, schema_id, category, deleted_at)
         WHERE deleted_at IS NULL;
@@ -33,13 +33,6 @@ const END: &str = "INSERT INTO product_search (product_search, rank) VALUES ('ha
 
 /// Another process may hold the lock on writing for so long without a commit: to make an index, at most.
 const TIMEOUT: Duration = Duration::from_secs(120);
-
-/// How far the rebuild is.
-#[derive(Queryable)]
-struct State {
-    last_id: i64,
-    done: i64,
-}
 
 /// Does what is left to do. Of several processes, each returns when all of it is done.
 pub(crate) fn run(conn: &mut SqliteConnection) -> QueryResult<()> {
@@ -56,7 +49,7 @@ fn in_batches(conn: &mut SqliteConnection, size: i64) -> QueryResult<()> {
     while in_turn(conn, |conn| batch(conn, size))? {
         if reported.elapsed() >= REPORT {
             reported = Instant::now();
-            if let Some(State { done, .. }) = state(conn)? {
+            if let Some((_, done)) = state(conn)? {
                 tracing::info!(done, total = total(conn)?, "rebuilding the search index and the order of names");
             }
         }
@@ -69,7 +62,7 @@ fn in_batches(conn: &mut SqliteConnection, size: i64) -> QueryResult<()> {
     Ok(())
 }
 
-/// Runs the work in a transaction, and waits as long as other processes that do the same get on with it.
+/// Runs the work in a transaction, and waits for other processes that do the same as long as they make progress.
 pub(crate) fn in_turn<T, E: From<diesel::result::Error> + Display>(
     conn: &mut SqliteConnection,
     work: impl Fn(&mut SqliteConnection) -> Result<T, E>,
@@ -91,7 +84,7 @@ pub(crate) fn in_turn<T, E: From<diesel::result::Error> + Display>(
 
 /// The next batch; `false` when none is left.
 fn batch(conn: &mut SqliteConnection, size: i64) -> QueryResult<bool> {
-    let Some(State { last_id, done }) = state(conn)? else { return Ok(false) };
+    let Some((last_id, done)) = state(conn)? else { return Ok(false) };
     if last_id == 0 {
         conn.batch_execute(LARGE_PARTS)?;
     }
@@ -109,8 +102,8 @@ fn batch(conn: &mut SqliteConnection, size: i64) -> QueryResult<bool> {
     Ok(true)
 }
 
-/// `None` when there is nothing to do.
-fn state(conn: &mut SqliteConnection) -> QueryResult<Option<State>> {
+/// The last id that was entered, and the number of products up to it; `None` when there is nothing to do.
+fn state(conn: &mut SqliteConnection) -> QueryResult<Option<(i64, i64)>> {
     let there = sql::<BigInt>("SELECT count(*) FROM sqlite_schema WHERE name = 'product_rebuild'");
     if there.get_result::<i64>(conn)? == 0 {
         return Ok(None);
@@ -179,7 +172,7 @@ mod tests {
         drop(conn);
 
         let mut conn = connect(&url).unwrap();
-        let State { done, .. } = state(&mut conn).unwrap().expect("not complete");
+        let (_, done) = state(&mut conn).unwrap().expect("not complete");
         assert_eq!((done, number(&mut conn, "SELECT count(*) FROM product_search_docsize")), (210, 210));
         in_batches(&mut conn, 300).unwrap();
         assert_complete(&mut conn);

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeZone, Utc};
+use diesel::define_sql_function;
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sqlite::{Sqlite, SqliteConnection};
 use hotshelf_domain::{
     NewProduct, OrganizationId, Price, Product, ProductId, ProductPatch, SchemaId, StoreError, Version, name_key,
 };
@@ -29,20 +32,6 @@ struct ProductRow {
     schema_id: i64,
     version: i64,
     created_at: i64,
-    updated_at: i64,
-}
-
-#[derive(AsChangeset)]
-#[diesel(table_name = products)]
-struct Change<'a> {
-    name: Option<&'a str>,
-    name_key: Option<Vec<u8>>,
-    description: Option<&'a str>,
-    price: Option<i64>,
-    stock: Option<i64>,
-    category: Option<&'a str>,
-    schema_id: Option<i64>,
-    version: i64,
     updated_at: i64,
 }
 
@@ -77,8 +66,43 @@ pub(crate) fn time_of(milliseconds: i64) -> Option<DateTime<Utc>> {
 /// `OR FAIL`: what a failed statement has done already, the caller's savepoint undoes. To be able to undo it by
 /// itself, it would set aside every page that it and its triggers touch, which costs several times as much as the
 /// insert.
-const INSERT: &str = "INSERT OR FAIL INTO products (name, description, price, stock, category, organization_id, \
+const INSERT: &str = "INSERT OR FAIL INTO products (name, description, category, price, stock, organization_id, \
     schema_id, version, created_at, updated_at, name_key) VALUES (";
+
+/// diesel has no `OR FAIL`. Unlike its `sql_query`, this lets the connection keep the prepared statement.
+struct Insert<'a> {
+    row: &'a ProductRow,
+    name_key: Vec<u8>,
+}
+
+impl QueryFragment<Sqlite> for Insert<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let ProductRow { price, stock, organization_id, schema_id, version, created_at, updated_at, .. } = self.row;
+        out.push_sql(INSERT);
+        for text in [&self.row.name, &self.row.description, &self.row.category] {
+            out.push_bind_param::<Text, _>(text)?;
+            out.push_sql(", ");
+        }
+        for number in [price, stock, organization_id, schema_id, version, created_at, updated_at] {
+            out.push_bind_param::<BigInt, _>(number)?;
+            out.push_sql(", ");
+        }
+        out.push_bind_param::<Binary, _>(&self.name_key)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl QueryId for Insert<'_> {
+    type QueryId = Insert<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<SqliteConnection> for Insert<'_> {}
+
+define_sql_function! {
+    fn last_insert_rowid() -> BigInt;
+}
 
 impl ProductTx for SqliteConnection {
     fn product(&mut self, id: ProductId) -> Result<Option<Product>, SqlError> {
@@ -102,29 +126,23 @@ impl ProductTx for SqliteConnection {
             created_at: now,
             updated_at: now,
         };
-        let statement = Statement::new(INSERT).text(&row.name).sql(", ").text(&row.description);
-        let statement =
-            statement.sql(", ").integer(row.price).sql(", ").integer(row.stock).sql(", ").text(&row.category);
-        let statement = statement.sql(", ").integer(row.organization_id).sql(", ").integer(row.schema_id);
-        let statement = statement.sql(", ").integer(row.version).sql(", ").integer(now).sql(", ").integer(now);
-        statement.sql(", ").bytes(&name_key(&row.name)).sql(")").execute(self)?;
+        Insert { row: &row, name_key: name_key(&row.name) }.execute(self)?;
         // `RETURNING` would open a table in memory for the one number, and close it.
-        row.id = Statement::new("SELECT last_insert_rowid()").write(self)?;
+        row.id = diesel::select(last_insert_rowid()).get_result(self)?;
         row.into_product()
     }
 
     fn update_product(&mut self, id: ProductId, patch: &ProductPatch, version: Version) -> Result<Product, SqlError> {
-        let change = Change {
-            name: patch.name.as_deref(),
-            name_key: patch.name.as_deref().map(name_key),
-            description: patch.description.as_deref(),
-            price: patch.price.map(Price::minor_units),
-            stock: patch.stock,
-            category: patch.category.as_deref(),
-            schema_id: patch.schema_id.map(SchemaId::get),
-            version: version.get(),
-            updated_at: Utc::now().timestamp_millis(),
-        };
+        let change = (
+            patch.name.as_deref().map(|name| (products::name.eq(name), products::name_key.eq(name_key(name)))),
+            patch.description.as_deref().map(|description| products::description.eq(description)),
+            patch.price.map(|price| products::price.eq(price.minor_units())),
+            patch.stock.map(|stock| products::stock.eq(stock)),
+            patch.category.as_deref().map(|category| products::category.eq(category)),
+            patch.schema_id.map(|schema| products::schema_id.eq(schema.get())),
+            products::version.eq(version.get()),
+            products::updated_at.eq(Utc::now().timestamp_millis()),
+        );
         let updated = diesel::update(products::table.find(id.get())).set(change).returning(ProductRow::as_returning());
         updated.get_result::<ProductRow>(self)?.into_product()
     }
@@ -138,19 +156,23 @@ impl ProductTx for SqliteConnection {
     }
 }
 
-pub(crate) fn find_many(conn: &mut SqliteConnection, ids: &[i64]) -> Result<HashMap<i64, Product>, SqlError> {
+pub(crate) type Found = HashMap<ProductId, Product>;
+
+pub(crate) fn find_many(conn: &mut SqliteConnection, ids: &[ProductId]) -> Result<Found, SqlError> {
+    let ids = ids.iter().map(|id| id.get());
     let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.eq_any(ids));
-    let rows: Vec<ProductRow> = live.select(ProductRow::as_select()).load(conn)?;
-    rows.into_iter().map(|row| Ok((row.id, row.into_product()?))).collect()
+    by_id(live.select(ProductRow::as_select()).load(conn)?)
 }
 
 /// The same on a connection that can be interrupted, for lists.
-pub(crate) fn find_listed(conn: &Reader, ids: &[i64]) -> Result<HashMap<i64, Product>, SqlError> {
+pub(crate) fn find_listed(conn: &Reader, ids: &[ProductId]) -> Result<Found, SqlError> {
     let select = "SELECT id, name, description, price, stock, category, organization_id, schema_id, version, created_at, \
         updated_at FROM products WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(";
-    let list = serde_json::to_string(ids).map_err(|error| StoreError::from_serialization(error.to_string()))?;
-    let rows: Vec<ProductRow> = Statement::new(select).text(&list).sql("))").load(conn)?;
-    rows.into_iter().map(|row| Ok((row.id, row.into_product()?))).collect()
+    by_id(Statement::new(select).bind(serde_json::to_string(ids)?).sql("))").load(conn)?)
+}
+
+fn by_id(rows: Vec<ProductRow>) -> Result<Found, SqlError> {
+    rows.into_iter().map(|row| Ok((ProductId::from_row(row.id), row.into_product()?))).collect()
 }
 
 /// In the order in which [`find_listed`] selects them: to look for each by its name would take longer.

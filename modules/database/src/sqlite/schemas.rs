@@ -3,7 +3,7 @@
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{NewSchema, OrganizationId, Schema, SchemaField, SchemaId, StoreError, Version};
+use hotshelf_domain::{NewSchema, OrganizationId, Schema, SchemaId, Version};
 use serde_json::{Map, Value};
 
 use super::details;
@@ -34,7 +34,7 @@ impl SchemaTx for SqliteConnection {
         let row = (
             schemas::organization_id.eq(new.organization_id.get()),
             schemas::name.eq(&new.name),
-            schemas::fields.eq(text_of(&new.fields)?),
+            schemas::fields.eq(serde_json::to_string(&new.fields)?),
             schemas::version.eq(Version::FIRST.get()),
         );
         from_row(diesel::insert_into(schemas::table).values(row).returning(schemas::all_columns).get_result(self)?)
@@ -43,7 +43,7 @@ impl SchemaTx for SqliteConnection {
     fn update_schema(&mut self, schema: &Schema) -> Result<(), SqlError> {
         let row = (
             schemas::name.eq(&schema.name),
-            schemas::fields.eq(text_of(&schema.fields)?),
+            schemas::fields.eq(serde_json::to_string(&schema.fields)?),
             schemas::version.eq(schema.version.get()),
         );
         diesel::update(schemas::table.find(schema.id.get())).set(row).execute(self)?;
@@ -69,8 +69,4 @@ impl SchemaTx for SqliteConnection {
         }
         Ok(count)
     }
-}
-
-fn text_of(fields: &[SchemaField]) -> Result<String, SqlError> {
-    Ok(serde_json::to_string(fields).map_err(|error| StoreError::from_serialization(error.to_string()))?)
 }

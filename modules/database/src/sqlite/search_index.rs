@@ -15,7 +15,7 @@ use hotshelf_domain::{SchemaId, name_key, words};
 
 use super::schema::{product_search, products, search_pending};
 
-/// Products that are in memory at a time.
+/// How many products are in memory at a time.
 const BATCH: i64 = 1_000;
 
 /// What is entered of a product.
@@ -33,7 +33,7 @@ pub(crate) struct Entry {
 
 /// Enters what the triggers have noted. Inside the transaction that changed the rows: both or neither.
 pub(crate) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
-    // Most changes are of prices and stock, which nobody searches for.
+    // Most changes are of prices and stock, which are not searched.
     let noted: Option<i64> = search_pending::table.select(search_pending::id).first(conn).optional()?;
     if noted.is_none() {
         return Ok(());
@@ -48,7 +48,7 @@ pub(crate) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
         last = *id;
         for entry in batch {
             entry.enter(conn)?;
-            // Only of rows that somebody wrote by hand: those of the service come with it.
+            // Only rows that were written by hand lack it.
             if entry.name_key.is_empty() {
                 entry.set_name_key(conn)?;
             }
@@ -58,7 +58,7 @@ pub(crate) fn catch_up(conn: &mut SqliteConnection) -> QueryResult<()> {
     Ok(())
 }
 
-/// Of the next products that were noted, those that are not deleted.
+/// The next products that were noted and are not deleted.
 fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<Entry>> {
     noted(id).load(conn)
 }
@@ -73,7 +73,7 @@ fn noted(id: i64) -> impl LoadQuery<'static, SqliteConnection, Entry> + QueryFra
 }
 
 impl Entry {
-    /// Those of the next products, by id.
+    /// The entries of the next products, by id.
     pub(crate) fn after(conn: &mut SqliteConnection, id: i64, limit: i64) -> QueryResult<Vec<Entry>> {
         let live = products::table.filter(products::deleted_at.is_null()).filter(products::id.gt(id));
         live.order(products::id).limit(limit).select(Entry::as_select()).load(conn)
@@ -100,7 +100,7 @@ impl Entry {
     }
 }
 
-/// What finds the products of an organization that have all these words, as far as the index knows.
+/// The FTS5 query for the products of an organization that have all these words.
 pub(crate) fn query<'a>(
     organization: i64,
     words: impl Iterator<Item = &'a str>,
@@ -115,7 +115,7 @@ pub(crate) fn query<'a>(
     terms.join(" AND ")
 }
 
-/// What finds the products of an organization with a word that begins so.
+/// The FTS5 query for the products of an organization with a word that begins so.
 pub(crate) fn begins(organization: i64, word: &str) -> String {
     format!("\"{}{word}\"*", beginning(organization))
 }

@@ -12,12 +12,11 @@ use hotshelf_domain::StoreError;
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use super::condition::Condition;
 use super::connect::connect_writer;
 use super::error::SqlError;
-use super::identity::Identity;
+use super::identity::{Identity, Target};
 use super::operation::Operation;
 use super::search_index;
 
@@ -36,20 +35,15 @@ const NOT_BEGUN: StoreError = StoreError::Overloaded("no write can be begun");
 
 /// A write whose result type only its caller knows.
 trait PendingWrite: Send {
-    /// Whether it succeeded. What it did otherwise is the caller's to undo.
-    fn run(&mut self, conn: &mut SqliteConnection) -> bool;
-    /// In a savepoint of its own: it undoes what it did if it fails. An error is one of the whole transaction.
-    fn run_alone(&mut self, conn: &mut SqliteConnection) -> QueryResult<()>;
-    /// Why it failed, if it did.
-    fn failure(&self) -> Option<StoreError>;
-    /// Tells what came of it, once it is known whether the group was committed.
+    /// If it fails, the caller undoes what it did.
+    fn run(&mut self, conn: &mut SqliteConnection) -> Result<(), StoreError>;
+    /// Sends the result of the last run, or the error for which the group was not committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
-    fn refuse(self: Box<Self>, error: StoreError);
 }
 
 struct Pending<T, W> {
     work: W,
-    /// Of the last time that it was run.
+    /// The result of the last run.
     done: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -59,30 +53,14 @@ where
     T: Send + 'static,
     W: Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send,
 {
-    fn run(&mut self, conn: &mut SqliteConnection) -> bool {
-        self.done.insert((self.work)(conn).map_err(SqlError::into)).is_ok()
-    }
-
-    fn run_alone(&mut self, conn: &mut SqliteConnection) -> QueryResult<()> {
-        // Inside the group's transaction, diesel makes this one a savepoint.
-        let savepoint = conn.transaction(|conn| match self.run(conn) {
-            true => Ok(()),
-            false => Err(diesel::result::Error::RollbackTransaction),
-        });
-        undone_alone(savepoint).map(drop)
-    }
-
-    fn failure(&self) -> Option<StoreError> {
-        self.done.as_ref()?.as_ref().err().cloned()
+    fn run(&mut self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        let done = self.done.insert((self.work)(conn).map_err(SqlError::into));
+        done.as_ref().map(|_| ()).map_err(StoreError::clone)
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let done = self.done.unwrap_or(Err(StoreError::Closed));
         drop(self.reply.send(committed.and(done)));
-    }
-
-    fn refuse(self: Box<Self>, error: StoreError) {
-        drop(self.reply.send(Err(error)));
     }
 }
 
@@ -102,16 +80,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn spawn(
-        mut connection: WriteConnection,
-        tasks: &Tasks,
-        operation: Operation,
-        condition: &Arc<Condition>,
-    ) -> Self {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+    pub(crate) fn spawn(target: Target, tasks: &Tasks, operation: Operation, condition: &Arc<Condition>) -> Self {
+        let (queue, mut jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
+        let mut connection = WriteConnection { target, open: None, commits: operation.durations.clone() };
         tasks.spawn_loop("database writer", async move {
-            let mut jobs: mpsc::Receiver<Job> = jobs;
             loop {
                 let mut group = Vec::new();
                 tokio::select! {
@@ -128,42 +101,29 @@ impl Writer {
         Writer { queue, operation, condition: Arc::clone(condition) }
     }
 
-    /// Runs `work` as one among others; an error from it undoes what it did and nothing else. It may be run twice,
-    /// the first time undone. Returns after the commit. If the caller stops waiting, the write happens all the same.
+    /// Runs `work`, which writes about so many rows, in one transaction with others; an error from it undoes what it
+    /// did and nothing else. It may be run twice, the first time undone. Returns after the commit. If the caller stops
+    /// waiting, the write happens all the same.
     pub(crate) async fn submit<T: Send + 'static>(
-        &self,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.submit_rows(1, work).await
-    }
-
-    /// As [`submit`](Writer::submit), of about so many rows.
-    pub(crate) async fn submit_rows<T: Send + 'static>(
         &self,
         rows: usize,
         work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let outcome = self.operation.shared(self.enqueue_rows(rows, work)).await;
-        self.condition.note_write(&outcome);
+        let outcome = self.operation.shared(self.enqueue(rows, work)).await;
+        self.condition.writes.note(&outcome);
         outcome
     }
 
-    /// As [`submit`](Writer::submit), for what is neither counted nor noted.
+    /// As [`submit`](Writer::submit), for writes that nobody asked for: they neither show in the metrics nor change
+    /// the condition.
     pub(crate) async fn enqueue<T: Send + 'static>(
-        &self,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.enqueue_rows(1, work).await
-    }
-
-    async fn enqueue_rows<T: Send + 'static>(
         &self,
         rows: usize,
         work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = oneshot::channel();
-        let job =
-            Job { begin_before: Instant::now() + TIMEOUT, rows, write: Box::new(Pending { work, done: None, reply }) };
+        let write = Box::new(Pending { work, done: None, reply });
+        let job = Job { begin_before: Instant::now() + TIMEOUT, rows, write };
         self.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded("too many writes are waiting"),
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -173,59 +133,47 @@ impl Writer {
 }
 
 /// The connection of the writer.
-pub(crate) struct WriteConnection {
-    url: String,
-    identity: Arc<Identity>,
+struct WriteConnection {
+    target: Target,
     /// Opened when first needed, and again after a failure.
     open: Option<SyncConnectionWrapper<SqliteConnection>>,
-    ending: CancellationToken,
     commits: Histogram,
 }
 
 impl WriteConnection {
-    /// Opened when it is first needed. Once `ending` is cancelled, no write is begun any more, accepted or not.
-    pub(crate) fn new(url: String, identity: &Arc<Identity>, ending: CancellationToken, operation: &Operation) -> Self {
-        let (identity, commits) = (Arc::clone(identity), operation.durations.clone());
-        WriteConnection { url, identity, open: None, ending, commits }
-    }
-
     /// Writes one group in one hop to the blocking threads.
     async fn write(&mut self, group: Vec<Job>) {
-        if let Err(error) = self.identity.confirm() {
-            return group.into_iter().for_each(|job| job.write.refuse(error.clone()));
-        }
-        let mut conn = match self.open.take() {
-            Some(conn) => conn,
-            None => match self.connect().await {
-                Ok(conn) => conn,
-                Err(error) => {
-                    tracing::debug!(%error, "the database cannot be opened for writing");
-                    return group.into_iter().for_each(|job| job.write.refuse(error.clone()));
-                }
-            },
+        let mut conn = match self.connection().await {
+            Ok(conn) => conn,
+            Err(error) => return group.into_iter().for_each(|job| job.write.answer(Err(error.clone()))),
         };
         let timer = self.commits.start_timer();
         // When the closure panics, the jobs' reply channels close and the connection is given up with its transaction.
-        let (identity, ending) = (Arc::clone(&self.identity), self.ending.clone());
-        let written = conn.spawn_blocking(move |conn| Ok(write_group(conn, &identity, group, &ending))).await;
+        let target = self.target.clone();
+        let written = conn.spawn_blocking(move |conn| Ok(write_group(conn, &target, group))).await;
         timer.observe_duration();
         // Answered here, on a thread of the runtime: from a blocking thread, each waking would be a system call.
         match written.map(Written::answer) {
             Ok(true) => self.open = Some(conn),
-            // It has been said, and is no reason to open anything.
-            Ok(false) if self.identity.confirm().is_err() => {}
-            // That writes fail is told once, by the condition.
+            // The identity has logged why, and no other connection would do better.
+            Ok(false) if self.target.identity.confirm().is_err() => {}
+            // The condition logs once that writes fail.
             Ok(false) => tracing::debug!("a group of writes could not be committed; reconnecting"),
             Err(error) => tracing::error!(%error, "the database writer failed; reconnecting"),
         }
     }
 
-    async fn connect(&self) -> Result<SyncConnectionWrapper<SqliteConnection>, StoreError> {
-        let url = self.url.clone();
-        let connected =
-            tokio::task::spawn_blocking(move || connect_writer(&url)).await.map_err(|_| StoreError::Closed)?;
-        let failed = |error: ConnectionError| StoreError::failed(error.to_string());
-        Ok(SyncConnectionWrapper::new(connected.map_err(failed)?))
+    async fn connection(&mut self) -> Result<SyncConnectionWrapper<SqliteConnection>, StoreError> {
+        self.target.identity.confirm()?;
+        if let Some(conn) = self.open.take() {
+            return Ok(conn);
+        }
+        let url = self.target.url.clone();
+        let connected = tokio::task::spawn_blocking(move || connect_writer(&url)).await;
+        connected.map_err(|_| StoreError::Closed)?.map(SyncConnectionWrapper::new).map_err(|error| {
+            tracing::debug!(%error, "the database cannot be opened for writing");
+            StoreError::failed(error.to_string())
+        })
     }
 }
 
@@ -248,14 +196,14 @@ fn in_groups(jobs: Vec<Job>) -> Vec<Vec<Job>> {
     groups
 }
 
-/// A group that was written, or not.
+/// The writes of a group, and whether it was committed.
 struct Written {
     writes: Vec<Box<dyn PendingWrite>>,
     outcome: Result<(), StoreError>,
 }
 
 impl Written {
-    /// Tells those who wait. `false` when the commit failed.
+    /// Answers those who wait. `false` when the commit failed.
     fn answer(self) -> bool {
         for write in self.writes {
             write.answer(self.outcome.clone());
@@ -265,18 +213,13 @@ impl Written {
 }
 
 /// Runs the group in one transaction, and refuses what has waited too long.
-fn write_group(
-    conn: &mut SqliteConnection,
-    identity: &Identity,
-    group: Vec<Job>,
-    ending: &CancellationToken,
-) -> Written {
-    let in_time = |job: Job| match job.begin_before < Instant::now() || ending.is_cancelled() {
-        true => {
-            job.write.refuse(StoreError::Overloaded("the write waited too long for its turn"));
-            None
+fn write_group(conn: &mut SqliteConnection, Target { identity, ending, .. }: &Target, group: Vec<Job>) -> Written {
+    let in_time = |job: Job| {
+        if job.begin_before < Instant::now() || ending.is_cancelled() {
+            job.write.answer(Err(StoreError::Overloaded("the write waited too long for its turn")));
+            return None;
         }
-        false => Some(job),
+        Some(job)
     };
     // Before the lock is waited for, which may take as long as a write may wait.
     let mut unanswered = group.into_iter().filter_map(in_time).collect::<Vec<_>>().into_iter();
@@ -298,17 +241,15 @@ fn write_group(
     });
     // Acknowledged is only what is in the file that will be opened after the next start.
     let outcome = match committed.and_then(|record| identity.end_group(conn, record)) {
-        // Any other cause is for health to tell: a file that has become read-only is found out here as well.
+        // Any other cause concerns the health of the database: that the file has become read-only shows here as well.
         Err(StoreError::Unavailable(error)) if !begun && error.contains("database is locked") => {
             tracing::debug!(%error, "no write can be begun, another process holds the database");
             Err(NOT_BEGUN)
         }
         outcome => outcome,
     };
-    // Left over when the transaction could not even begin.
-    for job in unanswered {
-        job.write.refuse(outcome.clone().err().unwrap_or(StoreError::Closed));
-    }
+    // When the transaction could not even begin, none was run.
+    writes.extend(unanswered.map(|job| job.write));
     Written { writes, outcome }
 }
 
@@ -316,26 +257,36 @@ fn write_group(
 /// it, which is a third of what a create costs. If one fails, all are undone and each is run again in a savepoint of
 /// its own.
 fn run_all(conn: &mut SqliteConnection, writes: &mut [Box<dyn PendingWrite>]) -> Result<(), SqlError> {
-    let together = conn.transaction(|conn| match writes.iter_mut().all(|write| write.run(conn)) {
-        true => Ok(()),
-        false => Err(diesel::result::Error::RollbackTransaction),
-    });
-    let done = match undone_alone(together) {
-        Ok(true) => writes.iter_mut().try_for_each(|write| write.run_alone(conn)),
-        Ok(false) => Ok(()),
-        Err(error) => Err(error),
-    };
-    // What was wrong with a write says more than that its transaction is gone.
-    done.map_err(|error| writes.iter().find_map(|write| write.failure()).map_or_else(|| error.into(), SqlError::from))
+    if !in_savepoint(conn, |conn| writes.iter_mut().try_for_each(|write| write.run(conn)))? {
+        for write in writes {
+            in_savepoint(conn, |conn| write.run(conn))?;
+        }
+    }
+    Ok(())
 }
 
-/// Whether the savepoint was undone. When the disk is full or fails, SQLite undoes the whole transaction by itself,
-/// and there is no savepoint left: nothing more may be run then, since it would be committed by itself.
-fn undone_alone(savepoint: QueryResult<()>) -> QueryResult<bool> {
+/// `false` when the work has failed and was undone.
+///
+/// # Errors
+/// When the disk is full or fails, SQLite undoes the whole transaction by itself, and there is no savepoint left:
+/// nothing more may be run then, since it would be committed by itself.
+fn in_savepoint(
+    conn: &mut SqliteConnection,
+    work: impl FnOnce(&mut SqliteConnection) -> Result<(), StoreError>,
+) -> Result<bool, SqlError> {
+    let mut failure = None;
+    // Inside the group's transaction, diesel makes this one a savepoint.
+    let savepoint = conn.transaction(|conn| {
+        work(conn).map_err(|error| {
+            failure = Some(error);
+            diesel::result::Error::RollbackTransaction
+        })
+    });
     match savepoint {
-        Ok(()) => Ok(false),
-        Err(diesel::result::Error::RollbackTransaction) => Ok(true),
-        Err(error) => Err(error),
+        Ok(()) => Ok(true),
+        Err(diesel::result::Error::RollbackTransaction) => Ok(false),
+        // What was wrong with the write says more than that its transaction is gone.
+        Err(error) => Err(failure.map_or_else(|| error.into(), SqlError::from)),
     }
 }
 
@@ -343,6 +294,7 @@ fn undone_alone(savepoint: QueryResult<()>) -> QueryResult<bool> {
 mod tests {
     use diesel::connection::SimpleConnection;
     use diesel::sql_types::BigInt;
+    use tokio_util::sync::CancellationToken;
 
     use super::super::connect::connect;
     use super::*;
@@ -379,26 +331,27 @@ mod tests {
         let (identity, _first) = crate::sqlite::identity::opened(&path);
         let (mut conn, mut other) = (connect_writer(url).unwrap(), connect(url).unwrap());
         conn.batch_execute("PRAGMA busy_timeout = 0").unwrap();
-        let (going_on, soon) = (CancellationToken::new(), Instant::now() + Duration::from_secs(60));
+        let going_on = Target { url: url.to_owned(), identity, ending: CancellationToken::new() };
+        let soon = Instant::now() + Duration::from_secs(60);
 
         other.batch_execute("BEGIN IMMEDIATE").unwrap();
         let (locked_out, reply) = job(soon);
-        assert!(!write_group(&mut conn, &identity, vec![locked_out], &going_on).answer());
+        assert!(!write_group(&mut conn, &going_on, vec![locked_out]).answer());
         assert!(overloaded(reply), "another process holds the database");
         // Those that nobody waits for any more do not wait for the lock.
         let (late, reply) = job(Instant::now());
-        assert!(write_group(&mut conn, &identity, vec![late], &going_on).answer());
+        assert!(write_group(&mut conn, &going_on, vec![late]).answer());
         assert!(overloaded(reply));
         other.batch_execute("ROLLBACK").unwrap();
 
-        let ending = CancellationToken::new();
-        ending.cancel();
+        let ending = Target { ending: CancellationToken::new(), ..going_on.clone() };
+        ending.ending.cancel();
         let (not_begun, reply) = job(soon);
-        assert!(write_group(&mut conn, &identity, vec![not_begun], &ending).answer());
+        assert!(write_group(&mut conn, &ending, vec![not_begun]).answer());
         assert!(overloaded(reply));
 
         let (write, reply) = job(soon);
-        assert!(write_group(&mut conn, &identity, vec![write], &going_on).answer());
+        assert!(write_group(&mut conn, &going_on, vec![write]).answer());
         assert_eq!(reply.blocking_recv().unwrap().unwrap(), 1);
     }
 

@@ -1,4 +1,4 @@
-//! Users, what they prove themselves by, and what ends with what.
+//! Users, their sessions, API keys and password resets, and which of them end together.
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
@@ -6,14 +6,14 @@ use hotshelf_domain::{
     UserId,
 };
 
-use crate::port::{ApiKeyTx, OrganizationTx, ResetTx, SessionTx, UserTx};
+use crate::port::{UserTx, WriteTx};
 
 /// Sessions of one user.
 pub(crate) const SESSIONS_MAX: i64 = 100;
 /// API keys of one user.
 const API_KEYS_MAX: i64 = 100;
 
-pub(crate) fn add_user<T: UserTx + OrganizationTx>(tx: &mut T, new: &NewUser) -> Result<User, T::Error> {
+pub(crate) fn add_user<T: WriteTx>(tx: &mut T, new: &NewUser) -> Result<User, T::Error> {
     let organization = match &new.home {
         Home::In(organization) if !tx.has_organization(*organization)? => {
             return Err(StoreError::NoSuchOrganization(*organization).into());
@@ -40,7 +40,7 @@ pub(crate) fn remove_user<T: UserTx>(tx: &mut T, id: UserId) -> Result<(), T::Er
 }
 
 /// Whoever asks has shown the password whose hash was `verified`, in the session that is kept.
-pub(crate) fn set_password<T: UserTx + SessionTx + ResetTx>(
+pub(crate) fn set_password<T: WriteTx>(
     tx: &mut T,
     id: UserId,
     (verified, hash): (&str, &str),
@@ -53,7 +53,7 @@ pub(crate) fn set_password<T: UserTx + SessionTx + ResetTx>(
     replace_password(tx, id, hash, Some(keep))
 }
 
-pub(crate) fn allow_reset<T: UserTx + ResetTx>(
+pub(crate) fn allow_reset<T: WriteTx>(
     tx: &mut T,
     id: UserId,
     token_hash: &TokenHash,
@@ -63,21 +63,17 @@ pub(crate) fn allow_reset<T: UserTx + ResetTx>(
     tx.insert_reset(id, token_hash, until)
 }
 
-/// With the password, all that was given out by it ends, the API keys too.
-pub(crate) fn reset_password<T: UserTx + SessionTx + ApiKeyTx + ResetTx>(
-    tx: &mut T,
-    token_hash: &TokenHash,
-    hash: &str,
-) -> Result<(), T::Error> {
+/// With the password end all sessions and all API keys.
+pub(crate) fn reset_password<T: WriteTx>(tx: &mut T, token_hash: &TokenHash, hash: &str) -> Result<(), T::Error> {
     let user = tx.user_of_reset(token_hash)?.ok_or(StoreError::NoSuchReset)?;
-    // Also those whose copies nobody can name: they are of a generation that is over.
+    // Cached keys that the caller could not name are invalid as well: they are of an earlier generation.
     tx.next_key_generation(user)?;
     tx.delete_api_keys(user)?;
     replace_password(tx, user, hash, None)
 }
 
 /// Stores the session, and ends those that are `leaving`.
-pub(crate) fn open_session<T: UserTx + SessionTx>(
+pub(crate) fn open_session<T: WriteTx>(
     tx: &mut T,
     new: &NewSession,
     leaving: &[TokenHash],
@@ -93,25 +89,21 @@ pub(crate) fn open_session<T: UserTx + SessionTx>(
     tx.insert_session(new)
 }
 
-pub(crate) fn end_sessions<T: UserTx + SessionTx>(
-    tx: &mut T,
-    user: UserId,
-    keep: Option<SessionId>,
-) -> Result<(), T::Error> {
+pub(crate) fn end_sessions<T: WriteTx>(tx: &mut T, user: UserId, keep: Option<SessionId>) -> Result<(), T::Error> {
     known(tx, user)?;
     let generation = tx.next_session_generation(user)?;
     tx.delete_sessions(user, keep)?;
     keep.map_or(Ok(()), |keep| tx.set_generation(user, keep, generation))
 }
 
-pub(crate) fn add_api_key<T: UserTx + SessionTx + ApiKeyTx>(
+pub(crate) fn add_api_key<T: WriteTx>(
     tx: &mut T,
     user: UserId,
     by: SessionId,
     new: &NewApiKey,
     token_hash: &TokenHash,
 ) -> Result<ApiKey, T::Error> {
-    // What ended the session meanwhile may have been meant to end the keys that it made, too.
+    // A change that has ended the session may have been meant to end the keys that it made, too.
     let generation = check_still_open(tx, user, by)?.key_generation;
     if tx.count_api_keys(user)? >= API_KEYS_MAX {
         let message = format!("would be one too many: a user has at most {API_KEYS_MAX}");
@@ -120,13 +112,13 @@ pub(crate) fn add_api_key<T: UserTx + SessionTx + ApiKeyTx>(
     tx.insert_api_key(user, generation, new, token_hash)
 }
 
-/// The user, who has to be there.
+/// The user, who must exist.
 fn known<T: UserTx>(tx: &mut T, id: UserId) -> Result<User, T::Error> {
     Ok(tx.user(id)?.ok_or(StoreError::NoSuchUser(id))?)
 }
 
-/// That the session is there, and of the user's current generation.
-fn check_still_open<T: UserTx + SessionTx>(tx: &mut T, user: UserId, id: SessionId) -> Result<User, T::Error> {
+/// Checks that the session exists in the user's current generation; returns the user.
+fn check_still_open<T: WriteTx>(tx: &mut T, user: UserId, id: SessionId) -> Result<User, T::Error> {
     let known = known(tx, user)?;
     match tx.generation_of(user, id)? {
         Some(generation) if generation == known.session_generation => Ok(known),
@@ -141,12 +133,7 @@ fn check_not_last_admin<T: UserTx>(tx: &mut T, user: &User) -> Result<(), T::Err
     Ok(())
 }
 
-fn replace_password<T: UserTx + SessionTx + ResetTx>(
-    tx: &mut T,
-    user: UserId,
-    hash: &str,
-    keep: Option<SessionId>,
-) -> Result<(), T::Error> {
+fn replace_password<T: WriteTx>(tx: &mut T, user: UserId, hash: &str, keep: Option<SessionId>) -> Result<(), T::Error> {
     tx.set_password_hash(user, hash)?;
     tx.delete_resets(user)?;
     end_sessions(tx, user, keep)

@@ -8,38 +8,28 @@ use super::products::insert;
 use super::references::References;
 use crate::port::{ProductTx, WriteTx};
 
-/// Those that are valid; the others are named in their places.
-pub(crate) fn create_valid<T: WriteTx>(
+/// Creates those that are valid; the others are named in their places. With `all_or_nothing`, it creates all of them,
+/// or none and names everything that is wrong.
+pub(crate) fn create<T: WriteTx>(
     tx: &mut T,
     new: &[NewProduct],
+    all_or_nothing: bool,
 ) -> Result<Vec<Result<ProductId, Invalid>>, T::Error> {
     let (mut references, mut room) = (References::default(), ErrorRoom::default());
-    let created = new.iter().map(|new| match references.check(tx, new)? {
+    let checked = new.iter().map(|new| Ok(references.check(tx, new)?.map_err(|invalid| room.fit(invalid))));
+    let checked: Vec<Result<(), Invalid>> = checked.collect::<Result<_, T::Error>>()?;
+    if all_or_nothing && checked.iter().any(Result::is_err) {
+        let wrong = checked.into_iter().enumerate().filter_map(|(index, checked)| Some((index, checked.err()?)));
+        return Err(StoreError::InvalidMany(wrong.collect()).into());
+    }
+    let created = new.iter().zip(checked).map(|(new, checked)| match checked {
         Ok(()) => Ok(Ok(insert(tx, new)?.id)),
-        Err(invalid) => Ok(Err(room.fit(invalid))),
+        Err(invalid) => Ok(Err(invalid)),
     });
     created.collect()
 }
 
-/// All of them, or none and everything that is wrong.
-pub(crate) fn create_all<T: WriteTx>(
-    tx: &mut T,
-    new: &[NewProduct],
-) -> Result<Vec<Result<ProductId, Invalid>>, T::Error> {
-    let (mut references, mut room) = (References::default(), ErrorRoom::default());
-    let mut wrong = Vec::new();
-    for (index, new) in new.iter().enumerate() {
-        if let Err(invalid) = references.check(tx, new)? {
-            wrong.push((index, room.fit(invalid)));
-        }
-    }
-    if !wrong.is_empty() {
-        return Err(StoreError::InvalidMany(wrong).into());
-    }
-    new.iter().map(|new| Ok(Ok(insert(tx, new)?.id))).collect()
-}
-
-/// Those that are there, each once, in the order given.
+/// Deletes those that exist, and returns each of them once, in the order given.
 pub(crate) fn delete<T: ProductTx>(tx: &mut T, ids: &[ProductId]) -> Result<Vec<ProductId>, T::Error> {
     let mut deleted = HashSet::new();
     let mut in_order = Vec::new();

@@ -4,10 +4,10 @@ use hotshelf_domain::{DetailsPatch, Expect, Product, ProductDetails, ProductId, 
 
 use super::products::expected;
 use super::references;
-use crate::port::{DetailsTx, ProductTx, WriteTx};
+use crate::port::{DetailsTx, WriteTx};
 
 /// All parts are of the moment of the transaction.
-pub(crate) fn find<T: ProductTx + DetailsTx>(tx: &mut T, id: ProductId) -> Result<Option<ProductDetails>, T::Error> {
+pub(crate) fn find<T: WriteTx>(tx: &mut T, id: ProductId) -> Result<Option<ProductDetails>, T::Error> {
     let product = tx.product(id)?;
     product.map(|product| of(tx, product)).transpose()
 }
@@ -26,14 +26,10 @@ pub(crate) fn put<T: WriteTx>(
     }
     references::check_details(tx, &current, patch)?;
     if let Some(fields) = &patch.fields {
-        tx.delete_fields(id)?;
-        if !fields.is_empty() {
-            tx.insert_fields(id, fields)?;
-        }
+        tx.set_fields(id, fields)?;
     }
     if let Some(images) = &patch.images {
-        tx.delete_images(id)?;
-        tx.insert_images(id, images)?;
+        tx.set_images(id, images)?;
     }
     let product = tx.update_product(id, &ProductPatch::default(), current.version.next())?;
     of(tx, product)

@@ -1,9 +1,9 @@
-//! The epoch of the copies.
+//! The epoch of the cached entries.
 
 use crate::port::EpochTx;
 use hotshelf_cache::{Committed, Epoch, Fencing};
 
-/// The work and, when copies elsewhere may have missed it, the advance of their epoch with it: both or neither.
+/// The work and, when cached entries could not be fenced, the advance of their epoch with it: both or neither.
 pub(crate) fn commit<T: EpochTx, V>(
     tx: &mut T,
     fencing: Fencing,
@@ -17,7 +17,7 @@ pub(crate) fn commit<T: EpochTx, V>(
     Ok(Committed::new(value, epoch))
 }
 
-/// The epoch that goes with the memory of this server; a new one when another server was named last.
+/// The epoch of what this Redis server has in memory; a new one when another server was named last.
 pub(crate) fn reconcile<T: EpochTx>(tx: &mut T, server: &str) -> Result<Epoch, T::Error> {
     match tx.epoch()? {
         (epoch, known) if known == server => Ok(epoch),

@@ -3,20 +3,22 @@
 use hotshelf_domain::{Expect, NewProduct, Product, ProductId, ProductPatch, StoreError, Version};
 
 use super::references::{self, References};
-use crate::port::{DetailsTx, ProductTx, WriteTx};
+use crate::port::{ProductTx, WriteTx};
 
 pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewProduct) -> Result<Product, T::Error> {
     References::default().check(tx, new)?.map_err(StoreError::from)?;
     insert(tx, new)
 }
 
-/// What the product refers to has been checked.
-pub(super) fn insert<T: ProductTx + DetailsTx>(tx: &mut T, new: &NewProduct) -> Result<Product, T::Error> {
+/// The caller has checked what the product refers to.
+pub(super) fn insert<T: WriteTx>(tx: &mut T, new: &NewProduct) -> Result<Product, T::Error> {
     let product = tx.insert_product(new)?;
     if !new.fields.is_empty() {
-        tx.insert_fields(product.id, &new.fields)?;
+        tx.set_fields(product.id, &new.fields)?;
     }
-    tx.insert_images(product.id, &new.images)?;
+    if !new.images.is_empty() {
+        tx.set_images(product.id, &new.images)?;
+    }
     Ok(product)
 }
 
@@ -46,8 +48,8 @@ pub(crate) fn delete<T: ProductTx>(
     Ok(())
 }
 
-/// The product, if it is as the client expects, and then as the cache has seen it: what a client is told does not
-/// depend on who else writes.
+/// The product, if it is as the client expects and at the version that the cache has seen. The client's condition comes
+/// first, so that its answer does not depend on other writers.
 pub(super) fn expected<T: ProductTx>(
     tx: &mut T,
     id: ProductId,

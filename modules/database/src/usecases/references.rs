@@ -1,5 +1,5 @@
-//! Whether what a write names is there: organizations, schemas and what they ask for, images. Asked inside the write's
-//! transaction, where the answer stays true until the commit.
+//! Checks that what a write names exists: organizations, schemas and the fields they require, images. It is checked
+//! inside the write's transaction, where the result stays true until the commit.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,7 +9,7 @@ use hotshelf_domain::{
     ProductPatch, Schema, SchemaId, StoreError, does_not_exist, not_of_the_product,
 };
 
-use crate::port::{DetailsTx, OrganizationTx, SchemaTx};
+use crate::port::{OrganizationTx, SchemaTx, WriteTx};
 
 /// What the new products of one transaction refer to; looked up once, however many they are.
 #[derive(Default)]
@@ -20,11 +20,7 @@ pub(super) struct References {
 
 impl References {
     /// A product of the built-in organization and schema, without details, costs no query.
-    pub(super) fn check<T: OrganizationTx + SchemaTx>(
-        &mut self,
-        tx: &mut T,
-        new: &NewProduct,
-    ) -> Result<Result<(), Invalid>, T::Error> {
+    pub(super) fn check<T: WriteTx>(&mut self, tx: &mut T, new: &NewProduct) -> Result<Result<(), Invalid>, T::Error> {
         let mut errors = FieldErrors::default();
         if !self.has_organization(tx, new.organization_id)? {
             errors.append(missing("organization_id", new.organization_id));
@@ -58,12 +54,8 @@ impl References {
     }
 }
 
-/// That the product stays with its organization, and that its details fit the schema that it is to have.
-pub(super) fn check_patch<T: DetailsTx + SchemaTx>(
-    tx: &mut T,
-    current: &Product,
-    patch: &ProductPatch,
-) -> Result<(), T::Error> {
+/// Checks that the product keeps its organization, and that its details fit its new schema.
+pub(super) fn check_patch<T: WriteTx>(tx: &mut T, current: &Product, patch: &ProductPatch) -> Result<(), T::Error> {
     let mut errors = FieldErrors::default();
     if patch.organization_id.is_some_and(|id| id != current.organization_id) {
         errors.append(error("organization_id", "cannot be changed"));
@@ -77,12 +69,8 @@ pub(super) fn check_patch<T: DetailsTx + SchemaTx>(
     Ok(verdict(errors).map_err(StoreError::from)?)
 }
 
-/// That the fields fit the product's schema, and that the images it names are its own.
-pub(super) fn check_details<T: DetailsTx + SchemaTx>(
-    tx: &mut T,
-    current: &Product,
-    patch: &DetailsPatch,
-) -> Result<(), T::Error> {
+/// Checks that the fields fit the product's schema, and that the named images are its own.
+pub(super) fn check_details<T: WriteTx>(tx: &mut T, current: &Product, patch: &DetailsPatch) -> Result<(), T::Error> {
     let mut errors = FieldErrors::default();
     if let Some(fields) = &patch.fields {
         let (product, id) = (current.id, current.schema_id);
@@ -108,7 +96,7 @@ fn error(field: &str, message: &str) -> FieldErrors {
     FieldError::new(field, message).into()
 }
 
-/// The same for what is there but belongs to somebody else: nobody learns what others have.
+/// The same message for what exists but belongs to another organization: it must not tell that it exists.
 fn missing(field: &str, id: impl std::fmt::Display) -> FieldErrors {
     error(field, &does_not_exist(id))
 }

@@ -2,9 +2,9 @@
 
 use hotshelf_domain::{Expect, Invalid, NewSchema, Schema, SchemaId, SchemaPatch, StoreError, does_not_exist};
 
-use crate::port::{OrganizationTx, SchemaTx};
+use crate::port::{SchemaTx, WriteTx};
 
-pub(crate) fn create<T: OrganizationTx + SchemaTx>(tx: &mut T, new: &NewSchema) -> Result<Schema, T::Error> {
+pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewSchema) -> Result<Schema, T::Error> {
     let organization = new.organization_id;
     if !tx.has_organization(organization)? {
         let invalid = Invalid::one("organization_id", &does_not_exist(organization));

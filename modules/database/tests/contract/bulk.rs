@@ -1,4 +1,4 @@
-use hotshelf_cache::{Epoch, Fencing};
+use hotshelf_cache::{Epoch, EpochStore, Fencing};
 use hotshelf_domain::{Expect, NewProduct, ProductId, StoreError, Version};
 
 use crate::adapter::Adapter;
@@ -44,13 +44,13 @@ pub(crate) async fn the_valid_ones_are_created_and_the_others_named(adapter: Ada
 
 pub(crate) async fn all_or_nothing_names_every_wrong_one_and_stores_none(adapter: Adapter) {
     let world = world(adapter).await;
-    let before = world.products.advance_epoch().await.unwrap();
+    let before = world.products.advance().await.unwrap();
     let error = world.products.create_many(mixed(), true, Fencing::Unfenced).await.unwrap_err();
     assert!(error.changed_nothing());
     let StoreError::InvalidMany(wrong) = error else { panic!("not invalid, but: {error}") };
     assert_eq!(wrong.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(world.products.find(id(1)).await.unwrap(), None);
-    assert_eq!(world.products.epoch().await.unwrap().0, before);
+    assert_eq!(world.products.current().await.unwrap().0, before);
 }
 
 pub(crate) async fn those_that_exist_are_deleted_together(adapter: Adapter) {

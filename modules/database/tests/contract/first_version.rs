@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use hotshelf_cache::EpochStore;
 use hotshelf_domain::{OrganizationId, ProductId, SchemaId, Version};
 
 use crate::adapter::open;
@@ -51,7 +52,7 @@ async fn its_products_are_all_there() {
             None,
         ]
     );
-    assert_eq!(world.products.epoch().await.unwrap().1, "server-of-the-first-version");
+    assert_eq!(world.products.current().await.unwrap().1, "server-of-the-first-version");
 }
 
 #[tokio::test]

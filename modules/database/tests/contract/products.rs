@@ -1,6 +1,6 @@
 //! What is promised of products: durable, exact, one version more with each change, ids never given twice.
 
-use hotshelf_cache::{Committed, Epoch, Fencing};
+use hotshelf_cache::{Committed, Epoch, EpochStore, Fencing};
 use std::time::Duration;
 
 use hotshelf_database::Database;
@@ -149,7 +149,7 @@ pub(crate) async fn a_write_whose_caller_goes_away_happens_all_the_same_and_leav
 
 pub(crate) async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_one_does_not(adapter: Adapter) {
     let catalogue = Catalogue::new(adapter).await;
-    let before = catalogue.products.advance_epoch().await.unwrap();
+    let before = catalogue.products.advance().await.unwrap();
     let new = draft("Cup").into_new().unwrap();
     let Committed { value, epoch, .. } = catalogue.products.create(new, Fencing::Unfenced).await.unwrap();
     assert_eq!(epoch, Some(Epoch::new(before.get() + 1)));
@@ -163,12 +163,12 @@ pub(crate) async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_on
 
 pub(crate) async fn the_epoch_stays_with_the_server_it_belongs_to(adapter: Adapter) {
     let catalogue = Catalogue::new(adapter).await;
-    let first = catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap();
-    assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first);
+    let first = catalogue.products.reconcile("server-a").await.unwrap();
+    assert_eq!(catalogue.products.reconcile("server-a").await.unwrap(), first);
     let catalogue = catalogue.reopened().await;
-    assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), first);
-    assert_eq!(catalogue.products.reconcile_epoch("server-b".to_owned()).await.unwrap(), Epoch::new(first.get() + 1));
-    assert_eq!(catalogue.products.reconcile_epoch("server-a".to_owned()).await.unwrap(), Epoch::new(first.get() + 2));
+    assert_eq!(catalogue.products.reconcile("server-a").await.unwrap(), first);
+    assert_eq!(catalogue.products.reconcile("server-b").await.unwrap(), Epoch::new(first.get() + 1));
+    assert_eq!(catalogue.products.reconcile("server-a").await.unwrap(), Epoch::new(first.get() + 2));
 }
 
 pub(crate) async fn after_closing_everything_is_refused(adapter: Adapter) {

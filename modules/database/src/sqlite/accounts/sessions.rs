@@ -88,8 +88,7 @@ fn of_user(user: UserId, id: SessionId) -> _ {
     sessions::table.filter(sessions::id.eq(id)).filter(sessions::user_id.eq(user))
 }
 
-/// The oldest of the user's sessions, as many as have to end for one more. Nobody uses so many, but somebody may log
-/// in over and over again.
+/// The oldest of the user's sessions, as many as have to end for one more.
 pub(crate) fn without_room(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<TokenHash>, SqlError> {
     let newest_first = live(user).order(sessions::id.desc()).select(sessions::token_hash);
     // SQLite knows an offset only behind a limit.
@@ -118,7 +117,7 @@ pub(crate) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(
 pub(crate) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), SqlError> {
     for used in used {
         let expires_at = used.expires_at.timestamp_millis();
-        // Another instance may have noted a later use; and what is over is over, whoever was told so.
+        // Another instance may have noted a later use; and a session that has ended is not extended.
         let shorter = sessions::table
             .filter(sessions::token_hash.eq(&used.token_hash[..]))
             .filter(sessions::expires_at.gt(now()))

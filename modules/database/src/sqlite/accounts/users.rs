@@ -10,43 +10,33 @@ use crate::port::UserTx;
 use crate::sqlite::error::SqlError;
 use crate::sqlite::schema::users;
 
-type Row = (i64, String, i64, String, i64, i64, i64);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+struct Row {
+    id: i64,
+    email: String,
+    organization_id: i64,
+    role: String,
+    session_generation: i64,
+    key_generation: i64,
+    created_at: i64,
+}
 
-const COLUMNS: (
-    users::id,
-    users::email,
-    users::organization_id,
-    users::role,
-    users::session_generation,
-    users::key_generation,
-    users::created_at,
-) = (
-    users::id,
-    users::email,
-    users::organization_id,
-    users::role,
-    users::session_generation,
-    users::key_generation,
-    users::created_at,
-);
-
-fn from_row(
-    (id, email, organization, role_name, session_generation, key_generation, created): Row,
-) -> Result<User, SqlError> {
+fn from_row(row: Row) -> Result<User, SqlError> {
     Ok(User {
-        id: UserId::from_row(id),
-        email: Email::from_row(email),
-        organization_id: OrganizationId::from_row(organization),
-        role: role(&role_name)?,
-        session_generation,
-        key_generation,
-        created_at: time(created)?,
+        id: UserId::from_row(row.id),
+        email: Email::from_row(row.email),
+        organization_id: OrganizationId::from_row(row.organization_id),
+        role: role(&row.role)?,
+        session_generation: row.session_generation,
+        key_generation: row.key_generation,
+        created_at: time(row.created_at)?,
     })
 }
 
 impl UserTx for SqliteConnection {
     fn user(&mut self, id: UserId) -> Result<Option<User>, SqlError> {
-        let row: Option<Row> = users::table.find(id.get()).select(COLUMNS).first(self).optional()?;
+        let row = users::table.find(id.get()).select(Row::as_select()).first(self).optional()?;
         row.map(from_row).transpose()
     }
 
@@ -58,7 +48,7 @@ impl UserTx for SqliteConnection {
             users::role.eq(new.role.as_str()),
             users::created_at.eq(now()),
         );
-        match diesel::insert_into(users::table).values(row).returning(COLUMNS).get_result(self) {
+        match diesel::insert_into(users::table).values(row).returning(Row::as_returning()).get_result(self) {
             Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::EmailTaken.into()),
             inserted => from_row(inserted?),
         }
@@ -106,13 +96,12 @@ pub(crate) fn credentials(
     conn: &mut SqliteConnection,
     email: &Email,
 ) -> Result<Option<(User, Option<String>)>, SqlError> {
-    let query = users::table.filter(users::email.eq(email.as_str())).select((COLUMNS, users::password_hash));
+    let query = users::table.filter(users::email.eq(email.as_str())).select((Row::as_select(), users::password_hash));
     let row: Option<(Row, Option<String>)> = query.first(conn).optional()?;
     row.map(|(row, hash)| Ok((from_row(row)?, hash))).transpose()
 }
 
 pub(crate) fn of(conn: &mut SqliteConnection, organization: OrganizationId) -> Result<Vec<User>, SqlError> {
     let query = users::table.filter(users::organization_id.eq(organization.get())).order(users::id);
-    let rows: Vec<Row> = query.select(COLUMNS).load(conn)?;
-    rows.into_iter().map(from_row).collect()
+    query.select(Row::as_select()).load(conn)?.into_iter().map(from_row).collect()
 }

@@ -1,12 +1,12 @@
 //! What a search finds.
 
-use hotshelf_domain::{Filter, Invalid, Search, StoreError, words};
+use hotshelf_domain::{Filter, Invalid, OrderBy, Place, ProductId, Search, StoreError, words};
 
-use super::column::{Column, Row};
-use super::counts::{self, Share};
-use super::index_scan::{IndexScan, Window, by_id};
+use super::column;
+use super::counts::{self, OrganizationCount};
+use super::index_scan::{IndexScan, Window};
 use super::sorted_subset::Subset;
-use super::{SMALL, index_of, narrow_subset};
+use super::{List, index_of};
 use crate::sqlite::error::SqlError;
 use crate::sqlite::reader::Reader;
 use crate::sqlite::search_index::{begins, query};
@@ -18,7 +18,7 @@ const COST_MAX: i64 = 5_000_000;
 /// put together first, at several times the cost.
 const LISTED_CHARS: usize = 3;
 const LONGER_COST: i64 = 5;
-/// To look for a list, in each organization.
+/// The cost of looking for one list in one organization.
 const SEEK_COST: i64 = 2_000;
 
 /// What a search finds in an organization, in the language of the index. Schema and category are in it.
@@ -30,35 +30,30 @@ pub(super) struct Part {
 /// What a search finds, prices and stock aside.
 pub(super) enum Hits {
     /// These, all of them.
-    Few(Vec<i64>),
+    Few(Vec<ProductId>),
     /// Too many to be looked at.
     Many(Vec<Part>),
 }
 
 /// Finds up to so many; if there are more, where they are.
-pub(super) fn find(
-    conn: &Reader,
-    filter: &Filter,
-    search: &Search,
-    shares: &[Share],
-    few: i64,
-) -> Result<Hits, SqlError> {
-    check_cost(conn, filter, search, shares)?;
-    let part = |share: &Share| Part {
-        organization: share.organization,
-        query: query(share.organization, search.words(), filter.schema, filter.category.as_deref()),
+pub(super) fn find(list: &List<'_>, search: &Search, few: i64) -> Result<Hits, SqlError> {
+    check_cost(list, search)?;
+    let Filter { schema, category, .. } = list.filter;
+    let part = |&OrganizationCount { organization, .. }: &_| Part {
+        organization,
+        query: query(organization, search.words(), *schema, category.as_deref()),
     };
-    let parts: Vec<Part> = shares.iter().map(part).collect();
-    let mut ids: Vec<i64> = Vec::new();
+    let parts: Vec<Part> = list.counts.iter().map(part).collect();
+    let mut ids: Vec<ProductId> = Vec::new();
     for part in &parts {
         let left = few + 1 - ids.len() as i64;
-        let found = Statement::new("SELECT rowid FROM product_search WHERE product_search MATCH ").text(&part.query);
-        let found: Vec<(i64,)> = found.sql(" LIMIT ").integer(left).load(conn)?;
-        ids.extend(found.into_iter().map(|(id,)| id));
+        let found = Statement::new("SELECT rowid FROM product_search WHERE product_search MATCH ");
+        let found = found.bind(part.query.clone()).sql(" LIMIT ").bind(left);
+        ids.extend(list.conn.rows(&found, |row| Ok(ProductId::from_row(row.get(0)?)))?);
         if ids.len() as i64 > few {
-            return match narrow_subset(conn, filter)? {
+            return match list.narrow_subset()? {
                 // Fewer rows than hits: these are looked at.
-                Some(set) => Ok(Hits::Few(matching(conn, set, filter, search)?)),
+                Some(set) => Ok(Hits::Few(matching(list, set, search)?)),
                 None => Ok(Hits::Many(parts)),
             };
         }
@@ -67,9 +62,9 @@ pub(super) fn find(
 }
 
 /// Those in the set whose texts have the words.
-fn matching(conn: &Reader, set: Subset<'_>, filter: &Filter, search: &Search) -> Result<Vec<i64>, SqlError> {
+fn matching(list: &List<'_>, set: Subset<'_>, search: &Search) -> Result<Vec<ProductId>, SqlError> {
     let words: Vec<&str> = search.words().collect();
-    let texts = set.texts(conn, filter)?;
+    let texts = set.texts(list)?;
     let found = texts.iter().filter(|texts| {
         let stored = words::stored([&texts.name, &texts.description, &texts.category]);
         words::find(&stored, &words)
@@ -77,31 +72,32 @@ fn matching(conn: &Reader, set: Subset<'_>, filter: &Filter, search: &Search) ->
     Ok(found.map(|texts| texts.id).collect())
 }
 
-/// Refuses a search that would take longer than anybody waits. What it costs is known from the counters or, where
+/// Refuses a search that would take too long. What it costs is known from the counters or, where
 /// they do not tell, by the length of the lists that it would read, of which no more are read than it may cost.
-fn check_cost(conn: &Reader, filter: &Filter, search: &Search, shares: &[Share]) -> Result<(), SqlError> {
+fn check_cost(List { conn, filter, counts }: &List<'_>, search: &Search) -> Result<(), SqlError> {
     let terms: Vec<(String, i64)> = search.words().flat_map(terms_of).collect();
-    let seeks = SEEK_COST.saturating_mul((terms.len() * shares.len()) as i64);
+    let seeks = SEEK_COST.saturating_mul((terms.len() * counts.len()) as i64);
     let mut left = COST_MAX - seeks;
     let weights: i64 = terms.iter().map(|(_, weight)| weight).sum();
-    let products = counts::whole_total(conn, filter.organization)?;
+    let whole = Filter { organization: filter.organization, ..Filter::default() };
+    let products = counts::total(conn, &whole)?;
     if weights.saturating_mul(products) <= left {
         return Ok(());
     }
     for (begin, weight) in &terms {
-        for share in shares {
+        for count in counts {
             if left < 0 {
                 return Err(too_broad());
             }
             let listed = "SELECT count(*) FROM (SELECT 1 FROM product_search WHERE product_search MATCH ";
-            let listed = Statement::new(listed).text(&begins(share.organization, begin));
-            left -= weight * listed.sql(" LIMIT ").integer(left / weight + 1).sql(")").number(conn)?;
+            let listed = Statement::new(listed).bind(begins(count.organization, begin));
+            left -= weight * listed.sql(" LIMIT ").bind(left / weight + 1).sql(")").number(conn)?;
         }
     }
     if left < 0 { Err(too_broad()) } else { Ok(()) }
 }
 
-/// What of a word has a list of its own in the index, and what an entry of that list costs.
+/// The prefixes of a word that have lists in the index, each with the cost of an entry of its list.
 fn terms_of(word: &str) -> Vec<(String, i64)> {
     let mut terms: Vec<String> = words::parts(word).map(str::to_owned).collect();
     if terms.len() > 1 {
@@ -121,15 +117,16 @@ fn too_broad() -> SqlError {
 }
 
 impl Hits {
-    /// How many products the filter lets through.
-    pub(super) fn count(&self, conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
+    /// How many of the hits match the filter.
+    pub(super) fn count(&self, list: &List<'_>) -> Result<i64, SqlError> {
+        let List { conn, filter, .. } = *list;
         let by_row = filter.has_price() || filter.in_stock.is_some();
         match self {
-            Hits::Few(ids) if by_row => Subset::These(ids).count(conn, filter),
+            Hits::Few(ids) if by_row => Subset::These(ids).count(list),
             Hits::Few(ids) => Ok(ids.len() as i64),
             Hits::Many(parts) => parts.iter().try_fold(0, |sum, part| {
-                let column = if filter.has_price() { Column::Price } else { Column::Stock };
-                let counted = if by_row { part.scan(filter, column).count(conn) } else { part.count(conn) };
+                let by = if filter.has_price() { OrderBy::Price } else { OrderBy::Stock };
+                let counted = if by_row { part.scan(filter, by).count(conn) } else { part.count(conn) };
                 Ok(sum + counted?)
             }),
         }
@@ -139,13 +136,13 @@ impl Hits {
 impl Part {
     fn count(&self, conn: &Reader) -> Result<i64, SqlError> {
         let statement = Statement::new("SELECT count(*) FROM product_search WHERE product_search MATCH ");
-        statement.text(&self.query).number(conn)
+        statement.bind(self.query.clone()).number(conn)
     }
 
     /// The list of what is found in the order of the column.
-    pub(super) fn scan<'a>(&'a self, filter: &'a Filter, column: Column) -> IndexScan<'a> {
+    pub(super) fn scan<'a>(&'a self, filter: &'a Filter, by: OrderBy) -> IndexScan<'a> {
         let organization = Some(self.organization);
-        IndexScan { filter, column, index: index_of(column, filter), organization, search: Some(&self.query) }
+        IndexScan { filter, by, index: index_of(by, filter), organization, search: Some(&self.query) }
     }
 }
 
@@ -156,25 +153,20 @@ pub(super) fn found_by_id(
     filter: &Filter,
     query: &str,
     window: Window<'_>,
-) -> Result<Vec<Row>, SqlError> {
+) -> Result<Vec<Place>, SqlError> {
+    let query = query.to_owned();
     let statement = Statement::new("SELECT s.rowid, s.rowid FROM product_search s");
     let by_row = filter.has_price() || filter.in_stock.is_some();
     let mut statement = if by_row {
-        let joined = statement.sql(" CROSS JOIN products p ON p.id = s.rowid WHERE product_search MATCH ").text(query);
+        let joined = statement.sql(" CROSS JOIN products p ON p.id = s.rowid WHERE product_search MATCH ").bind(query);
         joined.sql(" AND p.deleted_at IS NULL").restrict(filter, None)
     } else {
-        statement.sql(" WHERE product_search MATCH ").text(query)
+        statement.sql(" WHERE product_search MATCH ").bind(query)
     };
-    let (after, order) = by_id(window.descending);
+    let (beyond, order) = window.direction();
     if let Some(row) = window.after {
-        statement = statement.sql(" AND s.rowid").sql(after).integer(row.id);
+        statement = statement.and("s.rowid", beyond, row.id.get());
     }
     let statement = statement.sql(" ORDER BY s.rowid").sql(order).page(window.limit, window.offset);
-    Column::Id.load(statement, conn)
-}
-
-/// As many are looked at for a page by relevance: more than for the first one, so that a list goes on as it began
-/// when some more products have come to be found.
-pub(super) fn few(by_rank: bool) -> i64 {
-    if by_rank { 2 * SMALL } else { SMALL }
+    column::load(OrderBy::Id, statement, conn)
 }

@@ -1,18 +1,14 @@
 //! The order of what a search finds by how well it fits: by the texts alone, so that it is the same on every
 //! database, and does not change with other products.
 
-use std::cmp::Ordering;
+use hotshelf_domain::words::{self, Fit};
+use hotshelf_domain::{Place, PlaceKey, ProductId, Search};
 
-use hotshelf_domain::{
-    Filter, PlaceKey, Search,
-    words::{self, Fit},
-};
-
-use super::column::Row;
+use super::List;
+use super::column::compare;
 use super::index_scan::Window;
 use super::sorted_subset::{Subset, Texts};
 use crate::sqlite::error::SqlError;
-use crate::sqlite::reader::Reader;
 
 /// What a word counts for in the name, the category and the description.
 const WEIGHTS: [i64; 3] = [100, 50, 10];
@@ -21,19 +17,17 @@ const PIECES_MAX: usize = 99;
 
 /// A window of these products, of which every one is looked at.
 pub(super) fn rows(
-    conn: &Reader,
-    filter: &Filter,
+    list: &List<'_>,
     search: &Search,
-    ids: &[i64],
+    ids: &[ProductId],
     window: Window<'_>,
-) -> Result<Vec<Row>, SqlError> {
+) -> Result<Vec<Place>, SqlError> {
     let words: Vec<&str> = search.words().collect();
-    let texts = Subset::These(ids).texts(conn, filter)?;
-    let row = |texts: &Texts| Row { key: PlaceKey::Rank(rank(texts, &words)), id: texts.id };
-    let mut rows: Vec<Row> = texts.iter().map(row).collect();
-    rows.sort_by(|one, other| one.compare(other, window.descending));
-    let behind =
-        |row: &Row| window.after.is_none_or(|after| row.compare(after, window.descending) == Ordering::Greater);
+    let texts = Subset::These(ids).texts(list)?;
+    let place = |texts: &Texts| Place { key: PlaceKey::Rank(rank(texts, &words)), id: texts.id };
+    let mut rows: Vec<Place> = texts.iter().map(place).collect();
+    rows.sort_by(|one, other| compare(one, other, window.descending));
+    let behind = |row: &Place| window.after.is_none_or(|after| compare(row, after, window.descending).is_gt());
     let skipped = usize::try_from(window.offset).unwrap_or(usize::MAX);
     let limit = usize::try_from(window.limit).unwrap_or_default();
     Ok(rows.into_iter().filter(behind).skip(skipped).take(limit).collect())

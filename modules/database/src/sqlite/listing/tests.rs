@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{OrderBy, OrganizationId, Price, SchemaId, Search};
+use hotshelf_domain::{Order, OrganizationId, Price, SchemaId, Search};
 use tempfile::TempDir;
 
 use super::super::connect::connect;

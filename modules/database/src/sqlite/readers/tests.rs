@@ -2,17 +2,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use hotshelf_domain::OrganizationId;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::sqlite::identity::opened;
 use crate::sqlite::reader::ENDLESS;
 use crate::sqlite::statement::Statement;
 
-/// A lane whose connections are nothing, with one place for each of two parties.
-fn lane(ending: &CancellationToken) -> (Lane<()>, DatabaseMetrics) {
+impl ReadConnection for () {
+    fn open(_: &str) -> Result<Self, StoreError> {
+        Ok(())
+    }
+}
+
+/// A pool whose connections are nothing, with one place for each of two parties. The database lives as long as its
+/// directory and its first connection.
+fn pool(ending: &CancellationToken) -> (Arc<Pool<()>>, DatabaseMetrics, (TempDir, SqliteConnection)) {
+    let directory = tempfile::tempdir().unwrap();
+    let (identity, first) = opened(&directory.path().join("products.db"));
+    let target = Arc::new(Target { url: String::new(), identity, ending: ending.clone() });
     let metrics = DatabaseMetrics::unseen();
     let bounds = Bounds { running: 2, running_of_one: 1, waiting: 3, waiting_of_one: 2 };
-    (Lane::new("test", bounds, || Ok(()), None, &metrics, ending), metrics)
+    (Pool::new("test", bounds, &target, None, &metrics), metrics, (directory, first))
 }
 
 /// A read that is under way until it is told to end.
@@ -22,15 +34,15 @@ struct Busy {
 }
 
 impl Busy {
-    async fn on(lane: &Lane<()>, party: Party) -> Self {
+    async fn on(pool: &Arc<Pool<()>>, party: Party) -> Self {
         let ((begun, begins), (end, ended)) = (mpsc::channel(), mpsc::channel::<()>());
-        let lane = lane.clone();
+        let pool = Arc::clone(pool);
         let query = move |_: &mut (), _: &Limit| {
             begun.send(()).unwrap();
             ended.recv().unwrap();
-            Ok::<_, StoreError>(())
+            Ok(())
         };
-        let reading = tokio::spawn(async move { lane.read_within(party, deadline(), query).await });
+        let reading = tokio::spawn(async move { pool.read_within(party, deadline(), query).await });
         tokio::task::spawn_blocking(move || begins.recv()).await.unwrap().unwrap();
         Busy { reading, end }
     }
@@ -43,18 +55,18 @@ impl Busy {
 
 /// Reads nothing, and counts that.
 fn counted(
-    lane: &Lane<()>,
+    pool: &Arc<Pool<()>>,
     party: Party,
     deadline: Instant,
     runs: &Arc<AtomicUsize>,
 ) -> JoinHandle<Result<(), StoreError>> {
-    let (lane, runs) = (lane.clone(), Arc::clone(runs));
+    let (pool, runs) = (Arc::clone(pool), Arc::clone(runs));
     tokio::spawn(async move {
         let query = move |_: &mut (), _: &Limit| {
             runs.fetch_add(1, Ordering::SeqCst);
-            Ok::<_, StoreError>(())
+            Ok(())
         };
-        lane.read_within(party, deadline, query).await
+        pool.read_within(party, deadline, query).await
     })
 }
 
@@ -72,15 +84,15 @@ fn refused(metrics: &DatabaseMetrics, reason: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_waits_for_is_not_read() {
-    let (lane, metrics) = lane(&CancellationToken::new());
+    let (pool, metrics, _database) = pool(&CancellationToken::new());
     let runs = Arc::new(AtomicUsize::new(0));
-    let busy = Busy::on(&lane, None).await;
-    let gone = counted(&lane, None, deadline(), &runs);
-    until(|| lane.0.admission.waiting() == 1).await;
-    let late = counted(&lane, None, Instant::now() + Duration::from_millis(20), &runs);
-    until(|| lane.0.admission.waiting() == 2 || refused(&metrics, "waited") == 1).await;
-    let refusal = counted(&lane, None, deadline(), &runs);
-    let full = counted(&lane, None, deadline(), &runs);
+    let busy = Busy::on(&pool, None).await;
+    let gone = counted(&pool, None, deadline(), &runs);
+    until(|| pool.admission.waiting() == 1).await;
+    let late = counted(&pool, None, Instant::now() + Duration::from_millis(20), &runs);
+    until(|| pool.admission.waiting() == 2 || refused(&metrics, "waited") == 1).await;
+    let refusal = counted(&pool, None, deadline(), &runs);
+    let full = counted(&pool, None, deadline(), &runs);
     // Two of them wait at most, the one that is too late among them or not.
     assert!(late.await.unwrap().is_err());
     assert_eq!(refused(&metrics, "waited"), 1);
@@ -89,20 +101,20 @@ async fn what_nobody_waits_for_is_not_read() {
     assert!(gone.await.unwrap_err().is_cancelled());
     refusal.abort();
     full.abort();
-    until(|| lane.0.admission.waiting() == 0).await;
+    until(|| pool.admission.waiting() == 0).await;
     busy.end().await;
     assert_eq!(runs.load(Ordering::SeqCst), 0);
-    counted(&lane, None, deadline(), &runs).await.unwrap().unwrap();
+    counted(&pool, None, deadline(), &runs).await.unwrap().unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_party_does_not_hold_up_another() {
-    let (lane, _stats) = lane(&CancellationToken::new());
+    let (pool, _stats, _database) = pool(&CancellationToken::new());
     let runs = Arc::new(AtomicUsize::new(0));
-    let busy = Busy::on(&lane, OrganizationId::new(2)).await;
-    let own = counted(&lane, OrganizationId::new(2), deadline(), &runs);
-    counted(&lane, OrganizationId::new(3), deadline(), &runs).await.unwrap().unwrap();
+    let busy = Busy::on(&pool, OrganizationId::new(2)).await;
+    let own = counted(&pool, OrganizationId::new(2), deadline(), &runs);
+    counted(&pool, OrganizationId::new(3), deadline(), &runs).await.unwrap().unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     busy.end().await;
     own.await.unwrap().unwrap();
@@ -112,28 +124,28 @@ async fn one_party_does_not_hold_up_another() {
 #[tokio::test]
 async fn the_end_before_the_query_is_an_end_as_well() {
     let ending = CancellationToken::new();
-    let (lane, _stats) = lane(&ending);
-    let turn = lane.turn(None, deadline()).await.unwrap();
+    let (pool, _stats, _database) = pool(&ending);
+    let turn = pool.turn(None, deadline()).await.unwrap();
     let limit = Limit { until: deadline(), given_up: ending.child_token() };
     ending.cancel();
-    let answer = lane.run(turn, &limit, |_, _| -> Result<(), StoreError> { panic!("it is read") });
+    let answer = pool.run(turn, &limit, |_, _| -> Result<(), SqlError> { panic!("it is read") });
     assert!(matches!(answer, Err(StoreError::Closed)), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_refuses_those_who_wait_and_those_who_come() {
     let ending = CancellationToken::new();
-    let (lane, _stats) = lane(&ending);
+    let (pool, _stats, _database) = pool(&ending);
     let runs = Arc::new(AtomicUsize::new(0));
-    let busy = Busy::on(&lane, None).await;
-    let waiting = counted(&lane, None, deadline(), &runs);
-    until(|| lane.0.admission.waiting() == 1).await;
+    let busy = Busy::on(&pool, None).await;
+    let waiting = counted(&pool, None, deadline(), &runs);
+    until(|| pool.admission.waiting() == 1).await;
     ending.cancel();
     assert!(matches!(waiting.await.unwrap(), Err(StoreError::Closed)));
-    assert!(matches!(counted(&lane, None, deadline(), &runs).await.unwrap(), Err(StoreError::Closed)));
+    assert!(matches!(counted(&pool, None, deadline(), &runs).await.unwrap(), Err(StoreError::Closed)));
     busy.end().await;
-    lane.close().await;
-    assert_eq!((lane.idle(), lane.running(), runs.load(Ordering::SeqCst)), (0, 0, 0));
+    pool.admission.wait_for_all().await;
+    assert_eq!((pool.idle(), pool.admission.running(), runs.load(Ordering::SeqCst)), (0, 0, 0));
 }
 
 /// A statement that would run for ever.
@@ -149,11 +161,11 @@ fn endless(readers: &Arc<Readers>, time: Duration) -> JoinHandle<Result<i64, Sto
 async fn a_read_under_way_ends_with_its_deadline_its_caller_and_the_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("products.db");
-    let (identity, _first) = crate::sqlite::identity::opened(&path);
+    let (identity, _first) = opened(&path);
     let (metrics, ending) = (DatabaseMetrics::unseen(), CancellationToken::new());
-    let readers =
-        Arc::new(Readers::new(path.to_str().unwrap(), &identity, &Arc::new(Condition::new()), &metrics, &ending));
-    let idle = || readers.heavy.running() == 0;
+    let target = Target { url: path.to_str().unwrap().to_owned(), identity, ending: ending.clone() };
+    let readers = Arc::new(Readers::new(target, &Arc::new(Condition::new()), &metrics));
+    let idle = || readers.heavy.admission.running() == 0;
 
     let late = endless(&readers, Duration::from_millis(50)).await.unwrap();
     assert!(matches!(late, Err(StoreError::Overloaded(_))), "{late:?}");
@@ -162,14 +174,14 @@ async fn a_read_under_way_ends_with_its_deadline_its_caller_and_the_database() {
 
     let minute = Duration::from_secs(60);
     let gone = endless(&readers, minute);
-    until(|| readers.heavy.running() == 1).await;
+    until(|| readers.heavy.admission.running() == 1).await;
     gone.abort();
     until(idle).await;
     let one = |conn: &mut Reader, limit: &Limit| conn.within(limit, |conn| Statement::new("SELECT 1").number(conn));
     assert_eq!(readers.heavy.read_within(None, deadline(), one).await.unwrap(), 1, "the connection goes on");
 
     let ended = endless(&readers, minute);
-    until(|| readers.heavy.running() == 1).await;
+    until(|| readers.heavy.admission.running() == 1).await;
     ending.cancel();
     assert!(matches!(ended.await.unwrap(), Err(StoreError::Closed)));
     readers.close().await;
