@@ -1,4 +1,4 @@
-//! Bodies that are begun and not sent.
+//! Bodies that are not sent to their end.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ async fn under_way(service: &Service) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_unfinished_bodies_hold_up_nobody() {
+async fn a_thousand_unfinished_bodies_delay_no_other_client() {
     let directory = tempfile::tempdir().unwrap();
     let plain = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).backend("memory");
     let plain = plain.database(&directory.path().join("products.db"));
     let builder = USERS_ON.iter().fold(plain, |builder, (name, value)| builder.env(name, value));
     create_admin(&builder, "admin@one.example");
-    // As many clients as it takes: none of them can hold more than a quarter. And long enough to look at it.
+    // Several addresses, because each may have only a quarter of the bodies; and long enough to observe it.
     let service = builder.env("TRUSTED_PROXIES", "127.0.0.1").env("UPLOAD_TIMEOUT", "5m").start().await;
     let admin = log_in(&service, "admin@one.example").await;
     let mut attack: Vec<TcpStream> = Vec::new();
@@ -51,7 +51,7 @@ async fn a_thousand_unfinished_bodies_hold_up_nobody() {
 }
 
 #[tokio::test]
-async fn one_address_holds_a_quarter_at_most() {
+async fn one_address_may_send_a_quarter_of_the_bodies() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("TRUSTED_PROXIES", "127.0.0.1");
     let service = service.env("MAX_UPLOADS", 8).env("UPLOAD_TIMEOUT", "5m").start().await;
     let mut attack = Vec::new();
@@ -69,7 +69,7 @@ async fn one_address_holds_a_quarter_at_most() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_the_clients_fault() {
+async fn a_body_that_does_not_arrive_gets_408() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("UPLOAD_TIMEOUT", "300ms").start().await;
     let silent = send(service.address(), &unfinished(PRODUCTS, "x")).await;
     let answer = answer(silent).await;
@@ -78,7 +78,7 @@ async fn a_body_that_does_not_come_is_the_clients_fault() {
 }
 
 #[tokio::test]
-async fn what_would_be_refused_anyway_is_refused_before_its_body_comes() {
+async fn a_refusal_that_needs_no_body_is_sent_before_the_body_arrives() {
     let directory = tempfile::tempdir().unwrap();
     let plain = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).backend("memory");
     let builder = USERS_ON.iter().fold(plain, |builder, (name, value)| builder.env(name, value));
@@ -93,7 +93,7 @@ async fn what_would_be_refused_anyway_is_refused_before_its_body_comes() {
         (head("PATCH /api/v1/auth/login", 100, json), "405"),
         (head("POST /api/v1/auth/login", 100, "text/plain"), "415"),
         (head("POST /api/v1/auth/login", 20_000, json), "413"),
-        // Nor is it asked for.
+        // The service does not ask for the body either.
         (head("POST /api/v1/products", 100, "application/json\r\nexpect: 100-continue"), "401"),
     ] {
         let answer = answer(send(service.address(), request.as_bytes()).await).await;
@@ -102,7 +102,7 @@ async fn what_would_be_refused_anyway_is_refused_before_its_body_comes() {
 }
 
 #[tokio::test]
-async fn a_body_byte_by_byte_in_chunks_is_kept_small() {
+async fn a_body_in_chunks_of_one_byte_takes_little_memory() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).start().await;
     let mut request = b"POST /api/v1/products/bulk HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"

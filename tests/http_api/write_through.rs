@@ -10,7 +10,7 @@ use hotshelf_testkit::catalogue::{
     numbers, path, update, wait_for_redis,
 };
 
-/// One for each tier.
+/// A service for each backend with a cache.
 async fn services(redis: &RedisServer) -> Vec<Service> {
     let mut services = Vec::new();
     for backend in ["memory", "redis", "tiered"] {

@@ -37,7 +37,7 @@ pub(super) const PATHS: [&str; 26] = [
     "/health",
     "/api/v1/{}",
 ];
-/// Methods, those that the path supports more often than others.
+/// Supported operations, which are generated more often than others.
 pub(super) const SENSIBLE: [(&str, &str); 12] = [
     ("GET", "/api/v1/products"),
     ("POST", "/api/v1/products"),
