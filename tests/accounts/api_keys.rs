@@ -22,7 +22,7 @@ async fn an_api_key_is_shown_once_and_works_until_it_is_removed() {
     let program = fixture.with_token(made["token"].as_str().unwrap());
     program.post("/api/v1/products").json(&json!({"name": "Cup", "price": 1})).await.expect(201);
     let noted = async || fixture.editor.get(KEYS).await.json()["api_keys"][0]["last_used_at"].is_string();
-    wait_until("the use is noted", PATIENCE, noted).await;
+    wait_until("the use is stored", PATIENCE, noted).await;
 
     let path = format!("{KEYS}/{}", made["api_key"]["id"]);
     fixture.admin.delete(&path).await.expect(404);

@@ -215,7 +215,7 @@ async fn is_over(end: End, ended: &Client, world: &World) {
     assert!(!may_write(ended).await, "{end:?}");
     for there in world.elsewhere(ended) {
         let heard = async || !may_write(&there).await;
-        wait_until(&format!("the other instance has heard of {end:?}"), LEASE, heard).await;
+        wait_until(&format!("the other instance refuses it after {end:?}"), LEASE, heard).await;
         assert!(!may_write(&there).await, "{end:?}");
     }
     assert!(!may_write(ended).await, "{end:?}");

@@ -62,7 +62,7 @@ async fn a_logout_on_one_instance_holds_on_the_other() {
         here.post("/api/v1/auth/logout").await.expect(204);
         // The push takes about a millisecond; a read from the database itself needs no push.
         let out = async || there.get(PRODUCTS).await.status == 401;
-        wait_until("the other instance has heard", LEASE, out).await;
+        wait_until("the other instance refuses it", LEASE, out).await;
         for _ in 0..3 {
             there.get(SESSION).await.expect(401);
         }
@@ -77,12 +77,13 @@ async fn a_role_revoked_on_one_instance_is_revoked_on_the_other() {
     let path = format!("{USERS}/{}", me(&here).await["id"]);
     for _ in 0..5 {
         two.admin.patch(&path).json(&json!({"role": "editor"})).await.expect(200);
-        wait_until("it may", PATIENCE, async || write(&there).await == 201 && write(&key).await == 201).await;
+        wait_until("the user may write", PATIENCE, async || write(&there).await == 201 && write(&key).await == 201)
+            .await;
         two.admin.patch(&path).json(&json!({"role": "viewer"})).await.expect(200);
-        wait_until("the other instance has heard", LEASE, async || write(&there).await == 403).await;
+        wait_until("the other instance refuses it", LEASE, async || write(&there).await == 403).await;
         assert_eq!((write(&there).await, write(&key).await), (403, 403));
     }
     two.admin.delete(&path).await.expect(204);
-    wait_until("the other instance has heard", LEASE, async || write(&there).await == 401).await;
+    wait_until("the other instance refuses it", LEASE, async || write(&there).await == 401).await;
     assert_eq!(write(&key).await, 401);
 }

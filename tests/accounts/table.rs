@@ -148,7 +148,7 @@ async fn every_caller_gets_the_statuses_of_the_table() {
             wrong.push(format!("{operation} {body}: {statuses:?} instead of {expected:?}"));
         }
     }
-    assert!(wrong.is_empty(), "nobody, viewer, editor, admin, other organization:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "no token, viewer, editor, admin, other organization:\n{}", wrong.join("\n"));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn a_thousand_unfinished_bodies_delay_no_other_client() {
     for number in 0..1_024 {
         attack.push(send(service.address(), &unfinished(LOGIN, &format!("192.0.2.{}", number / 200))).await);
     }
-    wait_until("all bodies are waited for", PATIENCE, async || {
+    wait_until("all bodies are being received", PATIENCE, async || {
         admin.metrics().await.value("http_uploads_under_way", &[]) == 1_024.0
     })
     .await;
@@ -58,9 +58,10 @@ async fn one_address_may_send_a_quarter_of_the_bodies() {
     for _ in 0..20 {
         attack.push(send(service.address(), &unfinished(PRODUCTS, "192.0.2.1")).await);
     }
-    wait_until("two of them are waited for", PATIENCE, async || under_way(&service).await == 2.0).await;
+    wait_until("two bodies are being received", PATIENCE, async || under_way(&service).await == 2.0).await;
     let mut other = send(service.address(), &unfinished(PRODUCTS, "192.0.2.2")).await;
-    wait_until("so is somebody else's", PATIENCE, async || under_way(&service).await == 3.0).await;
+    wait_until("the body of another address is being received", PATIENCE, async || under_way(&service).await == 3.0)
+        .await;
     let rest = format!("{:>99}", "\"name\": \"Thing\", \"price\": 1}");
     let last = "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     other.write_all(format!("{rest}{last}").as_bytes()).await.unwrap();

@@ -86,7 +86,7 @@ async fn probes_succeed_when_all_connections_are_busy() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("MAX_CONNECTIONS", 4);
     let service = service.env("UPLOAD_TIMEOUT", "5m").env("TRUSTED_PROXIES", "127.0.0.1").start().await;
     let mut house = Vec::new();
-    wait_until("all connections are at work", PATIENCE, async || {
+    wait_until("all connections are busy", PATIENCE, async || {
         house.push(send(service.address(), &unfinished(PRODUCTS, &format!("192.0.2.{}", house.len()))).await);
         let refused = answer(send(service.address(), b"GET /api/v1/products HTTP/1.1\r\nhost: x\r\n\r\n").await);
         let refused = tokio::time::timeout(Duration::from_millis(500), refused).await.unwrap_or_default();

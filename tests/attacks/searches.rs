@@ -155,7 +155,7 @@ async fn a_stop_ends_in_time_under_a_backlog_of_reads_and_writes() {
         let metrics = service.metrics().await;
         metrics.value("http_requests_under_way", &[]) > 32.0
     };
-    hotshelf_testkit::wait_until("the writes are under way", hotshelf_testkit::PATIENCE, waiting).await;
+    hotshelf_testkit::wait_until("the writes are in flight", hotshelf_testkit::PATIENCE, waiting).await;
     let begin = Instant::now();
     service.signal("TERM");
     let exit = service.exit(STOP + Duration::from_secs(5)).await;

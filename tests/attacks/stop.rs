@@ -36,7 +36,7 @@ async fn an_unfinished_head_does_not_delay_the_stop() {
 async fn an_unfinished_body_does_not_delay_the_stop() {
     let service = started().await;
     let body = send(service.address(), &unfinished("/api/v1/products", "x")).await;
-    wait_until("the body is waited for", PATIENCE, async || {
+    wait_until("the body is being received", PATIENCE, async || {
         service.metrics().await.value("http_uploads_under_way", &[]) == 1.0
     })
     .await;
@@ -61,7 +61,7 @@ async fn a_client_that_reads_no_answers_does_not_delay_the_stop() {
     let requests = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(500);
     let deaf = send(service.address(), requests.as_bytes()).await;
     let (mut answers, mut rounds) = (0.0, 0);
-    wait_until("no answer goes out any more", PATIENCE, async || {
+    wait_until("no answer is sent any more", PATIENCE, async || {
         let metrics = service.metrics().await;
         let now = metrics.find("http_requests_total", &[("route", "/api/v1/openapi.json")]).unwrap_or_default();
         rounds = if now == answers { rounds + 1 } else { 0 };

@@ -30,7 +30,7 @@ async fn make_stale(service: &Service, redis: &RedisServer, product: &Value) -> 
 
 async fn assert_found_and_repaired(service: &Service, redis: &RedisServer, product: &Value, newer: &Value) {
     let found = async || counted(service).await.1 == 1.0;
-    wait_until("the stale copy is found", SOON, found).await;
+    wait_until("the stale value is found", SOON, found).await;
     assert_eq!(read(service, product).await, *newer);
     assert_ne!(redis.get(&entry(product)), redis.get("saved"), "it is still there");
     let audit = statistics(service).await["audit"].take();
@@ -65,7 +65,7 @@ async fn the_audit_is_on_by_default() {
     let service = crate::hotshelf().backend("memory").start().await;
     let product = create_named(&service, "Watched").await;
     read(&service, &product).await;
-    wait_until("it is checked twice", PATIENCE, async || counted(&service).await.0 >= 2.0).await;
+    wait_until("the entry is checked twice", PATIENCE, async || counted(&service).await.0 >= 2.0).await;
     let audit = statistics(&service).await["audit"].take();
     assert_eq!((&audit["stale"], audit["consistency"].as_f64()), (&json!(0), Some(1.0)), "{audit}");
 }

@@ -19,7 +19,7 @@ const CACHED: [&str; 2] = ["redis", "tiered"];
 async fn wait_for_a_load(client: &Client) {
     let labels = [("type", "product"), ("tier", "l2")];
     let missed = async || client.metrics().await.value("cache_tier_misses_total", &labels) >= 1.0;
-    wait_until("the load is under way", PATIENCE, missed).await;
+    wait_until("the load is in flight", PATIENCE, missed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +96,7 @@ async fn a_write_is_completed_without_its_client() {
         outsider.hold_writes_up();
         let writing = Unanswered::put(service.address(), &path(&product), &json!({"stock": 1}));
         let fenced = async || state(&redis, &entry(&product)) == 'F';
-        wait_until("the write is under way", PATIENCE, fenced).await;
+        wait_until("the write is in flight", PATIENCE, fenced).await;
         // A client whose write waits for the first one disconnects as well.
         let queueing = Unanswered::put(service.address(), &path(&product), &json!({"stock": 2}));
         writing.hang_up();

@@ -210,7 +210,7 @@ async fn fences_end(redis: &RedisServer, what: &str) {
             redis.command(&["PEXPIRE", &key, "1"]);
         }
     }
-    wait_until("fences end", Duration::from_secs(31), async || barring().is_empty()).await;
+    wait_until("the fences expire", Duration::from_secs(31), async || barring().is_empty()).await;
 }
 
 async fn at_each_step(kind: Kind, survivor: Survivor, strategies: &[&'static str]) {

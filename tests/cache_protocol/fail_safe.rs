@@ -41,7 +41,7 @@ async fn an_expired_value_is_served_within_the_grace_and_marked() {
             assert_eq!((&body["product"], &body["from_cache"]), (&product, &json!(true)), "{backend}");
             overdue(cache_status(&reply)).is_some_and(|seconds| seconds >= 1)
         };
-        wait_until("it is served past its life", PATIENCE, seen_overdue).await;
+        wait_until("an expired value is served", PATIENCE, seen_overdue).await;
         let page = service.get(PRODUCTS).await.expect(200);
         assert!(overdue(cache_status(&page)).is_some(), "{backend}: {page:?}");
         let metrics = service.metrics().await;
@@ -55,7 +55,7 @@ async fn an_expired_value_is_served_within_the_grace_and_marked() {
             }
             reply.status == 503
         };
-        wait_until("its grace is over", PATIENCE, refused).await;
+        wait_until("the grace is over", PATIENCE, refused).await;
         outsider.restore_products();
         assert_eq!(read(&service, &product).await, product, "{backend}");
     }
@@ -107,7 +107,7 @@ async fn a_written_through_value_is_served_past_its_ttl_and_no_older_one() {
             assert_eq!(reply.json()["product"], product, "{backend}");
             overdue(cache_status(&reply)).is_some()
         };
-        wait_until("it is served past its life", PATIENCE, seen_overdue).await;
+        wait_until("an expired value is served", PATIENCE, seen_overdue).await;
         outsider.restore_products();
     }
 }

@@ -42,7 +42,7 @@ impl Pair {
         let probe = create_named(&self.first, "Probe").await;
         for instance in [&self.first, &self.second] {
             let from_memory = async || cache_status(&lookup(instance, &probe).await).ends_with("; detail=l1");
-            wait_until("memory serves what it hears of", PATIENCE, from_memory).await;
+            wait_until("memory serves", PATIENCE, from_memory).await;
         }
     }
 

@@ -22,7 +22,7 @@ async fn assert_seen(client: &Client, state: &str) {
     let (status, up) = if state == "up" { ("healthy", 1.0) } else { ("degraded", 0.0) };
     // Rate limits have a connection of their own, which fails and recovers independently.
     let all = async || client.get("/health").await.json()["status"] == status;
-    wait_until("all modules have noticed", PATIENCE, all).await;
+    wait_until("all modules have noticed it", PATIENCE, all).await;
     let health = client.get("/health").await.expect(200).json();
     assert_eq!(
         (&health["status"], &health["modules"]["cache"]["status"]),
@@ -107,7 +107,7 @@ async fn slow_redis_opens_the_circuit() {
         lookup(&service, &product).await;
         statistics(&service).await["l2"]["state"] == "down"
     };
-    wait_until("it is given up", PATIENCE, given_up).await;
+    wait_until("Redis is not used any more", PATIENCE, given_up).await;
     assert!(service.metrics().await.value("cache_errors_total", &[("tier", "l2")]) > 0.0);
     // Commands in flight arrive.
     tokio::time::sleep(ONE_WAY * 3).await;

@@ -94,7 +94,7 @@ async fn an_import_without_redis_invalidates_pages_in_redis() {
     // A long timeout, so that a busy machine causes no outage.
     let patient = || shop.service().backend("redis").redis(&redis).env("REDIS_COMMAND_TIMEOUT", "1s");
     let service = patient().start().await;
-    hotshelf_testkit::wait_until("Redis takes part", hotshelf_testkit::PATIENCE, async || {
+    hotshelf_testkit::wait_until("Redis is used", hotshelf_testkit::PATIENCE, async || {
         service.metrics().await.value("cache_l2_up", &[]) == 1.0
     })
     .await;

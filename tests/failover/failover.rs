@@ -48,7 +48,7 @@ impl Watch {
 /// Causes the event, and returns when another server is the master and both instances use it.
 async fn changes_hands(pair: &Pair, load: &Load, what: &str, happens: impl FnOnce(&Topology)) {
     let written = load.writes();
-    wait_until("writes are under way", PATIENCE, async || load.writes() > written + 100).await;
+    wait_until("writes are in flight", PATIENCE, async || load.writes() > written + 100).await;
     let former = pair.redis.master_of_generations();
     let watches = pair.both().map(Watch::over);
     let begin = Instant::now();

@@ -16,7 +16,7 @@ async fn dearest(client: &Client) -> Vec<i64> {
 /// Every server holds this entry, or is not responsible for its key.
 async fn replicas_have(pair: &Pair, entry: &str) {
     let copies = async || pair.redis.copies(entry) >= 2;
-    wait_until("a replica has the copy", PATIENCE, copies).await;
+    wait_until("a replica has the entry", PATIENCE, copies).await;
 }
 
 async fn values_without_replicated_writes_are_invalid(redis: Topology) {

@@ -17,7 +17,7 @@ async fn a_master_that_becomes_a_replica_is_left_at_its_first_answer() {
     redis.command(&["REPLICAOF", host, port]);
     lookup(&service, &product).await;
     let left = async || service.log().contains("reason=\"READONLY ");
-    wait_until("one refusal is enough", PATIENCE, left).await;
+    wait_until("the connection is closed", PATIENCE, left).await;
     let expected = format!("Redis is down ({} is a replica: it takes no writes); serving without it", redis.address());
     let told = async || service.get("/health").await.json()["modules"]["cache"]["message"] == expected;
     wait_until("the health report says why", PATIENCE, told).await;

@@ -157,7 +157,7 @@ impl Pair {
                 lookup(instance, &probe).await;
                 cache_status(&lookup(instance, &probe).await).ends_with("; detail=l1")
             };
-            wait_until("memory serves what it hears of", PATIENCE, from_l1).await;
+            wait_until("memory serves", PATIENCE, from_l1).await;
         }
         let from_l2 = async || {
             let probe = create_named(&self.first, "Probe").await;

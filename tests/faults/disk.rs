@@ -155,9 +155,9 @@ async fn writes_that_share_a_commit_are_all_stored_or_none() {
     for room in [0, 9_000, 20_000, 33_000, 100_000] {
         let before = count();
         disk.begin(Fault::FULL.after(room));
-        wait_until("some are refused", PATIENCE, async || count().1 >= before.1 + 20).await;
+        wait_until("some writes are refused", PATIENCE, async || count().1 >= before.1 + 20).await;
         disk.end();
-        wait_until("some are stored", PATIENCE, async || count().0 >= before.0 + 20).await;
+        wait_until("some writes are stored", PATIENCE, async || count().0 >= before.0 + 20).await;
     }
     *stop.lock().unwrap() = true;
     while let Some(writer) = writers.join_next().await {

@@ -68,7 +68,7 @@ async fn a_replaced_database_is_noticed_without_a_write() {
     set_price(&service, 5.0).await;
     service.get(PRODUCT).await.expect(200);
     fs::rename(backup, service.database()).unwrap();
-    wait_until("readiness turns red", PATIENCE, async || service.get("/health/ready").await.status == 503).await;
+    wait_until("readiness is 503", PATIENCE, async || service.get("/health/ready").await.status == 503).await;
     says_that_it_is_another(&service, "is another file now").await;
 }
 
@@ -131,9 +131,9 @@ async fn two_services_with_one_prefix_use_no_entries_of_each_other() {
     create_admin(&ours, "ann@one.example");
     create_admin(&theirs, "eve@two.example");
     let ours = ours.start().await;
-    wait_until("ours has Redis", PATIENCE, async || ours.log().contains("Redis is up")).await;
+    wait_until("our service uses Redis", PATIENCE, async || ours.log().contains("Redis is up")).await;
     let theirs = theirs.start().await;
-    wait_until("theirs goes on without it", PATIENCE, async || {
+    wait_until("the other service continues without Redis", PATIENCE, async || {
         theirs.log().contains("another database") && theirs.log().contains("CACHE_PREFIX")
     })
     .await;
@@ -161,6 +161,6 @@ async fn a_process_with_another_lock_file_is_noticed_within_a_second() {
     create(&service).await;
     // The write of another process that opens the database without seeing this lock file.
     ExternalWriter::on_database_of(&service).run("UPDATE database_history SET writer = 7");
-    wait_until("readiness turns red", PATIENCE, async || service.get("/health/ready").await.status == 503).await;
+    wait_until("readiness is 503", PATIENCE, async || service.get("/health/ready").await.status == 503).await;
     says_that_it_is_another(&service, "another process has opened it").await;
 }

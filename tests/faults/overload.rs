@@ -29,7 +29,7 @@ async fn requests_beyond_the_bound_get_503_and_probes_get_200() {
         }
     });
     let metrics = async || service.get("/metrics").await.status == 503;
-    wait_until("both places are taken", PATIENCE, metrics).await;
+    wait_until("both requests are in flight", PATIENCE, metrics).await;
     for request in [service.get(&path(&product)), service.post(PRODUCTS).json(&laptop()), service.get(PRODUCTS)] {
         let reply = request.await;
         assert_eq!(reply.header("retry-after"), "1");

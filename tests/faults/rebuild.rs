@@ -87,7 +87,7 @@ async fn a_rebuild_that_waits_for_another_process_stops_too() {
     outsider.hold_writes_up();
     service.begin();
     let waits = async || service.log().contains("waiting for another process");
-    wait_until("it waits", PATIENCE, waits).await;
+    wait_until("the rebuild waits", PATIENCE, waits).await;
     stops(&mut service, "INT").await;
     assert_eq!((done(&mut outsider), indexed(&mut outsider)), (0, 0));
     outsider.let_write();

@@ -134,7 +134,7 @@ async fn an_instance_without_its_invalidation_stream_reports_that() {
     redis.command(&["ACL", "SETUSER", "shop", "-client|tracking"]);
     let clients = redis.command(&["CLIENT", "LIST"]).text().unwrap();
     let tracks = |line: &&str| line.split(' ').any(|field| field.starts_with("flags=") && field.contains('t'));
-    let ear = clients.lines().find(tracks).unwrap_or_else(|| panic!("nobody tracks: {clients}"));
+    let ear = clients.lines().find(tracks).unwrap_or_else(|| panic!("no client tracks: {clients}"));
     let id = ear.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap();
     redis.command(&["CLIENT", "KILL", "ID", id]);
     wait_for(&service, "cache", "degraded: Redis is up, but the writes of other instances are not heard (NOPERM").await;
@@ -175,7 +175,7 @@ async fn a_full_redis_is_reported_once_per_module_and_used_again_once() {
         lookup(&service, &product).await;
         said(&service, "ratelimit").await.contains("OOM")
     };
-    wait_until("the limiter has met it", PATIENCE, refused).await;
+    wait_until("the limiter has met the refusal", PATIENCE, refused).await;
     // So many attempts to use it again have failed.
     let begin = redis.command(&["INFO", "errorstats"]).text().unwrap();
     let ooms = |info: &str| -> u64 {
@@ -186,7 +186,7 @@ async fn a_full_redis_is_reported_once_per_module_and_used_again_once() {
         assert_serves(&service).await;
         ooms(&redis.command(&["INFO", "errorstats"]).text().unwrap()) >= ooms(&begin) + 30
     };
-    wait_until("it was tried again", PATIENCE, tried).await;
+    wait_until("Redis was tried again", PATIENCE, tried).await;
     let told = |service: &Service| {
         let down = (lines(service, "Redis is down"), lines(service, "rate limits are not counted in Redis any more"));
         (down, lines(service, "Redis is up"), lines(service, "rate limits are counted in Redis again"))

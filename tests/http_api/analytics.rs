@@ -182,7 +182,7 @@ async fn a_disconnected_client_leaves_no_old_report_to_the_next() {
     wait_until("the report is being made", PATIENCE, async || loads(&service).await > before).await;
     drop(connection);
     let kept = async || report(&service, CATALOGUE).await["generated_at"] != old["generated_at"];
-    wait_until("it is made all the same", PATIENCE, kept).await;
+    wait_until("the report is cached", PATIENCE, kept).await;
     proxy.set(Network::Whole);
 
     create_many(&service, &[json!({"name": "X", "price": 1})]).await;

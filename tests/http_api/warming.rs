@@ -111,7 +111,7 @@ async fn cached_entries_are_not_loaded_again() {
     assert_eq!((loaded("loaded").await, loaded("present").await), (2.0, 1.0));
     let before = loads().await;
     service.post(WARM).await.expect(202);
-    wait_until("all three were looked at again", PATIENCE, async || loaded("present").await == 4.0).await;
+    wait_until("all three were found again", PATIENCE, async || loaded("present").await == 4.0).await;
     assert_eq!(loads().await, before);
 
     service.delete("/api/v1/cache").await.expect(200);

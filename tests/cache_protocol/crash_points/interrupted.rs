@@ -54,13 +54,13 @@ impl Interrupted {
         assert_eq!(doomed.exit(PATIENCE).await.signal(), Some(SIGABRT));
 
         let left = redis.command(&["PTTL", generation]).integer();
-        assert!((1..=FENCE_LIFE).contains(&left), "the generation ends in {left} ms");
+        assert!((1..=FENCE_LIFE).contains(&left), "the generation expires in {left} ms");
         if std::env::var_os(LONG).is_none() {
             for name in redis.keys("product:{gen}:*") {
                 redis.command(&["PEXPIRE", &name, "1"]);
             }
         }
-        wait_until("the generation ends", Duration::from_secs(31), async || redis.get(generation).is_none()).await;
+        wait_until("the generation expires", Duration::from_secs(31), async || redis.get(generation).is_none()).await;
         assert!(happened(&read().await), "{target}");
         crash.agrees_with_the_database(&other, &product, "after the end of the generation").await;
     }

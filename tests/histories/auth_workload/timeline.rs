@@ -94,7 +94,7 @@ impl Timeline {
     }
 
     fn explanation(&self, probe: &Probe, lag: Duration) -> String {
-        let what = if probe.granted { "let somebody in" } else { "let somebody in no more" };
+        let what = if probe.granted { "accepted" } else { "refused" };
         let last = self.states.iter().rfind(|state| state.acknowledged < probe.sent);
         let change = last.map_or(String::new(), |last| {
             let ago = probe.sent - last.acknowledged;

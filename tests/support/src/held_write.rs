@@ -22,7 +22,7 @@ impl HeldWrite {
         let request = tokio::spawn(service.post(PRODUCTS).json(&laptop()).into_future());
         // The other request is the one for the metrics.
         let under_way = async || service.metrics().await.value("http_requests_under_way", &[]) >= 2.0;
-        wait_until("the write is under way", PATIENCE, under_way).await;
+        wait_until("the write is in flight", PATIENCE, under_way).await;
         HeldWrite { writer, request }
     }
 

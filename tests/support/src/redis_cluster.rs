@@ -126,7 +126,7 @@ impl RedisCluster {
         for node in [to, from] {
             node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
         }
-        block_until("all nodes know whose the slot is", || {
+        block_until("all nodes know the owner of the slot", || {
             let owns = |node: &RedisServer| {
                 let own = node.command(&["CLUSTER", "SLOTS"]);
                 format!("{own:?}").contains(&format!("Integer({slot}), Integer({slot})"))
