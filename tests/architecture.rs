@@ -1,5 +1,5 @@
-//! `docs/architecture.md` draws which crate uses which, and which libraries from outside stay behind a border. The
-//! drawing is compared with what cargo knows.
+//! `docs/architecture.md` lists which crate uses which, and which crates use certain external libraries. These tests
+//! compare the lists with `cargo metadata`.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
@@ -10,10 +10,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Crates by their short names, each with those it uses.
+/// Crates by their short names, each with the crates that it uses.
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
-/// The lines of the page that have this arrow in them, in two.
+/// The lines of the page with this arrow, split at it.
 fn lines_with(arrow: &str) -> Vec<(String, String)> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
     let page = fs::read_to_string(page).unwrap();
@@ -25,7 +25,7 @@ fn names(list: &str) -> BTreeSet<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Lines of the form `crate -> crate, crate`, from the top of the house to the bottom.
+/// Lines of the form `crate -> crate, crate`, from top to bottom.
 fn drawn() -> Vec<(String, BTreeSet<String>)> {
     lines_with("->").into_iter().map(|(user, used)| (user, names(&used))).collect()
 }
@@ -39,7 +39,7 @@ fn borders() -> Edges {
     borders
 }
 
-/// What cargo knows about the crates of the workspace.
+/// The metadata of the workspace.
 fn packages() -> Vec<Value> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -49,15 +49,15 @@ fn packages() -> Vec<Value> {
     metadata["packages"].as_array_mut().map(std::mem::take).unwrap()
 }
 
-/// What the crates of the workspace use of each other when they are built, tests aside.
+/// The dependencies between the crates of the workspace, without those of tests.
 fn real() -> Edges {
     packages().iter().map(|package| (short_name(package), uses(package, true))).collect()
 }
 
-/// What a crate uses when it is built: crates of this workspace, or those from outside.
+/// The dependencies of a crate, without those of tests: crates of this workspace, or external ones.
 fn uses(package: &Value, ours: bool) -> BTreeSet<String> {
     let dependencies = package["dependencies"].as_array().unwrap().iter().filter(|used| used["kind"] != "dev");
-    // One with a path is a crate of this workspace.
+    // A dependency with a path is a crate of this workspace.
     dependencies.filter(|used| used["path"].is_string() == ours).map(short_name).collect()
 }
 
@@ -78,7 +78,7 @@ fn every_arrow_points_downwards() {
     for (index, (from, used)) in drawn.iter().enumerate() {
         let below: BTreeSet<&String> = drawn[index + 1..].iter().map(|(name, _)| name).collect();
         let upwards: Vec<&String> = used.iter().filter(|name| !below.contains(name)).collect();
-        assert!(upwards.is_empty(), "{from} uses {upwards:?}, which the drawing does not show below it");
+        assert!(upwards.is_empty(), "{from} uses {upwards:?}, which the page does not list below it");
     }
 }
 

@@ -1,5 +1,5 @@
-//! The counterparts: processes that serve one route with as little as does the work. They run as the service does, on
-//! the runtime of the same shape and with the same settings of the sockets.
+//! The counterparts: minimal processes that serve one route. They run like the service, on the same kind of runtime and
+//! with the same socket options.
 
 use std::ffi::OsStr;
 use std::future::Future;
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use crate::failure::Failure;
 use crate::{create, hit, miss, mixed, redis};
 
-/// Which counterpart this process is, with what it needs.
+/// The kind of counterpart of this process, with its arguments.
 #[derive(Subcommand)]
 pub(crate) enum Counterpart {
     /// Answers with the bytes in that file
@@ -34,7 +34,7 @@ pub(crate) enum Counterpart {
     Aside { database: PathBuf },
 }
 
-/// Serves until the process that started it is gone.
+/// Serves until the process that started it has ended.
 pub(crate) fn run(counterpart: &Counterpart) -> Result<(), Failure> {
     match counterpart {
         Counterpart::Hit { body } => serve(hit::bare(body)),
@@ -61,7 +61,7 @@ fn serve(router: impl Future<Output = Result<Router, Failure>>) -> Result<(), Fa
     })
 }
 
-/// Standard input ends when the other end of the pipe is gone, however it went.
+/// Standard input ends when the other process has ended, for any reason.
 fn end_with_parent() {
     let _ = io::stdin().read_to_end(&mut Vec::new());
     process::exit(0);
@@ -103,7 +103,7 @@ fn announced(child: &mut Child) -> Result<SocketAddr, Failure> {
 
 impl Drop for BareProcess {
     fn drop(&mut self) {
-        // It may have ended by itself: that is as good.
+        // It may have ended by itself already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! Two builds of the service against each other under one load: what a change of the code is worth. And one build
-//! against itself: what such a comparison can tell at all on this machine.
+//! Two builds of the service against each other under one load: the effect of a change of the code. And one build
+//! against itself: the precision of such a comparison on this machine.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::rounds::{self, Contender, Plan};
 use crate::service::{BINARY, Running};
 use crate::{create, hit, limits, miss, mixed, redis};
 
-/// How far the ratio of equal builds may be from 1, for the others to be worth reading.
+/// How far the ratio of equal builds may be from 1, so that the other ratios are meaningful.
 const EQUAL: f64 = 0.03;
 
 /// The same build twice.
@@ -20,7 +20,7 @@ pub(crate) async fn same(plan: &Plan) -> Result<Comparison, Failure> {
     Ok(Comparison::new("same", Aim::Equal { within: EQUAL }, rounds::in_turns(plan, &contenders).await?))
 }
 
-/// This build and the other one in that case.
+/// This build and the other one, in that case of the benchmark.
 pub(crate) async fn against(case: Case, plan: &Plan, other: &Path) -> Result<Comparison, Failure> {
     let (ours, theirs) = (start(case, Path::new(BINARY)).await?, start(case, other).await?);
     let contenders = [Contender::service("hotshelf", &ours), Contender::service("the other build", &theirs)];

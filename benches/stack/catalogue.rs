@@ -1,4 +1,4 @@
-//! The products that are read, put into a database the way users do: by `hotshelf import`.
+//! The products to read, stored in a database as a user does: by `hotshelf import`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -16,7 +16,8 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// No database yet. Beside the build and not under `/tmp`, which may be in memory, where a flush costs nothing.
+    /// No database yet. The directory is beside the build and not under `/tmp`, which may be in memory, where a sync
+    /// costs nothing.
     pub(crate) fn empty() -> io::Result<Self> {
         Ok(Catalogue { directory: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))? })
     }

@@ -1,5 +1,5 @@
 //! Durable creates, against an axum handler that stores each product in a transaction of its own, with the same
-//! settings of SQLite: what committing in groups gains.
+//! settings of SQLite: the gain of group commit.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -38,7 +38,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
         Contender::bare("axum, one transaction per row", &bare, &running.workload),
     ];
     let measured = rounds::in_turns(plan, &contenders).await?;
-    // Killed, not stopped: what was acknowledged must be there all the same.
+    // Killed, not stopped: acknowledged products must be stored all the same.
     let Running { service, catalogue: ours, .. } = running;
     drop((service, bare));
     for (series, catalogue) in measured.servers.iter().zip([&ours, &theirs]) {
@@ -76,21 +76,21 @@ struct Created {
 type Stored = Result<Product, Failure>;
 type Writer = mpsc::Sender<(NewProduct, oneshot::Sender<Stored>)>;
 
-/// The counterpart: one connection on a thread of its own, which nobody has to wait for but in the queue.
+/// The counterpart: one connection on a thread of its own, with a queue in front of it.
 pub(crate) async fn bare(database: &Path) -> Result<Router, Failure> {
     prepare(database).await?;
     let mut conn = connect(database.to_str().ok_or("the path is no UTF-8")?)?;
     let (writer, queue) = mpsc::channel::<(NewProduct, oneshot::Sender<Stored>)>();
     thread::spawn(move || {
         for (new, reply) in queue {
-            // Whoever asked may be gone.
+            // The client may have disconnected.
             drop(reply.send(insert(&mut conn, &new)));
         }
     });
     Ok(Router::new().route("/api/v1/products", routing::post(create)).with_state(writer))
 }
 
-/// Makes the tables, with write-ahead logging, as the service does.
+/// Creates the tables, with write-ahead logging, as the service does.
 async fn prepare(database: &Path) -> Result<(), Failure> {
     let options = DatabaseOptions { path: database.to_owned(), shared: false };
     Database::open(options, &Registry::new()?).await?.close(Duration::from_secs(5)).await?;
@@ -110,7 +110,7 @@ async fn create(State(writer): State<Writer>, Json(new): Json<NewProduct>) -> Re
     }
 }
 
-/// A statement outside of a transaction is one of its own.
+/// A statement outside of a transaction is a transaction of its own.
 fn insert(conn: &mut SqliteConnection, new: &NewProduct) -> Stored {
     let now = Utc::now().timestamp_millis();
     let row = (

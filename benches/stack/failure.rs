@@ -1,4 +1,4 @@
-//! What can go wrong: anything. A benchmark has nothing better to do about it than to say so and end.
+//! Failures of the benchmark. Every failure ends it with a message.
 
-/// Something did not work; the message goes to the person who ran the benchmark.
+/// A failure, with a message for the person who runs the benchmark.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;

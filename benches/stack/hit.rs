@@ -1,5 +1,5 @@
-//! A product from the memory tier, against an axum handler that returns the same bytes: what the router's work, the
-//! lookup, the headers and the splicing cost.
+//! A product from the memory tier, against an axum handler that returns the same bytes: the cost of routing, the
+//! lookup, the headers and the insertion of `from_cache`.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! As little of an HTTP/1.1 client as measuring needs: requests are ready bytes, answers are read whole, checked for
-//! their status, and thrown away.
+//! A minimal HTTP/1.1 client for measuring: requests are prepared bytes; answers are read completely, checked for their
+//! status, and dropped.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use tokio::net::TcpStream;
 /// Larger than any answer.
 const BUFFER: usize = 16 * 1024;
 
-/// A connection that is kept open and asks one thing at a time.
+/// A persistent connection with one request at a time.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Box<[u8]>,
 }
 
-/// Why an exchange is not the one that was to be measured.
+/// The reason why an exchange cannot be measured.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExchangeError {
     #[error("the connection failed: {0}")]

@@ -1,5 +1,5 @@
 //! A product from the memory tier with every request counted against a limit in Redis, with and without users, against
-//! the same service without either: what a limit costs that nobody reaches, and what it costs to know who asks.
+//! the same service without either: the cost of a limit that is never reached, and of identifying the caller.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::report::{Aim, Comparison};
 use crate::rounds::{self, Contender, Plan, Reads};
 use crate::service::{self, BINARY, Running, cached_bodies, wait_for_redis};
 
-/// Who are logged in.
+/// The number of sessions.
 const SESSIONS: usize = 16;
-/// Nobody gets there.
+/// A limit that is never reached.
 const LIMIT: &str = "1000000000/1m";
 
 /// All requests come from one caller, whose decisions can share steps in Redis.
@@ -26,13 +26,13 @@ pub(crate) async fn one_caller(plan: &Plan) -> Result<Comparison, Failure> {
     run(plan, "limits", 0.92, one_limited(build).await?, &free(build).await?).await
 }
 
-/// Each request comes from one of a thousand callers, by the word of a proxy.
+/// Each request comes from one of a thousand callers, whose address a proxy names.
 pub(crate) async fn many_callers(plan: &Plan) -> Result<Comparison, Failure> {
     let build = Path::new(BINARY);
     run(plan, "callers", 0.6, many_limited(build).await?, &free(build).await?).await
 }
 
-/// Users are on as well, and each request shows the token of one of some sessions, which are counted apart.
+/// With users: each request has the token of one of several sessions, which are counted separately.
 pub(crate) async fn users(plan: &Plan) -> Result<Comparison, Failure> {
     let build = Path::new(BINARY);
     run(plan, "users", 0.7, guarded(build).await?, &free(build).await?).await
@@ -45,7 +45,7 @@ async fn run(
     limited: Running,
     free: &Running,
 ) -> Result<Comparison, Failure> {
-    // The same requests: what they carry that the one does not look at, it has to read all the same.
+    // The same requests for both: the service without users must also read the headers that it ignores.
     let free = Contender::service("hotshelf, without", free).asked(&limited.workload);
     let contenders = [Contender::service("hotshelf, RATE_LIMIT=on", &limited), free];
     let measured = rounds::in_turns(plan, &contenders).await?;

@@ -1,4 +1,5 @@
-//! The load: clients that each ask, wait for the answer and ask again. Light, and the same for every server.
+//! The load: clients that each send a request, wait for the answer and send the next. It takes little processor time,
+//! and is the same for every server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,10 +11,10 @@ use tokio::task::JoinSet;
 use crate::failure::Failure;
 use crate::http::{Connection, ExchangeError};
 
-/// Connections, each with one request under way.
+/// Connections, each with one request in flight.
 pub(crate) const CLIENTS: usize = 64;
 
-/// What is asked, as it goes over the wire, and with which status it must be answered.
+/// The requests as bytes, and the required status of their answers.
 pub(crate) struct Workload {
     requests: Vec<String>,
     status: u16,
@@ -43,7 +44,7 @@ impl Workload {
     }
 }
 
-/// What one server did under load for a while.
+/// The results of one server under load.
 pub(crate) struct Measured {
     pub(crate) answered: usize,
     pub(crate) per_second: f64,

@@ -1,5 +1,5 @@
-//! Who else used the processors while something was measured: what the kernel counts as spent, less what the benchmark
-//! and the processes that it has started took themselves.
+//! The processor time that other processes used during a measurement: the used time in the kernel's statistics, minus
+//! that of the benchmark and of the processes that it has started.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,27 +8,27 @@ use std::{fs, process};
 
 use crate::failure::Failure;
 
-/// Above this share of all processors, others disturb what is measured.
+/// Above this share of all processors, other processes disturb the measurement.
 pub(crate) const TOO_BUSY: f64 = 0.05;
-/// The kernel counts hundredths of a second here, whatever its own clock does (`USER_HZ`).
+/// The kernel reports hundredths of a second here, independent of its own clock (`USER_HZ`).
 const TICK: Duration = Duration::from_millis(10);
-/// The parent of the kernel's own threads. Those that do anything meanwhile write what the benchmark has written.
+/// The parent of the kernel's own threads. Their work during a measurement is writing the data of the benchmark.
 const KERNEL: u32 = 2;
 
-/// What has been spent until now, in ticks.
+/// The processor time until now, in ticks.
 pub(crate) struct Spent {
     /// Idle time as well.
     all: u64,
-    /// By anybody; also what the host of a virtual machine gave to others (steal).
+    /// The time used by all processes, and the time that the host of a virtual machine took away (steal).
     busy: u64,
-    /// By this process, those that it has started, and the kernel's threads.
+    /// The time used by this process, those that it has started, and the kernel's threads.
     own: u64,
 }
 
 struct Process {
     parent: u32,
     own: u64,
-    /// With what its children had spent that have ended.
+    /// With the time of its children that have ended.
     all: u64,
 }
 
@@ -45,7 +45,7 @@ impl Spent {
         Ok(Spent { all: busy + idle + waiting, busy, own: own(&processes()?) })
     }
 
-    /// The share of all processors that others have used since.
+    /// The share of all processors that other processes have used since.
     pub(crate) fn others_since(&self, begin: &Spent) -> f64 {
         let since = |end: u64, begin: u64| end.saturating_sub(begin) as f64;
         let others = since(self.busy, begin.busy) - since(self.own, begin.own);
@@ -53,7 +53,7 @@ impl Spent {
     }
 }
 
-/// What that process has spent until now.
+/// The processor time of that process until now.
 pub(crate) fn spent_by(pid: u32) -> Result<Duration, Failure> {
     let process = read(&Path::new("/proc").join(pid.to_string())).ok_or("a process that is measured has ended")?;
     Ok(TICK * u32::try_from(process.own)?)
@@ -78,7 +78,7 @@ fn processes() -> Result<HashMap<u32, Process>, Failure> {
     let mut all = HashMap::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
-        // One that has ended meanwhile is counted by its parent.
+        // A process that has ended in the meantime is counted by its parent.
         if let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok())
             && let Some(process) = read(&entry.path())
         {

@@ -1,11 +1,11 @@
-//! `cargo bench`: what hotshelf costs, and what it gains, against the bare stack it is made of.
+//! `cargo bench`: compares hotshelf with minimal programs on the same libraries.
 //!
 //! Each case lets the service and its bare counterpart answer the same load over real HTTP, in turns within one run,
 //! and prints their ratio. Both are processes of their own: the service is the binary of this package, a counterpart is
 //! this executable started again with `bare …`. See `docs/benchmarks.md` for what is compared and how to read it.
 //!
-//! Exit codes: 0 measured, whatever the ratios; 2 measured while others used the machine: do not believe it; anything
-//! else: something did not work.
+//! Exit codes: 0 all cases were measured, whatever the ratios; 2 measured while other processes used the machine, so do
+//! not trust the figures; any other: the benchmark failed.
 
 mod bare;
 mod builds;
@@ -102,7 +102,7 @@ impl Case {
         }
     }
 
-    /// Nothing to compare where the service is measured against itself.
+    /// There is nothing to compare if the service is measured against itself.
     async fn run(self, plan: &Plan) -> Result<Option<Comparison>, Failure> {
         Ok(Some(match self {
             Case::Same => builds::same(plan).await?,

@@ -1,5 +1,5 @@
-//! A product from the database with no cache before it, against the same query made the two usual ways: diesel-async
-//! on a pool, and diesel on a blocking thread. What gathering concurrent reads into one query gains.
+//! A product from the database without a cache, against the same query in the two usual ways: diesel-async on a pool,
+//! and diesel on a blocking thread. Shows the gain of one query for concurrent reads.
 
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;

@@ -1,5 +1,5 @@
-//! The load of a shop: many reads of few products, some lists, some updates. Against a plain cache-aside that drops all
-//! lists at every write, as most people write it: what the rules about collections gain.
+//! The load of a shop: many reads of few products, some lists, some updates. Against an ordinary plain cache-aside,
+//! which deletes all lists at every write: the gain of tags.
 
 pub(crate) mod aside;
 
@@ -22,7 +22,7 @@ use crate::service::{self, BINARY, Running};
 
 const PRODUCTS: usize = 1_000;
 const PAGE: usize = 20;
-/// Requests that are made beforehand, and then picked from.
+/// The number of prepared requests, from which the load picks.
 const REQUESTS: usize = 50_000;
 /// The same in every run.
 const SEED: u64 = 1;

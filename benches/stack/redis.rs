@@ -1,4 +1,4 @@
-//! A product from Redis, against an axum handler that returns what one `GET` finds, on the same server.
+//! A product from Redis, against an axum handler that returns the result of one `GET`, on the same server.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What was measured, as people read it.
+//! The printed report of the measurements.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ pub(crate) struct Comparison {
     disturbed: usize,
 }
 
-/// The ratio that the service is meant to reach.
+/// The aim of a ratio.
 #[derive(Clone, Copy)]
 pub(crate) enum Aim {
     AtLeast(f64),
-    /// 1, give or take so much.
+    /// 1, with this tolerance.
     Equal {
         within: f64,
     },
-    /// It is to be seen, no more.
+    /// Printed without an aim.
     Any,
 }
 
-/// Of the ratios of each round.
+/// Minimum, median and maximum of the ratios of the rounds.
 struct Ratio {
     min: f64,
     median: f64,
@@ -36,14 +36,14 @@ struct Ratio {
 }
 
 impl Comparison {
-    /// Of the servers, the service comes first.
+    /// The servers, the service first.
     pub(crate) fn new(case: &'static str, aim: Aim, measurement: Measurement) -> Self {
         let Measurement { mut servers, repeated, disturbed } = measurement;
         let service = servers.remove(0);
         Comparison { case, aim, service, bare: servers, repeated, disturbed }
     }
 
-    /// Whether others used the machine all the time.
+    /// Whether other processes used the machine all the time.
     pub(crate) fn is_doubtful(&self) -> bool {
         self.disturbed > 0
     }
@@ -101,7 +101,7 @@ impl Aim {
     }
 }
 
-/// What a reader must know of the run to believe it.
+/// Notes about the run that a reader needs to interpret it.
 pub(crate) fn print_conditions(plan: &Plan) {
     let cores = std::thread::available_parallelism().map_or("?".to_owned(), |cores| cores.to_string());
     println!("hotshelf against the bare stack, over HTTP on the loopback interface");
@@ -112,7 +112,7 @@ pub(crate) fn print_conditions(plan: &Plan) {
     println!("a round in which others use more than {:.0} % of the machine is done again", TOO_BUSY * 100.0);
 }
 
-/// The ratios beside the aims. Where there are several counterparts, the strongest is the one that counts.
+/// The ratios beside the aims. If there are several counterparts, the fastest counts.
 pub(crate) fn print_ratios(comparisons: &[Comparison]) {
     println!("\n{:<48} {:>7} {:>8} {:>7} {:>10}", "ratio of requests/s", "min", "median", "max", "aim");
     for comparison in comparisons {

@@ -1,5 +1,5 @@
-//! The order of measuring: short rounds in turns, forwards and backwards, so that what disturbs the machine for a while
-//! disturbs all alike; and what makes a round one that counts.
+//! The order of measuring: short rounds in turns, forwards and backwards, so that a disturbance affects all servers
+//! alike; and the conditions under which a round counts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     pub(crate) round: Duration,
     pub(crate) rounds: usize,
-    /// Rounds that are done again, at most: those in which others used the machine, or in which something else was done
-    /// than what was to be measured.
+    /// The largest number of repeated rounds: those in which other processes used the machine, or in which the server
+    /// did other work than the measured one.
     pub(crate) repeats: usize,
 }
 
@@ -31,20 +31,20 @@ impl Plan {
         Plan { warm_up: Duration::from_millis(300), round: Duration::from_secs(1), rounds: 2, repeats: 2 };
 }
 
-/// What every read of a case must have been.
+/// What every read of a case must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
     Hits,
     Misses,
 }
 
-/// One server under one name, as it is to be measured.
+/// A server to measure, with its name.
 pub(crate) struct Contender {
     name: &'static str,
     address: SocketAddr,
     pid: u32,
     workload: Arc<Workload>,
-    /// Of the service: who may ask for its statistics, and what these must show.
+    /// For the service: the token for its statistics, and what these must show.
     reads: Option<(Client, Reads)>,
 }
 
@@ -60,12 +60,12 @@ impl Contender {
         Contender { name, address, pid, workload: Arc::clone(workload), reads: None }
     }
 
-    /// By these requests instead of its own.
+    /// Uses these requests instead of its own.
     pub(crate) fn asked(self, workload: &Arc<Workload>) -> Self {
         Contender { workload: Arc::clone(workload), ..self }
     }
 
-    /// Puts it under load for a while; with what is wrong with the round, if anything is.
+    /// Puts it under load for a while. Returns the reason why the round does not count, if there is one.
     async fn turn(&self, duration: Duration) -> Result<(Round, Option<String>), Failure> {
         let before = self.lookups().await?;
         let (begin, spent) = (Spent::now()?, machine::spent_by(self.pid)?);
@@ -88,28 +88,28 @@ impl Contender {
     }
 }
 
-/// What one server did in one round.
+/// The results of one server in one round.
 pub(crate) struct Round {
     pub(crate) measured: Measured,
-    /// What the server's process took of the processors.
+    /// The processor time of the server's process.
     pub(crate) cpu: Duration,
-    /// The share of the machine that others used meanwhile.
+    /// The share of the machine that other processes used in that time.
     pub(crate) others: f64,
 }
 
-/// One server under one name, and what it did in each round that counts.
+/// A server with its name, and its results in each round that counts.
 pub(crate) struct Series {
     pub(crate) name: &'static str,
-    /// In all rounds and in the warm-up.
+    /// The number of answers in all rounds and in the warm-up.
     pub(crate) answered: usize,
     pub(crate) rounds: Vec<Round>,
 }
 
-/// The servers in the order in which they were given, and how the rounds went.
+/// The servers in the given order, and the course of the rounds.
 pub(crate) struct Measurement {
     pub(crate) servers: Vec<Series>,
     pub(crate) repeated: usize,
-    /// Rounds that count although others used the machine: it never came to rest.
+    /// Rounds that count although other processes used the machine, because it never became idle.
     pub(crate) disturbed: usize,
 }
 
@@ -144,7 +144,7 @@ pub(crate) async fn in_turns(plan: &Plan, contenders: &[Contender]) -> Result<Me
     Ok(Measurement { servers, repeated, disturbed })
 }
 
-/// Forwards and backwards by turns: what comes second has no advantage or disadvantage of that.
+/// Forwards and backwards in turns, so that the order gives no advantage.
 fn order(servers: usize, round: usize) -> Vec<usize> {
     if round.is_multiple_of(2) { (0..servers).collect() } else { (0..servers).rev().collect() }
 }

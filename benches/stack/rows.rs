@@ -1,5 +1,5 @@
-//! What the counterparts know of the database: a connection with the settings of the service's, the table, and a row
-//! as a product.
+//! The database for the counterparts: a connection with the same settings as the service's, the table, and a row as a
+//! product.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The same questions to a catalogue of a thousand products and to one of a million: what a page, a search or a product
-//! costs must hardly grow. No cache takes part: each answer is read from the database.
+//! The same requests to a catalogue of a thousand products and to one of a million: the time of a page, a search or a
+//! product must hardly grow. There is no cache: each answer is read from the database.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,20 +22,20 @@ const SMALL: u64 = 1_000;
 const LARGE: u64 = 1_000_000;
 /// The same in every run.
 const SEED: u64 = 1;
-/// Products with a word that no other has, in either catalogue.
+/// The number of products that each have a word of their own, in either catalogue.
 const RARE: usize = 20;
-/// Pages deep in a list, anywhere from half-way to nine tenths.
+/// The number of pages deep in a list, between half and nine tenths of it.
 const DEEP: u64 = 40;
-/// What the p99 of the large catalogue may be of that of the small one.
+/// The aim of the ratio of the p99 of the large catalogue to that of the small one.
 const AIM: f64 = 2.0;
 
-/// What is asked: one of these requests.
+/// A kind of read, with its requests.
 struct Question {
     name: &'static str,
     paths: Vec<String>,
 }
 
-/// How long the answers to one question took.
+/// The times of the answers to one kind of read.
 struct Answers {
     name: &'static str,
     small: Vec<Duration>,
@@ -57,7 +57,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A catalogue made by `hotshelf seed`, as users make one.
+/// A catalogue made by `hotshelf seed`.
 fn seeded(products: u64) -> Result<Catalogue, Failure> {
     let catalogue = Catalogue::empty()?;
     let begin = Instant::now();
@@ -113,7 +113,7 @@ fn one(name: &'static str, path: &str) -> Question {
     Question { name, paths: vec![path.to_owned()] }
 }
 
-/// Pages by the cursors that pages deep in the list, reached the slow way, end with.
+/// Pages by cursors from deep in the list. The cursors come from pages by offset.
 async fn deep(client: &Client, products: u64, order: &str, dice: &mut SmallRng) -> Result<Vec<String>, Failure> {
     let mut paths = Vec::new();
     for _ in 0..DEEP {
@@ -126,7 +126,7 @@ async fn deep(client: &Client, products: u64, order: &str, dice: &mut SmallRng) 
     Ok(paths)
 }
 
-/// In turns, one request here and one there, so that what disturbs the machine for a while disturbs both alike.
+/// In turns, one request to each, so that a disturbance affects both alike.
 async fn measure(
     plan: &Plan,
     small: (SocketAddr, &Question),
@@ -171,7 +171,7 @@ fn print(all: Vec<Answers>) {
     }
 }
 
-/// As the system counts it.
+/// The memory as the system counts it.
 fn resident_mebibytes(pid: u32) -> Result<u64, Failure> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no resident size")?;

@@ -1,4 +1,4 @@
-//! The service, as the benchmark starts and questions it.
+//! The service under measurement: its start, and its statistics.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,29 +14,29 @@ use crate::rounds::Reads;
 /// Built with the profile of the benchmark, which is that of releases.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_hotshelf");
 
-/// So long the service may take to have Redis and the hot products.
+/// The time within which the service must use Redis and have cached the hot products.
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
 
-/// That build of the service on the products of that catalogue, about to be started.
+/// A builder for that build of the service on the products of that catalogue.
 pub(crate) fn on(build: &Path, catalogue: &Catalogue) -> ServiceBuilder {
     Service::builder(build).database(&catalogue.database())
 }
 
-/// The service with all that it needs, ready to be measured.
+/// The service with its Redis and database, ready to be measured.
 pub(crate) struct Running {
-    // Before what it uses.
+    // Dropped before the things that it uses.
     pub(crate) service: Service,
-    /// Who may ask for the statistics.
+    /// The client for the statistics.
     pub(crate) observer: Client,
     pub(crate) workload: Arc<Workload>,
-    /// What all reads of the workload are.
+    /// What every read of the workload must be.
     pub(crate) reads: Option<Reads>,
     pub(crate) redis: Option<RedisServer>,
     pub(crate) catalogue: Catalogue,
 }
 
-/// Returns when the service has taken its Redis in. It serves before, and what it loads until then is not kept there.
+/// Returns when the service uses its Redis. Before that, it answers requests but stores nothing in Redis.
 pub(crate) async fn wait_for_redis(observer: &Client) -> Result<(), Failure> {
     let begin = Instant::now();
     loop {
@@ -85,7 +85,7 @@ impl Lookups {
         Ok(Lookups { hits: count("hits")?, misses: count("misses")? })
     }
 
-    /// What else there was since `before` than `answered` reads of that kind, if anything.
+    /// The lookups since `before` other than `answered` reads of that kind, if any.
     pub(crate) fn are_not_all(self, reads: Reads, before: Lookups, answered: usize) -> Option<String> {
         let (hits, misses) = (self.hits - before.hits, self.misses - before.misses);
         let expected = match reads {

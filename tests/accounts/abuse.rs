@@ -1,4 +1,4 @@
-//! What people try who mean harm.
+//! Attacks on authentication and authorization.
 
 mod brute_force;
 mod fixation;

@@ -1,4 +1,4 @@
-//! Registering, logging in, and the users of an organization.
+//! Registration, login, and the users of an organization.
 
 use hotshelf_testkit::users::{PASSWORD, USERS, add_user, create_admin, log_in, register};
 use serde_json::json;
@@ -10,7 +10,7 @@ const LOGIN: &str = "/api/v1/auth/login";
 const REGISTER: &str = "/api/v1/auth/register";
 
 #[tokio::test]
-async fn who_registers_is_the_admin_of_a_new_organization() {
+async fn registration_creates_an_organization_and_its_admin() {
     let fixture = Fixture::open().await;
     let ann = register(&fixture, " Ann@Shop.Example", "Shop").await;
     assert_eq!((&ann["email"], &ann["role"]), (&json!("ann@shop.example"), &json!("admin")));
@@ -27,7 +27,7 @@ async fn who_registers_is_the_admin_of_a_new_organization() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_registration_is_named() {
+async fn every_invalid_field_of_a_registration_is_named() {
     let fixture = Fixture::open().await;
     let bad = json!({"email": "nobody", "password": "short", "organization": " ", "role": "admin"});
     let problem = fixture.post(REGISTER).json(&bad).await.expect(400).json();
@@ -38,7 +38,7 @@ async fn what_is_wrong_with_a_registration_is_named() {
 }
 
 #[tokio::test]
-async fn a_login_gives_a_token_and_a_cookie_which_do_the_same() {
+async fn a_login_returns_a_token_and_an_equivalent_cookie() {
     let fixture = Fixture::open().await;
     let credentials = json!({"email": "viewer@one.example", "password": PASSWORD});
     let login = fixture.post(LOGIN).json(&credentials).await.expect(200);
@@ -55,7 +55,7 @@ async fn a_login_gives_a_token_and_a_cookie_which_do_the_same() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_all_the_same() {
+async fn all_wrong_credentials_get_the_same_answer() {
     let fixture = Fixture::open().await;
     let attempts = [
         ("viewer@one.example", "another password"),
@@ -71,7 +71,7 @@ async fn wrong_credentials_are_all_the_same() {
 }
 
 #[tokio::test]
-async fn an_admin_manages_the_users_of_the_organization_and_no_others() {
+async fn an_admin_manages_only_the_users_of_the_organization() {
     let fixture = Fixture::open().await;
     let users = fixture.admin.get(USERS).await.expect(200).json();
     let emails = |users: &serde_json::Value| -> Vec<String> {
@@ -94,7 +94,7 @@ async fn an_admin_manages_the_users_of_the_organization_and_no_others() {
 }
 
 #[tokio::test]
-async fn the_last_admin_stays() {
+async fn the_last_admin_cannot_be_removed_or_demoted() {
     let fixture = Fixture::open().await;
     let path = format!("{USERS}/{}", me(&fixture.other).await["id"]);
     fixture.other.patch(&path).json(&json!({"role": "editor"})).await.expect(409);
@@ -104,9 +104,9 @@ async fn the_last_admin_stays() {
     fixture.other.get(USERS).await.expect(403);
 }
 
-/// Two admins demote each other, and remove each other: one of them is quicker.
+/// Two admins demote themselves, or remove themselves, at the same time: the second request is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_admins_cannot_both_go() {
+async fn two_admins_cannot_both_be_removed() {
     let fixture = Fixture::open().await;
     let path = |id: &serde_json::Value| format!("{USERS}/{id}");
     let first = me(&fixture.other).await["id"].clone();
@@ -119,7 +119,7 @@ async fn two_admins_cannot_both_go() {
             true => client.delete(&path(id)),
             false => client.patch(&path(id)).json(&demote),
         };
-        // Each goes of its own accord, by its own session.
+        // Each admin acts on its own user.
         let (one, other) = tokio::join!(go(&fixture.other, &first), go(&client, &second));
         let statuses = [one.status, other.status];
         assert!(statuses.contains(&409), "{statuses:?}");
@@ -129,9 +129,9 @@ async fn two_admins_cannot_both_go() {
     }
 }
 
-/// Somebody who is removed logs in and makes keys meanwhile.
+/// A user logs in and creates API keys while an admin removes the user.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_removed_while_coming_in_is_out() {
+async fn a_user_removed_during_a_login_has_no_access() {
     let fixture = Fixture::open().await;
     for round in 0..5 {
         let email = format!("guest{round}@one.example");
@@ -168,7 +168,7 @@ async fn who_is_removed_while_coming_in_is_out() {
 }
 
 #[tokio::test]
-async fn a_role_counts_from_the_answer_on_and_who_is_removed_is_out() {
+async fn a_new_role_and_a_removal_hold_from_the_answer_on() {
     let fixture = Fixture::open().await;
     let path = format!("{USERS}/{}", me(&fixture.editor).await["id"]);
     let key = hotshelf_testkit::users::api_key(&fixture.editor, "editor").await;
@@ -187,7 +187,7 @@ async fn a_role_counts_from_the_answer_on_and_who_is_removed_is_out() {
 }
 
 #[test]
-fn the_first_admin_is_made_by_hand() {
+fn the_command_creates_the_first_admin() {
     let directory = tempfile::tempdir().unwrap();
     let service = hotshelf().database(&directory.path().join("products.db"));
     create_admin(&service, "admin@one.example");
@@ -206,7 +206,7 @@ fn the_first_admin_is_made_by_hand() {
 }
 
 #[tokio::test]
-async fn strangers_are_not_served_by_accident() {
+async fn without_users_the_service_refuses_other_addresses() {
     let open = || hotshelf().env("HTTP_HOST", "0.0.0.0");
     let refused = open().try_start().await.err().expect("it refuses");
     assert_eq!(refused.status.code(), Some(2));

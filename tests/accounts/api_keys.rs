@@ -1,4 +1,4 @@
-//! What programs prove themselves by.
+//! API keys, by which programs authenticate.
 
 use hotshelf_testkit::users::{PASSWORD, api_key};
 use hotshelf_testkit::{PATIENCE, wait_until};
@@ -9,7 +9,7 @@ use crate::fixture::Fixture;
 const KEYS: &str = "/api/v1/auth/api-keys";
 
 #[tokio::test]
-async fn a_key_is_shown_once_and_works_until_it_is_removed() {
+async fn an_api_key_is_shown_once_and_works_until_it_is_removed() {
     let fixture = Fixture::open().await;
     let made = fixture.editor.post(KEYS).json(&json!({"name": " Import ", "role": "editor"})).await.expect(201);
     assert_eq!(made.header("cache-control"), "no-store");
@@ -22,7 +22,7 @@ async fn a_key_is_shown_once_and_works_until_it_is_removed() {
     let program = fixture.with_token(made["token"].as_str().unwrap());
     program.post("/api/v1/products").json(&json!({"name": "Cup", "price": 1})).await.expect(201);
     let noted = async || fixture.editor.get(KEYS).await.json()["api_keys"][0]["last_used_at"].is_string();
-    wait_until("the use is noted", PATIENCE, noted).await;
+    wait_until("the use is stored", PATIENCE, noted).await;
 
     let path = format!("{KEYS}/{}", made["api_key"]["id"]);
     fixture.admin.delete(&path).await.expect(404);
@@ -33,16 +33,16 @@ async fn a_key_is_shown_once_and_works_until_it_is_removed() {
 }
 
 #[tokio::test]
-async fn a_key_outlives_the_sessions_of_its_user() {
+async fn an_api_key_outlives_the_sessions_of_its_user() {
     let fixture = Fixture::open().await;
     let key = api_key(&fixture.editor, "viewer").await;
     fixture.editor.delete("/api/v1/auth/sessions").await.expect(204);
     key.get("/api/v1/products").await.expect(200);
 }
 
-/// Whoever has had the account makes keys as fast as the owner resets the password.
+/// An attacker with a session creates API keys while the owner resets the password.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_a_reset_overtakes_opens_nothing() {
+async fn an_api_key_overtaken_by_a_reset_is_invalid() {
     let fixture = Fixture::open().await;
     let mut password = PASSWORD.to_owned();
     for round in 1..=5 {
@@ -63,7 +63,7 @@ async fn a_key_that_a_reset_overtakes_opens_nothing() {
                         let key = thief.post(KEYS).json(&json!({"name": "mine"})).await;
                         match key.status {
                             201 => made.push(key.json()["token"].as_str().unwrap().to_owned()),
-                            // As many as there may be.
+                            // The user may have no more API keys.
                             400 => {}
                             _ => return (key.status, made),
                         }
@@ -85,7 +85,7 @@ async fn a_key_that_a_reset_overtakes_opens_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_key_is_named() {
+async fn every_invalid_field_of_an_api_key_is_named() {
     let fixture = Fixture::open().await;
     for (body, field) in [
         (json!({}), "name"),

@@ -1,5 +1,5 @@
-//! Every way in which a right ends. What was acknowledged as ended is refused: where it was ended at once, on another
-//! instance within the lease of its memory, with Redis and without, and when Redis comes back with what it knew before.
+//! Every way in which a right ends. After the acknowledgement it is refused: on the same instance at once, on another
+//! instance within its memory lease, with Redis and without, and when Redis returns with its old values.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use tempfile::TempDir;
 
 use crate::hotshelf;
 
-/// What memory may lag by, and what the last look takes on a busy machine.
+/// The time by which memory may lag, and the time of the last check on a busy machine.
 const LEASE: Duration = Duration::from_millis(1_300);
 const SESSIONS: &str = "/api/v1/auth/sessions";
 const KEYS: &str = "/api/v1/auth/api-keys";
-/// Of one user.
+/// The largest number of sessions of one user.
 const MOST_SESSIONS: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ enum End {
     OneSession,
     AllSessions,
     AllSessionsByAdmin,
-    /// The hundred and first begins.
+    /// The hundred and first session begins.
     TooManySessions,
     PasswordChanged,
     PasswordReset,
@@ -47,7 +47,7 @@ impl End {
     ];
 }
 
-/// One service, or two on one database and one Redis, and an admin at the first.
+/// One instance, or two on one database and one Redis, and an admin on the first.
 struct World {
     instances: Vec<Service>,
     admin: Client,
@@ -56,7 +56,7 @@ struct World {
 }
 
 impl World {
-    /// One with nothing but its memory.
+    /// One instance with memory alone.
     async fn alone() -> Self {
         Self::start(1, None).await
     }
@@ -94,7 +94,7 @@ impl World {
         }
     }
 
-    /// The same somebody at another instance.
+    /// The same client on another instance.
     fn elsewhere(&self, client: &Client) -> Vec<Client> {
         let token = client.token().unwrap();
         self.instances[1..].iter().map(|instance| instance.with_token(token)).collect()
@@ -112,7 +112,7 @@ impl World {
         token().unwrap()
     }
 
-    /// Lets everybody in everywhere, so that every memory, and Redis, knows them.
+    /// Uses every token on every instance, so that each memory and Redis have its entries.
     async fn know(&self, people: &[Person]) {
         for client in people.iter().flat_map(|person| [&person.own, &person.other, &person.key]) {
             for client in [client.clone()].into_iter().chain(self.elsewhere(client)) {
@@ -133,8 +133,7 @@ struct Person {
     key: Client,
 }
 
-/// An editor is told that there is nothing in it, a viewer that it is not for viewers, and who has no right that there
-/// is none.
+/// An editor gets 400 for the empty body, a viewer 403, and a client without a valid token 401.
 async fn may_write(client: &Client) -> bool {
     match client.post("/api/v1/products/bulk").json(&json!({})).await.status {
         400 => true,
@@ -158,7 +157,7 @@ impl Person {
         Person { path: format!("{USERS}/{}", user["id"]), email, own, other, key }
     }
 
-    /// What has ended by that, and what goes on.
+    /// Causes the end. Returns the tokens that end with it, and those that stay valid.
     async fn meets(&self, end: End, world: &World) -> (Vec<&Client>, Vec<&Client>) {
         let Person { email, path, own, other, key } = self;
         let change = json!({"current_password": PASSWORD, "password": "a new password"});
@@ -211,12 +210,12 @@ impl Person {
     }
 }
 
-/// Where it was ended, at once; elsewhere, soon and then for good.
+/// On the same instance it ends at once; on the other within the lease, and then for good.
 async fn is_over(end: End, ended: &Client, world: &World) {
     assert!(!may_write(ended).await, "{end:?}");
     for there in world.elsewhere(ended) {
         let heard = async || !may_write(&there).await;
-        wait_until(&format!("the other instance has heard of {end:?}"), LEASE, heard).await;
+        wait_until(&format!("the other instance refuses it after {end:?}"), LEASE, heard).await;
         assert!(!may_write(&there).await, "{end:?}");
     }
     assert!(!may_write(ended).await, "{end:?}");
@@ -246,17 +245,17 @@ async fn every_end_holds(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_memory_alone() {
+async fn every_end_holds_in_memory_alone() {
     every_end_holds(&World::alone().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_two_instances() {
+async fn every_end_holds_on_two_instances() {
     every_end_holds(&World::of(2).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_redis_and_when_it_comes_back_with_what_it_knew() {
+async fn every_end_holds_without_redis_and_after_its_return() {
     for instances in [1, 2] {
         let world = World::of(instances).await;
         let redis = world.redis.as_ref().unwrap();

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::hotshelf;
 
-/// One service, and clients of somebody of each kind.
+/// One service, and a client for each kind of user.
 pub(crate) struct Fixture {
     pub(crate) service: Service,
     /// The admin of organization 1, who runs the service.
@@ -51,7 +51,7 @@ impl Fixture {
         }
     }
 
-    /// What was sent by mail so far.
+    /// The mails that were sent so far.
     pub(crate) fn mail(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("mail.log")).unwrap_or_default()
     }
@@ -65,7 +65,7 @@ impl Deref for Fixture {
     }
 }
 
-/// The user whose token the client shows.
+/// The user of the client's token.
 pub(crate) async fn me(client: &Client) -> Value {
     client.get("/api/v1/auth/session").await.expect(200).json()["user"].take()
 }

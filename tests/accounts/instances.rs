@@ -1,4 +1,4 @@
-//! Two instances on one database and one Redis: what one takes away, the other does not grant.
+//! Two instances on one database and one Redis: a right that is revoked on one is not granted on the other.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::fixture::me;
 use crate::hotshelf;
 
-/// What memory may lag by, and what the last look takes on a busy machine.
+/// The time by which memory may lag, and the time of the last check on a busy machine.
 const LEASE: Duration = Duration::from_millis(1_300);
 const SESSION: &str = "/api/v1/auth/session";
 
@@ -40,7 +40,7 @@ impl Two {
         Two { first, second, admin, _redis: redis, _directory: directory }
     }
 
-    /// The same user at the other instance.
+    /// The same user on the other instance.
     fn elsewhere(&self, client: &Client) -> Client {
         self.second.with_token(client.token().unwrap())
     }
@@ -51,7 +51,7 @@ async fn write(client: &Client) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_logout_on_one_instance_is_one_on_the_other() {
+async fn a_logout_on_one_instance_holds_on_the_other() {
     let two = Two::start().await;
     for _ in 0..10 {
         let here = log_in(&two.first, "editor@one.example").await;
@@ -60,9 +60,9 @@ async fn a_logout_on_one_instance_is_one_on_the_other() {
             there.get(SESSION).await.expect(200);
         }
         here.post("/api/v1/auth/logout").await.expect(204);
-        // The push that tells takes about a millisecond; a read that asks the database itself takes none.
+        // The push takes about a millisecond; a read from the database itself needs no push.
         let out = async || there.get(PRODUCTS).await.status == 401;
-        wait_until("the other instance has heard", LEASE, out).await;
+        wait_until("the other instance refuses it", LEASE, out).await;
         for _ in 0..3 {
             there.get(SESSION).await.expect(401);
         }
@@ -70,19 +70,20 @@ async fn a_logout_on_one_instance_is_one_on_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_role_taken_away_on_one_instance_is_gone_on_the_other() {
+async fn a_role_revoked_on_one_instance_is_revoked_on_the_other() {
     let two = Two::start().await;
     let here = log_in(&two.first, "editor@one.example").await;
     let (there, key) = (two.elsewhere(&here), two.elsewhere(&api_key(&here, "editor").await));
     let path = format!("{USERS}/{}", me(&here).await["id"]);
     for _ in 0..5 {
         two.admin.patch(&path).json(&json!({"role": "editor"})).await.expect(200);
-        wait_until("it may", PATIENCE, async || write(&there).await == 201 && write(&key).await == 201).await;
+        wait_until("the user may write", PATIENCE, async || write(&there).await == 201 && write(&key).await == 201)
+            .await;
         two.admin.patch(&path).json(&json!({"role": "viewer"})).await.expect(200);
-        wait_until("the other instance has heard", LEASE, async || write(&there).await == 403).await;
+        wait_until("the other instance refuses it", LEASE, async || write(&there).await == 403).await;
         assert_eq!((write(&there).await, write(&key).await), (403, 403));
     }
     two.admin.delete(&path).await.expect(204);
-    wait_until("the other instance has heard", LEASE, async || write(&there).await == 401).await;
+    wait_until("the other instance refuses it", LEASE, async || write(&there).await == 401).await;
     assert_eq!(write(&key).await, 401);
 }

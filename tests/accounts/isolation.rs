@@ -1,4 +1,4 @@
-//! The wall between organizations: what is another's is not there.
+//! Isolation of organizations: objects of another organization are not found.
 
 use hotshelf_testkit::catalogue::{PRODUCTS, create, create_named, path};
 use hotshelf_testkit::{Client, Reply};
@@ -59,7 +59,7 @@ async fn lists_searches_and_batches_stay_within_the_organization() {
 }
 
 #[tokio::test]
-async fn a_cursor_goes_through_the_own_products() {
+async fn a_cursor_leads_through_the_products_of_the_own_organization() {
     let fixture = Fixture::open().await;
     for index in 0..6 {
         let client = if index % 2 == 0 { &fixture.admin } else { &fixture.other };
@@ -81,7 +81,7 @@ async fn a_cursor_goes_through_the_own_products() {
 }
 
 #[tokio::test]
-async fn a_cached_product_is_no_hole_in_the_wall() {
+async fn a_cached_product_is_not_shown_to_another_organization() {
     let fixture = Fixture::open().await;
     let cup = create_named(&fixture.admin, "Cup").await;
     for _ in 0..3 {
@@ -100,7 +100,7 @@ async fn a_cached_product_is_no_hole_in_the_wall() {
 }
 
 #[tokio::test]
-async fn what_is_made_is_made_at_home() {
+async fn new_objects_belong_to_the_callers_organization() {
     let fixture = Fixture::open().await;
     let home = fixture.other_organization;
     let made = create(&fixture.other, &json!({"name": "Cup", "price": 1, "organization_id": home})).await;

@@ -1,5 +1,5 @@
-//! Who may come in, and what they may do then: users, sessions, API keys, and the wall between organizations. The real
-//! binary with `AUTH=on`, over HTTP.
+//! Authentication and authorization: users, sessions, API keys, and the isolation of organizations. The real binary
+//! with `AUTH=on`, over HTTP.
 #![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
 
 mod abuse;

@@ -1,4 +1,4 @@
-//! When a password was forgotten, and when it is to be another.
+//! Password resets and password changes.
 
 use hotshelf_testkit::users::{PASSWORD, log_in};
 use hotshelf_testkit::{Client, PATIENCE, wait_until};
@@ -15,12 +15,12 @@ async fn forgot(fixture: &Fixture, email: &str) {
     fixture.post(FORGOT).json(&json!({"email": email})).await.expect(202);
 }
 
-/// The tokens that were mailed so far.
+/// The mailed tokens.
 fn tokens(fixture: &Fixture) -> Vec<String> {
     fixture.mail().split_whitespace().filter(|word| word.starts_with("hsr_")).map(str::to_owned).collect()
 }
 
-/// The token that was mailed last, when so many were.
+/// The last mailed token, once there are this many.
 async fn mailed(fixture: &Fixture, count: usize) -> String {
     wait_until("the mail is there", PATIENCE, async || tokens(fixture).len() == count).await;
     tokens(fixture).pop().unwrap()
@@ -36,7 +36,7 @@ async fn login(client: &Client, password: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_mail_lets_choose_a_new_password_once_and_ends_all_sessions() {
+async fn a_reset_token_works_once_and_ends_all_sessions() {
     let fixture = Fixture::open().await;
     forgot(&fixture, "Viewer@one.example").await;
     let token = mailed(&fixture, 1).await;
@@ -55,7 +55,7 @@ async fn a_mail_lets_choose_a_new_password_once_and_ends_all_sessions() {
 }
 
 #[tokio::test]
-async fn one_reset_uses_up_all_permissions() {
+async fn one_reset_invalidates_all_reset_tokens() {
     let fixture = Fixture::open().await;
     forgot(&fixture, "viewer@one.example").await;
     let first = mailed(&fixture, 1).await;
@@ -67,7 +67,7 @@ async fn one_reset_uses_up_all_permissions() {
 }
 
 #[tokio::test]
-async fn nobody_learns_whether_there_is_such_a_user() {
+async fn forgot_password_does_not_show_whether_a_user_exists() {
     let fixture = Fixture::open().await;
     forgot(&fixture, "nobody@one.example").await;
     forgot(&fixture, "viewer@one.example").await;
@@ -77,13 +77,13 @@ async fn nobody_learns_whether_there_is_such_a_user() {
     for token in ["", "hsr_x", fixture.viewer.token().unwrap()] {
         assert_eq!(reset(&fixture, token, "a new password").await, 400);
     }
-    // A permission to choose a password is no session.
+    // A reset token is no session.
     let token = tokens(&fixture).pop().unwrap();
     fixture.with_token(&token).get(SESSION).await.expect(401);
 }
 
 #[tokio::test]
-async fn a_change_ends_the_other_sessions_and_leaves_this_one() {
+async fn a_password_change_ends_the_other_sessions_only() {
     let fixture = Fixture::open().await;
     let second = log_in(&fixture, "viewer@one.example").await;
     let wrong = json!({"current_password": "not this", "password": "a new password"});
@@ -101,7 +101,7 @@ async fn a_change_ends_the_other_sessions_and_leaves_this_one() {
 }
 
 #[tokio::test]
-async fn somebody_who_was_added_without_a_password_chooses_one() {
+async fn a_user_added_without_a_password_chooses_one() {
     let fixture = Fixture::open().await;
     let added = json!({"email": "new@one.example"});
     let added = fixture.admin.post("/api/v1/users").json(&added).await.expect(201).json();
@@ -123,9 +123,9 @@ async fn the_mail_names_the_page_that_takes_the_token() {
     wait_until("the mail is there", PATIENCE, link).await;
 }
 
-/// Whoever knows the old password is quick, and not quick enough.
+/// A login with the old password at the same time as a reset.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_that_a_reset_overtakes_opens_nothing() {
+async fn a_login_overtaken_by_a_reset_opens_no_session() {
     let fixture = Fixture::open().await;
     let mut old = PASSWORD.to_owned();
     for round in 1..=6 {
@@ -153,9 +153,9 @@ async fn a_login_that_a_reset_overtakes_opens_nothing() {
     }
 }
 
-/// The owner has a mail, the thief a session and the old password.
+/// The owner has a reset mail, the attacker a session and the old password.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_a_reset_overtakes_changes_nothing() {
+async fn a_password_change_overtaken_by_a_reset_changes_nothing() {
     let fixture = Fixture::open().await;
     let mut old = PASSWORD.to_owned();
     for round in 1..=6 {
@@ -169,7 +169,7 @@ async fn a_change_that_a_reset_overtakes_changes_nothing() {
         let changing = tokio::spawn(async move { thief.post(CHANGE).json(&change).await.status });
         let reset = reset(&fixture, &token, &by_mail).await;
         let changed = changing.await.unwrap();
-        // The change may have come first, and used up the mail.
+        // The change may have been first, and invalidated the reset token.
         old = if reset == 204 { by_mail } else { by_thief };
         assert!(reset == 204 || changed == 204, "{reset} {changed}");
         assert_eq!(login(&fixture, &old).await, 200, "{reset} {changed}");

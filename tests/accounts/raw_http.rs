@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 
 use hotshelf_testkit::PATIENCE;
 
-/// Sends these bytes and returns everything that comes back until the connection ends.
+/// Sends these bytes and returns the whole answer, until the connection ends.
 pub(crate) fn exchange(address: SocketAddr, request: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    // A service that has seen enough closes before it has read all.
+    // The service may close the connection before it has read everything.
     let _ = connection.write_all(request.as_bytes());
     let mut answer = Vec::new();
     let _ = connection.read_to_end(&mut answer);

@@ -1,4 +1,4 @@
-//! How sessions go on, and how they end.
+//! How sessions are extended, and how they end.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn is_out(client: &Client) {
 }
 
 #[tokio::test]
-async fn a_logout_ends_this_session_alone_and_at_once() {
+async fn a_logout_ends_only_this_session_at_once() {
     let fixture = Fixture::open().await;
     let second = log_in(&fixture, "viewer@one.example").await;
     let out = second.post("/api/v1/auth/logout").await.expect(204);
@@ -65,10 +65,10 @@ async fn an_admin_ends_the_sessions_of_a_user() {
 }
 
 #[tokio::test]
-async fn a_session_lives_as_long_as_it_is_used_and_no_longer() {
+async fn a_session_lasts_as_long_as_it_is_used() {
     let fixture = Fixture::open_with(&[("SESSION_TTL", "2s")]).await;
     let idle = log_in(&fixture, "viewer@one.example").await;
-    // A machine that is busy enough to let two seconds pass between two uses has ended the session rightly.
+    // On a busy machine, two seconds may pass between two uses; then the session rightly ends.
     let mut used = log_in(&fixture, "viewer@one.example").await;
     while !in_use_for(&used, Duration::from_secs(5)).await {
         used = log_in(&fixture, "viewer@one.example").await;
@@ -78,8 +78,8 @@ async fn a_session_lives_as_long_as_it_is_used_and_no_longer() {
     is_out(&used).await;
 }
 
-/// Uses the session for so long, far longer than one life. `false` when there was a pause between two uses that was as
-/// long as its life.
+/// Uses the session for this time, far longer than its TTL. `false` if there was a pause as long as the TTL between two
+/// uses.
 async fn in_use_for(client: &Client, duration: Duration) -> bool {
     let begun = Instant::now();
     let mut last = begun;
@@ -103,7 +103,7 @@ async fn in_use_for(client: &Client, duration: Duration) -> bool {
 }
 
 #[tokio::test]
-async fn losing_redis_ends_no_session_and_brings_none_back() {
+async fn the_loss_of_redis_neither_ends_nor_restores_a_session() {
     let redis = RedisServer::start();
     let fixture = Fixture::open_with(&[("CACHE_BACKEND", "tiered"), ("REDIS_ADDR", redis.address())]).await;
     let (ended, kept) = (log_in(&fixture, "viewer@one.example").await, log_in(&fixture, "viewer@one.example").await);
@@ -125,7 +125,7 @@ async fn losing_redis_ends_no_session_and_brings_none_back() {
 }
 
 #[tokio::test]
-async fn sessions_outlive_the_service() {
+async fn sessions_survive_a_restart() {
     let mut fixture = Fixture::open().await;
     let (ended, kept) = (log_in(&fixture, "viewer@one.example").await, fixture.viewer.token().unwrap().to_owned());
     ended.post("/api/v1/auth/logout").await.expect(204);
@@ -135,7 +135,7 @@ async fn sessions_outlive_the_service() {
 }
 
 #[tokio::test]
-async fn redis_knows_no_token() {
+async fn redis_contains_no_token() {
     let redis = RedisServer::start();
     let fixture = Fixture::open_with(&[("CACHE_BACKEND", "redis"), ("REDIS_ADDR", redis.address())]).await;
     let up = async || fixture.admin.get("/health").await.json()["modules"]["cache"]["status"] == "healthy";
@@ -148,7 +148,7 @@ async fn redis_knows_no_token() {
         assert!(!key.contains(token), "{key}");
     }
     assert!(keys.iter().all(|key| key.len() == "product:session:".len() + 64), "{keys:?}");
-    // A value and its end are set in one step: no crash in between leaves a session that never ends.
+    // A value and its TTL are set in one step, so a crash cannot leave a session without a TTL.
     for key in &keys {
         let life = redis.command(&["PTTL", key]).integer();
         assert!(life > 0, "{key} lives {life}");

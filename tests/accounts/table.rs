@@ -1,4 +1,4 @@
-//! Every operation, asked for by everybody.
+//! Every operation, called by every kind of caller.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,9 @@ use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
 
-/// Operation, body, and the statuses for nobody, a viewer, an editor, an admin (all of organization 1), and the admin
-/// of another organization. `{product}` is a product of organization 1, `{user}` one of its users, `{schema}` one of
-/// its schemas. Where everything is allowed, the bodies are bad on purpose: 400 and 404 are answers from behind the
-/// gate.
+/// Operation, body, and the statuses without a token, for a viewer, an editor, an admin (all of organization 1), and
+/// the admin of another organization. `{product}` is a product of organization 1, `{user}` one of its users, `{schema}`
+/// one of its schemas. The bodies are bad on purpose: 400 and 404 show that the authorizer allowed the request.
 #[rustfmt::skip]
 const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET /api/v1/products", "",                          [401, 200, 200, 200, 200]),
@@ -75,7 +74,7 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("PATCH /api/v1/users/{user}", VIEWER,                [401, 403, 403, 200, 404]),
     ("DELETE /api/v1/users/{user}/sessions", "",          [401, 403, 403, 204, 404]),
     ("DELETE /api/v1/users/{user}", "",                   [401, 403, 403, 204, 404]),
-    // These end the sessions that ask.
+    // These end the session of their caller.
     (LOGOUT, "",                                          [401, 204, 204, 204, 204]),
     (LOGOUT_EVERYWHERE, "",                               [401, 204, 204, 204, 204]),
 ];
@@ -87,7 +86,7 @@ const PLATE: &str = r#"{"name": "Plate", "price": 3, "organization_id": 1}"#;
 const SCHEMA: &str = r#"{"name": "Plates", "fields": [], "organization_id": 1}"#;
 const VIEWER: &str = r#"{"role": "viewer"}"#;
 
-/// Whom the statuses are for.
+/// The callers of the statuses.
 const NAMES: [Option<&str>; 5] = [
     None,
     Some("viewer@one.example"),
@@ -96,7 +95,7 @@ const NAMES: [Option<&str>; 5] = [
     Some("admin@two.example"),
 ];
 
-/// Routes by their patterns: `{id}` for whatever stands there.
+/// The pattern of a route, with `{id}` for each placeholder.
 fn pattern(operation: &str) -> String {
     let (method, path) = operation.split_once(' ').unwrap();
     let path = path.split('?').next().unwrap();
@@ -116,7 +115,7 @@ async fn ask(client: &Client, operation: &str, body: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn everybody_may_what_the_table_says() {
+async fn every_caller_gets_the_statuses_of_the_table() {
     let fixture = Fixture::open().await;
     let [product, kept] = ["Cup", "Pot"].map(|name| create_named(&fixture.admin, name));
     let (product, kept) = (product.await["id"].clone(), kept.await["id"].clone());
@@ -144,12 +143,12 @@ async fn everybody_may_what_the_table_says() {
             };
             statuses.push(ask(&caller, &path, body).await.status);
         }
-        // What the editor has deleted, the admin does not find.
+        // The admin does not find the object that the editor has deleted.
         if statuses != expected {
             wrong.push(format!("{operation} {body}: {statuses:?} instead of {expected:?}"));
         }
     }
-    assert!(wrong.is_empty(), "nobody, viewer, editor, admin, other organization:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "no token, viewer, editor, admin, other organization:\n{}", wrong.join("\n"));
 }
 
 #[tokio::test]
@@ -162,11 +161,11 @@ async fn every_operation_is_in_the_table() {
             .extend(operations.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
     }
     let table: BTreeSet<_> = TABLE.iter().map(|(operation, _, _)| pattern(operation)).collect();
-    assert_eq!(table, described, "left: this table; right: what the service describes");
+    assert_eq!(table, described, "left: this table; right: the OpenAPI description");
 }
 
 #[tokio::test]
-async fn without_users_everybody_may_everything_and_there_are_no_accounts() {
+async fn without_users_operations_need_no_token_and_accounts_get_404() {
     let service = crate::hotshelf().start().await;
     for (operation, _, _) in TABLE {
         let status = ask(&service, &operation.replace(['{', '}'], ""), "").await.status;
@@ -179,7 +178,7 @@ async fn without_users_everybody_may_everything_and_there_are_no_accounts() {
 }
 
 #[tokio::test]
-async fn a_key_may_no_more_than_its_role_and_nothing_that_outlives_it() {
+async fn an_api_key_has_the_rights_of_its_role_and_manages_no_tokens() {
     let fixture = Fixture::open().await;
     let key = hotshelf_testkit::users::api_key(&fixture.admin, "viewer").await;
     key.get(PRODUCTS).await.expect(200);

@@ -1,4 +1,4 @@
-//! Bodies that are begun and not sent.
+//! Bodies that are not sent to their end.
 
 use std::time::Duration;
 
@@ -19,20 +19,20 @@ async fn under_way(service: &Service) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_unfinished_bodies_hold_up_nobody() {
+async fn a_thousand_unfinished_bodies_delay_no_other_client() {
     let directory = tempfile::tempdir().unwrap();
     let plain = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).backend("memory");
     let plain = plain.database(&directory.path().join("products.db"));
     let builder = USERS_ON.iter().fold(plain, |builder, (name, value)| builder.env(name, value));
     create_admin(&builder, "admin@one.example");
-    // As many clients as it takes: none of them can hold more than a quarter. And long enough to look at it.
+    // Several addresses, because each may have only a quarter of the bodies; and long enough to observe it.
     let service = builder.env("TRUSTED_PROXIES", "127.0.0.1").env("UPLOAD_TIMEOUT", "5m").start().await;
     let admin = log_in(&service, "admin@one.example").await;
     let mut attack: Vec<TcpStream> = Vec::new();
     for number in 0..1_024 {
         attack.push(send(service.address(), &unfinished(LOGIN, &format!("192.0.2.{}", number / 200))).await);
     }
-    wait_until("all bodies are waited for", PATIENCE, async || {
+    wait_until("all bodies are being received", PATIENCE, async || {
         admin.metrics().await.value("http_uploads_under_way", &[]) == 1_024.0
     })
     .await;
@@ -51,16 +51,17 @@ async fn a_thousand_unfinished_bodies_hold_up_nobody() {
 }
 
 #[tokio::test]
-async fn one_address_holds_a_quarter_at_most() {
+async fn one_address_may_send_a_quarter_of_the_bodies() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("TRUSTED_PROXIES", "127.0.0.1");
     let service = service.env("MAX_UPLOADS", 8).env("UPLOAD_TIMEOUT", "5m").start().await;
     let mut attack = Vec::new();
     for _ in 0..20 {
         attack.push(send(service.address(), &unfinished(PRODUCTS, "192.0.2.1")).await);
     }
-    wait_until("two of them are waited for", PATIENCE, async || under_way(&service).await == 2.0).await;
+    wait_until("two bodies are being received", PATIENCE, async || under_way(&service).await == 2.0).await;
     let mut other = send(service.address(), &unfinished(PRODUCTS, "192.0.2.2")).await;
-    wait_until("so is somebody else's", PATIENCE, async || under_way(&service).await == 3.0).await;
+    wait_until("the body of another address is being received", PATIENCE, async || under_way(&service).await == 3.0)
+        .await;
     let rest = format!("{:>99}", "\"name\": \"Thing\", \"price\": 1}");
     let last = "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     other.write_all(format!("{rest}{last}").as_bytes()).await.unwrap();
@@ -69,7 +70,7 @@ async fn one_address_holds_a_quarter_at_most() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_the_clients_fault() {
+async fn a_body_that_does_not_arrive_gets_408() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("UPLOAD_TIMEOUT", "300ms").start().await;
     let silent = send(service.address(), &unfinished(PRODUCTS, "x")).await;
     let answer = answer(silent).await;
@@ -78,7 +79,7 @@ async fn a_body_that_does_not_come_is_the_clients_fault() {
 }
 
 #[tokio::test]
-async fn what_would_be_refused_anyway_is_refused_before_its_body_comes() {
+async fn a_refusal_that_needs_no_body_is_sent_before_the_body_arrives() {
     let directory = tempfile::tempdir().unwrap();
     let plain = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).backend("memory");
     let builder = USERS_ON.iter().fold(plain, |builder, (name, value)| builder.env(name, value));
@@ -93,7 +94,7 @@ async fn what_would_be_refused_anyway_is_refused_before_its_body_comes() {
         (head("PATCH /api/v1/auth/login", 100, json), "405"),
         (head("POST /api/v1/auth/login", 100, "text/plain"), "415"),
         (head("POST /api/v1/auth/login", 20_000, json), "413"),
-        // Nor is it asked for.
+        // The service does not ask for the body either.
         (head("POST /api/v1/products", 100, "application/json\r\nexpect: 100-continue"), "401"),
     ] {
         let answer = answer(send(service.address(), request.as_bytes()).await).await;
@@ -102,7 +103,7 @@ async fn what_would_be_refused_anyway_is_refused_before_its_body_comes() {
 }
 
 #[tokio::test]
-async fn a_body_byte_by_byte_in_chunks_is_kept_small() {
+async fn a_body_in_chunks_of_one_byte_takes_little_memory() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).start().await;
     let mut request = b"POST /api/v1/products/bulk HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"

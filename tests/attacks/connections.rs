@@ -1,4 +1,4 @@
-//! Connections that are opened and not used.
+//! Connections that are opened but not used.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::raw_http::{answer, send, unfinished};
 const PRODUCTS: &str = "/api/v1/products";
 const PROBE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-/// The service with no more descriptors than that.
+/// The service with at most this many file descriptors.
 fn with_descriptors(limit: u32, directory: &Path) -> ServiceBuilder {
     let script: PathBuf = directory.join("hotshelf.sh");
     let run = format!("#!/bin/sh\nulimit -n {limit}\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_hotshelf"));
@@ -24,7 +24,7 @@ fn with_descriptors(limit: u32, directory: &Path) -> ServiceBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_connections_make_room_when_descriptors_are_few() {
+async fn idle_connections_are_closed_when_descriptors_are_few() {
     let directory = tempfile::tempdir().unwrap();
     let service = with_descriptors(256, directory.path()).start().await;
     service.post(PRODUCTS).json(&json!({"name": "Thing", "price": 1})).await.expect(201);
@@ -33,7 +33,7 @@ async fn idle_connections_make_room_when_descriptors_are_few() {
     for number in 0..400 {
         idle.push(TcpStream::connect(service.address()).await.unwrap());
         if number % 10 == 0 {
-            // Each on a connection of its own, as probes come.
+            // Each probe opens a connection of its own.
             reads.take(service.get(&format!("{PRODUCTS}?offset={number}")).header("connection", "close"), 200).await;
             live.take(service.get("/health/live").header("connection", "close"), 200).await;
             ready.take(service.get("/health/ready").header("connection", "close"), 200).await;
@@ -49,7 +49,7 @@ async fn idle_connections_make_room_when_descriptors_are_few() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unfinished_heads_are_cut_and_cost_little() {
+async fn unfinished_heads_are_closed_and_take_little_memory() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).start().await;
     let (before, _) = memory(&service);
     let (mut live, mut reads) = (Times::of("/health/live"), Times::of("lists"));
@@ -71,7 +71,7 @@ async fn unfinished_heads_are_cut_and_cost_little() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_cut_and_an_idle_connection_stays() {
+async fn a_head_without_an_end_is_closed_and_an_idle_connection_stays() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).start().await;
     let idle = TcpStream::connect(service.address()).await.unwrap();
     let slow = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-padding: a").await;
@@ -82,11 +82,11 @@ async fn a_head_that_does_not_end_is_cut_and_an_idle_connection_stays() {
 }
 
 #[tokio::test]
-async fn probes_get_in_when_all_connections_are_at_work() {
+async fn probes_succeed_when_all_connections_are_busy() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("MAX_CONNECTIONS", 4);
     let service = service.env("UPLOAD_TIMEOUT", "5m").env("TRUSTED_PROXIES", "127.0.0.1").start().await;
     let mut house = Vec::new();
-    wait_until("all connections are at work", PATIENCE, async || {
+    wait_until("all connections are busy", PATIENCE, async || {
         house.push(send(service.address(), &unfinished(PRODUCTS, &format!("192.0.2.{}", house.len()))).await);
         let refused = answer(send(service.address(), b"GET /api/v1/products HTTP/1.1\r\nhost: x\r\n\r\n").await);
         let refused = tokio::time::timeout(Duration::from_millis(500), refused).await.unwrap_or_default();

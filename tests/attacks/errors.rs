@@ -1,4 +1,4 @@
-//! Requests that ask for nothing but a long list of what is wrong with them.
+//! Requests with a huge number of errors.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn hotshelf() -> ServiceBuilder {
     Service::builder(env!("CARGO_BIN_EXE_hotshelf")).backend("memory")
 }
 
-/// An object of so many fields that nobody knows.
+/// An object with this many unknown fields.
 fn unknown_fields(count: usize) -> String {
     let mut object = String::with_capacity(count * 8);
     for number in 0..count {
@@ -42,7 +42,7 @@ async fn a_million_unknown_fields_are_counted_and_not_listed() {
             assert!(reply.text().len() < 20_000, "{} bytes", reply.text().len());
             let errors = &reply.json()["errors"][0];
             assert_eq!(errors["errors"].as_array().map(Vec::len), Some(100));
-            // The unknown ones, and two that are missing.
+            // The unknown fields, and two missing ones.
             assert_eq!(errors["more_errors"], 700_000 - 100 + 2);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -54,7 +54,7 @@ async fn a_million_unknown_fields_are_counted_and_not_listed() {
 }
 
 #[tokio::test]
-async fn no_answer_is_much_longer_than_its_question() {
+async fn no_answer_is_much_longer_than_its_request() {
     let service = hotshelf().start().await;
     let long = "x".repeat(500_000);
     let many = unknown_fields(60_000);
@@ -94,7 +94,7 @@ async fn no_answer_is_much_longer_than_its_question() {
 }
 
 #[tokio::test]
-async fn bulk_names_every_bad_product_and_a_hundred_errors() {
+async fn bulk_names_every_invalid_product_and_a_hundred_errors() {
     let service = hotshelf().start().await;
     let body = format!("{{\"products\":[{}{{}}]}}", "{},".repeat(999));
     let bulk = |query: &str| {

@@ -1,5 +1,5 @@
-//! Those who would keep the service from others: each attack at its size, and what others meet beside it. The bounds
-//! are wide, for busy machines; the figures are printed (`cargo test --test attacks -- --nocapture`), and
+//! Attacks on the availability of the service, each at full size, with the requests of other clients beside it. The
+//! bounds are wide, for busy machines; `cargo test --test attacks -- --nocapture` prints the figures, and
 //! `HOTSHELF_LONG=1` makes the searches as large as real ones.
 #![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
 
@@ -13,7 +13,7 @@ mod stop;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 
-/// The service that this package builds, about to be started.
+/// A builder for the service of this package.
 fn hotshelf() -> ServiceBuilder {
     Service::builder(env!("CARGO_BIN_EXE_hotshelf"))
 }

@@ -1,10 +1,10 @@
-//! What others meet while the service is attacked.
+//! Requests of other clients during an attack.
 
 use std::time::{Duration, Instant};
 
 use hotshelf_testkit::{Request, Service};
 
-/// Far more than anybody should wait, and far less than an attack takes.
+/// Far more than a client should wait, and far less than an attack takes.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The times of one kind of request.
@@ -18,14 +18,14 @@ impl Times {
         Times { what, times: Vec::new() }
     }
 
-    /// Sends a request that has to be answered well.
+    /// Sends a request that must succeed.
     pub(crate) async fn take(&mut self, request: Request, status: u16) {
         let begun = Instant::now();
         request.await.expect(status);
         self.times.push(begun.elapsed());
     }
 
-    /// Prints them, and asserts that nobody waited too long.
+    /// Prints the times, and checks that no request took too long.
     pub(crate) fn report(mut self) {
         self.times.sort();
         let at = |share: usize| self.times[(self.times.len() * share / 100).min(self.times.len() - 1)];
@@ -35,7 +35,7 @@ impl Times {
     }
 }
 
-/// Memory of the process now and at its most, in MiB.
+/// Memory of the process, now and at its peak, in MiB.
 pub(crate) fn memory(service: &Service) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
     let of = |name: &str| {

@@ -1,4 +1,4 @@
-//! Searches that ask for as much work as a search can, from somebody who does not wait for the answers.
+//! The most expensive searches, from a client that does not wait for the answers.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -14,18 +14,19 @@ use tokio::task::JoinHandle;
 
 use crate::hotshelf;
 
-/// Each of them begins words of nearly every product.
+/// Each letter begins words of nearly every product.
 const LETTERS: &str = "a+b+c+d+e+f+g+h+i+j+k+l";
-/// Every read of the others' has to be answered by then, on however busy a machine. Alone it takes milliseconds.
+/// Every read of other clients must be answered within this time, even on a busy machine. Without an attack it takes
+/// milliseconds.
 const BOUND: Duration = Duration::from_secs(4);
-/// For the whole stop, with half of it left to those who are at work.
+/// For the whole stop; half of it remains for the work in flight.
 const STOP: Duration = Duration::from_secs(20);
 
 fn is_long() -> bool {
     std::env::var_os("HOTSHELF_LONG").is_some_and(|value| value == "1")
 }
 
-/// A service with many products in organization 1, without a cache to hide behind.
+/// A service with many products in organization 1, without a cache.
 async fn stocked() -> (TempDir, Service) {
     let directory = tempfile::tempdir().unwrap();
     let products = if is_long() { "400000" } else { "20000" };
@@ -34,16 +35,16 @@ async fn stocked() -> (TempDir, Service) {
     let seeded = builder.command(&["seed", "--products", products], "");
     assert!(seeded.status.success(), "{seeded:?}");
     let service = builder.start().await;
-    // A search that is refused would be no attack.
+    // A refused search would be no attack.
     let search = format!("{PRODUCTS}?organization_id=1&search={LETTERS}&limit=1");
     service.get(&search).await.expect(200);
     (directory, service)
 }
 
-/// Sends searches of organization 1, each another one, and closes each connection at once.
+/// Sends different searches of organization 1, and closes each connection at once.
 fn abandon(address: SocketAddr, searches: usize, from: usize) {
     for number in from..from + searches {
-        // Refused while the service sheds load, which is as well.
+        // The service may refuse it while it sheds load.
         let Ok(mut connection) = TcpStream::connect(address) else { continue };
         let (limit, offset) = (1 + number % 100, number / 100);
         let target = format!("{PRODUCTS}?organization_id=1&search={LETTERS}&limit={limit}&offset={offset}");
@@ -51,7 +52,7 @@ fn abandon(address: SocketAddr, searches: usize, from: usize) {
     }
 }
 
-/// Goes on with it until the guard is dropped.
+/// Repeats the searches until the guard is dropped.
 struct Attack(Arc<AtomicBool>, Option<std::thread::JoinHandle<()>>);
 
 impl Attack {
@@ -80,7 +81,7 @@ impl Drop for Attack {
     }
 }
 
-/// How long reads took that somebody does one after the other, in order.
+/// The sorted times of sequential reads.
 struct Latencies(Vec<Duration>);
 
 impl Latencies {
@@ -109,7 +110,7 @@ impl Latencies {
     }
 }
 
-/// The others' reads: products by their ids, and lists of an organization of their own.
+/// The reads of other clients: products by their ids, and lists of another organization.
 async fn others(service: &Service, organization: i64, what: &str) {
     let count = if is_long() { 2_000 } else { 200 };
     let points = Latencies::of(service, count, |number| format!("{PRODUCTS}/{}", 1 + 7 * number));
@@ -122,7 +123,7 @@ async fn others(service: &Service, organization: i64, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn searches_of_one_organization_do_not_hold_up_the_others() {
+async fn searches_of_one_organization_do_not_delay_reads_of_others() {
     let (_directory, service) = stocked().await;
     let organization = create_organization(&service, "Small").await;
     for number in 0..60 {
@@ -154,13 +155,13 @@ async fn a_stop_ends_in_time_under_a_backlog_of_reads_and_writes() {
         let metrics = service.metrics().await;
         metrics.value("http_requests_under_way", &[]) > 32.0
     };
-    hotshelf_testkit::wait_until("the writes are under way", hotshelf_testkit::PATIENCE, waiting).await;
+    hotshelf_testkit::wait_until("the writes are in flight", hotshelf_testkit::PATIENCE, waiting).await;
     let begin = Instant::now();
     service.signal("TERM");
     let exit = service.exit(STOP + Duration::from_secs(5)).await;
     println!("the stop took {:?}", begin.elapsed());
     assert!(exit.success(), "{exit:?}");
-    // Each is answered, or refused by a listener that was closed already.
+    // Each is answered, or refused because the listener is closed.
     while let Some(write) = writes.join_next().await {
         assert!(matches!(write.unwrap(), Ok(201 | 503) | Err(_)));
     }

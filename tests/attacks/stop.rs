@@ -1,4 +1,4 @@
-//! Connections that would delay the end.
+//! Connections that could delay the stop.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::raw_http::{answer, send, unfinished};
 
-/// Far less than the 30 s for which answers are waited for.
+/// Far less than the 30 s for which a stop waits for answers.
 const A_MOMENT: Duration = Duration::from_secs(8);
 
 async fn stops_soon(what: &str, mut service: Service) {
@@ -25,7 +25,7 @@ async fn started() -> Service {
 }
 
 #[tokio::test]
-async fn no_unfinished_head_delays_it() {
+async fn an_unfinished_head_does_not_delay_the_stop() {
     let service = started().await;
     let _head = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: x").await;
     service.get("/health/live").await.expect(200);
@@ -33,10 +33,10 @@ async fn no_unfinished_head_delays_it() {
 }
 
 #[tokio::test]
-async fn no_unfinished_body_delays_it() {
+async fn an_unfinished_body_does_not_delay_the_stop() {
     let service = started().await;
     let body = send(service.address(), &unfinished("/api/v1/products", "x")).await;
-    wait_until("the body is waited for", PATIENCE, async || {
+    wait_until("the body is being received", PATIENCE, async || {
         service.metrics().await.value("http_uploads_under_way", &[]) == 1.0
     })
     .await;
@@ -46,7 +46,7 @@ async fn no_unfinished_body_delays_it() {
 }
 
 #[tokio::test]
-async fn no_idle_connection_delays_it() {
+async fn an_idle_connection_does_not_delay_the_stop() {
     let service = started().await;
     let _new = TcpStream::connect(service.address()).await.unwrap();
     let _kept_alive = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -55,13 +55,13 @@ async fn no_idle_connection_delays_it() {
 }
 
 #[tokio::test]
-async fn nobody_who_does_not_take_the_answers_delays_it() {
+async fn a_client_that_reads_no_answers_does_not_delay_the_stop() {
     let service = started().await;
-    // More than the buffers of both ends have room for.
+    // More than the buffers of both ends can hold.
     let requests = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(500);
     let deaf = send(service.address(), requests.as_bytes()).await;
     let (mut answers, mut rounds) = (0.0, 0);
-    wait_until("no answer goes out any more", PATIENCE, async || {
+    wait_until("no answer is sent any more", PATIENCE, async || {
         let metrics = service.metrics().await;
         let now = metrics.find("http_requests_total", &[("route", "/api/v1/openapi.json")]).unwrap_or_default();
         rounds = if now == answers { rounds + 1 } else { 0 };

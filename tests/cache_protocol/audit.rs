@@ -1,4 +1,4 @@
-//! The service compares its copies with the database, and tells when one is wrong.
+//! The self-audit compares cached values with the database, and reports stale ones.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::instances::{Pair, alone, entry};
 use crate::readers::Busy;
 
-/// Within this, an entry that was made stale by hand is to be removed.
+/// Within this time, the audit must remove an entry that was made stale by hand.
 const SOON: Duration = Duration::from_secs(10);
 const PRODUCT: (&str, &str) = ("type", "product");
 
@@ -19,7 +19,7 @@ async fn counted(client: &Client) -> (f64, f64) {
     (value("cache_audit_checks_total"), value("cache_audit_stale_total"))
 }
 
-/// Puts the copy of an older version back where no write would leave it; returns the newer one.
+/// Puts the value of an older version back, which no write would do; returns the newer product.
 async fn make_stale(service: &Service, redis: &RedisServer, product: &Value) -> Value {
     read(service, product).await;
     redis.command(&["COPY", &entry(product), "saved"]);
@@ -30,7 +30,7 @@ async fn make_stale(service: &Service, redis: &RedisServer, product: &Value) -> 
 
 async fn assert_found_and_repaired(service: &Service, redis: &RedisServer, product: &Value, newer: &Value) {
     let found = async || counted(service).await.1 == 1.0;
-    wait_until("the stale copy is found", SOON, found).await;
+    wait_until("the stale value is found", SOON, found).await;
     assert_eq!(read(service, product).await, *newer);
     assert_ne!(redis.get(&entry(product)), redis.get("saved"), "it is still there");
     let audit = statistics(service).await["audit"].take();
@@ -41,18 +41,18 @@ async fn assert_found_and_repaired(service: &Service, redis: &RedisServer, produ
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_made_stale_by_hand_is_found_counted_and_removed() {
+async fn a_value_made_stale_by_hand_is_counted_and_removed() {
     let redis = RedisServer::start();
     let service = alone("redis", &redis, &[("AUDIT_RATE", "50")]).await;
     let product = create_named(&service, "Old").await;
     let newer = make_stale(&service, &redis, &product).await;
-    assert_eq!(read(&service, &product).await, product, "nothing else would notice");
+    assert_eq!(read(&service, &product).await, product, "a read serves the stale value");
     assert_found_and_repaired(&service, &redis, &product, &newer).await;
 }
 
-/// Nobody asks for it, so nothing but the audit looks at it.
+/// Without lookups, only the audit reads the entry.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn also_one_that_nobody_asks_for() {
+async fn a_stale_value_without_lookups_is_removed_too() {
     let redis = RedisServer::start();
     let service = alone("tiered", &redis, &[("AUDIT_RATE", "50")]).await;
     let product = create_named(&service, "Old").await;
@@ -61,17 +61,17 @@ async fn also_one_that_nobody_asks_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_on_by_default() {
+async fn the_audit_is_on_by_default() {
     let service = crate::hotshelf().backend("memory").start().await;
     let product = create_named(&service, "Watched").await;
     read(&service, &product).await;
-    wait_until("it is checked twice", PATIENCE, async || counted(&service).await.0 >= 2.0).await;
+    wait_until("the entry is checked twice", PATIENCE, async || counted(&service).await.0 >= 2.0).await;
     let audit = statistics(&service).await["audit"].take();
     assert_eq!((&audit["stale"], audit["consistency"].as_f64()), (&json!(0), Some(1.0)), "{audit}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_service_that_is_right_is_not_accused() {
+async fn a_busy_service_without_defects_has_no_stale_entries() {
     const CHECKS: f64 = 1_000.0;
     let pair = Pair::start(&[("AUDIT_RATE", "200"), ("CACHE_TTL", "2s")]).await;
     let mut products = Vec::new();

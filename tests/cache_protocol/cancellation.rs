@@ -1,4 +1,4 @@
-//! A client that hangs up leaves nothing behind and takes nothing along.
+//! A client that disconnects neither leaves leases or fences behind nor interrupts a load or a write.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use hotshelf_testkit::ExternalWriter;
 const LOAD: Duration = Duration::from_millis(500);
 const CACHED: [&str; 2] = ["redis", "tiered"];
 
-/// Returns when the database is being asked: every cache has been, in vain. Somebody who goes before that has begun
-/// nothing.
+/// Returns when a read of the database has begun, after misses in all tiers. A client that disconnects before that has
+/// begun nothing.
 async fn wait_for_a_load(client: &Client) {
     let labels = [("type", "product"), ("tier", "l2")];
     let missed = async || client.metrics().await.value("cache_tier_misses_total", &labels) >= 1.0;
-    wait_until("the load is under way", PATIENCE, missed).await;
+    wait_until("the load is in flight", PATIENCE, missed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_load_goes_on_without_the_one_who_began_it() {
+async fn a_load_continues_without_its_client() {
     let redis = RedisServer::start();
     for backend in CACHED {
         redis.restart();
@@ -39,7 +39,7 @@ async fn a_load_goes_on_without_the_one_who_began_it() {
 
         assert_eq!(waiting.await.unwrap().expect(200).json()["product"], product);
         assert_eq!(loads(&[&service]).await, 1.0, "{backend}");
-        assert_eq!(state(&redis, &entry(&product)), 'V', "{backend}: and what it brought is kept");
+        assert_eq!(state(&redis, &entry(&product)), 'V', "{backend}: the loaded value is stored");
         assert!(cache_status(&lookup(&service, &product).await).starts_with("hotshelf; hit"));
         outsider.restore_products();
         assert_nothing_is_left(&redis).await;
@@ -47,7 +47,7 @@ async fn a_load_goes_on_without_the_one_who_began_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_load_for_which_nobody_waits_any_more_leaves_no_lease() {
+async fn a_load_without_waiting_clients_leaves_no_lease() {
     let redis = RedisServer::start();
     let service = alone("tiered", &redis, &[]).await;
     let product = create(&service, &laptop()).await;
@@ -63,9 +63,9 @@ async fn a_load_for_which_nobody_waits_any_more_leaves_no_lease() {
     assert_eq!(loads(&[&service]).await, 1.0);
 }
 
-/// Those who wait in another instance hang up: the loader goes on, and the next one there is served.
+/// The waiting clients of another instance disconnect: the load continues, and the next client there is served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_another_instance_may_go() {
+async fn clients_that_wait_for_another_instance_may_disconnect() {
     let pair = Pair::start(&[]).await;
     let product = create(&pair.first, &laptop()).await;
     let before = loads(&pair.both()).await;
@@ -85,7 +85,7 @@ async fn who_waits_for_another_instance_may_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_goes_on_to_its_end_without_its_client() {
+async fn a_write_is_completed_without_its_client() {
     let redis = RedisServer::start();
     for backend in CACHED {
         redis.restart();
@@ -96,8 +96,8 @@ async fn a_write_goes_on_to_its_end_without_its_client() {
         outsider.hold_writes_up();
         let writing = Unanswered::put(service.address(), &path(&product), &json!({"stock": 1}));
         let fenced = async || state(&redis, &entry(&product)) == 'F';
-        wait_until("the write is under way", PATIENCE, fenced).await;
-        // One that waits for its turn, and goes as well.
+        wait_until("the write is in flight", PATIENCE, fenced).await;
+        // A client whose write waits for the first one disconnects as well.
         let queueing = Unanswered::put(service.address(), &path(&product), &json!({"stock": 2}));
         writing.hang_up();
         queueing.hang_up();

@@ -1,5 +1,5 @@
-//! The process dies at each step of a write. Afterwards, whoever reads, there or after a restart, reads what the
-//! database has; and nothing stays barred for longer than a fence lasts.
+//! The process dies at each step of a write. Afterwards every read, on another instance or after a restart, agrees with
+//! the database, and no entry stays blocked for longer than the TTL of a fence.
 
 mod interrupted;
 
@@ -21,14 +21,14 @@ const STEPS: [&str; 5] = ["before-fence", "after-fence", "after-commit", "after-
 const IMAGE: &str = "https://images.example/1";
 const IDS: &str = "/api/v1/organizations/1/product-ids";
 const BY_PRICE: &str = "/api/v1/organizations/1/products?order=-price";
-/// What a create would make.
+/// The product of a create.
 const UNKNOWN: &str = "/api/v1/products/3";
 const GENERATIONS: &str = "product:{gen}:";
 const STRATEGIES: [&str; 2] = ["invalidate", "write_through"];
-/// `./test.sh --long` waits for the end of fences instead of hurrying it up.
+/// `./test.sh --long` waits until fences expire; otherwise the test makes them expire early.
 const LONG: &str = "HOTSHELF_LONG";
 
-/// What the write is that does not survive.
+/// The interrupted write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Create,
@@ -38,14 +38,14 @@ enum Kind {
     BulkDelete,
 }
 
-/// Who is left to look at it.
+/// The instance that reads afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Survivor {
-    /// The process starts again, with memory alone.
+    /// The process is restarted, with memory alone.
     RestartedWithoutRedis,
-    /// The process starts again, on the same Redis.
+    /// The process is restarted, on the same Redis.
     Restarted,
-    /// Another instance beside it; and then the process starts again.
+    /// Another instance on the same database; then the process is restarted.
     Other,
 }
 
@@ -74,7 +74,7 @@ impl Crash {
         service
     }
 
-    /// The write that is under way when the process dies.
+    /// The write in flight when the process dies.
     fn write(&self, client: &Client, product: &Value) -> Request {
         match self.kind {
             Kind::Create => client.post(PRODUCTS).json(&json!({"name": "Third", "price": 1})),
@@ -164,7 +164,7 @@ impl Crash {
     }
 }
 
-/// What the answer says, apart from where it comes from.
+/// The content of the answer, without its source.
 fn content(reply: &hotshelf_testkit::Reply) -> (u16, Value) {
     let mut body = reply.json();
     if let Some(fields) = body.as_object_mut() {
@@ -177,13 +177,13 @@ fn details(product: &Value) -> String {
     format!("{}/details", path(product))
 }
 
-/// All that is cached and depends on the product.
+/// All cached paths that depend on the product.
 fn everything(product: &Value) -> Vec<String> {
     let lists = [PRODUCTS, BY_PRICE, "/api/v1/products?search=first", "/api/v1/products?min_price=50", IDS];
     [path(product), details(product)].into_iter().chain(lists.map(str::to_owned)).collect()
 }
 
-/// Puts it into all caches: the product, that there is no third one, the lists.
+/// Fills all caches: the product, the negative entry of a third one, the lists.
 async fn look_at_everything(service: &Service, product: &Value) {
     for _ in 0..2 {
         for target in everything(product) {
@@ -196,10 +196,10 @@ async fn look_at_everything(service: &Service, product: &Value) {
     }
 }
 
-/// What the dead left in Redis ends by itself: waited for in the long run, otherwise brought about.
+/// Fences that the killed process left in Redis expire: the long run waits, otherwise the test makes them expire.
 async fn fences_end(redis: &RedisServer, what: &str) {
     let barring = || {
-        // The names of generations are beside: they are random bytes, which may begin with anything.
+        // Generations are left out: they are random bytes, which may begin with any letter.
         let entries = redis.keys("product*").into_iter().filter(|key| !key.starts_with(GENERATIONS));
         entries.filter(|key| "LWF".contains(state(redis, key))).collect::<Vec<_>>()
     };
@@ -210,7 +210,7 @@ async fn fences_end(redis: &RedisServer, what: &str) {
             redis.command(&["PEXPIRE", &key, "1"]);
         }
     }
-    wait_until("fences end", Duration::from_secs(31), async || barring().is_empty()).await;
+    wait_until("the fences expire", Duration::from_secs(31), async || barring().is_empty()).await;
 }
 
 async fn at_each_step(kind: Kind, survivor: Survivor, strategies: &[&'static str]) {

@@ -1,5 +1,5 @@
-//! While the database fails, what is past its life is served for a while, marked; what a write has invalidated never
-//! is.
+//! While the database fails, values past their TTL are served for the grace and marked as such; invalidated values are
+//! never served.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ const BACKENDS: [&str; 3] = ["memory", "redis", "tiered"];
 const GRACE_SECONDS: i64 = 3;
 const SHORT_LIVES: Settings<'static> = &[("CACHE_TTL", "1s"), ("CACHE_LIST_TTL", "1s"), ("CACHE_GRACE", "3s")];
 const LONG_GRACE: Settings<'static> = &[("CACHE_TTL", "1s"), ("CACHE_LIST_TTL", "1s"), ("CACHE_GRACE", "5m")];
-/// One life with its jitter of a tenth, and a little.
+/// One TTL with its jitter of a tenth, and a margin.
 const A_LIFE: Duration = Duration::from_millis(1_200);
 
-/// For how long the life of what was served is over, in seconds, if it is.
+/// The number of seconds past the TTL of the served value, if any.
 fn overdue(status: &str) -> Option<i64> {
     status.strip_prefix("hotshelf; hit; ttl=-")?.strip_suffix("; detail=stale-if-error")?.parse().ok()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn past_its_life_it_is_served_within_the_grace_and_marked() {
+async fn an_expired_value_is_served_within_the_grace_and_marked() {
     let redis = RedisServer::start();
     for backend in BACKENDS {
         redis.restart();
@@ -41,7 +41,7 @@ async fn past_its_life_it_is_served_within_the_grace_and_marked() {
             assert_eq!((&body["product"], &body["from_cache"]), (&product, &json!(true)), "{backend}");
             overdue(cache_status(&reply)).is_some_and(|seconds| seconds >= 1)
         };
-        wait_until("it is served past its life", PATIENCE, seen_overdue).await;
+        wait_until("an expired value is served", PATIENCE, seen_overdue).await;
         let page = service.get(PRODUCTS).await.expect(200);
         assert!(overdue(cache_status(&page)).is_some(), "{backend}: {page:?}");
         let metrics = service.metrics().await;
@@ -55,14 +55,14 @@ async fn past_its_life_it_is_served_within_the_grace_and_marked() {
             }
             reply.status == 503
         };
-        wait_until("its grace is over", PATIENCE, refused).await;
+        wait_until("the grace is over", PATIENCE, refused).await;
         outsider.restore_products();
         assert_eq!(read(&service, &product).await, product, "{backend}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_invalidated_is_never_served() {
+async fn an_invalidated_value_is_never_served() {
     let redis = RedisServer::start();
     for backend in BACKENDS {
         redis.restart();
@@ -91,7 +91,7 @@ async fn what_was_invalidated_is_never_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_written_through_is_served_past_its_life_and_nothing_older() {
+async fn a_written_through_value_is_served_past_its_ttl_and_no_older_one() {
     let redis = RedisServer::start();
     for backend in BACKENDS {
         redis.restart();
@@ -107,14 +107,14 @@ async fn what_was_written_through_is_served_past_its_life_and_nothing_older() {
             assert_eq!(reply.json()["product"], product, "{backend}");
             overdue(cache_status(&reply)).is_some()
         };
-        wait_until("it is served past its life", PATIENCE, seen_overdue).await;
+        wait_until("an expired value is served", PATIENCE, seen_overdue).await;
         outsider.restore_products();
     }
 }
 
-/// It does not fail, it takes for ever.
+/// The database does not fail, but never answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_waits_for_a_database_that_hangs_who_can_have_a_copy_past_its_life() {
+async fn a_hanging_database_delays_no_read_of_an_expired_value() {
     let redis = RedisServer::start();
     for backend in BACKENDS {
         redis.restart();
@@ -130,9 +130,9 @@ async fn nobody_waits_for_a_database_that_hangs_who_can_have_a_copy_past_its_lif
     }
 }
 
-/// The write could not tell Redis, and Redis comes back with the old copy.
+/// The write could not reach Redis, and Redis returns with the old value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nor_what_was_invalidated_while_redis_was_away() {
+async fn a_value_invalidated_during_a_redis_outage_is_never_served() {
     let redis = RedisServer::start();
     let service = alone("redis", &redis, LONG_GRACE).await;
     let product = create_named(&service, "Old").await;
@@ -144,7 +144,7 @@ async fn nor_what_was_invalidated_while_redis_was_away() {
     outsider.hide_products();
     redis.restart_from_snapshot();
     hotshelf_testkit::catalogue::wait_for_redis(&service, "up").await;
-    assert!(redis.get("product:id:1").is_some(), "the old copy is there again");
+    assert!(redis.get("product:id:1").is_some(), "Redis has the old value again");
     service.get(&path(&product)).await.expect(503);
     outsider.restore_products();
 }

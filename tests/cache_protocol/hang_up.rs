@@ -1,11 +1,11 @@
-//! A client that goes away before it is answered.
+//! A client that disconnects before it gets its answer.
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-/// A request whose answer nobody waits for. Dropped, it closes the connection.
+/// A request without a reader of its answer. Dropping it closes the connection.
 pub(crate) struct Unanswered(TcpStream);
 
 impl Unanswered {

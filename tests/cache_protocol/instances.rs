@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 use crate::hotshelf;
 
-/// Far more than Redis needs: that the machine is busy is no outage, and no reason to go without what Redis holds.
+/// Far more than Redis needs, so that a busy machine causes no outage.
 pub(crate) const PATIENT: (&str, &str) = ("REDIS_COMMAND_TIMEOUT", "1s");
 
 pub(crate) type Settings<'a> = &'a [(&'a str, &'a str)];
 
-/// Two instances, both up and hearing of each other's writes.
+/// Two instances, both up and subscribed to each other's pushes.
 pub(crate) struct Pair {
     pub(crate) first: Service,
     pub(crate) second: Service,
@@ -37,15 +37,16 @@ impl Pair {
         for instance in [&self.first, &self.second] {
             wait_for_redis(instance, "up").await;
         }
-        // Not before: without Redis, it would open an epoch, of which the other instance hears a little later.
+        // Not before: without Redis, the write would advance the epoch, and the other instance would notice a little
+        // later.
         let probe = create_named(&self.first, "Probe").await;
         for instance in [&self.first, &self.second] {
             let from_memory = async || cache_status(&lookup(instance, &probe).await).ends_with("; detail=l1");
-            wait_until("memory serves what it hears of", PATIENCE, from_memory).await;
+            wait_until("memory serves", PATIENCE, from_memory).await;
         }
     }
 
-    /// Another instance beside these, about to be started.
+    /// A builder for a further instance.
     pub(crate) fn another(&self, settings: Settings<'_>) -> ServiceBuilder {
         sharing(self.directory.path(), settings).redis(&self.redis)
     }
@@ -59,12 +60,12 @@ fn sharing(directory: &Path, settings: Settings<'_>) -> ServiceBuilder {
     with(hotshelf().shared_db(&directory.join("products.db")), settings)
 }
 
-/// With these settings, and patient unless they say otherwise.
+/// An instance with these settings, and long timeouts unless they set others.
 pub(crate) fn with(service: ServiceBuilder, settings: Settings<'_>) -> ServiceBuilder {
     [PATIENT].iter().chain(settings).fold(service, |service, (name, value)| service.env(name, value))
 }
 
-/// One instance with that backend, which uses its Redis if it has one.
+/// One instance with that backend. Returns when it uses its Redis, if it has one.
 pub(crate) async fn alone(backend: &str, redis: &RedisServer, settings: Settings<'_>) -> Service {
     let service = with(hotshelf().backend(backend).redis(redis), settings).start().await;
     if matches!(backend, "redis" | "tiered") {
@@ -73,7 +74,7 @@ pub(crate) async fn alone(backend: &str, redis: &RedisServer, settings: Settings
     service
 }
 
-/// How many loads of products have reached the database, from all of these together.
+/// The number of loads of products by all of these.
 pub(crate) async fn loads(instances: &[&Client]) -> f64 {
     let mut loads = 0.0;
     for instance in instances {
@@ -92,12 +93,12 @@ pub(crate) fn entry(product: &serde_json::Value) -> String {
     format!("product:id:{}", product["id"])
 }
 
-/// Whether the entry holds a value: `V`, a lease: `L` or awaited `W`, a fence: `F`; a blank when it holds nothing.
+/// The state of the entry: `V` value, `L` lease, `W` awaited lease, `F` fence, a blank if it is absent.
 pub(crate) fn state(redis: &RedisServer, entry: &str) -> char {
     redis.get(entry).and_then(|held| held.chars().next()).unwrap_or(' ')
 }
 
-/// Neither lease nor fence is left of what is over, long before they would end by themselves.
+/// Checks that finished operations have left no lease and no fence, long before these would expire.
 pub(crate) async fn assert_nothing_is_left(redis: &RedisServer) {
     let left = || redis.keys("product:id:*").into_iter().filter(|key| "LWF".contains(state(redis, key)));
     let none = async || left().next().is_none();

@@ -1,5 +1,5 @@
-//! What one instance writes is in the lists, the searches and the sets of ids of the other, even where its memory has
-//! them, within the lease of that memory. The analytics alone may be old.
+//! Writes of one instance show in lists, searches and sets of ids of the other, even if these are in its memory, within
+//! the memory lease. Only the analytics may be old.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::instances::{Pair, cache_status};
 
-/// What memory may lag behind another instance.
+/// The time by which memory may lag behind another instance.
 const LEASE: Duration = Duration::from_secs(1);
 
 const IDS: &str = "/api/v1/organizations/1/product-ids";
@@ -23,7 +23,7 @@ async fn look(reader: &Client, target: &str) -> Value {
     reader.get(target).await.expect(200).json()
 }
 
-/// Memory has all of them.
+/// Checks that all of them are in memory.
 async fn remembers_the_lists(reader: &Client) {
     for target in [IDS, BY_PRICE, SEARCH, DEAR] {
         let remembered = async || cache_status(&reader.get(target).await).ends_with("; detail=l1");
@@ -34,7 +34,7 @@ async fn remembers_the_lists(reader: &Client) {
 async fn writes_show_in_lists(strategy: &str) {
     let pair = Pair::start(&[("CACHE_WRITE_STRATEGY", strategy)]).await;
     let (here, there) = (&pair.first, &pair.second);
-    // Beside the probe, whose id is 1.
+    // In addition to the probe, whose id is 1.
     let other = create(here, &json!({"name": "Teapot", "price": 60})).await;
     look(there, ANALYTICS).await;
 
@@ -60,7 +60,7 @@ async fn writes_show_in_lists(strategy: &str) {
     assert_eq!(ids(&look(there, BY_PRICE).await), [id(&other), 1], "{strategy}");
     assert_eq!(ids(&look(there, DEAR).await), [id(&other)], "{strategy}");
 
-    // The report may be a day old, but not once somebody has asked for a new one.
+    // The report may be a day old, but not after a request for a new one.
     create(here, &json!({"name": "Late", "price": 1})).await;
     look(there, ANALYTICS).await;
     assert_eq!(look(here, &format!("{ANALYTICS}?refresh=true")).await["total"], 3, "{strategy}");
@@ -69,6 +69,6 @@ async fn writes_show_in_lists(strategy: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_writes_is_in_the_lists_of_the_other() {
+async fn writes_of_one_instance_show_in_lists_of_the_other() {
     tokio::join!(writes_show_in_lists("invalidate"), writes_show_in_lists("write_through"));
 }

@@ -1,4 +1,4 @@
-//! What does not exist is asked of the database once, and exists as soon as it is made.
+//! An unknown id is loaded once, and the product shows as soon as it is created.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::instances::{Pair, alone, loads};
 use crate::readers::storm;
 
 const REQUESTS: usize = 500;
-/// What memory may lag behind another instance.
+/// The time by which memory may lag behind another instance.
 const LEASE: Duration = Duration::from_secs(1);
 
-/// All of them find nothing.
+/// All requests get 404.
 async fn flood(instances: &[&Client], path: &str) {
     let mut storm = storm(instances, path, REQUESTS);
     while let Some(reply) = storm.join_next().await {
@@ -22,7 +22,7 @@ async fn flood(instances: &[&Client], path: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_an_unknown_id_reaches_the_database_once_and_a_create_shows_at_once() {
+async fn an_unknown_id_is_loaded_once_and_a_create_shows_at_once() {
     let redis = RedisServer::start();
     for backend in ["memory", "redis", "tiered"] {
         redis.restart();
@@ -41,14 +41,14 @@ async fn a_flood_of_an_unknown_id_reaches_the_database_once_and_a_create_shows_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_two_instances_too() {
+async fn an_unknown_id_is_loaded_a_few_times_by_two_instances() {
     let pair = Pair::start(&[("CACHE_NEGATIVE_TTL", "5m")]).await;
-    // Its probe was the first one.
+    // The probe was the first product.
     for id in 2..=4 {
         let (unknown, before) = (format!("{PRODUCTS}/{id}"), loads(&pair.both()).await);
         flood(&pair.both(), &unknown).await;
-        // The one that loads may have yet to read the generation that the other one has set; then what it keeps is
-        // void, where no lease makes one wait for the other. A few in all, however many ask.
+        // The loading instance may not have read the generation that the other one has set. Then its entry is invalid,
+        // and without a lease neither waits for the other. So there are a few loads, for any number of requests.
         let loaded = loads(&pair.both()).await - before;
         assert!(loaded <= 8.0, "{unknown}: {loaded} loads");
         let product = create(&pair.first, &laptop()).await;

@@ -1,4 +1,4 @@
-//! Redis goes and comes: told once, visible where operators look, and noticed also when it is only slow.
+//! Outages of Redis: each is logged once and visible to operators, and a slow Redis counts as an outage.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use crate::hotshelf;
 use crate::instances::alone;
 use crate::readers::Busy;
 
-/// Of a network on which every answer comes after the deadline of a command, 100 ms.
+/// The delay of a network on which every answer arrives after the timeout of a command, 100 ms.
 const ONE_WAY: Duration = Duration::from_millis(150);
 
-/// Lines of the log that tell of Redis going or coming.
+/// Lines of the log about the begin or the end of an outage.
 fn told(service: &Service, what: &str) -> usize {
     service.log().lines().filter(|line| line.contains(what)).count()
 }
 
 async fn assert_seen(client: &Client, state: &str) {
     let (status, up) = if state == "up" { ("healthy", 1.0) } else { ("degraded", 0.0) };
-    // Rate limits have a connection of their own, which comes and goes in its own time.
+    // Rate limits have a connection of their own, which fails and recovers independently.
     let all = async || client.get("/health").await.json()["status"] == status;
-    wait_until("all modules have noticed", PATIENCE, all).await;
+    wait_until("all modules have noticed it", PATIENCE, all).await;
     let health = client.get("/health").await.expect(200).json();
     assert_eq!(
         (&health["status"], &health["modules"]["cache"]["status"]),
@@ -54,7 +54,7 @@ fn busy(service: &Service, product: &Value) -> Busy {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_outage_is_told_once_and_seen_everywhere() {
+async fn each_outage_is_logged_once_and_visible_to_operators() {
     let redis = RedisServer::start();
     for backend in ["redis", "tiered"] {
         redis.restart();
@@ -70,7 +70,7 @@ async fn each_outage_is_told_once_and_seen_everywhere() {
             }
             wait_for_redis(&service, "down").await;
             assert_seen(&service, "down").await;
-            // Each failed attempt to connect is one chance to tell it again.
+            // Each failed attempt to connect could log the outage again.
             tokio::time::sleep(Duration::from_millis(600)).await;
             assert_eq!((told(&service, "Redis is down"), told(&service, "Redis is up")), (outage, outage));
             if outage % 2 == 0 {
@@ -83,17 +83,17 @@ async fn each_outage_is_told_once_and_seen_everywhere() {
             assert_eq!((told(&service, "Redis is down"), told(&service, "Redis is up")), (outage, outage + 1));
         }
         assert!(clients.stop().await > 100, "that was no load");
-        // What failed on the way was counted, not told.
+        // Failed commands were counted, not logged.
         let errors = statistics(&service).await["errors"].as_u64().unwrap();
         assert_eq!((told(&service, "WARN hotshelf_cache"), errors > 0), (3, true), "{}", service.log());
-        // Rate limits have a connection of their own, and a word of their own about it.
+        // Rate limits have a connection of their own, and log its outages themselves.
         let others = told(&service, "WARN hotshelf") - 3;
         assert!(others <= 3 && others == told(&service, "WARN hotshelf_ratelimit"), "{}", service.log());
         assert_eq!(told(&service, "ERROR hotshelf"), 0, "{}", service.log());
     }
 }
 
-/// The row "slow Redis" of the traps: answers that come too late count as failures, and nobody asks any more.
+/// The row "slow Redis" of the traps: late answers count as failures, and requests stop using Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_redis_opens_the_circuit() {
     let redis = RedisServer::start();
@@ -107,16 +107,16 @@ async fn slow_redis_opens_the_circuit() {
         lookup(&service, &product).await;
         statistics(&service).await["l2"]["state"] == "down"
     };
-    wait_until("it is given up", PATIENCE, given_up).await;
+    wait_until("Redis is not used any more", PATIENCE, given_up).await;
     assert!(service.metrics().await.value("cache_errors_total", &[("tier", "l2")]) > 0.0);
-    // What was on its way arrives.
+    // Commands in flight arrive.
     tokio::time::sleep(ONE_WAY * 3).await;
     let mut monitor = redis.monitor();
     for _ in 0..20 {
         lookup(&service, &product).await;
     }
     tokio::time::sleep(ONE_WAY * 3).await;
-    assert_eq!(monitor.commands_with("product:id:"), Vec::<String>::new(), "requests still ask it");
+    assert_eq!(monitor.commands_with("product:id:"), Vec::<String>::new(), "requests still use Redis");
     network.set(Network::Whole);
     wait_for_redis(&service, "up").await;
     let product = update(&service, &product, &json!({"stock": 1})).await;

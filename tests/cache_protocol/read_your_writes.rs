@@ -1,4 +1,4 @@
-//! Whoever names the version that it saw last gets no older one, whichever instance it asks.
+//! A client that sends the version that it saw last gets no older one, from any instance.
 
 use hotshelf_testkit::catalogue::{create, delete, laptop, lookup, path, update, wait_for_redis};
 use hotshelf_testkit::{Network, PATIENCE, Proxy, wait_until};
@@ -9,7 +9,7 @@ use crate::instances::{Pair, cache_status};
 const ROUNDS: i64 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_write_shows_at_once_on_the_other_instance_to_who_asks_for_it() {
+async fn x_min_version_shows_each_write_at_once_on_the_other_instance() {
     let pair = Pair::start(&[]).await;
     let product = create(&pair.first, &laptop()).await;
     for round in 0..ROUNDS {
@@ -23,9 +23,10 @@ async fn each_write_shows_at_once_on_the_other_instance_to_who_asks_for_it() {
     pair.second.get(&path(&product)).header("x-min-version", &(ROUNDS + 2).to_string()).await.expect(404);
 }
 
-/// Cut off from Redis, memory may serve what it has for as long as its lease lasts; but not to who knows better.
+/// Without a connection to Redis, memory may serve old values until its lease ends, but not to a client that requires a
+/// newer version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_that_hears_nothing_passes_over_its_older_copy() {
+async fn an_instance_without_pushes_ignores_its_older_value() {
     let pair = Pair::start(&[]).await;
     let network = Proxy::start(pair.redis.address()).await;
     let deaf = pair.another(&[]).env("REDIS_ADDR", network.address()).start().await;
@@ -47,5 +48,5 @@ async fn an_instance_that_hears_nothing_passes_over_its_older_copy() {
             return;
         }
     }
-    panic!("memory never had an older copy to pass over");
+    panic!("memory never had an older value to ignore");
 }

@@ -1,4 +1,4 @@
-//! Clients that ask all the time, or all at once.
+//! Clients that send requests continuously, or all at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hotshelf_testkit::{Client, Reply};
 use tokio::task::JoinSet;
 
-/// So many requests for one path at once, shared out among the instances. Those that get no answer bring nothing.
+/// Sends this many requests for one path at once, distributed over the instances. Returns the answers; requests without
+/// one are left out.
 pub(crate) fn storm(instances: &[&Client], path: &str, requests: usize) -> JoinSet<Option<Reply>> {
     let mut storm = JoinSet::new();
     for client in instances.iter().cycle().take(requests) {
@@ -27,7 +28,7 @@ impl Busy {
         Busy { going: Arc::new(true.into()), clients: JoinSet::new() }
     }
 
-    /// One more client. A panic in `step` comes out when they stop.
+    /// Adds a client. A panic in `step` is raised when they stop.
     pub(crate) fn client<F>(&mut self, step: impl Fn(usize) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -47,7 +48,7 @@ impl Busy {
         self.clients.try_join_next().is_some()
     }
 
-    /// How many steps they have made.
+    /// The number of their steps.
     pub(crate) async fn stop(mut self) -> usize {
         self.going.store(false, Ordering::Relaxed);
         let mut steps = 0;

@@ -1,4 +1,4 @@
-//! What many ask for is loaded again before its life is over.
+//! An entry with many lookups is loaded again before it expires.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use crate::readers::Busy;
 
 const EXPIRIES: f64 = 20.0;
 const CLIENTS: usize = 3;
-/// Half of the time in which an entry that lives for a second is loaded again.
+/// Half of the period in which an entry with a TTL of one second is loaded again.
 const STANDSTILL: Duration = Duration::from_millis(100);
 
-/// Whether requests were answered all the time. An entry is loaded again when somebody asks for it in the last fifth of
-/// its life: nobody does while the machine lets neither service nor clients run.
+/// Whether requests were answered all the time. An entry is loaded again by a lookup in the last fifth of its TTL. On a
+/// busy machine, there may be no lookup in that time.
 #[derive(Default)]
 struct Pulse(Mutex<Beats>);
 
@@ -26,7 +26,7 @@ struct Beats {
 }
 
 impl Pulse {
-    /// Another answer. Whether there was none for a while within the last life of the entry.
+    /// Notes an answer. Returns whether there was a long pause within the last TTL of the entry.
     fn beat(&self) -> bool {
         let (mut beats, now) = (self.0.lock().unwrap(), Instant::now());
         if beats.last.is_some_and(|last| now - last > STANDSTILL) {
@@ -37,7 +37,7 @@ impl Pulse {
     }
 }
 
-/// At full load across twenty lives of its entry, no request for the product waits for the database.
+/// At full load over twenty TTLs of its entry, no request for the product waits for the database.
 async fn a_hot_product_never_misses(backend: &str) {
     let redis = RedisServer::start();
     let service = alone(backend, &redis, &[("CACHE_TTL", "1s"), ("AUDIT_RATE", "0")]).await;

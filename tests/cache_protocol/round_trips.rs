@@ -1,5 +1,5 @@
-//! What the protocol costs in round trips to Redis: a miss two, a write two, a hit in memory none. What is done with
-//! many products costs round trips by the hundreds of them, not by each.
+//! The round trips of the protocol to Redis: a miss takes two, a write two, a hit in memory none. Operations on many
+//! products take round trips per some hundred entries, not per entry.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use crate::hotshelf;
 use crate::instances::{alone, cache_status, entry};
 
-/// One way through the slowed network.
+/// The delay of the slowed network in one direction.
 const ONE_WAY: Duration = Duration::from_millis(150);
-/// The same where there are many of them.
+/// The same for tests with many round trips.
 const SHORT_WAY: Duration = Duration::from_millis(50);
-/// Of several tries the fastest one counts: what a busy machine adds is no round trip.
+/// The fastest of several attempts counts, because a busy machine adds delays.
 const TRIES: usize = 3;
 
-/// Behind a network on which round trips are all that takes time.
+/// A service behind a network so slow that only round trips take time.
 struct Slowed {
     service: Service,
     network: Proxy,
@@ -42,7 +42,7 @@ impl Slowed {
         Slowed { service, network, redis }
     }
 
-    /// How many round trips the fastest of these took, whole ones.
+    /// The number of whole round trips of the fastest attempt.
     async fn round_trips(&self, work: impl AsyncFnMut(&Service)) -> u32 {
         self.round_trips_over(ONE_WAY, TRIES, work).await
     }
@@ -59,7 +59,7 @@ impl Slowed {
         (fastest.as_secs_f64() / (one_way * 2).as_secs_f64()) as u32
     }
 
-    /// What somebody has asked for is in Redis, and what depends on it.
+    /// Caches the product, its details and two lists in Redis, with the entries on which they depend.
     async fn is_in_use(&self, product: &Value) {
         for target in [details(product), path(product), IDS.to_owned(), PAGE.to_owned()] {
             self.service.get(&target).await.expect(200);
@@ -95,10 +95,10 @@ async fn a_write_costs_two_round_trips() {
     }
 }
 
-/// With the write-through strategy, a create leaves the product, whose id nobody could fence: it is looked up and
-/// filled. What is left of sets of ids that somebody uses is asked for before and loaded after the write.
+/// With the write-through strategy, a create stores the product. Its id could not be fenced, so the entry is looked up
+/// and filled. Sets of ids that are in use are looked up before the write and loaded after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_comes_and_goes_costs_two_round_trips_and_what_write_through_keeps() {
+async fn a_create_or_delete_costs_two_round_trips_and_write_through_more() {
     for (strategy, creation, deletion) in [("invalidate", 2, 2), ("write_through", 5, 3)] {
         let slowed = Slowed::start(strategy).await;
         let creating = async |service: &Service| drop(create(service, &laptop()).await);
@@ -112,14 +112,14 @@ async fn what_comes_and_goes_costs_two_round_trips_and_what_write_through_keeps(
     }
 }
 
-/// That many new products.
+/// Creates this many products.
 async fn many(service: &Service, count: usize) -> Vec<i64> {
     create_many(service, &vec![json!({"name": "One of many", "price": 1, "category": "Many"}); count]).await
 }
 
-/// Of as many products as one request may have: thousands of entries, which are fenced and released by some hundreds.
+/// The largest bulk delete: thousands of entries, fenced and released in batches of some hundred.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bulk_delete_costs_round_trips_by_the_batch() {
+async fn a_bulk_delete_costs_round_trips_per_batch() {
     for strategy in ["invalidate", "write_through"] {
         let slowed = Slowed::start(strategy).await;
         let mut counted = Vec::new();
@@ -137,7 +137,8 @@ async fn a_bulk_delete_costs_round_trips_by_the_batch() {
             counted.push(slowed.round_trips_over(SHORT_WAY, tries, deleting).await);
         }
         println!("bulk deletes of 100 and 1,000, {strategy}: {counted:?} round trips");
-        // The fences, the lists, and after the commit both again; half a round trip's time and more is the work itself.
+        // Fences and tags, before the commit and after it. The work itself takes at least half the time of a round
+        // trip.
         assert!((3..=6).contains(&counted[0]) && counted[1] <= 40, "{counted:?}, {strategy}");
     }
 }
@@ -150,7 +151,7 @@ async fn a_bulk_create_costs_no_more_round_trips_than_a_create() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn products_by_their_ids_cost_the_round_trips_of_one() {
+async fn products_by_their_ids_cost_the_round_trips_of_one_product() {
     let slowed = Slowed::start("invalidate").await;
     let ids = many(&slowed.service, 500).await;
     let list: Vec<_> = ids.iter().map(i64::to_string).collect();
@@ -164,11 +165,11 @@ async fn products_by_their_ids_cost_the_round_trips_of_one() {
         slowed.redis.command(&["FLUSHALL"]);
         reading("hotshelf; fwd=miss; stored").await;
     };
-    // Not so slow that they take a second: then what others have filled meanwhile would be the answer.
+    // Faster than a second: after that, memory would answer with values that were filled in the meantime.
     let cold = slowed.round_trips_over(ONE_WAY * 2 / 3, TRIES, cold).await;
     let warm = slowed.round_trips(async |_: &Service| drop(slowed.service.get(&target).await.expect(200))).await;
     println!("500 products by their ids: {cold} round trips cold, {warm} warm");
-    // One finds nothing, one takes the leases, one fills; half a round trip's time and more is the work itself.
+    // One finds nothing, one sets the leases, one fills. The work itself takes at least half the time of a round trip.
     assert!((3..=5).contains(&cold) && (1..=2).contains(&warm), "{cold} cold, {warm} warm");
     let mut monitor = slowed.redis.monitor();
     slowed.service.get(&target).await.expect(200);
@@ -227,7 +228,7 @@ async fn a_miss_costs_two_round_trips_and_a_hit_one() {
     assert_eq!(slowed.round_trips(ids).await, 2, "a miss of all ids");
 }
 
-/// The same, counted in commands.
+/// The same, counted as commands.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_miss_is_two_commands_a_write_two_and_a_hit_in_memory_none() {
     let redis = RedisServer::start();

@@ -1,4 +1,4 @@
-//! A thousand requests for what is in no cache reach the database as one.
+//! A thousand requests for an uncached product cause one load.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::readers::storm;
 use hotshelf_testkit::ExternalWriter;
 
 const REQUESTS: usize = 2_000;
-/// Room for all of them, and more patience with Redis on a machine under such a load.
+/// Allows all of them at once, and a longer timeout for Redis on a machine under such a load.
 const LET_THEM_IN: Settings<'static> = &[("MAX_CONCURRENT_REQUESTS", "4000"), ("REDIS_COMMAND_TIMEOUT", "5s")];
-/// Long enough that all have asked before it is over, and far from the life of a lease, 3 s.
+/// Long enough that all requests arrive during the load, and far below the TTL of a lease, 3 s.
 const LOAD: Duration = Duration::from_millis(500);
 
-/// Sends them all and checks each answer; returns how many there were.
+/// Sends all requests and checks each answer; returns their number.
 async fn all_read(instances: &[&Client], product: &Value, requests: usize) -> usize {
     let mut storm = storm(instances, &path(product), requests);
     let mut answered = 0;
@@ -42,7 +42,7 @@ async fn two_thousand_requests_over_two_instances_cause_one_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_the_loader_is_killed_one_of_those_who_wait_loads() {
+async fn after_the_loader_is_killed_one_of_the_waiting_readers_loads() {
     let mut pair = Pair::start(LET_THEM_IN).await;
     let product = create(&pair.first, &laptop()).await;
     let before = loads(&[&pair.second]).await;
@@ -63,12 +63,12 @@ async fn when_the_loader_is_killed_one_of_those_who_wait_loads() {
     let waited_for = async || state(&pair.redis, &entry(&product)) == 'W';
     wait_until("the second instance waits", PATIENCE, waited_for).await;
     pair.first.kill();
-    assert!(loading.await.unwrap().is_err(), "the dead do not answer");
+    assert!(loading.await.unwrap().is_err(), "a killed service does not answer");
     assert_eq!(waiting.await.unwrap(), REQUESTS);
     assert_eq!(loads(&[&pair.second]).await - before, 1.0);
 }
 
-/// Row "waiting by polling" of the traps: who waits asks once, and is woken.
+/// Row "waiting by polling" of the traps: a waiting reader asks once, and is woken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_is_woken_and_does_not_poll() {
     let pair = Pair::start(&[]).await;
@@ -83,8 +83,8 @@ async fn who_waits_is_woken_and_does_not_poll() {
     let waiting = pair.second.get(&path(&product)).await;
     assert!(waiting.expect(200).header("cache-status").ends_with("; detail=l2"));
     loading.await.unwrap().expect(200);
-    // A look, the wish to be told, another look; and the fill of the first instance. A machine that stands still may
-    // wake it in between; who polls would have asked dozens of times.
+    // A lookup, the request to be woken, another lookup; and the fill of the first instance. On a busy machine it may
+    // be woken once more in between; polling would send dozens of commands.
     let commands = monitor.commands_with(&format!("{:?}", entry(&product)));
     let sent: Vec<_> = commands.iter().filter(|command| !command.contains(" lua] ")).collect();
     assert!(sent.len() <= 12, "{sent:#?}");

@@ -1,4 +1,4 @@
-//! Instances that share the database and not the Redis: what one writes must reach the other by the database alone.
+//! Instances that share the database but not Redis: writes of one reach the other through the database alone.
 
 use hotshelf_testkit::catalogue::{create, create_named, laptop, lookup, update, wait_for_redis};
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, wait_until};
@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::instances::{Pair, cache_status};
 
-/// A beat, and what a busy machine takes for one.
+/// A heartbeat, and its delay on a busy machine.
 const HEARD: Duration = Duration::from_secs(1);
 
 async fn cached(reader: &Client, product: &Value) {
@@ -15,9 +15,8 @@ async fn cached(reader: &Client, product: &Value) {
     wait_until("memory serves it", PATIENCE, from_memory).await;
 }
 
-/// Each update by the writer is seen by the reader, which has the product in memory, once it had the time to hear of
-/// it.
-async fn updates_are_heard(writer: &Client, reader: &Client) {
+/// The reader, which has the product in memory, sees each update of the writer after the next heartbeat.
+async fn updates_reach_the_reader(writer: &Client, reader: &Client) {
     let product = create(writer, &laptop()).await;
     for stock in 1..=5 {
         cached(reader, &product).await;
@@ -34,23 +33,23 @@ async fn updates_are_heard(writer: &Client, reader: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_without_a_cache_tells_the_others_by_the_epoch() {
+async fn an_instance_without_a_cache_advances_the_epoch_for_the_others() {
     let pair = Pair::start(&[]).await;
     let plain = pair.another(&[]).backend("none").start().await;
     let product = create(&plain, &laptop()).await;
     cached(&pair.first, &product).await;
-    updates_are_heard(&plain, &pair.first).await;
+    updates_reach_the_reader(&plain, &pair.first).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_has_moved_to_another_server_is_noticed() {
+async fn an_instance_on_another_server_is_noticed() {
     let pair = Pair::start(&[]).await;
     let product = create(&pair.first, &laptop()).await;
     cached(&pair.first, &product).await;
-    // The connections of the others stay in order; only this one is elsewhere.
+    // The connections of the other instance stay open; only this one uses another server.
     let other_redis = RedisServer::start();
     let moved = pair.another(&[]).redis(&other_redis).start().await;
     wait_for_redis(&moved, "up").await;
-    updates_are_heard(&moved, &pair.first).await;
-    updates_are_heard(&pair.second, &moved).await;
+    updates_reach_the_reader(&moved, &pair.first).await;
+    updates_reach_the_reader(&pair.second, &moved).await;
 }

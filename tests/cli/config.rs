@@ -1,4 +1,4 @@
-//! The configuration as an operator meets it: the real binary, its environment, its file, its messages.
+//! The configuration as an operator sees it: the real binary, its environment, its file, its messages.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// One invocation in an empty working directory, with nothing in the environment but what the test puts there.
+/// One invocation in an empty working directory, with only the environment that the test sets.
 struct Hotshelf {
     directory: PathBuf,
     command: Command,
@@ -46,7 +46,7 @@ impl Hotshelf {
         self
     }
 
-    /// Runs to the end. A process that goes on, because it took a bad value for a good one, fails the test.
+    /// Runs the process to its end. A process that continues, because it accepted a bad value, fails the test.
     fn run(mut self) -> Outcome {
         let mut child =
             self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -158,7 +158,7 @@ fn a_value_with_a_line_break_still_makes_one_line() {
 }
 
 #[test]
-fn strangers_are_let_in_on_purpose_only() {
+fn other_addresses_need_users_or_auth_off_anyway() {
     let line = "AUTH=off contradicts HTTP_HOST=10.0.0.1: everybody who can reach it could change the catalogue. Set AUTH=on, \
                 or AUTH_OFF_ANYWAY=true if a proxy in front of the service authorizes requests";
     Hotshelf::check_config().env("HTTP_HOST", "10.0.0.1").assert_refused(&[line]);
@@ -166,7 +166,7 @@ fn strangers_are_let_in_on_purpose_only() {
     {
         Hotshelf::check_config().env("HTTP_HOST", "10.0.0.1").env(name, value).table();
     }
-    // The one that is set by mistake, and the mail server that is none, each have their line.
+    // The wrong setting and the invalid mail server have a line each.
     Hotshelf::check_config().env("AUTH", "true").env("SMTP_URL", "mail.example").assert_refused(&[
         "AUTH=\"true\" (environment): expected on or off",
         "SMTP_URL=\"***\" (environment): expected smtps://user:password@host[:port] or smtp://…, special characters in the \
@@ -175,7 +175,7 @@ fn strangers_are_let_in_on_purpose_only() {
 }
 
 #[test]
-fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+fn the_environment_overrides_the_file_and_the_file_the_defaults() {
     let file =
         "http_port = 4000\nhttp_host = \"0.0.0.0\"\nauth_off_anyway = true\nshared_db = true\ncache_l1_bytes = 2048\n";
     let table = Hotshelf::check_config().file("hotshelf.toml", file).env("HTTP_PORT", "5000").table();
@@ -213,7 +213,7 @@ fn the_table_is_aligned() {
 }
 
 #[test]
-fn the_file_can_be_named() {
+fn the_path_of_the_file_can_be_set() {
     let table = Hotshelf::check_config()
         .file("hotshelf.toml", "http_port = 1")
         .file("other.toml", "http_port = 2")
@@ -286,7 +286,7 @@ fn secrets_are_masked_in_refusals_too() {
 }
 
 #[test]
-fn a_shared_database_needs_a_cache_that_hears_the_other_instances() {
+fn a_shared_database_cannot_have_memory_as_its_only_tier() {
     Hotshelf::new(&[]).env("SHARED_DB", "1").file("hotshelf.toml", "cache_backend = \"memory\"").assert_refused(&[
         "SHARED_DB=\"1\" (environment): contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other \
          instances' writes",
@@ -304,7 +304,7 @@ fn the_help_lists_the_variables() {
 
 #[test]
 fn the_example_file_has_every_setting_with_its_default() {
-    // Prose has a space after its #, a setting has none.
+    // A comment has a space after its #, a setting has none.
     let uncommented = |line: &str| match line.strip_prefix('#') {
         Some(setting) if setting.starts_with(|first: char| first.is_ascii_lowercase()) => setting.to_owned(),
         _ => line.to_owned(),
@@ -324,7 +324,7 @@ fn the_page_and_the_example_are_what_the_binary_prints() {
     for (arguments, name) in
         [(&["config", "--markdown"][..], "docs/configuration.md"), (&["config"], "hotshelf.example.toml")]
     {
-        // A bad setting is no reason not to look up what is good.
+        // A bad setting does not prevent the output.
         let printed = Hotshelf::new(arguments).env("HTTP_PORT", "http").run();
         assert_eq!(printed.code, Some(0), "{}", printed.stderr);
         let command = arguments.join(" ");
@@ -347,16 +347,16 @@ fn the_page_links_to_headings_that_exist() {
 }
 
 #[test]
-fn a_wrong_command_line_has_the_same_exit_code_as_a_wrong_configuration() {
+fn a_wrong_command_line_and_a_wrong_configuration_exit_with_2() {
     assert_eq!(Hotshelf::new(&["sell"]).run().code, Some(2));
 }
 
 #[test]
-fn a_setting_that_does_nothing_beside_the_others_is_told() {
+fn a_setting_without_effect_is_reported() {
     let table = Hotshelf::check_config().env("CACHE_BACKEND", "memory").env("REDIS_DB", "3").table();
     assert_eq!(table.row("REDIS_DB"), ("3", "environment, no effect with CACHE_BACKEND=memory"));
     assert_eq!(table.row("REDIS_ADDR"), ("localhost:6379", "default"));
-    // Nobody can listen there, so that it ends.
+    // The service cannot listen there, so it ends.
     let started =
         Hotshelf::new(&[]).env("HTTP_HOST", "localhost").env("HTTP_PORT", "1").env("DB_PATH", "/nowhere/products.db");
     let outcome = started.env("RATE_LIMIT_ROUTES", "POST /api/v1/products=10/1m").run();

@@ -1,5 +1,5 @@
-//! `demo.sh` as its readers run it, against the real binary: its claims hold, it says so when one does not, and it
-//! leaves the products as they were.
+//! `demo.sh` as its readers run it, against the real binary: its claims hold, it names a claim that does not, and it
+//! leaves the products unchanged.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
@@ -61,7 +61,7 @@ impl Outcome {
         for (number, name) in (1..).zip(STEPS) {
             assert!(self.stdout.contains(&format!("\n{number}. {name}\n")), "no step {name}: {self}");
         }
-        // This is no terminal.
+        // The output is not a terminal.
         assert!(!self.stdout.contains('\x1b'), "{self}");
     }
 }
@@ -87,7 +87,7 @@ async fn everything(client: &Client) -> Value {
     client.get(PRODUCTS).header("cache-control", "no-cache").await.expect(200).json()["products"].take()
 }
 
-/// What the demo cannot delete: all organizations, and all schemas, whose ids are 1, 2, 3 and so on.
+/// The objects that the demo cannot delete: all organizations, and all schemas, whose ids are 1, 2, 3 and so on.
 async fn what_stays(client: &Client) -> Vec<Value> {
     let mut found = vec![client.get(ORGANIZATIONS).await.expect(200).json()];
     for id in 1.. {
@@ -117,21 +117,21 @@ async fn start_with_redis(backend: &str, redis: &RedisServer) -> Service {
 }
 
 #[tokio::test]
-async fn its_claims_hold_in_memory_as_often_as_it_is_run() {
+async fn the_claims_hold_in_memory_on_every_run() {
     let service = start(hotshelf().backend("memory")).await;
     let before = everything(&service).await;
     let run_once = async || {
         run(&url_of(&service)).assert_every_claim_holds();
-        assert_eq!(everything(&service).await, before, "something was left or is gone");
+        assert_eq!(everything(&service).await, before, "the demo left or deleted a product");
         what_stays(&service).await
     };
     let after_first = run_once().await;
     assert_eq!(after_first.len(), 3, "the organizations, the built-in schema and that of the demo: {after_first:?}");
-    assert_eq!(run_once().await, after_first, "the second run uses what the first has made");
+    assert_eq!(run_once().await, after_first, "the second run uses the objects of the first");
 }
 
 #[tokio::test]
-async fn it_finds_its_schema_among_those_of_others() {
+async fn the_demo_finds_its_schema_among_others() {
     let service = start(hotshelf().backend("memory")).await;
     let others = async |count| {
         for number in 0..count {
@@ -148,7 +148,7 @@ async fn it_finds_its_schema_among_those_of_others() {
 }
 
 #[tokio::test]
-async fn what_a_run_that_was_cut_off_has_left_is_not_deleted_unasked() {
+async fn products_of_an_interrupted_run_are_not_deleted() {
     let service = start(hotshelf().backend("memory")).await;
     let organization = json!({"name": "hotshelf demo.sh"});
     service.post(ORGANIZATIONS).json(&organization).await.expect(201);
@@ -157,12 +157,12 @@ async fn what_a_run_that_was_cut_off_has_left_is_not_deleted_unasked() {
     let before = everything(&service).await;
     let outcome = run(&url_of(&service));
     assert_eq!(outcome.code, Some(1), "{outcome}");
-    assert!(outcome.stderr.contains(&format!("{{\"ids\":[{id}]}}")), "it says how to delete it: {outcome}");
+    assert!(outcome.stderr.contains(&format!("{{\"ids\":[{id}]}}")), "the message says how to delete it: {outcome}");
     assert_eq!(everything(&service).await, before);
 }
 
 #[tokio::test]
-async fn its_claims_hold_with_redis() {
+async fn the_claims_hold_with_redis() {
     let redis = RedisServer::start();
     for backend in ["tiered", "redis"] {
         redis.restart();
@@ -172,7 +172,7 @@ async fn its_claims_hold_with_redis() {
 }
 
 #[tokio::test]
-async fn its_claims_hold_when_writes_go_through_to_the_cache() {
+async fn the_claims_hold_with_write_through() {
     let service = start(hotshelf().env("CACHE_WRITE_STRATEGY", "write_through")).await;
     for _ in 0..2 {
         let outcome = run(&url_of(&service));
@@ -182,13 +182,13 @@ async fn its_claims_hold_when_writes_go_through_to_the_cache() {
 }
 
 #[tokio::test]
-async fn its_claims_hold_with_another_prefix() {
+async fn the_claims_hold_with_another_prefix() {
     let service = start(hotshelf().backend("memory").env("CACHE_PREFIX", "shop&1%:")).await;
     run(&url_of(&service)).assert_every_claim_holds();
 }
 
 #[tokio::test]
-async fn a_claim_that_does_not_hold_is_named_and_nothing_is_left_behind() {
+async fn a_failed_claim_is_named_and_the_products_are_deleted() {
     let service = start(hotshelf().backend("none")).await;
     let before = everything(&service).await;
     let outcome = run(&url_of(&service));
@@ -200,8 +200,8 @@ async fn a_claim_that_does_not_hold_is_named_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn without_the_service_it_says_how_to_start_it() {
-    // Nobody listens on the lowest port.
+fn without_a_service_the_demo_says_how_to_start_it() {
+    // No server listens on the lowest port.
     let outcome = run("http://127.0.0.1:1");
     assert_eq!(outcome.code, Some(2), "{outcome}");
     assert!(outcome.stderr.contains("no hotshelf at http://127.0.0.1:1"), "{outcome}");
@@ -209,7 +209,7 @@ fn without_the_service_it_says_how_to_start_it() {
     assert_eq!(outcome.stdout, "");
 }
 
-/// A search path with curl and what every system has, and without jq.
+/// A search path with curl and the standard tools, and without jq.
 fn path_without_jq() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("path-without-jq");
     fs::create_dir_all(&directory).unwrap();
@@ -218,7 +218,7 @@ fn path_without_jq() -> PathBuf {
         let found = std::env::split_paths(&path).map(|place| place.join(tool)).find(|file| file.is_file());
         let found = found.unwrap_or_else(|| panic!("{tool} is not installed"));
         let link = directory.join(tool);
-        // Left by an earlier run, perhaps of another machine's image.
+        // An earlier run may have left it, perhaps from the image of another machine.
         let _ = fs::remove_file(&link);
         symlink(found, link).unwrap();
     }
@@ -226,7 +226,7 @@ fn path_without_jq() -> PathBuf {
 }
 
 #[tokio::test]
-async fn curl_is_all_it_needs() {
+async fn the_demo_needs_only_curl() {
     let service = start(hotshelf().backend("memory")).await;
     let outcome = run_with_path(path_without_jq().to_str().unwrap(), &url_of(&service));
     outcome.assert_every_claim_holds();

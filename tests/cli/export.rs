@@ -4,7 +4,7 @@ const NASTY: &str = "{\"name\":\"Cup \\\"XL\\\", white\",\"description\":\"  fir
     {\"name\":\"Plate\",\"description\":\"\",\"price\":1000000000,\"stock\":0,\"category\":\"\"}\n";
 
 #[test]
-fn what_export_writes_import_takes_back_unchanged() {
+fn an_exported_file_is_imported_unchanged() {
     let first = Shop::new();
     first.file("p.jsonl", NASTY).run(&["import", "--strict", "p.jsonl"]).expect(0);
     for name in ["all.csv", "all.jsonl"] {
@@ -18,7 +18,7 @@ fn what_export_writes_import_takes_back_unchanged() {
 }
 
 #[test]
-fn standard_output_carries_the_products_and_nothing_else() {
+fn standard_output_has_the_products_and_nothing_else() {
     let shop = Shop::new();
     shop.file("p.jsonl", NASTY).run(&["import", "p.jsonl"]).expect(0);
     assert_eq!(shop.run(&["export", "-", "--format", "jsonl"]).expect(0).out, NASTY);
@@ -27,7 +27,7 @@ fn standard_output_carries_the_products_and_nothing_else() {
 }
 
 #[test]
-fn an_empty_catalogue_comes_back_empty() {
+fn an_empty_catalogue_is_exported_and_imported() {
     let shop = Shop::new();
     shop.file("none.jsonl", "").run(&["import", "none.jsonl"]).expect(0);
     for name in ["all.csv", "all.jsonl"] {
@@ -37,7 +37,7 @@ fn an_empty_catalogue_comes_back_empty() {
 }
 
 #[test]
-fn an_export_that_cannot_be_is_refused_in_one_line() {
+fn an_impossible_export_is_refused_in_one_line() {
     let shop = Shop::new();
     let outcome = shop.run(&["export", "all.csv"]).expect(1);
     assert!(outcome.err.contains("there is no database at ./products.db"), "{outcome:#?}");

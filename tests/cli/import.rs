@@ -18,7 +18,7 @@ fn names(products: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn good_rows_are_imported_and_a_bad_one_is_reported_with_its_line() {
+async fn valid_rows_are_imported_and_a_bad_row_is_reported_by_line() {
     let shop = Shop::new();
     let outcome = shop.file("p.csv", PLAIN).run(&["import", "p.csv"]).expect(0);
     assert_eq!(outcome.err, "hotshelf: p.csv: line 3: price must be a number\n");
@@ -30,7 +30,7 @@ async fn good_rows_are_imported_and_a_bad_one_is_reported_with_its_line() {
 }
 
 #[tokio::test]
-async fn strict_imports_nothing_when_a_row_is_bad_and_everything_when_none_is() {
+async fn strict_imports_everything_or_nothing() {
     let shop = Shop::new();
     let outcome = shop.file("p.csv", PLAIN).run(&["import", "--strict", "p.csv"]).expect(1);
     assert!(outcome.err.contains("line 3") && outcome.err.contains("nothing was imported: 1 bad rows"), "{outcome:?}");
@@ -61,7 +61,7 @@ async fn shop_exports_are_recognized_by_their_header() {
 }
 
 #[test]
-fn what_cannot_be_imported_is_refused_in_one_line_and_no_database_is_made() {
+fn an_impossible_import_is_refused_and_creates_no_database() {
     let shop = Shop::new();
     shop.file("page.html", "<!doctype html><title>x</title>").file("empty.csv", "").file("other.csv", "a,b\n1,2\n");
     for (arguments, expected) in [
@@ -78,7 +78,7 @@ fn what_cannot_be_imported_is_refused_in_one_line_and_no_database_is_made() {
 }
 
 #[tokio::test]
-async fn an_import_beside_a_running_service_is_refused_with_the_way_out() {
+async fn an_import_beside_a_running_service_is_refused_with_a_remedy() {
     let shop = Shop::new();
     let _service = shop.service().start().await;
     let outcome = shop.file("p.csv", PLAIN).run(&["import", "p.csv"]).expect(1);
@@ -86,15 +86,15 @@ async fn an_import_beside_a_running_service_is_refused_with_the_way_out() {
     assert!(outcome.err.contains("SHARED_DB=true"), "{outcome:#?}");
 }
 
-/// The promise holds for imports, too: what Redis kept from before them is void after them.
+/// The promise holds for imports, too: the values that Redis held before are invalid after them.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_without_redis_leaves_no_old_page_in_it() {
+async fn an_import_without_redis_invalidates_pages_in_redis() {
     let (shop, redis) = (Shop::new(), RedisServer::start());
     let page = "/api/v1/products";
-    // That the machine is busy is no outage.
+    // A long timeout, so that a busy machine causes no outage.
     let patient = || shop.service().backend("redis").redis(&redis).env("REDIS_COMMAND_TIMEOUT", "1s");
     let service = patient().start().await;
-    hotshelf_testkit::wait_until("Redis takes part", hotshelf_testkit::PATIENCE, async || {
+    hotshelf_testkit::wait_until("Redis is used", hotshelf_testkit::PATIENCE, async || {
         service.metrics().await.value("cache_l2_up", &[]) == 1.0
     })
     .await;
@@ -122,7 +122,7 @@ async fn with_two_organizations(shop: &Shop) {
 }
 
 #[tokio::test]
-async fn products_that_name_no_organization_or_schema_go_where_the_options_say() {
+async fn the_options_set_organization_and_schema_of_imported_products() {
     let shop = Shop::new();
     with_two_organizations(&shop).await;
     let rows = "{\"name\":\"Red\",\"price\":1,\"fields\":{\"colour\":\"red\"}}\n\
@@ -143,7 +143,7 @@ async fn products_that_name_no_organization_or_schema_go_where_the_options_say()
 }
 
 #[tokio::test]
-async fn strict_names_the_line_of_a_product_that_does_not_fit_its_schema() {
+async fn strict_names_the_line_of_a_product_that_does_not_fit() {
     let shop = Shop::new();
     with_two_organizations(&shop).await;
     shop.file("p.csv", "name,price\nCup,4.50\n");
@@ -153,10 +153,10 @@ async fn strict_names_the_line_of_a_product_that_does_not_fit_its_schema() {
 }
 
 #[tokio::test]
-async fn a_home_that_does_not_exist_is_refused_in_one_line_and_nothing_is_stored() {
+async fn an_unknown_organization_or_schema_is_refused_in_one_line() {
     let shop = Shop::new();
     with_two_organizations(&shop).await;
-    // Even a row that would not need the home.
+    // Even a row that does not need the options.
     shop.file("p.jsonl", "{\"name\":\"Cup\",\"price\":1,\"organization_id\":1,\"schema_id\":1}\n");
     for (organization, schema, expected) in [
         ("7", "1", "cannot import p.jsonl: organization 7 does not exist"),

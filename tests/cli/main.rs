@@ -46,13 +46,13 @@ impl Shop {
         Outcome::from(output)
     }
 
-    /// The service on the same database.
+    /// Starts the service on the same database.
     fn service(&self) -> ServiceBuilder {
         Service::builder(env!("CARGO_BIN_EXE_hotshelf")).database(&self.path("products.db")).backend("memory")
     }
 }
 
-/// What a command said and how it ended.
+/// The output and the exit code of a command.
 #[derive(Debug)]
 struct Outcome {
     code: i32,

@@ -1,5 +1,5 @@
-//! The README and `docs/tutorial.md` as their readers follow them: each command prints what the page shows, where `jq`
-//! is installed.
+//! The README and `docs/tutorial.md` as their readers follow them: each command prints the output on the page. Needs
+//! `jq`.
 
 use std::fs;
 use std::path::Path;
@@ -8,13 +8,13 @@ use std::process::Command;
 use hotshelf_testkit::Service;
 use tempfile::TempDir;
 
-/// What a reader types, and the lines that the page shows after it.
+/// A command, and the lines that the page shows after it.
 struct Step {
     command: String,
     shown: Vec<String>,
 }
 
-/// The steps on the running service: those of its own start, of Redis and of the demo are left out.
+/// The steps on the running service, without those that start it, Redis and the demo.
 fn steps(page: &str) -> Vec<Step> {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
     let blocks = page.split("```").filter_map(|block| block.strip_prefix("console\n"));
@@ -40,7 +40,7 @@ fn goes_on(command: &str) -> bool {
     command.ends_with('\\') || command.matches('\'').count() % 2 == 1
 }
 
-/// A line without what differs from run to run: times, ids of requests, entity tags.
+/// A line without the parts that differ from run to run: times, request ids, entity tags.
 fn comparable(line: &str) -> String {
     let varies = ["content-length", "x-request-id", "request_id", "_at\"", "ttl=", "duration_ms"];
     let varies = line.starts_with("etag") || varies.iter().any(|word| line.contains(word));
@@ -53,7 +53,7 @@ fn lines(text: &str) -> Vec<String> {
     lines.map(comparable).collect()
 }
 
-/// Follows a page that has at least so many steps, on a service of its own.
+/// Runs the steps of a page, of which there must be at least this many, on a service of its own.
 async fn follow(page: &str, at_least: usize) {
     if Command::new("jq").arg("--version").output().is_err() {
         eprintln!("jq is not installed: {page} was not followed");
@@ -78,11 +78,11 @@ async fn follow(page: &str, at_least: usize) {
 }
 
 #[tokio::test]
-async fn the_tutorial_shows_what_its_commands_print() {
+async fn the_tutorial_shows_the_output_of_its_commands() {
     follow("docs/tutorial.md", 25).await;
 }
 
 #[tokio::test]
-async fn the_readme_shows_what_its_commands_print() {
+async fn the_readme_shows_the_output_of_its_commands() {
     follow("README.md", 5).await;
 }

@@ -1,5 +1,4 @@
-//! Getting at Redis where access is restricted: what the documentation says that a user needs is enough, and no more
-//! is.
+//! A Redis with restricted access: the documented rights of a user are sufficient, and each of them is needed.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::hotshelf;
 use crate::topology::cache_status;
 
-/// The line of the manual that begins so, and goes on with the rules of that user.
+/// The rules after this beginning of a line in the manual.
 fn documented(beginning: &str) -> Vec<String> {
     let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
     let rules =
@@ -22,7 +21,7 @@ fn documented(beginning: &str) -> Vec<String> {
     rules.split(' ').map(str::to_owned).collect()
 }
 
-/// The arguments of a server with the user that the manual makes.
+/// The arguments of a server with the user of the manual.
 fn shop() -> Vec<String> {
     let user = ["--user", "shop", "on", ">open"].map(str::to_owned);
     user.into_iter().chain(documented("user shop on >password ")).collect()
@@ -32,7 +31,8 @@ fn as_shop(service: ServiceBuilder) -> ServiceBuilder {
     service.env("REDIS_USERNAME", "shop").env("REDIS_PASSWORD", "open")
 }
 
-/// With a limit whose places come back within seconds, and one of which so many are left that some are taken ahead.
+/// Requests of one limit are available again within seconds. Of the other limit so many are left that some are
+/// prefetched.
 fn limited(service: ServiceBuilder) -> ServiceBuilder {
     let routes = "GET /api/v1/products/{id}=1000000/1h";
     service.env("RATE_LIMIT", "on").env("RATE_LIMIT_API", "100000/2s").env("RATE_LIMIT_ROUTES", routes)
@@ -42,7 +42,7 @@ fn texts(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
-/// What the cache and the limits do, each thing once.
+/// Uses each operation of the cache and of the limits once.
 async fn use_everything(service: &Client) {
     let product = create(service, &laptop()).await;
     read(service, &product).await;
@@ -68,7 +68,7 @@ async fn use_everything(service: &Client) {
     service.post("/api/v1/cache/warm").await.expect(202);
 }
 
-/// Two instances that share a database, with everything used and nothing amiss. `until` something holds.
+/// Two instances that share a database use every operation, without an error. Ends when `until` holds.
 async fn assert_all_works(service: ServiceBuilder, until: impl AsyncFn() -> bool) {
     let (service, _directory) = with_directory(limited(as_shop(service)));
     let instances = [service.clone().backend("tiered").start().await, service.backend("redis").start().await];
@@ -96,7 +96,7 @@ fn assert_nothing_refused(server: &RedisServer) {
     assert_eq!(server.command(&["ACL", "LOG"]), RedisReply::Array(Vec::new()), "at {}", server.address());
 }
 
-/// Starts the service, which then has a lookup answered by Redis.
+/// Starts the service, and checks that Redis answers a lookup.
 async fn assert_used(builder: ServiceBuilder) {
     let service = builder.backend("redis").start().await;
     wait_for_redis(&service, "up").await;
@@ -119,7 +119,7 @@ fn the_manual_has_the_rules_that_the_code_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_with_the_documented_rules_gets_all_that_is_needed_and_needs_all_of_it() {
+async fn the_documented_rules_are_sufficient_and_all_are_needed() {
     let redis = RedisServer::start_with(&texts(&shop()));
     let allowed: BTreeSet<String> =
         shop().iter().filter_map(|rule| rule.strip_prefix('+')).map(str::to_owned).collect();
@@ -144,14 +144,14 @@ async fn a_user_with_the_documented_rules_gets_all_that_is_needed_and_needs_all_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_rules_are_enough_in_a_cluster() {
+async fn the_documented_rules_are_sufficient_in_a_cluster() {
     let cluster = RedisCluster::start_with(&texts(&shop()));
     assert_all_works(hotshelf().env("REDIS_URL", cluster.url()), async || true).await;
     cluster.nodes().iter().for_each(assert_nothing_refused);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn and_with_those_for_sentinels_behind_sentinels() {
+async fn the_documented_rules_are_sufficient_behind_sentinels() {
     let watcher = format!("user watcher on >open {}\n", documented("user watcher on >password ").join(" "));
     let set = RedisSentinels::start_with(&texts(&shop()), &watcher);
     let service = hotshelf().env("REDIS_URL", set.url());
@@ -177,7 +177,7 @@ async fn sentinels_have_a_password_of_their_own() {
 }
 
 #[tokio::test]
-async fn keys_are_in_the_database_that_is_set_and_each_connection_of_the_pool_is_used() {
+async fn keys_are_in_the_set_database_and_all_pool_connections_are_used() {
     let redis = RedisServer::start();
     let (service, _directory) = with_directory(hotshelf().redis(&redis));
     let service = service.env("REDIS_DB", 3).env("REDIS_POOL_SIZE", 4).backend("tiered").start().await;
@@ -189,11 +189,15 @@ async fn keys_are_in_the_database_that_is_set_and_each_connection_of_the_pool_is
     assert_eq!(redis.keys("*"), Vec::<String>::new(), "in database 0");
     let clients = || redis.command(&["CLIENT", "LIST"]).text().unwrap().to_owned();
     let counts = async || clients().lines().filter(|client| client.contains(" resp=3")).count() == 6;
-    // What counts for the limits connects by itself.
+    // The rate limiter has a connection of its own.
     wait_until("all have connected", PATIENCE, counts).await;
     let clients = clients();
     let ours: Vec<_> = clients.lines().filter(|client| client.contains(" resp=3")).collect();
     assert!(ours.iter().all(|client| client.contains(" db=3 ")), "{clients}");
     let busy = ours.iter().filter(|client| client.contains(" cmd=evalsha ") || client.contains(" cmd=set "));
-    assert_eq!((ours.len(), busy.count()), (6, 4), "four for commands, one that hears, one that counts: {clients}");
+    assert_eq!(
+        (ours.len(), busy.count()),
+        (6, 4),
+        "four for commands, the invalidation stream, the rate limiter: {clients}"
+    );
 }

@@ -1,6 +1,5 @@
-//! A master ends, or hands over its place, while writers and readers are at work on two instances. No acknowledged
-//! write is lost, no read is stale but within the bounds that the documentation gives for another instance, and Redis
-//! takes part again by itself.
+//! A master is killed, or a replica is promoted, while writers and readers use two instances. No acknowledged write is
+//! lost, no read is older than the documented bounds for another instance, and Redis is used again without a restart.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +12,7 @@ use tokio::time::sleep;
 use crate::load::Load;
 use crate::topology::{Pair, Topology};
 
-/// Watches how long an instance is without Redis.
+/// Measures how long an instance is without Redis.
 struct Watch {
     stopping: Arc<AtomicBool>,
     watching: JoinHandle<Duration>,
@@ -46,10 +45,10 @@ impl Watch {
     }
 }
 
-/// Lets this happen, and returns when another server has the place of the master and both instances use it.
+/// Causes the event, and returns when another server is the master and both instances use it.
 async fn changes_hands(pair: &Pair, load: &Load, what: &str, happens: impl FnOnce(&Topology)) {
     let written = load.writes();
-    wait_until("writes are under way", PATIENCE, async || load.writes() > written + 100).await;
+    wait_until("writes are in flight", PATIENCE, async || load.writes() > written + 100).await;
     let former = pair.redis.master_of_generations();
     let watches = pair.both().map(Watch::over);
     let begin = Instant::now();

@@ -1,5 +1,5 @@
-//! Writers and readers on two instances, and a judge: no read that began after a write was acknowledged may show what
-//! was there before it.
+//! Writers and readers on two instances, and a checker: no read that began after the acknowledgement of a write may
+//! show the state before it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,23 +15,23 @@ use crate::topology::Pair;
 
 const PRODUCTS: usize = 8;
 const READERS: usize = 6;
-/// How far the memory of an instance may lag behind what another one has written: its lease.
+/// How far the memory of an instance may lag behind the writes of another one: the memory lease.
 const LEASE: Duration = Duration::from_secs(1);
 
-/// One thing that only grows, by one writer: the stock of a product, or how many products there are.
+/// A number that only grows, by one writer: the stock of a product, or the number of products.
 #[derive(Default)]
 struct Track {
-    /// What was acknowledged, and when; each larger than the one before.
+    /// The acknowledged values with their times, ascending.
     acknowledged: Mutex<Vec<(i64, Instant)>>,
-    /// The largest that was sent.
+    /// The largest value that was sent.
     sent: Mutex<i64>,
     /// The instance of its writer.
     home: usize,
-    /// Whether it is how many products there are.
+    /// Whether it is the number of products.
     counts: bool,
 }
 
-/// What the readers have seen.
+/// The results of the readers.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) reads: usize,
@@ -40,7 +40,7 @@ pub(crate) struct Verdict {
     pub(crate) refused: usize,
     /// Reads on another instance than the writer's that were older than a write, within the lease.
     pub(crate) lagging: usize,
-    /// By how much at most.
+    /// The largest lag of these reads.
     pub(crate) lag: Duration,
     /// Reads that broke the promise.
     pub(crate) stale: Vec<String>,
@@ -58,7 +58,7 @@ pub(crate) struct Load {
 struct Hands {
     clients: [Client; 2],
     products: Arc<Vec<Value>>,
-    /// What one more product is to be.
+    /// The next product to create.
     growing: Arc<Value>,
     tracks: Arc<Vec<Track>>,
     verdict: Arc<Mutex<Verdict>>,
@@ -66,13 +66,13 @@ struct Hands {
 }
 
 impl Load {
-    /// Begins to write and to read.
+    /// Starts writers and readers.
     pub(crate) async fn start(pair: &Pair) -> Self {
         let mut products = Vec::new();
         for _ in 0..PRODUCTS {
             products.push(create(&pair.first, &laptop()).await);
         }
-        // Nobody else creates products there.
+        // No other client creates products there.
         let organization = create_organization(&pair.first, "Growing").await;
         let schema = create_schema(&pair.first, organization, &json!([])).await;
         let growing = json!({"organization_id": organization, "schema_id": schema, "name": "One more", "price": 1});
@@ -97,13 +97,13 @@ impl Load {
         self.verdict.lock().unwrap().writes
     }
 
-    /// Stops it, and makes sure that every acknowledged write is in the database.
+    /// Stops the load, and checks that every acknowledged write is in the database.
     pub(crate) async fn judge(self, pair: &Pair) -> Verdict {
         self.stopping.store(true, Ordering::Relaxed);
         for task in self.tasks {
             task.await.unwrap();
         }
-        // The memory of the instance that did not write may lag for so long. After that, nothing may.
+        // The memory of the other instance may lag for this long, and no longer.
         sleep(LEASE).await;
         for (track, product) in self.tracks.iter().zip(&self.products) {
             let uncached = pair.second.get(&path(product)).header("Cache-Control", "no-cache").await.expect(200);
@@ -143,7 +143,7 @@ impl Hands {
             track.acknowledged.lock().unwrap().push((value, Instant::now()));
         } else {
             verdict.refused += 1;
-            // Whether there is one more, nobody knows. That counts as little as if there were not.
+            // The write may have been committed or not. It counts as not acknowledged.
             if track.counts {
                 *track.sent.lock().unwrap() -= 1;
             }
@@ -179,7 +179,7 @@ impl Hands {
         format!("/api/v1/organizations/{}/product-ids", self.growing["organization_id"])
     }
 
-    /// By the oldest acknowledgement that the answer misses.
+    /// The age counts from the oldest acknowledged write that the answer misses.
     fn judge(&self, track: &Track, value: i64, acknowledged: usize, begin: Instant, may_lag: bool, reply: &Reply) {
         let missed = {
             let acknowledged = &track.acknowledged.lock().unwrap()[..acknowledged];
@@ -200,7 +200,7 @@ impl Hands {
 }
 
 impl Track {
-    /// Nothing that was acknowledged is missing, and nothing is there that was never sent.
+    /// No acknowledged write is missing, and no value appears that was never sent.
     fn assert_holds(&self, value: i64, place: &str) {
         let acknowledged = self.acknowledged.lock().unwrap().last().map_or(0, |(value, _)| *value);
         let sent = *self.sent.lock().unwrap();

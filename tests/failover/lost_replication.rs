@@ -1,5 +1,5 @@
-//! Replication brings a write over some time after it was acknowledged, or never: then the server that takes the
-//! master's place still has what was there before it. None of that is served.
+//! Replication is asynchronous. A replica that becomes the master may still hold the values from before the last
+//! writes. None of them is served.
 
 use hotshelf_testkit::catalogue::{create, id, ids, laptop, read, update};
 use hotshelf_testkit::{Client, PATIENCE, wait_until};
@@ -13,13 +13,13 @@ async fn dearest(client: &Client) -> Vec<i64> {
     ids(&client.get(BY_PRICE).await.expect(200).json())
 }
 
-/// Every server that holds data has the copy of this entry or is not the one for it.
+/// Every server holds this entry, or is not responsible for its key.
 async fn replicas_have(pair: &Pair, entry: &str) {
     let copies = async || pair.redis.copies(entry) >= 2;
-    wait_until("a replica has the copy", PATIENCE, copies).await;
+    wait_until("a replica has the entry", PATIENCE, copies).await;
 }
 
-async fn what_was_not_brought_over_is_void(redis: Topology) {
+async fn values_without_replicated_writes_are_invalid(redis: Topology) {
     let pair = Pair::start(redis, &[("AUDIT_RATE", "0"), ("CACHE_WRITE_STRATEGY", "write_through")]).await;
     let product = create(&pair.first, &laptop()).await;
     let rival = create(&pair.first, &json!({"name": "Dear", "price": 5_000})).await;
@@ -36,7 +36,7 @@ async fn what_was_not_brought_over_is_void(redis: Topology) {
     former.stop();
     wait_until("another one is the master", PATIENCE, async || pair.redis.is_whole_without(former)).await;
     let promoted = pair.redis.master_of(&entry);
-    assert!(promoted.get(&entry).is_some_and(|held| held.contains("999.99")), "it has what was before the write");
+    assert!(promoted.get(&entry).is_some_and(|held| held.contains("999.99")), "the promoted server has the old value");
     pair.are_up().await;
     for instance in pair.both() {
         assert_eq!(read(instance, &product).await, product);
@@ -46,10 +46,10 @@ async fn what_was_not_brought_over_is_void(redis: Topology) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_sentinels() {
-    what_was_not_brought_over_is_void(Topology::sentinels()).await;
+    values_without_replicated_writes_are_invalid(Topology::sentinels()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_cluster() {
-    what_was_not_brought_over_is_void(Topology::cluster()).await;
+    values_without_replicated_writes_are_invalid(Topology::cluster()).await;
 }

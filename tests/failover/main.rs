@@ -1,5 +1,5 @@
-//! Redis as it is run in production: behind Sentinel, as a cluster, with several connections. The real binary over
-//! HTTP, two instances on one database, and real servers of which some end.
+//! Redis behind Sentinel, as a cluster, and with several connections: the real binary over HTTP, two instances on one
+//! database, and real servers, some of which are killed.
 #![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]
 
 mod access;
@@ -12,7 +12,7 @@ mod topology;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 
-/// The service that this package builds, about to be started.
+/// A builder for the service of this package.
 fn hotshelf() -> ServiceBuilder {
     Service::builder(env!("CARGO_BIN_EXE_hotshelf"))
 }

@@ -1,5 +1,5 @@
-//! A server that is no master any more, and slots that are another node's, while all connections stay open: the service
-//! finds out by what it is answered, or by asking.
+//! A master that becomes a replica, and slots that move to another node, while all connections stay open. The service
+//! notices by an error answer, or by its regular checks.
 
 use hotshelf_testkit::catalogue::{create, laptop, lookup, read, wait_for_redis};
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
@@ -8,7 +8,7 @@ use crate::hotshelf;
 use crate::topology::{Pair, Topology};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_becomes_a_replica_is_left_at_its_first_answer() {
+async fn a_master_that_becomes_a_replica_is_left_at_its_first_answer() {
     let (redis, master) = (RedisServer::start(), RedisServer::start());
     let service = hotshelf().redis(&redis).backend("redis").start().await;
     wait_for_redis(&service, "up").await;
@@ -17,7 +17,7 @@ async fn a_server_that_becomes_a_replica_is_left_at_its_first_answer() {
     redis.command(&["REPLICAOF", host, port]);
     lookup(&service, &product).await;
     let left = async || service.log().contains("reason=\"READONLY ");
-    wait_until("one refusal is enough", PATIENCE, left).await;
+    wait_until("the connection is closed", PATIENCE, left).await;
     let expected = format!("Redis is down ({} is a replica: it takes no writes); serving without it", redis.address());
     let told = async || service.get("/health").await.json()["modules"]["cache"]["message"] == expected;
     wait_until("the health report says why", PATIENCE, told).await;
@@ -27,7 +27,7 @@ async fn a_server_that_becomes_a_replica_is_left_at_its_first_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slots_that_move_are_noticed_and_what_was_in_them_is_void() {
+async fn moved_slots_are_noticed_and_their_values_are_invalid() {
     let pair = Pair::start(Topology::cluster(), &[("AUDIT_RATE", "0")]).await;
     let product = create(&pair.first, &laptop()).await;
     read(&pair.first, &product).await;

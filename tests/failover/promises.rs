@@ -1,5 +1,5 @@
-//! What holds with one server holds with each kind of Redis: hits from both tiers, writes that another instance hears
-//! of, lists, batches, deletion by pattern.
+//! Each Redis topology behaves like one server: hits from both tiers, pushes to another instance, lists, batches,
+//! deletion by pattern.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::topology::{Pair, Topology, cache_status};
 
-/// What memory may lag behind another instance.
+/// The time by which memory may lag behind another instance.
 const LEASE: Duration = Duration::from_secs(1);
 const BY_PRICE: &str = "/api/v1/organizations/1/products?order=-price&limit=1";
 
@@ -22,7 +22,7 @@ async fn hits_come_from_both_tiers(pair: &Pair) {
     }
 }
 
-async fn writes_are_heard_of(pair: &Pair) {
+async fn writes_reach_the_other_instance(pair: &Pair) {
     let mut product = create(&pair.first, &laptop()).await;
     for (number, writer, reader) in [(1, &pair.first, &pair.second), (2, &pair.second, &pair.first)] {
         read(reader, &product).await;
@@ -54,7 +54,7 @@ async fn batches_are_hits(pair: &Pair) {
     }
 }
 
-/// After all the others, so that every primary has something.
+/// Runs after all the others, so that every primary has entries.
 async fn deletion_reaches_every_server(pair: &Pair) {
     let entries = pair.redis.keys("product:id:*");
     assert!(entries.iter().all(|count| *count > 0), "on each: {entries:?}");
@@ -68,7 +68,7 @@ async fn deletion_reaches_every_server(pair: &Pair) {
 async fn promises_hold(redis: Topology, settings: &[(&str, &str)]) {
     let pair = Pair::start(redis, &[&[("AUDIT_RATE", "0")], settings].concat()).await;
     hits_come_from_both_tiers(&pair).await;
-    writes_are_heard_of(&pair).await;
+    writes_reach_the_other_instance(&pair).await;
     lists_follow(&pair).await;
     batches_are_hits(&pair).await;
     deletion_reaches_every_server(&pair).await;

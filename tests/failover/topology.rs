@@ -1,4 +1,4 @@
-//! The kinds of Redis, what happens to them, and two instances of the service on each.
+//! The Redis topologies, their faults, and two instances of the service on each.
 
 use hotshelf_testkit::catalogue::{create_named, lookup, wait_for_redis};
 use hotshelf_testkit::{Client, PATIENCE, RedisCluster, RedisSentinels, RedisServer, Reply, Service, wait_until};
@@ -36,7 +36,7 @@ impl Topology {
         }
     }
 
-    /// The servers that take writes just now.
+    /// The servers that accept writes now.
     pub(crate) fn masters(&self) -> Vec<&RedisServer> {
         match self {
             Topology::One(server) => vec![server],
@@ -45,28 +45,28 @@ impl Topology {
         }
     }
 
-    /// Kills the master, in a cluster the one of the generations.
+    /// Kills the master; in a cluster, the primary with the generations.
     pub(crate) fn kill_master(&self) {
         self.master_of_generations().stop();
     }
 
-    /// Starts what was killed, if it is to take another one's place. It comes back as a replica.
+    /// In a cluster, restarts the killed node as a replica.
     pub(crate) fn mend(&self) {
         if let Topology::Cluster(cluster) = self {
             cluster.mend();
         }
     }
 
-    /// Makes a replica take its master's place, though nothing is wrong with that.
+    /// Promotes a replica while its master is healthy.
     pub(crate) fn fail_over(&self) {
         match self {
-            Topology::One(_) => panic!("one server alone has nobody to take its place"),
+            Topology::One(_) => panic!("a single server has no replica"),
             Topology::Sentinels(set) => set.fail_over(),
             Topology::Cluster(cluster) => cluster.fail_over(cluster.primary_of(GENERATION)),
         }
     }
 
-    /// Whether somebody has taken the place of this server, and all agree on that.
+    /// Whether another server has replaced this one, and all servers agree on that.
     pub(crate) fn is_whole_without(&self, former: &RedisServer) -> bool {
         let others_agree = match self {
             Topology::One(_) => return false,
@@ -76,12 +76,12 @@ impl Topology {
         others_agree && self.masters().iter().all(|master| master.address() != former.address())
     }
 
-    /// The server that has the generations.
+    /// The server with the generations.
     pub(crate) fn master_of_generations(&self) -> &RedisServer {
         self.master_of(GENERATION)
     }
 
-    /// The server that takes the writes of this key.
+    /// The server that accepts writes of this key.
     pub(crate) fn master_of(&self, key: &str) -> &RedisServer {
         match self {
             Topology::One(server) => server,
@@ -98,27 +98,27 @@ impl Topology {
         }
     }
 
-    /// How many servers have something under this key, replicas included.
+    /// The number of servers that have this key, including replicas.
     pub(crate) fn copies(&self, key: &str) -> usize {
         self.servers().iter().filter(|server| server.keys(key).len() == 1).count()
     }
 
-    /// Replicas get nothing from their masters any more, and are not told.
+    /// Stops replication without closing connections: replicas get nothing from their masters any more.
     pub(crate) fn stop_replication(&self) {
         for replica in self.servers().iter().filter(|server| !server.is_primary()) {
-            // The master refuses whoever gives a password where none is set.
+            // A master without a password refuses clients that send one.
             replica.command(&["CONFIG", "SET", "masterauth", "no such password"]);
             replica.command(&["CLIENT", "KILL", "TYPE", "master"]);
         }
     }
 
-    /// How many keys all masters have that match.
+    /// The number of keys on all masters that match.
     pub(crate) fn keys(&self, pattern: &str) -> Vec<usize> {
         self.masters().iter().map(|master| master.keys(pattern).len()).collect()
     }
 }
 
-/// Two instances on one database, both up and hearing of each other's writes.
+/// Two instances on one database, both up and subscribed to each other's pushes.
 pub(crate) struct Pair {
     pub(crate) first: Service,
     pub(crate) second: Service,
@@ -130,7 +130,7 @@ impl Pair {
     pub(crate) async fn start(redis: Topology, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let instance = || {
-            // Far more than Redis needs: that the machine is busy is no outage.
+            // Far more than Redis needs, so that a busy machine causes no outage.
             let patient =
                 hotshelf().shared_db(&directory.path().join("products.db")).env("REDIS_COMMAND_TIMEOUT", "1s");
             let service = patient.env("REDIS_URL", redis.url());
@@ -146,7 +146,7 @@ impl Pair {
         [&self.first, &self.second]
     }
 
-    /// Returns when Redis serves both, and the memory of both.
+    /// Returns when both tiers of both instances serve.
     pub(crate) async fn are_up(&self) {
         for instance in self.both() {
             wait_for_redis(instance, "up").await;
@@ -157,7 +157,7 @@ impl Pair {
                 lookup(instance, &probe).await;
                 cache_status(&lookup(instance, &probe).await).ends_with("; detail=l1")
             };
-            wait_until("memory serves what it hears of", PATIENCE, from_l1).await;
+            wait_until("memory serves", PATIENCE, from_l1).await;
         }
         let from_l2 = async || {
             let probe = create_named(&self.first, "Probe").await;

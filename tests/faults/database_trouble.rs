@@ -1,5 +1,5 @@
-//! A database that cannot be written, or not be read everywhere: what requests meet is what health says, and the log
-//! says it once.
+//! A database that cannot be written, or has unreadable pages: `/health` agrees with the results of requests, and the
+//! log has one line.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -13,7 +13,7 @@ use hotshelf_testkit::ExternalWriter;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, path, read};
 use hotshelf_testkit::shapes::problem;
 
-/// What the database says about itself in `/health`, behind its status.
+/// The status and the sentence of the database in `/health`.
 pub(crate) async fn database(client: &Client) -> String {
     let health = client.get("/health").await.json();
     let database = &health["modules"]["database"];
@@ -29,7 +29,7 @@ pub(crate) fn lines(service: &Service, message: &str) -> usize {
     service.log().lines().filter(|line| line.contains(message)).count()
 }
 
-/// Runs a service for which a file that would grow past a limit is an error, as on a disk that fails, and not its end.
+/// Runs a service for which a file over the size limit is an error, as on a failing disk, and not a fatal signal.
 struct Limited {
     service: Service,
     _directory: tempfile::TempDir,
@@ -46,7 +46,7 @@ impl Limited {
         Limited { service, _directory: directory }
     }
 
-    /// From now on no file of the service grows past so many bytes.
+    /// From now on no file of the service can grow past this size.
     fn limit(&self, bytes: &str) {
         let pid = self.service.pid().to_string();
         let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status().unwrap();
@@ -55,7 +55,7 @@ impl Limited {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_takes_no_writes_is_told_and_reads_go_on() {
+async fn failing_writes_are_reported_and_reads_continue() {
     let limited = Limited::start().await;
     let service = &limited.service;
     let product = create(service, &laptop()).await;
@@ -77,7 +77,7 @@ async fn a_disk_that_takes_no_writes_is_told_and_reads_go_on() {
     assert_eq!(lines(service, "WARN hotshelf_"), 1, "nothing for each request: {}", service.log());
 
     limited.limit("unlimited");
-    // Nobody writes: the service finds out by itself.
+    // Without a request, the service notices by its own write.
     wait_for(service, "healthy").await;
     assert_eq!(lines(service, "the database is written again"), 1, "{}", service.log());
     create(service, &laptop()).await;
@@ -85,7 +85,7 @@ async fn a_disk_that_takes_no_writes_is_told_and_reads_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_noticed_while_nobody_writes() {
+async fn a_failing_disk_is_noticed_without_a_write() {
     let limited = Limited::start().await;
     let product = create(&limited.service, &laptop()).await;
     limited.limit("4096");
@@ -101,9 +101,9 @@ async fn it_is_noticed_while_nobody_writes() {
     );
 }
 
-/// Nothing of the database is wrong, but somebody keeps it to himself.
+/// The database is intact, but another program holds a write transaction open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_of_somebody_else_that_does_not_end_is_told() {
+async fn an_endless_foreign_transaction_is_reported() {
     let service = hotshelf().backend("none").start().await;
     let product = create(&service, &laptop()).await;
     let mut outsider = ExternalWriter::on_database_of(&service);
@@ -117,7 +117,7 @@ async fn a_transaction_of_somebody_else_that_does_not_end_is_told() {
     create(&service, &laptop()).await;
 }
 
-/// The bytes of a page, and where it begins.
+/// The offset and the length of a page.
 fn page(database: &std::path::Path, number: u64, size: usize) -> (u64, Vec<u8>) {
     let (mut file, begin) = (File::open(database).unwrap(), (number - 1) * size as u64);
     let mut bytes = vec![0; size];
@@ -134,7 +134,7 @@ fn overwrite(database: &std::path::Path, begin: u64, bytes: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_malformed_page_is_told_and_takes_nothing_else_out_of_service() {
+async fn a_malformed_page_is_reported_and_other_reads_succeed() {
     let mut service = hotshelf().backend("none").start().await;
     let product = create(&service, &laptop()).await;
     let size = 4096;
@@ -144,7 +144,7 @@ async fn a_malformed_page_is_told_and_takes_nothing_else_out_of_service() {
         ExternalWriter::on_database_of(&service).number("SELECT page_size AS number FROM pragma_page_size"),
         size as i64
     );
-    // What is in the log goes into the file.
+    // Moves the log into the file.
     assert!(service.terminate().await.success());
     service.restart().await;
     let (begin, good) = page(&service.database(), number as u64, size);
@@ -163,7 +163,7 @@ async fn a_malformed_page_is_told_and_takes_nothing_else_out_of_service() {
     let said = database(&service).await;
     let both = "unhealthy: writes fail (database disk image is malformed), and some reads do (database disk image is malformed)";
     assert_eq!(said, both);
-    // What one product has does not fill the log with the reads of the others.
+    // The malformed page of one product does not flood the log while other reads succeed.
     for _ in 0..60 {
         service.get("/api/v1/organizations").await.expect(200);
         problem(service.get(&path(&product)).await, 503);
@@ -172,7 +172,7 @@ async fn a_malformed_page_is_told_and_takes_nothing_else_out_of_service() {
     assert!(lines(&service, "reads of the database fail") <= 12, "{}", service.log());
 
     overwrite(&service.database(), begin, &good);
-    // The file was changed behind the back of SQLite, which goes on with what it has read until somebody writes.
+    // SQLite does not see the change of the file, and uses its cached pages until the next write.
     ExternalWriter::on_database_of(&service).run("UPDATE write_probe SET probes = 0");
     wait_for(&service, "healthy").await;
     assert_eq!(read(&service, &product).await, product);
@@ -180,7 +180,7 @@ async fn a_malformed_page_is_told_and_takes_nothing_else_out_of_service() {
 }
 
 #[tokio::test]
-async fn the_files_are_for_their_owner_alone() {
+async fn only_the_owner_can_read_the_files() {
     let service = hotshelf().start().await;
     create(&service, &laptop()).await;
     let directory = service.database().parent().unwrap().to_owned();
@@ -196,7 +196,7 @@ async fn the_files_are_for_their_owner_alone() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_version_is_left_alone_by_all_commands() {
+async fn all_commands_refuse_a_database_of_a_newer_version() {
     let mut service = hotshelf().start().await;
     create(&service, &laptop()).await;
     assert!(service.terminate().await.success());

@@ -1,5 +1,5 @@
-//! A disk that is full, and one that is read-only: what is refused is not stored, what was acknowledged is, and an
-//! operator is told which of the two it is.
+//! A full disk, and a read-only disk: refused writes are not stored, acknowledged writes are, and the operator learns
+//! which fault it is.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ use hotshelf_testkit::shapes::problem;
 
 const FULL: &str = "database or disk is full";
 const READ_ONLY: &str = "attempt to write a readonly database";
-/// Bytes that SQLite writes to have room for the index of its log: one for each page. Nothing else has room then.
+/// The bytes that SQLite writes to reserve space for the index of its log, one for each page. Then the disk is full.
 const INDEX: u64 = 100;
 const WRITES_FAIL: &str = "writes to the database fail";
 
@@ -38,7 +38,7 @@ fn assert_sound(service: &Service) {
     file.run("INSERT INTO product_search (product_search) VALUES ('integrity-check')");
 }
 
-/// Every write is refused with the same sentence, reads are served, health names the cause, and the log says it once.
+/// Every write is refused with the same sentence, reads are served, `/health` names the cause, and the log has it once.
 async fn writes_are_refused(service: &Service, product: &Value, cause: &str) {
     let bulk = json!({"products": [laptop(), laptop()]});
     for _ in 0..10 {
@@ -60,9 +60,9 @@ async fn writes_are_refused(service: &Service, product: &Value, cause: &str) {
     let health = service.get("/health").await.expect(503).json();
     assert_eq!(health["status"], "unhealthy");
     service.get("/health/ready").await.expect(200);
-    assert_eq!(total(service).await, 1, "nothing that was refused is there");
+    assert_eq!(total(service).await, 1, "no refused product is stored");
     assert_eq!(lines(service, WRITES_FAIL), 1, "{}", service.log());
-    assert_eq!(lines(service, "WARN hotshelf_"), 1, "nothing for each request: {}", service.log());
+    assert_eq!(lines(service, "WARN hotshelf_"), 1, "no line per request: {}", service.log());
     assert_eq!(lines(service, "ERROR"), 0, "{}", service.log());
 }
 
@@ -75,7 +75,7 @@ async fn it_is_told_and_over_by_itself(fault: Fault, cause: &str) {
     writes_are_refused(&service, &product, cause).await;
 
     disk.end();
-    // Nobody writes: the service finds out by itself.
+    // Without a request, the service notices by its own write.
     wait_for(&service, "healthy").await;
     assert_eq!(lines(&service, "the database is written again"), 1, "{}", service.log());
     let another = create(&service, &laptop()).await;
@@ -85,23 +85,23 @@ async fn it_is_told_and_over_by_itself(fault: Fault, cause: &str) {
             (product.clone(), another.clone())
         );
         assert_eq!(total(&service).await, 2);
-        // Killed, and looked at again.
+        // Kills the service and reads again.
         service.restart().await;
     }
     assert_sound(&service);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_refuses_writes_until_there_is_room() {
+async fn a_full_disk_refuses_writes_until_it_has_space() {
     it_is_told_and_over_by_itself(Fault::FULL, FULL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_became_read_only_refuses_writes_until_it_is_not() {
+async fn a_read_only_disk_refuses_writes_until_it_is_writable() {
     it_is_told_and_over_by_itself(Fault::READ_ONLY, READ_ONLY).await;
 }
 
-/// The names of products that were acknowledged, and of those that were refused.
+/// The names of acknowledged and of refused products.
 #[derive(Default)]
 struct Told {
     stored: BTreeSet<String>,
@@ -138,9 +138,9 @@ async fn names(client: &Client) -> Vec<String> {
     }
 }
 
-/// The disk is full at another place in a group of writes each time.
+/// In each round, the disk becomes full at another write of the group.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_writes_that_share_a_commit_all_are_stored_or_none() {
+async fn writes_that_share_a_commit_are_all_stored_or_none() {
     let disk = DiskFault::new();
     let mut service = start(&disk).await;
     let (told, stop) = (Arc::new(Mutex::new(Told::default())), Arc::new(Mutex::new(false)));
@@ -155,9 +155,9 @@ async fn of_writes_that_share_a_commit_all_are_stored_or_none() {
     for room in [0, 9_000, 20_000, 33_000, 100_000] {
         let before = count();
         disk.begin(Fault::FULL.after(room));
-        wait_until("some are refused", PATIENCE, async || count().1 >= before.1 + 20).await;
+        wait_until("some writes are refused", PATIENCE, async || count().1 >= before.1 + 20).await;
         disk.end();
-        wait_until("some are stored", PATIENCE, async || count().0 >= before.0 + 20).await;
+        wait_until("some writes are stored", PATIENCE, async || count().0 >= before.0 + 20).await;
     }
     *stop.lock().unwrap() = true;
     while let Some(writer) = writers.join_next().await {
@@ -168,14 +168,14 @@ async fn of_writes_that_share_a_commit_all_are_stored_or_none() {
         let stored = names(&service).await;
         assert_eq!(stored.len(), acknowledged.len(), "each once");
         assert_eq!(stored.into_iter().collect::<BTreeSet<_>>(), acknowledged);
-        // Killed, and looked at again.
+        // Kills the service and reads again.
         service.restart().await;
     }
     assert_sound(&service);
 }
 
-/// As many bytes as there is room for in a request. The pages that they take are more than the cache of a connection
-/// holds, so that some are written before the commit.
+/// The largest text that a request can carry. Its pages exceed the page cache of a connection, so some are written
+/// before the commit.
 fn large_products() -> Value {
     let image = |number: usize| json!({"url": format!("https://shop.example/{number}/{}", "x".repeat(2_010))});
     let product = |number: usize| {
@@ -186,12 +186,12 @@ fn large_products() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_is_full_in_the_middle_of_a_bulk_stores_none_of_it() {
+async fn a_disk_that_fills_up_during_a_bulk_create_stores_none_of_it() {
     let disk = DiskFault::new();
     let mut service = start(&disk).await;
     create_named(&service, "Cup").await;
     let (bulk, products) = (format!("{PRODUCTS}/bulk"), large_products());
-    // The second time, only one write fails: what comes after it in the bulk could be written, and must not be.
+    // The second time, only one write fails: the later products of the bulk could be written, but must not be.
     for fault in [Fault::FULL.after(30_000), Fault::FULL.after(30_000).once()] {
         disk.begin(fault);
         let refused = problem(service.post(&bulk).json(&products).await, 503);
@@ -207,7 +207,7 @@ async fn a_disk_that_is_full_in_the_middle_of_a_bulk_stores_none_of_it() {
     assert_sound(&service);
 }
 
-/// The end of a service that cannot move its log into the database.
+/// The stop of a service that cannot move its log into the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_on_a_full_disk_says_so_and_loses_nothing() {
     let disk = DiskFault::new();
@@ -224,7 +224,7 @@ async fn a_stop_on_a_full_disk_says_so_and_loses_nothing() {
     assert_sound(&service);
 }
 
-/// What it says on standard error, but for settings that have no effect, and that it fails.
+/// Checks that it fails, and returns its standard error, without lines about settings that have no effect.
 fn failure(service: &ServiceBuilder, command: &[&str]) -> Vec<String> {
     let output = service.command(command, "a good password\n");
     complaints(output.status, &String::from_utf8(output.stderr).unwrap())
@@ -235,7 +235,7 @@ fn complaints(status: ExitStatus, said: &str) -> Vec<String> {
     said.lines().filter(|line| !line.contains("has no effect")).map(str::to_owned).collect()
 }
 
-/// A file to import, with so many products.
+/// A file with this many products to import.
 fn products_to_import(directory: &TempDir, count: usize) -> String {
     let path = directory.path().join("products.csv");
     let mut csv = "name,description,price,stock,category\n".to_owned();
@@ -246,13 +246,13 @@ fn products_to_import(directory: &TempDir, count: usize) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Also what only reads: the database has to be opened, and noted who uses it.
+/// Commands that only read are refused too, because each of them writes to the database when it opens it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_that_cannot_write_is_refused_in_one_line_by_all_commands() {
+async fn all_commands_refuse_an_unwritable_disk_in_one_line() {
     let disk = DiskFault::new();
     let mut service = start(&disk).await;
     let product = create(&service, &laptop()).await;
-    // The log is not in the file yet.
+    // The log is not in the database file yet.
     service.kill();
     let (database, files) = (disk.database(), tempfile::tempdir().unwrap());
     let (csv, out) = (products_to_import(&files, 1), files.path().join("out.jsonl"));
@@ -264,7 +264,7 @@ async fn a_start_that_cannot_write_is_refused_in_one_line_by_all_commands() {
     ];
     let cannot_open = format!("cannot open {}:", database.display());
     let refusals = [
-        // SQLite has no other words for the index of its log.
+        // This is SQLite's message for a failure at the index of its log.
         (Fault::FULL, format!("{cannot_open} disk I/O error (No space left on device (os error 28))")),
         (Fault::FULL.after(INDEX), format!("{cannot_open} the database failed: No space left on device (os error 28)")),
         (Fault::READ_ONLY, format!("cannot lock {}.lock: Read-only file system (os error 30)", database.display())),
@@ -290,7 +290,7 @@ async fn a_start_that_cannot_write_is_refused_in_one_line_by_all_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_could_not_be_made_on_a_full_disk_is_made_when_there_is_room() {
+async fn a_database_not_created_on_a_full_disk_is_created_later() {
     let disk = DiskFault::new();
     let builder = disk.preload(hotshelf()).backend("none");
     for room in [0, 5_000, 50_000, 100_000] {
@@ -307,7 +307,7 @@ async fn a_database_that_could_not_be_made_on_a_full_disk_is_made_when_there_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_on_a_disk_that_gets_full_keeps_whole_batches_or_with_strict_nothing() {
+async fn an_import_onto_a_full_disk_stores_whole_batches_or_nothing() {
     let disk = DiskFault::new();
     let mut service = start(&disk).await;
     assert!(service.terminate().await.success());
@@ -317,7 +317,7 @@ async fn an_import_on_a_disk_that_gets_full_keeps_whole_batches_or_with_strict_n
     let nothing = format!("hotshelf: the products could not be stored: {cause}");
     let some = format!("hotshelf: 2000 products were imported from {csv}, then no more could be stored: {cause}");
     for (arguments, said, kept) in [(&["import", "--strict", &csv][..], nothing, 0), (&["import", &csv], some, 2_000)] {
-        // Less than one transaction with all of them needs, and more than two with 1,000.
+        // Less than one transaction with all products needs, and more than two transactions of 1,000.
         disk.begin(Fault::FULL.after(3_000_000));
         assert_eq!(failure(&builder, arguments).last(), Some(&said));
         disk.end();

@@ -1,4 +1,4 @@
-//! The database under the service is the one that it opened, and the keys in Redis are its own.
+//! The service checks that the database is still the one that it opened, and that the keys in Redis belong to it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn back_up(service: &Service) -> PathBuf {
     backup
 }
 
-/// Nothing is acknowledged, nothing is served, and everybody is told; once in the log.
+/// No write is acknowledged, no read is served, each answer and `/health` give the cause, and the log has it once.
 async fn says_that_it_is_another(service: &Service, what: &str) {
     let refused = service.post("/api/v1/products").json(&json!({"name": "Lost", "price": 1})).await.expect(503);
     assert!(refused.text().contains("the database file was replaced"), "{}", refused.text());
@@ -61,19 +61,19 @@ async fn a_deleted_database_is_noticed_before_a_write_is_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_in_the_place_of_the_database_is_noticed_when_nobody_writes() {
+async fn a_replaced_database_is_noticed_without_a_write() {
     let service = hotshelf().start().await;
     create(&service).await;
     let backup = back_up(&service);
     set_price(&service, 5.0).await;
     service.get(PRODUCT).await.expect(200);
     fs::rename(backup, service.database()).unwrap();
-    wait_until("readiness turns red", PATIENCE, async || service.get("/health/ready").await.status == 503).await;
+    wait_until("readiness is 503", PATIENCE, async || service.get("/health/ready").await.status == 503).await;
     says_that_it_is_another(&service, "is another file now").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_is_given_a_second_time_has_another_tag() {
+async fn a_version_number_after_a_restore_has_another_entity_tag() {
     for redis in [None, Some(RedisServer::start())] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("products.db");
@@ -103,12 +103,12 @@ async fn a_version_that_is_given_a_second_time_has_another_tag() {
         service.put(PRODUCT).header("if-match", &again).json(&json!({"price": 7})).await.expect(200);
         assert!(lost_product.starts_with("\"2-1-"), "{lost_product}");
         let next = create(&service).await;
-        assert!(next.starts_with("\"1000003-1-"), "an id is not given again: {next}");
+        assert!(next.starts_with("\"1000003-1-"), "no id is used again: {next}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_changes_no_tag() {
+async fn a_restart_changes_no_entity_tag() {
     let mut service = hotshelf().start().await;
     let tag = create(&service).await;
     service.restart().await;
@@ -122,18 +122,18 @@ fn with_users(redis: &RedisServer, path: &Path) -> ServiceBuilder {
     USERS_ON.iter().fold(hotshelf().redis(redis).database(path), |builder, (name, value)| builder.env(name, value))
 }
 
-/// Both have a user 1 and a product 1, and the same prefix.
+/// Both services have a user 1 and a product 1, and the same prefix.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_services_on_one_redis_honour_neither_sessions_nor_products_of_each_other() {
+async fn two_services_with_one_prefix_use_no_entries_of_each_other() {
     let redis = RedisServer::start();
     let directory = tempfile::tempdir().unwrap();
     let [ours, theirs] = ["ours.db", "theirs.db"].map(|name| with_users(&redis, &directory.path().join(name)));
     create_admin(&ours, "ann@one.example");
     create_admin(&theirs, "eve@two.example");
     let ours = ours.start().await;
-    wait_until("ours has Redis", PATIENCE, async || ours.log().contains("Redis is up")).await;
+    wait_until("our service uses Redis", PATIENCE, async || ours.log().contains("Redis is up")).await;
     let theirs = theirs.start().await;
-    wait_until("theirs goes on without it", PATIENCE, async || {
+    wait_until("the other service continues without Redis", PATIENCE, async || {
         theirs.log().contains("another database") && theirs.log().contains("CACHE_PREFIX")
     })
     .await;
@@ -156,11 +156,11 @@ async fn two_services_on_one_redis_honour_neither_sessions_nor_products_of_each_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_process_behind_another_lock_file_is_noticed_within_a_second() {
+async fn a_process_with_another_lock_file_is_noticed_within_a_second() {
     let service = hotshelf().start().await;
     create(&service).await;
-    // What another process does that opens the database where the lock file of this one does not reach it.
+    // The write of another process that opens the database without seeing this lock file.
     ExternalWriter::on_database_of(&service).run("UPDATE database_history SET writer = 7");
-    wait_until("readiness turns red", PATIENCE, async || service.get("/health/ready").await.status == 503).await;
+    wait_until("readiness is 503", PATIENCE, async || service.get("/health/ready").await.status == 503).await;
     says_that_it_is_another(&service, "another process has opened it").await;
 }

@@ -1,5 +1,4 @@
-//! The service while what it stands on fails: its database, its disk, its Redis, and more work than it can do. The real
-//! binary, with real files and servers.
+//! Failures of the database, the disk and Redis, and overload. The real binary, with real files and servers.
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic for the test that uses them")]
 
 mod database_trouble;
@@ -12,7 +11,7 @@ mod redis_refusals;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 
-/// The service that this package builds, about to be started.
+/// A builder for the service of this package.
 fn hotshelf() -> ServiceBuilder {
     Service::builder(env!("CARGO_BIN_EXE_hotshelf"))
 }

@@ -1,4 +1,4 @@
-//! More than the service can take, and what takes too long: an answer all the same, and soon.
+//! More requests than the service can handle, and requests that take too long: each is answered soon.
 
 use std::future::IntoFuture;
 
@@ -14,13 +14,13 @@ use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, lookup, path, read, 
 use hotshelf_testkit::shapes::problem;
 
 #[tokio::test]
-async fn requests_beyond_the_bound_are_shed_and_probes_get_through() {
+async fn requests_beyond_the_bound_get_503_and_probes_get_200() {
     let service = hotshelf().env("MAX_CONCURRENT_REQUESTS", 2).start().await;
     let product = create(&service, &laptop()).await;
     let one = HeldWrite::at(&service).await;
     let client = service.client().clone();
     let another = tokio::spawn(async move {
-        // Whoever asks for the metrics may have the second place just then.
+        // The request for the metrics may occupy the second place at this moment.
         loop {
             let reply = client.post(PRODUCTS).json(&laptop()).await;
             if reply.status != 503 {
@@ -29,7 +29,7 @@ async fn requests_beyond_the_bound_are_shed_and_probes_get_through() {
         }
     });
     let metrics = async || service.get("/metrics").await.status == 503;
-    wait_until("both places are taken", PATIENCE, metrics).await;
+    wait_until("both requests are in flight", PATIENCE, metrics).await;
     for request in [service.get(&path(&product)), service.post(PRODUCTS).json(&laptop()), service.get(PRODUCTS)] {
         let reply = request.await;
         assert_eq!(reply.header("retry-after"), "1");
@@ -44,7 +44,7 @@ async fn requests_beyond_the_bound_are_shed_and_probes_get_through() {
 }
 
 #[tokio::test]
-async fn a_body_on_its_way_has_no_place() {
+async fn an_incomplete_body_takes_no_place_of_a_request() {
     let service = hotshelf().env("MAX_CONCURRENT_REQUESTS", 1).start().await;
     let _bodies: Vec<_> = (0..20).map(|_| HalfSentRequest::to(service.address())).collect();
     service.get(PRODUCTS).await.expect(200);
@@ -52,7 +52,7 @@ async fn a_body_on_its_way_has_no_place() {
 }
 
 #[tokio::test]
-async fn a_request_past_its_deadline_is_answered() {
+async fn a_request_past_its_deadline_gets_503() {
     let service = hotshelf().env("REQUEST_TIMEOUT", "300ms").start().await;
     let product = create(&service, &laptop()).await;
     let mut outsider = ExternalWriter::on_database_of(&service);
@@ -64,15 +64,15 @@ async fn a_request_past_its_deadline_is_answered() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_sends_the_rest_is_told_so() {
+async fn a_request_whose_body_never_ends_gets_408() {
     let service = hotshelf().env("UPLOAD_TIMEOUT", "300ms").start().await;
     let answer = HalfSentRequest::to(service.address()).answer();
     assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
 }
 
-/// Two changes of the same product at a time, one through each client, while the database takes none: one of them has
-/// its turn, the other is told to come again. Returns what became of the one that had it.
+/// Two concurrent updates of a product, one through each client, while the database accepts no writes. One of them
+/// waits for the database, the other gets 409. Returns the outcome of the first.
 async fn contend(clients: [&Client; 2], product: &Value, outsider: &mut ExternalWriter) -> Value {
     outsider.hold_writes_up();
     let mut writers = JoinSet::new();
@@ -81,7 +81,7 @@ async fn contend(clients: [&Client; 2], product: &Value, outsider: &mut External
     }
     let refused = writers.join_next().await.unwrap().unwrap();
     for client in clients {
-        assert_eq!(lookup(client, product).await.json()["product"], *product, "readers wait for nobody");
+        assert_eq!(lookup(client, product).await.json()["product"], *product, "reads do not wait");
     }
     outsider.let_write();
     assert_eq!(refused.header("retry-after"), "1");
@@ -90,7 +90,7 @@ async fn contend(clients: [&Client; 2], product: &Value, outsider: &mut External
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_product_that_is_being_updated_is_not_updated_by_a_second_writer() {
+async fn a_second_concurrent_update_of_a_product_gets_409() {
     let service = hotshelf().start().await;
     let product = create(&service, &laptop()).await;
     let mut outsider = ExternalWriter::on_database_of(&service);
@@ -100,9 +100,9 @@ async fn a_product_that_is_being_updated_is_not_updated_by_a_second_writer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nor_by_another_instance() {
+async fn a_concurrent_update_by_another_instance_gets_409() {
     let redis = RedisServer::start();
-    // It is about writers, not about a Redis that is slow because the machine is busy.
+    // A long timeout, so that a busy machine causes no outage of Redis.
     let patient = || hotshelf().redis(&redis).env("REDIS_COMMAND_TIMEOUT", "5s");
     let first = patient().env("SHARED_DB", true).start().await;
     let second = patient().shared_db(&first.database()).start().await;

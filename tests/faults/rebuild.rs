@@ -1,5 +1,5 @@
-//! A service that is told to stop while it brings the products of an older version up to date: at its start, before it
-//! serves anything, and perhaps for minutes.
+//! A stop during the rebuild of products from an older version, which happens at the start, before the service answers
+//! requests, and may take minutes.
 
 use std::time::Duration;
 
@@ -8,15 +8,14 @@ use hotshelf_testkit::{PATIENCE, Service, wait_until};
 use crate::hotshelf;
 use hotshelf_testkit::ExternalWriter;
 
-/// More than are rebuilt while a process ends.
+/// More products than are rebuilt while a process ends.
 const MANY: i64 = 120_000;
-/// A few, where nothing is to last.
+/// A few products, for a short rebuild.
 const FEW: i64 = 1_000;
-/// One second for the batch that is under way, and time for a busy machine.
+/// One second for the batch in progress, and time for a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A service that has ended. Its database is as the migration leaves one that had so many products, and one that is
-/// deleted.
+/// A stopped service. Its database is in the state after the migration, with this many products and a deleted one.
 async fn with_unbuilt(products: i64) -> Service {
     let mut service = hotshelf().backend("none").start().await;
     assert!(service.terminate().await.success());
@@ -32,7 +31,7 @@ async fn with_unbuilt(products: i64) -> Service {
     service
 }
 
-/// Of the products that the rebuild has entered, as it has noted itself.
+/// The number of rebuilt products, as the rebuild has noted it.
 fn done(file: &mut ExternalWriter) -> i64 {
     file.number("SELECT done AS number FROM product_rebuild")
 }
@@ -41,7 +40,7 @@ fn indexed(file: &mut ExternalWriter) -> i64 {
     file.number("SELECT count(*) AS number FROM product_search_docsize")
 }
 
-/// Signals, and checks that the process ends soon and as one that was told to.
+/// Sends the signal, and checks that the process ends soon and with success.
 async fn stops(service: &mut Service, signal: &str) {
     service.signal(signal);
     let status = service.exit(SOON).await;
@@ -51,11 +50,11 @@ async fn stops(service: &mut Service, signal: &str) {
     assert!(!log.lines().any(complains), "{log}");
 }
 
-/// Every product is found by its words and by its name, once.
+/// Every product is found once, by its words and by its name.
 async fn assert_complete(service: &Service, products: i64) {
     let mut file = ExternalWriter::on_database_of(service);
     let left = "SELECT count(*) AS number FROM sqlite_schema WHERE name = 'product_rebuild'";
-    assert_eq!(file.number(left), 0, "nothing is left to do");
+    assert_eq!(file.number(left), 0, "the rebuild is complete");
     assert_eq!(indexed(&mut file), products);
     let found = service.get("/api/v1/products?organization_id=1&search=grosse&limit=1").await.expect(200).json();
     assert_eq!(found["total"], products);
@@ -68,7 +67,7 @@ async fn assert_complete(service: &Service, products: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_that_is_told_to_stop_goes_on_at_the_next_start() {
+async fn a_stopped_rebuild_continues_at_the_next_start() {
     let mut service = with_unbuilt(MANY).await;
     let mut file = ExternalWriter::on_database_of(&service);
     service.begin();
@@ -76,19 +75,19 @@ async fn a_rebuild_that_is_told_to_stop_goes_on_at_the_next_start() {
     stops(&mut service, "TERM").await;
     let after = done(&mut file);
     assert!(after > 0 && after < MANY, "{after}");
-    assert_eq!(indexed(&mut file), after, "a batch is whole or not there");
+    assert_eq!(indexed(&mut file), after, "a batch is stored completely or not at all");
     service.restart().await;
     assert_complete(&service, MANY).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn so_does_one_that_waits_for_another_process() {
+async fn a_rebuild_that_waits_for_another_process_stops_too() {
     let mut service = with_unbuilt(FEW).await;
     let mut outsider = ExternalWriter::on_database_of(&service);
     outsider.hold_writes_up();
     service.begin();
     let waits = async || service.log().contains("waiting for another process");
-    wait_until("it waits", PATIENCE, waits).await;
+    wait_until("the rebuild waits", PATIENCE, waits).await;
     stops(&mut service, "INT").await;
     assert_eq!((done(&mut outsider), indexed(&mut outsider)), (0, 0));
     outsider.let_write();

@@ -1,4 +1,4 @@
-//! Redis as the second tier: used when it is there, missed by nobody when it is not.
+//! Redis as the second tier: the service uses it when it is available, and answers all requests when it is not.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use hotshelf_testkit::ExternalWriter;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, lookup, read, statistics, update, wait_for_redis};
 use hotshelf_testkit::{BackgroundLoad, Outcome};
 
-/// A request meets the deadline of a Redis command (100 ms) once or twice at most, before the service stops asking;
-/// the rest is for a machine that runs other tests beside this one. A request that waited for Redis itself would
-/// be cut off at the deadline of requests, 10 s, or fail.
+/// A request waits for the timeout of a Redis command (100 ms) at most twice before the service stops using Redis; the
+/// rest is for a busy machine. A request that waited for Redis without that would last until the deadline of requests,
+/// 10 s, or fail.
 const BOUND: Duration = Duration::from_secs(2);
 
 #[track_caller]
@@ -45,9 +45,9 @@ async fn without_redis_it_starts_degraded_and_serves_from_memory() {
     assert_eq!(read(&service, &product).await, product);
 }
 
-/// Without Redis, a write opens an epoch. One that cannot be is no reason to say that all is well.
+/// Without Redis, a write advances the epoch. If that fails, the write is not acknowledged.
 #[tokio::test]
-async fn a_write_whose_epoch_cannot_be_is_not_acknowledged() {
+async fn a_write_that_cannot_advance_the_epoch_is_not_acknowledged() {
     let service = hotshelf().without_redis().start().await;
     let product = create(&service, &laptop()).await;
     ExternalWriter::on_database_of(&service).run("UPDATE copy_epoch SET epoch = -7");
@@ -59,7 +59,7 @@ async fn a_write_whose_epoch_cannot_be_is_not_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_picks_redis_up_when_it_appears() {
+async fn redis_is_used_as_soon_as_it_is_available() {
     let redis = RedisServer::not_started();
     let service = hotshelf().redis(&redis).start().await;
     let product = create(&service, &laptop()).await;
@@ -76,7 +76,7 @@ async fn it_picks_redis_up_when_it_appears() {
 }
 
 #[tokio::test]
-async fn entries_lie_under_the_contracts_keys_and_end_by_themselves() {
+async fn entries_have_the_documented_keys_and_a_ttl() {
     let redis = RedisServer::start();
     let service = start_with(&redis).await;
     let product = create(&service, &laptop()).await;
@@ -84,12 +84,12 @@ async fn entries_lie_under_the_contracts_keys_and_end_by_themselves() {
     service.get(PRODUCTS).await.expect(200);
     for key in ["product:id:1", "product:list:0:20"] {
         wait_until(&format!("{key} is in Redis"), PATIENCE, async || redis.keys(key) == [key]).await;
-        assert!(redis.command(&["TTL", key]).integer() > 0, "{key} would never end");
+        assert!(redis.command(&["TTL", key]).integer() > 0, "{key} has no TTL");
     }
 }
 
 #[tokio::test]
-async fn every_key_lies_under_the_configured_prefix() {
+async fn every_key_begins_with_the_configured_prefix() {
     let redis = RedisServer::start();
     let service = hotshelf().redis(&redis).env("CACHE_PREFIX", "shop:").start().await;
     wait_for_redis(&service, "up").await;
@@ -101,7 +101,7 @@ async fn every_key_lies_under_the_configured_prefix() {
 }
 
 #[tokio::test]
-async fn with_redis_alone_a_hit_comes_from_there() {
+async fn with_the_redis_backend_a_hit_comes_from_redis() {
     let redis = RedisServer::start();
     let service = hotshelf().backend("redis").redis(&redis).start().await;
     wait_for_redis(&service, "up").await;
@@ -121,7 +121,7 @@ async fn with_redis_alone_a_hit_comes_from_there() {
 }
 
 #[tokio::test]
-async fn a_lookup_asks_the_second_tier_for_what_the_first_lacks() {
+async fn a_lookup_that_misses_in_memory_asks_redis() {
     let redis = RedisServer::start();
     let service = start_with(&redis).await;
     let product = create(&service, &laptop()).await;
@@ -135,7 +135,7 @@ async fn a_lookup_asks_the_second_tier_for_what_the_first_lacks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn losing_redis_in_mid_flight_fails_no_request() {
+async fn a_killed_redis_fails_no_request() {
     let redis = RedisServer::start();
     for backend in ["tiered", "redis"] {
         redis.restart();
@@ -160,7 +160,7 @@ async fn losing_redis_in_mid_flight_fails_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_hangs_holds_no_request_up() {
+async fn a_hanging_redis_delays_no_request() {
     let redis = RedisServer::start();
     for backend in ["tiered", "redis"] {
         redis.restart();
@@ -191,10 +191,9 @@ async fn an_emptied_redis_fails_no_request() {
     assert_unharmed(&load.stop().await);
 }
 
-/// A list is bound to its generations before it is loaded, and only the load finds out that there is no such
-/// organization.
+/// The generations of a list are set before it is loaded, and only the load finds that the organization does not exist.
 #[tokio::test]
-async fn lists_of_organizations_that_do_not_exist_leave_nothing_that_stays() {
+async fn lists_of_unknown_organizations_leave_only_keys_with_a_ttl() {
     let redis = RedisServer::start();
     let service = start_with(&redis).await;
     for organization in 1_000..1_050 {
@@ -205,7 +204,7 @@ async fn lists_of_organizations_that_do_not_exist_leave_nothing_that_stays() {
         service.get(&format!("{PRODUCTS}/{organization}")).await.expect(404);
     }
     let mut endless = redis.keys("*");
-    assert!(endless.len() > 50, "what they leave is looked at: {endless:?}");
+    assert!(endless.len() > 50, "the lists have set generations: {endless:?}");
     endless.retain(|key| redis.command(&["PTTL", key]).integer() == -1);
     assert_eq!(endless, ["product:epoch"]);
 }

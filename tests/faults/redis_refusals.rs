@@ -1,5 +1,5 @@
-//! A Redis that is there and does not do what it is asked for: too old, or it allows this user not everything, or it is
-//! full. It is not used, and the reason is told once, by name.
+//! A Redis that refuses commands, because it is too old, because the user lacks rights, or because it is full. The
+//! service does not use it, and reports the reason once, with the refused command.
 
 use hotshelf_testkit::{Client, OldRedis, PATIENCE, RedisServer, Service, ServiceBuilder, wait_until};
 use serde_json::json;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::hotshelf;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, lookup, read, statistics, update, wait_for_redis};
 
-/// What this module says about itself in `/health`, behind its status.
+/// The status and the sentence of this module in `/health`.
 async fn said(client: &Client, module: &str) -> String {
     let health = client.get("/health").await.expect(200).json();
     let module = &health["modules"][module];
@@ -31,7 +31,7 @@ async fn assert_serves(service: &Service) {
     service.get(PRODUCTS).await.expect(200);
 }
 
-/// A server with a user `shop` who may do everything with the keys of the service but this.
+/// A server with a user `shop` that has all rights on the keys of the service except this one.
 fn without(rules: &[&str]) -> RedisServer {
     let all = [&["--user", "shop", "on", ">open", "~product:*", "+@all"], rules].concat();
     RedisServer::start_with(&all)
@@ -60,9 +60,9 @@ async fn a_redis_before_version_7_is_not_used_and_named() {
     }
 }
 
-/// Each command that the cache sends or its scripts call, and the words that name it.
+/// Each command that the cache sends or its scripts call, with its name in the message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_command_that_is_refused_is_named() {
+async fn the_message_names_each_refused_command() {
     let refusals = [
         ("-mget", "MGET (NOPERM"),
         ("-get", "GET (NOPERM"),
@@ -81,7 +81,7 @@ async fn each_command_that_is_refused_is_named() {
     wait_for(&service, "cache", "healthy").await;
     for (rule, named) in refusals {
         redis.command(&["ACL", "SETUSER", "shop", "+@all", rule]);
-        // A connection that is open and meets it not ends by hand.
+        // An open connection would not notice, so the test closes it.
         redis.command(&["CLIENT", "KILL", "USER", "shop"]);
         let told = async || {
             let cache = said(&service, "cache").await;
@@ -95,7 +95,7 @@ async fn each_command_that_is_refused_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_of_another_prefix_are_refused_and_it_is_told() {
+async fn a_refused_prefix_is_reported() {
     let redis = RedisServer::start_with(&["--user", "shop", "on", ">open", "~other:*", "+@all"]);
     let service = as_shop(&redis).start().await;
     wait_for(&service, "cache", "Redis is down (Redis 7").await;
@@ -106,7 +106,7 @@ async fn keys_of_another_prefix_are_refused_and_it_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_right_that_is_taken_away_later_ends_the_use_of_redis_and_comes_back_with_it() {
+async fn redis_is_not_used_while_a_right_is_revoked() {
     let redis = without(&[]);
     let service = as_shop(&redis).backend("redis").start().await;
     wait_for_redis(&service, "up").await;
@@ -125,16 +125,16 @@ async fn a_right_that_is_taken_away_later_ends_the_use_of_redis_and_comes_back_w
     assert!(lookup(&service, &product).await.header("cache-status").ends_with("detail=l2"));
 }
 
-/// The connection that hears of other instances is refused, the one for commands is not.
+/// The invalidation stream is refused, the connection for commands is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_that_cannot_hear_the_others_says_so() {
+async fn an_instance_without_its_invalidation_stream_reports_that() {
     let redis = without(&[]);
     let service = as_shop(&redis).env("SHARED_DB", true).start().await;
     wait_for(&service, "cache", "healthy: Redis is up").await;
     redis.command(&["ACL", "SETUSER", "shop", "-client|tracking"]);
     let clients = redis.command(&["CLIENT", "LIST"]).text().unwrap();
     let tracks = |line: &&str| line.split(' ').any(|field| field.starts_with("flags=") && field.contains('t'));
-    let ear = clients.lines().find(tracks).unwrap_or_else(|| panic!("nobody tracks: {clients}"));
+    let ear = clients.lines().find(tracks).unwrap_or_else(|| panic!("no client tracks: {clients}"));
     let id = ear.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap();
     redis.command(&["CLIENT", "KILL", "ID", id]);
     wait_for(&service, "cache", "degraded: Redis is up, but the writes of other instances are not heard (NOPERM").await;
@@ -146,7 +146,7 @@ async fn an_instance_that_cannot_hear_the_others_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn limits_that_redis_refuses_to_count_are_told_and_counted_here() {
+async fn limits_that_redis_refuses_to_count_are_counted_locally() {
     let redis = without(&["-hincrby"]);
     let service = as_shop(&redis).env("RATE_LIMIT", "on").env("RATE_LIMIT_API", "3/1h").start().await;
     wait_for(&service, "ratelimit", "degraded: Redis is down (").await;
@@ -160,9 +160,9 @@ async fn limits_that_redis_refuses_to_count_are_told_and_counted_here() {
     assert_eq!(lines(&service, "rate limits are counted in Redis again"), 0, "{}", service.log());
 }
 
-/// `maxmemory` with `noeviction`: it answers every `PING`.
+/// With `maxmemory` and `noeviction`, a full Redis still answers `PING`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_is_full_is_told_once_by_each_part_and_taken_back_once() {
+async fn a_full_redis_is_reported_once_per_module_and_used_again_once() {
     let redis = RedisServer::start();
     let limited = hotshelf().redis(&redis).backend("redis").env("RATE_LIMIT", "on").env("RATE_LIMIT_API", "100000/1h");
     let service = limited.start().await;
@@ -175,8 +175,8 @@ async fn a_redis_that_is_full_is_told_once_by_each_part_and_taken_back_once() {
         lookup(&service, &product).await;
         said(&service, "ratelimit").await.contains("OOM")
     };
-    wait_until("the limiter has met it", PATIENCE, refused).await;
-    // So often, something was tried again in vain.
+    wait_until("the limiter has met the refusal", PATIENCE, refused).await;
+    // So many attempts to use it again have failed.
     let begin = redis.command(&["INFO", "errorstats"]).text().unwrap();
     let ooms = |info: &str| -> u64 {
         let count = info.split("errorstat_OOM:count=").nth(1).unwrap();
@@ -186,7 +186,7 @@ async fn a_redis_that_is_full_is_told_once_by_each_part_and_taken_back_once() {
         assert_serves(&service).await;
         ooms(&redis.command(&["INFO", "errorstats"]).text().unwrap()) >= ooms(&begin) + 30
     };
-    wait_until("it was tried again", PATIENCE, tried).await;
+    wait_until("Redis was tried again", PATIENCE, tried).await;
     let told = |service: &Service| {
         let down = (lines(service, "Redis is down"), lines(service, "rate limits are not counted in Redis any more"));
         (down, lines(service, "Redis is up"), lines(service, "rate limits are counted in Redis again"))

@@ -1,4 +1,4 @@
-//! What is asked for, as a request and as the history understands it.
+//! The kinds of reads, as requests and for the history.
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -10,7 +10,7 @@ pub(crate) const PRODUCTS: &str = "/api/v1/products";
 pub(crate) const CATEGORIES: [&str; 2] = ["red", "blue"];
 /// About half of the products cost less.
 const MIDDLE: i64 = 50;
-/// The largest page, which shows all there is.
+/// The largest page, which shows all products.
 const WHOLE: usize = 100;
 
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum Asked {
     Product(i64),
     /// A product with its details.
     Details(i64),
-    /// These, in one request.
+    /// Several products, in one request.
     Several(Vec<i64>),
     List(List),
     /// The ids of all products, or of those of a schema.
@@ -70,8 +70,8 @@ impl Asked {
         }
     }
 
-    /// Lists whose members or order depend on what is written, some of each kind that there is, where products are of
-    /// these schemas. Few, so that what one has cached another reads.
+    /// Lists whose products or order depend on the writes, some of each kind, for products of these schemas. They are
+    /// few, so that clients read each other's cached entries.
     pub(crate) fn lists([one, other]: [i64; 2]) -> Vec<Self> {
         let is = |field, value| Filter { field, test: Test::Is(value) };
         let price = |test| Filter { field: Field::Price, test };

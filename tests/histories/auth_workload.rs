@@ -1,6 +1,6 @@
-//! Who is let in: users log in and out, get other roles, make API keys, reset their passwords, log in too often and are
-//! removed, on any instance, while others try every door with their tokens. What was taken away and acknowledged must
-//! not be granted any more.
+//! Authentication under load: users log in and out, get other roles, create API keys, reset passwords, open too many
+//! sessions and are removed, on any instance, while other clients try every instance with their tokens. After the
+//! acknowledgement, a revoked right must be refused.
 
 mod staff;
 mod timeline;
@@ -21,17 +21,17 @@ use crate::workload::Workload;
 pub(crate) use staff::Staff;
 use timeline::{Probe, State, Timeline};
 
-/// Sessions that come and go at the same time. A login costs the service more than anything else.
+/// Sessions that are opened and ended at the same time. A login is the most expensive operation of the service.
 const VISITORS: usize = 1;
-/// Between two tries of one door.
+/// The pause between two attempts on one instance.
 const PROBE_PAUSE: Duration = Duration::from_millis(6);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
-/// Before a right is given or taken away.
+/// The pause before a right is granted or revoked.
 const CHANGE_PAUSES: std::ops::Range<u64> = 20..400;
-/// After a logout, the routes are tried for longer than any memory may lag.
+/// After a logout, the token is tried for longer than any memory may lag.
 const AFTERWARDS: Duration = Duration::from_millis(1_300);
 
-/// Visitors at work until they are stopped.
+/// Clients that run until they are stopped.
 pub(crate) struct AuthWorkload {
     stopping: Arc<AtomicBool>,
     tasks: JoinSet<()>,
@@ -60,7 +60,7 @@ impl AuthWorkload {
         AuthWorkload { stopping, tasks, timelines }
     }
 
-    /// Ends the work and judges all that was seen.
+    /// Stops the clients and checks all their observations.
     pub(crate) async fn close(mut self, topology: &str, fault: &'static str) -> Row {
         self.stopping.store(true, Ordering::Relaxed);
         while let Some(task) = self.tasks.join_next().await {
@@ -95,7 +95,7 @@ impl Worker {
         sleep(Duration::from_millis(self.random.random_range(CHANGE_PAUSES))).await;
     }
 
-    /// Sends the request to one instance after the other until one acknowledges it.
+    /// Sends the request to the instances in turn until one acknowledges it.
     async fn until_acknowledged(&mut self, request: impl Fn(Client) -> Request, done: &[u16]) -> Acknowledged {
         let begun = Instant::now();
         loop {
@@ -105,13 +105,15 @@ impl Worker {
                 Ok(reply) if done.contains(&reply.status) => {
                     return Acknowledged { begun, at: Instant::now(), instance, reply };
                 }
-                Ok(reply) if reply.status < 500 && reply.status != 409 => panic!("it should have worked: {reply:?}"),
+                Ok(reply) if reply.status < 500 && reply.status != 409 => {
+                    panic!("the request should have succeeded: {reply:?}")
+                }
                 _ => sleep(RETRY_PAUSE).await,
             }
         }
     }
 
-    /// One attempt at one instance.
+    /// One attempt on one instance.
     async fn try_once(&mut self, request: impl Fn(Client) -> Request, done: u16) -> Option<Acknowledged> {
         let (begun, instance) = (Instant::now(), self.any_instance());
         match request(self.workload.client(instance)).try_send().await {
@@ -123,7 +125,7 @@ impl Worker {
         }
     }
 
-    /// What was given is tried everywhere by these tokens until some time after the request has taken it away.
+    /// Tries the right with these tokens on all instances, until some time after the request has revoked it.
     async fn until_taken(
         &mut self,
         given: State,
@@ -144,7 +146,7 @@ impl Worker {
     }
 }
 
-/// That an instance has done what it was asked for.
+/// An acknowledged request.
 struct Acknowledged {
     begun: Instant,
     at: Instant,
@@ -153,20 +155,20 @@ struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// What that has brought about.
+    /// The result of the request.
     fn state(&self, granted: bool) -> State {
         State { granted, begun: self.begun, acknowledged: self.at, instance: self.instance }
     }
 }
 
-/// Tries all instances with one token.
+/// Tries one token on all instances.
 struct Probing {
     stopping: Arc<AtomicBool>,
     tasks: JoinSet<Vec<Probe>>,
 }
 
 impl Probing {
-    /// By something that every user may, and for which nothing is asked but who it is.
+    /// By an operation that is allowed to every user and needs only the identity.
     fn of_token(workload: &Arc<Workload>, token: &str) -> Self {
         Self::start(workload, token, |client| client.get("/api/v1/products?limit=1"), [200, 401])
     }

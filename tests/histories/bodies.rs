@@ -1,4 +1,4 @@
-//! Products as JSON: what writes say, and what answers mean.
+//! Products as JSON: the bodies of writes, and the meaning of answers.
 
 use hotshelf_testkit::Reply;
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::asked::CATEGORIES;
 use crate::history::{Change, Field, Seen};
 
-/// A product as it is answered with. The plain cache-aside knows stocks and nothing else.
+/// The product in an answer. The plain cache-aside has only the stock.
 #[derive(Deserialize)]
 pub(crate) struct Product {
     pub(crate) id: i64,
@@ -86,7 +86,7 @@ impl Product {
 }
 
 impl DetailsBody {
-    /// 0 stands for what there is not.
+    /// 0 stands for a missing value.
     pub(crate) fn seen(&self) -> Seen {
         let note = self.fields.note.as_deref().unwrap_or("0");
         let image = self.images.first().and_then(|image| image.url.strip_prefix(IMAGES)).unwrap_or("0");
@@ -99,7 +99,7 @@ impl DetailsBody {
 
 const IMAGES: &str = "https://images.example/";
 
-/// A body that says so.
+/// The body of this write.
 pub(crate) fn body(changes: &[Change]) -> Value {
     let mut body = json!({});
     for &(field, value) in changes {

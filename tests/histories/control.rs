@@ -1,8 +1,8 @@
-//! The control: a plain cache-aside as everyone writes it, which the same checker must convict. It is a fair one: it
-//! sets a life for each copy, deletes the copies of what it writes, in memory and in Redis, gives Redis deadlines and
-//! reconnects. It lacks what the service has beyond that, and nothing else.
+//! The control: an ordinary plain cache-aside, in which the same checker must find stale reads. It is a fair one: it
+//! sets a TTL for each value, deletes the values of its writes from memory and Redis, has timeouts for Redis, and
+//! reconnects. It lacks only the protocol of the service.
 //!
-//! Read: look into memory, look into Redis, load, set both. Write: commit, delete both.
+//! Read: look up in memory, look up in Redis, load, set both. Write: commit, delete both.
 
 mod http;
 
@@ -20,18 +20,18 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-/// As long as the service's own.
+/// The timeout of the service.
 const LIFE: i64 = 300;
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(100);
 const RECONNECT_EVERY_MS: u32 = 100;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlainOptions {
-    /// How long a copy lives in memory.
+    /// The TTL of a value in memory.
     pub(crate) memory_life: Duration,
-    /// What the database needs for an answer, at most.
+    /// The longest time of a database read.
     pub(crate) load: Duration,
-    /// What lies between the commit and the delete of the copies.
+    /// The time between the commit and the delete of the values.
     pub(crate) hesitation: Duration,
 }
 
@@ -43,7 +43,7 @@ struct Product {
     version: i64,
 }
 
-/// The database: what is in it has been committed, and survives every instance.
+/// The database: its state is committed, and survives every instance.
 #[derive(Default)]
 pub(crate) struct Truth {
     products: Mutex<(i64, BTreeMap<i64, Product>)>,
@@ -54,7 +54,7 @@ impl Truth {
         self.products.lock().unwrap().1.get(&id).cloned()
     }
 
-    /// A page, and how many there are in all.
+    /// A page, and the total.
     fn page(&self, offset: usize, limit: usize) -> (Vec<Product>, usize) {
         let products = &self.products.lock().unwrap().1;
         (products.values().skip(offset).take(limit).cloned().collect(), products.len())
@@ -96,7 +96,7 @@ impl Aside {
         {
             return Some(product.clone());
         }
-        // When Redis fails, there is still the database.
+        // If Redis fails, it reads from the database.
         if let Ok(Some(copy)) = self.redis.get::<Option<String>, _>(key(id)).await {
             let product: Product = serde_json::from_str(&copy).unwrap();
             self.remember(&product);
@@ -120,7 +120,7 @@ impl Aside {
         self.memory.lock().unwrap().insert(product.id, (until, product.clone()));
     }
 
-    /// After each commit. When Redis fails, there is nothing to be done about it: the write has happened.
+    /// Called after each commit. A failure of Redis is ignored, because the write has happened.
     async fn invalidate(&self, id: i64) {
         sleep(self.options.hesitation).await;
         let _: Result<(), _> = self.redis.del(key(id)).await;
@@ -137,7 +137,7 @@ pub(crate) struct Plain {
     truth: Arc<Truth>,
     redis_url: String,
     options: PlainOptions,
-    /// All of it: without its runtime, every request stops where it is.
+    /// The runtime of the instance: without it, every request stops at once.
     runtime: Option<Runtime>,
     client: Client,
 }
@@ -174,7 +174,7 @@ impl Drop for Plain {
 
 fn launch(redis_url: &str, truth: &Arc<Truth>, options: PlainOptions) -> (Runtime, Client) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    // Bound here, so that it can be connected to at once.
+    // Bound here, so that clients can connect at once.
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     let client = Client::new(listener.local_addr().unwrap());
@@ -189,7 +189,7 @@ fn launch(redis_url: &str, truth: &Arc<Truth>, options: PlainOptions) -> (Runtim
     (runtime, client)
 }
 
-/// It goes on connecting in the background, for ever.
+/// It reconnects in the background without end.
 fn connect(url: &str) -> Redis {
     let performance = PerformanceConfig { default_command_timeout: COMMAND_TIMEOUT, ..PerformanceConfig::default() };
     let connection = ConnectionConfig { max_command_attempts: 1, ..ConnectionConfig::default() };

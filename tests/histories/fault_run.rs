@@ -1,4 +1,4 @@
-//! One topology under one fault after the other.
+//! Runs one topology under all faults in turn.
 
 use std::env;
 use std::mem;
@@ -15,9 +15,9 @@ use crate::rest;
 use crate::testbed::{LEASE, Program, Testbed};
 use crate::workload::Workload;
 
-/// Under load before the fault strikes, and after it is over.
+/// The time under load before the fault begins, and after it ends.
 const AROUND: Duration = Duration::from_millis(500);
-/// The same where there are others: what was written without Redis has reached them, and what is behind is stale.
+/// The same with several instances: by then, writes without Redis have reached the others, and a lagging read is stale.
 const AFTER_WITH_OTHERS: Duration = Duration::from_millis(1500);
 /// Fewer reads under a fault would prove nothing.
 const ENOUGH: usize = 300;
@@ -37,12 +37,12 @@ impl FaultRun {
         &self.testbed.workload
     }
 
-    /// Users to whom things are given and from whom they are taken away.
+    /// Users whose rights are granted and revoked.
     pub(crate) async fn hire(&self) -> Arc<Staff> {
         Arc::new(Staff::hire(&self.testbed.workload.client(0), &self.testbed.mail).await)
     }
 
-    /// Lets the fault strike until enough reads were checked under it, and compares everything at rest.
+    /// Repeats the fault until enough reads were checked under it, and compares everything at rest.
     pub(crate) async fn run(&mut self, fault: Fault) -> Row {
         let workload = self.testbed.workload.clone();
         let is_control = matches!(self.testbed.instances[0].program, Program::Plain(_));
@@ -60,7 +60,7 @@ impl FaultRun {
             load.stop().await;
             strikes += 1;
             if !alone {
-                // The others may be behind for so long, counted from when the writers reach Redis.
+                // The others may lag for this time, counted from when the writers reach Redis.
                 self.testbed.reach_redis(&self.testbed.all()).await;
                 sleep(LEASE).await;
             }

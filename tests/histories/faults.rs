@@ -1,4 +1,4 @@
-//! The faults: each strikes while the load runs, lasts, and ends.
+//! The faults: each begins under load, lasts for a time, and ends.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::asked::Asked;
 use crate::testbed::Testbed;
 use crate::workload::Freshness;
 
-/// Longer than it takes to notice that Redis is away, whichever way it went.
+/// Longer than an instance needs to notice any outage of Redis.
 const NOTICED: Duration = Duration::from_millis(1200);
-/// What an instance does not hear of meanwhile is older than the L1 lease.
+/// Longer than the memory lease, so that missed writes are older than it.
 const BEYOND_THE_LEASE: Duration = Duration::from_secs(2);
 const INSTANCE_PAUSE: Duration = Duration::from_secs(3);
-/// Longer than the deadline of a command to Redis, there and back.
+/// A delay that makes a command longer than its timeout, in both directions.
 const TOO_SLOW: Duration = Duration::from_millis(80);
-/// Shorter than that on a machine at rest, and on a busy one at times longer.
+/// A delay that makes a command shorter than its timeout on an idle machine, and sometimes longer on a busy one.
 const BARELY_IN_TIME: Duration = Duration::from_millis(40);
 const REDIS_PAUSE: Duration = Duration::from_secs(5);
 const KNOCKS: u32 = 20;
@@ -29,12 +29,12 @@ pub(crate) enum Fault {
     RedisEmptied,
     /// Redis is killed and started again with a snapshot from before the last writes.
     RedisFromOldSnapshot,
-    /// Redis is stopped in its tracks (SIGSTOP) and goes on with what has piled up.
+    /// Redis is suspended (SIGSTOP), and then executes the queued commands.
     RedisPaused,
     RedisFlushed,
-    /// One instance is cut off: nothing arrives before it ends.
+    /// One instance is disconnected: nothing arrives before the fault ends.
     CutSilent,
-    /// One instance's commands arrive and are carried out, the answers do not come back in time.
+    /// The commands of one instance arrive and are executed, but the answers do not arrive in time.
     CutMute,
     /// The network of one instance becomes slow, then too slow.
     CutSlow,
@@ -44,7 +44,7 @@ pub(crate) enum Fault {
     CutReset,
     /// An instance is killed (SIGKILL) in the middle of writes and started again.
     InstanceKilled,
-    /// An instance is stopped in its tracks (SIGSTOP) and goes on.
+    /// An instance is suspended (SIGSTOP) and resumed.
     InstancePaused,
 }
 
@@ -81,8 +81,8 @@ impl Fault {
         }
     }
 
-    /// So long after it, the instances may not agree on what was never acknowledged: a writer that was killed between
-    /// commit and finish leaves pages from before that end with its generation, 30 s after the write began.
+    /// For this time after the fault, instances may differ about writes that were never acknowledged: if a writer was
+    /// killed between commit and release, older pages stay until its generation expires, 30 s after the write began.
     pub(crate) fn patience(self) -> Duration {
         match self {
             Fault::InstanceKilled => Duration::from_secs(31),
@@ -90,7 +90,7 @@ impl Fault {
         }
     }
 
-    /// Strikes once, the `strike`-th time, and returns when the stand is whole again.
+    /// Causes the fault for the `strike`-th time, and returns when the testbed is repaired.
     pub(crate) async fn strike(self, testbed: &mut Testbed, strike: usize) {
         let all = testbed.all();
         let victim = strike % all.len();
@@ -143,7 +143,7 @@ impl Fault {
     }
 }
 
-/// Redis is away for a moment at times, and long enough at others for everybody to notice.
+/// The outage of Redis is sometimes short, and sometimes long enough for every instance to notice.
 fn pause(strike: usize) -> Duration {
     match strike % 2 {
         0 => NOTICED,
@@ -151,7 +151,7 @@ fn pause(strike: usize) -> Duration {
     }
 }
 
-/// Cuts one instance after the other off from Redis, and then all of them, in these ways one after the other.
+/// Disconnects each instance in turn from Redis, and then all of them, in each of these ways.
 async fn cut(testbed: &Testbed, strike: usize, phases: &[(Network, Duration)]) {
     let all = testbed.all();
     let victims = match strike % (all.len() + 1) {
@@ -167,14 +167,14 @@ async fn cut(testbed: &Testbed, strike: usize, phases: &[(Network, Duration)]) {
     testbed.reach_redis(&victims).await;
 }
 
-/// Meanwhile the others write, and many knock at its door: they are the first to be answered when it wakes, out of a
-/// memory that has missed the writes of seconds.
+/// In this time the others write, and many requests to the suspended instance wait: it answers them first when it
+/// resumes, with a memory that has missed the writes of several seconds.
 async fn pause_instance(testbed: &Testbed, victim: usize) {
     testbed.instances[victim].program.signal("STOP");
     let mut knocking = JoinSet::new();
     for knock in 0..KNOCKS {
         for (index, id) in testbed.workload.lasting().into_iter().enumerate() {
-            // Each time another third of the products, and the page of all of them.
+            // Each time another third of the products, and the page of all products.
             let asked = match (knock as usize + index) % 3 {
                 0 if index == 0 => Asked::all(),
                 0 => Asked::Product(id),
@@ -189,7 +189,7 @@ async fn pause_instance(testbed: &Testbed, victim: usize) {
     }
     testbed.instances[victim].program.signal("CONT");
     while let Some(answered) = knocking.join_next().await {
-        assert!(answered.unwrap().is_some(), "who wakes up answers those who waited");
+        assert!(answered.unwrap().is_some(), "the resumed instance answers the waiting requests");
     }
     testbed.reach_redis(&[victim]).await;
 }

@@ -1,8 +1,9 @@
-//! What is known of the catalogue: every write with the times between which it happened, so that each read can be held
-//! against the writes that had been acknowledged before the read was sent.
+//! The history of the catalogue: every write with the times between which it happened, so that each read can be
+//! compared with the writes that were acknowledged before the read was sent.
 //!
-//! All times are of one monotonic clock. A write is stamped before it is sent and after its answer has come, a read
-//! before it is sent: whatever is slow on the way makes reads look fresher and never staler, so no bound needs slack.
+//! All times are of one monotonic clock. The times of a write are taken before it is sent and after its answer has
+//! arrived, that of a read before it is sent. So delays make reads look fresher, never staler, and no bound needs a
+//! tolerance.
 
 mod explanation;
 mod judgement;
@@ -19,7 +20,7 @@ use life::Life;
 pub(crate) use life::{Change, Field, Ticket};
 pub(crate) use listing::{Filter, Order, Page, Start, Test};
 
-/// So long after it reached Redis again, the writes that an instance made without it have reached the others.
+/// This long after an instance has reached Redis again, its writes without Redis have reached the others.
 const SETTLING: Duration = Duration::from_secs(1);
 
 /// An acknowledged write.
@@ -31,10 +32,10 @@ pub(crate) struct Ack {
     pub(crate) by: usize,
 }
 
-/// Which acknowledgements a reader is taken to have heard of.
+/// The acknowledgements that a read must include.
 type Heard<'a> = &'a dyn Fn(&Ack) -> bool;
 
-/// A create that was sent and whose id nobody knows yet. Names are unique.
+/// A create that was sent and whose id is unknown. Names are unique.
 #[derive(Debug)]
 struct Pending {
     name: String,
@@ -44,12 +45,12 @@ struct Pending {
     highest: i64,
 }
 
-/// Who knows of an outage.
+/// The source of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The test has made it.
+    /// The test has caused it.
     Fault,
-    /// The instance says so, in its statistics.
+    /// The instance reports it in its statistics.
     Report,
 }
 
@@ -63,16 +64,16 @@ struct Outage {
     to: Option<Instant>,
 }
 
-/// The recorder and the judge.
+/// The recorder and the checker.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     lives: BTreeMap<i64, Life>,
     pending: Vec<Pending>,
     outages: Vec<Outage>,
     tickets: u64,
-    /// The highest id that ever was.
+    /// The highest id that was ever used.
     highest: i64,
-    /// Reads of *another* instance than the one that wrote may lag by so much.
+    /// Reads of *another* instance than the one that wrote may lag by this time.
     lease: Duration,
 }
 
@@ -86,14 +87,14 @@ impl History {
         Ticket { number: self.tickets, sent: Instant::now() }
     }
 
-    /// A create is about to be sent.
+    /// Notes that a create is about to be sent.
     pub(crate) fn creating(&mut self, name: &str, values: Vec<Change>) -> Ticket {
         let (ticket, highest) = (self.ticket(), self.highest);
         self.pending.push(Pending { name: name.to_owned(), ticket, values, highest });
         ticket
     }
 
-    /// A product is there whose create may not have been acknowledged yet.
+    /// Notes a product whose create may not have been acknowledged yet.
     pub(crate) fn sighted(&mut self, id: i64, name: &str) {
         let Some(index) = self.pending.iter().position(|pending| pending.name == name) else { return };
         let Pending { ticket, values, .. } = self.pending.swap_remove(index);
@@ -101,7 +102,7 @@ impl History {
         self.highest = self.highest.max(id);
     }
 
-    /// The create of that name was acknowledged.
+    /// Notes that the create of that name was acknowledged.
     pub(crate) fn created(&mut self, name: &str, id: i64, ticket: Ticket, by: usize) {
         self.sighted(id, name);
         let ack = Ack { sent: ticket.sent, at: Instant::now(), by };
@@ -111,7 +112,7 @@ impl History {
         }
     }
 
-    /// An update is about to be sent.
+    /// Notes that an update is about to be sent.
     pub(crate) fn updating(&mut self, id: i64, changes: Vec<Change>) -> Ticket {
         let ticket = self.ticket();
         if let Some(life) = self.lives.get_mut(&id) {
@@ -120,14 +121,14 @@ impl History {
         ticket
     }
 
-    /// The update was acknowledged.
+    /// Notes that the update was acknowledged.
     pub(crate) fn updated(&mut self, id: i64, version: i64, ticket: Ticket, by: usize) {
         if let Some(life) = self.lives.get_mut(&id) {
             life.written(ticket, version, Ack { sent: ticket.sent, at: Instant::now(), by });
         }
     }
 
-    /// A delete is about to be sent, maybe once more.
+    /// Notes that a delete is about to be sent, possibly again.
     pub(crate) fn deleting(&mut self, id: i64) -> Instant {
         let sent = Instant::now();
         if let Some(life) = self.lives.get_mut(&id) {
@@ -136,19 +137,19 @@ impl History {
         sent
     }
 
-    /// The delete was acknowledged.
+    /// Notes that the delete was acknowledged.
     pub(crate) fn deleted(&mut self, id: i64, sent: Instant, by: usize) {
         if let Some(life) = self.lives.get_mut(&id) {
             life.died.get_or_insert(Ack { sent, at: Instant::now(), by });
         }
     }
 
-    /// Since then the instance may not reach Redis.
+    /// Notes that the instance may not reach Redis from that time on.
     pub(crate) fn cut_off(&mut self, instance: usize, since: Instant, source: Source) {
         self.outages.push(Outage { of: instance, source, from: since, to: None });
     }
 
-    /// The instance uses Redis again.
+    /// Notes that the instance uses Redis again.
     pub(crate) fn reached(&mut self, instance: usize, source: Source) {
         let now = Instant::now();
         for outage in &mut self.outages {
@@ -158,13 +159,13 @@ impl History {
         }
     }
 
-    /// Whether the test keeps the instance from Redis, or has done so a moment ago.
+    /// Whether the test blocks the instance from Redis, or did so a moment ago.
     pub(crate) fn is_cut_off(&self, instance: usize) -> bool {
         let open = |outage: &Outage| outage.to.is_none_or(|to| Instant::now() < to);
         self.outages.iter().any(|outage| outage.of == instance && outage.source == Source::Fault && open(outage))
     }
 
-    /// The highest version of a product that was acknowledged so far.
+    /// The highest acknowledged version of a product.
     pub(crate) fn acknowledged(&self, id: i64) -> Option<i64> {
         Some(self.lives.get(&id)?.revisions.last()?.version)
     }
@@ -174,7 +175,7 @@ impl History {
         self.lives.keys().copied().collect()
     }
 
-    /// At rest, where the database shows `there`: writes that never came about are settled, and the dead are forgotten.
+    /// At rest, when the database shows `there`: settles writes that never happened, and forgets deleted products.
     pub(crate) fn settle(&mut self, there: &[Seen]) {
         self.pending.clear();
         self.outages.clear();

@@ -1,4 +1,4 @@
-//! Clients that write and read all the time, at a moderate pace.
+//! Clients that write and read continuously, at a moderate rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,22 +16,22 @@ use crate::workload::{Freshness, Workload, redis_is_up};
 const UPDATERS: usize = 3;
 const SHOPKEEPERS: usize = 2;
 const READERS: usize = 6;
-/// The shortest pauses between two writes of one client; at times they are a hundred times as long. Where writes never
-/// pause, the next one hides what the last one left stale.
+/// The shortest pauses between two writes of one client; some are a hundred times as long. Without long pauses, the
+/// next write would hide a value that the last one left stale.
 const UPDATE_PAUSE: Duration = Duration::from_millis(10);
 const SHOPKEEPER_PAUSE: Duration = Duration::from_millis(20);
-/// Leaves the machine some time for the services.
+/// A pause, so that the services get processor time.
 const READ_PAUSE: Duration = Duration::from_millis(1);
-/// After a request that was not answered, most likely because the instance is gone.
+/// The pause after a request without an answer, probably because the instance was killed.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 const WATCH_PAUSE: Duration = Duration::from_millis(25);
-/// How many products a shopkeeper has in the catalogue at a time.
+/// The number of products of a shopkeeper at a time.
 const SHORT_LIVED: usize = 3;
-/// How many come and go together, now and then.
+/// The number of products that are sometimes created and deleted in bulk.
 const BULK: usize = 4;
 const BULK_RATE: f64 = 0.1;
 
-/// Clients at work until they are stopped.
+/// Clients that run until they are stopped.
 pub(crate) struct Load {
     stopping: Arc<AtomicBool>,
     clients: JoinSet<()>,
@@ -78,14 +78,14 @@ impl Worker {
         ids[self.random.random_range(0..ids.len())]
     }
 
-    /// Most writes follow closely on each other, some a long time after.
+    /// Most writes follow each other closely, some after a long pause.
     async fn pause(&mut self, shortest: Duration) {
         sleep(shortest.div_f64(self.random.random_range(0.01..1.0))).await;
     }
 
-    /// A product to be updated, and the instance that is asked to. A few products are updated all the time, most of
-    /// them now and then. Some by any instance, the others always by the same: no write of its own tells the other of
-    /// it.
+    /// A product to update, and the instance for it. A few products are updated continuously, most of them sometimes.
+    /// Some are updated on any instance, the others always on the same one, so that the other instance never writes
+    /// them itself.
     fn update(&mut self, lasting: &[i64]) -> (usize, i64) {
         let skewed = self.random.random_range(0.0_f64..1.0).powi(3);
         let index = (skewed * lasting.len() as f64) as usize;
@@ -93,7 +93,7 @@ impl Worker {
         (instance, lasting[index])
     }
 
-    /// One field at a time, mostly: a change that says too much would hide that somebody looks at the wrong field.
+    /// Mostly one field at a time: a change of several fields would hide a dependency on the wrong field.
     fn changes(&mut self) -> Vec<Change> {
         if self.workload.schemas().is_none() {
             return vec![(Field::Stock, self.workload.value(Field::Stock))];
@@ -111,7 +111,7 @@ impl Worker {
         fields.iter().map(|field| (*field, self.workload.value(*field))).collect()
     }
 
-    /// Changes a product and looks at it: nobody is surer of a change than the one who made it.
+    /// Changes a product and reads it: the writer itself must see its change.
     async fn update_products(mut self) {
         let lasting = self.workload.lasting();
         while self.working() {
@@ -140,7 +140,7 @@ impl Worker {
         self.workload.read(instance, &asked, Freshness::Cached).await.is_some()
     }
 
-    /// Creates products, updates and deletes them, and looks for each before, between and after.
+    /// Creates, updates and deletes products, and reads each before, between and after.
     async fn come_and_go(mut self) {
         let mut own = Vec::new();
         while self.working() {
@@ -183,7 +183,7 @@ impl Worker {
         self.look_for_all(&ids, schema).await;
     }
 
-    /// Deletes it for certain: what may or may not be there cannot be checked.
+    /// Repeats the delete until it is acknowledged: a product in an unknown state cannot be checked.
     async fn delete(&mut self, id: i64) {
         loop {
             let instance = self.any_instance();
@@ -212,8 +212,8 @@ impl Worker {
         self.look_at_a_list(instance).await;
     }
 
-    /// Notes the outages that an instance reports: on a machine that is busy enough, Redis may miss its deadlines
-    /// without any fault of the test. What it writes then, it writes without Redis.
+    /// Notes the outages that an instance reports: on a busy machine, commands may time out without a fault of the
+    /// test. Writes at that time are made without Redis.
     async fn watch(self, instance: usize) {
         let (mut last_up, mut down) = (Instant::now(), false);
         while self.working() {
@@ -254,7 +254,7 @@ impl Worker {
         }
     }
 
-    /// What is asked for, and how fresh; `None` to ask for one page after the other.
+    /// The read and the requested freshness; `None` for reading all pages in turn.
     fn any_question(&mut self, id: i64, lasting: &[i64], schemas: [i64; 2]) -> (Option<Asked>, Freshness) {
         let freshness = match self.random.random_range(0..100) {
             0..7 => Freshness::NoCache,
@@ -270,7 +270,7 @@ impl Worker {
             66..68 => return (None, Freshness::Cached),
             _ => Asked::any_list(&mut self.random, schemas),
         };
-        // Lists have no versions.
+        // Lists have no version.
         let by_version = matches!(asked, Asked::Product(_) | Asked::Details(_));
         match freshness {
             Freshness::MinVersion if !by_version => (Some(asked), Freshness::Cached),

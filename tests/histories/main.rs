@@ -1,18 +1,17 @@
-//! The promise, held against histories of the real thing: once a write has been acknowledged, no read that is sent
-//! after that returns what was there before it. Concurrent clients write and read products, their details, lists and
-//! sets of ids on one instance or two while Redis, the network, and the instances themselves fail; each read is judged
-//! by what had been acknowledged.
+//! Histories of the real service, checked against the promise: once a write has been acknowledged, no read that is sent
+//! after that returns the state before it. Concurrent clients write and read products, their details, lists and sets of
+//! ids on one instance or two, while Redis, the network, and the instances themselves fail. The checker compares each
+//! read with the acknowledged writes.
 //!
-//! What is required of reads: on the instance that wrote, and with `Cache-Control: no-cache` or `X-Min-Version`
-//! anywhere, no stale one; on another instance none that lags by more than the L1 lease, except for writes that were
-//! made without Redis, until their instance reaches Redis again (counted in a column of their own). At rest after each
+//! Required: no stale read on the instance that wrote, and none with `Cache-Control: no-cache` or `X-Min-Version` on
+//! any instance. On another instance, no read lags by more than the memory lease, except for writes that were made
+//! without Redis, until their instance reaches Redis again (counted in a column of their own). At rest after each
 //! fault, all instances and the database agree on every product, list and set of ids.
 //!
-//! With users on, the same is required of who is let in ([`auth_workload`]): a session that has ended, an API key, a
-//! user that was removed and a role that was taken away, on the same instance at once, on another within the L1 lease.
+//! With users, the same is required of rights ([`auth_workload`]): an ended session, a removed API key or user, and a
+//! revoked role are refused on the same instance at once, on another within the memory lease.
 //!
-//! [`control`] is a plain cache-aside that the same checker convicts, so that its silence about the service means
-//! something.
+//! [`control`] is a plain cache-aside in which the same checker finds stale reads. This shows that the checker works.
 //!
 //! Each test prints the seed of its workload; `HOTSHELF_SEED=7 cargo test --test histories one_instance` repeats one.
 //!
@@ -42,8 +41,8 @@ use faults::Fault;
 use testbed::{Testbed, USERS_ON};
 
 const WRITE_THROUGH: (&str, &str) = ("CACHE_WRITE_STRATEGY", "write_through");
-/// Copies that end while they are watched, so that loads and refreshes are always under way. Elsewhere they live longer
-/// than the test: what is stale stays so.
+/// Short TTLs, so that loads and refreshes are always in flight. In the other tests, entries outlast the test, so a
+/// stale value stays stale.
 const SHORT_LIVES: [(&str, &str); 6] = [
     ("CACHE_TTL", "3s"),
     ("CACHE_TTL_DETAILS", "3s"),
@@ -53,7 +52,7 @@ const SHORT_LIVES: [(&str, &str); 6] = [
     ("CACHE_TTL_SCHEMA_IDS", "3s"),
 ];
 
-/// What broke the promise.
+/// The violations of the promise.
 async fn broken_promises(topology: &str, instances: usize, environment: &[(&str, &str)]) -> Vec<String> {
     let mut fault_run = FaultRun::new(topology, Testbed::of_hotshelf(instances, environment).await);
     let staff = if environment.contains(&USERS_ON) { Some(fault_run.hire().await) } else { None };
@@ -94,13 +93,13 @@ async fn two_instances_keep_the_promise_under_every_fault() {
     assert_none(&[invalidate, write_through]);
 }
 
-/// What is in memory ends soon, as it should in a cache-aside with two tiers.
+/// Values in memory expire soon, as usual in a cache-aside with two tiers.
 const PLAIN: PlainOptions =
     PlainOptions { memory_life: Duration::from_millis(100), load: Duration::ZERO, hesitation: Duration::ZERO };
 
 async fn assert_convicted(topology: &str, instances: usize, options: PlainOptions, fault: Fault) {
     let row = FaultRun::new(topology, Testbed::of_plain(instances, options).await).run(fault).await;
-    assert!(row.tally.stale > 0, "a plain cache-aside came off without a stale read: {row}");
+    assert!(row.tally.stale > 0, "a plain cache-aside had no stale read: {row}");
 }
 
 /// A reader stores what it loaded before the write.
@@ -110,8 +109,8 @@ async fn a_plain_cache_aside_is_convicted_of_stale_sets() {
     assert_convicted("control: stale set", 1, slow_database, Fault::None).await;
 }
 
-/// It is killed between commit and delete. The write was not acknowledged, so no read is stale; but the cache keeps
-/// saying something else than the database.
+/// The process is killed between commit and delete. The write was not acknowledged, so no read is stale; but the cache
+/// stays different from the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_cache_aside_is_convicted_of_a_crash_before_the_delete() {
     let hesitating = PlainOptions { hesitation: Duration::from_millis(40), ..PLAIN };
@@ -124,7 +123,7 @@ async fn a_plain_cache_aside_is_convicted_of_a_crash_before_the_delete() {
     panic!("a plain cache-aside agreed with its database after each of {ATTEMPTS} crashes");
 }
 
-/// It may die when nobody writes, and the next write may repair what it left.
+/// The kill may happen between writes, and the next write may repair the cache.
 const ATTEMPTS: usize = 10;
 
 /// The delete after the write does not reach Redis.
@@ -135,13 +134,13 @@ async fn a_plain_cache_aside_is_convicted_of_lost_deletes() {
     }
 }
 
-/// Redis comes back with what it held before the write.
+/// Redis returns with its values from before the write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_cache_aside_is_convicted_of_trusting_a_snapshot() {
     assert_convicted("control: old snapshot", 1, PLAIN, Fault::RedisFromOldSnapshot).await;
 }
 
-/// The memory of one instance does not hear of the writes of the other.
+/// The memory of one instance gets no pushes about the writes of the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_cache_aside_is_convicted_of_deaf_memory() {
     let lasting_memory = PlainOptions { memory_life: Duration::from_secs(10), ..PLAIN };

@@ -1,4 +1,4 @@
-//! What the reads of one fault came to, and the table of all of them.
+//! The results of the reads under one fault, and the table of all faults.
 
 use std::fmt;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::asked::Asked;
 use crate::history::{Kind, Read, Verdict};
 
-/// So many stale reads are explained; the others are like them.
+/// The number of stale reads that are explained.
 const EXPLAINED: usize = 5;
 
 /// Counts the reads and writes of one fault.
@@ -20,7 +20,7 @@ pub(crate) struct Tally {
     pub(crate) strict: usize,
     /// Reads of products with their details.
     pub(crate) details: usize,
-    /// Reads of lists that depend on more than which products there are.
+    /// Reads of lists that depend on fields of products.
     pub(crate) lists: usize,
     /// Reads of sets of ids.
     pub(crate) sets: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Tally {
     /// Reads under the exception of writes that were made without Redis.
     pub(crate) excepted: Vec<Duration>,
     pub(crate) stale: usize,
-    /// By how much, as far as that can be said.
+    /// The largest age of a stale read, if it is known.
     pub(crate) stale_by: Vec<Duration>,
     pub(crate) explanations: Vec<String>,
     /// Outages of Redis that an instance reported although no fault had caused them.
@@ -80,15 +80,15 @@ impl Tally {
 pub(crate) struct Row {
     pub(crate) topology: String,
     pub(crate) fault: &'static str,
-    /// How often the fault struck.
+    /// How often the fault was repeated.
     pub(crate) strikes: usize,
     pub(crate) tally: Tally,
-    /// What the instances and the database did not agree on at rest.
+    /// The differences between the instances and the database at rest.
     pub(crate) disagreements: Vec<String>,
 }
 
 impl Row {
-    /// What breaks the promise, for a person to understand.
+    /// The violations of the promise, explained.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let Tally { stale, explanations, .. } = &self.tally;
         let place = format!("{}, {}", self.topology, self.fault);
@@ -133,7 +133,7 @@ fn worst(lags: &[Duration]) -> String {
     lags.iter().max().map_or("-".to_owned(), |lag| millis(*lag))
 }
 
-/// Of what is sorted.
+/// A percentile of sorted values.
 fn quantile(lags: &[Duration], percent: usize) -> String {
     let index = (lags.len() * percent).div_ceil(100).saturating_sub(1);
     lags.get(index).map_or("-".to_owned(), |lag| millis(*lag))
@@ -146,7 +146,7 @@ fn millis(lag: Duration) -> String {
 /// The rows of all tests of this run, in the order in which they came.
 static TABLE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Prints the row and writes the table, as far as it has got, to `target/histories.txt`.
+/// Prints the row, and writes the table so far to `target/histories.txt`.
 pub(crate) fn publish(row: &Row) {
     let mut rows = TABLE.lock().unwrap();
     if rows.is_empty() {
@@ -155,7 +155,7 @@ pub(crate) fn publish(row: &Row) {
     println!("{row}");
     rows.push(row.to_string());
     let mut sorted = rows.clone();
-    // Tests run side by side; each topology's rows stay in their order.
+    // Tests run in parallel; the rows of each topology stay in order.
     sorted.sort_by(|a, b| a.get(..34).cmp(&b.get(..34)));
     let text = format!("{EXPLANATION}\n\n{HEADER}\n{}\n", sorted.join("\n"));
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();

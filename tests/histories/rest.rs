@@ -1,4 +1,4 @@
-//! At rest, when nobody writes any more: every instance and the database must say the same.
+//! At rest, when all writers have stopped: every instance must agree with the database.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::workload::{Freshness, Workload};
 const PAGES: [(usize, usize); 8] = [(0, 100), (0, 20), (20, 20), (0, 5), (5, 5), (35, 5), (40, 5), (3, 4)];
 const RETRY: Duration = Duration::from_millis(500);
 
-/// What the instances and the database do not agree on, after having been given `patience` to do so.
+/// The differences between the instances and the database that are left after `patience`.
 pub(crate) async fn disagreements(workload: &Workload, patience: Duration) -> Vec<String> {
     let started = Instant::now();
     loop {
@@ -26,11 +26,11 @@ pub(crate) async fn disagreements(workload: &Workload, patience: Duration) -> Ve
     }
 }
 
-/// Compares each product that lives or has lived, with its details, and lists, as cached by each instance and as in the
-/// database; and the database with the history.
+/// Compares the answers of each instance with the database, for each product that exists or was deleted, its details,
+/// and lists; and the database with the history.
 async fn compare(workload: &Workload) -> Vec<String> {
     let mut ids = workload.history().ids();
-    // One that has never been.
+    // An id that was never used.
     ids.push(ids.last().map_or(1, |last| last + 1));
     let products = ids.iter().map(|id| Asked::Product(*id));
     let pages = PAGES.iter().map(|(offset, limit)| Asked::page(*offset, *limit));
@@ -52,7 +52,7 @@ async fn compare(workload: &Workload) -> Vec<String> {
     found
 }
 
-/// Status and body without what differs from answer to answer.
+/// Status and body without the parts that differ from answer to answer.
 async fn look(workload: &Workload, instance: usize, target: &str, from_database: bool) -> (u16, Value) {
     let mut request = workload.client(instance).get(target);
     if from_database {
@@ -66,8 +66,7 @@ async fn look(workload: &Workload, instance: usize, target: &str, from_database:
     (reply.status, body)
 }
 
-/// Forgets what is settled, by what the database shows. That no acknowledged write is lost has been checked with these
-/// reads.
+/// Settles the history by the state of the database. The same reads have checked that no acknowledged write is lost.
 async fn settle(workload: &Workload) {
     let Claim::Page(mut page) = read(workload, Asked::all()).await else { panic!("a page") };
     let lasting = workload.lasting();
@@ -78,7 +77,7 @@ async fn settle(workload: &Workload) {
         }
     }
     workload.history().settle(&page.products);
-    // Of creates that came about without an acknowledgement: nobody else ever deletes them.
+    // Products of creates that happened without an acknowledgement: no other client deletes them.
     for id in page.ids.iter().filter(|id| !lasting.contains(id)) {
         assert!(workload.delete(0, *id).await, "at rest products can be deleted");
     }

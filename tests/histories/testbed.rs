@@ -1,4 +1,4 @@
-//! The test stand: instances over one database, each with a network of its own to one Redis.
+//! The testbed: instances on one database, each with a network of its own to one Redis.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,25 +12,25 @@ use crate::control::{Plain, PlainOptions};
 use crate::history::Source;
 use crate::workload::{Workload, redis_is_up};
 
-/// What reads of another instance than the one that wrote may lag by: the life of the L1 lease.
+/// The time by which reads of another instance than the one that wrote may lag: the memory lease.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 
-/// Callers have to be users.
+/// Settings with users.
 pub(crate) const USERS_ON: (&str, &str) = ("AUTH", "on");
 
 /// Beside the database.
 const MAILS: &str = "mail.log";
 
-/// Of the log of each instance, when something has to be explained.
+/// The lines of each instance's log in an explanation.
 const LOG_LINES: usize = 30;
 
 pub(crate) struct Testbed {
     pub(crate) redis: RedisServer,
     pub(crate) instances: Vec<Instance>,
     pub(crate) workload: Arc<Workload>,
-    /// Where the instances' mails go.
+    /// The file with the instances' mails.
     pub(crate) mail: PathBuf,
-    /// Where the instances' common database lies.
+    /// The directory of the common database.
     _directory: TempDir,
 }
 
@@ -40,9 +40,9 @@ pub(crate) struct Instance {
     pub(crate) network: Proxy,
 }
 
-/// What is tested, or what it is compared with.
+/// The service, or the plain cache-aside for comparison.
 pub(crate) enum Program {
-    /// With a client that shows a token, where the service wants one.
+    /// With a client that sends a token, if the service needs one.
     Hotshelf(Service, Client),
     Plain(Plain),
 }
@@ -75,7 +75,7 @@ impl Testbed {
         Self::assemble(redis, built, directory, true).await
     }
 
-    /// Instances of the plain cache-aside over one truth.
+    /// Instances of the plain cache-aside over one database.
     pub(crate) async fn of_plain(instances: usize, options: PlainOptions) -> Self {
         let redis = RedisServer::start();
         let truth = Arc::default();
@@ -105,7 +105,7 @@ impl Testbed {
         (0..self.instances.len()).collect()
     }
 
-    /// What the instances have said of late.
+    /// The last lines of the instances' logs.
     pub(crate) fn logs(&self) -> Vec<String> {
         let of = |(index, instance): (usize, &Instance)| match &instance.program {
             Program::Hotshelf(service, _) => {
@@ -119,7 +119,7 @@ impl Testbed {
         self.instances.iter().enumerate().map(of).collect()
     }
 
-    /// Notes that these may not reach Redis from now on.
+    /// Notes that these instances may not reach Redis from now on.
     pub(crate) fn cut_off(&self, instances: &[usize]) {
         for &instance in instances {
             self.workload.history().cut_off(instance, Instant::now(), Source::Fault);
@@ -132,7 +132,7 @@ impl Testbed {
         }
     }
 
-    /// Waits until these use Redis again, and notes it.
+    /// Waits until these instances use Redis again, and notes that.
     pub(crate) async fn reach_redis(&self, instances: &[usize]) {
         for &instance in instances {
             self.wait_for_redis(instance).await;
@@ -146,7 +146,7 @@ impl Testbed {
         wait_until(&format!("instance {instance} uses Redis"), PATIENCE, up).await;
     }
 
-    /// Kills an instance in the middle of whatever it does, and starts it again.
+    /// Kills an instance at any point of its work, and starts it again.
     pub(crate) async fn kill_and_restart(&mut self, instance: usize, between: Duration) {
         let program = &mut self.instances[instance].program;
         program.kill();
@@ -164,7 +164,7 @@ impl Program {
         }
     }
 
-    /// Stops the process in its tracks, or lets it go on: `STOP` and `CONT`.
+    /// Suspends or resumes the process: `STOP` and `CONT`.
     pub(crate) fn signal(&self, name: &str) {
         match self {
             Program::Hotshelf(service, _) => service.signal(name),
@@ -194,7 +194,7 @@ impl Program {
 }
 
 fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> ServiceBuilder {
-    // Nothing is to repair in the background what the checker is to find.
+    // The audit is off: it must not repair in the background what the checker has to find.
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("AUDIT_RATE", 0).env("WARM_INTERVAL", "1s");
     let service = service.env("MAIL_FILE", database.with_file_name(MAILS).display());
     let service = match instances {

@@ -1,4 +1,4 @@
-//! What the clients do, each request noted in the history before it is sent and after it is answered.
+//! The requests of the clients. Each is noted in the history before it is sent and after it is answered.
 
 mod reading;
 
@@ -19,28 +19,28 @@ use crate::history::{Change, Field, History, Ticket};
 use crate::report::Tally;
 pub(crate) use reading::Freshness;
 
-/// Products that are updated and never deleted. Few, so that reads and writes meet; with the others, fewer than the
-/// largest page shows.
+/// Products that are updated and never deleted. They are few, so that reads and writes concern the same ones; with the
+/// others, they fit on the largest page.
 const LASTING: usize = 36;
 const BULK: &str = "/api/v1/products/bulk";
 const BULK_DELETE: &str = "/api/v1/products/bulk-delete";
 const BUILT_IN_SCHEMA: i64 = 1;
-/// What a product has in its details before anybody writes them.
+/// The details of a product before the first write of them.
 const NO_DETAILS: [Change; 2] = [(Field::Note, 0), (Field::Image, 0)];
 
-/// The history of a catalogue and those who make it.
+/// The history of a catalogue and its clients.
 pub(crate) struct Workload {
     history: Mutex<History>,
     tally: Mutex<Tally>,
     clients: Vec<Mutex<Client>>,
-    /// Whether it is the service: the plain cache-aside knows products by their ids, their stocks, and pages of all of
-    /// them.
+    /// Whether it is the service: the plain cache-aside has only products by their ids, their stocks, and pages of all
+    /// products.
     is_service: bool,
     schemas: Mutex<Option<[i64; 2]>>,
     lasting: Mutex<Vec<i64>>,
     /// Names and stocks are never used twice.
     next: AtomicI64,
-    /// Where the clients' random numbers come from.
+    /// The source of the clients' random numbers.
     seeds: Mutex<SmallRng>,
 }
 
@@ -58,7 +58,7 @@ impl Workload {
         })
     }
 
-    /// The random numbers of one client. In the order in which clients ask, they are the same for the same seed.
+    /// The random numbers of one client. They are the same for the same seed, if clients are created in the same order.
     pub(crate) fn random(&self) -> SmallRng {
         SmallRng::from_rng(&mut *self.seeds.lock().unwrap())
     }
@@ -75,7 +75,7 @@ impl Workload {
         self.lasting.lock().unwrap().clone()
     }
 
-    /// Two with the same fields, between which products change. None where there is no such thing.
+    /// Two schemas with the same fields, between which products change. `None` for the plain cache-aside.
     pub(crate) fn schemas(&self) -> Option<[i64; 2]> {
         *self.schemas.lock().unwrap()
     }
@@ -109,11 +109,11 @@ impl Workload {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A new value of the field: unique where there are enough.
+    /// A new value of the field, unique if the field has enough values.
     pub(crate) fn value(&self, field: Field) -> i64 {
         let number = self.number();
         match field {
-            // Now and then there is none left.
+            // Sometimes none is left.
             Field::Stock if number % 4 == 0 => 0,
             Field::Price => number * 37 % 100 + 1,
             Field::Category => number % CATEGORIES.len() as i64,
@@ -154,7 +154,7 @@ impl Workload {
         let request = self.client(instance).post(BULK).json(&json!({"products": products}));
         let reply = self.write_answered(request.try_send().await.ok(), 201)?;
         let CreatedBody { created } = parse(&reply);
-        assert_eq!(created.len(), count, "all of them were valid: {reply:?}");
+        assert_eq!(created.len(), count, "all products were valid: {reply:?}");
         for ((name, ticket, _), id) in drafts.iter().zip(&created) {
             self.history().created(name, *id, *ticket, instance);
         }
@@ -176,12 +176,12 @@ impl Workload {
         true
     }
 
-    /// Whether the product is gone.
+    /// Whether the product is deleted.
     pub(crate) async fn delete(&self, instance: usize, id: i64) -> bool {
         let sent = self.history().deleting(id);
         let reply = self.client(instance).delete(&Asked::Product(id).target()).try_send().await.ok();
         if reply.as_ref().is_some_and(|reply| reply.status == 404) {
-            // Deleted by an earlier attempt, which nobody has acknowledged to this day.
+            // An earlier attempt without an acknowledgement has deleted it.
             return true;
         }
         let acknowledged = self.write_answered(reply, 200).is_some();
@@ -191,12 +191,12 @@ impl Workload {
         acknowledged
     }
 
-    /// Whether all of these are gone.
+    /// Whether all of these are deleted.
     pub(crate) async fn delete_many(&self, instance: usize, ids: &[i64]) -> bool {
         let sent: Vec<_> = ids.iter().map(|id| (*id, self.history().deleting(*id))).collect();
         let request = self.client(instance).post(BULK_DELETE).json(&json!({"ids": ids}));
         let Some(reply) = self.write_answered(request.try_send().await.ok(), 200) else { return false };
-        // The others were deleted by an earlier attempt.
+        // An earlier attempt has deleted the others.
         let DeletedBody { deleted } = parse(&reply);
         for (id, sent) in sent.into_iter().filter(|(id, _)| deleted.contains(id)) {
             self.history().deleted(id, sent, instance);
@@ -214,8 +214,7 @@ impl Workload {
     }
 }
 
-/// `HOTSHELF_SEED`, or another one for each run. It repeats what the clients choose to do, not when the system lets
-/// them.
+/// `HOTSHELF_SEED`, or a new seed for each run. It repeats the choices of the clients, but not their timing.
 fn seed() -> u64 {
     let given = env::var("HOTSHELF_SEED").ok();
     let seed = given.map_or_else(|| rand::rng().random(), |seed| seed.parse().expect("HOTSHELF_SEED is a number"));
@@ -223,7 +222,7 @@ fn seed() -> u64 {
     seed
 }
 
-/// What an instance says of its Redis, if it says anything.
+/// The state of Redis in the statistics of an instance, if it answers.
 pub(crate) async fn redis_is_up(client: &Client) -> Option<bool> {
     let reply = client.get("/api/v1/cache/stats").try_send().await.ok()?;
     (reply.status == 200).then(|| reply.json()["cache_stats"]["l2"]["state"] == "up")

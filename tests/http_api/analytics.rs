@@ -1,4 +1,4 @@
-//! `GET /api/v1/analytics/catalogue`: the one answer that may be old.
+//! `GET /api/v1/analytics/catalogue`, the only answer that may be old.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ async fn loads(client: &Client) -> f64 {
     client.metrics().await.find("cache_loads_total", &[("type", "analytics")]).unwrap_or_default()
 }
 
-/// A service with products of two organizations, one of them with none.
+/// A service with two organizations, one of them without products.
 async fn shelf() -> Service {
     let service = hotshelf().backend("memory").start().await;
     let shop = create_organization(&service, "Shop").await;
@@ -77,7 +77,7 @@ async fn products_are_counted_and_priced_by_organization_and_category() {
     assert_eq!(floats(&body["categories"]), floats(&expected));
 }
 
-/// The same with the prices as floating point: 20 and 20.00 are one number to JSON and two to `Value`.
+/// The same with prices as floating-point numbers: 20 and 20.00 are equal in JSON, but not as a `Value`.
 fn floats(reports: &Value) -> Value {
     let mut reports = reports.clone();
     for report in reports.as_array_mut().unwrap() {
@@ -89,7 +89,7 @@ fn floats(reports: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_report_stays_until_somebody_asks_for_a_new_one() {
+async fn a_report_stays_until_a_new_one_is_requested() {
     let service = shelf().await;
     let old = report(&service, CATALOGUE).await;
     update(&service, &json!({"id": 1}), &json!({"price": 5000, "category": "New"})).await;
@@ -105,11 +105,11 @@ async fn a_report_stays_until_somebody_asks_for_a_new_one() {
     let kept = report(&service, CATALOGUE).await;
     assert_eq!((&kept["from_cache"], &kept["generated_at"]), (&json!(true), &new["generated_at"]));
     assert_eq!(loads(&service).await, 2.0);
-    assert_ne!(report(&service, REFRESH).await["generated_at"], new["generated_at"], "each time it is asked for");
+    assert_ne!(report(&service, REFRESH).await["generated_at"], new["generated_at"], "a new report for each request");
 }
 
 #[tokio::test]
-async fn a_report_carries_what_caches_need() {
+async fn a_report_has_the_headers_for_caches() {
     let service = shelf().await;
     assert_eq!(cache_status(&service.get(CATALOGUE).await.expect(200)), ["fwd=miss", "stored"]);
     let hit = service.get(CATALOGUE).await.expect(200);
@@ -128,7 +128,7 @@ async fn a_report_carries_what_caches_need() {
     }
 }
 
-/// A request that is with the service, and whose answer nobody has read yet.
+/// A request that the service has received, and whose answer has not been read.
 fn sent(client: &Client, path: &str) -> TcpStream {
     let mut connection = TcpStream::connect(client.address()).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -138,7 +138,7 @@ fn sent(client: &Client, path: &str) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_who_ask_for_a_new_report_at_the_same_time_get_one() {
+async fn simultaneous_requests_for_a_new_report_share_one() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.address()).await;
     let service = hotshelf().env("REDIS_ADDR", proxy.address()).start().await;
@@ -146,7 +146,7 @@ async fn many_who_ask_for_a_new_report_at_the_same_time_get_one() {
     report(&service, CATALOGUE).await;
     let before = loads(&service).await;
 
-    // All have asked before the service reads the first of them, and what it then does takes a while.
+    // All requests are sent before the service reads the first of them, and its work then takes a while.
     proxy.set(Network::Slow(Duration::from_millis(30)));
     service.signal("STOP");
     let connections: Vec<TcpStream> = (0..50).map(|_| sent(&service, REFRESH)).collect();
@@ -163,9 +163,9 @@ async fn many_who_ask_for_a_new_report_at_the_same_time_get_one() {
     assert_eq!(loads(&service).await, before + 1.0);
 }
 
-/// The first has made the service work, and is gone before there is an answer.
+/// The first client starts the work of the service, and disconnects before the answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_hangs_up_leaves_no_old_report_to_the_next() {
+async fn a_disconnected_client_leaves_no_old_report_to_the_next() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.address()).await;
     let service = hotshelf().env("REDIS_ADDR", proxy.address()).env("REDIS_COMMAND_TIMEOUT", "5s").start().await;
@@ -173,16 +173,16 @@ async fn who_hangs_up_leaves_no_old_report_to_the_next() {
     let old = report(&service, CATALOGUE).await;
     let before = loads(&service).await;
 
-    // Between the load and the answer is a step to Redis.
+    // Redis is used between the load and the answer.
     proxy.set(Network::Slow(Duration::from_millis(100)));
-    // One that was to be kept open: of a request that says that it is the last, a hang-up is not noticed.
+    // The connection is kept alive: the service does not notice the disconnect of a connection with `close`.
     let mut connection = TcpStream::connect(service.address()).unwrap();
     let head = format!("GET {REFRESH} HTTP/1.1\r\nhost: {}\r\n\r\n", service.address());
     connection.write_all(head.as_bytes()).unwrap();
     wait_until("the report is being made", PATIENCE, async || loads(&service).await > before).await;
     drop(connection);
     let kept = async || report(&service, CATALOGUE).await["generated_at"] != old["generated_at"];
-    wait_until("it is made all the same", PATIENCE, kept).await;
+    wait_until("the report is cached", PATIENCE, kept).await;
     proxy.set(Network::Whole);
 
     create_many(&service, &[json!({"name": "X", "price": 1})]).await;

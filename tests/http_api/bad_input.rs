@@ -1,5 +1,5 @@
-//! What clients should not send: each is refused with a problem that says why, or is nothing bad after all and
-//! answered; no input makes the service fail, and none shows what belongs to somebody else.
+//! Malformed and hostile input. Each request is refused with a problem that says why, or is answered if it is harmless.
+//! No input makes the service fail, and none shows data of another organization.
 
 mod bodies;
 mod random;
@@ -13,7 +13,7 @@ use hotshelf_testkit::catalogue::{
 };
 use hotshelf_testkit::shapes::{invalid_fields, problem};
 
-/// Texts that mean something to SQL, to the full-text index, to Redis' patterns, to URLs or to terminals.
+/// Texts with a special meaning in SQL, the full-text index, Redis' patterns, URLs or terminals.
 const TEXTS: [&str; 30] = [
     "'; DROP TABLE products; --",
     "' OR '1'='1",
@@ -47,7 +47,7 @@ const TEXTS: [&str; 30] = [
     "\r\nset-cookie: a=b",
 ];
 
-/// A service with a product, and a schema that it does not follow.
+/// A service with a product, and a schema that the product does not have.
 async fn service() -> Service {
     let service = hotshelf().backend("memory").start().await;
     create(&service, &json!({"name": "Cup", "price": 1})).await;
@@ -55,7 +55,7 @@ async fn service() -> Service {
     service
 }
 
-/// An answer, or a problem that is the client's.
+/// Accepts an answer, or a problem caused by the client.
 #[track_caller]
 fn sane(reply: Reply) {
     match reply.status {
@@ -66,7 +66,7 @@ fn sane(reply: Reply) {
 }
 
 #[tokio::test]
-async fn special_texts_are_nothing_but_text() {
+async fn special_texts_are_plain_text() {
     let service = service().await;
     let before = service.get(ORGANIZATIONS).await.expect(200).json();
     for text in TEXTS {
@@ -122,7 +122,7 @@ async fn special_texts_in_other_places_are_refused() {
 }
 
 #[tokio::test]
-async fn numbers_out_of_any_range_are_refused_or_past_the_end() {
+async fn numbers_out_of_range_are_refused_or_find_nothing() {
     let service = service().await;
     let numbers = [
         "-1",
@@ -168,7 +168,7 @@ async fn numbers_out_of_any_range_are_refused_or_past_the_end() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_refused_or_find_nothing() {
+async fn bytes_that_are_not_utf8_are_refused_or_find_nothing() {
     let service = service().await;
     for bytes in ["%FF%FE", "%C3%28", "%ED%A0%80", "%F8%88%80%80%80", "%00", "%", "%zz", "%u1234"] {
         for name in ["search", "category"] {
@@ -188,7 +188,7 @@ async fn bytes_that_are_no_text_are_refused_or_find_nothing() {
 }
 
 #[tokio::test]
-async fn cursors_that_were_not_given_out_are_refused() {
+async fn forged_cursors_are_refused() {
     let service = service().await;
     create(&service, &json!({"name": "Plate", "price": 2})).await;
     let cursor = async |query: &str| {
@@ -200,7 +200,7 @@ async fn cursors_that_were_not_given_out_are_refused() {
         for other in ["A", "_", "9", ""] {
             let mut forged = good.clone();
             forged.replace_range(place..=place, other);
-            // What stays a place in this list is a place like any other.
+            // A change that results in another place of this list is accepted.
             sane(service.get(&format!("{PRODUCTS}?order=price&cursor={forged}")).await);
         }
     }
@@ -212,7 +212,7 @@ async fn cursors_that_were_not_given_out_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_anothers_is_as_if_it_were_not_there() {
+async fn objects_of_another_organization_are_not_found() {
     let service = service().await;
     let (one, other) = (create_organization(&service, "One").await, create_organization(&service, "Other").await);
     let theirs = create_schema(&service, other, &json!([{"name": "secret", "type": "text"}])).await;
@@ -260,7 +260,7 @@ async fn what_is_anothers_is_as_if_it_were_not_there() {
 }
 
 #[tokio::test]
-async fn keys_have_a_shape_that_no_text_of_clients_changes() {
+async fn no_text_of_a_client_changes_the_shape_of_a_key() {
     let redis = hotshelf_testkit::RedisServer::start();
     let service = hotshelf().redis(&redis).start().await;
     hotshelf_testkit::catalogue::wait_for_redis(&service, "up").await;

@@ -33,12 +33,12 @@ async fn bulk_delete(client: &Client, ids: &Value) -> Value {
     client.post(BULK_DELETE).json(&json!({"ids": ids})).await.expect(200).json()
 }
 
-/// Batches that went to the database so far, or single products.
+/// The number of database operations with this name so far.
 async fn queries(client: &Client, operation: &str) -> f64 {
     client.metrics().await.find("db_query_duration_seconds_count", &[("operation", operation)]).unwrap_or_default()
 }
 
-/// Valid and invalid ones, and by its place in them, which fields of each are bad.
+/// Valid and invalid products, and the invalid fields of each by its index.
 async fn mixed(client: &Client) -> (Vec<Value>, Value) {
     let other = create_organization(client, "Other").await;
     let schema = create_schema(client, other, &json!([{"name": "size", "type": "number", "required": true}])).await;
@@ -81,7 +81,7 @@ fn named(errors: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_valid_ones_are_stored_and_the_others_named_by_their_place() {
+async fn valid_products_are_stored_and_invalid_ones_named_by_index() {
     let service = service().await;
     let (products, bad) = mixed(&service).await;
     let reply = service.post(BULK).json(&json!({"products": products})).await.expect(201);
@@ -103,7 +103,7 @@ async fn the_valid_ones_are_stored_and_the_others_named_by_their_place() {
 }
 
 #[tokio::test]
-async fn all_or_nothing_is_nothing_when_one_is_bad() {
+async fn an_atomic_bulk_create_with_an_invalid_product_stores_none() {
     let service = service().await;
     let (products, bad) = mixed(&service).await;
     let atomic = async |products: &[Value]| {
@@ -111,7 +111,7 @@ async fn all_or_nothing_is_nothing_when_one_is_bad() {
     };
     let reply = atomic(&products).await;
     let named: Vec<String> = invalid_fields(reply);
-    // What needs the database is told when all the rest is good.
+    // Errors that need the database are reported when there are no others.
     for (index, fields) in [(1, ["name", "price"]), (3, ["colour", "stock"]), (10, ["name", "price"])] {
         for field in fields {
             assert!(named.contains(&format!("products[{index}].{field}")), "{named:?}");
@@ -138,17 +138,17 @@ async fn all_or_nothing_is_nothing_when_one_is_bad() {
 }
 
 #[tokio::test]
-async fn none_of_them_valid_stores_none() {
+async fn a_bulk_create_without_valid_products_stores_none() {
     let service = service().await;
     let body = service.post(BULK).json(&json!({"products": [{}, 7]})).await.expect(201).json();
     assert_eq!((&body["created"], body["errors"].as_array().unwrap().len()), (&json!([]), 2));
 }
 
 #[tokio::test]
-async fn a_thousand_are_taken_and_not_one_more() {
+async fn a_bulk_create_accepts_a_thousand_products_at_most() {
     let service = service().await;
     let mut products = cups(1_001);
-    // Longer than a single product may be.
+    // The body is longer than that of a single product may be.
     for product in &mut products {
         product["description"] = json!("é".repeat(1_000));
     }
@@ -168,7 +168,7 @@ async fn a_thousand_are_taken_and_not_one_more() {
 }
 
 #[tokio::test]
-async fn what_is_no_list_is_refused() {
+async fn a_body_without_a_list_is_refused() {
     let service = service().await;
     create_many(&service, &cups(1)).await;
     let bodies = [
@@ -202,7 +202,7 @@ async fn what_is_no_list_is_refused() {
         }
         problem(service.post(path).body("{}").await, 415);
         for method in ["GET", "PUT", "DELETE"] {
-            // As of a product with that name, except that the name is no number.
+            // The path is taken for a product whose id is not a number.
             let status = service.request(method, path).json(&json!({})).await.status;
             assert!(status == 400 || status == 405, "{method} {path}: {status}");
         }
@@ -220,7 +220,7 @@ async fn what_is_no_list_is_refused() {
 }
 
 #[tokio::test]
-async fn those_that_existed_are_deleted_and_the_others_named() {
+async fn existing_products_are_deleted_and_missing_ones_named() {
     let service = service().await;
     create_many(&service, &cups(5)).await;
     for id in 1..=5 {
@@ -270,7 +270,7 @@ async fn products_by_id_are_one_batch_in_the_database_and_then_hits() {
     let stats = statistics(&service).await;
     assert_eq!((&stats["hits"], &stats["misses"]), (&json!(300), &json!(0)));
 
-    // The entries are those of the products themselves, and only what is void is read again.
+    // The entries are those of the single products, and only invalid ones are loaded again.
     assert_eq!(lookup(&service, &json!({"id": 299})).await.json()["from_cache"], true);
     update(&service, &json!({"id": 8}), &json!({"stock": 5})).await;
     let changed = service.get(&format!("{PRODUCTS}?ids=7,8")).header("if-none-match", hit.header("etag")).await;
@@ -285,7 +285,7 @@ async fn products_by_id_are_one_batch_in_the_database_and_then_hits() {
 }
 
 #[tokio::test]
-async fn that_there_is_none_is_forgotten_when_it_comes() {
+async fn a_negative_entry_is_invalidated_by_a_create() {
     let service = service().await;
     for _ in 0..2 {
         assert_eq!(numbers(&by_ids(&service, "1,2").await["missing"]), [1, 2]);

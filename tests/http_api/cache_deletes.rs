@@ -9,7 +9,7 @@ use hotshelf_testkit::shapes::{fields, invalid_fields, problem};
 
 const CACHE: &str = "/api/v1/cache";
 
-/// Paths whose answers are cached, and the keys of what is cached of them.
+/// Paths whose answers are cached, and the keys of their entries.
 const CACHED: [(&str, &str); 8] = [
     ("/api/v1/products/1", "product:id:1"),
     ("/api/v1/products/2", "product:id:2"),
@@ -43,7 +43,7 @@ async fn delete_all(client: &Client) -> u64 {
     client.delete(CACHE).await.expect(200).json()["deleted"].as_u64().unwrap()
 }
 
-/// The keys of those of [`CACHED`] that are not answered from the cache; now they are again.
+/// The keys of [`CACHED`] that are not answered from the cache. They are cached again afterwards.
 async fn missed(client: &Client) -> Vec<&'static str> {
     let mut missed = Vec::new();
     for (path, key) in CACHED {
@@ -86,7 +86,7 @@ async fn start_with(redis: &RedisServer) -> Service {
     service
 }
 
-/// The entries in Redis, without what the protocol keeps beside them.
+/// The entries in Redis, without the other keys of the protocol.
 fn entries(redis: &RedisServer) -> Vec<String> {
     let mut keys = redis.keys("product:*");
     keys.retain(|key| !key.starts_with("product:{gen}:") && key != "product:epoch");
@@ -98,7 +98,7 @@ async fn wait_for_entries(redis: &RedisServer) {
 }
 
 #[tokio::test]
-async fn what_matches_is_gone_from_memory_and_loaded_again() {
+async fn matching_entries_are_deleted_from_memory_and_loaded_again() {
     for service in [hotshelf().backend("memory").start().await, hotshelf().without_redis().start().await] {
         fill(&service).await;
         for (pattern, keys) in patterns() {
@@ -111,7 +111,7 @@ async fn what_matches_is_gone_from_memory_and_loaded_again() {
 }
 
 #[tokio::test]
-async fn what_matches_is_gone_from_redis_and_nothing_else_is() {
+async fn only_matching_entries_are_deleted_from_redis() {
     let redis = RedisServer::start();
     for backend in ["tiered", "redis"] {
         redis.command(&["FLUSHALL"]);
@@ -147,7 +147,7 @@ async fn what_matches_is_gone_from_redis_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn what_the_protocol_needs_cannot_be_deleted() {
+async fn keys_that_the_protocol_needs_cannot_be_deleted() {
     let redis = RedisServer::start();
     let service = start_with(&redis).await;
     fill(&service).await;
@@ -196,7 +196,7 @@ async fn without_a_cache_there_is_nothing_to_delete() {
 }
 
 #[tokio::test]
-async fn the_memory_of_another_instance_forgets_too() {
+async fn entries_are_deleted_from_the_memory_of_another_instance() {
     let redis = RedisServer::start();
     let directory = tempfile::tempdir().unwrap();
     let builder = hotshelf().redis(&redis).shared_db(&directory.path().join("products.db"));
@@ -216,7 +216,7 @@ async fn the_memory_of_another_instance_forgets_too() {
                 None => delete_all(&one).await,
                 Some(pattern) => delete(&one, pattern).await,
             };
-            // One message of Redis' later, it is loaded again.
+            // After the push from Redis, it is loaded again.
             let loaded = async || other.get(path).await.expect(200).json()["from_cache"] == false;
             wait_until("the other instance loads it again", PATIENCE, loaded).await;
         }
@@ -224,13 +224,13 @@ async fn the_memory_of_another_instance_forgets_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_hanging_redis_holds_is_void_when_it_is_back() {
+async fn values_of_a_hanging_redis_are_invalid_when_it_is_back() {
     let redis = RedisServer::start();
     let service = start_with(&redis).await;
     fill(&service).await;
     wait_for_entries(&redis).await;
     redis.pause();
-    assert_eq!(delete_all(&service).await, CACHED.len() as u64, "what the memory had");
+    assert_eq!(delete_all(&service).await, CACHED.len() as u64, "the entries in memory");
     redis.resume();
     wait_for_redis(&service, "up").await;
     let reads: Vec<&str> = missed(&service).await;

@@ -16,7 +16,7 @@ const WRITERS: usize = 2;
 const READERS: usize = 6;
 const WRITES_EACH: usize = 150;
 
-/// Writers change one product, each waiting for its answer; readers look all the while.
+/// Writers change one product, each waiting for its answer, while readers read it.
 async fn hammer(client: &Client) {
     let product = create(client, &laptop()).await;
     let history = History::of(client, &product);
@@ -28,7 +28,7 @@ async fn hammer(client: &Client) {
         writers.spawn(async move {
             for _ in 0..WRITES_EACH {
                 history.write().await;
-                // Nobody is surer of it than the one who wrote it.
+                // The writer itself must see its write.
                 history.read().await;
             }
         });
@@ -49,7 +49,7 @@ async fn hammer(client: &Client) {
         reader.unwrap();
     }
     let committed = 1 + WRITERS * WRITES_EACH;
-    assert_eq!(read(client, &product).await["version"], committed, "an acknowledged write is missing");
+    assert_eq!(read(client, &product).await["version"], committed, "an acknowledged write was lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,14 +97,14 @@ async fn no_read_is_stale_while_redis_comes_and_goes() {
     while !hammering.is_finished() {
         redis.save_snapshot();
         redis.restart_from_snapshot();
-        // Long enough to be found and used again, most of the times.
+        // Long enough that Redis is usually found and used again.
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
     hammering.await.unwrap();
 }
 
-/// Two products whose first versions lie in Redis. One is read all the time, the other not before Redis is used again:
-/// what a read puts into memory would hide what Redis holds.
+/// Two products whose first versions are in Redis. One is read all the time. The other is not read before Redis is used
+/// again, because a read would fill memory and hide the value in Redis.
 struct Pair {
     watched: History,
     left_alone: History,
@@ -144,9 +144,9 @@ impl Pair {
     }
 }
 
-/// The fourth way in which a plain cache-aside goes wrong: Redis comes back with an older snapshot.
+/// The fourth fault of a plain cache-aside: Redis returns with an older dump.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_snapshot_of_redis_brings_no_old_value_back() {
+async fn an_old_dump_of_redis_brings_no_old_value_back() {
     let redis = RedisServer::start();
     for backend in ["redis", "tiered"] {
         let service = settled(backend, &redis).await;
@@ -158,9 +158,9 @@ async fn an_old_snapshot_of_redis_brings_no_old_value_back() {
     }
 }
 
-/// The third: the write that should have invalidated the old value could not reach Redis.
+/// The third fault: the write that should have invalidated the old value could not reach Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_while_redis_is_away_is_not_undone_by_its_return() {
+async fn a_write_during_a_redis_outage_is_not_undone_by_its_return() {
     let redis = RedisServer::start();
     for backend in ["redis", "tiered"] {
         let service = settled(backend, &redis).await;
@@ -173,7 +173,7 @@ async fn a_write_while_redis_is_away_is_not_undone_by_its_return() {
     }
 }
 
-/// The same through a crash of the service: that a write did not reach Redis must be known to the next process, too.
+/// The same with a crash of the service: the next process must also know that the write did not reach Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_while_redis_is_away_is_not_undone_after_a_crash() {
     let redis = RedisServer::start();
@@ -191,10 +191,10 @@ async fn a_write_while_redis_is_away_is_not_undone_after_a_crash() {
     }
 }
 
-/// A Redis that hangs takes commands without answering and carries them out later: an old value that was on its way
-/// to it must not arrive after the write that replaced it.
+/// A hanging Redis accepts commands without answering and executes them later: an old value in flight must not arrive
+/// after the write that replaced it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_while_redis_hangs_is_not_undone_when_it_goes_on() {
+async fn a_write_while_redis_hangs_is_not_undone_when_it_resumes() {
     let redis = RedisServer::start();
     for backend in ["redis", "tiered"] {
         let service = settled(backend, &redis).await;
@@ -210,9 +210,9 @@ async fn a_write_while_redis_hangs_is_not_undone_when_it_goes_on() {
     }
 }
 
-/// A service with that backend, which uses its Redis already if it has one.
+/// A service with that backend. Returns when it uses its Redis, if it has one.
 async fn settled(backend: &str, redis: &RedisServer) -> Service {
-    // Its database is a new one: nothing in Redis may be left of the one before.
+    // Its database is new, so Redis must not hold entries of an earlier one.
     redis.restart();
     let service = hotshelf().backend(backend).redis(redis).start().await;
     if matches!(backend, "redis" | "tiered") {
@@ -232,7 +232,7 @@ async fn a_deleted_product_stays_deleted() {
             delete(&service, &product).await;
             service.get(&path(&product)).await.expect(404);
             for reader in beside {
-                // These ran beside the delete and may have seen either; what they put into the cache must not show.
+                // These reads ran during the delete and may see either state; their fills must not be served later.
                 reader.await.unwrap();
             }
             service.get(&path(&product)).await.expect(404);
@@ -241,7 +241,7 @@ async fn a_deleted_product_stays_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_created_product_is_found_by_those_who_asked_too_early() {
+async fn a_created_product_is_found_after_earlier_misses() {
     let redis = RedisServer::start();
     for backend in ["memory", "redis", "tiered", "none"] {
         let service = settled(backend, &redis).await;

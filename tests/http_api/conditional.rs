@@ -7,8 +7,8 @@ use crate::hotshelf;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, create_named, laptop, lookup, path, read, update};
 use hotshelf_testkit::shapes::{cache_status, problem};
 
-/// A service with one product nobody has read yet.
-async fn laptop_on_the_shelf() -> (Service, Value) {
+/// A service with one product that has not been read yet.
+async fn with_one_product() -> (Service, Value) {
     let service = hotshelf().backend("memory").start().await;
     let product = create(&service, &laptop()).await;
     (service, product)
@@ -19,14 +19,14 @@ async fn etag_of(service: &Service, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn reads_carry_what_caches_need() {
-    let (service, product) = laptop_on_the_shelf().await;
+async fn answers_have_the_headers_for_caches() {
+    let (service, product) = with_one_product().await;
     for path in [path(&product), PRODUCTS.to_owned()] {
         for _ in 0..2 {
             let reply = service.get(&path).await.expect(200);
             assert_eq!(reply.header("cache-control"), "no-cache");
             let etag = reply.header("etag");
-            // Only a strong tag can hold in `If-Match` (RFC 9110, 13.1.1).
+            // Only a strong tag can match in `If-Match` (RFC 9110, 13.1.1).
             assert!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "no strong tag: {etag}");
             cache_status(&reply);
         }
@@ -34,8 +34,8 @@ async fn reads_carry_what_caches_need() {
 }
 
 #[tokio::test]
-async fn cache_status_tells_a_miss_from_a_hit() {
-    let (service, product) = laptop_on_the_shelf().await;
+async fn cache_status_distinguishes_miss_and_hit() {
+    let (service, product) = with_one_product().await;
     for path in [path(&product), PRODUCTS.to_owned()] {
         let miss = service.get(&path).await.expect(200);
         assert_eq!(cache_status(&miss), ["fwd=miss", "stored"]);
@@ -43,14 +43,14 @@ async fn cache_status_tells_a_miss_from_a_hit() {
         let parts = cache_status(&hit);
         let [kind, ttl, detail] = parts.as_slice() else { panic!("{parts:?}") };
         assert_eq!((kind.as_str(), detail.as_str()), ("hit", "detail=l1"));
-        // Five minutes, and up to a tenth more or less so that entries do not end together.
+        // Five minutes, and up to a tenth more or less, so that entries do not expire together.
         let ttl: u32 = ttl.strip_prefix("ttl=").unwrap().parse().unwrap();
         assert!((260..=330).contains(&ttl), "{ttl} s");
     }
 }
 
 #[tokio::test]
-async fn the_life_of_an_entry_is_the_configured_one() {
+async fn the_ttl_of_an_entry_is_the_configured_one() {
     let service = hotshelf().backend("memory").env("CACHE_TTL", "1h30m").start().await;
     let product = create(&service, &laptop()).await;
     lookup(&service, &product).await;
@@ -61,7 +61,7 @@ async fn the_life_of_an_entry_is_the_configured_one() {
 
 #[tokio::test]
 async fn a_tag_that_holds_answers_304_without_a_body() {
-    let (service, product) = laptop_on_the_shelf().await;
+    let (service, product) = with_one_product().await;
     create_named(&service, "Desk").await;
     for path in [path(&product), PRODUCTS.to_owned(), format!("{PRODUCTS}?limit=1")] {
         let etag = etag_of(&service, &path).await;
@@ -78,8 +78,8 @@ async fn a_tag_that_holds_answers_304_without_a_body() {
 }
 
 #[tokio::test]
-async fn a_change_changes_the_tag_of_the_product_and_of_its_page() {
-    let (service, product) = laptop_on_the_shelf().await;
+async fn a_change_changes_the_entity_tags_of_the_product_and_its_page() {
+    let (service, product) = with_one_product().await;
     let paths = [path(&product), PRODUCTS.to_owned()];
     let old = [etag_of(&service, &paths[0]).await, etag_of(&service, &paths[1]).await];
     update(&service, &product, &json!({"stock": 7})).await;
@@ -90,8 +90,8 @@ async fn a_change_changes_the_tag_of_the_product_and_of_its_page() {
 }
 
 #[tokio::test]
-async fn a_change_of_one_product_leaves_the_tag_of_another() {
-    let (service, product) = laptop_on_the_shelf().await;
+async fn a_change_of_one_product_keeps_the_entity_tag_of_another() {
+    let (service, product) = with_one_product().await;
     let other = create_named(&service, "Desk").await;
     let etag = etag_of(&service, &path(&product)).await;
     update(&service, &other, &json!({"stock": 7})).await;
@@ -100,7 +100,7 @@ async fn a_change_of_one_product_leaves_the_tag_of_another() {
 
 #[tokio::test]
 async fn no_cache_is_answered_from_the_database() {
-    let (service, product) = laptop_on_the_shelf().await;
+    let (service, product) = with_one_product().await;
     for path in [path(&product), PRODUCTS.to_owned()] {
         service.get(&path).await.expect(200);
         let reply = service.get(&path).header("cache-control", "no-cache").await.expect(200);
@@ -110,8 +110,8 @@ async fn no_cache_is_answered_from_the_database() {
 }
 
 #[tokio::test]
-async fn a_copy_as_new_as_the_client_has_seen_may_be_a_hit() {
-    let (service, product) = laptop_on_the_shelf().await;
+async fn a_value_as_new_as_x_min_version_is_a_hit() {
+    let (service, product) = with_one_product().await;
     let product = update(&service, &product, &json!({"stock": 7})).await;
     read(&service, &product).await;
     for version in ["1", "2"] {
@@ -121,16 +121,16 @@ async fn a_copy_as_new_as_the_client_has_seen_may_be_a_hit() {
 }
 
 #[tokio::test]
-async fn a_copy_older_than_the_client_has_seen_is_passed_over() {
-    let (service, product) = laptop_on_the_shelf().await;
+async fn a_value_older_than_x_min_version_is_ignored() {
+    let (service, product) = with_one_product().await;
     read(&service, &product).await;
     let reply = service.get(&path(&product)).header("x-min-version", "7").await.expect(200);
     assert_eq!(reply.json()["from_cache"], false, "{reply:?}");
 }
 
 #[tokio::test]
-async fn a_write_with_the_tag_of_now_goes_through() {
-    let (service, product) = laptop_on_the_shelf().await;
+async fn a_write_with_the_current_entity_tag_succeeds() {
+    let (service, product) = with_one_product().await;
     for method in ["PUT", "PATCH", "DELETE"] {
         let etag = etag_of(&service, &path(&product)).await;
         let body = json!({"stock": 1});
@@ -141,7 +141,7 @@ async fn a_write_with_the_tag_of_now_goes_through() {
 
 #[tokio::test]
 async fn if_match_takes_lists_and_a_star() {
-    let (service, product) = laptop_on_the_shelf().await;
+    let (service, product) = with_one_product().await;
     let etag = etag_of(&service, &path(&product)).await;
     let change = json!({"stock": 1});
     service.put(&path(&product)).header("if-match", &format!("\"other\", {etag}")).json(&change).await.expect(200);
@@ -150,7 +150,7 @@ async fn if_match_takes_lists_and_a_star() {
 
 #[tokio::test]
 async fn a_lost_race_answers_412_and_changes_nothing() {
-    let (service, product) = laptop_on_the_shelf().await;
+    let (service, product) = with_one_product().await;
     let stale = etag_of(&service, &path(&product)).await;
     let current = update(&service, &product, &json!({"stock": 7})).await;
     for method in ["PUT", "PATCH", "DELETE"] {
@@ -162,8 +162,8 @@ async fn a_lost_race_answers_412_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_writers_with_the_same_tag_one_wins() {
-    let (service, product) = laptop_on_the_shelf().await;
+async fn one_of_many_writers_with_the_same_entity_tag_succeeds() {
+    let (service, product) = with_one_product().await;
     let etag = etag_of(&service, &path(&product)).await;
     let writers: Vec<_> = (0..16)
         .map(|stock| service.put(&path(&product)).header("if-match", &etag).json(&json!({"stock": stock})))
@@ -180,7 +180,7 @@ async fn of_many_writers_with_the_same_tag_one_wins() {
 
 #[tokio::test]
 async fn head_answers_as_get_without_the_body() {
-    let (service, product) = laptop_on_the_shelf().await;
+    let (service, product) = with_one_product().await;
     for path in [path(&product), PRODUCTS.to_owned()] {
         let etag = etag_of(&service, &path).await;
         let reply = service.request("HEAD", &path).await.expect(200);

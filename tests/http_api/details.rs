@@ -9,7 +9,7 @@ use crate::hotshelf;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, create_named, create_schema, delete, lookup, path, read, update};
 use hotshelf_testkit::shapes::{assert_duration_ms, cache_status, fields, invalid_fields, problem};
 
-/// A service with a schema of each type, and a product of it that has nothing but what is required.
+/// A service with a schema that has a field of each type, and a product with only the required fields.
 async fn shirt() -> (Service, Value) {
     let service = hotshelf().backend("memory").start().await;
     let schema = json!([
@@ -76,7 +76,7 @@ async fn a_product_can_be_created_with_its_details() {
 }
 
 #[tokio::test]
-async fn what_is_given_replaces_what_was_there_and_counts_the_version() {
+async fn a_change_replaces_the_given_parts_and_increments_the_version() {
     let (service, shirt) = shirt().await;
     let body =
         put(&service, &shirt, &json!({"fields": {"material": "silk", "size": "S"}, "images": [image("a")]})).await;
@@ -110,7 +110,7 @@ async fn a_change_of_the_product_shows_in_its_details() {
 }
 
 #[tokio::test]
-async fn each_type_takes_what_it_is_for() {
+async fn each_type_accepts_valid_values() {
     let (service, shirt) = shirt().await;
     let good = [
         ("material", json!("")),
@@ -137,7 +137,7 @@ async fn each_type_takes_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn each_type_refuses_what_it_is_not_for() {
+async fn each_type_refuses_other_values() {
     let (service, shirt) = shirt().await;
     let dates = ["", "2023-02-29", "2023-13-01", "2023-1-1", "01.02.2023", "2023-01-01T00:00:00Z", " 2023-01-01"];
     let mut bad: Vec<(&str, Value)> = dates.iter().map(|date| ("since", json!(date))).collect();
@@ -200,7 +200,7 @@ async fn every_bad_field_is_named_at_once() {
         }
     }
     let reply = service.put(&path(&shirt)).json(&json!({"fields": {"material": "silk"}, "images": []})).await;
-    assert_eq!(invalid_fields(reply), ["fields", "images"], "they are changed with the details");
+    assert_eq!(invalid_fields(reply), ["fields", "images"], "fields and images are changed with the details");
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn details_of_a_product_that_does_not_exist_are_not_found() {
 }
 
 #[tokio::test]
-async fn details_carry_what_caches_need() {
+async fn details_have_the_headers_for_caches() {
     let (service, shirt) = shirt().await;
     let path = details_path(&shirt);
     let miss = service.get(&path).await.expect(200);
@@ -251,7 +251,7 @@ async fn details_carry_what_caches_need() {
 }
 
 #[tokio::test]
-async fn a_copy_older_than_the_client_has_seen_is_passed_over() {
+async fn a_value_older_than_x_min_version_is_ignored() {
     let (service, shirt) = shirt().await;
     put(&service, &shirt, &json!({"images": [image("a")]})).await;
     details(&service, &shirt).await;
@@ -272,7 +272,7 @@ async fn a_lost_race_answers_412_and_changes_nothing() {
     let silk = json!({"fields": {"material": "silk"}});
     service.put(&path).header("if-match", &stale).json(&silk).await.expect(200);
     let before = details(&service, &shirt).await;
-    // Whoever has seen the product or its details has seen the same version.
+    // The product and its details have the same version.
     for tag in [stale, "\"other\"".to_owned()] {
         problem(service.put(&path).header("if-match", &tag).json(&json!({"images": []})).await, 412);
         assert_eq!(details(&service, &shirt).await["product"], before["product"]);

@@ -1,4 +1,4 @@
-//! The pages and the service say the same: operations, metrics, and where their links lead.
+//! The pages agree with the service: operations, metrics, links and file names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::hotshelf;
 use hotshelf_testkit::catalogue::{create, laptop, read};
 
-/// The page that also names folders which are only planned.
+/// The page that also names planned folders.
 const MAP: &str = "docs/architecture.md";
 
 fn root() -> &'static Path {
@@ -21,7 +21,7 @@ fn text(page: &Path) -> String {
     fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{}: {error}", page.display()))
 }
 
-/// The table rows of a page whose first cell is code that begins like this: the cells, without their backticks.
+/// The table rows of a page whose first cell is code and is `wanted`: the cells, without their backticks.
 fn rows(page: &str, wanted: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
     let page = text(Path::new(page));
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
@@ -29,7 +29,7 @@ fn rows(page: &str, wanted: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
     cells.filter(|cells: &Vec<String>| wanted(&cells[0])).collect()
 }
 
-/// Compares what a page says with what the service says, and shows only the difference.
+/// Compares a page with the service, and shows only the differences.
 fn assert_same<V: PartialEq + Debug>(page: &str, documented: &BTreeMap<String, V>, real: &BTreeMap<String, V>) {
     let wrong: Vec<_> = documented.iter().filter(|(name, value)| real.get(*name) != Some(value)).collect();
     let missing: Vec<_> = real.iter().filter(|(name, value)| documented.get(*name) != Some(value)).collect();
@@ -116,7 +116,7 @@ fn prose(page: &Path) -> String {
     text(page).split("```").step_by(2).collect()
 }
 
-/// The anchors of a page, made of its headings as GitHub makes them.
+/// The anchors of a page, made from its headings in the way of GitHub.
 fn anchors(page: &Path) -> BTreeSet<String> {
     let prose = prose(page);
     let headings = prose
@@ -130,7 +130,7 @@ fn anchors(page: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     for page in pages() {
         let prose = prose(&page);
         let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);

@@ -1,4 +1,4 @@
-//! The envelope API for simple clients: the same products, the same cache, another wrapping.
+//! The envelope API for simple clients: the same products and the same cache in another format.
 
 use serde_json::{Value, json};
 

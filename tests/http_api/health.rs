@@ -8,7 +8,7 @@ use hotshelf_testkit::ExternalWriter;
 use hotshelf_testkit::catalogue::{PRODUCTS, wait_for_redis};
 use hotshelf_testkit::shapes::{assert_utc, fields, problem};
 
-/// The modules that do not call themselves healthy, with what they say.
+/// The modules that are not healthy, with their messages.
 #[track_caller]
 fn ailing(health: &Value) -> Vec<String> {
     let modules = health["modules"].as_object().unwrap();
@@ -21,7 +21,7 @@ fn ailing(health: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_service_that_lacks_nothing_is_healthy() {
+async fn a_service_without_failures_is_healthy() {
     let service = hotshelf().backend("memory").start().await;
     let reply = service.get("/health").await.expect(200);
     assert_eq!(reply.header("content-type"), "application/json");
@@ -42,7 +42,7 @@ async fn with_its_redis_it_is_healthy() {
 }
 
 #[tokio::test]
-async fn without_redis_it_is_degraded_and_says_why() {
+async fn without_redis_it_is_degraded_with_the_reason() {
     let service = hotshelf().without_redis().start().await;
     let health = service.get("/health").await.expect(200).json();
     assert_eq!(health["status"], "degraded");
@@ -51,7 +51,7 @@ async fn without_redis_it_is_degraded_and_says_why() {
 }
 
 #[tokio::test]
-async fn without_a_database_it_is_unhealthy_until_it_has_one_again() {
+async fn without_a_database_it_is_unhealthy_until_it_is_back() {
     let service = hotshelf().backend("memory").start().await;
     let mut outsider = ExternalWriter::on_database_of(&service);
     outsider.run("ALTER TABLE organization_counts RENAME TO mislaid");

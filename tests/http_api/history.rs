@@ -1,4 +1,4 @@
-//! What was acknowledged, against what is read later.
+//! Compares acknowledged writes with later reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use hotshelf_testkit::catalogue::{PRODUCTS, path};
 
-/// The history of one product, shared by those who write and those who read it. The versions of a product grow with
-/// each commit, so a read is stale if and only if it shows less than the highest version that had been acknowledged
-/// **before the read began**.
+/// The history of one product, shared by its writers and readers. The versions of a product grow with each commit, so a
+/// read is stale if and only if it shows less than the highest version that had been acknowledged **before the read
+/// began**.
 #[derive(Clone)]
 pub(crate) struct History {
     client: Client,
@@ -20,7 +20,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Begins with a product as it was acknowledged last.
+    /// Begins with the last acknowledged state of a product.
     pub(crate) fn of(client: &Client, product: &Value) -> Self {
         let version = version_of(product);
         History { client: client.clone(), product: product.clone(), acknowledged: Arc::new(version.into()) }
@@ -31,8 +31,8 @@ impl History {
         History { client: client.clone(), ..self }
     }
 
-    /// One more change. Each carries its number, so that content and version can be held against each other. Refused
-    /// because another one takes long, as on a disk that is busy with something else, it is tried again, as it says.
+    /// Makes a change. Each contains its number, so that content and version can be compared. If it gets 409, because
+    /// another change takes long on a busy disk, it is sent again after `Retry-After`.
     pub(crate) async fn write(&self) {
         let give_up = Instant::now() + PATIENCE;
         let stock = self.acknowledged.load(Ordering::SeqCst);
@@ -47,7 +47,7 @@ impl History {
         }
     }
 
-    /// One read of the product and one of its page, neither of which may be stale.
+    /// Reads the product and its page; neither may be stale.
     pub(crate) async fn read(&self) {
         self.read_product().await;
         self.read_page().await;

@@ -1,8 +1,8 @@
-//! What a write makes void, and what it leaves: lists that do not look at what was changed, and everything of other
-//! organizations.
+//! Which entries a write invalidates. Lists that do not depend on the changed fields stay valid, and so do all lists of
+//! other organizations.
 //!
-//! A list that stays is one whose entry answers. The products on it are entries of their own: what has changed of them
-//! is read again, in the page's place.
+//! A list is valid if its entry answers. The products on it are entries of their own: a changed product is loaded
+//! again, while the page stays valid.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use hotshelf_testkit::catalogue::{
     path, read, statistics, update, wait_for_redis,
 };
 
-/// Lists of which each looks at something else: their names and queries. Searches count apart: their entries know no
-/// total.
+/// Lists with different dependencies: their names and queries. Searches are counted separately, because the total of a
+/// search is an entry of its own.
 const LISTS: [(&str, &str); 11] = [
     ("id", "order=id"),
     ("name", "order=-name"),
@@ -31,23 +31,23 @@ const LISTS: [(&str, &str); 11] = [
     ("search", "search=cup"),
 ];
 
-/// What a change of the shop's product can touch.
+/// The scopes of a change of the shop's product.
 const OF_THE_SHOP: [&str; 3] = ["", "organization_id=2", "schema_id=2"];
 const OF_ANOTHER: [&str; 2] = ["organization_id=3", "schema_id=3"];
 
 /// A list by its scope and name, and the path to read it.
 type List = (String, String);
 
-/// The catalogue of two organizations with a schema each, and everything about both in the cache.
+/// The catalogue of two organizations with a schema each, and all their lists in the cache.
 struct World {
     service: Service,
     shop: i64,
     kind: i64,
-    /// Of the shop, and of its schema `kind`.
+    /// A product of the shop and of its schema `kind`.
     product: Value,
-    /// What was void although nothing that it looks at had changed.
+    /// Lists that were invalid although nothing on which they depend had changed.
     surplus: BTreeSet<String>,
-    /// Ends after the service.
+    /// Dropped after the service.
     _redis: RedisServer,
 }
 
@@ -93,7 +93,7 @@ impl World {
         OF_THE_SHOP.iter().chain(&OF_ANOTHER).flat_map(|scope| self.of(scope)).collect()
     }
 
-    /// The names of the lists whose entries did not answer; now they would.
+    /// The names of the lists whose entries did not answer. They are cached again afterwards.
     async fn void(&self, lists: &[List]) -> BTreeSet<String> {
         let mut void = BTreeSet::new();
         for (name, path) in lists {
@@ -106,15 +106,16 @@ impl World {
         void
     }
 
-    /// Fails when one of `expected` is not void; notes what else is. `cause` is what was done.
+    /// Fails if one of `expected` is still valid; notes other invalid lists. `cause` is the write.
     async fn expect(&mut self, cause: &str, lists: &[List], expected: &BTreeSet<String>) {
         let void = self.void(lists).await;
         let left: Vec<_> = expected.difference(&void).collect();
-        assert!(left.is_empty(), "{cause}: {left:?} should be void");
+        assert!(left.is_empty(), "{cause}: {left:?} should be invalid");
         self.surplus.extend(void.difference(expected).map(|list| format!("{cause}: {list}")));
     }
 
-    /// As [`expect`](World::expect) of the lists with these names, of everything, the shop's and the schema's alike.
+    /// As [`expect`](World::expect) for the lists with these names in all three scopes: all products, the shop, the
+    /// schema.
     async fn expect_of_the_shop(&mut self, cause: &str, names: &[&str]) {
         let mut expected = BTreeSet::new();
         for scope in OF_THE_SHOP {
@@ -127,18 +128,17 @@ impl World {
     }
 }
 
-/// Lookups of lists, totals and id sets that were no hits.
+/// Lookups of lists, totals and id sets that were misses.
 async fn misses(client: &Client) -> u64 {
     let stats = statistics(client).await;
     let caches = ["list", "page", "total", "org_ids", "schema_ids"];
     caches.map(|cache| stats["caches"][cache]["misses"].as_u64().unwrap()).iter().sum()
 }
 
-/// Tells the story wherever entries are kept: it fails when something is left that should be void, or void that should
-/// be left.
+/// Runs the test for each backend. It fails if a list stays valid that should be invalid, or the reverse.
 ///
-/// In memory, collections share counters, by a hash that each process seeds anew: now and then, a change makes another
-/// list void. What happens to the same list in process after process is no such chance.
+/// In memory, tags share counters, by a hash with a new seed for each process: sometimes a change invalidates another
+/// list. If the same list is invalid in every process, that is a defect.
 async fn everywhere(story: impl AsyncFn(&mut World)) {
     for (backend, processes) in [("redis", 1), ("memory", 3), ("tiered", 3)] {
         let mut always: Option<BTreeSet<String>> = None;
@@ -154,12 +154,12 @@ async fn everywhere(story: impl AsyncFn(&mut World)) {
             }
         }
         let always = always.unwrap_or_default();
-        assert!(always.is_empty(), "{backend}: made void for no reason: {always:?}");
+        assert!(always.is_empty(), "{backend}: invalidated for no reason: {always:?}");
     }
 }
 
 #[tokio::test]
-async fn a_change_makes_the_lists_void_that_look_at_it() {
+async fn a_change_invalidates_the_lists_that_depend_on_it() {
     everywhere(async |world| {
         world.expect_of_the_shop("nothing", &[]).await;
         let changes = [
@@ -174,7 +174,7 @@ async fn a_change_makes_the_lists_void_that_look_at_it() {
         for (change, lists) in changes {
             let product = update(&world.service, &world.product, &change).await;
             world.expect_of_the_shop(&change.to_string(), &lists).await;
-            // What stays shows the product as it is all the same.
+            // Valid lists show the current product, too.
             let page = world.service.get(&format!("{PRODUCTS}?order=id")).await.expect(200).json();
             assert_eq!(page["products"][0], product);
         }
@@ -186,7 +186,7 @@ async fn a_change_makes_the_lists_void_that_look_at_it() {
 }
 
 #[tokio::test]
-async fn coming_and_going_makes_all_lists_void_and_no_other_organizations() {
+async fn creates_and_deletes_invalidate_all_lists_of_the_organization() {
     let all = LISTS.map(|(name, _)| name);
     everywhere(async |world| {
         let draft = json!({"name": "Cup", "price": 3, "organization_id": world.shop, "schema_id": world.kind});
@@ -203,7 +203,7 @@ async fn coming_and_going_makes_all_lists_void_and_no_other_organizations() {
 }
 
 #[tokio::test]
-async fn what_is_refused_makes_nothing_void() {
+async fn a_refused_write_invalidates_nothing() {
     everywhere(async |world| {
         let (service, path) = (&world.service, path(&world.product));
         service.put(&path).json(&json!({"price": -1})).await.expect(400);
@@ -216,7 +216,7 @@ async fn what_is_refused_makes_nothing_void() {
         service.delete(&format!("{PRODUCTS}/777")).await.expect(404);
         world.expect_of_the_shop("refused", &[]).await;
 
-        // What only the commit refuses has barred its own lists by then, which Redis does not take back.
+        // A write that the commit refuses has already invalidated its lists in Redis.
         let service = &world.service;
         service.put(&path).header("if-match", "\"other\"").json(&json!({"price": 9})).await.expect(412);
         service.delete(&path).header("if-match", "\"other\"").await.expect(412);

@@ -1,4 +1,4 @@
-//! Start, stop, crash, and two processes that want the same database.
+//! Start, stop, crash, and two processes on the same database.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,7 +19,7 @@ async fn wait_until_nobody_listens(address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn both_signals_stop_it_cleanly_whatever_connections_idle() {
+async fn both_signals_stop_it_cleanly_despite_idle_connections() {
     for signal in ["TERM", "INT"] {
         let mut service = hotshelf().start().await;
         let product = create(&service, &laptop()).await;
@@ -46,19 +46,19 @@ async fn a_request_in_flight_is_answered_before_the_end() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_ends_the_process_at_once() {
     let mut service = hotshelf().start().await;
     let _request = HeldWrite::at(&service).await;
     service.signal("TERM");
     wait_until_nobody_listens(service.address()).await;
     service.signal("TERM");
-    // Far less than the 30 s for which the request in flight would be waited for.
+    // Far less than the 30 s for which the stop waits for the request in flight.
     let status = service.exit(Duration::from_secs(5)).await;
     assert_eq!(status.code(), Some(130), "{status}");
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_does_not_hold_the_stop_up_for_ever() {
+async fn a_request_that_never_ends_delays_the_stop_only_for_a_time() {
     let mut service = hotshelf().env("SHUTDOWN_TIMEOUT", "1s").start().await;
     let _request = HeldWrite::at(&service).await;
     service.signal("TERM");
@@ -66,7 +66,7 @@ async fn a_request_that_never_ends_does_not_hold_the_stop_up_for_ever() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_a_start_up_error_that_says_so() {
+async fn a_port_in_use_is_a_named_start_up_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let Err(exit) = hotshelf().env("HTTP_PORT", port).try_start().await else { panic!("it started on a taken port") };
@@ -75,7 +75,7 @@ async fn a_port_in_use_is_a_start_up_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_opened_is_a_start_up_error_that_names_it() {
+async fn a_database_that_cannot_be_opened_is_named_at_start_up() {
     let builder = hotshelf().env("DB_PATH", "/nowhere/products.db");
     let Err(exit) = builder.try_start().await else { panic!("it started without its database") };
     assert!(!exit.status.success());
@@ -95,7 +95,7 @@ async fn a_second_process_on_the_same_database_is_refused() {
 }
 
 #[tokio::test]
-async fn processes_that_agree_to_share_a_database_do() {
+async fn two_processes_with_shared_db_share_a_database() {
     let first = hotshelf().env("SHARED_DB", true).backend("none").start().await;
     let second = hotshelf().shared_db(&first.database()).backend("none").start().await;
     let by_first = create(&first, &laptop()).await;
@@ -105,10 +105,10 @@ async fn processes_that_agree_to_share_a_database_do() {
     assert_eq!(read(&first, &by_second).await, by_second);
 }
 
-/// What clients were told: for each product the version and the stock that were acknowledged last.
+/// The last acknowledged version and stock of each product.
 type Acknowledged = Arc<Mutex<BTreeMap<i64, (i64, i64)>>>;
 
-/// Creates products and changes each of them, until the service is gone.
+/// Creates products and changes each of them, until the service is killed.
 async fn write_until_it_dies(client: Client, acknowledged: Acknowledged) {
     for step in 0_i64.. {
         let id = acknowledged.lock().unwrap().keys().copied().max().unwrap_or(1);
@@ -130,7 +130,7 @@ async fn write_until_it_dies(client: Client, acknowledged: Acknowledged) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_in_the_middle_of_writes_loses_nothing_that_was_acknowledged() {
+async fn a_kill_during_writes_loses_no_acknowledged_write() {
     const WRITERS: usize = 8;
     let mut service = hotshelf().backend("memory").start().await;
     let acknowledged = Acknowledged::default();
@@ -150,7 +150,7 @@ async fn a_kill_in_the_middle_of_writes_loses_nothing_that_was_acknowledged() {
         for (id, (version, stock)) in expected {
             let product = read(&service, &json!({"id": id})).await;
             let found = (product["version"].as_i64().unwrap(), product["stock"].as_i64().unwrap());
-            // Each writer may have had one more change on its way, committed but not acknowledged.
+            // Each writer may have one more committed change that was not acknowledged.
             let ahead = found.0 - version;
             assert!((0..=WRITERS as i64).contains(&ahead), "product {id}: {found:?} after {version} was acknowledged");
             assert!(ahead > 0 || found.1 == stock, "product {id}: {found:?} instead of {:?}", (version, stock));

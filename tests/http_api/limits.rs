@@ -1,4 +1,4 @@
-//! Rate limits: what is let through, what is refused, and what answers say about it.
+//! Rate limits: which requests are allowed and refused, and the fields of the answers.
 
 mod addresses;
 mod exact;
@@ -13,12 +13,12 @@ use crate::hotshelf;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, delete, laptop, path};
 use hotshelf_testkit::shapes::problem;
 
-/// A service whose API is under that limit.
+/// A service with that limit for its API.
 fn limited(api: &str) -> ServiceBuilder {
     hotshelf().backend("memory").env("RATE_LIMIT", "on").env("RATE_LIMIT_API", api)
 }
 
-/// The same, counting in Redis from the first request on.
+/// The same, counted in Redis from the first request on.
 fn limited_in(redis: &RedisServer, api: &str) -> ServiceBuilder {
     limited(api).backend("tiered").redis(redis)
 }
@@ -55,10 +55,10 @@ fn retry_after(refusal: &Reply) -> u32 {
 }
 
 #[tokio::test]
-async fn answers_say_what_is_left_and_refusals_when_to_come_back() {
+async fn answers_have_the_remaining_requests_and_refusals_retry_after() {
     let service = limited("4/1h").start().await;
     let product = create(&service, &laptop()).await;
-    // From the database, from memory, and by the router.
+    // Answers from the database, from memory, and from the router.
     for (at, left) in [(path(&product), 2), (path(&product), 1), (PRODUCTS.to_owned(), 0)] {
         let reply = service.get(&at).await.expect(200);
         assert_eq!(reply.header("ratelimit-policy"), r#""api";q=4;w=3600"#);
@@ -78,7 +78,7 @@ async fn answers_say_what_is_left_and_refusals_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_write_that_is_refused_is_not_done() {
+async fn a_refused_write_changes_nothing() {
     let service = limited("2/1h").start().await;
     let commits = async || {
         let metrics = service.metrics().await;
@@ -95,7 +95,7 @@ async fn a_write_that_is_refused_is_not_done() {
 }
 
 #[tokio::test]
-async fn after_the_time_that_it_was_told_a_client_is_let_through() {
+async fn a_client_is_served_again_after_retry_after() {
     let redis = RedisServer::start();
     let [one, other] = two_limited(limited_in(&redis, "3/2s")).await;
     // In turns, so that each lets through half of them. On a busy machine, the first ones may be out of the window when
@@ -128,7 +128,7 @@ async fn probes_and_metrics_are_never_limited() {
 }
 
 #[tokio::test]
-async fn unless_they_are_switched_on_nobody_notices_limits() {
+async fn without_rate_limit_answers_have_no_limit_fields() {
     let service = hotshelf().env("RATE_LIMIT_API", "1/1h").start().await;
     let product = create(&service, &laptop()).await;
     for _ in 0..3 {
@@ -153,7 +153,7 @@ async fn routes_can_have_limits_of_their_own() {
     let reply = service.post(&bulk).json(&json!({"products": [laptop()]})).await.expect(201);
     assert_eq!(reply.header("ratelimit"), r#""post-api-v1-products-bulk";r=0;t=1818"#);
     service.post(&bulk).json(&json!({"products": [laptop()]})).await.expect(429);
-    // All others share the one of all, of which the creation has taken a place.
+    // All other routes share one limit, of which the creation has used a request.
     for left in [1, 0] {
         assert_eq!(standing(&service.get(PRODUCTS).await.expect(200)).1, left);
     }
@@ -161,7 +161,7 @@ async fn routes_can_have_limits_of_their_own() {
 }
 
 #[tokio::test]
-async fn places_lie_under_the_prefix_end_by_themselves_and_are_no_entries_of_the_cache() {
+async fn limit_keys_have_the_prefix_and_a_ttl_and_are_not_deleted_as_entries() {
     let redis = RedisServer::start();
     let service = limited_in(&redis, "5/1h").env("CACHE_PREFIX", "shop:").start().await;
     service.get(PRODUCTS).await.expect(200);
@@ -187,14 +187,14 @@ async fn decisions_are_counted() {
     let decisions = |outcome| metrics.value("ratelimit_decisions_total", &[("scope", "api"), ("outcome", outcome)]);
     let of = ["allowed", "refused", "uncounted", "unavailable"].map(decisions);
     assert_eq!(of, [2.0, 2.0, 0.0, 0.0]);
-    assert_eq!(metrics.value("ratelimit_redis_steps_total", &[]), 2.0, "the refusals were certain");
+    assert_eq!(metrics.value("ratelimit_redis_steps_total", &[]), 2.0, "certain refusals need no step");
     assert_eq!((metrics.value("ratelimit_errors_total", &[]), metrics.value("ratelimit_subjects", &[])), (0.0, 1.0));
     let health = service.get("/health").await.expect(200).json();
     assert_eq!(health["modules"]["ratelimit"], json!({"status": "healthy", "message": "counting in Redis"}));
 }
 
 #[tokio::test]
-async fn the_description_says_where_requests_can_be_refused() {
+async fn the_description_has_429_where_limits_apply() {
     let service = hotshelf().start().await;
     let description = service.get("/api/v1/openapi.json").await.expect(200).json();
     for (path, operations) in description["paths"].as_object().unwrap() {

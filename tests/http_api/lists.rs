@@ -49,7 +49,7 @@ async fn a_page_holds_whole_products_in_the_order_of_their_ids() {
 }
 
 #[tokio::test]
-async fn offset_and_limit_cut_the_page_out() {
+async fn offset_and_limit_select_the_page() {
     let service = shelf_of(5).await;
     let page = list(&service, "?offset=1&limit=2").await;
     assert_eq!(ids(&page), [2, 3]);
@@ -74,7 +74,7 @@ async fn a_cursor_leads_through_all_products_once() {
     let mut seen = ids(&page);
     while let Some(cursor) = page["next_cursor"].as_str() {
         page = list(&service, &format!("?limit=3&cursor={cursor}")).await;
-        assert!(!ids(&page).is_empty(), "a cursor leads to a page with something on it");
+        assert!(!ids(&page).is_empty(), "the page of a cursor is not empty");
         assert_eq!(page["total"], 7);
         seen.extend(ids(&page));
     }
@@ -82,7 +82,7 @@ async fn a_cursor_leads_through_all_products_once() {
 }
 
 #[tokio::test]
-async fn a_cursor_keeps_its_place_when_products_before_it_go() {
+async fn a_cursor_keeps_its_place_when_products_before_it_are_deleted() {
     let service = shelf_of(5).await;
     let page = list(&service, "?limit=2").await;
     delete(&service, &page["products"][0]).await;

@@ -1,4 +1,4 @@
-//! What the service writes while it runs.
+//! The log of the service.
 
 use hotshelf_testkit::{PATIENCE, RedisServer, Service, wait_until};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::hotshelf;
 use hotshelf_testkit::ExternalWriter;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, path, read, wait_for_redis};
 
-/// The line that has this message, once it is there.
+/// The line with this message, once it is written.
 async fn line(service: &Service, message: &str) -> Value {
     let find = || {
         let log = service.log();
@@ -33,7 +33,7 @@ async fn logs_can_be_json_line_by_line() {
 }
 
 #[tokio::test]
-async fn what_is_logged_for_a_request_carries_its_id() {
+async fn log_lines_of_a_request_have_its_id() {
     let redis = RedisServer::start();
     let filter = "error,hotshelf_api=debug,hotshelf_cache=debug,hotshelf_access=debug";
     let service = hotshelf().redis(&redis).env("LOG_FORMAT", "json").env("RUST_LOG", filter).start().await;
@@ -48,7 +48,7 @@ async fn what_is_logged_for_a_request_carries_its_id() {
     get("/api/v1/products?limit=x", "refused").await.expect(400);
     assert_eq!(line(&service, "request refused").await["request_id"], "refused");
 
-    // Created and not read as such yet: it is looked for in Redis, which holds something else.
+    // The product was not read yet, so it is looked up in Redis, where its key has another type.
     service.delete("/api/v1/cache").await.expect(200);
     redis.command(&["LPUSH", &format!("product:id:{}", product["id"]), "x"]);
     get(&path(&product), "of-another-type").await.expect(200);
@@ -62,7 +62,7 @@ async fn what_is_logged_for_a_request_carries_its_id() {
 }
 
 #[tokio::test]
-async fn a_hit_in_memory_is_in_the_access_log_when_that_is_asked_for() {
+async fn a_hit_in_memory_is_in_the_access_log_if_enabled() {
     let filter = "info,hotshelf_access=debug";
     let service = hotshelf().backend("memory").env("LOG_FORMAT", "json").env("RUST_LOG", filter).start().await;
     let product = create(&service, &laptop()).await;

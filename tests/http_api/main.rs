@@ -42,7 +42,7 @@ mod write_through;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 
-/// The service that this package builds, about to be started.
+/// A builder for the service of this package.
 fn hotshelf() -> ServiceBuilder {
     Service::builder(env!("CARGO_BIN_EXE_hotshelf"))
 }

@@ -1,4 +1,4 @@
-//! `/metrics`: the names dashboards rely on, and that they tell the truth.
+//! `/metrics`: the names on which dashboards rely, and their values.
 
 use hotshelf_testkit::{Client, Metrics, PATIENCE, RedisServer, wait_until};
 use serde_json::json;
@@ -9,7 +9,7 @@ use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, path, read, statisti
 
 const PRODUCT: (&str, &str) = ("type", "product");
 
-/// A miss, a hit, a change, a miss; a page missed and hit; an id nobody has.
+/// A miss, a hit, a change, a miss; a page missed and hit; an unknown id.
 async fn some_traffic(client: &Client) {
     let product = create(client, &laptop()).await;
     read(client, &product).await;
@@ -22,7 +22,7 @@ async fn some_traffic(client: &Client) {
 }
 
 #[tokio::test]
-async fn every_name_of_the_contract_is_there() {
+async fn every_documented_metric_exists() {
     let service = hotshelf().start().await;
     some_traffic(&service).await;
     let reply = service.get("/metrics").await.expect(200);
@@ -64,7 +64,7 @@ async fn every_name_of_the_contract_is_there() {
 }
 
 #[tokio::test]
-async fn the_labels_are_the_contracts() {
+async fn the_labels_are_the_documented_ones() {
     let service = hotshelf().start().await;
     some_traffic(&service).await;
     let metrics = service.metrics().await;
@@ -95,7 +95,7 @@ async fn the_labels_are_the_contracts() {
 }
 
 #[tokio::test]
-async fn the_cache_is_counted_as_the_statistics_count_it() {
+async fn metrics_and_statistics_count_the_cache_alike() {
     let service = hotshelf().backend("memory").start().await;
     some_traffic(&service).await;
     let metrics = service.metrics().await;
@@ -114,7 +114,7 @@ async fn the_cache_is_counted_as_the_statistics_count_it() {
 }
 
 #[tokio::test]
-async fn the_memory_of_both_tiers_is_shown_with_its_limit() {
+async fn metrics_show_the_memory_of_both_tiers_and_its_limit() {
     let redis = RedisServer::start();
     redis.command(&["CONFIG", "SET", "maxmemory", "77mb"]);
     let service = hotshelf().redis(&redis).env("CACHE_L1_BYTES", "3MiB").start().await;
@@ -132,7 +132,7 @@ async fn the_memory_of_both_tiers_is_shown_with_its_limit() {
 }
 
 #[tokio::test]
-async fn redis_commands_are_timed_each_for_itself() {
+async fn each_redis_command_has_its_own_times() {
     let redis = RedisServer::start();
     let service = hotshelf().redis(&redis).backend("redis").start().await;
     wait_for_redis(&service, "up").await;
@@ -146,7 +146,7 @@ async fn redis_commands_are_timed_each_for_itself() {
 }
 
 #[tokio::test]
-async fn what_the_database_fails_at_is_counted_and_what_it_refuses_is_not() {
+async fn failures_of_the_database_are_counted_and_refusals_are_not() {
     let service = hotshelf().backend("none").start().await;
     let errors = async || service.metrics().await.value("db_errors_total", &[]);
     service.get("/api/v1/products/77").await.expect(404);
@@ -164,7 +164,7 @@ async fn what_the_database_fails_at_is_counted_and_what_it_refuses_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lookups_of_one_product_at_the_same_time_load_it_once() {
+async fn simultaneous_lookups_of_one_product_load_it_once() {
     let service = hotshelf().backend("memory").start().await;
     let product = create(&service, &laptop()).await;
     let readers: Vec<_> = (0..64).map(|_| tokio::spawn(service.get(&path(&product)).into_future())).collect();
@@ -177,7 +177,7 @@ async fn lookups_of_one_product_at_the_same_time_load_it_once() {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_route_and_not_by_path() {
+async fn requests_are_counted_by_route_not_by_path() {
     let service = hotshelf().start().await;
     some_traffic(&service).await;
     for number in 0..3 {
@@ -190,7 +190,7 @@ async fn requests_are_counted_by_route_and_not_by_path() {
     assert_eq!(metrics.value("http_requests_total", &[("method", "POST"), ("route", PRODUCTS)]), 1.0);
     for sample in metrics.all() {
         let named = sample.labels.get("route").is_some_and(|route| route.contains("nowhere") || route.contains("77"));
-        assert!(!named, "a path that a client made up became a label: {sample:?}");
+        assert!(!named, "a path from a client became a label: {sample:?}");
     }
 }
 

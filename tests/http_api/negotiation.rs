@@ -1,11 +1,11 @@
-//! `Accept`: the service speaks JSON, and says so when that is not wanted.
+//! `Accept`: the service answers in JSON, and with 406 to clients that do not accept it.
 
 use crate::hotshelf;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, path};
 use hotshelf_testkit::shapes::problem;
 
 #[tokio::test]
-async fn a_client_that_takes_json_gets_json() {
+async fn a_client_that_accepts_json_gets_json() {
     let service = hotshelf().start().await;
     let product = create(&service, &laptop()).await;
     let fine = [
@@ -23,7 +23,7 @@ async fn a_client_that_takes_json_gets_json() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_take_json_is_told() {
+async fn a_client_that_does_not_accept_json_gets_406() {
     let service = hotshelf().start().await;
     let product = create(&service, &laptop()).await;
     for accept in ["text/html", "application/xml, text/*", "application/json;q=0", "image/png;q=0.5"] {
@@ -34,14 +34,14 @@ async fn a_client_that_does_not_take_json_is_told() {
 }
 
 #[tokio::test]
-async fn a_write_that_cannot_be_answered_is_not_done() {
+async fn a_write_with_an_unacceptable_answer_changes_nothing() {
     let service = hotshelf().start().await;
     problem(service.post(PRODUCTS).header("accept", "text/html").json(&laptop()).await, 406);
     assert_eq!(service.get(PRODUCTS).await.expect(200).json()["total"], 0);
 }
 
 #[tokio::test]
-async fn a_scraper_takes_text() {
+async fn metrics_are_text() {
     let service = hotshelf().start().await;
     let accept = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     let reply = service.get("/metrics").header("accept", accept).await.expect(200);

@@ -1,4 +1,4 @@
-//! `/api/v1/openapi.json`: the description and the service say the same.
+//! `/api/v1/openapi.json`: the description agrees with the service.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ async fn every_described_operation_is_answered() {
                 "post" => service.post(&path).json(&json!({})),
                 "put" => service.put(&path).json(&json!({})),
                 "patch" => service.patch(&path).json(&json!({})),
-                // Comes before the others of its path, which then find nothing: that is an answer, too.
+                // It runs before the other methods of its path, which then get 404: that is an answer, too.
                 "delete" => service.delete(&path),
                 other => panic!("{other} {path} is described"),
             };
@@ -92,7 +92,7 @@ async fn the_described_shapes_are_those_of_the_answers() {
 }
 
 #[tokio::test]
-async fn the_described_parameters_are_those_that_are_taken() {
+async fn the_described_parameters_are_accepted() {
     let service = hotshelf().start().await;
     let description = service.get("/api/v1/openapi.json").await.expect(200).json();
     let taken = [
@@ -123,7 +123,7 @@ async fn the_described_parameters_are_those_that_are_taken() {
         let described: BTreeSet<_> = described.map(|parameter| parameter["name"].as_str().unwrap()).collect();
         assert_eq!(described, names.iter().copied().collect(), "{path}");
         for name in names {
-            // Whatever may be wrong with it, it is known: of one that is not, the problem says just that.
+            // The value may be invalid, but the parameter is known: for an unknown one, the problem says so.
             let reply = service.get(&format!("{}?{name}=%00", path.replace("{id}", "1"))).await;
             assert!(reply.status < 500 && !reply.text().contains("is not a known parameter"), "{name}: {reply:?}");
         }

@@ -1,5 +1,5 @@
-//! What is under `ops/` goes with the service: alerts and dashboard ask for metrics that there are, and Compose starts
-//! what the repository has.
+//! The files under `ops/` fit the service: alerts and dashboard use existing metrics, and Compose mounts existing
+//! files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::hotshelf;
 use hotshelf_testkit::catalogue::{create, laptop, read};
 
-/// What the service shows only once logins and limits are on, and what Prometheus itself knows.
+/// Metrics that exist only with users or limits, and those of Prometheus itself.
 const ELSEWHERE: [&str; 4] = ["sessions_live", "auth_logins_total", "ratelimit_decisions_total", "up"];
 
 fn path(name: &str) -> PathBuf {
@@ -35,8 +35,8 @@ fn alerts() -> Vec<Value> {
     list(&groups["groups"]).iter().flat_map(|group| list(&group["rules"]).to_vec()).collect()
 }
 
-/// The metrics that an expression of PromQL names: words that are no functions, no operators, and stand neither in
-/// braces nor in brackets nor in the list of a `by`.
+/// The metrics in a PromQL expression: words that are not functions or operators, and not inside braces, brackets or
+/// the list of a `by`.
 fn metrics_of(expression: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let (mut rest, mut last_word) = (expression, "");
@@ -95,7 +95,7 @@ fn the_names_in_an_expression_are_found() {
 }
 
 #[tokio::test]
-async fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
+async fn alerts_and_dashboard_use_existing_metrics() {
     let service = hotshelf().start().await;
     let product = create(&service, &laptop()).await;
     read(&service, &product).await;
@@ -108,13 +108,13 @@ async fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
         assert!(!names.is_empty(), "{whose}: {expression}");
         for name in names {
             let known = shown.contains(name.as_str()) || ELSEWHERE.contains(&name.as_str());
-            assert!(known, "{whose} asks for {name}, which /metrics does not show");
+            assert!(known, "{whose} uses {name}, which /metrics does not show");
         }
     }
 }
 
 #[test]
-fn each_alert_says_how_bad_it_is_and_is_in_the_manual() {
+fn each_alert_has_a_severity_and_is_in_the_manual() {
     let manual = text("docs/operations.md");
     let mut names = Vec::new();
     for rule in alerts() {
@@ -129,9 +129,9 @@ fn each_alert_says_how_bad_it_is_and_is_in_the_manual() {
     }
 }
 
-/// Prometheus' own tool reads the configuration and tests the rules, where it is installed.
+/// promtool checks the configuration and tests the rules, if it is installed.
 #[test]
-fn prometheus_agrees() {
+fn promtool_accepts_the_configuration_and_the_rules() {
     let promtool = |arguments: &[&str]| Command::new("promtool").args(arguments).current_dir(path("")).output();
     if promtool(&["--version"]).is_err() {
         eprintln!("promtool is not installed: the rules were parsed, and not tested");
@@ -146,7 +146,7 @@ fn prometheus_agrees() {
 }
 
 #[test]
-fn compose_lets_nobody_in_from_outside_and_mounts_what_there_is() {
+fn compose_listens_on_loopback_only_and_mounts_existing_files() {
     let compose = yaml("docker-compose.yml");
     let (mut ports, mut mounts) = (0, 0);
     for (name, service) in compose["services"].as_object().unwrap() {
@@ -161,7 +161,7 @@ fn compose_lets_nobody_in_from_outside_and_mounts_what_there_is() {
             assert!(is_there, "{name}: {volume}");
             mounts += 1;
         }
-        // What is built here has no release to pin.
+        // An image that is built here has no release to pin.
         let image = service["image"].as_str().unwrap();
         let pinned = image.rsplit_once(':').is_some_and(|(_, tag)| tag.contains(|c: char| c.is_ascii_digit()));
         assert!(pinned || service["build"].is_string(), "{name}: {image} is not pinned");

@@ -13,7 +13,7 @@ async fn organization(client: &Client, id: i64) -> Value {
     client.get(&format!("{ORGANIZATIONS}/{id}")).await.expect(200).json()
 }
 
-/// The answer to the organization's page.
+/// The answer to a request for the organization's page.
 async fn page(client: &Client, organization: i64, query: &str) -> Value {
     client.get(&format!("{ORGANIZATIONS}/{organization}/products{query}")).await.expect(200).json()
 }
@@ -32,7 +32,7 @@ async fn shop_of(count: usize) -> (Service, i64, Vec<i64>) {
 }
 
 #[tokio::test]
-async fn creating_answers_with_the_organization_and_where_it_is() {
+async fn create_answers_with_the_organization_and_its_location() {
     let service = hotshelf().start().await;
     let reply = service.post(ORGANIZATIONS).json(&json!({"name": "  Acme \"Ltd\"\t"})).await.expect(201);
     assert_eq!(reply.header("content-type"), "application/json");
@@ -65,7 +65,7 @@ async fn all_are_listed_and_the_first_is_built_in() {
 }
 
 #[tokio::test]
-async fn a_name_obeys_its_rules() {
+async fn a_name_that_breaks_a_rule_is_refused() {
     let service = hotshelf().start().await;
     for name in [json!(""), json!(" \n"), json!("é".repeat(256)), json!("a\0b"), json!(7), json!(null)] {
         assert_eq!(invalid_fields(service.post(ORGANIZATIONS).json(&json!({"name": name})).await), ["name"], "{name}");
@@ -93,7 +93,7 @@ async fn an_unknown_organization_is_not_found() {
         format!("{PRODUCTS}?organization_id=7&search=cup&min_price=1"),
     ];
     for path in &lists {
-        // The second time, too: that there is none is no answer to be kept.
+        // The second request gets the same answer, because it is not cached.
         for _ in 0..2 {
             let body = problem(service.get(path).await, 404);
             assert_eq!(body["detail"], "organization 7 does not exist", "{path}");
@@ -109,7 +109,7 @@ async fn an_unknown_organization_is_not_found() {
 }
 
 #[tokio::test]
-async fn an_id_is_a_positive_integer_and_an_organization_stays() {
+async fn an_id_is_a_positive_integer_and_organizations_cannot_be_deleted() {
     let service = hotshelf().start().await;
     for id in ["0", "-1", "1.5", "abc", "+1", "9223372036854775808", "%FF", "1%20"] {
         for tail in ["", "/products", "/product-ids"] {
@@ -122,7 +122,7 @@ async fn an_id_is_a_positive_integer_and_an_organization_stays() {
 }
 
 #[tokio::test]
-async fn a_product_belongs_to_one_organization_for_ever() {
+async fn the_organization_of_a_product_cannot_change() {
     let (service, shop, _) = shop_of(0).await;
     let product = create(&service, &json!({"name": "Cup", "price": 1, "organization_id": shop})).await;
     assert_eq!(product["organization_id"], shop);
@@ -152,7 +152,7 @@ async fn an_empty_page_is_a_page() {
 }
 
 #[tokio::test]
-async fn a_page_holds_the_organizations_whole_products_and_no_others() {
+async fn a_page_shows_only_products_of_the_organization() {
     let (service, shop, products) = shop_of(3).await;
     let shown = page(&service, shop, "").await;
     assert_eq!(fields(&shown), ["duration_ms", "from_cache", "limit", "page", "pages", "products", "total"]);
@@ -184,7 +184,7 @@ async fn pages_are_searched_and_ordered() {
     assert_eq!(ids(&page(&service, shop, "?order=-price").await), products);
     assert_eq!(ids(&page(&service, shop, "?order=-price&search=cup&limit=2").await), products[..2]);
     assert_eq!(ids(&page(&service, shop, "?order=relevance&search=cup").await).len(), 3);
-    assert_eq!(page(&service, shop, "?search=somebody").await["total"], 0, "what another one has");
+    assert_eq!(page(&service, shop, "?search=somebody").await["total"], 0, "a word of another organization");
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_bad_parameter_is_named() {
 }
 
 #[tokio::test]
-async fn a_page_is_cached_and_can_be_asked_for_again() {
+async fn a_page_is_cached_and_can_be_revalidated() {
     let (service, shop, products) = shop_of(2).await;
     let path = format!("{ORGANIZATIONS}/{shop}/products?order=-name&search=cup");
     let miss = service.get(&path).await.expect(200);

@@ -1,4 +1,4 @@
-//! The rows of the error table that are not about validation or about a race.
+//! The rows of the error table that are not about validation or conflicts.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -31,7 +31,7 @@ async fn unknown_products_and_unknown_paths_are_not_found() {
 }
 
 #[tokio::test]
-async fn a_method_that_a_path_does_not_know_is_refused_with_those_it_knows() {
+async fn an_unknown_method_is_refused_with_the_allowed_ones() {
     let service = hotshelf().start().await;
     let refused = [
         ("DELETE", PRODUCTS, vec!["GET", "POST"]),
@@ -67,7 +67,7 @@ async fn a_body_over_one_mebibyte_is_too_large() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_tell_its_size_has_the_same_limit() {
+async fn a_chunked_body_has_the_same_limit() {
     let service = hotshelf().start().await;
     let mut connection = TcpStream::connect(service.address()).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -77,7 +77,7 @@ async fn a_body_that_does_not_tell_its_size_has_the_same_limit() {
         MIB + 1
     );
     connection.write_all(head.as_bytes()).unwrap();
-    // The end of the chunk never comes: the answer does not wait for it.
+    // The chunk never ends, and the answer does not wait for its end.
     connection.write_all(&vec![b' '; MIB + 1]).unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();

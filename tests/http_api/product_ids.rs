@@ -1,4 +1,4 @@
-//! `…/product-ids` of organizations and schemas: all of them, from the cache or, where they are many, as a stream.
+//! `…/product-ids` of organizations and schemas: all ids, from the cache or, if there are many, as a stream.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ use hotshelf_testkit::catalogue::{
 };
 use hotshelf_testkit::shapes::{cache_status, fields, invalid_fields};
 
-/// As many ids are cached; more are streamed.
+/// Up to this many ids are cached; more are streamed.
 const MOST_CACHED: usize = 50_000;
 
 async fn get(client: &Client, path: &str) -> Value {
@@ -56,7 +56,7 @@ async fn all_ids_come_in_order_and_then_from_the_cache() {
 }
 
 #[tokio::test]
-async fn ids_carry_what_caches_need() {
+async fn ids_have_the_headers_for_caches() {
     let (service, cup, paths) = shop().await;
     create(&service, &cup).await;
     for (path, life) in paths.iter().zip([15 * 60, 20 * 60]) {
@@ -77,9 +77,9 @@ async fn ids_carry_what_caches_need() {
 }
 
 #[tokio::test]
-async fn coming_and_going_shows_at_once_and_a_change_leaves_the_ids() {
+async fn creates_and_deletes_show_at_once_and_updates_keep_the_ids() {
     let redis = RedisServer::start();
-    // Where what depends on what is known exactly; in memory, other sets may be void by chance.
+    // Redis invalidates exactly the right sets; in memory, other sets may share a counter.
     let service = hotshelf().redis(&redis).backend("redis").start().await;
     wait_for_redis(&service, "up").await;
     let (cup, paths) = shop_in(&service).await;
@@ -125,7 +125,7 @@ fn seed(database: &Path, products: usize) {
 }
 
 #[tokio::test]
-async fn more_than_are_cached_are_streamed() {
+async fn more_ids_than_are_cached_are_streamed() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("products.db");
     seed(&database, MOST_CACHED);
@@ -148,7 +148,7 @@ async fn more_than_are_cached_are_streamed() {
         for _ in 0..2 {
             let reply = service.get(path).await.expect(200);
             assert_eq!((reply.header("content-type"), reply.header("cache-control")), ("application/json", "no-cache"));
-            assert_eq!(reply.find_header("content-length"), None, "nobody knows it before the end");
+            assert_eq!(reply.find_header("content-length"), None, "a stream has no length");
             assert_eq!(cache_status(&reply), ["fwd=request", "detail=database"]);
             let body = reply.json();
             assert_eq!(fields(&body), ["from_cache", "ids", "total"]);

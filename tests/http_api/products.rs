@@ -7,7 +7,7 @@ use hotshelf_testkit::catalogue::{PRODUCTS, create, create_named, delete, laptop
 use hotshelf_testkit::shapes::{assert_duration_ms, assert_utc, fields, problem};
 
 #[tokio::test]
-async fn creating_answers_with_the_whole_product_and_where_it_is() {
+async fn create_answers_with_the_whole_product_and_its_location() {
     let service = hotshelf().start().await;
     let reply = service.post(PRODUCTS).json(&laptop()).await.expect(201);
     assert_eq!(reply.header("content-type"), "application/json");
@@ -29,7 +29,7 @@ async fn creating_answers_with_the_whole_product_and_where_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_takes_its_default() {
+async fn omitted_fields_get_their_defaults() {
     let service = hotshelf().start().await;
     let product = create(&service, &json!({"name": "Pencil", "price": 0.5})).await;
     assert_eq!(product["description"], "");
@@ -40,7 +40,7 @@ async fn what_is_left_out_takes_its_default() {
 }
 
 #[tokio::test]
-async fn reading_answers_with_what_was_created_and_then_from_the_cache() {
+async fn a_read_returns_the_created_product_then_from_the_cache() {
     let service = hotshelf().start().await;
     let product = create(&service, &laptop()).await;
     for from_cache in [false, true] {
@@ -61,7 +61,7 @@ async fn a_name_is_trimmed() {
 }
 
 #[tokio::test]
-async fn text_comes_back_as_it_went_in() {
+async fn text_is_returned_unchanged() {
     let service = hotshelf().start().await;
     let awkward = "Käse \"Emmentaler\" \\ 東京 🧀 <b>'; DROP TABLE products;--\n\u{1}";
     let sent = json!({"name": "Cheese", "description": awkward, "category": awkward, "price": 3});
@@ -86,7 +86,7 @@ async fn a_price_is_exact_to_the_cent() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_it_names_and_nothing_else() {
+async fn an_update_changes_only_the_given_fields() {
     let service = hotshelf().start().await;
     let before = create(&service, &laptop()).await;
     for (method, stock, version) in [("PUT", 49, 2), ("PATCH", 48, 3)] {
@@ -106,7 +106,7 @@ async fn an_update_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_update_of_every_field_is_kept() {
+async fn an_update_of_every_field_is_stored() {
     let service = hotshelf().start().await;
     let before = create(&service, &laptop()).await;
     let change = json!({"name": "Desk", "description": "", "price": 0.01, "stock": 0, "category": "Furniture"});
@@ -118,7 +118,7 @@ async fn an_update_of_every_field_is_kept() {
 }
 
 #[tokio::test]
-async fn a_deleted_product_is_gone_for_every_method() {
+async fn a_deleted_product_is_not_found_by_any_method() {
     let service = hotshelf().start().await;
     let product = create(&service, &laptop()).await;
     read(&service, &product).await;
@@ -159,7 +159,7 @@ async fn an_unknown_product_that_is_created_later_is_found() {
 }
 
 #[tokio::test]
-async fn products_outlive_the_process() {
+async fn products_survive_a_restart() {
     let mut service = hotshelf().start().await;
     let kept = create(&service, &laptop()).await;
     let changed = create_named(&service, "Desk").await;

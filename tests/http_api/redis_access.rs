@@ -1,4 +1,4 @@
-//! Getting at Redis: users, passwords, TLS, and what is said when that fails. No such failure is the service's end.
+//! Access to Redis: users, passwords, TLS, and the messages when it fails. The service continues without Redis then.
 
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, ServiceBuilder, wait_until};
 use serde_json::json;
@@ -6,13 +6,13 @@ use serde_json::json;
 use crate::hotshelf;
 use hotshelf_testkit::catalogue::{create, delete, laptop, lookup, read, statistics, update, wait_for_redis};
 
-/// What the cache says about itself in `/health`.
+/// The sentence of the cache in `/health`.
 async fn cache(client: &Client) -> String {
     let health = client.get("/health").await.expect(200).json();
     health["modules"]["cache"]["message"].as_str().unwrap().to_owned()
 }
 
-/// Starts the service, which gets no access to Redis for this reason, says so, and serves without.
+/// Starts the service, and checks that it has no access to Redis, reports this reason, and serves without Redis.
 async fn assert_degraded(builder: ServiceBuilder, reason: &str) {
     let service = builder.start().await;
     let expected = format!("Redis is down ({reason}); serving without it");
@@ -24,7 +24,7 @@ async fn assert_degraded(builder: ServiceBuilder, reason: &str) {
     assert!(log.contains(&format!("reason=\"{reason}\"")), "{log}");
 }
 
-/// Starts the service, which then has a lookup answered by Redis.
+/// Starts the service, and checks that Redis answers a lookup.
 async fn assert_used(builder: ServiceBuilder) {
     let service = builder.backend("redis").start().await;
     wait_for_redis(&service, "up").await;
@@ -44,7 +44,7 @@ async fn a_password_opens_redis() {
 }
 
 #[tokio::test]
-async fn a_user_of_the_access_list_gets_in_by_the_url() {
+async fn a_user_in_the_url_has_access() {
     let redis = RedisServer::start_with(&["--user", "shop@eu", "on", ">p@ss/word", "~product:*", "+@all"]);
     let url = |password| format!("redis://shop%40eu:{password}@{}", redis.address());
     let service = hotshelf().env("REDIS_URL", url("p%40ss%2Fword")).start().await;
@@ -55,7 +55,7 @@ async fn a_user_of_the_access_list_gets_in_by_the_url() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_put_right_on_the_server_is_noticed() {
+async fn a_password_corrected_on_the_server_is_noticed() {
     let redis = RedisServer::start_with(&["--user", "shop", "on", ">old", "~*", "+@all"]);
     let service = hotshelf().env("REDIS_URL", format!("redis://shop:new@{}", redis.address())).start().await;
     wait_until("the password is refused", PATIENCE, async || cache(&service).await.contains("password")).await;
@@ -64,14 +64,14 @@ async fn a_password_that_is_put_right_on_the_server_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_do_what_the_cache_needs_is_named() {
+async fn a_user_without_a_needed_right_is_reported() {
     let redis = RedisServer::start_with(&["--user", "shop", "on", ">open", "~*", "+@all", "-info"]);
     let builder = hotshelf().env("REDIS_URL", format!("redis://shop:open@{}", redis.address()));
     assert_degraded(builder, "NOPERM this user has no permissions to run the 'info' command").await;
 }
 
 #[tokio::test]
-async fn tls_asks_for_a_certificate_of_a_trusted_authority_and_for_the_right_host() {
+async fn tls_needs_a_trusted_certificate_for_the_right_host() {
     let redis = RedisServer::start_with_tls();
     let over_tls = |url: &str| hotshelf().env("REDIS_URL", url);
     let trusting = |url: &str| over_tls(url).env("SSL_CERT_FILE", redis.authority().display());
@@ -86,7 +86,7 @@ async fn tls_asks_for_a_certificate_of_a_trusted_authority_and_for_the_right_hos
 }
 
 #[tokio::test]
-async fn a_redis_that_is_not_there_is_no_error_of_any_request() {
+async fn a_missing_redis_fails_no_request() {
     assert_degraded(hotshelf().without_redis(), "connection refused").await;
 
     let service = hotshelf().without_redis().start().await;

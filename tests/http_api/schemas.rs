@@ -1,4 +1,4 @@
-//! `/api/v1/schemas`: what details products may have, and the pages of a schema's products.
+//! `/api/v1/schemas`: the details that products may have, and the pages of a schema's products.
 
 use hotshelf_testkit::{Client, Service};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ async fn product(client: &Client, schema: i64, details: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn creating_answers_with_the_whole_schema_and_where_it_is() {
+async fn create_answers_with_the_whole_schema_and_its_location() {
     let service = service().await;
     let sent = json!({"name": " Shirts ", "fields": shirt()});
     let reply = service.post(SCHEMAS).json(&sent).await.expect(201);
@@ -61,7 +61,7 @@ async fn creating_answers_with_the_whole_schema_and_where_it_is() {
 }
 
 #[tokio::test]
-async fn the_first_schema_is_built_in_and_stays_as_it_is() {
+async fn the_first_schema_is_built_in_and_cannot_change() {
     let service = service().await;
     let built_in = schema(&service, 1).await;
     assert_eq!(fields(&built_in), ["fields", "id", "name", "organization_id", "version"]);
@@ -73,7 +73,7 @@ async fn the_first_schema_is_built_in_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn every_bad_part_is_named() {
+async fn every_invalid_part_is_named() {
     let service = service().await;
     let field = |field: Value| json!({"name": "Kind", "fields": [{"name": "good", "type": "text"}, field]});
     let select = |options: Value| field(json!({"name": "size", "type": "select", "options": options}));
@@ -140,7 +140,7 @@ async fn an_unknown_schema_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_change_replaces_what_it_names_and_counts_the_version() {
+async fn a_change_replaces_the_given_parts_and_increments_the_version() {
     let service = service().await;
     let kind = create_schema(&service, 1, &shirt()).await;
     let renamed = change(&service, kind, &json!({"name": "Tops"})).await.expect(200).json()["schema"].take();
@@ -171,7 +171,7 @@ async fn a_lost_race_answers_412_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_that_would_make_products_invalid_is_refused_with_their_number() {
+async fn a_change_that_does_not_fit_products_names_their_number() {
     let service = service().await;
     let kind = create_schema(&service, 1, &shirt()).await;
     let mut products = Vec::new();
@@ -201,14 +201,14 @@ async fn a_change_that_would_make_products_invalid_is_refused_with_their_number(
         assert!(detail.starts_with(&format!("{misfits} products ")), "{body}: {detail}");
         assert_eq!(schema(&service, kind).await, before);
     }
-    // Wider, or narrower where nobody is.
+    // Wider, or narrower where no product has a value.
     let washable = json!({"name": "washable", "type": "select", "options": ["yes"]});
     for fitting in [keep(select(&["XS", "S", "M", "L"])), keep(field("size", "text"))] {
         let mut fitting = fitting;
         fitting["fields"][2] = washable.clone();
         change(&service, kind, &fitting).await.expect(200);
     }
-    // Those that are gone have no say.
+    // Deleted products do not count.
     for product in &products {
         delete(&service, product).await;
     }
@@ -216,7 +216,7 @@ async fn a_change_that_would_make_products_invalid_is_refused_with_their_number(
 }
 
 #[tokio::test]
-async fn a_schema_serves_the_products_of_its_organization_alone() {
+async fn a_schema_is_only_for_products_of_its_organization() {
     let service = service().await;
     let (one, other) = (create_organization(&service, "One").await, create_organization(&service, "Other").await);
     let kind = create_schema(&service, one, &json!([])).await;
@@ -224,7 +224,7 @@ async fn a_schema_serves_the_products_of_its_organization_alone() {
     let draft =
         |organization: i64| json!({"name": "Cup", "price": 1, "organization_id": organization, "schema_id": kind});
     create(&service, &draft(one)).await;
-    // Nobody learns which schemas others have: it is the same as of one that does not exist.
+    // The answer does not show which schemas other organizations have: it is the same for an unknown schema.
     let unknown = json!({"name": "Cup", "price": 1, "organization_id": other, "schema_id": 77});
     let mut told = Vec::new();
     for draft in [draft(other), draft(1), unknown] {

@@ -1,4 +1,4 @@
-//! What the list of products can be asked for: words and filters; in what order, by `orders`.
+//! Searches and filters of the list of products. The module `orders` tests its orders.
 
 mod orders;
 
@@ -19,7 +19,7 @@ async fn found(client: &Client, text: &str) -> Vec<i64> {
     ids(&list(client, &format!("search={}", encoded(text))).await)
 }
 
-/// Products of two organizations, with ties in everything that they can be ordered by.
+/// Products of two organizations, with ties in every field of an order.
 async fn shelf() -> Service {
     let service = hotshelf().backend("memory").start().await;
     let shop = create_organization(&service, "Shop").await;
@@ -89,7 +89,7 @@ async fn all_words_must_begin_a_word_of_name_description_or_category() {
 }
 
 #[tokio::test]
-async fn operators_and_quotes_are_nothing_but_text() {
+async fn operators_and_quotes_are_plain_text() {
     let service = hotshelf().backend("memory").start().await;
     let names = ["plain", "NEAR the window", "AND OR NOT", "name: x", "percent 100%"];
     let drafts: Vec<Value> = names.iter().map(|name| json!({"name": name, "price": 1})).collect();
@@ -141,7 +141,7 @@ async fn a_search_shows_each_change_at_once() {
 }
 
 #[tokio::test]
-async fn the_more_it_is_about_the_words_the_earlier_it_comes() {
+async fn products_are_ranked_by_relevance() {
     let service = hotshelf().backend("memory").start().await;
     let filler = "Something that stands on a table in a room of a house, in a street of a town. ".repeat(5);
     let products = [
@@ -153,7 +153,7 @@ async fn the_more_it_is_about_the_words_the_earlier_it_comes() {
     create_many(&service, &products).await;
     assert_eq!(ids(&list(&service, "search=teapot&order=relevance").await), [2, 4, 1]);
     assert_eq!(ids(&list(&service, "search=teapot&order=-relevance").await), [1, 4, 2]);
-    assert_eq!(ids(&list(&service, "search=teapot").await), [1, 2, 4], "by id unless asked otherwise");
+    assert_eq!(ids(&list(&service, "search=teapot").await), [1, 2, 4], "by id by default");
     for query in ["order=relevance", "order=-relevance", "order=relevance&search=%20", "order=relevance&category=x"] {
         assert_eq!(invalid_fields(service.get(&format!("{PRODUCTS}?{query}")).await), ["order"], "{query}");
     }
@@ -237,7 +237,7 @@ async fn a_list_that_was_read_before_comes_from_the_cache() {
         let forced = service.get(&format!("{PRODUCTS}?{query}")).header("cache-control", "no-cache").await.expect(200);
         assert_eq!((&forced.json()["from_cache"], forced.header("etag")), (&json!(false), first.header("etag")));
     }
-    // What means the same is the same entry.
+    // Equivalent queries use the same entry.
     for (query, same) in
         [("search=cup", "search=+CUP%20*"), ("order=-price", "order=-price&search=&category=&min_price=0")]
     {

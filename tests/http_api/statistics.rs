@@ -1,4 +1,4 @@
-//! `/api/v1/cache/stats`: what is counted, and how.
+//! `/api/v1/cache/stats`: the counters of lookups, entries and tiers.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,13 @@ use crate::hotshelf;
 use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, lookup, path, read, reset_statistics, statistics, update};
 use hotshelf_testkit::shapes::{assert_utc, fields};
 
-/// Hits and misses at one place of the statistics.
+/// Hits and misses in one part of the statistics.
 fn hits_and_misses(at: &Value) -> (u64, u64) {
     (at["hits"].as_u64().unwrap(), at["misses"].as_u64().unwrap())
 }
 
 #[tokio::test]
-async fn the_shape_is_the_contracts() {
+async fn the_shape_is_the_documented_one() {
     let service = hotshelf().start().await;
     let body = service.get("/api/v1/cache/stats").await.expect(200).json();
     assert_eq!(fields(&body), ["cache_stats", "timestamp"]);
@@ -70,7 +70,7 @@ async fn create_get_get_update_get_shows_two_misses_and_one_hit() {
 }
 
 #[tokio::test]
-async fn a_list_counts_once_whatever_it_is_made_of() {
+async fn a_list_counts_as_one_lookup() {
     let service = hotshelf().backend("memory").start().await;
     create(&service, &laptop()).await;
     create(&service, &laptop()).await;
@@ -126,7 +126,7 @@ async fn without_a_cache_every_lookup_is_a_miss() {
 }
 
 #[tokio::test]
-async fn a_reset_puts_every_counter_back_and_leaves_the_entries() {
+async fn a_reset_sets_every_counter_to_0_and_keeps_the_entries() {
     let service = hotshelf().backend("memory").start().await;
     let product = create(&service, &laptop()).await;
     read(&service, &product).await;

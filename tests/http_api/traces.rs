@@ -1,4 +1,4 @@
-//! Traces, as a collector of OpenTelemetry gets them.
+//! Traces, as an OpenTelemetry collector receives them.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ use hotshelf_testkit::catalogue::{create, laptop, path};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
 
-/// Takes what the service exports.
+/// Receives the exports of the service.
 #[derive(Clone, Default)]
 struct Collector {
     exports: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
@@ -42,7 +42,7 @@ impl Collector {
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
 
-    /// Those of one trace, when that one of them is there which ends last.
+    /// The spans of one trace, once the one that ends last has arrived.
     async fn trace(&self, trace: &str) -> Vec<Span> {
         let of_trace = || self.spans().into_iter().filter(|span| hex(&span.trace_id) == trace).collect::<Vec<_>>();
         let is_there = async || of_trace().iter().any(|span| span.name.starts_with("GET"));
@@ -65,7 +65,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// As text, empty if there is none.
+/// The attribute as text, empty if it is missing.
 fn attribute(attributes: &[KeyValue], key: &str) -> String {
     let value = attributes.iter().find(|attribute| attribute.key == key).and_then(|attribute| attribute.value.clone());
     match value {
@@ -88,7 +88,7 @@ fn named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
 }
 
 #[tokio::test]
-async fn a_read_is_a_part_of_the_callers_trace_down_to_the_database() {
+async fn a_read_is_part_of_the_callers_trace_down_to_the_database() {
     let (collector, endpoint) = Collector::start().await;
     let service = traced(&endpoint).start().await;
     let product = create(&service, &laptop()).await;
@@ -121,7 +121,7 @@ async fn a_hit_in_memory_and_a_failure_are_traced_too() {
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     service.get(&path(&product)).header("traceparent", &traceparent).await.expect(200);
     let spans = collector.trace(TRACE).await;
-    assert_eq!(spans.len(), 1, "a hit in memory asks nobody: {spans:?}");
+    assert_eq!(spans.len(), 1, "a hit in memory has no further spans: {spans:?}");
 
     let mut outsider = hotshelf_testkit::ExternalWriter::on_database_of(&service);
     outsider.run("ALTER TABLE products RENAME TO mislaid");
@@ -131,14 +131,14 @@ async fn a_hit_in_memory_and_a_failure_are_traced_too() {
     let spans = collector.trace(&other).await;
     for name in ["GET /api/v1/products/{id}", "find"] {
         let status = named(&spans, name).status.as_ref().map(|status| status.code);
-        assert_eq!(status, Some(2), "{name} is no error");
+        assert_eq!(status, Some(2), "{name} is not marked as an error");
     }
     outsider.run("ALTER TABLE mislaid RENAME TO products");
     assert!(collector.service_names().iter().all(|name| name == "shop"));
 }
 
 #[tokio::test]
-async fn a_stop_sends_the_last_spans_and_only_those_that_were_to_be_sent() {
+async fn a_stop_exports_the_last_sampled_spans() {
     let in_an_hour = 3_600_000;
     for (sampler, caller_samples, expected) in [
         ("always_off", "01", false),
@@ -158,7 +158,7 @@ async fn a_stop_sends_the_last_spans_and_only_those_that_were_to_be_sent() {
 }
 
 #[tokio::test]
-async fn without_its_collector_the_service_serves_and_stops_as_ever() {
+async fn without_a_collector_the_service_serves_and_stops_normally() {
     let mut service = traced("http://127.0.0.1:1").start().await;
     let product = create(&service, &laptop()).await;
     for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! 400 for what a client sends: every bad field is named, and nothing is changed.
+//! 400 for invalid requests: every invalid field is named, and nothing is changed.
 
 use hotshelf_testkit::{Client, Reply};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn with(field: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_no_json_object_is_refused() {
+async fn a_body_that_is_no_json_object_is_refused() {
     let service = hotshelf().start().await;
     for body in ["", "{", "{\"name\": \"Laptop\", \"price\": 1", "[]", "null", "7", "\"text\"", "{} {}", "\u{feff}x"] {
         problem(post_text(&service, body).await, 400);
@@ -109,7 +109,7 @@ async fn values_at_the_bounds_are_accepted() {
 }
 
 #[tokio::test]
-async fn an_update_obeys_the_same_rules_and_a_refused_one_changes_nothing() {
+async fn an_update_has_the_same_rules_and_changes_nothing_if_refused() {
     let service = hotshelf().start().await;
     let product = create(&service, &laptop()).await;
     let change = json!({"name": "", "price": 1.001, "stock": 7, "colour": "red"});

@@ -1,4 +1,4 @@
-//! Warming: after a start, and when asked for, the cache has what is read most.
+//! Warming: after a start, and on request, the most popular entries are cached.
 
 use std::process::{Command, Output};
 
@@ -9,11 +9,11 @@ use crate::hotshelf;
 use hotshelf_testkit::catalogue::{PRODUCTS, create_many, statistics, wait_for_redis};
 
 const WARM: &str = "/api/v1/cache/warm";
-/// One read in 16 is counted: of so many, some are.
+/// One read in 16 is counted, so some of these are.
 const OFTEN: usize = 400;
-/// More than the first pages have.
+/// More products than are on the first pages.
 const PRODUCTS_IN_ALL: i64 = 25;
-/// On no first page.
+/// A product that is on no first page.
 const FAVOURITE: &str = "/api/v1/products/24";
 const NEGLECTED: &str = "/api/v1/products/25";
 
@@ -53,7 +53,7 @@ fn warm_by_hand(service: &Service, redis: &RedisServer) -> Output {
 }
 
 #[tokio::test]
-async fn what_is_read_most_is_warm_after_a_restart() {
+async fn the_most_popular_product_is_cached_after_a_restart() {
     let mut service = hotshelf().backend("memory").env("WARM_INTERVAL", "1h").env("WARM_PRODUCTS", 1).start().await;
     create_products(&service).await;
     read_the_favourite(&service).await;
@@ -62,7 +62,11 @@ async fn what_is_read_most_is_warm_after_a_restart() {
     wait_for_message(&service, "warmed 3 entries").await;
 
     let stats = statistics(&service).await;
-    assert_eq!((&stats["hits"], &stats["misses"]), (&0.into(), &0.into()), "warming counts as no lookup: {stats}");
+    assert_eq!(
+        (&stats["hits"], &stats["misses"]),
+        (&0.into(), &0.into()),
+        "warming is not counted as a lookup: {stats}"
+    );
     assert!(is_cached(&service, FAVOURITE).await);
     assert!(is_cached(&service, PRODUCTS).await, "the first page");
     assert!(is_cached(&service, "/api/v1/organizations/1/products").await, "the first page of the organization");
@@ -70,7 +74,7 @@ async fn what_is_read_most_is_warm_after_a_restart() {
 }
 
 #[tokio::test]
-async fn it_does_nothing_at_the_start_when_nobody_has_read_anything_or_it_is_off() {
+async fn without_reads_or_switched_off_it_does_nothing_at_the_start() {
     for (interval, reads) in [("1h", false), ("0s", true)] {
         let mut service = hotshelf().backend("memory").env("WARM_INTERVAL", interval).start().await;
         create_products(&service).await;
@@ -85,7 +89,7 @@ async fn it_does_nothing_at_the_start_when_nobody_has_read_anything_or_it_is_off
 }
 
 #[tokio::test]
-async fn it_can_be_asked_for_once_at_a_time() {
+async fn warming_on_request_runs_once_at_a_time() {
     let service = hotshelf().backend("memory").env("WARM_RATE", 1).start().await;
     create_products(&service).await;
     let asked = async || service.post(WARM).await.expect(202).json()["message"].take();
@@ -96,18 +100,18 @@ async fn it_can_be_asked_for_once_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_loaded_again() {
+async fn cached_entries_are_not_loaded_again() {
     let service = hotshelf().backend("memory").start().await;
     create_products(&service).await;
     read_the_favourite(&service).await;
     let loads = async || service.metrics().await.value("cache_loads_total", &[]);
     let loaded = async |outcome| service.metrics().await.value("warm_entries_total", &[("outcome", outcome)]);
-    // Two pages; the product was read.
+    // Two pages are loaded; the product is cached already.
     warm(&service).await;
     assert_eq!((loaded("loaded").await, loaded("present").await), (2.0, 1.0));
     let before = loads().await;
     service.post(WARM).await.expect(202);
-    wait_until("all three were looked at again", PATIENCE, async || loaded("present").await == 4.0).await;
+    wait_until("all three were found again", PATIENCE, async || loaded("present").await == 4.0).await;
     assert_eq!(loads().await, before);
 
     service.delete("/api/v1/cache").await.expect(200);
@@ -117,7 +121,7 @@ async fn what_is_there_is_not_loaded_again() {
 }
 
 #[tokio::test]
-async fn without_a_database_it_breaks_off_and_says_so() {
+async fn without_a_database_it_fails_and_reports_that() {
     let service = hotshelf().backend("memory").start().await;
     create_products(&service).await;
     let mut outsider = hotshelf_testkit::ExternalWriter::on_database_of(&service);
@@ -131,7 +135,7 @@ async fn without_a_database_it_breaks_off_and_says_so() {
 }
 
 #[tokio::test]
-async fn redis_can_be_warmed_from_outside() {
+async fn the_command_fills_redis() {
     let redis = RedisServer::start();
     let mut service = hotshelf().redis(&redis).backend("redis").start().await;
     wait_for_redis(&service, "up").await;
@@ -156,7 +160,7 @@ async fn redis_can_be_warmed_from_outside() {
 }
 
 #[tokio::test]
-async fn from_outside_there_is_only_redis_to_warm() {
+async fn the_command_fills_only_redis() {
     let directory = tempfile::tempdir().unwrap();
     let complaint = |backend: &str, redis: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hotshelf"));

@@ -1,4 +1,5 @@
-//! `CACHE_WRITE_STRATEGY=write_through`: what was just written is a hit, and id sets that somebody uses are kept.
+//! `CACHE_WRITE_STRATEGY=write_through`: a product is a hit right after a write, and id sets that are in use stay
+//! cached.
 
 use hotshelf_testkit::{Client, RedisServer, Service};
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use hotshelf_testkit::catalogue::{
     numbers, path, update, wait_for_redis,
 };
 
-/// One for each place where entries are kept.
+/// A service for each backend with a cache.
 async fn services(redis: &RedisServer) -> Vec<Service> {
     let mut services = Vec::new();
     for backend in ["memory", "redis", "tiered"] {
@@ -24,7 +25,7 @@ async fn services(redis: &RedisServer) -> Vec<Service> {
     services
 }
 
-/// The body without where it came from and how long that took; it must have come from the cache.
+/// The body without its source and duration. It must come from the cache.
 #[track_caller]
 fn hit(body: Value) -> Value {
     let mut body = body;
@@ -38,7 +39,7 @@ async fn get(client: &Client, path: &str) -> Value {
     client.get(path).await.expect(200).json()
 }
 
-/// As it is in the database.
+/// The product in the database.
 async fn stored(client: &Client, path: &str) -> Value {
     client.get(path).header("cache-control", "no-cache").await.expect(200).json()
 }
@@ -73,7 +74,7 @@ async fn a_read_right_after_a_write_is_a_hit() {
 }
 
 #[tokio::test]
-async fn id_sets_that_were_asked_for_are_kept() {
+async fn id_sets_that_were_read_stay_cached() {
     let redis = RedisServer::start();
     for service in services(&redis).await {
         let shop = create_organization(&service, "Shop").await;
@@ -88,7 +89,7 @@ async fn id_sets_that_were_asked_for_are_kept() {
         for set in &sets {
             assert_eq!(get(&service, set).await["from_cache"], false);
         }
-        // Those that the write has touched are hits. The others are, too, unless they are void by chance in memory.
+        // Those that the write changed are hits. The others are hits too, unless they share a write counter in memory.
         let kept = async |touched: &[usize]| {
             let mut kept = Vec::new();
             for (place, set) in sets.iter().enumerate() {
@@ -116,7 +117,7 @@ async fn id_sets_that_were_asked_for_are_kept() {
 }
 
 #[tokio::test]
-async fn id_sets_that_nobody_asked_for_are_not_made() {
+async fn id_sets_that_were_not_read_are_not_loaded() {
     let redis = RedisServer::start();
     for service in services(&redis).await {
         let product = create(&service, &json!({"name": "Cup", "price": 1})).await;
@@ -131,7 +132,7 @@ async fn id_sets_that_nobody_asked_for_are_not_made() {
 }
 
 #[tokio::test]
-async fn lists_show_what_was_written() {
+async fn lists_show_each_write() {
     let redis = RedisServer::start();
     for service in services(&redis).await {
         for number in 1..=3 {

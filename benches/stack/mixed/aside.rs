@@ -1,5 +1,5 @@
-//! The plain cache-aside. A read looks into the map, loads and sets; a write commits and deletes the product and all
-//! pages, for nobody knows which of them show it.
+//! The plain cache-aside. A read looks up in the map, loads and sets; a write commits and deletes the product and all
+//! pages, because it is unknown which pages show the product.
 
 use std::path::Path;
 use std::sync::Arc;

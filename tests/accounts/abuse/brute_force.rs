@@ -1,4 +1,4 @@
-//! Trying passwords and tokens until one fits, with the limits as they are by default.
+//! Guessing passwords and tokens, with the default limits.
 
 use hotshelf_testkit::users::{PASSWORD, create_admin};
 use hotshelf_testkit::{Client, Reply, Service};
@@ -9,7 +9,7 @@ use crate::hotshelf;
 
 const LOGIN: &str = "/api/v1/auth/login";
 
-/// One service that counts in memory, whose clients may say where they are: the test is a proxy.
+/// One service that counts in memory. Its clients may set their address, because the test is a trusted proxy.
 async fn service() -> (Service, TempDir) {
     service_with(&[]).await
 }
@@ -30,7 +30,7 @@ async fn attempt(client: &Client, from: &str, email: &str, password: &str) -> Re
 }
 
 #[tokio::test]
-async fn the_sixth_attempt_in_a_minute_is_refused_even_with_the_right_password() {
+async fn the_sixth_login_in_a_minute_is_refused_with_the_right_password() {
     let (service, _directory) = service().await;
     for _ in 0..5 {
         attempt(&service, "203.0.113.1", "admin@one.example", "wrong password").await.expect(401);
@@ -41,14 +41,14 @@ async fn the_sixth_attempt_in_a_minute_is_refused_even_with_the_right_password()
         assert!((1..=61).contains(&wait), "{wait}");
         assert_eq!(refused.header("ratelimit-policy"), "\"login\";q=5;w=60");
     }
-    // Another account from there, and this account from elsewhere.
+    // Another account from that address, and this account from another address.
     attempt(&service, "203.0.113.1", "nobody@one.example", PASSWORD).await.expect(401);
     let right = attempt(&service, "203.0.113.2", "admin@one.example", PASSWORD).await.expect(200);
     assert_eq!(right.header("ratelimit-policy"), "\"login\";q=5;w=60");
 }
 
 #[tokio::test]
-async fn trying_many_accounts_from_one_address_is_refused_as_well() {
+async fn logins_to_many_accounts_from_one_address_are_limited() {
     let (service, _directory) = service().await;
     let (mut wrong, mut refused) = (0, 0);
     for number in 0..60 {
@@ -63,7 +63,7 @@ async fn trying_many_accounts_from_one_address_is_refused_as_well() {
 }
 
 #[tokio::test]
-async fn trying_one_account_from_many_addresses_is_refused_as_well() {
+async fn logins_to_one_account_from_many_addresses_are_limited() {
     let (service, _directory) = service_with(&[("RATE_LIMIT_LOGIN", "1/1m")]).await;
     let mut statuses = Vec::new();
     for number in 0..105 {
@@ -74,7 +74,7 @@ async fn trying_one_account_from_many_addresses_is_refused_as_well() {
 }
 
 #[tokio::test]
-async fn guessing_tokens_is_refused_and_those_who_have_one_are_not() {
+async fn guessing_tokens_is_limited_and_valid_tokens_are_not() {
     let (service, _directory) = service().await;
     let session = attempt(&service, "203.0.113.1", "admin@one.example", PASSWORD).await.expect(200).json();
     let token = session["token"].as_str().unwrap();
@@ -88,14 +88,14 @@ async fn guessing_tokens_is_refused_and_those_who_have_one_are_not() {
         statuses.push(ask(&format!("hss_{number:043}")).await);
     }
     assert_eq!(statuses, [[401; 60].as_slice(), &[429; 5]].concat());
-    // Whoever guesses behind the same proxy locks nobody out, whether memory knows the session or not.
+    // A guessing client behind the same proxy locks no user out, whether the session is in memory or not.
     assert_eq!(ask(token).await, 200);
     let second = attempt(&service, "203.0.113.1", "admin@one.example", PASSWORD).await.expect(200).json();
     assert_eq!(ask(second["token"].as_str().unwrap()).await, 200);
 }
 
 #[tokio::test]
-async fn registrations_and_forgotten_passwords_are_three_an_hour() {
+async fn registrations_and_reset_mails_are_limited_to_three_an_hour() {
     let (service, _directory) = service().await;
     let register = async |number: usize| {
         let registration = json!({"email": format!("user{number}@two.example"), "password": PASSWORD});
@@ -105,7 +105,7 @@ async fn registrations_and_forgotten_passwords_are_three_an_hour() {
         let address = json!({"email": "admin@one.example"});
         service.post("/api/v1/auth/forgot-password").json(&address).await.status
     };
-    // What is not valid does not count.
+    // Invalid requests do not count.
     service.post("/api/v1/auth/register").json(&json!({})).await.expect(400);
     let (mut registered, mut forgotten) = (Vec::new(), Vec::new());
     for number in 0..4 {
@@ -117,7 +117,7 @@ async fn registrations_and_forgotten_passwords_are_three_an_hour() {
 }
 
 #[tokio::test]
-async fn a_caller_is_a_user_and_not_an_address() {
+async fn a_caller_with_a_token_is_counted_as_a_user() {
     for backend in ["memory", "none"] {
         a_caller_is_a_user_with(backend).await;
     }
@@ -136,16 +136,16 @@ async fn a_caller_is_a_user_with(backend: &str) {
         statuses.push(ask(&user, &format!("198.51.100.{number}")).await);
     }
     assert_eq!(statuses, [404, 404, 404, 404, 404, 429, 429]);
-    // Who says nothing is the address.
+    // A request without a token counts for its address.
     assert_eq!(ask(&service, "198.51.100.1").await, 401);
     let refused = user.get("/api/v1/products").await.expect(429);
     assert_eq!(refused.header("ratelimit-policy"), "\"api\";q=5;w=60");
-    // There is always a way out.
+    // A logout has no limit.
     user.post("/api/v1/auth/logout").await.expect(204);
 }
 
 #[tokio::test]
-async fn who_is_logged_in_tries_no_more_passwords_than_who_is_not() {
+async fn password_changes_have_the_same_limit_as_logins() {
     let (service, _directory) = service().await;
     let login = attempt(&service, "203.0.113.1", "admin@one.example", PASSWORD).await.expect(200).json();
     let user = service.with_token(login["token"].as_str().unwrap());
@@ -158,7 +158,7 @@ async fn who_is_logged_in_tries_no_more_passwords_than_who_is_not() {
 }
 
 #[tokio::test]
-async fn a_mailbox_is_not_flooded_through_the_service() {
+async fn mails_to_one_address_are_limited() {
     let (service, directory) = service_with(&[("RATE_LIMIT_FORGOT_PASSWORD", "3/1h")]).await;
     for number in 0..6 {
         let forgot =
@@ -168,7 +168,7 @@ async fn a_mailbox_is_not_flooded_through_the_service() {
     let mails =
         || std::fs::read_to_string(directory.path().join("mail.log")).unwrap_or_default().matches("hsr_").count();
     hotshelf_testkit::wait_until("three mails are there", hotshelf_testkit::PATIENCE, async || mails() == 3).await;
-    // Mails go out in order: with this one, all that were to come would have come.
+    // Mails are sent in order: after this one, all earlier ones have been sent.
     service.post("/api/v1/auth/forgot-password").json(&json!({"email": "nobody@one.example"})).await.expect(202);
     assert_eq!(mails(), 3);
 }

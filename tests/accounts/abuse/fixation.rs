@@ -1,4 +1,4 @@
-//! Making somebody use a session that one knows.
+//! Session fixation: making a user use a session that the attacker knows.
 
 use hotshelf_testkit::Client;
 use hotshelf_testkit::users::{PASSWORD, log_in};
@@ -12,7 +12,7 @@ async fn log_in_showing(client: &Client, cookie: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_login_never_takes_a_token_over() {
+async fn a_login_never_reuses_a_token() {
     let fixture = Fixture::open().await;
     let planted = format!("hss_{}", "A".repeat(43));
     let own = log_in(&fixture, "viewer@one.example").await;
@@ -26,13 +26,13 @@ async fn a_login_never_takes_a_token_over() {
         assert_eq!(email, "viewer@one.example");
     }
     fixture.with_token(&planted).get("/api/v1/auth/session").await.expect(401);
-    // Who was logged in there is who was.
+    // The other session still belongs to its user.
     let other = fixture.with_token(&foreign).get("/api/v1/auth/session").await.expect(200).json();
     assert_eq!(other["user"]["email"], "admin@two.example");
 }
 
 #[tokio::test]
-async fn a_second_cookie_makes_nobody_of_either() {
+async fn two_session_cookies_are_refused() {
     let fixture = Fixture::open().await;
     let (own, planted) = (fixture.viewer.token().unwrap(), fixture.other.token().unwrap());
     for cookies in [
@@ -44,7 +44,7 @@ async fn a_second_cookie_makes_nobody_of_either() {
 }
 
 #[tokio::test]
-async fn another_site_writes_nothing_in_a_users_name() {
+async fn another_site_cannot_write_with_a_users_cookie() {
     let fixture = Fixture::open().await;
     let cookie = format!("hotshelf_session={}", fixture.admin.token().unwrap());
     let product = json!({"name": "Cup", "price": 1});
@@ -56,7 +56,7 @@ async fn another_site_writes_nothing_in_a_users_name() {
     assert_eq!((write("same-origin").await, write("none").await), (201, 201));
     let logout = fixture.service.post("/api/v1/auth/logout").header("cookie", &cookie);
     logout.header("sec-fetch-site", "cross-site").await.expect(403);
-    // A form cannot send JSON, and nothing else is taken.
+    // A form cannot send JSON, and the service accepts nothing else.
     let form = fixture.service.post("/api/v1/auth/login").header("content-type", "application/x-www-form-urlencoded");
     form.body("email=viewer%40one.example&password=x").await.expect(415);
 }

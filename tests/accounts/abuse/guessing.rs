@@ -9,7 +9,7 @@ use crate::fixture::Fixture;
 const SESSION: &str = "/api/v1/auth/session";
 
 #[tokio::test]
-async fn what_is_nearly_a_token_is_none() {
+async fn a_modified_token_is_refused() {
     let fixture = Fixture::open_with(&[("METRICS_OPEN", "true")]).await;
     let key = api_key(&fixture.editor, "editor").await;
     for token in [fixture.viewer.token().unwrap(), key.token().unwrap()] {
@@ -21,7 +21,7 @@ async fn what_is_nearly_a_token_is_none() {
             assert_eq!(refused.json()["detail"], "the token is invalid, revoked or expired");
         }
     }
-    // The one kind is not taken for the other.
+    // A token of one kind is not accepted as the other kind.
     let swapped = fixture.viewer.token().unwrap().replace("hss_", "hsk_");
     fixture.with_token(&swapped).get("/api/v1/products").await.expect(401);
     let metrics = fixture.metrics().await;
@@ -29,7 +29,7 @@ async fn what_is_nearly_a_token_is_none() {
 }
 
 #[tokio::test]
-async fn a_hash_from_the_database_lets_nobody_in() {
+async fn a_hash_from_the_database_is_no_token() {
     let fixture = Fixture::open().await;
     fixture.viewer.get(SESSION).await.expect(200);
     let hash = sha256_hex(fixture.viewer.token().unwrap());
@@ -38,7 +38,7 @@ async fn a_hash_from_the_database_lets_nobody_in() {
     }
 }
 
-/// By the tool of the system: what a thief of the database would see.
+/// Read with SQLite directly, as an attacker with a copy of the database would.
 fn sha256_hex(text: &str) -> String {
     use std::io::Write;
     use std::process::{Command, Stdio};
@@ -48,8 +48,8 @@ fn sha256_hex(text: &str) -> String {
     String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
 }
 
-/// How long an answer takes cannot be tested on a machine that does other things as well. What makes it long can: for
-/// users who do not exist, a password is checked just the same.
+/// The time of an answer cannot be tested on a busy machine, but its cause can: a password is also checked for users
+/// who do not exist.
 #[tokio::test]
 async fn a_login_does_the_same_work_for_users_who_do_not_exist() {
     let fixture = Fixture::open_with(&[("METRICS_OPEN", "true")]).await;
@@ -71,7 +71,7 @@ async fn a_login_does_the_same_work_for_users_who_do_not_exist() {
 }
 
 #[tokio::test]
-async fn a_flood_of_logins_leaves_the_service_its_work() {
+async fn a_flood_of_logins_does_not_stop_other_requests() {
     let fixture = Fixture::open().await;
     let wrong = json!({"email": "viewer@one.example", "password": "another password"});
     let attempts = (0..150).map(|_| {
@@ -79,7 +79,7 @@ async fn a_flood_of_logins_leaves_the_service_its_work() {
         tokio::spawn(async move { client.post("/api/v1/auth/login").json(&wrong).await.status })
     });
     let attempts: Vec<_> = attempts.collect();
-    // Passwords are checked beside the requests, not instead of them.
+    // Other requests are answered while passwords are checked.
     for _ in 0..20 {
         fixture.viewer.get("/api/v1/products").await.expect(200);
     }
@@ -91,7 +91,7 @@ async fn a_flood_of_logins_leaves_the_service_its_work() {
             other => panic!("a login answers {other}"),
         }
     }
-    assert!(refused > 0, "all of them were let wait");
+    assert!(refused > 0, "no login was refused");
     let right = json!({"email": "editor@one.example", "password": PASSWORD});
     fixture.post("/api/v1/auth/login").json(&right).await.expect(200);
 }

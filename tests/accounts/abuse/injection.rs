@@ -1,4 +1,4 @@
-//! Smuggling something into headers, mails and logs.
+//! Injection into headers, mails and logs.
 
 use hotshelf_testkit::users::{PASSWORD, log_in};
 use hotshelf_testkit::{PATIENCE, wait_until};
@@ -8,7 +8,7 @@ use crate::fixture::Fixture;
 use crate::raw_http::exchange;
 
 #[tokio::test]
-async fn nothing_of_a_request_becomes_a_header_of_the_answer() {
+async fn no_part_of_a_request_becomes_a_header_of_the_answer() {
     let fixture = Fixture::open().await;
     let address = fixture.address();
     for head in [
@@ -29,7 +29,7 @@ async fn nothing_of_a_request_becomes_a_header_of_the_answer() {
 }
 
 #[tokio::test]
-async fn a_mail_goes_to_one_address_and_says_what_it_should() {
+async fn a_mail_goes_to_one_address_with_the_configured_link() {
     let fixture = Fixture::open().await;
     for email in
         ["viewer@one.example\r\nBcc: thief@x.example", "viewer@one.example,thief@x.example", "<viewer@one.example>"]
@@ -38,7 +38,7 @@ async fn a_mail_goes_to_one_address_and_says_what_it_should() {
         let registration = json!({"email": email, "password": PASSWORD});
         fixture.post("/api/v1/auth/register").json(&registration).await.expect(400);
     }
-    // What decides where the link goes is the configuration, not the request.
+    // The link comes from the configuration, not from the request.
     let forgot = fixture.post("/api/v1/auth/forgot-password").header("host", "thief.example");
     let forgot = forgot.header("x-forwarded-host", "thief.example");
     forgot.json(&json!({"email": "viewer@one.example"})).await.expect(202);
@@ -47,7 +47,7 @@ async fn a_mail_goes_to_one_address_and_says_what_it_should() {
 }
 
 #[tokio::test]
-async fn what_a_client_calls_itself_is_cut_and_plain() {
+async fn the_user_agent_is_shortened_and_plain() {
     let fixture = Fixture::open().await;
     let credentials = json!({"email": "viewer@one.example", "password": PASSWORD});
     let agent = format!("<script>alert(1)</script>\t{}", "x".repeat(500));

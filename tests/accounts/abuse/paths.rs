@@ -1,4 +1,4 @@
-//! Coming in by another door.
+//! Bypassing the authorizer by the form of a request.
 
 use hotshelf_testkit::catalogue::create_named;
 
@@ -6,10 +6,10 @@ use crate::fixture::Fixture;
 use crate::raw_http::exchange;
 
 #[tokio::test]
-async fn no_way_of_writing_a_path_goes_round_the_gate() {
+async fn no_spelling_of_a_path_bypasses_the_authorizer() {
     let fixture = Fixture::open().await;
     let cup = create_named(&fixture.admin, "Cup of the house").await;
-    // Memory has it: what is answered before the router is guarded, too.
+    // The product is in memory: the fast path in front of the router is authorized, too.
     let path = format!("/api/v1/products/{}", cup["id"]);
     for _ in 0..3 {
         fixture.viewer.get(&path).await.expect(200);
@@ -53,7 +53,7 @@ async fn no_way_of_writing_a_path_goes_round_the_gate() {
 }
 
 #[tokio::test]
-async fn two_requests_are_not_hidden_in_one() {
+async fn a_second_request_cannot_be_hidden_in_the_first() {
     let fixture = Fixture::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
     let hidden = "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
     for framing in [

@@ -1,4 +1,4 @@
-//! Holding the service up, by sending slowly or much.
+//! Slow and large requests.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::fixture::Fixture;
 use crate::raw_http::exchange;
 
 #[tokio::test]
-async fn who_sends_a_request_byte_by_byte_is_cut_off() {
+async fn a_request_head_sent_byte_by_byte_is_cut_off() {
     let fixture = Fixture::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
     let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(fixture.address()).unwrap()).collect();
     let head = b"GET /api/v1/products HTTP/1.1\r\nhost: x\r\nx-padding: ";
@@ -19,7 +19,7 @@ async fn who_sends_a_request_byte_by_byte_is_cut_off() {
         connection.write_all(head).unwrap();
     }
     let begun = Instant::now();
-    // Each byte is a sign of life, and none of them buys time.
+    // A further byte does not extend the deadline.
     while slow.iter_mut().any(|connection| connection.write_all(b"a").is_ok()) {
         assert!(begun.elapsed() < PATIENCE, "still connected");
         fixture.viewer.get("/api/v1/products").await.expect(200);
@@ -28,7 +28,7 @@ async fn who_sends_a_request_byte_by_byte_is_cut_off() {
 }
 
 #[tokio::test]
-async fn who_sends_a_body_byte_by_byte_is_answered_in_time() {
+async fn a_body_sent_byte_by_byte_gets_408_in_time() {
     let fixture = Fixture::open_with(&[("UPLOAD_TIMEOUT", "500ms")]).await;
     let mut connection = TcpStream::connect(fixture.address()).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -41,7 +41,7 @@ async fn who_sends_a_body_byte_by_byte_is_answered_in_time() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_refused_and_not_kept() {
+async fn a_request_that_is_too_large_is_refused() {
     let fixture = Fixture::open().await;
     let address = fixture.address();
     let get =
@@ -58,7 +58,7 @@ async fn what_is_too_large_is_refused_and_not_kept() {
         assert!(["400", "401", "414", "431", "nothing"].contains(&status), "{answer}");
     }
     for (email, password) in [(long.as_str(), "a password"), ("a@b.example", long.as_str())] {
-        // The service does not read what it has refused: the connection is of no more use.
+        // The service does not read a refused request to its end, so the connection cannot be used again.
         let login = fixture.post("/api/v1/auth/login").header("connection", "close");
         login.json(&json!({"email": email, "password": password})).await.expect(413);
     }

@@ -1,4 +1,4 @@
-//! What others read in the middle of a write that dies after its commit.
+//! Reads of other clients in the middle of a write whose process dies after the commit.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use super::{Crash, FENCE_LIFE, IDS, Kind, LONG, SIGABRT, Survivor, UNKNOWN};
 use crate::instances::state;
 use hotshelf_testkit::ExternalWriter;
 
-/// A write that dies after its commit, in the middle of which others have read lists.
+/// A write whose process dies after the commit, after other clients have read lists in the middle of it.
 struct Interrupted {
     crash: Crash,
-    /// A generation that it sets.
+    /// A generation that the write sets.
     generation: &'static str,
-    /// What is read in the middle, and what it is in Redis.
+    /// The path that is read in the middle, and its key in Redis.
     target: &'static str,
     entry: &'static str,
-    /// What the answer shows when it has happened.
+    /// The content of the answer after the write.
     happened: fn(&Value) -> bool,
 }
 
 impl Interrupted {
-    /// What others read in the middle was right when they read it, and may be served for as long as the generation
-    /// lasts that the writer had set by then. Nobody was told that the write has happened.
-    async fn ends_with_its_generation(self) {
+    /// Values that were read in the middle were right at that time, and may be served until the generation expires that
+    /// the writer had set before. The write was not acknowledged.
+    async fn expires_with_its_generation(self) {
         let Interrupted { crash, generation, target, entry, happened } = self;
         let (redis, directory) = (RedisServer::start(), tempfile::tempdir().unwrap());
         let database = directory.path().join("products.db");
-        // Without memory, whose copies nobody could hurry up.
+        // Without memory, because a test cannot make its values expire early.
         let other = crash.ready(crash.service(&database, &redis).backend("redis")).await;
         let product = create_named(&other, "First").await;
         create_named(&other, "Second").await;
@@ -54,13 +54,13 @@ impl Interrupted {
         assert_eq!(doomed.exit(PATIENCE).await.signal(), Some(SIGABRT));
 
         let left = redis.command(&["PTTL", generation]).integer();
-        assert!((1..=FENCE_LIFE).contains(&left), "the generation ends in {left} ms");
+        assert!((1..=FENCE_LIFE).contains(&left), "the generation expires in {left} ms");
         if std::env::var_os(LONG).is_none() {
             for name in redis.keys("product:{gen}:*") {
                 redis.command(&["PEXPIRE", &name, "1"]);
             }
         }
-        wait_until("the generation ends", Duration::from_secs(31), async || redis.get(generation).is_none()).await;
+        wait_until("the generation expires", Duration::from_secs(31), async || redis.get(generation).is_none()).await;
         assert!(happened(&read().await), "{target}");
         crash.agrees_with_the_database(&other, &product, "after the end of the generation").await;
     }
@@ -71,25 +71,25 @@ fn dying(kind: Kind) -> Crash {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn absence_that_was_read_in_the_middle_of_a_create_ends_with_its_generation() {
+async fn a_negative_entry_read_during_a_create_expires_with_its_generation() {
     let (generation, entry) = ("product:{gen}:products", "product:id:3");
     let happened = |answer: &Value| answer["product"]["id"] == 3;
     let create = Interrupted { crash: dying(Kind::Create), generation, target: UNKNOWN, entry, happened };
-    create.ends_with_its_generation().await;
+    create.expires_with_its_generation().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ids_that_were_read_in_the_middle_of_a_create_end_with_their_generation() {
+async fn ids_read_during_a_create_expire_with_their_generation() {
     let (generation, entry) = ("product:{gen}:org:1", "product:org:1:products");
     let happened = |answer: &Value| answer["total"] == 3;
     let create = Interrupted { crash: dying(Kind::Create), generation, target: IDS, entry, happened };
-    create.ends_with_its_generation().await;
+    create.expires_with_its_generation().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_filtered_list_that_was_read_in_the_middle_of_an_update_ends_with_its_generation() {
+async fn a_filtered_list_read_during_an_update_expires_with_its_generation() {
     let (generation, entry) = ("product:{gen}:products:price", "product:list:0:20:min=50");
     let (target, happened) = ("/api/v1/products?min_price=50", |answer: &Value| answer["total"] == 1);
     let update = Interrupted { crash: dying(Kind::Update), generation, target, entry, happened };
-    update.ends_with_its_generation().await;
+    update.expires_with_its_generation().await;
 }

@@ -1,4 +1,4 @@
-//! The users who are there before the work begins.
+//! The users that exist before the workload begins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,29 +8,29 @@ use hotshelf_testkit::Client;
 use hotshelf_testkit::users::{self, USERS, add_user};
 use serde_json::Value;
 
-/// Sessions of one user, of which the oldest leaves for one more.
+/// The largest number of sessions of one user; one more ends the oldest.
 pub(super) const MOST_SESSIONS: usize = 100;
-/// Who has as many.
+/// The user with that number of sessions.
 pub(super) const CROWD: &str = "crowd@one.example";
-/// Who makes API keys, removes them, and forgets the password.
+/// The user that creates API keys, removes them, and resets the password.
 pub(super) const KEEPER: &str = "keeper@one.example";
 
 pub(crate) struct Staff {
     pub(super) users: [StaffUser; 2],
     /// The tokens of the sessions of [`CROWD`] whose login was acknowledged, by the ids of the sessions.
     pub(super) crowd: Mutex<BTreeMap<i64, String>>,
-    /// Where the mails go.
+    /// The file with the mails.
     mail: PathBuf,
 }
 
-/// Whom the roles are taken from and given to, and with which token the instances are tried.
+/// The user whose role changes, and the token with which the instances are tried.
 pub(super) struct StaffUser {
     pub(super) path: String,
     pub(super) token: String,
 }
 
 impl Staff {
-    /// Hired by an admin, of a service whose mails go to that file.
+    /// Adds the users by an admin, on a service that writes its mails to that file.
     pub(crate) async fn hire(admin: &Client, mail: &Path) -> Self {
         add_user(admin, KEEPER, "viewer").await;
         add_user(admin, CROWD, "viewer").await;
@@ -47,7 +47,7 @@ impl Staff {
         }
     }
 
-    /// The tokens that were mailed to [`KEEPER`] so far: nobody else gets any.
+    /// The tokens that were mailed to [`KEEPER`] so far: no other user gets any.
     pub(super) fn mailed(&self) -> Vec<String> {
         let mails = std::fs::read_to_string(&self.mail).unwrap_or_default();
         mails.split_whitespace().filter(|word| word.starts_with("hsr_")).map(str::to_owned).collect()
@@ -63,7 +63,7 @@ impl StaffUser {
     }
 }
 
-/// Of what the service has answered.
+/// The id in an answer.
 pub(super) fn id_of(answer: &Value) -> i64 {
     answer["id"].as_i64().expect("an id")
 }

@@ -1,25 +1,25 @@
-//! What one right went through, and what those saw who tried it.
+//! The states of one right, and the observations of the clients that tried it.
 
 use std::time::{Duration, Instant};
 
 use crate::report::Tally;
 use crate::testbed::LEASE;
 
-/// So many of what should not have been are explained.
+/// The number of violations that are explained.
 const EXPLAINED: usize = 5;
 
-/// From when on the right is there, or is not.
+/// A state of the right, and the time from which it holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) granted: bool,
-    /// When the change was asked for.
+    /// The time when the change was requested.
     pub(crate) begun: Instant,
     pub(crate) acknowledged: Instant,
-    /// By which instance.
+    /// The instance that made the change.
     pub(crate) instance: usize,
 }
 
-/// That somebody tried.
+/// An attempt to use the right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
     pub(crate) sent: Instant,
@@ -35,11 +35,11 @@ pub(crate) struct Timeline {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// It fits a state of the time between question and answer.
+    /// It agrees with a state of the time between request and answer.
     Fresh,
-    /// It fits one that was over by so much, which another instance has ended.
+    /// It agrees with a state that another instance had ended this long before.
     Lagging(Duration),
-    /// It fits one that was over for too long, or that the same instance has ended.
+    /// It agrees only with a state that ended too long before, or that the same instance had ended.
     Stale(Duration),
 }
 
@@ -59,7 +59,7 @@ impl Timeline {
     }
 
     pub(crate) fn judge(&self, tally: &mut Tally) {
-        // What was before the first state is not known.
+        // The state before the first one is not known.
         let since = self.states[0].acknowledged;
         for probe in self.probes.iter().filter(|probe| probe.sent >= since) {
             tally.reads += 1;
@@ -78,13 +78,13 @@ impl Timeline {
         tally.acknowledged += self.states.len();
     }
 
-    /// By the latest state that it fits.
+    /// By the latest state with which it agrees.
     fn judgement(&self, probe: &Probe) -> Judgement {
         let fits = |state: &State| state.granted == probe.granted && state.begun <= probe.answered;
         let Some(index) = self.states.iter().rposition(fits) else {
             return Judgement::Stale(probe.sent - self.states[0].acknowledged);
         };
-        // The changes that it should have seen.
+        // The changes that the attempt should have seen.
         let missed: Vec<_> = self.states[index + 1..].iter().filter(|state| state.acknowledged < probe.sent).collect();
         let Some(lag) = missed.iter().map(|state| probe.sent - state.acknowledged).max() else {
             return Judgement::Fresh;
@@ -94,7 +94,7 @@ impl Timeline {
     }
 
     fn explanation(&self, probe: &Probe, lag: Duration) -> String {
-        let what = if probe.granted { "let somebody in" } else { "let somebody in no more" };
+        let what = if probe.granted { "accepted" } else { "refused" };
         let last = self.states.iter().rfind(|state| state.acknowledged < probe.sent);
         let change = last.map_or(String::new(), |last| {
             let ago = probe.sent - last.acknowledged;
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_taken_away_may_lag_elsewhere_for_the_lease_and_at_home_not_at_all() {
+    fn a_revoked_right_may_lag_on_other_instances_within_the_lease() {
         let zero = Instant::now();
         let at = |milliseconds: u64| zero + Duration::from_millis(milliseconds);
         let state = |granted, begun, acknowledged| State {

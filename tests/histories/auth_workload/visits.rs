@@ -1,4 +1,4 @@
-//! What is given and taken away, each over and over again.
+//! Rights that are granted and revoked, repeatedly.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::{AFTERWARDS, Acknowledged, Probing, RETRY_PAUSE, Worker};
 const SESSION: &str = "/api/v1/auth/session";
 const SESSIONS: &str = "/api/v1/auth/sessions";
 const KEYS: &str = "/api/v1/auth/api-keys";
-/// A mail that has not come by then has been lost with its instance.
+/// A mail that has not arrived within this time was lost with its instance.
 const MAIL_PATIENCE: Duration = Duration::from_secs(5);
 
 fn login(email: &str) -> impl Fn(Client) -> Request {
@@ -30,18 +30,18 @@ fn new_key(session: &str) -> impl Fn(Client) -> Request {
 }
 
 impl Worker {
-    /// Logs in, is let in everywhere, logs out, and is let in nowhere.
+    /// Logs in and is accepted on every instance, logs out and is refused on every instance.
     pub(super) async fn come_and_go(mut self) {
         while self.working() {
             let Some(came) = self.try_once(login("admin@one.example"), 200).await else { continue };
             let token = token_of(&came.reply.json());
             let logout = |client: Client| client.with_token(&token).post("/api/v1/auth/logout");
-            // By an earlier attempt, it may have ended already.
+            // An earlier attempt may have ended it.
             self.until_taken(came.state(true), &[&token], logout, &[204, 401]).await;
         }
     }
 
-    /// Makes a viewer of an editor, and an editor of the viewer, and so on.
+    /// Changes the role from editor to viewer and back, repeatedly.
     pub(super) async fn promote_and_demote(mut self, staff: Arc<Staff>, index: usize) {
         let StaffUser { path, token } = &staff.users[index];
         let role = |granted: bool| json!({"role": if granted { "editor" } else { "viewer" }});
@@ -50,7 +50,7 @@ impl Worker {
             worker.until_acknowledged(patch, &[200]).await.state(granted)
         };
         let mut timeline = Timeline::beginning(change(&mut self, true).await);
-        // An editor is told that there is nothing in it, a viewer that it is not for viewers.
+        // An editor gets 400 for the empty body, a viewer 403.
         let probe = |client: &Client| client.post("/api/v1/products/bulk").json(&json!({}));
         let probing = Probing::start(&self.workload, token, probe, [400, 403]);
         let mut granted = true;
@@ -63,7 +63,7 @@ impl Worker {
         self.timelines.lock().unwrap().push(timeline);
     }
 
-    /// Of a hundred sessions, the oldest is let in until the next one begins.
+    /// Of a hundred sessions, the oldest is accepted until the next one begins.
     pub(super) async fn crowd_out(mut self, staff: Arc<Staff>) {
         while self.working() {
             let newest = staff.crowd.lock().unwrap().values().last().expect("there is always one").clone();
@@ -71,7 +71,7 @@ impl Worker {
             let Some(listed) = self.try_once(list, 200).await else { continue };
             let listed = listed.reply.json();
             let sessions = listed["sessions"].as_array().expect("sessions");
-            // One whose login was not acknowledged is nobody's.
+            // A session whose login was not acknowledged has no client.
             let oldest = staff.crowd.lock().unwrap().get(&id_of(&sessions[0])).cloned();
             let came = match oldest.filter(|_| sessions.len() == MOST_SESSIONS) {
                 Some(oldest) => self.crowd_out_the(&oldest).await,
@@ -91,14 +91,14 @@ impl Worker {
         let came = self.until_acknowledged(login(CROWD), &[200]).await;
         sleep(AFTERWARDS).await;
         let mut probes = probing.stop().await;
-        // A login from before that was not acknowledged may have been late: to be refused too early is no fault.
+        // An earlier login without an acknowledgement may have been executed late: an early refusal is no fault.
         probes.retain(|probe| probe.granted || probe.sent > came.at);
         let timeline = Timeline::beginning(given).then(came.state(false)).seen(probes);
         self.timelines.lock().unwrap().push(timeline);
         came
     }
 
-    /// Makes an API key, and removes it, or resets the password.
+    /// Creates an API key, and removes it or resets the password.
     pub(super) async fn make_keys_and_lose_them(mut self, staff: Arc<Staff>) {
         while self.working() {
             let Some(came) = self.try_once(login(KEEPER), 200).await else { continue };
@@ -113,7 +113,7 @@ impl Worker {
             } else if let Some(mailed) = self.mail_to_keeper(&staff).await {
                 let body = json!({"token": mailed, "password": PASSWORD});
                 let reset = |client: Client| client.post("/api/v1/auth/reset-password").json(&body);
-                // By an earlier attempt, it may have been used up already.
+                // An earlier attempt may have used it.
                 self.until_taken(given, &[&session, &token], reset, &[204, 400]).await;
             }
         }
@@ -132,12 +132,12 @@ impl Worker {
         None
     }
 
-    /// Adds a user, who logs in and makes a key, and removes the user.
+    /// Adds a user, who logs in and creates an API key, and removes the user.
     pub(super) async fn take_in_and_remove(mut self) {
         while self.working() {
             let email = format!("guest{:x}@one.example", self.random.random::<u64>());
             let guest = json!({"email": email, "role": "viewer", "password": PASSWORD});
-            // By an earlier attempt, there may be such a user already.
+            // An earlier attempt may have added the user.
             self.until_acknowledged(|client: Client| client.post(USERS).json(&guest), &[201, 409]).await;
             let Some(came) = self.try_once(login(&email), 200).await else { continue };
             let answer = came.reply.json();

@@ -1,4 +1,4 @@
-//! The plain cache-aside over HTTP, in the shape of the service. Pages are not cached: it is products it is tried for.
+//! The plain cache-aside over HTTP, with the API of the service. Pages are not cached: the control tests products.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! For the one who has to find out why a read was stale.
+//! An explanation of a stale read, for the reader of a failure.
 
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ impl History {
         lines.join("\n")
     }
 
-    /// The products for which a page may be wrong.
+    /// The products that may make a page wrong.
     fn suspects(&self, page: &Page, answered: Instant) -> Vec<i64> {
         let everything = |_: &Ack| true;
         let places = self.places(page, answered, &everything);
@@ -68,7 +68,7 @@ impl Life {
     }
 }
 
-/// How many seconds `time` lies before `read`; negative when it lies after it.
+/// The seconds from `time` to `read`; negative if `time` is later.
 fn before(read: Instant, time: Instant) -> f64 {
     read.saturating_duration_since(time).as_secs_f64() - time.saturating_duration_since(read).as_secs_f64()
 }

@@ -1,20 +1,20 @@
-//! The judge. A read *agrees* with a set of acknowledged writes if it can have been answered when they had happened,
-//! whatever else had. How stale it is follows from the sets that it agrees with.
+//! The checker. A read *agrees* with a set of acknowledged writes if its answer is possible after these writes and any
+//! others. The age of a stale read follows from the sets with which it agrees.
 
 use std::time::{Duration, Instant};
 
 use super::{Ack, Change, Heard, History, Life, Page};
 
-/// A product as it was read.
+/// The product in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) id: i64,
     pub(crate) version: i64,
-    /// What it showed of itself, and of its details where they were asked for.
+    /// Its fields, and its details if they were requested.
     pub(crate) fields: Vec<Change>,
 }
 
-/// What the answer to a read says.
+/// The content of an answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Claim {
     There(Seen),
@@ -22,12 +22,12 @@ pub(crate) enum Claim {
     Page(Page),
 }
 
-/// What the reader asked for.
+/// The freshness that the reader requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// What the instance has.
+    /// Any tier may answer.
     Plain,
-    /// `Cache-Control: no-cache`, or an `X-Min-Version`: no write may be missing, whoever acknowledged it.
+    /// `Cache-Control: no-cache`, or an `X-Min-Version`: no acknowledged write of any instance may be missing.
     Strict,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
 pub(crate) struct Read {
     pub(crate) sent: Instant,
     pub(crate) answered: Instant,
-    /// The instance that was asked.
+    /// The instance that answered.
     pub(crate) of: usize,
     pub(crate) kind: Kind,
     pub(crate) claim: Claim,
@@ -44,13 +44,13 @@ pub(crate) struct Read {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Fresh,
-    /// It misses writes of other instances, the oldest of them acknowledged so long before it was sent; within the
-    /// lease.
+    /// It misses writes of other instances. The oldest of them was acknowledged this long before the read was sent,
+    /// within the lease.
     Lagging(Duration),
-    /// What it misses, or at least what it misses for longer than the lease, was written by others without Redis, and
-    /// whoever wrote it has not reached Redis yet.
+    /// The writes that it misses, or at least those that it misses for longer than the lease, were made by other
+    /// instances without Redis, and these have not reached Redis yet.
     Excepted(Duration),
-    /// It breaks the promise. For so long, if any set of writes explains it at all.
+    /// It breaks the promise, by this age if a set of writes explains the answer.
     Stale(Option<Duration>),
 }
 
@@ -76,7 +76,7 @@ impl History {
         }
     }
 
-    /// The age, when the read was sent, of the oldest acknowledged write that it misses, given that it knows of
+    /// The age, when the read was sent, of the oldest acknowledged write that it misses, if it includes the writes of
     /// `certain`.
     fn lag(&self, read: &Read, certain: Heard<'_>) -> Option<Duration> {
         let acks = self.acks(&read.claim).filter(|ack| ack.at < read.sent && !certain(ack));
@@ -86,7 +86,7 @@ impl History {
         if !self.agrees(read, certain) {
             return None;
         }
-        // The more has been heard of, the less agrees with it.
+        // The more writes must be included, the fewer answers agree.
         let missed_from = acknowledged.partition_point(|&newest| agrees_up_to(newest));
         Some(read.sent - *acknowledged.get(missed_from)?)
     }
@@ -101,7 +101,7 @@ impl History {
         }
     }
 
-    /// Whether that write was made without Redis, by somebody who had not reached Redis again at that time.
+    /// Whether that write was made without Redis, by an instance that had not reached Redis again at that time.
     fn excepted(&self, ack: &Ack, at: Instant) -> bool {
         let open_at = |time: Instant, to: Option<Instant>| to.is_none_or(|to| time < to);
         self.outages.iter().any(|outage| {

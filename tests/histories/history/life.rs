@@ -1,17 +1,17 @@
-//! One product from its first to its last day. What was sent may have happened; what was acknowledged has.
+//! The writes of one product. A write that was sent may have happened; an acknowledged write has happened.
 
 use std::time::Instant;
 
 use super::{Ack, Heard, Seen};
 
-/// What a write may set. Values are numbers, whatever they are written as.
+/// The fields that a write may set. Their values are numbers here, in any representation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     Stock,
     Price,
     Category,
     Schema,
-    /// One of the details, as its schema has it.
+    /// A field of the details, as defined by the schema.
     Note,
     /// The product's only image.
     Image,
@@ -20,22 +20,21 @@ pub(crate) enum Field {
 /// A field and its new value.
 pub(crate) type Change = (Field, i64);
 
-/// Names a write that was sent.
+/// Identifies a write that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(super) number: u64,
     pub(super) sent: Instant,
 }
 
-/// A version that was acknowledged.
+/// An acknowledged version.
 #[derive(Debug)]
 pub(super) struct Revision {
     pub(super) version: i64,
     pub(super) ack: Ack,
 }
 
-/// What an acknowledged write has set. That later versions were acknowledged with the same value does not make it any
-/// newer.
+/// The values that an acknowledged write has set. Later versions with the same value do not make it newer.
 #[derive(Debug)]
 struct Value {
     field: Field,
@@ -44,7 +43,7 @@ struct Value {
     ack: Ack,
 }
 
-/// A write without an answer: it may have happened, or may yet.
+/// A write without an answer: it may have happened, or may still happen.
 #[derive(Debug)]
 struct Unanswered {
     ticket: Ticket,
@@ -57,7 +56,7 @@ pub(super) struct Life {
     pub(super) born: Option<Ack>,
     pub(super) deleted: Option<Instant>,
     pub(super) died: Option<Ack>,
-    /// Updates that were sent. Each makes at most one version.
+    /// Updates that were sent. Each creates at most one version.
     pub(super) updates: i64,
     /// In the order of their versions.
     pub(super) revisions: Vec<Revision>,
@@ -67,7 +66,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Of a product whose create was sent with these values.
+    /// A product whose create was sent with these values.
     pub(super) fn begin(creation: Ticket, values: Vec<Change>) -> Self {
         Life {
             created: creation.sent,
@@ -86,7 +85,7 @@ impl Life {
         self.unanswered.push(Unanswered { ticket, changes });
     }
 
-    /// The write has made this version.
+    /// Notes that the write has created this version.
     pub(super) fn written(&mut self, ticket: Ticket, version: i64, ack: Ack) {
         let place = self.revisions.partition_point(|revision| revision.version <= version);
         self.revisions.insert(place, Revision { version, ack });
@@ -100,8 +99,7 @@ impl Life {
         self.values.insert(place, value);
     }
 
-    /// At rest, where everybody agrees on what is seen there: nothing is under way, and what is older says nothing any
-    /// more.
+    /// At rest, when no write is in flight and all agree on this state: forgets all older states.
     pub(super) fn settle(&mut self, seen: &Seen, settled: Ack) {
         self.unanswered.clear();
         if self.revisions.last().is_none_or(|newest| newest.version < seen.version) {
@@ -137,15 +135,15 @@ impl Life {
         since.chain(self.maybe(field, Some(answered))).collect()
     }
 
-    /// What unanswered writes may have set, of those that were sent before then.
+    /// The values that unanswered writes may have set, if sent before that time.
     fn maybe(&self, field: Field, before: Option<Instant>) -> impl Iterator<Item = i64> {
         let sent = move |unanswered: &&Unanswered| before.is_none_or(|before| unanswered.ticket.sent < before);
         let changes = self.unanswered.iter().filter(sent).flat_map(|unanswered| &unanswered.changes);
         changes.filter(move |change| change.0 == field).map(|change| change.1)
     }
 
-    /// Whether it may have been seen so: alive, in a version that exists, with what had been written by that version,
-    /// and not older than what was heard of.
+    /// Whether a read may have seen this state: not deleted, in an existing version, with the values of that version,
+    /// and not older than the known acknowledgements.
     pub(super) fn agrees_with(&self, seen: &Seen, heard: Heard<'_>) -> bool {
         let dead = self.died.as_ref().is_some_and(heard);
         let invented = seen.version < 1 || seen.version > 1 + self.updates;
@@ -154,13 +152,13 @@ impl Life {
         !dead && !invented && !outdated && seen.fields.iter().all(|&change| self.shows(change, seen.version))
     }
 
-    /// Whether that version may have this value: what was written last by then, as far as is known.
+    /// Whether that version may have this value: the last one written up to that version, as far as is known.
     fn shows(&self, (field, value): Change, version: i64) -> bool {
         let mut by_then = self.values.iter().rev().filter(|set| set.field == field && set.version <= version);
         by_then.next().is_some_and(|set| set.value == value) || self.maybe(field, None).any(|maybe| maybe == value)
     }
 
-    /// What the acknowledged write of that version has set.
+    /// The values that the acknowledged write of that version has set.
     pub(super) fn changes(&self, version: i64) -> Vec<Change> {
         let set = self.values.iter().filter(|value| value.version == version);
         set.map(|value| (value.field, value.value)).collect()

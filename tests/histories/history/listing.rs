@@ -1,12 +1,13 @@
-//! Lists: which products must be, or may be, on a page, and where. A list shows the products that pass its filters, in
-//! its order; what was written and not yet heard of may have happened, so a product may have several places.
+//! Lists: which products must or may be on a page, and in which positions. A list shows the products that match its
+//! filters, in its order. A write without an acknowledgement may have happened, so a product may have several
+//! positions.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::{Field, Heard, History, Life, Seen};
 
-/// Lets products through by the value of one field.
+/// A filter by the value of one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
     pub(crate) field: Field,
@@ -20,18 +21,18 @@ pub(crate) enum Test {
     AtMost(i64),
 }
 
-/// Ties are by id, ascending; without a field that is all.
+/// Ties are sorted by id, ascending; without a field, so are all products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Order {
     pub(crate) by: Option<Field>,
     pub(crate) descending: bool,
 }
 
-/// A page as it was read, or a set of ids.
+/// A page in an answer, or a set of ids.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) ids: Vec<i64>,
-    /// The products themselves, where they are shown.
+    /// The products themselves, if the answer contains them.
     pub(crate) products: Vec<Seen>,
     pub(crate) total: usize,
     pub(crate) limit: usize,
@@ -44,14 +45,14 @@ pub(crate) struct Page {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Start {
     Offset(usize),
-    /// Behind that product; only where the order is by id.
+    /// After that product; only in the order by id.
     After(i64),
 }
 
-/// By this a list is sorted, ascending.
+/// The sort key of a list, ascending.
 type Key = (i64, i64);
 
-/// The places that a product may have in a list.
+/// The positions that a product may have in a list.
 pub(super) struct Places {
     pub(super) must_be_there: bool,
     may_be_there: bool,
@@ -97,7 +98,7 @@ impl History {
     /// Whether some set of products between those that must be there and those that may be there has this page.
     pub(super) fn agrees_with_members(&self, page: &Page, answered: Instant, heard: Heard<'_>) -> bool {
         let mut places = self.places(page, answered, heard);
-        // Those whose id nobody knows yet may be anywhere.
+        // Products whose id is unknown may be at any position.
         let mut unknown = self.pending.iter().filter(|pending| pending.ticket.sent < answered).count();
         let (mut must, mut may) = (0, unknown);
         let mut shown = Vec::new();
@@ -138,14 +139,14 @@ impl History {
         starts && (must..=may).contains(&page.total)
     }
 
-    /// Whether a create that is under way may have got this id: ids only grow.
+    /// Whether a create in flight may have got this id: ids only grow.
     fn may_be_new(&self, id: i64) -> bool {
         self.pending.iter().any(|pending| pending.highest < id)
     }
 }
 
-/// The lowest key that the last of these can have if they are in order; none without any, and nothing at all when no
-/// order is possible.
+/// The lowest key that the last of these can have if they are in order; `None` inside if there are none, and outside if
+/// no order is possible.
 fn earliest(shown: &[Vec<Key>]) -> Option<Option<Key>> {
     shown.iter().try_fold(None, |before, keys| keys.iter().find(|key| Some(**key) > before).map(|key| Some(*key)))
 }

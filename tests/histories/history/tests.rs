@@ -1,4 +1,5 @@
-//! The judge convicts and acquits as it should: a checker that never finds anything proves nothing.
+//! Tests of the checker: it finds stale reads, and accepts the others. A checker that never finds anything proves
+//! nothing.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ fn create(history: &mut History, id: i64, by: usize) {
     history.created(&name, id, ticket, by);
 }
 
-/// The second version has another stock.
+/// The second version, with another stock.
 fn update(history: &mut History, id: i64, by: usize) {
     set(history, id, 2, at(id, 2).fields, by);
 }
@@ -47,9 +48,9 @@ fn showing(id: i64, version: i64, field: Field, value: i64) -> Seen {
     Seen { id, version, fields: vec![(field, value)] }
 }
 
-/// A read that is sent now.
+/// A read that is sent at this moment.
 fn read(of: usize, claim: Claim) -> Read {
-    // Nothing has been acknowledged in the very instant in which it is sent.
+    // No write was acknowledged at exactly the time of sending.
     sleep(Duration::from_micros(10));
     Read { sent: Instant::now(), answered: Instant::now(), of, kind: Kind::Plain, claim }
 }
@@ -60,14 +61,14 @@ fn page(start: Start, limit: usize, ids: &[i64], total: usize) -> Claim {
     Claim::Page(Page { ids: ids.to_vec(), products, total, limit, start, filters, order })
 }
 
-/// By stock, descending, from that offset.
+/// A page by stock, descending, from that offset.
 fn by_stock(offset: usize, limit: usize, ids: &[i64], total: usize) -> Claim {
     let order = Order { by: Some(Field::Stock), descending: true };
     let start = Start::Offset(offset);
     Claim::Page(Page { ids: ids.to_vec(), products: Vec::new(), total, limit, start, filters: Vec::new(), order })
 }
 
-/// The ids of products with so much stock or more.
+/// The ids of products with at least this stock.
 fn well_stocked(stock: i64, ids: &[i64]) -> Claim {
     let filters = vec![Filter { field: Field::Stock, test: Test::AtLeast(stock) }];
     let (start, order) = (Start::Offset(0), Order::default());
@@ -80,7 +81,7 @@ fn is_stale(verdict: &Verdict) -> bool {
 }
 
 #[test]
-fn what_was_acknowledged_is_fresh_and_what_was_before_it_is_stale() {
+fn an_acknowledged_state_is_fresh_and_an_earlier_one_is_stale() {
     let mut history = three();
     let early = read(0, Claim::There(at(1, 1)));
     update(&mut history, 1, 0);
@@ -96,7 +97,7 @@ fn a_write_without_an_acknowledgement_may_have_happened_or_not() {
     for version in [1, 2] {
         assert_eq!(history.judge(&read(0, Claim::There(at(1, version)))), Verdict::Fresh);
     }
-    assert_eq!(history.judge(&read(0, Claim::There(at(1, 3)))), Verdict::Stale(None), "nobody wrote that");
+    assert_eq!(history.judge(&read(0, Claim::There(at(1, 3)))), Verdict::Stale(None), "the value was never written");
     history.deleting(2);
     assert_eq!(history.judge(&read(0, Claim::There(at(2, 1)))), Verdict::Fresh);
     assert_eq!(history.judge(&read(0, Claim::NotThere(2))), Verdict::Fresh);
@@ -123,7 +124,7 @@ fn another_instance_may_lag_by_the_lease_and_no_more() {
     assert!(matches!(history.judge(&read(1, behind())), Verdict::Stale(Some(lag)) if lag > LEASE));
 }
 
-/// It is the oldest missing write that counts: a stream of newer ones does not make an old copy younger.
+/// The oldest missing write counts: newer writes do not make an old value younger.
 #[test]
 fn a_newer_write_does_not_renew_the_lease() {
     let mut history = three();
@@ -135,7 +136,7 @@ fn a_newer_write_does_not_renew_the_lease() {
 }
 
 #[test]
-fn what_was_written_without_redis_is_excepted_until_its_writer_reaches_redis() {
+fn a_write_without_redis_is_excepted_until_redis_is_reached() {
     let mut history = three();
     history.cut_off(0, Instant::now(), Source::Fault);
     update(&mut history, 1, 0);
@@ -143,10 +144,10 @@ fn what_was_written_without_redis_is_excepted_until_its_writer_reaches_redis() {
     sleep(PASSED);
     let behind = |of, id| read(of, Claim::There(at(id, 1)));
     assert!(matches!(history.judge(&behind(1, 1)), Verdict::Excepted(_)));
-    assert!(is_stale(&history.judge(&behind(0, 1))), "not for the one who wrote it");
-    assert!(is_stale(&history.judge(&behind(0, 2))), "not for what the others wrote");
+    assert!(is_stale(&history.judge(&behind(0, 1))), "stale on the instance that wrote");
+    assert!(is_stale(&history.judge(&behind(0, 2))), "stale by a write of the other instance");
     history.outages[0].to = Some(Instant::now());
-    assert!(is_stale(&history.judge(&behind(1, 1))), "not any longer");
+    assert!(is_stale(&history.judge(&behind(1, 1))), "stale after the lease");
 }
 
 #[test]
@@ -175,12 +176,12 @@ fn a_page_must_show_what_is_there_and_nothing_else() {
     }
     delete(&mut history, 2, 0);
     assert!(is_stale(&judge(&history, page(whole, 9, &[1, 2, 3], 3))));
-    assert!(is_stale(&judge(&history, page(whole, 9, &[1, 3], 3))), "the total counts it still");
+    assert!(is_stale(&judge(&history, page(whole, 9, &[1, 3], 3))), "the total still includes it");
     assert_eq!(judge(&history, page(whole, 9, &[1, 3], 2)), Verdict::Fresh);
     create(&mut history, 4, 0);
     assert!(is_stale(&judge(&history, page(whole, 9, &[1, 3], 2))));
     update(&mut history, 3, 0);
-    assert!(is_stale(&judge(&history, page(whole, 9, &[1, 3, 4], 3))), "3 in its first version");
+    assert!(is_stale(&judge(&history, page(whole, 9, &[1, 3, 4], 3))), "product 3 in its first version");
 }
 
 #[test]
@@ -223,7 +224,7 @@ fn an_order_is_that_of_what_was_acknowledged() {
     assert!(is_stale(&judge(&history, 0, by_stock(0, 2, &[3, 2], 3))));
     assert!(is_stale(&judge(&history, 0, by_stock(2, 1, &[1], 3))));
     assert!(matches!(judge(&history, 1, by_stock(0, 2, &[3, 2], 3)), Verdict::Lagging(_)));
-    // On its way it may be at either place, but not at both.
+    // Before the acknowledgement it may be at either place, but not at both.
     history.updating(2, vec![(Field::Stock, 20)]);
     for ids in [&[1, 3, 2], &[2, 1, 3]] {
         assert_eq!(judge(&history, 0, by_stock(0, 9, ids, 3)), Verdict::Fresh, "{ids:?}");
@@ -248,7 +249,7 @@ fn a_filter_lets_through_by_what_was_acknowledged() {
         assert!(is_stale(&judge(&history, 0, outdated)), "{outdated:?}");
         assert!(matches!(judge(&history, 1, outdated), Verdict::Lagging(_)), "{outdated:?}");
     }
-    // Never answered, it may have come between the others; that a later one shows its value makes it no younger.
+    // A write without an answer may have happened between the others; a later read of its value does not make it newer.
     history.updating(3, vec![(Field::Stock, 1)]);
     set(&mut history, 3, 3, vec![(Field::Price, 7)], 0);
     for possible in [&[1, 3][..], &[1]] {
@@ -273,7 +274,7 @@ fn details_are_those_of_their_version() {
     for (version, note) in [(4, 8), (5, 9)] {
         assert_eq!(history.judge(&read(0, shown(version, note))), Verdict::Fresh);
     }
-    // At rest it turns out that it has come about.
+    // At rest, the database shows that the write happened.
     history.settle(&[showing(1, 5, Field::Note, 9)]);
     assert_eq!(history.judge(&read(0, shown(5, 9))), Verdict::Fresh);
     for outdated in [shown(4, 8), shown(5, 8)] {

@@ -1,4 +1,4 @@
-//! Reads, each held against the history.
+//! Reads, each compared with the history.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ pub(crate) enum Freshness {
     MinVersion,
 }
 
-/// What an answer says of the catalogue.
+/// The content of an answer about the catalogue.
 struct Answer {
     claims: Vec<Claim>,
     next_cursor: Option<String>,
@@ -30,13 +30,13 @@ impl From<Claim> for Answer {
 }
 
 impl Workload {
-    /// One checked read, and the first that it says. Without an answer there is nothing to check, and `None`.
+    /// Sends and checks one read, and returns the first claim of its answer; `None` without an answer.
     pub(crate) async fn read(&self, instance: usize, asked: &Asked, freshness: Freshness) -> Option<Claim> {
         let Answer { claims, .. } = self.ask(instance, asked, freshness, None).await?;
         claims.into_iter().next()
     }
 
-    /// Checked reads of all pages, each by the cursor of the one before; `None` when one is not answered.
+    /// Reads and checks all pages, each by the cursor of the one before; `None` if one is not answered.
     pub(crate) async fn walk(&self, instance: usize, limit: usize) -> Option<()> {
         let mut cursor: Option<(String, i64)> = None;
         loop {
@@ -77,7 +77,7 @@ impl Workload {
         Some(answer)
     }
 
-    /// What the reply says of the catalogue, if it says anything.
+    /// The content of the reply about the catalogue, if any.
     fn understand(&self, reply: &Reply, asked: &Asked, after: Option<i64>) -> Option<Answer> {
         match (reply.status, asked) {
             (200, Asked::Product(_)) => {

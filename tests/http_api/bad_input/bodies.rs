@@ -10,7 +10,7 @@ use super::service;
 use hotshelf_testkit::catalogue::{PRODUCTS, read};
 use hotshelf_testkit::shapes::problem;
 
-/// Bodies that are no JSON, or none that anybody could want.
+/// Bodies that are no JSON, or useless JSON.
 fn bad_bodies() -> Vec<Vec<u8>> {
     let deep = |open: &str, close: &str| [open.repeat(100_000), close.repeat(100_000)].concat();
     let within = |field: &str, value: &str| format!(r#"{{"name":"Cup","price":1,"{field}":{value}}}"#);
@@ -44,7 +44,7 @@ fn bad_bodies() -> Vec<Vec<u8>> {
     texts.into_iter().map(String::into_bytes).chain(bytes.map(<[u8]>::to_vec)).collect()
 }
 
-/// Where bodies are taken.
+/// The operations that accept bodies.
 const BODIES: [(&str, &str); 11] = [
     ("POST", "/api/v1/products"),
     ("PUT", "/api/v1/products/1"),
@@ -60,12 +60,12 @@ const BODIES: [(&str, &str); 11] = [
 ];
 
 #[tokio::test]
-async fn bad_bodies_are_refused_wherever_bodies_are_taken() {
+async fn every_operation_with_a_body_refuses_bad_bodies() {
     let service = service().await;
     let before = read(&service, &json!({"id": 1})).await;
     for (method, path) in BODIES {
         for body in bad_bodies() {
-            // Each of them is refused, and not the list.
+            // Each product is refused, not the whole list.
             let list_of_products = body.starts_with(b"{\"products\":[");
             let request = service.request(method, path).header("content-type", "application/json");
             let reply = request.body(body).await;
@@ -81,7 +81,7 @@ async fn bad_bodies_are_refused_wherever_bodies_are_taken() {
 }
 
 #[tokio::test]
-async fn what_is_deep_or_bad_within_a_list_of_products_is_told_of_that_product() {
+async fn a_bad_product_in_a_list_is_reported_by_its_index() {
     let service = service().await;
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let body = format!(
@@ -96,10 +96,10 @@ async fn what_is_deep_or_bad_within_a_list_of_products_is_told_of_that_product()
 }
 
 #[tokio::test]
-async fn ten_megabytes_are_too_large_wherever_bodies_are_taken() {
+async fn every_operation_with_a_body_refuses_ten_megabytes() {
     let service = service().await;
     for (method, path) in BODIES {
-        // The answer comes before the body has been sent, so nobody may insist on sending it.
+        // The answer arrives before the whole body has been sent, so a failure to send the rest is accepted.
         let mut connection = TcpStream::connect(service.address()).unwrap();
         connection.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!(
@@ -112,14 +112,14 @@ async fn ten_megabytes_are_too_large_wherever_bodies_are_taken() {
         connection.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("application/problem+json"), "{path}: {answer}");
 
-        // Without saying so beforehand.
+        // Without a declared length.
         let mut connection = TcpStream::connect(service.address()).unwrap();
         connection.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = head.replace("content-length: 10485760", "transfer-encoding: chunked");
         let (head, start) = head.split_once("\r\n\r\n").unwrap();
         let chunk = [b"10000\r\n", &[b' '; 0x10000][..], b"\r\n"].concat();
         connection.write_all(format!("{head}\r\n\r\n{:x}\r\n{start}\r\n", start.len()).as_bytes()).unwrap();
-        // It may hang up as soon as it is too much.
+        // The service may close the connection as soon as the body is too large.
         let _ = (0..160).try_for_each(|_| connection.write_all(&chunk));
         let mut answer = Vec::new();
         let _ = connection.read_to_end(&mut answer);

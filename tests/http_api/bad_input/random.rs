@@ -1,4 +1,4 @@
-//! Random requests, the good and the bad ones, to a service with several organizations. A failure names the seed:
+//! Random valid and invalid requests to a service with several organizations. A failure names the seed:
 //! `HOTSHELF_SEED=7 cargo test --test http_api random_requests` repeats it. `HOTSHELF_LONG=1` sends more.
 
 mod dice;
@@ -19,7 +19,7 @@ use hotshelf_testkit::shapes::fields;
 const REQUESTS: usize = 3_000;
 const MANY_REQUESTS: usize = 200_000;
 
-/// A request as it can be shown.
+/// A request, for messages.
 #[derive(Debug)]
 struct Shot {
     method: &'static str,
@@ -46,7 +46,7 @@ impl Shot {
         headers.fold(request, |request, (name, value)| request.header(name, value)).body(self.body.clone())
     }
 
-    /// Whose list is asked for, by its path or by a parameter.
+    /// The organization or schema of the requested list, from the path or from a parameter.
     fn asks_for(&self, owners: &str, parameter: &str) -> Option<i64> {
         if self.method != "GET" {
             return None;
@@ -59,7 +59,7 @@ impl Shot {
     }
 }
 
-/// What is known of whom things belong to, which never changes.
+/// The known owners of products and schemas. Ownership never changes.
 #[derive(Default)]
 struct Owners {
     products: HashMap<i64, i64>,
@@ -67,7 +67,7 @@ struct Owners {
 }
 
 impl Owners {
-    /// Learns from the answer, and fails when it shows something of somebody else's.
+    /// Notes the owners in an answer, and fails if it shows an object of another organization.
     async fn check(&mut self, client: &Client, shot: &Shot, body: &Value) {
         if let Some(schema) = body.get("schema") {
             self.schemas.insert(number(&schema["id"]), number(&schema["organization_id"]));
@@ -77,7 +77,11 @@ impl Owners {
             assert_eq!(*self.products.entry(id).or_insert(organization), organization, "product {id} has moved");
             let schema = number(&product["schema_id"]);
             if schema != 1 {
-                assert_eq!(self.schema(client, schema).await, organization, "{product} follows a foreign schema");
+                assert_eq!(
+                    self.schema(client, schema).await,
+                    organization,
+                    "{product} has the schema of another organization"
+                );
             }
             if let Some(whose) = shot.asks_for(ORGANIZATIONS, "organization_id") {
                 assert_eq!(organization, whose, "{product} is not of the organization");
@@ -102,7 +106,7 @@ impl Owners {
         *self.schemas.entry(id).or_insert(number(&schema["schema"]["organization_id"]))
     }
 
-    /// Created in bulk, it may not have been seen yet.
+    /// A product that was created in bulk may be unknown here.
     async fn product(&mut self, client: &Client, id: i64) -> i64 {
         if let Some(known) = self.products.get(&id) {
             return *known;
@@ -121,7 +125,7 @@ fn products_of(body: &Value) -> Vec<&Value> {
     page.chain(body.get("product")).collect()
 }
 
-/// An answer of one of the forms that the contract knows.
+/// Checks that the answer has one of the documented forms.
 fn check_form(shot: &Shot, reply: &Reply) {
     assert!(reply.status < 500, "the service failed");
     assert!(!reply.header("x-request-id").is_empty());
@@ -164,7 +168,7 @@ async fn furnish(client: &Client) {
     }
 }
 
-/// Says how to repeat a run that fails.
+/// Prints how to repeat a run that fails.
 struct Repeat {
     seed: u64,
     last: String,
@@ -179,7 +183,7 @@ impl Drop for Repeat {
 }
 
 #[tokio::test]
-async fn random_requests_never_fail_and_never_show_what_is_anothers() {
+async fn random_requests_never_fail_or_show_data_of_others() {
     let seed = env::var("HOTSHELF_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
     let long = env::var_os("HOTSHELF_LONG").is_some_and(|long| long == "1");
     let mut dice = Dice::of(seed);
@@ -204,7 +208,7 @@ async fn random_requests_never_fail_and_never_show_what_is_anothers() {
         }
         *statuses.entry(reply.status).or_default() += 1;
     }
-    // Requests that all fail in the same way would say nothing.
+    // If all requests failed in the same way, the test would prove nothing.
     for status in [200, 201, 304, 400, 404, 405, 406, 415] {
         assert!(statuses.contains_key(&status), "no request was answered {status}: {statuses:?}");
     }

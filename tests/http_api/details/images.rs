@@ -6,7 +6,7 @@ use super::{details, details_path, image, put, shirt};
 use hotshelf_testkit::catalogue::{PRODUCTS, create};
 use hotshelf_testkit::shapes::{fields, invalid_fields};
 
-/// The images by the names that [`image`] gave them.
+/// The names that [`image`] gave to the images.
 fn names(details: &Value) -> Vec<String> {
     let name = |image: &Value| image["url"].as_str().unwrap().replace("https://example.com/", "").replace(".jpg", "");
     details["images"].as_array().unwrap().iter().map(name).collect()
@@ -23,7 +23,7 @@ async fn images_come_by_position_and_then_by_id() {
     let given = json!({"images": [at("a", 5), at("b", 1), image("c"), at("d", 1), at("e", 0)]});
     let body = put(&service, &shirt, &given).await;
     assert_eq!(names(&body), ["e", "b", "d", "c", "a"]);
-    assert_eq!(body["images"][3]["position"], 2, "the place in the list");
+    assert_eq!(body["images"][3]["position"], 2, "the position in the list");
     for image in body["images"].as_array().unwrap() {
         assert_eq!(fields(image), ["alt", "id", "position", "url"]);
     }
@@ -31,7 +31,7 @@ async fn images_come_by_position_and_then_by_id() {
 }
 
 #[tokio::test]
-async fn an_image_keeps_its_id_where_it_is_named_and_no_id_is_used_twice() {
+async fn an_image_sent_with_its_id_keeps_it_and_no_id_is_used_twice() {
     let (service, shirt) = shirt().await;
     let first = put(&service, &shirt, &json!({"images": [image("a"), image("b")]})).await;
     let (a, b) = (first["images"][0]["id"].as_i64().unwrap(), first["images"][1]["id"].as_i64().unwrap());
@@ -47,7 +47,7 @@ async fn an_image_keeps_its_id_where_it_is_named_and_no_id_is_used_twice() {
 }
 
 #[tokio::test]
-async fn images_obey_their_rules() {
+async fn images_that_break_a_rule_are_refused() {
     let (service, shirt) = shirt().await;
     let other = create(&service, &json!({"name": "Cup", "price": 1, "images": [image("other")]})).await;
     let foreign = details(&service, &other).await["images"][0]["id"].clone();

@@ -1,4 +1,4 @@
-//! Whose requests are counted together, and what nobody can pretend.
+//! Which requests count for the same caller, and which headers a client cannot forge.
 
 use hotshelf_testkit::{Client, Reply};
 
@@ -10,7 +10,7 @@ async fn get_as(client: &Client, header: &str, value: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn headers_of_a_client_make_it_nobody_else() {
+async fn a_client_cannot_change_its_address_by_headers() {
     for trusted in ["", "192.0.2.0/24,2001:db8::/32"] {
         let service = limited("1/1h").env("TRUSTED_PROXIES", trusted).start().await;
         service.get(PRODUCTS).await.expect(200);
@@ -37,7 +37,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
         ("forwarded", "for=203.0.113.9;proto=https", 429),
         ("forwarded", "for=203.0.113.10:4711", 200),
         ("x-forwarded-for", "2001:db8:1:2::1", 200),
-        // The same network, which one customer has to itself.
+        // The same network, which belongs to one customer.
         ("x-forwarded-for", "2001:db8:1:2:ffff::9", 429),
         ("forwarded", r#"for="[2001:db8:1:3::1]:80""#, 200),
         // The proxy itself.
@@ -52,7 +52,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
 }
 
 #[tokio::test]
-async fn a_client_behind_a_proxy_cannot_choose_its_address_by_the_header_that_the_proxy_does_not_write() {
+async fn a_client_cannot_forge_the_header_that_the_proxy_does_not_set() {
     let service = limited("1/1h").env("TRUSTED_PROXIES", "127.0.0.1").start().await;
     let forged = |number| {
         let forged = format!("for=198.51.100.{number}");

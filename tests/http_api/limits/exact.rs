@@ -1,5 +1,5 @@
-//! Two instances under many clients at once: whatever stretch of time one looks at, no more was let through than the
-//! limit; and nobody was refused while there was a place.
+//! Two instances under many simultaneous clients: in every stretch of time as long as the window, no more requests are
+//! allowed than the limit, and none is refused while requests are left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,12 +15,12 @@ use hotshelf_testkit::catalogue::{create, laptop, path};
 const CLIENTS: usize = 200;
 const LIMIT: usize = 60;
 const WINDOW: Duration = Duration::from_secs(2);
-/// Enough to see the edges of several windows.
+/// Enough for the ends of several windows.
 const ENOUGH: usize = 4 * LIMIT;
-/// A place comes back a hundredth of the window late; times are counted in milliseconds.
+/// A used request is available again a hundredth of the window late; times are in milliseconds.
 const LATE: Duration = Duration::from_millis(21);
 
-/// A request: the decision about it was made some time between its two ends.
+/// A request. The decision about it was made between these two times.
 #[derive(Clone, Copy)]
 struct Asked {
     begin: Instant,
@@ -29,7 +29,7 @@ struct Asked {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_any_window_two_instances_let_through_the_limit_and_no_more() {
+async fn two_instances_allow_exactly_the_limit_in_any_window() {
     let redis = RedisServer::start();
     let services = two_limited(limited_in(&redis, &format!("{LIMIT}/2s")).env("REDIS_COMMAND_TIMEOUT", "30s")).await;
     let product = path(&create(&services[0], &laptop()).await);
@@ -48,22 +48,22 @@ async fn over_any_window_two_instances_let_through_the_limit_and_no_more() {
     for service in &services {
         assert!(!service.log().contains("not counted in Redis"), "the loss of Redis is another test");
     }
-    assert!(allowed.len() >= ENOUGH && refused.len() > CLIENTS, "the limit was never reached");
+    assert!(allowed.len() >= ENOUGH && refused.len() > CLIENTS, "the limit was not reached");
     assert_no_window_has_more(&allowed);
     assert_refused_with_reason(&refused, &allowed, begin);
 }
 
-/// Asks until enough was let through, at times of its own.
+/// Sends requests at random times until enough were allowed.
 async fn ask(client: Client, path: String, allowed: Arc<AtomicUsize>) -> Vec<Asked> {
     let mut asked = Vec::new();
     let begin = Instant::now();
     while allowed.load(Ordering::Relaxed) < ENOUGH {
-        assert!(begin.elapsed() < PATIENCE, "too little is let through");
+        assert!(begin.elapsed() < PATIENCE, "too few requests are allowed");
         let one = ask_once(&client, &path).await;
         asked.push(one);
         let pause = if one.allowed {
             allowed.fetch_add(1, Ordering::Relaxed);
-            // So that the places do not all come back at once.
+            // So that the used requests do not all become available at once.
             rand::rng().random_range(0..1_000)
         } else {
             rand::rng().random_range(5..25)
@@ -80,26 +80,26 @@ async fn ask_once(client: &Client, path: &str) -> Asked {
     Asked { begin, end: Instant::now(), allowed: reply.status == 200 }
 }
 
-/// Requests that all began after one moment and were all answered less than a window later were let through in one
-/// window, whenever that was in the life of each.
+/// Requests that all began after one moment and were all answered less than a window later were allowed in one window,
+/// whenever each decision was made.
 #[track_caller]
 fn assert_no_window_has_more(allowed: &[Asked]) {
     for first in allowed {
         let inside = |asked: &&Asked| asked.begin >= first.begin && asked.end < first.begin + WINDOW;
         let count = allowed.iter().filter(inside).count();
-        assert!(count <= LIMIT, "{count} were let through within {WINDOW:?}");
+        assert!(count <= LIMIT, "{count} were allowed within {WINDOW:?}");
     }
 }
 
-/// Whoever was refused was so while the places were taken: as many as there are were let through, as far as one can
-/// know, in the window before.
+/// A request is refused only if the limit was used up: as far as the times show, that many requests were allowed in the
+/// window before.
 #[track_caller]
 fn assert_refused_with_reason(refused: &[Asked], allowed: &[Asked], begin: Instant) {
     for refused in refused {
         let since = refused.begin.checked_sub(WINDOW + LATE).unwrap_or(begin);
-        // One for the creation of the product.
+        // One request was the creation of the product.
         let before = usize::from(since < begin);
         let possible = allowed.iter().filter(|asked| asked.end >= since && asked.begin <= refused.end).count();
-        assert!(possible + before >= LIMIT, "refused with {possible} of {LIMIT} places taken");
+        assert!(possible + before >= LIMIT, "refused with {possible} of {LIMIT} requests used");
     }
 }

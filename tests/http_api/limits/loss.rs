@@ -1,4 +1,4 @@
-//! Limits while Redis is away.
+//! Limits during an outage of Redis.
 
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, wait_until};
 
@@ -15,7 +15,7 @@ async fn wait_for(client: &Client, part: &str) {
     wait_until(&what, PATIENCE, async || health_of_limits(client).await.contains(part)).await;
 }
 
-/// Which does that while Redis is away.
+/// A service with this setting for outages of Redis.
 async fn start(on_loss: &str, redis: &RedisServer) -> Service {
     limited_in(redis, "3/1h").env("RATE_LIMIT_ON_LOSS", on_loss).start().await
 }
@@ -47,7 +47,7 @@ async fn by_default_each_instance_counts_for_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn open_ones_let_everything_through() {
+async fn open_limits_allow_every_request() {
     let redis = RedisServer::start();
     let service = start("open", &redis).await;
     for status in [200, 200, 200, 429] {
@@ -65,7 +65,7 @@ async fn open_ones_let_everything_through() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closed_ones_let_nothing_through_but_probes() {
+async fn closed_limits_allow_only_probes() {
     let redis = RedisServer::start();
     let service = start("closed", &redis).await;
     let product = create(&service, &laptop()).await;
@@ -83,7 +83,7 @@ async fn closed_ones_let_nothing_through_but_probes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_hangs_holds_no_request_up_for_long() {
+async fn a_hanging_redis_delays_requests_only_briefly() {
     let redis = RedisServer::start();
     let service = start("local", &redis).await;
     let product = create(&service, &laptop()).await;

@@ -1,4 +1,4 @@
-//! Orders, and the way through all of a list by cursor.
+//! Orders, and paging through a whole list by cursor.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ const ORDERS: [(&str, [i64; 9]); 10] = [
 ];
 
 #[tokio::test]
-async fn each_order_orders_and_ties_go_by_id() {
+async fn each_order_sorts_and_ties_are_sorted_by_id() {
     let service = shelf().await;
     for (order, expected) in ORDERS {
         let page = list(&service, &format!("order={order}")).await;
@@ -72,7 +72,7 @@ async fn a_cursor_leads_through_every_order_once() {
 }
 
 #[tokio::test]
-async fn a_cursor_leads_through_what_is_ordered_by_relevance() {
+async fn a_cursor_leads_through_an_order_by_relevance() {
     let service = hotshelf().backend("memory").start().await;
     let drafts: Vec<Value> = (0..25)
         .map(|number| json!({"name": "Cup", "description": "words around it ".repeat(number / 3), "price": 1}))
@@ -96,7 +96,7 @@ async fn a_cursor_keeps_its_place_when_products_move() {
     let service = shelf().await;
     let first = list(&service, "order=price&limit=4").await;
     assert_eq!(ids(&first), [6, 9, 2, 3]);
-    // The last one seen moves to the front, another one behind, one to come goes.
+    // The last product of the page moves to the front, another one to the back, and a later one is deleted.
     update(&service, &json!({"id": 3}), &json!({"price": 0.02})).await;
     update(&service, &json!({"id": 6}), &json!({"price": 50})).await;
     delete(&service, &json!({"id": 4})).await;
@@ -105,7 +105,7 @@ async fn a_cursor_keeps_its_place_when_products_move() {
 }
 
 #[tokio::test]
-async fn a_cursor_goes_with_its_list() {
+async fn a_cursor_is_valid_only_for_its_list() {
     let service = shelf().await;
     let cursor = async |query: &str| list(&service, query).await["next_cursor"].as_str().unwrap().to_owned();
     let (by_id, by_price) = (cursor("limit=1").await, cursor("limit=1&order=price").await);
@@ -126,6 +126,6 @@ async fn a_cursor_goes_with_its_list() {
         let reply = service.get(&format!("{PRODUCTS}?{query}&cursor={cursor}")).await;
         assert_eq!(invalid_fields(reply), ["cursor"], "{query}");
     }
-    // How long a page is does not make it another list, nor does the same said otherwise.
+    // The limit does not change the list, nor does an equivalent query.
     assert_eq!(ids(&list(&service, &format!("limit=2&order=id&search=&cursor={by_id}")).await), [2, 3]);
 }

@@ -1,4 +1,4 @@
-//! Clients that keep the service busy while something happens to what it stands on.
+//! Clients that keep the service busy while Redis or the database fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,19 +20,19 @@ pub struct BackgroundLoad {
     clients: JoinSet<Outcome>,
 }
 
-/// What became of the requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// How many were sent.
     pub requests: usize,
-    /// What was not answered with 200.
+    /// Requests that were not answered with 200.
     pub failures: Vec<String>,
     /// How long the slowest of them took.
     pub slowest: Duration,
 }
 
 impl BackgroundLoad {
-    /// Begins, with products of its own.
+    /// Starts the load, with products of its own.
     pub async fn start(client: &Client) -> Self {
         let mut products = Vec::new();
         for number in 0..PRODUCTS_READ {
@@ -58,14 +58,14 @@ impl BackgroundLoad {
         load
     }
 
-    /// Returns when so many more requests have been answered.
+    /// Returns when this many more requests have been answered.
     pub async fn more(&self, requests: usize) {
         let enough = self.answered.load(Ordering::Relaxed) + requests;
         let reached = async || self.answered.load(Ordering::Relaxed) >= enough;
         wait_until(&format!("{requests} more requests are answered"), PATIENCE, reached).await;
     }
 
-    /// Ends, and tells what came of the requests.
+    /// Ends the load, and returns the results of the requests.
     pub async fn stop(mut self) -> Outcome {
         self.going.store(false, Ordering::Relaxed);
         let mut total = Outcome::default();

@@ -1,4 +1,4 @@
-//! What the stories do with the catalogue, in its own words.
+//! Operations on the catalogue, for tests.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub const ORGANIZATIONS: &str = "/api/v1/organizations";
 /// The path of all schemas.
 pub const SCHEMAS: &str = "/api/v1/schemas";
 
-/// A product with every field of its own choice.
+/// A product with a value for every field.
 pub fn laptop() -> Value {
     json!({
         "name": "Laptop",
@@ -50,7 +50,7 @@ pub async fn lookup(client: &Client, product: &Value) -> Reply {
     client.get(&path(product)).await.expect(200)
 }
 
-/// Takes the product out of the catalogue.
+/// Deletes the product.
 pub async fn delete(client: &Client, product: &Value) {
     client.delete(&path(product)).await.expect(200);
 }
@@ -79,7 +79,7 @@ pub fn ids(page: &Value) -> Vec<i64> {
     page["products"].as_array().unwrap_or_else(|| panic!("no page: {page}")).iter().map(id).collect()
 }
 
-/// The id of what has one.
+/// The id of an object.
 pub fn id(object: &Value) -> i64 {
     object["id"].as_i64().unwrap_or_else(|| panic!("no id: {object}"))
 }
@@ -90,7 +90,7 @@ pub fn numbers(list: &Value) -> Vec<i64> {
     list.as_array().unwrap_or_else(|| panic!("no list: {list}")).iter().map(number).collect()
 }
 
-/// The text as it stands in a path or a query: what is no letter or digit as `%` and two digits.
+/// The text for a path or a query: every character except letters and digits as `%` and two digits.
 pub fn encoded(text: &str) -> String {
     let byte = |byte: u8| match byte {
         plain if plain.is_ascii_alphanumeric() => char::from(plain).to_string(),

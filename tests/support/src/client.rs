@@ -1,4 +1,4 @@
-//! HTTP that makes a test read like a story.
+//! An HTTP client with short calls for tests.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::metrics::Metrics;
 
-/// Longer than the service may take for any answer.
+/// Longer than the service may need for any answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends requests to one service. Cheap to clone; clones share their connections.
@@ -30,12 +30,12 @@ impl Client {
         Client { address, http, token: None }
     }
 
-    /// The same client, which shows this token with each request.
+    /// The same client, which sends this token with each request.
     pub fn with_token(&self, token: &str) -> Self {
         Client { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// The token that it shows.
+    /// The token that it sends.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
@@ -82,7 +82,7 @@ impl Client {
         self.request("DELETE", path)
     }
 
-    /// What `/metrics` shows now.
+    /// The present metrics of `/metrics`.
     ///
     /// # Panics
     /// When it does not answer 200, or with something that is not Prometheus' text format.
@@ -91,7 +91,7 @@ impl Client {
     }
 }
 
-/// A request that is sent when it is awaited; then nothing but an answer of HTTP will do.
+/// A request that is sent when it is awaited. It panics without an HTTP answer.
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request {
     builder: reqwest::RequestBuilder,
@@ -117,10 +117,10 @@ impl Request {
         self
     }
 
-    /// Sends it where no answer is an outcome to be expected.
+    /// Sends it, for tests in which there may be no answer.
     ///
     /// # Errors
-    /// When the connection fails, or nothing comes for 30 s.
+    /// When the connection fails, or no answer arrives within 30 s.
     pub async fn try_send(self) -> Result<Reply, reqwest::Error> {
         let response = self.builder.send().await?;
         Ok(Reply {
@@ -144,7 +144,7 @@ impl IntoFuture for Request {
     }
 }
 
-/// What the service answered.
+/// The answer of the service.
 #[derive(Clone)]
 pub struct Reply {
     request: String,
@@ -166,7 +166,7 @@ impl Reply {
         self
     }
 
-    /// The body as it came.
+    /// The body as text.
     pub fn text(&self) -> &str {
         &self.body
     }

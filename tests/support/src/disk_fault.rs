@@ -11,7 +11,7 @@ use crate::service::ServiceBuilder;
 
 const SOURCE: &str = include_str!("disk_fault.c");
 
-/// What is wrong with a disk.
+/// A fault of a disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     errno: i32,
@@ -24,10 +24,10 @@ impl Fault {
     /// There is no space left.
     pub const FULL: Fault = Fault { errno: 28, room: 0, calls: 0, of: "" };
 
-    /// Nothing can be written, and no file be opened for it.
+    /// Nothing can be written, and no file can be opened for writing.
     pub const READ_ONLY: Fault = Fault { errno: 30, room: 0, calls: 0, of: "" };
 
-    /// Once so many bytes have been written.
+    /// The fault begins after this many written bytes.
     #[must_use]
     pub fn after(self, bytes: u64) -> Self {
         Fault { room: bytes, ..self }
@@ -39,7 +39,7 @@ impl Fault {
         Fault { calls: 1, ..self }
     }
 
-    /// Of the database file alone: what lies beside it can be written.
+    /// Only the database file fails; the files beside it can be written.
     #[must_use]
     pub fn of_the_file_alone(self) -> Self {
         Fault { of: DATABASE, ..self }
@@ -48,7 +48,7 @@ impl Fault {
 
 const DATABASE: &str = "products.db";
 
-/// A disk for a database, which fails when a test says so. Only a service that is told to use it notices.
+/// A disk for a database, which fails on request. Only a service that is started with it is affected.
 #[derive(Debug)]
 pub struct DiskFault {
     directory: TempDir,
@@ -56,7 +56,7 @@ pub struct DiskFault {
 }
 
 impl DiskFault {
-    /// A disk that works. Compiles what is put between a service and its disk.
+    /// A disk without a fault. Compiles the library that is loaded between a service and its disk.
     ///
     /// # Panics
     /// When there is no C compiler.
@@ -88,7 +88,7 @@ impl DiskFault {
     pub fn begin(&self, fault: Fault) {
         let Fault { errno, room, calls, of } = fault;
         let (serial, of) = (self.begun.fetch_add(1, Ordering::Relaxed) + 1, self.path("disk").join(of));
-        // As a whole: the service may look at any moment.
+        // Written by a rename: the service may read the file at any moment.
         fs::write(self.path("next"), format!("{serial} {errno} {room} {calls} {}", of.display())).expect("written");
         fs::rename(self.path("next"), self.path("fault")).expect("renamed");
     }
@@ -98,7 +98,7 @@ impl DiskFault {
         fs::remove_file(self.path("fault")).expect("it had a fault");
     }
 
-    /// By the name under which the system knows what is open.
+    /// By its canonical path, which the system reports for open files.
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().canonicalize().expect("the directory is there").join(name)
     }

@@ -1,4 +1,4 @@
-//! A request whose body stays on its way.
+//! A request with an incomplete body.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use crate::PATIENCE;
 
 use crate::catalogue::{PRODUCTS, laptop};
 
-/// A request to create a product whose body is on its way: the service has begun to read it and waits for the rest.
+/// A create of a product with an incomplete body: the service has begun to read it and waits for the rest.
 pub struct HalfSentRequest {
     connection: TcpStream,
 }
@@ -24,7 +24,7 @@ impl HalfSentRequest {
             body.len()
         );
         connection.write_all(head.as_bytes()).expect("the connection works");
-        // This answer comes when somebody reads the body, not before.
+        // The service sends this answer when it begins to read the body.
         let expected = b"HTTP/1.1 100 Continue\r\n\r\n";
         let mut answer = vec![0; expected.len()];
         connection.read_exact(&mut answer).expect("the connection works");

@@ -1,4 +1,4 @@
-//! A request that stays under way for as long as a test wants: a write, while the database takes none.
+//! A request that stays in flight for as long as a test wants: a write, while the database accepts none.
 
 use std::future::IntoFuture;
 
@@ -8,25 +8,25 @@ use tokio::task::JoinHandle;
 use crate::catalogue::{PRODUCTS, laptop};
 use crate::external_writer::ExternalWriter;
 
-/// A write that is under way.
+/// A write in flight.
 pub struct HeldWrite {
     writer: ExternalWriter,
     request: JoinHandle<Reply>,
 }
 
 impl HeldWrite {
-    /// Returns when it has its place.
+    /// Returns when the request is in flight.
     pub async fn at(service: &Service) -> Self {
         let mut writer = ExternalWriter::on_database_of(service);
         writer.hold_writes_up();
         let request = tokio::spawn(service.post(PRODUCTS).json(&laptop()).into_future());
-        // The other one is that which asks.
+        // The other request is the one for the metrics.
         let under_way = async || service.metrics().await.value("http_requests_under_way", &[]) >= 2.0;
-        wait_until("the write is under way", PATIENCE, under_way).await;
+        wait_until("the write is in flight", PATIENCE, under_way).await;
         HeldWrite { writer, request }
     }
 
-    /// Lets it go on and returns its answer.
+    /// Lets the write continue and returns its answer.
     pub async fn finish(mut self) -> Reply {
         self.writer.let_write();
         self.request.await.expect("the request is answered")

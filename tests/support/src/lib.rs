@@ -1,10 +1,9 @@
-//! For tests that run the real thing: the service's own binary, started as its users start it, beside a
-//! `redis-server` that belongs to the test alone. May depend on nothing of the service: what it knows, it knows from
-//! outside.
+//! For tests of the whole service: they start its binary as a user does, with a `redis-server` of their own. This crate
+//! may depend on no other crate of the service.
 //!
-//! A harness has one way to report, the test's: everything here panics with a sentence that says what was done and
-//! what came of it. Whatever a test starts ends with it, by process id, also when the test panics; the service's log is
-//! printed then.
+//! Everything here reports a failure by a panic with a sentence that says what was done and what happened. Every
+//! process that a test starts ends with the test, by process id, also when the test panics; then the service's log is
+//! printed.
 //!
 //! ```
 //! use hotshelf_testkit::RedisServer;
@@ -16,8 +15,8 @@
 //! assert_eq!(redis.keys("*"), Vec::<String>::new());
 //! ```
 //!
-//! Starting and stopping a process blocks the calling thread for some milliseconds: a test with tasks of its own in
-//! the background wants the runtime with several threads.
+//! Starting and stopping a process blocks the calling thread for some milliseconds: a test with background tasks needs
+//! the runtime with several threads.
 #![expect(clippy::expect_used, reason = "a harness reports by panicking, inside the test that uses it")]
 
 mod background_load;

@@ -1,4 +1,4 @@
-//! Prometheus' text format, read back.
+//! A parser of Prometheus' text format.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ impl Sample {
     }
 }
 
-/// Everything that one scrape showed.
+/// The samples of one scrape.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     samples: Vec<Sample>,
@@ -36,7 +36,7 @@ impl Metrics {
         Metrics { samples: samples.collect() }
     }
 
-    /// The lines of that name which carry at least these labels.
+    /// The lines with that name and at least these labels.
     pub fn samples(&self, name: &str, labels: &[(&str, &str)]) -> Vec<&Sample> {
         self.samples.iter().filter(|sample| sample.name == name && sample.carries(labels)).collect()
     }
@@ -46,7 +46,7 @@ impl Metrics {
         &self.samples
     }
 
-    /// The sum of the lines of that name which carry at least these labels, `None` if there is no such line.
+    /// The sum of the lines with that name and at least these labels; `None` if there is no such line.
     pub fn find(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let samples = self.samples(name, labels);
         (!samples.is_empty()).then(|| samples.iter().map(|sample| sample.value).sum())
@@ -125,7 +125,7 @@ wait_bucket{le="+Inf"} 7 1700000000
 "#;
 
     #[test]
-    fn sums_what_carries_the_labels() {
+    fn sums_the_lines_with_the_labels() {
         let metrics = Metrics::parse(SCRAPE);
         assert_eq!(metrics.value("hits", &[("type", "product")]), 7.0);
         assert_eq!(metrics.value("hits", &[("tier", "l2"), ("type", "product")]), 4.0);

@@ -1,4 +1,4 @@
-//! Every command that a Redis carries out, as `MONITOR` tells it.
+//! Every command that a Redis executes, from `MONITOR`.
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::TcpStream;
@@ -6,10 +6,10 @@ use std::net::TcpStream;
 use crate::redis::RedisServer;
 use crate::resp;
 
-/// What this asks Redis itself, to know that it has been told everything from before.
+/// The command by which this monitor knows that it has received all earlier ones.
 const UP_TO_HERE: &str = "hotshelf-testkit: up to here";
 
-/// Notes the commands that a server carries out, from its start on.
+/// Records the commands that a server executes, from the start of the monitor on.
 pub struct Monitor<'a> {
     redis: &'a RedisServer,
     lines: BufReader<TcpStream>,
@@ -26,7 +26,7 @@ impl<'a> Monitor<'a> {
         monitor
     }
 
-    /// The commands that were carried out since the last call, or since the start, and name `text`; each as Redis
+    /// The commands that were executed since the last call, or since the start, and contain `text`; each as Redis
     /// writes it, such as `1700000000.1 [0 127.0.0.1:5000] "GET" "product:id:1"`. Commands inside of scripts come from
     /// `lua` in place of an address.
     ///

@@ -9,19 +9,19 @@ use tokio::task::JoinHandle;
 
 use crate::redis::RedisServer;
 
-/// What stands behind it is overwritten as far as the old version goes: an answer keeps its length.
+/// Of the version after it, as much is overwritten as the old version is long, so that an answer keeps its length.
 const VERSION: &[u8] = b"redis_version:";
 const OLD: &[u8] = b"6.2";
 
-/// Passes everything on to a real server, but refuses what version 6.2 does: `SET` with both `NX` and `GET`. And it
-/// says that it is of that version. Dropping it ends its connections.
+/// Forwards everything to a real server, but refuses `SET` with both `NX` and `GET`, as version 6.2 does, and reports
+/// that version. Dropping it ends its connections.
 pub struct OldRedis {
     address: SocketAddr,
     accepting: JoinHandle<()>,
 }
 
 impl OldRedis {
-    /// Before this server.
+    /// Starts in front of this server.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -55,15 +55,15 @@ async fn serve(mut client: TcpStream, target: String) -> io::Result<()> {
     tokio::try_join!(ask(from_client, to_server), answer(from_server, to_client)).map(drop)
 }
 
-/// Commands, one after the other. One that is to be refused is sent with `XX` beside `NX`, which every version refuses
-/// with the same words, so that the answers stay in their order.
+/// Forwards commands. One that must be refused is sent with `XX` beside `NX`, which every version refuses with the same
+/// message, so that the answers stay in order.
 async fn ask(from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
     let mut from = BufReader::new(from);
     loop {
         let Some(mut words) = read_command(&mut from).await? else { return to.shutdown().await };
         let has =
             |words: &[Vec<u8>], option: &str| words.iter().any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
-        // The key and the value may read as anything.
+        // The key and the value may be any text.
         if words[0].eq_ignore_ascii_case(b"SET") && has(&words[3..], "NX") && has(&words[3..], "GET") {
             words.push(b"XX".to_vec());
         }
@@ -77,7 +77,7 @@ async fn ask(from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> i
     }
 }
 
-/// An array of texts, or a line of words, as which clients send their greeting; `None` at the end of the stream.
+/// An array of texts, or a line of words, which some clients send at the beginning; `None` at the end of the stream.
 async fn read_command(from: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Option<Vec<Vec<u8>>>> {
     let mut line = String::new();
     if from.read_line(&mut line).await? == 0 {
@@ -103,7 +103,7 @@ fn number(text: &str) -> io::Result<usize> {
     text.trim_end().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, text.to_owned()))
 }
 
-/// Answers, with another version in them.
+/// Forwards answers, with another version in them.
 async fn answer(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {

@@ -21,7 +21,7 @@ impl Process {
         Ok(Process { child, log, log_starts_at })
     }
 
-    /// What this process has written so far.
+    /// The output of this process so far.
     pub(crate) fn log(&self) -> String {
         let bytes = fs::read(&self.log).expect("the log of the process is readable");
         String::from_utf8_lossy(bytes.get(self.log_starts_at..).unwrap_or_default()).into_owned()
@@ -44,7 +44,7 @@ impl Process {
         assert!(status.success(), "`{command}` failed: {status}");
     }
 
-    /// Ends it with SIGKILL, also when it is stopped, and waits until it is gone.
+    /// Kills it (SIGKILL), also when it is suspended, and waits until it has ended.
     pub(crate) fn kill(&mut self) -> ExitStatus {
         self.child.kill().expect("our child can be killed");
         self.child.wait().expect("our child can be waited for")
@@ -53,7 +53,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself: that is as good.
+        // It may have ended by itself already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

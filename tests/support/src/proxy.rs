@@ -1,4 +1,4 @@
-//! A network between two processes of a test, to be broken on purpose.
+//! A network between two processes of a test, which the test can break.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,21 +11,21 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
-/// Chunks of one connection that may be under way, per direction. Past that its sender has to wait, as with a real one.
+/// The number of chunks of one connection in flight, per direction. More make the sender wait, as in a real network.
 const UNDER_WAY: usize = 1024;
 const CHUNK: usize = 16 * 1024;
 
-/// How a [`Proxy`] treats its connections, those that are open and those to come.
+/// How a [`Proxy`] treats its connections, open and future ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
     /// Everything arrives at once.
     Whole,
-    /// Nothing arrives, nobody is told. What was sent arrives when the network is whole again, as a retransmission
-    /// does, even if the connection was given up meanwhile.
+    /// Nothing arrives, without an error. Sent bytes arrive when the network is whole again, like a retransmission,
+    /// even if the connection was closed in the meantime.
     Silent,
-    /// Requests arrive, their answers do not: as `Silent`, in one direction.
+    /// Requests arrive, their answers do not: like `Silent`, in one direction.
     Mute,
-    /// Everything arrives so much later, in each direction.
+    /// Everything arrives later by this time, in each direction.
     Slow(Duration),
     /// The answering side seems to have finished: the client reads the end of the stream, while what it sends still
     /// arrives.
@@ -34,7 +34,7 @@ pub enum Network {
     Reset,
 }
 
-/// Listens on a loopback port of its own and passes everything on to one address. Dropping it ends its connections.
+/// Listens on a loopback port of its own and forwards everything to one address. Dropping it ends its connections.
 pub struct Proxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
@@ -42,7 +42,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy before the server at `target` (`host:port`), with the network whole.
+    /// A proxy in front of the server at `target` (`host:port`), with the network whole.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -82,10 +82,10 @@ async fn serve(mut client: TcpStream, target: String, mut network: watch::Receiv
     let mut passing = network.clone();
     tokio::select! {
         _ = pass(&mut client, &mut server, &target, &mut passing) => {}
-        // It may also fail because the proxy is gone: that ends the connection as well.
+        // It may also fail because the proxy was dropped, which ends the connection as well.
         _ = network.wait_for(|network| *network == Network::Reset) => {}
     }
-    // Without it, closing says good-bye; with it, it resets.
+    // With this option, closing resets the connection; without it, it ends the connection normally.
     let reset = *network.borrow() == Network::Reset;
     for stream in [Some(client), server].into_iter().flatten() {
         if reset {
@@ -100,7 +100,7 @@ async fn pass(
     target: &str,
     network: &mut watch::Receiver<Network>,
 ) -> io::Result<()> {
-    // Where nothing arrives, no connection comes about.
+    // If nothing arrives, no connection is established.
     wait_until_it_passes(network, Direction::There).await?;
     client.set_nodelay(true)?;
     let server = server.insert(TcpStream::connect(target).await?);
@@ -119,7 +119,8 @@ enum Direction {
     Back,
 }
 
-/// Carries one direction of a connection to its end. Reading does not wait for delivery: a delay is no bottleneck.
+/// Forwards one direction of a connection until its end. Reading does not wait for delivery, so a delay does not limit
+/// the throughput.
 async fn carry(
     from: ReadHalf<'_>,
     to: WriteHalf<'_>,
@@ -135,7 +136,7 @@ async fn collect(mut from: ReadHalf<'_>, chunks: mpsc::Sender<(Instant, Vec<u8>)
     let mut buffer = vec![0; CHUNK];
     loop {
         let length = from.read(&mut buffer).await?;
-        // The other half has closed this direction: what still comes goes nowhere.
+        // The other side has closed this direction: further bytes are dropped.
         if length == 0 || chunks.send((Instant::now(), buffer[..length].to_vec())).await.is_err() {
             return Ok(());
         }
@@ -162,12 +163,12 @@ async fn deliver(
         }
         to.write_all(&chunk).await?;
     }
-    // The end of the stream is held up as well.
+    // The end of the stream is delayed as well.
     wait_until_it_passes(&mut network, direction).await?;
     to.shutdown().await
 }
 
-/// Returns the network that lets this direction pass, which may be half closed.
+/// Waits until the network lets this direction pass, and returns its state, which may be half closed.
 async fn wait_until_it_passes(network: &mut watch::Receiver<Network>, direction: Direction) -> io::Result<Network> {
     let passes = |network: &Network| match network {
         Network::Silent | Network::Reset => false,

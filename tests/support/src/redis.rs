@@ -18,23 +18,23 @@ use crate::wait::{PATIENCE, POLL};
 
 const SNAPSHOT: &str = "dump.rdb";
 const AUTHORITY: &str = "authority.pem";
-/// What `tls/make.sh` has made, under the names that they get in the server's directory.
+/// The files from `tls/make.sh`, with their names in the server's directory.
 const TLS_FILES: [(&str, &str); 3] = [
     (AUTHORITY, include_str!("../tls/authority.pem")),
     ("server.pem", include_str!("../tls/server.pem")),
     ("server.key", include_str!("../tls/server.key")),
 ];
 
-/// A Redis on a loopback port of its own, with a directory of its own, that keeps nothing on disk unless told to. The
-/// address stays the same for life, however often it is stopped and started.
+/// A Redis on a loopback port and in a directory of its own, without persistence unless requested. The address stays
+/// the same when it is stopped and started.
 ///
-/// Shared by reference: the tasks of a test may look into it while another restarts it.
+/// Shared by reference: tasks of a test may use it while another task restarts it.
 pub struct RedisServer {
     directory: TempDir,
     address: String,
     port: u16,
     tls_port: Option<u16>,
-    /// Of a node of a cluster, else empty.
+    /// The port of the cluster bus of a node, else empty.
     bus_port: String,
     arguments: Vec<String>,
     // `None` while it is stopped. Held while it starts and stops, so that these do not overlap.
@@ -77,8 +77,7 @@ impl RedisServer {
         })
     }
 
-    /// An empty node of a cluster that has no others yet. Its bus, by which nodes talk to each other, has a free port,
-    /// too.
+    /// An empty node of a cluster that has no others yet. The cluster bus has a free port, too.
     pub(crate) fn start_node(arguments: &[&str]) -> Self {
         Self::start_prepared(|| {
             let bus = free_port().to_string();
@@ -91,7 +90,7 @@ impl RedisServer {
 
     fn start_prepared(prepare: impl Fn() -> Self) -> Self {
         let mut failure = String::new();
-        // Between the choice of a port and its use another process may take it.
+        // Another process may take the port between its choice and its use.
         for _ in 0..5 {
             let server = prepare();
             match server.launch() {
@@ -158,7 +157,7 @@ impl RedisServer {
         format!("rediss://127.0.0.1:{}", self.tls_port.expect("Redis was started with TLS"))
     }
 
-    /// The certificate of the authority that vouches for the server, in PEM.
+    /// The certificate of the authority that has signed the server's certificate, in PEM.
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join(AUTHORITY)
     }
@@ -198,12 +197,12 @@ impl RedisServer {
         self.relaunch();
     }
 
-    /// Stops it in its tracks (SIGSTOP): connections stay open, nothing is answered.
+    /// Suspends it (SIGSTOP): connections stay open, no command is answered.
     pub fn pause(&self) {
         self.signal("STOP");
     }
 
-    /// Lets a paused server go on; it then answers what has piled up.
+    /// Resumes a suspended server, which then executes the queued commands.
     pub fn resume(&self) {
         self.signal("CONT");
     }
@@ -280,7 +279,7 @@ impl RedisServer {
             }
             thread::sleep(POLL);
         }
-        // Somebody else may have taken the port and answer in its place.
+        // Another process may have taken the port and may answer instead.
         if process.exited().is_some() {
             return Err(process.log());
         }
@@ -288,7 +287,8 @@ impl RedisServer {
         Ok(())
     }
 
-    /// Whether commands are served: not while a snapshot is loading. A server that asks for a password is up, too.
+    /// Whether it answers commands, which it does not while it loads a snapshot. A server that requires a password
+    /// counts as up.
     fn answers(&self) -> bool {
         match resp::call(&self.address, &["PING"]) {
             Ok(RedisReply::Error(error)) => error.starts_with("NOAUTH"),

@@ -7,7 +7,7 @@ use crate::wait::block_until;
 const PRIMARIES: usize = 3;
 const SLOTS: usize = 16_384;
 
-/// Three primaries and a replica of each, which takes over within some seconds of its primary's end.
+/// Three primaries with a replica each, which takes over some seconds after its primary has failed.
 pub struct RedisCluster {
     /// At the beginning, the primaries come first.
     nodes: Vec<RedisServer>,
@@ -17,7 +17,7 @@ impl RedisCluster {
     /// Starts an empty cluster, and returns when it serves all slots and every replica follows its primary.
     ///
     /// # Panics
-    /// When there is no `redis-server` on this machine, or it does not come about in time.
+    /// When there is no `redis-server` on this machine, or the cluster is not ready in time.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
@@ -38,7 +38,7 @@ impl RedisCluster {
     fn assemble(&self) {
         let (primaries, replicas) = self.nodes.split_at(PRIMARIES);
         for (index, node) in self.nodes.iter().enumerate() {
-            // Else two of them find out one after the other that they have the same.
+            // Otherwise the nodes have the same epoch, and resolve the conflicts one after the other.
             node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
             let first = &self.nodes[0];
             node.command(&["CLUSTER", "MEET", "127.0.0.1", &first.port().to_string(), first.bus_port()]);
@@ -58,21 +58,21 @@ impl RedisCluster {
         block_until("all nodes serve all slots", || self.is_whole());
     }
 
-    /// All nodes, those included that do not run.
+    /// All nodes, including those that do not run.
     pub fn nodes(&self) -> &[RedisServer] {
         &self.nodes
     }
 
-    /// Of all nodes, as a `redis-cluster://` URL.
+    /// The addresses of all nodes, as a `redis-cluster://` URL.
     pub fn url(&self) -> String {
         let addresses: Vec<_> = self.nodes.iter().map(RedisServer::address).collect();
         format!("redis-cluster://{}", addresses.join(","))
     }
 
-    /// The primary that has this key just now.
+    /// The primary that has this key now.
     ///
     /// # Panics
-    /// When no running node is it.
+    /// When no running node is the primary of this key.
     pub fn primary_of(&self, key: &str) -> &RedisServer {
         let has = |node: &&RedisServer| {
             let held = resp::call(node.address(), &["EXISTS", key]);
@@ -81,12 +81,12 @@ impl RedisCluster {
         self.nodes.iter().find(has).unwrap_or_else(|| panic!("no primary has {key}"))
     }
 
-    /// The nodes that are primaries just now.
+    /// The present primaries.
     pub fn primaries(&self) -> impl Iterator<Item = &RedisServer> {
         self.nodes.iter().filter(|node| node.runs() && node.is_primary())
     }
 
-    /// Starts all nodes again that do not run, empty, and returns when they follow those that have taken their places.
+    /// Restarts all nodes that do not run, empty, and returns when they follow the nodes that have replaced them.
     ///
     /// # Panics
     /// When they do not in time.
@@ -99,7 +99,7 @@ impl RedisCluster {
         block_until("all nodes serve all slots", || self.is_whole());
     }
 
-    /// Makes a replica of this primary take its place, though nothing is wrong with it.
+    /// Promotes a replica of this primary while the primary is healthy.
     ///
     /// # Panics
     /// When it has none.
@@ -109,10 +109,10 @@ impl RedisCluster {
         replica.expect("the primary has a replica").command(&["CLUSTER", "FAILOVER"]);
     }
 
-    /// Gives the slot of this key, with all keys that are in it, to another primary.
+    /// Moves the slot of this key, with all keys in it, to another primary.
     ///
     /// # Panics
-    /// When that is refused.
+    /// When the move is refused.
     pub fn move_slot_of(&self, key: &str) {
         let from = self.primary_of(key);
         let to = self.primaries().find(|node| node.address() != from.address()).expect("there are several primaries");
@@ -126,7 +126,7 @@ impl RedisCluster {
         for node in [to, from] {
             node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
         }
-        block_until("all nodes know whose the slot is", || {
+        block_until("all nodes know the owner of the slot", || {
             let owns = |node: &RedisServer| {
                 let own = node.command(&["CLUSTER", "SLOTS"]);
                 format!("{own:?}").contains(&format!("Integer({slot}), Integer({slot})"))
@@ -135,7 +135,7 @@ impl RedisCluster {
         });
     }
 
-    /// Whether all running nodes see all slots served, by as many primaries as there were.
+    /// Whether all running nodes see all slots served, by the original number of primaries.
     pub fn is_whole(&self) -> bool {
         let sees_all = |node: &RedisServer| {
             let info = node.command(&["CLUSTER", "INFO"]).text().unwrap_or_default();
@@ -151,7 +151,7 @@ impl RedisServer {
         known.lines().filter(|line| !line.contains("handshake") && line.contains(" connected")).count() == nodes
     }
 
-    /// Whether it is no replica just now.
+    /// Whether it is not a replica now.
     pub fn is_primary(&self) -> bool {
         self.informs("replication", "role:master")
     }

@@ -14,7 +14,7 @@ use crate::wait::block_until;
 const SENTINELS: usize = 3;
 const REPLICAS: usize = 2;
 
-/// A master with two replicas, and three sentinels, two of which must agree that the master is gone.
+/// A master with two replicas, and three sentinels, two of which must agree that the master is down.
 pub struct RedisSentinels {
     servers: Vec<RedisServer>,
     sentinels: Vec<Sentinel>,
@@ -23,19 +23,19 @@ pub struct RedisSentinels {
 
 struct Sentinel {
     address: String,
-    // Before the directory, in which it works.
+    // Dropped before the directory, in which it runs.
     _process: Process,
     _directory: TempDir,
 }
 
 impl RedisSentinels {
-    /// What the sentinels call the master.
+    /// The sentinels' name of the master.
     pub const SERVICE: &str = "shop";
 
-    /// Starts them, and returns when all know each other and the replicas follow.
+    /// Starts all of them, and returns when the sentinels know each other and the replicas follow the master.
     ///
     /// # Panics
-    /// When there is no `redis-server` on this machine, or it does not come about in time.
+    /// When there is no `redis-server` on this machine, or the set is not ready in time.
     pub fn start() -> Self {
         Self::start_set(&[], "", None)
     }
@@ -86,7 +86,7 @@ impl RedisSentinels {
         self.sentinels.iter().map(|sentinel| &sentinel.address[..])
     }
 
-    /// Of all sentinels, as a `redis-sentinel://` URL.
+    /// The addresses of all sentinels, as a `redis-sentinel://` URL.
     pub fn url(&self) -> String {
         let addresses: Vec<_> = self.sentinels.iter().map(|sentinel| &sentinel.address[..]).collect();
         format!("redis-sentinel://{}/{}", addresses.join(","), Self::SERVICE)
@@ -109,14 +109,14 @@ impl RedisSentinels {
         self.sentinels.iter().all(|sentinel| named(sentinel) == first) && self.master().is_primary()
     }
 
-    /// Makes a replica take the master's place, though nothing is wrong with it, and the former master a replica of
-    /// that. No connection is closed. (The sentinels would do the second some seconds later.)
+    /// Promotes a replica while the master is healthy, and makes the former master a replica of it. No connection is
+    /// closed. (The sentinels would do the second some seconds later.)
     ///
     /// # Panics
     /// When that does not happen in time.
     pub fn fail_over(&self) {
         let former = self.master();
-        // Refused while the one before is still being finished.
+        // Refused while the previous fail-over is being finished.
         block_until("a sentinel begins a fail-over", || {
             self.ask(&self.sentinels[0], &["FAILOVER", Self::SERVICE]) == RedisReply::Bytes(b"OK".to_vec())
         });
@@ -126,7 +126,7 @@ impl RedisSentinels {
         former.command(&["REPLICAOF", "127.0.0.1", &self.master().port().to_string()]);
     }
 
-    /// What each sentinel has refused its users, as `ACL LOG` tells it.
+    /// The refused commands of each sentinel, from `ACL LOG`.
     ///
     /// # Panics
     /// When one does not answer.
@@ -154,7 +154,7 @@ impl Sentinel {
     fn start(master: &RedisServer, further: &str) -> Self {
         let service = RedisSentinels::SERVICE;
         let mut failure = String::new();
-        // Between the choice of a port and its use another process may take it.
+        // Another process may take the port between its choice and its use.
         for _ in 0..5 {
             let (directory, port) = (tempfile::tempdir().expect("a temporary directory"), free_port());
             let settings = format!(

@@ -1,22 +1,22 @@
-//! The few lines of the Redis protocol a test needs to look into a server.
+//! The part of the Redis protocol that a test needs to inspect a server.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A server that is paused answers nothing: better an error than a test that hangs.
+/// A suspended server does not answer: then the test gets an error instead of hanging.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What Redis answered to one command.
+/// The answer of Redis to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisReply {
-    /// There is no such thing.
+    /// Nil: there is no value.
     Nil,
     /// A status such as `OK`, or a value.
     Bytes(Vec<u8>),
     /// A number.
     Integer(i64),
-    /// The command was refused, with Redis' words.
+    /// The command was refused, with Redis' message.
     Error(String),
     /// Several replies.
     Array(Vec<RedisReply>),
@@ -63,7 +63,7 @@ pub(crate) fn call(address: &str, command: &[&str]) -> io::Result<RedisReply> {
     call_with_password(address, None, command)
 }
 
-/// As [`call`], once the password is given.
+/// As [`call`], after the password was sent.
 pub(crate) fn call_with_password(address: &str, password: Option<&str>, command: &[&str]) -> io::Result<RedisReply> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;

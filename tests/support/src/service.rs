@@ -1,4 +1,4 @@
-//! The service's own binary, as a test runs it.
+//! The service's binary, run by a test.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,12 +19,12 @@ use crate::process::Process;
 use crate::redis::RedisServer;
 use crate::wait::{PATIENCE, POLL};
 
-/// Nobody listens on the lowest port: connections are refused at once.
+/// No server listens on the lowest port: connections are refused at once.
 const NOBODY: &str = "127.0.0.1:1";
 
-/// How a service is to be started. Unless told otherwise: memory and Redis as cache, with no Redis to be reached, and a
-/// database of its own, and no warming of the cache. The environment holds what is set here and nothing else, the
-/// working directory is empty.
+/// The settings of a service to start. By default it has memory and Redis as tiers, no reachable Redis, a database of
+/// its own, and no warming of the cache. The environment contains only the settings made here, and the working
+/// directory is empty.
 #[derive(Clone, Debug)]
 pub struct ServiceBuilder {
     binary: PathBuf,
@@ -43,12 +43,12 @@ impl ServiceBuilder {
         self.env("REDIS_ADDR", redis.address())
     }
 
-    /// Looks for Redis where nothing answers.
+    /// Uses an address of Redis that refuses connections.
     pub fn without_redis(self) -> Self {
         self.env("REDIS_ADDR", NOBODY)
     }
 
-    /// Caches by `tiered`, `redis`, `memory` or `none`.
+    /// Sets the backend: `tiered`, `redis`, `memory` or `none`.
     pub fn backend(self, name: &str) -> Self {
         self.env("CACHE_BACKEND", name)
     }
@@ -63,8 +63,8 @@ impl ServiceBuilder {
         self.database(path).env("SHARED_DB", true)
     }
 
-    /// Runs a command of the service with these settings, and `input` as its standard input: how it ended, and what it
-    /// said.
+    /// Runs a command of the service with these settings, and `input` as its standard input. Returns its exit status
+    /// and its output.
     ///
     /// # Panics
     /// When the binary cannot be run.
@@ -74,7 +74,7 @@ impl ServiceBuilder {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let mut stdin = child.stdin.take().expect("a standard input");
-        // A command that does not read it has closed it.
+        // A command that does not read its input has closed it.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         child.wait_with_output().expect("the command ends")
@@ -88,7 +88,7 @@ impl ServiceBuilder {
         self.try_start().await.unwrap_or_else(|exit| panic!("{exit}"))
     }
 
-    /// Starts it where its refusal is an outcome to be expected.
+    /// Starts it, for tests in which it may refuse to start.
     ///
     /// # Errors
     /// [`EarlyExit`] when it ends before it is ready.
@@ -97,7 +97,7 @@ impl ServiceBuilder {
     /// When it neither ends nor is ready in time.
     pub async fn try_start(self) -> Result<Service, EarlyExit> {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        // A directory of its own, so that a file the service drops in its working directory is not taken for ours.
+        // A directory of its own, so that no file of another service in the working directory is used.
         fs::create_dir(directory.path().join("work")).expect("a directory to work in");
         let running = self.launch(directory.path()).await?;
         Ok(Service { builder: self, running: Some(running.process), client: running.client, directory })
@@ -106,7 +106,7 @@ impl ServiceBuilder {
     async fn launch(&self, directory: &Path) -> Result<Running, EarlyExit> {
         for _ in 0..5 {
             match self.launch_on(free_port(), directory).await {
-                // Between the choice of a port and its use another process may take it.
+                // Another process may take the port between its choice and its use.
                 Err(exit) if exit.lost_its_port() && !self.environment.contains_key("HTTP_PORT") => {}
                 outcome => return outcome,
             }
@@ -132,7 +132,7 @@ impl ServiceBuilder {
     fn spawn(&self, port: u16, directory: &Path) -> Running {
         let mut command = Command::new(&self.binary);
         command.current_dir(directory.join("work")).env_clear();
-        // The cache is not warmed unless a test asks for it: what it then holds would come as a surprise.
+        // The cache is not warmed unless a test requests it, because tests expect an empty cache.
         command.env("WARM_INTERVAL", "0s");
         command.env("HTTP_PORT", port.to_string()).env("DB_PATH", own_database(directory)).envs(&self.environment);
         let process = Process::start(&mut command, log_file(directory))
@@ -159,7 +159,7 @@ struct Running {
 pub struct EarlyExit {
     /// How it ended.
     pub status: ExitStatus,
-    /// What it wrote to standard output and standard error.
+    /// Its standard output and standard error.
     pub log: String,
 }
 
@@ -177,23 +177,24 @@ impl fmt::Display for EarlyExit {
 
 /// A running service, and a [`Client`] of it.
 ///
-/// When it is dropped it is killed, and the test fails if the service had ended by itself or if a panic is in its log.
+/// Dropping it kills the service. The test fails if the service had ended by itself, or if its log contains a panic.
 pub struct Service {
     builder: ServiceBuilder,
-    // Before the directory, which is removed when nobody uses it any more. `None` once the test has ended the service.
+    // Dropped before the directory, which is removed when it is not used any more. `None` once the test has ended the
+    // service.
     running: Option<Process>,
     client: Client,
     directory: TempDir,
 }
 
 impl Service {
-    /// Starts a description of how to run `binary`; in the tests of a package with a binary `hotshelf`, that is
+    /// Returns a builder for a service with this `binary`; in the tests of a package with a binary `hotshelf`, that is
     /// `env!("CARGO_BIN_EXE_hotshelf")`.
     pub fn builder(binary: impl Into<PathBuf>) -> ServiceBuilder {
         ServiceBuilder { binary: binary.into(), environment: BTreeMap::new() }.without_redis()
     }
 
-    /// The client, to be cloned into tasks. It is another one after a restart.
+    /// The client, which tasks can clone. A restart replaces it.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -206,7 +207,7 @@ impl Service {
         }
     }
 
-    /// What the running process has written so far; when none runs, what all of them have.
+    /// The output of the running process so far; if none runs, that of all processes of this service.
     pub fn log(&self) -> String {
         match &self.running {
             Some(process) => process.log(),
@@ -224,7 +225,7 @@ impl Service {
         self.process().signal(name);
     }
 
-    /// Kills it (SIGKILL), in the middle of whatever it does.
+    /// Kills it (SIGKILL), at any point of its work.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.running.take() {
             process.kill();
@@ -269,7 +270,8 @@ impl Service {
         self.client = running.client;
     }
 
-    /// Starts it again as [`restart`](Service::restart) does, and returns at once: for what happens before it is ready.
+    /// Starts it again like [`restart`](Service::restart), but returns at once, for tests of the time before it is
+    /// ready.
     pub fn begin(&mut self) {
         self.kill();
         let Running { process, client } = self.builder.spawn(free_port(), self.directory.path());
@@ -304,7 +306,8 @@ impl Drop for Service {
     }
 }
 
-/// A handler that panics answers 500 and a task that panics is gone; either way it is a defect, seen or not.
+/// A panic in a handler is answered with 500, and one in a task ends the task. Both are defects, even if the test did
+/// not notice.
 fn check_log(log: &str) {
     assert!(!log.contains("panicked at"), "the service panicked:\n{log}");
 }

@@ -1,4 +1,4 @@
-//! The forms in which the service answers, checked in one place each.
+//! Checks of the forms of the service's answers.
 
 use crate::Reply;
 use serde_json::Value;
@@ -28,7 +28,7 @@ pub fn assert_utc(value: &Value) {
     assert!(fits && fraction_fits, "no time of RFC 3339: {text}");
 }
 
-/// A number of milliseconds with 3 decimals, within what a test waits for.
+/// A number of milliseconds with 3 decimals, shorter than the timeout of a request.
 #[track_caller]
 pub fn assert_duration_ms(value: &Value) {
     let duration = value.as_f64().unwrap_or_else(|| panic!("expected milliseconds, got {value}"));
@@ -45,7 +45,7 @@ pub fn cache_status(reply: &Reply) -> Vec<String> {
     parts.collect()
 }
 
-/// A problem of RFC 9457 in exactly the contract's form; returns its body.
+/// Checks that a problem of RFC 9457 has exactly the documented form; returns its body.
 #[track_caller]
 pub fn problem(reply: Reply, status: u16) -> Value {
     let reply = reply.expect(status);
@@ -64,7 +64,7 @@ pub fn problem(reply: Reply, status: u16) -> Value {
     body
 }
 
-/// The fields that a problem of failed validation names, sorted; each comes with a message.
+/// The invalid fields in a problem, sorted; each has a message.
 #[track_caller]
 pub fn invalid_fields(reply: Reply) -> Vec<String> {
     let body = problem(reply, 400);
@@ -95,6 +95,6 @@ fn title(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         429 => "Too Many Requests",
         503 => "Service Unavailable",
-        _ => panic!("no story expects the status {status}"),
+        _ => panic!("no test expects the status {status}"),
     }
 }

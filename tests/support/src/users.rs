@@ -1,17 +1,17 @@
-//! What the stories do with users, in their own words.
+//! Operations on users, for tests.
 
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::service::ServiceBuilder;
 
-/// The password of everybody.
+/// The password of all users.
 pub const PASSWORD: &str = "correct horse battery";
 
 /// The path of all users.
 pub const USERS: &str = "/api/v1/users";
 
-/// Settings of a service with users, whose tests log in more often than a person does.
+/// Settings of a service with users, with limits high enough for the logins of tests.
 pub const USERS_ON: [(&str, &str); 5] = [
     ("AUTH", "on"),
     ("RATE_LIMIT_LOGIN", "1000000/1m"),
@@ -20,7 +20,7 @@ pub const USERS_ON: [(&str, &str); 5] = [
     ("RATE_LIMIT_TOKEN", "1000000/1m"),
 ];
 
-/// Makes an admin of organization 1 in the database of these settings, as an operator does: before the service starts.
+/// Creates an admin of organization 1 in the database of these settings, as an operator does before the service starts.
 ///
 /// # Panics
 /// When the command fails.
@@ -29,14 +29,14 @@ pub fn create_admin(service: &ServiceBuilder, email: &str) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A client that shows the token of a new session.
+/// A client that sends the token of a new session.
 pub async fn log_in(client: &Client, email: &str) -> Client {
     let credentials = json!({"email": email, "password": PASSWORD});
     let session = client.post("/api/v1/auth/login").json(&credentials).await.expect(200).json();
     client.with_token(session["token"].as_str().expect("a token"))
 }
 
-/// The user after somebody has registered.
+/// The user after a registration.
 pub async fn register(client: &Client, email: &str, organization: &str) -> Value {
     let registration = json!({"email": email, "password": PASSWORD, "organization": organization});
     client.post("/api/v1/auth/register").json(&registration).await.expect(201).json()["user"].take()
@@ -48,7 +48,7 @@ pub async fn add_user(admin: &Client, email: &str, role: &str) -> Value {
     admin.post(USERS).json(&user).await.expect(201).json()["user"].take()
 }
 
-/// A client that shows the token of a new API key of that role.
+/// A client that sends the token of a new API key with that role.
 pub async fn api_key(client: &Client, role: &str) -> Client {
     let key = json!({"name": "a program", "role": role});
     let made = client.post("/api/v1/auth/api-keys").json(&key).await.expect(201).json();

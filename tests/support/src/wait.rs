@@ -1,15 +1,15 @@
-//! Waiting for a condition, in place of sleeping and hoping.
+//! Waiting for a condition instead of sleeping.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what must come: far longer than it takes on a slow machine, so that running out of it
-/// means that it does not come.
+/// How long a test waits for a condition: far longer than needed on a slow machine, so that a timeout means that the
+/// condition never holds.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 
-/// As [`wait_until`], for those who start processes and block anyway.
+/// As [`wait_until`], for code that blocks anyway, such as the start of a process.
 pub(crate) fn block_until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {

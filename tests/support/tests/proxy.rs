@@ -1,4 +1,4 @@
-//! The network of a test breaks as its modes say.
+//! Tests of the proxy of the testkit.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Long enough for anything that is not held up.
+/// Long enough for everything that is not delayed.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// A client, its server, and the proxy between them.

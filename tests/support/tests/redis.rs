@@ -1,4 +1,4 @@
-//! The Redis of a test does what its methods say.
+//! Tests of the Redis of the testkit.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

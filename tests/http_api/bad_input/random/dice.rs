@@ -1,4 +1,4 @@
-//! The parts of random requests: a grammar of what is valid, and of what is not.
+//! The parts of random requests: a grammar of valid and invalid input.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -8,7 +8,7 @@ use super::super::TEXTS;
 use hotshelf_testkit::catalogue::encoded;
 
 pub(super) const METHODS: [&str; 7] = ["GET", "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
-/// With what stands for an id, of whatever it is.
+/// Path patterns, with a placeholder for an id.
 pub(super) const PATHS: [&str; 26] = [
     "/api/v1/products",
     "/api/v1/products",
@@ -37,7 +37,7 @@ pub(super) const PATHS: [&str; 26] = [
     "/health",
     "/api/v1/{}",
 ];
-/// The methods that a path answers, more often than others.
+/// Supported operations, which are generated more often than others.
 pub(super) const SENSIBLE: [(&str, &str); 12] = [
     ("GET", "/api/v1/products"),
     ("POST", "/api/v1/products"),
@@ -129,7 +129,7 @@ const NAMES: [&str; 17] = [
 ];
 const KINDS: [&str; 6] = ["text", "number", "boolean", "date", "select", "colour"];
 
-/// Makes requests up.
+/// Generates random requests.
 pub(super) struct Dice(SmallRng);
 
 impl Dice {
@@ -158,7 +158,7 @@ impl Dice {
         }
     }
 
-    /// Mostly of what is there: products up to some, organizations and schemas up to a few.
+    /// An id, mostly of an existing object: there are some products, and a few organizations and schemas.
     fn id(&mut self) -> i64 {
         match self.up_to(9) {
             0 => *self.pick(&[0, -1, i64::MAX, i64::MIN, 777]),
@@ -207,7 +207,7 @@ impl Dice {
         if self.one_in(6) { self.text() } else { (*self.pick(&NAMES)).to_owned() }
     }
 
-    /// A product that is valid, more or less.
+    /// A product that is mostly valid.
     fn product(&mut self) -> Value {
         let mut product = json!({"name": format!("Cup {}", self.up_to(9)), "price": self.up_to(999) + 1});
         if self.one_in(2) {
@@ -253,7 +253,7 @@ impl Dice {
         self.spoil(schema)
     }
 
-    /// One in some has a part that is something else.
+    /// Sometimes replaces a part by another value.
     fn spoil(&mut self, mut object: Value) -> Value {
         if self.one_in(5) {
             object[self.name()] = self.json(3);
@@ -285,7 +285,7 @@ impl Dice {
         };
         let mut bytes = body.to_string().into_bytes();
         if self.one_in(10) && !bytes.is_empty() {
-            // Cut off, or a byte that is another one.
+            // Cuts the text, or changes a byte.
             let place = self.up_to(bytes.len() - 1);
             match self.one_in(2) {
                 true => bytes.truncate(place),
