@@ -5,6 +5,7 @@ use std::io;
 use hotshelf_domain::Invalid;
 
 use crate::format::Format;
+use crate::line_feed::ROW_LIMIT;
 
 /// Why a file cannot be imported at all. Each message says what was found and what is expected.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,7 @@ pub struct RowError {
 impl RowError {
     /// Whether nothing comes after this, although the file goes on: the rest could not be read.
     pub fn ends_reading(&self) -> bool {
-        matches!(self.fault, RowFault::EndlessRow { .. } | RowFault::Read(_))
+        matches!(self.fault, RowFault::EndlessRow | RowFault::Read(_))
     }
 
     pub(crate) fn new(line: u64, fault: impl Into<RowFault>) -> Self {
@@ -88,17 +89,11 @@ pub enum RowFault {
     #[error("has a quote that is opened and never closed")]
     UnclosedQuote,
     /// A line of JSON longer than any product; the next line is read again.
-    #[error("is longer than {limit} bytes")]
-    TooLong {
-        /// The most bytes that a row may have.
-        limit: usize,
-    },
+    #[error("is longer than {ROW_LIMIT} bytes")]
+    TooLong,
     /// A CSV row longer than any product, most likely for a quote that is never closed. Ends the reading.
-    #[error("is longer than {limit} bytes (is a quote never closed?); the rest of the file was not read")]
-    EndlessRow {
-        /// The most bytes that a row may have.
-        limit: usize,
-    },
+    #[error("is longer than {ROW_LIMIT} bytes (is a quote never closed?); the rest of the file was not read")]
+    EndlessRow,
     /// A WooCommerce variation without the product it varies.
     #[error("is a variation of {parent:?}, which is not in the file")]
     NoParent {

@@ -43,7 +43,7 @@ impl JsonLines {
 
     fn row(&self) -> Result<Unchecked, RowError> {
         if self.is_overlong() {
-            return Err(RowError::new(self.line, RowFault::TooLong { limit: ROW_LIMIT }));
+            return Err(RowError::new(self.line, RowFault::TooLong));
         }
         let malformed = |error| RowError::new(self.line, RowFault::NotAnObject(reason(&error)));
         let text = str::from_utf8(&self.buffer).map_err(|_| RowError::new(self.line, RowFault::NotUtf8))?;

@@ -3,7 +3,7 @@
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
 
 use crate::error::{RowError, RowFault, UnreadableFile};
-use crate::line_feed::{LineFeed, ROW_LIMIT};
+use crate::line_feed::LineFeed;
 
 /// A CSV file past its header.
 pub(crate) struct Table {
@@ -61,7 +61,7 @@ impl Table {
                 Ok(true) => return Some(Ok(Record { line, position, fields })),
                 Err(error) => match error.into_kind() {
                     ErrorKind::Utf8 { .. } => RowFault::NotUtf8,
-                    _ if feed.record_is_endless() => RowFault::EndlessRow { limit: ROW_LIMIT },
+                    _ if feed.record_is_endless() => RowFault::EndlessRow,
                     ErrorKind::Io(error) => RowFault::Read(error),
                     other => RowFault::Read(std::io::Error::other(format!("{other:?}"))),
                 },
