@@ -10,6 +10,7 @@
 //! | heavy | searches, counts, reports, deep pages | interrupted at the deadline |
 //! | watch | the epoch, whether the database answers | short, and does not wait behind other reads |
 
+use std::any::Any;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -127,6 +128,10 @@ fn bounds(processors: usize) -> (Bounds, Bounds) {
     )
 }
 
+/// A query without its own type, so that the code that gives it a turn is compiled once, and not for each query.
+type Query<C> = Box<dyn FnOnce(&mut C, &Limit) -> Result<Answer, SqlError> + Send>;
+type Answer = Box<dyn Any + Send>;
+
 /// A connection on which is read.
 pub(crate) trait ReadConnection: Send + Sized + 'static {
     fn open(url: &str) -> Result<Self, StoreError>;
@@ -220,6 +225,17 @@ impl<C: ReadConnection> Pool<C> {
         deadline: Instant,
         query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let query = move |conn: &mut C, limit: &Limit| Ok(Box::new(query(conn, limit)?) as Answer);
+        let answer = self.read_boxed(party, deadline, Box::new(query)).await?.downcast();
+        answer.map(|answer| *answer).map_err(|_| StoreError::failed("a read brought another's answer".to_owned()))
+    }
+
+    async fn read_boxed(
+        self: &Arc<Self>,
+        party: Party,
+        deadline: Instant,
+        query: Query<C>,
+    ) -> Result<Answer, StoreError> {
         self.target.identity.confirm()?;
         let answer = self.read_in_turn(party, deadline, query).await;
         if let Some(condition) = &self.condition {
@@ -228,12 +244,12 @@ impl<C: ReadConnection> Pool<C> {
         answer
     }
 
-    async fn read_in_turn<T: Send + 'static>(
+    async fn read_in_turn(
         self: &Arc<Self>,
         party: Party,
         deadline: Instant,
-        query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        query: Query<C>,
+    ) -> Result<Answer, StoreError> {
         let turn = self.turn(party, deadline).await?;
         let limit = Limit { until: deadline, given_up: self.target.ending.child_token() };
         let _cancelled_when_dropped = limit.given_up.clone().drop_guard();
@@ -265,12 +281,7 @@ impl<C: ReadConnection> Pool<C> {
         }
     }
 
-    fn run<T>(
-        &self,
-        _turn: Turn,
-        limit: &Limit,
-        query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError>,
-    ) -> Result<T, StoreError> {
+    fn run(&self, _turn: Turn, limit: &Limit, query: Query<C>) -> Result<Answer, StoreError> {
         match self.run_query(limit, query) {
             // The end of the database is one of the things that a limit stands for.
             Err(StoreError::Overloaded(_)) if self.target.ending.is_cancelled() => Err(StoreError::Closed),
@@ -278,11 +289,7 @@ impl<C: ReadConnection> Pool<C> {
         }
     }
 
-    fn run_query<T>(
-        &self,
-        limit: &Limit,
-        query: impl FnOnce(&mut C, &Limit) -> Result<T, SqlError>,
-    ) -> Result<T, StoreError> {
+    fn run_query(&self, limit: &Limit, query: Query<C>) -> Result<Answer, StoreError> {
         if limit.is_over() {
             return Err(StoreError::Overloaded("the read waited too long for its turn"));
         }

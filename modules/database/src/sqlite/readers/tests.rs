@@ -128,7 +128,7 @@ async fn the_end_before_the_query_is_an_end_as_well() {
     let turn = pool.turn(None, deadline()).await.unwrap();
     let limit = Limit { until: deadline(), given_up: ending.child_token() };
     ending.cancel();
-    let answer = pool.run(turn, &limit, |_, _| -> Result<(), SqlError> { panic!("it is read") });
+    let answer = pool.run(turn, &limit, Box::new(|_, _| panic!("it is read")));
     assert!(matches!(answer, Err(StoreError::Closed)), "{answer:?}");
 }
 
