@@ -1,5 +1,5 @@
-//! The cache watches itself: it compares copies with the truth, a few each second, counts those that stay older than
-//! it, removes them and tells their history. It is what "Polaris" does for the caches of Meta ("Cache made consistent",
+//! The self-audit: it compares some cached values with the database each second; it counts, logs and removes those
+//! that stay older. It is what "Polaris" does for the caches of Meta ("Cache made consistent",
 //! 2022).
 
 use std::collections::{HashMap, VecDeque};

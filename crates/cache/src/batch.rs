@@ -24,8 +24,8 @@ pub enum BatchError<E> {
     /// The load failed.
     #[error(transparent)]
     Load(E),
-    /// Another number of values than of keys, so nobody can say which belongs to which: nothing of them was served or
-    /// kept. The loader has a defect: it must bring one value, or `None`, for each key, in their order.
+    /// The loader returned another number of values than of keys, so none is served or kept. The loader has a defect:
+    /// it must bring one value, or `None`, for each key, in their order.
     #[error("a load brought {brought} values for {asked} keys")]
     Miscounted {
         /// How many were to be loaded.

@@ -1,4 +1,4 @@
-//! Following the writes of other processes: what they invalidate here, and how long memory may believe to know of all.
+//! Applies the pushes about writes of other processes to memory, and keeps the memory lease.
 
 use std::future::Future;
 use std::hash::BuildHasher;

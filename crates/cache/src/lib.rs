@@ -1,5 +1,5 @@
-//! For caching what a database holds without ever lying about it: an in-process tier, Redis behind it, and a protocol
-//! between them and the writes. Knows nothing of what it caches. May depend on `redis-client` and `lifecycle`.
+//! Caches values of a database without serving stale ones: a tier in memory, a tier in Redis, and a protocol between
+//! reads and writes. Knows nothing of what it caches. May depend on `redis-client` and `lifecycle`.
 //!
 //! A read is [`Cache::get_or_load`]. A write is [`Cache::write`], and only then the acknowledgement:
 //!

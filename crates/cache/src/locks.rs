@@ -138,7 +138,7 @@ mod tests {
         let held = locks.lock(&key, TIMEOUT).await.unwrap();
         let mut waiting = Box::pin(locks.lock(&key, TIMEOUT));
         assert!(futures_util::poll!(&mut waiting).is_pending());
-        // The lock is the waiter's now, but the waiter goes away without having heard of it.
+        // The lock is the waiter's now, but the waiter goes away without having been told.
         drop(held);
         drop(waiting);
         assert_eq!(locks.count(), 0);

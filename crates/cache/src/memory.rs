@@ -42,7 +42,7 @@ pub(crate) struct MemoryTier {
 /// A copy in memory.
 struct Entry {
     namespace: Namespace,
-    /// How long it is kept past its life.
+    /// How long it is kept after it has expired.
     grace: Duration,
     value: Option<Value>,
     expires_at: Instant,
@@ -56,7 +56,7 @@ struct Entry {
     dependencies: Dependencies,
 }
 
-/// Lets moka drop entries at the end of their own lives, and of their grace, instead of carrying them until they are
+/// Lets moka drop entries when they have expired and their grace is over, instead of carrying them until they are
 /// evicted.
 struct EntryExpiry;
 
@@ -81,7 +81,7 @@ impl Entry {
         self.expires_at.saturating_duration_since(Instant::now()) + self.grace
     }
 
-    /// Whether it is the entry with these tags. Kept with others, or with none, it would outlast what makes it void.
+    /// Whether it is the entry with these tags. Kept with others, or with none, it would outlast what invalidates it.
     /// A reader who names none goes by those that it was kept with; none are too few where the namespace's entries have
     /// some.
     fn goes_with(&self, tags: Option<&[Tag]>) -> bool {
@@ -120,7 +120,7 @@ impl MemoryTier {
         MemoryTier { entries, write_counters, lease, shared, copies, deleting: Arc::default() }
     }
 
-    /// The copy that nothing has made void, whatever is left of its life.
+    /// The value that nothing has invalidated, expired or not.
     fn standing(&self, key: &Key, tags: Option<&[Tag]>, now: Instant) -> Option<Arc<Entry>> {
         let copy = self.entries.get(key)?;
         if !copy.goes_with(tags) {
@@ -159,7 +159,7 @@ impl MemoryTier {
         (!ttl.is_zero()).then(|| Hit { value: copy.value.clone(), ttl, due })
     }
 
-    /// What stands here, if its life has not passed that point; else the snapshot under which memory may be filled.
+    /// The value, if it has not reached that point of its TTL; else the snapshot under which memory may be filled.
     pub(crate) fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Snapshot> {
         // The snapshot comes before the look: what the look misses is loaded under it.
         let snapshot = self.write_counters.snapshot(entry);
@@ -194,7 +194,7 @@ impl MemoryTier {
         }
     }
 
-    /// The value that stands here though its life may be over, and for how long it has been.
+    /// The value, though it may have expired, and how long ago it has.
     pub(crate) fn overdue(&self, entry: &EntryRef) -> Option<(Value, Duration)> {
         let now = Instant::now();
         let copy =
@@ -240,7 +240,7 @@ impl MemoryTier {
         });
     }
 
-    /// Gives back the memory of copies that a flush has made void.
+    /// Gives back the memory of values that a flush has invalidated.
     pub(crate) fn clear(&self) {
         self.entries.invalidate_all();
     }

@@ -9,8 +9,8 @@ use crate::key::Key;
 use crate::key_space::{KeySpace, Keys};
 use crate::rng;
 
-/// A set of things, such as "all products" or "the products of organization 7 by price", on which entries depend.
-/// Invalidate it, and all of them are invalid at once, without anybody knowing their keys.
+/// Data on which entries depend, such as "all products" or "the products of organization 7 by price". Invalidating a
+/// tag invalidates all of them at once; their keys need not be known.
 ///
 /// Each such entry carries the generations of its tags that it was loaded under, and is invalid as soon as one of them
 /// has moved on. A tag is nothing but its name: it costs nothing until an entry depends on it.

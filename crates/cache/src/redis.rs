@@ -78,7 +78,7 @@ pub(crate) struct RedisTier {
     generations: Generations,
     /// Why there is no link. `None` before the first try.
     down: Mutex<Option<String>>,
-    /// What the log has heard of the link.
+    /// What was logged about the link.
     outages: Trouble,
     /// That the listener hears nothing although there is a link.
     disconnection: Trouble,

@@ -16,8 +16,8 @@ pub struct Value {
     /// Grows with each change of the thing where the caller compares it ([`Read::min_revision`]); else any number that
     /// differs when the payload differs.
     pub revision: u64,
-    /// A number of the caller's own, 0 for none. Each tier keeps it beside the payload and gives it back with a hit; the
-    /// engine does not interpret it.
+    /// A number of the caller's own, 0 for none. Each tier keeps it beside the payload and gives it back with a hit;
+    /// the engine does not interpret it.
     pub attribute: u64,
 }
 
@@ -44,17 +44,17 @@ pub struct Found {
 pub enum Source {
     /// This process' memory.
     L1 {
-        /// How much of the entry's life is left.
+        /// How long until the entry expires.
         ttl: Duration,
     },
     /// The shared tier.
     L2 {
-        /// How much of the entry's life is left.
+        /// How long until the entry expires.
         ttl: Duration,
     },
-    /// A tier that holds a value past its life, because the loader failed.
+    /// A tier that holds an expired value within its grace, because the loader failed.
     Stale {
-        /// How long its life has been over.
+        /// How long ago it has expired.
         overdue: Duration,
     },
     /// The loader, because no tier had an answer.

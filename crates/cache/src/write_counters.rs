@@ -1,6 +1,6 @@
-//! The bar against stale sets within this process. Loads take time; a write may commit in the middle of one. So whoever
-//! wants to keep what it loaded shows the snapshot it took before the load, and the snapshot no longer fits when a
-//! write of that key has finished since ("Scaling Memcache at Facebook", NSDI '13, calls this a lease).
+//! Prevents stale sets within this process. Loads take time; a write may commit in the middle of one. So a fill needs
+//! the snapshot that was taken before its load, and memory refuses it when a write of that key has finished since
+//! ("Scaling Memcache at Facebook", NSDI '13, calls this a lease).
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};

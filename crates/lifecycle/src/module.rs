@@ -18,8 +18,8 @@ pub trait Module: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The stop of all modules begins, and is to be over within `timeout`. Modules that use this one stop before it:
-    /// what they wait for must end in time.
+    /// Called on all modules before the first one stops; the stop is to be over within `timeout`. Work for which other
+    /// modules wait must end in time.
     fn stopping(&self, timeout: Duration) {
         let _ = timeout;
     }

@@ -36,8 +36,8 @@ impl Cookies {
         self.set("", Duration::ZERO)
     }
 
-    fn set(&self, value: &str, life: Duration) -> [(header::HeaderName, HeaderValue); 1] {
-        let cookie = format!("{COOKIE}={value}; Max-Age={}; {}", life.as_secs(), self.attributes);
+    fn set(&self, value: &str, ttl: Duration) -> [(header::HeaderName, HeaderValue); 1] {
+        let cookie = format!("{COOKIE}={value}; Max-Age={}; {}", ttl.as_secs(), self.attributes);
         // A token has letters only, so this cannot fail.
         let cookie = HeaderValue::try_from(cookie).unwrap_or_else(|_| HeaderValue::from_static(""));
         [(header::SET_COOKIE, cookie)]

@@ -1,5 +1,5 @@
-//! For running the cache engine as a module of the service: its life, its health, its statistics and its metrics. May
-//! depend on `cache`, `stats` and `lifecycle`.
+//! For running the cache engine as a module of the service: its start and stop, its health, its statistics and its
+//! metrics. May depend on `cache`, `stats` and `lifecycle`.
 
 mod metrics;
 mod statistics;
@@ -12,7 +12,7 @@ use hotshelf_stats::{MetricsError, Registry};
 
 pub use statistics::{AuditSnapshot, CacheSnapshot, CacheStatistics, L1Snapshot, L2Snapshot, StatsSnapshot};
 
-/// The life of a [`Cache`].
+/// Starts and stops a [`Cache`].
 pub struct CacheModule<E> {
     cache: Cache<E>,
     statistics: CacheStatistics,

@@ -1,4 +1,4 @@
-//! What is cached: JSON as it goes out, made once when it is loaded.
+//! The cached JSON of products, encoded once when it is loaded.
 
 use bytes::Bytes;
 use hotshelf_cache::Value;

@@ -12,9 +12,8 @@ use super::state::ServerRunId;
 use crate::counters::ServerMemory;
 use crate::epoch::{Epoch, History};
 
-/// The connection to a server, from its birth to its end. It is never mended: a command that is sent again on a new
-/// connection would reach a server whose memory nobody has vouched for yet. When a link ends, the supervisor opens a
-/// new one.
+/// A connection to one server. It is never repaired: a command that is sent again on a new connection could reach a
+/// server whose identity has not been checked. When a link ends, the supervisor opens a new one.
 ///
 /// In a cluster, it is the connections to all primaries, and ends as a whole when one of them does or a slot moves: to
 /// the engine they are one server, of which only `publish_marker` and `scan` show that it has parts.
@@ -151,7 +150,7 @@ pub(crate) enum Agreement {
     Known { epoch: Epoch, commits: u64 },
     /// They are of another database, or of another history of this one.
     OtherDatabase { history: String },
-    /// Another process has taken the place of this one. As long as it lives, it renews until when it counts as present.
+    /// Another process has taken the place of this one. As long as it runs, it renews until when it counts as present.
     OtherProcess { present_until: String },
 }
 

@@ -1,7 +1,8 @@
-//! Receives what other processes change, so that memory can follow them.
+//! Receives the invalidation stream, so that memory follows the writes of other processes.
 //!
 //! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its
-//! event loop. That nothing is heard may mean that nothing happened, or that nothing arrives. So each process sends
+//! event loop. Without pushes, nobody can tell whether nothing was written or the stream is broken. So each process
+//! sends
 //! *heartbeats*, markers of its own, by the connection for commands: when one comes back here, so has everything that
 //! happened before it. In a cluster, where each primary tells its own changes only, a heartbeat has a marker on each of
 //! them, and is back when all are. No answer to a command could prove that: it may overtake the push of an earlier
@@ -100,7 +101,7 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
         let Some(stream) = stopping.run_until_cancelled(tier.connector.listen(&markers)).await else { return };
         let reason = match stream {
             Ok(mut stream) => {
-                // What has happened until now was not heard.
+                // No push told of what has happened until now.
                 tier.setup.coherence.everything_changed();
                 pause = FIRST_PAUSE;
                 let ended = stopping.run_until_cancelled(listen(&tier, &mut *stream, &mut failures)).await;

@@ -23,7 +23,8 @@ const MEMORY_LOOK: Duration = Duration::from_secs(15);
 const MISSED_HEARTBEATS: u32 = 2;
 /// One that finds the database behind, one after it was asked, one of a new history, and some to spare.
 const MOST_ANNOUNCEMENTS: usize = 5;
-/// For how long a process counts as present after it was heard of: many heartbeats, so that a pause is not its end.
+/// For how long a process counts as present after its last heartbeat: longer than many heartbeats, so that a pause is
+/// not its end.
 const PRESENCE: Duration = Duration::from_secs(3);
 /// Why nothing is served any more when two processes work on one database and each believes to be alone, or only one
 /// does.
@@ -145,7 +146,7 @@ fn presence(tier: &RedisTier, opens: bool) -> Presence {
         true => "shared".to_owned(),
         false => tier.heartbeats.instance().to_owned(),
     };
-    // What was committed before anything was heard of Redis is no sign that the database is not behind it.
+    // What was committed before the first contact with Redis is no sign that the database is not behind it.
     let first = !tier.setup.shared && !tier.has_agreed.load(Ordering::Acquire);
     let commits = match first {
         true => tier.commits_at_start.load(Ordering::Acquire),
@@ -224,7 +225,7 @@ enum PeerServer {
     Same,
     /// Another server's memory goes with the epoch now: what this one holds is not told to them, nor theirs here.
     Another,
-    /// It could not be asked. Redis is as good as before, but memory may not be told that it has heard all.
+    /// It could not be asked. Redis is as good as before, but memory must not take its pushes for complete.
     Unknown,
 }
 
@@ -241,7 +242,7 @@ async fn check_peers(tier: &RedisTier, link: &ActiveLink) -> PeerServer {
     }
 }
 
-/// Another process that has taken the place of this one. One that lives renews its presence with each of its
+/// Another process that has taken the place of this one. One that runs renews its presence with each of its
 /// heartbeats. What is not renewed was the last command of a process that is gone, such as the one that ran before this
 /// one, carried out late.
 struct OtherProcess {
@@ -249,11 +250,11 @@ struct OtherProcess {
     looks: u32,
 }
 
-/// Heartbeats in which another process that lives renews its presence at least once: a second, in which one that was
+/// Heartbeats in which another process that runs renews its presence at least once: a second, in which one that was
 /// not told of is to be noticed.
 const LOOKS_AT_OTHER: u32 = 4;
 
-/// What to make of the other process, `None` until it is known: one that lives stays [`Agreement::OtherProcess`]. When
+/// What to make of the other process, `None` until it is known: one that runs stays [`Agreement::OtherProcess`]. When
 /// it does not renew its presence for enough looks, this process takes its place back.
 async fn confirm_other(
     tier: &RedisTier,

@@ -66,7 +66,7 @@ impl RedisTier {
         let give_up = tokio::time::Instant::now() + FENCE_TIMEOUT;
         let mut tags = &intent.tags[..];
         loop {
-            // Once: a generation outlasts the patience of the writer, and each makes every page of all processes void.
+            // Once: a generation outlasts the timeout of the writer, and each invalidates every page of all processes.
             let tags = std::mem::take(&mut tags);
             match join(self.fence(&link, intent), self.invalidate(&link, tags)).await {
                 (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
@@ -84,8 +84,8 @@ impl RedisTier {
         }
     }
 
-    /// Between the beginning of a write and its commit: makes void what depends on these as well. `false` when Redis is
-    /// out of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
+    /// Between the beginning of a write and its commit: invalidates what depends on these as well. `false` when Redis
+    /// is out of reach: a write that cannot be told of all that it changes goes on as one that could not be fenced.
     pub(crate) async fn also_invalidate(&self, intent: &Intent, tags: &[Tag]) -> bool {
         let invalidated = match self.link.load_full() {
             Some(link) => {
@@ -104,9 +104,9 @@ impl RedisTier {
         let nothing = HashMap::new();
         let (keep, changed) = match outcome {
             Outcome::Changed { epoch: Some(epoch), fencing: Fencing::Unfenced, .. } => {
-                // From here on, no lookup of this process takes an older copy for good. What the server holds is void
-                // as a whole, and the fences, if they came to stand, are orphans: waiting for a release would cost the
-                // caller a second time-out.
+                // From here on, no lookup of this process takes an older copy for good. What the server holds is
+                // invalid as a whole, and the fences, if they came to stand, are orphans: waiting for a release would
+                // cost the caller a second time-out.
                 self.adopt(epoch);
                 return Ok(());
             }
@@ -127,8 +127,8 @@ impl RedisTier {
         }
         self.orphan(intent);
         if changed {
-            // The fences may have been set, but are they still there, and were the tags made void? What cannot be
-            // confirmed is made void as a whole, on disk, before the write is acknowledged.
+            // The fences may be lost, and the tags may not be invalidated. If that cannot be confirmed, the epoch
+            // advances on disk before the write is acknowledged, which invalidates everything.
             let epoch =
                 self.setup.epoch_store.advance().await.map_err(|cause| InvalidationUnconfirmed(cause.to_string()))?;
             self.adopt(epoch);
@@ -138,7 +138,7 @@ impl RedisTier {
 
     /// Whether the other processes, if there are any, still work on the server of this link. After a fail-over, or
     /// while the network is split, they may have gone to another one, where the fences of this write barred nobody:
-    /// what they loaded there before its commit is void only with another epoch. Asked after the commit, so that one
+    /// what they loaded there before its commit is invalid only with another epoch. Asked after the commit, so that one
     /// who goes there later than the answer loads what was committed.
     async fn is_where_the_others_are(&self, link: &ActiveLink, changed: bool) -> bool {
         if !self.setup.shared || !changed {
@@ -153,10 +153,10 @@ impl RedisTier {
         }
     }
 
-    /// Releases all entries, and makes the tags void, whatever was invalidated since the beginning.
+    /// Releases all entries and invalidates the tags, whatever was invalidated since the beginning.
     async fn end(&self, link: &ActiveLink, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
         let value = |entry: &EntryRef| {
-            // What depends on a tag is void with this very write.
+            // What depends on a tag is invalid with this very write.
             let value = keep.get(&entry.key).filter(|_| !entry.depends(false))?;
             let ttl = entry.namespace.next_ttl(false);
             let envelope = Envelope { history: self.history(), epoch: intent.epoch, generation: NO_GENERATION, ttl };

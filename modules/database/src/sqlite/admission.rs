@@ -1,4 +1,4 @@
-//! Admission of reads: so many at a time, so many of one organization, and a bounded number that wait.
+//! Admission of reads: bounds on reads that run, on those of one organization, and on those that wait.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

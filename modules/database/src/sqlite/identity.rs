@@ -1,5 +1,5 @@
-//! Whether the database is still the one that was opened. A file can be deleted, replaced or overwritten under a
-//! running process, which then goes on to write into what is lost at the next start; and another process can open it
+//! Detects that the database is no longer the one that was opened. A file can be deleted, replaced or overwritten under
+//! a running process, which then goes on to write into what is lost at the next start; and another process can open it
 //! that was not told of this one. So every group of writes looks before it is acknowledged, and a heartbeat looks when
 //! nobody writes.
 //!

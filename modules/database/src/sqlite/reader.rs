@@ -1,6 +1,6 @@
 //! A connection whose statements can be interrupted: those of lists, whose work depends on what is asked for.
 //!
-//! It is rusqlite's, since diesel has no progress handler. Both use the same SQLite library.
+//! It uses rusqlite, because diesel cannot interrupt a running statement. Both use one SQLite library.
 
 #[cfg(test)]
 use std::cell::RefCell;

@@ -24,9 +24,9 @@ pub(crate) struct FredConnector {
     options: RedisOptions,
     /// In front of every key.
     prefix: String,
-    /// Whether changes are to be heard.
+    /// Whether changes are to be pushed.
     listens: bool,
-    /// Of the link that was opened last: what is heard has to come from its servers.
+    /// Of the link that was opened last: pushes have to come from its servers.
     layout: Mutex<Option<Layout>>,
     /// Where the commands are timed.
     counters: Arc<RedisCounters>,

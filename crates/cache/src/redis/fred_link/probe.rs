@@ -1,6 +1,5 @@
-//! Whether the servers do what they are asked for: each kind of step once, on keys of nobody, before anybody relies on
-//! a link. A server of an older version, or one that does not allow this user everything, would else be up and serve
-//! nothing.
+//! Tries each kind of step once, on keys of its own, before a link is used. A server of an older version, or one that
+//! does not allow this user all commands, would otherwise be up and serve nothing.
 
 use std::pin::Pin;
 use std::time::Duration;
