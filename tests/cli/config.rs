@@ -244,8 +244,8 @@ fn unknown_keys_are_named_with_their_file_and_the_nearest_known_key() {
 fn a_file_that_is_no_toml_is_reported_without_its_text() {
     Hotshelf::check_config()
         .file("hotshelf.toml", "http_port = 1\nredis_password = hunter2\n")
-        .assert_refused(&["cannot read hotshelf.toml: TOML parse error at line 2, column 18, invalid string, \
-                            expected `\"`, `'`"]);
+        .assert_refused(&["cannot read hotshelf.toml: TOML parse error at line 2, column 18, string \
+                            values must be quoted, expected literal string"]);
 }
 
 #[test]

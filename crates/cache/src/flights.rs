@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::Shared;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::SetOnce;
 use tokio::time::Instant;
 
 use crate::key::Key;
@@ -44,22 +42,23 @@ pub(crate) enum Role<E> {
 pub(crate) struct Flight<E> {
     id: FlightId,
     in_flight: InFlight<E>,
-    started: Started,
-    /// `None` once it has completed.
-    result: Option<oneshot::Sender<Completed<E>>>,
+    call: Arc<Call<E>>,
     /// One that is too old to be joined. However slow loads are, there is one of a key at a time, and one that waits.
     predecessor: Option<Waiter<E>>,
 }
 
 #[derive(Clone)]
 pub(crate) struct Waiter<E> {
-    started: Started,
-    result: Shared<oneshot::Receiver<Completed<E>>>,
+    call: Arc<Call<E>>,
     since: Instant,
 }
 
-/// When the leader started. Also tells one flight from another.
-type Started = Arc<OnceLock<Instant>>;
+/// What leader and waiters share. Each waiter is woken by itself, so none depends on another that goes away.
+struct Call<E> {
+    started: OnceLock<Instant>,
+    /// What the leader brought, or `None` when it was lost on the way.
+    end: SetOnce<Option<Completed<E>>>,
+}
 
 impl<E: Clone> Flights<E> {
     pub(crate) fn new(others_write: bool) -> Self {
@@ -71,24 +70,23 @@ impl<E: Clone> Flights<E> {
         let mut in_flight = self.in_flight.lock();
         let flight = in_flight.get(&id);
         if let Some(flight) = flight
-            && (!self.others_write || flight.started_within(JOIN_WINDOW))
+            && (!self.others_write || flight.call.started_within(JOIN_WINDOW))
         {
             return Role::Waiter(flight.clone());
         }
-        let (started, (sender, receiver)) = (Started::default(), oneshot::channel());
-        let waiter = Waiter { started: Arc::clone(&started), result: receiver.shared(), since: Instant::now() };
+        let call = Arc::new(Call { started: OnceLock::new(), end: SetOnce::new() });
+        let waiter = Waiter { call: Arc::clone(&call), since: Instant::now() };
         let predecessor = in_flight.insert(id.clone(), waiter);
         if predecessor.is_none() {
-            started.get_or_init(Instant::now);
+            call.start();
         }
-        let in_flight = Arc::clone(&self.in_flight);
-        Role::Leader(Flight { id, in_flight, started, result: Some(sender), predecessor })
+        Role::Leader(Flight { id, in_flight: Arc::clone(&self.in_flight), call, predecessor })
     }
 
     /// When the flight started that such a lookup would join.
     #[cfg(test)]
     pub(crate) fn started(&self, key: &Key, snapshot: Snapshot) -> Option<Instant> {
-        self.in_flight.lock().get(&(key.clone(), snapshot))?.started.get().copied()
+        self.in_flight.lock().get(&(key.clone(), snapshot))?.call.started.get().copied()
     }
 
     /// How many are under way.
@@ -111,14 +109,14 @@ impl<E: Clone> Flight<E> {
             predecessor.clone().wait().await;
         }
         self.predecessor = None;
-        self.started.get_or_init(Instant::now);
+        self.call.start();
     }
 }
 
 impl<E> Flight<E> {
-    pub(crate) fn complete(mut self, result: Completed<E>) {
-        // Nobody may wait. `drop` does the rest.
-        let _ = self.result.take().map(|sender| sender.send(result));
+    pub(crate) fn complete(self, result: Completed<E>) {
+        // Only once, since this takes the flight. `drop` does the rest.
+        let _ = self.call.end.set(Some(result));
     }
 }
 
@@ -126,18 +124,27 @@ impl<E> Drop for Flight<E> {
     fn drop(&mut self) {
         let mut in_flight = self.in_flight.lock();
         // A later flight may have taken this one's place.
-        if in_flight.get(&self.id).is_some_and(|flight| Arc::ptr_eq(&flight.started, &self.started)) {
+        if in_flight.get(&self.id).is_some_and(|flight| Arc::ptr_eq(&flight.call, &self.call)) {
             in_flight.remove(&self.id);
         }
+        drop(in_flight);
+        // Has no effect on one that has completed.
+        let _ = self.call.end.set(None);
     }
 }
 
-impl<E: Clone> Waiter<E> {
+impl<E> Call<E> {
+    fn start(&self) {
+        self.started.get_or_init(Instant::now);
+    }
+
     /// Also before it has started.
     fn started_within(&self, window: Duration) -> bool {
         self.started.get().is_none_or(|moment| moment.elapsed() < window)
     }
+}
 
+impl<E: Clone> Waiter<E> {
     /// When the flight was called for.
     pub(crate) fn since(&self) -> Instant {
         self.since
@@ -145,12 +152,13 @@ impl<E: Clone> Waiter<E> {
 
     /// What the leader brought; `None` when it was lost on the way.
     pub(crate) async fn wait(self) -> Option<Completed<E>> {
-        self.result.await.ok()
+        self.call.end.wait().await.clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::time::advance;
 
     use super::*;

@@ -48,10 +48,10 @@ const OF_NAMESPACES: [(&str, &str, Events); 15] = [
         ],
     ),
     ("cache_evictions_total", "Entries evicted from memory", &[(Eviction, None)]),
-    ("cache_refreshes_total", "Entries loaded again ahead of their end", &[(Refresh, None)]),
-    ("cache_stale_if_error_total", "Lookups answered past the end of a life", &[(StaleIfError, None)]),
-    ("cache_audit_checks_total", "Copies compared with the database", &[(AuditCheck, None)]),
-    ("cache_audit_stale_total", "Copies found older than the bound", &[(AuditStale, None)]),
+    ("cache_refreshes_total", "Entries loaded again before they expired", &[(Refresh, None)]),
+    ("cache_stale_if_error_total", "Lookups answered by expired entries within their grace", &[(StaleIfError, None)]),
+    ("cache_audit_checks_total", "Cached values compared with the database", &[(AuditCheck, None)]),
+    ("cache_audit_stale_total", "Cached values found older than the bound", &[(AuditStale, None)]),
 ];
 
 /// Makes the metrics of a cache at each scrape.
@@ -64,6 +64,8 @@ impl Collector for CacheCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        // First: it also lets memory evict what it has to, which the namespaces count.
+        let levels = self.levels();
         let mut families = self.of_namespaces();
         let errors = self.0.redis_errors();
         let errors = errors.iter().map(|(name, count)| counter(&[("operation", *name), ("tier", "l2")], *count));
@@ -72,7 +74,7 @@ impl Collector for CacheCollector {
         let commands = self.0.redis_commands().map(|(name, durations)| histogram(&[("command", name)], durations));
         let name = "cache_redis_command_duration_seconds";
         families.push(family(name, "Time of a Redis command", MetricType::HISTOGRAM, commands.collect()));
-        families.extend(self.levels());
+        families.extend(levels);
         families
     }
 }

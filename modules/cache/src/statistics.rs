@@ -61,7 +61,7 @@ pub struct L2Snapshot {
 /// What the self-audit has found.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct AuditSnapshot {
-    /// Copies compared with the database.
+    /// Cached values compared with the database.
     pub checks: u64,
     /// Those that were older than it for longer than the bound.
     pub stale: u64,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hotshelf_cache::{Fencing, Tiers};
+use hotshelf_cache::{Fencing, Tiers, WriteError};
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
 use tokio::time::{Instant, sleep};
 
@@ -221,7 +221,13 @@ async fn reads_never_go_back() {
 }
 
 async fn write_counted(world: &World) -> u64 {
-    let write = world.begin(1).await;
+    // A fence that was lost on the way may bar the next write for longer than that waits.
+    let write = loop {
+        match world.begin_target(world.target([1])).await {
+            Err(WriteError::Locked) => {}
+            begun => break begun.unwrap(),
+        }
+    };
     let (value, epoch) = world.truth.commit(1, Some("next"), write.fencing());
     let revision = value.as_ref().unwrap().revision;
     write.committed(value.map(|value| (thing(1), value)), epoch).await.unwrap();
