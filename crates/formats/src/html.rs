@@ -1,49 +1,31 @@
 //! HTML as the text that a reader of the page would see.
 
-use html2text::config;
-use html2text::render::TextDecorator;
+use std::mem::take;
 
-/// More columns than any description has, so that nothing is wrapped.
-const NO_WRAPPING: usize = 1 << 24;
+use html5gum::{DefaultEmitter, HtmlString, StartTag, Token, Tokenizer};
+
 /// The longest description that a product may have, in characters.
 const DESCRIPTION_MAX: usize = 1_000;
-/// Elements that begin and end a line of their own.
-const BLOCKS: [&str; 24] = [
-    "address",
-    "article",
-    "blockquote",
-    "br",
-    "dd",
-    "div",
-    "dl",
-    "dt",
-    "figure",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "hr",
-    "li",
-    "ol",
-    "p",
-    "section",
-    "table",
-    "td",
-    "tr",
-    "ul",
-];
+/// What can be between two letters, and names for the places in it. Of several between the same two, the last counts.
+const GAPS: [&str; 5] = ["", " ", "\n", "\n\n", "\n\n"];
+const SPACE: usize = 1;
+const LINE_END: usize = 2;
+/// Only a line end where a list item begins, and where an item or a cell ends. A [`BLANK_LINE`] is one there, too.
+const PARAGRAPH: usize = 3;
+const BLANK_LINE: usize = 4;
+const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
 
 /// The text without tags, entities decoded, paragraphs with a blank line between them, list items after "- " or their
 /// number. Runs of white space become one space, and there is no second blank line. Text without any tag keeps its
 /// line breaks.
 pub(crate) fn to_text(html: &str) -> String {
-    match (html.contains('<'), html.contains('&')) {
-        (false, false) => tidy(html),
-        (false, true) => tidy(&rendered(&html.replace('\n', "<br>"))),
-        (true, _) => tidy(&rendered(html)),
-    }
+    rendered(html, !html.contains('<'))
+}
+
+/// As [`to_text`], for shops that take a line break for a `<br>` and two for a paragraph. One after the tag of a block
+/// says nothing.
+pub(crate) fn to_text_with_line_breaks(html: &str) -> String {
+    rendered(html, true)
 }
 
 /// As [`to_text`], all on one line.
@@ -67,127 +49,143 @@ pub(crate) fn shortened(text: String) -> String {
     kept
 }
 
-/// For shops that take a line break between two texts for a `<br>`. One beside the tag of a block says nothing.
-pub(crate) fn line_breaks_to_tags(html: &str) -> String {
-    let mut result = String::with_capacity(html.len());
-    let mut lines = html.split('\n').peekable();
-    while let Some(line) = lines.next() {
-        result.push_str(line);
-        if let Some(next) = lines.peek() {
-            result.push_str(if ends_with_block(line) || starts_with_block(next) { "\n" } else { "<br>" });
+fn rendered(html: &str, keeps_line_breaks: bool) -> String {
+    let mut emitter = DefaultEmitter::default();
+    // In a script and the like, a `<` begins no tag.
+    emitter.naively_switch_states(true);
+    let mut page = Page { keeps_line_breaks, ..Page::default() };
+    for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
+        match token {
+            Token::EndTag(tag) if page.hidden.as_ref() == Some(&tag.name) => page.hidden = None,
+            _ if page.hidden.is_some() => (),
+            Token::String(text) => page.add_text(&String::from_utf8_lossy(&text)),
+            Token::StartTag(tag) => page.start(tag),
+            Token::EndTag(tag) => page.end(&tag.name),
+            Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => (),
         }
     }
-    result
+    page.text
 }
 
-fn starts_with_block(line: &str) -> bool {
-    line.trim_start().strip_prefix('<').is_some_and(is_block)
+#[derive(Default)]
+struct Page {
+    text: String,
+    /// What comes before the next letter, one of [`GAPS`].
+    gap: usize,
+    /// Stands at the beginning of a list item (its dash or number) or of a cell, as long as it is without text.
+    mark: Option<String>,
+    /// The next number of each open list that has numbers.
+    lists: Vec<Option<i64>>,
+    /// The element that is open and whose content nobody sees.
+    hidden: Option<HtmlString>,
+    keeps_line_breaks: bool,
+    is_preformatted: bool,
+    is_after_block: bool,
+    is_superscript: bool,
 }
 
-fn ends_with_block(line: &str) -> bool {
-    let line = line.trim_end();
-    line.ends_with('>') && line.rfind('<').is_some_and(|start| is_block(&line[start + 1..]))
-}
+impl Page {
+    fn add_text(&mut self, text: &str) {
+        // A square metre is "m²", but the note "2a" stays as it is.
+        let raised = take(&mut self.is_superscript) && text.chars().all(|letter| letter.is_ascii_digit());
+        for letter in text.chars() {
+            match letter {
+                // Nobody sees these.
+                '\0' | '\u{200B}' => (),
+                '\n' if self.keeps_line_breaks || self.is_preformatted => {
+                    if !take(&mut self.is_after_block) {
+                        self.widen_gap(if self.gap < LINE_END { LINE_END } else { PARAGRAPH });
+                    }
+                }
+                _ if letter.is_whitespace() => self.gap = self.gap.max(SPACE),
+                _ => self.add_letter(match letter.to_digit(10) {
+                    Some(digit) if raised => SUPERSCRIPTS[digit as usize],
+                    _ => letter,
+                }),
+            }
+        }
+    }
 
-/// `tag` is what follows the `<`.
-fn is_block(tag: &str) -> bool {
-    let name = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    BLOCKS.iter().any(|block| block.eq_ignore_ascii_case(name))
-}
+    fn add_letter(&mut self, letter: char) {
+        let gap = take(&mut self.gap);
+        if !self.text.is_empty() {
+            self.text.push_str(GAPS[gap]);
+        }
+        self.text.push_str(&self.mark.take().unwrap_or_default());
+        self.text.push(letter);
+        self.is_after_block = false;
+    }
 
-fn rendered(html: &str) -> String {
-    // Raw: the cells of a table under each other. Beside each other, cells of several lines would interleave.
-    let text = config::with_decorator(Undecorated)
-        .raw_mode(true)
-        .unicode_strikeout(false)
-        .string_from_read(html.as_bytes(), NO_WRAPPING);
-    // It fails when the width does not suffice, which it always does, or when there is nothing to render.
-    text.unwrap_or_default()
-}
+    fn start(&mut self, tag: StartTag<()>) {
+        self.add_gap_around(&tag.name);
+        match tag.name.as_slice() {
+            b"iframe" | b"noscript" | b"script" | b"style" | b"template" | b"title" => {
+                self.hidden = Some(tag.name);
+            }
+            b"dd" | b"td" | b"th" => _ = self.mark.get_or_insert_default(),
+            b"li" => self.start_item(),
+            b"ol" => {
+                let start = tag.attributes.get(b"start".as_slice());
+                let number = start.and_then(|start| String::from_utf8_lossy(start).trim().parse().ok());
+                self.lists.push(number.or(Some(1)));
+            }
+            b"ul" => self.lists.push(None),
+            b"pre" => self.is_preformatted = true,
+            b"sup" => self.is_superscript = true,
+            _ => (),
+        }
+    }
 
-fn tidy(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut blank = false;
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        let Some(first) = words.next() else {
-            blank = true;
-            continue;
+    fn start_item(&mut self) {
+        self.follow_closely();
+        // An item that begins with a list has the marks of both.
+        let mark = self.mark.get_or_insert_default();
+        match self.lists.last_mut() {
+            Some(Some(number)) => {
+                mark.push_str(&format!("{number}. "));
+                *number = number.saturating_add(1);
+            }
+            _ => mark.push_str("- "),
+        }
+    }
+
+    fn end(&mut self, name: &[u8]) {
+        self.is_superscript = false;
+        self.add_gap_around(name);
+        match name {
+            b"dd" | b"li" | b"td" | b"th" if self.mark.take().is_none() => self.follow_closely(),
+            b"ol" | b"ul" => (self.mark, _) = (None, self.lists.pop()),
+            b"pre" => self.is_preformatted = false,
+            _ => (),
+        }
+    }
+
+    fn add_gap_around(&mut self, name: &[u8]) {
+        let gap = match name {
+            b"blockquote" | b"dl" | b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" | b"hr" | b"p" | b"pre"
+            | b"table" => PARAGRAPH,
+            b"address" | b"article" | b"aside" | b"caption" | b"center" | b"dd" | b"details" | b"div" | b"dt"
+            | b"fieldset" | b"figcaption" | b"figure" | b"footer" | b"form" | b"header" | b"li" | b"main" | b"nav"
+            | b"ol" | b"section" | b"summary" | b"td" | b"th" | b"tr" | b"ul" => LINE_END,
+            b"br" if self.gap < LINE_END => LINE_END,
+            b"br" => BLANK_LINE,
+            _ => return,
         };
-        if !result.is_empty() {
-            result.push_str(if blank { "\n\n" } else { "\n" });
+        self.widen_gap(gap);
+        self.is_after_block = true;
+    }
+
+    /// Not before the first letter of a cell or item.
+    fn widen_gap(&mut self, gap: usize) {
+        if self.mark.is_none() {
+            self.gap = self.gap.max(gap);
         }
-        blank = false;
-        result.push_str(first);
-        for word in words {
-            result.push(' ');
-            result.push_str(word);
+    }
+
+    fn follow_closely(&mut self) {
+        if self.gap == PARAGRAPH {
+            self.gap = LINE_END;
         }
-    }
-    result
-}
-
-/// Marks list items and nothing else.
-struct Undecorated;
-
-impl TextDecorator for Undecorated {
-    type Annotation = ();
-
-    fn decorate_link_start(&mut self, _url: &str) -> (String, ()) {
-        Default::default()
-    }
-    fn decorate_link_end(&mut self) -> String {
-        String::new()
-    }
-    fn decorate_em_start(&self) -> (String, ()) {
-        Default::default()
-    }
-    fn decorate_em_end(&self) -> String {
-        String::new()
-    }
-    fn decorate_strong_start(&self) -> (String, ()) {
-        Default::default()
-    }
-    fn decorate_strong_end(&self) -> String {
-        String::new()
-    }
-    fn decorate_strikeout_start(&self) -> (String, ()) {
-        Default::default()
-    }
-    fn decorate_strikeout_end(&self) -> String {
-        String::new()
-    }
-    fn decorate_code_start(&self) -> (String, ()) {
-        Default::default()
-    }
-    fn decorate_code_end(&self) -> String {
-        String::new()
-    }
-    fn decorate_preformat_first(&self) {}
-    fn decorate_preformat_cont(&self) {}
-    fn decorate_image(&mut self, _src: &str, _title: &str) -> (String, ()) {
-        Default::default()
-    }
-    fn header_prefix(&self, _level: usize) -> String {
-        String::new()
-    }
-    fn quote_prefix(&self) -> String {
-        String::new()
-    }
-    fn unordered_item_prefix(&self) -> String {
-        "- ".to_owned()
-    }
-    fn ordered_item_prefix(&self, number: i64) -> String {
-        format!("{number}. ")
-    }
-    fn make_subblock_decorator(&self) -> Self {
-        Undecorated
-    }
-    fn decorate_superscript_start(&self) -> (String, ()) {
-        Default::default()
-    }
-    fn decorate_superscript_end(&self) -> String {
-        String::new()
     }
 }
 
@@ -219,6 +217,56 @@ mod tests {
     }
 
     #[test]
+    fn lists_and_cells_stand_close_together() {
+        for (html, text) in [
+            ("<p>a</p><ul><li><p>b</p></li><li><p>c</p></li></ul>d", "a\n- b\n- c\nd"),
+            ("a<br><br><ul><li><br>b</ul>", "a\n\n- b"),
+            ("<ul><li>a<ol><li>b</ol></li><li>c</ul>", "- a\n1. b\n- c"),
+            ("<ol start=' 3'><li>a</li><li><ul><li>b</ul></li><li></li><li>c</ol>", "3. a\n4. - b\n6. c"),
+            ("<ol start=9223372036854775807><li>a<li>b</ol>", "9223372036854775807. a\n9223372036854775807. b"),
+            ("<ol>note<li>a</ol><li>b", "note\n1. a\n- b"),
+            ("<ul><li></ul>a", "a"),
+            ("<ul><li><table><tr><td>a</td><td><p>b</p></td><td>c</table>d</ul>", "- a\nb\nc\n\nd"),
+            ("a<dl><dt>b<dd><p>c</p></dd><dt>d<dd>e</dl>f", "a\n\nb\nc\nd\ne\n\nf"),
+        ] {
+            assert_eq!(to_text(html), text, "{html:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_seen_is_what_a_browser_shows() {
+        for (html, text) in [
+            ("a<hr>b<p></p>c<section>d</section><section>e</section>", "a\n\nb\n\nc\nd\ne"),
+            ("<pre>\na\n  b\n\nc</pre>\nd", "a\nb\n\nc\n\nd"),
+            ("5 m<sup>2</sup> <sup><b>2</b></sup><sup></sup>2", "5 m² ²2"),
+            ("in\u{200B}visible&#8203; <wbr>a\0", "invisible a"),
+            ("<head><title>a</title><style>b</style></head><body>c", "c"),
+            ("<iframe>a</iframe><noscript><img></noscript><template><p>b</p></template>c", "c"),
+            ("<script>if (a</b) '</' + '<p>'</script >seen", "seen"),
+            ("seen<script>never closed </p> <p>a", "seen"),
+            ("<P>a<BR>b</P><Script>c</sCRIPT>", "a\nb"),
+            ("a < b, c <3, </ d> <e", "a < b, c <3,"),
+            ("<a title='>'\nhref=x>a</a><!-- > -->b<?c?>d", "abd"),
+            ("<div>a<b>b</div>c<i>d", "ab\ncd"),
+            ("&copy 1 &ampx &notit; &unknown; &lt &#65 &#x42; &#0;", "© 1 &x ¬it; &unknown; < A B \u{FFFD}"),
+        ] {
+            assert_eq!(to_text(html), text, "{html:?}");
+        }
+    }
+
+    #[test]
+    fn large_and_deep_pages_are_no_trouble() {
+        for tag in ["<b>", "<div>", "<ul>", "<table><tr><td>"] {
+            assert_eq!(to_text(&format!("a{}b", tag.repeat(100_000))).replace('\n', ""), "ab", "{tag}");
+        }
+        assert_eq!(to_text(&"<ul><li>".repeat(100_000)), "");
+        for piece in ["<", "&", "<!--", "<a b=c ", "<script></", "<p>word</p>", "<ol><li>1"] {
+            let html = piece.repeat(1_000_000 / piece.len());
+            assert!(to_text(&html).len() <= 2 * html.len(), "{piece}");
+        }
+    }
+
+    #[test]
     fn nothing_is_wrapped() {
         let words = "word ".repeat(2_000);
         assert_eq!(to_text(&format!("<p>{words}</p>")), words.trim_end());
@@ -231,8 +279,10 @@ mod tests {
             ("one\n\n<em>two</em>", "one\n\ntwo"),
             ("<ul>\n <li>a</li>\n <li>b</li>\n</ul>\nafter", "- a\n- b\nafter"),
             ("<p>a</p>\n\n<P>b</P>", "a\n\nb"),
+            ("a\n\n<ul>\n<li>b</li>\n\n<li>c</li>\n</ul>\n\nd", "a\n- b\n- c\n\nd"),
+            ("a<br>\n<i\nid=b>b</i>", "a\nb"),
         ] {
-            assert_eq!(to_text(&line_breaks_to_tags(html)), text, "{html:?}");
+            assert_eq!(to_text_with_line_breaks(html), text, "{html:?}");
         }
     }
 

@@ -107,7 +107,7 @@ impl Fields {
 
     fn listing(&self, record: &Record) -> Listing {
         let mut listing = Listing::new(record);
-        let text = |field| html::to_text(&with_breaks(unescaped(record.text(field))));
+        let text = |field| html::to_text_with_line_breaks(&with_line_breaks(unescaped(record.text(field))));
         let description = Some(text(self.description)).filter(|text| !text.is_empty());
         listing.name = Some(html::to_line(unescaped(record.text(self.name))));
         listing.description = html::shortened(description.unwrap_or_else(|| text(self.short_description)));
@@ -137,11 +137,10 @@ fn unescaped(text: &str) -> &str {
     }
 }
 
-/// The export writes a line break as `\n` and a real backslash before an n as `\\n`; and in the shop a line break
-/// between two texts is one for the reader, too.
-fn with_breaks(description: &str) -> String {
+/// The export writes a line break as `\n` and a real backslash before an n as `\\n`.
+fn with_line_breaks(description: &str) -> String {
     let parts: Vec<String> = description.split(r"\\n").map(|part| part.replace(r"\n", "\n")).collect();
-    html::line_breaks_to_tags(&parts.join(r"\n"))
+    parts.join(r"\n")
 }
 
 /// The first of a list in which a comma that belongs to a name is written `\,`.
