@@ -107,7 +107,8 @@ impl BlockingClient {
     fn new() -> std::io::Result<Self> {
         let given = TIMEOUT_VARIABLES.iter().find_map(|name| std::env::var(name).ok()?.parse().ok());
         Ok(BlockingClient {
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            // Between two batches nobody drives the runtime, so nobody would notice that an idle connection has ended.
+            client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http(),
             timeout: given.map_or(OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT, Duration::from_millis),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
         })

@@ -151,7 +151,7 @@ impl Counting {
         for (((scope, subject, mut waiters), step), answer) in asked.into_iter().zip(steps).zip(answers) {
             let has_unused = scope.with(&subject, |state, _| {
                 if step.wanted > 0 {
-                    state.note(answer, sent);
+                    state.note(step.limit, answer, sent);
                 }
                 for waiter in waiters.drain(..) {
                     // Whoever does not wait any more has had its permit all the same.

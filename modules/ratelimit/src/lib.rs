@@ -25,8 +25,9 @@
 //!
 //! **What is promised.** A permit counts for the whole window by the clock of Redis, and is free again a hundredth of
 //! the window later at most. Permits go to requests in the order in which they came. What Redis forgets (a restart,
-//! an eviction, a fail-over) the limit forgets, but no process lets through more than the limit by itself. What
-//! happens while Redis is away is [`OnLoss`].
+//! an eviction, a fail-over) the limit forgets, but no process lets through more than the limit by itself, in a window
+//! that is shorter by at most a hundredth and the time of one step in Redis. What happens while Redis is away is
+//! [`OnLoss`].
 //!
 //! **What it costs.** All who wait at the same time share one write to Redis, and those about one subject one step
 //! there. A refusal that is certain costs Redis nothing, nor do most requests of a caller who asks often: each step

@@ -78,10 +78,11 @@ impl SubjectState {
         step
     }
 
-    /// Notes the answer to a step that wanted permits. Those who wait for it can then use them, as of when it was sent:
-    /// that is no later than Redis has counted them.
-    pub(crate) fn note(&mut self, answer: Answer, sent: u64) {
-        (self.unused, self.answer, self.sent) = (answer.granted, answer, sent);
+    /// Notes the answer to a step that wanted permits. Those who wait for it can then use them, as of when it was sent,
+    /// which is no later than Redis has counted them.
+    /// Never more than this process may still let through: meanwhile it may have decided without Redis.
+    pub(crate) fn note(&mut self, limit: Limit, answer: Answer, sent: u64) {
+        (self.unused, self.answer, self.sent) = (answer.granted.min(self.room(limit, sent)), answer, sent);
     }
 
     /// Uses one of the permits that Redis has granted, if there is one.

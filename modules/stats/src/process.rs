@@ -2,6 +2,7 @@
 //! Read from `/proc` at each scrape; elsewhere than on Linux, there are no such metrics.
 
 use std::fs;
+use std::sync::Mutex;
 
 use prometheus::Counter;
 use prometheus::core::{Collector, Desc};
@@ -21,7 +22,7 @@ const RESIDENT_PAGES: usize = 21;
 
 pub(crate) fn register(registry: &Registry) -> Result<(), MetricsError> {
     let time = Counter::new("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.")?;
-    registry.collector(CpuTime(time))?;
+    registry.collector(CpuTime { time, counting: Mutex::default() })?;
     let gauge = |name, help, read: fn() -> u64| registry.watch_gauge(name, help, &[], read);
     gauge("process_open_fds", "Number of open file descriptors.", open_files);
     gauge("process_max_fds", "Maximum number of open file descriptors.", most_open_files);
@@ -34,18 +35,22 @@ pub(crate) fn register(registry: &Registry) -> Result<(), MetricsError> {
     Ok(())
 }
 
-struct CpuTime(Counter);
+struct CpuTime {
+    time: Counter,
+    counting: Mutex<()>,
+}
 
 impl Collector for CpuTime {
     fn desc(&self) -> Vec<&Desc> {
-        self.0.desc()
+        self.time.desc()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        // Two scrapes at the same time would both count what has been used since the last one.
+        let _one_at_a_time = self.counting.lock();
         let used = (stat(USER_TICKS) + stat(SYSTEM_TICKS)) as f64 / clock_ticks_per_second() as f64;
-        // Two scrapes at the same time may read in one order and count in the other.
-        self.0.inc_by((used - self.0.get()).max(0.0));
-        self.0.collect()
+        self.time.inc_by((used - self.time.get()).max(0.0));
+        self.time.collect()
     }
 }
 

@@ -13,7 +13,7 @@ fn answer(granted: u32, left: u32, next_free_ms: u64) -> Answer {
 /// Those who wait ask, and have the answer.
 fn step(state: &mut SubjectState, limit: Limit, now: u64, waiting: usize, answer: Answer) -> Vec<Decision> {
     state.step(String::new(), limit, now, waiting);
-    state.note(answer, now);
+    state.note(limit, answer, now);
     (0..waiting).map(|_| state.use_permit(limit, now)).collect()
 }
 
@@ -104,9 +104,20 @@ fn batches_follow_what_is_used() {
     let mut state = ten();
     assert!((0..10).all(|_| is_used(&mut state, 1_001)) && !is_used(&mut state, 1_001));
     assert_eq!(exchange(&mut state, 1_002, 3), (0, 23), "used up in time");
-    state.note(answer(23, 9, 0), 1_002);
+    state.note(limit(100_000, 5), answer(23, 9, 0), 1_002);
     assert_eq!(exchange(&mut state, 1_060, 1), (23, 11), "not used");
-    state.note(answer(0, 9, 0), 1_060);
+    state.note(limit(100_000, 5), answer(0, 9, 0), 1_060);
     assert_eq!(exchange(&mut state, 1_200, 1), (0, 11), "none was lacking in its time");
     assert_eq!(exchange(&mut state, 3_000, 1), (0, 0), "that was long ago");
+}
+
+/// Too many wait for Redis, so others decide without it while a step is under way.
+#[test]
+fn a_step_grants_no_more_than_this_process_may_still_let_through() {
+    let (limit, mut state) = (limit(10, 10), SubjectState::default());
+    assert_eq!(state.step(String::new(), limit, 1_000, 10).wanted, 10);
+    assert!((0..4).all(|_| matches!(state.decide_alone(limit, 1_010), Decision::Allowed(_))));
+    state.note(limit, answer(10, 0, 10_050), 1_000);
+    let decisions = (0..10).map(|_| state.use_permit(limit, 1_000));
+    assert_eq!(decisions.filter(|decision| matches!(decision, Decision::Allowed(_))).count(), 6);
 }

@@ -1,6 +1,7 @@
 //! One list out of those of several organizations, which an index has one by one.
 
-use std::collections::VecDeque;
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
 
 use hotshelf_domain::Place;
 
@@ -18,7 +19,29 @@ struct List<'a, 'b> {
     head: Place,
     /// Those that were read with the head.
     rows: VecDeque<Place>,
+    descending: bool,
 }
+
+/// The list whose head comes first is the greatest, as a heap gives it out.
+impl Ord for List<'_, '_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&other.head, &self.head, self.descending)
+    }
+}
+
+impl PartialOrd for List<'_, '_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for List<'_, '_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for List<'_, '_> {}
 
 /// The rows of the window. Costs some microseconds for each list, however long it is.
 pub(super) fn rows(conn: &Reader, scans: &[IndexScan<'_>], window: Window<'_>) -> Result<Vec<Place>, SqlError> {
@@ -29,23 +52,20 @@ pub(super) fn rows(conn: &Reader, scans: &[IndexScan<'_>], window: Window<'_>) -
     // To go on, a scan of what a search finds would have to search again.
     let again = scans.iter().any(|scan| scan.search.is_some());
     let chunk = if again { wanted } else { (2 * (wanted / scans.len().max(1) as i64)).clamp(CHUNK.0, CHUNK.1) };
-    let mut lists = Vec::with_capacity(scans.len());
+    let descending = window.descending;
+    let mut lists = BinaryHeap::with_capacity(scans.len());
     for scan in scans {
         let mut rows = VecDeque::from(scan.rows(conn, Window { offset: 0, limit: chunk, ..window })?);
-        lists.extend(rows.pop_front().map(|head| List { scan, head, rows }));
+        lists.extend(rows.pop_front().map(|head| List { scan, head, rows, descending }));
     }
-    // The one whose head comes first stands last.
-    lists.sort_by(|one, other| compare(&other.head, &one.head, window.descending));
     let mut merged = Vec::new();
     for position in 0..wanted {
-        let Some(List { scan, head, mut rows }) = lists.pop() else { break };
+        let Some(List { scan, head, mut rows, .. }) = lists.pop() else { break };
         if rows.is_empty() {
             rows = scan.rows(conn, Window { after: Some(&head), offset: 0, limit: chunk, ..window })?.into();
         }
         if let Some(head) = rows.pop_front() {
-            let behind = |list: &List<'_, '_>| compare(&list.head, &head, window.descending).is_gt();
-            let place = lists.partition_point(behind);
-            lists.insert(place, List { scan, head, rows });
+            lists.push(List { scan, head, rows, descending });
         }
         if position >= window.offset {
             merged.push(head);
