@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{list, shelf};
 use crate::hotshelf;
 use hotshelf_testkit::catalogue::{PRODUCTS, create_many, delete, ids, update};
-use hotshelf_testkit::shapes::invalid_fields;
+use hotshelf_testkit::shapes::{invalid_fields, time};
 
 /// The orders, and the products of [`shelf`] in them: ties by id.
 const ORDERS: [(&str, [i64; 9]); 10] = [
@@ -30,7 +30,7 @@ async fn each_order_sorts_and_ties_are_sorted_by_id() {
     }
     for field in ["created_at", "updated_at"] {
         let page = list(&service, &format!("order=-{field}")).await;
-        let key = |product: &Value| (product[field].as_str().unwrap().to_owned(), product["id"].as_i64().unwrap());
+        let key = |product: &Value| (time(&product[field]), product["id"].as_i64().unwrap());
         let keys: Vec<_> = page["products"].as_array().unwrap().iter().map(key).collect();
         assert!(keys.is_sorted_by(|a, b| a.0 > b.0 || a.0 == b.0 && a.1 < b.1), "{keys:?}");
     }

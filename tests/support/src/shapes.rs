@@ -1,6 +1,7 @@
 //! Checks of the forms of the service's answers.
 
 use crate::Reply;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 /// The names of an object's fields, sorted.
@@ -26,6 +27,13 @@ pub fn assert_utc(value: &Value) {
     let fraction_fits = fraction.is_empty()
         || fraction.strip_prefix('.').is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
     assert!(fits && fraction_fits, "no time of RFC 3339: {text}");
+}
+
+/// That time. Compare times and not their texts: one of a whole second has no fraction, and its `Z` sorts behind any.
+#[track_caller]
+pub fn time(value: &Value) -> DateTime<Utc> {
+    assert_utc(value);
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("expected a time, got {value}"))
 }
 
 /// A number of milliseconds with 3 decimals, shorter than the timeout of a request.
