@@ -11,8 +11,8 @@ COPY . .
 # no part of any layer: the binary is copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --profile dist --locked --bin hotshelf && \
-    install -D target/dist/hotshelf /out/hotshelf
+    cargo build --release --locked --bin hotshelf && \
+    install -D target/release/hotshelf /out/hotshelf
 
 # --- run --------------------------------------------------------------------------------------------------------------
 FROM debian:bookworm-slim
