@@ -22,8 +22,8 @@ use commands::{serve, warm};
 use config::{Config, Values};
 use failure::Failure;
 
-/// A hit in Redis makes some 25 allocations, which other threads free. glibc's allocator takes several times as long for
-/// that.
+/// A hit in Redis makes some 25 allocations, which other threads free. glibc's allocator takes several times as long
+/// for that.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,5 +1,5 @@
-//! What people send about accounts, and the rules that decide whether it is good. No draft implements `Debug`: passwords
-//! are not for logs.
+//! What people send about accounts, and the rules that decide whether it is good. No draft implements `Debug`:
+//! passwords are not for logs.
 
 use super::email::Email;
 use super::role::Role;
@@ -133,7 +133,8 @@ impl ApiKeyDraft {
 /// ```
 /// use hotshelf_domain::TextsDraft;
 ///
-/// let [email, password] = TextsDraft::from_json(br#"{"email": "a@b", "password": "x"}"#, ["email", "password"])?.into_texts()?;
+/// let json = br#"{"email": "a@b", "password": "x"}"#;
+/// let [email, password] = TextsDraft::from_json(json, ["email", "password"])?.into_texts()?;
 /// assert_eq!((email.as_str(), password.as_str()), ("a@b", "x"));
 /// let invalid = TextsDraft::from_json(br#"{"emial": "a@b"}"#, ["email"])?.into_texts().unwrap_err();
 /// assert_eq!(invalid.to_string(), "emial is not a known field; email is required");

@@ -20,8 +20,8 @@ impl Auth {
     /// sessions, the oldest ends: no instance accepts it from here on.
     ///
     /// # Errors
-    /// [`AuthError::WrongCredentials`]; [`AuthError::Busy`]; [`WriteError::Locked`] when too many log in as this user at
-    /// the same time, among others.
+    /// [`AuthError::WrongCredentials`]; [`AuthError::Busy`]; [`WriteError::Locked`] when too many log in as this user
+    /// at the same time, among others.
     pub async fn login(
         &self,
         email: &str,

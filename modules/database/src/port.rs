@@ -2,8 +2,8 @@
 //! rules: what may be written, in which order it is checked, and what else a write changes is in
 //! [`usecases`](crate::usecases), once.
 //!
-//! The use cases are generic over it, so that a create pays no dynamic dispatch. Reads of one moment may use it as well.
-//! Lists and searches do not: they may differ wholly from one database to another.
+//! The use cases are generic over it, so that a create pays no dynamic dispatch. Reads of one moment may use it as
+//! well. Lists and searches do not: they may differ wholly from one database to another.
 
 use chrono::{DateTime, Utc};
 use hotshelf_cache::Epoch;
@@ -38,8 +38,8 @@ pub(crate) trait ProductTx: Tx {
     fn update_product(&mut self, id: ProductId, patch: &ProductPatch, version: Version)
     -> Result<Product, Self::Error>;
 
-    /// Marks the row as deleted; the version goes on growing, so that an entry cached before the delete can never look newer.
-    /// `false` when there is no such product.
+    /// Marks the row as deleted; the version goes on growing, so that an entry cached before the delete can never look
+    /// newer. `false` when there is no such product.
     fn delete_product(&mut self, id: ProductId) -> Result<bool, Self::Error>;
 }
 
@@ -78,7 +78,8 @@ pub(crate) trait SchemaTx: Tx {
     /// Writes the name, the fields and the version of a schema that exists.
     fn update_schema(&mut self, schema: &Schema) -> Result<(), Self::Error>;
 
-    /// Counts the products of the schema whose fields are `such`. It reads one after the other and keeps none in memory.
+    /// Counts the products of the schema whose fields are `such`. It reads one after the other and keeps none in
+    /// memory.
     fn count_products_with(
         &mut self,
         schema: SchemaId,

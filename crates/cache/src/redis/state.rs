@@ -17,8 +17,8 @@ const FENCE: u8 = b'F';
 /// A fence whose writer is to leave nothing: another one has committed since it lost its own fence to this one.
 const OVERTAKEN: u8 = b'O';
 const VALUE: u8 = b'V';
-/// The layouts of values: the payload as it is, or packed. A value of another layout is foreign: nobody reads it, and the
-/// next reader replaces it. 1 and 2 had no history, 3 and 4 no attribute.
+/// The layouts of values: the payload as it is, or packed. A value of another layout is foreign: nobody reads it, and
+/// the next reader replaces it. 1 and 2 had no history, 3 and 4 no attribute.
 const PLAIN: u8 = 5;
 const PACKED: u8 = 6;
 const PRESENT: u8 = 1;
