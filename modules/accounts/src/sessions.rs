@@ -127,7 +127,7 @@ impl Auth {
     /// # Errors
     /// As [`end_session`](Auth::end_session).
     pub async fn end_sessions_of(&self, user: UserId) -> Result<(), AuthError> {
-        let commit = async move |database: Database, fencing| database.end_sessions(user, None, fencing).await;
+        let commit = async move |database: Database, fencing| database.end_sessions(user, fencing).await;
         Ok(self.write(vec![self.identity_entry(user)], commit).await?)
     }
 }

@@ -132,17 +132,12 @@ impl Database {
         self.commit(1, fencing, move |conn| conn.delete_session(&token_hash)).await
     }
 
-    /// Ends all of the user's sessions but `keep`, which goes over into the new generation.
+    /// Ends all of the user's sessions.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`].
-    pub async fn end_sessions(
-        &self,
-        id: UserId,
-        keep: Option<SessionId>,
-        fencing: Fencing,
-    ) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| accounts::end_sessions(conn, id, keep)).await
+    pub async fn end_sessions(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(1, fencing, move |conn| accounts::end_sessions(conn, id, None)).await
     }
 
     /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none
