@@ -51,7 +51,7 @@ impl fmt::Display for Condition {
                 f,
                 "Redis is up, but the writes of other instances are not heard ({reason}); memory serves nothing"
             ),
-            Condition::NotConnectedYet => f.write_str("not connected yet"),
+            Condition::NotConnectedYet => f.write_str("Redis is not connected yet; serving without it"),
             Condition::RedisDown { reason } => write!(f, "Redis is down ({reason}); serving without it"),
             Condition::ServiceEnded { reason } => f.write_str(reason),
             Condition::TaskDied { task } => write!(f, "task `{task}` has died; restart the service"),
