@@ -42,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) ttls: Ttls,
     /// Entries compared with the database each second; 0 turns the audit off.
     pub(crate) audit_rate: f64,
+    pub(crate) audit_kept: Duration,
     pub(crate) sessions: SessionOptions,
     pub(crate) mail: MailOptions,
     /// The page that sets a new password.

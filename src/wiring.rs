@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hotshelf_accounts::{AccessMetrics, Auth};
 use hotshelf_api::{ApiModule, ApiServices};
+use hotshelf_audit::AuditLog;
 use hotshelf_cache::Cache;
 use hotshelf_cache_module::{CacheModule, CacheStatistics};
 use hotshelf_database::Database;
@@ -68,13 +69,25 @@ impl Catalogue {
         Ok(Warmer::clone(&*self.container.init("warm", warmer).await?))
     }
 
+    /// Adds the audit log, which records what is no write of its own.
+    async fn audit(&mut self, config: &Config) -> Result<AuditLog, StartError> {
+        let audit = async { Ok(AuditLog::new(self.repository.clone(), config.audit_kept, &self.registry)?) };
+        Ok(AuditLog::clone(&*self.container.init("audit", audit).await?))
+    }
+
+    /// Adds the users of a command.
+    pub(crate) async fn users(&mut self, config: &Config) -> Result<Auth, StartError> {
+        let audit = self.audit(config).await?;
+        self.accounts(config, audit).await
+    }
+
     /// Adds the users.
-    pub(crate) async fn accounts(&mut self, config: &Config) -> Result<Auth, StartError> {
+    async fn accounts(&mut self, config: &Config, audit: AuditLog) -> Result<Auth, StartError> {
         let accounts = Database::clone(&self.repository);
         let auth = async {
             let (mailer, reset_url) = (config.mail.clone().mailer()?, config.password_reset_url.clone());
             let metrics = AccessMetrics::register(&self.registry)?;
-            Ok(Auth::new(self.cache.clone(), accounts, config.sessions, mailer, reset_url, metrics)?)
+            Ok(Auth::new(self.cache.clone(), accounts, config.sessions, mailer, reset_url, audit, metrics)?)
         };
         Ok(Auth::clone(&*self.container.init("accounts", auth).await?))
     }
@@ -84,12 +97,16 @@ impl Catalogue {
 pub(crate) async fn serve(config: &Config) -> Result<Running, StartError> {
     let mut catalogue = build(config, config.audit_rate).await?;
     let warmer = catalogue.warmer(config.warm).await?;
-    let auth = if config.api.users.is_some() { Some(catalogue.accounts(config).await?) } else { None };
+    let audit = catalogue.audit(config).await?;
+    let auth = match config.api.users {
+        Some(_) => Some(catalogue.accounts(config, audit.clone()).await?),
+        None => None,
+    };
     let Catalogue { mut container, products, statistics, registry, .. } = catalogue;
     let limiter = async { Ok(RateLimiter::new(config.rate_limits.clone(), &registry)?) };
     let limiter = RateLimiter::clone(&*container.init("ratelimit", limiter).await?);
     let health = container.health();
-    let services = ApiServices { products, auth, warmer, limiter, statistics, registry, health };
+    let services = ApiServices { products, auth, audit, warmer, limiter, statistics, registry, health };
     let api = async {
         // The metrics of users show on the page also where there are none.
         if services.auth.is_none() {

@@ -7,6 +7,7 @@
 //! - [`Price`] is exact. [`ProductId`] and [`Version`] cannot be mixed up.
 //! - [`Filter`], [`Search`], [`Order`] and [`Place`] say which part of the catalogue a list is about.
 //! - [`User`], [`Role`], [`Session`] and [`ApiKey`] say who may use it, in which organization, and how that is proven.
+//! - [`Actor`] and [`AuditRecord`] say who did what, for the audit log.
 //! - [`words`] and [`name_key()`] are how texts are searched and ordered, the same in every database.
 //! - [`StoreError`] is why a store could not do what it was asked: one kind for each thing that a caller can do about
 //!   it.
@@ -21,6 +22,7 @@
 //! ```
 
 mod account;
+mod audit;
 mod check;
 mod details;
 mod draft;
@@ -46,6 +48,10 @@ pub mod words;
 pub use account::{
     ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Session, TextsDraft,
     TokenHash, Used, User, UserDraft, new_password,
+};
+pub use audit::{
+    Actor, AuditAction, AuditCredential, AuditEntry, AuditKind, AuditOrigin, AuditOutcome, AuditPlace, AuditQuery,
+    AuditRecord, AuditTarget,
 };
 pub use check::does_not_exist;
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, NewImage, ProductDetails, not_of_the_product};

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use clap::Subcommand;
-use hotshelf_domain::{Email, Invalid, OrganizationId, Role, new_password};
+use hotshelf_domain::{Actor, Email, Invalid, OrganizationId, Role, new_password};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -32,8 +32,9 @@ async fn create(email: &str, config: &Config) -> Result<(), Failure> {
     let password = read_password().map_err(Failure::Password)?;
     let password = new_password(password).map_err(Failure::BadAdmin)?;
     let mut catalogue = wiring::catalogue(config).await?;
-    let auth = catalogue.accounts(config).await?;
-    let add = async { Ok(auth.add_user(OrganizationId::BUILT_IN, email, Role::Admin, Some(password)).await?) };
+    let auth = catalogue.users(config).await?;
+    let (organization, by) = (OrganizationId::BUILT_IN, Actor::command_line());
+    let add = async { Ok(auth.add_user(organization, email, Role::Admin, Some(password), by).await?) };
     let admin = wiring::run(catalogue.container, add).await?;
     print(&format!("{} is user {}, an admin of organization {}\n", admin.email, admin.id, admin.organization_id))
 }

@@ -29,6 +29,7 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
         database: DatabaseOptions { path: s.db_path.clone(), shared: s.shared_db },
         ttls: ttls(s),
         audit_rate: s.audit_rate,
+        audit_kept: s.audit_kept,
         sessions: sessions(s),
         mail: mail(s),
         password_reset_url: s.password_reset_url.clone(),

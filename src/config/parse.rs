@@ -89,6 +89,11 @@ pub(crate) fn up_to_30_days(text: &str) -> Parsed<Duration> {
     duration(text, Duration::ZERO..=30 * DAY)
 }
 
+/// 1 second to 3650 days.
+pub(crate) fn kept(text: &str) -> Parsed<Duration> {
+    duration(text, SECOND..=3_650 * DAY)
+}
+
 /// A deadline: more than nothing, at most a day.
 pub(crate) fn timeout(text: &str) -> Parsed<Duration> {
     duration(text, Duration::from_nanos(1)..=DAY)

@@ -214,6 +214,11 @@ settings! {
         password_reset_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/reset?token=", needs: &[Users];
     }
+    "Audit log" {
+        /// How long the entries of the audit log are kept (who logged in, changed rights, deleted).
+        audit_kept: Duration = "90days", kept, "a duration from 1s to 3650days, such as 90days",
+            see: "operations.md#audit-log";
+    }
     "Warming" {
         /// Interval at which the most read products and the first pages are loaded into the cache.
         /// They are loaded at the start, too. With `0s`, only when a request or a command asks for it.

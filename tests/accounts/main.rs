@@ -5,6 +5,7 @@
 mod abuse;
 mod accounts;
 mod api_keys;
+mod audit;
 mod ends;
 mod fixture;
 mod instances;

@@ -74,6 +74,9 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("PATCH /api/v1/users/{user}", VIEWER,                [401, 403, 403, 200, 404]),
     ("DELETE /api/v1/users/{user}/sessions", "",          [401, 403, 403, 204, 404]),
     ("DELETE /api/v1/users/{user}", "",                   [401, 403, 403, 204, 404]),
+    ("GET /api/v1/audit", "",                             [401, 403, 403, 200, 200]),
+    ("GET /api/v1/audit?organization_id={other}", "",     [401, 403, 403, 200, 200]),
+    ("GET /api/v1/audit?organization_id=1", "",           [401, 403, 403, 200, 403]),
     // These end the session of their caller.
     (LOGOUT, "",                                          [401, 204, 204, 204, 204]),
     (LOGOUT_EVERYWHERE, "",                               [401, 204, 204, 204, 204]),

@@ -1,7 +1,7 @@
 //! The API keys of a user: made, listed and removed.
 
 use hotshelf_database::Database;
-use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, StoreError, UserId};
+use hotshelf_domain::{Actor, ApiKey, ApiKeyId, NewApiKey, StoreError, UserId};
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
@@ -17,10 +17,11 @@ impl Auth {
         &self,
         principal: &SessionPrincipal,
         new: NewApiKey,
+        actor: Actor,
     ) -> Result<(Token, ApiKey), AuthError> {
         let token = Token::new(TokenKind::ApiKey);
         let (user, by) = (principal.identity.user, principal.session);
-        let key = self.0.database.add_api_key(user, by, new, token.hash()).await?;
+        let key = self.0.database.add_api_key(user, by, new, token.hash(), actor).await?;
         Ok((token, key))
     }
 
@@ -36,10 +37,10 @@ impl Auth {
     ///
     /// # Errors
     /// [`StoreError::NoSuchApiKey`] among others.
-    pub async fn remove_api_key(&self, user: UserId, id: ApiKeyId) -> Result<(), AuthError> {
+    pub async fn remove_api_key(&self, user: UserId, id: ApiKeyId, by: Actor) -> Result<(), AuthError> {
         let keys = self.0.database.api_keys_of(user).await?;
         let (_, token_hash) = keys.into_iter().find(|(key, _)| key.id == id).ok_or(StoreError::NoSuchApiKey(id))?;
-        let commit = async move |database: Database, fencing| database.remove_api_key(token_hash, fencing).await;
+        let commit = async move |database: Database, fencing| database.remove_api_key(token_hash, by, fencing).await;
         Ok(self.write(vec![self.key_entry(&token_hash)], commit).await?)
     }
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use hotshelf_audit::AuditLog;
 use hotshelf_cache::{
     Absence, Cache, Committed, EntryRef, Fencing, Keys, Namespace, NamespaceError, NamespaceOptions, Read, Value,
     WriteError,
@@ -95,6 +96,7 @@ pub(crate) struct State {
     pub(crate) key_uses: KeyUses,
     pub(crate) passwords: Passwords,
     pub(crate) outbox: Outbox,
+    pub(crate) audit: AuditLog,
     /// Taken by the task that runs it.
     pub(crate) mail_worker: Mutex<Option<MailWorker>>,
     pub(crate) metrics: AccessMetrics,
@@ -113,6 +115,7 @@ impl Auth {
         options: SessionOptions,
         mailer: Mailer,
         reset_url: Option<String>,
+        audit: AuditLog,
         metrics: AccessMetrics,
     ) -> Result<Self, NamespaceError> {
         let SessionOptions { session_ttl, entry_ttl: ttl, negative_ttl, grace } = options;
@@ -132,6 +135,7 @@ impl Auth {
             key_uses: KeyUses::new(),
             passwords: Passwords::new(metrics.password_checks.clone()),
             outbox,
+            audit,
             mail_worker: Mutex::new(Some(mail_worker)),
             metrics,
             tasks: Tasks::default(),

@@ -1,5 +1,5 @@
 //! For accounts: who may come in, by a password, a session or an API key, and what they may do then. Knows no HTTP and
-//! no SQL. May depend on `cache`, `domain`, `stats` and `lifecycle`.
+//! no SQL. May depend on `audit`, `cache`, `domain`, `stats` and `lifecycle`.
 //!
 //! A password is checked once, at the login; after that, a request shows a token, and [`Auth::peek`] answers from
 //! memory whose it is. Whatever takes a right away (a logout, another role, a new password, a removed key) is a write
@@ -9,8 +9,9 @@
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
 //! use hotshelf_accounts::{AccessMetrics, Auth, MailOptions, SessionOptions};
+//! use hotshelf_audit::AuditLog;
 //! use hotshelf_database::Database;
-//! use hotshelf_domain::{OrganizationId, Role, StoreError};
+//! use hotshelf_domain::{Actor, OrganizationId, Role, StoreError};
 //!
 //! # use hotshelf_cache::*;
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -24,14 +25,16 @@
 //! # let minute = Duration::from_secs(60);
 //! # let ttls = SessionOptions { session_ttl: minute, entry_ttl: minute, negative_ttl: minute, grace: minute };
 //! let mailer = MailOptions::File(directory.path().join("mail.log")).mailer()?;
-//! let auth = Auth::new(cache, accounts, ttls, mailer, None, AccessMetrics::register(&registry)?)?;
+//! let audit = AuditLog::new(accounts.clone(), Duration::from_secs(86_400), &registry)?;
+//! let auth = Auth::new(cache, accounts, ttls, mailer, None, audit, AccessMetrics::register(&registry)?)?;
 //!
-//! let password = "correct horse".to_owned();
-//! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;
-//! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl").await?;
+//! let (password, by) = ("correct horse".to_owned(), Actor::command_line());
+//! let (home, email) = (OrganizationId::BUILT_IN, "ann@shop.example".parse()?);
+//! auth.add_user(home, email, Role::Editor, Some(password.clone()), by.clone()).await?;
+//! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl", &by).await?;
 //! let caller = auth.authenticate(token.expose()).await?.expect("somebody");
 //! assert_eq!((caller.identity.user, caller.role), (ann.id, Role::Editor));
-//! auth.end_session(token.hash()).await?;
+//! auth.end_session(token.hash(), by).await?;
 //! assert_eq!(auth.authenticate(token.expose()).await?, None);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;

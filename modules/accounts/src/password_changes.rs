@@ -1,7 +1,7 @@
 //! New passwords: by a mail for those who forgot theirs, and for those who know it.
 
 use hotshelf_database::Database;
-use hotshelf_domain::{Email, StoreError};
+use hotshelf_domain::{Actor, AuditAction, Email, StoreError};
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
@@ -14,8 +14,10 @@ impl Auth {
     ///
     /// # Errors
     /// [`AuthError::TooMuchMail`], whether there is such a user or not.
-    pub fn forgot_password(&self, email: Email) -> Result<(), AuthError> {
-        self.0.outbox.reserve()?.send((email, Occasion::Forgotten));
+    pub fn forgot_password(&self, email: Email, by: &Actor) -> Result<(), AuthError> {
+        let mail = self.0.outbox.reserve()?;
+        self.0.audit.note(by.claiming(Some(email.clone())).does(AuditAction::PasswordRequested));
+        mail.send((email, Occasion::Forgotten));
         Ok(())
     }
 
@@ -24,13 +26,16 @@ impl Auth {
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`], [`AuthError::Busy`] among others.
-    pub async fn reset_password(&self, token: &str, password: String) -> Result<(), AuthError> {
-        let Some((TokenKind::Reset, token_hash)) = Token::recognize(token) else {
-            return Err(StoreError::NoSuchReset.into());
+    pub async fn reset_password(&self, token: &str, password: String, by: Actor) -> Result<(), AuthError> {
+        let refused = || {
+            self.0.audit.note(by.does(AuditAction::PasswordResetRefused));
+            StoreError::NoSuchReset
         };
-        let user = self.0.database.reset_of(token_hash).await?.ok_or(StoreError::NoSuchReset)?;
+        let Some((TokenKind::Reset, token_hash)) = Token::recognize(token) else { return Err(refused().into()) };
+        let user = self.0.database.reset_of(token_hash).await?.ok_or_else(refused)?;
         let hash = self.0.passwords.hash(password).await?;
-        let commit = async move |database: Database, fencing| database.reset_password(token_hash, hash, fencing).await;
+        let commit =
+            async move |database: Database, fencing| database.reset_password(token_hash, hash, by, fencing).await;
         Ok(self.write(vec![self.identity_entry(user)], commit).await?)
     }
 
@@ -45,16 +50,21 @@ impl Auth {
         principal: &SessionPrincipal,
         current: String,
         password: String,
+        by: Actor,
     ) -> Result<(), AuthError> {
         let email: Email = principal.identity.email().parse().map_err(|_| AuthError::WrongCredentials)?;
         let stored = self.0.database.credentials(email).await?.and_then(|(_, stored)| stored);
         let right = self.0.passwords.verify(current, stored.clone()).await?;
-        let Some(verified) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
+        let Some(verified) = stored.filter(|_| right) else {
+            self.0.audit.note(by.does(AuditAction::PasswordChangeRefused).with("wrong password"));
+            return Err(AuthError::WrongCredentials);
+        };
         let hash = self.0.passwords.hash(password).await?;
         let (user, keep) = (principal.identity.user, principal.session);
         let entries = vec![self.identity_entry(user), self.session_entry(&principal.token_hash)];
-        let commit =
-            async move |database: Database, fencing| database.set_password(user, (verified, hash), keep, fencing).await;
+        let commit = async move |database: Database, fencing| {
+            database.set_password(user, (verified, hash), keep, by, fencing).await
+        };
         Ok(self.write(entries, commit).await?)
     }
 }

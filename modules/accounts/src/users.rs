@@ -1,7 +1,7 @@
 //! The users of an organization: made, changed and removed.
 
 use hotshelf_database::Database;
-use hotshelf_domain::{Email, Home, NewOrganization, NewUser, OrganizationId, Role, StoreError, User, UserId};
+use hotshelf_domain::{Actor, Email, Home, NewOrganization, NewUser, OrganizationId, Role, StoreError, User, UserId};
 
 use crate::auth::Auth;
 use crate::error::AuthError;
@@ -17,10 +17,11 @@ impl Auth {
         email: Email,
         password: String,
         organization: NewOrganization,
+        by: Actor,
     ) -> Result<User, AuthError> {
         let password_hash = Some(self.0.passwords.hash(password).await?);
         let new = NewUser { email, password_hash, home: Home::New(organization), role: Role::Admin };
-        Ok(self.0.database.add_user(new).await?)
+        Ok(self.0.database.add_user(new, by).await?)
     }
 
     /// Adds a user to an organization. Without a password, a mail lets the user choose one.
@@ -34,6 +35,7 @@ impl Auth {
         email: Email,
         role: Role,
         password: Option<String>,
+        by: Actor,
     ) -> Result<User, AuthError> {
         let password_hash = match password {
             Some(password) => Some(self.0.passwords.hash(password).await?),
@@ -41,7 +43,7 @@ impl Auth {
         };
         let invitation = if password_hash.is_none() { Some(self.0.outbox.reserve()?) } else { None };
         let home = Home::In(organization);
-        let user = self.0.database.add_user(NewUser { email, password_hash, home, role }).await?;
+        let user = self.0.database.add_user(NewUser { email, password_hash, home, role }, by).await?;
         if let Some(invitation) = invitation {
             invitation.send((user.email.clone(), Occasion::Added));
         }
@@ -69,9 +71,15 @@ impl Auth {
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`] among others.
-    pub async fn set_role(&self, organization: OrganizationId, id: UserId, role: Role) -> Result<User, AuthError> {
+    pub async fn set_role(
+        &self,
+        organization: OrganizationId,
+        id: UserId,
+        role: Role,
+        by: Actor,
+    ) -> Result<User, AuthError> {
         self.user(organization, id).await?;
-        let commit = async move |database: Database, fencing| database.set_role(id, role, fencing).await;
+        let commit = async move |database: Database, fencing| database.set_role(id, role, by, fencing).await;
         Ok(self.write(vec![self.identity_entry(id)], commit).await?)
     }
 
@@ -79,9 +87,9 @@ impl Auth {
     ///
     /// # Errors
     /// As [`set_role`](Auth::set_role).
-    pub async fn remove_user(&self, organization: OrganizationId, id: UserId) -> Result<(), AuthError> {
+    pub async fn remove_user(&self, organization: OrganizationId, id: UserId, by: Actor) -> Result<(), AuthError> {
         self.user(organization, id).await?;
-        let commit = async move |database: Database, fencing| database.remove_user(id, fencing).await;
+        let commit = async move |database: Database, fencing| database.remove_user(id, by, fencing).await;
         Ok(self.write(vec![self.identity_entry(id)], commit).await?)
     }
 
@@ -89,8 +97,8 @@ impl Auth {
     ///
     /// # Errors
     /// As [`user`](Auth::user).
-    pub async fn end_sessions(&self, organization: OrganizationId, id: UserId) -> Result<(), AuthError> {
+    pub async fn end_sessions(&self, organization: OrganizationId, id: UserId, by: Actor) -> Result<(), AuthError> {
         self.user(organization, id).await?;
-        self.end_sessions_of(id).await
+        self.end_sessions_of(id, by).await
     }
 }

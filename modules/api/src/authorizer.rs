@@ -88,12 +88,10 @@ impl Authorizer {
         Err(unknown_token())
     }
 
-    /// The caller, if the caller may use an operation with this access; `None` if it is public. 401 without valid
-    /// credentials, 403 if the caller lacks a role.
-    pub(crate) async fn authorize(
+    /// The caller of an operation with this access; `None` if it is public. 401 without valid credentials.
+    pub(crate) async fn identify(
         &self,
         access: Access,
-        method: &Method,
         headers: &HeaderMap,
         client: &Subject,
     ) -> Result<Option<Caller>, Problem> {
@@ -101,8 +99,7 @@ impl Authorizer {
         if access == Access::Public || access == Access::Observer && self.metrics_open {
             return Ok(None);
         }
-        let credentials = credentials(headers);
-        let token = match credentials {
+        let token = match credentials(headers) {
             Credentials::Nothing => {
                 return Err(Problem::unauthorized("authentication is required: log in, or send a token", "Bearer"));
             }
@@ -113,11 +110,22 @@ impl Authorizer {
             Some(principal) => principal,
             None => self.authenticate(auth, token, client).await?,
         };
-        if matches!(credentials, Credentials::Cookie(_)) && !method.is_safe() && is_cross_site(headers) {
+        Ok(Some(Caller::User(principal)))
+    }
+
+    /// Checks that a caller who was identified may use an operation with this access. 403 if not.
+    pub(crate) fn check(
+        &self,
+        access: Access,
+        caller: &Caller,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let Caller::User(principal) = caller else { return Ok(()) };
+        if !method.is_safe() && matches!(credentials(headers), Credentials::Cookie(_)) && is_cross_site(headers) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site requests may not change anything"));
         }
-        check(access, &principal)?;
-        Ok(Some(Caller::User(principal)))
+        check(access, principal)
     }
 }
 

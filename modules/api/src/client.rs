@@ -124,9 +124,14 @@ impl Peer {
         Peer { address, subject: Subject::of_address(address) }
     }
 
+    /// The address of the client.
+    pub(crate) fn address(&self, proxies: &TrustedProxies, headers: &HeaderMap) -> IpAddr {
+        proxies.origin(self.address, headers)
+    }
+
     /// The client that limits per address count.
     pub(crate) fn client(&self, proxies: &TrustedProxies, headers: &HeaderMap) -> Subject {
-        match proxies.origin(self.address, headers) {
+        match self.address(proxies, headers) {
             address if address == self.address => self.subject.clone(),
             address => Subject::of_address(address),
         }

@@ -217,18 +217,26 @@ impl ProductFastPath {
     /// Authorizes the caller, counts the request unless it was counted, and loads the product.
     async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
         let client = self.limits.client_of(peer, headers);
-        let authorized = self.pipeline.authorizer.authorize(PRODUCT_ACCESS, &Method::GET, headers, &client).await;
-        let caller = authorized.as_ref().ok().and_then(Option::as_ref);
+        let authorizer = &self.pipeline.authorizer;
+        let identified = authorizer.identify(PRODUCT_ACCESS, headers, &client).await;
+        let caller = identified.as_ref().ok().and_then(Option::as_ref);
         let limit = match limits::count(self.policy.as_ref().filter(|_| !counted), caller, &client).await {
             Ok(limit) => limit,
             Err(problem) => return problem.into_response(),
         };
         // Pinned for the same reason.
         let finding = pin!(async {
-            match authorized {
-                Ok(Some(caller)) => find(&self.products, &caller, id, headers).await.into_response(),
+            match &identified {
+                Ok(Some(caller)) => match authorizer.check(PRODUCT_ACCESS, caller, &Method::GET, headers) {
+                    Ok(()) => find(&self.products, caller, id, headers).await.into_response(),
+                    Err(problem) => {
+                        let address = Some(self.limits.address_of(peer, headers));
+                        self.pipeline.note_refusal(Some(caller), address, &Method::GET, PRODUCT_ROUTE);
+                        problem.into_response()
+                    }
+                },
                 Ok(None) => Problem::internal("a product was read without a caller").into_response(),
-                Err(problem) => problem.into_response(),
+                Err(problem) => problem.clone().into_response(),
             }
         });
         let mut response = finding.await;

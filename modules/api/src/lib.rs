@@ -51,7 +51,8 @@
 //! };
 //! let mut container = Container::new(Duration::from_secs(30));
 //! let health = container.health();
-//! let services = ApiServices { products, auth: None, warmer, limiter, statistics, registry, health };
+//! # let audit = hotshelf_audit::AuditLog::new(products.repository().clone(), Duration::from_secs(86_400), &registry)?;
+//! let services = ApiServices { products, auth: None, audit, warmer, limiter, statistics, registry, health };
 //! container.init("api", async { Ok(ApiModule::new(options, services)?) }).await?;
 //! container.start().await?.stop().await?;
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -60,6 +61,7 @@
 //! ```
 
 mod activity;
+mod actor;
 mod authorizer;
 mod body;
 mod caller;

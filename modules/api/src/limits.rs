@@ -4,6 +4,7 @@ mod accounts;
 mod policy;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -103,7 +104,17 @@ impl RequestLimits {
         }
     }
 
+    /// The address of the client, if the request came over a connection.
+    pub(crate) fn address(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+        extensions.get::<Peer>().map(|peer| self.address_of(peer, headers))
+    }
+
     /// The same for a request of this peer.
+    pub(crate) fn address_of(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
+        peer.address(&self.proxies, headers)
+    }
+
+    /// The client for a request of this peer.
     pub(crate) fn client_of(&self, peer: &Peer, headers: &HeaderMap) -> Subject {
         peer.client(&self.proxies, headers)
     }

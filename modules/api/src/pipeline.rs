@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,10 +13,12 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{FromRef, MatchedPath, State};
 use axum::http::request::Parts;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hotshelf_audit::AuditLog;
+use hotshelf_domain::{AuditAction, AuditTarget};
 use hotshelf_lifecycle::for_request;
 use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
@@ -23,6 +26,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::actor::actor;
 use crate::authorizer::Authorizer;
 use crate::body::{JsonBody, check_head};
 use crate::caller::Caller;
@@ -46,6 +50,7 @@ pub(crate) struct RequestPipeline {
     pub(crate) uploads: Uploads,
     metrics: HttpMetrics,
     limits: Arc<RequestLimits>,
+    audit: AuditLog,
     pub(crate) request_ids: RequestIds,
 }
 
@@ -68,6 +73,7 @@ impl RequestPipeline {
             uploads: Uploads::new(options.uploads, stopping),
             metrics,
             limits: FromRef::from_ref(state),
+            audit: FromRef::from_ref(state),
             request_ids: RequestIds::default(),
         }
     }
@@ -115,13 +121,14 @@ impl RequestPipeline {
     async fn answer_whole(&self, probe: bool, route: Option<&str>, request: Request<Body>, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
         let client = self.limits.client(&parts.extensions, &parts.headers);
-        let (authorized, counted) = match self.enter(probe, route, &parts, &client).await {
+        let (address, method) = (self.limits.address(&parts.extensions, &parts.headers), parts.method.clone());
+        let (Authorized { caller, verdict }, counted) = match self.enter(probe, route, &parts, &client).await {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(),
         };
         let answering = async {
-            let (caller, body_limit) = authorized?;
-            caller.map(|caller| parts.extensions.insert(caller));
+            let body_limit = verdict?;
+            caller.clone().map(|caller| parts.extensions.insert(caller));
             let (body, _reservation) = match body_limit {
                 Some(limit) => {
                     check_head(&parts.headers, limit)?;
@@ -135,8 +142,17 @@ impl RequestPipeline {
             self.bounded(probe, answering).await
         };
         let mut response = answering.await.unwrap_or_else(Problem::into_response);
+        if response.status() == StatusCode::FORBIDDEN {
+            self.note_refusal(caller.as_ref(), address, &method, route.unwrap_or("unmatched"));
+        }
         counted.add_to(response.headers_mut());
         response
+    }
+
+    /// Notes a 403 in the audit log.
+    pub(crate) fn note_refusal(&self, caller: Option<&Caller>, address: Option<IpAddr>, method: &Method, route: &str) {
+        let operation = AuditTarget::Operation(format!("{method} {route}").into());
+        self.audit.note(actor(caller, address).does(AuditAction::OperationRefused).to(operation));
     }
 
     /// The outcome of the authorization, and the headers of the rate limit.
@@ -146,23 +162,32 @@ impl RequestPipeline {
         route: Option<&str>,
         parts: &Parts,
         client: &Subject,
-    ) -> Result<(Result<Authorized, Problem>, LimitHeaders), Problem> {
+    ) -> Result<(Authorized, LimitHeaders), Problem> {
         let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
         let entering = pin!(async {
             let authorized = self.authorize(route, parts, client).await;
-            let caller = authorized.as_ref().ok().and_then(|(caller, _)| caller.as_ref());
-            let counted = limits::count(policy, caller, client).await?;
+            let counted = limits::count(policy, authorized.caller.as_ref(), client).await?;
             Ok((authorized, counted))
         });
         self.bounded(probe, entering).await.flatten()
     }
 
-    async fn authorize(&self, route: Option<&str>, parts: &Parts, client: &Subject) -> Result<Authorized, Problem> {
+    async fn authorize(&self, route: Option<&str>, parts: &Parts, client: &Subject) -> Authorized {
         // A path without a route needs no authorization.
-        let Some(route) = route else { return Ok((None, None)) };
-        let operation = self.operations.find(&parts.method, route)?;
-        let caller = self.authorizer.authorize(operation.access, &parts.method, &parts.headers, client).await?;
-        Ok((caller, operation.body_limit.filter(|_| self.authorizer.serves(route))))
+        let Some(route) = route else { return Authorized { caller: None, verdict: Ok(None) } };
+        let operation = match self.operations.find(&parts.method, route) {
+            Ok(operation) => operation,
+            Err(problem) => return Authorized { caller: None, verdict: Err(problem) },
+        };
+        match self.authorizer.identify(operation.access, &parts.headers, client).await {
+            Ok(caller) => {
+                let check = |caller| self.authorizer.check(operation.access, caller, &parts.method, &parts.headers);
+                let verdict = caller.as_ref().map_or(Ok(()), check);
+                let body_limit = operation.body_limit.filter(|_| self.authorizer.serves(route));
+                Authorized { caller, verdict: verdict.map(|()| body_limit) }
+            }
+            Err(problem) => Authorized { caller: None, verdict: Err(problem) },
+        }
     }
 
     /// Runs `work` under the bound on concurrent requests and the deadline. 503 beyond either, 500 for a panic.
@@ -182,8 +207,13 @@ impl RequestPipeline {
     }
 }
 
-/// The caller, if the operation needs one, and the maximum size (bytes) of the body, if the operation takes one.
-type Authorized = (Option<Caller>, Option<usize>);
+/// The outcome of an authorization.
+struct Authorized {
+    /// The caller, if the operation needs one and it is known.
+    caller: Option<Caller>,
+    /// The maximum size (bytes) of the body, if the operation takes one; or why the caller may not use it.
+    verdict: Result<Option<usize>, Problem>,
+}
 
 /// Marks a request on a connection that is reserved for probes.
 #[derive(Clone, Copy)]

@@ -69,6 +69,11 @@ impl Problem {
         Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with_headers([closing()])
     }
 
+    /// Whether a rate limit was exceeded.
+    pub(crate) fn is_limit(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).after(1)
     }

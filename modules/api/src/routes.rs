@@ -2,6 +2,7 @@
 
 pub(crate) mod analytics;
 pub(crate) mod api_keys;
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod bulk;
 pub(crate) mod cache;
@@ -69,6 +70,7 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::AdminSession, routes!(users::set_role))
         .operation(Access::AdminSession, routes!(users::remove))
         .operation(Access::AdminSession, routes!(users::end_sessions))
+        .operation(Access::Admin, routes!(audit::list))
         .operation(Access::Observer, routes!(statistics::stats))
         .operation(Access::Operator, routes!(statistics::reset))
         .operation(Access::Observer, routes!(statistics::metrics))

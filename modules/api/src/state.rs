@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use hotshelf_accounts::Auth;
+use hotshelf_audit::AuditLog;
 use hotshelf_cache_module::CacheStatistics;
 use hotshelf_database::Database;
 use hotshelf_lifecycle::HealthBoard;
@@ -21,6 +22,8 @@ pub struct ApiServices {
     pub products: ProductService,
     /// Users and their sessions; `None`: `AUTH=off`, everybody may do everything.
     pub auth: Option<Auth>,
+    /// Records what callers do.
+    pub audit: AuditLog,
     /// Warms the cache.
     pub warmer: Warmer,
     /// Counts requests against their limits.
@@ -61,6 +64,7 @@ parts! {
     repository: Database,
     // `None`: `AUTH=off`.
     auth: Option<Auth>,
+    audit: AuditLog,
     cookies: Cookies,
     cache_prefix: CachePrefix,
     statistics: CacheStatistics,
@@ -73,11 +77,12 @@ parts! {
 
 impl ApiState {
     pub(crate) fn new(options: &ApiOptions, services: ApiServices) -> Self {
-        let ApiServices { products, auth, warmer, limiter, statistics, registry, health } = services;
+        let ApiServices { products, auth, audit, warmer, limiter, statistics, registry, health } = services;
         ApiState(Arc::new(Parts {
             repository: products.repository().clone(),
             products,
             auth,
+            audit,
             cookies: Cookies::new(options.users),
             cache_prefix: CachePrefix(options.cache_prefix.as_str().into()),
             statistics,

@@ -1,6 +1,7 @@
 //! The handle on the database. What it does for whom is in the files below, by subject.
 
 mod accounts;
+mod audit;
 mod catalogue;
 mod epoch;
 mod lists;
@@ -33,6 +34,7 @@ use crate::sqlite::point_reads::PointReads;
 use crate::sqlite::readers::{self, Readers};
 use crate::sqlite::writer::Writer;
 use crate::usecases;
+pub use audit::Noted;
 use hotshelf_cache::{Committed, Fencing};
 
 /// Which database, and who else is in it.
@@ -108,6 +110,7 @@ struct Operations {
     analytics: Operation,
     organizations: Operation,
     schemas: Operation,
+    audit_log: Operation,
     epoch: Operation,
     ping: Operation,
 }
@@ -125,6 +128,7 @@ impl Operations {
             analytics: operation("analytics"),
             organizations: operation("organizations"),
             schemas: operation("schemas"),
+            audit_log: operation("audit_log"),
             epoch: operation("epoch"),
             ping: operation("ping"),
         }

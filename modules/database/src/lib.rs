@@ -12,5 +12,5 @@ mod port;
 mod sqlite;
 mod usecases;
 
-pub use database::{Database, DatabaseOptions};
+pub use database::{Database, DatabaseOptions, Noted};
 pub use error::OpenError;

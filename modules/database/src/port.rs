@@ -8,9 +8,9 @@
 use chrono::{DateTime, Utc};
 use hotshelf_cache::Epoch;
 use hotshelf_domain::{
-    ApiKey, Image, NewApiKey, NewImage, NewOrganization, NewProduct, NewSchema, NewSession, NewUser, Organization,
-    OrganizationId, Product, ProductId, ProductPatch, Role, Schema, SchemaId, Session, SessionId, StoreError,
-    TokenHash, User, UserId, Version,
+    ApiKey, AuditRecord, Email, Image, NewApiKey, NewImage, NewOrganization, NewProduct, NewSchema, NewSession,
+    NewUser, Organization, OrganizationId, Product, ProductId, ProductPatch, Role, Schema, SchemaId, Session,
+    SessionId, StoreError, TokenHash, User, UserId, Version,
 };
 use serde_json::{Map, Value};
 
@@ -22,7 +22,7 @@ pub(crate) trait Tx {
 
 /// All subjects, for use cases that touch several.
 pub(crate) trait WriteTx:
-    ProductTx + DetailsTx + OrganizationTx + SchemaTx + UserTx + SessionTx + ApiKeyTx + ResetTx + EpochTx
+    ProductTx + DetailsTx + OrganizationTx + SchemaTx + UserTx + SessionTx + ApiKeyTx + ResetTx + AuditTx + EpochTx
 {
 }
 
@@ -92,6 +92,9 @@ pub(crate) trait UserTx: Tx {
     /// The user, `None` when there is none.
     fn user(&mut self, id: UserId) -> Result<Option<User>, Self::Error>;
 
+    /// The user of that address, `None` when there is none.
+    fn user_of_address(&mut self, email: &Email) -> Result<Option<User>, Self::Error>;
+
     /// Fails with [`StoreError::EmailTaken`] when another one has the address.
     fn insert_user(&mut self, new: &NewUser, organization: OrganizationId) -> Result<User, Self::Error>;
 
@@ -131,8 +134,8 @@ pub(crate) trait SessionTx: Tx {
     /// Moves the session into that generation.
     fn set_generation(&mut self, user: UserId, id: SessionId, generation: i64) -> Result<(), Self::Error>;
 
-    /// Deletes the session, if there is one.
-    fn delete_session(&mut self, token_hash: &TokenHash) -> Result<(), Self::Error>;
+    /// Deletes the session, if there is one, and names it.
+    fn delete_session(&mut self, token_hash: &TokenHash) -> Result<Option<SessionId>, Self::Error>;
 
     /// Deletes all sessions of the user but that one.
     fn delete_sessions(&mut self, user: UserId, but: Option<SessionId>) -> Result<(), Self::Error>;
@@ -152,8 +155,8 @@ pub(crate) trait ApiKeyTx: Tx {
     /// Counts the keys of the user.
     fn count_api_keys(&mut self, user: UserId) -> Result<i64, Self::Error>;
 
-    /// Deletes the key, if there is one.
-    fn delete_api_key(&mut self, token_hash: &TokenHash) -> Result<(), Self::Error>;
+    /// Deletes the key, if there is one, and returns it.
+    fn delete_api_key(&mut self, token_hash: &TokenHash) -> Result<Option<ApiKey>, Self::Error>;
 
     /// Deletes all keys of the user.
     fn delete_api_keys(&mut self, user: UserId) -> Result<(), Self::Error>;
@@ -169,6 +172,12 @@ pub(crate) trait ResetTx: Tx {
 
     /// Deletes all permissions of the user.
     fn delete_resets(&mut self, user: UserId) -> Result<(), Self::Error>;
+}
+
+/// The audit log.
+pub(crate) trait AuditTx: Tx {
+    /// Adds an entry, of this time (milliseconds since 1970). Nothing changes one afterwards.
+    fn insert_audit(&mut self, record: &AuditRecord, at: i64) -> Result<(), Self::Error>;
 }
 
 /// The epoch of the cached entries, in the same database as their rows.

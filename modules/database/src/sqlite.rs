@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod admission;
+pub(crate) mod audit;
 pub(crate) mod condition;
 pub(crate) mod connect;
 pub(crate) mod details;

@@ -3,9 +3,11 @@
 //! has begun, and an error from it undoes all of it.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod bulk;
 pub(crate) mod details;
 pub(crate) mod epoch;
+pub(crate) mod organizations;
 pub(crate) mod products;
 mod references;
 pub(crate) mod schemas;

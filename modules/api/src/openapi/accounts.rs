@@ -1,4 +1,4 @@
-//! The schemas of users, sessions and API keys.
+//! The schemas of users, sessions, API keys and the audit log.
 
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
@@ -107,4 +107,31 @@ pub(crate) struct ApiKeyInput {
     /// At most the role of the user.
     #[schema(default = "viewer")]
     role: Option<String>,
+}
+
+/// An entry of the audit log.
+#[derive(ToSchema)]
+pub(crate) struct AuditEntry {
+    id: i64,
+    /// Of several times, the first.
+    at: DateTime<Utc>,
+    /// Such as `login.failed`.
+    action: String,
+    /// `done` or `refused`.
+    outcome: String,
+    /// As whom it was done, or tried.
+    user_id: Option<i64>,
+    /// The address of the user at that time.
+    email: Option<String>,
+    /// `session:7` or `api_key:7`.
+    credential: Option<String>,
+    organization_id: Option<i64>,
+    /// What it was done to, such as `user:7`.
+    target: Option<String>,
+    detail: Option<String>,
+    /// The address of the client, or `command line`.
+    origin: Option<String>,
+    request_id: Option<String>,
+    /// How many times, or to how many objects.
+    count: i64,
 }

@@ -1,5 +1,6 @@
 //! Parameters that several operations take.
 
+use chrono::{DateTime, Utc};
 use utoipa::IntoParams;
 
 /// A page of the list of products.
@@ -46,6 +47,29 @@ pub(crate) struct FilterParameters {
     /// Up to 1,000 ids, separated by commas; excludes all other parameters. The response lists `products` in this
     /// order, and the ids that are `missing`
     ids: Option<String>,
+}
+
+/// Filters of the audit log.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AuditParameters {
+    /// For admins of organization 1, who see the entries of all organizations if they name none
+    #[param(minimum = 1)]
+    organization_id: Option<i64>,
+    /// Such as `login.failed`
+    action: Option<String>,
+    /// What was done as this user
+    #[param(minimum = 1)]
+    user_id: Option<i64>,
+    /// Not older than this
+    since: Option<DateTime<Utc>>,
+    /// Older than this
+    until: Option<DateTime<Utc>>,
+    /// `next_cursor` of the previous page, with the same filters
+    cursor: Option<String>,
+    /// Entries per page; default 20
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
 }
 
 /// A numbered page.

@@ -113,7 +113,7 @@ fn ids(text: &str) -> Result<Vec<ProductId>, String> {
     Ok(ids)
 }
 
-fn take_limit(query: &mut QueryReader) -> u32 {
+pub(super) fn take_limit(query: &mut QueryReader) -> u32 {
     let fits = |limit: &u32| (1..=MAX_LIMIT).contains(limit);
     query.take_if("limit", fits, "must be an integer from 1 to 100").unwrap_or(DEFAULT_LIMIT)
 }

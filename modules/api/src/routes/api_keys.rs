@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::no_store;
+use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::SessionUser;
 use crate::openapi::schemas;
@@ -42,10 +43,11 @@ pub(crate) async fn list(SessionUser { auth, principal }: SessionUser) -> Result
 )]
 pub(crate) async fn create(
     SessionUser { auth, principal }: SessionUser,
+    By(by): By,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let new = ApiKeyDraft::from_json(&body)?.into_new(principal.identity.role)?;
-    let (token, api_key) = auth.add_api_key(&principal, new).await?;
+    let (token, api_key) = auth.add_api_key(&principal, new, by).await?;
     let answer = Json(ApiKeyCreated { api_key, token: token.expose() }).into_response();
     Ok((StatusCode::CREATED, no_store(), answer))
 }
@@ -60,8 +62,9 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn remove(
     SessionUser { auth, principal }: SessionUser,
+    By(by): By,
     IdPath(id): IdPath<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
-    auth.remove_api_key(principal.identity.user, id).await?;
+    auth.remove_api_key(principal.identity.user, id, by).await?;
     Ok(StatusCode::NO_CONTENT)
 }

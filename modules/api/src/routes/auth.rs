@@ -7,11 +7,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use hotshelf_domain::{RegistrationDraft, Session, TextsDraft, User};
+use hotshelf_audit::AuditLog;
+use hotshelf_domain::{AuditAction, RegistrationDraft, Session, TextsDraft, User};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::users::UserAnswer;
+use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
@@ -50,11 +52,12 @@ pub(crate) async fn register(
     State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
     Client(client): Client,
+    By(by): By,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, password, organization) = RegistrationDraft::from_json(&body)?.into_new()?;
     let limit = limits.register.count(&client).await?;
-    let user = auth.register(email, password, organization).await?;
+    let user = auth.register(email, password, organization, by).await?;
     Ok((StatusCode::CREATED, limit, Json(UserAnswer { user })))
 }
 
@@ -68,17 +71,23 @@ pub(crate) async fn register(
 )]
 pub(crate) async fn login(
     State(limits): State<Arc<AccountLimits>>,
+    State(audit): State<AuditLog>,
     State(cookies): State<Cookies>,
     Accounts(auth): Accounts,
     Client(client): Client,
+    By(by): By,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let [email, password] = TextsDraft::from_json(&body, ["email", "password"])?.into_texts()?;
-    let limit = limits.login(&client, &email).await?;
+    let limit = limits.login(&client, &email).await.inspect_err(|problem| {
+        if problem.is_limit() {
+            audit.note(by.claiming(email.parse().ok()).does(AuditAction::LoginLimited));
+        }
+    })?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     // A session in the request is ignored, so that nobody can fix the token of the new one.
-    let (token, session, user) = auth.login(&email, password, agent).await?;
+    let (token, session, user) = auth.login(&email, password, agent, &by).await?;
     let answer = Json(Login { token: token.expose(), expires_at: session.expires_at, user });
     Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
 }
@@ -94,8 +103,9 @@ pub(crate) async fn login(
 pub(crate) async fn logout(
     State(cookies): State<Cookies>,
     SessionUser { auth, principal }: SessionUser,
+    By(by): By,
 ) -> Result<impl IntoResponse, Problem> {
-    auth.end_session(principal.token_hash).await?;
+    auth.end_session(principal.token_hash, by).await?;
     Ok((StatusCode::NO_CONTENT, cookies.forget()))
 }
 

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
+use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::schemas;
@@ -124,6 +125,7 @@ pub(crate) async fn create(
 pub(crate) async fn delete(
     State(products): State<ProductService>,
     caller: Caller,
+    By(by): By,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let Ids { ids } = object(&body, "ids")?;
@@ -138,7 +140,7 @@ pub(crate) async fn delete(
         None => ids.clone(),
         Some(own) => products.of_organization(&ids, own).await?,
     };
-    let deleted = if seen.is_empty() { Vec::new() } else { products.delete_many(seen).await? };
+    let deleted = if seen.is_empty() { Vec::new() } else { products.delete_many(seen, by).await? };
     let gone: HashSet<_> = deleted.iter().collect();
     let missing = ids.into_iter().filter(|id| !gone.contains(id)).collect();
     Ok(Json(BulkDeleted { deleted, missing }).into_response())

@@ -4,14 +4,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use hotshelf_audit::AuditLog;
+use hotshelf_domain::{AuditAction, shortened};
 use hotshelf_product::{ProductService, Warmer};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::actor::By;
 use crate::params::QueryReader;
 use crate::problem::Problem;
 use crate::reply::Done;
 use crate::state::CachePrefix;
+
+/// Maximum length (bytes) of a pattern in the audit log.
+const DETAIL_MAX: usize = 200;
 
 #[derive(Serialize, ToSchema)]
 struct CacheDeleted {
@@ -33,6 +39,8 @@ struct CacheDeleted {
 pub(crate) async fn delete(
     State(CachePrefix(prefix)): State<CachePrefix>,
     State(products): State<ProductService>,
+    State(audit): State<AuditLog>,
+    By(by): By,
     mut query: QueryReader,
 ) -> Result<impl IntoResponse, Problem> {
     let prefix = &*prefix;
@@ -41,14 +49,17 @@ pub(crate) async fn delete(
         Ok(within.to_owned())
     });
     query.finish().map_err(Problem::bad_parameters)?;
-    let deleted = products.delete_cached(within.as_deref().unwrap_or("*")).await?;
+    let within = within.as_deref().unwrap_or("*");
+    let deleted = products.delete_cached(within).await?;
+    audit.note(by.does(AuditAction::CacheDeleted).with(shortened(&format!("{prefix}{within}"), DETAIL_MAX)));
     Ok(Json(CacheDeleted { deleted }))
 }
 
 /// Loads the most read products into the cache, in the background. The health report shows the progress.
 #[utoipa::path(post, path = "/api/v1/cache/warm", tag = "statistics",
     responses((status = 202, description = "warming has started, or was in progress already", body = Done)))]
-pub(crate) async fn warm(State(warmer): State<Warmer>) -> impl IntoResponse {
+pub(crate) async fn warm(State(warmer): State<Warmer>, State(audit): State<AuditLog>, By(by): By) -> impl IntoResponse {
+    audit.note(by.does(AuditAction::CacheWarmed));
     let message = if warmer.begin() { "Warming has begun" } else { "Warming is under way already" };
     (StatusCode::ACCEPTED, Json(Done { message }))
 }

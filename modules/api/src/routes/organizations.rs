@@ -9,6 +9,7 @@ use hotshelf_domain::{Organization, OrganizationDraft, OrganizationId, StoreErro
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::openapi::schemas;
@@ -45,10 +46,11 @@ pub(crate) async fn list(State(repository): State<Database>, caller: Caller) -> 
 )]
 pub(crate) async fn create(
     State(repository): State<Database>,
+    By(by): By,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let new = OrganizationDraft::from_json(&body)?.into_new()?;
-    let organization = repository.create_organization(new).await?;
+    let organization = repository.create_organization(new, by).await?;
     let location = [(header::LOCATION, format!("/api/v1/organizations/{}", organization.id))];
     Ok((StatusCode::CREATED, location, Json(OrganizationAnswer { organization })))
 }

@@ -6,8 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use hotshelf_accounts::AuthError;
-use hotshelf_domain::{Email, Invalid, TextsDraft, new_password};
+use hotshelf_audit::AuditLog;
+use hotshelf_domain::{AuditAction, Email, Invalid, TextsDraft, new_password};
 
+use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::limits::{AccountLimits, Client};
@@ -24,6 +26,7 @@ pub(crate) async fn forgot(
     State(limits): State<Arc<AccountLimits>>,
     Accounts(auth): Accounts,
     Client(client): Client,
+    By(by): By,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
@@ -31,7 +34,7 @@ pub(crate) async fn forgot(
     let limit = limits.forgot_password.count(&client).await?;
     // Counted per mailbox, so that many clients cannot flood it. The client does not learn it.
     if limits.mail_to(email.as_str()).await.is_ok() {
-        auth.forgot_password(email)?;
+        auth.forgot_password(email, &by)?;
     }
     Ok((StatusCode::ACCEPTED, limit, ()))
 }
@@ -45,9 +48,13 @@ pub(crate) async fn forgot(
         (status = 400, description = "the request is invalid, or the token is invalid, used or expired"),
     )
 )]
-pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn reset(
+    Accounts(auth): Accounts,
+    By(by): By,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
     let [token, password] = TextsDraft::from_json(&body, ["token", "password"])?.into_texts()?;
-    auth.reset_password(&token, new_password(password)?).await?;
+    auth.reset_password(&token, new_password(password)?, by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -61,12 +68,18 @@ pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) ->
 )]
 pub(crate) async fn change(
     State(limits): State<Arc<AccountLimits>>,
+    State(audit): State<AuditLog>,
     SessionUser { auth, principal }: SessionUser,
+    By(by): By,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [current, password] = TextsDraft::from_json(&body, ["current_password", "password"])?.into_texts()?;
-    let _ = limits.password_of(principal.identity.user).await?;
-    match auth.change_password(&principal, current, new_password(password)?).await {
+    let _ = limits.password_of(principal.identity.user).await.inspect_err(|problem| {
+        if problem.is_limit() {
+            audit.note(by.does(AuditAction::PasswordChangeRefused).with("too many attempts"));
+        }
+    })?;
+    match auth.change_password(&principal, current, new_password(password)?, by).await {
         // Not 401: the session is valid.
         Err(AuthError::WrongCredentials) => Err(wrong("current_password", "is wrong".to_owned())),
         changed => Ok(changed.map(|()| StatusCode::NO_CONTENT)?),

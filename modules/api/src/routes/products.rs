@@ -12,6 +12,7 @@ use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
@@ -176,10 +177,11 @@ fn written(product: Product, message: &'static str, products: &ProductService) -
 pub(crate) async fn delete(
     State(products): State<ProductService>,
     caller: Caller,
+    By(by): By,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
-    products.delete(id, expectation(&headers, id.get(), products.history())).await?;
+    products.delete(id, expectation(&headers, id.get(), products.history()), by).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::no_store;
+use crate::actor::By;
 use crate::caller::SessionUser;
 use crate::openapi::schemas;
 use crate::params::IdPath;
@@ -39,8 +40,8 @@ pub(crate) async fn list(SessionUser { auth, principal }: SessionUser) -> Result
 /// Ends all sessions of the user, including this one.
 #[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "auth",
     responses((status = 204, description = "the sessions have ended")))]
-pub(crate) async fn end_all(SessionUser { auth, principal }: SessionUser) -> Result<StatusCode, Problem> {
-    auth.end_sessions_of(principal.identity.user).await?;
+pub(crate) async fn end_all(SessionUser { auth, principal }: SessionUser, By(by): By) -> Result<StatusCode, Problem> {
+    auth.end_sessions_of(principal.identity.user, by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -54,8 +55,9 @@ pub(crate) async fn end_all(SessionUser { auth, principal }: SessionUser) -> Res
 )]
 pub(crate) async fn end(
     SessionUser { auth, principal }: SessionUser,
+    By(by): By,
     IdPath(id): IdPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
-    auth.end_session_of(principal.identity.user, id).await?;
+    auth.end_session_of(principal.identity.user, id, by).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,10 +5,13 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
+use hotshelf_audit::AuditLog;
 use hotshelf_cache_module::{CacheStatistics, StatsSnapshot};
+use hotshelf_domain::AuditAction;
 use hotshelf_stats::Registry;
 use serde::Serialize;
 
+use crate::actor::By;
 use crate::problem::Problem;
 use crate::reply::Done;
 
@@ -28,8 +31,13 @@ pub(crate) async fn stats(State(statistics): State<CacheStatistics>) -> impl Int
 /// Resets the counters of the statistics to 0. The metrics in `/metrics` are not reset.
 #[utoipa::path(post, path = "/api/v1/cache/stats/reset", tag = "statistics",
     responses((status = 200, body = Done)))]
-pub(crate) async fn reset(State(statistics): State<CacheStatistics>) -> impl IntoResponse {
+pub(crate) async fn reset(
+    State(statistics): State<CacheStatistics>,
+    State(audit): State<AuditLog>,
+    By(by): By,
+) -> impl IntoResponse {
     statistics.reset();
+    audit.note(by.does(AuditAction::StatisticsReset));
     Json(Done { message: "Cache statistics reset successfully" })
 }
 

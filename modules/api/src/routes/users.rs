@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::no_store;
+use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::Admin;
 use crate::limits::AccountLimits;
@@ -49,6 +50,7 @@ pub(crate) async fn list(Admin { auth, organization }: Admin) -> Result<impl Int
 pub(crate) async fn add(
     State(limits): State<Arc<AccountLimits>>,
     Admin { auth, organization }: Admin,
+    By(by): By,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, role, password) = UserDraft::from_json(&body)?.into_new()?;
@@ -56,7 +58,7 @@ pub(crate) async fn add(
     if password.is_none() {
         limits.mail_to(email.as_str()).await?;
     }
-    let user = auth.add_user(organization, email, role, password).await?;
+    let user = auth.add_user(organization, email, role, password, by).await?;
     let location = [(header::LOCATION, format!("/api/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, no_store(), location, Json(UserAnswer { user })))
 }
@@ -87,11 +89,12 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn set_role(
     Admin { auth, organization }: Admin,
+    By(by): By,
     IdPath(id): IdPath<UserId>,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let role = UserDraft::from_json(&body)?.into_role()?;
-    Ok((no_store(), Json(UserAnswer { user: auth.set_role(organization, id, role).await? })))
+    Ok((no_store(), Json(UserAnswer { user: auth.set_role(organization, id, role, by).await? })))
 }
 
 /// Removes a user and all of the user's sessions and API keys.
@@ -105,9 +108,10 @@ pub(crate) async fn set_role(
 )]
 pub(crate) async fn remove(
     Admin { auth, organization }: Admin,
+    By(by): By,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
-    auth.remove_user(organization, id).await?;
+    auth.remove_user(organization, id, by).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -121,8 +125,9 @@ pub(crate) async fn remove(
 )]
 pub(crate) async fn end_sessions(
     Admin { auth, organization }: Admin,
+    By(by): By,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
-    auth.end_sessions(organization, id).await?;
+    auth.end_sessions(organization, id, by).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, SessionId, StoreError,
-    TokenHash, Used, User, UserId,
+    Actor, ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, SessionId,
+    StoreError, TokenHash, Used, User, UserId,
 };
 
 use super::Database;
-use crate::port::{ApiKeyTx, ResetTx, SessionTx, UserTx};
+use crate::port::{ResetTx, UserTx};
 use crate::sqlite::accounts::{api_keys, resets, sessions, users};
 use crate::usecases::accounts;
 use hotshelf_cache::{Committed, Fencing};
@@ -18,8 +18,8 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`].
-    pub async fn add_user(&self, new: NewUser) -> Result<User, StoreError> {
-        self.0.writer.submit(1, move |conn| accounts::add_user(conn, &new)).await
+    pub async fn add_user(&self, new: NewUser, by: Actor) -> Result<User, StoreError> {
+        self.write_recorded(move |conn| accounts::add_user(conn, &new, &by)).await
     }
 
     /// The user, `None` when there is none.
@@ -41,16 +41,22 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
-    pub async fn set_role(&self, id: UserId, role: Role, fencing: Fencing) -> Result<Committed<User>, StoreError> {
-        self.commit(1, fencing, move |conn| accounts::set_role(conn, id, role)).await
+    pub async fn set_role(
+        &self,
+        id: UserId,
+        role: Role,
+        by: Actor,
+        fencing: Fencing,
+    ) -> Result<Committed<User>, StoreError> {
+        self.commit_recorded(1, fencing, move |conn| accounts::set_role(conn, id, role, &by)).await
     }
 
     /// Removes the user with all sessions and keys.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
-    pub async fn remove_user(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| accounts::remove_user(conn, id)).await
+    pub async fn remove_user(&self, id: UserId, by: Actor, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit_recorded(1, fencing, move |conn| accounts::remove_user(conn, id, &by)).await
     }
 
     /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and
@@ -64,9 +70,11 @@ impl Database {
         id: UserId,
         (verified, hash): (String, String),
         keep: SessionId,
+        by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| accounts::set_password(conn, id, (&verified, &hash), keep)).await
+        let set = move |conn: &mut _| accounts::set_password(conn, id, (&verified, &hash), keep, &by);
+        self.commit_recorded(1, fencing, set).await
     }
 
     /// Stores a token with which a new password may be chosen for the user, once and until then.
@@ -91,9 +99,10 @@ impl Database {
         &self,
         token_hash: TokenHash,
         hash: String,
+        by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| accounts::reset_password(conn, &token_hash, &hash)).await
+        self.commit_recorded(1, fencing, move |conn| accounts::reset_password(conn, &token_hash, &hash, &by)).await
     }
 
     /// The oldest of the user's sessions, as many as have to end before one more is opened: a user has at most a
@@ -112,9 +121,10 @@ impl Database {
         &self,
         new: NewSession,
         leaving: Vec<TokenHash>,
+        by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<Session>, StoreError> {
-        self.commit(1, fencing, move |conn| accounts::open_session(conn, &new, &leaving)).await
+        self.commit_recorded(1, fencing, move |conn| accounts::open_session(conn, &new, &leaving, &by)).await
     }
 
     /// The session that is recognized by this token, also one that has ended by itself.
@@ -128,16 +138,21 @@ impl Database {
     }
 
     /// Ends a session. That there is none is as good.
-    pub async fn end_session(&self, token_hash: TokenHash, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| conn.delete_session(&token_hash)).await
+    pub async fn end_session(
+        &self,
+        token_hash: TokenHash,
+        by: Actor,
+        fencing: Fencing,
+    ) -> Result<Committed<()>, StoreError> {
+        self.commit_recorded(1, fencing, move |conn| accounts::end_session(conn, &token_hash, &by)).await
     }
 
     /// Ends all of the user's sessions.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`].
-    pub async fn end_sessions(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| accounts::end_sessions(conn, id, None)).await
+    pub async fn end_sessions(&self, id: UserId, by: Actor, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit_recorded(1, fencing, move |conn| accounts::end_sessions(conn, id, &by)).await
     }
 
     /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none
@@ -172,8 +187,9 @@ impl Database {
         by: SessionId,
         new: NewApiKey,
         token_hash: TokenHash,
+        actor: Actor,
     ) -> Result<ApiKey, StoreError> {
-        self.0.writer.submit(1, move |conn| accounts::add_api_key(conn, id, by, &new, &token_hash)).await
+        self.write_recorded(move |conn| accounts::add_api_key(conn, id, by, &new, &token_hash, &actor)).await
     }
 
     /// The API key that is recognized by this token.
@@ -187,8 +203,13 @@ impl Database {
     }
 
     /// Removes an API key. That there is none is as good.
-    pub async fn remove_api_key(&self, token_hash: TokenHash, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| conn.delete_api_key(&token_hash)).await
+    pub async fn remove_api_key(
+        &self,
+        token_hash: TokenHash,
+        by: Actor,
+        fencing: Fencing,
+    ) -> Result<Committed<()>, StoreError> {
+        self.commit_recorded(1, fencing, move |conn| accounts::remove_api_key(conn, &token_hash, &by)).await
     }
 
     /// Notes when API keys were used, as far as no later use is noted.

@@ -1,28 +1,32 @@
 //! Organizations and schemas.
 
 use hotshelf_domain::{
-    Expect, NewOrganization, NewSchema, Organization, OrganizationId, Schema, SchemaId, SchemaPatch, StoreError,
+    Actor, Expect, NewOrganization, NewSchema, Organization, OrganizationId, Schema, SchemaId, SchemaPatch, StoreError,
 };
 
 use super::Database;
-use crate::port::{OrganizationTx, SchemaTx};
-use crate::sqlite::organizations;
-use crate::usecases::schemas;
+use crate::port::SchemaTx;
+use crate::sqlite;
+use crate::usecases::{organizations, schemas};
 
 impl Database {
     /// Stores a new organization under an id that none ever had.
-    pub async fn create_organization(&self, new: NewOrganization) -> Result<Organization, StoreError> {
-        self.0.writer.submit(1, move |conn| conn.insert_organization(&new)).await
+    pub async fn create_organization(&self, new: NewOrganization, by: Actor) -> Result<Organization, StoreError> {
+        self.write_recorded(move |conn| organizations::create(conn, &new, &by)).await
     }
 
     /// The organization, `None` when there is none.
     pub async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
-        self.0.operations.organizations.of(self.0.readers.keyed.read(move |conn| organizations::find(conn, id))).await
+        self.0
+            .operations
+            .organizations
+            .of(self.0.readers.keyed.read(move |conn| sqlite::organizations::find(conn, id)))
+            .await
     }
 
     /// All organizations, by id.
     pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        self.0.operations.organizations.of(self.list(None, false, organizations::all)).await
+        self.0.operations.organizations.of(self.list(None, false, sqlite::organizations::all)).await
     }
 
     /// Stores a new schema under an id that none ever had.

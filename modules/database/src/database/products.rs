@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use diesel::Connection;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    DetailsPatch, Expect, Invalid, NewProduct, Product, ProductDetails, ProductId, ProductPatch, StoreError, Version,
+    Actor, DetailsPatch, Expect, Invalid, NewProduct, Product, ProductDetails, ProductId, ProductPatch, StoreError,
+    Version,
 };
 
 use super::Database;
@@ -63,9 +64,11 @@ impl Database {
         id: ProductId,
         expect: Expect,
         expected_version: Option<Version>,
+        by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| products::delete(conn, id, &expect, expected_version)).await
+        let delete = move |conn: &mut _| products::delete(conn, id, &expect, expected_version, &by);
+        self.commit_recorded(1, fencing, delete).await
     }
 
     /// The product with its fields and images, all of one moment; `None` when there is none or no longer.
@@ -111,8 +114,9 @@ impl Database {
     pub async fn delete_many(
         &self,
         ids: Vec<ProductId>,
+        by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.commit(ids.len(), fencing, move |conn| bulk::delete(conn, &ids)).await
+        self.commit_recorded(ids.len(), fencing, move |conn| bulk::delete(conn, &ids, &by)).await
     }
 }

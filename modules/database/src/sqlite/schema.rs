@@ -158,3 +158,22 @@ diesel::table! {
         expires_at -> BigInt,
     }
 }
+
+diesel::table! {
+    audit_log (id) {
+        id -> BigInt,
+        at -> BigInt,
+        action -> Text,
+        kind -> Text,
+        outcome -> Text,
+        user_id -> Nullable<BigInt>,
+        email -> Nullable<Text>,
+        credential -> Nullable<Text>,
+        organization_id -> Nullable<BigInt>,
+        target -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        origin -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        count -> BigInt,
+    }
+}

@@ -2,18 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
-    ApiKey, Home, Invalid, NewApiKey, NewSession, NewUser, Role, Session, SessionId, StoreError, TokenHash, User,
-    UserId,
+    Actor, ApiKey, AuditAction, AuditCredential, AuditTarget, Home, Invalid, NewApiKey, NewSession, NewUser, Role,
+    Session, SessionId, StoreError, TokenHash, User, UserId,
 };
 
-use crate::port::{UserTx, WriteTx};
+use super::audit::Recorded;
+use crate::port::{ApiKeyTx, SessionTx, UserTx, WriteTx};
 
 /// Sessions of one user.
 pub(crate) const SESSIONS_MAX: i64 = 100;
 /// API keys of one user.
 const API_KEYS_MAX: i64 = 100;
 
-pub(crate) fn add_user<T: WriteTx>(tx: &mut T, new: &NewUser) -> Result<User, T::Error> {
+/// Whoever registers, and with that makes an organization, is the one who acts.
+pub(crate) fn add_user<T: WriteTx>(tx: &mut T, new: &NewUser, by: &Actor) -> Result<Recorded<User>, T::Error> {
     let organization = match &new.home {
         Home::In(organization) if !tx.has_organization(*organization)? => {
             return Err(StoreError::NoSuchOrganization(*organization).into());
@@ -21,22 +23,35 @@ pub(crate) fn add_user<T: WriteTx>(tx: &mut T, new: &NewUser) -> Result<User, T:
         Home::In(organization) => *organization,
         Home::New(organization) => tx.insert_organization(organization)?.id,
     };
-    tx.insert_user(new, organization)
+    let user = tx.insert_user(new, organization)?;
+    let record = match new.home {
+        Home::New(_) => by.as_user(&user).does(AuditAction::UserRegistered),
+        // At the machine itself, it is done for the organization.
+        Home::In(_) => {
+            Actor { organization: by.organization.or(Some(organization)), ..by.clone() }.does(AuditAction::UserAdded)
+        }
+    };
+    let record = record.to(AuditTarget::User(user.id)).with(format!("{}, {}", user.email, user.role));
+    Ok(Recorded::new(user, record))
 }
 
-pub(crate) fn set_role<T: UserTx>(tx: &mut T, id: UserId, role: Role) -> Result<User, T::Error> {
+pub(crate) fn set_role<T: UserTx>(tx: &mut T, id: UserId, role: Role, by: &Actor) -> Result<Recorded<User>, T::Error> {
     let user = known(tx, id)?;
     if role != Role::Admin {
         check_not_last_admin(tx, &user)?;
     }
     tx.set_role(id, role)?;
-    Ok(User { role, ..user })
+    let record = by.does(AuditAction::UserRoleChanged).to(AuditTarget::User(id));
+    let record = record.with(format!("{}, {} instead of {}", user.email, role, user.role));
+    Ok(Recorded::new(User { role, ..user }, record))
 }
 
-pub(crate) fn remove_user<T: UserTx>(tx: &mut T, id: UserId) -> Result<(), T::Error> {
+pub(crate) fn remove_user<T: UserTx>(tx: &mut T, id: UserId, by: &Actor) -> Result<Recorded<()>, T::Error> {
     let user = known(tx, id)?;
     check_not_last_admin(tx, &user)?;
-    tx.delete_user(id)
+    tx.delete_user(id)?;
+    let record = by.does(AuditAction::UserRemoved).to(AuditTarget::User(id));
+    Ok(Recorded::new((), record.with(format!("{}, {}", user.email, user.role))))
 }
 
 /// Whoever asks has shown the password whose hash was `verified`, in the session that is kept.
@@ -45,12 +60,14 @@ pub(crate) fn set_password<T: WriteTx>(
     id: UserId,
     (verified, hash): (&str, &str),
     keep: SessionId,
-) -> Result<(), T::Error> {
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
     if tx.password_hash(id)?.as_deref() != Some(verified) {
         return Err(StoreError::SessionsEnded(id).into());
     }
     check_still_open(tx, id, keep)?;
-    replace_password(tx, id, hash, Some(keep))
+    replace_password(tx, id, hash, Some(keep))?;
+    Ok(Recorded::new((), by.does(AuditAction::PasswordChanged).to(AuditTarget::User(id))))
 }
 
 pub(crate) fn allow_reset<T: WriteTx>(
@@ -64,12 +81,19 @@ pub(crate) fn allow_reset<T: WriteTx>(
 }
 
 /// With the password end all sessions and all API keys.
-pub(crate) fn reset_password<T: WriteTx>(tx: &mut T, token_hash: &TokenHash, hash: &str) -> Result<(), T::Error> {
+pub(crate) fn reset_password<T: WriteTx>(
+    tx: &mut T,
+    token_hash: &TokenHash,
+    hash: &str,
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
     let user = tx.user_of_reset(token_hash)?.ok_or(StoreError::NoSuchReset)?;
+    let record = by.as_user(&known(tx, user)?).does(AuditAction::PasswordReset).to(AuditTarget::User(user));
     // Cached keys that the caller could not name are invalid as well: they are of an earlier generation.
     tx.next_key_generation(user)?;
     tx.delete_api_keys(user)?;
-    replace_password(tx, user, hash, None)
+    replace_password(tx, user, hash, None)?;
+    Ok(Recorded::new((), record))
 }
 
 /// Stores the session, and ends those that are `leaving`.
@@ -77,19 +101,44 @@ pub(crate) fn open_session<T: WriteTx>(
     tx: &mut T,
     new: &NewSession,
     leaving: &[TokenHash],
-) -> Result<Session, T::Error> {
+    by: &Actor,
+) -> Result<Recorded<Session>, T::Error> {
     let user = known(tx, new.user_id)?;
     if user.session_generation != new.generation {
         return Err(StoreError::SessionsEnded(user.id).into());
     }
-    leaving.iter().try_for_each(|leaving| tx.delete_session(leaving))?;
+    leaving.iter().try_for_each(|leaving| tx.delete_session(leaving).map(drop))?;
     if tx.count_sessions(user.id)? >= SESSIONS_MAX {
         return Err(StoreError::TooManySessions(user.id).into());
     }
-    tx.insert_session(new)
+    let session = tx.insert_session(new)?;
+    let by = Actor { credential: Some(AuditCredential::Session(session.id)), ..by.as_user(&user) };
+    let opened = Recorded::new(session, by.does(AuditAction::LoginSucceeded).to(AuditTarget::User(user.id)));
+    if leaving.is_empty() {
+        return Ok(opened);
+    }
+    let ended = by.does(AuditAction::SessionEnded).to(AuditTarget::User(user.id)).times(leaving.len());
+    Ok(opened.and(ended.with("the oldest, for a new one")))
 }
 
-pub(crate) fn end_sessions<T: WriteTx>(tx: &mut T, user: UserId, keep: Option<SessionId>) -> Result<(), T::Error> {
+/// Ends one session. That there is none is as good, and not recorded.
+pub(crate) fn end_session<T: SessionTx>(
+    tx: &mut T,
+    token_hash: &TokenHash,
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
+    let Some(id) = tx.delete_session(token_hash)? else { return Ok(Recorded { value: (), records: Vec::new() }) };
+    let is_own = by.credential == Some(AuditCredential::Session(id));
+    let action = if is_own { AuditAction::Logout } else { AuditAction::SessionEnded };
+    Ok(Recorded::new((), by.does(action).to(AuditTarget::Session(id))))
+}
+
+pub(crate) fn end_sessions<T: WriteTx>(tx: &mut T, user: UserId, by: &Actor) -> Result<Recorded<()>, T::Error> {
+    end_sessions_but(tx, user, None)?;
+    Ok(Recorded::new((), by.does(AuditAction::SessionsEnded).to(AuditTarget::User(user))))
+}
+
+fn end_sessions_but<T: WriteTx>(tx: &mut T, user: UserId, keep: Option<SessionId>) -> Result<(), T::Error> {
     known(tx, user)?;
     let generation = tx.next_session_generation(user)?;
     tx.delete_sessions(user, keep)?;
@@ -102,14 +151,29 @@ pub(crate) fn add_api_key<T: WriteTx>(
     by: SessionId,
     new: &NewApiKey,
     token_hash: &TokenHash,
-) -> Result<ApiKey, T::Error> {
+    actor: &Actor,
+) -> Result<Recorded<ApiKey>, T::Error> {
     // A change that has ended the session may have been meant to end the keys that it made, too.
     let generation = check_still_open(tx, user, by)?.key_generation;
     if tx.count_api_keys(user)? >= API_KEYS_MAX {
         let message = format!("would be one too many: a user has at most {API_KEYS_MAX}");
         return Err(StoreError::from(Invalid::one("api_key", &message)).into());
     }
-    tx.insert_api_key(user, generation, new, token_hash)
+    let key = tx.insert_api_key(user, generation, new, token_hash)?;
+    let record = actor.does(AuditAction::ApiKeyCreated).to(AuditTarget::ApiKey(key.id));
+    let record = record.with(format!("{}, {}", key.name, key.role));
+    Ok(Recorded::new(key, record))
+}
+
+/// Removes one of the user's keys. That there is none is as good, and not recorded.
+pub(crate) fn remove_api_key<T: ApiKeyTx>(
+    tx: &mut T,
+    token_hash: &TokenHash,
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
+    let Some(key) = tx.delete_api_key(token_hash)? else { return Ok(Recorded { value: (), records: Vec::new() }) };
+    let record = by.does(AuditAction::ApiKeyRemoved).to(AuditTarget::ApiKey(key.id));
+    Ok(Recorded::new((), record.with(format!("{}, of user {}", key.name, key.user_id))))
 }
 
 /// The user, who must exist.
@@ -136,5 +200,5 @@ fn check_not_last_admin<T: UserTx>(tx: &mut T, user: &User) -> Result<(), T::Err
 fn replace_password<T: WriteTx>(tx: &mut T, user: UserId, hash: &str, keep: Option<SessionId>) -> Result<(), T::Error> {
     tx.set_password_hash(user, hash)?;
     tx.delete_resets(user)?;
-    end_sessions(tx, user, keep)
+    end_sessions_but(tx, user, keep)
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use hotshelf_domain::{ErrorRoom, Invalid, NewProduct, ProductId, StoreError};
+use hotshelf_domain::{Actor, AuditAction, ErrorRoom, Invalid, NewProduct, ProductId, StoreError};
 
+use super::audit::Recorded;
 use super::products::insert;
 use super::references::References;
 use crate::port::{ProductTx, WriteTx};
@@ -29,8 +30,12 @@ pub(crate) fn create<T: WriteTx>(
     created.collect()
 }
 
-/// Deletes those that exist, and returns each of them once, in the order given.
-pub(crate) fn delete<T: ProductTx>(tx: &mut T, ids: &[ProductId]) -> Result<Vec<ProductId>, T::Error> {
+/// Deletes those that exist, and returns each of them once, in the order given. One record names all of them.
+pub(crate) fn delete<T: ProductTx>(
+    tx: &mut T,
+    ids: &[ProductId],
+    by: &Actor,
+) -> Result<Recorded<Vec<ProductId>>, T::Error> {
     let mut deleted = HashSet::new();
     let mut in_order = Vec::new();
     for id in ids {
@@ -38,5 +43,10 @@ pub(crate) fn delete<T: ProductTx>(tx: &mut T, ids: &[ProductId]) -> Result<Vec<
             in_order.push(*id);
         }
     }
-    Ok(in_order)
+    if in_order.is_empty() {
+        return Ok(Recorded { value: in_order, records: Vec::new() });
+    }
+    let numbers: Vec<String> = in_order.iter().map(ProductId::to_string).collect();
+    let record = by.does(AuditAction::ProductsDeleted).times(in_order.len()).with(numbers.join(","));
+    Ok(Recorded::new(in_order, record))
 }

@@ -1,7 +1,10 @@
 //! One product.
 
-use hotshelf_domain::{Expect, NewProduct, Product, ProductId, ProductPatch, StoreError, Version};
+use hotshelf_domain::{
+    Actor, AuditAction, AuditTarget, Expect, NewProduct, Product, ProductId, ProductPatch, StoreError, Version,
+};
 
+use super::audit::Recorded;
 use super::references::{self, References};
 use crate::port::{ProductTx, WriteTx};
 
@@ -42,10 +45,11 @@ pub(crate) fn delete<T: ProductTx>(
     id: ProductId,
     expect: &Expect,
     expected_version: Option<Version>,
-) -> Result<(), T::Error> {
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
     expected(tx, id, expect, expected_version)?;
     tx.delete_product(id)?;
-    Ok(())
+    Ok(Recorded::new((), by.does(AuditAction::ProductDeleted).to(AuditTarget::Product(id))))
 }
 
 /// The product, if it is as the client expects and at the version that the cache has seen. The client's condition comes

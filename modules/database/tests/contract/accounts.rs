@@ -3,7 +3,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
+    Actor, Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
 };
 
 use crate::adapter::{Adapter, Storage};
@@ -33,7 +33,7 @@ impl Accounts {
         let home = Home::In(OrganizationId::BUILT_IN);
         let email = "ann@shop.example".parse().unwrap();
         let ann = NewUser { email, password_hash: Some("old".to_owned()), home, role: Role::Admin };
-        let ann = accounts.add_user(ann).await.unwrap();
+        let ann = accounts.add_user(ann, Actor::default()).await.unwrap();
         Accounts { accounts, ann, _storage: storage }
     }
 
@@ -45,7 +45,7 @@ impl Accounts {
             client: String::new(),
             expires_at: end,
         };
-        Ok(self.accounts.open_session(new, leaving, Fencing::Fenced).await?.value)
+        Ok(self.accounts.open_session(new, leaving, Actor::default(), Fencing::Fenced).await?.value)
     }
 
     async fn extend(&self, number: u8, expires_at: DateTime<Utc>) {
@@ -89,7 +89,7 @@ pub(crate) async fn no_use_brings_back_what_has_ended(adapter: Adapter) {
     house.extend(2, later).await;
     house.extend(2, end).await;
     assert_eq!(house.end_of(2).await, Some(later), "none is shortened");
-    house.accounts.end_session(token_hash(2), Fencing::Fenced).await.unwrap();
+    house.accounts.end_session(token_hash(2), Actor::default(), Fencing::Fenced).await.unwrap();
     house.extend(2, later).await;
     assert_eq!(house.end_of(2).await, None);
 }
@@ -99,13 +99,13 @@ pub(crate) async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_non
     let accounts = &house.accounts;
     let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
     let new = || NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
-    let key = accounts.add_api_key(house.ann.id, session.id, new(), token_hash(11)).await.unwrap();
+    let key = accounts.add_api_key(house.ann.id, session.id, new(), token_hash(11), Actor::default()).await.unwrap();
     accounts.allow_reset(house.ann.id, token_hash(21), in_seconds(60)).await.unwrap();
-    accounts.reset_password(token_hash(21), "new".to_owned(), Fencing::Fenced).await.unwrap();
+    accounts.reset_password(token_hash(21), "new".to_owned(), Actor::default(), Fencing::Fenced).await.unwrap();
     assert_eq!(accounts.api_key(token_hash(11)).await.unwrap(), None);
     let ann = accounts.user(house.ann.id).await.unwrap().unwrap();
     assert_ne!(ann.key_generation, key.generation, "a copy of the key is of a generation that is over");
-    let refused = accounts.add_api_key(ann.id, session.id, new(), token_hash(12)).await.unwrap_err();
+    let refused = accounts.add_api_key(ann.id, session.id, new(), token_hash(12), Actor::default()).await.unwrap_err();
     assert!(matches!(refused, StoreError::SessionsEnded(_)), "{refused}");
 }
 
@@ -113,7 +113,8 @@ pub(crate) async fn the_last_use_of_a_key_never_moves_back(adapter: Adapter) {
     let house = Accounts::new(adapter).await;
     let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
     let new = NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
-    let key = house.accounts.add_api_key(house.ann.id, session.id, new, token_hash(11)).await.unwrap();
+    let key =
+        house.accounts.add_api_key(house.ann.id, session.id, new, token_hash(11), Actor::default()).await.unwrap();
     let (earlier, later) = (in_seconds(1), in_seconds(2));
     for at in [earlier, later, earlier] {
         house.accounts.note_api_keys(vec![(key.id, at)]).await.unwrap();

@@ -1,5 +1,5 @@
 use hotshelf_cache::{Epoch, EpochStore, Fencing};
-use hotshelf_domain::{Expect, NewProduct, ProductId, StoreError, Version};
+use hotshelf_domain::{Actor, Expect, NewProduct, ProductId, StoreError, Version};
 
 use crate::adapter::Adapter;
 use crate::world::{World, product};
@@ -60,12 +60,12 @@ pub(crate) async fn those_that_exist_are_deleted_together(adapter: Adapter) {
     }
     world.products.delete(id(2), Expect::Anything, None, Fencing::Fenced).await.unwrap();
     let asked = [4, 99, 2, 1, 4].map(id).to_vec();
-    let deleted = world.products.delete_many(asked, Fencing::Unfenced).await.unwrap();
+    let deleted = world.products.delete_many(asked, Actor::default(), Fencing::Unfenced).await.unwrap();
     assert_eq!((deleted.value, deleted.epoch), (vec![id(4), id(1)], Some(Epoch::new(2))));
     for gone in [1, 2, 4] {
         assert_eq!(world.products.find(id(gone)).await.unwrap(), None);
     }
     assert_eq!(world.products.find(id(3)).await.unwrap().unwrap().version, Version::FIRST);
     assert_eq!(world.create(r#"{"name":"A","price":1}"#).await.unwrap().id, id(5));
-    assert_eq!(world.products.delete_many(Vec::new(), Fencing::Fenced).await.unwrap().value, []);
+    assert_eq!(world.products.delete_many(Vec::new(), Actor::default(), Fencing::Fenced).await.unwrap().value, []);
 }

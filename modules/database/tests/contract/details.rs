@@ -1,5 +1,5 @@
 use hotshelf_cache::Fencing;
-use hotshelf_domain::{Expect, Image, ProductId, StoreError, Version};
+use hotshelf_domain::{Actor, Expect, Image, ProductId, StoreError, Version};
 
 use crate::adapter::Adapter;
 use crate::world::{World, complaints};
@@ -34,7 +34,7 @@ pub(crate) async fn a_product_without_details_has_empty_ones_and_one_that_is_gon
     let id = world.create(r#"{"name":"Cup","price":1}"#).await.unwrap().id;
     let details = world.details(id).await;
     assert!(details.fields.is_empty() && details.images.is_empty());
-    world.products.delete(id, Expect::Anything, None, Fencing::Fenced).await.unwrap();
+    world.products.delete(id, Expect::Anything, None, Actor::default(), Fencing::Fenced).await.unwrap();
     assert_eq!(world.products.details(id).await.unwrap(), None);
     assert!(matches!(world.put(id, r#"{"images":[]}"#).await, Err(StoreError::NotFound(_))));
 }

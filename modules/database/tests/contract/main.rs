@@ -10,6 +10,7 @@
 
 mod accounts;
 mod adapter;
+mod audit;
 mod bulk;
 mod counters;
 mod details;
@@ -70,6 +71,12 @@ macro_rules! contract {
                     a_write_that_was_overtaken_changes_nothing,
                     a_write_that_has_seen_the_current_version_happens,
                     what_the_client_expects_comes_first,
+                }
+                audit {
+                    what_happened_is_recorded_and_what_did_not_is_not,
+                    who_was_not_let_in_is_found_by_the_address,
+                    pages_go_from_the_newest_to_the_oldest,
+                    what_is_old_or_too_much_is_forgotten,
                 }
                 bulk {
                     many_are_created_in_one_go,

@@ -1,7 +1,7 @@
 //! Writes that are told which version their caller has seen.
 
 use hotshelf_cache::Fencing;
-use hotshelf_domain::{Expect, ProductId, StoreError, Version};
+use hotshelf_domain::{Actor, Expect, ProductId, StoreError, Version};
 
 use crate::adapter::Adapter;
 use crate::world::{World, details, patch};
@@ -27,7 +27,7 @@ pub(crate) async fn a_write_that_was_overtaken_changes_nothing(adapter: Adapter)
     let (id, anything, fenced) = (*id, || Expect::Anything, Fencing::Fenced);
     assert!(is_overtaken(products.update(id, patch(r#"{"stock":9}"#), anything(), FIRST, fenced).await));
     assert!(is_overtaken(products.put_details(id, details(r#"{"images":[]}"#), anything(), FIRST, fenced).await));
-    assert!(is_overtaken(products.delete(id, anything(), FIRST, fenced).await));
+    assert!(is_overtaken(products.delete(id, anything(), FIRST, Actor::default(), fenced).await));
     let cup = products.find(id).await.unwrap().expect("still there");
     assert_eq!((cup.stock, cup.version), (1, Version::new(2)));
 }
@@ -37,15 +37,15 @@ pub(crate) async fn a_write_that_has_seen_the_current_version_happens(adapter: A
     let (id, seen, fenced) = (*id, |version| Some(Version::new(version)), Fencing::Fenced);
     products.update(id, patch(r#"{"stock":9}"#), Expect::Anything, seen(2), fenced).await.expect("updated");
     products.put_details(id, details(r#"{"images":[]}"#), Expect::Anything, seen(3), fenced).await.expect("put");
-    products.delete(id, Expect::Anything, seen(4), fenced).await.expect("deleted");
+    products.delete(id, Expect::Anything, seen(4), Actor::default(), fenced).await.expect("deleted");
 }
 
 pub(crate) async fn what_the_client_expects_comes_first(adapter: Adapter) {
     let (World { products, .. }, id) = &overtaken(adapter).await;
     let expect = || Expect::OneOf(vec![Version::FIRST]);
-    let error = products.delete(*id, expect(), FIRST, Fencing::Fenced).await.unwrap_err();
+    let error = products.delete(*id, expect(), FIRST, Actor::default(), Fencing::Fenced).await.unwrap_err();
     assert!(matches!(error, StoreError::PreconditionFailed { .. }), "{error}");
     let missing = ProductId::new(99).unwrap();
-    let error = products.delete(missing, expect(), FIRST, Fencing::Fenced).await.unwrap_err();
+    let error = products.delete(missing, expect(), FIRST, Actor::default(), Fencing::Fenced).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound(_)), "{error}");
 }

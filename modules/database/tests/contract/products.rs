@@ -4,7 +4,9 @@ use hotshelf_cache::{Committed, Epoch, EpochStore, Fencing};
 use std::time::Duration;
 
 use hotshelf_database::Database;
-use hotshelf_domain::{Expect, PageRequest, PageStart, Place, Product, ProductDraft, ProductId, StoreError, Version};
+use hotshelf_domain::{
+    Actor, Expect, PageRequest, PageStart, Place, Product, ProductDraft, ProductId, StoreError, Version,
+};
 
 use crate::adapter::{Adapter, Storage};
 
@@ -75,7 +77,11 @@ pub(crate) async fn a_lost_race_changes_nothing(adapter: Adapter) {
     let error = catalogue.set_stock(id, 2, first.clone()).await.expect_err("the second loses");
     assert!(matches!(error, StoreError::PreconditionFailed { current, .. } if current == Version::new(2)));
     assert!(error.changed_nothing());
-    let error = catalogue.products.delete(id, first, None, Fencing::Fenced).await.expect_err("so does a delete");
+    let error = catalogue
+        .products
+        .delete(id, first, None, Actor::default(), Fencing::Fenced)
+        .await
+        .expect_err("so does a delete");
     assert!(matches!(error, StoreError::PreconditionFailed { .. }));
     assert_eq!(catalogue.products.find(id).await.unwrap().unwrap().stock, 1);
 }
@@ -83,10 +89,14 @@ pub(crate) async fn a_lost_race_changes_nothing(adapter: Adapter) {
 pub(crate) async fn a_deleted_product_is_gone_and_its_id_is_never_given_again(adapter: Adapter) {
     let catalogue = Catalogue::new(adapter).await;
     let cup = catalogue.create("Cup").await;
-    catalogue.products.delete(cup.id, Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
+    catalogue
+        .products
+        .delete(cup.id, Expect::Anything, None, Actor::default(), Fencing::Fenced)
+        .await
+        .expect("deleted");
 
     assert_eq!(catalogue.products.find(cup.id).await.unwrap(), None);
-    let again = catalogue.products.delete(cup.id, Expect::Anything, None, Fencing::Fenced).await;
+    let again = catalogue.products.delete(cup.id, Expect::Anything, None, Actor::default(), Fencing::Fenced).await;
     assert!(matches!(again, Err(StoreError::NotFound(id)) if id == cup.id));
     assert!(matches!(catalogue.set_stock(cup.id, 1, Expect::Anything).await, Err(StoreError::NotFound(_))));
     let catalogue = catalogue.reopened().await;
@@ -99,7 +109,11 @@ pub(crate) async fn pages_follow_offset_and_cursor_and_know_the_total(adapter: A
     for number in 0..25 {
         ids.push(catalogue.create(&format!("Product {number}")).await.id);
     }
-    catalogue.products.delete(ids[3], Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
+    catalogue
+        .products
+        .delete(ids[3], Expect::Anything, None, Actor::default(), Fencing::Fenced)
+        .await
+        .expect("deleted");
     ids.remove(3);
 
     let first = catalogue.products.page(offset(0, 10)).await.unwrap();
@@ -155,9 +169,13 @@ pub(crate) async fn an_unfenced_write_advances_the_epoch_with_it_and_a_failed_on
     assert_eq!(epoch, Some(Epoch::new(before.get() + 1)));
 
     let missing = ProductId::new(9_999).unwrap();
-    catalogue.products.delete(missing, Expect::Anything, None, Fencing::Unfenced).await.expect_err("no such product");
+    catalogue
+        .products
+        .delete(missing, Expect::Anything, None, Actor::default(), Fencing::Unfenced)
+        .await
+        .expect_err("no such product");
     let Committed { epoch, .. } =
-        catalogue.products.delete(value.id, Expect::Anything, None, Fencing::Unfenced).await.unwrap();
+        catalogue.products.delete(value.id, Expect::Anything, None, Actor::default(), Fencing::Unfenced).await.unwrap();
     assert_eq!(epoch, Some(Epoch::new(before.get() + 2)));
 }
 

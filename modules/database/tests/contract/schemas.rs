@@ -1,5 +1,5 @@
 use hotshelf_cache::Fencing;
-use hotshelf_domain::{Expect, FieldKind, SchemaId, StoreError, Version};
+use hotshelf_domain::{Actor, Expect, FieldKind, SchemaId, StoreError, Version};
 use serde_json::Value;
 
 use crate::adapter::Adapter;
@@ -83,7 +83,7 @@ pub(crate) async fn a_change_that_products_would_not_fit_is_refused_and_says_how
         world.create(&size(fits)).await.unwrap();
     }
     let gone = world.create(&size("M")).await.unwrap();
-    world.products.delete_many(vec![gone.id], Fencing::Fenced).await.unwrap();
+    world.products.delete_many(vec![gone.id], Actor::default(), Fencing::Fenced).await.unwrap();
 
     let only_small = r#"{"fields":[{"name":"size","type":"select","options":["S"]}]}"#;
     let error = world.change_schema(SHIRT, only_small).await.unwrap_err();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Expect, Filter, Order, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId, Search,
+    Actor, Expect, Filter, Order, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId, Search,
 };
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -87,7 +87,7 @@ impl Shop {
     }
 
     pub(crate) async fn delete(&self, id: ProductId) {
-        self.products.delete(id, Expect::Anything, None, Fencing::Fenced).await.expect("deleted");
+        self.products.delete(id, Expect::Anything, None, Actor::default(), Fencing::Fenced).await.expect("deleted");
     }
 
     /// Every product there is, by id.

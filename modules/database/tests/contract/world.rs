@@ -3,8 +3,9 @@
 use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    DetailsDraft, DetailsPatch, Expect, FieldError, NewProduct, NewSchema, Organization, OrganizationDraft, Product,
-    ProductDetails, ProductDraft, ProductId, ProductPatch, Schema, SchemaDraft, SchemaId, SchemaPatch, StoreError,
+    Actor, DetailsDraft, DetailsPatch, Expect, FieldError, NewProduct, NewSchema, Organization, OrganizationDraft,
+    Product, ProductDetails, ProductDraft, ProductId, ProductPatch, Schema, SchemaDraft, SchemaId, SchemaPatch,
+    StoreError,
 };
 
 use crate::adapter::{Adapter, Storage};
@@ -55,7 +56,10 @@ impl World {
 
     pub(crate) async fn organization(&self, name: &str) -> Organization {
         let draft = OrganizationDraft { name: Some(name.to_owned()), ..Default::default() };
-        self.products.create_organization(draft.into_new().expect("a valid name")).await.expect("created")
+        self.products
+            .create_organization(draft.into_new().expect("a valid name"), Actor::default())
+            .await
+            .expect("created")
     }
 
     pub(crate) async fn schema(&self, json: &str) -> Schema {

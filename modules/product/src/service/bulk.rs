@@ -2,7 +2,7 @@
 
 use hotshelf_cache::{Write, WriteError};
 use hotshelf_database::Database;
-use hotshelf_domain::{Invalid, NewProduct, ProductId, ProductScope, StoreError};
+use hotshelf_domain::{Actor, Invalid, NewProduct, ProductId, ProductScope, StoreError};
 
 use super::ProductService;
 use crate::crash::Step;
@@ -32,11 +32,11 @@ impl ProductService {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn delete_many(&self, ids: Vec<ProductId>) -> Result<Vec<ProductId>, ProductError> {
+    pub async fn delete_many(&self, ids: Vec<ProductId>, by: Actor) -> Result<Vec<ProductId>, ProductError> {
         let guard = self.0.cache.lock_keys(ids.iter().flat_map(|id| self.entries(*id)).collect()).await?;
         let service = self.clone();
         Step::BeforeFence.reached();
-        let deleting = async move |write| service.delete_fenced(write, ids).await;
+        let deleting = async move |write| service.delete_fenced(write, ids, by).await;
         let (deleted, sets) = guard.fenced(Vec::new(), deleting).await?;
         Step::AfterRelease.reached();
         self.keep_sets(sets).await;
@@ -50,6 +50,7 @@ impl ProductService {
         &self,
         mut write: Write<StoreError>,
         ids: Vec<ProductId>,
+        by: Actor,
     ) -> Result<(Vec<ProductId>, Vec<ProductScope>), WriteError<StoreError>> {
         Step::AfterFence.reached();
         let homes = match self.0.repository.find_many(&ids).await {
@@ -62,7 +63,7 @@ impl ProductService {
         let sets = self.kept_sets(&homes).await;
         write.also_invalidate(tags::memberships(&homes)).await;
         let commit = async |fencing| {
-            let deleted = self.0.repository.delete_many(ids, fencing).await?;
+            let deleted = self.0.repository.delete_many(ids, by, fencing).await?;
             Step::AfterCommit.reached();
             Ok(deleted)
         };

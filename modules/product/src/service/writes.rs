@@ -6,7 +6,9 @@ use hotshelf_cache::{Key, Value};
 use hotshelf_database::Database;
 #[cfg(doc)]
 use hotshelf_domain::StoreError;
-use hotshelf_domain::{Changes, DetailsPatch, Expect, NewProduct, Product, ProductDetails, ProductId, ProductPatch};
+use hotshelf_domain::{
+    Actor, Changes, DetailsPatch, Expect, NewProduct, Product, ProductDetails, ProductId, ProductPatch,
+};
 
 use super::ProductService;
 use crate::crash::Step;
@@ -83,15 +85,15 @@ impl ProductService {
     ///
     /// # Errors
     /// As [`update`](ProductService::update).
-    pub async fn delete(&self, id: ProductId, expect: Expect) -> Result<(), ProductError> {
+    pub async fn delete(&self, id: ProductId, expect: Expect, by: Actor) -> Result<(), ProductError> {
         let affects = |current: &Product| {
             let homes = vec![tags::home(current)];
             (tags::memberships(&homes), homes)
         };
-        let expected = expect.clone();
+        let wanted = (expect.clone(), by);
         let commit = move |database: Database, version, fencing| {
-            let expect = expected.clone();
-            async move { database.delete(id, expect, Some(version), fencing).await }
+            let (expect, by) = wanted.clone();
+            async move { database.delete(id, expect, Some(version), by, fencing).await }
         };
         self.change(id, &expect, affects, commit).await
     }

@@ -60,9 +60,10 @@ impl ApiKeyTx for SqliteConnection {
         Ok(api_keys::table.filter(api_keys::user_id.eq(user.get())).count().get_result(self)?)
     }
 
-    fn delete_api_key(&mut self, token_hash: &TokenHash) -> Result<(), SqlError> {
-        diesel::delete(api_keys::table.filter(api_keys::token_hash.eq(&token_hash[..]))).execute(self)?;
-        Ok(())
+    fn delete_api_key(&mut self, token_hash: &TokenHash) -> Result<Option<ApiKey>, SqlError> {
+        let row = api_keys::table.filter(api_keys::token_hash.eq(&token_hash[..]));
+        let deleted = diesel::delete(row).returning(Row::as_returning()).get_result(self).optional()?;
+        deleted.map(|row| Ok(from_row(row)?.0)).transpose()
     }
 
     fn delete_api_keys(&mut self, user: UserId) -> Result<(), SqlError> {

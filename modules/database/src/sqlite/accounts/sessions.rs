@@ -68,9 +68,10 @@ impl SessionTx for SqliteConnection {
         Ok(())
     }
 
-    fn delete_session(&mut self, token_hash: &TokenHash) -> Result<(), SqlError> {
-        diesel::delete(sessions::table.filter(sessions::token_hash.eq(&token_hash[..]))).execute(self)?;
-        Ok(())
+    fn delete_session(&mut self, token_hash: &TokenHash) -> Result<Option<SessionId>, SqlError> {
+        let row = sessions::table.filter(sessions::token_hash.eq(&token_hash[..]));
+        let deleted = diesel::delete(row).returning(sessions::id).get_result(self).optional()?;
+        Ok(deleted.map(SessionId::from_row))
     }
 
     fn delete_sessions(&mut self, user: UserId, but: Option<SessionId>) -> Result<(), SqlError> {

@@ -40,6 +40,12 @@ impl UserTx for SqliteConnection {
         row.map(from_row).transpose()
     }
 
+    fn user_of_address(&mut self, email: &Email) -> Result<Option<User>, SqlError> {
+        let row =
+            users::table.filter(users::email.eq(email.as_str())).select(Row::as_select()).first(self).optional()?;
+        row.map(from_row).transpose()
+    }
+
     fn insert_user(&mut self, new: &NewUser, organization: OrganizationId) -> Result<User, SqlError> {
         let row = (
             users::email.eq(new.email.as_str()),
