@@ -46,7 +46,7 @@ mod search;
 pub mod words;
 
 pub use account::{
-    ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Session, TextsDraft,
+    ApiKey, ApiKeyBounds, ApiKeyDraft, ApiKeyListing, Area, Areas, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Session, TextsDraft,
     TokenHash, Used, User, UserDraft, new_password,
 };
 pub use audit::{

@@ -44,7 +44,7 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
 }
 
 fn api(s: &Settings) -> ApiOptions {
-    let users = UserOptions { cookie_secure: s.session_cookie_secure };
+    let users = UserOptions { cookie_secure: s.session_cookie_secure, api_key_ttl: s.api_key_max_ttl };
     ApiOptions {
         host: s.http_host.clone(),
         port: s.http_port,

@@ -193,6 +193,10 @@ settings! {
         /// Browsers send the session cookie over https only (and to localhost).
         session_cookie_secure: bool = "true", boolean, BOOLEAN, needs: &[Users];
 
+        /// How long an API key may be good. One that names no end gets this one. Empty: API keys need no end.
+        api_key_max_ttl: Option<Duration> = "", |text| optional(text, kept),
+            "a duration from 1s to 3650days, such as 90days", needs: &[Users], see: "security.md#tokens";
+
         /// With AUTH on, everybody may read statistics and metrics. Otherwise, users of organization 1 may.
         metrics_open: bool = "false", boolean, BOOLEAN;
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use hotshelf_testkit::users::{PASSWORD, USERS, USERS_ON, add_user, api_key, create_admin, log_in};
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, wait_until};
 use serde_json::json;
@@ -30,10 +31,11 @@ enum End {
     UserRemoved,
     RoleTaken,
     KeyRemoved,
+    KeyRemovedByAdmin,
 }
 
 impl End {
-    const ALL: [End; 10] = [
+    const ALL: [End; 11] = [
         End::Logout,
         End::OneSession,
         End::AllSessions,
@@ -44,6 +46,7 @@ impl End {
         End::UserRemoved,
         End::RoleTaken,
         End::KeyRemoved,
+        End::KeyRemovedByAdmin,
     ];
 }
 
@@ -206,6 +209,11 @@ impl Person {
                 own.delete(&format!("{KEYS}/{}", keys["api_keys"][0]["id"])).await.expect(204);
                 (vec![key], vec![own, other])
             }
+            End::KeyRemovedByAdmin => {
+                let keys = own.get(KEYS).await.expect(200).json();
+                world.admin.delete(&format!("/api/v1/api-keys/{}", keys["api_keys"][0]["id"])).await.expect(204);
+                (vec![key], vec![own, other])
+            }
         }
     }
 }
@@ -285,4 +293,39 @@ async fn every_end_holds_without_redis_and_after_its_return() {
             }
         }
     }
+}
+
+/// Cached or not, on each instance: it needs no message to know the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_key_ends_at_its_time_on_every_instance() {
+    let world = World::of(2).await;
+    let end = Utc::now() + TimeDelta::seconds(2);
+    let key = json!({"name": "a program", "role": "editor", "expires_at": end.to_rfc3339()});
+    let key = world.admin.post(KEYS).json(&key).await.expect(201).json();
+    let end: DateTime<Utc> = key["api_key"]["expires_at"].as_str().unwrap().parse().unwrap();
+    let instances = world.instances.iter().map(|instance| instance.with_token(key["token"].as_str().unwrap()));
+    for client in instances.map(|client| tokio::spawn(until_refused(client, end))).collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    let noted = async || world.admin.get("/api/v1/audit?action=api_key.expired").await.expect(200).json();
+    wait_until("the attempt is noted", PATIENCE, async || noted().await["entries"][0].is_object()).await;
+    assert_eq!(noted().await["entries"][0]["credential"], format!("api_key:{}", key["api_key"]["id"]));
+    let listed = world.admin.get(KEYS).await.expect(200).json();
+    assert_eq!(listed["api_keys"][0]["id"], key["api_key"]["id"], "its owner still sees it");
+}
+
+async fn until_refused(client: Client, end: DateTime<Utc>) {
+    let mut used = 0;
+    loop {
+        let sent = Utc::now();
+        let accepted = may_write(&client).await;
+        assert!(!accepted || sent < end, "it was accepted after its end");
+        assert!(accepted || Utc::now() >= end, "it was refused before its end");
+        match accepted {
+            true => used += 1,
+            false => break,
+        }
+    }
+    assert!(used > 0);
+    assert!(!may_write(&client).await);
 }

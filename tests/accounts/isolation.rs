@@ -121,3 +121,100 @@ async fn new_objects_belong_to_the_callers_organization() {
     fixture.admin.post(PRODUCTS).json(&theirs).await.expect(400);
     fixture.other.post(PRODUCTS).json(&theirs).await.expect(201);
 }
+
+/// No other number in an answer has these digits.
+const UNKNOWN: i64 = 7_777_777_001;
+
+/// An answer without what differs from request to request, as if [`UNKNOWN`] were the other id.
+fn seen(reply: &Reply, id: &Value) -> (u16, Vec<(String, String)>, String) {
+    let varies = |name: &str| ["x-request-id", "date", "content-length"].contains(&name);
+    let text = |text: &str| text.replace(&UNKNOWN.to_string(), &id.to_string());
+    let headers = reply.headers.iter().filter(|(name, _)| !varies(name.as_str()));
+    let headers = headers.map(|(name, value)| (name.to_string(), text(value.to_str().unwrap()))).collect();
+    let body: Value = serde_json::from_str(reply.text()).unwrap_or_default();
+    let mut body = body.as_object().cloned().unwrap_or_default();
+    body.remove("duration_ms");
+    body.remove("request_id");
+    (reply.status, headers, text(&Value::from(body).to_string()))
+}
+
+/// The body of a request about that id.
+type Body = Box<dyn Fn(&Value) -> Value>;
+
+/// Whether it was read a moment ago, by its owner or by whoever guesses, or never.
+#[tokio::test]
+async fn nothing_tells_an_object_of_others_from_one_that_does_not_exist() {
+    let fixture = Fixture::open().await;
+    let cup = create_named(&fixture.admin, "Cup").await;
+    let mine = create_named(&fixture.other, "Mine").await["id"].clone();
+    let schema = json!({"name": "Cups", "fields": []});
+    let schema = fixture.admin.post("/api/v1/schemas").json(&schema).await.expect(201).json()["schema"]["id"].clone();
+    let user = crate::fixture::me(&fixture.viewer).await["id"].clone();
+    let key = json!({"name": "Import"});
+    let key = fixture.admin.post("/api/v1/auth/api-keys").json(&key).await.expect(201).json()["api_key"]["id"].clone();
+    let patch = json!({"price": 2});
+    let new = |id: &Value| json!({"name": "Cup", "price": 1, "schema_id": id});
+    let first = json!(1);
+    let cases: Vec<(&str, &Value, Option<Body>)> = vec![
+        ("GET /api/v1/products/{id}", &cup["id"], None),
+        ("HEAD /api/v1/products/{id}", &cup["id"], None),
+        ("GET /api/v1/products/{id}/details", &cup["id"], None),
+        ("GET /products/{id}", &cup["id"], None),
+        ("GET /api/v1/products?ids={id}", &cup["id"], None),
+        ("GET /api/v1/products?ids={id},{mine}", &cup["id"], None),
+        ("PUT /api/v1/products/{id}", &cup["id"], Some(Box::new(move |_| patch.clone()))),
+        ("PUT /api/v1/products/{id}/details", &cup["id"], Some(Box::new(|_| json!({"images": 1})))),
+        ("DELETE /api/v1/products/{id}", &cup["id"], None),
+        ("POST /api/v1/products/bulk-delete", &cup["id"], Some(Box::new(|id| json!({"ids": [id]})))),
+        ("POST /api/v1/products", &schema, Some(Box::new(new))),
+        ("POST /api/v1/products/bulk", &schema, Some(Box::new(move |id| json!({"products": [new(id)]})))),
+        ("PUT /api/v1/products/{mine}", &schema, Some(Box::new(|id| json!({"schema_id": id})))),
+        ("GET /api/v1/products?schema_id={id}", &schema, None),
+        ("GET /api/v1/schemas/{id}", &schema, None),
+        ("PUT /api/v1/schemas/{id}", &schema, Some(Box::new(|_| json!({"name": "Mine"})))),
+        ("GET /api/v1/schemas/{id}/products", &schema, None),
+        ("GET /api/v1/schemas/{id}/product-ids", &schema, None),
+        ("GET /api/v1/organizations/{id}", &first, None),
+        ("GET /api/v1/organizations/{id}/products", &first, None),
+        ("GET /api/v1/organizations/{id}/product-ids", &first, None),
+        ("GET /api/v1/products?organization_id={id}", &first, None),
+        ("GET /api/v1/audit?organization_id={id}", &first, None),
+        ("GET /api/v1/users/{id}", &user, None),
+        ("PATCH /api/v1/users/{id}", &user, Some(Box::new(|_| json!({"role": "viewer"})))),
+        ("DELETE /api/v1/users/{id}", &user, None),
+        ("DELETE /api/v1/users/{id}/sessions", &user, None),
+        ("DELETE /api/v1/api-keys/{id}", &key, None),
+        ("DELETE /api/v1/auth/api-keys/{id}", &key, None),
+    ];
+    for (operation, foreign, body) in cases {
+        let (method, route) = operation.split_once(' ').unwrap();
+        let unknown = json!(UNKNOWN);
+        for round in 0..3 {
+            let mut answers = Vec::new();
+            for id in [foreign, &unknown] {
+                // Its owner has just read it.
+                for owned in [path(&cup), format!("{}/details", path(&cup)), format!("/api/v1/schemas/{schema}/products")] {
+                    fixture.viewer.get(&owned).await.expect(200);
+                }
+                let path = route.replace("{id}", &id.to_string()).replace("{mine}", &mine.to_string());
+                let request = fixture.other.request(method, &path);
+                let reads = reads(&fixture).await;
+                let reply = match &body {
+                    Some(body) => request.json(&body(id)).await,
+                    None => request.await,
+                };
+                answers.push((seen(&reply, foreign), self::reads(&fixture).await - reads));
+            }
+            let ((foreign, reads), (unknown, reads_of_unknown)) = (&answers[0], &answers[1]);
+            assert_eq!(foreign, unknown, "{operation}, round {round}");
+            assert_eq!(reads, reads_of_unknown, "{operation}, round {round}");
+        }
+    }
+}
+
+/// Reads of the database for requests: a hit and a miss take differently long.
+async fn reads(fixture: &Fixture) -> f64 {
+    let metrics = fixture.admin.metrics().await;
+    let of = |operation| metrics.find("db_query_duration_seconds_count", &[("operation", operation)]).unwrap_or(0.0);
+    ["find", "find_many", "details", "schemas", "organizations", "page_ids", "ids"].into_iter().map(of).sum()
+}

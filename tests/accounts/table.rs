@@ -68,6 +68,8 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET /api/v1/auth/api-keys", "",                     [401, 200, 200, 200, 200]),
     ("POST /api/v1/auth/api-keys", "{}",                  [401, 400, 400, 400, 400]),
     ("DELETE /api/v1/auth/api-keys/999999", "",           [401, 404, 404, 404, 404]),
+    ("GET /api/v1/api-keys", "",                          [401, 403, 403, 200, 200]),
+    ("DELETE /api/v1/api-keys/999999", "",                [401, 403, 403, 404, 404]),
     ("GET /api/v1/users", "",                             [401, 403, 403, 200, 200]),
     ("POST /api/v1/users", "{}",                          [401, 403, 403, 400, 400]),
     ("GET /api/v1/users/{user}", "",                      [401, 403, 403, 200, 404]),
@@ -173,7 +175,7 @@ async fn without_users_operations_need_no_token_and_accounts_get_404() {
     for (operation, _, _) in TABLE {
         let status = ask(&service, &operation.replace(['{', '}'], ""), "").await.status;
         assert!(status != 401 && status != 403, "{operation}: {status}");
-        if operation.contains("/auth/") || operation.contains("/users") {
+        if ["/auth/", "/users", "/api-keys"].iter().any(|part| operation.contains(part)) {
             assert_eq!(status, 404, "{operation}");
         }
     }
@@ -203,4 +205,72 @@ async fn an_api_key_has_the_rights_of_its_role_and_manages_no_tokens() {
     let beyond = json!({"name": "more", "role": "admin"});
     let refused = fixture.editor.post("/api/v1/auth/api-keys").json(&beyond).await.expect(400).json();
     assert_eq!(refused["errors"][0], json!({"field": "role", "message": "must be at most your own, editor"}));
+}
+
+/// The part of the API that an operation belongs to.
+fn area(operation: &str) -> &'static str {
+    let path = operation.split_once(' ').unwrap().1;
+    if path.contains("/product-ids") || path.split('?').next().unwrap().ends_with("/products") {
+        return "products";
+    }
+    let areas = [
+        ("/api/v1/auth/", "users"),
+        ("/api/v1/users", "users"),
+        ("/api/v1/api-keys", "users"),
+        ("/api/v1/audit", "audit"),
+        ("/api/v1/cache/stats", "statistics"),
+        ("/api/v1/analytics", "statistics"),
+        ("/metrics", "statistics"),
+        ("/api/v1/cache", "cache"),
+        ("/api/v1/products", "products"),
+        ("/products", "products"),
+        ("/api/v1/organizations", "organizations"),
+        ("/api/v1/schemas", "schemas"),
+    ];
+    areas.iter().find(|(start, _)| path.starts_with(start)).unwrap_or_else(|| panic!("{operation} has no area")).1
+}
+
+#[tokio::test]
+async fn an_api_key_with_scopes_may_use_these_areas_and_no_others() {
+    const AREAS: [&str; 7] = ["products", "schemas", "organizations", "users", "cache", "statistics", "audit"];
+    let fixture = Fixture::open().await;
+    let product = create_named(&fixture.admin, "Cup").await["id"].clone();
+    let key = async |scopes: Value| {
+        let key = json!({"name": "a program", "role": "admin", "scopes": scopes});
+        let made = fixture.admin.post("/api/v1/auth/api-keys").json(&key).await.expect(201).json();
+        assert_eq!(made["api_key"]["scopes"], scopes);
+        fixture.with_token(made["token"].as_str().unwrap())
+    };
+    let unrestricted = hotshelf_testkit::users::api_key(&fixture.admin, "admin").await;
+    let mut restricted = Vec::new();
+    for one in AREAS {
+        restricted.push((one, key(json!([one])).await));
+    }
+    // Products in memory are answered in front of the router.
+    for _ in 0..2 {
+        unrestricted.get(&format!("{PRODUCTS}/{product}")).await.expect(200);
+    }
+    let product = product.to_string();
+    let named = [("{product}", product.as_str()), ("{kept}", &product), ("{other}", "1"), ("{schema}", "1"), ("{user}", "999")];
+    let mut wrong = Vec::new();
+    for (operation, body, _) in TABLE.iter().filter(|(operation, ..)| *operation != "DELETE /api/v1/products/{product}") {
+        let operation = named.iter().fold((*operation).to_owned(), |path, (name, id)| path.replace(name, id));
+        if ask(fixture.client(), &operation, body).await.status != 401 {
+            continue;
+        }
+        let expected = ask(&unrestricted, &operation, body).await.status;
+        for (one, key) in &restricted {
+            let expected = if *one == area(&operation) { expected } else { 403 };
+            let status = ask(key, &operation, body).await.status;
+            if status != expected {
+                wrong.push(format!("{one}: {operation}: {status} instead of {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let both = key(json!(["products", "statistics"])).await;
+    both.get(PRODUCTS).await.expect(200);
+    both.get("/metrics").await.expect(200);
+    let refused = both.get("/api/v1/audit").await.expect(403).json();
+    assert_eq!(refused["detail"], "this requires an API key with the scope audit");
 }

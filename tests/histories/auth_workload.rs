@@ -57,6 +57,7 @@ impl AuthWorkload {
         tasks.spawn(worker().crowd_out(Arc::clone(staff)));
         tasks.spawn(worker().make_keys_and_lose_them(Arc::clone(staff)));
         tasks.spawn(worker().take_in_and_remove());
+        tasks.spawn(worker().make_keys_that_end());
         AuthWorkload { stopping, tasks, timelines }
     }
 

@@ -3,6 +3,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::area::Areas;
 use super::email::Email;
 use super::role::Role;
 use crate::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
@@ -127,4 +128,18 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     /// UTC, to the minute; none as long as it was never used.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// UTC, to the millisecond: from then on, nobody accepts it. None for a key that has no end.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Which parts of the API it may use.
+    pub scopes: Areas,
+}
+
+/// An API key as the admins of the organization see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApiKeyListing {
+    /// The key.
+    #[serde(flatten)]
+    pub key: ApiKey,
+    /// The address of its user.
+    pub email: Email,
 }

@@ -8,7 +8,9 @@ use hotshelf_cache::{
     WriteError,
 };
 use hotshelf_database::Database;
-use hotshelf_domain::{ApiKeyId, OrganizationId, Role, SessionId, StoreError, TokenHash, UserId};
+use hotshelf_domain::{
+    Actor, ApiKeyId, Areas, AuditAction, AuditCredential, OrganizationId, Role, SessionId, StoreError, TokenHash, UserId,
+};
 use hotshelf_lifecycle::Tasks;
 use parking_lot::Mutex;
 
@@ -28,6 +30,8 @@ pub struct Principal {
     pub identity: Identity,
     /// What may be done: the user's role, or less if that is what the API key has.
     pub role: Role,
+    /// Which parts of the API may be used: all, unless it is an API key with scopes.
+    pub scopes: Areas,
     /// How it was authenticated.
     pub method: AuthMethod,
 }
@@ -77,7 +81,7 @@ pub struct SessionOptions {
 /// | entry | key | invalid when |
 /// |---|---|---|
 /// | a session | `session:<hash of its token>` | it ends, or leaves for the newest of a hundred |
-/// | an API key | `apikey:<hash of its token>` | it is removed |
+/// | an API key | `apikey:<hash of its token>` | it is removed; its end is in the entry |
 /// | who somebody is | `account:<user>` | the role changes, all sessions or all API keys end, the user is removed |
 ///
 /// All sessions of a user, or all API keys, end with their generation, which is in the entry that says who the user is.
@@ -160,13 +164,18 @@ impl Auth {
         self.principal(token_hash, credential, Identity::unpack(&value.payload)?)
     }
 
-    /// Who shows this token; `None` when nobody has it, or not any more. A use: the session goes on.
+    /// Who shows this token; `None` when nobody has it, or not any more. A use: the session goes on. `by` says from
+    /// where, for the audit log: an API key that is shown after its end is noted.
     ///
     /// # Errors
     /// [`AuthError::Write`] when the database had to be asked and failed.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Principal>, AuthError> {
+    pub async fn authenticate(
+        &self,
+        token: &str,
+        by: impl FnOnce() -> Actor,
+    ) -> Result<Option<Principal>, AuthError> {
         let principal = match Token::recognize(token) {
-            Some((kind, token_hash)) => self.find(kind, token_hash).await?,
+            Some((kind, token_hash)) => self.find(kind, token_hash, by).await?,
             None => None,
         };
         if principal.is_none() {
@@ -175,12 +184,25 @@ impl Auth {
         Ok(principal)
     }
 
-    async fn find(&self, kind: TokenKind, token_hash: TokenHash) -> Result<Option<Principal>, StoreError> {
-        // Cached entries may be older than each other, and the session may have been extended since it was cached: the
-        // database decides before somebody is refused who was somebody.
+    async fn find(
+        &self,
+        kind: TokenKind,
+        token_hash: TokenHash,
+        by: impl FnOnce() -> Actor,
+    ) -> Result<Option<Principal>, StoreError> {
+        // Cached entries may be older than each other, or of another version of the service, and the session may have
+        // been extended since it was cached: the database decides before somebody is refused who was somebody.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
-            let Some(credential) = self.credential(kind, token_hash, read).await? else { return Ok(None) };
-            let Some(identity) = self.identity(credential.user(), read).await? else { return Ok(None) };
+            let Some(value) = self.credential(kind, token_hash, read).await? else { return Ok(None) };
+            let Some(credential) = Credential::unpack(kind, &value.payload) else { continue };
+            let Some(value) = self.identity(credential.user(), read).await? else { return Ok(None) };
+            let Some(identity) = Identity::unpack(&value.payload) else { continue };
+            if let Credential::ApiKey(key) = credential
+                && key.has_ended(Utc::now())
+            {
+                self.note_expired(key, &identity, by());
+                return Ok(None);
+            }
             if let Some(principal) = self.principal(token_hash, credential, identity) {
                 return Ok(Some(principal));
             }
@@ -199,17 +221,29 @@ impl Auth {
                 self.0.session_uses.used(&token_hash, session.expires_at, now);
                 let (role, session) = (identity.role, session.id);
                 let method = AuthMethod::Session(SessionPrincipal { identity: identity.clone(), session, token_hash });
-                Some(Principal { identity, role, method })
+                Some(Principal { identity, role, scopes: Areas::ALL, method })
             }
             Credential::ApiKey(key) => {
-                if key.generation != identity.key_generation {
+                if key.has_ended(now) || key.generation != identity.key_generation {
                     return None;
                 }
                 self.0.key_uses.used(key.id, now);
                 let role = key.role.min(identity.role);
-                Some(Principal { identity, role, method: AuthMethod::ApiKey(key.id) })
+                Some(Principal { identity, role, scopes: key.scopes, method: AuthMethod::ApiKey(key.id) })
             }
         }
+    }
+
+    /// The end of a key never moves, so the database would say nothing else.
+    fn note_expired(&self, key: KeyEntry, identity: &Identity, by: Actor) {
+        let by = Actor {
+            user: Some(identity.user),
+            email: identity.email().parse().ok(),
+            organization: Some(identity.organization),
+            credential: Some(AuditCredential::ApiKey(key.id)),
+            ..by
+        };
+        self.0.audit.note(by.does(AuditAction::ApiKeyExpired));
     }
 
     async fn credential(
@@ -217,7 +251,7 @@ impl Auth {
         kind: TokenKind,
         token_hash: TokenHash,
         read: Read,
-    ) -> Result<Option<Credential>, StoreError> {
+    ) -> Result<Option<Value>, StoreError> {
         let entry = match kind {
             TokenKind::Session => self.session_entry(&token_hash),
             TokenKind::ApiKey => self.key_entry(&token_hash),
@@ -225,15 +259,13 @@ impl Auth {
         };
         let database = self.0.database.clone();
         let load = move || load_credential(database.clone(), kind, token_hash);
-        let found = self.0.cache.get_or_load(entry, read, load).await?;
-        Ok(found.value.and_then(|value| Credential::unpack(kind, &value.payload)))
+        Ok(self.0.cache.get_or_load(entry, read, load).await?.value)
     }
 
-    async fn identity(&self, user: UserId, read: Read) -> Result<Option<Identity>, StoreError> {
+    async fn identity(&self, user: UserId, read: Read) -> Result<Option<Value>, StoreError> {
         let database = self.0.database.clone();
         let load = move || load_identity(database.clone(), user);
-        let found = self.0.cache.get_or_load(self.identity_entry(user), read, load).await?;
-        Ok(found.value.and_then(|value| Identity::unpack(&value.payload)))
+        Ok(self.0.cache.get_or_load(self.identity_entry(user), read, load).await?.value)
     }
 
     pub(crate) fn session_entry(&self, token_hash: &TokenHash) -> EntryRef {

@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes};
 use chrono::{DateTime, Utc};
 use hotshelf_cache::{Key, Value};
-use hotshelf_domain::{ApiKey, ApiKeyId, OrganizationId, Role, Session, SessionId, TokenHash, User, UserId};
+use hotshelf_domain::{ApiKey, ApiKeyId, Areas, OrganizationId, Role, Session, SessionId, TokenHash, User, UserId};
 
 use crate::token::TokenKind;
 
@@ -82,9 +82,15 @@ pub(crate) struct KeyEntry {
     pub(crate) id: ApiKeyId,
     pub(crate) user: UserId,
     pub(crate) role: Role,
+    pub(crate) scopes: Areas,
     /// Good as long as it is the user's current one.
     pub(crate) generation: i64,
+    /// Milliseconds since 1970.
+    pub(crate) expires_at: i64,
 }
+
+/// The end of a key that has none.
+const NEVER: i64 = i64::MAX;
 
 impl Credential {
     /// Of the tokens that are a credential.
@@ -129,13 +135,30 @@ impl KeyEntry {
         hashed_key(API_KEY, token_hash)
     }
 
+    /// Of a key without an end and without scopes in the form that earlier versions know. They do not know the other
+    /// form, and so let nobody in by a key whose end or scopes they would not heed.
     pub(crate) fn pack(key: &ApiKey) -> Value {
-        pack([key.id.get(), key.user_id.get(), key.generation], &[key.role as u8])
+        let numbers = [key.id.get(), key.user_id.get(), key.generation];
+        if key.expires_at.is_none() && key.scopes == Areas::ALL {
+            return pack(numbers, &[key.role as u8]);
+        }
+        let end = key.expires_at.map_or(NEVER, |end| end.timestamp_millis());
+        pack(numbers, &[&[key.role as u8, key.scopes.to_bits()][..], &end.to_be_bytes()].concat())
     }
 
     fn unpack(payload: &[u8]) -> Option<Self> {
-        let ([id, user, generation], [role]) = unpack(payload)? else { return None };
-        Some(KeyEntry { id: ApiKeyId::new(id)?, user: UserId::new(user)?, role: role_of(*role)?, generation })
+        let ([id, user, generation], rest) = unpack(payload)?;
+        let (role, scopes, expires_at) = match rest {
+            [role] => (*role, Areas::ALL, NEVER),
+            [role, scopes, end @ ..] => (*role, Areas::from_bits(*scopes), i64::from_be_bytes(end.try_into().ok()?)),
+            [] => return None,
+        };
+        let (id, user, role) = (ApiKeyId::new(id)?, UserId::new(user)?, role_of(role)?);
+        Some(KeyEntry { id, user, role, scopes, generation, expires_at })
+    }
+
+    pub(crate) fn has_ended(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at <= now.timestamp_millis()
     }
 }
 
@@ -169,6 +192,8 @@ fn hashed_key(kind: &str, token_hash: &TokenHash) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use hotshelf_domain::Area;
+
     use super::*;
 
     fn user() -> User {
@@ -202,10 +227,35 @@ mod tests {
         let expires_at = session.expires_at.timestamp_millis();
         let entry = SessionEntry { id: session.id, user: user.id, generation: 3, expires_at };
         assert_eq!(SessionEntry::unpack(&SessionEntry::pack(&session).payload), Some(entry));
-        for role in Role::ALL {
-            let entry = KeyEntry { id: ApiKeyId::new(4).unwrap(), user: user.id, role, generation: 5 };
-            let value = pack([4, 7, 5], &[role as u8]);
-            assert_eq!(KeyEntry::unpack(&value.payload), Some(entry));
+    }
+
+    #[test]
+    fn a_key_with_an_end_or_scopes_has_another_form_than_before() {
+        let end = DateTime::from_timestamp_millis(1_764_000_000_000);
+        let some: Areas = [Area::Cache].into_iter().collect();
+        for (role, expires_at, scopes, length) in
+            Role::ALL.into_iter().flat_map(|role| [(role, None, Areas::ALL, 25), (role, end, some, 34), (role, None, some, 34)])
+        {
+            let key = ApiKey {
+                id: ApiKeyId::new(4).unwrap(),
+                user_id: UserId::new(7).unwrap(),
+                name: String::new(),
+                role,
+                generation: 5,
+                created_at: Utc::now(),
+                last_used_at: None,
+                expires_at,
+                scopes,
+            };
+            let value = KeyEntry::pack(&key);
+            assert_eq!(value.payload.len(), length);
+            let entry = KeyEntry::unpack(&value.payload).unwrap();
+            assert_eq!((entry.id, entry.user, entry.role, entry.generation), (key.id, key.user_id, role, 5));
+            assert_eq!((entry.scopes, entry.expires_at), (scopes, expires_at.map_or(NEVER, |end| end.timestamp_millis())));
+            for length in 0..value.payload.len() {
+                let cut = KeyEntry::unpack(&value.payload[..length]);
+                assert!(cut.is_none() || length == 25, "{length}");
+            }
         }
     }
 

@@ -32,10 +32,10 @@
 //! let (home, email) = (OrganizationId::BUILT_IN, "ann@shop.example".parse()?);
 //! auth.add_user(home, email, Role::Editor, Some(password.clone()), by.clone()).await?;
 //! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl", &by).await?;
-//! let caller = auth.authenticate(token.expose()).await?.expect("somebody");
+//! let caller = auth.authenticate(token.expose(), Actor::default).await?.expect("somebody");
 //! assert_eq!((caller.identity.user, caller.role), (ann.id, Role::Editor));
 //! auth.end_session(token.hash(), by).await?;
-//! assert_eq!(auth.authenticate(token.expose()).await?, None);
+//! assert_eq!(auth.authenticate(token.expose(), Actor::default).await?, None);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

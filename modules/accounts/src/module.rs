@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
 use tokio::time::sleep;
 
@@ -9,6 +10,8 @@ use crate::auth::Auth;
 const KEY_USES_INTERVAL: Duration = Duration::from_secs(10);
 /// After a write of uses of sessions that failed.
 const SESSION_USES_RETRY: Duration = Duration::from_secs(2);
+/// How long an API key that has ended is still listed, so that its owner finds out why it is refused.
+const ENDED_KEYS_KEPT: TimeDelta = TimeDelta::days(30);
 /// Between two looks at the sessions that have ended by themselves.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -79,6 +82,7 @@ impl Auth {
     async fn keep_house(&self) {
         let kept = async {
             while self.0.database.forget_ended().await? > 0 {}
+            while self.0.database.forget_api_keys(Utc::now() - ENDED_KEYS_KEPT).await? > 0 {}
             self.0.database.live_sessions().await
         };
         match kept.await {

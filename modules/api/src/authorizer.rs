@@ -1,16 +1,18 @@
 //! Authentication and authorization of requests: reads the credentials, authenticates them and checks the access of the
 //! operation.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hotshelf_accounts::{Auth, AuthMethod, Principal};
-use hotshelf_domain::{OrganizationId, Role};
+use hotshelf_domain::{Area, OrganizationId, Role};
 use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::actor::actor;
 use crate::caller::Caller;
 use crate::cookie::COOKIE;
 use crate::limits::AccountLimits;
@@ -18,7 +20,7 @@ use crate::operations::Access;
 use crate::problem::Problem;
 
 /// Prefixes of the routes that exist only with users.
-const ABOUT_USERS: [&str; 2] = ["/api/v1/auth/", "/api/v1/users"];
+const ABOUT_USERS: [&str; 3] = ["/api/v1/auth/", "/api/v1/users", "/api/v1/api-keys"];
 
 /// Concurrent token lookups of clients that have guessed too many tokens, and how long such a lookup waits for its
 /// turn.
@@ -62,18 +64,26 @@ impl Authorizer {
         }
     }
 
-    /// The caller of a read, if memory knows the token. If not, [`authorize`](Authorizer::authorize) decides.
-    pub(crate) fn peek_reader(&self, headers: &HeaderMap) -> Option<Caller> {
+    /// The caller of a read in this area, if memory knows the token and the caller may. If not,
+    /// [`identify`](Authorizer::identify) and [`check`](Authorizer::check) decide.
+    pub(crate) fn peek_reader(&self, area: Area, headers: &HeaderMap) -> Option<Caller> {
         let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
         match credentials(headers) {
-            Credentials::Bearer(token) | Credentials::Cookie(token) => auth.peek(token).map(Caller::User),
+            Credentials::Bearer(token) | Credentials::Cookie(token) => {
+                auth.peek(token).filter(|principal| principal.scopes.allow(area)).map(Caller::User)
+            }
             Credentials::Nothing | Credentials::Invalid => None,
         }
     }
 
     /// The principal of a token. Unknown tokens are counted. A client that has guessed too many is still served,
     /// because others may share its address, but only a few of its lookups run at a time.
-    async fn authenticate(&self, auth: &Auth, token: &str, client: &Subject) -> Result<Principal, Problem> {
+    async fn authenticate(
+        &self,
+        auth: &Auth,
+        token: &str,
+        (client, address): (&Subject, Option<IpAddr>),
+    ) -> Result<Principal, Problem> {
         let _permit = match self.limits.guess.refusal(client) {
             None => None,
             Some(refused) => match timeout(SUSPECTS_TIMEOUT, self.suspects.acquire()).await {
@@ -81,7 +91,7 @@ impl Authorizer {
                 Ok(Err(_)) | Err(_) => return Err(refused),
             },
         };
-        if let Some(principal) = auth.authenticate(token).await? {
+        if let Some(principal) = auth.authenticate(token, || actor(None, address)).await? {
             return Ok(principal);
         }
         let _ = self.limits.guess.count(client).await?;
@@ -94,6 +104,7 @@ impl Authorizer {
         access: Access,
         headers: &HeaderMap,
         client: &Subject,
+        address: Option<IpAddr>,
     ) -> Result<Option<Caller>, Problem> {
         let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
         if access == Access::Public || access == Access::Observer && self.metrics_open {
@@ -108,15 +119,15 @@ impl Authorizer {
         };
         let principal = match auth.peek(token) {
             Some(principal) => principal,
-            None => self.authenticate(auth, token, client).await?,
+            None => self.authenticate(auth, token, (client, address)).await?,
         };
         Ok(Some(Caller::User(principal)))
     }
 
-    /// Checks that a caller who was identified may use an operation with this access. 403 if not.
+    /// Checks that a caller who was identified may use an operation of this area with this access. 403 if not.
     pub(crate) fn check(
         &self,
-        access: Access,
+        (area, access): (Area, Access),
         caller: &Caller,
         method: &Method,
         headers: &HeaderMap,
@@ -125,7 +136,11 @@ impl Authorizer {
         if !method.is_safe() && matches!(credentials(headers), Credentials::Cookie(_)) && is_cross_site(headers) {
             return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site requests may not change anything"));
         }
-        check(access, principal)
+        check(access, principal)?;
+        match principal.scopes.allow(area) {
+            true => Ok(()),
+            false => Err(Problem::new(StatusCode::FORBIDDEN, format!("this requires an API key with the scope {area}"))),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ use crate::pipeline::{RequestPipeline, ReservedForProbes};
 use crate::problem::Problem;
 use crate::request_context::{RequestContext, begin_trace, log_quick_access};
 use crate::request_id::REQUEST_ID;
-use crate::routes::products::{PRODUCT_ACCESS, PRODUCT_ROUTE, find, product_answer};
+use crate::routes::products::{PRODUCT_ACCESS, PRODUCT_AREA, PRODUCT_ROUTE, find, product_answer};
 use crate::state::ApiState;
 
 /// Answers all requests: by the fast path where it applies, else by the router. A cheap handle.
@@ -76,7 +76,7 @@ impl ApiService {
             request.extensions_mut().insert(peer.clone());
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
-        let caller = products.pipeline.authorizer.peek_reader(request.headers());
+        let caller = products.pipeline.authorizer.peek_reader(PRODUCT_AREA, request.headers());
         let products = Arc::clone(products);
         let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
         if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {
@@ -218,7 +218,8 @@ impl ProductFastPath {
     async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
         let client = self.limits.client_of(peer, headers);
         let authorizer = &self.pipeline.authorizer;
-        let identified = authorizer.identify(PRODUCT_ACCESS, headers, &client).await;
+        let address = Some(self.limits.address_of(peer, headers));
+        let identified = authorizer.identify(PRODUCT_ACCESS, headers, &client, address).await;
         let caller = identified.as_ref().ok().and_then(Option::as_ref);
         let limit = match limits::count(self.policy.as_ref().filter(|_| !counted), caller, &client).await {
             Ok(limit) => limit,
@@ -227,10 +228,9 @@ impl ProductFastPath {
         // Pinned for the same reason.
         let finding = pin!(async {
             match &identified {
-                Ok(Some(caller)) => match authorizer.check(PRODUCT_ACCESS, caller, &Method::GET, headers) {
+                Ok(Some(caller)) => match authorizer.check((PRODUCT_AREA, PRODUCT_ACCESS), caller, &Method::GET, headers) {
                     Ok(()) => find(&self.products, caller, id, headers).await.into_response(),
                     Err(problem) => {
-                        let address = Some(self.limits.address_of(peer, headers));
                         self.pipeline.note_refusal(Some(caller), address, &Method::GET, PRODUCT_ROUTE);
                         problem.into_response()
                     }

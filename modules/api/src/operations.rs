@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use axum::Router;
 use axum::http::Method;
+use hotshelf_domain::Area;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -34,19 +35,30 @@ pub(crate) enum Access {
 }
 
 /// A set of operations.
-#[derive(Default)]
 pub(crate) struct Operations {
+    /// Of the operations that are added next.
+    area: Area,
     router: OpenApiRouter<ApiState>,
     table: OperationTable,
 }
 
 impl Operations {
+    /// A set without any, whose first ones will be of this area.
+    pub(crate) fn in_area(area: Area) -> Self {
+        Operations { area, router: OpenApiRouter::default(), table: OperationTable::default() }
+    }
+
+    /// The operations that are added next are of this area: an API key with scopes needs this one.
+    pub(crate) fn area(self, area: Area) -> Self {
+        Operations { area, ..self }
+    }
+
     /// Adds the operations of one handler, `routes!(handler)`, with who may use them.
     pub(crate) fn operation(mut self, access: Access, mut routes: UtoipaMethodRouter<ApiState>) -> Self {
         for (path, item) in &mut routes.1.paths {
             for (method, operation) in methods(item) {
                 let body_limit = operation.request_body.as_ref().map(|_| body::limit_of(path));
-                self.table.insert(path, Entry { method, access, body_limit });
+                self.table.insert(path, Entry { method, area: self.area, access, body_limit });
             }
         }
         Operations { router: self.router.routes(routes), ..self }
@@ -68,6 +80,7 @@ impl Operations {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) method: &'static str,
+    pub(crate) area: Area,
     pub(crate) access: Access,
     /// Maximum size (bytes) of the body; `None`: the operation takes no body, and none is read.
     pub(crate) body_limit: Option<usize>,

@@ -39,9 +39,11 @@ pub struct ApiOptions {
     pub metrics_open: bool,
 }
 
-/// Options of user sessions.
+/// Options of user sessions and API keys.
 #[derive(Clone, Copy, Debug)]
 pub struct UserOptions {
     /// Whether browsers send the session cookie over TLS only.
     pub cookie_secure: bool,
+    /// How long an API key may be good; `None`: without an end.
+    pub api_key_ttl: Option<Duration>,
 }

@@ -1,5 +1,6 @@
 //! Path and query parameters. Parsing is strict: the problem names every invalid one.
 
+mod api_keys;
 mod audit;
 mod lists;
 mod query;
@@ -9,6 +10,7 @@ use axum::http::request::Parts;
 use hotshelf_domain::{ApiKeyId, FieldError, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 
 use crate::problem::Problem;
+pub(crate) use api_keys::KeyPageQuery;
 pub(crate) use audit::AuditPageQuery;
 pub(crate) use lists::{ListQuery, MemberPageQuery};
 pub(crate) use query::QueryReader;

@@ -122,7 +122,7 @@ impl RequestPipeline {
         let (mut parts, body) = request.into_parts();
         let client = self.limits.client(&parts.extensions, &parts.headers);
         let (address, method) = (self.limits.address(&parts.extensions, &parts.headers), parts.method.clone());
-        let (Authorized { caller, verdict }, counted) = match self.enter(probe, route, &parts, &client).await {
+        let (Authorized { caller, verdict }, counted) = match self.enter(probe, route, &parts, (&client, address)).await {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(),
         };
@@ -161,27 +161,33 @@ impl RequestPipeline {
         probe: bool,
         route: Option<&str>,
         parts: &Parts,
-        client: &Subject,
+        (client, address): (&Subject, Option<IpAddr>),
     ) -> Result<(Authorized, LimitHeaders), Problem> {
         let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
         let entering = pin!(async {
-            let authorized = self.authorize(route, parts, client).await;
+            let authorized = self.authorize(route, parts, (client, address)).await;
             let counted = limits::count(policy, authorized.caller.as_ref(), client).await?;
             Ok((authorized, counted))
         });
         self.bounded(probe, entering).await.flatten()
     }
 
-    async fn authorize(&self, route: Option<&str>, parts: &Parts, client: &Subject) -> Authorized {
+    async fn authorize(
+        &self,
+        route: Option<&str>,
+        parts: &Parts,
+        (client, address): (&Subject, Option<IpAddr>),
+    ) -> Authorized {
         // A path without a route needs no authorization.
         let Some(route) = route else { return Authorized { caller: None, verdict: Ok(None) } };
         let operation = match self.operations.find(&parts.method, route) {
             Ok(operation) => operation,
             Err(problem) => return Authorized { caller: None, verdict: Err(problem) },
         };
-        match self.authorizer.identify(operation.access, &parts.headers, client).await {
+        match self.authorizer.identify(operation.access, &parts.headers, client, address).await {
             Ok(caller) => {
-                let check = |caller| self.authorizer.check(operation.access, caller, &parts.method, &parts.headers);
+                let rights = (operation.area, operation.access);
+                let check = |caller| self.authorizer.check(rights, caller, &parts.method, &parts.headers);
                 let verdict = caller.as_ref().map_or(Ok(()), check);
                 let body_limit = operation.body_limit.filter(|_| self.authorizer.serves(route));
                 Authorized { caller, verdict: verdict.map(|()| body_limit) }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::{Router, middleware};
+use hotshelf_domain::Area;
 use hotshelf_stats::{MetricsError, Registry};
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
@@ -39,7 +40,7 @@ pub(crate) fn service(
     let registry = Registry::from_ref(&state);
     let metrics = HttpMetrics::register(&registry)?;
     let (operations, _, mut table) = routes::operations().into_parts();
-    table.insert(OPENAPI_ROUTE, Entry { method: "GET", access: Access::Public, body_limit: None });
+    table.insert(OPENAPI_ROUTE, Entry { method: "GET", area: Area::Products, access: Access::Public, body_limit: None });
     let routes = operations.route(OPENAPI_ROUTE, openapi::route(|| routes::operations().into_parts().1));
     let pipeline = Arc::new(RequestPipeline::new(&state, options, table, metrics.clone(), stopping));
     let seen = Arc::clone(&pipeline);

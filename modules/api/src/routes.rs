@@ -18,13 +18,14 @@ pub(crate) mod sessions;
 pub(crate) mod statistics;
 pub(crate) mod users;
 
+use hotshelf_domain::Area;
 use utoipa_axum::routes;
 
 use crate::operations::{Access, Operations};
 
 /// Every operation that the API describes, and who may use it.
 pub(crate) fn operations() -> Operations {
-    Operations::default()
+    Operations::in_area(products::PRODUCT_AREA)
         .operation(products::PRODUCT_ACCESS, routes!(products::get))
         .operation(Access::Viewer, routes!(products::list))
         .operation(Access::Editor, routes!(products::create))
@@ -34,23 +35,25 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Editor, routes!(details::put))
         .operation(Access::Editor, routes!(bulk::create))
         .operation(Access::Editor, routes!(bulk::delete))
-        .operation(Access::Viewer, routes!(organizations::list))
-        .operation(Access::Operator, routes!(organizations::create))
-        .operation(Access::Viewer, routes!(organizations::get))
-        .operation(Access::Editor, routes!(schemas::create))
-        .operation(Access::Viewer, routes!(schemas::get))
-        .operation(Access::Editor, routes!(schemas::update))
         .operation(Access::Viewer, routes!(members::of_organization))
         .operation(Access::Viewer, routes!(members::of_schema))
         .operation(Access::Viewer, routes!(members::ids_of_organization))
         .operation(Access::Viewer, routes!(members::ids_of_schema))
-        // Of operators: it counts the products of all organizations.
-        .operation(Access::Operator, routes!(analytics::catalogue))
-        .operation(Access::Operator, routes!(cache::delete))
-        .operation(Access::Operator, routes!(cache::warm))
         .operation(Access::Viewer, routes!(envelope::get))
         .operation(Access::Editor, routes!(envelope::create))
         .operation(Access::Editor, routes!(envelope::update))
+        .area(Area::Organizations)
+        .operation(Access::Viewer, routes!(organizations::list))
+        .operation(Access::Operator, routes!(organizations::create))
+        .operation(Access::Viewer, routes!(organizations::get))
+        .area(Area::Schemas)
+        .operation(Access::Editor, routes!(schemas::create))
+        .operation(Access::Viewer, routes!(schemas::get))
+        .operation(Access::Editor, routes!(schemas::update))
+        .area(Area::Cache)
+        .operation(Access::Operator, routes!(cache::delete))
+        .operation(Access::Operator, routes!(cache::warm))
+        .area(Area::Users)
         .operation(Access::Public, routes!(auth::register))
         .operation(Access::Public, routes!(auth::login))
         .operation(Access::Session, routes!(auth::logout))
@@ -64,13 +67,19 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Session, routes!(api_keys::list))
         .operation(Access::Session, routes!(api_keys::create))
         .operation(Access::Session, routes!(api_keys::remove))
+        .operation(Access::Admin, routes!(api_keys::list_all))
+        .operation(Access::AdminSession, routes!(api_keys::remove_any))
         .operation(Access::Admin, routes!(users::list))
         .operation(Access::AdminSession, routes!(users::add))
         .operation(Access::Admin, routes!(users::get))
         .operation(Access::AdminSession, routes!(users::set_role))
         .operation(Access::AdminSession, routes!(users::remove))
         .operation(Access::AdminSession, routes!(users::end_sessions))
+        .area(Area::Audit)
         .operation(Access::Admin, routes!(audit::list))
+        .area(Area::Statistics)
+        // Of operators: it counts the products of all organizations.
+        .operation(Access::Operator, routes!(analytics::catalogue))
         .operation(Access::Observer, routes!(statistics::stats))
         .operation(Access::Operator, routes!(statistics::reset))
         .operation(Access::Observer, routes!(statistics::metrics))

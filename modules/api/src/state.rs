@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use chrono::TimeDelta;
 use hotshelf_accounts::Auth;
 use hotshelf_audit::AuditLog;
 use hotshelf_cache_module::CacheStatistics;
@@ -14,7 +15,7 @@ use hotshelf_stats::Registry;
 
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, RequestLimits};
-use crate::options::ApiOptions;
+use crate::options::{ApiOptions, UserOptions};
 
 /// The services behind the API.
 pub struct ApiServices {
@@ -44,6 +45,17 @@ pub(crate) struct ApiState(Arc<Parts>);
 #[derive(Clone)]
 pub(crate) struct CachePrefix(pub(crate) Arc<str>);
 
+/// How long an API key may be good, if that is bounded.
+#[derive(Clone, Copy)]
+pub(crate) struct ApiKeyTtl(pub(crate) Option<TimeDelta>);
+
+impl ApiKeyTtl {
+    fn new(options: Option<UserOptions>) -> Self {
+        let ttl = options.and_then(|options| options.api_key_ttl);
+        ApiKeyTtl(ttl.map(|ttl| TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX)))
+    }
+}
+
 /// Declares the parts of the state, and lets a handler extract each by its type. A clone of a part is cheap.
 macro_rules! parts {
     ($($part:ident: $type:ty),* $(,)?) => {
@@ -66,6 +78,7 @@ parts! {
     auth: Option<Auth>,
     audit: AuditLog,
     cookies: Cookies,
+    api_key_ttl: ApiKeyTtl,
     cache_prefix: CachePrefix,
     statistics: CacheStatistics,
     registry: Registry,
@@ -84,6 +97,7 @@ impl ApiState {
             auth,
             audit,
             cookies: Cookies::new(options.users),
+            api_key_ttl: ApiKeyTtl::new(options.users),
             cache_prefix: CachePrefix(options.cache_prefix.as_str().into()),
             statistics,
             registry,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{TimeDelta, Utc};
 use hotshelf_testkit::users::{PASSWORD, USERS};
 use hotshelf_testkit::{Client, Request};
 use rand::RngExt;
@@ -16,6 +17,11 @@ use super::{AFTERWARDS, Acknowledged, Probing, RETRY_PAUSE, Worker};
 const SESSION: &str = "/api/v1/auth/session";
 const SESSIONS: &str = "/api/v1/auth/sessions";
 const KEYS: &str = "/api/v1/auth/api-keys";
+const ALL_KEYS: &str = "/api/v1/api-keys";
+/// How long a key is good that ends by itself.
+const KEY_LIFE: TimeDelta = TimeDelta::milliseconds(1_500);
+/// Between the clock of the service and that of the test, which are the same but are read one after the other.
+const CLOCK_GRAIN: Duration = Duration::from_millis(5);
 /// A mail that has not arrived within this time was lost with its instance.
 const MAIL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -107,8 +113,15 @@ impl Worker {
             let (given, key) = (made.state(true), made.reply.json());
             let token = token_of(&key);
             if self.random.random_bool(0.5) {
-                let path = format!("{KEYS}/{}", id_of(&key["api_key"]));
-                let remove = |client: Client| client.with_token(&session).delete(&path);
+                let id = id_of(&key["api_key"]);
+                // By its user, or by an admin.
+                let (path, by_user) = match self.random.random_bool(0.5) {
+                    true => (format!("{KEYS}/{id}"), true),
+                    false => (format!("{ALL_KEYS}/{id}"), false),
+                };
+                let remove = |client: Client| {
+                    if by_user { client.with_token(&session).delete(&path) } else { client.delete(&path) }
+                };
                 self.until_taken(given, &[&token], remove, &[204, 404]).await;
             } else if let Some(mailed) = self.mail_to_keeper(&staff).await {
                 let body = json!({"token": mailed, "password": PASSWORD});
@@ -116,6 +129,32 @@ impl Worker {
                 // An earlier attempt may have used it.
                 self.until_taken(given, &[&session, &token], reset, &[204, 400]).await;
             }
+        }
+    }
+
+    /// Creates an API key that ends by itself: on every instance at its time, without any message.
+    pub(super) async fn make_keys_that_end(mut self) {
+        while self.working() {
+            let end = Utc::now() + KEY_LIFE;
+            let key = json!({"name": "a program", "expires_at": end.to_rfc3339()});
+            let new = |client: Client| client.post(KEYS).json(&key);
+            let Some(made) = self.try_once(new, 201).await else { continue };
+            let (given, key) = (made.state(true), made.reply.json());
+            let token = token_of(&key);
+            let probing = Probing::of_token(&self.workload, &token);
+            let left = (end - Utc::now()).to_std().unwrap_or_default();
+            // The service keeps the end to the millisecond.
+            let (latest, earliest) = (Instant::now() + left, Instant::now() + left.saturating_sub(CLOCK_GRAIN));
+            sleep(left + AFTERWARDS).await;
+            let probes = probing.stop().await;
+            for instance in 0..self.workload.instances() {
+                let of_instance = probes.iter().filter(|probe| probe.instance == instance).copied().collect();
+                let over = State { granted: false, begun: earliest, acknowledged: latest, instance };
+                let timeline = Timeline::beginning(State { instance, ..given }).then(over).seen(of_instance);
+                self.timelines.lock().unwrap().push(timeline);
+            }
+            let path = format!("{KEYS}/{}", id_of(&key["api_key"]));
+            self.until_acknowledged(|client: Client| client.delete(&path), &[204, 404]).await;
         }
     }
 

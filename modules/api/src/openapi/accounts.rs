@@ -97,6 +97,18 @@ pub(crate) struct ApiKey {
     created_at: DateTime<Utc>,
     /// Accurate to the minute; `null` if the key was never used.
     last_used_at: Option<DateTime<Utc>>,
+    /// `null` for a key that has no end.
+    expires_at: Option<DateTime<Utc>>,
+    /// The parts of the API that the key may use; `null` for all.
+    scopes: Option<Vec<String>>,
+}
+
+/// An API key with the address of its user.
+#[derive(ToSchema)]
+pub(crate) struct ApiKeyListing {
+    #[serde(flatten)]
+    key: ApiKey,
+    email: String,
 }
 
 /// An API key to make.
@@ -107,6 +119,11 @@ pub(crate) struct ApiKeyInput {
     /// At most the role of the user.
     #[schema(default = "viewer")]
     role: Option<String>,
+    /// From then on, the key is refused. Default: no end, or the latest that the service allows.
+    expires_at: Option<DateTime<Utc>>,
+    /// `products`, `schemas`, `organizations`, `users`, `cache`, `statistics` or `audit`; default: all.
+    #[schema(min_items = 1)]
+    scopes: Option<Vec<String>>,
 }
 
 /// An entry of the audit log.

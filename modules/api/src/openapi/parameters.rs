@@ -49,6 +49,17 @@ pub(crate) struct FilterParameters {
     ids: Option<String>,
 }
 
+/// A page of API keys.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct KeyPageParameters {
+    /// `next_cursor` of the previous page
+    cursor: Option<String>,
+    /// Keys per page; default 20
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
 /// Filters of the audit log.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

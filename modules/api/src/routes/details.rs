@@ -42,9 +42,8 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = products.details(id, freshness(&headers)?).await?;
-    let details = found.value.filter(|details| caller.sees_product(details));
-    let details = details.ok_or(StoreError::NotFound(id))?;
+    let found = products.details_within(id, caller.scope(), freshness(&headers)?).await?;
+    let details = found.value.ok_or(StoreError::NotFound(id))?;
     let body = || splice(b"", &details.payload, found.source, begin.elapsed());
     Ok(cacheable(&headers, &version_tag(id.get(), details.revision, products.history()), found.source, body))
 }

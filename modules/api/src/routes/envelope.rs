@@ -43,9 +43,8 @@ pub(crate) async fn get(
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let found = products.get(id, freshness(&headers)?).await?;
-    let product = found.value.filter(|product| caller.sees_product(product));
-    let product = product.ok_or(StoreError::NotFound(id))?;
+    let found = products.get_within(id, caller.scope(), freshness(&headers)?).await?;
+    let product = found.value.ok_or(StoreError::NotFound(id))?;
     let product: Product = serde_json::from_slice(&product.payload)
         .map_err(|error| Problem::internal(format!("the cached entry of product {id} does not parse: {error}")))?;
     let source = if found.source.is_hit() { "cache" } else { "database" };

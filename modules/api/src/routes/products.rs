@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hotshelf_cache::{Source, Value};
-use hotshelf_domain::{Product, ProductDraft, ProductId, StoreError};
+use hotshelf_domain::{Area, Product, ProductDraft, ProductId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +27,8 @@ use crate::reply::{Done, cacheable, cacheable_with_limits, splice, tagged};
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
 /// Who may read it.
 pub(crate) const PRODUCT_ACCESS: Access = Access::Viewer;
+/// To which part of the API that belongs.
+pub(crate) const PRODUCT_AREA: Area = Area::Products;
 
 /// A product after a write.
 #[derive(Serialize, ToSchema)]
@@ -64,9 +66,8 @@ pub(crate) async fn find(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = products.get(id, freshness(headers)?).await?;
-    let product = found.value.filter(|product| caller.sees_product(product));
-    let product = product.ok_or(StoreError::NotFound(id))?;
+    let found = products.get_within(id, caller.scope(), freshness(headers)?).await?;
+    let product = found.value.ok_or(StoreError::NotFound(id))?;
     Ok(product_answer(products, LimitHeaders::none(), headers, id, &product, found.source, begin))
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    Actor, ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, SessionId,
+    Actor, ApiKey, ApiKeyId, ApiKeyListing, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, SessionId,
     StoreError, TokenHash, Used, User, UserId,
 };
 
@@ -200,6 +200,30 @@ impl Database {
     /// The user's API keys, by id, each with the hash of its token.
     pub async fn api_keys_of(&self, id: UserId) -> Result<Vec<(ApiKey, TokenHash)>, StoreError> {
         self.0.readers.keyed.read(move |conn| api_keys::of(conn, id)).await
+    }
+
+    /// The API key of that id, if its user belongs to the organization, with the hash of its token.
+    pub async fn api_key_of_organization(
+        &self,
+        organization: OrganizationId,
+        id: ApiKeyId,
+    ) -> Result<Option<(ApiKey, TokenHash)>, StoreError> {
+        self.0.readers.keyed.read(move |conn| api_keys::of_organization(conn, organization, id)).await
+    }
+
+    /// The API keys of all users of an organization, by id, from the first after `after` on.
+    pub async fn api_keys_of_organization(
+        &self,
+        organization: OrganizationId,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKeyListing>, StoreError> {
+        self.0.readers.keyed.read(move |conn| api_keys::listing(conn, organization, after, limit)).await
+    }
+
+    /// Forgets some of the API keys that have ended before that; tells how many, 0 when none are left.
+    pub async fn forget_api_keys(&self, ended_before: DateTime<Utc>) -> Result<usize, StoreError> {
+        self.0.writer.submit(1, move |conn| api_keys::forget_ended(conn, ended_before)).await
     }
 
     /// Removes an API key. That there is none is as good.

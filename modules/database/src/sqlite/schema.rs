@@ -148,6 +148,8 @@ diesel::table! {
         created_at -> BigInt,
         last_used_at -> Nullable<BigInt>,
         generation -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        scopes -> Nullable<Text>,
     }
 }
 
@@ -177,3 +179,6 @@ diesel::table! {
         count -> BigInt,
     }
 }
+
+diesel::joinable!(api_keys -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(api_keys, users);

@@ -161,7 +161,8 @@ pub(crate) fn add_api_key<T: WriteTx>(
     }
     let key = tx.insert_api_key(user, generation, new, token_hash)?;
     let record = actor.does(AuditAction::ApiKeyCreated).to(AuditTarget::ApiKey(key.id));
-    let record = record.with(format!("{}, {}", key.name, key.role));
+    let end = key.expires_at.map_or("without an end".to_owned(), |end| format!("until {}", end.to_rfc3339()));
+    let record = record.with(format!("{}, {}, {}, {end}", key.name, key.role, key.scopes));
     Ok(Recorded::new(key, record))
 }
 

@@ -15,14 +15,14 @@ const MOST_REMEMBERED: usize = 65_536;
 pub(super) struct SchemaOwners(Mutex<HashMap<SchemaId, OrganizationId>>);
 
 impl ProductService {
-    /// The organization of a schema, `None` when there is no such schema. Asks the database once.
+    /// Whether there is such a schema, and it is this organization's. Asks the database once, but each time for a
+    /// schema that is not: how long it takes must not tell whether others have it.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).
-    pub async fn owner_of_schema(&self, id: SchemaId) -> Result<Option<OrganizationId>, ProductError> {
-        let known = self.0.schema_owners.0.lock().get(&id).copied();
-        if known.is_some() {
-            return Ok(known);
+    pub async fn has_schema(&self, organization: OrganizationId, id: SchemaId) -> Result<bool, ProductError> {
+        if self.0.schema_owners.0.lock().get(&id) == Some(&organization) {
+            return Ok(true);
         }
         let found = self.0.repository.schema(id).await?.map(|schema| schema.organization_id);
         if let Some(owner) = found {
@@ -32,6 +32,6 @@ impl ProductService {
             }
             owners.insert(id, owner);
         }
-        Ok(found)
+        Ok(found == Some(organization))
     }
 }

@@ -13,6 +13,9 @@ use crate::pages::{self, Page, farther};
 use crate::render::owner_of;
 use crate::{keys, render};
 
+/// Where it comes from that an organization does not have something: see `ProductService::hidden`.
+const HIDDEN: Source = Source::Loaded { stored: false };
+
 #[derive(Serialize)]
 struct Missing {
     missing: Vec<ProductId>,
@@ -28,6 +31,21 @@ impl ProductService {
         let repository = self.0.repository.clone();
         let load = move || load_product(repository.clone(), id);
         Ok(self.0.cache.get_or_load(self.0.products.entry(keys::product(id)), read, load).await?)
+    }
+
+    /// As [`get`](ProductService::get); with `within`, a product of another organization does not exist, and nothing
+    /// about the answer tells it from one that does not, see [`hidden`](ProductService::hidden).
+    ///
+    /// # Errors
+    /// As [`get`](ProductService::get).
+    pub async fn get_within(
+        &self,
+        id: ProductId,
+        within: Option<OrganizationId>,
+        read: Read,
+    ) -> Result<Found, ProductError> {
+        let found = self.get(id, read).await?;
+        self.within(id, within, found).await
     }
 
     /// The product if this process' memory has it, without waiting for anything; otherwise the answer is with
@@ -50,6 +68,45 @@ impl ProductService {
         Ok(self.0.cache.get_or_load(self.0.details.entry(keys::details(id)), read, load).await?)
     }
 
+    /// As [`details`](ProductService::details), within an organization as [`get_within`](ProductService::get_within).
+    ///
+    /// # Errors
+    /// As [`get`](ProductService::get).
+    pub async fn details_within(
+        &self,
+        id: ProductId,
+        within: Option<OrganizationId>,
+        read: Read,
+    ) -> Result<Found, ProductError> {
+        let found = self.details(id, read).await?;
+        self.within(id, within, found).await
+    }
+
+    async fn within(
+        &self,
+        id: ProductId,
+        within: Option<OrganizationId>,
+        found: Found,
+    ) -> Result<Found, ProductError> {
+        match within {
+            Some(own) if found.value.as_ref().and_then(owner_of) != Some(own) => {
+                self.hidden(&[(id, found.source)]).await?;
+                Ok(Found { value: None, source: HIDDEN })
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// What an organization does not have is asked for in the database, also if a cache knows that it does not exist,
+    /// or has it for its owner: from a cache or not, sooner or later, nobody is to learn what others have.
+    async fn hidden(&self, unseen: &[(ProductId, Source)]) -> Result<(), ProductError> {
+        let cached: Vec<_> = unseen.iter().filter(|(_, source)| source.is_hit()).map(|(id, _)| *id).collect();
+        if !cached.is_empty() {
+            self.0.repository.find_many(&cached).await?;
+        }
+        Ok(())
+    }
+
     /// The products with these ids, in this order, and the ids of those that do not exist: `products` and `missing`.
     /// One step to each tier, and one query for what none has. Up to some thousands. With `within`, those of other
     /// organizations do not exist.
@@ -64,7 +121,13 @@ impl ProductService {
     ) -> Result<Page, ProductError> {
         ids.iter().for_each(|id| self.0.reads.note(id.get()));
         let (mut values, source) = match read.bypass {
-            false => self.members(ids, true).await?,
+            false => {
+                let found = self.find_members(ids, true).await?;
+                match within {
+                    Some(own) => self.own(ids, found, own).await?,
+                    None => in_order(found),
+                }
+            }
             true => {
                 let found = self.0.repository.find_many(ids).await?;
                 let values: Result<Vec<_>, _> =
@@ -72,7 +135,7 @@ impl ProductService {
                 (values?, Source::Bypassed)
             }
         };
-        if let Some(own) = within {
+        if let (true, Some(own)) = (read.bypass, within) {
             values.iter_mut().for_each(|value| drop(value.take_if(|value| owner_of(value) != Some(own))));
         }
         let missing = ids.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(id, _)| *id).collect();
@@ -89,10 +152,25 @@ impl ProductService {
         ids: &[ProductId],
         organization: OrganizationId,
     ) -> Result<Vec<ProductId>, ProductError> {
-        let (values, _) = self.members(ids, false).await?;
-        let owner = |value: &Option<Value>| value.as_ref().and_then(owner_of);
-        let own = ids.iter().zip(&values).filter(|(_, value)| owner(value) == Some(organization));
+        let found = self.find_members(ids, false).await?;
+        let (values, _) = self.own(ids, found, organization).await?;
+        let own = ids.iter().zip(&values).filter(|(_, value)| value.is_some());
         Ok(own.map(|(id, _)| *id).collect())
+    }
+
+    /// Those of the products that are an organization's, and the farthest place that one of them came from.
+    async fn own(
+        &self,
+        ids: &[ProductId],
+        found: Vec<Found>,
+        own: OrganizationId,
+    ) -> Result<(Vec<Option<Value>>, Source), ProductError> {
+        let is_own = |found: &Found| found.value.as_ref().and_then(owner_of) == Some(own);
+        let unseen = ids.iter().zip(&found).filter(|(_, found)| !is_own(found));
+        let unseen: Vec<_> = unseen.map(|(id, found)| (*id, found.source)).collect();
+        self.hidden(&unseen).await?;
+        let shown = |found| if is_own(&found) { found } else { Found { value: None, source: HIDDEN } };
+        Ok(in_order(found.into_iter().map(shown)))
     }
 
     /// The products, as far as they exist, and the farthest place that one of them came from. `counted`: as lookups of
@@ -102,10 +180,7 @@ impl ProductService {
         ids: &[ProductId],
         counted: bool,
     ) -> Result<(Vec<Option<Value>>, Source), ProductError> {
-        let found = self.find_members(ids, counted).await?;
-        let nearest = Source::L1 { ttl: Duration::MAX };
-        let source = found.iter().fold(nearest, |source, found| farther(source, found.source));
-        Ok((found.into_iter().map(|found| found.value).collect(), source))
+        Ok(in_order(self.find_members(ids, counted).await?))
     }
 
     pub(super) async fn find_members(&self, ids: &[ProductId], counted: bool) -> Result<Vec<Found>, ProductError> {
@@ -115,6 +190,16 @@ impl ProductService {
         let load = move |keys: Vec<Key>| load_products(repository.clone(), keys);
         Ok(self.0.cache.get_or_load_many(entries, load).await?)
     }
+}
+
+/// The values, and the farthest place that one of them came from.
+fn in_order(found: impl IntoIterator<Item = Found>) -> (Vec<Option<Value>>, Source) {
+    let mut source = Source::L1 { ttl: Duration::MAX };
+    let value = |found: Found| {
+        source = farther(source, found.source);
+        found.value
+    };
+    (found.into_iter().map(value).collect(), source)
 }
 
 pub(super) async fn load_product(repository: Database, id: ProductId) -> Result<Option<Value>, StoreError> {

@@ -3,12 +3,15 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, TokenHash, UserId};
+use hotshelf_domain::{ApiKey, ApiKeyId, ApiKeyListing, Areas, Email, NewApiKey, OrganizationId, TokenHash, UserId};
 
 use super::{now, role, time, token_hash};
 use crate::port::ApiKeyTx;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::schema::api_keys;
+use crate::sqlite::schema::{api_keys, users};
+
+/// In one write: the others wait for it.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = api_keys)]
@@ -21,6 +24,8 @@ struct Row {
     created_at: i64,
     last_used_at: Option<i64>,
     generation: i64,
+    expires_at: Option<i64>,
+    scopes: Option<String>,
 }
 
 fn from_row(row: Row) -> Result<(ApiKey, TokenHash), SqlError> {
@@ -32,6 +37,8 @@ fn from_row(row: Row) -> Result<(ApiKey, TokenHash), SqlError> {
         generation: row.generation,
         created_at: time(row.created_at)?,
         last_used_at: row.last_used_at.map(time).transpose()?,
+        expires_at: row.expires_at.map(time).transpose()?,
+        scopes: row.scopes.map_or(Areas::ALL, |names| Areas::of_names(&names)),
     };
     Ok((key, token_hash(&row.token_hash)?))
 }
@@ -51,6 +58,8 @@ impl ApiKeyTx for SqliteConnection {
             api_keys::role.eq(new.role.as_str()),
             api_keys::generation.eq(generation),
             api_keys::created_at.eq(now()),
+            api_keys::expires_at.eq(new.expires_at.map(|end| end.timestamp_millis())),
+            api_keys::scopes.eq(Some(new.scopes).filter(|scopes| *scopes != Areas::ALL).map(|some| some.to_string())),
         );
         let inserted = diesel::insert_into(api_keys::table).values(row).returning(Row::as_returning());
         Ok(from_row(inserted.get_result(self)?)?.0)
@@ -81,6 +90,37 @@ pub(crate) fn find(conn: &mut SqliteConnection, token_hash: &TokenHash) -> Resul
 pub(crate) fn of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(ApiKey, TokenHash)>, SqlError> {
     let query = api_keys::table.filter(api_keys::user_id.eq(user.get())).order(api_keys::id).select(Row::as_select());
     query.load(conn)?.into_iter().map(from_row).collect()
+}
+
+/// The key of a user of that organization.
+pub(crate) fn of_organization(
+    conn: &mut SqliteConnection,
+    organization: OrganizationId,
+    id: ApiKeyId,
+) -> Result<Option<(ApiKey, TokenHash)>, SqlError> {
+    let own = api_keys::table.inner_join(users::table).filter(users::organization_id.eq(organization.get()));
+    let row = own.filter(api_keys::id.eq(id.get())).select(Row::as_select()).first(conn).optional()?;
+    row.map(from_row).transpose()
+}
+
+/// The keys of all users of that organization, by id, from the first after `after` on.
+pub(crate) fn listing(
+    conn: &mut SqliteConnection,
+    organization: OrganizationId,
+    after: Option<ApiKeyId>,
+    limit: u32,
+) -> Result<Vec<ApiKeyListing>, SqlError> {
+    let own = api_keys::table.inner_join(users::table).filter(users::organization_id.eq(organization.get()));
+    let rest = own.filter(api_keys::id.gt(after.map_or(0, ApiKeyId::get))).order(api_keys::id).limit(limit.into());
+    let rows: Vec<(Row, String)> = rest.select((Row::as_select(), users::email)).load(conn)?;
+    rows.into_iter().map(|(row, email)| Ok(ApiKeyListing { key: from_row(row)?.0, email: Email::from_row(email) })).collect()
+}
+
+/// Some of those that have ended before that; tells how many.
+pub(crate) fn forget_ended(conn: &mut SqliteConnection, before: DateTime<Utc>) -> Result<usize, SqlError> {
+    let ended = api_keys::table.filter(api_keys::expires_at.lt(before.timestamp_millis()));
+    let ended: Vec<i64> = ended.select(api_keys::id).limit(FORGOTTEN_AT_ONCE).load(conn)?;
+    Ok(diesel::delete(api_keys::table.filter(api_keys::id.eq_any(&ended))).execute(conn)?)
 }
 
 pub(crate) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), SqlError> {
