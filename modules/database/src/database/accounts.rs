@@ -223,7 +223,11 @@ impl Database {
 
     /// Forgets some of the API keys that have ended before that; tells how many, 0 when none are left.
     pub async fn forget_api_keys(&self, ended_before: DateTime<Utc>) -> Result<usize, StoreError> {
-        self.0.writer.submit(1, move |conn| api_keys::forget_ended(conn, ended_before)).await
+        let ended = self.0.readers.keyed.read(move |conn| api_keys::ended(conn, ended_before)).await?;
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        self.0.writer.submit(ended.len(), move |conn| api_keys::forget(conn, &ended)).await
     }
 
     /// Removes an API key. That there is none is as good.

@@ -3,7 +3,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Actor, Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
+    Actor, Area, Areas, Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
 };
 
 use crate::adapter::{Adapter, Storage};
@@ -18,6 +18,10 @@ struct Accounts {
 
 fn token_hash(number: u8) -> TokenHash {
     [number; 32]
+}
+
+fn import(expires_at: Option<DateTime<Utc>>, scopes: Areas) -> NewApiKey {
+    NewApiKey { name: "Import".to_owned(), role: Role::Viewer, expires_at, scopes }
 }
 
 /// To the millisecond, as the database keeps it.
@@ -98,7 +102,7 @@ pub(crate) async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_non
     let house = Accounts::new(adapter).await;
     let accounts = &house.accounts;
     let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
-    let new = || NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
+    let new = || import(None, Areas::ALL);
     let key = accounts.add_api_key(house.ann.id, session.id, new(), token_hash(11), Actor::default()).await.unwrap();
     accounts.allow_reset(house.ann.id, token_hash(21), in_seconds(60)).await.unwrap();
     accounts.reset_password(token_hash(21), "new".to_owned(), Actor::default(), Fencing::Fenced).await.unwrap();
@@ -112,7 +116,7 @@ pub(crate) async fn a_reset_ends_the_keys_and_a_session_that_has_ended_makes_non
 pub(crate) async fn the_last_use_of_a_key_never_moves_back(adapter: Adapter) {
     let house = Accounts::new(adapter).await;
     let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
-    let new = NewApiKey { name: "Import".to_owned(), role: Role::Viewer };
+    let new = import(None, Areas::ALL);
     let key =
         house.accounts.add_api_key(house.ann.id, session.id, new, token_hash(11), Actor::default()).await.unwrap();
     let (earlier, later) = (in_seconds(1), in_seconds(2));
@@ -120,4 +124,33 @@ pub(crate) async fn the_last_use_of_a_key_never_moves_back(adapter: Adapter) {
         house.accounts.note_api_keys(vec![(key.id, at)]).await.unwrap();
     }
     assert_eq!(house.accounts.api_key(token_hash(11)).await.unwrap().unwrap().last_used_at, Some(later));
+}
+
+pub(crate) async fn the_end_and_the_scopes_of_a_key_are_kept_and_admins_find_it(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
+    let (accounts, ann) = (&house.accounts, &house.ann);
+    let session = house.open(1, in_seconds(60), Vec::new()).await.unwrap();
+    let some: Areas = [Area::Products, Area::Audit].into_iter().collect();
+    let mut keys = Vec::new();
+    for (number, end, scopes) in
+        [(11, None, Areas::ALL), (12, Some(in_seconds(60)), some), (13, Some(in_seconds(-60)), Areas::ALL)]
+    {
+        let new = import(end, scopes);
+        let key = accounts.add_api_key(ann.id, session.id, new, token_hash(number), Actor::default()).await.unwrap();
+        assert_eq!((key.expires_at, key.scopes), (end, scopes));
+        assert_eq!(accounts.api_key(token_hash(number)).await.unwrap().as_ref(), Some(&key));
+        keys.push(key);
+    }
+    let (home, other) = (ann.organization_id, OrganizationId::new(2).unwrap());
+    let page = accounts.api_keys_of_organization(home, Some(keys[0].id), 1).await.unwrap();
+    assert_eq!((page.len(), &page[0].key, page[0].email.as_str()), (1, &keys[1], "ann@shop.example"));
+    assert_eq!(accounts.api_keys_of_organization(other, None, 100).await.unwrap(), []);
+    let found = accounts.api_key_of_organization(home, keys[1].id).await.unwrap();
+    assert_eq!(found, Some((keys[1].clone(), token_hash(12))));
+    assert_eq!(accounts.api_key_of_organization(other, keys[1].id).await.unwrap(), None);
+
+    assert_eq!(accounts.forget_api_keys(in_seconds(-120)).await.unwrap(), 0);
+    assert_eq!(accounts.forget_api_keys(in_seconds(0)).await.unwrap(), 1);
+    assert_eq!(accounts.forget_api_keys(in_seconds(0)).await.unwrap(), 0);
+    assert_eq!(accounts.api_keys_of(ann.id).await.unwrap().len(), 2);
 }

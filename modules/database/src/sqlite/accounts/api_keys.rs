@@ -116,11 +116,14 @@ pub(crate) fn listing(
     rows.into_iter().map(|(row, email)| Ok(ApiKeyListing { key: from_row(row)?.0, email: Email::from_row(email) })).collect()
 }
 
-/// Some of those that have ended before that; tells how many.
-pub(crate) fn forget_ended(conn: &mut SqliteConnection, before: DateTime<Utc>) -> Result<usize, SqlError> {
+/// Some of those that have ended before that.
+pub(crate) fn ended(conn: &mut SqliteConnection, before: DateTime<Utc>) -> Result<Vec<i64>, SqlError> {
     let ended = api_keys::table.filter(api_keys::expires_at.lt(before.timestamp_millis()));
-    let ended: Vec<i64> = ended.select(api_keys::id).limit(FORGOTTEN_AT_ONCE).load(conn)?;
-    Ok(diesel::delete(api_keys::table.filter(api_keys::id.eq_any(&ended))).execute(conn)?)
+    Ok(ended.select(api_keys::id).limit(FORGOTTEN_AT_ONCE).load(conn)?)
+}
+
+pub(crate) fn forget(conn: &mut SqliteConnection, ids: &[i64]) -> Result<usize, SqlError> {
+    Ok(diesel::delete(api_keys::table.filter(api_keys::id.eq_any(ids))).execute(conn)?)
 }
 
 pub(crate) fn note(conn: &mut SqliteConnection, used: &[(ApiKeyId, DateTime<Utc>)]) -> Result<(), SqlError> {
