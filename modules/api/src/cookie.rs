@@ -50,9 +50,9 @@ mod tests {
 
     #[test]
     fn no_script_and_no_other_site_gets_at_it() {
-        let [(_, kept)] = Cookies::new(Some(UserOptions { cookie_secure: true })).keep("hss_a");
+        let [(_, kept)] = Cookies::new(Some(UserOptions { cookie_secure: true, api_key_ttl: None })).keep("hss_a");
         assert_eq!(kept, "hotshelf_session=hss_a; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax; Secure");
-        let [(_, forgotten)] = Cookies::new(Some(UserOptions { cookie_secure: false })).forget();
+        let [(_, forgotten)] = Cookies::new(Some(UserOptions { cookie_secure: false, api_key_ttl: None })).forget();
         assert_eq!(forgotten, "hotshelf_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
     }
 }
