@@ -36,13 +36,24 @@ impl Database {
 
     /// Forgets some entries that are older than that; tells how many, 0 when none are left.
     pub async fn forget_audited_before(&self, end: DateTime<Utc>) -> Result<usize, StoreError> {
-        self.0.writer.submit(1, move |conn| audit::forget_older(conn, end.timestamp_millis())).await
+        self.forget_audited(move |conn| audit::older(conn, end.timestamp_millis())).await
     }
 
     /// Of the entries about who came and who was refused, forgets some of the oldest if there are more than `most`;
     /// tells how many.
     pub async fn forget_access_beyond(&self, most: u32) -> Result<usize, StoreError> {
-        self.0.writer.submit(1, move |conn| audit::forget_access_beyond(conn, most.into())).await
+        self.forget_audited(move |conn| audit::access_beyond(conn, most.into())).await
+    }
+
+    /// Looks first: mostly there is nothing to write.
+    async fn forget_audited(
+        &self,
+        which: impl FnOnce(&mut SqliteConnection) -> Result<Vec<i64>, SqlError> + Send + 'static,
+    ) -> Result<usize, StoreError> {
+        match self.0.readers.keyed.read(which).await? {
+            ids if ids.is_empty() => Ok(0),
+            ids => self.0.writer.submit(ids.len(), move |conn| audit::forget(conn, &ids)).await,
+        }
     }
 
     /// As [`commit`](Database::commit), of a write that is recorded. It runs in a task of its own, so that the line of

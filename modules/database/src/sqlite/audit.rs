@@ -1,6 +1,8 @@
 //! The statements on the audit log.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{AuditEntry, AuditKind, AuditPlace, AuditQuery, AuditRecord, OrganizationId, UserId};
 use rusqlite::Row;
@@ -45,24 +47,23 @@ fn kind(kind: AuditKind) -> &'static str {
     }
 }
 
-/// Forgets some of those that are older; tells how many.
-pub(crate) fn forget_older(conn: &mut SqliteConnection, than: i64) -> Result<usize, SqlError> {
+/// Some of those that are older.
+pub(crate) fn older(conn: &mut SqliteConnection, than: i64) -> Result<Vec<i64>, SqlError> {
     let older = audit_log::table.filter(audit_log::at.lt(than)).order((audit_log::at, audit_log::id));
-    let older: Vec<i64> = older.select(audit_log::id).limit(FORGOTTEN_AT_ONCE).load(conn)?;
-    forget(conn, &older)
+    Ok(older.select(audit_log::id).limit(FORGOTTEN_AT_ONCE).load(conn)?)
 }
 
-/// Of those about who came and who was refused, forgets some of the oldest until there are `most`; tells how many.
-pub(crate) fn forget_access_beyond(conn: &mut SqliteConnection, most: i64) -> Result<usize, SqlError> {
-    let access = || audit_log::table.filter(audit_log::kind.eq("access")).select(audit_log::id);
+/// Of those about who came and who was refused, some of the oldest if there are more than `most`.
+pub(crate) fn access_beyond(conn: &mut SqliteConnection, most: i64) -> Result<Vec<i64>, SqlError> {
+    // In words, not as a parameter: SQLite has to see that the index is about these.
+    let access = || audit_log::table.filter(sql::<Bool>("kind = 'access'")).select(audit_log::id);
     let first_beyond = access().order(audit_log::id.desc()).limit(1).offset(most);
-    let Some(beyond) = first_beyond.first::<i64>(conn).optional()? else { return Ok(0) };
+    let Some(beyond) = first_beyond.first::<i64>(conn).optional()? else { return Ok(Vec::new()) };
     let oldest = access().filter(audit_log::id.le(beyond)).order(audit_log::id).limit(FORGOTTEN_AT_ONCE);
-    let oldest: Vec<i64> = oldest.load(conn)?;
-    forget(conn, &oldest)
+    Ok(oldest.load(conn)?)
 }
 
-fn forget(conn: &mut SqliteConnection, ids: &[i64]) -> Result<usize, SqlError> {
+pub(crate) fn forget(conn: &mut SqliteConnection, ids: &[i64]) -> Result<usize, SqlError> {
     Ok(diesel::delete(audit_log::table.filter(audit_log::id.eq_any(ids))).execute(conn)?)
 }
 
