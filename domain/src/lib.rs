@@ -46,8 +46,8 @@ mod search;
 pub mod words;
 
 pub use account::{
-    ApiKey, ApiKeyBounds, ApiKeyDraft, ApiKeyListing, Area, Areas, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Session, TextsDraft,
-    TokenHash, Used, User, UserDraft, new_password,
+    ApiKey, ApiKeyBounds, ApiKeyDraft, ApiKeyListing, Area, Areas, Email, Home, NewApiKey, NewSession, NewUser,
+    RegistrationDraft, Role, Session, TextsDraft, TokenHash, Used, User, UserDraft, new_password,
 };
 pub use audit::{
     Actor, AuditAction, AuditCredential, AuditEntry, AuditKind, AuditOrigin, AuditOutcome, AuditPlace, AuditQuery,

@@ -193,7 +193,9 @@ async fn nothing_tells_an_object_of_others_from_one_that_does_not_exist() {
             let mut answers = Vec::new();
             for id in [foreign, &unknown] {
                 // Its owner has just read it.
-                for owned in [path(&cup), format!("{}/details", path(&cup)), format!("/api/v1/schemas/{schema}/products")] {
+                for owned in
+                    [path(&cup), format!("{}/details", path(&cup)), format!("/api/v1/schemas/{schema}/products")]
+                {
                     fixture.viewer.get(&owned).await.expect(200);
                 }
                 let path = route.replace("{id}", &id.to_string()).replace("{mine}", &mine.to_string());

@@ -251,9 +251,11 @@ async fn an_api_key_with_scopes_may_use_these_areas_and_no_others() {
         unrestricted.get(&format!("{PRODUCTS}/{product}")).await.expect(200);
     }
     let product = product.to_string();
-    let named = [("{product}", product.as_str()), ("{kept}", &product), ("{other}", "1"), ("{schema}", "1"), ("{user}", "999")];
+    let named =
+        [("{product}", product.as_str()), ("{kept}", &product), ("{other}", "1"), ("{schema}", "1"), ("{user}", "999")];
     let mut wrong = Vec::new();
-    for (operation, body, _) in TABLE.iter().filter(|(operation, ..)| *operation != "DELETE /api/v1/products/{product}") {
+    for (operation, body, _) in TABLE.iter().filter(|(operation, ..)| *operation != "DELETE /api/v1/products/{product}")
+    {
         let operation = named.iter().fold((*operation).to_owned(), |path, (name, id)| path.replace(name, id));
         if ask(fixture.client(), &operation, body).await.status != 401 {
             continue;

@@ -24,15 +24,8 @@ pub enum Area {
 
 impl Area {
     /// All of them.
-    pub const ALL: [Area; 7] = [
-        Area::Products,
-        Area::Schemas,
-        Area::Organizations,
-        Area::Users,
-        Area::Cache,
-        Area::Statistics,
-        Area::Audit,
-    ];
+    pub const ALL: [Area; 7] =
+        [Area::Products, Area::Schemas, Area::Organizations, Area::Users, Area::Cache, Area::Statistics, Area::Audit];
 
     /// As it is stored and shown.
     pub fn as_str(self) -> &'static str {

@@ -1,7 +1,9 @@
 //! The API keys of a user: made, listed and removed.
 
 use hotshelf_database::Database;
-use hotshelf_domain::{Actor, ApiKey, ApiKeyId, ApiKeyListing, NewApiKey, OrganizationId, StoreError, TokenHash, UserId};
+use hotshelf_domain::{
+    Actor, ApiKey, ApiKeyId, ApiKeyListing, NewApiKey, OrganizationId, StoreError, TokenHash, UserId,
+};
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;

@@ -9,7 +9,8 @@ use hotshelf_cache::{
 };
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Actor, ApiKeyId, Areas, AuditAction, AuditCredential, OrganizationId, Role, SessionId, StoreError, TokenHash, UserId,
+    Actor, ApiKeyId, Areas, AuditAction, AuditCredential, OrganizationId, Role, SessionId, StoreError, TokenHash,
+    UserId,
 };
 use hotshelf_lifecycle::Tasks;
 use parking_lot::Mutex;
@@ -169,11 +170,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`AuthError::Write`] when the database had to be asked and failed.
-    pub async fn authenticate(
-        &self,
-        token: &str,
-        by: impl FnOnce() -> Actor,
-    ) -> Result<Option<Principal>, AuthError> {
+    pub async fn authenticate(&self, token: &str, by: impl FnOnce() -> Actor) -> Result<Option<Principal>, AuthError> {
         let principal = match Token::recognize(token) {
             Some((kind, token_hash)) => self.find(kind, token_hash, by).await?,
             None => None,

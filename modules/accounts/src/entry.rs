@@ -233,8 +233,9 @@ mod tests {
     fn a_key_with_an_end_or_scopes_has_another_form_than_before() {
         let end = DateTime::from_timestamp_millis(1_764_000_000_000);
         let some: Areas = [Area::Cache].into_iter().collect();
-        for (role, expires_at, scopes, length) in
-            Role::ALL.into_iter().flat_map(|role| [(role, None, Areas::ALL, 25), (role, end, some, 34), (role, None, some, 34)])
+        for (role, expires_at, scopes, length) in Role::ALL
+            .into_iter()
+            .flat_map(|role| [(role, None, Areas::ALL, 25), (role, end, some, 34), (role, None, some, 34)])
         {
             let key = ApiKey {
                 id: ApiKeyId::new(4).unwrap(),
@@ -251,7 +252,10 @@ mod tests {
             assert_eq!(value.payload.len(), length);
             let entry = KeyEntry::unpack(&value.payload).unwrap();
             assert_eq!((entry.id, entry.user, entry.role, entry.generation), (key.id, key.user_id, role, 5));
-            assert_eq!((entry.scopes, entry.expires_at), (scopes, expires_at.map_or(NEVER, |end| end.timestamp_millis())));
+            assert_eq!(
+                (entry.scopes, entry.expires_at),
+                (scopes, expires_at.map_or(NEVER, |end| end.timestamp_millis()))
+            );
             for length in 0..value.payload.len() {
                 let cut = KeyEntry::unpack(&value.payload[..length]);
                 assert!(cut.is_none() || length == 25, "{length}");

@@ -139,7 +139,9 @@ impl Authorizer {
         check(access, principal)?;
         match principal.scopes.allow(area) {
             true => Ok(()),
-            false => Err(Problem::new(StatusCode::FORBIDDEN, format!("this requires an API key with the scope {area}"))),
+            false => {
+                Err(Problem::new(StatusCode::FORBIDDEN, format!("this requires an API key with the scope {area}")))
+            }
         }
     }
 }

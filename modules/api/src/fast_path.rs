@@ -120,7 +120,7 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
 /// Whether no header influences a response from memory. One pass over the headers is cheaper than a lookup of each
 /// relevant name.
 fn is_plain(headers: &HeaderMap) -> bool {
-    let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, MIN_VERSION, REQUEST_ID];
+    let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, header::IF_MATCH, MIN_VERSION, REQUEST_ID];
     headers.iter().all(|(name, value)| if name == header::ACCEPT { value == "*/*" } else { !matters.contains(name) })
 }
 
@@ -146,7 +146,8 @@ impl ProductFastPath {
     ) -> Option<Response> {
         let nothing = HeaderMap::new();
         let headers = if is_plain(request.headers()) { &nothing } else { request.headers() };
-        if !accepts_json(request.uri(), headers) {
+        // A problem needs the pipeline.
+        if !accepts_json(request.uri(), headers) || headers.contains_key(header::IF_MATCH) {
             return None;
         }
         let (product, source) = self.products.peek(id, freshness(headers).ok()?)?;
@@ -228,13 +229,15 @@ impl ProductFastPath {
         // Pinned for the same reason.
         let finding = pin!(async {
             match &identified {
-                Ok(Some(caller)) => match authorizer.check((PRODUCT_AREA, PRODUCT_ACCESS), caller, &Method::GET, headers) {
-                    Ok(()) => find(&self.products, caller, id, headers).await.into_response(),
-                    Err(problem) => {
-                        self.pipeline.note_refusal(Some(caller), address, &Method::GET, PRODUCT_ROUTE);
-                        problem.into_response()
+                Ok(Some(caller)) => {
+                    match authorizer.check((PRODUCT_AREA, PRODUCT_ACCESS), caller, &Method::GET, headers) {
+                        Ok(()) => find(&self.products, caller, id, headers).await.into_response(),
+                        Err(problem) => {
+                            self.pipeline.note_refusal(Some(caller), address, &Method::GET, PRODUCT_ROUTE);
+                            problem.into_response()
+                        }
                     }
-                },
+                }
                 Ok(None) => Problem::internal("a product was read without a caller").into_response(),
                 Err(problem) => problem.clone().into_response(),
             }

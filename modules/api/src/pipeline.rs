@@ -30,9 +30,10 @@ use crate::actor::actor;
 use crate::authorizer::Authorizer;
 use crate::body::{JsonBody, check_head};
 use crate::caller::Caller;
+use crate::conditions::{self, check_untagged};
 use crate::limits::{self, LimitHeaders, RequestLimits};
 use crate::metrics::HttpMetrics;
-use crate::operations::OperationTable;
+use crate::operations::{Entry, OperationTable};
 use crate::options::ApiOptions;
 use crate::problem::{Problem, closing};
 use crate::request_context::{RequestContext, log_access};
@@ -122,16 +123,23 @@ impl RequestPipeline {
         let (mut parts, body) = request.into_parts();
         let client = self.limits.client(&parts.extensions, &parts.headers);
         let (address, method) = (self.limits.address(&parts.extensions, &parts.headers), parts.method.clone());
-        let (Authorized { caller, verdict }, counted) = match self.enter(probe, route, &parts, (&client, address)).await {
+        let (Authorized { caller, verdict }, counted) = match self.enter(probe, route, &parts, (&client, address)).await
+        {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(),
         };
         let answering = async {
-            let body_limit = verdict?;
+            let Expected { body_limit, readable } = verdict?;
             caller.clone().map(|caller| parts.extensions.insert(caller));
+            if let Some(limit) = body_limit {
+                check_head(&parts.headers, limit)?;
+            }
+            if let Some(readable) = readable {
+                check_untagged(&parts.headers, readable)?;
+            }
+            let conditions = conditions::of_read(&parts.method, &parts.headers);
             let (body, _reservation) = match body_limit {
                 Some(limit) => {
-                    check_head(&parts.headers, limit)?;
                     let (bytes, reservation) = self.uploads.receive(body, limit, &client).await?;
                     parts.extensions.insert(JsonBody(bytes));
                     (Body::empty(), reservation)
@@ -139,7 +147,11 @@ impl RequestPipeline {
                 None => (body, None),
             };
             let answering = pin!(next.run(Request::from_parts(parts, body)));
-            self.bounded(probe, answering).await
+            let response = self.bounded(probe, answering).await?;
+            Ok(match conditions {
+                Some(conditions) => conditions::apply(&conditions, response),
+                None => response,
+            })
         };
         let mut response = answering.await.unwrap_or_else(Problem::into_response);
         if response.status() == StatusCode::FORBIDDEN {
@@ -179,21 +191,29 @@ impl RequestPipeline {
         (client, address): (&Subject, Option<IpAddr>),
     ) -> Authorized {
         // A path without a route needs no authorization.
-        let Some(route) = route else { return Authorized { caller: None, verdict: Ok(None) } };
+        let Some(route) = route else { return Authorized::unknown(Ok(Expected::default())) };
         let operation = match self.operations.find(&parts.method, route) {
             Ok(operation) => operation,
-            Err(problem) => return Authorized { caller: None, verdict: Err(problem) },
+            Err(problem) => return Authorized::unknown(Err(problem)),
         };
-        match self.authorizer.identify(operation.access, &parts.headers, client, address).await {
-            Ok(caller) => {
-                let rights = (operation.area, operation.access);
-                let check = |caller| self.authorizer.check(rights, caller, &parts.method, &parts.headers);
-                let verdict = caller.as_ref().map_or(Ok(()), check);
-                let body_limit = operation.body_limit.filter(|_| self.authorizer.serves(route));
-                Authorized { caller, verdict: verdict.map(|()| body_limit) }
-            }
-            Err(problem) => Authorized { caller: None, verdict: Err(problem) },
+        let caller = match self.authorizer.identify(operation.access, &parts.headers, client, address).await {
+            Ok(caller) => caller,
+            Err(problem) => return Authorized::unknown(Err(problem)),
+        };
+        let rights = (operation.area, operation.access);
+        let check = |caller| self.authorizer.check(rights, caller, &parts.method, &parts.headers);
+        let verdict = caller.as_ref().map_or(Ok(()), check).map(|()| self.expected(operation, route, &parts.method));
+        Authorized { caller, verdict }
+    }
+
+    /// What a request has to be like that its caller may send.
+    fn expected(&self, operation: Entry, route: &str, method: &Method) -> Expected {
+        if !self.authorizer.serves(route) {
+            return Expected::default();
         }
+        let untagged = !operation.conditional && !method.is_safe();
+        let readable = untagged.then(|| self.operations.is_readable(route));
+        Expected { body_limit: operation.body_limit, readable }
     }
 
     /// Runs `work` under the bound on concurrent requests and the deadline. 503 beyond either, 500 for a panic.
@@ -217,8 +237,24 @@ impl RequestPipeline {
 struct Authorized {
     /// The caller, if the operation needs one and it is known.
     caller: Option<Caller>,
-    /// The maximum size (bytes) of the body, if the operation takes one; or why the caller may not use it.
-    verdict: Result<Option<usize>, Problem>,
+    /// Why the caller may not send the request, or what it has to be like.
+    verdict: Result<Expected, Problem>,
+}
+
+impl Authorized {
+    /// Of a caller who is not known.
+    fn unknown(verdict: Result<Expected, Problem>) -> Self {
+        Authorized { caller: None, verdict }
+    }
+}
+
+/// What a request that may be processed has to be like.
+#[derive(Default)]
+struct Expected {
+    /// Maximum size (bytes) of the body, if the operation takes one.
+    body_limit: Option<usize>,
+    /// Of a write of something without an entity tag: whether its path can be read.
+    readable: Option<bool>,
 }
 
 /// Marks a request on a connection that is reserved for probes.

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    Actor, ApiKey, ApiKeyId, ApiKeyListing, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, SessionId,
-    StoreError, TokenHash, Used, User, UserId,
+    Actor, ApiKey, ApiKeyId, ApiKeyListing, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session,
+    SessionId, StoreError, TokenHash, Used, User, UserId,
 };
 
 use super::Database;

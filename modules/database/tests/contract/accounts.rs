@@ -3,7 +3,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Actor, Area, Areas, Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
+    Actor, Area, Areas, Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash,
+    Used, User,
 };
 
 use crate::adapter::{Adapter, Storage};

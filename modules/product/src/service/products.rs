@@ -82,12 +82,7 @@ impl ProductService {
         self.within(id, within, found).await
     }
 
-    async fn within(
-        &self,
-        id: ProductId,
-        within: Option<OrganizationId>,
-        found: Found,
-    ) -> Result<Found, ProductError> {
+    async fn within(&self, id: ProductId, within: Option<OrganizationId>, found: Found) -> Result<Found, ProductError> {
         match within {
             Some(own) if found.value.as_ref().and_then(owner_of) != Some(own) => {
                 self.hidden(&[(id, found.source)]).await?;

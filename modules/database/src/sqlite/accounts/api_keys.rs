@@ -113,7 +113,9 @@ pub(crate) fn listing(
     let own = api_keys::table.inner_join(users::table).filter(users::organization_id.eq(organization.get()));
     let rest = own.filter(api_keys::id.gt(after.map_or(0, ApiKeyId::get))).order(api_keys::id).limit(limit.into());
     let rows: Vec<(Row, String)> = rest.select((Row::as_select(), users::email)).load(conn)?;
-    rows.into_iter().map(|(row, email)| Ok(ApiKeyListing { key: from_row(row)?.0, email: Email::from_row(email) })).collect()
+    rows.into_iter()
+        .map(|(row, email)| Ok(ApiKeyListing { key: from_row(row)?.0, email: Email::from_row(email) }))
+        .collect()
 }
 
 /// Some of those that have ended before that.
