@@ -8,9 +8,11 @@ mod api_keys;
 mod ends;
 mod fixture;
 mod instances;
+mod invitations;
 mod isolation;
 mod passwords;
 mod raw_http;
+mod registration;
 mod sessions;
 mod table;
 
