@@ -5,8 +5,8 @@ use hotshelf_domain::Email;
 use crate::mailer::Mail;
 use crate::token::Token;
 
-/// The pages that mails lead to; the token is appended to each. Without a page, a mail says to which operation its token
-/// belongs.
+/// The pages that mails lead to; the token is appended to each. Without a page, a mail names the operation of its
+/// token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailLinks {
     /// Takes a new password.
