@@ -182,9 +182,10 @@ impl From<StoreError> for Problem {
             | StoreError::NoSuchSession(_)
             | StoreError::NoSuchApiKey(_)
             | StoreError::NoSuchInvitation(_) => with_status(StatusCode::NOT_FOUND),
-            StoreError::PreconditionFailed { .. } | StoreError::SchemaPreconditionFailed { .. } => {
-                Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match does not hold: {error}"))
-            }
+            StoreError::PreconditionFailed { .. } | StoreError::SchemaPreconditionFailed { .. } => Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                format!("the precondition of the request does not hold: {error}"),
+            ),
             StoreError::EmailTaken
             | StoreError::LastAdmin(_)
             | StoreError::SchemaBuiltIn(_)

@@ -16,7 +16,7 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
-use crate::openapi::{FilterParameters, FreshnessHeaders, IfMatchHeader, PageParameters, SearchParameters, schemas};
+use crate::openapi::{FilterParameters, FreshnessHeaders, PageParameters, SearchParameters, WriteConditions, schemas};
 use crate::operations::Access;
 use crate::params::{IdPath, ListQuery};
 use crate::problem::Problem;
@@ -136,7 +136,7 @@ pub(crate) async fn create(
 /// Updates the given fields of a product. `PUT` and `PATCH` do the same.
 #[utoipa::path(
     method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = schemas::ProductInput,
-    params(IfMatchHeader),
+    params(WriteConditions),
     responses(
         (status = 200, body = ProductWritten),
         (status = 404, description = "the product does not exist"),
@@ -153,7 +153,7 @@ pub(crate) async fn update(
 ) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
+    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())?).await?;
     Ok(written(product, "Product updated successfully", &products))
 }
 
@@ -165,7 +165,7 @@ fn written(product: Product, message: &'static str, products: &ProductService) -
 /// Deletes a product.
 #[utoipa::path(
     delete, path = "/api/v1/products/{id}", tag = "products",
-    params(IfMatchHeader),
+    params(WriteConditions),
     responses(
         (status = 200, body = Done),
         (status = 404, description = "the product does not exist"),
@@ -180,6 +180,6 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
-    products.delete(id, expectation(&headers, id.get(), products.history())).await?;
+    products.delete(id, expectation(&headers, id.get(), products.history())?).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
 }
