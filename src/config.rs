@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hotshelf_accounts::{MailOptions, SessionOptions};
+use hotshelf_accounts::{AccountOptions, MailOptions};
 use hotshelf_api::ApiOptions;
 use hotshelf_cache::CacheOptions;
 use hotshelf_database::DatabaseOptions;
@@ -43,10 +43,8 @@ pub(crate) struct Config {
     /// Entries compared with the database each second; 0 turns the audit off.
     pub(crate) audit_rate: f64,
     pub(crate) audit_kept: Duration,
-    pub(crate) sessions: SessionOptions,
+    pub(crate) accounts: AccountOptions,
     pub(crate) mail: MailOptions,
-    /// The page that sets a new password.
-    pub(crate) password_reset_url: Option<String>,
     pub(crate) warm: WarmOptions,
     pub(crate) rate_limits: RateLimitOptions,
     pub(crate) log: LogOptions,
@@ -87,8 +85,7 @@ impl Config {
     /// loopback could change the catalogue.
     pub(crate) fn insecure_bind_error(&self) -> Option<String> {
         let host = &self.api.host;
-        let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        let insecure = self.api.users.is_none() && !self.allow_insecure && !loopback;
+        let insecure = self.api.users.is_none() && !self.allow_insecure && !is_loopback(host);
         insecure.then(|| {
             format!(
                 "AUTH=off contradicts HTTP_HOST={host}: everybody who can reach it could change the catalogue. Set \
@@ -96,6 +93,11 @@ impl Config {
             )
         })
     }
+}
+
+/// Whether only this machine reaches a service that listens there.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

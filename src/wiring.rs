@@ -85,9 +85,9 @@ impl Catalogue {
     async fn accounts(&mut self, config: &Config, audit: AuditLog) -> Result<Auth, StartError> {
         let accounts = Database::clone(&self.repository);
         let auth = async {
-            let (mailer, reset_url) = (config.mail.clone().mailer()?, config.password_reset_url.clone());
+            let (mailer, options) = (config.mail.clone().mailer()?, config.accounts.clone());
             let metrics = AccessMetrics::register(&self.registry)?;
-            Ok(Auth::new(self.cache.clone(), accounts, config.sessions, mailer, reset_url, audit, metrics)?)
+            Ok(Auth::new(self.cache.clone(), accounts, options, mailer, audit, metrics)?)
         };
         Ok(Auth::clone(&*self.container.init("accounts", auth).await?))
     }

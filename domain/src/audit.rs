@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::account::{Email, User};
-use crate::ids::{ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+use crate::ids::{ApiKeyId, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 
 pub use action::{AuditAction, AuditKind, AuditOutcome};
 
@@ -59,6 +59,8 @@ pub enum AuditTarget {
     Session(SessionId),
     /// An API key.
     ApiKey(ApiKeyId),
+    /// An invitation.
+    Invitation(InvitationId),
     /// An organization.
     Organization(OrganizationId),
     /// A schema.
@@ -210,6 +212,7 @@ impl fmt::Display for AuditTarget {
             AuditTarget::User(id) => write!(f, "user:{id}"),
             AuditTarget::Session(id) => write!(f, "session:{id}"),
             AuditTarget::ApiKey(id) => write!(f, "api_key:{id}"),
+            AuditTarget::Invitation(id) => write!(f, "invitation:{id}"),
             AuditTarget::Organization(id) => write!(f, "organization:{id}"),
             AuditTarget::Schema(id) => write!(f, "schema:{id}"),
             AuditTarget::Product(id) => write!(f, "product:{id}"),

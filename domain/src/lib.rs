@@ -46,8 +46,9 @@ mod search;
 pub mod words;
 
 pub use account::{
-    ApiKey, ApiKeyBounds, ApiKeyDraft, ApiKeyListing, Area, Areas, Email, Home, NewApiKey, NewSession, NewUser,
-    RegistrationDraft, Role, Session, TextsDraft, TokenHash, Used, User, UserDraft, new_password,
+    ApiKey, ApiKeyBounds, ApiKeyDraft, ApiKeyListing, Area, Areas, Email, Home, Invitation, InvitationDraft, NewApiKey,
+    NewInvitation, NewSession, NewUser, Registrant, RegistrationDraft, Role, Session, TextsDraft, TokenHash, Used,
+    User, UserDraft, new_password,
 };
 pub use audit::{
     Actor, AuditAction, AuditCredential, AuditEntry, AuditKind, AuditOrigin, AuditOutcome, AuditPlace, AuditQuery,
@@ -60,7 +61,7 @@ pub use error::StoreError;
 pub use fields::{AtMost, MalformedInput};
 pub use filter::{Filter, ProductScope};
 pub use history::{History, HistoryDigits};
-pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+pub use ids::{ApiKeyId, ImageId, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 pub use invalid::{ErrorRoom, FieldError, FieldErrors, Invalid, Thousands, shortened};
 pub use name_key::name_key;
 pub use order::{Order, OrderBy, UnknownOrder};

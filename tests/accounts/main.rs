@@ -9,9 +9,11 @@ mod audit;
 mod ends;
 mod fixture;
 mod instances;
+mod invitations;
 mod isolation;
 mod passwords;
 mod raw_http;
+mod registration;
 mod sessions;
 mod table;
 

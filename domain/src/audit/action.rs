@@ -95,9 +95,11 @@ actions! {
     UserRegistered: "user.registered", Change, Done;
     /// An admin has added a user.
     UserAdded: "user.added", Change, Done;
+    /// A user has proven to read the mail to the address.
+    UserVerified: "user.verified", Change, Done;
     /// An admin has given a user another role.
     UserRoleChanged: "user.role_changed", Change, Done;
-    /// An admin has removed a user.
+    /// A user was removed: by an admin, or because the address was not verified.
     UserRemoved: "user.removed", Change, Done;
     /// An API key was created.
     ApiKeyCreated: "api_key.created", Change, Done;
@@ -105,6 +107,10 @@ actions! {
     ApiKeyRemoved: "api_key.removed", Change, Done;
     /// An API key was shown after its end.
     ApiKeyExpired: "api_key.expired", Access, Refused;
+    /// An admin has invited somebody.
+    InvitationCreated: "invitation.created", Change, Done;
+    /// An admin has revoked an invitation.
+    InvitationRevoked: "invitation.revoked", Change, Done;
     /// An organization was created.
     OrganizationCreated: "organization.created", Change, Done;
     /// A product was deleted.

@@ -5,6 +5,7 @@ use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
 use tokio::time::sleep;
 
 use crate::auth::Auth;
+use crate::error::AuthError;
 
 /// Between two writes of when API keys were used.
 const KEY_USES_INTERVAL: Duration = Duration::from_secs(10);
@@ -12,7 +13,7 @@ const KEY_USES_INTERVAL: Duration = Duration::from_secs(10);
 const SESSION_USES_RETRY: Duration = Duration::from_secs(2);
 /// How long an API key that has ended is still listed, so that its owner finds out why it is refused.
 const ENDED_KEYS_KEPT: TimeDelta = TimeDelta::days(30);
-/// Between two looks at the sessions that have ended by themselves.
+/// Between two looks at the sessions and users that have ended by themselves.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 #[async_trait]
@@ -40,7 +41,7 @@ impl Module for Auth {
             auth.write_session_uses().await;
         });
         let (auth, stopping) = (self.clone(), tasks.stopping());
-        tasks.spawn_loop("session housekeeping", async move {
+        tasks.spawn_loop("account housekeeping", async move {
             loop {
                 auth.keep_house().await;
                 if stopping.run_until_cancelled(sleep(HOUSEKEEPING)).await.is_none() {
@@ -83,11 +84,12 @@ impl Auth {
         let kept = async {
             while self.0.database.forget_ended().await? > 0 {}
             while self.0.database.forget_api_keys(Utc::now() - ENDED_KEYS_KEPT).await? > 0 {}
-            self.0.database.live_sessions().await
+            self.end_unverified().await?;
+            Ok::<_, AuthError>(self.0.database.live_sessions().await?)
         };
         match kept.await {
             Ok(live) => self.0.metrics.sessions_live.set(live),
-            Err(error) => tracing::debug!(%error, "sessions that have ended could not be forgotten; trying again"),
+            Err(error) => tracing::debug!(%error, "what has ended could not be forgotten; trying again"),
         }
     }
 }

@@ -5,7 +5,7 @@ use hotshelf_domain::{Actor, AuditAction, Email, StoreError};
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
-use crate::outbox::Occasion;
+use crate::letters::{Letter, Occasion};
 use crate::token::{Token, TokenKind};
 
 impl Auth {
@@ -17,12 +17,12 @@ impl Auth {
     pub fn forgot_password(&self, email: Email, by: &Actor) -> Result<(), AuthError> {
         let mail = self.0.outbox.reserve()?;
         self.0.audit.note(by.claiming(Some(email.clone())).does(AuditAction::PasswordRequested));
-        mail.send((email, Occasion::Forgotten));
+        mail.send(Letter::Password(email, Occasion::Forgotten));
         Ok(())
     }
 
-    /// Gives the user who was allowed to by this token a new password. All sessions and API keys of the user end:
-    /// whoever had the account before may have made some.
+    /// Gives the user who was allowed to by this token a new password, and verifies the address. All sessions, API keys
+    /// and invitations of the user end: whoever had the account before may have made some.
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`], [`AuthError::Busy`] among others.

@@ -7,7 +7,7 @@ mod query;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use hotshelf_domain::{ApiKeyId, FieldError, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+use hotshelf_domain::{ApiKeyId, FieldError, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 
 use crate::problem::Problem;
 pub(crate) use api_keys::KeyPageQuery;
@@ -33,7 +33,7 @@ macro_rules! ids {
     };
 }
 
-ids!(ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserId);
+ids!(ApiKeyId, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId);
 
 impl<T: Id, S: Send + Sync> FromRequestParts<S> for IdPath<T> {
     type Rejection = Problem;

@@ -9,10 +9,12 @@ pub(crate) mod cache;
 pub(crate) mod details;
 pub(crate) mod envelope;
 pub(crate) mod health;
+pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organizations;
 pub(crate) mod passwords;
 pub(crate) mod products;
+pub(crate) mod registration;
 pub(crate) mod schemas;
 pub(crate) mod sessions;
 pub(crate) mod statistics;
@@ -54,7 +56,9 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Operator, routes!(cache::delete))
         .operation(Access::Operator, routes!(cache::warm))
         .area(Area::Users)
-        .operation(Access::Public, routes!(auth::register))
+        .operation(Access::Public, routes!(registration::register))
+        .operation(Access::Public, routes!(registration::verify))
+        .operation(Access::Session, routes!(registration::resend))
         .operation(Access::Public, routes!(auth::login))
         .operation(Access::Session, routes!(auth::logout))
         .operation(Access::Session, routes!(auth::session))
@@ -69,6 +73,9 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Session, routes!(api_keys::remove))
         .operation(Access::Admin, routes!(api_keys::list_all))
         .operation(Access::AdminSession, routes!(api_keys::remove_any))
+        .operation(Access::AdminSession, routes!(invitations::create))
+        .operation(Access::Admin, routes!(invitations::list))
+        .operation(Access::AdminSession, routes!(invitations::revoke))
         .operation(Access::Admin, routes!(users::list))
         .operation(Access::AdminSession, routes!(users::add))
         .operation(Access::Admin, routes!(users::get))

@@ -10,4 +10,5 @@ pub(crate) mod epoch;
 pub(crate) mod organizations;
 pub(crate) mod products;
 mod references;
+pub(crate) mod registration;
 pub(crate) mod schemas;

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
-    Actor, ApiKey, AuditAction, AuditCredential, AuditTarget, Home, Invalid, NewApiKey, NewSession, NewUser, Role,
-    Session, SessionId, StoreError, TokenHash, User, UserId,
+    Actor, ApiKey, AuditAction, AuditCredential, AuditTarget, Invalid, NewApiKey, NewSession, Role, Session, SessionId,
+    StoreError, TokenHash, User, UserId,
 };
 
 use super::audit::Recorded;
+use super::registration::proven;
 use crate::port::{ApiKeyTx, SessionTx, UserTx, WriteTx};
 
 /// Sessions of one user.
@@ -14,31 +15,11 @@ pub(crate) const SESSIONS_MAX: i64 = 100;
 /// API keys of one user.
 const API_KEYS_MAX: i64 = 100;
 
-/// Whoever registers, and with that makes an organization, is the one who acts.
-pub(crate) fn add_user<T: WriteTx>(tx: &mut T, new: &NewUser, by: &Actor) -> Result<Recorded<User>, T::Error> {
-    let organization = match &new.home {
-        Home::In(organization) if !tx.has_organization(*organization)? => {
-            return Err(StoreError::NoSuchOrganization(*organization).into());
-        }
-        Home::In(organization) => *organization,
-        Home::New(organization) => tx.insert_organization(organization)?.id,
-    };
-    let user = tx.insert_user(new, organization)?;
-    let record = match new.home {
-        Home::New(_) => by.as_user(&user).does(AuditAction::UserRegistered),
-        // At the machine itself, it is done for the organization.
-        Home::In(_) => {
-            Actor { organization: by.organization.or(Some(organization)), ..by.clone() }.does(AuditAction::UserAdded)
-        }
-    };
-    let record = record.to(AuditTarget::User(user.id)).with(format!("{}, {}", user.email, user.role));
-    Ok(Recorded::new(user, record))
-}
-
-pub(crate) fn set_role<T: UserTx>(tx: &mut T, id: UserId, role: Role, by: &Actor) -> Result<Recorded<User>, T::Error> {
+pub(crate) fn set_role<T: WriteTx>(tx: &mut T, id: UserId, role: Role, by: &Actor) -> Result<Recorded<User>, T::Error> {
     let user = known(tx, id)?;
     if role != Role::Admin {
         check_not_last_admin(tx, &user)?;
+        tx.delete_invitations_by(id)?;
     }
     tx.set_role(id, role)?;
     let record = by.does(AuditAction::UserRoleChanged).to(AuditTarget::User(id));
@@ -80,7 +61,7 @@ pub(crate) fn allow_reset<T: WriteTx>(
     tx.insert_reset(id, token_hash, until)
 }
 
-/// With the password end all sessions and all API keys.
+/// With the password end all sessions, all API keys and all invitations by the user. The mail has proven the address.
 pub(crate) fn reset_password<T: WriteTx>(
     tx: &mut T,
     token_hash: &TokenHash,
@@ -92,6 +73,8 @@ pub(crate) fn reset_password<T: WriteTx>(
     // Cached keys that the caller could not name are invalid as well: they are of an earlier generation.
     tx.next_key_generation(user)?;
     tx.delete_api_keys(user)?;
+    tx.delete_invitations_by(user)?;
+    proven(tx, user)?;
     replace_password(tx, user, hash, None)?;
     Ok(Recorded::new((), record))
 }
@@ -154,12 +137,16 @@ pub(crate) fn add_api_key<T: WriteTx>(
     actor: &Actor,
 ) -> Result<Recorded<ApiKey>, T::Error> {
     // A change that has ended the session may have been meant to end the keys that it made, too.
-    let generation = check_still_open(tx, user, by)?.key_generation;
+    let known = check_still_open(tx, user, by)?;
+    // It would outlive the account of whoever has registered with the address of another.
+    if !known.verified {
+        return Err(StoreError::NotVerified(user).into());
+    }
     if tx.count_api_keys(user)? >= API_KEYS_MAX {
         let message = format!("would be one too many: a user has at most {API_KEYS_MAX}");
         return Err(StoreError::from(Invalid::one("api_key", &message)).into());
     }
-    let key = tx.insert_api_key(user, generation, new, token_hash)?;
+    let key = tx.insert_api_key(user, known.key_generation, new, token_hash)?;
     let record = actor.does(AuditAction::ApiKeyCreated).to(AuditTarget::ApiKey(key.id));
     let end = key.expires_at.map_or("without an end".to_owned(), |end| format!("until {}", end.to_rfc3339()));
     let record = record.with(format!("{}, {}, {}, {end}", key.name, key.role, key.scopes));
@@ -178,7 +165,7 @@ pub(crate) fn remove_api_key<T: ApiKeyTx>(
 }
 
 /// The user, who must exist.
-fn known<T: UserTx>(tx: &mut T, id: UserId) -> Result<User, T::Error> {
+pub(super) fn known<T: UserTx>(tx: &mut T, id: UserId) -> Result<User, T::Error> {
     Ok(tx.user(id)?.ok_or(StoreError::NoSuchUser(id))?)
 }
 
@@ -192,7 +179,7 @@ fn check_still_open<T: WriteTx>(tx: &mut T, user: UserId, id: SessionId) -> Resu
 }
 
 fn check_not_last_admin<T: UserTx>(tx: &mut T, user: &User) -> Result<(), T::Error> {
-    if user.role == Role::Admin && tx.count_admins(user.organization_id)? <= 1 {
+    if user.verified && user.role == Role::Admin && tx.count_admins(user.organization_id)? <= 1 {
         return Err(StoreError::LastAdmin(user.id).into());
     }
     Ok(())

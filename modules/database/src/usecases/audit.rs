@@ -50,7 +50,7 @@ pub(crate) fn note<T: AuditTx + UserTx>(
     for (at, record) in noted {
         let mut record = record.clone();
         if let (None, Some(email)) = (record.actor.user, &record.actor.email)
-            && let Some(user) = tx.user_of_address(email)?
+            && let Some(user) = tx.holder(email)?
         {
             record.actor = record.actor.as_user(&user);
         }

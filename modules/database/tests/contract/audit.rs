@@ -5,14 +5,18 @@ use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
     Actor, AuditAction, AuditEntry, AuditPlace, AuditQuery, AuditTarget, Home, NewOrganization, NewUser,
-    OrganizationId, Role, StoreError, UserId,
+    OrganizationId, Role, StoreError, User, UserId,
 };
 
 use crate::adapter::Adapter;
 
 fn admin(email: &str) -> NewUser {
     let home = Home::In(OrganizationId::BUILT_IN);
-    NewUser { email: email.parse().unwrap(), password_hash: None, home, role: Role::Admin }
+    NewUser { email: email.parse().unwrap(), password_hash: None, home, role: Role::Admin, verified: true }
+}
+
+async fn add(database: &Database, new: NewUser, by: Actor) -> User {
+    database.add_user(new, None, by, Fencing::Fenced).await.unwrap().value
 }
 
 fn by(user: i64, organization: i64) -> Actor {
@@ -34,11 +38,11 @@ fn actions(entries: &[AuditEntry]) -> Vec<&str> {
 pub(crate) async fn what_happened_is_recorded_and_what_did_not_is_not(adapter: Adapter) {
     let storage = adapter.storage();
     let database = storage.open().await;
-    let ann = database.add_user(admin("ann@shop.example"), Actor::command_line()).await.unwrap();
+    let ann = add(&database, admin("ann@shop.example"), Actor::command_line()).await;
     let role = Role::Viewer;
     let refused = database.set_role(ann.id, role, by(1, 1), Fencing::Fenced).await.unwrap_err();
     assert!(matches!(refused, StoreError::LastAdmin(_)));
-    database.add_user(admin("bob@shop.example"), by(1, 1)).await.unwrap();
+    add(&database, admin("bob@shop.example"), by(1, 1)).await;
     database.set_role(ann.id, role, by(2, 1), Fencing::Unfenced).await.unwrap();
     // A write whose neighbour in the same commit fails is run twice, and recorded once.
     let (removed, failed) = tokio::join!(
@@ -63,7 +67,7 @@ pub(crate) async fn who_was_not_let_in_is_found_by_the_address(adapter: Adapter)
     let database = storage.open().await;
     let new = NewOrganization { name: "Two".to_owned() };
     let ann = NewUser { home: Home::New(new), ..admin("ann@two.example") };
-    let ann = database.add_user(ann, Actor::default()).await.unwrap();
+    let ann = add(&database, ann, Actor::default()).await;
     let earlier = Utc::now() - TimeDelta::minutes(1);
     let noted = ["ann@two.example", "nobody@two.example"].map(|email| {
         let actor = Actor::default().claiming(email.parse().ok());

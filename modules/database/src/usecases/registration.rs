@@ -1,0 +1,159 @@
+//! How users come in, and how their addresses are proven. An address belongs to whoever has proven to read its mail; until
+//! then, another may come and take it over.
+
+use chrono::{DateTime, Utc};
+use hotshelf_domain::{
+    Actor, AuditAction, AuditRecord, AuditTarget, Email, Home, Invalid, Invitation, InvitationId, NewInvitation,
+    NewUser, OrganizationId, Role, StoreError, TokenHash, User, UserId,
+};
+
+use super::accounts::known;
+use super::audit::Recorded;
+use crate::port::{InvitationTx, UserTx, WriteTx};
+
+/// Invitations of one organization that wait for their guests.
+const INVITATIONS_MAX: i64 = 100;
+
+/// Stores the user. The one who has the address and never verified it is removed, if it is the one that the caller
+/// names: the cached entry of no other is fenced.
+pub(crate) fn add_user<T: WriteTx>(
+    tx: &mut T,
+    new: &NewUser,
+    instead_of: Option<UserId>,
+    by: &Actor,
+) -> Result<Recorded<User>, T::Error> {
+    let (organization, role) = match &new.home {
+        Home::In(organization) if !tx.has_organization(*organization)? => {
+            return Err(StoreError::NoSuchOrganization(*organization).into());
+        }
+        Home::In(organization) => (*organization, new.role),
+        Home::New(organization) => (tx.insert_organization(organization)?.id, new.role),
+        Home::Invited(by, organization) => {
+            let invitation = accepted(tx, by, &new.email)?;
+            let home = invitation.organization_id;
+            (if invitation.new_organization { tx.insert_organization(organization)?.id } else { home }, invitation.role)
+        }
+    };
+    let holder = tx.holder(&new.email)?;
+    if let Some(holder) = &holder {
+        if holder.verified {
+            return Err(StoreError::EmailTaken.into());
+        }
+        if instead_of != Some(holder.id) {
+            return Err(StoreError::EmailMoved.into());
+        }
+        tx.delete_user(holder.id)?;
+    }
+    let user = tx.insert_user(&NewUser { role, ..new.clone() }, organization)?;
+    let record = match new.home {
+        // Whoever registers is the one who acts.
+        Home::New(_) | Home::Invited(..) => by.as_user(&user).does(AuditAction::UserRegistered),
+        // At the machine itself, it is done for the organization.
+        Home::In(_) => in_organization(by, by.organization.unwrap_or(organization)).does(AuditAction::UserAdded),
+    };
+    let record = record.to(AuditTarget::User(user.id)).with(format!("{}, {}", user.email, user.role));
+    let added = Recorded::new(user, record);
+    Ok(match holder {
+        None => added,
+        Some(holder) => added.and(removal(&holder, by, "the address was not verified, and another has taken it over")),
+    })
+}
+
+fn in_organization(by: &Actor, organization: OrganizationId) -> Actor {
+    Actor { organization: Some(organization), ..by.clone() }
+}
+
+/// Of a user who never verified the address.
+fn removal(user: &User, by: &Actor, why: &str) -> AuditRecord {
+    let record = in_organization(by, user.organization_id).does(AuditAction::UserRemoved);
+    record.to(AuditTarget::User(user.id)).with(format!("{}, {}: {why}", user.email, user.role))
+}
+
+/// Uses the invitation up.
+fn accepted<T: InvitationTx>(tx: &mut T, by: &TokenHash, email: &Email) -> Result<Invitation, T::Error> {
+    let invitation = tx.invitation_of(by)?.filter(|invitation| invitation.email == *email);
+    let invitation = invitation.ok_or(StoreError::NotInvited)?;
+    tx.delete_invitation(invitation.organization_id, invitation.id)?;
+    Ok(invitation)
+}
+
+pub(crate) fn allow_proof<T: WriteTx>(
+    tx: &mut T,
+    id: UserId,
+    token_hash: &TokenHash,
+    until: DateTime<Utc>,
+) -> Result<(), T::Error> {
+    known(tx, id)?;
+    tx.insert_proof(id, token_hash, until)
+}
+
+/// Whoever asks has shown the password whose hash was `shown`, and reads the mail: both are the user's.
+pub(crate) fn verify<T: WriteTx>(
+    tx: &mut T,
+    token_hash: &TokenHash,
+    shown: &str,
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
+    let user = tx.user_of_proof(token_hash)?.ok_or(StoreError::NoSuchProof)?;
+    if tx.password_hash(user)?.as_deref() != Some(shown) {
+        return Err(StoreError::NoSuchProof.into());
+    }
+    proven(tx, user)?;
+    let by = by.as_user(&known(tx, user)?);
+    Ok(Recorded::new((), by.does(AuditAction::UserVerified).to(AuditTarget::User(user))))
+}
+
+/// What was still to prove it ends.
+pub(super) fn proven<T: WriteTx>(tx: &mut T, user: UserId) -> Result<(), T::Error> {
+    tx.set_verified(user)?;
+    tx.delete_proofs(user)
+}
+
+/// Removes the user, unless the address was verified meanwhile.
+pub(crate) fn end_unverified<T: UserTx>(tx: &mut T, id: UserId) -> Result<Recorded<()>, T::Error> {
+    match tx.user(id)? {
+        Some(user) if !user.verified => {
+            tx.delete_user(id)?;
+            Ok(Recorded::new((), removal(&user, &Actor::default(), "the address was not verified in time")))
+        }
+        _ => Ok(Recorded { value: (), records: Vec::new() }),
+    }
+}
+
+pub(crate) fn invite<T: WriteTx>(
+    tx: &mut T,
+    new: &NewInvitation,
+    actor: &Actor,
+) -> Result<Recorded<Invitation>, T::Error> {
+    let by = known(tx, new.invited_by)?;
+    // The right may have ended since the request was authorized, and with it the invitations that were there.
+    if by.role != Role::Admin {
+        return Err(StoreError::NoAdmin(by.id).into());
+    }
+    if !by.verified {
+        return Err(StoreError::NotVerified(by.id).into());
+    }
+    if tx.holder(&new.email)?.is_some_and(|holder| holder.verified) {
+        return Err(StoreError::EmailTaken.into());
+    }
+    if tx.count_invitations(new.organization)? >= INVITATIONS_MAX {
+        let message = format!("would be one too many: {INVITATIONS_MAX} may be open at a time");
+        return Err(StoreError::from(Invalid::one("invitation", &message)).into());
+    }
+    let invitation = tx.insert_invitation(new)?;
+    let record = actor.does(AuditAction::InvitationCreated).to(AuditTarget::Invitation(invitation.id));
+    let record = record.with(format!("{}, {}", invitation.email, invitation.role));
+    Ok(Recorded::new(invitation, record))
+}
+
+pub(crate) fn revoke<T: InvitationTx>(
+    tx: &mut T,
+    organization: OrganizationId,
+    id: InvitationId,
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
+    if !tx.delete_invitation(organization, id)? {
+        return Err(StoreError::NoSuchInvitation(id).into());
+    }
+    Ok(Recorded::new((), by.does(AuditAction::InvitationRevoked).to(AuditTarget::Invitation(id))))
+}
