@@ -11,6 +11,7 @@ mod instances;
 mod isolation;
 mod passwords;
 mod raw_http;
+mod report;
 mod sessions;
 mod table;
 

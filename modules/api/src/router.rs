@@ -40,7 +40,7 @@ pub(crate) fn service(
     let metrics = HttpMetrics::register(&registry)?;
     let (operations, _, mut table) = routes::operations().into_parts();
     table.insert(OPENAPI_ROUTE, Entry { method: "GET", access: Access::Public, body_limit: None });
-    let routes = operations.route(OPENAPI_ROUTE, openapi::route(|| routes::operations().into_parts().1));
+    let routes = operations.route(OPENAPI_ROUTE, openapi::route(routes::operations, options.users.is_some()));
     let pipeline = Arc::new(RequestPipeline::new(&state, options, table, metrics.clone(), stopping));
     let seen = Arc::clone(&pipeline);
     let help = "Requests under way, but those that memory answers at once";

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
+use super::rules::{name_of_home, name_of_key, role, role_or_viewer};
+
 /// A user.
 #[derive(ToSchema)]
 pub(crate) struct User {
@@ -16,10 +18,11 @@ pub(crate) struct User {
 
 /// A user to add.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UserInput {
     #[schema(max_length = 254)]
     email: String,
-    #[schema(default = "viewer")]
+    #[schema(schema_with = role_or_viewer)]
     role: Option<String>,
     /// If omitted, the user gets a mail with a link to choose one.
     #[schema(min_length = 8, max_length = 1024)]
@@ -28,24 +31,27 @@ pub(crate) struct UserInput {
 
 /// A new role.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UserRole {
+    #[schema(schema_with = role)]
     role: String,
 }
 
 /// A new user with a new organization.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
     #[schema(max_length = 254)]
     email: String,
     #[schema(min_length = 8, max_length = 1024)]
     password: String,
-    /// Name of the new organization; default: the e-mail address.
-    #[schema(max_length = 255)]
+    #[schema(schema_with = name_of_home)]
     organization: Option<String>,
 }
 
 /// The credentials of a login.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Credentials {
     email: String,
     password: String,
@@ -67,12 +73,14 @@ pub(crate) struct Session {
 
 /// The e-mail address of the user who forgot the password.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Address {
     email: String,
 }
 
 /// A new password, authorized by the token from a mail.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PasswordReset {
     token: String,
     #[schema(min_length = 8, max_length = 1024)]
@@ -81,6 +89,7 @@ pub(crate) struct PasswordReset {
 
 /// A new password, authorized by the current one.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PasswordChange {
     current_password: String,
     #[schema(min_length = 8, max_length = 1024)]
@@ -96,15 +105,17 @@ pub(crate) struct ApiKey {
     role: String,
     created_at: DateTime<Utc>,
     /// Accurate to the minute; `null` if the key was never used.
+    #[schema(required)]
     last_used_at: Option<DateTime<Utc>>,
 }
 
 /// An API key to make.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ApiKeyInput {
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(schema_with = name_of_key)]
     name: String,
     /// At most the role of the user.
-    #[schema(default = "viewer")]
+    #[schema(schema_with = role_or_viewer)]
     role: Option<String>,
 }
