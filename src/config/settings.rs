@@ -212,7 +212,7 @@ settings! {
         /// Page on which a user sets a new password; the token is appended to it. Without one, the mail contains the
         /// bare token.
         password_reset_url: Option<String> = "", |text| optional(text, link),
-            "http:// or https:// and more, such as https://shop.example/reset?token=", needs: &[Users];
+            "http:// or https:// and more, such as https://shop.example/reset?token=", visibility: Url, needs: &[Users];
     }
     "Warming" {
         /// Interval at which the most read products and the first pages are loaded into the cache.
@@ -274,7 +274,7 @@ settings! {
     "Traces" {
         /// OpenTelemetry collector that receives traces. Without one, there are no traces.
         otel_exporter_otlp_endpoint: Option<String> = "", |text| optional(text, collector),
-            "http://host:port of a collector that takes OTLP over HTTP", see: "operations.md#traces";
+            "http://host:port of a collector that takes OTLP over HTTP", visibility: Url, see: "operations.md#traces";
 
         /// Name of the service in traces.
         otel_service_name: String = "hotshelf", service_name, "1 to 255 characters", needs: &[Traces];
