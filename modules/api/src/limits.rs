@@ -5,6 +5,7 @@ mod policy;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -14,6 +15,7 @@ use hotshelf_ratelimit::{Limit, RateLimiter, Subject};
 use crate::caller::Caller;
 use crate::client::{Peer, TrustedProxies};
 use crate::problem::Problem;
+use crate::unknown_proxy::UnknownProxy;
 pub(crate) use accounts::AccountLimits;
 pub(crate) use policy::{LimitHeaders, Policy, RATE_LIMIT, RATE_LIMIT_POLICY};
 
@@ -62,6 +64,7 @@ impl RouteLimit {
 /// The limits of requests.
 pub(crate) struct RequestLimits {
     proxies: TrustedProxies,
+    pub(crate) unknown_proxy: Arc<UnknownProxy>,
     /// `None`: requests are not limited.
     policies: Option<RequestPolicies>,
 }
@@ -79,7 +82,11 @@ impl RequestLimits {
             default: policy("api", options.api),
             routes: options.routes.iter().map(of_route).collect(),
         };
-        RequestLimits { proxies: options.trusted_proxies.clone(), policies: options.on.then(policies) }
+        RequestLimits {
+            proxies: options.trusted_proxies.clone(),
+            unknown_proxy: Arc::default(),
+            policies: options.on.then(policies),
+        }
     }
 
     /// The limit of such a request. Probes and metrics have none, because they must get through under overload. Logout
@@ -100,6 +107,15 @@ impl RequestLimits {
         match extensions.get::<Peer>() {
             Some(peer) => self.client_of(peer, headers),
             None => Subject::new("nobody"),
+        }
+    }
+
+    /// Looks for a proxy that is not trusted. Products from memory are answered without that, because they must cost
+    /// nothing more; a proxy forwards other requests, too.
+    pub(crate) fn look_for_proxy(&self, extensions: &Extensions, headers: &HeaderMap) {
+        let proxy = extensions.get::<Peer>().and_then(|peer| peer.unknown_proxy(&self.proxies, headers));
+        if let Some(proxy) = proxy {
+            self.unknown_proxy.note(proxy, Instant::now());
         }
     }
 
