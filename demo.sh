@@ -59,7 +59,7 @@ write() {
 
 # The value of a header of the last answer.
 # The id and the version in an entity tag, without the history of the database that follows them.
-version_of() { printf '%s' "$1" | sed -E 's/^"([0-9]+-[0-9]+)-[0-9a-f]+"$/\1/'; }
+version_of() { printf '%s' "$1" | sed -E 's/^(W\/)?"([0-9]+-[0-9]+)-[0-9a-f]+"$/\2/'; }
 
 header() { tr -d '\r' <"$work/head" | grep -i "^$1:" | head -n 1 | cut -d ' ' -f 2- || true; }
 

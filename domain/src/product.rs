@@ -47,14 +47,23 @@ pub enum Expect {
     Anything,
     /// That it is at one of these versions.
     OneOf(Vec<Version>),
+    /// That it is at none of these versions.
+    NoneOf(Vec<Version>),
+    /// That it was not changed after this second. Holds for what keeps no time of its last change.
+    UnmodifiedSince(DateTime<Utc>),
+    /// That both hold.
+    Both(Box<Expect>, Box<Expect>),
 }
 
 impl Expect {
-    /// Whether the write may be about what is at this version.
-    pub fn holds(&self, current: Version) -> bool {
+    /// Whether the write may be about what is at this version, and was changed at this time if it keeps that.
+    pub fn holds(&self, current: Version, changed: Option<DateTime<Utc>>) -> bool {
         match self {
             Expect::Anything => true,
             Expect::OneOf(versions) => versions.contains(&current),
+            Expect::NoneOf(versions) => !versions.contains(&current),
+            Expect::UnmodifiedSince(second) => changed.is_none_or(|at| at.timestamp() <= second.timestamp()),
+            Expect::Both(first, second) => first.holds(current, changed) && second.holds(current, changed),
         }
     }
 }

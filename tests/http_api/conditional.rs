@@ -26,8 +26,8 @@ async fn answers_have_the_headers_for_caches() {
             let reply = service.get(&path).await.expect(200);
             assert_eq!(reply.header("cache-control"), "no-cache");
             let etag = reply.header("etag");
-            // Only a strong tag can match in `If-Match` (RFC 9110, 13.1.1).
-            assert!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "no strong tag: {etag}");
+            // Answers with the same state differ in `duration_ms`.
+            assert!(etag.len() > 4 && etag.starts_with("W/\"") && etag.ends_with('"'), "no weak tag: {etag}");
             cache_status(&reply);
         }
     }
@@ -65,7 +65,7 @@ async fn a_tag_that_holds_answers_304_without_a_body() {
     create_named(&service, "Desk").await;
     for path in [path(&product), PRODUCTS.to_owned(), format!("{PRODUCTS}?limit=1")] {
         let etag = etag_of(&service, &path).await;
-        let holds = [etag.clone(), format!("\"other\", {etag}"), format!("W/{etag}"), "*".to_owned()];
+        let holds = [etag.clone(), format!("\"other\", {etag}"), etag.replace("W/", ""), "*".to_owned()];
         for condition in holds {
             let reply = service.get(&path).header("if-none-match", &condition).await.expect(304);
             assert_eq!(reply.text(), "");

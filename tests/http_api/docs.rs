@@ -148,8 +148,25 @@ fn every_file_that_a_page_names_exists() {
     let folders = ["benches/", "crates/", "docs/", "domain/", "modules/", "ops/", "src/", "tests/"];
     for page in pages().iter().filter(|page| *page != Path::new(MAP)) {
         for named in text(page).split('`').filter(|code| !code.contains(char::is_whitespace)) {
+            let named = named.split_once("::").map_or(named, |(file, _)| file);
             let named_here = folders.iter().any(|folder| named.starts_with(folder));
             assert!(!named_here || root().join(named).exists(), "{}: {named} does not exist", page.display());
         }
     }
+}
+
+/// `tests/http_api/docs.rs::every_test_that_a_page_names_exists`
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let mut found = 0;
+    for page in pages() {
+        for named in text(&page).split('`').filter(|code| !code.contains(char::is_whitespace)) {
+            let Some((file, name)) = named.split_once("::").filter(|(file, _)| file.ends_with(".rs")) else { continue };
+            let code = text(Path::new(file));
+            let test = [format!("fn {name}()"), format!("fn {name}<")].iter().any(|start| code.contains(start));
+            assert!(test, "{}: {file} has no test {name}", page.display());
+            found += 1;
+        }
+    }
+    assert!(found > 0, "no page names a test");
 }

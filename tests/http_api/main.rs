@@ -27,6 +27,7 @@ mod negotiation;
 mod openapi;
 mod ops;
 mod organizations;
+mod preconditions;
 mod problems;
 mod product_ids;
 mod products;

@@ -120,7 +120,7 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
 /// Whether no header influences a response from memory. One pass over the headers is cheaper than a lookup of each
 /// relevant name.
 fn is_plain(headers: &HeaderMap) -> bool {
-    let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, MIN_VERSION, REQUEST_ID];
+    let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, header::IF_MATCH, MIN_VERSION, REQUEST_ID];
     headers.iter().all(|(name, value)| if name == header::ACCEPT { value == "*/*" } else { !matters.contains(name) })
 }
 
@@ -146,7 +146,8 @@ impl ProductFastPath {
     ) -> Option<Response> {
         let nothing = HeaderMap::new();
         let headers = if is_plain(request.headers()) { &nothing } else { request.headers() };
-        if !accepts_json(request.uri(), headers) {
+        // A problem needs the pipeline.
+        if !accepts_json(request.uri(), headers) || headers.contains_key(header::IF_MATCH) {
             return None;
         }
         let (product, source) = self.products.peek(id, freshness(headers).ok()?)?;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use axum::Router;
 use axum::http::Method;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -48,7 +49,8 @@ impl Operations {
         for (path, item) in &mut routes.1.paths {
             for (method, operation) in methods(item) {
                 let body_limit = operation.request_body.as_ref().map(|_| body::limit_of(path));
-                self.table.insert(path, Entry { method, access, body_limit });
+                let conditional = parameters(operation).any(|name| name == "If-Match");
+                self.table.insert(path, Entry { method, access, body_limit, conditional });
             }
         }
         Operations { router: self.router.routes(routes), ..self }
@@ -73,6 +75,8 @@ pub(crate) struct Entry {
     pub(crate) access: Access,
     /// Maximum size (bytes) of the body; `None`: the operation takes no body, and none is read.
     pub(crate) body_limit: Option<usize>,
+    /// Whether the handler evaluates the preconditions of a write, because what it changes has an entity tag.
+    pub(crate) conditional: bool,
 }
 
 /// All operations, by path.
@@ -82,6 +86,11 @@ pub(crate) struct OperationTable(HashMap<String, Vec<Entry>>);
 impl OperationTable {
     pub(crate) fn insert(&mut self, path: &str, entry: Entry) {
         self.0.entry(path.to_owned()).or_default().push(entry);
+    }
+
+    /// Whether the route can be read.
+    pub(crate) fn is_readable(&self, route: &str) -> bool {
+        self.0.get(route).is_some_and(|entries| entries.iter().any(|entry| entry.method == "GET"))
     }
 
     /// The operation of that method and route. 405 if the route has other methods only.
@@ -102,6 +111,14 @@ pub(crate) fn methods(item: &mut PathItem) -> impl Iterator<Item = (&'static str
     let PathItem { get, put, post, patch, delete, .. } = item;
     let all = [("GET", get), ("PUT", put), ("POST", post), ("PATCH", patch), ("DELETE", delete)];
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// The names of the parameters of an operation.
+fn parameters(operation: &Operation) -> impl Iterator<Item = &str> {
+    operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => Some(parameter.name.as_str()),
+        RefOr::Ref(_) => None,
+    })
 }
 
 #[cfg(test)]

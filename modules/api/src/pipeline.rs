@@ -26,6 +26,7 @@ use tracing::Instrument;
 use crate::authorizer::Authorizer;
 use crate::body::{JsonBody, check_head};
 use crate::caller::Caller;
+use crate::conditions::{self, check_untagged};
 use crate::limits::{self, LimitHeaders, RequestLimits};
 use crate::metrics::HttpMetrics;
 use crate::operations::OperationTable;
@@ -121,11 +122,17 @@ impl RequestPipeline {
             Err(problem) => return problem.into_response(),
         };
         let answering = async {
-            let (caller, body_limit) = authorized?;
+            let Authorized { caller, body_limit, readable } = authorized?;
             caller.map(|caller| parts.extensions.insert(caller));
+            if let Some(limit) = body_limit {
+                check_head(&parts.headers, limit)?;
+            }
+            if let Some(readable) = readable {
+                check_untagged(&parts.headers, readable)?;
+            }
+            let conditions = conditions::of_read(&parts.method, &parts.headers);
             let (body, _reservation) = match body_limit {
                 Some(limit) => {
-                    check_head(&parts.headers, limit)?;
                     let (bytes, reservation) = self.uploads.receive(body, limit, &client).await?;
                     parts.extensions.insert(JsonBody(bytes));
                     (Body::empty(), reservation)
@@ -133,7 +140,11 @@ impl RequestPipeline {
                 None => (body, None),
             };
             let answering = pin!(next.run(Request::from_parts(parts, body)));
-            self.bounded(probe, answering).await
+            let response = self.bounded(probe, answering).await?;
+            Ok(match conditions {
+                Some(conditions) => conditions::apply(&conditions, response),
+                None => response,
+            })
         };
         let mut response = answering.await.unwrap_or_else(Problem::into_response);
         counted.add_to(response.headers_mut());
@@ -151,7 +162,7 @@ impl RequestPipeline {
         let policy = self.limits.policy(&parts.method, route.unwrap_or("unmatched"));
         let entering = pin!(async {
             let authorized = self.authorize(route, parts, client).await;
-            let caller = authorized.as_ref().ok().and_then(|(caller, _)| caller.as_ref());
+            let caller = authorized.as_ref().ok().and_then(|authorized| authorized.caller.as_ref());
             let counted = limits::count(policy, caller, client).await?;
             Ok((authorized, counted))
         });
@@ -160,10 +171,15 @@ impl RequestPipeline {
 
     async fn authorize(&self, route: Option<&str>, parts: &Parts, client: &Subject) -> Result<Authorized, Problem> {
         // A path without a route needs no authorization.
-        let Some(route) = route else { return Ok((None, None)) };
+        let Some(route) = route else { return Ok(Authorized::default()) };
         let operation = self.operations.find(&parts.method, route)?;
         let caller = self.authorizer.authorize(operation.access, &parts.method, &parts.headers, client).await?;
-        Ok((caller, operation.body_limit.filter(|_| self.authorizer.serves(route))))
+        if !self.authorizer.serves(route) {
+            return Ok(Authorized { caller, ..Authorized::default() });
+        }
+        let untagged = !operation.conditional && !parts.method.is_safe();
+        let readable = untagged.then(|| self.operations.is_readable(route));
+        Ok(Authorized { caller, body_limit: operation.body_limit, readable })
     }
 
     /// Runs `work` under the bound on concurrent requests and the deadline. 503 beyond either, 500 for a panic.
@@ -183,8 +199,16 @@ impl RequestPipeline {
     }
 }
 
-/// The caller, if the operation needs one, and the maximum size (bytes) of the body, if the operation takes one.
-type Authorized = (Option<Caller>, Option<usize>);
+/// A request that may be processed.
+#[derive(Default)]
+struct Authorized {
+    /// The caller, if the operation needs one.
+    caller: Option<Caller>,
+    /// Maximum size (bytes) of the body, if the operation takes one.
+    body_limit: Option<usize>,
+    /// Of a write of something without an entity tag: whether its path can be read.
+    readable: Option<bool>,
+}
 
 /// Marks a request on a connection that is reserved for probes.
 #[derive(Clone, Copy)]

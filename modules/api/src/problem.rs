@@ -178,9 +178,10 @@ impl From<StoreError> for Problem {
             | StoreError::NoSuchUser(_)
             | StoreError::NoSuchSession(_)
             | StoreError::NoSuchApiKey(_) => with_status(StatusCode::NOT_FOUND),
-            StoreError::PreconditionFailed { .. } | StoreError::SchemaPreconditionFailed { .. } => {
-                Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match does not hold: {error}"))
-            }
+            StoreError::PreconditionFailed { .. } | StoreError::SchemaPreconditionFailed { .. } => Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                format!("the precondition of the request does not hold: {error}"),
+            ),
             StoreError::EmailTaken
             | StoreError::LastAdmin(_)
             | StoreError::SchemaBuiltIn(_)

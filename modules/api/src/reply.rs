@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hotshelf_cache::Source;
 use hotshelf_domain::{History, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::conditions::{has_already, version_tag};
+use crate::conditions::{self, Outcome, version_tag};
 use crate::limits::{LimitHeaders, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::request_id::REQUEST_ID;
 
@@ -82,6 +82,13 @@ pub(crate) fn streamed(body: Body, source: Source) -> Response {
     response
 }
 
+/// The headers of an answer that was made of a cached value with this tag.
+pub(crate) fn cached(tag: &str, source: Source) -> HeaderMap {
+    let tag = HeaderValue::from_str(tag).ok().map(|tag| (header::ETAG, tag));
+    let others = [(header::CACHE_CONTROL, REVALIDATE), (CACHE_STATUS, cache_status(source))];
+    others.into_iter().chain(tag).collect()
+}
+
 /// The ETag of a product or a schema, so that the client can update it without reading it again.
 pub(crate) fn tagged(id: i64, version: Version, history: History) -> HeaderMap {
     let version = u64::try_from(version.get()).unwrap_or_default();
@@ -89,7 +96,7 @@ pub(crate) fn tagged(id: i64, version: Version, history: History) -> HeaderMap {
     tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
 }
 
-/// 200 with the body, or 304 if the client has this state.
+/// 200 with the body, 304 if the client has this state, or 412 if it wants another one.
 pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
     cacheable_with_limits(LimitHeaders::none(), request, tag, source, body)
 }
@@ -102,10 +109,15 @@ pub(crate) fn cacheable_with_limits(
     source: Source,
     body: impl FnOnce() -> Bytes,
 ) -> Response {
-    let not_modified = has_already(request, tag);
+    let outcome = conditions::outcome(request, Some(tag));
     // Tags have only digits, letters, dashes and quotes, so this cannot fail.
     let tag = HeaderValue::from_str(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
-    if not_modified {
+    if outcome == Outcome::Failed {
+        let mut response = conditions::failed().into_response();
+        limits.add_to(response.headers_mut());
+        return response;
+    }
+    if outcome == Outcome::NotModified {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         let headers = response.headers_mut();

@@ -39,7 +39,7 @@ pub(crate) fn service(
     let registry = Registry::from_ref(&state);
     let metrics = HttpMetrics::register(&registry)?;
     let (operations, _, mut table) = routes::operations().into_parts();
-    table.insert(OPENAPI_ROUTE, Entry { method: "GET", access: Access::Public, body_limit: None });
+    table.insert(OPENAPI_ROUTE, Entry { method: "GET", access: Access::Public, body_limit: None, conditional: false });
     let routes = operations.route(OPENAPI_ROUTE, openapi::route(routes::operations, options.users.is_some()));
     let pipeline = Arc::new(RequestPipeline::new(&state, options, table, metrics.clone(), stopping));
     let seen = Arc::clone(&pipeline);

@@ -118,6 +118,7 @@ fn add_errors(path: &str, operation: &mut Operation, public: bool) {
     if !bare {
         add("400", described("the request is malformed, or a parameter is invalid"));
         add("406", described("the client accepts no application/json"));
+        add("412", described("a precondition of the request does not hold"));
         add("429", rate_limited());
     }
     if is_about_users(path) {

@@ -86,6 +86,9 @@ pub(crate) struct FreshnessHeaders {
     /// 304 if the product still has this tag
     #[param(rename = "If-None-Match")]
     if_none_match: Option<String>,
+    /// 412 unless the product still has this tag
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
     /// `no-cache` bypasses the caches and reads the database
     #[param(rename = "Cache-Control")]
     cache_control: Option<String>,
@@ -94,11 +97,17 @@ pub(crate) struct FreshnessHeaders {
     x_min_version: Option<String>,
 }
 
-/// Which version a write expects.
+/// What a write expects of the state that it changes. If it does not hold: 412, and nothing is changed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(crate) struct IfMatchHeader {
-    /// The write is done only if the product or schema still has one of these tags; otherwise 412
+pub(crate) struct WriteConditions {
+    /// The product or schema has one of these tags
     #[param(rename = "If-Match")]
     if_match: Option<String>,
+    /// The product or schema has none of these tags
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+    /// The product was not changed after this time, an HTTP date. Ignored beside `If-Match`
+    #[param(rename = "If-Unmodified-Since")]
+    if_unmodified_since: Option<String>,
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, version_tag};
-use crate::openapi::{FreshnessHeaders, IfMatchHeader, schemas};
+use crate::openapi::{FreshnessHeaders, WriteConditions, schemas};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::{cacheable, splice, tagged};
@@ -52,7 +52,7 @@ pub(crate) async fn get(
 /// Replaces the fields, the images or both, each as a whole.
 #[utoipa::path(
     put, path = "/api/v1/products/{id}/details", tag = "details", request_body = schemas::DetailsInput,
-    params(IfMatchHeader),
+    params(WriteConditions),
     responses(
         (status = 200, body = schemas::DetailsWritten),
         (status = 400, description = "the details do not match the schema: `errors` lists every invalid field"),
@@ -70,7 +70,7 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     caller.check_owns(&products, id).await?;
     let patch = DetailsDraft::from_json(&body)?.into_patch()?;
-    let details = products.put_details(id, patch, expectation(&headers, id.get(), products.history())).await?;
+    let details = products.put_details(id, patch, expectation(&headers, id.get(), products.history())?).await?;
     let tag = tagged(id.get(), details.product.version, products.history());
     Ok((tag, Json(Written { details, message: "Product details updated successfully" })).into_response())
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{Price, Product, ProductDraft, ProductId, StoreError};
@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::conditions::{expectation, freshness};
-use crate::openapi::schemas;
+use crate::conditions::{expectation, freshness, version_tag};
+use crate::openapi::{FreshnessHeaders, WriteConditions, schemas};
 use crate::params::IdPath;
 use crate::problem::Problem;
+use crate::reply::{cached, tagged};
 
 #[derive(Serialize)]
 struct Envelope {
@@ -35,7 +36,12 @@ struct Data {
 /// Returns a product. The response has the envelope format.
 #[utoipa::path(
     get, path = "/products/{id}", tag = "envelope",
-    responses((status = 200, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
+    params(FreshnessHeaders),
+    responses(
+        (status = 200, body = schemas::Envelope),
+        (status = 304, description = "not modified"),
+        (status = "4XX", body = schemas::Envelope),
+    )
 )]
 pub(crate) async fn get(
     State(products): State<ProductService>,
@@ -46,10 +52,12 @@ pub(crate) async fn get(
     let found = products.get(id, freshness(&headers)?).await?;
     let product = found.value.filter(|product| caller.sees_product(product));
     let product = product.ok_or(StoreError::NotFound(id))?;
+    let revision = product.revision;
     let product: Product = serde_json::from_slice(&product.payload)
         .map_err(|error| Problem::internal(format!("the cached entry of product {id} does not parse: {error}")))?;
     let source = if found.source.is_hit() { "cache" } else { "database" };
-    Ok(success("Product retrieved successfully", product, source).into_response())
+    let headers = cached(&version_tag(id.get(), revision, products.history()), found.source);
+    Ok((headers, Json(success("Product retrieved successfully", product, source))).into_response())
 }
 
 /// Creates a product. The response has the envelope format.
@@ -63,13 +71,16 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
+    let tag = tagged(product.id.get(), product.version, products.history());
     let created = success("Product created successfully", product, "database");
-    Ok((StatusCode::CREATED, created).into_response())
+    let location = [(header::LOCATION, format!("/products/{}", created.data.id))];
+    Ok((StatusCode::CREATED, location, tag, Json(created)).into_response())
 }
 
 /// Updates the given fields of a product. The response has the envelope format.
 #[utoipa::path(
     put, path = "/products/{id}", tag = "envelope", request_body = schemas::ProductChange,
+    params(WriteConditions),
     responses((status = 200, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]
 pub(crate) async fn update(
@@ -81,12 +92,13 @@ pub(crate) async fn update(
 ) -> Result<Response, Problem> {
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
-    Ok(success("Product updated successfully", product, "database").into_response())
+    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())?).await?;
+    let tag = tagged(id.get(), product.version, products.history());
+    Ok((tag, Json(success("Product updated successfully", product, "database"))).into_response())
 }
 
-fn success(message: &'static str, product: Product, source: &'static str) -> Json<Envelope> {
+fn success(message: &'static str, product: Product, source: &'static str) -> Envelope {
     let Product { id, name, price, updated_at, .. } = product;
     let data = Data { id: id.to_string(), name, price, last_updated: updated_at };
-    Json(Envelope { status: "success", message, data, source })
+    Envelope { status: "success", message, data, source }
 }

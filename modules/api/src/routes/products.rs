@@ -17,7 +17,7 @@ use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
 use crate::openapi::{
-    FilterParameters, FreshnessHeaders, IdsParameter, IfMatchHeader, PageParameters, SearchParameters, schemas,
+    FilterParameters, FreshnessHeaders, IdsParameter, PageParameters, SearchParameters, WriteConditions, schemas,
 };
 use crate::operations::Access;
 use crate::params::{IdPath, ListQuery};
@@ -138,7 +138,7 @@ pub(crate) async fn create(
 /// Updates the given fields of a product. `PUT` and `PATCH` do the same.
 #[utoipa::path(
     method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = schemas::ProductChange,
-    params(IfMatchHeader),
+    params(WriteConditions),
     responses(
         (status = 200, body = ProductWritten),
         (status = 404, description = "the product does not exist"),
@@ -155,7 +155,7 @@ pub(crate) async fn update(
 ) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())).await?;
+    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())?).await?;
     Ok(written(product, "Product updated successfully", &products))
 }
 
@@ -167,7 +167,7 @@ fn written(product: Product, message: &'static str, products: &ProductService) -
 /// Deletes a product.
 #[utoipa::path(
     delete, path = "/api/v1/products/{id}", tag = "products",
-    params(IfMatchHeader),
+    params(WriteConditions),
     responses(
         (status = 200, body = Done),
         (status = 404, description = "the product does not exist"),
@@ -182,6 +182,6 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
-    products.delete(id, expectation(&headers, id.get(), products.history())).await?;
+    products.delete(id, expectation(&headers, id.get(), products.history())?).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::expectation;
-use crate::openapi::{IfMatchHeader, schemas};
+use crate::openapi::{WriteConditions, schemas};
 use crate::params::IdPath;
 use crate::problem::Problem;
 use crate::reply::tagged;
@@ -64,7 +64,7 @@ pub(crate) async fn get(
 /// Updates a schema. `fields` is replaced as a whole. The update is refused if existing products would no longer match.
 #[utoipa::path(
     put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = schemas::SchemaChange,
-    params(IfMatchHeader),
+    params(WriteConditions),
     responses(
         (status = 200, body = SchemaAnswer),
         (status = 404, description = "the schema does not exist"),
@@ -82,7 +82,7 @@ pub(crate) async fn update(
 ) -> Result<impl IntoResponse, Problem> {
     caller.members_of_schema(&products, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
-    let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), repository.history())).await?;
+    let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), repository.history())?).await?;
     Ok(answer(schema, repository.history()))
 }
 

@@ -58,7 +58,7 @@ pub(super) fn expected<T: ProductTx>(
 ) -> Result<Product, T::Error> {
     let product = tx.product(id)?.ok_or(StoreError::NotFound(id))?;
     let current = product.version;
-    if !expect.holds(current) {
+    if !expect.holds(current, Some(product.updated_at)) {
         return Err(StoreError::PreconditionFailed { id, current }.into());
     }
     if expected_version.is_some_and(|expected| expected != current) {

@@ -23,7 +23,7 @@ pub(crate) fn update<T: SchemaTx>(
     if id == SchemaId::BUILT_IN {
         return Err(StoreError::SchemaBuiltIn(id).into());
     }
-    if !expect.holds(current.version) {
+    if !expect.holds(current.version, None) {
         return Err(StoreError::SchemaPreconditionFailed { id, current: current.version }.into());
     }
     if *patch == SchemaPatch::default() {

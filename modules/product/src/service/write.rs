@@ -82,7 +82,7 @@ impl ProductService {
     /// nothing.
     async fn current(&self, id: ProductId, expect: &Expect) -> Result<Product, StoreError> {
         let current = self.0.repository.find(id).await?.ok_or(StoreError::NotFound(id))?;
-        match expect.holds(current.version) {
+        match expect.holds(current.version, Some(current.updated_at)) {
             true => Ok(current),
             false => Err(StoreError::PreconditionFailed { id, current: current.version }),
         }
