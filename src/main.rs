@@ -86,6 +86,7 @@ fn block_on(task: Task, config: &Config, values: &Values) -> Result<(), Failure>
         match task {
             Task::Serve => {
                 values.without_effect().for_each(|setting| tracing::warn!("{setting}"));
+                values.exposed_secret().iter().for_each(|warning| tracing::warn!("{warning}"));
                 config.insecure_bind_warning().iter().for_each(|warning| tracing::warn!("{warning}"));
                 serve::run(config).await
             }

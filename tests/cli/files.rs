@@ -67,3 +67,22 @@ async fn files_that_others_may_use_are_closed_at_the_start() {
     let log = service.log();
     assert!(log.contains("products.db (mode 644): now only its owner has"), "{log}");
 }
+
+#[tokio::test]
+async fn a_configuration_with_a_secret_that_others_can_read_is_warned_of() {
+    let shop = Shop::new();
+    for (mode, text, warned) in [
+        (0o644, "redis_password = \"hunter2\"", true),
+        (0o644, "redis_url = \"redis://:hunter2@127.0.0.1:1\"", true),
+        (0o644, "redis_url = \"redis://127.0.0.1:1\"", false),
+        (0o640, "redis_password = \"hunter2\"", false),
+    ] {
+        let file = shop.path("hotshelf.toml");
+        shop.file("hotshelf.toml", text);
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let service = shop.service().backend("tiered").env("HOTSHELF_CONFIG", file.display()).start().await;
+        let log = service.log();
+        assert_eq!(log.contains("others can read"), warned, "{mode:o} {text}: {log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}
