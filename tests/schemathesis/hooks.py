@@ -65,6 +65,8 @@ def keep_body_rules(operation, body):
         if "password" in body:
             # No password that is known to be common.
             body["password"] = "saddle-Quince-42-orbit"
+        # Comes by mail.
+        body.pop("invitation", None)
         if "email" in body:
             # An address, and mostly one that nobody has yet.
             digest = hashlib.sha256(body["email"].encode()).hexdigest()
