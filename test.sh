@@ -4,7 +4,8 @@
 #   ./test.sh          what a change has to pass
 #   ./test.sh --fast   while you work: format, lints, and the tests that start no server. Installs nothing
 #   ./test.sh --long   the same tests with HOTSHELF_LONG=1, optimized: those of tests/histories check 200,000 reads under each
-#                      fault of each topology, the simulation runs a million schedules, the model larger scenarios
+#                      fault of each topology, the simulation runs a million schedules, the model larger scenarios; and
+#                      schemathesis, which pip installs into target/, makes requests from the description of the API
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -38,6 +39,17 @@ fast() {
     say "the fast tests passed"
 }
 
+# The client that tests/schemathesis runs.
+schemathesis() {
+    local tools=target/schemathesis
+    python3 -c 'import venv, ensurepip' 2>/dev/null || install python3-venv
+    say "installing schemathesis into $tools"
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install -q --disable-pip-version-check -r tests/schemathesis/requirements.txt ||
+        fail "schemathesis cannot be installed by pip: see tests/schemathesis/requirements.txt"
+    export SCHEMATHESIS=$PWD/$tools/bin/schemathesis
+}
+
 profile=()
 case "${1:-}" in
     '') ;;
@@ -54,6 +66,7 @@ for tool in redis-server curl; do
 done
 [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 say "$(redis-server --version)"
+[ -z "${HOTSHELF_LONG:-}" ] || schemathesis
 
 command -v promtool >/dev/null || say "promtool is not installed: the alert rules are parsed, and not tested"
 

@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::admin::Admin;
 use crate::commands::export::Export;
+use crate::commands::health::HealthCheck;
 use crate::commands::import::Import;
 use crate::commands::seed::Seed;
 use crate::config;
@@ -34,6 +35,8 @@ impl Cli {
 pub(crate) enum Command {
     #[command(flatten)]
     Run(Task),
+    /// Ask the service on this machine whether it is ready: exit code 0 if it is, 1 if not
+    Health(HealthCheck),
     /// Print the effective configuration and where each value comes from, then exit
     CheckConfig,
     /// Print a configuration file with all settings, their defaults and meanings, then exit

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod export;
+pub(crate) mod health;
 pub(crate) mod import;
 mod progress;
 pub(crate) mod seed;

@@ -85,13 +85,23 @@ impl Config {
     /// loopback could change the catalogue.
     pub(crate) fn insecure_bind_error(&self) -> Option<String> {
         let host = &self.api.host;
-        let insecure = self.api.users.is_none() && !self.allow_insecure && !is_loopback(host);
-        insecure.then(|| {
+        (self.is_open_to_all() && !self.allow_insecure).then(|| {
             format!(
                 "AUTH=off contradicts HTTP_HOST={host}: everybody who can reach it could change the catalogue. Set \
                  AUTH=on, or AUTH_OFF_ANYWAY=true if a proxy in front of the service authorizes requests"
             )
         })
+    }
+
+    /// What to say of it if the service listens all the same.
+    pub(crate) fn insecure_bind_warning(&self) -> Option<String> {
+        let host = &self.api.host;
+        let warning = || format!("AUTH=off with HTTP_HOST={host}: everybody who can reach it can change the catalogue");
+        self.is_open_to_all().then(warning)
+    }
+
+    fn is_open_to_all(&self) -> bool {
+        self.api.users.is_none() && !is_loopback(&self.api.host)
     }
 }
 

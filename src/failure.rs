@@ -72,6 +72,8 @@ pub(crate) enum Failure {
     Password(#[source] io::Error),
     #[error(transparent)]
     Traces(#[from] TraceError),
+    #[error("{address}: {cause}")]
+    Health { address: String, cause: String },
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
 }

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command() {
         Command::Config { markdown: false } => Ok(print(&config::example())),
         Command::Config { markdown: true } => Ok(print(&config::markdown())),
+        Command::Health(check) => load(false).map(|(config, _)| check.run(&config).and_then(print)),
         Command::CheckConfig => load(true).map(|(_, values)| print(&values.to_string())),
         Command::Run(task) => load(matches!(task, Task::Serve)).map(|(config, values)| run(task, &config, &values)),
     };
@@ -85,6 +86,8 @@ fn block_on(task: Task, config: &Config, values: &Values) -> Result<(), Failure>
         match task {
             Task::Serve => {
                 values.without_effect().for_each(|setting| tracing::warn!("{setting}"));
+                values.exposed_secret().iter().for_each(|warning| tracing::warn!("{warning}"));
+                config.insecure_bind_warning().iter().for_each(|warning| tracing::warn!("{warning}"));
                 serve::run(config).await
             }
             Task::Import(import) => import.run(config).await,

@@ -96,3 +96,26 @@ fn libraries_stay_behind_their_borders() {
     }
     assert_eq!(real, borders, "left: the Cargo.toml files; right: docs/architecture.md");
 }
+
+/// The libraries that `deny.toml` bans but for some crates, with those of this workspace.
+fn bans() -> Edges {
+    let rules = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml")).unwrap();
+    let rules: toml::Table = rules.parse().unwrap();
+    let mut bans = Edges::new();
+    for ban in rules["bans"]["deny"].as_array().unwrap() {
+        let Some(users) = ban.get("wrappers") else { continue };
+        let users = users.as_array().unwrap().iter().map(|user| user.as_str().unwrap());
+        let ours = users.filter(|user| user.starts_with("hotshelf")).map(|user| user.trim_start_matches("hotshelf-"));
+        bans.insert(ban["crate"].as_str().unwrap().to_owned(), ours.map(str::to_owned).collect());
+    }
+    bans
+}
+
+/// There, `cargo deny` also holds what other libraries bring along.
+#[test]
+fn the_rules_for_libraries_have_the_same_borders() {
+    let mut borders = borders();
+    // Tests use the harness.
+    borders.values_mut().for_each(|users| _ = users.remove("testkit"));
+    assert_eq!(bans(), borders, "left: deny.toml; right: docs/architecture.md");
+}

@@ -1,7 +1,8 @@
 //! `hotshelf export`: writes the products of the catalogue to a file that `import` can read.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -54,10 +55,15 @@ impl Export {
         self.file == Path::new("-")
     }
 
+    /// A new file is readable for its owner alone: it has the products of all organizations.
+    fn create(&self) -> io::Result<File> {
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.file)
+    }
+
     async fn write(&self, repository: &Database, format: ExportFormat) -> Result<u64, Failure> {
         let failed = |cause: io::Error| Failure::Export { file: self.name(), cause };
         let output: Box<dyn Write + Send> =
-            if self.is_stdout() { Box::new(io::stdout()) } else { Box::new(File::create(&self.file).map_err(failed)?) };
+            if self.is_stdout() { Box::new(io::stdout()) } else { Box::new(self.create().map_err(failed)?) };
         let mut writer = ProductWriter::new(output, format).map_err(failed)?;
         let (mut start, mut written) = (PageStart::Offset(0), 0);
         loop {

@@ -223,17 +223,20 @@ settings! {
         /// Page on which a user sets a new password; the token is appended to it. Without one, the mail contains the
         /// bare token.
         password_reset_url: Option<String> = "", |text| optional(text, link),
-            "http:// or https:// and more, such as https://shop.example/reset?token=", needs: &[Users];
+            "http:// or https:// and more, such as https://shop.example/reset?token=", visibility: Url,
+            needs: &[Users];
 
         /// Page on which a user who has registered verifies the address, with the password; the token is appended to it.
         /// Without one, the mail contains the bare token.
         verification_url: Option<String> = "", |text| optional(text, link),
-            "http:// or https:// and more, such as https://shop.example/verify?token=", needs: &[Users];
+            "http:// or https:// and more, such as https://shop.example/verify?token=", visibility: Url,
+            needs: &[Users];
 
         /// Page on which somebody who was invited registers; the token is appended to it. Without one, the mail contains
         /// the bare token.
         invitation_url: Option<String> = "", |text| optional(text, link),
-            "http:// or https:// and more, such as https://shop.example/register?invitation=", needs: &[Users];
+            "http:// or https:// and more, such as https://shop.example/register?invitation=", visibility: Url,
+            needs: &[Users];
     }
     "Audit log" {
         /// How long the entries of the audit log are kept (who logged in, changed rights, deleted).
@@ -300,7 +303,7 @@ settings! {
     "Traces" {
         /// OpenTelemetry collector that receives traces. Without one, there are no traces.
         otel_exporter_otlp_endpoint: Option<String> = "", |text| optional(text, collector),
-            "http://host:port of a collector that takes OTLP over HTTP", see: "operations.md#traces";
+            "http://host:port of a collector that takes OTLP over HTTP", visibility: Url, see: "operations.md#traces";
 
         /// Name of the service in traces.
         otel_service_name: String = "hotshelf", service_name, "1 to 255 characters", needs: &[Traces];

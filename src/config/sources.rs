@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -195,6 +197,17 @@ impl Values {
     pub(crate) fn without_effect(&self) -> impl Iterator<Item = String> {
         let sentence = |given: &Given| Some(format!("{} has no effect {}", given.definition.name(), given.no_effect?));
         self.given.iter().filter_map(sentence)
+    }
+
+    /// One sentence about a file with secrets that others can read.
+    pub(crate) fn exposed_secret(&self) -> Option<String> {
+        self.given.iter().find_map(|given| {
+            let Origin::File(path) = &given.origin else { return None };
+            let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+            let exposed = given.definition.visibility.hides(&given.text) && mode & 0o004 != 0;
+            let (path, name) = (path.display(), given.definition.name());
+            exposed.then(|| format!("others can read {path} (mode {mode:o}), and {name} in it is a secret"))
+        })
     }
 
     pub(crate) fn given(&self) -> &[Given] {

@@ -27,6 +27,15 @@ impl Visibility {
         }
     }
 
+    /// Whether a value has a part that may not be shown.
+    pub(crate) fn hides(self, text: &str) -> bool {
+        match self {
+            Visibility::Open => false,
+            Visibility::Hidden => !text.is_empty(),
+            Visibility::Url => text.contains('@'),
+        }
+    }
+
     /// A value that has been refused, on one line and in quotes. Of a URL only the scheme is left: in a malformed one
     /// nobody can tell where the password ends.
     pub(crate) fn quote(self, text: &str) -> String {

@@ -14,6 +14,7 @@ mod isolation;
 mod passwords;
 mod raw_http;
 mod registration;
+mod report;
 mod sessions;
 mod table;
 

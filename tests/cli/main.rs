@@ -5,6 +5,8 @@
 mod config;
 mod demo;
 mod export;
+mod files;
+mod health;
 mod import;
 mod tutorial;
 

@@ -151,7 +151,11 @@ fn compose_listens_on_loopback_only_and_mounts_existing_files() {
     let (mut ports, mut mounts) = (0, 0);
     for (name, service) in compose["services"].as_object().unwrap() {
         for port in service["ports"].as_array().into_iter().flatten() {
-            assert!(port.as_str().unwrap().starts_with("127.0.0.1:"), "{name}: {port}");
+            let port = port.as_str().unwrap();
+            assert!(
+                port.starts_with("127.0.0.1:") || port.starts_with("${PUBLISH_ADDRESS:-127.0.0.1}:"),
+                "{name}: {port}"
+            );
             ports += 1;
         }
         for volume in service["volumes"].as_array().into_iter().flatten() {
@@ -161,10 +165,6 @@ fn compose_listens_on_loopback_only_and_mounts_existing_files() {
             assert!(is_there, "{name}: {volume}");
             mounts += 1;
         }
-        // An image that is built here has no release to pin.
-        let image = service["image"].as_str().unwrap();
-        let pinned = image.rsplit_once(':').is_some_and(|(_, tag)| tag.contains(|c: char| c.is_ascii_digit()));
-        assert!(pinned || service["build"].is_string(), "{name}: {image} is not pinned");
         assert!(service["healthcheck"].is_object(), "{name} has no health check");
     }
     assert!(ports >= 3 && mounts >= 4, "{compose}");
@@ -172,4 +172,77 @@ fn compose_listens_on_loopback_only_and_mounts_existing_files() {
         yaml("ops/prometheus/prometheus.yml")["scrape_configs"][0]["static_configs"][0]["targets"][0]
             == "hotshelf:3000"
     );
+}
+
+/// Whether the tag of an image names one release: `7.4.2-alpine`, `v3.5.0`, but not `7-alpine`.
+fn is_pinned(image: &str) -> bool {
+    let Some((_, tag)) = image.rsplit_once(':') else { return false };
+    let version = tag.trim_start_matches('v').split('-').next().unwrap_or_default();
+    version.contains('.') && version.split('.').all(|part| part.parse::<u32>().is_ok())
+}
+
+#[test]
+fn images_are_pinned_to_releases() {
+    assert!(is_pinned("redis:7.4.2-alpine") && is_pinned("a/b:v3.5.0"));
+    assert!(!is_pinned("redis:7-alpine") && !is_pinned("redis") && !is_pinned("rust:slim"));
+    for (name, service) in yaml("docker-compose.yml")["services"].as_object().unwrap() {
+        let image = service["image"].as_str().unwrap();
+        assert!(service["build"].is_string() || is_pinned(image), "{name}: {image}");
+    }
+    let dockerfile = text("Dockerfile");
+    let images = dockerfile.lines().filter_map(|line| line.strip_prefix("FROM ")?.split(' ').next());
+    let images: Vec<&str> = images.chain(dockerfile.lines().find_map(|line| line.strip_prefix("# syntax="))).collect();
+    assert!(images.len() == 3 && images.iter().all(|image| is_pinned(image)), "{images:?}");
+}
+
+#[test]
+fn containers_are_confined() {
+    let compose = yaml("docker-compose.yml");
+    for (name, service) in compose["services"].as_object().unwrap() {
+        assert!(service["read_only"] == true, "{name} writes to its image");
+        assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
+        assert_eq!(service["security_opt"], serde_json::json!(["no-new-privileges:true"]), "{name}");
+        assert!(service["pids_limit"].is_u64() && service["mem_limit"].is_string(), "{name} may take everything");
+        let in_network =
+            list(service.get("networks").unwrap_or(&serde_json::json!(["default"]))).contains(&"redis".into());
+        assert_eq!(in_network, ["redis", "hotshelf"].contains(&name.as_str()), "{name}");
+    }
+    assert_eq!(compose["networks"]["redis"]["internal"], true);
+    let redis = &compose["services"]["redis"];
+    assert!(redis["ports"].is_null() && list(&redis["command"]).contains(&"--requirepass".into()), "{redis}");
+    assert_eq!(redis["networks"], serde_json::json!(["redis"]));
+    let password = list(&redis["command"]).last().unwrap();
+    assert_eq!(compose["services"]["hotshelf"]["environment"]["REDIS_PASSWORD"], *password);
+
+    let dockerfile = text("Dockerfile");
+    assert!(dockerfile.contains(r#"CMD ["/usr/local/bin/hotshelf", "health"]"#) && !dockerfile.contains("curl"));
+    assert!(dockerfile.contains("\nUSER 10001:10001\n"));
+}
+
+/// What opens the service is a variable, which somebody sets, and the example lists it.
+#[test]
+fn compose_opens_nothing_by_itself() {
+    let compose = yaml("docker-compose.yml");
+    let environment = &compose["services"]["hotshelf"]["environment"];
+    assert_eq!(environment["AUTH"], "${AUTH:-${PUBLISH_ADDRESS:+on}}", "published to others, it has users");
+    assert_eq!(environment["METRICS_OPEN"], "${METRICS_OPEN:-false}");
+    let example = text(".env.example");
+    let file = text("docker-compose.yml");
+    let variables = file.split("${").skip(1).map(|rest| rest.split([':', '}']).next().unwrap());
+    for variable in variables.collect::<BTreeSet<_>>() {
+        assert!(example.contains(&format!("#{variable}=")), "{variable} is not in .env.example");
+    }
+}
+
+#[test]
+fn secrets_and_data_are_neither_in_the_repository_nor_in_the_image() {
+    for (file, names) in [
+        (".gitignore", ["*.db", "*.db-wal", "*.db-shm", "*.db.lock", "/mail.log", "/hotshelf.toml", "/.env"]),
+        (".dockerignore", ["*.db", "*.db-wal", "*.db-shm", "*.db.lock", "mail.log", "hotshelf.toml", ".env"]),
+    ] {
+        let listed = text(file);
+        for name in names {
+            assert!(listed.lines().any(|line| line == name), "{name} is not in {file}");
+        }
+    }
 }

@@ -54,7 +54,7 @@ impl Authorizer {
 
     /// Whether the route exists: those about users do not with `AUTH=off`.
     pub(crate) fn serves(&self, route: &str) -> bool {
-        self.auth.is_some() || !ABOUT_USERS.iter().any(|start| route.starts_with(start))
+        self.auth.is_some() || !is_about_users(route)
     }
 
     /// Forbids shared caches to store the response, because it depends on the caller.
@@ -98,6 +98,26 @@ impl Authorizer {
         Err(unknown_token())
     }
 
+    /// The caller of a report that everybody may ask for, if the caller may also see its details. Other credentials do
+    /// no harm: a probe must not fail for them.
+    async fn observer(
+        &self,
+        auth: &Auth,
+        headers: &HeaderMap,
+        client: (&Subject, Option<IpAddr>),
+    ) -> Option<Caller> {
+        if self.metrics_open {
+            return Some(Caller::Anybody);
+        }
+        let (Credentials::Bearer(token) | Credentials::Cookie(token)) = credentials(headers) else { return None };
+        let principal = match auth.peek(token) {
+            Some(principal) => principal,
+            None => self.authenticate(auth, token, client).await.ok()?,
+        };
+        let allowed = check(Access::Observer, &principal).is_ok() && principal.scopes.allow(Area::Statistics);
+        allowed.then_some(Caller::User(principal))
+    }
+
     /// The caller of an operation with this access; `None` if it is public. 401 without valid credentials.
     pub(crate) async fn identify(
         &self,
@@ -107,8 +127,11 @@ impl Authorizer {
         address: Option<IpAddr>,
     ) -> Result<Option<Caller>, Problem> {
         let Some(auth) = &self.auth else { return Ok(Some(Caller::Anybody)) };
-        if access == Access::Public || access == Access::Observer && self.metrics_open {
-            return Ok(None);
+        match access {
+            Access::Public => return Ok(None),
+            Access::Observer if self.metrics_open => return Ok(None),
+            Access::Report => return Ok(self.observer(auth, headers, (client, address)).await),
+            _ => {}
         }
         let token = match credentials(headers) {
             Credentials::Nothing => {
@@ -146,6 +169,11 @@ impl Authorizer {
     }
 }
 
+/// Whether the route exists only with users.
+pub(crate) fn is_about_users(route: &str) -> bool {
+    ABOUT_USERS.iter().any(|start| route.starts_with(start))
+}
+
 fn unknown_token() -> Problem {
     Problem::unauthorized("the token is invalid, revoked or expired", "Bearer error=\"invalid_token\"")
 }
@@ -164,7 +192,7 @@ fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
     };
     let built_in = principal.organization() == OrganizationId::BUILT_IN;
     let allowed = match access {
-        Access::Public | Access::Viewer => has_role(Role::Viewer),
+        Access::Public | Access::Report | Access::Viewer => has_role(Role::Viewer),
         Access::Editor => has_role(Role::Editor),
         Access::Admin => has_role(Role::Admin),
         Access::Operator if built_in => has_role(Role::Admin),

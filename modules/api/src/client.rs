@@ -8,7 +8,9 @@ use axum::http::{HeaderMap, HeaderName, header};
 use hotshelf_ratelimit::Subject;
 use ipnet::IpNet;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+use crate::unknown_proxy::is_forwarded;
+
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Longer chains of proxies are cut.
 const MOST_HOPS: usize = 32;
 
@@ -127,6 +129,11 @@ impl Peer {
     /// The address of the client.
     pub(crate) fn address(&self, proxies: &TrustedProxies, headers: &HeaderMap) -> IpAddr {
         proxies.origin(self.address, headers)
+    }
+
+    /// Its address, if it is no trusted proxy and yet sends what proxies send.
+    pub(crate) fn unknown_proxy(&self, proxies: &TrustedProxies, headers: &HeaderMap) -> Option<IpAddr> {
+        (is_forwarded(headers) && !proxies.trust(self.address)).then_some(self.address)
     }
 
     /// The client that limits per address count.

@@ -88,6 +88,7 @@ mod router;
 mod routes;
 mod server;
 mod state;
+mod unknown_proxy;
 mod uploads;
 
 pub use client::{NoNetwork, TrustedProxies};

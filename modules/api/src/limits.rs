@@ -6,6 +6,7 @@ mod policy;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -15,6 +16,7 @@ use hotshelf_ratelimit::{Limit, RateLimiter, Subject};
 use crate::caller::Caller;
 use crate::client::{Peer, TrustedProxies};
 use crate::problem::Problem;
+use crate::unknown_proxy::UnknownProxy;
 pub(crate) use accounts::AccountLimits;
 pub(crate) use policy::{LimitHeaders, Policy, RATE_LIMIT, RATE_LIMIT_POLICY};
 
@@ -63,6 +65,7 @@ impl RouteLimit {
 /// The limits of requests.
 pub(crate) struct RequestLimits {
     proxies: TrustedProxies,
+    pub(crate) unknown_proxy: Arc<UnknownProxy>,
     /// `None`: requests are not limited.
     policies: Option<RequestPolicies>,
 }
@@ -80,7 +83,11 @@ impl RequestLimits {
             default: policy("api", options.api),
             routes: options.routes.iter().map(of_route).collect(),
         };
-        RequestLimits { proxies: options.trusted_proxies.clone(), policies: options.on.then(policies) }
+        RequestLimits {
+            proxies: options.trusted_proxies.clone(),
+            unknown_proxy: Arc::default(),
+            policies: options.on.then(policies),
+        }
     }
 
     /// The limit of such a request. Probes and metrics have none, because they must get through under overload. Logout
@@ -107,6 +114,15 @@ impl RequestLimits {
     /// The address of the client, if the request came over a connection.
     pub(crate) fn address(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
         extensions.get::<Peer>().map(|peer| self.address_of(peer, headers))
+    }
+
+    /// Looks for a proxy that is not trusted. Products from memory are answered without that, because they must cost
+    /// nothing more; a proxy forwards other requests, too.
+    pub(crate) fn look_for_proxy(&self, extensions: &Extensions, headers: &HeaderMap) {
+        let proxy = extensions.get::<Peer>().and_then(|peer| peer.unknown_proxy(&self.proxies, headers));
+        if let Some(proxy) = proxy {
+            self.unknown_proxy.note(proxy, Instant::now());
+        }
     }
 
     /// The same for a request of this peer.

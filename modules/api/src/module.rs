@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::extract::FromRef;
 use hotshelf_lifecycle::{Failure, Health, Module, Tasks, async_trait};
 use hotshelf_stats::MetricsError;
 use tokio::net::TcpListener;
@@ -9,10 +10,12 @@ use tokio::net::TcpListener;
 use crate::connections::{ConnectionBounds, Connections};
 use crate::descriptors;
 use crate::fast_path::ApiService;
+use crate::limits::RequestLimits;
 use crate::options::ApiOptions;
 use crate::router::service;
 use crate::server;
 use crate::state::{ApiServices, ApiState};
+use crate::unknown_proxy::UnknownProxy;
 
 /// The part of the stop timeout in which requests may finish. The rest is for closing the connections that are left.
 const FOR_ANSWERS: f64 = 0.8;
@@ -22,6 +25,7 @@ pub struct ApiModule {
     options: ApiOptions,
     service: ApiService,
     connections: Arc<Connections>,
+    unknown_proxy: Arc<UnknownProxy>,
     address: OnceLock<SocketAddr>,
     tasks: Tasks,
 }
@@ -36,8 +40,10 @@ impl ApiModule {
         let open = Arc::clone(&connections);
         let help = "Connections of clients that are open";
         services.registry.watch_gauge("http_connections", help, &[], move || open.len() as u64);
-        let service = service(ApiState::new(&options, services), &options, tasks.stopping())?;
-        Ok(ApiModule { options, service, connections, address: OnceLock::new(), tasks })
+        let state = ApiState::new(&options, services);
+        let unknown_proxy = Arc::clone(&Arc::<RequestLimits>::from_ref(&state).unknown_proxy);
+        let service = service(state, &options, tasks.stopping())?;
+        Ok(ApiModule { options, service, connections, unknown_proxy, address: OnceLock::new(), tasks })
     }
 }
 
@@ -79,7 +85,12 @@ impl Module for ApiModule {
     async fn health(&self) -> Health {
         match (self.tasks.ended_early().first(), self.address.get()) {
             (Some(task), _) => Health::unhealthy(format!("task `{task}` has died; restart the service")),
-            (None, Some(address)) => Health::healthy(format!("listening on {address}")),
+            (None, Some(address)) => {
+                // Not degraded: any client can send such headers.
+                let proxy = self.unknown_proxy.message(Instant::now());
+                let proxy = proxy.map(|proxy| format!("; {proxy}")).unwrap_or_default();
+                Health::healthy(format!("listening on {address}{proxy}"))
+            }
             (None, None) => Health::unhealthy("not listening yet"),
         }
     }

@@ -19,6 +19,8 @@ use crate::state::ApiState;
 pub(crate) enum Access {
     /// No authentication.
     Public,
+    /// No authentication. Observers see details.
+    Report,
     /// Any role: reads within the caller's organization.
     Viewer,
     /// Role editor: writes within the caller's organization.

@@ -121,6 +121,7 @@ impl RequestPipeline {
     /// before any work is done for it, except those that get 406.
     async fn answer_whole(&self, probe: bool, route: Option<&str>, request: Request<Body>, next: Next) -> Response {
         let (mut parts, body) = request.into_parts();
+        self.limits.look_for_proxy(&parts.extensions, &parts.headers);
         let client = self.limits.client(&parts.extensions, &parts.headers);
         let (address, method) = (self.limits.address(&parts.extensions, &parts.headers), parts.method.clone());
         let (Authorized { caller, verdict }, counted) = match self.enter(probe, route, &parts, (&client, address)).await

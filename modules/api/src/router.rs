@@ -43,7 +43,7 @@ pub(crate) fn service(
     let document =
         Entry { method: "GET", area: Area::Products, access: Access::Public, body_limit: None, conditional: false };
     table.insert(OPENAPI_ROUTE, document);
-    let routes = operations.route(OPENAPI_ROUTE, openapi::route(|| routes::operations().into_parts().1));
+    let routes = operations.route(OPENAPI_ROUTE, openapi::route(routes::operations, options.users.is_some()));
     let pipeline = Arc::new(RequestPipeline::new(&state, options, table, metrics.clone(), stopping));
     let seen = Arc::clone(&pipeline);
     let help = "Requests under way, but those that memory answers at once";

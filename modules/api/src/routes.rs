@@ -90,7 +90,7 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Observer, routes!(statistics::stats))
         .operation(Access::Operator, routes!(statistics::reset))
         .operation(Access::Observer, routes!(statistics::metrics))
-        .operation(Access::Public, routes!(health::health))
+        .operation(Access::Report, routes!(health::health))
         .operation(Access::Public, routes!(health::live))
         .operation(Access::Public, routes!(health::ready))
 }

@@ -31,6 +31,7 @@ use crate::sqlite::heartbeat;
 use crate::sqlite::identity::{Identity, Target};
 use crate::sqlite::lock::DatabaseLock;
 use crate::sqlite::operation::Operation;
+use crate::sqlite::permissions::close_to_others;
 use crate::sqlite::point_reads::PointReads;
 use crate::sqlite::readers::{self, Readers};
 use crate::sqlite::writer::Writer;
@@ -147,6 +148,7 @@ impl Database {
         let failed = |cause: String| OpenError::Open { database: path.clone(), cause };
         let (file, address) = (path.clone(), url.clone());
         let opened = tokio::task::spawn_blocking(move || {
+            close_to_others(&file);
             let lock = DatabaseLock::acquire(&file, options.shared)?;
             let (conn, opened) = connect::prepare(&file, &address, &lock, options.shared)?;
             let identity = Identity::new(&file, lock, opened.row);

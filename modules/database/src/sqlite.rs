@@ -15,6 +15,7 @@ pub(crate) mod listing;
 pub(crate) mod lock;
 pub(crate) mod operation;
 pub(crate) mod organizations;
+pub(crate) mod permissions;
 pub(crate) mod point_reads;
 pub(crate) mod read_counts;
 pub(crate) mod reader;

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use url::Url;
+
 use super::{Parsed, Refusal, checked, number, refuse};
 
 /// A host name or an IP address; an IPv6 address may stand in brackets, and is returned without them.
@@ -68,37 +70,57 @@ fn origin(text: &str) -> Parsed<String> {
     Ok(lower)
 }
 
-/// The mailer parses what follows the scheme.
+/// Of a mail server: `smtps`, or `smtp` with the parameter `tls`. A password travels encrypted, or does not leave this
+/// machine.
 pub(crate) fn smtp_url(text: &str) -> Parsed<String> {
-    match text.split_once("://") {
-        Some(("smtp", address)) if address.contains('@') && !text.contains("tls=required") && !is_local(address) => {
-            refuse("would send its password in clear: use smtps://, or add ?tls=required")
-        }
-        Some(("smtp" | "smtps", address)) => checked(text.to_owned(), !address.is_empty()),
-        _ => Err(Refusal::Malformed),
+    let url = url(text)?;
+    let parameters: Vec<_> = url.query_pairs().collect();
+    let tls = match parameters.as_slice() {
+        [] => None,
+        [(name, value)] if name == "tls" => Some(value.as_ref()),
+        _ => return Err(Refusal::Malformed),
+    };
+    let encrypted = match (url.scheme(), tls) {
+        ("smtps", None | Some("required")) | ("smtp", Some("required")) => true,
+        ("smtp", None | Some("opportunistic")) => false,
+        _ => return Err(Refusal::Malformed),
+    };
+    if has_credentials(&url) && !encrypted && !url.host_str().is_some_and(is_local) {
+        return refuse("would send its password in clear: use smtps://, or add ?tls=required");
     }
+    checked(text.to_owned(), url.fragment().is_none())
 }
 
-/// Whether the server of `user:password@host:port` is on this machine.
-fn is_local(address: &str) -> bool {
-    let host = address.rsplit('@').next().unwrap_or_default();
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| host.starts_with(local))
-}
-
-/// The start of a link to a web page.
-pub(crate) fn link(text: &str) -> Parsed<String> {
+/// A URL with a host, in one way to write it: parsers differ in what they do with white space.
+fn url(text: &str) -> Parsed<Url> {
+    let url = Url::parse(text).map_err(|_| Refusal::Malformed)?;
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    match text.split_once("://") {
-        Some(("http" | "https", address)) => checked(text.to_owned(), !address.is_empty() && plain),
-        _ => Err(Refusal::Malformed),
-    }
+    let has_host = url.host_str().is_some_and(|host| !host.is_empty());
+    checked(url, plain && has_host)
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// Whether the host of a URL is this machine.
+fn is_local(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The start of a link to a web page. Credentials in it would only hide which host it leads to.
+pub(crate) fn link(text: &str) -> Parsed<String> {
+    let url = url(text)?;
+    checked(text.to_owned(), matches!(url.scheme(), "http" | "https") && !has_credentials(&url))
 }
 
 /// Collectors run beside the service, where nothing has to be encrypted, and pass traces on.
 pub(crate) fn collector(text: &str) -> Parsed<String> {
-    if text.starts_with("https://") {
-        return refuse("https:// is not supported: name a collector beside the service, which passes the traces on");
+    let url = url(text)?;
+    match url.scheme() {
+        "http" => checked(text.to_owned(), !has_credentials(&url)),
+        "https" => refuse("https:// is not supported: name a collector beside the service, which passes the traces on"),
+        _ => Err(Refusal::Malformed),
     }
-    let host = text.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    checked(text.to_owned(), !host.is_empty() && !text.contains(char::is_whitespace))
 }

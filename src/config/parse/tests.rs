@@ -120,6 +120,62 @@ fn origins_are_what_a_browser_sends() {
 }
 
 #[test]
+fn a_password_of_a_mail_server_never_travels_in_clear() {
+    accepts(
+        smtp_url,
+        &[
+            "smtps://u:p@mail.example",
+            "smtp://u:p@mail.example?tls=required",
+            "smtp://u:p@mail.example:587/hello.example?tls=required",
+            "smtp://mail.example",
+            "smtp://mail.example?tls=opportunistic",
+            "smtp://u:p@localhost:2525",
+            "smtp://u:p@127.0.0.1",
+            "smtp://u:p@[::1]:25",
+        ],
+    );
+    for clear in [
+        "smtp://u:p@mail.example",
+        "smtp://u@mail.example",
+        "smtp://u:p@localhost.evil.example",
+        "smtp://u:p@localhost@evil.example",
+        "smtp://u:p@127.0.0.1.evil.example",
+        "smtp://u:p@localhost.",
+        "smtp://u:tls=required@mail.example",
+        "smtp://u:p@mail.example/tls=required",
+        "smtp://u:p@mail.example?tls=opportunistic",
+    ] {
+        assert!(matches!(smtp_url(clear), Err(Refusal::Because(_))), "{clear}");
+    }
+    refuses(
+        smtp_url,
+        &[
+            "",
+            "smtp://",
+            "smtps://:465",
+            "http://mail.example",
+            "mail.example",
+            "smtp://u:p@mail.example#?tls=required",
+            "smtp://u:p@mail.example?x=1&tls=required",
+            "smtp://u:p@mail.example?tls=opportunistic&tls=required",
+            "smtp://u:p@mail.example?tls=REQUIRED",
+            "smtp://mail.example ",
+            "smtp://mail.example/\u{a0}",
+        ],
+    );
+}
+
+#[test]
+fn links_and_collectors_name_their_host() {
+    accepts(link, &["https://shop.example/reset?token=", "http://localhost:8080/#/reset/", "https://shop.example"]);
+    refuses(link, &["https://", "javascript:alert(1)", "//shop.example", "https://shop.example/a b"]);
+    refuses(link, &["https://shop.example@evil.example/?token=", "ftp://shop.example", "https://shop.example:port/"]);
+    accepts(collector, &["http://localhost:4318", "http://otel-collector:4318/base", "http://[::1]:4318"]);
+    refuses(collector, &["http://", "localhost:4318", "grpc://localhost", "http://u:p@localhost", "http://a b"]);
+    assert!(matches!(collector("https://localhost:4318"), Err(Refusal::Because(_))));
+}
+
+#[test]
 fn limits_are_requests_per_window() {
     let minute = limit("100/1m").unwrap();
     assert_eq!((minute.requests(), minute.window()), (100, Duration::from_secs(60)));

@@ -3,6 +3,7 @@
 use hotshelf_testkit::{Client, Reply};
 
 use super::limited;
+use crate::hotshelf;
 use hotshelf_testkit::catalogue::PRODUCTS;
 
 async fn get_as(client: &Client, header: &str, value: &str) -> Reply {
@@ -61,5 +62,28 @@ async fn a_client_cannot_forge_the_header_that_the_proxy_does_not_set() {
     forged(1).await.expect(200);
     for number in 2..6 {
         forged(number).await.expect(429);
+    }
+}
+
+/// Whoever forgets the setting should learn it from the log, not from clients that are locked out.
+#[tokio::test]
+async fn a_proxy_that_is_not_trusted_is_named_in_the_log_and_in_the_health_report() {
+    let named = "TRUSTED_PROXIES does not list it";
+    for header in ["x-forwarded-for", "forwarded"] {
+        let service = hotshelf().backend("memory").start().await;
+        service.get(PRODUCTS).await.expect(200);
+        assert!(!service.log().contains(named), "no header, no proxy");
+        for _ in 0..3 {
+            service.get(PRODUCTS).header(header, "for=192.0.2.1").await.expect(200);
+        }
+        assert_eq!(service.log().matches(named).count(), 1, "{}", service.log());
+        let health = service.get("/health").await.json();
+        assert_eq!(health["modules"]["api"]["status"], "healthy", "any client can send such headers");
+        let message = health["modules"]["api"]["message"].as_str().unwrap();
+        assert!(message.contains("requests from 127.0.0.1 have forwarding headers"), "{message}");
+
+        let trusting = hotshelf().backend("memory").env("TRUSTED_PROXIES", "127.0.0.1").start().await;
+        trusting.get(PRODUCTS).header(header, "for=192.0.2.1").await.expect(200);
+        assert!(!trusting.log().contains(named));
     }
 }

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
+use super::rules::{name_of_home, name_of_key, role, role_or_viewer};
+
 /// A user.
 #[derive(ToSchema)]
 pub(crate) struct User {
@@ -18,10 +20,11 @@ pub(crate) struct User {
 
 /// A user to add.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UserInput {
     #[schema(max_length = 254)]
     email: String,
-    #[schema(default = "viewer")]
+    #[schema(schema_with = role_or_viewer)]
     role: Option<String>,
     /// If omitted, the user gets a mail with a link to choose one.
     #[schema(min_length = 8, max_length = 1024)]
@@ -30,19 +33,21 @@ pub(crate) struct UserInput {
 
 /// A new role.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UserRole {
+    #[schema(schema_with = role)]
     role: String,
 }
 
 /// A new user, with a new organization or an invitation.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
     #[schema(max_length = 254)]
     email: String,
     #[schema(min_length = 8, max_length = 1024)]
     password: String,
-    /// Name of the new organization; default: the e-mail address.
-    #[schema(max_length = 255)]
+    #[schema(schema_with = name_of_home)]
     organization: Option<String>,
     /// The token of the invitation that was mailed to the address.
     invitation: Option<String>,
@@ -50,6 +55,7 @@ pub(crate) struct Registration {
 
 /// The proof of an e-mail address: the token from a mail, and the password of the user.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Verification {
     token: String,
     password: String,
@@ -74,10 +80,11 @@ pub(crate) struct Invitation {
 
 /// Somebody to invite.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct InvitationInput {
     #[schema(max_length = 254)]
     email: String,
-    #[schema(default = "viewer")]
+    #[schema(schema_with = role_or_viewer)]
     role: Option<String>,
     /// Whether a new organization is made, whose admin the guest is. For operators.
     #[schema(default = false)]
@@ -86,6 +93,7 @@ pub(crate) struct InvitationInput {
 
 /// The credentials of a login.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Credentials {
     email: String,
     password: String,
@@ -107,12 +115,14 @@ pub(crate) struct Session {
 
 /// The e-mail address of the user who forgot the password.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Address {
     email: String,
 }
 
 /// A new password, authorized by the token from a mail.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PasswordReset {
     token: String,
     #[schema(min_length = 8, max_length = 1024)]
@@ -121,6 +131,7 @@ pub(crate) struct PasswordReset {
 
 /// A new password, authorized by the current one.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PasswordChange {
     current_password: String,
     #[schema(min_length = 8, max_length = 1024)]
@@ -136,6 +147,7 @@ pub(crate) struct ApiKey {
     role: String,
     created_at: DateTime<Utc>,
     /// Accurate to the minute; `null` if the key was never used.
+    #[schema(required)]
     last_used_at: Option<DateTime<Utc>>,
     /// `null` for a key that has no end.
     expires_at: Option<DateTime<Utc>>,
@@ -153,11 +165,12 @@ pub(crate) struct ApiKeyListing {
 
 /// An API key to make.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ApiKeyInput {
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(schema_with = name_of_key)]
     name: String,
     /// At most the role of the user.
-    #[schema(default = "viewer")]
+    #[schema(schema_with = role_or_viewer)]
     role: Option<String>,
     /// From then on, the key is refused. Default: no end, or the latest that the service allows.
     expires_at: Option<DateTime<Utc>>,

@@ -6,6 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::rules::{
+    alt, category, choices, description, exact_name, ids, image_url, name, plain, price, select, values,
+};
+
 /// A product.
 #[derive(ToSchema)]
 pub(crate) struct Product {
@@ -31,26 +35,48 @@ pub(crate) struct Product {
     updated_at: DateTime<Utc>,
 }
 
-/// The fields of a product that a client sets. A new product needs `name` and `price`. In an update, omitted fields
-/// stay unchanged.
+/// A product to create.
 #[derive(ToSchema)]
-pub(crate) struct ProductInput {
-    #[schema(min_length = 1, max_length = 255)]
-    name: Option<String>,
-    #[schema(max_length = 1000, default = "")]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewProduct {
+    #[schema(schema_with = name)]
+    name: String,
+    #[schema(schema_with = description)]
     description: Option<String>,
-    #[schema(exclusive_minimum = 0, maximum = 1_000_000_000)]
-    price: Option<f64>,
+    #[schema(schema_with = price)]
+    price: f64,
     #[schema(minimum = 0, default = 0)]
     stock: Option<i64>,
-    #[schema(max_length = 100, default = "")]
+    #[schema(schema_with = category)]
     category: Option<String>,
-    #[schema(default = 1)]
+    #[schema(minimum = 1, default = 1)]
     organization_id: Option<i64>,
-    #[schema(default = 1)]
+    #[schema(minimum = 1, default = 1)]
     schema_id: Option<i64>,
-    #[serde(flatten)]
-    details: DetailsInput,
+    #[schema(schema_with = values)]
+    fields: Option<BTreeMap<String, Value>>,
+    #[schema(max_items = 100)]
+    images: Option<Vec<ImageInput>>,
+}
+
+/// The fields of a product to change. Omitted fields stay unchanged. Fields and images are changed with the details.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProductChange {
+    #[schema(schema_with = name)]
+    name: Option<String>,
+    #[schema(schema_with = description)]
+    description: Option<String>,
+    #[schema(schema_with = price)]
+    price: Option<f64>,
+    #[schema(minimum = 0)]
+    stock: Option<i64>,
+    #[schema(schema_with = category)]
+    category: Option<String>,
+    #[schema(minimum = 1)]
+    organization_id: Option<i64>,
+    #[schema(minimum = 1)]
+    schema_id: Option<i64>,
 }
 
 /// A product, with where it came from.
@@ -72,9 +98,29 @@ pub(crate) struct ProductPage {
     offset: i64,
     limit: i32,
     /// Cursor of the next page; `null` on the last page.
+    #[schema(required)]
     next_cursor: Option<String>,
     from_cache: bool,
     duration_ms: f64,
+}
+
+/// The products of a list of ids.
+#[derive(ToSchema)]
+pub(crate) struct ProductsById {
+    /// In the order of the request.
+    products: Vec<Product>,
+    /// The ids of products that do not exist.
+    missing: Vec<i64>,
+    from_cache: bool,
+    duration_ms: f64,
+}
+
+/// A page or, with `ids`, exactly these products.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ProductList {
+    Page(ProductPage),
+    ById(ProductsById),
 }
 
 /// The response format of `/products`.
@@ -126,8 +172,9 @@ pub(crate) struct Organization {
 }
 
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct OrganizationInput {
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(schema_with = name)]
     name: String,
 }
 
@@ -154,15 +201,62 @@ struct SchemaField {
     options: Option<Vec<String>>,
 }
 
-/// The fields of a schema that a client sets. A new schema needs `name`. In an update, omitted fields stay unchanged.
+/// A schema to create.
 #[derive(ToSchema)]
-pub(crate) struct SchemaInput {
-    #[schema(min_length = 1, max_length = 255)]
-    name: Option<String>,
-    /// Of a new schema; default 1.
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewSchema {
+    #[schema(schema_with = name)]
+    name: String,
+    #[schema(minimum = 1, default = 1)]
     organization_id: Option<i64>,
     #[schema(max_items = 100)]
-    fields: Option<Vec<SchemaField>>,
+    fields: Option<Vec<SchemaFieldInput>>,
+}
+
+/// The parts of a schema to change. Omitted parts stay unchanged; `fields` is replaced as a whole.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SchemaChange {
+    #[schema(schema_with = name)]
+    name: Option<String>,
+    #[schema(max_items = 100)]
+    fields: Option<Vec<SchemaFieldInput>>,
+}
+
+/// A field of a schema. The names of a schema's fields differ from each other.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum SchemaFieldInput {
+    Select(SelectFieldInput),
+    Plain(PlainFieldInput),
+}
+
+/// A field that has one of several values.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SelectFieldInput {
+    #[schema(schema_with = exact_name)]
+    name: String,
+    #[schema(schema_with = select)]
+    r#type: String,
+    #[schema(default = false)]
+    required: Option<bool>,
+    #[schema(schema_with = choices)]
+    options: Vec<String>,
+}
+
+/// A field of text, a number, a boolean or a date.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PlainFieldInput {
+    #[schema(schema_with = exact_name)]
+    name: String,
+    #[schema(schema_with = plain)]
+    r#type: String,
+    #[schema(default = false)]
+    required: Option<bool>,
+    #[schema(max_items = 0)]
+    options: Option<Vec<String>>,
 }
 
 /// A numbered page.
@@ -187,12 +281,23 @@ pub(crate) struct ProductIds {
 
 #[derive(ToSchema)]
 struct Image {
-    /// In a request: the id of the image to replace; omit it to add an image.
-    id: Option<i64>,
-    /// Absolute URL, `http` or `https`.
-    #[schema(max_length = 2048)]
+    #[schema(minimum = 1)]
+    id: i64,
     url: String,
-    #[schema(max_length = 500, default = "")]
+    alt: String,
+    #[schema(minimum = 0)]
+    position: i64,
+}
+
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ImageInput {
+    /// The id of the image to replace; omit it to add an image.
+    #[schema(minimum = 1)]
+    id: Option<i64>,
+    #[schema(schema_with = image_url)]
+    url: String,
+    #[schema(schema_with = alt)]
     alt: Option<String>,
     /// Default: the index in the list.
     #[schema(minimum = 0)]
@@ -201,11 +306,12 @@ struct Image {
 
 /// `fields` and `images` are each replaced as a whole. What is omitted stays unchanged.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DetailsInput {
-    /// Values by field name, as the schema defines them.
+    #[schema(schema_with = values)]
     fields: Option<BTreeMap<String, Value>>,
     #[schema(max_items = 100)]
-    images: Option<Vec<Image>>,
+    images: Option<Vec<ImageInput>>,
 }
 
 #[derive(ToSchema)]
@@ -227,14 +333,16 @@ pub(crate) struct DetailsWritten {
 }
 
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct BulkInput {
     #[schema(min_items = 1, max_items = 1000)]
-    products: Vec<ProductInput>,
+    products: Vec<NewProduct>,
 }
 
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct BulkDelete {
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(schema_with = ids)]
     ids: Vec<i64>,
 }
 

@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
+
+use super::rules;
 
 /// A page of the list of products.
 #[derive(IntoParams)]
@@ -14,6 +17,7 @@ pub(crate) struct PageParameters {
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// `next_cursor` of the previous page, with the same filters and order; replaces `offset`
+    #[param(pattern = "^[A-Za-z0-9_-]{27,}$")]
     cursor: Option<String>,
 }
 
@@ -23,9 +27,11 @@ pub(crate) struct PageParameters {
 pub(crate) struct SearchParameters {
     /// Up to 12 words, in any script. Each must be the beginning of a word in the name, the description or the
     /// category. 400 if there are too many matches to answer in time
+    #[param(max_length = 200)]
     search: Option<String>,
     /// id, name (Unicode root collation), price, stock, created_at, updated_at or relevance; a leading `-` means
     /// descending
+    #[param(pattern = "^(-?(id|name|price|stock|created_at|updated_at|relevance))?$")]
     order: Option<String>,
 }
 
@@ -34,19 +40,32 @@ pub(crate) struct SearchParameters {
 #[into_params(parameter_in = Query)]
 pub(crate) struct FilterParameters {
     /// Exact category
+    #[param(max_length = 100)]
     category: Option<String>,
     #[param(minimum = 1)]
     organization_id: Option<i64>,
     #[param(minimum = 1)]
     schema_id: Option<i64>,
-    #[param(minimum = 0)]
+    /// Lowest price; 0 is no bound
+    #[param(minimum = 0, maximum = 1_000_000_000, multiple_of = 0.01)]
     min_price: Option<f64>,
-    #[param(minimum = 0)]
+    /// Highest price
+    #[param(minimum = 0.01, maximum = 1_000_000_000, multiple_of = 0.01)]
     max_price: Option<f64>,
     in_stock: Option<bool>,
-    /// Up to 1,000 ids, separated by commas; excludes all other parameters. The response lists `products` in this
-    /// order, and the ids that are `missing`
-    ids: Option<String>,
+}
+
+/// The list of certain products.
+pub(crate) struct IdsParameter;
+
+/// By hand, because the attributes cannot say that commas separate the ids.
+impl IntoParams for IdsParameter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = "Up to 1,000 ids, separated by commas; excludes all other parameters. The response lists \
+                    `products` in this order, and the ids that are `missing`";
+        let ids = ParameterBuilder::new().name("ids").parameter_in(ParameterIn::Query).description(Some(text));
+        vec![ids.style(Some(ParameterStyle::Form)).explode(Some(false)).schema(Some(rules::ids())).build()]
+    }
 }
 
 /// A page of API keys.
@@ -109,8 +128,8 @@ pub(crate) struct FreshnessHeaders {
     #[param(rename = "Cache-Control")]
     cache_control: Option<String>,
     /// Cached copies of an older version are not used
-    #[param(rename = "X-Min-Version")]
-    x_min_version: Option<u64>,
+    #[param(rename = "X-Min-Version", pattern = "^[0-9]{1,19}$")]
+    x_min_version: Option<String>,
 }
 
 /// What a write expects of the state that it changes. If it does not hold: 412, and nothing is changed.

@@ -61,7 +61,7 @@ pub(crate) async fn get(
 
 /// Creates a product. The response has the envelope format.
 #[utoipa::path(
-    post, path = "/products", tag = "envelope", request_body = schemas::ProductInput,
+    post, path = "/products", tag = "envelope", request_body = schemas::NewProduct,
     responses((status = 201, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]
 pub(crate) async fn create(
@@ -78,7 +78,7 @@ pub(crate) async fn create(
 
 /// Updates the given fields of a product. The response has the envelope format.
 #[utoipa::path(
-    put, path = "/products/{id}", tag = "envelope", request_body = schemas::ProductInput,
+    put, path = "/products/{id}", tag = "envelope", request_body = schemas::ProductChange,
     params(WriteConditions),
     responses((status = 200, body = schemas::Envelope), (status = "4XX", body = schemas::Envelope))
 )]

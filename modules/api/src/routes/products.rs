@@ -17,7 +17,9 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::limits::LimitHeaders;
-use crate::openapi::{FilterParameters, FreshnessHeaders, PageParameters, SearchParameters, WriteConditions, schemas};
+use crate::openapi::{
+    FilterParameters, FreshnessHeaders, IdsParameter, PageParameters, SearchParameters, WriteConditions, schemas,
+};
 use crate::operations::Access;
 use crate::params::{IdPath, ListQuery};
 use crate::problem::Problem;
@@ -89,9 +91,9 @@ pub(crate) fn product_answer(
 /// Returns a page of the products or, with `ids`, exactly these products.
 #[utoipa::path(
     get, path = "/api/v1/products", tag = "products",
-    params(PageParameters, SearchParameters, FilterParameters),
+    params(PageParameters, SearchParameters, FilterParameters, IdsParameter),
     responses(
-        (status = 200, body = schemas::ProductPage),
+        (status = 200, body = schemas::ProductList),
         (status = 304, description = "not modified"),
         (status = 400, description = "a parameter is invalid"),
     )
@@ -118,7 +120,7 @@ pub(crate) async fn list(
 
 /// Creates a product.
 #[utoipa::path(
-    post, path = "/api/v1/products", tag = "products", request_body = schemas::ProductInput,
+    post, path = "/api/v1/products", tag = "products", request_body = schemas::NewProduct,
     responses(
         (status = 201, body = ProductWritten, headers(("Location" = String))),
         (status = 400, description = "the product is invalid: `errors` lists every invalid field"),
@@ -137,7 +139,7 @@ pub(crate) async fn create(
 
 /// Updates the given fields of a product. `PUT` and `PATCH` do the same.
 #[utoipa::path(
-    method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = schemas::ProductInput,
+    method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = schemas::ProductChange,
     params(WriteConditions),
     responses(
         (status = 200, body = ProductWritten),

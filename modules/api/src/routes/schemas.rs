@@ -26,7 +26,7 @@ struct SchemaAnswer {
 
 /// Creates a schema.
 #[utoipa::path(
-    post, path = "/api/v1/schemas", tag = "schemas", request_body = schemas::SchemaInput,
+    post, path = "/api/v1/schemas", tag = "schemas", request_body = schemas::NewSchema,
     responses((status = 201, body = SchemaAnswer, headers(("Location" = String))))
 )]
 pub(crate) async fn create(
@@ -63,7 +63,7 @@ pub(crate) async fn get(
 
 /// Updates a schema. `fields` is replaced as a whole. The update is refused if existing products would no longer match.
 #[utoipa::path(
-    put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = schemas::SchemaInput,
+    put, path = "/api/v1/schemas/{id}", tag = "schemas", request_body = schemas::SchemaChange,
     params(WriteConditions),
     responses(
         (status = 200, body = SchemaAnswer),

@@ -19,6 +19,7 @@ use hotshelf_domain::StoreError;
 use super::error::SqlError;
 use super::history::{self, Beginning, Opened};
 use super::lock::DatabaseLock;
+use super::permissions::OWNER_ALONE;
 use super::rebuild;
 use crate::error::OpenError;
 
@@ -35,9 +36,6 @@ const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRA
 /// What a savepoint needs to undo itself stays in memory: in a file, it would be twice as much writing as the commit.
 /// A checkpoint every 32 MB, for many writes come back to the same pages meanwhile.
 const WRITER_SETTINGS: &str = "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8192;";
-
-/// Of files that are made: a catalogue has addresses and passwords of its users, if only as hashes.
-pub(crate) const OWNER_ALONE: u32 = 0o600;
 
 const SWITCH_PATIENCE: Duration = Duration::from_secs(5);
 const SWITCH_PAUSE: Duration = Duration::from_millis(10);

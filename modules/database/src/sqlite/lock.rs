@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use hotshelf_domain::History;
 
-use super::connect::OWNER_ALONE;
+use super::permissions::OWNER_ALONE;
 use crate::error::OpenError;
 
 /// A record is padded to this, so that it replaces the one before as a whole.
