@@ -15,7 +15,6 @@ mod sources;
 mod visibility;
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -86,8 +85,7 @@ impl Config {
     /// loopback could change the catalogue.
     pub(crate) fn insecure_bind_error(&self) -> Option<String> {
         let host = &self.api.host;
-        let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        let insecure = self.api.users.is_none() && !self.allow_insecure && !loopback;
+        let insecure = self.api.users.is_none() && !self.allow_insecure && !is_loopback(host);
         insecure.then(|| {
             format!(
                 "AUTH=off contradicts HTTP_HOST={host}: everybody who can reach it could change the catalogue. Set \

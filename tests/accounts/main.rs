@@ -5,12 +5,12 @@
 mod abuse;
 mod accounts;
 mod api_keys;
+mod caching;
 mod ends;
 mod fixture;
 mod instances;
 mod isolation;
 mod passwords;
-mod raw_http;
 mod sessions;
 mod table;
 

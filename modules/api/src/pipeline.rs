@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{FromRef, MatchedPath, State};
 use axum::http::request::Parts;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -24,14 +24,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::authorizer::Authorizer;
-use crate::body::{JsonBody, check_head};
+use crate::body::{JsonBody, check_length, check_start};
 use crate::caller::Caller;
 use crate::conditions::{self, check_untagged};
+use crate::content::{self, Decoder, check_expectation};
+use crate::hosts::Hosts;
 use crate::limits::{self, LimitHeaders, RequestLimits};
 use crate::metrics::HttpMetrics;
 use crate::operations::OperationTable;
 use crate::options::ApiOptions;
+use crate::origins::Origins;
 use crate::problem::{Problem, closing};
+use crate::reply;
 use crate::request_context::{RequestContext, log_access};
 use crate::request_id::{REQUEST_ID, RequestIds};
 use crate::state::ApiState;
@@ -40,6 +44,9 @@ use crate::uploads::Uploads;
 /// The shared part of the pipeline.
 pub(crate) struct RequestPipeline {
     pub(crate) authorizer: Authorizer,
+    pub(crate) hosts: Hosts,
+    origins: Origins,
+    decoder: Decoder,
     operations: OperationTable,
     deadline: Duration,
     max_under_way: usize,
@@ -61,7 +68,15 @@ impl RequestPipeline {
     ) -> Self {
         let max_under_way = options.max_concurrent_requests.min(Semaphore::MAX_PERMITS);
         RequestPipeline {
-            authorizer: Authorizer::new(FromRef::from_ref(state), FromRef::from_ref(state), options.metrics_open),
+            authorizer: Authorizer::new(
+                FromRef::from_ref(state),
+                FromRef::from_ref(state),
+                FromRef::from_ref(state),
+                options.metrics_open,
+            ),
+            hosts: Hosts::new(options.allowed_hosts.as_deref()),
+            origins: Origins::new(&options.cors_origins),
+            decoder: Decoder::new(options.request_timeout),
             operations,
             deadline: options.request_timeout,
             max_under_way,
@@ -98,6 +113,7 @@ impl RequestPipeline {
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             problem.write_to(&mut response, &context.request_id, context.dialect);
         }
+        reply::complete(context.method, &mut response);
         self.authorizer.keep_private(response.headers_mut());
         response.headers_mut().insert(REQUEST_ID, context.request_id);
         let (status, taken) = (response.status(), context.begin.elapsed());
@@ -123,16 +139,28 @@ impl RequestPipeline {
         let answering = async {
             let Authorized { caller, body_limit, readable } = authorized?;
             caller.map(|caller| parts.extensions.insert(caller));
-            if let Some(limit) = body_limit {
-                check_head(&parts.headers, limit)?;
+            if parts.method == Method::OPTIONS {
+                return self.operations.options(route, parts.uri.path());
             }
+            let codings = match body_limit {
+                Some(limit) => {
+                    check_length(&parts.headers, limit)?;
+                    content::check(&parts.method, &parts.headers)?
+                }
+                None => Vec::new(),
+            };
             if let Some(readable) = readable {
                 check_untagged(&parts.headers, readable)?;
             }
             let conditions = conditions::of_read(&parts.method, &parts.headers);
             let (body, _reservation) = match body_limit {
                 Some(limit) => {
-                    let (bytes, reservation) = self.uploads.receive(body, limit, &client).await?;
+                    let (mut bytes, mut reservation) = self.uploads.receive(body, limit, &client).await?;
+                    if !codings.is_empty() {
+                        bytes = self.decoder.decode(codings, bytes, limit).await?;
+                        reservation = self.uploads.count(&client, reservation, bytes.len())?;
+                    }
+                    check_start(&bytes)?;
                     parts.extensions.insert(JsonBody(bytes));
                     (Body::empty(), reservation)
                 }
@@ -168,11 +196,24 @@ impl RequestPipeline {
         self.bounded(probe, entering).await.flatten()
     }
 
+    /// Refuses what no operation accepts: unknown expectations, and hosts that the service does not answer for.
+    pub(crate) fn check_request(&self, parts: &Parts) -> Result<(), Problem> {
+        check_expectation(&parts.headers)?;
+        self.hosts.check(parts.version, &parts.uri, &parts.headers)
+    }
+
     async fn authorize(&self, route: Option<&str>, parts: &Parts, client: &Subject) -> Result<Authorized, Problem> {
+        self.check_request(parts)?;
         // A path without a route needs no authorization.
         let Some(route) = route else { return Ok(Authorized::default()) };
+        if parts.method == Method::OPTIONS {
+            let access = self.operations.access_to_options(route);
+            self.authorizer.authorize(access, &parts.headers, client).await?;
+            return Ok(Authorized::default());
+        }
         let operation = self.operations.find(&parts.method, route)?;
-        let caller = self.authorizer.authorize(operation.access, &parts.method, &parts.headers, client).await?;
+        let caller = self.authorizer.authorize(operation.access, &parts.headers, client).await?;
+        self.origins.check(caller.as_ref(), parts)?;
         if !self.authorizer.serves(route) {
             return Ok(Authorized { caller, ..Authorized::default() });
         }
