@@ -140,7 +140,7 @@ impl Coding {
     fn decode(self, mut body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
         let mut decoded = Vec::new();
         let most = limit as u64 + 1;
-        match self {
+        let _ = match self {
             Coding::Brotli => brotli::Decompressor::new(&mut body, 4096).take(most).read_to_end(&mut decoded),
             Coding::Gzip => flate2::bufread::MultiGzDecoder::new(&mut body).take(most).read_to_end(&mut decoded),
             Coding::Zstd => {

@@ -41,9 +41,9 @@ impl Origins {
         }
         // Browsers compare more exactly than a service behind a proxy can, but tell the result over https and on
         // loopback only.
-        match request.headers.get(SEC_FETCH_SITE) {
-            Some(site) => site != "same-origin" && site != "none",
-            None => origin.is_some_and(|origin| !is_own(origin, request)),
+        match request.headers.contains_key(SEC_FETCH_SITE) {
+            true => !request.headers.get_all(SEC_FETCH_SITE).iter().all(|site| site == "same-origin" || site == "none"),
+            false => origin.is_some_and(|origin| !is_own(origin, request)),
         }
     }
 

@@ -49,7 +49,8 @@ static LIMITED: LazyLock<HeaderMap> = LazyLock::new(|| {
 
 /// Adds the headers that every response has: whether caches may store it, and that its type is not to be guessed.
 pub(crate) fn complete(method: &str, response: &mut Response) {
-    let readable = matches!(method, "GET" | "HEAD") && response.status() == StatusCode::OK;
+    let storable = [StatusCode::OK, StatusCode::NOT_MODIFIED].contains(&response.status());
+    let readable = matches!(method, "GET" | "HEAD") && storable;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let default = if readable { REVALIDATE } else { HeaderValue::from_static("no-store") };
