@@ -15,10 +15,11 @@ mod sources;
 mod visibility;
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hotshelf_accounts::{MailOptions, SessionOptions};
+use hotshelf_accounts::{AccountOptions, MailOptions};
 use hotshelf_api::ApiOptions;
 use hotshelf_cache::CacheOptions;
 use hotshelf_database::DatabaseOptions;
@@ -41,10 +42,8 @@ pub(crate) struct Config {
     pub(crate) ttls: Ttls,
     /// Entries compared with the database each second; 0 turns the audit off.
     pub(crate) audit_rate: f64,
-    pub(crate) sessions: SessionOptions,
+    pub(crate) accounts: AccountOptions,
     pub(crate) mail: MailOptions,
-    /// The page that sets a new password.
-    pub(crate) password_reset_url: Option<String>,
     pub(crate) warm: WarmOptions,
     pub(crate) rate_limits: RateLimitOptions,
     pub(crate) log: LogOptions,
@@ -93,6 +92,11 @@ impl Config {
             )
         })
     }
+}
+
+/// Whether only this machine reaches a service that listens there.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

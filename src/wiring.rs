@@ -72,9 +72,9 @@ impl Catalogue {
     pub(crate) async fn accounts(&mut self, config: &Config) -> Result<Auth, StartError> {
         let accounts = Database::clone(&self.repository);
         let auth = async {
-            let (mailer, reset_url) = (config.mail.clone().mailer()?, config.password_reset_url.clone());
+            let (mailer, options) = (config.mail.clone().mailer()?, config.accounts.clone());
             let metrics = AccessMetrics::register(&self.registry)?;
-            Ok(Auth::new(self.cache.clone(), accounts, config.sessions, mailer, reset_url, metrics)?)
+            Ok(Auth::new(self.cache.clone(), accounts, options, mailer, metrics)?)
         };
         Ok(Auth::clone(&*self.container.init("accounts", auth).await?))
     }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ids::{ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+use crate::ids::{ApiKeyId, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 use crate::invalid::Invalid;
 use crate::page::PageError;
 use crate::product::Version;
@@ -68,6 +68,15 @@ pub enum StoreError {
     /// The address belongs to another user. Nothing was changed.
     #[error("there is a user with this e-mail address already")]
     EmailTaken,
+    /// The address belongs to another user than when it was looked at. Nothing was changed; look again.
+    #[error("the e-mail address has come to another user meanwhile")]
+    EmailMoved,
+    /// The user has not proven yet to read the mail to the address. Nothing was changed.
+    #[error("the e-mail address of user {0} is not verified")]
+    NotVerified(UserId),
+    /// The user is no admin, or not any more. Nothing was changed.
+    #[error("user {0} is no admin")]
+    NoAdmin(UserId),
     /// Without this user, nobody could decide any more who may use the organization. Nothing was changed.
     #[error("user {0} is the only admin of the organization")]
     LastAdmin(UserId),
@@ -86,6 +95,15 @@ pub enum StoreError {
     /// The permission to choose a new password was used, has ended, or never was. Nothing was changed.
     #[error("this password reset is not valid, or not any more")]
     NoSuchReset,
+    /// The proof of an address was used, has ended, or never was. Nothing was changed.
+    #[error("this verification is not valid, or not any more")]
+    NoSuchProof,
+    /// The invitation was used or revoked, has ended, never was, or is for another address. Nothing was changed.
+    #[error("this invitation is not valid, or not any more, or is for another e-mail address")]
+    NotInvited,
+    /// The organization has no such invitation, or no longer.
+    #[error("invitation {0} does not exist")]
+    NoSuchInvitation(InvitationId),
     /// There can be no such page.
     #[error(transparent)]
     NoSuchPage(#[from] PageError),
@@ -142,6 +160,12 @@ impl StoreError {
             | StoreError::SchemaInUse { .. }
             | StoreError::NoSuchUser(_)
             | StoreError::EmailTaken
+            | StoreError::EmailMoved
+            | StoreError::NotVerified(_)
+            | StoreError::NoAdmin(_)
+            | StoreError::NoSuchProof
+            | StoreError::NotInvited
+            | StoreError::NoSuchInvitation(_)
             | StoreError::LastAdmin(_)
             | StoreError::SessionsEnded(_)
             | StoreError::TooManySessions(_)

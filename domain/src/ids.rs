@@ -71,6 +71,11 @@ id! {
     ApiKeyId
 }
 
+id! {
+    /// Identifies an invitation to the admins of its organization. Not its token. Given by the database, never reused.
+    InvitationId
+}
+
 impl OrganizationId {
     /// The one that exists before anybody makes more.
     pub const BUILT_IN: OrganizationId = OrganizationId(1);

@@ -45,8 +45,8 @@ mod search;
 pub mod words;
 
 pub use account::{
-    ApiKey, ApiKeyDraft, Email, Home, NewApiKey, NewSession, NewUser, RegistrationDraft, Role, Session, TextsDraft,
-    TokenHash, Used, User, UserDraft, new_password,
+    ApiKey, ApiKeyDraft, Email, Home, Invitation, InvitationDraft, NewApiKey, NewInvitation, NewSession, NewUser,
+    Registrant, RegistrationDraft, Role, Session, TextsDraft, TokenHash, Used, User, UserDraft, new_password,
 };
 pub use check::does_not_exist;
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, NewImage, ProductDetails, not_of_the_product};
@@ -55,7 +55,7 @@ pub use error::StoreError;
 pub use fields::{AtMost, Integer, MalformedInput};
 pub use filter::{Filter, ProductScope};
 pub use history::{History, HistoryDigits};
-pub use ids::{ApiKeyId, ImageId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+pub use ids::{ApiKeyId, ImageId, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 pub use invalid::{ErrorRoom, FieldError, FieldErrors, Invalid, Thousands, shortened};
 pub use name_key::name_key;
 pub use order::{Order, OrderBy, UnknownOrder};

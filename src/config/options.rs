@@ -1,6 +1,6 @@
 //! From single settings to the options of the crates, including what two settings say about each other.
 
-use hotshelf_accounts::{MailOptions, SessionOptions};
+use hotshelf_accounts::{AccountOptions, MailLinks, MailOptions, Registration, SessionOptions};
 use hotshelf_api::{ApiOptions, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{CacheOptions, Tiers};
 use hotshelf_database::DatabaseOptions;
@@ -9,10 +9,10 @@ use hotshelf_ratelimit::RateLimitOptions;
 use hotshelf_redis_client::{Credentials, RedisOptions, Servers};
 use hotshelf_telemetry::{Sampling, TraceOptions};
 
-use super::Config;
-use super::parse::{CLUSTERS_HAVE_ONE_DATABASE, is_loopback};
+use super::parse::CLUSTERS_HAVE_ONE_DATABASE;
 use super::settings::Settings;
 use super::sources::Values;
+use super::{Config, is_loopback};
 use crate::logging::LogOptions;
 
 /// Notes contradictions between settings among the `values`.
@@ -29,9 +29,8 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
         database: DatabaseOptions { path: s.db_path.clone(), shared: s.shared_db },
         ttls: ttls(s),
         audit_rate: s.audit_rate,
-        sessions: sessions(s),
+        accounts: accounts(s),
         mail: mail(s),
-        password_reset_url: s.password_reset_url.clone(),
         warm: WarmOptions { interval: s.warm_interval, products: s.warm_products, rate: s.warm_rate },
         rate_limits: rate_limits(s, &redis),
         cache: cache(s, redis),
@@ -156,6 +155,20 @@ fn ttls(s: &Settings) -> Ttls {
         analytics: s.cache_ttl_analytics,
         negative: s.cache_negative_ttl,
         grace: s.cache_grace,
+    }
+}
+
+fn accounts(s: &Settings) -> AccountOptions {
+    // Beyond this machine, strangers may find the service.
+    let default = if is_loopback(&s.http_host) { Registration::Open } else { Registration::Off };
+    AccountOptions {
+        sessions: sessions(s),
+        registration: s.registration.unwrap_or(default),
+        links: MailLinks {
+            reset: s.password_reset_url.clone(),
+            verification: s.verification_url.clone(),
+            invitation: s.invitation_url.clone(),
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use hotshelf_accounts::Registration;
 use hotshelf_api::{RouteLimit, TrustedProxies};
 use hotshelf_cache::{Tiers, WriteStrategy};
 use hotshelf_ratelimit::{Limit, OnLoss};
@@ -194,6 +195,12 @@ settings! {
         /// Listen on any address although AUTH is off. For a service behind a proxy that authorizes requests.
         auth_off_anyway: bool = "false", boolean, BOOLEAN;
 
+        /// Who may register. Nobody (`off`: admins add users), whoever is invited (`invite`), or everybody (`open`).
+        /// Empty: `open` if HTTP_HOST is loopback, else `off`.
+        registration: Option<Registration> = "", |text| optional(text, |text| word(text, &[
+            ("off", Registration::Off), ("invite", Registration::Invite), ("open", Registration::Open),
+        ])), "off, invite or open", needs: &[Users], see: "operations.md#registration";
+
         /// A session ends when it was not used for this time, accurate to a hundredth.
         session_ttl: Duration = "7days", ttl, TTL, needs: &[Users];
 
@@ -220,6 +227,16 @@ settings! {
         /// bare token.
         password_reset_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/reset?token=", needs: &[Users];
+
+        /// Page on which a user who has registered verifies the address, with the password; the token is appended to it.
+        /// Without one, the mail contains the bare token.
+        verification_url: Option<String> = "", |text| optional(text, link),
+            "http:// or https:// and more, such as https://shop.example/verify?token=", needs: &[Users];
+
+        /// Page on which somebody who was invited registers; the token is appended to it. Without one, the mail contains
+        /// the bare token.
+        invitation_url: Option<String> = "", |text| optional(text, link),
+            "http:// or https:// and more, such as https://shop.example/register?invitation=", needs: &[Users];
     }
     "Warming" {
         /// Interval at which the most read products and the first pages are loaded into the cache.
@@ -253,7 +270,7 @@ settings! {
         /// off.
         rate_limit_login: Limit = "5/1m", limit, LIMIT, needs: &[Users];
 
-        /// Registrations from one address.
+        /// Registrations from one address, of IPv6 from one /48.
         rate_limit_register: Limit = "3/1h", limit, LIMIT, needs: &[Users];
 
         /// Requests for a new password from one address.

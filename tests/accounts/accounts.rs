@@ -1,6 +1,6 @@
 //! Registration, login, and the users of an organization.
 
-use hotshelf_testkit::users::{PASSWORD, USERS, add_user, create_admin, log_in, register};
+use hotshelf_testkit::users::{PASSWORD, USERS, add_user, create_admin, log_in, register, verify};
 use serde_json::json;
 
 use crate::fixture::{Fixture, me};
@@ -23,6 +23,7 @@ async fn registration_creates_an_organization_and_its_admin() {
     let unnamed = json!({"email": "bob@shop.example", "password": PASSWORD});
     let bob = fixture.post(REGISTER).json(&unnamed).await.expect(201).json();
     assert_ne!(bob["user"]["organization_id"], ann["organization_id"]);
+    verify(&fixture, &fixture.mails(), "bob@shop.example").await;
     fixture.post(REGISTER).json(&unnamed).await.expect(409);
 }
 

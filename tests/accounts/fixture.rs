@@ -1,8 +1,9 @@
 //! A service with users in two organizations.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 
-use hotshelf_testkit::users::{USERS_ON, add_user, create_admin, log_in, register};
+use hotshelf_testkit::users::{USERS_ON, add_user, create_admin, log_in, register, verify};
 use hotshelf_testkit::{Client, Service};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,6 +41,7 @@ impl Fixture {
             add_user(&admin, &format!("{role}@one.example"), role).await;
         }
         let stranger = register(&service, "admin@two.example", "Two").await;
+        verify(&service, &directory.path().join("mail.log"), "admin@two.example").await;
         Fixture {
             editor: log_in(&service, "editor@one.example").await,
             viewer: log_in(&service, "viewer@one.example").await,
@@ -53,7 +55,12 @@ impl Fixture {
 
     /// The mails that were sent so far.
     pub(crate) fn mail(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("mail.log")).unwrap_or_default()
+        std::fs::read_to_string(self.mails()).unwrap_or_default()
+    }
+
+    /// The file with the mails.
+    pub(crate) fn mails(&self) -> PathBuf {
+        self.directory.path().join("mail.log")
     }
 }
 

@@ -9,8 +9,10 @@ mod caching;
 mod ends;
 mod fixture;
 mod instances;
+mod invitations;
 mod isolation;
 mod passwords;
+mod registration;
 mod sessions;
 mod table;
 

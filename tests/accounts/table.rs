@@ -58,6 +58,8 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET /health/ready", "",                             [200, 200, 200, 200, 200]),
     ("GET /api/v1/openapi.json", "",                      [200, 200, 200, 200, 200]),
     ("POST /api/v1/auth/register", "{}",                  [400, 400, 400, 400, 400]),
+    ("POST /api/v1/auth/verify", "{}",                    [400, 400, 400, 400, 400]),
+    ("POST /api/v1/auth/resend-verification", "",         [401, 202, 202, 202, 202]),
     ("POST /api/v1/auth/login", "{}",                     [400, 400, 400, 400, 400]),
     ("POST /api/v1/auth/forgot-password", "{}",           [400, 400, 400, 400, 400]),
     ("POST /api/v1/auth/reset-password", "{}",            [400, 400, 400, 400, 400]),
@@ -68,6 +70,10 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET /api/v1/auth/api-keys", "",                     [401, 200, 200, 200, 200]),
     ("POST /api/v1/auth/api-keys", "{}",                  [401, 400, 400, 400, 400]),
     ("DELETE /api/v1/auth/api-keys/999999", "",           [401, 404, 404, 404, 404]),
+    ("POST /api/v1/invitations", "{}",                    [401, 403, 403, 400, 400]),
+    ("POST /api/v1/invitations", NEW_ORGANIZATION,        [401, 403, 403, 201, 403]),
+    ("GET /api/v1/invitations", "",                       [401, 403, 403, 200, 200]),
+    ("DELETE /api/v1/invitations/999999", "",             [401, 403, 403, 404, 404]),
     ("GET /api/v1/users", "",                             [401, 403, 403, 200, 200]),
     ("POST /api/v1/users", "{}",                          [401, 403, 403, 400, 400]),
     ("GET /api/v1/users/{user}", "",                      [401, 403, 403, 200, 404]),
@@ -84,6 +90,7 @@ const LOGOUT_EVERYWHERE: &str = "DELETE /api/v1/auth/sessions";
 
 const PLATE: &str = r#"{"name": "Plate", "price": 3, "organization_id": 1}"#;
 const SCHEMA: &str = r#"{"name": "Plates", "fields": [], "organization_id": 1}"#;
+const NEW_ORGANIZATION: &str = r#"{"email": "guest@three.example", "new_organization": true}"#;
 const VIEWER: &str = r#"{"role": "viewer"}"#;
 
 /// The callers of the statuses.
@@ -170,7 +177,7 @@ async fn without_users_operations_need_no_token_and_accounts_get_404() {
     for (operation, _, _) in TABLE {
         let status = ask(&service, &operation.replace(['{', '}'], ""), "").await.status;
         assert!(status != 401 && status != 403, "{operation}: {status}");
-        if operation.contains("/auth/") || operation.contains("/users") {
+        if ["/auth/", "/users", "/invitations"].iter().any(|part| operation.contains(part)) {
             assert_eq!(status, 404, "{operation}");
         }
     }
@@ -187,6 +194,8 @@ async fn an_api_key_has_the_rights_of_its_role_and_manages_no_tokens() {
     let strong = hotshelf_testkit::users::api_key(&fixture.admin, "admin").await;
     strong.get("/api/v1/users").await.expect(200);
     for operation in [
+        "POST /api/v1/invitations",
+        "DELETE /api/v1/invitations/1",
         "POST /api/v1/users",
         "PATCH /api/v1/users/1",
         "DELETE /api/v1/users/1",

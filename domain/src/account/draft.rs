@@ -5,45 +5,13 @@ use super::email::Email;
 use super::role::Role;
 use crate::check::named;
 use crate::fields::{Fields, MalformedInput};
-use crate::invalid::{FieldErrors, Invalid};
-use crate::organization::{NewOrganization, OrganizationDraft};
+use crate::invalid::Invalid;
 
 const NAME_MAX: usize = 100;
 /// In characters (NIST SP 800-63B asks for eight and for nothing about their kinds).
 const PASSWORD_MIN: usize = 8;
 /// In bytes: a hash is made of all of them.
 const PASSWORD_MAX: usize = 1_024;
-
-/// Somebody who wants to take part.
-pub struct RegistrationDraft(Fields);
-
-impl RegistrationDraft {
-    /// Reads a JSON object.
-    ///
-    /// # Errors
-    /// When `json` is no JSON object at all.
-    pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
-        Fields::parse(json).map(RegistrationDraft)
-    }
-
-    /// The address, the password and the organization to make, which is called like the address if it has no name.
-    ///
-    /// # Errors
-    /// [`Invalid`] with every broken rule.
-    pub fn into_new(self) -> Result<(Email, String, NewOrganization), Invalid> {
-        let RegistrationDraft(mut given) = self;
-        let [email, password, organization] = given.take_texts(["email", "password", "organization"]);
-        let mut errors = given.finish();
-        let email = errors.required("email", email, |text| text.parse::<Email>());
-        let password = errors.required("password", password, checked_password);
-        let name = organization.or_else(|| email.as_ref().map(Email::to_string));
-        let organization = errors.check("organization", name, |name| {
-            let draft = OrganizationDraft { name: Some(name), errors: FieldErrors::default() };
-            draft.into_new().map_err(|Invalid(errors)| errors.into_iter().map(|error| error.message).collect())
-        });
-        errors.or(email.zip(password).zip(organization).map(|((email, password), home)| (email, password, home)))
-    }
-}
 
 /// Somebody whom an admin adds, or changes.
 pub struct UserDraft(Fields);
@@ -176,7 +144,7 @@ pub fn new_password(text: String) -> Result<String, Invalid> {
     checked_password(text).map_err(|message| Invalid::one("password", &message))
 }
 
-fn checked_password(text: String) -> Result<String, String> {
+pub(super) fn checked_password(text: String) -> Result<String, String> {
     if text.chars().count() < PASSWORD_MIN {
         Err(format!("must be at least {PASSWORD_MIN} characters"))
     } else if text.len() > PASSWORD_MAX {

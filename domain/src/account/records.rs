@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::email::Email;
 use super::role::Role;
-use crate::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
+use crate::ids::{ApiKeyId, InvitationId, OrganizationId, SessionId, UserId};
 use crate::organization::NewOrganization;
 
 /// The SHA-256 of a token. Tokens themselves are nowhere kept.
@@ -22,6 +22,8 @@ pub struct User {
     pub organization_id: OrganizationId,
     /// What the user may do there.
     pub role: Role,
+    /// Whether the user has proven to read the mail to the address, or an admin vouched for it.
+    pub verified: bool,
     /// UTC, to the millisecond.
     pub created_at: DateTime<Utc>,
     /// Sessions of an earlier generation have ended.
@@ -39,6 +41,9 @@ pub enum Home {
     In(OrganizationId),
     /// To one that is made for the user.
     New(NewOrganization),
+    /// To that of the invitation with this token, or, if the invitation founds one, to this one. The invitation decides
+    /// about the role, too.
+    Invited(TokenHash, NewOrganization),
 }
 
 /// A user that has no id yet.
@@ -52,6 +57,8 @@ pub struct NewUser {
     pub home: Home,
     /// What the user may do there.
     pub role: Role,
+    /// Whether the address is known to be the user's.
+    pub verified: bool,
 }
 
 /// Hashes are not for logs.
@@ -127,4 +134,44 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     /// UTC, to the minute; none as long as it was never used.
     pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// The permission to register, for one person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Invitation {
+    /// Names it.
+    pub id: InvitationId,
+    /// Who may register.
+    pub email: Email,
+    /// Who invites; whoever accepts joins it, unless the invitation founds another.
+    pub organization_id: OrganizationId,
+    /// Whether a new organization is made for whoever accepts.
+    pub new_organization: bool,
+    /// What whoever accepts may do in the organization.
+    pub role: Role,
+    /// The admin who made it. It ends when that user stops being an admin.
+    pub invited_by: UserId,
+    /// UTC, to the millisecond.
+    pub created_at: DateTime<Utc>,
+    /// UTC.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// An invitation that has no id yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInvitation {
+    /// What its token is recognized by.
+    pub token_hash: TokenHash,
+    /// Who may register.
+    pub email: Email,
+    /// Who invites.
+    pub organization: OrganizationId,
+    /// Whether a new organization is made for whoever accepts.
+    pub new_organization: bool,
+    /// What whoever accepts may do in the organization.
+    pub role: Role,
+    /// The admin who makes it.
+    pub invited_by: UserId,
+    /// When it ends unless it is used.
+    pub expires_at: DateTime<Utc>,
 }

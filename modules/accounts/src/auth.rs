@@ -13,10 +13,12 @@ use parking_lot::Mutex;
 
 use crate::entry::{API_KEY, Credential, IDENTITY, Identity, KeyEntry, SESSION, SessionEntry};
 use crate::error::AuthError;
+use crate::letters::MailLinks;
 use crate::mailer::Mailer;
 use crate::metrics::AccessMetrics;
 use crate::outbox::{MailWorker, Outbox};
 use crate::passwords::Passwords;
+use crate::registration::Registration;
 use crate::token::{Token, TokenKind};
 use crate::uses::{KeyUses, SessionUses};
 
@@ -58,6 +60,17 @@ impl Principal {
     }
 }
 
+/// Options of the accounts.
+#[derive(Clone, Debug)]
+pub struct AccountOptions {
+    /// Of the sessions.
+    pub sessions: SessionOptions,
+    /// Who may register.
+    pub registration: Registration,
+    /// The pages that mails lead to.
+    pub links: MailLinks,
+}
+
 /// How long sessions last, and what is cached.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionOptions {
@@ -77,7 +90,7 @@ pub struct SessionOptions {
 /// |---|---|---|
 /// | a session | `session:<hash of its token>` | it ends, or leaves for the newest of a hundred |
 /// | an API key | `apikey:<hash of its token>` | it is removed |
-/// | who somebody is | `account:<user>` | the role changes, all sessions or all API keys end, the user is removed |
+/// | who somebody is | `account:<user>` | role or address change, all sessions or all API keys end, the user is removed |
 ///
 /// All sessions of a user, or all API keys, end with their generation, which is in the entry that says who the user is.
 /// Once the end of a session, or another role, was acknowledged, no instance accepts the old one any more. Losing Redis
@@ -91,6 +104,7 @@ pub(crate) struct State {
     sessions: Namespace,
     api_keys: Namespace,
     identities: Namespace,
+    pub(crate) registration: Registration,
     pub(crate) session_uses: SessionUses,
     pub(crate) key_uses: KeyUses,
     pub(crate) passwords: Passwords,
@@ -102,20 +116,19 @@ pub(crate) struct State {
 }
 
 impl Auth {
-    /// On this cache and this database. `reset_url` is the page that takes the token for a new password, to which the
-    /// token is appended.
+    /// On this cache and this database.
     ///
     /// # Errors
     /// When other entries of this cache have the same keys.
     pub fn new(
         cache: Cache<StoreError>,
         database: Database,
-        options: SessionOptions,
+        options: AccountOptions,
         mailer: Mailer,
-        reset_url: Option<String>,
         metrics: AccessMetrics,
     ) -> Result<Self, NamespaceError> {
-        let SessionOptions { session_ttl, entry_ttl: ttl, negative_ttl, grace } = options;
+        let AccountOptions { sessions, registration, links } = options;
+        let SessionOptions { session_ttl, entry_ttl: ttl, negative_ttl, grace } = sessions;
         // Nobody knows a token before it is there, nor asks for a user who is not. Lookups are not counted: they are
         // parts of requests, and would make the hit rates of what those are about look better than they are.
         let namespace = |name, beginning| {
@@ -123,11 +136,12 @@ impl Auth {
             let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence };
             Ok(cache.namespace(options)?.uncounted())
         };
-        let (outbox, mail_worker) = Outbox::new(database.clone(), mailer, reset_url, metrics.clone());
+        let (outbox, mail_worker) = Outbox::new(database.clone(), mailer, links, metrics.clone());
         let state = State {
             sessions: namespace("session", SESSION)?,
             api_keys: namespace("api_key", API_KEY)?,
             identities: namespace("account", IDENTITY)?,
+            registration,
             session_uses: SessionUses::new(session_ttl),
             key_uses: KeyUses::new(),
             passwords: Passwords::new(metrics.password_checks.clone()),
@@ -149,7 +163,7 @@ impl Auth {
         let (value, _) = match kind {
             TokenKind::Session => cache.peek(&self.0.sessions, &SessionEntry::key(&token_hash), read)?,
             TokenKind::ApiKey => cache.peek(&self.0.api_keys, &KeyEntry::key(&token_hash), read)?,
-            TokenKind::Reset => return None,
+            TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => return None,
         };
         let credential = Credential::unpack(kind, &value.payload)?;
         let (value, _) = cache.peek(&self.0.identities, &Identity::key(credential.user()), read)?;
@@ -217,7 +231,7 @@ impl Auth {
         let entry = match kind {
             TokenKind::Session => self.session_entry(&token_hash),
             TokenKind::ApiKey => self.key_entry(&token_hash),
-            TokenKind::Reset => return Ok(None),
+            TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => return Ok(None),
         };
         let database = self.0.database.clone();
         let load = move || load_credential(database.clone(), kind, token_hash);
@@ -267,7 +281,7 @@ async fn load_credential(
     Ok(match kind {
         TokenKind::Session => database.session(token_hash).await?.as_ref().map(SessionEntry::pack),
         TokenKind::ApiKey => database.api_key(token_hash).await?.as_ref().map(KeyEntry::pack),
-        TokenKind::Reset => None,
+        TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => None,
     })
 }
 

@@ -12,6 +12,9 @@ pub(crate) const SESSION: &str = "session:";
 pub(crate) const API_KEY: &str = "apikey:";
 pub(crate) const IDENTITY: &str = "account:";
 
+/// In the byte of the role. A version that does not know it takes the entry for none, and lets nobody in by it.
+const UNVERIFIED: u8 = 0x10;
+
 /// Who somebody is, and may do what. Invalid as soon as any of it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -21,6 +24,8 @@ pub struct Identity {
     pub organization: OrganizationId,
     /// What there.
     pub role: Role,
+    /// Whether the address is known to be the user's.
+    pub verified: bool,
     /// Sessions of another generation have ended.
     pub(crate) session_generation: i64,
     /// API keys of another generation have ended.
@@ -41,7 +46,8 @@ impl Identity {
 
     pub(crate) fn pack(user: &User) -> Value {
         let numbers = [user.id.get(), user.organization_id.get(), user.session_generation, user.key_generation];
-        pack(numbers, &[&[user.role as u8], user.email.as_str().as_bytes()].concat())
+        let flags = if user.verified { 0 } else { UNVERIFIED };
+        pack(numbers, &[&[user.role as u8 | flags], user.email.as_str().as_bytes()].concat())
     }
 
     /// `None` for what this version would not write, as with the other entries.
@@ -51,7 +57,8 @@ impl Identity {
         Some(Identity {
             user: UserId::new(user)?,
             organization: OrganizationId::new(organization)?,
-            role: role_of(*role)?,
+            role: role_of(*role & !UNVERIFIED)?,
+            verified: *role & UNVERIFIED == 0,
             session_generation,
             key_generation,
             email: payload.slice_ref(email),
@@ -92,7 +99,7 @@ impl Credential {
         match kind {
             TokenKind::Session => SessionEntry::unpack(payload).map(Credential::Session),
             TokenKind::ApiKey => KeyEntry::unpack(payload).map(Credential::ApiKey),
-            TokenKind::Reset => None,
+            TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => None,
         }
     }
 
@@ -177,6 +184,7 @@ mod tests {
             email: "ann@shop.example".parse().unwrap(),
             organization_id: OrganizationId::BUILT_IN,
             role: Role::Editor,
+            verified: true,
             created_at: Utc::now(),
             session_generation: 3,
             key_generation: 5,
@@ -189,7 +197,9 @@ mod tests {
         let identity = Identity::unpack(&Identity::pack(&user).payload).unwrap();
         assert_eq!((identity.user, identity.organization, identity.role), (user.id, user.organization_id, user.role));
         assert_eq!((identity.session_generation, identity.key_generation), (3, 5));
-        assert_eq!(identity.email(), "ann@shop.example");
+        assert_eq!((identity.email(), identity.verified), ("ann@shop.example", true));
+        let unverified = Identity::unpack(&Identity::pack(&User { verified: false, ..user.clone() }).payload).unwrap();
+        assert_eq!((unverified.role, unverified.verified), (user.role, false));
         let session = Session {
             id: SessionId::new(9).unwrap(),
             user_id: user.id,

@@ -7,6 +7,12 @@ pub enum AuthError {
     /// There is no such user, or the password is another. Which of both, nobody is told.
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
+    /// Nobody may register, or invite.
+    #[error("registration is off: an admin of the organization can add users")]
+    RegistrationOff,
+    /// Only whoever was invited may register.
+    #[error("registration is by invitation: `invitation` is required, the token that was mailed")]
+    InvitationMissing,
     /// More passwords are being checked than the machine can; try again.
     #[error("too many passwords are being checked")]
     Busy,

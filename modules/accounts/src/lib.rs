@@ -8,7 +8,7 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
-//! use hotshelf_accounts::{AccessMetrics, Auth, MailOptions, SessionOptions};
+//! use hotshelf_accounts::{AccessMetrics, AccountOptions, Auth, MailLinks, MailOptions, Registration, SessionOptions};
 //! use hotshelf_database::Database;
 //! use hotshelf_domain::{OrganizationId, Role, StoreError};
 //!
@@ -22,9 +22,10 @@
 //! # let accounts = Database::open(database, &registry).await?;
 //! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing)?;
 //! # let minute = Duration::from_secs(60);
-//! # let ttls = SessionOptions { session_ttl: minute, entry_ttl: minute, negative_ttl: minute, grace: minute };
+//! # let sessions = SessionOptions { session_ttl: minute, entry_ttl: minute, negative_ttl: minute, grace: minute };
+//! let options = AccountOptions { sessions, registration: Registration::Open, links: MailLinks::default() };
 //! let mailer = MailOptions::File(directory.path().join("mail.log")).mailer()?;
-//! let auth = Auth::new(cache, accounts, ttls, mailer, None, AccessMetrics::register(&registry)?)?;
+//! let auth = Auth::new(cache, accounts, options, mailer, AccessMetrics::register(&registry)?)?;
 //!
 //! let password = "correct horse".to_owned();
 //! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;
@@ -42,20 +43,24 @@ mod api_keys;
 mod auth;
 mod entry;
 mod error;
+mod letters;
 mod mailer;
 mod metrics;
 mod module;
 mod outbox;
 mod password_changes;
 mod passwords;
+mod registration;
 mod sessions;
 mod token;
 mod users;
 mod uses;
 
-pub use auth::{Auth, AuthMethod, Principal, SessionOptions, SessionPrincipal};
+pub use auth::{AccountOptions, Auth, AuthMethod, Principal, SessionOptions, SessionPrincipal};
 pub use entry::Identity;
 pub use error::AuthError;
+pub use letters::MailLinks;
 pub use mailer::{MailOptions, Mailer};
 pub use metrics::AccessMetrics;
+pub use registration::Registration;
 pub use token::{Token, TokenKind};

@@ -4,12 +4,13 @@ use hotshelf_lifecycle::{Failure, Health, Module, async_trait};
 use tokio::time::sleep;
 
 use crate::auth::Auth;
+use crate::error::AuthError;
 
 /// Between two writes of when API keys were used.
 const KEY_USES_INTERVAL: Duration = Duration::from_secs(10);
 /// After a write of uses of sessions that failed.
 const SESSION_USES_RETRY: Duration = Duration::from_secs(2);
-/// Between two looks at the sessions that have ended by themselves.
+/// Between two looks at the sessions and users that have ended by themselves.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 #[async_trait]
@@ -37,7 +38,7 @@ impl Module for Auth {
             auth.write_session_uses().await;
         });
         let (auth, stopping) = (self.clone(), tasks.stopping());
-        tasks.spawn_loop("session housekeeping", async move {
+        tasks.spawn_loop("account housekeeping", async move {
             loop {
                 auth.keep_house().await;
                 if stopping.run_until_cancelled(sleep(HOUSEKEEPING)).await.is_none() {
@@ -79,11 +80,12 @@ impl Auth {
     async fn keep_house(&self) {
         let kept = async {
             while self.0.database.forget_ended().await? > 0 {}
-            self.0.database.live_sessions().await
+            self.end_unverified().await?;
+            Ok::<_, AuthError>(self.0.database.live_sessions().await?)
         };
         match kept.await {
             Ok(live) => self.0.metrics.sessions_live.set(live),
-            Err(error) => tracing::debug!(%error, "sessions that have ended could not be forgotten; trying again"),
+            Err(error) => tracing::debug!(%error, "what has ended could not be forgotten; trying again"),
         }
     }
 }

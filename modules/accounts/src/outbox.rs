@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use hotshelf_database::Database;
-use hotshelf_domain::{Email, StoreError};
+use hotshelf_domain::StoreError;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::AuthError;
+use crate::letters::{Letter, MailLinks};
 use crate::mailer::{Mail, Mailer};
 use crate::metrics::AccessMetrics;
 use crate::token::{Token, TokenKind};
@@ -21,45 +22,37 @@ const LAST_ROUND: Duration = Duration::from_secs(5);
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// How long a permission to choose a password is good.
 const RESET_TTL: TimeDelta = TimeDelta::hours(1);
+/// How long a proof of an address is good.
+const PROOF_TTL: TimeDelta = TimeDelta::hours(24);
 
-/// Why somebody gets a mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Occasion {
-    /// Somebody said to have forgotten the password.
-    Forgotten,
-    /// An admin has added the user, who has no password yet.
-    Added,
-}
-
-/// Lets users choose a password, if they exist, by a mail to their address.
-pub(crate) struct Outbox(mpsc::Sender<(Email, Occasion)>);
+/// The mails that wait.
+pub(crate) struct Outbox(mpsc::Sender<Letter>);
 
 /// Writes and sends the mails.
 pub(crate) struct MailWorker {
     database: Database,
     mailer: Mailer,
-    /// The page that takes the token, to which it is appended.
-    reset_url: Option<String>,
+    links: MailLinks,
     metrics: AccessMetrics,
-    mails: mpsc::Receiver<(Email, Occasion)>,
+    mails: mpsc::Receiver<Letter>,
 }
 
 impl Outbox {
     pub(crate) fn new(
         database: Database,
         mailer: Mailer,
-        reset_url: Option<String>,
+        links: MailLinks,
         metrics: AccessMetrics,
     ) -> (Self, MailWorker) {
         let (queue, mails) = mpsc::channel(MOST_WAITING);
-        (Outbox(queue), MailWorker { database, mailer, reset_url, metrics, mails })
+        (Outbox(queue), MailWorker { database, mailer, links, metrics, mails })
     }
 
     /// A place for one mail, taken before anything is promised. Dropped, it is free.
     ///
     /// # Errors
     /// [`AuthError::TooMuchMail`].
-    pub(crate) fn reserve(&self) -> Result<OwnedPermit<(Email, Occasion)>, AuthError> {
+    pub(crate) fn reserve(&self) -> Result<OwnedPermit<Letter>, AuthError> {
         self.0.clone().try_reserve_owned().map_err(|_| AuthError::TooMuchMail)
     }
 }
@@ -81,30 +74,32 @@ impl MailWorker {
         }
     }
 
-    async fn handle(&self, (email, occasion): (Email, Occasion), stopping: &CancellationToken) {
-        match self.write(&email, occasion).await {
+    async fn handle(&self, letter: Letter, stopping: &CancellationToken) {
+        match self.write(letter).await {
             Ok(Some(mail)) => self.send(mail, stopping).await,
-            Ok(None) => tracing::info!("a password was asked for, for an address that nobody has"),
+            Ok(None) => tracing::info!("a mail was asked for, for an address that nobody has"),
             Err(error) => tracing::warn!(%error, "a mail could not be written"),
         }
     }
 
-    async fn write(&self, email: &Email, occasion: Occasion) -> Result<Option<Mail>, StoreError> {
-        let Some((user, _)) = self.database.credentials(email.clone()).await? else { return Ok(None) };
-        let token = Token::new(TokenKind::Reset);
-        self.database.allow_reset(user.id, token.hash(), Utc::now() + RESET_TTL).await?;
-        let (subject, reason) = match occasion {
-            Occasion::Forgotten => ("Choose a new password", "Somebody, hopefully you, has asked for a new password."),
-            Occasion::Added => ("Choose your password", "You were added as a user."),
-        };
-        let how = match &self.reset_url {
-            Some(url) => format!("{url}{}", token.expose()),
-            None => format!("POST it with a password to /api/v1/auth/reset-password:\n\n{}", token.expose()),
-        };
-        let text = format!(
-            "{reason} Within an hour, you can choose one, once:\n\n{how}\n\nIf it was not you, nothing has to be done.\n"
-        );
-        Ok(Some(Mail { to: email.clone(), subject: subject.to_owned(), text }))
+    /// `None` when nobody is to get it.
+    async fn write(&self, letter: Letter) -> Result<Option<Mail>, StoreError> {
+        Ok(match letter {
+            Letter::Password(to, occasion) => {
+                let Some((user, _)) = self.database.credentials(to.clone()).await? else { return Ok(None) };
+                let token = Token::new(TokenKind::Reset);
+                self.database.allow_reset(user.id, token.hash(), Utc::now() + RESET_TTL).await?;
+                Some(self.links.password(to, occasion, &token))
+            }
+            Letter::Proof(to) => {
+                let holder = self.database.credentials(to.clone()).await?;
+                let Some((user, _)) = holder.filter(|(user, _)| !user.verified) else { return Ok(None) };
+                let token = Token::new(TokenKind::Proof);
+                self.database.allow_proof(user.id, token.hash(), Utc::now() + PROOF_TTL).await?;
+                Some(self.links.proof(to, &token))
+            }
+            Letter::Invitation { to, by, token } => Some(self.links.invitation(to, &by, &token)),
+        })
     }
 
     async fn send(&self, mail: Mail, stopping: &CancellationToken) {
@@ -126,6 +121,8 @@ impl MailWorker {
 
 #[cfg(test)]
 mod tests {
+    use hotshelf_domain::Email;
+
     use super::*;
 
     #[test]
@@ -138,9 +135,9 @@ mod tests {
         drop(unused);
         let second = outbox.reserve().unwrap();
         let ann: Email = "ann@shop.example".parse().unwrap();
-        first.send((ann.clone(), Occasion::Added));
+        first.send(Letter::Proof(ann.clone()));
         assert!(matches!(outbox.reserve(), Err(AuthError::TooMuchMail)), "it waits");
-        assert_eq!(mails.try_recv().unwrap(), (ann, Occasion::Added));
+        assert_eq!(mails.try_recv().unwrap(), Letter::Proof(ann));
         drop((second, outbox.reserve().unwrap()));
     }
 }

@@ -5,7 +5,7 @@ use hotshelf_domain::{Email, StoreError};
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
-use crate::outbox::Occasion;
+use crate::letters::{Letter, Occasion};
 use crate::token::{Token, TokenKind};
 
 impl Auth {
@@ -15,12 +15,12 @@ impl Auth {
     /// # Errors
     /// [`AuthError::TooMuchMail`], whether there is such a user or not.
     pub fn forgot_password(&self, email: Email) -> Result<(), AuthError> {
-        self.0.outbox.reserve()?.send((email, Occasion::Forgotten));
+        self.0.outbox.reserve()?.send(Letter::Password(email, Occasion::Forgotten));
         Ok(())
     }
 
-    /// Gives the user who was allowed to by this token a new password. All sessions and API keys of the user end:
-    /// whoever had the account before may have made some.
+    /// Gives the user who was allowed to by this token a new password, and verifies the address. All sessions, API keys
+    /// and invitations of the user end: whoever had the account before may have made some.
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`], [`AuthError::Busy`] among others.

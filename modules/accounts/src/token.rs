@@ -20,16 +20,23 @@ pub enum TokenKind {
     ApiKey,
     /// `hsr_…`: the permission to choose a new password.
     Reset,
+    /// `hsv_…`: the proof of an address.
+    Proof,
+    /// `hsi_…`: an invitation.
+    Invitation,
 }
 
 impl TokenKind {
-    const ALL: [TokenKind; 3] = [TokenKind::Session, TokenKind::ApiKey, TokenKind::Reset];
+    const ALL: [TokenKind; 5] =
+        [TokenKind::Session, TokenKind::ApiKey, TokenKind::Reset, TokenKind::Proof, TokenKind::Invitation];
 
     fn prefix(self) -> &'static str {
         match self {
             TokenKind::Session => "hss_",
             TokenKind::ApiKey => "hsk_",
             TokenKind::Reset => "hsr_",
+            TokenKind::Proof => "hsv_",
+            TokenKind::Invitation => "hsi_",
         }
     }
 }

@@ -1,29 +1,24 @@
 //! The users of an organization: made, changed and removed.
 
 use hotshelf_database::Database;
-use hotshelf_domain::{Email, Home, NewOrganization, NewUser, OrganizationId, Role, StoreError, User, UserId};
+use hotshelf_domain::{Email, Home, NewUser, OrganizationId, Role, StoreError, User, UserId};
 
 use crate::auth::Auth;
 use crate::error::AuthError;
-use crate::outbox::Occasion;
+use crate::letters::{Letter, Occasion};
 
 impl Auth {
-    /// Makes a user, and an organization of which the user is the admin.
+    /// Whether somebody has verified this address.
     ///
     /// # Errors
-    /// [`StoreError::EmailTaken`], [`AuthError::Busy`] among others.
-    pub async fn register(
-        &self,
-        email: Email,
-        password: String,
-        organization: NewOrganization,
-    ) -> Result<User, AuthError> {
-        let password_hash = Some(self.0.passwords.hash(password).await?);
-        let new = NewUser { email, password_hash, home: Home::New(organization), role: Role::Admin };
-        Ok(self.0.database.add_user(new).await?)
+    /// When the database failed.
+    pub async fn is_taken(&self, email: &Email) -> Result<bool, AuthError> {
+        let holder = self.0.database.credentials(email.clone()).await?;
+        Ok(holder.is_some_and(|(holder, _)| holder.verified))
     }
 
-    /// Adds a user to an organization. Without a password, a mail lets the user choose one.
+    /// Adds a user to an organization. Without a password, a mail lets the user choose one, and the address is verified
+    /// by that; with one, whoever adds the user vouches for the address.
     ///
     /// # Errors
     /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`], [`AuthError::TooMuchMail`] and
@@ -39,11 +34,11 @@ impl Auth {
             Some(password) => Some(self.0.passwords.hash(password).await?),
             None => None,
         };
-        let invitation = if password_hash.is_none() { Some(self.0.outbox.reserve()?) } else { None };
-        let home = Home::In(organization);
-        let user = self.0.database.add_user(NewUser { email, password_hash, home, role }).await?;
-        if let Some(invitation) = invitation {
-            invitation.send((user.email.clone(), Occasion::Added));
+        let place = if password_hash.is_none() { Some(self.0.outbox.reserve()?) } else { None };
+        let (home, verified) = (Home::In(organization), password_hash.is_some());
+        let user = self.settle(NewUser { email, password_hash, home, role, verified }).await?;
+        if let Some(place) = place {
+            place.send(Letter::Password(user.email.clone(), Occasion::Added));
         }
         Ok(user)
     }

@@ -18,7 +18,7 @@ use crate::operations::Access;
 use crate::problem::Problem;
 
 /// Prefixes of the routes that exist only with users.
-const ABOUT_USERS: [&str; 2] = ["/api/v1/auth/", "/api/v1/users"];
+const ABOUT_USERS: [&str; 3] = ["/api/v1/auth/", "/api/v1/users", "/api/v1/invitations"];
 
 /// Concurrent token lookups of clients that have guessed too many tokens, and how long such a lookup waits for its
 /// turn.
@@ -138,6 +138,11 @@ fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
         AuthMethod::Session(_) => Ok(()),
         AuthMethod::ApiKey(_) => Err("API keys may not do this, use a session".to_owned()),
     };
+    // Nobody should be managed, or get a mail, in the name of an address that may be another's.
+    let verified = || {
+        let verify = || "verify your e-mail address first, with the token that was mailed to it".to_owned();
+        principal.identity.verified.then_some(()).ok_or_else(verify)
+    };
     let built_in = principal.organization() == OrganizationId::BUILT_IN;
     let allowed = match access {
         Access::Public | Access::Viewer => has_role(Role::Viewer),
@@ -149,7 +154,7 @@ fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
             Err("only the organization that runs the service may do this".to_owned())
         }
         Access::Session => by_session(),
-        Access::AdminSession => has_role(Role::Admin).and_then(|()| by_session()),
+        Access::AdminSession => has_role(Role::Admin).and_then(|()| by_session()).and_then(|()| verified()),
     };
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
 }

@@ -146,6 +146,11 @@ impl Peer {
             address => Subject::of_address(address),
         }
     }
+
+    /// The network of the client.
+    pub(crate) fn network(&self, proxies: &TrustedProxies, headers: &HeaderMap) -> Subject {
+        Subject::of_site(proxies.origin(self.address, headers))
+    }
 }
 
 #[cfg(test)]

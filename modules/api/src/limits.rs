@@ -31,7 +31,7 @@ pub struct LimitOptions {
     pub login: Limit,
     /// Unknown tokens per address.
     pub guess: Limit,
-    /// Registrations per address.
+    /// Registrations per address, or per network of IPv6 addresses.
     pub register: Limit,
     /// Requests for a password reset per address.
     pub forgot_password: Limit,
@@ -107,6 +107,14 @@ impl RequestLimits {
     pub(crate) fn client_of(&self, peer: &Peer, headers: &HeaderMap) -> Subject {
         peer.client(&self.proxies, headers)
     }
+
+    /// The network of the client: of IPv6, a customer of a provider has far more than one of what counts as a client.
+    fn network(&self, extensions: &Extensions, headers: &HeaderMap) -> Subject {
+        match extensions.get::<Peer>() {
+            Some(peer) => peer.network(&self.proxies, headers),
+            None => Subject::new("nobody"),
+        }
+    }
 }
 
 /// Counts a request against its policy, if it has one: of the caller, or of the client if the caller is unknown.
@@ -134,6 +142,21 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         Ok(Client(Arc::<RequestLimits>::from_ref(state).client(&parts.extensions, &parts.headers)))
+    }
+}
+
+/// Extracts the network of the client.
+#[derive(Clone, Debug)]
+pub(crate) struct Network(pub(crate) Subject);
+
+impl<S: Send + Sync> FromRequestParts<S> for Network
+where
+    Arc<RequestLimits>: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Network(Arc::<RequestLimits>::from_ref(state).network(&parts.extensions, &parts.headers)))
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Access {
     Observer,
     /// A session of any role: an API key may not do what outlives it.
     Session,
-    /// Role admin, by a session.
+    /// Role admin, by a session, with a verified address.
     AdminSession,
 }
 

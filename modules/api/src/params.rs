@@ -5,7 +5,7 @@ mod query;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use hotshelf_domain::{ApiKeyId, FieldError, OrganizationId, ProductId, SchemaId, SessionId, UserId};
+use hotshelf_domain::{ApiKeyId, FieldError, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 
 use crate::problem::Problem;
 pub(crate) use lists::{ListQuery, MemberPageQuery};
@@ -29,7 +29,7 @@ macro_rules! ids {
     };
 }
 
-ids!(ApiKeyId, OrganizationId, ProductId, SchemaId, SessionId, UserId);
+ids!(ApiKeyId, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId);
 
 impl<T: Id, S: Send + Sync> FromRequestParts<S> for IdPath<T> {
     type Rejection = Problem;

@@ -151,6 +151,9 @@ impl From<ProductError> for Problem {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
+            AuthError::RegistrationOff | AuthError::InvitationMissing => {
+                Problem::new(StatusCode::FORBIDDEN, error.to_string())
+            }
             AuthError::WrongCredentials => Problem::unauthorized(error.to_string(), "Bearer"),
             AuthError::Busy | AuthError::TooMuchMail => Problem::unavailable(format!("{error}, try again")),
             AuthError::Hash(_) => Problem::internal(error),
@@ -181,7 +184,8 @@ impl From<StoreError> for Problem {
             | StoreError::NoSuchSchema(_)
             | StoreError::NoSuchUser(_)
             | StoreError::NoSuchSession(_)
-            | StoreError::NoSuchApiKey(_) => with_status(StatusCode::NOT_FOUND),
+            | StoreError::NoSuchApiKey(_)
+            | StoreError::NoSuchInvitation(_) => with_status(StatusCode::NOT_FOUND),
             StoreError::PreconditionFailed { .. } | StoreError::SchemaPreconditionFailed { .. } => Problem::new(
                 StatusCode::PRECONDITION_FAILED,
                 format!("the precondition of the request does not hold: {error}"),
@@ -190,7 +194,8 @@ impl From<StoreError> for Problem {
             | StoreError::LastAdmin(_)
             | StoreError::SchemaBuiltIn(_)
             | StoreError::SchemaInUse { .. } => with_status(StatusCode::CONFLICT),
-            StoreError::VersionConflict { .. } | StoreError::TooManySessions(_) => {
+            StoreError::NotVerified(_) | StoreError::NoAdmin(_) => with_status(StatusCode::FORBIDDEN),
+            StoreError::VersionConflict { .. } | StoreError::TooManySessions(_) | StoreError::EmailMoved => {
                 with_status(StatusCode::CONFLICT).after(1)
             }
             StoreError::Invalid(invalid) => invalid.clone().into(),
@@ -205,7 +210,9 @@ impl From<StoreError> for Problem {
                 Problem { errors, ..with_status(StatusCode::BAD_REQUEST) }
             }
             // Parameters are checked before, so only the client can cause a page that does not exist.
-            StoreError::NoSuchReset | StoreError::NoSuchPage(_) => with_status(StatusCode::BAD_REQUEST),
+            StoreError::NoSuchReset | StoreError::NoSuchProof | StoreError::NotInvited | StoreError::NoSuchPage(_) => {
+                with_status(StatusCode::BAD_REQUEST)
+            }
             StoreError::SessionsEnded(_) => {
                 Problem::unauthorized("the session has ended", "Bearer error=\"invalid_token\"")
             }

@@ -8,10 +8,12 @@ pub(crate) mod cache;
 pub(crate) mod details;
 pub(crate) mod envelope;
 pub(crate) mod health;
+pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organizations;
 pub(crate) mod passwords;
 pub(crate) mod products;
+pub(crate) mod registration;
 pub(crate) mod schemas;
 pub(crate) mod sessions;
 pub(crate) mod statistics;
@@ -50,7 +52,9 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Viewer, routes!(envelope::get))
         .operation(Access::Editor, routes!(envelope::create))
         .operation(Access::Editor, routes!(envelope::update))
-        .operation(Access::Public, routes!(auth::register))
+        .operation(Access::Public, routes!(registration::register))
+        .operation(Access::Public, routes!(registration::verify))
+        .operation(Access::Session, routes!(registration::resend))
         .operation(Access::Public, routes!(auth::login))
         .operation(Access::Session, routes!(auth::logout))
         .operation(Access::Session, routes!(auth::session))
@@ -63,6 +67,9 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Session, routes!(api_keys::list))
         .operation(Access::Session, routes!(api_keys::create))
         .operation(Access::Session, routes!(api_keys::remove))
+        .operation(Access::AdminSession, routes!(invitations::create))
+        .operation(Access::Admin, routes!(invitations::list))
+        .operation(Access::AdminSession, routes!(invitations::revoke))
         .operation(Access::Admin, routes!(users::list))
         .operation(Access::AdminSession, routes!(users::add))
         .operation(Access::Admin, routes!(users::get))

@@ -5,6 +5,7 @@ mod catalogue;
 mod epoch;
 mod lists;
 mod products;
+mod registration;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

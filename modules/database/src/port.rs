@@ -8,9 +8,9 @@
 use chrono::{DateTime, Utc};
 use hotshelf_cache::Epoch;
 use hotshelf_domain::{
-    ApiKey, Image, NewApiKey, NewImage, NewOrganization, NewProduct, NewSchema, NewSession, NewUser, Organization,
-    OrganizationId, Product, ProductId, ProductPatch, Role, Schema, SchemaId, Session, SessionId, StoreError,
-    TokenHash, User, UserId, Version,
+    ApiKey, Email, Image, Invitation, InvitationId, NewApiKey, NewImage, NewInvitation, NewOrganization, NewProduct,
+    NewSchema, NewSession, NewUser, Organization, OrganizationId, Product, ProductId, ProductPatch, Role, Schema,
+    SchemaId, Session, SessionId, StoreError, TokenHash, User, UserId, Version,
 };
 use serde_json::{Map, Value};
 
@@ -22,7 +22,17 @@ pub(crate) trait Tx {
 
 /// All subjects, for use cases that touch several.
 pub(crate) trait WriteTx:
-    ProductTx + DetailsTx + OrganizationTx + SchemaTx + UserTx + SessionTx + ApiKeyTx + ResetTx + EpochTx
+    ProductTx
+    + DetailsTx
+    + OrganizationTx
+    + SchemaTx
+    + UserTx
+    + SessionTx
+    + ApiKeyTx
+    + ResetTx
+    + ProofTx
+    + InvitationTx
+    + EpochTx
 {
 }
 
@@ -92,6 +102,9 @@ pub(crate) trait UserTx: Tx {
     /// The user, `None` when there is none.
     fn user(&mut self, id: UserId) -> Result<Option<User>, Self::Error>;
 
+    /// The user of that address.
+    fn holder(&mut self, email: &Email) -> Result<Option<User>, Self::Error>;
+
     /// Fails with [`StoreError::EmailTaken`] when another one has the address.
     fn insert_user(&mut self, new: &NewUser, organization: OrganizationId) -> Result<User, Self::Error>;
 
@@ -101,7 +114,10 @@ pub(crate) trait UserTx: Tx {
     /// Deletes the user with all sessions, keys and resets.
     fn delete_user(&mut self, id: UserId) -> Result<(), Self::Error>;
 
-    /// Counts the admins of the organization. No other transaction makes them fewer before this one ends.
+    /// Notes that the address of the user is proven, if that is not noted yet.
+    fn set_verified(&mut self, id: UserId) -> Result<(), Self::Error>;
+
+    /// Counts the admins of the organization whose addresses are verified. No other transaction makes them fewer before this one ends.
     fn count_admins(&mut self, organization: OrganizationId) -> Result<i64, Self::Error>;
 
     /// The hash of the password, if the user exists and has chosen one.
@@ -169,6 +185,36 @@ pub(crate) trait ResetTx: Tx {
 
     /// Deletes all permissions of the user.
     fn delete_resets(&mut self, user: UserId) -> Result<(), Self::Error>;
+}
+
+/// Proofs of addresses.
+pub(crate) trait ProofTx: Tx {
+    /// Inserts a proof that is valid until then.
+    fn insert_proof(&mut self, user: UserId, token_hash: &TokenHash, until: DateTime<Utc>) -> Result<(), Self::Error>;
+
+    /// The user whose address it proves, if it is valid.
+    fn user_of_proof(&mut self, token_hash: &TokenHash) -> Result<Option<UserId>, Self::Error>;
+
+    /// Deletes all proofs of the user.
+    fn delete_proofs(&mut self, user: UserId) -> Result<(), Self::Error>;
+}
+
+/// Invitations.
+pub(crate) trait InvitationTx: Tx {
+    /// Inserts it with an id that no invitation ever had.
+    fn insert_invitation(&mut self, new: &NewInvitation) -> Result<Invitation, Self::Error>;
+
+    /// The invitation, if it is valid.
+    fn invitation_of(&mut self, token_hash: &TokenHash) -> Result<Option<Invitation>, Self::Error>;
+
+    /// Counts the invitations of the organization that are valid.
+    fn count_invitations(&mut self, organization: OrganizationId) -> Result<i64, Self::Error>;
+
+    /// Deletes the invitation. `false` when the organization has no such invitation.
+    fn delete_invitation(&mut self, organization: OrganizationId, id: InvitationId) -> Result<bool, Self::Error>;
+
+    /// Deletes all invitations that the user made.
+    fn delete_invitations_by(&mut self, user: UserId) -> Result<(), Self::Error>;
 }
 
 /// The epoch of the cached entries, in the same database as their rows.

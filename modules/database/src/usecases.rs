@@ -8,4 +8,5 @@ pub(crate) mod details;
 pub(crate) mod epoch;
 pub(crate) mod products;
 mod references;
+pub(crate) mod registration;
 pub(crate) mod schemas;

@@ -30,11 +30,21 @@ impl Subject {
     /// An address. Whoever has one of IPv6 has its whole `/64`, which therefore is one subject; a mapped one of IPv4 is
     /// that one.
     pub fn of_address(address: IpAddr) -> Self {
+        Subject::of_network(address, 64)
+    }
+
+    /// The site of an address: a provider gives a customer up to a whole `/48` of IPv6, which is one subject.
+    pub fn of_site(address: IpAddr) -> Self {
+        Subject::of_network(address, 48)
+    }
+
+    /// Of an address of IPv6, the first so many bits.
+    fn of_network(address: IpAddr, length: u32) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Subject(format_compact!("{address}")),
             IpAddr::V6(address) => {
-                let network = Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX));
-                Subject(format_compact!("{network}/64"))
+                let network = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - length)));
+                Subject(format_compact!("{network}/{length}"))
             }
         }
     }
@@ -68,6 +78,15 @@ mod tests {
         assert_eq!(of_address("2001:db8:1:2:ffff::1"), "2001:db8:1:2::/64");
         assert_ne!(of_address("2001:db8:1:3::1"), of_address("2001:db8:1:2::1"));
         assert_eq!(of_address("::1"), "::/64");
+    }
+
+    #[test]
+    fn a_site_of_ipv6_has_many_networks() {
+        let of_site = |text: &str| Subject::of_site(text.parse().unwrap()).to_string();
+        assert_eq!(of_site("203.0.113.9"), "203.0.113.9");
+        assert_eq!(of_site("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
+        assert_eq!(of_site("2001:db8:1:ffff::1"), "2001:db8:1::/48");
+        assert_ne!(of_site("2001:db8:2::1"), of_site("2001:db8:1::1"));
     }
 
     #[test]

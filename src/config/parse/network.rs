@@ -45,11 +45,6 @@ pub(super) fn address_host(text: &str) -> Parsed<String> {
     if text.contains(':') && !text.starts_with('[') { Err(Refusal::Malformed) } else { host(text) }
 }
 
-/// Whether who listens on this host can be reached from this machine only.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// `*`, nothing, or host names separated by commas, without ports: the service answers on any.
 pub(crate) fn allowed_hosts(text: &str) -> Parsed<Vec<String>> {
     match text.trim() {
@@ -68,8 +63,8 @@ pub(crate) fn cors_origins(text: &str) -> Parsed<Vec<String>> {
     }
 }
 
-/// Scheme, host and perhaps a port, as browsers send it in `Origin`. A path, even a trailing slash, is refused: no browser sends one, so that it would
-/// never match.
+/// Scheme, host and perhaps a port, as browsers send it in `Origin`. A path, even a trailing slash, is refused: no
+/// browser sends one, so that it would never match.
 fn origin(text: &str) -> Parsed<String> {
     let lower = text.to_ascii_lowercase();
     let (scheme, address) = lower.split_once("://").ok_or(Refusal::Malformed)?;

@@ -1,6 +1,6 @@
 //! Guessing passwords and tokens, with the default limits.
 
-use hotshelf_testkit::users::{PASSWORD, create_admin};
+use hotshelf_testkit::users::{PASSWORD, create_admin, mailed, verify};
 use hotshelf_testkit::{Client, Reply, Service};
 use serde_json::json;
 use tempfile::TempDir;
@@ -114,6 +114,51 @@ async fn registrations_and_reset_mails_are_limited_to_three_an_hour() {
     }
     assert_eq!(registered, [201, 201, 201, 429]);
     assert_eq!(forgotten, [202, 202, 202, 429]);
+}
+
+#[tokio::test]
+async fn registrations_from_one_site_of_ipv6_are_limited_together() {
+    let (service, _directory) = service().await;
+    let mut statuses = Vec::new();
+    for network in 1..=6 {
+        let registration = json!({"email": format!("user{network}@two.example"), "password": PASSWORD});
+        let request = service.post("/api/v1/auth/register");
+        let request = request.header("x-forwarded-for", &format!("2001:db8:1:{network}::1"));
+        statuses.push(request.json(&registration).await.status);
+    }
+    assert_eq!(statuses, [201, 201, 201, 429, 429, 429]);
+}
+
+/// Refused additions use up nothing of whose address they name, and one organization nothing of another.
+#[tokio::test]
+async fn nobody_uses_up_the_mails_of_another() {
+    let (service, directory) = service().await;
+    let mails = directory.path().join("mail.log");
+    let registration = json!({"email": "mal@two.example", "password": PASSWORD});
+    let register = |from: &str| service.post("/api/v1/auth/register").header("x-forwarded-for", from);
+    register("203.0.113.1").json(&registration).await.expect(201);
+    verify(&service, &mails, "mal@two.example").await;
+    let log_in = async |email: &str| {
+        let session = attempt(&service, "203.0.113.2", email, PASSWORD).await.expect(200).json();
+        service.with_token(session["token"].as_str().unwrap())
+    };
+    let (mal, admin) = (log_in("mal@two.example").await, log_in("admin@one.example").await);
+    for _ in 0..4 {
+        mal.post("/api/v1/users").json(&json!({"email": "admin@one.example"})).await.expect(409);
+        mal.post("/api/v1/invitations").json(&json!({"email": "admin@one.example"})).await.expect(409);
+    }
+    service.post("/api/v1/auth/forgot-password").json(&json!({"email": "admin@one.example"})).await.expect(202);
+    mailed(&mails, "admin@one.example", "hsr_").await;
+    // Mails to one address, of one organization.
+    let guest = json!({"email": "guest@one.example"});
+    for _ in 0..3 {
+        mal.post("/api/v1/invitations").json(&guest).await.expect(201);
+    }
+    mal.post("/api/v1/invitations").json(&guest).await.expect(429);
+    admin.post("/api/v1/users").json(&guest).await.expect(201);
+    service.post("/api/v1/auth/forgot-password").json(&guest).await.expect(202);
+    let both = async || std::fs::read_to_string(&mails).unwrap().matches("To: guest@one.example").count() == 5;
+    hotshelf_testkit::wait_until("all mails are there", hotshelf_testkit::PATIENCE, both).await;
 }
 
 #[tokio::test]

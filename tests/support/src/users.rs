@@ -1,9 +1,12 @@
 //! Operations on users, for tests.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::service::ServiceBuilder;
+use crate::wait::{PATIENCE, wait_until};
 
 /// The password of all users.
 pub const PASSWORD: &str = "correct horse battery";
@@ -36,10 +39,31 @@ pub async fn log_in(client: &Client, email: &str) -> Client {
     client.with_token(session["token"].as_str().expect("a token"))
 }
 
-/// The user after a registration.
+/// The user after a registration. The address is not verified.
 pub async fn register(client: &Client, email: &str, organization: &str) -> Value {
     let registration = json!({"email": email, "password": PASSWORD, "organization": organization});
     client.post("/api/v1/auth/register").json(&registration).await.expect(201).json()["user"].take()
+}
+
+/// The last token of that kind in a mail to that address, as soon as there is one: `hsr_…` lets the reader choose a
+/// password, `hsv_…` proves an address, `hsi_…` invites.
+pub async fn mailed(mails: &Path, email: &str, kind: &str) -> String {
+    let find = || {
+        let mails = std::fs::read_to_string(mails).unwrap_or_default();
+        let (_, letter) = mails.rsplit_once(&format!("To: {email}\n"))?;
+        // Until the next mail, to somebody else.
+        let letter = letter.split("\nTo: ").next()?;
+        let tokens = letter.split(|byte: char| byte.is_whitespace() || byte == '=');
+        tokens.filter(|word| word.starts_with(kind)).last().map(str::to_owned)
+    };
+    wait_until("the mail is there", PATIENCE, async || find().is_some()).await;
+    find().expect("the mail stays")
+}
+
+/// Verifies the address of a user who has registered, on a service that writes its mails to that file.
+pub async fn verify(client: &Client, mails: &Path, email: &str) {
+    let proof = json!({"token": mailed(mails, email, "hsv_").await, "password": PASSWORD});
+    client.post("/api/v1/auth/verify").json(&proof).await.expect(204);
 }
 
 /// The user after an admin has added it to the organization.

@@ -1,6 +1,6 @@
 //! The limits that protect accounts.
 
-use hotshelf_domain::{OrganizationId, UserId};
+use hotshelf_domain::{Email, OrganizationId, UserId};
 use hotshelf_ratelimit::{RateLimiter, Subject};
 
 use super::LimitOptions;
@@ -17,11 +17,17 @@ pub(crate) struct AccountLimits {
     login: Policy,
     logins_of_client: Policy,
     logins_into_account: Policy,
-    mails: Policy,
+    /// Mails with which a password is reset, per address.
+    reset_mails: Policy,
+    /// Mails with which an address is verified, per user.
+    proof_mails: Policy,
+    /// Mails to somebody whom an organization adds or invites, per organization and address: no other organization
+    /// loses anything by them.
+    welcome_mails: Policy,
     added_users: Policy,
     /// Unknown tokens, per client.
     pub(crate) guess: Policy,
-    /// Registrations, per client.
+    /// Registrations, per network of clients.
     pub(crate) register: Policy,
     /// Requests for a password reset, per client.
     pub(crate) forgot_password: Policy,
@@ -34,7 +40,9 @@ impl AccountLimits {
             login: guard("login", options.login),
             logins_of_client: guard("login-client", options.login.times(CLIENT_FACTOR)),
             logins_into_account: guard("login-account", options.login.times(ACCOUNT_FACTOR)),
-            mails: guard("mail", options.forgot_password),
+            reset_mails: guard("mail", options.forgot_password),
+            proof_mails: guard("verification-mail", options.forgot_password),
+            welcome_mails: guard("welcome-mail", options.forgot_password),
             added_users: guard("add-user", options.register.times(CLIENT_FACTOR)),
             guess: guard("token", options.guess),
             register: guard("register", options.register),
@@ -57,14 +65,29 @@ impl AccountLimits {
         self.login.count(&Subject::new(&format!("user:{user}"))).await
     }
 
-    /// Counts a mail to that address. The client must not learn whether it was sent.
-    pub(crate) async fn mail_to(&self, account: &str) -> Result<(), Problem> {
-        self.mails.count(&account_of(account)).await.map(drop)
+    /// Counts a password that a client sends with a token from a mail, for the same reason.
+    pub(crate) async fn password_from(&self, client: &Subject) -> Result<LimitHeaders, Problem> {
+        self.logins_of_client.count(client).await
     }
 
-    /// Counts a user that is added to the organization.
-    pub(crate) async fn add_user(&self, organization: OrganizationId) -> Result<(), Problem> {
-        self.added_users.count(&Subject::new(&format!("organization:{organization}"))).await.map(drop)
+    /// Counts a mail to that address. The client must not learn whether it was sent.
+    pub(crate) async fn reset_mail(&self, email: &Email) -> Result<(), Problem> {
+        self.reset_mails.count(&account_of(email.as_str())).await.map(drop)
+    }
+
+    /// Counts a mail that the user asks for.
+    pub(crate) async fn proof_mail(&self, user: UserId) -> Result<LimitHeaders, Problem> {
+        self.proof_mails.count(&Subject::new(&format!("user:{user}"))).await
+    }
+
+    /// Counts a user that the organization adds or invites, and the mail to that address, if there is one.
+    pub(crate) async fn add_user(&self, organization: OrganizationId, mail: Option<&Email>) -> Result<(), Problem> {
+        let organization = Subject::new(&format!("organization:{organization}"));
+        let _ = self.added_users.count(&organization).await?;
+        if let Some(email) = mail {
+            let _ = self.welcome_mails.count(&organization.and(&account_of(email.as_str()))).await?;
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) struct User {
     organization_id: i64,
     /// `viewer`, `editor` or `admin`.
     role: String,
+    /// Whether the user has proven to read the mail to the address, or an admin vouched for it.
+    verified: bool,
     created_at: DateTime<Utc>,
 }
 
@@ -32,7 +34,7 @@ pub(crate) struct UserRole {
     role: String,
 }
 
-/// A new user with a new organization.
+/// A new user, with a new organization or an invitation.
 #[derive(ToSchema)]
 pub(crate) struct Registration {
     #[schema(max_length = 254)]
@@ -42,6 +44,44 @@ pub(crate) struct Registration {
     /// Name of the new organization; default: the e-mail address.
     #[schema(max_length = 255)]
     organization: Option<String>,
+    /// The token of the invitation that was mailed to the address.
+    invitation: Option<String>,
+}
+
+/// The proof of an e-mail address: the token from a mail, and the password of the user.
+#[derive(ToSchema)]
+pub(crate) struct Verification {
+    token: String,
+    password: String,
+}
+
+/// An invitation, without its token.
+#[derive(ToSchema)]
+pub(crate) struct Invitation {
+    id: i64,
+    /// Who may register by it.
+    email: String,
+    /// Who invites.
+    organization_id: i64,
+    /// Whether a new organization is made, whose admin the guest is.
+    new_organization: bool,
+    role: String,
+    /// The admin who made it. It ends when that user stops being an admin.
+    invited_by: i64,
+    created_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+/// Somebody to invite.
+#[derive(ToSchema)]
+pub(crate) struct InvitationInput {
+    #[schema(max_length = 254)]
+    email: String,
+    #[schema(default = "viewer")]
+    role: Option<String>,
+    /// Whether a new organization is made, whose admin the guest is. For operators.
+    #[schema(default = false)]
+    new_organization: Option<bool>,
 }
 
 /// The credentials of a login.

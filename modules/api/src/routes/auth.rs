@@ -1,4 +1,4 @@
-//! `/api/v1/auth`: registration, login, logout and the current session.
+//! `/api/v1/auth`: login, logout and the current session.
 
 use std::sync::Arc;
 
@@ -7,11 +7,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use hotshelf_domain::{RegistrationDraft, Session, TextsDraft, User};
+use hotshelf_domain::{Session, TextsDraft, User};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::users::UserAnswer;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
@@ -38,27 +37,6 @@ struct SessionAnswer {
     user: User,
     #[schema(value_type = schemas::Session)]
     session: Session,
-}
-
-/// Creates a user and an organization whose admin is the user. To join an existing organization, ask one of its admins
-/// to add you.
-#[utoipa::path(
-    post, path = "/api/v1/auth/register", tag = "auth", request_body = schemas::Registration,
-    responses(
-        (status = 201, body = UserAnswer),
-        (status = 409, description = "a user with this e-mail address exists already"),
-    )
-)]
-pub(crate) async fn register(
-    State(limits): State<Arc<AccountLimits>>,
-    Accounts(auth): Accounts,
-    Client(client): Client,
-    JsonBody(body): JsonBody,
-) -> Result<impl IntoResponse, Problem> {
-    let (email, password, organization) = RegistrationDraft::from_json(&body)?.into_new()?;
-    let limit = limits.register.count(&client).await?;
-    let user = auth.register(email, password, organization).await?;
-    Ok((StatusCode::CREATED, limit, Json(UserAnswer { user })))
 }
 
 /// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie.

@@ -30,14 +30,14 @@ pub(crate) async fn forgot(
     let email: Email = email.parse().map_err(|message| wrong("email", message))?;
     let limit = limits.forgot_password.count(&client).await?;
     // Counted per mailbox, so that many clients cannot flood it. The client does not learn it.
-    if limits.mail_to(email.as_str()).await.is_ok() {
+    if limits.reset_mail(&email).await.is_ok() {
         auth.forgot_password(email)?;
     }
     Ok((StatusCode::ACCEPTED, limit, ()))
 }
 
-/// Sets a new password, authorized by the token from a mail. A token works once. All sessions and API keys of the user
-/// end.
+/// Sets a new password, authorized by the token from a mail, and verifies the e-mail address. A token works once. All
+/// sessions, API keys and invitations of the user end.
 #[utoipa::path(
     post, path = "/api/v1/auth/reset-password", tag = "auth", request_body = schemas::PasswordReset,
     responses(
@@ -45,10 +45,17 @@ pub(crate) async fn forgot(
         (status = 400, description = "the request is invalid, or the token is invalid, used or expired"),
     )
 )]
-pub(crate) async fn reset(Accounts(auth): Accounts, JsonBody(body): JsonBody) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn reset(
+    State(limits): State<Arc<AccountLimits>>,
+    Accounts(auth): Accounts,
+    Client(client): Client,
+    JsonBody(body): JsonBody,
+) -> Result<impl IntoResponse, Problem> {
     let [token, password] = TextsDraft::from_json(&body, ["token", "password"])?.into_texts()?;
-    auth.reset_password(&token, new_password(password)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let password = new_password(password)?;
+    let limit = limits.password_from(&client).await?;
+    auth.reset_password(&token, password).await?;
+    Ok((StatusCode::NO_CONTENT, limit, ()))
 }
 
 /// Sets a new password. All other sessions of the user end; the API keys stay valid.
@@ -73,6 +80,6 @@ pub(crate) async fn change(
     }
 }
 
-fn wrong(field: &str, message: String) -> Problem {
+pub(super) fn wrong(field: &str, message: String) -> Problem {
     Invalid::one(field, &message).into()
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use hotshelf_domain::{User, UserDraft, UserId};
+use hotshelf_domain::{StoreError, User, UserDraft, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -38,7 +38,8 @@ pub(crate) async fn list(Admin { auth, organization }: Admin) -> Result<impl Int
     Ok((no_store(), Json(Users { users: auth.users(organization).await? })))
 }
 
-/// Adds a user to the organization. If no password is given, the user gets a mail to choose one.
+/// Adds a user to the organization. If no password is given, the user gets a mail to choose one. An address that nobody
+/// has verified is taken over.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "users", request_body = schemas::UserInput,
     responses(
@@ -52,10 +53,11 @@ pub(crate) async fn add(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let (email, role, password) = UserDraft::from_json(&body)?.into_new()?;
-    limits.add_user(organization).await?;
-    if password.is_none() {
-        limits.mail_to(email.as_str()).await?;
+    // Before anything is counted: a refused addition must use up nothing.
+    if auth.is_taken(&email).await? {
+        return Err(StoreError::EmailTaken.into());
     }
+    limits.add_user(organization, password.is_none().then_some(&email)).await?;
     let user = auth.add_user(organization, email, role, password).await?;
     let location = [(header::LOCATION, format!("/api/v1/users/{}", user.id))];
     Ok((StatusCode::CREATED, no_store(), location, Json(UserAnswer { user })))

@@ -3,25 +3,17 @@
 use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    ApiKey, ApiKeyId, Email, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, SessionId, StoreError,
-    TokenHash, Used, User, UserId,
+    ApiKey, ApiKeyId, Email, NewApiKey, NewSession, OrganizationId, Role, Session, SessionId, StoreError, TokenHash,
+    Used, User, UserId,
 };
 
 use super::Database;
 use crate::port::{ApiKeyTx, ResetTx, SessionTx, UserTx};
-use crate::sqlite::accounts::{api_keys, resets, sessions, users};
+use crate::sqlite::accounts::{api_keys, invitations, proofs, resets, sessions, users};
 use crate::usecases::accounts;
 use hotshelf_cache::{Committed, Fencing};
 
 impl Database {
-    /// Stores a new user, and the organization that is to be made for it, under ids that none ever had.
-    ///
-    /// # Errors
-    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`].
-    pub async fn add_user(&self, new: NewUser) -> Result<User, StoreError> {
-        self.0.writer.submit(1, move |conn| accounts::add_user(conn, &new)).await
-    }
-
     /// The user, `None` when there is none.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.0.readers.keyed.read(move |conn| conn.user(id)).await
@@ -37,7 +29,7 @@ impl Database {
         self.0.readers.keyed.read(move |conn| users::of(conn, organization)).await
     }
 
-    /// Gives the user another role.
+    /// Gives the user another role. Invitations by somebody who is no admin any more end.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
@@ -82,8 +74,8 @@ impl Database {
         self.0.readers.keyed.read(move |conn| conn.user_of_reset(&token_hash)).await
     }
 
-    /// Uses up the token to give its user another password. All sessions and all API keys end, and every other
-    /// permission to choose a new one.
+    /// Uses up the token to give its user another password, and the address counts as verified. All sessions, all API
+    /// keys and all invitations by the user end, and every other permission to choose a new one.
     ///
     /// # Errors
     /// [`StoreError::NoSuchReset`].
@@ -146,11 +138,13 @@ impl Database {
         self.0.writer.submit(1, move |conn| sessions::extend(conn, &used)).await
     }
 
-    /// Forgets some of the sessions, and the permissions, that have ended by themselves; tells how many sessions, 0
-    /// when none are left.
+    /// Forgets some of the sessions, and all permissions, proofs and invitations, that have ended by themselves; tells
+    /// how many sessions, 0 when none are left.
     pub async fn forget_ended(&self) -> Result<usize, StoreError> {
         let forget = |conn: &mut SqliteConnection| {
             resets::forget_ended(conn)?;
+            proofs::forget_ended(conn)?;
+            invitations::forget_ended(conn)?;
             sessions::forget_ended(conn)
         };
         self.0.writer.submit(1, forget).await
@@ -164,8 +158,8 @@ impl Database {
     /// Stores a new API key of the user's, who asks for it by that session.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when the session has ended; [`StoreError::Invalid`]
-    /// when there are too many.
+    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when the session has ended;
+    /// [`StoreError::NotVerified`]; [`StoreError::Invalid`] when there are too many.
     pub async fn add_api_key(
         &self,
         id: UserId,

@@ -1,6 +1,8 @@
 //! The statements on users, sessions and API keys.
 
 pub(crate) mod api_keys;
+pub(crate) mod invitations;
+pub(crate) mod proofs;
 pub(crate) mod resets;
 pub(crate) mod sessions;
 pub(crate) mod users;

@@ -122,6 +122,7 @@ diesel::table! {
         session_generation -> BigInt,
         created_at -> BigInt,
         key_generation -> BigInt,
+        verified_at -> Nullable<BigInt>,
     }
 }
 
@@ -155,6 +156,28 @@ diesel::table! {
     password_resets (token_hash) {
         token_hash -> Binary,
         user_id -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    address_proofs (token_hash) {
+        token_hash -> Binary,
+        user_id -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    invitations (id) {
+        id -> BigInt,
+        token_hash -> Binary,
+        email -> Text,
+        organization_id -> BigInt,
+        founds -> BigInt,
+        role -> Text,
+        invited_by -> BigInt,
+        created_at -> BigInt,
         expires_at -> BigInt,
     }
 }

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
-    ApiKey, Home, Invalid, NewApiKey, NewSession, NewUser, Role, Session, SessionId, StoreError, TokenHash, User,
-    UserId,
+    ApiKey, Invalid, NewApiKey, NewSession, Role, Session, SessionId, StoreError, TokenHash, User, UserId,
 };
 
+use super::registration::proven;
 use crate::port::{UserTx, WriteTx};
 
 /// Sessions of one user.
@@ -13,21 +13,11 @@ pub(crate) const SESSIONS_MAX: i64 = 100;
 /// API keys of one user.
 const API_KEYS_MAX: i64 = 100;
 
-pub(crate) fn add_user<T: WriteTx>(tx: &mut T, new: &NewUser) -> Result<User, T::Error> {
-    let organization = match &new.home {
-        Home::In(organization) if !tx.has_organization(*organization)? => {
-            return Err(StoreError::NoSuchOrganization(*organization).into());
-        }
-        Home::In(organization) => *organization,
-        Home::New(organization) => tx.insert_organization(organization)?.id,
-    };
-    tx.insert_user(new, organization)
-}
-
-pub(crate) fn set_role<T: UserTx>(tx: &mut T, id: UserId, role: Role) -> Result<User, T::Error> {
+pub(crate) fn set_role<T: WriteTx>(tx: &mut T, id: UserId, role: Role) -> Result<User, T::Error> {
     let user = known(tx, id)?;
     if role != Role::Admin {
         check_not_last_admin(tx, &user)?;
+        tx.delete_invitations_by(id)?;
     }
     tx.set_role(id, role)?;
     Ok(User { role, ..user })
@@ -63,12 +53,14 @@ pub(crate) fn allow_reset<T: WriteTx>(
     tx.insert_reset(id, token_hash, until)
 }
 
-/// With the password end all sessions and all API keys.
+/// With the password end all sessions, all API keys and all invitations by the user. The mail has proven the address.
 pub(crate) fn reset_password<T: WriteTx>(tx: &mut T, token_hash: &TokenHash, hash: &str) -> Result<(), T::Error> {
     let user = tx.user_of_reset(token_hash)?.ok_or(StoreError::NoSuchReset)?;
     // Cached keys that the caller could not name are invalid as well: they are of an earlier generation.
     tx.next_key_generation(user)?;
     tx.delete_api_keys(user)?;
+    tx.delete_invitations_by(user)?;
+    proven(tx, user)?;
     replace_password(tx, user, hash, None)
 }
 
@@ -104,16 +96,20 @@ pub(crate) fn add_api_key<T: WriteTx>(
     token_hash: &TokenHash,
 ) -> Result<ApiKey, T::Error> {
     // A change that has ended the session may have been meant to end the keys that it made, too.
-    let generation = check_still_open(tx, user, by)?.key_generation;
+    let known = check_still_open(tx, user, by)?;
+    // It would outlive the account of whoever has registered with the address of another.
+    if !known.verified {
+        return Err(StoreError::NotVerified(user).into());
+    }
     if tx.count_api_keys(user)? >= API_KEYS_MAX {
         let message = format!("would be one too many: a user has at most {API_KEYS_MAX}");
         return Err(StoreError::from(Invalid::one("api_key", &message)).into());
     }
-    tx.insert_api_key(user, generation, new, token_hash)
+    tx.insert_api_key(user, known.key_generation, new, token_hash)
 }
 
 /// The user, who must exist.
-fn known<T: UserTx>(tx: &mut T, id: UserId) -> Result<User, T::Error> {
+pub(super) fn known<T: UserTx>(tx: &mut T, id: UserId) -> Result<User, T::Error> {
     Ok(tx.user(id)?.ok_or(StoreError::NoSuchUser(id))?)
 }
 
@@ -127,7 +123,7 @@ fn check_still_open<T: WriteTx>(tx: &mut T, user: UserId, id: SessionId) -> Resu
 }
 
 fn check_not_last_admin<T: UserTx>(tx: &mut T, user: &User) -> Result<(), T::Error> {
-    if user.role == Role::Admin && tx.count_admins(user.organization_id)? <= 1 {
+    if user.verified && user.role == Role::Admin && tx.count_admins(user.organization_id)? <= 1 {
         return Err(StoreError::LastAdmin(user.id).into());
     }
     Ok(())

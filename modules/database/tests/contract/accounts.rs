@@ -32,8 +32,9 @@ impl Accounts {
         let accounts = storage.open().await;
         let home = Home::In(OrganizationId::BUILT_IN);
         let email = "ann@shop.example".parse().unwrap();
-        let ann = NewUser { email, password_hash: Some("old".to_owned()), home, role: Role::Admin };
-        let ann = accounts.add_user(ann).await.unwrap();
+        let password_hash = Some("old".to_owned());
+        let ann = NewUser { email, password_hash, home, role: Role::Admin, verified: true };
+        let ann = accounts.add_user(ann, None, Fencing::Fenced).await.unwrap().value;
         Accounts { accounts, ann, _storage: storage }
     }
 

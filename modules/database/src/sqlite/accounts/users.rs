@@ -1,5 +1,6 @@
 //! The statements on users, each on a blocking connection. The callers decide about transactions.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::SqliteConnection;
@@ -20,6 +21,7 @@ struct Row {
     session_generation: i64,
     key_generation: i64,
     created_at: i64,
+    verified_at: Option<i64>,
 }
 
 fn from_row(row: Row) -> Result<User, SqlError> {
@@ -30,6 +32,7 @@ fn from_row(row: Row) -> Result<User, SqlError> {
         role: role(&row.role)?,
         session_generation: row.session_generation,
         key_generation: row.key_generation,
+        verified: row.verified_at.is_some(),
         created_at: time(row.created_at)?,
     })
 }
@@ -40,13 +43,19 @@ impl UserTx for SqliteConnection {
         row.map(from_row).transpose()
     }
 
+    fn holder(&mut self, email: &Email) -> Result<Option<User>, SqlError> {
+        Ok(credentials(self, email)?.map(|(user, _)| user))
+    }
+
     fn insert_user(&mut self, new: &NewUser, organization: OrganizationId) -> Result<User, SqlError> {
+        let now = now();
         let row = (
             users::email.eq(new.email.as_str()),
             users::password_hash.eq(&new.password_hash),
             users::organization_id.eq(organization.get()),
             users::role.eq(new.role.as_str()),
-            users::created_at.eq(now()),
+            users::created_at.eq(now),
+            users::verified_at.eq(new.verified.then_some(now)),
         );
         match diesel::insert_into(users::table).values(row).returning(Row::as_returning()).get_result(self) {
             Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::EmailTaken.into()),
@@ -64,9 +73,16 @@ impl UserTx for SqliteConnection {
         Ok(())
     }
 
+    fn set_verified(&mut self, id: UserId) -> Result<(), SqlError> {
+        let unverified = users::table.find(id.get()).filter(users::verified_at.is_null());
+        diesel::update(unverified).set(users::verified_at.eq(now())).execute(self)?;
+        Ok(())
+    }
+
     fn count_admins(&mut self, organization: OrganizationId) -> Result<i64, SqlError> {
         let users = users::table.filter(users::organization_id.eq(organization.get()));
-        Ok(users.filter(users::role.eq(Role::Admin.as_str())).count().get_result(self)?)
+        let admins = users.filter(users::role.eq(Role::Admin.as_str())).filter(users::verified_at.is_not_null());
+        Ok(admins.count().get_result(self)?)
     }
 
     fn password_hash(&mut self, id: UserId) -> Result<Option<String>, SqlError> {
@@ -104,4 +120,17 @@ pub(crate) fn credentials(
 pub(crate) fn of(conn: &mut SqliteConnection, organization: OrganizationId) -> Result<Vec<User>, SqlError> {
     let query = users::table.filter(users::organization_id.eq(organization.get())).order(users::id);
     query.select(Row::as_select()).load(conn)?.into_iter().map(from_row).collect()
+}
+
+/// Some of those who registered before that time and have not verified their addresses. Whoever was added by an admin and
+/// has not chosen a password is none of them.
+pub(crate) fn unverified(
+    conn: &mut SqliteConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<UserId>, SqlError> {
+    let unverified = users::table.filter(users::verified_at.is_null()).filter(users::password_hash.is_not_null());
+    let late = unverified.filter(users::created_at.lt(before.timestamp_millis()));
+    let ids: Vec<i64> = late.order(users::created_at).limit(limit).select(users::id).load(conn)?;
+    Ok(ids.into_iter().map(UserId::from_row).collect())
 }

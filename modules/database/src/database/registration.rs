@@ -1,0 +1,88 @@
+//! How users come in, and how their addresses are proven.
+
+use chrono::{DateTime, Utc};
+use hotshelf_cache::{Committed, Fencing};
+use hotshelf_domain::{
+    Invitation, InvitationId, NewInvitation, NewUser, OrganizationId, StoreError, TokenHash, User, UserId,
+};
+
+use super::Database;
+use crate::port::ProofTx;
+use crate::sqlite::accounts::{invitations, users};
+use crate::usecases::registration;
+
+impl Database {
+    /// Stores a new user, and the organization that is to be made for it, under ids that none ever had. Somebody who
+    /// has the address and has not verified it is removed, with all sessions and keys, and no other than
+    /// `instead_of`: that cached entry is fenced.
+    ///
+    /// # Errors
+    /// [`StoreError::EmailTaken`]; [`StoreError::EmailMoved`] when another than `instead_of` has it;
+    /// [`StoreError::NoSuchOrganization`]; [`StoreError::NotInvited`].
+    pub async fn add_user(
+        &self,
+        new: NewUser,
+        instead_of: Option<UserId>,
+        fencing: Fencing,
+    ) -> Result<Committed<User>, StoreError> {
+        self.commit(1, fencing, move |conn| registration::add_user(conn, &new, instead_of)).await
+    }
+
+    /// Stores a token by which the user can prove the address, until then.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUser`].
+    pub async fn allow_proof(&self, id: UserId, token_hash: TokenHash, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.0.writer.submit(1, move |conn| registration::allow_proof(conn, id, &token_hash, until)).await
+    }
+
+    /// The user whose address this token proves.
+    pub async fn proof_of(&self, token_hash: TokenHash) -> Result<Option<UserId>, StoreError> {
+        self.0.readers.keyed.read(move |conn| conn.user_of_proof(&token_hash)).await
+    }
+
+    /// Uses up the token: the address of its user, whose password has the hash `shown`, is verified.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchProof`], also when the password is another by now.
+    pub async fn verify(
+        &self,
+        token_hash: TokenHash,
+        shown: String,
+        fencing: Fencing,
+    ) -> Result<Committed<()>, StoreError> {
+        self.commit(1, fencing, move |conn| registration::verify(conn, &token_hash, &shown)).await
+    }
+
+    /// Some of those who registered before that time and have not verified their addresses.
+    pub async fn unverified(&self, before: DateTime<Utc>, limit: i64) -> Result<Vec<UserId>, StoreError> {
+        self.0.readers.keyed.read(move |conn| users::unverified(conn, before, limit)).await
+    }
+
+    /// Removes the user, unless the address was verified meanwhile.
+    pub async fn end_unverified(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(1, fencing, move |conn| registration::end_unverified(conn, id)).await
+    }
+
+    /// Stores an invitation.
+    ///
+    /// # Errors
+    /// [`StoreError::NoAdmin`] and [`StoreError::NotVerified`] about who invites; [`StoreError::EmailTaken`];
+    /// [`StoreError::Invalid`] when too many are open.
+    pub async fn invite(&self, new: NewInvitation) -> Result<Invitation, StoreError> {
+        self.0.writer.submit(1, move |conn| registration::invite(conn, &new)).await
+    }
+
+    /// The open invitations of an organization, by id.
+    pub async fn invitations(&self, organization: OrganizationId) -> Result<Vec<Invitation>, StoreError> {
+        self.0.readers.keyed.read(move |conn| invitations::of(conn, organization)).await
+    }
+
+    /// Revokes an invitation of the organization.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchInvitation`].
+    pub async fn revoke_invitation(&self, organization: OrganizationId, id: InvitationId) -> Result<(), StoreError> {
+        self.0.writer.submit(1, move |conn| registration::revoke(conn, organization, id)).await
+    }
+}
