@@ -76,8 +76,8 @@ impl ProductDraft {
         Ok(Self::from_fields(fields))
     }
 
-    /// As [`from_json`](ProductDraft::from_json), of a merge patch (RFC 7396): `null` removes a field, so that it has its
-    /// default again. A field without a default cannot be removed.
+    /// As [`from_json`](ProductDraft::from_json), of a merge patch (RFC 7396): `null` removes a field, so that it has
+    /// its default again. A field without a default cannot be removed.
     ///
     /// # Errors
     /// When `json` is no JSON object at all.

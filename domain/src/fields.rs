@@ -162,8 +162,8 @@ impl<'de> Deserialize<'de> for Integer {
     }
 }
 
-/// The fields of an object, the last one of each name, which of them occur more than once, and how many more it has than
-/// anybody looks at.
+/// The fields of an object, the last one of each name, which of them occur more than once, and how many more it has
+/// than anybody looks at.
 #[derive(Default)]
 struct Unread {
     fields: BTreeMap<String, Box<RawValue>>,

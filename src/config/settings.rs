@@ -71,7 +71,8 @@ settings! {
         upload_timeout: Duration = "10s", timeout, TIMEOUT;
 
         /// Web origins whose pages may call the service. Empty: none.
-        cors_origins: Vec<String> = "", cors_origins, "* or origins separated by commas, such as https://shop.example, without a path, international names as xn--…",
+        cors_origins: Vec<String> = "", cors_origins,
+            "* or origins separated by commas, such as https://shop.example, without a path, international names as xn--…",
             may_be_empty: true, see: "operations.md#hosts-and-origins";
 
         /// Host names that requests may have in `Host`, beside localhost and the addresses of loopback. Others get 421.

@@ -29,18 +29,14 @@ async fn no_shared_cache_stores_an_answer() {
             assert!(vary.contains(&"authorization, cookie"), "{reply:?}");
         }
     }
-    let secret = [
-        "/api/v1/users",
-        "/api/v1/users/1",
-        "/api/v1/auth/session",
-        "/api/v1/auth/sessions",
-        "/api/v1/auth/api-keys",
-    ];
+    let secret =
+        ["/api/v1/users", "/api/v1/users/1", "/api/v1/auth/session", "/api/v1/auth/sessions", "/api/v1/auth/api-keys"];
     for path in secret {
         assert_eq!(fixture.admin.get(path).await.expect(200).header("cache-control"), "no-store", "{path}");
     }
     let key = fixture.admin.post("/api/v1/auth/api-keys").json(&json!({"name": "a program"})).await.expect(201);
-    let refused = [fixture.service.get(&product).await.expect(401), fixture.viewer.get("/api/v1/users").await.expect(403)];
+    let refused =
+        [fixture.service.get(&product).await.expect(401), fixture.viewer.get("/api/v1/users").await.expect(403)];
     for reply in refused.iter().chain([&key]) {
         assert_eq!(reply.header("cache-control"), "no-store", "{reply:?}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");

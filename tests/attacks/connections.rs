@@ -88,7 +88,8 @@ async fn probes_succeed_when_all_connections_are_busy() {
     let mut house = Vec::new();
     wait_until("all connections are busy", PATIENCE, async || {
         house.push(send(service.address(), &unfinished(PRODUCTS, &format!("192.0.2.{}", house.len()))).await);
-        let refused = answer(send(service.address(), b"GET /api/v1/products HTTP/1.1\r\nhost: localhost\r\n\r\n").await);
+        let refused =
+            answer(send(service.address(), b"GET /api/v1/products HTTP/1.1\r\nhost: localhost\r\n\r\n").await);
         let refused = tokio::time::timeout(Duration::from_millis(500), refused).await.unwrap_or_default();
         refused.starts_with("HTTP/1.1 503 ") && refused.contains("too many connections are open")
     })

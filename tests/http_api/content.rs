@@ -164,14 +164,27 @@ async fn a_name_that_occurs_twice_is_refused_at_any_depth() {
         ("PUT", &product, r#"{"stock":1,"stock":1}"#, "stock"),
         ("PATCH", &product, r#"{"nowhere":1,"nowhere":1}"#, "nowhere"),
         ("PUT", &format!("{product}/details"), r#"{"fields":{"size":1,"size":2}}"#, "fields.size"),
-        ("PUT", &format!("{product}/details"), r#"{"images":[{"url":"https://a/b","url":"https://a/c"}]}"#, "images[0].url"),
+        (
+            "PUT",
+            &format!("{product}/details"),
+            r#"{"images":[{"url":"https://a/b","url":"https://a/c"}]}"#,
+            "images[0].url",
+        ),
         ("POST", "/api/v1/organizations", r#"{"name":"a","name":"b"}"#, "name"),
-        ("POST", "/api/v1/schemas", r#"{"name":"a","fields":[{"name":"b","name":"c","type":"text"}]}"#, "fields[0].name"),
+        (
+            "POST",
+            "/api/v1/schemas",
+            r#"{"name":"a","fields":[{"name":"b","name":"c","type":"text"}]}"#,
+            "fields[0].name",
+        ),
     ];
     for (method, path, body, field) in twice {
         let reply = send(method, path, body).await.expect(400);
         let errors = reply.json()["errors"].clone();
-        assert!(errors.as_array().unwrap().contains(&json!({"field": field, "message": "must occur only once"})), "{reply:?}");
+        assert!(
+            errors.as_array().unwrap().contains(&json!({"field": field, "message": "must occur only once"})),
+            "{reply:?}"
+        );
     }
     for (path, body) in [
         ("/api/v1/products/bulk", r#"{"products":[{"name":"a","price":1}],"products":[]}"#),
@@ -236,7 +249,10 @@ async fn a_merge_patch_removes_what_is_null() {
     let patched = patch("PATCH", merge, &removed).await.expect(200).json()["product"].take();
     let mut expected = read(&service, &product).await;
     assert_eq!(patched, expected);
-    assert_eq!((&expected["description"], &expected["stock"], &expected["category"]), (&json!(""), &json!(0), &json!("")));
+    assert_eq!(
+        (&expected["description"], &expected["stock"], &expected["category"]),
+        (&json!(""), &json!(0), &json!(""))
+    );
     assert_eq!((expected["name"].take(), expected["price"].take()), (json!("Laptop"), json!(2)));
     for required in ["name", "price", "organization_id", "schema_id"] {
         assert_eq!(invalid_fields(patch("PATCH", merge, &json!({required: null})).await), [required]);
@@ -257,7 +273,9 @@ async fn a_merge_patch_removes_what_is_null() {
 async fn content_where_none_is_expected_is_ignored() {
     let service = service().await;
     let product = path(&create(&service, &laptop()).await);
-    for (method, path) in [("GET", product.as_str()), ("GET", PRODUCTS), ("POST", "/api/v1/cache/stats/reset"), ("DELETE", &product)] {
+    for (method, path) in
+        [("GET", product.as_str()), ("GET", PRODUCTS), ("POST", "/api/v1/cache/stats/reset"), ("DELETE", &product)]
+    {
         service.request(method, path).header("content-type", "text/plain").body("not JSON").await.expect(200);
     }
     // The next request on the connection is read from behind it.

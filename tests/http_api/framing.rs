@@ -35,7 +35,9 @@ async fn ambiguous_framings_are_refused() {
         "transfer-encoding: xchunked".to_owned(),
         "transfer-encoding: chunked\r\ntransfer-encoding: identity".to_owned(),
     ] {
-        let request = format!("POST {PRODUCTS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{framing}\r\n\r\n{HIDDEN}");
+        let request = format!(
+            "POST {PRODUCTS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{framing}\r\n\r\n{HIDDEN}"
+        );
         assert_eq!(statuses(&service, &request), [400], "{framing}");
     }
     // Chunks win over a length, and the connection does not outlive a doubt.
@@ -53,8 +55,12 @@ async fn chunked_bodies_are_read() {
     let service = service().await;
     let body = laptop().to_string();
     let (start, end) = body.split_at(10);
-    let head = format!("POST {PRODUCTS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: Chunked\r\n\r\n");
-    let chunks = format!("a;name=\"value\"\r\n{start}\r\n{:X}\r\n{end}\r\n0\r\nx-trailer: 1\r\nhost: other\r\n\r\n", end.len());
+    let head = format!(
+        "POST {PRODUCTS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         transfer-encoding: Chunked\r\n\r\n"
+    );
+    let chunks =
+        format!("a;name=\"value\"\r\n{start}\r\n{:X}\r\n{end}\r\n0\r\nx-trailer: 1\r\nhost: other\r\n\r\n", end.len());
     assert_eq!(statuses(&service, &format!("{head}{chunks}{HIDDEN}")), [201, 200]);
     for broken in ["g\r\n", "-1\r\n", "10000000000000000\r\n", " 1\r\n{\r\n", "1\r\n{}\r\n"] {
         let answers = statuses(&service, &format!("{head}{broken}{HIDDEN}"));
@@ -102,7 +108,10 @@ async fn long_heads_are_refused() {
 async fn connections_persist_unless_they_are_closed() {
     let service = service().await;
     let get = |version: &str, lines: &str| format!("GET /health/live HTTP/{version}\r\nhost: localhost\r\n{lines}\r\n");
-    assert_eq!(statuses(&service, &[get("1.1", ""), get("1.1", ""), get("1.1", "connection: close\r\n")].concat()), [200; 3]);
+    assert_eq!(
+        statuses(&service, &[get("1.1", ""), get("1.1", ""), get("1.1", "connection: close\r\n")].concat()),
+        [200; 3]
+    );
     assert_eq!(statuses(&service, &[get("1.1", "connection: Close\r\n"), get("1.1", "")].concat()), [200]);
     assert_eq!(statuses(&service, &[get("1.0", ""), get("1.0", "")].concat()), [200]);
     assert_eq!(statuses(&service, &[get("1.0", "connection: keep-alive\r\n"), get("1.0", "")].concat()), [200; 2]);
@@ -110,7 +119,11 @@ async fn connections_persist_unless_they_are_closed() {
 
 #[tokio::test]
 async fn an_overload_says_when_to_come_back() {
-    let service = hotshelf().backend("memory").env("REQUEST_TIMEOUT", "1ns").env("RATE_LIMIT", "on").env("RATE_LIMIT_API", "1/1h");
+    let service = hotshelf()
+        .backend("memory")
+        .env("REQUEST_TIMEOUT", "1ns")
+        .env("RATE_LIMIT", "on")
+        .env("RATE_LIMIT_API", "1/1h");
     let service = service.start().await;
     let first = service.post(PRODUCTS).json(&laptop()).await;
     let refused = service.get(PRODUCTS).await;

@@ -21,16 +21,31 @@ async fn every_answer_says_how_it_may_be_stored_and_that_its_type_is_not_to_be_g
     let service = hotshelf().backend("memory").start().await;
     let product = path(&create(&service, &laptop()).await);
     let kept = [
-        "/health", "/health/live", "/metrics", "/api/v1/openapi.json", PRODUCTS, &product, "/products/1",
-        "/api/v1/products/1/details", "/api/v1/organizations", "/api/v1/organizations/1", "/api/v1/schemas/1",
-        "/api/v1/organizations/1/products", "/api/v1/organizations/1/product-ids", "/api/v1/analytics/catalogue",
+        "/health",
+        "/health/live",
+        "/metrics",
+        "/api/v1/openapi.json",
+        PRODUCTS,
+        &product,
+        "/products/1",
+        "/api/v1/products/1/details",
+        "/api/v1/organizations",
+        "/api/v1/organizations/1",
+        "/api/v1/schemas/1",
+        "/api/v1/organizations/1/products",
+        "/api/v1/organizations/1/product-ids",
+        "/api/v1/analytics/catalogue",
         "/api/v1/cache/stats",
     ];
     for path in kept {
         // The second answer comes from memory.
         for _ in 0..2 {
             let reply = service.get(path).await.expect(200);
-            assert_eq!((reply.header("cache-control"), reply.header("x-content-type-options")), ("no-cache", "nosniff"), "{path}");
+            assert_eq!(
+                (reply.header("cache-control"), reply.header("x-content-type-options")),
+                ("no-cache", "nosniff"),
+                "{path}"
+            );
             assert!(reply.find_header("date").is_some() && reply.find_header("content-type").is_some(), "{reply:?}");
         }
         let tag = service.get(path).await.find_header("etag").unwrap_or("*").to_owned();
@@ -49,7 +64,11 @@ async fn every_answer_says_how_it_may_be_stored_and_that_its_type_is_not_to_be_g
         service.request("OPTIONS", PRODUCTS).await.expect(204),
     ];
     for reply in others {
-        assert_eq!((reply.header("cache-control"), reply.header("x-content-type-options")), ("no-store", "nosniff"), "{reply:?}");
+        assert_eq!(
+            (reply.header("cache-control"), reply.header("x-content-type-options")),
+            ("no-store", "nosniff"),
+            "{reply:?}"
+        );
     }
 }
 
@@ -57,7 +76,15 @@ async fn every_answer_says_how_it_may_be_stored_and_that_its_type_is_not_to_be_g
 async fn head_has_the_headers_of_get() {
     let service = hotshelf().backend("memory").start().await;
     let product = path(&create(&service, &laptop()).await);
-    for path in [product.as_str(), PRODUCTS, "/products/1", "/api/v1/schemas/1", "/health/live", "/api/v1/products/99", "/nowhere"] {
+    for path in [
+        product.as_str(),
+        PRODUCTS,
+        "/products/1",
+        "/api/v1/schemas/1",
+        "/health/live",
+        "/api/v1/products/99",
+        "/nowhere",
+    ] {
         let get = service.get(path).await;
         let head = service.request("HEAD", path).await;
         assert_eq!((head.status, head.text()), (get.status, ""), "{path}");

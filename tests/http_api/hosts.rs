@@ -1,4 +1,5 @@
-//! The host and the form of the target of a request (RFC 9112, section 3.2), and the hosts that the service answers for.
+//! The host and the form of the target of a request (RFC 9112, section 3.2), and the hosts that the service answers
+//! for.
 
 use std::net::SocketAddr;
 

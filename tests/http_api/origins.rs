@@ -34,7 +34,9 @@ async fn pages_of_other_origins_change_nothing() {
     ];
     for (method, path) in writes {
         for headers in foreign {
-            let request = headers.iter().fold(service.request(method, path), |request, (name, value)| request.header(name, value));
+            let request = headers
+                .iter()
+                .fold(service.request(method, path), |request, (name, value)| request.header(name, value));
             problem(request.json(&laptop()).await, 403);
         }
     }
@@ -61,7 +63,8 @@ async fn listed_origins_may_write_and_read() {
         assert_eq!(reply.header("access-control-allow-origin"), APP);
         assert_eq!(reply.header("access-control-expose-headers"), "*");
         assert_eq!(reply.find_header("access-control-allow-credentials"), None);
-        let vary: Vec<_> = reply.headers.get_all("vary").iter().map(|value| value.to_str().unwrap().to_lowercase()).collect();
+        let vary: Vec<_> =
+            reply.headers.get_all("vary").iter().map(|value| value.to_str().unwrap().to_lowercase()).collect();
         assert!(vary.iter().any(|value| value.contains("origin")), "{reply:?}");
     }
     for other in ["https://app.example:8443", "http://app.example", "https://app.example.evil.example", "null"] {
@@ -95,7 +98,14 @@ async fn all_origins_may_be_allowed_without_credentials() {
 
 #[tokio::test]
 async fn origins_that_could_never_match_are_refused() {
-    for origins in ["https://app.example/", "https://app.example/path", "app.example", "https://bücher.example", "null", "https://*.example"] {
+    for origins in [
+        "https://app.example/",
+        "https://app.example/path",
+        "app.example",
+        "https://bücher.example",
+        "null",
+        "https://*.example",
+    ] {
         let Err(exit) = hotshelf().env("CORS_ORIGINS", origins).try_start().await else { panic!("{origins} is taken") };
         let lines: Vec<_> = exit.log.lines().filter(|line| line.contains("CORS_ORIGINS")).collect();
         assert_eq!(lines.len(), 1, "{}", exit.log);

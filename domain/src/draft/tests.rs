@@ -146,7 +146,10 @@ fn a_number_is_kept_as_it_is_or_refused() {
 fn a_merge_patch_removes_what_has_a_default() {
     let patch = |json: &str| ProductDraft::from_merge_patch(json.as_bytes()).expect("an object").into_patch();
     let removed = patch(r#"{"description":null,"stock":null,"category":null,"price":2}"#).expect("valid");
-    assert_eq!((removed.description.as_deref(), removed.stock, removed.category.as_deref()), (Some(""), Some(0), Some("")));
+    assert_eq!(
+        (removed.description.as_deref(), removed.stock, removed.category.as_deref()),
+        (Some(""), Some(0), Some(""))
+    );
     assert_eq!(removed.name, None);
     for kept in ["name", "price", "organization_id", "schema_id"] {
         let invalid = patch(&format!(r#"{{"{kept}":null}}"#)).expect_err(kept).to_string();

@@ -100,7 +100,11 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Problem> {
             }
         }
     }
-    if codings.len() > MOST_CODINGS { Err(refused("the request body has too many content codings")) } else { Ok(codings) }
+    if codings.len() > MOST_CODINGS {
+        Err(refused("the request body has too many content codings"))
+    } else {
+        Ok(codings)
+    }
 }
 
 fn unsupported(detail: impl Into<String>) -> Problem {
@@ -204,12 +208,20 @@ mod tests {
     #[test]
     fn a_body_is_json_in_utf8() {
         let of = |method, value| status(method, &[(header::CONTENT_TYPE, value)]);
-        for value in ["application/json", "Application/JSON ; charset=\"UTF-8\"", "application/json;charset=us-ascii;x=y"] {
+        for value in
+            ["application/json", "Application/JSON ; charset=\"UTF-8\"", "application/json;charset=us-ascii;x=y"]
+        {
             assert_eq!(of(Method::POST, value), Ok(vec![]), "{value}");
         }
-        for value in ["", "text/json", "application/problem+json", "application/json-patch+json", "application/jsonx",
-            "application/json;charset=utf-16", "application/json; charset=iso-8859-1"]
-        {
+        for value in [
+            "",
+            "text/json",
+            "application/problem+json",
+            "application/json-patch+json",
+            "application/jsonx",
+            "application/json;charset=utf-16",
+            "application/json; charset=iso-8859-1",
+        ] {
             assert_eq!(of(Method::PATCH, value), Err(415), "{value}");
         }
         assert_eq!(of(Method::PATCH, "application/merge-patch+json"), Ok(vec![]));

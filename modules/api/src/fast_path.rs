@@ -121,7 +121,8 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
 /// Whether no header influences a response from memory, and there is one `Host`, the known one. One pass over the
 /// headers is cheaper than a lookup of each relevant name.
 fn is_plain<B>(request: &Request<B>, known_host: Option<&HeaderValue>) -> bool {
-    let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, header::IF_MATCH, header::EXPECT, MIN_VERSION, REQUEST_ID];
+    let matters =
+        [header::CACHE_CONTROL, header::IF_NONE_MATCH, header::IF_MATCH, header::EXPECT, MIN_VERSION, REQUEST_ID];
     let mut hosts = 0;
     let plain = request.headers().iter().all(|(name, value)| match name {
         name if name == header::HOST => {

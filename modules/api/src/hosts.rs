@@ -47,7 +47,8 @@ impl Hosts {
     fn answer_for(&self, host: Host<'_>) -> bool {
         let Some(names) = &self.names else { return true };
         let name = bare(host.name);
-        let loopback = name.eq_ignore_ascii_case(LOOPBACK) || address(name).is_some_and(|address| address.is_loopback());
+        let loopback =
+            name.eq_ignore_ascii_case(LOOPBACK) || address(name).is_some_and(|address| address.is_loopback());
         let is = |known: &String| {
             known.eq_ignore_ascii_case(name) || address(known).is_some_and(|known| address(name) == Some(known))
         };
@@ -140,10 +141,15 @@ mod tests {
 
     #[test]
     fn a_request_names_one_well_formed_host() {
-        for good in ["shop.example", "shop.example:80", "SHOP.example.:", "127.0.0.1", "[::1]:3000", "a_b", "xn--bcher-kva"] {
+        for good in
+            ["shop.example", "shop.example:80", "SHOP.example.:", "127.0.0.1", "[::1]:3000", "a_b", "xn--bcher-kva"]
+        {
             assert_eq!(status(None, "/", &[good]), 200, "{good}");
         }
-        let bad = ["", ":80", "a b", "a:b", "a:65536", "a:-1", "a@b", "a/b", "http://a", "[::1", "[::g]", "::1", "a,b:1:2", "a\"", "bücher"];
+        let bad = [
+            "", ":80", "a b", "a:b", "a:65536", "a:-1", "a@b", "a/b", "http://a", "[::1", "[::g]", "::1", "a,b:1:2",
+            "a\"", "bücher",
+        ];
         for bad in bad {
             assert_eq!(status(None, "/", &[bad]), 400, "{bad}");
         }
@@ -160,10 +166,14 @@ mod tests {
     #[test]
     fn a_service_on_loopback_answers_for_loopback_and_for_what_is_added() {
         let names: Option<&[&str]> = Some(&["Shop.example."]);
-        for own in ["localhost", "LOCALHOST.:3000", "127.0.0.1:3000", "127.1.2.3", "[::1]", "[0:0::1]:80", "shop.EXAMPLE.:8"] {
+        for own in
+            ["localhost", "LOCALHOST.:3000", "127.0.0.1:3000", "127.1.2.3", "[::1]", "[0:0::1]:80", "shop.EXAMPLE.:8"]
+        {
             assert_eq!(status(names, "/", &[own]), 200, "{own}");
         }
-        for other in ["evil.example", "localhost.evil.example", "xlocalhost", "10.0.0.1", "127.0.0.1.nip.io", "[::2]", "127.1"] {
+        for other in
+            ["evil.example", "localhost.evil.example", "xlocalhost", "10.0.0.1", "127.0.0.1.nip.io", "[::2]", "127.1"]
+        {
             assert_eq!(status(names, "/", &[other]), 421, "{other}");
             assert_eq!(status(None, "/", &[other]), 200, "{other}");
             assert_eq!(status(names, "/health/live", &[other]), 200, "{other}");

@@ -69,9 +69,15 @@ mod tests {
         for value in ["application/*;q=0.1", "text/html, application/json;q=0.9", "application/problem+json"] {
             assert!(admits(value), "{value}");
         }
-        for value in ["text/html", "application/json;q=0", "application/xml, text/*", "", "image/png;q=1.0", "*/*, application/json;q=0",
-            "application/*;q=0.000, */*"]
-        {
+        for value in [
+            "text/html",
+            "application/json;q=0",
+            "application/xml, text/*",
+            "",
+            "image/png;q=1.0",
+            "*/*, application/json;q=0",
+            "application/*;q=0.000, */*",
+        ] {
             assert!(!admits(value), "{value}");
         }
     }

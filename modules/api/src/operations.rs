@@ -99,7 +99,11 @@ impl OperationTable {
             return Err(Problem::internal(format!("no rule says who may use {method} {route}")));
         };
         let name = if method == Method::HEAD { "GET" } else { method.as_str() };
-        entries.iter().find(|entry| entry.method == name).copied().ok_or_else(|| Problem::method_not_allowed(method, &self.allowed(route)))
+        entries
+            .iter()
+            .find(|entry| entry.method == name)
+            .copied()
+            .ok_or_else(|| Problem::method_not_allowed(method, &self.allowed(route)))
     }
 
     /// Who may ask for the methods of a route: who may call one of them.

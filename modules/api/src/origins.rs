@@ -19,8 +19,8 @@ impl Origins {
         Origins(origins.to_vec())
     }
 
-    /// 403 for a request that changes something and that a page of another origin sent, unless it carries a token: pages
-    /// can send one only as far as CORS lets them. Pages of the listed origins may do what needs no cookie.
+    /// 403 for a request that changes something and that a page of another origin sent, unless it carries a token:
+    /// pages can send one only as far as CORS lets them. Pages of the listed origins may do what needs no cookie.
     pub(crate) fn check(&self, caller: Option<&Caller>, request: &Parts) -> Result<(), Problem> {
         let by_user = matches!(caller, Some(Caller::User(_)));
         let by_token = by_user && request.headers.contains_key(header::AUTHORIZATION);
@@ -90,13 +90,23 @@ mod tests {
         for own in ["http://shop.example:3000", "https://SHOP.example.:3000"] {
             assert!(may(&[("origin", own)]), "{own}");
         }
-        for other in ["null", "", "https://evil.example", "http://shop.example", "http://shop.example:3001", "shop.example:3000",
-            "http://shop.example:3000.evil.example", "file://shop.example:3000", "http://a.shop.example:3000"]
-        {
+        for other in [
+            "null",
+            "",
+            "https://evil.example",
+            "http://shop.example",
+            "http://shop.example:3001",
+            "shop.example:3000",
+            "http://shop.example:3000.evil.example",
+            "file://shop.example:3000",
+            "http://a.shop.example:3000",
+        ] {
             assert!(!may(&[("origin", other)]), "{other}");
         }
         assert!(!may(&[("origin", "http://shop.example:3000"), ("origin", "http://shop.example:3000")]));
-        for (site, expected) in [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false), ("x", false)] {
+        for (site, expected) in
+            [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false), ("x", false)]
+        {
             assert_eq!(may(&[("sec-fetch-site", site)]), expected, "{site}");
         }
         // Behind a proxy that does not pass the host on.

@@ -19,7 +19,8 @@ async fn no_part_of_a_request_becomes_a_header_of_the_answer() {
         let answer = exchange(address, &format!("{head}\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
         assert!(!answer.to_lowercase().contains("\nset-cookie"), "{answer}");
     }
-    let id = "GET /health HTTP/1.1\r\nhost: localhost\r\nx-request-id: a\r\n set-cookie: a=b\r\nconnection: close\r\n\r\n";
+    let id =
+        "GET /health HTTP/1.1\r\nhost: localhost\r\nx-request-id: a\r\n set-cookie: a=b\r\nconnection: close\r\n\r\n";
     let answer = exchange(address, id);
     assert!(!answer.to_lowercase().contains("\nset-cookie"), "{answer}");
     for id in ["a b", "<script>", "ü", &"a".repeat(200)] {

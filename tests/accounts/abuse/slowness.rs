@@ -44,8 +44,9 @@ async fn a_body_sent_byte_by_byte_gets_408_in_time() {
 async fn a_request_that_is_too_large_is_refused() {
     let fixture = Fixture::open().await;
     let address = fixture.address();
-    let get =
-        |line: &str, header: &str| format!("GET {line} HTTP/1.1\r\nhost: localhost\r\n{header}\r\nconnection: close\r\n\r\n");
+    let get = |line: &str, header: &str| {
+        format!("GET {line} HTTP/1.1\r\nhost: localhost\r\n{header}\r\nconnection: close\r\n\r\n")
+    };
     let long = "a".repeat(1 << 20);
     for request in [
         get(&format!("/api/v1/products?search={long}"), "a: b"),

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::content;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
+use crate::content;
 use crate::limits::LimitHeaders;
 use crate::openapi::{FilterParameters, FreshnessHeaders, PageParameters, SearchParameters, WriteConditions, schemas};
 use crate::operations::Access;
@@ -134,8 +134,8 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, location, written).into_response())
 }
 
-/// Updates the given fields of a product. `PUT` and `PATCH` do the same; `PATCH` also takes a merge patch (RFC 7396), in
-/// which `null` sets a field to its default.
+/// Updates the given fields of a product. `PUT` and `PATCH` do the same; `PATCH` also takes a merge patch (RFC 7396),
+/// in which `null` sets a field to its default.
 #[utoipa::path(
     method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = schemas::ProductInput,
     params(WriteConditions),
