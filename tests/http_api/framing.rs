@@ -1,7 +1,6 @@
 //! How the bytes of a connection become requests (RFC 9112).
 
 use hotshelf_testkit::catalogue::{PRODUCTS, laptop};
-use hotshelf_testkit::shapes::problem;
 use hotshelf_testkit::{Service, exchange};
 
 use crate::hotshelf;
@@ -115,22 +114,4 @@ async fn connections_persist_unless_they_are_closed() {
     assert_eq!(statuses(&service, &[get("1.1", "connection: Close\r\n"), get("1.1", "")].concat()), [200]);
     assert_eq!(statuses(&service, &[get("1.0", ""), get("1.0", "")].concat()), [200]);
     assert_eq!(statuses(&service, &[get("1.0", "connection: keep-alive\r\n"), get("1.0", "")].concat()), [200; 2]);
-}
-
-#[tokio::test]
-async fn an_overload_says_when_to_come_back() {
-    let service = hotshelf()
-        .backend("memory")
-        .env("REQUEST_TIMEOUT", "1ns")
-        .env("RATE_LIMIT", "on")
-        .env("RATE_LIMIT_API", "1/1h");
-    let service = service.start().await;
-    let first = service.post(PRODUCTS).json(&laptop()).await;
-    let refused = service.get(PRODUCTS).await;
-    for reply in [first, refused] {
-        assert!(matches!(reply.status, 503 | 429), "{reply:?}");
-        assert!(reply.header("retry-after").parse::<u32>().unwrap() >= 1);
-        let status = reply.status;
-        problem(reply, status);
-    }
 }

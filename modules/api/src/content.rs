@@ -142,6 +142,9 @@ impl Decoder {
 impl Coding {
     /// At most one byte more than `limit`.
     fn decode(self, mut body: &[u8], limit: usize) -> io::Result<Vec<u8>> {
+        if body.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let mut decoded = Vec::new();
         let most = limit as u64 + 1;
         let _ = match self {

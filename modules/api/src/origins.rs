@@ -2,7 +2,7 @@
 //! only one with `AUTH=off`, where the browser's user needs no credentials.
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::caller::Caller;
 use crate::hosts::{self, Host};
