@@ -72,7 +72,7 @@ settings! {
 
         /// Web origins whose pages may call the service. Empty: none.
         cors_origins: Vec<String> = "", cors_origins,
-            "* or origins separated by commas, such as https://shop.example, without a path, international names as xn--…",
+            "* or origins separated by commas, such as https://shop.example (no path; international names as xn--…)",
             may_be_empty: true, see: "operations.md#hosts-and-origins";
 
         /// Host names that requests may have in `Host`, beside localhost and the addresses of loopback. Others get 421.
