@@ -109,10 +109,10 @@ const EXPECTED: &str = "must be text, a finite number, or true or false";
 
 pub(crate) fn take_images(input: &mut Fields) -> Option<Vec<ImageDraft>> {
     input.take_list::<_, IMAGES_MAX>("images", |image| ImageDraft {
-        id: image.take("id", "must be an integer"),
+        id: image.take_integer("id"),
         url: image.take("url", "must be a string"),
         alt: image.take("alt", "must be a string"),
-        position: image.take("position", "must be an integer"),
+        position: image.take_integer("position"),
     })
 }
 

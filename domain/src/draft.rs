@@ -76,15 +76,28 @@ impl ProductDraft {
         Ok(Self::from_fields(fields))
     }
 
+    /// As [`from_json`](ProductDraft::from_json), of a merge patch (RFC 7396): `null` removes a field, so that it has
+    /// its default again. A field without a default cannot be removed.
+    ///
+    /// # Errors
+    /// When `json` is no JSON object at all.
+    pub fn from_merge_patch(json: &[u8]) -> Result<Self, MalformedInput> {
+        let mut fields = Fields::parse(json)?;
+        for (name, default) in [("description", "\"\""), ("stock", "0"), ("category", "\"\"")] {
+            fields.replace_null(name, default);
+        }
+        Ok(Self::from_fields(fields))
+    }
+
     fn from_fields(mut fields: Fields) -> Self {
         ProductDraft {
             name: fields.take("name", "must be a string"),
             description: fields.take("description", "must be a string"),
             price: fields.take::<Box<RawValue>>("price", "must be a number").map(|raw| raw.get().to_owned()),
-            stock: fields.take("stock", "must be an integer"),
+            stock: fields.take_integer("stock"),
             category: fields.take("category", "must be a string"),
-            organization_id: fields.take("organization_id", "must be an integer"),
-            schema_id: fields.take("schema_id", "must be an integer"),
+            organization_id: fields.take_integer("organization_id"),
+            schema_id: fields.take_integer("schema_id"),
             images: details::take_images(&mut fields),
             fields: details::take_fields(&mut fields),
             errors: fields.finish(),

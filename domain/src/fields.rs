@@ -1,14 +1,15 @@
 //! Reads a JSON object field by field, so that every wrong field can be reported at once. A derived `Deserialize` stops
 //! at the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use crate::decimal::Decimal;
 use crate::invalid::FieldErrors;
 
 /// Fields of one object that are looked at. No object has so many: the rest is counted and not kept.
@@ -28,7 +29,17 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, MalformedInput> {
-        Ok(Fields { unread: serde_json::from_slice(json)?, errors: FieldErrors::default(), path: String::new() })
+        Ok(Fields::of(serde_json::from_slice(json)?, String::new()))
+    }
+
+    /// The fields of an object at that path. Those that occur twice are errors: receivers disagree about which counts.
+    fn of(unread: Unread, path: String) -> Self {
+        let mut fields = Fields { unread, errors: FieldErrors::default(), path };
+        for name in std::mem::take(&mut fields.unread.repeated) {
+            fields.unread.fields.remove(&name);
+            fields.error(&name, REPEATED);
+        }
+        fields
     }
 
     /// The field's value if it is there and of the right type; else `None`, and `expectation` becomes an error when it
@@ -40,6 +51,20 @@ impl Fields {
             self.error(name, expectation);
         }
         value
+    }
+
+    /// A whole number.
+    pub(crate) fn take_integer(&mut self, name: &str) -> Option<i64> {
+        self.take(name, "must be an integer").map(|Integer(number)| number)
+    }
+
+    /// Replaces a field that is `null`.
+    pub(crate) fn replace_null(&mut self, name: &str, json: &'static str) {
+        if let Some(raw) = self.unread.fields.get_mut(name).filter(|raw| raw.get() == "null")
+            && let Ok(instead) = RawValue::from_string(json.to_owned())
+        {
+            *raw = instead;
+        }
     }
 
     /// A list of at most `MAX` objects, each read by `read`; its errors are reported under its place in the list.
@@ -58,7 +83,7 @@ impl Fields {
             let path = format!("{}{name}[{index}]", self.path);
             match serde_json::from_str(element.get()) {
                 Ok(unread) => {
-                    let mut object = Fields { unread, errors: FieldErrors::default(), path: format!("{path}.") };
+                    let mut object = Fields::of(unread, format!("{path}."));
                     list.push(read(&mut object));
                     self.errors.append(object.finish());
                 }
@@ -71,7 +96,7 @@ impl Fields {
 
     /// An object of at most `max` fields of any names.
     pub(crate) fn take_map(&mut self, name: &str, max: usize, expectation: &str) -> Option<Map<String, Value>> {
-        let Unread { fields, more } = self.take(name, "must be an object")?;
+        let Unread { fields, more, repeated } = self.take(name, "must be an object")?;
         if fields.len() + more > max {
             self.error(name, &format!("must have at most {max} fields"));
             return None;
@@ -79,6 +104,10 @@ impl Fields {
         let mut values = Map::new();
         for (field, raw) in fields {
             match serde_json::from_str(raw.get()) {
+                _ if repeated.contains(&field) => self.error(&format!("{name}.{field}"), REPEATED),
+                Ok(Value::Number(number)) if !is_same(&number, raw.get()) => {
+                    self.error(&format!("{name}.{field}"), "has more digits than can be kept");
+                }
                 Ok(value) => _ = values.insert(field, value),
                 // A number past the range of floating point, or nested too deep.
                 Err(_) => self.error(&format!("{name}.{field}"), expectation),
@@ -100,7 +129,7 @@ impl Fields {
 
     /// The errors so far and one for each field that nobody has taken.
     pub(crate) fn finish(mut self) -> FieldErrors {
-        let Unread { fields, more } = std::mem::take(&mut self.unread);
+        let Unread { fields, more, .. } = std::mem::take(&mut self.unread);
         for name in fields.into_keys() {
             self.error(&name, "is not a known field");
         }
@@ -113,10 +142,32 @@ impl Fields {
     }
 }
 
-/// The fields of an object, the last one of each name, and how many more it has than anybody looks at.
+const REPEATED: &str = "must occur only once";
+
+/// Whether a number is kept as it was written, and not as another one that floating point can represent.
+fn is_same(kept: &Number, written: &str) -> bool {
+    Decimal::parse(&kept.to_string()) == Decimal::parse(written)
+}
+
+/// A whole number, also one that is written with a fraction of zeros or an exponent, as JSON Schema defines integers:
+/// `1.0`, `1e2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Integer(pub i64);
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let number = Decimal::parse(raw.get()).and_then(|number| number.in_units(0).ok());
+        number.map(Integer).ok_or_else(|| D::Error::custom("must be an integer"))
+    }
+}
+
+/// The fields of an object, the last one of each name, which of them occur more than once, and how many more it has
+/// than anybody looks at.
 #[derive(Default)]
 struct Unread {
     fields: BTreeMap<String, Box<RawValue>>,
+    repeated: BTreeSet<String>,
     more: usize,
 }
 
@@ -133,7 +184,10 @@ impl<'de> Deserialize<'de> for Unread {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unread, A::Error> {
                 let mut unread = Unread::default();
                 while unread.fields.len() < KEPT_MAX {
-                    let Some((name, value)) = map.next_entry()? else { return Ok(unread) };
+                    let Some((name, value)) = map.next_entry::<String, _>()? else { return Ok(unread) };
+                    if unread.fields.contains_key(&name) {
+                        unread.repeated.insert(name.clone());
+                    }
                     unread.fields.insert(name, value);
                 }
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {

@@ -24,6 +24,7 @@
 mod account;
 mod audit;
 mod check;
+mod decimal;
 mod details;
 mod draft;
 mod error;
@@ -58,7 +59,7 @@ pub use check::does_not_exist;
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, NewImage, ProductDetails, not_of_the_product};
 pub use draft::{NewProduct, ProductDraft};
 pub use error::StoreError;
-pub use fields::{AtMost, MalformedInput};
+pub use fields::{AtMost, Integer, MalformedInput};
 pub use filter::{Filter, ProductScope};
 pub use history::{History, HistoryDigits};
 pub use ids::{ApiKeyId, ImageId, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId};

@@ -8,6 +8,8 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::decimal::{Decimal, Misfit};
+
 /// A product's price in minor units (cents): greater than 0, at most 1,000,000,000.00.
 ///
 /// Reads and writes as a JSON number with at most two decimals, exactly: the digits are taken from the text of the
@@ -74,53 +76,16 @@ impl FromStr for Price {
     type Err = PriceError;
 
     fn from_str(text: &str) -> Result<Self, PriceError> {
-        let (negative, unsigned) = match text.as_bytes().first() {
-            Some(b'-') => (true, &text[1..]),
-            Some(b'+') => (false, &text[1..]),
-            _ => (false, text),
-        };
-        let (mantissa, exponent) = split_exponent(unsigned)?;
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        if whole.len() + fraction.len() == 0 || !is_digits(whole) || !is_digits(fraction) {
-            return Err(PriceError::NotANumber);
-        }
-        let digits: String = [whole, fraction].concat();
-        let significant = digits.trim_start_matches('0');
-        if negative || significant.is_empty() {
+        let number = Decimal::parse(text).ok_or(PriceError::NotANumber)?;
+        if !number.is_positive() {
             return Err(PriceError::NotPositive);
         }
-        // value = significant * 10^scale minor units
-        let scale = exponent.saturating_sub(fraction.len() as i64).saturating_add(Self::DECIMALS);
-        Self::from_minor_units(scaled(significant, scale)?)
+        let units = number.in_units(Self::DECIMALS).map_err(|misfit| match misfit {
+            Misfit::TooPrecise => PriceError::TooPrecise,
+            Misfit::TooLarge => PriceError::TooLarge,
+        })?;
+        Self::from_minor_units(units)
     }
-}
-
-fn is_digits(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn split_exponent(text: &str) -> Result<(&str, i64), PriceError> {
-    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
-        return Ok((text, 0));
-    };
-    let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-    if digits.is_empty() || !is_digits(digits) {
-        return Err(PriceError::NotANumber);
-    }
-    // An exponent past i64 is out of range in either direction; the sign decides which error that becomes.
-    let beyond = if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 };
-    Ok((mantissa, exponent.parse().unwrap_or(beyond)))
-}
-
-fn scaled(significant: &str, scale: i64) -> Result<i64, PriceError> {
-    let trimmed = significant.trim_end_matches('0');
-    let scale = scale.saturating_add((significant.len() - trimmed.len()) as i64);
-    if scale < 0 {
-        return Err(PriceError::TooPrecise);
-    }
-    let power = u32::try_from(scale).ok().and_then(|scale| 10_i64.checked_pow(scale));
-    let units = trimmed.parse::<i64>().ok().zip(power).and_then(|(digits, power)| digits.checked_mul(power));
-    units.ok_or(PriceError::TooLarge)
 }
 
 /// The shortest exact decimal: `5`, `9.5`, `999.99`.

@@ -54,6 +54,7 @@ fn api(s: &Settings) -> ApiOptions {
         max_connections_per_address: s.max_connections_per_address,
         uploads: UploadOptions { most: s.max_uploads, bytes: s.max_upload_bytes, timeout: s.upload_timeout },
         cors_origins: s.cors_origins.clone(),
+        allowed_hosts: allowed_hosts(s),
         cache_prefix: s.cache_prefix.clone(),
         limits: LimitOptions {
             on: s.rate_limit,
@@ -67,6 +68,16 @@ fn api(s: &Settings) -> ApiOptions {
         },
         users: s.auth.then_some(users),
         metrics_open: s.metrics_open,
+    }
+}
+
+/// The host names that are allowed beside loopback; `None`: any. Without users, the name is all that tells a request of
+/// this machine from that of a web page.
+fn allowed_hosts(s: &Settings) -> Option<Vec<String>> {
+    match s.http_allowed_hosts.as_slice() {
+        [any] if any == "*" => None,
+        [] if s.auth || !is_loopback(&s.http_host) => None,
+        names => Some(names.to_vec()),
     }
 }
 

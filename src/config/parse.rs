@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use network::{collector, cors_origins, host, link, smtp_url};
+pub(crate) use network::{allowed_hosts, collector, cors_origins, host, link, smtp_url};
 pub(crate) use rate_limits::{limit, route_limits};
 pub(crate) use redis::{CLUSTERS_HAVE_ONE_DATABASE, RedisUrl, redis_addr, redis_url};
 

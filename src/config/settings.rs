@@ -71,8 +71,16 @@ settings! {
         upload_timeout: Duration = "10s", timeout, TIMEOUT;
 
         /// Web origins whose pages may call the service. Empty: none.
-        cors_origins: Vec<String> = "", cors_origins, "* or origins separated by commas, such as https://shop.example",
-            may_be_empty: true;
+        cors_origins: Vec<String> = "", cors_origins,
+            "* or origins separated by commas, such as https://shop.example (no path; international names as xn--…)",
+            may_be_empty: true, see: "operations.md#hosts-and-origins";
+
+        /// Host names that requests may have in `Host`, beside localhost and the addresses of loopback. Others get 421.
+        /// `*`: any. Empty: none with AUTH=off on loopback, so that no web page can reach the service by a name of its
+        /// own (DNS rebinding); otherwise any.
+        http_allowed_hosts: Vec<String> = "", allowed_hosts,
+            "* or host names separated by commas, such as shop.example, hotshelf", may_be_empty: true,
+            see: "operations.md#hosts-and-origins";
     }
     "Database" {
         /// SQLite file, created when it does not exist. It has to be on a local disk.

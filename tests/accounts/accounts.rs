@@ -44,10 +44,11 @@ async fn a_login_returns_a_token_and_an_equivalent_cookie() {
     let credentials = json!({"email": "viewer@one.example", "password": PASSWORD});
     let login = fixture.post(LOGIN).json(&credentials).await.expect(200);
     let token = login.json()["token"].as_str().unwrap().to_owned();
-    let cookie = format!("hotshelf_session={token}; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax; Secure");
+    let cookie = format!("__Host-hotshelf_session={token}; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax; Secure");
     assert_eq!(login.header("set-cookie"), cookie);
     assert_eq!(login.header("cache-control"), "no-store");
-    let by_cookie = fixture.get("/api/v1/auth/session").header("cookie", &format!("a=b; hotshelf_session={token}"));
+    let by_cookie =
+        fixture.get("/api/v1/auth/session").header("cookie", &format!("a=b; __Host-hotshelf_session={token}"));
     assert_eq!(by_cookie.await.expect(200).json()["user"], login.json()["user"]);
     let by_header = fixture.with_token(&token).get("/api/v1/auth/session").await.expect(200);
     assert_eq!(by_header.json()["user"], login.json()["user"]);

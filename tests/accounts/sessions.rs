@@ -23,7 +23,7 @@ async fn a_logout_ends_only_this_session_at_once() {
     let fixture = Fixture::open().await;
     let second = log_in(&fixture, "viewer@one.example").await;
     let out = second.post("/api/v1/auth/logout").await.expect(204);
-    assert_eq!(out.header("set-cookie"), "hotshelf_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure");
+    assert_eq!(out.header("set-cookie"), "__Host-hotshelf_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure");
     is_out(&second).await;
     second.post("/api/v1/auth/logout").await.expect(401);
     fixture.viewer.get(SESSION).await.expect(200);

@@ -63,7 +63,7 @@ async fn one_address_may_send_a_quarter_of_the_bodies() {
     wait_until("the body of another address is being received", PATIENCE, async || under_way(&service).await == 3.0)
         .await;
     let rest = format!("{:>99}", "\"name\": \"Thing\", \"price\": 1}");
-    let last = "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let last = "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     other.write_all(format!("{rest}{last}").as_bytes()).await.unwrap();
     let answer = answer(other).await;
     assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
@@ -85,7 +85,7 @@ async fn a_refusal_that_needs_no_body_is_sent_before_the_body_arrives() {
     let builder = USERS_ON.iter().fold(plain, |builder, (name, value)| builder.env(name, value));
     let service = builder.database(&directory.path().join("products.db")).start().await;
     let head = |line: &str, length: u64, kind: &str| {
-        format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{{")
+        format!("{line} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{{")
     };
     let json = "application/json";
     for (request, status) in [
@@ -105,7 +105,7 @@ async fn a_refusal_that_needs_no_body_is_sent_before_the_body_arrives() {
 #[tokio::test]
 async fn a_body_in_chunks_of_one_byte_takes_little_memory() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).start().await;
-    let mut request = b"POST /api/v1/products/bulk HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+    let mut request = b"POST /api/v1/products/bulk HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
         .to_vec();
     request.extend(b"1\r\n \r\n".repeat(300_000));
@@ -117,7 +117,7 @@ async fn a_body_in_chunks_of_one_byte_takes_little_memory() {
     println!("300,000 chunks of one byte: {before} MiB before, {most} MiB at most");
     assert!(most < before + 25, "{before} MiB became {most} MiB");
     let extensions = format!("1;{}\r\n \r\n", "a".repeat(1 << 20));
-    let head = "POST /api/v1/products HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+    let head = "POST /api/v1/products HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     let answer = crate::raw_http::answer(send(service.address(), format!("{head}{extensions}").as_bytes()).await).await;
     assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");

@@ -12,7 +12,7 @@ use crate::other_clients::{Times, memory};
 use crate::raw_http::{answer, send, unfinished};
 
 const PRODUCTS: &str = "/api/v1/products";
-const PROBE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+const PROBE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 /// The service with at most this many file descriptors.
 fn with_descriptors(limit: u32, directory: &Path) -> ServiceBuilder {
@@ -53,7 +53,7 @@ async fn unfinished_heads_are_closed_and_take_little_memory() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).start().await;
     let (before, _) = memory(&service);
     let (mut live, mut reads) = (Times::of("/health/live"), Times::of("lists"));
-    let head = format!("GET /health/live HTTP/1.1\r\nhost: x\r\nx-padding: {}", "a".repeat(390_000));
+    let head = format!("GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-padding: {}", "a".repeat(390_000));
     let mut attack = Vec::new();
     for number in 0..500 {
         attack.push(send(service.address(), head.as_bytes()).await);
@@ -74,7 +74,7 @@ async fn unfinished_heads_are_closed_and_take_little_memory() {
 async fn a_head_without_an_end_is_closed_and_an_idle_connection_stays() {
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).start().await;
     let idle = TcpStream::connect(service.address()).await.unwrap();
-    let slow = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-padding: a").await;
+    let slow = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-padding: a").await;
     assert_eq!(answer(slow).await, "");
     let mut buffer = [0];
     let quiet = tokio::time::timeout(Duration::from_millis(100), idle.peek(&mut buffer)).await;
@@ -88,7 +88,8 @@ async fn probes_succeed_when_all_connections_are_busy() {
     let mut house = Vec::new();
     wait_until("all connections are busy", PATIENCE, async || {
         house.push(send(service.address(), &unfinished(PRODUCTS, &format!("192.0.2.{}", house.len()))).await);
-        let refused = answer(send(service.address(), b"GET /api/v1/products HTTP/1.1\r\nhost: x\r\n\r\n").await);
+        let refused =
+            answer(send(service.address(), b"GET /api/v1/products HTTP/1.1\r\nhost: localhost\r\n\r\n").await);
         let refused = tokio::time::timeout(Duration::from_millis(500), refused).await.unwrap_or_default();
         refused.starts_with("HTTP/1.1 503 ") && refused.contains("too many connections are open")
     })

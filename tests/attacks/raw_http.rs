@@ -28,7 +28,7 @@ pub(crate) async fn answer(mut connection: TcpStream) -> String {
 /// body.
 pub(crate) fn unfinished(path: &str, client: &str) -> Vec<u8> {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {client}\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: {client}\r\ncontent-type: application/json\r\n\
          content-length: 100\r\n\r\n{{"
     );
     head.into_bytes()

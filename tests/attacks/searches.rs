@@ -48,7 +48,7 @@ fn abandon(address: SocketAddr, searches: usize, from: usize) {
         let Ok(mut connection) = TcpStream::connect(address) else { continue };
         let (limit, offset) = (1 + number % 100, number / 100);
         let target = format!("{PRODUCTS}?organization_id=1&search={LETTERS}&limit={limit}&offset={offset}");
-        let _ = write!(connection, "GET {target} HTTP/1.1\r\nhost: hotshelf\r\n\r\n");
+        let _ = write!(connection, "GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     }
 }
 

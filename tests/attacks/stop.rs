@@ -27,7 +27,7 @@ async fn started() -> Service {
 #[tokio::test]
 async fn an_unfinished_head_does_not_delay_the_stop() {
     let service = started().await;
-    let _head = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: x").await;
+    let _head = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: localhost").await;
     service.get("/health/live").await.expect(200);
     stops_soon("half a head", service).await;
 }
@@ -49,7 +49,7 @@ async fn an_unfinished_body_does_not_delay_the_stop() {
 async fn an_idle_connection_does_not_delay_the_stop() {
     let service = started().await;
     let _new = TcpStream::connect(service.address()).await.unwrap();
-    let _kept_alive = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let _kept_alive = send(service.address(), b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     service.get("/health/live").await.expect(200);
     stops_soon("idle connections", service).await;
 }
@@ -58,7 +58,7 @@ async fn an_idle_connection_does_not_delay_the_stop() {
 async fn a_client_that_reads_no_answers_does_not_delay_the_stop() {
     let service = started().await;
     // More than the buffers of both ends can hold.
-    let requests = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(500);
+    let requests = "GET /api/v1/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(500);
     let deaf = send(service.address(), requests.as_bytes()).await;
     let (mut answers, mut rounds) = (0.0, 0);
     wait_until("no answer is sent any more", PATIENCE, async || {

@@ -26,7 +26,9 @@ async fn a_client_that_accepts_json_gets_json() {
 async fn a_client_that_does_not_accept_json_gets_406() {
     let service = hotshelf().start().await;
     let product = create(&service, &laptop()).await;
-    for accept in ["text/html", "application/xml, text/*", "application/json;q=0", "image/png;q=0.5"] {
+    for accept in
+        ["text/html", "application/xml, text/*", "application/json;q=0", "image/png;q=0.5", "*/*, application/json;q=0"]
+    {
         for path in [path(&product), PRODUCTS.to_owned()] {
             problem(service.get(&path).header("accept", accept).await, 406);
         }

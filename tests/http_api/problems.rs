@@ -72,7 +72,7 @@ async fn a_chunked_body_has_the_same_limit() {
     let mut connection = TcpStream::connect(service.address()).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!(
-        "POST {PRODUCTS} HTTP/1.1\r\nhost: hotshelf\r\nconnection: close\r\ncontent-type: application/json\r\n\
+        "POST {PRODUCTS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
          transfer-encoding: chunked\r\n\r\n{:x}\r\n",
         MIB + 1
     );

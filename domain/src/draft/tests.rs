@@ -103,3 +103,56 @@ fn details_come_with_a_new_product_and_not_with_a_change() {
     let fields: Vec<&str> = refused.0.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(fields, ["fields", "images"]);
 }
+
+#[test]
+fn a_field_that_occurs_twice_is_named_at_any_depth() {
+    let twice = "must occur only once";
+    assert_eq!(errors_of(r#"{"name":"a","price":1,"n\u0061me":"a"}"#), [pair("name", twice)]);
+    assert_eq!(errors_of(r#"{"name":"a","price":1,"x":1,"x":2}"#), [pair("x", twice)]);
+    assert_eq!(
+        errors_of(r#"{"name":"a","price":1,"fields":{"size":1,"size":1},"images":[{"url":"http://a/b","url":""}]}"#),
+        [pair("images[0].url", twice), pair("fields.size", twice)]
+    );
+}
+
+#[test]
+fn integers_may_be_written_as_decimals() {
+    let json = br#"{"name":"a","price":1,"stock":1.0e2,"schema_id":1.0,"organization_id":10e-1}"#;
+    let new = ProductDraft::from_json(json).expect("an object").into_new().expect("valid");
+    assert_eq!((new.stock, new.schema_id, new.organization_id), (100, SchemaId::BUILT_IN, OrganizationId::BUILT_IN));
+    let wrong = ["1.5", "1e-1", "9223372036854775808", "\"1\"", "true", "null", "[1]"];
+    for wrong in wrong {
+        let json = format!(r#"{{"name":"a","price":1,"stock":{wrong}}}"#);
+        assert_eq!(errors_of(&json), [pair("stock", "must be an integer")], "{wrong}");
+    }
+}
+
+#[test]
+fn a_number_is_kept_as_it_is_or_refused() {
+    let fields = |number: &str| {
+        let json = format!(r#"{{"name":"a","price":1,"fields":{{"n":{number}}}}}"#);
+        ProductDraft::from_json(json.as_bytes()).expect("an object").into_new().map(|new| new.fields["n"].clone())
+    };
+    for exact in ["0.1", "1e300", "-0.0", "9007199254740993", "18446744073709551615", "1.50", "12.0e-1"] {
+        assert!(fields(exact).is_ok(), "{exact}");
+    }
+    for rounded in ["18446744073709551616.5", "0.1000000000000000055", "123456789012345678901234567890", "1e-400"] {
+        let invalid = fields(rounded).expect_err(rounded).to_string();
+        assert_eq!(invalid, "fields.n has more digits than can be kept", "{rounded}");
+    }
+}
+
+#[test]
+fn a_merge_patch_removes_what_has_a_default() {
+    let patch = |json: &str| ProductDraft::from_merge_patch(json.as_bytes()).expect("an object").into_patch();
+    let removed = patch(r#"{"description":null,"stock":null,"category":null,"price":2}"#).expect("valid");
+    assert_eq!(
+        (removed.description.as_deref(), removed.stock, removed.category.as_deref()),
+        (Some(""), Some(0), Some(""))
+    );
+    assert_eq!(removed.name, None);
+    for kept in ["name", "price", "organization_id", "schema_id"] {
+        let invalid = patch(&format!(r#"{{"{kept}":null}}"#)).expect_err(kept).to_string();
+        assert!(invalid.starts_with(&format!("{kept} must be ")), "{invalid}");
+    }
+}

@@ -51,7 +51,7 @@ impl SchemaDraft {
     pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
         let mut input = Fields::parse(json)?;
         Ok(SchemaDraft {
-            organization_id: input.take("organization_id", "must be an integer"),
+            organization_id: input.take_integer("organization_id"),
             name: input.take("name", "must be a string"),
             fields: input.take_list::<_, FIELDS_MAX>("fields", |field| SchemaFieldDraft {
                 name: field.take("name", "must be a string"),

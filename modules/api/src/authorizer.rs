@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use hotshelf_accounts::{Auth, AuthMethod, Principal};
 use hotshelf_domain::{Area, OrganizationId, Role};
 use hotshelf_ratelimit::Subject;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::actor::actor;
 use crate::caller::Caller;
-use crate::cookie::COOKIE;
+use crate::cookie::Cookies;
 use crate::limits::AccountLimits;
 use crate::operations::Access;
 use crate::problem::Problem;
@@ -33,6 +33,8 @@ pub(crate) struct Authorizer {
     limits: Arc<AccountLimits>,
     /// Bounds the token lookups of clients that have guessed too many tokens.
     suspects: Semaphore,
+    /// The name of the session cookie.
+    cookie: &'static str,
     /// Whether statistics and metrics need no authentication.
     metrics_open: bool,
 }
@@ -48,8 +50,12 @@ enum Credentials<'a> {
 }
 
 impl Authorizer {
-    pub(crate) fn new(auth: Option<Auth>, limits: Arc<AccountLimits>, metrics_open: bool) -> Self {
-        Authorizer { auth, limits, suspects: Semaphore::new(SUSPECTS), metrics_open }
+    pub(crate) fn new(auth: Option<Auth>, limits: Arc<AccountLimits>, cookies: Cookies, metrics_open: bool) -> Self {
+        Authorizer { auth, limits, suspects: Semaphore::new(SUSPECTS), cookie: cookies.name(), metrics_open }
+    }
+
+    fn credentials<'a>(&self, headers: &'a HeaderMap) -> Credentials<'a> {
+        credentials(headers, self.cookie)
     }
 
     /// Whether the route exists: those about users do not with `AUTH=off`.
@@ -57,18 +63,23 @@ impl Authorizer {
         self.auth.is_some() || !is_about_users(route)
     }
 
-    /// Forbids shared caches to store the response, because it depends on the caller.
+    /// Forbids shared caches to store the response, because it depends on the caller, and others to serve it to another
+    /// caller.
     pub(crate) fn keep_private(&self, headers: &mut HeaderMap) {
-        if self.auth.is_some() && headers.get(header::CACHE_CONTROL).is_some_and(|control| control == "no-cache") {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        if self.auth.is_none() {
+            return;
         }
+        if let Some(control) = headers.get_mut(header::CACHE_CONTROL).filter(|control| *control == "no-cache") {
+            *control = HeaderValue::from_static("private, no-cache");
+        }
+        headers.append(header::VARY, HeaderValue::from_static("authorization, cookie"));
     }
 
     /// The caller of a read in this area, if memory knows the token and the caller may. If not,
     /// [`identify`](Authorizer::identify) and [`check`](Authorizer::check) decide.
     pub(crate) fn peek_reader(&self, area: Area, headers: &HeaderMap) -> Option<Caller> {
         let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
-        match credentials(headers) {
+        match self.credentials(headers) {
             Credentials::Bearer(token) | Credentials::Cookie(token) => {
                 auth.peek(token).filter(|principal| principal.scopes.allow(area)).map(Caller::User)
             }
@@ -109,7 +120,7 @@ impl Authorizer {
         if self.metrics_open {
             return Some(Caller::Anybody);
         }
-        let (Credentials::Bearer(token) | Credentials::Cookie(token)) = credentials(headers) else { return None };
+        let (Credentials::Bearer(token) | Credentials::Cookie(token)) = self.credentials(headers) else { return None };
         let principal = match auth.peek(token) {
             Some(principal) => principal,
             None => self.authenticate(auth, token, client).await.ok()?,
@@ -133,7 +144,7 @@ impl Authorizer {
             Access::Report => return Ok(self.observer(auth, headers, (client, address)).await),
             _ => {}
         }
-        let token = match credentials(headers) {
+        let token = match self.credentials(headers) {
             Credentials::Nothing => {
                 return Err(Problem::unauthorized("authentication is required: log in, or send a token", "Bearer"));
             }
@@ -148,17 +159,8 @@ impl Authorizer {
     }
 
     /// Checks that a caller who was identified may use an operation of this area with this access. 403 if not.
-    pub(crate) fn check(
-        &self,
-        (area, access): (Area, Access),
-        caller: &Caller,
-        method: &Method,
-        headers: &HeaderMap,
-    ) -> Result<(), Problem> {
+    pub(crate) fn check(&self, (area, access): (Area, Access), caller: &Caller) -> Result<(), Problem> {
         let Caller::User(principal) = caller else { return Ok(()) };
-        if !method.is_safe() && matches!(credentials(headers), Credentials::Cookie(_)) && is_cross_site(headers) {
-            return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site requests may not change anything"));
-        }
         check(access, principal)?;
         match principal.scopes.allow(area) {
             true => Ok(()),
@@ -206,11 +208,11 @@ fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
 }
 
-/// `Authorization` takes precedence over the cookie. Duplicates are invalid.
-fn credentials(headers: &HeaderMap) -> Credentials<'_> {
+/// `Authorization` takes precedence over the cookie of that name. Duplicates are invalid.
+fn credentials<'a>(headers: &'a HeaderMap, cookie_name: &str) -> Credentials<'a> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     match (given.next(), given.next()) {
-        (None, _) => cookie(headers),
+        (None, _) => cookie(headers, cookie_name),
         (Some(_), Some(_)) => Credentials::Invalid,
         (Some(value), None) => {
             let token = value.to_str().ok().and_then(|value| value.split_once(' '));
@@ -222,22 +224,16 @@ fn credentials(headers: &HeaderMap) -> Credentials<'_> {
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Credentials<'_> {
+fn cookie<'a>(headers: &'a HeaderMap, cookie_name: &str) -> Credentials<'a> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut tokens = pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value);
+    let mut tokens = pairs.filter(|(name, _)| *name == cookie_name).map(|(_, value)| value);
     match (tokens.next(), tokens.next()) {
         (None, _) => Credentials::Nothing,
         (Some(token), None) => Credentials::Cookie(token),
         // Another host of the domain may have set the second one.
         (Some(_), Some(_)) => Credentials::Invalid,
     }
-}
-
-/// Defence in depth beside `SameSite=Lax`: browsers name the origin of a request (Fetch Metadata). Another host of the
-/// same domain counts as another site.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 #[cfg(test)]
@@ -268,7 +264,7 @@ mod tests {
             (&[(header::COOKIE, "hotshelf_session=a"), (header::AUTHORIZATION, "Bearer b")], Credentials::Bearer("b")),
         ];
         for (lines, expected) in cases {
-            assert_eq!(credentials(&of(lines)), *expected, "{lines:?}");
+            assert_eq!(credentials(&of(lines), "hotshelf_session"), *expected, "{lines:?}");
         }
     }
 }

@@ -5,7 +5,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 
-use crate::negotiation::sends_json;
 use crate::problem::Problem;
 
 /// 1,000 products with details.
@@ -24,12 +23,22 @@ pub(crate) fn limit_of(path: &str) -> usize {
     }
 }
 
-/// Refuses a body by its headers: 415 for another type, 413 if it declares to be too large.
-pub(crate) fn check_head(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
-    if !sends_json(headers) {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the request body must be application/json"));
-    }
+/// Refuses a body by its headers: 413 if it declares to be too large.
+pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
     if declared_length(headers) > limit { Err(too_large(limit)) } else { Ok(()) }
+}
+
+/// Refuses what is no UTF-8 by its first bytes, with a clearer message than the parser of JSON.
+pub(crate) fn check_start(body: &[u8]) -> Result<(), Problem> {
+    match body {
+        [0xef, 0xbb, 0xbf, ..] => {
+            Err(Problem::bad_request("the request body begins with a byte order mark, which JSON must not have"))
+        }
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] | [0, _, ..] | [_, 0, ..] => {
+            Err(Problem::bad_request("the request body must be UTF-8"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn declared_length(headers: &HeaderMap) -> usize {

@@ -3,8 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use hotshelf_ratelimit::Subject;
 use ipnet::IpNet;
 
@@ -118,12 +119,26 @@ pub(crate) struct Peer {
     address: IpAddr,
     /// Built once per connection.
     subject: Subject,
+    /// The field `Host` that was checked first: nearly all requests of a connection have the same.
+    known_host: Arc<OnceLock<HeaderValue>>,
 }
 
 impl Peer {
     pub(crate) fn new(address: IpAddr) -> Self {
         let address = address.to_canonical();
-        Peer { address, subject: Subject::of_address(address) }
+        Peer { address, subject: Subject::of_address(address), known_host: Arc::default() }
+    }
+
+    /// The field `Host` of an earlier request, which the service answers for.
+    pub(crate) fn known_host(&self) -> Option<&HeaderValue> {
+        self.known_host.get()
+    }
+
+    /// Remembers it, unless there is one.
+    pub(crate) fn remember_host(&self, host: &HeaderValue) {
+        if self.known_host.get().is_none() {
+            let _ = self.known_host.set(host.clone());
+        }
     }
 
     /// The address of the client.

@@ -160,7 +160,11 @@ pub(crate) fn check_untagged(headers: &HeaderMap, readable: bool) -> Result<(), 
 
 /// The freshness that a request asks for: `Cache-Control: no-cache` and `X-Min-Version`.
 pub(crate) fn freshness(headers: &HeaderMap) -> Result<Read, Problem> {
-    let min_revision = headers.get(&MIN_VERSION).map(min_version).transpose()?;
+    let mut versions = headers.get_all(&MIN_VERSION).iter();
+    let min_revision = versions.next().map(min_version).transpose()?;
+    if versions.next().is_some() {
+        return Err(Problem::bad_parameters(FieldError::new("X-Min-Version", "must be given once")));
+    }
     Ok(Read { bypass: headers.get_all(header::CACHE_CONTROL).iter().any(forbids_caches), min_revision })
 }
 

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures_util::future::Either;
@@ -86,14 +87,14 @@ impl ApiService {
             // Decided in memory, as it mostly is for a busy caller: then a hit needs no future either.
             if let Some(allowed @ Decision::Allowed(_)) = decision
                 && let Ok(headers) = policy.admit(allowed)
-                && let Some(response) = products.hit(id, &request, &caller, headers, begin, begin)
+                && let Some(response) = products.hit(id, &request, peer, &caller, headers, begin, begin)
             {
                 return Either::Left(ready(Ok(response)));
             }
             let answering = products.answer_when_decided(decision, subject, caller, read(request, true));
             return Either::Right(Either::Left(Box::pin(answering)));
         }
-        let hit = |caller| products.hit(id, &request, &caller, LimitHeaders::none(), begin, begin);
+        let hit = |caller| products.hit(id, &request, peer, &caller, LimitHeaders::none(), begin, begin);
         match caller.and_then(hit) {
             Some(response) => Either::Left(ready(Ok(response))),
             None => Either::Right(Either::Left(Box::pin(products.fetch(read(request, false))))),
@@ -117,11 +118,21 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
     if request.method() == Method::GET { id_of(text) } else { None }
 }
 
-/// Whether no header influences a response from memory. One pass over the headers is cheaper than a lookup of each
-/// relevant name.
-fn is_plain(headers: &HeaderMap) -> bool {
-    let matters = [header::CACHE_CONTROL, header::IF_NONE_MATCH, header::IF_MATCH, MIN_VERSION, REQUEST_ID];
-    headers.iter().all(|(name, value)| if name == header::ACCEPT { value == "*/*" } else { !matters.contains(name) })
+/// Whether no header influences a response from memory, and there is one `Host`, the known one. One pass over the
+/// headers is cheaper than a lookup of each relevant name.
+fn is_plain<B>(request: &Request<B>, known_host: Option<&HeaderValue>) -> bool {
+    let matters =
+        [header::CACHE_CONTROL, header::IF_NONE_MATCH, header::IF_MATCH, header::EXPECT, MIN_VERSION, REQUEST_ID];
+    let mut hosts = 0;
+    let plain = request.headers().iter().all(|(name, value)| match name {
+        name if name == header::HOST => {
+            hosts += 1;
+            Some(value) == known_host
+        }
+        name if name == header::ACCEPT => value == "*/*",
+        name => !matters.contains(name),
+    });
+    plain && hosts == 1 && request.uri().authority().is_none()
 }
 
 impl ProductFastPath {
@@ -139,15 +150,15 @@ impl ProductFastPath {
         &self,
         id: ProductId,
         request: &Request<B>,
+        peer: &Peer,
         caller: &Caller,
         limits: LimitHeaders,
         arrived: Instant,
         begin: Instant,
     ) -> Option<Response> {
         let nothing = HeaderMap::new();
-        let headers = if is_plain(request.headers()) { &nothing } else { request.headers() };
-        // A problem needs the pipeline.
-        if !accepts_json(request.uri(), headers) || headers.contains_key(header::IF_MATCH) {
+        let headers = if is_plain(request, peer.known_host()) { &nothing } else { self.checked(request, peer)? };
+        if !accepts_json(request.uri(), headers) {
             return None;
         }
         let (product, source) = self.products.peek(id, freshness(headers).ok()?)?;
@@ -169,6 +180,19 @@ impl ProductFastPath {
         Some(response)
     }
 
+    /// The headers, if they need no problem: that needs the pipeline.
+    fn checked<'a, B>(&self, request: &'a Request<B>, peer: &Peer) -> Option<&'a HeaderMap> {
+        let headers = request.headers();
+        if headers.contains_key(header::IF_MATCH) || headers.contains_key(header::EXPECT) {
+            return None;
+        }
+        self.pipeline.hosts.check(request.version(), request.uri(), headers).ok()?;
+        if let Some(host) = headers.get(header::HOST).filter(|_| request.uri().authority().is_none()) {
+            peer.remember_host(host);
+        }
+        Some(headers)
+    }
+
     /// Waits for the decision of the rate limit, then answers from memory or by [`fetch`](ProductFastPath::fetch).
     async fn answer_when_decided(
         self: Arc<Self>,
@@ -185,7 +209,7 @@ impl ProductFastPath {
         match admitted {
             Ok(headers) => {
                 let (limits, begin) = (LimitHeaders::none(), Instant::now());
-                let hit = self.hit(read.id, &read.request, &caller, limits, read.arrived, begin);
+                let hit = self.hit(read.id, &read.request, &read.peer, &caller, limits, read.arrived, begin);
                 let mut response = match hit {
                     Some(response) => response,
                     // Boxed separately, so that the future of a hit stays small.
@@ -207,16 +231,20 @@ impl ProductFastPath {
         let ProductRead { id, peer, request, arrived, counted } = read;
         let context = RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline.request_ids, arrived);
         let context = RequestContext { answered: Some(&self.answered), ..context };
-        let headers: HeaderMap = request.into_parts().0.headers;
+        let request = request.into_parts().0;
         // Pinned here, so that the future is passed on as a pointer and not moved.
-        let answering = pin!(self.answer(id, &peer, &headers, counted));
+        let answering = pin!(self.answer(id, &peer, &request, counted));
         let bounded =
             pin!(async { self.pipeline.bounded(false, answering).await.unwrap_or_else(Problem::into_response) });
         Ok(self.pipeline.handle(context, bounded).await)
     }
 
     /// Authorizes the caller, counts the request unless it was counted, and loads the product.
-    async fn answer(&self, id: ProductId, peer: &Peer, headers: &HeaderMap, counted: bool) -> Response {
+    async fn answer(&self, id: ProductId, peer: &Peer, request: &Parts, counted: bool) -> Response {
+        if let Err(problem) = self.pipeline.check_request(request) {
+            return problem.into_response();
+        }
+        let headers = &request.headers;
         let client = self.limits.client_of(peer, headers);
         let authorizer = &self.pipeline.authorizer;
         let address = Some(self.limits.address_of(peer, headers));
@@ -229,15 +257,13 @@ impl ProductFastPath {
         // Pinned for the same reason.
         let finding = pin!(async {
             match &identified {
-                Ok(Some(caller)) => {
-                    match authorizer.check((PRODUCT_AREA, PRODUCT_ACCESS), caller, &Method::GET, headers) {
-                        Ok(()) => find(&self.products, caller, id, headers).await.into_response(),
-                        Err(problem) => {
-                            self.pipeline.note_refusal(Some(caller), address, &Method::GET, PRODUCT_ROUTE);
-                            problem.into_response()
-                        }
+                Ok(Some(caller)) => match authorizer.check((PRODUCT_AREA, PRODUCT_ACCESS), caller) {
+                    Ok(()) => find(&self.products, caller, id, headers).await.into_response(),
+                    Err(problem) => {
+                        self.pipeline.note_refusal(Some(caller), address, &Method::GET, PRODUCT_ROUTE);
+                        problem.into_response()
                     }
-                }
+                },
                 Ok(None) => Problem::internal("a product was read without a caller").into_response(),
                 Err(problem) => problem.clone().into_response(),
             }

@@ -35,6 +35,7 @@
 //!     max_connections_per_address: None,
 //!     uploads: UploadOptions { most: 1024, bytes: 128 << 20, timeout: Duration::from_secs(10) },
 //!     cors_origins: Vec::new(),
+//!     allowed_hosts: None,
 //!     cache_prefix: "product:".to_owned(),
 //!     users: None,
 //!     metrics_open: false,
@@ -68,9 +69,11 @@ mod caller;
 mod client;
 mod conditions;
 mod connections;
+mod content;
 mod cookie;
 mod descriptors;
 mod fast_path;
+mod hosts;
 mod limits;
 mod metrics;
 mod module;
@@ -78,6 +81,7 @@ mod negotiation;
 mod openapi;
 mod operations;
 mod options;
+mod origins;
 mod params;
 mod pipeline;
 mod problem;

@@ -1,38 +1,56 @@
-//! Content negotiation: what a client accepts, and what it sends.
+//! Content negotiation: what a client accepts.
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
 /// Whether the client accepts JSON (RFC 9110, section 12.5.1). `/metrics` is text and answers regardless.
 pub(crate) fn accepts_json(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-    values.peek().is_none() || uri.path() == "/metrics" || values.any(admits_json)
+    values.peek().is_none() || uri.path() == "/metrics" || admits_json(values)
 }
 
-fn admits_json(value: &HeaderValue) -> bool {
-    if value == "*/*" {
-        return true;
+/// Of the ranges that cover JSON, the most specific one decides.
+fn admits_json<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> bool {
+    let mut decisive = (Precedence::None, false);
+    for value in values {
+        if value == "*/*" {
+            decisive = decisive.max((Precedence::Any, true));
+            continue;
+        }
+        for range in value.to_str().unwrap_or_default().split(',') {
+            decisive = decisive.max(judge(range));
+        }
     }
-    let Ok(value) = value.to_str() else { return false };
-    value.split(',').any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let refused = parts.any(|parameter| {
-            let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
-            weight.is_some_and(|weight| weight.parse() == Ok(0.0))
-        });
-        (media_type == "*/*" || media_type == "application/*" || is_json(&media_type)) && !refused
-    })
+    decisive.1
 }
 
-/// Whether the body claims to be JSON, with any parameters.
-pub(crate) fn sends_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    is_json(&value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+/// How specific a range is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Precedence {
+    /// It does not cover JSON.
+    None,
+    Any,
+    Application,
+    Json,
 }
 
-/// `application/json`, or a type that ends in `+json`.
-fn is_json(media_type: &str) -> bool {
-    media_type == "application/json" || media_type.starts_with("application/") && media_type.ends_with("+json")
+/// What a range says about JSON.
+fn judge(range: &str) -> (Precedence, bool) {
+    let mut parts = range.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let precedence = match media_type.as_str() {
+        "*/*" => Precedence::Any,
+        "application/*" => Precedence::Application,
+        // `+json` for clients that name the type of the problems alone, or one of their own.
+        other if other == "application/json" || other.starts_with("application/") && other.ends_with("+json") => {
+            Precedence::Json
+        }
+        _ => return (Precedence::None, false),
+    };
+    let refused = parts.any(|parameter| {
+        let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
+        weight.is_some_and(|weight| weight.parse() == Ok(0.0))
+    });
+    (precedence, !refused)
 }
 
 #[cfg(test)]
@@ -40,15 +58,26 @@ mod tests {
     use super::*;
 
     fn admits(value: &str) -> bool {
-        admits_json(&HeaderValue::from_str(value).expect("a header value"))
+        admits_json([HeaderValue::from_str(value).expect("a header value")].iter())
     }
 
     #[test]
     fn json_is_welcome_where_a_range_covers_it() {
-        for value in ["*/*", "application/*;q=0.1", "text/html, application/json;q=0.9", "application/problem+json"] {
+        for value in ["*/*", "*/*;q=0, application/json", "application/*;q=0, application/json;q=0.5"] {
             assert!(admits(value), "{value}");
         }
-        for value in ["text/html", "application/json;q=0", "application/xml, text/*", "", "image/png;q=1.0"] {
+        for value in ["application/*;q=0.1", "text/html, application/json;q=0.9", "application/problem+json"] {
+            assert!(admits(value), "{value}");
+        }
+        for value in [
+            "text/html",
+            "application/json;q=0",
+            "application/xml, text/*",
+            "",
+            "image/png;q=1.0",
+            "*/*, application/json;q=0",
+            "application/*;q=0.000, */*",
+        ] {
             assert!(!admits(value), "{value}");
         }
     }

@@ -19,7 +19,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{Components, OpenApi as Description};
 use utoipa::{Modify, OpenApi};
 
-use crate::cookie::COOKIE;
+use crate::cookie::SECURE_NAME;
 use crate::operations::Operations;
 use crate::problem::Problem;
 pub(crate) use parameters::*;
@@ -46,7 +46,7 @@ impl Modify for SecuritySchemes {
         let bearer =
             HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("token of a session or of an API key"));
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SECURE_NAME))));
     }
 }
 

@@ -4,13 +4,15 @@
 use std::collections::HashMap;
 
 use axum::Router;
-use axum::http::Method;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use hotshelf_domain::Area;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::body;
+use crate::content;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -112,10 +114,38 @@ impl OperationTable {
             return Err(Problem::internal(format!("no rule says who may use {method} {route}")));
         };
         let name = if method == Method::HEAD { "GET" } else { method.as_str() };
-        entries.iter().find(|entry| entry.method == name).copied().ok_or_else(|| {
-            let names = entries.iter().map(|entry| if entry.method == "GET" { "GET,HEAD" } else { entry.method });
-            Problem::method_not_allowed(method, &names.collect::<Vec<_>>().join(","))
-        })
+        entries
+            .iter()
+            .find(|entry| entry.method == name)
+            .copied()
+            .ok_or_else(|| Problem::method_not_allowed(method, &self.allowed(route)))
+    }
+
+    /// Who may ask for the methods of a route: who may call one of them.
+    pub(crate) fn access_to_options(&self, route: &str) -> Access {
+        let public = |entries: &Vec<Entry>| entries.iter().any(|entry| matches!(entry.access, Access::Public | Access::Report));
+        if self.0.get(route).is_none_or(public) { Access::Public } else { Access::Viewer }
+    }
+
+    /// The methods of a route, separated by commas.
+    pub(crate) fn allowed(&self, route: &str) -> String {
+        let entries = self.0.get(route).into_iter().flatten();
+        let names = entries.map(|entry| if entry.method == "GET" { "GET,HEAD" } else { entry.method });
+        names.chain(["OPTIONS"]).collect::<Vec<_>>().join(",")
+    }
+
+    /// The answer to `OPTIONS`.
+    pub(crate) fn options(&self, route: Option<&str>, path: &str) -> Result<Response, Problem> {
+        let allowed = match route {
+            Some(route) => self.allowed(route),
+            // The service as a whole.
+            None if path == "*" => "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS".to_owned(),
+            None => return Err(Problem::unknown_path(path)),
+        };
+        let patches = allowed.contains("PATCH").then_some((content::ACCEPT_PATCH, content::PATCHES));
+        let allowed = HeaderValue::try_from(allowed).map_err(Problem::internal)?;
+        let headers: HeaderMap = patches.into_iter().chain([(header::ALLOW, allowed)]).collect();
+        Ok((StatusCode::NO_CONTENT, headers).into_response())
     }
 }
 
@@ -136,8 +166,6 @@ fn parameters(operation: &Operation) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
-
     use super::*;
     use crate::routes;
 
@@ -158,7 +186,7 @@ mod tests {
         assert_eq!(find(Method::PATCH, "/api/v1/products/{id}"), Ok((Access::Editor, Some(1 << 20))));
         assert_eq!(find(Method::POST, "/api/v1/auth/login"), Ok((Access::Public, Some(16 << 10))));
         assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Access::Session, None)));
-        assert_eq!(find(Method::PUT, "/api/v1/products"), Err((405, "GET,HEAD,POST".to_owned())));
+        assert_eq!(find(Method::PUT, "/api/v1/products"), Err((405, "GET,HEAD,POST,OPTIONS".to_owned())));
         assert_eq!(find(Method::GET, "/nowhere"), Err((500, String::new())));
     }
 }

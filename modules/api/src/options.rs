@@ -27,8 +27,10 @@ pub struct ApiOptions {
     pub max_connections_per_address: Option<usize>,
     /// Bounds of the request bodies in progress.
     pub uploads: UploadOptions,
-    /// Allowed CORS origins; empty turns CORS off, `*` allows all.
+    /// Allowed CORS origins, as browsers write them; empty turns CORS off, `*` allows all.
     pub cors_origins: Vec<String>,
+    /// Hosts that requests may name beside loopback; others get 421. `None`: any.
+    pub allowed_hosts: Option<Vec<String>>,
     /// The prefix of all cache keys. Operators give patterns of whole keys.
     pub cache_prefix: String,
     /// Rate limits.

@@ -28,14 +28,18 @@ use tracing::Instrument;
 
 use crate::actor::actor;
 use crate::authorizer::Authorizer;
-use crate::body::{JsonBody, check_head};
+use crate::body::{JsonBody, check_length, check_start};
 use crate::caller::Caller;
 use crate::conditions::{self, check_untagged};
+use crate::content::{self, Decoder, check_expectation};
+use crate::hosts::Hosts;
 use crate::limits::{self, LimitHeaders, RequestLimits};
 use crate::metrics::HttpMetrics;
 use crate::operations::{Entry, OperationTable};
 use crate::options::ApiOptions;
+use crate::origins::Origins;
 use crate::problem::{Problem, closing};
+use crate::reply;
 use crate::request_context::{RequestContext, log_access};
 use crate::request_id::{REQUEST_ID, RequestIds};
 use crate::state::ApiState;
@@ -44,6 +48,9 @@ use crate::uploads::Uploads;
 /// The shared part of the pipeline.
 pub(crate) struct RequestPipeline {
     pub(crate) authorizer: Authorizer,
+    pub(crate) hosts: Hosts,
+    origins: Origins,
+    decoder: Decoder,
     operations: OperationTable,
     deadline: Duration,
     max_under_way: usize,
@@ -66,7 +73,15 @@ impl RequestPipeline {
     ) -> Self {
         let max_under_way = options.max_concurrent_requests.min(Semaphore::MAX_PERMITS);
         RequestPipeline {
-            authorizer: Authorizer::new(FromRef::from_ref(state), FromRef::from_ref(state), options.metrics_open),
+            authorizer: Authorizer::new(
+                FromRef::from_ref(state),
+                FromRef::from_ref(state),
+                FromRef::from_ref(state),
+                options.metrics_open,
+            ),
+            hosts: Hosts::new(options.allowed_hosts.as_deref()),
+            origins: Origins::new(&options.cors_origins),
+            decoder: Decoder::new(options.request_timeout),
             operations,
             deadline: options.request_timeout,
             max_under_way,
@@ -104,6 +119,7 @@ impl RequestPipeline {
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             problem.write_to(&mut response, &context.request_id, context.dialect);
         }
+        reply::complete(context.method, &mut response);
         self.authorizer.keep_private(response.headers_mut());
         response.headers_mut().insert(REQUEST_ID, context.request_id);
         let (status, taken) = (response.status(), context.begin.elapsed());
@@ -132,16 +148,28 @@ impl RequestPipeline {
         let answering = async {
             let Expected { body_limit, readable } = verdict?;
             caller.clone().map(|caller| parts.extensions.insert(caller));
-            if let Some(limit) = body_limit {
-                check_head(&parts.headers, limit)?;
+            if parts.method == Method::OPTIONS {
+                return self.operations.options(route, parts.uri.path());
             }
+            let codings = match body_limit {
+                Some(limit) => {
+                    check_length(&parts.headers, limit)?;
+                    content::check(&parts.method, &parts.headers)?
+                }
+                None => Vec::new(),
+            };
             if let Some(readable) = readable {
                 check_untagged(&parts.headers, readable)?;
             }
             let conditions = conditions::of_read(&parts.method, &parts.headers);
             let (body, _reservation) = match body_limit {
                 Some(limit) => {
-                    let (bytes, reservation) = self.uploads.receive(body, limit, &client).await?;
+                    let (mut bytes, mut reservation) = self.uploads.receive(body, limit, &client).await?;
+                    if !codings.is_empty() {
+                        bytes = self.decoder.decode(codings, bytes, limit).await?;
+                        reservation = self.uploads.count(&client, reservation, bytes.len())?;
+                    }
+                    check_start(&bytes)?;
                     parts.extensions.insert(JsonBody(bytes));
                     (Body::empty(), reservation)
                 }
@@ -191,20 +219,47 @@ impl RequestPipeline {
         parts: &Parts,
         (client, address): (&Subject, Option<IpAddr>),
     ) -> Authorized {
-        // A path without a route needs no authorization.
-        let Some(route) = route else { return Authorized::unknown(Ok(Expected::default())) };
-        let operation = match self.operations.find(&parts.method, route) {
-            Ok(operation) => operation,
-            Err(problem) => return Authorized::unknown(Err(problem)),
+        match self.identify(route, parts, (client, address)).await {
+            Ok((caller, required)) => {
+                let verdict = self.check_rights(caller.as_ref(), required, route, parts);
+                Authorized { caller, verdict }
+            }
+            Err(problem) => Authorized { caller: None, verdict: Err(problem) },
+        }
+    }
+
+    /// The caller, and the operation that is asked for; `None` where no operation is called, which needs no rights.
+    async fn identify(
+        &self,
+        route: Option<&str>,
+        parts: &Parts,
+        (client, address): (&Subject, Option<IpAddr>),
+    ) -> Result<(Option<Caller>, Option<Entry>), Problem> {
+        self.check_request(parts)?;
+        let Some(route) = route else { return Ok((None, None)) };
+        let operation = match parts.method {
+            Method::OPTIONS => None,
+            _ => Some(self.operations.find(&parts.method, route)?),
         };
-        let caller = match self.authorizer.identify(operation.access, &parts.headers, client, address).await {
-            Ok(caller) => caller,
-            Err(problem) => return Authorized::unknown(Err(problem)),
-        };
-        let rights = (operation.area, operation.access);
-        let check = |caller| self.authorizer.check(rights, caller, &parts.method, &parts.headers);
-        let verdict = caller.as_ref().map_or(Ok(()), check).map(|()| self.expected(operation, route, &parts.method));
-        Authorized { caller, verdict }
+        let access =
+            operation.map_or_else(|| self.operations.access_to_options(route), |operation: Entry| operation.access);
+        let caller = self.authorizer.identify(access, &parts.headers, client, address).await?;
+        Ok((caller, operation))
+    }
+
+    fn check_rights(
+        &self,
+        caller: Option<&Caller>,
+        operation: Option<Entry>,
+        route: Option<&str>,
+        parts: &Parts,
+    ) -> Result<Expected, Problem> {
+        let (Some(operation), Some(route)) = (operation, route) else { return Ok(Expected::default()) };
+        self.origins.check(caller, parts)?;
+        if let Some(caller) = caller {
+            self.authorizer.check((operation.area, operation.access), caller)?;
+        }
+        Ok(self.expected(operation, route, &parts.method))
     }
 
     /// What a request has to be like that its caller may send.
@@ -240,13 +295,6 @@ struct Authorized {
     caller: Option<Caller>,
     /// Why the caller may not send the request, or what it has to be like.
     verdict: Result<Expected, Problem>,
-}
-
-impl Authorized {
-    /// Of a caller who is not known.
-    fn unknown(verdict: Result<Expected, Problem>) -> Self {
-        Authorized { caller: None, verdict }
-    }
 }
 
 /// What a request that may be processed has to be like.

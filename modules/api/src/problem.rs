@@ -63,6 +63,10 @@ impl Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_headers(allow)
     }
 
+    pub(crate) fn unknown_path(path: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, format!("there is no resource at {path}"))
+    }
+
     /// 408 for a body that arrives too slowly. Closes the connection, because the rest of the body would be read as the
     /// next request.
     pub(crate) fn too_slow(detail: impl Into<String>) -> Self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, Uri};
 use axum::{Router, middleware};
 use hotshelf_domain::Area;
 use hotshelf_stats::{MetricsError, Registry};
@@ -69,7 +69,7 @@ fn router(routes: Router<ApiState>, state: ApiState, pipeline: Arc<RequestPipeli
 }
 
 async fn unknown_path(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("there is no resource at {}", uri.path()))
+    Problem::unknown_path(uri.path())
 }
 
 /// Off unless origins are configured; `*` allows all.

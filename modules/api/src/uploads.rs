@@ -131,6 +131,25 @@ impl Uploads {
         }
     }
 
+    /// The share of a body that has become larger since it was received, or counts only now.
+    pub(crate) fn count<'a>(
+        &'a self,
+        client: &Subject,
+        reservation: Option<Reservation<'a>>,
+        bytes: usize,
+    ) -> Result<Option<Reservation<'a>>, Problem> {
+        if bytes <= AT_ONCE {
+            return Ok(reservation);
+        }
+        let mut reservation = match reservation {
+            Some(reservation) => reservation,
+            None => self.reserve(client, 0)?,
+        };
+        reservation.grow(bytes.saturating_sub(reservation.share.bytes))?;
+        reservation.complete();
+        Ok(Some(reservation))
+    }
+
     fn reserve(&self, client: &Subject, bytes: usize) -> Result<Reservation<'_>, Problem> {
         let mut reservation = Reservation { uploads: self, client: client.clone(), share: Share::default() };
         let mut usage = self.under_way.lock();

@@ -47,6 +47,15 @@ pub(super) fn address_host(text: &str) -> Parsed<String> {
     if text.contains(':') && !text.starts_with('[') { Err(Refusal::Malformed) } else { host(text) }
 }
 
+/// `*`, nothing, or host names separated by commas, without ports: the service answers on any.
+pub(crate) fn allowed_hosts(text: &str) -> Parsed<Vec<String>> {
+    match text.trim() {
+        "" => Ok(Vec::new()),
+        "*" => Ok(vec!["*".to_owned()]),
+        list => list.split(',').map(|item| Ok(host(item.trim())?.to_ascii_lowercase())).collect(),
+    }
+}
+
 /// `*`, nothing, or origins separated by commas.
 pub(crate) fn cors_origins(text: &str) -> Parsed<Vec<String>> {
     match text.trim() {
@@ -56,8 +65,8 @@ pub(crate) fn cors_origins(text: &str) -> Parsed<Vec<String>> {
     }
 }
 
-/// Scheme, host and perhaps a port. A path, even a trailing slash, is refused: no browser sends one, so that it would
-/// never match.
+/// Scheme, host and perhaps a port, as browsers send it in `Origin`. A path, even a trailing slash, is refused: no
+/// browser sends one, so that it would never match.
 fn origin(text: &str) -> Parsed<String> {
     let lower = text.to_ascii_lowercase();
     let (scheme, address) = lower.split_once("://").ok_or(Refusal::Malformed)?;
@@ -65,9 +74,14 @@ fn origin(text: &str) -> Parsed<String> {
         return Err(Refusal::Malformed);
     }
     let (host, port) = split_address(address);
-    address_host(host)?;
-    port.map(remote_port).transpose()?;
-    Ok(lower)
+    let default = if scheme == "http" { 80 } else { 443 };
+    let port = port.map(remote_port).transpose()?.filter(|port| *port != default);
+    // As browsers write it: without the default port, an IPv6 address in its shortest form.
+    let host = match address_host(host)?.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => host.to_owned(),
+    };
+    Ok(port.map_or_else(|| format!("{scheme}://{host}"), |port| format!("{scheme}://{host}:{port}")))
 }
 
 /// Of a mail server: `smtps`, or `smtp` with the parameter `tls`. A password travels encrypted, or does not leave this

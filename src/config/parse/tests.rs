@@ -117,6 +117,24 @@ fn origins_are_what_a_browser_sends() {
         &["shop.example", "https://shop.example/", "https://a.example,*", "https://a.example,", "null"],
     );
     refuses(cors_origins, &["https://", "ftp://a.example", "https://a.example:0", "https://*.example"]);
+    refuses(cors_origins, &["https://bücher.example", "https://a.example?", "https://u@a.example", "https://[::1"]);
+    for (written, sent) in [
+        ("HTTPS://A.example:443", "https://a.example"),
+        ("http://a.example:80", "http://a.example"),
+        ("http://a.example:443", "http://a.example:443"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("http://[0:0::1]:80", "http://[::1]"),
+    ] {
+        assert_eq!(cors_origins(written), Ok(vec![sent.to_owned()]));
+    }
+}
+
+#[test]
+fn hosts_are_names_without_ports() {
+    let listed = vec!["shop.example".to_owned(), "::1".to_owned()];
+    assert_eq!(allowed_hosts(" Shop.example,[::1]"), Ok(listed));
+    assert_eq!((allowed_hosts(""), allowed_hosts("*")), (Ok(Vec::new()), Ok(vec!["*".to_owned()])));
+    refuses(allowed_hosts, &["shop.example:80", "https://shop.example", "a,*", "a,", "a b", "*.example"]);
 }
 
 #[test]

@@ -8,13 +8,13 @@ use hotshelf_testkit::PATIENCE;
 use serde_json::json;
 
 use crate::fixture::Fixture;
-use crate::raw_http::exchange;
+use hotshelf_testkit::exchange;
 
 #[tokio::test]
 async fn a_request_head_sent_byte_by_byte_is_cut_off() {
     let fixture = Fixture::open_with(&[("IDLE_TIMEOUT", "1s")]).await;
     let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(fixture.address()).unwrap()).collect();
-    let head = b"GET /api/v1/products HTTP/1.1\r\nhost: x\r\nx-padding: ";
+    let head = b"GET /api/v1/products HTTP/1.1\r\nhost: localhost\r\nx-padding: ";
     for connection in &mut slow {
         connection.write_all(head).unwrap();
     }
@@ -32,7 +32,7 @@ async fn a_body_sent_byte_by_byte_gets_408_in_time() {
     let fixture = Fixture::open_with(&[("UPLOAD_TIMEOUT", "500ms")]).await;
     let mut connection = TcpStream::connect(fixture.address()).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+    let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 content-length: 1000\r\n\r\n{";
     connection.write_all(head.as_bytes()).unwrap();
     let mut answer = [0; 12];
@@ -44,13 +44,14 @@ async fn a_body_sent_byte_by_byte_gets_408_in_time() {
 async fn a_request_that_is_too_large_is_refused() {
     let fixture = Fixture::open().await;
     let address = fixture.address();
-    let get =
-        |line: &str, header: &str| format!("GET {line} HTTP/1.1\r\nhost: x\r\n{header}\r\nconnection: close\r\n\r\n");
+    let get = |line: &str, header: &str| {
+        format!("GET {line} HTTP/1.1\r\nhost: localhost\r\n{header}\r\nconnection: close\r\n\r\n")
+    };
     let long = "a".repeat(1 << 20);
     for request in [
         get(&format!("/api/v1/products?search={long}"), "a: b"),
         get("/api/v1/products", &format!("authorization: Bearer {long}")),
-        get("/api/v1/products", &format!("cookie: hotshelf_session={long}")),
+        get("/api/v1/products", &format!("cookie: __Host-hotshelf_session={long}")),
         get("/api/v1/products", &"a: b\r\n".repeat(10_000)),
     ] {
         let answer = exchange(address, &request);

@@ -93,6 +93,8 @@ fn named_field(error: &Value) -> &str {
 fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
@@ -101,6 +103,8 @@ fn title(status: u16) -> &'static str {
         // RFC 9110 renamed it from "Payload Too Large".
         413 => "Content Too Large",
         415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
         429 => "Too Many Requests",
         503 => "Service Unavailable",
         _ => panic!("no test expects the status {status}"),

@@ -18,12 +18,15 @@ use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::schemas;
+use crate::params::QueryReader;
 use crate::problem::Problem;
 
 /// A new session.
 #[derive(Serialize, ToSchema)]
 struct Login<'a> {
-    token: &'a str,
+    /// Not in the answer with `cookie=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
     expires_at: DateTime<Utc>,
     #[schema(value_type = schemas::User)]
     user: User,
@@ -41,6 +44,8 @@ struct SessionAnswer {
 /// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", tag = "auth", request_body = schemas::Credentials,
+    params(("cookie" = Option<bool>, Query,
+        description = "The token is in the cookie only, where scripts cannot read it; default false")),
     responses(
         (status = 200, body = Login, headers(("Set-Cookie" = String))),
         (status = 401, description = "the e-mail address or the password is wrong"),
@@ -53,9 +58,11 @@ pub(crate) async fn login(
     Accounts(auth): Accounts,
     Client(client): Client,
     By(by): By,
+    query: QueryReader,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    let cookie_only = query.only_flag("cookie")?;
     let [email, password] = TextsDraft::from_json(&body, ["email", "password"])?.into_texts()?;
     let limit = limits.login(&client, &email).await.inspect_err(|problem| {
         if problem.is_limit() {
@@ -65,7 +72,8 @@ pub(crate) async fn login(
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     // A session in the request is ignored, so that nobody can fix the token of the new one.
     let (token, session, user) = auth.login(&email, password, agent, &by).await?;
-    let answer = Json(Login { token: token.expose(), expires_at: session.expires_at, user });
+    let shown = (!cookie_only).then(|| token.expose());
+    let answer = Json(Login { token: shown, expires_at: session.expires_at, user });
     Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
 }
 

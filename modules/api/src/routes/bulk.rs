@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hotshelf_domain::{
-    AtMost, ErrorRoom, FieldError, FieldErrors, Invalid, NewProduct, ProductDraft, ProductId, StoreError,
+    AtMost, ErrorRoom, FieldError, FieldErrors, Integer, Invalid, NewProduct, ProductDraft, ProductId, StoreError,
 };
 use hotshelf_product::ProductService;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ struct Products<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ids {
-    ids: AtMost<i64, MOST>,
+    ids: AtMost<Integer, MOST>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -130,7 +130,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     let Ids { ids } = object(&body, "ids")?;
     let ids = bounded("ids", ids)?;
-    let positive = |(index, id): (usize, i64)| {
+    let positive = |(index, Integer(id)): (usize, Integer)| {
         ProductId::new(id).ok_or_else(|| wrong(&format!("ids[{index}]"), "must be a positive integer"))
     };
     let mut ids = ids.into_iter().enumerate().map(positive).collect::<Result<Vec<_>, _>>()?;

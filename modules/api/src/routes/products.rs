@@ -16,6 +16,7 @@ use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
+use crate::content;
 use crate::limits::LimitHeaders;
 use crate::openapi::{
     FilterParameters, FreshnessHeaders, IdsParameter, PageParameters, SearchParameters, WriteConditions, schemas,
@@ -137,7 +138,8 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, location, written).into_response())
 }
 
-/// Updates the given fields of a product. `PUT` and `PATCH` do the same.
+/// Updates the given fields of a product. `PUT` and `PATCH` do the same; `PATCH` also takes a merge patch (RFC 7396),
+/// in which `null` sets a field to its default.
 #[utoipa::path(
     method(put, patch), path = "/api/v1/products/{id}", tag = "products", request_body = schemas::ProductChange,
     params(WriteConditions),
@@ -156,7 +158,11 @@ pub(crate) async fn update(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
-    let patch = ProductDraft::from_json(&body)?.into_patch()?;
+    let draft = match content::is_merge_patch(&headers) {
+        true => ProductDraft::from_merge_patch(&body)?,
+        false => ProductDraft::from_json(&body)?,
+    };
+    let patch = draft.into_patch()?;
     let product = products.update(id, patch, expectation(&headers, id.get(), products.history())?).await?;
     Ok(written(product, "Product updated successfully", &products))
 }
