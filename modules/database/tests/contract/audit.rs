@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Actor, AuditAction, AuditEntry, AuditPlace, AuditQuery, AuditTarget, Home, NewOrganization, NewUser,
+    Actor, AuditAction, AuditEntry, AuditPlace, AuditQuery, AuditTarget, Home, NewUser, OrganizationDraft,
     OrganizationId, Role, StoreError, User, UserId,
 };
 
@@ -65,7 +65,7 @@ pub(crate) async fn what_happened_is_recorded_and_what_did_not_is_not(adapter: A
 pub(crate) async fn who_was_not_let_in_is_found_by_the_address(adapter: Adapter) {
     let storage = adapter.storage();
     let database = storage.open().await;
-    let new = NewOrganization { name: "Two".to_owned() };
+    let new = OrganizationDraft::from_json(br#"{"name": "Two"}"#).unwrap().into_new().unwrap();
     let ann = NewUser { home: Home::New(new), ..admin("ann@two.example") };
     let ann = add(&database, ann, Actor::default()).await;
     let earlier = Utc::now() - TimeDelta::minutes(1);

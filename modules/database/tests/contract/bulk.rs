@@ -58,7 +58,7 @@ pub(crate) async fn those_that_exist_are_deleted_together(adapter: Adapter) {
     for _ in 0..4 {
         world.create(r#"{"name":"A","price":1}"#).await.unwrap();
     }
-    world.products.delete(id(2), Expect::Anything, None, Fencing::Fenced).await.unwrap();
+    world.products.delete(id(2), Expect::Anything, None, Actor::default(), Fencing::Fenced).await.unwrap();
     let asked = [4, 99, 2, 1, 4].map(id).to_vec();
     let deleted = world.products.delete_many(asked, Actor::default(), Fencing::Unfenced).await.unwrap();
     assert_eq!((deleted.value, deleted.epoch), (vec![id(4), id(1)], Some(Epoch::new(2))));
