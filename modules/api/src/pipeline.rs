@@ -213,6 +213,12 @@ impl RequestPipeline {
         self.bounded(probe, entering).await.flatten()
     }
 
+    /// Refuses what no operation accepts: unknown expectations, and hosts that the service does not answer for.
+    pub(crate) fn check_request(&self, parts: &Parts) -> Result<(), Problem> {
+        check_expectation(&parts.headers)?;
+        self.hosts.check(parts.version, &parts.uri, &parts.headers)
+    }
+
     async fn authorize(
         &self,
         route: Option<&str>,
