@@ -67,6 +67,9 @@ def keep_body_rules(operation, body):
             body["password"] = "saddle-Quince-42-orbit"
         # Comes by mail.
         body.pop("invitation", None)
+        if body.get("new_organization"):
+            # Whoever is invited to a new organization is its admin.
+            body["role"] = "admin"
         if "email" in body:
             # An address, and mostly one that nobody has yet.
             digest = hashlib.sha256(body["email"].encode()).hexdigest()
