@@ -241,7 +241,7 @@ mod tests {
         let with_match = [(IF_UNMODIFIED_SINCE, date), (IF_MATCH, "\"4-7@\"")];
         assert_eq!(expect(&with_match), Ok(Expect::OneOf(versions(&[7]))));
         for ignored in [(IF_MODIFIED_SINCE, date), (IF_UNMODIFIED_SINCE, "yesterday"), (IF_UNMODIFIED_SINCE, "")] {
-            assert_eq!(expect(&[ignored.clone()]), Ok(Expect::Anything), "{ignored:?}");
+            assert_eq!(expect(std::slice::from_ref(&ignored)), Ok(Expect::Anything), "{ignored:?}");
         }
     }
 

@@ -60,8 +60,8 @@ fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     };
     let media_type = media_type.trim();
     let patches = method == Method::PATCH && media_type.eq_ignore_ascii_case(MERGE_PATCH);
+    let accepted = (header::ACCEPT, HeaderValue::from_static(JSON));
     if !patches && !media_type.eq_ignore_ascii_case(JSON) {
-        let accepted = (header::ACCEPT, HeaderValue::from_static(JSON));
         let patches = (method == Method::PATCH).then_some((ACCEPT_PATCH, PATCHES));
         return Err(unsupported("the request body must be application/json")
             .with_headers([accepted])
@@ -74,7 +74,10 @@ fn check_type(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
         value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("us-ascii")
     };
     match charsets.find(|value| !known(value)) {
-        Some(other) => Err(unsupported(format!("the request body must be UTF-8, not {}", other.trim()))),
+        Some(other) => {
+            let detail = format!("the request body must be UTF-8, not {}", other.trim());
+            Err(unsupported(detail).with_headers([accepted]))
+        }
         None => Ok(()),
     }
 }
@@ -148,7 +151,8 @@ impl Coding {
         let mut decoded = Vec::new();
         let most = limit as u64 + 1;
         let _ = match self {
-            Coding::Brotli => brotli::Decompressor::new(&mut body, 4096).take(most).read_to_end(&mut decoded),
+            // Byte by byte: what it has read beyond the end of the stream would be lost, and pass for nothing.
+            Coding::Brotli => brotli::Decompressor::new(&mut body, 1).take(most).read_to_end(&mut decoded),
             Coding::Gzip => flate2::bufread::MultiGzDecoder::new(&mut body).take(most).read_to_end(&mut decoded),
             Coding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut body)?;
@@ -156,7 +160,10 @@ impl Coding {
                 decoder.take(most).read_to_end(&mut decoded)
             }
         }?;
-        Ok(decoded)
+        match decoded.len() <= limit && !body.is_empty() {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, "there is more behind its end")),
+            false => Ok(decoded),
+        }
     }
 }
 

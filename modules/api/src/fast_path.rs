@@ -87,14 +87,14 @@ impl ApiService {
             // Decided in memory, as it mostly is for a busy caller: then a hit needs no future either.
             if let Some(allowed @ Decision::Allowed(_)) = decision
                 && let Ok(headers) = policy.admit(allowed)
-                && let Some(response) = products.hit(id, &request, peer, &caller, headers, begin, begin)
+                && let Some(response) = products.hit(id, &request, peer, &caller, headers, (begin, begin))
             {
                 return Either::Left(ready(Ok(response)));
             }
             let answering = products.answer_when_decided(decision, subject, caller, read(request, true));
             return Either::Right(Either::Left(Box::pin(answering)));
         }
-        let hit = |caller| products.hit(id, &request, peer, &caller, LimitHeaders::none(), begin, begin);
+        let hit = |caller| products.hit(id, &request, peer, &caller, LimitHeaders::none(), (begin, begin));
         match caller.and_then(hit) {
             Some(response) => Either::Left(ready(Ok(response))),
             None => Either::Right(Either::Left(Box::pin(products.fetch(read(request, false))))),
@@ -153,8 +153,7 @@ impl ProductFastPath {
         peer: &Peer,
         caller: &Caller,
         limits: LimitHeaders,
-        arrived: Instant,
-        begin: Instant,
+        (arrived, begin): (Instant, Instant),
     ) -> Option<Response> {
         let nothing = HeaderMap::new();
         let headers = if is_plain(request, peer.known_host()) { &nothing } else { self.checked(request, peer)? };
@@ -209,7 +208,7 @@ impl ProductFastPath {
         match admitted {
             Ok(headers) => {
                 let (limits, begin) = (LimitHeaders::none(), Instant::now());
-                let hit = self.hit(read.id, &read.request, &read.peer, &caller, limits, read.arrived, begin);
+                let hit = self.hit(read.id, &read.request, &read.peer, &caller, limits, (read.arrived, begin));
                 let mut response = match hit {
                     Some(response) => response,
                     // Boxed separately, so that the future of a hit stays small.

@@ -131,7 +131,8 @@ mod tests {
 
     fn status(names: Option<&[&str]>, target: &str, hosts: &[&'static str]) -> u16 {
         let names = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        let headers = hosts.iter().map(|host| (header::HOST, HeaderValue::from_static(host)));
+        let headers =
+            hosts.iter().map(|host| (header::HOST, HeaderValue::from_bytes(host.as_bytes()).expect("a value")));
         let mut map = HeaderMap::new();
         headers.for_each(|(name, value)| _ = map.append(name, value));
         let uri: Uri = target.parse().expect("a target");

@@ -135,6 +135,7 @@ pub(crate) fn cacheable_with_limits(
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         let headers = response.headers_mut();
         headers.reserve(HEADERS);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         headers.insert(header::ETAG, tag);
         headers.insert(header::CACHE_CONTROL, REVALIDATE);
         headers.insert(CACHE_STATUS, cache_status(source));

@@ -53,8 +53,8 @@ pub async fn mailed(mails: &Path, email: &str, kind: &str) -> String {
         let (_, letter) = mails.rsplit_once(&format!("To: {email}\n"))?;
         // Until the next mail, to somebody else.
         let letter = letter.split("\nTo: ").next()?;
-        let tokens = letter.split(|byte: char| byte.is_whitespace() || byte == '=');
-        tokens.filter(|word| word.starts_with(kind)).last().map(str::to_owned)
+        let mut tokens = letter.split(|byte: char| byte.is_whitespace() || byte == '=');
+        tokens.rfind(|word| word.starts_with(kind)).map(str::to_owned)
     };
     wait_until("the mail is there", PATIENCE, async || find().is_some()).await;
     find().expect("the mail stays")

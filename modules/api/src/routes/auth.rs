@@ -51,6 +51,7 @@ struct SessionAnswer {
         (status = 401, description = "the e-mail address or the password is wrong"),
     )
 )]
+#[expect(clippy::too_many_arguments, reason = "each is an extractor of its own")]
 pub(crate) async fn login(
     State(limits): State<Arc<AccountLimits>>,
     State(audit): State<AuditLog>,
