@@ -34,12 +34,14 @@ async fn send(service: &Service, path: &str, coding: &str, body: Vec<u8>) -> Rep
     request.header("content-encoding", coding).body(body).await
 }
 
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 #[tokio::test]
 async fn coded_bodies_are_decoded() {
     let service = service().await;
     let laptop = laptop().to_string().into_bytes();
     let products = json!({"products": vec![hotshelf_testkit::catalogue::laptop(); 1_000]}).to_string().into_bytes();
-    let codings: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [("gzip", gzip), ("br", brotli), ("zstd", zstd)];
+    let codings: [(&str, Encode); 3] = [("gzip", gzip), ("br", brotli), ("zstd", zstd)];
     for (name, coded) in codings {
         send(&service, PRODUCTS, name, coded(&laptop)).await.expect(201);
         send(&service, PRODUCTS, &name.to_uppercase(), coded(&laptop)).await.expect(201);
@@ -65,7 +67,7 @@ async fn the_limits_of_bodies_count_decoded_bytes() {
         body.resize(size, b' ');
         body
     };
-    let codings: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [("gzip", gzip), ("br", brotli), ("zstd", zstd)];
+    let codings: [(&str, Encode); 3] = [("gzip", gzip), ("br", brotli), ("zstd", zstd)];
     for (name, coded) in codings {
         send(&service, PRODUCTS, name, coded(&spaces(1 << 20))).await.expect(201);
         problem(send(&service, PRODUCTS, name, coded(&spaces((1 << 20) + 1))).await, 413);
