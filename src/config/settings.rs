@@ -234,14 +234,14 @@ settings! {
             "http:// or https:// and more, such as https://shop.example/reset?token=", visibility: Url,
             needs: &[Users];
 
-        /// Page on which a user who has registered verifies the address, with the password; the token is appended to it.
-        /// Without one, the mail contains the bare token.
+        /// Page on which a user who has registered verifies the address, with the password; the token is appended to
+        /// it. Without one, the mail contains the bare token.
         verification_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/verify?token=", visibility: Url,
             needs: &[Users];
 
-        /// Page on which somebody who was invited registers; the token is appended to it. Without one, the mail contains
-        /// the bare token.
+        /// Page on which somebody who was invited registers; the token is appended to it. Without one, the mail
+        /// contains the bare token.
         invitation_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/register?invitation=", visibility: Url,
             needs: &[Users];

@@ -199,8 +199,10 @@ async fn look_at_everything(service: &Service, product: &Value) {
 /// Fences that the killed process left in Redis expire: the long run waits, otherwise the test makes them expire.
 async fn fences_end(redis: &RedisServer, what: &str) {
     let barring = || {
-        // Generations are left out: they are random bytes, which may begin with any letter.
-        let entries = redis.keys("product*").into_iter().filter(|key| !key.starts_with(GENERATIONS));
+        // Generations are left out: they are random bytes, which may begin with any letter. So are rate limits, whose
+        // keys are no strings.
+        let is_entry = |key: &String| !key.starts_with(GENERATIONS) && !key.starts_with("product:ratelimit:");
+        let entries = redis.keys("product*").into_iter().filter(is_entry);
         entries.filter(|key| "LWF".contains(state(redis, key))).collect::<Vec<_>>()
     };
     for key in barring() {

@@ -1,5 +1,5 @@
-//! Preconditions (RFC 9110, section 13) on every write, and on reads beside the catalogue: each is evaluated, or refused
-//! with the reason. None is passed over.
+//! Preconditions (RFC 9110, section 13) on every write, and on reads beside the catalogue: each is evaluated, or
+//! refused with the reason. None is passed over.
 
 use hotshelf_testkit::catalogue::{
     ORGANIZATIONS, PRODUCTS, SCHEMAS, create, create_organization, create_schema, laptop, path, read,

@@ -1,6 +1,6 @@
 //! The description of the API, checked by schemathesis, a property-based client: it makes requests from the
-//! description, valid and invalid ones, and compares every response with it. With all of its checks, for all operations, with
-//! `AUTH=off` and with `AUTH=on`.
+//! description, valid and invalid ones, and compares every response with it. With all of its checks, for all
+//! operations, with `AUTH=off` and with `AUTH=on`.
 //!
 //! `./test.sh --long` installs it and names it in `SCHEMATHESIS`; without that, these tests do nothing.
 #![expect(clippy::unwrap_used, reason = "the words of the stories panic for the test that uses them")]

@@ -96,7 +96,7 @@ pub struct SessionOptions {
 /// |---|---|---|
 /// | a session | `session:<hash of its token>` | it ends, or leaves for the newest of a hundred |
 /// | an API key | `apikey:<hash of its token>` | it is removed; its end is in the entry |
-/// | who somebody is | `account:<user>` | role or address change, all sessions or all API keys end, the user is removed |
+/// | who somebody is | `account:<user>` | role or address change, all sessions or API keys end, the user is removed |
 ///
 /// All sessions of a user, or all API keys, end with their generation, which is in the entry that says who the user is.
 /// Once the end of a session, or another role, was acknowledged, no instance accepts the old one any more. Losing Redis

@@ -118,7 +118,8 @@ pub(crate) trait UserTx: Tx {
     /// Notes that the address of the user is proven, if that is not noted yet.
     fn set_verified(&mut self, id: UserId) -> Result<(), Self::Error>;
 
-    /// Counts the admins of the organization whose addresses are verified. No other transaction makes them fewer before this one ends.
+    /// Counts the admins of the organization whose addresses are verified. No other transaction makes them fewer before
+    /// this one ends.
     fn count_admins(&mut self, organization: OrganizationId) -> Result<i64, Self::Error>;
 
     /// The hash of the password, if the user exists and has chosen one.

@@ -53,8 +53,8 @@ pub(crate) async fn register(
     post, path = "/api/v1/auth/verify", tag = "auth", request_body = schemas::Verification,
     responses(
         (status = 204, description = "the address is verified"),
-        (status = 400, description = "the request is invalid, the token is invalid, used or expired, or the password is \
-                                      wrong"),
+        (status = 400, description = "the request is invalid, the token is invalid, used or expired, or the password \
+                                      is wrong"),
     )
 )]
 pub(crate) async fn verify(

@@ -1,5 +1,5 @@
-//! How users come in, and how their addresses are proven. An address belongs to whoever has proven to read its mail; until
-//! then, another may come and take it over.
+//! How users come in, and how their addresses are proven. An address belongs to whoever has proven to read its mail;
+//! until then, another may come and take it over.
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{

@@ -85,7 +85,7 @@ impl ProductService {
     async fn within(&self, id: ProductId, within: Option<OrganizationId>, found: Found) -> Result<Found, ProductError> {
         match within {
             Some(own) if found.value.as_ref().and_then(owner_of) != Some(own) => {
-                self.hidden(&[(id, found.source)]).await?;
+                self.hidden(&[id], found.source.is_hit()).await?;
                 Ok(Found { value: None, source: HIDDEN })
             }
             _ => Ok(found),
@@ -93,11 +93,11 @@ impl ProductService {
     }
 
     /// What an organization does not have is asked for in the database, also if a cache knows that it does not exist,
-    /// or has it for its owner: from a cache or not, sooner or later, nobody is to learn what others have.
-    async fn hidden(&self, unseen: &[(ProductId, Source)]) -> Result<(), ProductError> {
-        let cached: Vec<_> = unseen.iter().filter(|(_, source)| source.is_hit()).map(|(id, _)| *id).collect();
-        if !cached.is_empty() {
-            self.0.repository.find_many(&cached).await?;
+    /// or has it for its owner: from a cache or not, sooner or later, nobody is to learn what others have. `cached`: the
+    /// lookup has not asked the database for anything. If it has, one more read would tell.
+    async fn hidden(&self, unseen: &[ProductId], cached: bool) -> Result<(), ProductError> {
+        if cached && !unseen.is_empty() {
+            self.0.repository.find_many(unseen).await?;
         }
         Ok(())
     }
@@ -162,8 +162,8 @@ impl ProductService {
     ) -> Result<(Vec<Option<Value>>, Source), ProductError> {
         let is_own = |found: &Found| found.value.as_ref().and_then(owner_of) == Some(own);
         let unseen = ids.iter().zip(&found).filter(|(_, found)| !is_own(found));
-        let unseen: Vec<_> = unseen.map(|(id, found)| (*id, found.source)).collect();
-        self.hidden(&unseen).await?;
+        let unseen: Vec<_> = unseen.map(|(id, _)| *id).collect();
+        self.hidden(&unseen, found.iter().all(|found| found.source.is_hit())).await?;
         let shown = |found| if is_own(&found) { found } else { Found { value: None, source: HIDDEN } };
         Ok(in_order(found.into_iter().map(shown)))
     }

@@ -122,8 +122,8 @@ pub(crate) fn of(conn: &mut SqliteConnection, organization: OrganizationId) -> R
     query.select(Row::as_select()).load(conn)?.into_iter().map(from_row).collect()
 }
 
-/// Some of those who registered before that time and have not verified their addresses. Whoever was added by an admin and
-/// has not chosen a password is none of them.
+/// Some of those who registered before that time and have not verified their addresses. Whoever was added by an admin
+/// and has not chosen a password is none of them.
 pub(crate) fn unverified(
     conn: &mut SqliteConnection,
     before: DateTime<Utc>,
