@@ -20,7 +20,7 @@ const KEYS: &str = "/api/v1/auth/api-keys";
 const ALL_KEYS: &str = "/api/v1/api-keys";
 /// How long a key is good that ends by itself.
 const KEY_LIFE: TimeDelta = TimeDelta::milliseconds(1_500);
-/// Between the clock of the service and that of the test, which are the same but are read one after the other.
+/// The service keeps the end to the millisecond; the clock that tells the time of day may be corrected meanwhile.
 const CLOCK_GRAIN: Duration = Duration::from_millis(5);
 /// A mail that has not arrived within this time was lost with its instance.
 const MAIL_PATIENCE: Duration = Duration::from_secs(5);
@@ -142,9 +142,10 @@ impl Worker {
             let (given, key) = (made.state(true), made.reply.json());
             let token = token_of(&key);
             let probing = Probing::of_token(&self.workload, &token);
+            // Between two looks at one clock there may be a pause, in which the other goes on.
+            let before = Instant::now();
             let left = (end - Utc::now()).to_std().unwrap_or_default();
-            // The service keeps the end to the millisecond.
-            let (latest, earliest) = (Instant::now() + left, Instant::now() + left.saturating_sub(CLOCK_GRAIN));
+            let (earliest, latest) = (before + left.saturating_sub(CLOCK_GRAIN), Instant::now() + left);
             sleep(left + AFTERWARDS).await;
             let probes = probing.stop().await;
             for instance in 0..self.workload.instances() {
