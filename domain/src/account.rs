@@ -2,12 +2,14 @@
 
 mod draft;
 mod email;
+mod password;
 mod records;
 mod registration;
 mod role;
 
-pub use draft::{ApiKeyDraft, NewApiKey, TextsDraft, UserDraft, new_password};
+pub use draft::{ApiKeyDraft, NewApiKey, TextsDraft, UserDraft};
 pub use email::Email;
+pub use password::{check_context, new_password, normalized_password};
 pub use records::{ApiKey, Home, Invitation, NewInvitation, NewSession, NewUser, Session, TokenHash, Used, User};
 pub use registration::{InvitationDraft, Registrant, RegistrationDraft};
 pub use role::Role;

@@ -45,7 +45,8 @@ pub mod words;
 
 pub use account::{
     ApiKey, ApiKeyDraft, Email, Home, Invitation, InvitationDraft, NewApiKey, NewInvitation, NewSession, NewUser,
-    Registrant, RegistrationDraft, Role, Session, TextsDraft, TokenHash, Used, User, UserDraft, new_password,
+    Registrant, RegistrationDraft, Role, Session, TextsDraft, TokenHash, Used, User, UserDraft, check_context,
+    new_password, normalized_password,
 };
 pub use check::does_not_exist;
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, NewImage, ProductDetails, not_of_the_product};
@@ -58,7 +59,7 @@ pub use ids::{ApiKeyId, ImageId, InvitationId, OrganizationId, ProductId, Schema
 pub use invalid::{ErrorRoom, FieldError, FieldErrors, Invalid, Thousands, shortened};
 pub use name_key::name_key;
 pub use order::{Order, OrderBy, UnknownOrder};
-pub use organization::{NewOrganization, Organization, OrganizationDraft};
+pub use organization::{NewOrganization, Organization, OrganizationChange, OrganizationDraft};
 pub use page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
 pub use patch::{Changes, ProductPatch};
 pub use place::{BadPlace, Place, PlaceKey};

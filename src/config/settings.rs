@@ -197,6 +197,11 @@ settings! {
         /// A session ends when it was not used for this time, accurate to a hundredth.
         session_ttl: Duration = "7days", ttl, TTL, needs: &[Users];
 
+        /// A session ends after this time, however much it is used. When it is made shorter, a session that is older
+        /// ends within SESSION_TTL.
+        session_max_ttl: Duration = "30days", |text| duration(text, SECOND..=400 * DAY),
+            "a duration from 1s to 400days, such as 30days", needs: &[Users];
+
         /// Browsers send the session cookie over https only (and to localhost).
         session_cookie_secure: bool = "true", boolean, BOOLEAN, needs: &[Users];
 
@@ -222,14 +227,14 @@ settings! {
             "http:// or https:// and more, such as https://shop.example/reset?token=", visibility: Url,
             needs: &[Users];
 
-        /// Page on which a user who has registered verifies the address, with the password; the token is appended to it.
-        /// Without one, the mail contains the bare token.
+        /// Page on which a user who has registered verifies the address, with the password; the token is appended to
+        /// it. Without one, the mail contains the bare token.
         verification_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/verify?token=", visibility: Url,
             needs: &[Users];
 
-        /// Page on which somebody who was invited registers; the token is appended to it. Without one, the mail contains
-        /// the bare token.
+        /// Page on which somebody who was invited registers; the token is appended to it. Without one, the mail has the
+        /// bare token.
         invitation_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/register?invitation=", visibility: Url,
             needs: &[Users];

@@ -10,6 +10,8 @@ mod fixture;
 mod instances;
 mod invitations;
 mod isolation;
+mod organizations;
+mod password_rules;
 mod passwords;
 mod raw_http;
 mod registration;

@@ -24,6 +24,9 @@ pub struct User {
     pub role: Role,
     /// Whether the user has proven to read the mail to the address, or an admin vouched for it.
     pub verified: bool,
+    /// Whether the organization is suspended: the user is not let in.
+    #[serde(skip)]
+    pub suspended: bool,
     /// UTC, to the millisecond.
     pub created_at: DateTime<Utc>,
     /// Sessions of an earlier generation have ended.

@@ -1,10 +1,11 @@
 //! The API keys of a user: made, listed and removed.
 
 use hotshelf_database::Database;
-use hotshelf_domain::{ApiKey, ApiKeyId, NewApiKey, StoreError, UserId};
+use hotshelf_domain::{ApiKey, ApiKeyId, Email, NewApiKey, StoreError, UserId};
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
+use crate::letters::{Letter, Notice};
 use crate::token::{Token, TokenKind};
 
 impl Auth {
@@ -21,6 +22,8 @@ impl Auth {
         let token = Token::new(TokenKind::ApiKey);
         let (user, by) = (principal.identity.user, principal.session);
         let key = self.0.database.add_api_key(user, by, new, token.hash()).await?;
+        let email = Email::from_row(principal.identity.email().to_owned());
+        self.0.outbox.tell(Letter::Notice(email, Notice::KeyCreated(key.name.clone())));
         Ok((token, key))
     }
 

@@ -22,14 +22,15 @@
 //! # let accounts = Database::open(database, &registry).await?;
 //! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing)?;
 //! # let minute = Duration::from_secs(60);
-//! # let sessions = SessionOptions { session_ttl: minute, entry_ttl: minute, negative_ttl: minute, grace: minute };
+//! # let (session_ttl, session_max_ttl, entry_ttl, negative_ttl, grace) = (minute, minute, minute, minute, minute);
+//! # let sessions = SessionOptions { session_ttl, session_max_ttl, entry_ttl, negative_ttl, grace };
 //! let options = AccountOptions { sessions, registration: Registration::Open, links: MailLinks::default() };
 //! let mailer = MailOptions::File(directory.path().join("mail.log")).mailer()?;
 //! let auth = Auth::new(cache, accounts, options, mailer, AccessMetrics::register(&registry)?)?;
 //!
 //! let password = "correct horse".to_owned();
 //! auth.add_user(OrganizationId::BUILT_IN, "ann@shop.example".parse()?, Role::Editor, Some(password.clone())).await?;
-//! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl").await?;
+//! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl", None).await?;
 //! let caller = auth.authenticate(token.expose()).await?.expect("somebody");
 //! assert_eq!((caller.identity.user, caller.role), (ann.id, Role::Editor));
 //! auth.end_session(token.hash()).await?;
@@ -47,6 +48,7 @@ mod letters;
 mod mailer;
 mod metrics;
 mod module;
+mod organizations;
 mod outbox;
 mod password_changes;
 mod passwords;

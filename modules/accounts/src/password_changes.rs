@@ -1,11 +1,12 @@
 //! New passwords: by a mail for those who forgot theirs, and for those who know it.
 
 use hotshelf_database::Database;
-use hotshelf_domain::{Email, StoreError};
+use hotshelf_domain::{Email, OrganizationId, StoreError, check_context};
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
-use crate::letters::{Letter, Occasion};
+use crate::letters::{Letter, Notice, Occasion};
+use crate::passwords::Match;
 use crate::token::{Token, TokenKind};
 
 impl Auth {
@@ -29,9 +30,28 @@ impl Auth {
             return Err(StoreError::NoSuchReset.into());
         };
         let user = self.0.database.reset_of(token_hash).await?.ok_or(StoreError::NoSuchReset)?;
-        let hash = self.0.passwords.hash(password).await?;
+        let known = self.0.database.user(user).await?.ok_or(StoreError::NoSuchReset)?;
+        let hash = self.chosen(password, &known.email, known.organization_id).await?;
         let commit = async move |database: Database, fencing| database.reset_password(token_hash, hash, fencing).await;
-        Ok(self.write(vec![self.identity_entry(user)], commit).await?)
+        self.write(vec![self.identity_entry(user)], commit).await?;
+        self.0.outbox.tell(Letter::Notice(known.email, Notice::PasswordReset));
+        Ok(())
+    }
+
+    /// The hash of a password that somebody with this address chooses, in that organization.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when it is easy to guess there; [`AuthError::Busy`] among others.
+    pub(crate) async fn chosen(
+        &self,
+        password: String,
+        email: &Email,
+        organization: OrganizationId,
+    ) -> Result<String, AuthError> {
+        let organization = self.0.database.organization(organization).await?;
+        let name = organization.map(|organization| organization.name).unwrap_or_default();
+        check_context(&password, email, &name).map_err(StoreError::from)?;
+        self.0.passwords.hash(password).await
     }
 
     /// Gives the principal a new password. All other sessions of the user end. The API keys stay: their owner is here,
@@ -46,15 +66,19 @@ impl Auth {
         current: String,
         password: String,
     ) -> Result<(), AuthError> {
-        let email: Email = principal.identity.email().parse().map_err(|_| AuthError::WrongCredentials)?;
-        let stored = self.0.database.credentials(email).await?.and_then(|(_, stored)| stored);
-        let right = self.0.passwords.verify(current, stored.clone()).await?;
-        let Some(verified) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
-        let hash = self.0.passwords.hash(password).await?;
+        let email = Email::from_row(principal.identity.email().to_owned());
+        let stored = self.0.database.credentials(email.clone()).await?.and_then(|(_, stored)| stored);
+        let compared = self.0.passwords.verify(current, stored.clone()).await?;
+        let Some(verified) = stored.filter(|_| compared != Match::Wrong) else {
+            return Err(AuthError::WrongCredentials);
+        };
+        let hash = self.chosen(password, &email, principal.identity.organization).await?;
         let (user, keep) = (principal.identity.user, principal.session);
         let entries = vec![self.identity_entry(user), self.session_entry(&principal.token_hash)];
         let commit =
             async move |database: Database, fencing| database.set_password(user, (verified, hash), keep, fencing).await;
-        Ok(self.write(entries, commit).await?)
+        self.write(entries, commit).await?;
+        self.0.outbox.tell(Letter::Notice(email, Notice::PasswordChanged));
+        Ok(())
     }
 }

@@ -5,12 +5,13 @@ use hotshelf_cache::{Fencing, WriteError};
 use hotshelf_database::Database;
 use hotshelf_domain::{
     Email, Home, Invitation, InvitationId, NewInvitation, NewUser, OrganizationId, Registrant, Role, StoreError, User,
-    UserId,
+    UserId, check_context,
 };
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
 use crate::letters::Letter;
+use crate::passwords::Match;
 use crate::token::{Token, TokenKind};
 
 /// How long an address may stay unverified after a registration. Then the user is removed.
@@ -47,6 +48,7 @@ impl Auth {
     /// [`StoreError::EmailTaken`], [`AuthError::TooMuchMail`], [`AuthError::Busy`] among others.
     pub async fn register(&self, registrant: Registrant) -> Result<User, AuthError> {
         let Registrant { email, password, organization, invitation } = registrant;
+        let name = organization.name.clone();
         let home = match (self.0.registration, invitation) {
             (Registration::Off, _) => return Err(AuthError::RegistrationOff),
             (Registration::Invite, None) => return Err(AuthError::InvitationMissing),
@@ -56,6 +58,7 @@ impl Auth {
                 _ => return Err(StoreError::NotInvited.into()),
             },
         };
+        check_context(&password, &email, &name).map_err(StoreError::from)?;
         // Whoever shows the token of an invitation has read the mail.
         let verified = matches!(home, Home::Invited(..));
         let place = if verified { None } else { Some(self.0.outbox.reserve()?) };
@@ -101,7 +104,8 @@ impl Auth {
     /// # Errors
     /// [`AuthError::TooMuchMail`].
     pub fn resend_proof(&self, principal: &SessionPrincipal) -> Result<(), AuthError> {
-        if let (false, Ok(email)) = (principal.identity.verified, principal.identity.email().parse()) {
+        if !principal.identity.verified {
+            let email = Email::from_row(principal.identity.email().to_owned());
             self.0.outbox.reserve()?.send(Letter::Proof(email));
         }
         Ok(())
@@ -120,8 +124,8 @@ impl Auth {
         let user = self.0.database.user(user).await?.ok_or(StoreError::NoSuchProof)?;
         let stored = self.0.database.credentials(user.email.clone()).await?;
         let stored = stored.filter(|(holder, _)| holder.id == user.id).and_then(|(_, stored)| stored);
-        let right = self.0.passwords.verify(password, stored.clone()).await?;
-        let Some(shown) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
+        let compared = self.0.passwords.verify(password, stored.clone()).await?;
+        let Some(shown) = stored.filter(|_| compared != Match::Wrong) else { return Err(AuthError::WrongCredentials) };
         let commit = async move |database: Database, fencing| database.verify(token_hash, shown, fencing).await;
         Ok(self.write(vec![self.identity_entry(user.id)], commit).await?)
     }

@@ -3,10 +3,13 @@
 use chrono::Utc;
 use hotshelf_cache::{Fencing, WriteError};
 use hotshelf_database::Database;
-use hotshelf_domain::{Email, NewSession, Session, SessionId, StoreError, TokenHash, User, UserId};
+use hotshelf_domain::{
+    Email, NewSession, Session, SessionId, StoreError, TokenHash, User, UserId, normalized_password,
+};
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
+use crate::passwords::Match;
 use crate::token::{Token, TokenKind};
 
 /// What a client calls itself is cut off after so many characters.
@@ -16,29 +19,34 @@ const LONGEST_CLIENT: usize = 200;
 const ATTEMPTS: usize = 10;
 
 impl Auth {
-    /// Opens a session for whoever knows the password. It takes the same time for users who do not exist. Of a hundred
-    /// sessions, the oldest ends: no instance accepts it from here on.
+    /// Opens a session for whoever knows the password. It takes the same time for users who do not exist. The session
+    /// of the same user whose token is `shown` ends, and so does the oldest of a hundred: no instance accepts them from
+    /// here on.
     ///
     /// # Errors
-    /// [`AuthError::WrongCredentials`]; [`AuthError::Busy`]; [`WriteError::Locked`] when too many log in as this user
-    /// at the same time, among others.
+    /// [`AuthError::WrongCredentials`]; [`AuthError::Suspended`]; [`AuthError::Busy`]; [`WriteError::Locked`] when too
+    /// many log in as this user at the same time, among others.
     pub async fn login(
         &self,
         email: &str,
         password: String,
         client: &str,
+        shown: Option<&str>,
     ) -> Result<(Token, Session, User), AuthError> {
-        let known = match email.parse::<Email>() {
-            Ok(email) => self.0.database.credentials(email).await?,
-            Err(_) => None,
-        };
-        let (user, stored) = known.map_or((None, None), |(user, stored)| (Some(user), stored));
-        let right = self.0.passwords.verify(password, stored).await?;
-        let Some(user) = user.filter(|_| right) else {
+        let (user, stored) = self.known_as(email).await?.map_or((None, None), |(user, stored)| (Some(user), stored));
+        let compared = self.0.passwords.verify(password.clone(), stored.clone()).await?;
+        let Some(user) = user.filter(|_| compared != Match::Wrong) else {
             self.0.metrics.login(false);
             return Err(AuthError::WrongCredentials);
         };
-        let opened = self.open_session(&user, client).await;
+        if user.suspended {
+            self.0.metrics.login(false);
+            return Err(AuthError::Suspended);
+        }
+        if let (Match::Outdated, Some(verified)) = (compared, stored) {
+            self.hash_anew(user.id, password, verified).await;
+        }
+        let opened = self.open_session(&user, client, shown).await;
         // The password that was right has ceased to be so meanwhile.
         let ended = matches!(opened, Err(WriteError::Store(StoreError::SessionsEnded(_) | StoreError::NoSuchUser(_))));
         self.0.metrics.login(!ended);
@@ -48,25 +56,60 @@ impl Auth {
         }
     }
 
+    /// The user who writes the address like this, and the hash of the password.
+    async fn known_as(&self, text: &str) -> Result<Option<(User, Option<String>)>, StoreError> {
+        for email in Email::spellings(text) {
+            if let Some(known) = self.0.database.credentials(email).await? {
+                return Ok(Some(known));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Replaces a hash that was made in another way than today. If that fails, the next login does it.
+    async fn hash_anew(&self, user: UserId, password: String, verified: String) {
+        let replaced = async {
+            let hash = self.0.passwords.hash(normalized_password(&password)).await?;
+            Ok::<_, AuthError>(self.0.database.replace_hash(user, verified, hash).await?)
+        };
+        if let Err(error) = replaced.await {
+            tracing::debug!(%error, "a hash of a password could not be made anew");
+        }
+    }
+
     /// For the user as it was when the password was checked, with a token that nobody had before. `client` is what the
     /// client calls itself.
-    async fn open_session(&self, user: &User, client: &str) -> Result<(Token, Session), WriteError<StoreError>> {
+    async fn open_session(
+        &self,
+        user: &User,
+        client: &str,
+        shown: Option<&str>,
+    ) -> Result<(Token, Session), WriteError<StoreError>> {
         let token = Token::new(TokenKind::Session);
         let client = client.chars().filter(|letter| !letter.is_control()).take(LONGEST_CLIENT).collect();
         let expires_at = self.0.session_uses.end_from(Utc::now());
         let (token_hash, generation) = (token.hash(), user.session_generation);
         let new = NewSession { token_hash, user_id: user.id, generation, client, expires_at };
-        let mut leaving = Vec::new();
+        let replaced = self.own_session(user, shown).await.map_err(WriteError::Store)?;
+        let mut leaving = Vec::from_iter(replaced);
         for _ in 0..ATTEMPTS {
             match self.open_instead_of(new.clone(), leaving).await {
                 Err(WriteError::Store(StoreError::TooManySessions(_))) => {
                     let without_room = self.0.database.sessions_without_room(user.id).await;
                     leaving = without_room.map_err(WriteError::Store)?;
+                    leaving.extend(replaced.filter(|replaced| !leaving.contains(replaced)));
                 }
                 opened => return opened.map(|session| (token, session)),
             }
         }
         Err(WriteError::Locked)
+    }
+
+    /// The session of this user that a login replaces, so that whoever knew its token knows nothing any more.
+    async fn own_session(&self, user: &User, shown: Option<&str>) -> Result<Option<TokenHash>, StoreError> {
+        let Some((TokenKind::Session, token_hash)) = shown.and_then(Token::recognize) else { return Ok(None) };
+        let session = self.0.database.session(token_hash).await?;
+        Ok(session.filter(|session| session.user_id == user.id).map(|_| token_hash))
     }
 
     /// Those who leave end as by a logout: their entries are fenced before they are deleted.

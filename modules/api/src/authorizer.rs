@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use hotshelf_accounts::{Auth, AuthMethod, Principal};
+use hotshelf_accounts::{Auth, AuthError, AuthMethod, Principal};
 use hotshelf_domain::{OrganizationId, Role};
 use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
@@ -66,7 +66,9 @@ impl Authorizer {
     pub(crate) fn peek_reader(&self, headers: &HeaderMap) -> Option<Caller> {
         let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
         match credentials(headers) {
-            Credentials::Bearer(token) | Credentials::Cookie(token) => auth.peek(token).map(Caller::User),
+            Credentials::Bearer(token) | Credentials::Cookie(token) => {
+                auth.peek(token).filter(|principal| !principal.identity.suspended).map(Caller::User)
+            }
             Credentials::Nothing | Credentials::Invalid => None,
         }
     }
@@ -148,6 +150,9 @@ fn unknown_token() -> Problem {
 }
 
 fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
+    if principal.identity.suspended {
+        return Err(AuthError::Suspended.into());
+    }
     let has_role =
         |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this requires the role {role}")) };
     let by_session = || match principal.method {
@@ -166,13 +171,22 @@ fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
         Access::Admin => has_role(Role::Admin),
         Access::Operator if built_in => has_role(Role::Admin),
         Access::Observer if built_in => has_role(Role::Viewer),
-        Access::Operator | Access::Observer => {
+        Access::OperatorSession if built_in => has_role(Role::Admin).and_then(|()| by_session()),
+        Access::Operator | Access::Observer | Access::OperatorSession => {
             Err("only the organization that runs the service may do this".to_owned())
         }
         Access::Session => by_session(),
         Access::AdminSession => has_role(Role::Admin).and_then(|()| by_session()).and_then(|()| verified()),
     };
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// The token of a request for which none is needed.
+pub(crate) fn shown_token(headers: &HeaderMap) -> Option<&str> {
+    match credentials(headers) {
+        Credentials::Bearer(token) | Credentials::Cookie(token) => Some(token),
+        Credentials::Nothing | Credentials::Invalid => None,
+    }
 }
 
 /// `Authorization` takes precedence over the cookie. Duplicates are invalid.

@@ -2,6 +2,7 @@
 
 mod lists;
 mod query;
+mod users;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -10,6 +11,7 @@ use hotshelf_domain::{ApiKeyId, FieldError, InvitationId, OrganizationId, Produc
 use crate::problem::Problem;
 pub(crate) use lists::{ListQuery, MemberPageQuery};
 pub(crate) use query::QueryReader;
+pub(crate) use users::UserQuery;
 
 /// The `{id}` of a path.
 pub(crate) struct IdPath<T>(pub(crate) T);

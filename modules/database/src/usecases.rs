@@ -6,6 +6,7 @@ pub(crate) mod accounts;
 pub(crate) mod bulk;
 pub(crate) mod details;
 pub(crate) mod epoch;
+pub(crate) mod organizations;
 pub(crate) mod products;
 mod references;
 pub(crate) mod registration;

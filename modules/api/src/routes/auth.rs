@@ -11,6 +11,7 @@ use hotshelf_domain::{Session, TextsDraft, User};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::authorizer::shown_token;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
@@ -36,7 +37,8 @@ struct SessionAnswer {
     session: Session,
 }
 
-/// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie.
+/// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie. A session of
+/// the same user whose token the request shows ends.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", tag = "auth", request_body = schemas::Credentials,
     responses(
@@ -55,8 +57,8 @@ pub(crate) async fn login(
     let [email, password] = TextsDraft::from_json(&body, ["email", "password"])?.into_texts()?;
     let limit = limits.login(&client, &email).await?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    // A session in the request is ignored, so that nobody can fix the token of the new one.
-    let (token, session, user) = auth.login(&email, password, agent).await?;
+    // The new session gets a new token, so that nobody can fix it; one in the request that is the same user's ends.
+    let (token, session, user) = auth.login(&email, password, agent, shown_token(&headers)).await?;
     let answer = Json(Login { token: token.expose(), expires_at: session.expires_at, user });
     Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
 }

@@ -1,6 +1,6 @@
 //! Users, their sessions and their API keys.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
     ApiKey, ApiKeyId, Email, NewApiKey, NewSession, OrganizationId, Role, Session, SessionId, StoreError, TokenHash,
@@ -37,12 +37,18 @@ impl Database {
         self.commit(1, fencing, move |conn| accounts::set_role(conn, id, role)).await
     }
 
-    /// Removes the user with all sessions and keys.
+    /// Removes the user with all sessions and keys. An operator may also remove the last admin of an organization, but
+    /// not of the built-in one.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
-    pub async fn remove_user(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| accounts::remove_user(conn, id)).await
+    pub async fn remove_user(
+        &self,
+        id: UserId,
+        by_operator: bool,
+        fencing: Fencing,
+    ) -> Result<Committed<()>, StoreError> {
+        self.commit(1, fencing, move |conn| accounts::remove_user(conn, id, by_operator)).await
     }
 
     /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and
@@ -59,6 +65,11 @@ impl Database {
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
         self.commit(1, fencing, move |conn| accounts::set_password(conn, id, (&verified, &hash), keep)).await
+    }
+
+    /// Replaces the hash of the user's password by another of the same, if it is still the one that was `verified`.
+    pub async fn replace_hash(&self, id: UserId, verified: String, hash: String) -> Result<(), StoreError> {
+        self.0.writer.submit(1, move |conn| accounts::replace_hash(conn, id, &verified, &hash)).await
     }
 
     /// Stores a token with which a new password may be chosen for the user, once and until then.
@@ -132,10 +143,10 @@ impl Database {
         self.commit(1, fencing, move |conn| accounts::end_sessions(conn, id, None)).await
     }
 
-    /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none
-    /// that has ended. Cached entries that say that they end earlier do no harm.
-    pub async fn extend_sessions(&self, used: Vec<Used>) -> Result<(), StoreError> {
-        self.0.writer.submit(1, move |conn| sessions::extend(conn, &used)).await
+    /// Notes when the sessions were used, and until when they go on: none of them less long than it did, none that has
+    /// ended, and none longer than `max_ttl` in all. Cached entries that say that they end earlier do no harm.
+    pub async fn extend_sessions(&self, used: Vec<Used>, max_ttl: TimeDelta) -> Result<(), StoreError> {
+        self.0.writer.submit(1, move |conn| sessions::extend(conn, &used, max_ttl)).await
     }
 
     /// Forgets some of the sessions, and all permissions, proofs and invitations, that have ended by themselves; tells

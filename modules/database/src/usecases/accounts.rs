@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
-    ApiKey, Invalid, NewApiKey, NewSession, Role, Session, SessionId, StoreError, TokenHash, User, UserId,
+    ApiKey, Invalid, NewApiKey, NewSession, OrganizationId, Role, Session, SessionId, StoreError, TokenHash, User,
+    UserId,
 };
 
 use super::registration::proven;
@@ -23,9 +24,12 @@ pub(crate) fn set_role<T: WriteTx>(tx: &mut T, id: UserId, role: Role) -> Result
     Ok(User { role, ..user })
 }
 
-pub(crate) fn remove_user<T: UserTx>(tx: &mut T, id: UserId) -> Result<(), T::Error> {
+/// An operator may also remove the last admin.
+pub(crate) fn remove_user<T: UserTx>(tx: &mut T, id: UserId, by_operator: bool) -> Result<(), T::Error> {
     let user = known(tx, id)?;
-    check_not_last_admin(tx, &user)?;
+    if !by_operator || user.organization_id == OrganizationId::BUILT_IN {
+        check_not_last_admin(tx, &user)?;
+    }
     tx.delete_user(id)
 }
 
@@ -41,6 +45,14 @@ pub(crate) fn set_password<T: WriteTx>(
     }
     check_still_open(tx, id, keep)?;
     replace_password(tx, id, hash, Some(keep))
+}
+
+/// Of the same password: nothing ends.
+pub(crate) fn replace_hash<T: UserTx>(tx: &mut T, id: UserId, verified: &str, hash: &str) -> Result<(), T::Error> {
+    if tx.password_hash(id)?.as_deref() == Some(verified) {
+        tx.set_password_hash(id, hash)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn allow_reset<T: WriteTx>(

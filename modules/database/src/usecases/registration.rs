@@ -8,7 +8,8 @@ use hotshelf_domain::{
 };
 
 use super::accounts::known;
-use crate::port::{InvitationTx, UserTx, WriteTx};
+use super::organizations::end_deserted;
+use crate::port::{InvitationTx, OrganizationTx, WriteTx};
 
 /// Invitations of one organization that wait for their guests.
 const INVITATIONS_MAX: i64 = 100;
@@ -17,14 +18,11 @@ const INVITATIONS_MAX: i64 = 100;
 /// names: the cached entry of no other is fenced.
 pub(crate) fn add_user<T: WriteTx>(tx: &mut T, new: &NewUser, instead_of: Option<UserId>) -> Result<User, T::Error> {
     let (organization, role) = match &new.home {
-        Home::In(organization) if !tx.has_organization(*organization)? => {
-            return Err(StoreError::NoSuchOrganization(*organization).into());
-        }
-        Home::In(organization) => (*organization, new.role),
+        Home::In(organization) => (open(tx, *organization)?, new.role),
         Home::New(organization) => (tx.insert_organization(organization)?.id, new.role),
         Home::Invited(by, organization) => {
             let invitation = accepted(tx, by, &new.email)?;
-            let home = invitation.organization_id;
+            let home = open(tx, invitation.organization_id)?;
             (if invitation.new_organization { tx.insert_organization(organization)?.id } else { home }, invitation.role)
         }
     };
@@ -35,9 +33,18 @@ pub(crate) fn add_user<T: WriteTx>(tx: &mut T, new: &NewUser, instead_of: Option
         if instead_of != Some(holder.id) {
             return Err(StoreError::EmailMoved.into());
         }
-        tx.delete_user(holder.id)?;
+        remove_unverified(tx, &holder)?;
     }
     tx.insert_user(&NewUser { role, ..new.clone() }, organization)
+}
+
+/// The organization, which must exist and not be suspended.
+fn open<T: OrganizationTx>(tx: &mut T, id: OrganizationId) -> Result<OrganizationId, T::Error> {
+    match tx.organization(id)? {
+        None => Err(StoreError::NoSuchOrganization(id).into()),
+        Some(organization) if organization.suspended => Err(StoreError::Suspended(id).into()),
+        Some(_) => Ok(id),
+    }
 }
 
 /// Uses the invitation up.
@@ -74,11 +81,17 @@ pub(super) fn proven<T: WriteTx>(tx: &mut T, user: UserId) -> Result<(), T::Erro
 }
 
 /// Removes the user, unless the address was verified meanwhile.
-pub(crate) fn end_unverified<T: UserTx>(tx: &mut T, id: UserId) -> Result<(), T::Error> {
+pub(crate) fn end_unverified<T: WriteTx>(tx: &mut T, id: UserId) -> Result<(), T::Error> {
     match tx.user(id)? {
-        Some(user) if !user.verified => tx.delete_user(id),
+        Some(user) if !user.verified => remove_unverified(tx, &user),
         _ => Ok(()),
     }
+}
+
+/// With the user ends the organization that was made for the registration.
+fn remove_unverified<T: WriteTx>(tx: &mut T, user: &User) -> Result<(), T::Error> {
+    tx.delete_user(user.id)?;
+    end_deserted(tx, user.organization_id)
 }
 
 pub(crate) fn invite<T: WriteTx>(tx: &mut T, new: &NewInvitation) -> Result<Invitation, T::Error> {

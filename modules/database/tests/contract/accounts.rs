@@ -50,8 +50,8 @@ impl Accounts {
     }
 
     async fn extend(&self, number: u8, expires_at: DateTime<Utc>) {
-        let used = Used { token_hash: token_hash(number), at: Utc::now(), expires_at };
-        self.accounts.extend_sessions(vec![used]).await.unwrap();
+        let used = Used { token_hash: token_hash(number), at: in_seconds(1), expires_at };
+        self.accounts.extend_sessions(vec![used], TimeDelta::seconds(1_000)).await.unwrap();
     }
 
     async fn end_of(&self, number: u8) -> Option<DateTime<Utc>> {
@@ -90,6 +90,10 @@ pub(crate) async fn no_use_brings_back_what_has_ended(adapter: Adapter) {
     house.extend(2, later).await;
     house.extend(2, end).await;
     assert_eq!(house.end_of(2).await, Some(later), "none is shortened");
+    let begun = house.accounts.session(token_hash(2)).await.unwrap().unwrap().created_at;
+    let used = Used { token_hash: token_hash(2), at: in_seconds(2), expires_at: in_seconds(5_000) };
+    house.accounts.extend_sessions(vec![used], TimeDelta::seconds(1_000)).await.unwrap();
+    assert_eq!(house.end_of(2).await, Some(begun + TimeDelta::seconds(1_000)), "none lasts longer than it may");
     house.accounts.end_session(token_hash(2), Fencing::Fenced).await.unwrap();
     house.extend(2, later).await;
     assert_eq!(house.end_of(2).await, None);
