@@ -111,12 +111,7 @@ impl Authorizer {
 
     /// The caller of a report that everybody may ask for, if the caller may also see its details. Other credentials do
     /// no harm: a probe must not fail for them.
-    async fn observer(
-        &self,
-        auth: &Auth,
-        headers: &HeaderMap,
-        client: (&Subject, Option<IpAddr>),
-    ) -> Option<Caller> {
+    async fn observer(&self, auth: &Auth, headers: &HeaderMap, client: (&Subject, Option<IpAddr>)) -> Option<Caller> {
         if self.metrics_open {
             return Some(Caller::Anybody);
         }

@@ -123,7 +123,8 @@ impl OperationTable {
 
     /// Who may ask for the methods of a route: who may call one of them.
     pub(crate) fn access_to_options(&self, route: &str) -> Access {
-        let public = |entries: &Vec<Entry>| entries.iter().any(|entry| matches!(entry.access, Access::Public | Access::Report));
+        let public =
+            |entries: &Vec<Entry>| entries.iter().any(|entry| matches!(entry.access, Access::Public | Access::Report));
         if self.0.get(route).is_none_or(public) { Access::Public } else { Access::Viewer }
     }
 
