@@ -8,7 +8,9 @@ mod registration;
 mod role;
 
 pub use area::{Area, Areas};
-pub use draft::{ApiKeyBounds, ApiKeyDraft, NewApiKey, TextsDraft, UserDraft, new_password};
+pub use draft::{
+    ApiKeyBounds, ApiKeyDraft, NewApiKey, RevocationDraft, RevokedToken, TextsDraft, UserDraft, new_password,
+};
 pub use email::Email;
 pub use records::{
     ApiKey, ApiKeyListing, Home, Invitation, NewInvitation, NewSession, NewUser, Session, TokenHash, Used, User,

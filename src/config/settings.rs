@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use hotshelf_accounts::Registration;
 use hotshelf_api::{RouteLimit, TrustedProxies};
-use hotshelf_cache::{Tiers, WriteStrategy};
+use hotshelf_cache::{SealKey, Tiers, WriteStrategy};
+use hotshelf_domain::Role;
+use hotshelf_issuer::{KeySource, SignatureAlgorithm};
 use hotshelf_ratelimit::{Limit, OnLoss};
 use hotshelf_redis_client::Address;
 use tracing_subscriber::EnvFilter;
@@ -111,6 +113,13 @@ settings! {
         /// Password of Redis. Better kept in the environment than in a file.
         redis_password: Option<String> = "", |text| optional(text, any_text), "a password", visibility: Hidden,
             may_be_empty: true, needs: &[Redis];
+
+        /// Secret with which entries in Redis are sealed, so that nobody else can make some up: at least 32 characters
+        /// that nobody can guess, the same on all instances. Empty: one that the database keeps. Better kept in the
+        /// environment than in a file.
+        redis_seal_key: Option<SealKey> = "", |text| optional(text, seal_key),
+            "at least 32 characters, such as the output of `openssl rand -hex 32`",
+            visibility: Hidden, needs: &[Redis], see: "security.md#redis";
 
         /// Logical database of Redis.
         redis_db: u8 = "0", |text| number(text, 0..=u8::MAX), "a whole number from 0 to 255", needs: &[Redis];
@@ -245,6 +254,49 @@ settings! {
         invitation_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/register?invitation=", visibility: Url,
             needs: &[Users];
+    }
+    "Tokens of an outside issuer" {
+        /// Issuer whose tokens (JWTs) are accepted beside sessions and API keys: what `iss` has to be. Empty: none.
+        jwt_issuer: Option<String> = "", |text| optional(text, line),
+            "the name of the issuer, such as https://id.example", needs: &[Users],
+            see: "security.md#tokens-of-an-outside-issuer";
+
+        /// Where the issuer publishes its keys (JWKS).
+        jwt_jwks: Option<KeySource> = "", |text| optional(text, key_source),
+            "an https:// URL, an http:// URL on this machine, or the path of a file", needs: &[Users, Issuer];
+
+        /// Whom tokens have to be for: one of these has to be in `aud`.
+        jwt_audience: Vec<String> = "", words, "names separated by commas", needs: &[Users, Issuer];
+
+        /// By how much the clocks of the issuer and this machine may differ.
+        jwt_skew: Duration = "60s", up_to_an_hour, "a duration from 0s to 1h, such as 60s", needs: &[Users, Issuer];
+
+        /// How tokens may be signed.
+        jwt_algorithms: Vec<SignatureAlgorithm> = "RS256,ES256,EdDSA", algorithms,
+            "some of RS256, ES256 and EdDSA, separated by commas", needs: &[Users, Issuer];
+
+        /// Interval at which the keys are read again. A key that is not published any more counts until then.
+        jwt_jwks_refresh: Duration = "10m", ttl, TTL, needs: &[Users, Issuer];
+
+        /// Claim with the e-mail address of the user. With `email`, `email_verified` must not be false.
+        jwt_user_claim: String = "email", line, "the name of a claim", needs: &[Users, Issuer];
+
+        /// Claim with the id of the user's organization. A user of another organization is refused. Empty: not
+        /// compared.
+        jwt_organization_claim: Option<String> = "", |text| optional(text, line), "the name of a claim",
+            needs: &[Users, Issuer];
+
+        /// Claim with a role of the user, or several. A token allows no more than the highest that JWT_ROLES names.
+        /// Empty: what the user may.
+        jwt_role_claim: Option<String> = "", |text| optional(text, line), "the name of a claim",
+            needs: &[Users, Issuer];
+
+        /// What the roles of the issuer allow here.
+        jwt_roles: Vec<(String, Role)> = "viewer=viewer,editor=editor,admin=admin", roles,
+            "pairs such as shop-admin=admin, separated by commas", needs: &[Users, Issuer];
+
+        /// Whether a user that does not exist is created with the first token, in the organization that it names.
+        jwt_create_users: bool = "false", boolean, BOOLEAN, needs: &[Users, Issuer];
     }
     "Audit log" {
         /// How long the entries of the audit log are kept (who logged in, changed rights, deleted).

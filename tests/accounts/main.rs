@@ -9,6 +9,7 @@ mod audit;
 mod caching;
 mod ends;
 mod fixture;
+mod forgery;
 mod instances;
 mod invitations;
 mod isolation;
@@ -17,6 +18,7 @@ mod registration;
 mod report;
 mod sessions;
 mod table;
+mod tokens;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 

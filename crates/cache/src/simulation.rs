@@ -42,12 +42,14 @@ pub(super) enum Defect {
     PushesGetLost,
     ServersAreAlike,
     UncoveredWritesKeepTheEpoch,
+    SealsAreNotChecked,
+    EndsAreToldOnce,
 }
 
 /// With a seed from which it is not far to one that finds it out.
-const DEFECTS: [(Defect, u64); 9] = [
-    (Defect::FillDoesNotCompare, 300),
-    (Defect::FenceDoesNotStand, 600),
+const DEFECTS: [(Defect, u64); 11] = [
+    (Defect::FillDoesNotCompare, 350),
+    (Defect::FenceDoesNotStand, 1_850),
     (Defect::ReleaseSparesWhatStands, 1_850),
     (Defect::OvertakenWriterLeavesItsValue, 6_350),
     (Defect::GenerationsStay, 0),
@@ -55,6 +57,8 @@ const DEFECTS: [(Defect, u64); 9] = [
     (Defect::PushesGetLost, 0),
     (Defect::ServersAreAlike, 1_660),
     (Defect::UncoveredWritesKeepTheEpoch, 0),
+    (Defect::SealsAreNotChecked, 0),
+    (Defect::EndsAreToldOnce, 0),
 ];
 
 /// The first of so many seeds, from `first`, whose schedule breaks the promise; all of them are run by all cores.

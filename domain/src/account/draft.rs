@@ -13,6 +13,8 @@ use crate::invalid::Invalid;
 const NAME_MAX: usize = 100;
 /// In characters (NIST SP 800-63B asks for eight and for nothing about their kinds).
 const PASSWORD_MIN: usize = 8;
+/// In bytes.
+const TOKEN_ID_MAX: usize = 256;
 /// In bytes: a hash is made of all of them.
 const PASSWORD_MAX: usize = 1_024;
 
@@ -139,6 +141,55 @@ fn areas(names: Vec<String>) -> Result<Areas, String> {
         return Err("must not be empty".to_owned());
     }
     names.iter().map(|name| name.parse::<Area>()).collect()
+}
+
+/// A token of an outside issuer that somebody would like to have revoked.
+pub struct RevocationDraft(Fields);
+
+/// Which one that is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RevokedToken {
+    /// This one.
+    Token(String),
+    /// The one with this id: 1 to 256 bytes.
+    Id(String),
+}
+
+impl RevocationDraft {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// When `json` is no JSON object at all.
+    pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
+        Fields::parse(json).map(RevocationDraft)
+    }
+
+    /// The token, or its id.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every broken rule.
+    pub fn into_revoked(self) -> Result<RevokedToken, Invalid> {
+        let RevocationDraft(mut given) = self;
+        let [token, id] = given.take_texts(["token", "jti"]);
+        let mut errors = given.finish();
+        let id = errors.check("jti", id, |id| match id.len() {
+            1..=TOKEN_ID_MAX => Ok(id),
+            _ => Err(format!("must have 1 to {TOKEN_ID_MAX} bytes")),
+        });
+        let revoked = match (token, id) {
+            (Some(token), None) => Some(RevokedToken::Token(token)),
+            (None, Some(id)) => Some(RevokedToken::Id(id)),
+            (Some(_), Some(_)) => {
+                errors.add("jti", "is not needed beside the token");
+                None
+            }
+            (None, None) => {
+                errors.add("token", "is required, or jti");
+                None
+            }
+        };
+        errors.or(revoked)
+    }
 }
 
 /// A JSON object of texts that all have to be there, such as an address and a password.

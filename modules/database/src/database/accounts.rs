@@ -9,7 +9,7 @@ use hotshelf_domain::{
 
 use super::Database;
 use crate::port::{ResetTx, UserTx};
-use crate::sqlite::accounts::{api_keys, invitations, proofs, resets, sessions, users};
+use crate::sqlite::accounts::{api_keys, invitations, proofs, resets, revocations, sessions, users};
 use crate::usecases::accounts;
 use hotshelf_cache::{Committed, Fencing};
 
@@ -153,13 +153,30 @@ impl Database {
         self.0.writer.submit(1, move |conn| sessions::extend(conn, &used)).await
     }
 
-    /// Forgets some of the sessions, and all permissions, proofs and invitations, that have ended by themselves; tells
-    /// how many sessions, 0 when none are left.
+    /// Refuses a token of an outside issuer from now on, until it ends by itself; for ever, if nobody knows when.
+    pub async fn revoke_token(
+        &self,
+        token_hash: TokenHash,
+        expires_at: Option<DateTime<Utc>>,
+        by: Actor,
+        fencing: Fencing,
+    ) -> Result<Committed<()>, StoreError> {
+        self.commit_recorded(1, fencing, move |conn| accounts::revoke_token(conn, &token_hash, expires_at, &by)).await
+    }
+
+    /// Whether that token is refused.
+    pub async fn is_revoked(&self, token_hash: TokenHash) -> Result<bool, StoreError> {
+        self.0.readers.keyed.read(move |conn| revocations::is_revoked(conn, &token_hash)).await
+    }
+
+    /// Forgets some of the sessions, and all permissions, proofs, invitations and revocations, that have ended by
+    /// themselves; tells how many sessions, 0 when none are left.
     pub async fn forget_ended(&self) -> Result<usize, StoreError> {
         let forget = |conn: &mut SqliteConnection| {
             resets::forget_ended(conn)?;
             proofs::forget_ended(conn)?;
             invitations::forget_ended(conn)?;
+            revocations::forget_ended(conn)?;
             sessions::forget_ended(conn)
         };
         self.0.writer.submit(1, forget).await
