@@ -34,7 +34,7 @@ impl ProductService {
     }
 
     /// As [`get`](ProductService::get); with `within`, a product of another organization does not exist, and nothing
-    /// about the answer tells it from one that does not, see [`hidden`](ProductService::hidden).
+    /// about the answer tells it from one that does not.
     ///
     /// # Errors
     /// As [`get`](ProductService::get).
