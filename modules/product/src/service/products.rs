@@ -93,8 +93,8 @@ impl ProductService {
     }
 
     /// What an organization does not have is asked for in the database, also if a cache knows that it does not exist,
-    /// or has it for its owner: from a cache or not, sooner or later, nobody is to learn what others have. `cached`: the
-    /// lookup has not asked the database for anything. If it has, one more read would tell.
+    /// or has it for its owner: from a cache or not, sooner or later, nobody is to learn what others have. `cached`:
+    /// the lookup has not asked the database for anything. If it has, one more read would tell.
     async fn hidden(&self, unseen: &[ProductId], cached: bool) -> Result<(), ProductError> {
         if cached && !unseen.is_empty() {
             self.0.repository.find_many(unseen).await?;
