@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hotshelf_domain::{Product, ProductId, StoreError};
 use hotshelf_lifecycle::Tasks;
-use hotshelf_stats::IntCounter;
+use hotshelf_stats::{Histogram, IntCounter};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout_at;
 
@@ -59,9 +59,7 @@ impl PointReads {
             let durations = operation.durations.clone();
             tasks.spawn_loop("point reads", async move {
                 while let Some(batch) = stopping.run_until_cancelled(next_batch(&asks)).await.flatten() {
-                    let timer = durations.start_timer();
-                    answer(&pool, batch).await;
-                    timer.observe_duration();
+                    answer(&pool, &durations, batch).await;
                 }
             });
         }
@@ -100,7 +98,7 @@ async fn next_batch(asks: &Mutex<mpsc::Receiver<Ask>>) -> Option<Vec<Ask>> {
     (received > 0).then_some(batch)
 }
 
-async fn answer(pool: &Arc<Pool<Reader>>, mut batch: Vec<Ask>) {
+async fn answer(pool: &Arc<Pool<Reader>>, durations: &Histogram, mut batch: Vec<Ask>) {
     // Nobody waits for these any more.
     batch.retain(|ask| !ask.reply.is_closed());
     if batch.is_empty() {
@@ -109,7 +107,10 @@ async fn answer(pool: &Arc<Pool<Reader>>, mut batch: Vec<Ask>) {
     let mut ids: Vec<ProductId> = batch.iter().map(|ask| ask.id).collect();
     ids.sort_unstable();
     ids.dedup();
+    let timer = durations.start_timer();
     let found = pool.read(move |conn| find_listed(conn, &ids)).await;
+    // Before the answers: whoever has received one finds the read in the metrics.
+    timer.observe_duration();
     for ask in batch {
         let answer = found.as_ref().map(|products| products.get(&ask.id).cloned()).map_err(StoreError::clone);
         // Whoever asked may be gone.
@@ -136,13 +137,16 @@ mod tests {
         let (metrics, ending) = (DatabaseMetrics::unseen(), CancellationToken::new());
         let target = Target { url: path.to_str().unwrap().to_owned(), identity, ending };
         let readers = Readers::new(target, &Arc::new(Condition::new()), &metrics);
+        let durations = metrics.queries(LANE);
         let (reply, gone) = oneshot::channel();
         drop(gone);
-        answer(&readers.point, vec![Ask { id: ProductId::from_row(1), reply }]).await;
+        answer(&readers.point, &durations, vec![Ask { id: ProductId::from_row(1), reply }]).await;
         assert_eq!(readers.point.idle(), 0, "no connection was opened");
+        assert_eq!(durations.get_sample_count(), 0);
         let (reply, found) = oneshot::channel();
-        answer(&readers.point, vec![Ask { id: ProductId::from_row(1), reply }]).await;
+        answer(&readers.point, &durations, vec![Ask { id: ProductId::from_row(1), reply }]).await;
         assert_eq!(found.await.unwrap().unwrap(), None);
+        assert_eq!(durations.get_sample_count(), 1);
         assert_eq!(readers.point.idle(), 1);
     }
 }
