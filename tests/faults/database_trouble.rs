@@ -208,8 +208,8 @@ async fn all_commands_refuse_a_database_of_a_newer_version() {
     let known = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/modules/database/migrations")).unwrap();
     let known = known.map(|entry| entry.unwrap().file_name().into_string().unwrap()[..14].to_owned()).max().unwrap();
     let message = format!(
-        "{} is at migration 00000000009999, and this version knows migrations up to {known}: start the newer version, or restore \
-         the backup from before it",
+        "{} has migration 00000000009999, which this version does not know; it knows migrations up to {known}: start \
+         the newer version, or restore the backup from before it",
         database.display()
     );
     let builder = hotshelf().database(&database).env("HTTP_PORT", "0");

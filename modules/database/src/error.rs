@@ -40,13 +40,13 @@ pub enum OpenError {
     Path(PathBuf),
     /// A newer version of the program has changed the database in a way that this one does not know.
     #[error(
-        "{} is at migration {found}, and this version knows migrations up to {known}: start the newer version, or restore the \
-         backup from before it", .database.display()
+        "{} has migration {found}, which this version does not know; it knows migrations up to {known}: start the \
+         newer version, or restore the backup from before it", .database.display()
     )]
     Newer {
         /// The database file.
         database: PathBuf,
-        /// The newest migration that the database has had.
+        /// The newest migration of the database that this program does not know.
         found: String,
         /// The newest migration that this program knows.
         known: String,

@@ -116,15 +116,15 @@ pub(crate) fn prepare(
     Ok((conn, opened))
 }
 
-/// The newest migration of the database and the newest one known here, if a newer program has been there: what it has
-/// changed, this one would break.
+/// The newest migration of the database that is not known here, and the newest one known here, if a newer program has
+/// been there: what it has changed, this one would break.
 fn newer_than_known(conn: &mut SqliteConnection) -> MigrationResult<Option<(String, String)>> {
     let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?;
     let known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
     let applied: Vec<String> = conn.applied_migrations()?.iter().map(ToString::to_string).collect();
-    let newest = |versions: &[String]| versions.iter().max().cloned().unwrap_or_default();
-    let newer = applied.iter().any(|version| !known.contains(version));
-    Ok(newer.then(|| (newest(&applied), newest(&known))))
+    // By version, not by place: a program may bring a migration that is older than the newest one of the database.
+    let unknown = applied.into_iter().filter(|version| !known.contains(version)).max();
+    Ok(unknown.map(|unknown| (unknown, known.into_iter().max().unwrap_or_default())))
 }
 
 /// One process at a time: the record is read and written under the database's own lock on writing.
