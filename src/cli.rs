@@ -60,7 +60,7 @@ pub(crate) enum Task {
     Seed(Seed),
     /// Load the most read products into Redis, before the service starts or while it runs
     Warm,
-    /// Manage the admins of the service
+    /// Create admins, and manage organizations and users
     #[command(subcommand)]
     Admin(Admin),
 }

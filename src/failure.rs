@@ -64,7 +64,7 @@ pub(crate) enum Failure {
         #[source]
         cause: io::Error,
     },
-    #[error("the admin could not be created: {0}")]
+    #[error("nothing was changed: {0}")]
     Admin(#[from] AuthError),
     #[error("{0}")]
     BadAdmin(#[source] Invalid),

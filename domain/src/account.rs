@@ -3,15 +3,18 @@
 mod area;
 mod draft;
 mod email;
+mod password;
 mod records;
 mod registration;
 mod role;
 
 pub use area::{Area, Areas};
-pub use draft::{ApiKeyBounds, ApiKeyDraft, NewApiKey, TextsDraft, UserDraft, new_password};
+pub use draft::{ApiKeyBounds, ApiKeyDraft, NewApiKey, TextsDraft, UserDraft};
 pub use email::Email;
+pub use password::{check_context, new_password, normalized_password};
 pub use records::{
-    ApiKey, ApiKeyListing, Home, Invitation, NewInvitation, NewSession, NewUser, Session, TokenHash, Used, User,
+    ApiKey, ApiKeyListing, Home, Invitation, LeavingSessions, NewInvitation, NewSession, NewUser, Session, TokenHash,
+    Used, User,
 };
 pub use registration::{InvitationDraft, Registrant, RegistrationDraft};
 pub use role::Role;

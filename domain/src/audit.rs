@@ -22,7 +22,7 @@ pub struct Actor {
     pub user: Option<UserId>,
     /// The address of the user at this time.
     pub email: Option<Email>,
-    /// Whose member the user is at this time. Its admins see what is recorded.
+    /// Whose admins see what is recorded: that of the user at this time, unless it is done to another one.
     pub organization: Option<OrganizationId>,
     /// By which session or key.
     pub credential: Option<AuditCredential>,
@@ -160,6 +160,11 @@ impl Actor {
     /// The same, who says to be the user with this address.
     pub fn claiming(&self, email: Option<Email>) -> Self {
         Actor { email, ..self.clone() }
+    }
+
+    /// The same, whose entries belong to this organization: the one that it is done to.
+    pub fn for_organization(&self, organization: OrganizationId) -> Self {
+        Actor { organization: Some(organization), ..self.clone() }
     }
 
     /// That this actor does something.

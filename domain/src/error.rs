@@ -40,6 +40,15 @@ pub enum StoreError {
     /// There is no such organization.
     #[error("organization {0} does not exist")]
     NoSuchOrganization(OrganizationId),
+    /// The organization is built in: it runs the service, and neither ends nor is suspended.
+    #[error("organization {0} is built in and can be neither suspended nor deleted")]
+    OrganizationBuiltIn(OrganizationId),
+    /// The organization is suspended. Nothing was changed.
+    #[error("organization {0} is suspended")]
+    Suspended(OrganizationId),
+    /// The organization has more users than when they were looked at. Nothing was changed; look again.
+    #[error("organization {0} has got another user meanwhile")]
+    MembersChanged(OrganizationId),
     /// There is no such schema.
     #[error("schema {0} does not exist")]
     NoSuchSchema(SchemaId),
@@ -153,6 +162,9 @@ impl StoreError {
             | StoreError::Invalid(_)
             | StoreError::InvalidMany(_)
             | StoreError::NoSuchOrganization(_)
+            | StoreError::OrganizationBuiltIn(_)
+            | StoreError::Suspended(_)
+            | StoreError::MembersChanged(_)
             | StoreError::NoSuchSchema(_)
             | StoreError::NoSuchPage(_)
             | StoreError::SchemaPreconditionFailed { .. }

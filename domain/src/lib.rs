@@ -47,9 +47,9 @@ mod search;
 pub mod words;
 
 pub use account::{
-    ApiKey, ApiKeyBounds, ApiKeyDraft, ApiKeyListing, Area, Areas, Email, Home, Invitation, InvitationDraft, NewApiKey,
-    NewInvitation, NewSession, NewUser, Registrant, RegistrationDraft, Role, Session, TextsDraft, TokenHash, Used,
-    User, UserDraft, new_password,
+    ApiKey, ApiKeyBounds, ApiKeyDraft, ApiKeyListing, Area, Areas, Email, Home, Invitation, InvitationDraft,
+    LeavingSessions, NewApiKey, NewInvitation, NewSession, NewUser, Registrant, RegistrationDraft, Role, Session,
+    TextsDraft, TokenHash, Used, User, UserDraft, check_context, new_password, normalized_password,
 };
 pub use audit::{
     Actor, AuditAction, AuditCredential, AuditEntry, AuditKind, AuditOrigin, AuditOutcome, AuditPlace, AuditQuery,
@@ -66,7 +66,7 @@ pub use ids::{ApiKeyId, ImageId, InvitationId, OrganizationId, ProductId, Schema
 pub use invalid::{ErrorRoom, FieldError, FieldErrors, Invalid, Thousands, shortened};
 pub use name_key::name_key;
 pub use order::{Order, OrderBy, UnknownOrder};
-pub use organization::{NewOrganization, Organization, OrganizationDraft};
+pub use organization::{NewOrganization, Organization, OrganizationChange, OrganizationDraft};
 pub use page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
 pub use patch::{Changes, ProductPatch};
 pub use place::{BadPlace, Place, PlaceKey};

@@ -10,15 +10,42 @@ use crate::invalid::{FieldErrors, Invalid};
 
 const NAME_MAX: usize = 255;
 
-/// An organization as it is stored and as it reads in JSON. It never changes.
+/// An organization as it is stored and as it reads in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organization {
     /// Identifies it for ever.
     pub id: OrganizationId,
     /// 1 to 255 characters, without white space around them. Others may have the same.
     pub name: String,
+    /// Whether an operator has suspended it: nobody who belongs to it is let in.
+    pub suspended: bool,
     /// When it was created, UTC, to the millisecond.
     pub created_at: DateTime<Utc>,
+}
+
+/// A change of an organization that nobody has checked yet.
+pub struct OrganizationChange(Fields);
+
+impl OrganizationChange {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// When `json` is no JSON object at all.
+    pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
+        Fields::parse(json).map(OrganizationChange)
+    }
+
+    /// Whether the organization is to be suspended.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every broken rule.
+    pub fn into_suspended(self) -> Result<bool, Invalid> {
+        let OrganizationChange(mut given) = self;
+        let suspended = given.take("suspended", "must be true or false");
+        let mut errors = given.finish();
+        let suspended = errors.required("suspended", suspended, Ok);
+        errors.or(suspended)
+    }
 }
 
 /// An organization that nobody has checked yet.

@@ -176,6 +176,7 @@ fn accounts(s: &Settings) -> AccountOptions {
 fn sessions(s: &Settings) -> SessionOptions {
     SessionOptions {
         session_ttl: s.session_ttl,
+        session_max_ttl: s.session_max_ttl,
         entry_ttl: s.cache_ttl,
         negative_ttl: s.cache_negative_ttl,
         grace: s.cache_grace,

@@ -72,10 +72,10 @@ pub(crate) fn size<N: TryFrom<u64>>(text: &str, bounds: RangeInclusive<ByteSize>
     size.and_then(|size| N::try_from(size.as_u64()).ok()).ok_or(Refusal::Malformed)
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Parsed<Duration> {
+pub(crate) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Parsed<Duration> {
     humantime::parse_duration(text).ok().filter(|duration| bounds.contains(duration)).ok_or(Refusal::Malformed)
 }
 

@@ -205,6 +205,11 @@ settings! {
         /// A session ends when it was not used for this time, accurate to a hundredth.
         session_ttl: Duration = "7days", ttl, TTL, needs: &[Users];
 
+        /// A session ends after this time, however much it is used. When it is made shorter, a session that is older
+        /// ends within SESSION_TTL.
+        session_max_ttl: Duration = "30days", |text| duration(text, SECOND..=400 * DAY),
+            "a duration from 1s to 400days, such as 30days", needs: &[Users];
+
         /// Browsers send the session cookie over https only (and to localhost).
         session_cookie_secure: bool = "true", boolean, BOOLEAN, needs: &[Users];
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hotshelf_testkit::users::{PASSWORD, USERS, USERS_ON, add_user, api_key, create_admin, log_in};
+use hotshelf_testkit::users::{PASSWORD, USERS, USERS_ON, add_user, api_key, create_admin, log_in, register, verify};
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, wait_until};
 use serde_json::json;
 use tempfile::TempDir;
@@ -32,10 +32,14 @@ enum End {
     RoleTaken,
     KeyRemoved,
     KeyRemovedByAdmin,
+    /// A login shows the token of the session.
+    LoginThatShowsIt,
+    OrganizationSuspended,
+    OrganizationDeleted,
 }
 
 impl End {
-    const ALL: [End; 11] = [
+    const ALL: [End; 14] = [
         End::Logout,
         End::OneSession,
         End::AllSessions,
@@ -47,7 +51,15 @@ impl End {
         End::RoleTaken,
         End::KeyRemoved,
         End::KeyRemovedByAdmin,
+        End::LoginThatShowsIt,
+        End::OrganizationSuspended,
+        End::OrganizationDeleted,
     ];
+
+    /// Whether it happens to a whole organization.
+    fn is_of_an_organization(self) -> bool {
+        matches!(self, End::OrganizationSuspended | End::OrganizationDeleted)
+    }
 }
 
 /// One instance, or two on one database and one Redis, and an admin on the first.
@@ -103,6 +115,13 @@ impl World {
         self.instances[1..].iter().map(|instance| instance.with_token(token)).collect()
     }
 
+    /// The admin of a new organization.
+    async fn tenant(&self, email: &str) -> Client {
+        register(&self.instances[0], email, "Two").await;
+        verify(&self.instances[0], &self.directory.path().join("mail.log"), email).await;
+        log_in(&self.instances[0], email).await
+    }
+
     /// The token of the mail to that address.
     async fn mailed(&self, email: &str) -> String {
         let mail = || std::fs::read_to_string(self.directory.path().join("mail.log")).unwrap_or_default();
@@ -130,6 +149,7 @@ impl World {
 /// An editor with two sessions and an API key.
 struct Person {
     email: String,
+    /// Of the user, or of the organization where it is the one that ends.
     path: String,
     own: Client,
     other: Client,
@@ -148,7 +168,11 @@ async fn may_write(client: &Client) -> bool {
 impl Person {
     async fn for_the(end: End, world: &World) -> Self {
         let email = format!("{end:?}@one.example").to_lowercase();
-        let user = add_user(&world.admin, &email, "editor").await;
+        let admin = match end.is_of_an_organization() {
+            true => world.tenant(&format!("{end:?}@two.example").to_lowercase()).await,
+            false => world.admin.clone(),
+        };
+        let user = add_user(&admin, &email, "editor").await;
         let own = log_in(&world.instances[0], &email).await;
         let other = log_in(&world.instances[0], &email).await;
         let key = api_key(&own, "editor").await;
@@ -157,7 +181,11 @@ impl Person {
                 log_in(&world.instances[0], &email).await;
             }
         }
-        Person { path: format!("{USERS}/{}", user["id"]), email, own, other, key }
+        let path = match end.is_of_an_organization() {
+            true => format!("/api/v1/organizations/{}", user["organization_id"]),
+            false => format!("{USERS}/{}", user["id"]),
+        };
+        Person { path, email, own, other, key }
     }
 
     /// Causes the end. Returns the tokens that end with it, and those that stay valid.
@@ -213,6 +241,20 @@ impl Person {
                 let keys = own.get(KEYS).await.expect(200).json();
                 world.admin.delete(&format!("/api/v1/api-keys/{}", keys["api_keys"][0]["id"])).await.expect(204);
                 (vec![key], vec![own, other])
+            }
+            End::LoginThatShowsIt => {
+                log_in(other, email).await;
+                (vec![other], vec![own, key])
+            }
+            End::OrganizationSuspended => {
+                world.admin.patch(path).json(&json!({"suspended": true})).await.expect(200);
+                (vec![own, other, key], vec![])
+            }
+            End::OrganizationDeleted => {
+                // 202 if its products are still to be deleted.
+                let status = world.admin.delete(path).await.status;
+                assert!([202, 204].contains(&status), "{status}");
+                (vec![own, other, key], vec![])
             }
         }
     }

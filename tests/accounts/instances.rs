@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotshelf_testkit::catalogue::PRODUCTS;
-use hotshelf_testkit::users::{USERS, USERS_ON, add_user, api_key, create_admin, log_in};
+use hotshelf_testkit::users::{USERS, USERS_ON, add_user, api_key, create_admin, log_in, register};
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, wait_until};
 use serde_json::json;
 use tempfile::TempDir;
@@ -67,6 +67,27 @@ async fn a_logout_on_one_instance_holds_on_the_other() {
             there.get(SESSION).await.expect(401);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_on_one_instance_holds_on_the_other() {
+    let two = Two::start().await;
+    let guest = register(&two.first, "boss@three.example", "Three").await;
+    let here = log_in(&two.first, "boss@three.example").await;
+    let there = two.elsewhere(&here);
+    let organization = format!("/api/v1/organizations/{}", guest["organization_id"]);
+    for _ in 0..5 {
+        let change = json!({"suspended": false});
+        two.admin.patch(&organization).json(&change).await.expect(200);
+        wait_until("the user is let in", PATIENCE, async || there.get(PRODUCTS).await.status == 200).await;
+        two.admin.patch(&organization).json(&json!({"suspended": true})).await.expect(200);
+        here.get(PRODUCTS).await.expect(403);
+        wait_until("the other instance refuses it", LEASE, async || there.get(PRODUCTS).await.status == 403).await;
+        there.get(SESSION).await.expect(403);
+    }
+    two.admin.delete(&organization).await.expect(204);
+    here.get(PRODUCTS).await.expect(401);
+    wait_until("the other instance refuses it", LEASE, async || there.get(PRODUCTS).await.status == 401).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,6 +12,8 @@ mod fixture;
 mod instances;
 mod invitations;
 mod isolation;
+mod organizations;
+mod password_rules;
 mod passwords;
 mod registration;
 mod report;

@@ -78,6 +78,30 @@ async fn a_session_lasts_as_long_as_it_is_used() {
     is_out(&used).await;
 }
 
+#[tokio::test]
+async fn a_session_has_an_absolute_end() {
+    let fixture = Fixture::open_with(&[("SESSION_MAX_TTL", "3s"), ("SESSION_TTL", "2s")]).await;
+    let begun = Instant::now();
+    let used = log_in(&fixture, "viewer@one.example").await;
+    let opened = Instant::now();
+    // Used all the time, it is refused from the end on. It may be refused long before only if there was a pause.
+    let mut last = Instant::now();
+    loop {
+        let sent = Instant::now();
+        let status = used.get("/api/v1/products").await.status;
+        if status != 200 {
+            assert_eq!(status, 401);
+            let on_time = begun.elapsed() >= Duration::from_millis(2_900);
+            assert!(on_time || last.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+            break;
+        }
+        assert!(sent.duration_since(opened) < Duration::from_millis(3_050), "accepted after its end");
+        last = sent;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    is_out(&used).await;
+}
+
 /// Uses the session for this time, far longer than its TTL. `false` if there was a pause as long as the TTL between two
 /// uses.
 async fn in_use_for(client: &Client, duration: Duration) -> bool {

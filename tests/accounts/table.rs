@@ -34,7 +34,9 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET /api/v1/organizations", "",                     [401, 200, 200, 200, 200]),
     ("POST /api/v1/organizations", "{}",                  [401, 403, 403, 400, 403]),
     ("GET /api/v1/organizations/1", "",                   [401, 200, 200, 200, 404]),
-    ("GET /api/v1/organizations/{other}", "",             [401, 404, 404, 404, 200]),
+    ("GET /api/v1/organizations/{other}", "",             [401, 404, 404, 200, 200]),
+    ("PATCH /api/v1/organizations/{other}", RESUMED,      [401, 403, 403, 200, 403]),
+    ("DELETE /api/v1/organizations/999999", "",           [401, 403, 403, 404, 403]),
     ("GET /api/v1/organizations/1/products", "",          [401, 200, 200, 200, 404]),
     ("GET /api/v1/organizations/1/product-ids", "",       [401, 200, 200, 200, 404]),
     ("POST /api/v1/schemas", "{}",                        [401, 403, 400, 400, 400]),
@@ -77,6 +79,9 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("GET /api/v1/invitations", "",                       [401, 403, 403, 200, 200]),
     ("DELETE /api/v1/invitations/999999", "",             [401, 403, 403, 404, 404]),
     ("GET /api/v1/users", "",                             [401, 403, 403, 200, 200]),
+    ("GET /api/v1/users?organization_id={other}", "",     [401, 403, 403, 200, 200]),
+    ("GET /api/v1/users?organization_id=1", "",           [401, 403, 403, 200, 403]),
+    ("GET /api/v1/users?email=admin@two.example", "",     [401, 403, 403, 200, 200]),
     ("POST /api/v1/users", "{}",                          [401, 403, 403, 400, 400]),
     ("GET /api/v1/users/{user}", "",                      [401, 403, 403, 200, 404]),
     ("PATCH /api/v1/users/{user}", VIEWER,                [401, 403, 403, 200, 404]),
@@ -96,6 +101,7 @@ const LOGOUT_EVERYWHERE: &str = "DELETE /api/v1/auth/sessions";
 const PLATE: &str = r#"{"name": "Plate", "price": 3, "organization_id": 1}"#;
 const SCHEMA: &str = r#"{"name": "Plates", "fields": [], "organization_id": 1}"#;
 const NEW_ORGANIZATION: &str = r#"{"email": "guest@three.example", "new_organization": true}"#;
+const RESUMED: &str = r#"{"suspended": false}"#;
 const VIEWER: &str = r#"{"role": "viewer"}"#;
 
 /// The callers of the statuses.
@@ -199,6 +205,8 @@ async fn an_api_key_has_the_rights_of_its_role_and_manages_no_tokens() {
     let strong = hotshelf_testkit::users::api_key(&fixture.admin, "admin").await;
     strong.get("/api/v1/users").await.expect(200);
     for operation in [
+        "PATCH /api/v1/organizations/1",
+        "DELETE /api/v1/organizations/1",
         "POST /api/v1/invitations",
         "DELETE /api/v1/invitations/1",
         "POST /api/v1/users",

@@ -5,16 +5,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::area::{Area, Areas};
 use super::email::Email;
+use super::password::checked_password;
 use super::role::Role;
 use crate::check::named;
 use crate::fields::{Fields, MalformedInput};
 use crate::invalid::Invalid;
 
 const NAME_MAX: usize = 100;
-/// In characters (NIST SP 800-63B asks for eight and for nothing about their kinds).
-const PASSWORD_MIN: usize = 8;
-/// In bytes: a hash is made of all of them.
-const PASSWORD_MAX: usize = 1_024;
 
 /// Somebody whom an admin adds, or changes.
 pub struct UserDraft(Fields);
@@ -180,25 +177,6 @@ impl<const N: usize> TextsDraft<N> {
         errors.or(texts.try_into().ok())
     }
 }
-
-/// The password, if it may be chosen: 8 characters to 1,024 bytes, of any kinds.
-///
-/// # Errors
-/// [`Invalid`], under the name `password`.
-pub fn new_password(text: String) -> Result<String, Invalid> {
-    checked_password(text).map_err(|message| Invalid::one("password", &message))
-}
-
-pub(super) fn checked_password(text: String) -> Result<String, String> {
-    if text.chars().count() < PASSWORD_MIN {
-        Err(format!("must be at least {PASSWORD_MIN} characters"))
-    } else if text.len() > PASSWORD_MAX {
-        Err(format!("must be at most {PASSWORD_MAX} bytes"))
-    } else {
-        Ok(text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

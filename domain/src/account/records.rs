@@ -25,6 +25,9 @@ pub struct User {
     pub role: Role,
     /// Whether the user has proven to read the mail to the address, or an admin vouched for it.
     pub verified: bool,
+    /// Whether the organization is suspended: the user is not let in.
+    #[serde(skip)]
+    pub suspended: bool,
     /// UTC, to the millisecond.
     pub created_at: DateTime<Utc>,
     /// Sessions of an earlier generation have ended.
@@ -104,6 +107,22 @@ pub struct NewSession {
     pub client: String,
     /// When it ends unless it is used.
     pub expires_at: DateTime<Utc>,
+}
+
+/// The sessions that end when another one of the same user begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeavingSessions {
+    /// The one whose token the login showed.
+    pub replaced: Option<TokenHash>,
+    /// The oldest, which make room.
+    pub oldest: Vec<TokenHash>,
+}
+
+impl LeavingSessions {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &TokenHash> {
+        self.replaced.iter().chain(&self.oldest)
+    }
 }
 
 /// That a session was used.

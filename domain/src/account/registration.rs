@@ -1,7 +1,7 @@
 //! How people come in by themselves: what somebody who registers sends, and an admin who invites.
 
-use super::draft::checked_password;
 use super::email::Email;
+use super::password::checked_password;
 use super::role::Role;
 use crate::fields::{Fields, MalformedInput};
 use crate::invalid::{FieldErrors, Invalid};

@@ -71,13 +71,13 @@ macro_rules! actions {
 actions! {
     /// A session was opened.
     LoginSucceeded: "login.succeeded", Access, Done;
-    /// The password was wrong, or nobody has the address.
+    /// The password was wrong, nobody has the address, or the organization is suspended.
     LoginFailed: "login.failed", Access, Refused;
     /// Too many logins: the password was not looked at.
     LoginLimited: "login.limited", Access, Refused;
     /// The user has ended the session.
     Logout: "logout", Access, Done;
-    /// One session was ended: by its user in another one, or by a newer one.
+    /// One session was ended: by its user in another one, or by a login.
     SessionEnded: "session.ended", Access, Done;
     /// All sessions of a user were ended.
     SessionsEnded: "sessions.ended", Access, Done;
@@ -99,7 +99,7 @@ actions! {
     UserVerified: "user.verified", Change, Done;
     /// An admin has given a user another role.
     UserRoleChanged: "user.role_changed", Change, Done;
-    /// A user was removed: by an admin, or because the address was not verified.
+    /// A user was removed: by an admin or an operator, or because the address was not verified.
     UserRemoved: "user.removed", Change, Done;
     /// An API key was created.
     ApiKeyCreated: "api_key.created", Change, Done;
@@ -113,6 +113,12 @@ actions! {
     InvitationRevoked: "invitation.revoked", Change, Done;
     /// An organization was created.
     OrganizationCreated: "organization.created", Change, Done;
+    /// An organization was suspended: nobody of it is let in.
+    OrganizationSuspended: "organization.suspended", Change, Done;
+    /// A suspended organization was resumed.
+    OrganizationResumed: "organization.resumed", Change, Done;
+    /// An organization was deleted with all that belongs to it.
+    OrganizationDeleted: "organization.deleted", Change, Done;
     /// A product was deleted.
     ProductDeleted: "product.deleted", Change, Done;
     /// Several products were deleted at once.

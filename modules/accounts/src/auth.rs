@@ -82,6 +82,8 @@ pub struct AccountOptions {
 pub struct SessionOptions {
     /// A session ends when it was not used for so long.
     pub session_ttl: Duration,
+    /// A session ends after so long, however much it is used.
+    pub session_max_ttl: Duration,
     /// The TTL of a cached session or API key, and of who somebody is.
     pub entry_ttl: Duration,
     /// How long it is known that there is no such session or API key.
@@ -96,7 +98,7 @@ pub struct SessionOptions {
 /// |---|---|---|
 /// | a session | `session:<hash of its token>` | it ends, or leaves for the newest of a hundred |
 /// | an API key | `apikey:<hash of its token>` | it is removed; its end is in the entry |
-/// | who somebody is | `account:<user>` | role or address change, all sessions or API keys end, the user is removed |
+/// | who somebody is | `account:<user>` | role, address, organization change; all sessions or keys end; it is removed |
 ///
 /// All sessions of a user, or all API keys, end with their generation, which is in the entry that says who the user is.
 /// Once the end of a session, or another role, was acknowledged, no instance accepts the old one any more. Losing Redis
@@ -136,7 +138,7 @@ impl Auth {
         metrics: AccessMetrics,
     ) -> Result<Self, NamespaceError> {
         let AccountOptions { sessions, registration, links } = options;
-        let SessionOptions { session_ttl, entry_ttl: ttl, negative_ttl, grace } = sessions;
+        let SessionOptions { session_ttl, session_max_ttl, entry_ttl: ttl, negative_ttl, grace } = sessions;
         // Nobody knows a token before it is there, nor asks for a user who is not. Lookups are not counted: they are
         // parts of requests, and would make the hit rates of what those are about look better than they are.
         let namespace = |name, beginning| {
@@ -150,7 +152,7 @@ impl Auth {
             api_keys: namespace("api_key", API_KEY)?,
             identities: namespace("account", IDENTITY)?,
             registration,
-            session_uses: SessionUses::new(session_ttl),
+            session_uses: SessionUses::new(session_ttl, session_max_ttl),
             key_uses: KeyUses::new(),
             passwords: Passwords::new(metrics.password_checks.clone()),
             outbox,
@@ -249,7 +251,7 @@ impl Auth {
     fn note_expired(&self, key: KeyEntry, identity: &Identity, by: Actor) {
         let by = Actor {
             user: Some(identity.user),
-            email: identity.email().parse().ok(),
+            email: Some(identity.address()),
             organization: Some(identity.organization),
             credential: Some(AuditCredential::ApiKey(key.id)),
             ..by

@@ -3,7 +3,9 @@
 use bytes::{Buf, BufMut, Bytes};
 use chrono::{DateTime, Utc};
 use hotshelf_cache::{Key, Value};
-use hotshelf_domain::{ApiKey, ApiKeyId, Areas, OrganizationId, Role, Session, SessionId, TokenHash, User, UserId};
+use hotshelf_domain::{
+    ApiKey, ApiKeyId, Areas, Email, OrganizationId, Role, Session, SessionId, TokenHash, User, UserId,
+};
 
 use crate::token::TokenKind;
 
@@ -12,8 +14,9 @@ pub(crate) const SESSION: &str = "session:";
 pub(crate) const API_KEY: &str = "apikey:";
 pub(crate) const IDENTITY: &str = "account:";
 
-/// In the byte of the role. A version that does not know it takes the entry for none, and lets nobody in by it.
+/// In the byte of the role. A version that does not know them takes the entry for none, and lets nobody in by it.
 const UNVERIFIED: u8 = 0x10;
+const SUSPENDED: u8 = 0x20;
 
 /// Who somebody is, and may do what. Invalid as soon as any of it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub struct Identity {
     pub role: Role,
     /// Whether the address is known to be the user's.
     pub verified: bool,
+    /// Whether the organization is suspended: nothing may be done.
+    pub suspended: bool,
     /// Sessions of another generation have ended.
     pub(crate) session_generation: i64,
     /// API keys of another generation have ended.
@@ -40,13 +45,18 @@ impl Identity {
         std::str::from_utf8(&self.email).unwrap_or_default()
     }
 
+    /// The same, as it is stored: the account may be older than the rules for addresses.
+    pub fn address(&self) -> Email {
+        Email::from_row(self.email().to_owned())
+    }
+
     pub(crate) fn key(user: UserId) -> Key {
         Key::numbered(IDENTITY, user.get())
     }
 
     pub(crate) fn pack(user: &User) -> Value {
         let numbers = [user.id.get(), user.organization_id.get(), user.session_generation, user.key_generation];
-        let flags = if user.verified { 0 } else { UNVERIFIED };
+        let flags = if user.verified { 0 } else { UNVERIFIED } | if user.suspended { SUSPENDED } else { 0 };
         pack(numbers, &[&[user.role as u8 | flags], user.email.as_str().as_bytes()].concat())
     }
 
@@ -57,8 +67,9 @@ impl Identity {
         Some(Identity {
             user: UserId::new(user)?,
             organization: OrganizationId::new(organization)?,
-            role: role_of(*role & !UNVERIFIED)?,
+            role: role_of(*role & !(UNVERIFIED | SUSPENDED))?,
             verified: *role & UNVERIFIED == 0,
+            suspended: *role & SUSPENDED != 0,
             session_generation,
             key_generation,
             email: payload.slice_ref(email),
@@ -210,6 +221,7 @@ mod tests {
             organization_id: OrganizationId::BUILT_IN,
             role: Role::Editor,
             verified: true,
+            suspended: false,
             created_at: Utc::now(),
             session_generation: 3,
             key_generation: 5,
@@ -224,7 +236,9 @@ mod tests {
         assert_eq!((identity.session_generation, identity.key_generation), (3, 5));
         assert_eq!((identity.email(), identity.verified), ("ann@shop.example", true));
         let unverified = Identity::unpack(&Identity::pack(&User { verified: false, ..user.clone() }).payload).unwrap();
-        assert_eq!((unverified.role, unverified.verified), (user.role, false));
+        assert_eq!((unverified.role, unverified.verified, unverified.suspended), (user.role, false, false));
+        let suspended = Identity::unpack(&Identity::pack(&User { suspended: true, ..user.clone() }).payload).unwrap();
+        assert_eq!((suspended.role, suspended.verified, suspended.suspended), (user.role, true, true));
         let session = Session {
             id: SessionId::new(9).unwrap(),
             user_id: user.id,

@@ -13,6 +13,9 @@ pub enum AuthError {
     /// Only whoever was invited may register.
     #[error("registration is by invitation: `invitation` is required, the token that was mailed")]
     InvitationMissing,
+    /// The organization of the user is suspended.
+    #[error("the organization is suspended, ask the operator of the service")]
+    Suspended,
     /// More passwords are being checked than the machine can; try again.
     #[error("too many passwords are being checked")]
     Busy,

@@ -1,6 +1,6 @@
 //! The mails to users: what each is about, and its text.
 
-use hotshelf_domain::Email;
+use hotshelf_domain::{Email, Role};
 
 use crate::mailer::Mail;
 use crate::token::Token;
@@ -31,6 +31,18 @@ pub(crate) enum Letter {
         by: String,
         token: Token,
     },
+    /// Tells the user of that address what has happened to the account.
+    Notice(Email, Notice),
+}
+
+/// What a user is told of, in case it was somebody else. Without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    PasswordChanged,
+    PasswordReset,
+    /// By the name that it was given.
+    KeyCreated(String),
+    RoleChanged(Role),
 }
 
 /// Why somebody may choose a password.
@@ -71,6 +83,23 @@ impl MailLinks {
         let text = format!("{by} has invited you. Within a week, you can register, once:\n\n{how}");
         mail(to, "You are invited", &text)
     }
+}
+
+pub(crate) fn notice(to: Email, notice: &Notice) -> Mail {
+    let (subject, what) = match notice {
+        Notice::PasswordChanged => {
+            ("Your password was changed", "Your password was changed. Your other sessions have ended.".to_owned())
+        }
+        Notice::PasswordReset => {
+            let what = "Your password was reset by a mail. All sessions, API keys and invitations of yours have ended.";
+            ("Your password was reset", what.to_owned())
+        }
+        // The name may have lines of its own, which must not look like parts of the mail.
+        Notice::KeyCreated(name) => ("A new API key", format!("A new API key was created for you: {name:?}.")),
+        Notice::RoleChanged(role) => ("Your role has changed", format!("An admin has made you {role}.")),
+    };
+    let text = format!("{what}\n\nIf it was not you, choose a new password, and ask an admin of your organization.\n");
+    Mail { to, subject: subject.to_owned(), text }
 }
 
 fn how(page: &Option<String>, operation: &str, token: &Token) -> String {

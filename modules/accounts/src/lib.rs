@@ -23,7 +23,8 @@
 //! # let accounts = Database::open(database, &registry).await?;
 //! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing)?;
 //! # let minute = Duration::from_secs(60);
-//! # let sessions = SessionOptions { session_ttl: minute, entry_ttl: minute, negative_ttl: minute, grace: minute };
+//! # let (session_ttl, session_max_ttl, entry_ttl, negative_ttl, grace) = (minute, minute, minute, minute, minute);
+//! # let sessions = SessionOptions { session_ttl, session_max_ttl, entry_ttl, negative_ttl, grace };
 //! let options = AccountOptions { sessions, registration: Registration::Open, links: MailLinks::default() };
 //! let mailer = MailOptions::File(directory.path().join("mail.log")).mailer()?;
 //! let audit = AuditLog::new(accounts.clone(), Duration::from_secs(86_400), &registry)?;
@@ -32,7 +33,7 @@
 //! let (password, by) = ("correct horse".to_owned(), Actor::command_line());
 //! let (home, email) = (OrganizationId::BUILT_IN, "ann@shop.example".parse()?);
 //! auth.add_user(home, email, Role::Editor, Some(password.clone()), by.clone()).await?;
-//! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl", &by).await?;
+//! let (token, _, ann) = auth.login("Ann@shop.example", password, "curl", None, &by).await?;
 //! let caller = auth.authenticate(token.expose(), Actor::default).await?.expect("somebody");
 //! assert_eq!((caller.identity.user, caller.role), (ann.id, Role::Editor));
 //! auth.end_session(token.hash(), by).await?;
@@ -50,6 +51,7 @@ mod letters;
 mod mailer;
 mod metrics;
 mod module;
+mod organizations;
 mod outbox;
 mod password_changes;
 mod passwords;

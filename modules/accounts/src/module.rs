@@ -75,8 +75,9 @@ impl Auth {
 
     /// Past the protocol of the cache: a cached session that is over is not believed (see `Auth::find`).
     async fn write_session_uses(&self) -> bool {
-        let database = &self.0.database;
-        let extend = |uses: Vec<_>| database.extend_sessions(uses.into_iter().map(|(_, used)| used).collect());
+        let (database, max_ttl) = (&self.0.database, self.0.session_uses.max_ttl());
+        let used = |uses: Vec<_>| uses.into_iter().map(|(_, used)| used).collect();
+        let extend = |uses| database.extend_sessions(used(uses), max_ttl);
         self.0.session_uses.uses.write(extend).await
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::AuthError;
-use crate::letters::{Letter, MailLinks};
+use crate::letters::{self, Letter, MailLinks};
 use crate::mailer::{Mail, Mailer};
 use crate::metrics::AccessMetrics;
 use crate::token::{Token, TokenKind};
@@ -46,6 +46,13 @@ impl Outbox {
     ) -> (Self, MailWorker) {
         let (queue, mails) = mpsc::channel(MOST_WAITING);
         (Outbox(queue), MailWorker { database, mailer, links, metrics, mails })
+    }
+
+    /// Sends a mail about something that has happened, if there is room: what has happened stays so.
+    pub(crate) fn tell(&self, letter: Letter) {
+        if self.0.try_send(letter).is_err() {
+            tracing::warn!("too many mails are waiting: a user is not told of a change of the account");
+        }
     }
 
     /// A place for one mail, taken before anything is promised. Dropped, it is free.
@@ -98,6 +105,7 @@ impl MailWorker {
                 self.database.allow_proof(user.id, token.hash(), Utc::now() + PROOF_TTL).await?;
                 Some(self.links.proof(to, &token))
             }
+            Letter::Notice(to, notice) => Some(letters::notice(to, &notice)),
             Letter::Invitation { to, by, token } => Some(self.links.invitation(to, &by, &token)),
         })
     }

@@ -11,6 +11,7 @@ use hotshelf_domain::{
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
 use crate::letters::Letter;
+use crate::passwords::Match;
 use crate::token::{Token, TokenKind};
 
 /// How long an address may stay unverified after a registration. Then the user is removed.
@@ -59,7 +60,7 @@ impl Auth {
         // Whoever shows the token of an invitation has read the mail.
         let verified = matches!(home, Home::Invited(..));
         let place = if verified { None } else { Some(self.0.outbox.reserve()?) };
-        let password_hash = Some(self.0.passwords.hash(password).await?);
+        let password_hash = Some(self.chosen(password, &email, &home).await?);
         let user = self.settle(NewUser { email, password_hash, home, role: Role::Admin, verified }, by).await?;
         if let Some(place) = place {
             place.send(Letter::Proof(user.email.clone()));
@@ -106,8 +107,8 @@ impl Auth {
     /// # Errors
     /// [`AuthError::TooMuchMail`].
     pub fn resend_proof(&self, principal: &SessionPrincipal) -> Result<(), AuthError> {
-        if let (false, Ok(email)) = (principal.identity.verified, principal.identity.email().parse()) {
-            self.0.outbox.reserve()?.send(Letter::Proof(email));
+        if !principal.identity.verified {
+            self.0.outbox.reserve()?.send(Letter::Proof(principal.identity.address()));
         }
         Ok(())
     }
@@ -125,8 +126,8 @@ impl Auth {
         let user = self.0.database.user(user).await?.ok_or(StoreError::NoSuchProof)?;
         let stored = self.0.database.credentials(user.email.clone()).await?;
         let stored = stored.filter(|(holder, _)| holder.id == user.id).and_then(|(_, stored)| stored);
-        let right = self.0.passwords.verify(password, stored.clone()).await?;
-        let Some(shown) = stored.filter(|_| right) else { return Err(AuthError::WrongCredentials) };
+        let compared = self.0.passwords.verify(password, stored.clone()).await?;
+        let Some(shown) = stored.filter(|_| compared != Match::Wrong) else { return Err(AuthError::WrongCredentials) };
         let commit = async move |database: Database, fencing| database.verify(token_hash, shown, by, fencing).await;
         Ok(self.write(vec![self.identity_entry(user.id)], commit).await?)
     }

@@ -5,7 +5,7 @@ use hotshelf_domain::{Actor, Email, Home, NewUser, OrganizationId, Role, StoreEr
 
 use crate::auth::Auth;
 use crate::error::AuthError;
-use crate::letters::{Letter, Occasion};
+use crate::letters::{Letter, Notice, Occasion};
 
 impl Auth {
     /// Whether somebody has verified this address.
@@ -21,8 +21,8 @@ impl Auth {
     /// by that; with one, whoever adds the user vouches for the address.
     ///
     /// # Errors
-    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`], [`AuthError::TooMuchMail`] and
-    /// [`AuthError::Busy`] among others.
+    /// [`StoreError::EmailTaken`], [`StoreError::NoSuchOrganization`], [`StoreError::Invalid`],
+    /// [`AuthError::TooMuchMail`] and [`AuthError::Busy`] among others.
     pub async fn add_user(
         &self,
         organization: OrganizationId,
@@ -31,12 +31,13 @@ impl Auth {
         password: Option<String>,
         by: Actor,
     ) -> Result<User, AuthError> {
+        let home = Home::In(organization);
         let password_hash = match password {
-            Some(password) => Some(self.0.passwords.hash(password).await?),
+            Some(password) => Some(self.chosen(password, &email, &home).await?),
             None => None,
         };
         let place = if password_hash.is_none() { Some(self.0.outbox.reserve()?) } else { None };
-        let (home, verified) = (Home::In(organization), password_hash.is_some());
+        let verified = password_hash.is_some();
         let user = self.settle(NewUser { email, password_hash, home, role, verified }, &by).await?;
         if let Some(place) = place {
             place.send(Letter::Password(user.email.clone(), Occasion::Added));
@@ -72,9 +73,13 @@ impl Auth {
         role: Role,
         by: Actor,
     ) -> Result<User, AuthError> {
-        self.user(organization, id).await?;
+        let before = self.user(organization, id).await?;
         let commit = async move |database: Database, fencing| database.set_role(id, role, by, fencing).await;
-        Ok(self.write(vec![self.identity_entry(id)], commit).await?)
+        let user = self.write(vec![self.identity_entry(id)], commit).await?;
+        if user.role != before.role {
+            self.0.outbox.tell(Letter::Notice(user.email.clone(), Notice::RoleChanged(role)));
+        }
+        Ok(user)
     }
 
     /// Removes a user of the organization, with sessions and keys.
@@ -83,8 +88,29 @@ impl Auth {
     /// As [`set_role`](Auth::set_role).
     pub async fn remove_user(&self, organization: OrganizationId, id: UserId, by: Actor) -> Result<(), AuthError> {
         self.user(organization, id).await?;
-        let commit = async move |database: Database, fencing| database.remove_user(id, by, fencing).await;
+        self.remove(id, false, by).await
+    }
+
+    /// Removes any user, for an operator: also one who is the only admin of an organization, unless it is the built-in
+    /// one. The address becomes free.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`] among others.
+    pub async fn remove_any_user(&self, id: UserId, by: Actor) -> Result<(), AuthError> {
+        self.remove(id, true, by).await
+    }
+
+    async fn remove(&self, id: UserId, by_operator: bool, by: Actor) -> Result<(), AuthError> {
+        let commit = async move |database: Database, fencing| database.remove_user(id, by_operator, by, fencing).await;
         Ok(self.write(vec![self.identity_entry(id)], commit).await?)
+    }
+
+    /// The user who has that address, however it is written.
+    ///
+    /// # Errors
+    /// When the database failed.
+    pub async fn holder(&self, email: &str) -> Result<Option<User>, AuthError> {
+        Ok(self.known_as(email).await?.map(|(user, _)| user))
     }
 
     /// Ends all sessions of a user of the organization.

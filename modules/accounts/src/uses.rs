@@ -96,18 +96,26 @@ impl KeyUses {
 /// hundredth of the TTL: a request in between costs a comparison.
 pub(crate) struct SessionUses {
     ttl: TimeDelta,
+    /// How long a session lasts, however much it is used.
+    max_ttl: TimeDelta,
     /// With the ends that cached sessions do not know yet.
     pub(crate) uses: Uses<TokenHash, Used>,
     wake: Notify,
 }
 
 impl SessionUses {
-    pub(crate) fn new(ttl: Duration) -> Self {
-        let ttl = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX);
-        SessionUses { ttl, uses: Uses::new(), wake: Notify::new() }
+    pub(crate) fn new(ttl: Duration, max_ttl: Duration) -> Self {
+        let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let (ttl, max_ttl) = (delta(ttl.min(max_ttl)), delta(max_ttl));
+        SessionUses { ttl, max_ttl, uses: Uses::new(), wake: Notify::new() }
     }
 
-    /// When a session ends that is used now.
+    /// How long a session lasts, however much it is used.
+    pub(crate) fn max_ttl(&self) -> TimeDelta {
+        self.max_ttl
+    }
+
+    /// When a session ends that is used now, unless it has lasted so long that it ends before.
     pub(crate) fn end_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now.checked_add_signed(self.ttl).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
@@ -178,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_use_is_noted_when_it_moves_the_end() {
-        let sessions = SessionUses::new(Duration::from_secs(1_000));
+        let sessions = SessionUses::new(Duration::from_secs(1_000), Duration::from_secs(10_000));
         let now = Utc::now();
         let end_after = |seconds| (now + TimeDelta::seconds(seconds)).timestamp_millis();
         sessions.used(&[1; 32], end_after(995), now);

@@ -39,7 +39,7 @@ pub(crate) fn actor(caller: Option<&Caller>, address: Option<IpAddr>) -> Actor {
     };
     Actor {
         user: Some(identity.user),
-        email: identity.email().parse().ok(),
+        email: Some(identity.address()),
         organization: Some(identity.organization),
         credential: Some(credential),
         ..anybody

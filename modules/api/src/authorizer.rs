@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use hotshelf_accounts::{Auth, AuthMethod, Principal};
+use hotshelf_accounts::{Auth, AuthError, AuthMethod, Principal};
 use hotshelf_domain::{Area, OrganizationId, Role};
 use hotshelf_ratelimit::Subject;
 use tokio::sync::Semaphore;
@@ -75,13 +75,13 @@ impl Authorizer {
         headers.append(header::VARY, HeaderValue::from_static("authorization, cookie"));
     }
 
-    /// The caller of a read in this area, if memory knows the token and the caller may. If not,
+    /// The caller of an operation of this area with this access, if memory knows the token and the caller may. If not,
     /// [`identify`](Authorizer::identify) and [`check`](Authorizer::check) decide.
-    pub(crate) fn peek_reader(&self, area: Area, headers: &HeaderMap) -> Option<Caller> {
+    pub(crate) fn peek_reader(&self, operation: (Area, Access), headers: &HeaderMap) -> Option<Caller> {
         let Some(auth) = &self.auth else { return Some(Caller::Anybody) };
         match self.credentials(headers) {
             Credentials::Bearer(token) | Credentials::Cookie(token) => {
-                auth.peek(token).filter(|principal| principal.scopes.allow(area)).map(Caller::User)
+                auth.peek(token).filter(|principal| check(operation, principal).is_ok()).map(Caller::User)
             }
             Credentials::Nothing | Credentials::Invalid => None,
         }
@@ -120,8 +120,7 @@ impl Authorizer {
             Some(principal) => principal,
             None => self.authenticate(auth, token, client).await.ok()?,
         };
-        let allowed = check(Access::Observer, &principal).is_ok() && principal.scopes.allow(Area::Statistics);
-        allowed.then_some(Caller::User(principal))
+        check((Area::Statistics, Access::Observer), &principal).is_ok().then_some(Caller::User(principal))
     }
 
     /// The caller of an operation with this access; `None` if it is public. 401 without valid credentials.
@@ -154,14 +153,10 @@ impl Authorizer {
     }
 
     /// Checks that a caller who was identified may use an operation of this area with this access. 403 if not.
-    pub(crate) fn check(&self, (area, access): (Area, Access), caller: &Caller) -> Result<(), Problem> {
-        let Caller::User(principal) = caller else { return Ok(()) };
-        check(access, principal)?;
-        match principal.scopes.allow(area) {
-            true => Ok(()),
-            false => {
-                Err(Problem::new(StatusCode::FORBIDDEN, format!("this requires an API key with the scope {area}")))
-            }
+    pub(crate) fn check(&self, operation: (Area, Access), caller: &Caller) -> Result<(), Problem> {
+        match caller {
+            Caller::Anybody => Ok(()),
+            Caller::User(principal) => check(operation, principal),
         }
     }
 }
@@ -175,7 +170,12 @@ fn unknown_token() -> Problem {
     Problem::unauthorized("the token is invalid, revoked or expired", "Bearer error=\"invalid_token\"")
 }
 
-fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
+/// The one place where it is decided what a principal may do, whatever it was authenticated by, also for reads in front
+/// of the router.
+fn check((area, access): (Area, Access), principal: &Principal) -> Result<(), Problem> {
+    if principal.identity.suspended {
+        return Err(AuthError::Suspended.into());
+    }
     let has_role =
         |role: Role| if principal.role >= role { Ok(()) } else { Err(format!("this requires the role {role}")) };
     let by_session = || match principal.method {
@@ -194,13 +194,28 @@ fn check(access: Access, principal: &Principal) -> Result<(), Problem> {
         Access::Admin => has_role(Role::Admin),
         Access::Operator if built_in => has_role(Role::Admin),
         Access::Observer if built_in => has_role(Role::Viewer),
-        Access::Operator | Access::Observer => {
+        Access::OperatorSession if built_in => {
+            has_role(Role::Admin).and_then(|()| by_session()).and_then(|()| verified())
+        }
+        Access::Operator | Access::Observer | Access::OperatorSession => {
             Err("only the organization that runs the service may do this".to_owned())
         }
         Access::Session => by_session(),
         Access::AdminSession => has_role(Role::Admin).and_then(|()| by_session()).and_then(|()| verified()),
     };
+    let allowed = allowed.and_then(|()| match principal.scopes.allow(area) {
+        true => Ok(()),
+        false => Err(format!("this requires an API key with the scope {area}")),
+    });
     allowed.map_err(|detail| Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// The token of a request for which none is needed.
+pub(crate) fn shown_token<'a>(headers: &'a HeaderMap, cookie_name: &str) -> Option<&'a str> {
+    match credentials(headers, cookie_name) {
+        Credentials::Bearer(token) | Credentials::Cookie(token) => Some(token),
+        Credentials::Nothing | Credentials::Invalid => None,
+    }
 }
 
 /// `Authorization` takes precedence over the cookie of that name. Duplicates are invalid.

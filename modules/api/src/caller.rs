@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use compact_str::format_compact;
 use hotshelf_accounts::{Auth, AuthMethod, Principal, SessionPrincipal};
 use hotshelf_cache::{Read, Value};
-use hotshelf_domain::{NewProduct, OrganizationId, ProductDraft, ProductId, ProductScope, SchemaId, StoreError};
+use hotshelf_domain::{NewProduct, OrganizationId, ProductDraft, ProductId, ProductScope, Role, SchemaId, StoreError};
 use hotshelf_product::{ProductService, owner_of};
 use hotshelf_ratelimit::Subject;
 
@@ -27,6 +27,16 @@ impl Caller {
         match self {
             Caller::Anybody => None,
             Caller::User(principal) => Some(principal.organization()),
+        }
+    }
+
+    /// Whether the caller is an operator, with `AUTH=on`.
+    pub(crate) fn is_operator(&self) -> bool {
+        match self {
+            Caller::Anybody => false,
+            Caller::User(principal) => {
+                principal.organization() == OrganizationId::BUILT_IN && principal.role == Role::Admin
+            }
         }
     }
 

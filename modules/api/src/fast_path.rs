@@ -77,7 +77,7 @@ impl ApiService {
             request.extensions_mut().insert(peer.clone());
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
-        let caller = products.pipeline.authorizer.peek_reader(PRODUCT_AREA, request.headers());
+        let caller = products.pipeline.authorizer.peek_reader((PRODUCT_AREA, PRODUCT_ACCESS), request.headers());
         let products = Arc::clone(products);
         let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
         if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {

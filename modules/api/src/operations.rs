@@ -37,6 +37,8 @@ pub(crate) enum Access {
     Session,
     /// Role admin, by a session, with a verified address.
     AdminSession,
+    /// The same of the built-in organization: operations that end rights in other organizations.
+    OperatorSession,
 }
 
 /// A set of operations.

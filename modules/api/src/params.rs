@@ -4,6 +4,7 @@ mod api_keys;
 mod audit;
 mod lists;
 mod query;
+mod users;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -14,6 +15,7 @@ pub(crate) use api_keys::KeyPageQuery;
 pub(crate) use audit::AuditPageQuery;
 pub(crate) use lists::{ListQuery, MemberPageQuery};
 pub(crate) use query::QueryReader;
+pub(crate) use users::UserQuery;
 
 /// The `{id}` of a path.
 pub(crate) struct IdPath<T>(pub(crate) T);

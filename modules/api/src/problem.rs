@@ -156,7 +156,7 @@ impl From<ProductError> for Problem {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::RegistrationOff | AuthError::InvitationMissing => {
+            AuthError::RegistrationOff | AuthError::InvitationMissing | AuthError::Suspended => {
                 Problem::new(StatusCode::FORBIDDEN, error.to_string())
             }
             AuthError::WrongCredentials => Problem::unauthorized(error.to_string(), "Bearer"),
@@ -197,12 +197,16 @@ impl From<StoreError> for Problem {
             ),
             StoreError::EmailTaken
             | StoreError::LastAdmin(_)
+            | StoreError::OrganizationBuiltIn(_)
             | StoreError::SchemaBuiltIn(_)
             | StoreError::SchemaInUse { .. } => with_status(StatusCode::CONFLICT),
-            StoreError::NotVerified(_) | StoreError::NoAdmin(_) => with_status(StatusCode::FORBIDDEN),
-            StoreError::VersionConflict { .. } | StoreError::TooManySessions(_) | StoreError::EmailMoved => {
-                with_status(StatusCode::CONFLICT).after(1)
+            StoreError::NotVerified(_) | StoreError::NoAdmin(_) | StoreError::Suspended(_) => {
+                with_status(StatusCode::FORBIDDEN)
             }
+            StoreError::VersionConflict { .. }
+            | StoreError::TooManySessions(_)
+            | StoreError::EmailMoved
+            | StoreError::MembersChanged(_) => with_status(StatusCode::CONFLICT).after(1),
             StoreError::Invalid(invalid) => invalid.clone().into(),
             StoreError::InvalidMany(wrong) => {
                 let mut errors = FieldErrors::default();

@@ -71,8 +71,20 @@ pub(crate) trait DetailsTx: Tx {
 
 /// Organizations.
 pub(crate) trait OrganizationTx: Tx {
-    /// Whether the organization exists. Organizations are never deleted.
+    /// Whether the organization exists, and has not ended.
     fn has_organization(&mut self, id: OrganizationId) -> Result<bool, Self::Error>;
+
+    /// The organization, unless it has ended. No other transaction changes it before this one ends.
+    fn organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, Self::Error>;
+
+    /// Suspends or resumes it.
+    fn set_suspended(&mut self, id: OrganizationId, suspended: bool) -> Result<(), Self::Error>;
+
+    /// Marks the organization as ended, with its products still to be deleted, and forgets its name.
+    fn end_organization(&mut self, id: OrganizationId) -> Result<(), Self::Error>;
+
+    /// Deletes the schemas of an organization that has ended and has no products any more.
+    fn finish_organization(&mut self, id: OrganizationId) -> Result<(), Self::Error>;
 
     /// Inserts it with an id that no organization ever had.
     fn insert_organization(&mut self, new: &NewOrganization) -> Result<Organization, Self::Error>;
@@ -111,6 +123,9 @@ pub(crate) trait UserTx: Tx {
 
     /// Writes the role of a user.
     fn set_role(&mut self, id: UserId, role: Role) -> Result<(), Self::Error>;
+
+    /// The users of the organization, by id.
+    fn members(&mut self, organization: OrganizationId) -> Result<Vec<UserId>, Self::Error>;
 
     /// Deletes the user with all sessions, keys and resets.
     fn delete_user(&mut self, id: UserId) -> Result<(), Self::Error>;

@@ -2,6 +2,7 @@
 
 mod analytics;
 mod bulk;
+mod ending;
 mod ids;
 mod lists;
 mod module;

@@ -22,6 +22,9 @@ fn accepts<T>(parse: impl Fn(&str) -> Result<T, Refusal>, texts: &[&str]) {
 #[test]
 fn durations_and_sizes_have_units() {
     assert_eq!(ttl("1h30m"), Ok(Duration::from_secs(5400)));
+    let longest = |text: &str| duration(text, SECOND..=400 * DAY);
+    accepts(longest, &["1s", "30days", "400days"]);
+    refuses(longest, &["", "30", "0s", "999ms", "401days", "-1day", "for ever"]);
     assert_eq!(timeout("100ms"), Ok(Duration::from_millis(100)));
     let bytes = |text| size::<u64>(text, ByteSize::kib(1)..=ByteSize::tib(1));
     assert_eq!(

@@ -26,6 +26,9 @@ async fn a_login_never_reuses_a_token() {
         assert_eq!(email, "viewer@one.example");
     }
     fixture.with_token(&planted).get("/api/v1/auth/session").await.expect(401);
+    // The session of the same user has ended with the login.
+    own.get("/api/v1/auth/session").await.expect(401);
+    fixture.viewer.get("/api/v1/auth/session").await.expect(200);
     // The other session still belongs to its user.
     let other = fixture.with_token(&foreign).get("/api/v1/auth/session").await.expect(200).json();
     assert_eq!(other["user"]["email"], "admin@two.example");

@@ -35,6 +35,11 @@ impl Client {
         Client { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same client, which sends none.
+    pub fn without_token(&self) -> Self {
+        Client { token: None, ..self.clone() }
+    }
+
     /// The token that it sends.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()

@@ -50,11 +50,9 @@ pub async fn register(client: &Client, email: &str, organization: &str) -> Value
 pub async fn mailed(mails: &Path, email: &str, kind: &str) -> String {
     let find = || {
         let mails = std::fs::read_to_string(mails).unwrap_or_default();
-        let (_, letter) = mails.rsplit_once(&format!("To: {email}\n"))?;
-        // Until the next mail, to somebody else.
-        let letter = letter.split("\nTo: ").next()?;
-        let mut tokens = letter.split(|byte: char| byte.is_whitespace() || byte == '=');
-        tokens.rfind(|word| word.starts_with(kind)).map(str::to_owned)
+        let letters = mails.split("To: ").filter_map(|letter| letter.strip_prefix(&format!("{email}\n")));
+        let words = letters.flat_map(|letter| letter.split(|byte: char| byte.is_whitespace() || byte == '='));
+        words.filter(|word| word.starts_with(kind)).last().map(str::to_owned)
     };
     wait_until("the mail is there", PATIENCE, async || find().is_some()).await;
     find().expect("the mail stays")

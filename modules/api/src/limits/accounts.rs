@@ -91,6 +91,10 @@ impl AccountLimits {
     }
 }
 
+/// The same for all spellings of an address that lead to one account.
 fn account_of(text: &str) -> Subject {
-    Subject::hashed(&text.trim().to_lowercase())
+    match text.parse::<Email>() {
+        Ok(email) => Subject::hashed(email.as_str()),
+        Err(_) => Subject::hashed(&text.trim().to_lowercase()),
+    }
 }

@@ -168,7 +168,16 @@ pub(crate) struct Organization {
     id: i64,
     #[schema(min_length = 1, max_length = 255)]
     name: String,
+    /// `true` if an operator has suspended it: nobody who belongs to it is let in. Otherwise missing.
+    suspended: Option<bool>,
     created_at: DateTime<Utc>,
+}
+
+/// Whether an organization is to be suspended.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrganizationChange {
+    suspended: bool,
 }
 
 #[derive(ToSchema)]

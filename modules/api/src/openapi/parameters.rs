@@ -35,6 +35,17 @@ pub(crate) struct SearchParameters {
     order: Option<String>,
 }
 
+/// Filters of the list of users.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UserParameters {
+    /// Other than one's own: for operators
+    #[param(minimum = 1)]
+    organization_id: Option<i64>,
+    /// The user with this e-mail address; operators find it in any organization
+    email: Option<String>,
+}
+
 /// Filters of the list of products.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::actor::By;
+use crate::authorizer::shown_token;
 use crate::body::JsonBody;
 use crate::caller::{Accounts, SessionUser};
 use crate::cookie::Cookies;
@@ -41,7 +42,8 @@ struct SessionAnswer {
     session: Session,
 }
 
-/// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie.
+/// Starts a session. Send its token as `Authorization: Bearer …`; browsers also receive it as a cookie. A session of
+/// the same user whose token the request shows ends.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", tag = "auth", request_body = schemas::Credentials,
     params(("cookie" = Option<bool>, Query,
@@ -49,6 +51,7 @@ struct SessionAnswer {
     responses(
         (status = 200, body = Login, headers(("Set-Cookie" = String))),
         (status = 401, description = "the e-mail address or the password is wrong"),
+        (status = 403, description = "the organization of the user is suspended"),
     )
 )]
 #[expect(clippy::too_many_arguments, reason = "each is an extractor of its own")]
@@ -71,8 +74,9 @@ pub(crate) async fn login(
         }
     })?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    // A session in the request is ignored, so that nobody can fix the token of the new one.
-    let (token, session, user) = auth.login(&email, password, agent, &by).await?;
+    // The new session gets a new token, so that nobody can fix it; one in the request that is the same user's ends.
+    let replaced = shown_token(&headers, cookies.name());
+    let (token, session, user) = auth.login(&email, password, agent, replaced, &by).await?;
     let shown = (!cookie_only).then(|| token.expose());
     let answer = Json(Login { token: shown, expires_at: session.expires_at, user });
     Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())

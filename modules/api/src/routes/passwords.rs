@@ -30,7 +30,10 @@ pub(crate) async fn forgot(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
-    let email: Email = email.parse().map_err(|message| wrong("email", message))?;
+    let email = match (email.parse::<Email>(), Email::spellings(&email).pop()) {
+        (Ok(email), _) | (Err(_), Some(email)) => email,
+        (Err(message), None) => return Err(wrong("email", message)),
+    };
     let limit = limits.forgot_password.count(&client).await?;
     // Counted per mailbox, so that many clients cannot flood it. The client does not learn it.
     if limits.reset_mail(&email).await.is_ok() {

@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 use super::auth::no_store;
 use crate::actor::By;
 use crate::body::JsonBody;
-use crate::caller::Admin;
+use crate::caller::{Admin, Caller, foreign};
 use crate::limits::AccountLimits;
-use crate::openapi::schemas;
-use crate::params::IdPath;
+use crate::openapi::{UserParameters, schemas};
+use crate::params::{IdPath, UserQuery};
 use crate::problem::Problem;
 
 /// The users of an organization.
@@ -33,10 +33,31 @@ pub(crate) struct UserAnswer {
     pub(crate) user: User,
 }
 
-/// Returns the users of the organization, ordered by id.
-#[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = Users)))]
-pub(crate) async fn list(Admin { auth, organization }: Admin) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(Users { users: auth.users(organization).await? })))
+/// Returns the users of the organization, ordered by id. Operators may name another organization, or an e-mail address,
+/// whose user is found in any.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "users", params(UserParameters),
+    responses((status = 200, body = Users), (status = 400, description = "a parameter is invalid"))
+)]
+pub(crate) async fn list(
+    Admin { auth, organization: own }: Admin,
+    caller: Caller,
+    UserQuery { organization, email }: UserQuery,
+) -> Result<impl IntoResponse, Problem> {
+    let operator = caller.is_operator();
+    if organization.is_some_and(|named| named != own && !operator) {
+        return Err(foreign(own));
+    }
+    let users = match email {
+        None => auth.users(organization.unwrap_or(own)).await?,
+        Some(email) => {
+            let everywhere = operator && organization.is_none();
+            let mut users = Vec::from_iter(auth.holder(&email).await?);
+            users.retain(|user| everywhere || user.organization_id == organization.unwrap_or(own));
+            users
+        }
+    };
+    Ok((no_store(), Json(Users { users })))
 }
 
 /// Adds a user to the organization. If no password is given, the user gets a mail to choose one. An address that nobody
@@ -99,7 +120,8 @@ pub(crate) async fn set_role(
     Ok((no_store(), Json(UserAnswer { user: auth.set_role(organization, id, role, by).await? })))
 }
 
-/// Removes a user and all of the user's sessions and API keys.
+/// Removes a user and all of the user's sessions and API keys. Operators may remove any user, also the only admin of
+/// another organization: the e-mail address becomes free.
 #[utoipa::path(
     delete, path = "/api/v1/users/{id}", tag = "users",
     responses(
@@ -110,10 +132,15 @@ pub(crate) async fn set_role(
 )]
 pub(crate) async fn remove(
     Admin { auth, organization }: Admin,
+    caller: Caller,
     By(by): By,
     IdPath(id): IdPath<UserId>,
 ) -> Result<StatusCode, Problem> {
-    auth.remove_user(organization, id, by).await?;
+    if caller.is_operator() {
+        auth.remove_any_user(id, by).await?;
+    } else {
+        auth.remove_user(organization, id, by).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,10 +1,10 @@
 //! Users, their sessions and their API keys.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
-    Actor, ApiKey, ApiKeyId, ApiKeyListing, Email, NewApiKey, NewSession, OrganizationId, Role, Session, SessionId,
-    StoreError, TokenHash, Used, User, UserId,
+    Actor, ApiKey, ApiKeyId, ApiKeyListing, Email, LeavingSessions, NewApiKey, NewSession, OrganizationId, Role,
+    Session, SessionId, StoreError, TokenHash, Used, User, UserId,
 };
 
 use super::Database;
@@ -43,12 +43,19 @@ impl Database {
         self.commit_recorded(1, fencing, move |conn| accounts::set_role(conn, id, role, &by)).await
     }
 
-    /// Removes the user with all sessions and keys.
+    /// Removes the user with all sessions and keys. An operator may also remove the last admin of an organization, but
+    /// not of the built-in one.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUser`], [`StoreError::LastAdmin`].
-    pub async fn remove_user(&self, id: UserId, by: Actor, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit_recorded(1, fencing, move |conn| accounts::remove_user(conn, id, &by)).await
+    pub async fn remove_user(
+        &self,
+        id: UserId,
+        by_operator: bool,
+        by: Actor,
+        fencing: Fencing,
+    ) -> Result<Committed<()>, StoreError> {
+        self.commit_recorded(1, fencing, move |conn| accounts::remove_user(conn, id, by_operator, &by)).await
     }
 
     /// Gives the user another password instead of the one whose hash was `verified`. All sessions but `keep` end, and
@@ -67,6 +74,11 @@ impl Database {
     ) -> Result<Committed<()>, StoreError> {
         let set = move |conn: &mut _| accounts::set_password(conn, id, (&verified, &hash), keep, &by);
         self.commit_recorded(1, fencing, set).await
+    }
+
+    /// Replaces the hash of the user's password by another of the same, if it is still the one that was `verified`.
+    pub async fn replace_hash(&self, id: UserId, verified: String, hash: String) -> Result<(), StoreError> {
+        self.0.writer.submit(1, move |conn| accounts::replace_hash(conn, id, &verified, &hash)).await
     }
 
     /// Stores a token with which a new password may be chosen for the user, once and until then.
@@ -106,13 +118,13 @@ impl Database {
     /// Opens a session, and ends those that are `leaving`, and no others: their cached entries are fenced.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`]; [`StoreError::SessionsEnded`] when it would be of a generation that has ended;
-    /// [`StoreError::TooManySessions`] when more would have to leave
+    /// [`StoreError::NoSuchUser`]; [`StoreError::Suspended`]; [`StoreError::SessionsEnded`] when it would be of a
+    /// generation that has ended; [`StoreError::TooManySessions`] when more would have to leave
     /// ([`sessions_without_room`](Database::sessions_without_room)).
     pub async fn open_session(
         &self,
         new: NewSession,
-        leaving: Vec<TokenHash>,
+        leaving: LeavingSessions,
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<Session>, StoreError> {
@@ -147,10 +159,10 @@ impl Database {
         self.commit_recorded(1, fencing, move |conn| accounts::end_sessions(conn, id, &by)).await
     }
 
-    /// Notes when the sessions were used, and until when they go on: none of them less long than it did, and none
-    /// that has ended. Cached entries that say that they end earlier do no harm.
-    pub async fn extend_sessions(&self, used: Vec<Used>) -> Result<(), StoreError> {
-        self.0.writer.submit(1, move |conn| sessions::extend(conn, &used)).await
+    /// Notes when the sessions were used, and until when they go on: none of them less long than it did, none that has
+    /// ended, and none longer than `max_ttl` in all. Cached entries that say that they end earlier do no harm.
+    pub async fn extend_sessions(&self, used: Vec<Used>, max_ttl: TimeDelta) -> Result<(), StoreError> {
+        self.0.writer.submit(1, move |conn| sessions::extend(conn, &used, max_ttl)).await
     }
 
     /// Forgets some of the sessions, and all permissions, proofs and invitations, that have ended by themselves; tells

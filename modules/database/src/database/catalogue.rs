@@ -1,11 +1,13 @@
 //! Organizations and schemas.
 
+use hotshelf_cache::{Committed, Fencing};
 use hotshelf_domain::{
-    Actor, Expect, NewOrganization, NewSchema, Organization, OrganizationId, Schema, SchemaId, SchemaPatch, StoreError,
+    Actor, Expect, NewOrganization, NewSchema, Organization, OrganizationId, ProductId, Schema, SchemaId, SchemaPatch,
+    StoreError, UserId,
 };
 
 use super::Database;
-use crate::port::SchemaTx;
+use crate::port::{OrganizationTx, SchemaTx, UserTx};
 use crate::sqlite;
 use crate::usecases::{organizations, schemas};
 
@@ -27,6 +29,63 @@ impl Database {
     /// All organizations, by id.
     pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
         self.0.operations.organizations.of(self.list(None, false, sqlite::organizations::all)).await
+    }
+
+    /// The users of an organization, by id.
+    pub async fn members(&self, id: OrganizationId) -> Result<Vec<UserId>, StoreError> {
+        self.0.readers.keyed.read(move |conn| conn.members(id)).await
+    }
+
+    /// Suspends or resumes an organization whose users are `fenced`, and no others: their cached entries are.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchOrganization`], [`StoreError::OrganizationBuiltIn`], [`StoreError::MembersChanged`].
+    pub async fn set_suspended(
+        &self,
+        id: OrganizationId,
+        suspended: bool,
+        fenced: Vec<UserId>,
+        by: Actor,
+        fencing: Fencing,
+    ) -> Result<Committed<Organization>, StoreError> {
+        let work = move |conn: &mut _| organizations::set_suspended(conn, id, suspended, &fenced, &by);
+        self.commit_recorded(1, fencing, work).await
+    }
+
+    /// Ends an organization and all its users, sessions, API keys and invitations, on the same condition. Its products
+    /// are still to be deleted ([`ending_organizations`](Database::ending_organizations)); nobody adds any.
+    ///
+    /// # Errors
+    /// As [`set_suspended`](Database::set_suspended).
+    pub async fn end_organization(
+        &self,
+        id: OrganizationId,
+        fenced: Vec<UserId>,
+        by: Actor,
+        fencing: Fencing,
+    ) -> Result<Committed<()>, StoreError> {
+        let rows = 1 + fenced.len();
+        self.commit_recorded(rows, fencing, move |conn| organizations::end(conn, id, &fenced, &by)).await
+    }
+
+    /// The organizations that have ended and may still have products.
+    pub async fn ending_organizations(&self) -> Result<Vec<OrganizationId>, StoreError> {
+        self.0.readers.keyed.read(sqlite::organizations::ending_ones).await
+    }
+
+    /// Some of the products of an organization, also of one that has ended.
+    pub async fn some_products(&self, of: OrganizationId, limit: u32) -> Result<Vec<ProductId>, StoreError> {
+        self.0.readers.keyed.read(move |conn| sqlite::organizations::some_products(conn, of, limit.into())).await
+    }
+
+    /// The schemas of an organization.
+    pub async fn schemas_of(&self, of: OrganizationId) -> Result<Vec<SchemaId>, StoreError> {
+        self.0.readers.keyed.read(move |conn| sqlite::organizations::schemas_of(conn, of)).await
+    }
+
+    /// Deletes the schemas of an organization that has ended and has no products any more.
+    pub async fn finish_organization(&self, id: OrganizationId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
+        self.commit(1, fencing, move |conn| conn.finish_organization(id)).await
     }
 
     /// Stores a new schema under an id that none ever had.

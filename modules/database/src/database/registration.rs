@@ -7,7 +7,7 @@ use hotshelf_domain::{
 };
 
 use super::Database;
-use crate::port::ProofTx;
+use crate::port::{InvitationTx, ProofTx};
 use crate::sqlite::accounts::{invitations, users};
 use crate::usecases::registration;
 
@@ -78,6 +78,11 @@ impl Database {
     /// The open invitations of an organization, by id.
     pub async fn invitations(&self, organization: OrganizationId) -> Result<Vec<Invitation>, StoreError> {
         self.0.readers.keyed.read(move |conn| invitations::of(conn, organization)).await
+    }
+
+    /// The invitation with this token, if it is valid.
+    pub async fn invitation(&self, token_hash: TokenHash) -> Result<Option<Invitation>, StoreError> {
+        self.0.readers.keyed.read(move |conn| conn.invitation_of(&token_hash)).await
     }
 
     /// Revokes an invitation of the organization.

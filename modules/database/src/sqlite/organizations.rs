@@ -4,40 +4,99 @@ use chrono::Utc;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{NewOrganization, Organization, OrganizationId};
+use hotshelf_domain::{NewOrganization, Organization, OrganizationId, ProductId, SchemaId};
 
 use super::reader::Reader;
 use super::rows::{corrupt, time_of};
-use super::schema::organizations::dsl::{created_at, id, name, organizations};
+use super::schema::organizations::dsl::{created_at, ended_at, ending, id, name, organizations, suspended_at};
+use super::schema::{products, schemas};
 use super::statement::Statement;
 use crate::port::OrganizationTx;
 use crate::sqlite::error::SqlError;
 
-type Row = (i64, String, i64);
+type Row = (i64, String, i64, Option<i64>);
 
-fn from_row((number, title, created): Row) -> Result<Organization, SqlError> {
+fn from_row((number, title, created, suspended): Row) -> Result<Organization, SqlError> {
     let created = time_of(created).ok_or_else(|| corrupt(&format!("organization {number}: created_at is no time")))?;
-    Ok(Organization { id: OrganizationId::from_row(number), name: title, created_at: created })
+    Ok(Organization {
+        id: OrganizationId::from_row(number),
+        name: title,
+        suspended: suspended.is_some(),
+        created_at: created,
+    })
 }
 
 impl OrganizationTx for SqliteConnection {
     fn has_organization(&mut self, wanted: OrganizationId) -> Result<bool, SqlError> {
-        Ok(diesel::select(exists(organizations.find(wanted.get()))).get_result(self)?)
+        Ok(diesel::select(exists(live(wanted))).get_result(self)?)
+    }
+
+    fn organization(&mut self, wanted: OrganizationId) -> Result<Option<Organization>, SqlError> {
+        find(self, wanted)
     }
 
     fn insert_organization(&mut self, new: &NewOrganization) -> Result<Organization, SqlError> {
         let row = (name.eq(&new.name), created_at.eq(Utc::now().timestamp_millis()));
-        let inserted = diesel::insert_into(organizations).values(row).returning((id, name, created_at));
-        from_row(inserted.get_result(self)?)
+        let inserted = diesel::insert_into(organizations).values(row);
+        from_row(inserted.returning((id, name, created_at, suspended_at)).get_result(self)?)
+    }
+
+    fn set_suspended(&mut self, wanted: OrganizationId, suspended: bool) -> Result<(), SqlError> {
+        let since = suspended.then(|| Utc::now().timestamp_millis());
+        diesel::update(organizations.find(wanted.get())).set(suspended_at.eq(since)).execute(self)?;
+        Ok(())
+    }
+
+    fn end_organization(&mut self, wanted: OrganizationId) -> Result<(), SqlError> {
+        let end = (ended_at.eq(Utc::now().timestamp_millis()), ending.eq(1), name.eq(""));
+        diesel::update(organizations.find(wanted.get())).set(end).execute(self)?;
+        Ok(())
+    }
+
+    fn finish_organization(&mut self, wanted: OrganizationId) -> Result<(), SqlError> {
+        diesel::delete(schemas::table.filter(schemas::organization_id.eq(wanted.get()))).execute(self)?;
+        diesel::update(organizations.find(wanted.get())).set(ending.eq(0)).execute(self)?;
+        Ok(())
     }
 }
 
+#[diesel::dsl::auto_type(no_type_alias)]
+fn live(wanted: OrganizationId) -> _ {
+    let wanted: i64 = wanted.get();
+    organizations.find(wanted).filter(ended_at.is_null())
+}
+
 pub(crate) fn find(conn: &mut SqliteConnection, wanted: OrganizationId) -> Result<Option<Organization>, SqlError> {
-    let row: Option<Row> = organizations.find(wanted.get()).first(conn).optional()?;
+    let row: Option<Row> = live(wanted).select((id, name, created_at, suspended_at)).first(conn).optional()?;
     row.map(from_row).transpose()
 }
 
 pub(crate) fn all(conn: &Reader) -> Result<Vec<Organization>, SqlError> {
-    let rows: Vec<Row> = Statement::new("SELECT id, name, created_at FROM organizations ORDER BY id").load(conn)?;
+    let live = "SELECT id, name, created_at, suspended_at FROM organizations WHERE ended_at IS NULL ORDER BY id";
+    let rows: Vec<Row> = Statement::new(live).load(conn)?;
     rows.into_iter().map(from_row).collect()
+}
+
+/// Those that have ended, with products that are still to be deleted.
+pub(crate) fn ending_ones(conn: &mut SqliteConnection) -> Result<Vec<OrganizationId>, SqlError> {
+    let ids: Vec<i64> = organizations.filter(ending.eq(1)).order(id).select(id).load(conn)?;
+    Ok(ids.into_iter().map(OrganizationId::from_row).collect())
+}
+
+/// Some of the products of an organization, also of one that has ended.
+pub(crate) fn some_products(
+    conn: &mut SqliteConnection,
+    of: OrganizationId,
+    limit: i64,
+) -> Result<Vec<ProductId>, SqlError> {
+    let live = products::table.filter(products::organization_id.eq(of.get())).filter(products::deleted_at.is_null());
+    let ids: Vec<i64> = live.order(products::id).limit(limit).select(products::id).load(conn)?;
+    Ok(ids.into_iter().map(ProductId::from_row).collect())
+}
+
+/// The schemas of an organization.
+pub(crate) fn schemas_of(conn: &mut SqliteConnection, of: OrganizationId) -> Result<Vec<SchemaId>, SqlError> {
+    let own = schemas::table.filter(schemas::organization_id.eq(of.get()));
+    let ids: Vec<i64> = own.select(schemas::id).load(conn)?;
+    Ok(ids.into_iter().map(SchemaId::from_row).collect())
 }

@@ -70,6 +70,9 @@ diesel::table! {
         id -> BigInt,
         name -> Text,
         created_at -> BigInt,
+        suspended_at -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+        ending -> BigInt,
     }
 }
 
@@ -125,6 +128,9 @@ diesel::table! {
         verified_at -> Nullable<BigInt>,
     }
 }
+
+diesel::joinable!(users -> organizations (organization_id));
+diesel::allow_tables_to_appear_in_same_query!(users, organizations);
 
 diesel::table! {
     sessions (id) {

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
-    Actor, ApiKey, AuditAction, AuditCredential, AuditTarget, Invalid, NewApiKey, NewSession, Role, Session, SessionId,
-    StoreError, TokenHash, User, UserId,
+    Actor, ApiKey, AuditAction, AuditCredential, AuditTarget, Invalid, LeavingSessions, NewApiKey, NewSession,
+    OrganizationId, Role, Session, SessionId, StoreError, TokenHash, User, UserId,
 };
 
 use super::audit::Recorded;
@@ -27,11 +27,20 @@ pub(crate) fn set_role<T: WriteTx>(tx: &mut T, id: UserId, role: Role, by: &Acto
     Ok(Recorded::new(User { role, ..user }, record))
 }
 
-pub(crate) fn remove_user<T: UserTx>(tx: &mut T, id: UserId, by: &Actor) -> Result<Recorded<()>, T::Error> {
+/// An operator may also remove the last admin, but not of the built-in organization. The entry of the audit log belongs
+/// to the organization that loses the user.
+pub(crate) fn remove_user<T: UserTx>(
+    tx: &mut T,
+    id: UserId,
+    by_operator: bool,
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
     let user = known(tx, id)?;
-    check_not_last_admin(tx, &user)?;
+    if !by_operator || user.organization_id == OrganizationId::BUILT_IN {
+        check_not_last_admin(tx, &user)?;
+    }
     tx.delete_user(id)?;
-    let record = by.does(AuditAction::UserRemoved).to(AuditTarget::User(id));
+    let record = by.for_organization(user.organization_id).does(AuditAction::UserRemoved).to(AuditTarget::User(id));
     Ok(Recorded::new((), record.with(format!("{}, {}", user.email, user.role))))
 }
 
@@ -49,6 +58,14 @@ pub(crate) fn set_password<T: WriteTx>(
     check_still_open(tx, id, keep)?;
     replace_password(tx, id, hash, Some(keep))?;
     Ok(Recorded::new((), by.does(AuditAction::PasswordChanged).to(AuditTarget::User(id))))
+}
+
+/// Of the same password: nothing ends.
+pub(crate) fn replace_hash<T: UserTx>(tx: &mut T, id: UserId, verified: &str, hash: &str) -> Result<(), T::Error> {
+    if tx.password_hash(id)?.as_deref() == Some(verified) {
+        tx.set_password_hash(id, hash)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn allow_reset<T: WriteTx>(
@@ -83,25 +100,33 @@ pub(crate) fn reset_password<T: WriteTx>(
 pub(crate) fn open_session<T: WriteTx>(
     tx: &mut T,
     new: &NewSession,
-    leaving: &[TokenHash],
+    leaving: &LeavingSessions,
     by: &Actor,
 ) -> Result<Recorded<Session>, T::Error> {
     let user = known(tx, new.user_id)?;
+    if user.suspended {
+        return Err(StoreError::Suspended(user.organization_id).into());
+    }
     if user.session_generation != new.generation {
         return Err(StoreError::SessionsEnded(user.id).into());
     }
-    leaving.iter().try_for_each(|leaving| tx.delete_session(leaving).map(drop))?;
+    let replaced = leaving.replaced.as_ref().map(|replaced| tx.delete_session(replaced)).transpose()?.flatten();
+    leaving.oldest.iter().try_for_each(|oldest| tx.delete_session(oldest).map(drop))?;
     if tx.count_sessions(user.id)? >= SESSIONS_MAX {
         return Err(StoreError::TooManySessions(user.id).into());
     }
     let session = tx.insert_session(new)?;
     let by = Actor { credential: Some(AuditCredential::Session(session.id)), ..by.as_user(&user) };
-    let opened = Recorded::new(session, by.does(AuditAction::LoginSucceeded).to(AuditTarget::User(user.id)));
-    if leaving.is_empty() {
-        return Ok(opened);
+    let mut opened = Recorded::new(session, by.does(AuditAction::LoginSucceeded).to(AuditTarget::User(user.id)));
+    if let Some(replaced) = replaced {
+        let ended = by.does(AuditAction::SessionEnded).to(AuditTarget::Session(replaced));
+        opened = opened.and(ended.with("the login showed it"));
     }
-    let ended = by.does(AuditAction::SessionEnded).to(AuditTarget::User(user.id)).times(leaving.len());
-    Ok(opened.and(ended.with("the oldest, for a new one")))
+    if !leaving.oldest.is_empty() {
+        let ended = by.does(AuditAction::SessionEnded).to(AuditTarget::User(user.id)).times(leaving.oldest.len());
+        opened = opened.and(ended.with("the oldest, for a new one"));
+    }
+    Ok(opened)
 }
 
 /// Ends one session. That there is none is as good, and not recorded.

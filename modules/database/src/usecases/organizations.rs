@@ -1,9 +1,13 @@
-//! Organizations.
+//! Organizations: created, suspended for a while, and ended for good.
 
-use hotshelf_domain::{Actor, AuditAction, AuditTarget, NewOrganization, Organization};
+use std::collections::HashSet;
+
+use hotshelf_domain::{
+    Actor, AuditAction, AuditRecord, AuditTarget, NewOrganization, Organization, OrganizationId, StoreError, UserId,
+};
 
 use super::audit::Recorded;
-use crate::port::OrganizationTx;
+use crate::port::{OrganizationTx, UserTx, WriteTx};
 
 pub(crate) fn create<T: OrganizationTx>(
     tx: &mut T,
@@ -14,4 +18,78 @@ pub(crate) fn create<T: OrganizationTx>(
     let record = by.does(AuditAction::OrganizationCreated).to(AuditTarget::Organization(organization.id));
     let record = record.with(organization.name.clone());
     Ok(Recorded::new(organization, record))
+}
+
+/// Suspends or resumes it, if it has no other users than those whose cached entries are fenced. Where nothing changes,
+/// nothing is recorded.
+pub(crate) fn set_suspended<T: WriteTx>(
+    tx: &mut T,
+    id: OrganizationId,
+    suspended: bool,
+    fenced: &[UserId],
+    by: &Actor,
+) -> Result<Recorded<Organization>, T::Error> {
+    let (organization, _) = alterable(tx, id, fenced)?;
+    if organization.suspended == suspended {
+        return Ok(Recorded { value: organization, records: Vec::new() });
+    }
+    tx.set_suspended(id, suspended)?;
+    let action = if suspended { AuditAction::OrganizationSuspended } else { AuditAction::OrganizationResumed };
+    let record = about(id, by, action).with(organization.name.clone());
+    Ok(Recorded::new(Organization { suspended, ..organization }, record))
+}
+
+/// Ends it with all its users, on the same condition. Its products are still to be deleted.
+pub(crate) fn end<T: WriteTx>(
+    tx: &mut T,
+    id: OrganizationId,
+    fenced: &[UserId],
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
+    let (organization, members) = alterable(tx, id, fenced)?;
+    members.iter().try_for_each(|member| tx.delete_user(*member))?;
+    tx.end_organization(id)?;
+    let users = match members.len() {
+        1 => "1 user".to_owned(),
+        users => format!("{users} users"),
+    };
+    let record = about(id, by, AuditAction::OrganizationDeleted);
+    Ok(Recorded::new((), record.with(format!("{}, with {users}", organization.name))))
+}
+
+/// Ends it if nobody belongs to it; returns what is to be recorded then.
+pub(crate) fn end_deserted<T: OrganizationTx + UserTx>(
+    tx: &mut T,
+    id: OrganizationId,
+    by: &Actor,
+) -> Result<Option<AuditRecord>, T::Error> {
+    let Some(organization) = tx.organization(id)?.filter(|_| id != OrganizationId::BUILT_IN) else { return Ok(None) };
+    if !tx.members(id)?.is_empty() {
+        return Ok(None);
+    }
+    tx.end_organization(id)?;
+    let record = about(id, by, AuditAction::OrganizationDeleted);
+    Ok(Some(record.with(format!("{}: its only user never verified the address", organization.name))))
+}
+
+/// The entry belongs to the organization that it is about.
+fn about(id: OrganizationId, by: &Actor, action: AuditAction) -> AuditRecord {
+    by.for_organization(id).does(action).to(AuditTarget::Organization(id))
+}
+
+/// The organization, if it may be suspended and ended, with its users, all of whom have to be fenced.
+fn alterable<T: WriteTx>(
+    tx: &mut T,
+    id: OrganizationId,
+    fenced: &[UserId],
+) -> Result<(Organization, Vec<UserId>), T::Error> {
+    let organization = tx.organization(id)?.ok_or(StoreError::NoSuchOrganization(id))?;
+    if id == OrganizationId::BUILT_IN {
+        return Err(StoreError::OrganizationBuiltIn(id).into());
+    }
+    let (members, fenced) = (tx.members(id)?, fenced.iter().collect::<HashSet<_>>());
+    match members.iter().all(|member| fenced.contains(member)) {
+        true => Ok((organization, members)),
+        false => Err(StoreError::MembersChanged(id).into()),
+    }
 }

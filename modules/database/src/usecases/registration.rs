@@ -9,7 +9,8 @@ use hotshelf_domain::{
 
 use super::accounts::known;
 use super::audit::Recorded;
-use crate::port::{InvitationTx, UserTx, WriteTx};
+use super::organizations::end_deserted;
+use crate::port::{InvitationTx, OrganizationTx, WriteTx};
 
 /// Invitations of one organization that wait for their guests.
 const INVITATIONS_MAX: i64 = 100;
@@ -23,14 +24,11 @@ pub(crate) fn add_user<T: WriteTx>(
     by: &Actor,
 ) -> Result<Recorded<User>, T::Error> {
     let (organization, role) = match &new.home {
-        Home::In(organization) if !tx.has_organization(*organization)? => {
-            return Err(StoreError::NoSuchOrganization(*organization).into());
-        }
-        Home::In(organization) => (*organization, new.role),
+        Home::In(organization) => (open(tx, *organization)?, new.role),
         Home::New(organization) => (tx.insert_organization(organization)?.id, new.role),
         Home::Invited(by, organization) => {
             let invitation = accepted(tx, by, &new.email)?;
-            let home = invitation.organization_id;
+            let home = open(tx, invitation.organization_id)?;
             (if invitation.new_organization { tx.insert_organization(organization)?.id } else { home }, invitation.role)
         }
     };
@@ -49,24 +47,28 @@ pub(crate) fn add_user<T: WriteTx>(
         // Whoever registers is the one who acts.
         Home::New(_) | Home::Invited(..) => by.as_user(&user).does(AuditAction::UserRegistered),
         // At the machine itself, it is done for the organization.
-        Home::In(_) => in_organization(by, by.organization.unwrap_or(organization)).does(AuditAction::UserAdded),
+        Home::In(_) => by.for_organization(by.organization.unwrap_or(organization)).does(AuditAction::UserAdded),
     };
     let record = record.to(AuditTarget::User(user.id)).with(format!("{}, {}", user.email, user.role));
     let added = Recorded::new(user, record);
-    Ok(match holder {
-        None => added,
-        Some(holder) => added.and(removal(&holder, by, "the address was not verified, and another has taken it over")),
-    })
-}
-
-fn in_organization(by: &Actor, organization: OrganizationId) -> Actor {
-    Actor { organization: Some(organization), ..by.clone() }
+    let Some(holder) = holder else { return Ok(added) };
+    let removal = removal(&holder, by, "the address was not verified, and another has taken it over");
+    with_the_organization(tx, added.and(removal), &holder, by)
 }
 
 /// Of a user who never verified the address.
 fn removal(user: &User, by: &Actor, why: &str) -> AuditRecord {
-    let record = in_organization(by, user.organization_id).does(AuditAction::UserRemoved);
+    let record = by.for_organization(user.organization_id).does(AuditAction::UserRemoved);
     record.to(AuditTarget::User(user.id)).with(format!("{}, {}: {why}", user.email, user.role))
+}
+
+/// The organization, which must exist and not be suspended.
+fn open<T: OrganizationTx>(tx: &mut T, id: OrganizationId) -> Result<OrganizationId, T::Error> {
+    match tx.organization(id)? {
+        None => Err(StoreError::NoSuchOrganization(id).into()),
+        Some(organization) if organization.suspended => Err(StoreError::Suspended(id).into()),
+        Some(_) => Ok(id),
+    }
 }
 
 /// Uses the invitation up.
@@ -110,14 +112,27 @@ pub(super) fn proven<T: WriteTx>(tx: &mut T, user: UserId) -> Result<(), T::Erro
 }
 
 /// Removes the user, unless the address was verified meanwhile.
-pub(crate) fn end_unverified<T: UserTx>(tx: &mut T, id: UserId) -> Result<Recorded<()>, T::Error> {
-    match tx.user(id)? {
-        Some(user) if !user.verified => {
-            tx.delete_user(id)?;
-            Ok(Recorded::new((), removal(&user, &Actor::default(), "the address was not verified in time")))
-        }
-        _ => Ok(Recorded { value: (), records: Vec::new() }),
-    }
+pub(crate) fn end_unverified<T: WriteTx>(tx: &mut T, id: UserId) -> Result<Recorded<()>, T::Error> {
+    let Some(user) = tx.user(id)?.filter(|user| !user.verified) else {
+        return Ok(Recorded { value: (), records: Vec::new() });
+    };
+    tx.delete_user(id)?;
+    let nobody = Actor::default();
+    let removed = Recorded::new((), removal(&user, &nobody, "the address was not verified in time"));
+    with_the_organization(tx, removed, &user, &nobody)
+}
+
+/// With an unverified user ends the organization that was made for the registration.
+fn with_the_organization<T: WriteTx, V>(
+    tx: &mut T,
+    removed: Recorded<V>,
+    user: &User,
+    by: &Actor,
+) -> Result<Recorded<V>, T::Error> {
+    Ok(match end_deserted(tx, user.organization_id, by)? {
+        None => removed,
+        Some(ended) => removed.and(ended),
+    })
 }
 
 pub(crate) fn invite<T: WriteTx>(

@@ -3,8 +3,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Actor, Area, Areas, Home, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session, StoreError, TokenHash,
-    Used, User,
+    Actor, Area, Areas, Home, LeavingSessions, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session,
+    StoreError, TokenHash, Used, User,
 };
 
 use crate::adapter::{Adapter, Storage};
@@ -51,12 +51,13 @@ impl Accounts {
             client: String::new(),
             expires_at: end,
         };
+        let leaving = LeavingSessions { replaced: None, oldest: leaving };
         Ok(self.accounts.open_session(new, leaving, Actor::default(), Fencing::Fenced).await?.value)
     }
 
     async fn extend(&self, number: u8, expires_at: DateTime<Utc>) {
-        let used = Used { token_hash: token_hash(number), at: Utc::now(), expires_at };
-        self.accounts.extend_sessions(vec![used]).await.unwrap();
+        let used = Used { token_hash: token_hash(number), at: in_seconds(1), expires_at };
+        self.accounts.extend_sessions(vec![used], TimeDelta::seconds(1_000)).await.unwrap();
     }
 
     async fn end_of(&self, number: u8) -> Option<DateTime<Utc>> {
@@ -95,6 +96,10 @@ pub(crate) async fn no_use_brings_back_what_has_ended(adapter: Adapter) {
     house.extend(2, later).await;
     house.extend(2, end).await;
     assert_eq!(house.end_of(2).await, Some(later), "none is shortened");
+    let begun = house.accounts.session(token_hash(2)).await.unwrap().unwrap().created_at;
+    let used = Used { token_hash: token_hash(2), at: in_seconds(2), expires_at: in_seconds(5_000) };
+    house.accounts.extend_sessions(vec![used], TimeDelta::seconds(1_000)).await.unwrap();
+    assert_eq!(house.end_of(2).await, Some(begun + TimeDelta::seconds(1_000)), "none lasts longer than it may");
     house.accounts.end_session(token_hash(2), Actor::default(), Fencing::Fenced).await.unwrap();
     house.extend(2, later).await;
     assert_eq!(house.end_of(2).await, None);

@@ -46,8 +46,8 @@ pub(crate) async fn what_happened_is_recorded_and_what_did_not_is_not(adapter: A
     database.set_role(ann.id, role, by(2, 1), Fencing::Unfenced).await.unwrap();
     // A write whose neighbour in the same commit fails is run twice, and recorded once.
     let (removed, failed) = tokio::join!(
-        database.remove_user(ann.id, by(2, 1), Fencing::Fenced),
-        database.remove_user(UserId::new(99).unwrap(), by(2, 1), Fencing::Fenced),
+        database.remove_user(ann.id, false, by(2, 1), Fencing::Fenced),
+        database.remove_user(UserId::new(99).unwrap(), false, by(2, 1), Fencing::Fenced),
     );
     assert!(removed.is_ok() && failed.is_err());
 

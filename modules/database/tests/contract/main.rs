@@ -88,6 +88,8 @@ macro_rules! contract {
                     the_built_in_ones_are_there_from_the_start,
                     organizations_are_found_again,
                     a_product_belongs_to_an_organization_that_exists_and_stays_with_it,
+                    a_suspended_one_takes_nobody_in_until_it_is_resumed,
+                    one_that_has_ended_is_gone_with_its_users_and_its_products_follow,
                 }
                 schemas {
                     schemas_are_found_again,

@@ -57,7 +57,7 @@ pub(crate) async fn the_scope_of_a_search_is_exact(adapter: Adapter) {
     let shop = Shop::new(adapter).await;
     shop.create(["Cup", "Cup", "Cup"].map(named).to_vec()).await;
     shop.storage.outsider(
-        "INSERT INTO organizations VALUES (2, 'Two', 0), (22, 'Twenty-two', 0);
+        "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0), (22, 'Twenty-two', 0);
          UPDATE products SET organization_id = 2, category = 'A' WHERE id = 1;
          UPDATE products SET organization_id = 22, category = 'AB' WHERE id = 2;",
     );
@@ -205,7 +205,7 @@ pub(crate) async fn names_of_every_script_are_in_one_order_through_cursors_and_s
     mixed.sort_by_key(|(place, _)| (place * 7) % ordered.len());
     let ids = shop.create(mixed.iter().map(|(_, name)| named(name)).collect()).await;
     shop.storage.outsider(
-        "INSERT INTO organizations VALUES (2, 'Two', 0); UPDATE products SET organization_id = 2 WHERE id % 3 = 0",
+        "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0); UPDATE products SET organization_id = 2 WHERE id % 3 = 0",
     );
     let name_of = |id| mixed[ids.iter().position(|known| *known == id).unwrap()].1;
     for limit in [1, 3, 100] {
@@ -237,7 +237,7 @@ async fn what_would_take_too_long_is_refused_and_says_what_to_do() {
     let shop = Shop::new(Adapter::Sqlite).await;
     shop.storage.outsider(
         "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
-         INSERT INTO organizations SELECT i, 'O' || i, 0 FROM n;
+         INSERT INTO organizations (id, name, created_at) SELECT i, 'O' || i, 0 FROM n;
          INSERT INTO products SELECT NULL, 'a b c d e f g h i j k l', '', 100, 1, '', id, 1, 1, 0, 0, NULL, x'' FROM organizations;",
     );
     shop.create(vec![named("Other")]).await;

@@ -39,7 +39,7 @@ impl Shop {
             shop.create(batch.to_vec()).await;
         }
         shop.storage.outsider(
-            "INSERT INTO organizations VALUES (2, 'Two', 0), (3, 'Three', 0), (4, 'Empty', 0);
+            "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0), (3, 'Three', 0), (4, 'Empty', 0);
              INSERT INTO schemas VALUES (2, 2, 'Lamp', '[]', 1), (3, 1, 'Cup', '[]', 1), (4, 1, 'Unused', '[]', 1);
              UPDATE products SET organization_id = 2, schema_id = 1 + id % 2 WHERE id % 3 = 1;
              UPDATE products SET organization_id = 3 WHERE id % 30 = 2;

@@ -19,6 +19,7 @@ impl Module for ProductService {
     async fn start(&self) -> Result<(), Failure> {
         self.watch_for_replacement();
         self.audit();
+        self.finish_organizations();
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Whose schemas are. That never changes, so what is known stays known.
+//! Whose schemas are. That never changes, so what is known stays known, also after the end of the organization: then
+//! nobody is left who sees them.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,9 @@
 //! The statements on sessions.
 
+use chrono::TimeDelta;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{NewSession, Session, SessionId, TokenHash, Used, UserId};
 
@@ -115,16 +118,19 @@ pub(crate) fn live_of(conn: &mut SqliteConnection, user: UserId) -> Result<Vec<(
     query.load(conn)?.into_iter().map(from_row).collect()
 }
 
-pub(crate) fn extend(conn: &mut SqliteConnection, used: &[Used]) -> Result<(), SqlError> {
-    for used in used {
-        let expires_at = used.expires_at.timestamp_millis();
+/// No session lasts longer than `max_ttl`.
+pub(crate) fn extend(conn: &mut SqliteConnection, used: &[Used], max_ttl: TimeDelta) -> Result<(), SqlError> {
+    for Used { token_hash, at, expires_at } in used {
+        let (at, expires_at, max_ttl) =
+            (at.timestamp_millis(), expires_at.timestamp_millis(), max_ttl.num_milliseconds());
         // Another instance may have noted a later use; and a session that has ended is not extended.
-        let shorter = sessions::table
-            .filter(sessions::token_hash.eq(&used.token_hash[..]))
+        let earlier = sessions::table
+            .filter(sessions::token_hash.eq(&token_hash[..]))
             .filter(sessions::expires_at.gt(now()))
-            .filter(sessions::expires_at.lt(expires_at));
-        let times = (sessions::last_used_at.eq(used.at.timestamp_millis()), sessions::expires_at.eq(expires_at));
-        diesel::update(shorter).set(times).execute(conn)?;
+            .filter(sessions::last_used_at.lt(at));
+        let end = sql::<BigInt>("max(expires_at, min(").bind::<BigInt, _>(expires_at);
+        let end = end.sql(", created_at + ").bind::<BigInt, _>(max_ttl).sql("))");
+        diesel::update(earlier).set((sessions::last_used_at.eq(at), sessions::expires_at.eq(end))).execute(conn)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use hotshelf_domain::{Email, NewUser, OrganizationId, Role, StoreError, User, Us
 use super::{now, role, time};
 use crate::port::UserTx;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::schema::users;
+use crate::sqlite::schema::{organizations, users};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
@@ -24,7 +24,8 @@ struct Row {
     verified_at: Option<i64>,
 }
 
-fn from_row(row: Row) -> Result<User, SqlError> {
+/// With the time when the organization was suspended.
+fn from_row((row, suspended): (Row, Option<i64>)) -> Result<User, SqlError> {
     Ok(User {
         id: UserId::from_row(row.id),
         email: Email::from_row(row.email),
@@ -33,14 +34,16 @@ fn from_row(row: Row) -> Result<User, SqlError> {
         session_generation: row.session_generation,
         key_generation: row.key_generation,
         verified: row.verified_at.is_some(),
+        suspended: suspended.is_some(),
         created_at: time(row.created_at)?,
     })
 }
 
 impl UserTx for SqliteConnection {
     fn user(&mut self, id: UserId) -> Result<Option<User>, SqlError> {
-        let row = users::table.find(id.get()).select(Row::as_select()).first(self).optional()?;
-        row.map(from_row).transpose()
+        let with_organization = users::table.find(id.get()).inner_join(organizations::table);
+        let query = with_organization.select((Row::as_select(), organizations::suspended_at));
+        query.first(self).optional()?.map(from_row).transpose()
     }
 
     fn holder(&mut self, email: &Email) -> Result<Option<User>, SqlError> {
@@ -59,13 +62,20 @@ impl UserTx for SqliteConnection {
         );
         match diesel::insert_into(users::table).values(row).returning(Row::as_returning()).get_result(self) {
             Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::EmailTaken.into()),
-            inserted => from_row(inserted?),
+            // Nobody comes into a suspended organization.
+            inserted => from_row((inserted?, None)),
         }
     }
 
     fn set_role(&mut self, id: UserId, role: Role) -> Result<(), SqlError> {
         diesel::update(users::table.find(id.get())).set(users::role.eq(role.as_str())).execute(self)?;
         Ok(())
+    }
+
+    fn members(&mut self, organization: OrganizationId) -> Result<Vec<UserId>, SqlError> {
+        let members = users::table.filter(users::organization_id.eq(organization.get())).order(users::id);
+        let ids: Vec<i64> = members.select(users::id).load(self)?;
+        Ok(ids.into_iter().map(UserId::from_row).collect())
     }
 
     fn delete_user(&mut self, id: UserId) -> Result<(), SqlError> {
@@ -112,14 +122,16 @@ pub(crate) fn credentials(
     conn: &mut SqliteConnection,
     email: &Email,
 ) -> Result<Option<(User, Option<String>)>, SqlError> {
-    let query = users::table.filter(users::email.eq(email.as_str())).select((Row::as_select(), users::password_hash));
-    let row: Option<(Row, Option<String>)> = query.first(conn).optional()?;
-    row.map(|(row, hash)| Ok((from_row(row)?, hash))).transpose()
+    let with_organization = users::table.filter(users::email.eq(email.as_str())).inner_join(organizations::table);
+    let query = with_organization.select((Row::as_select(), organizations::suspended_at, users::password_hash));
+    let row: Option<(Row, Option<i64>, Option<String>)> = query.first(conn).optional()?;
+    row.map(|(row, suspended, hash)| Ok((from_row((row, suspended))?, hash))).transpose()
 }
 
 pub(crate) fn of(conn: &mut SqliteConnection, organization: OrganizationId) -> Result<Vec<User>, SqlError> {
     let query = users::table.filter(users::organization_id.eq(organization.get())).order(users::id);
-    query.select(Row::as_select()).load(conn)?.into_iter().map(from_row).collect()
+    let query = query.inner_join(organizations::table).select((Row::as_select(), organizations::suspended_at));
+    query.load(conn)?.into_iter().map(from_row).collect()
 }
 
 /// Some of those who registered before that time and have not verified their addresses. Whoever was added by an admin

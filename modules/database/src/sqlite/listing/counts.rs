@@ -53,7 +53,7 @@ pub(super) fn total(conn: &Reader, filter: &Filter) -> Result<i64, SqlError> {
 pub(super) fn check_exists(conn: &Reader, filter: &Filter) -> Result<(), SqlError> {
     let exists = |sql, id: i64| Statement::new(sql).bind(id).number(conn).map(|found| found > 0);
     if let Some(id) = filter.organization.filter(|id| *id != OrganizationId::BUILT_IN)
-        && !exists("SELECT count(*) FROM organizations WHERE id = ", id.get())?
+        && !exists("SELECT count(*) FROM organizations WHERE ended_at IS NULL AND id = ", id.get())?
     {
         return Err(StoreError::NoSuchOrganization(id).into());
     }

@@ -14,7 +14,7 @@ use super::super::search_index::catch_up;
 use super::*;
 
 /// More in each organization than is ever sorted.
-const PRODUCTS: &str = "INSERT INTO organizations VALUES (2, 'Two', 0);
+const PRODUCTS: &str = "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0);
     INSERT INTO schemas VALUES (2, 1, 'Cup', '[]', 1);
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000)
     INSERT INTO products SELECT NULL, 'Name ' || (i % 999), CASE i % 100 WHEN 0 THEN 'rare' ELSE 'common' END,
