@@ -1,6 +1,7 @@
 //! Authentication under load: users log in and out, get other roles, create API keys, reset passwords, open too many
-//! sessions and are removed, on any instance, while other clients try every instance with their tokens. After the
-//! acknowledgement, a revoked right must be refused.
+//! sessions and are removed, their organization is suspended and resumed, their addresses are taken over, on any
+//! instance, while other clients try every instance with their tokens. After the acknowledgement, a revoked right must
+//! be refused.
 
 mod staff;
 mod timeline;
@@ -54,6 +55,8 @@ impl AuthWorkload {
         for index in 0..staff.users.len() {
             tasks.spawn(worker().promote_and_demote(Arc::clone(staff), index));
         }
+        tasks.spawn(worker().suspend_and_resume(Arc::clone(staff)));
+        tasks.spawn(worker().register_and_take_over());
         tasks.spawn(worker().crowd_out(Arc::clone(staff)));
         tasks.spawn(worker().make_keys_and_lose_them(Arc::clone(staff)));
         tasks.spawn(worker().take_in_and_remove());

@@ -19,11 +19,13 @@ pub(crate) struct Staff {
     pub(super) users: [StaffUser; 2],
     /// The tokens of the sessions of [`CROWD`] whose login was acknowledged, by the ids of the sessions.
     pub(super) crowd: Mutex<BTreeMap<i64, String>>,
+    /// The admin of an organization that is suspended and resumed.
+    pub(super) tenant: StaffUser,
     /// The file with the mails.
     mail: PathBuf,
 }
 
-/// The user whose role changes, and the token with which the instances are tried.
+/// What changes the rights of a user, by its path, and the token with which the instances are tried.
 pub(super) struct StaffUser {
     pub(super) path: String,
     pub(super) token: String,
@@ -43,6 +45,7 @@ impl Staff {
         Staff {
             users: [StaffUser::hire(admin, 1).await, StaffUser::hire(admin, 2).await],
             crowd: Mutex::new(crowd),
+            tenant: StaffUser::settle(admin).await,
             mail: mail.to_owned(),
         }
     }
@@ -55,6 +58,13 @@ impl Staff {
 }
 
 impl StaffUser {
+    /// Registers, with an organization, whose path is kept.
+    async fn settle(client: &Client) -> Self {
+        let user = users::register(client, "tenant@two.example", "Two").await;
+        let token = users::log_in(client, "tenant@two.example").await.token().expect("a token").to_owned();
+        StaffUser { path: format!("/api/v1/organizations/{}", user["organization_id"]), token }
+    }
+
     async fn hire(admin: &Client, number: usize) -> Self {
         let email = format!("clerk{number}@one.example");
         let user = add_user(admin, &email, "editor").await;

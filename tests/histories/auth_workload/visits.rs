@@ -27,7 +27,8 @@ const MAIL_PATIENCE: Duration = Duration::from_secs(5);
 
 fn login(email: &str) -> impl Fn(Client) -> Request {
     let credentials = json!({"email": email, "password": PASSWORD});
-    move |client: Client| client.post("/api/v1/auth/login").json(&credentials)
+    // A login ends the session of the same user whose token it shows.
+    move |client: Client| client.without_token().post("/api/v1/auth/login").json(&credentials)
 }
 
 fn new_key(session: &str) -> impl Fn(Client) -> Request {
@@ -67,6 +68,41 @@ impl Worker {
         }
         let timeline = timeline.seen(probing.stop().await);
         self.timelines.lock().unwrap().push(timeline);
+    }
+
+    /// Suspends the organization and resumes it, repeatedly.
+    pub(super) async fn suspend_and_resume(mut self, staff: Arc<Staff>) {
+        let StaffUser { path, token } = &staff.tenant;
+        let change = async |worker: &mut Worker, granted: bool| {
+            let patch = |client: Client| client.patch(path).json(&json!({"suspended": !granted}));
+            worker.until_acknowledged(patch, &[200]).await.state(granted)
+        };
+        let mut timeline = Timeline::beginning(change(&mut self, true).await);
+        let probe = |client: &Client| client.get("/api/v1/products?limit=1");
+        let probing = Probing::start(&self.workload, token, probe, [200, 403]);
+        let mut granted = true;
+        while self.working() {
+            self.pause().await;
+            granted = !granted;
+            timeline = timeline.then(change(&mut self, granted).await);
+        }
+        let timeline = timeline.seen(probing.stop().await);
+        self.timelines.lock().unwrap().push(timeline);
+    }
+
+    /// Registers with an address and logs in, and takes the address over by another registration.
+    pub(super) async fn register_and_take_over(mut self) {
+        while self.working() {
+            let email = format!("squat{:x}@three.example", self.random.random::<u64>());
+            let registration = json!({"email": email, "password": PASSWORD});
+            let register = |client: Client| client.post("/api/v1/auth/register").json(&registration);
+            if self.try_once(register, 201).await.is_none() {
+                continue;
+            }
+            let Some(came) = self.try_once(login(&email), 200).await else { continue };
+            let session = token_of(&came.reply.json());
+            self.until_taken(came.state(true), &[&session], register, &[201]).await;
+        }
     }
 
     /// Of a hundred sessions, the oldest is accepted until the next one begins.
