@@ -61,7 +61,7 @@ esac
 command -v cargo >/dev/null || fail "cargo is missing: see https://rustup.rs"
 command -v cc >/dev/null || fail "a C compiler is missing, which builds SQLite: apt-get install build-essential"
 missing=()
-for tool in redis-server curl; do
+for tool in redis-server curl jq; do
     command -v "$tool" >/dev/null || missing+=("$tool")
 done
 [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::report::{Aim, Comparison};
 use crate::rounds::{self, Contender, Plan};
 use crate::service::{BINARY, Running};
-use crate::{create, hit, limits, miss, mixed, redis};
+use crate::{create, hit, limits, miss, mixed, pages, redis};
 
 /// How far the ratio of equal builds may be from 1, so that the other ratios are meaningful.
 const EQUAL: f64 = 0.03;
@@ -34,6 +34,7 @@ async fn start(case: Case, build: &Path) -> Result<Running, Failure> {
         Case::Miss => miss::start(build).await,
         Case::Create => create::start(build).await,
         Case::Mixed => mixed::start(build).await,
+        Case::Pages => pages::start(build).await,
         Case::Limits => limits::one_limited(build).await,
         Case::Callers => limits::many_limited(build).await,
         Case::Users => limits::guarded(build).await,

@@ -67,6 +67,14 @@ pub(crate) async fn measure(
     for connection in connections {
         clients.spawn(ask_until(begin + duration, connection, Arc::clone(workload)));
     }
+    summary(begin, clients).await
+}
+
+/// Waits for all clients.
+async fn summary(
+    begin: Instant,
+    mut clients: JoinSet<Result<Vec<Duration>, ExchangeError>>,
+) -> Result<Measured, Failure> {
     let mut latencies = Vec::new();
     while let Some(client) = clients.join_next().await {
         latencies.extend(client??);
@@ -79,6 +87,32 @@ pub(crate) async fn measure(
         p50: quantile(&latencies, 0.50),
         p99: quantile(&latencies, 0.99),
     })
+}
+
+/// The same, with so many requests per second in all, at even distances. The latency of a request counts from the time
+/// at which it was due.
+pub(crate) async fn measure_at(
+    address: SocketAddr,
+    workload: &Arc<Workload>,
+    duration: Duration,
+    per_second: usize,
+) -> Result<Measured, Failure> {
+    let distance = Duration::from_secs(1) / u32::try_from(per_second)?;
+    let (begin, mut clients) = (Instant::now(), JoinSet::new());
+    for number in 0..CLIENTS as u32 {
+        let (mut connection, workload) = (Connection::open(address).await?, Arc::clone(workload));
+        clients.spawn(async move {
+            let (mut latencies, mut due) = (Vec::new(), begin + distance * number);
+            while due < begin + duration {
+                tokio::time::sleep_until(due.into()).await;
+                connection.exchange(workload.any(), workload.status).await?;
+                latencies.push(due.elapsed());
+                due += distance * CLIENTS as u32;
+            }
+            Ok::<_, ExchangeError>(latencies)
+        });
+    }
+    summary(begin, clients).await
 }
 
 async fn ask_until(

@@ -19,6 +19,7 @@ mod load;
 mod machine;
 mod miss;
 mod mixed;
+mod pages;
 mod redis;
 mod report;
 mod rounds;
@@ -76,6 +77,8 @@ enum Case {
     Create,
     /// 90 % reads, 5 % lists, 5 % updates, against a plain cache-aside
     Mixed,
+    /// Pages from the memory tier, compressed, against the same as they are
+    Pages,
     /// A product from the memory tier under a rate limit, against the service without limits
     Limits,
     /// The same, with a thousand callers
@@ -95,6 +98,7 @@ impl Case {
             Case::Miss => "miss",
             Case::Create => "create",
             Case::Mixed => "mixed",
+            Case::Pages => "pages",
             Case::Limits => "limits",
             Case::Callers => "callers",
             Case::Users => "users",
@@ -111,6 +115,7 @@ impl Case {
             Case::Miss => miss::run(plan).await?,
             Case::Create => create::run(plan).await?,
             Case::Mixed => mixed::run(plan).await?,
+            Case::Pages => pages::run(plan).await?,
             Case::Limits => limits::one_caller(plan).await?,
             Case::Callers => limits::many_callers(plan).await?,
             Case::Users => limits::users(plan).await?,

@@ -58,7 +58,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// A catalogue made by `hotshelf seed`.
-fn seeded(products: u64) -> Result<Catalogue, Failure> {
+pub(crate) fn seeded(products: u64) -> Result<Catalogue, Failure> {
     let catalogue = Catalogue::empty()?;
     let begin = Instant::now();
     let mut seed = Command::new(BINARY);

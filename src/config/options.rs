@@ -53,6 +53,7 @@ fn api(s: &Settings) -> ApiOptions {
         max_connections: s.max_connections,
         max_connections_per_address: s.max_connections_per_address,
         uploads: UploadOptions { most: s.max_uploads, bytes: s.max_upload_bytes, timeout: s.upload_timeout },
+        compression: s.http_compression,
         cors_origins: s.cors_origins.clone(),
         allowed_hosts: allowed_hosts(s),
         cache_prefix: s.cache_prefix.clone(),

@@ -6,6 +6,7 @@
 mod bodies;
 mod connections;
 mod errors;
+mod http2;
 mod other_clients;
 mod raw_http;
 mod searches;

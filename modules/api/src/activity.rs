@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::task::{Context, Poll};
 
 use axum::Error;
@@ -37,11 +37,19 @@ pub(crate) enum CloseOrder {
     End,
 }
 
-/// Only the task of the connection writes these, except `order`. Readers poll, so relaxed ordering is enough.
+/// With HTTP/1.1, only the task of the connection writes these, except `order`. Readers poll, so relaxed ordering is
+/// enough.
 #[derive(Default)]
 pub(crate) struct Activity {
     requests: AtomicU64,
     under_way: AtomicBool,
+    /// Streams of HTTP/2 in progress, those of them whose client waits for the service, and pieces of responses that
+    /// were sent. The tasks of the streams write these.
+    streams: AtomicUsize,
+    answering: AtomicUsize,
+    pieces: AtomicU64,
+    /// HTTP/2: what is read between two requests need not be the head of one.
+    multiplexed: AtomicBool,
     /// Data was read since the last request began or ended.
     unread: AtomicBool,
     writes: AtomicU64,
@@ -56,9 +64,11 @@ impl Activity {
         let requests = self.requests.load(Relaxed);
         if self.blocked.load(Relaxed) {
             (ConnectionState::Stuck, self.writes.load(Relaxed))
-        } else if self.under_way.load(Relaxed) {
+        } else if self.under_way.load(Relaxed) || self.answering.load(Relaxed) > 0 {
             (ConnectionState::Working, requests)
-        } else if self.unread.load(Relaxed) {
+        } else if self.streams.load(Relaxed) > 0 {
+            (ConnectionState::Stuck, self.pieces.load(Relaxed))
+        } else if self.unread.load(Relaxed) && !self.multiplexed.load(Relaxed) {
             (ConnectionState::Head, requests)
         } else {
             (ConnectionState::Idle, requests)
@@ -86,7 +96,12 @@ impl Activity {
         }
     }
 
-    fn has_read(&self) {
+    /// The connection speaks HTTP/2.
+    pub(crate) fn multiplex(&self) {
+        self.multiplexed.store(true, Relaxed);
+    }
+
+    pub(crate) fn has_read(&self) {
         self.unread.store(true, Relaxed);
     }
 
@@ -121,6 +136,45 @@ impl Drop for RequestGuard {
     }
 }
 
+/// A stream of HTTP/2 in progress, until the last byte of its response is handed over or the stream is reset.
+pub(crate) struct StreamGuard {
+    activity: Arc<Activity>,
+    answering: bool,
+}
+
+impl StreamGuard {
+    pub(crate) fn begin(activity: &Arc<Activity>) -> Self {
+        activity.requests.fetch_add(1, Relaxed);
+        activity.streams.fetch_add(1, Relaxed);
+        activity.answering.fetch_add(1, Relaxed);
+        StreamGuard { activity: Arc::clone(activity), answering: true }
+    }
+
+    /// The next piece of the response is being made.
+    pub(crate) fn answers(&mut self) {
+        if !self.answering {
+            self.answering = true;
+            self.activity.answering.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A piece of the response is on its way: the client has to make room for the next one.
+    pub(crate) fn has_answered(&mut self) {
+        self.activity.pieces.fetch_add(1, Relaxed);
+        if self.answering {
+            self.answering = false;
+            self.activity.answering.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        self.activity.answering.fetch_sub(usize::from(self.answering), Relaxed);
+        self.activity.streams.fetch_sub(1, Relaxed);
+    }
+}
+
 /// The body of a response. The request ends when it is dropped.
 pub(crate) struct ResponseBody {
     body: Body,
@@ -150,15 +204,16 @@ impl hyper::body::Body for ResponseBody {
     }
 }
 
-/// A stream that records reads and writes in the activity.
+/// A stream that records reads and writes in the activity. It begins with the bytes that were read of it before.
 pub(crate) struct ObservedStream<S> {
     stream: S,
+    begun: Bytes,
     activity: Arc<Activity>,
 }
 
 impl<S> ObservedStream<S> {
-    pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        ObservedStream { stream, activity }
+    pub(crate) fn new(begun: Bytes, stream: S, activity: Arc<Activity>) -> Self {
+        ObservedStream { stream, begun, activity }
     }
 
     fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -168,7 +223,12 @@ impl<S> ObservedStream<S> {
 }
 
 impl<S: Read + Unpin> Read for ObservedStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if !self.begun.is_empty() {
+            let fits = self.begun.len().min(buf.remaining());
+            buf.put_slice(&self.begun.split_to(fits));
+            return Poll::Ready(Ok(()));
+        }
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
             self.activity.has_read();

@@ -14,6 +14,11 @@ use tokio_util::sync::CancellationToken;
 use crate::activity::{Activity, CloseOrder, ConnectionState};
 use crate::client::TrustedProxies;
 
+mod streams;
+
+pub(crate) use streams::StreamSlot;
+use streams::Streams;
+
 /// Connections reserved for probes beside the bound. When all are taken, the oldest is closed.
 const MAX_RESERVED: usize = 32;
 /// How long a reserved connection may be without a request.
@@ -35,12 +40,15 @@ pub(crate) struct ConnectionBounds {
     pub(crate) max_per_client: usize,
     /// Closes a connection without a request in progress, or whose client does not read its response.
     pub(crate) idle: Duration,
+    /// Resets a stream of HTTP/2 to which nothing has happened for this time. Longer than any wait of a request.
+    pub(crate) stalled: Duration,
 }
 
 pub(crate) struct Connections {
     bounds: ConnectionBounds,
     proxies: TrustedProxies,
     open: Mutex<Open>,
+    streams: Streams,
 }
 
 #[derive(Default)]
@@ -67,6 +75,8 @@ struct Entry {
 pub(crate) struct ConnectionGuard {
     connections: Arc<Connections>,
     number: u64,
+    /// `None`: exempt from the bounds per address.
+    client: Option<Subject>,
     pub(crate) activity: Arc<Activity>,
     /// A reserved connection: for probes only.
     pub(crate) reserved: bool,
@@ -74,7 +84,13 @@ pub(crate) struct ConnectionGuard {
 
 impl Connections {
     pub(crate) fn new(bounds: ConnectionBounds, proxies: TrustedProxies) -> Self {
-        Connections { bounds, proxies, open: Mutex::default() }
+        let streams = Streams::new(bounds.max, bounds.max_per_client);
+        Connections { bounds, proxies, open: Mutex::default(), streams }
+    }
+
+    /// The time after which a stream is reset.
+    pub(crate) fn stalled(&self) -> Duration {
+        self.bounds.stalled
     }
 
     /// The number of open connections.
@@ -99,8 +115,8 @@ impl Connections {
         if !room && open.reserved >= MAX_RESERVED {
             open.close_oldest_reserved();
         }
-        let (number, activity) = open.add(client, !room);
-        ConnectionGuard { connections: Arc::clone(self), number, activity, reserved: !room }
+        let (number, activity) = open.add(client.clone(), !room);
+        ConnectionGuard { connections: Arc::clone(self), number, client, activity, reserved: !room }
     }
 
     /// Closes some idle connections, because descriptors have run out.
@@ -250,6 +266,13 @@ impl Open {
         if let Some(entry) = self.remove(number) {
             entry.activity.order(CloseOrder::End);
         }
+    }
+}
+
+impl ConnectionGuard {
+    /// A place for one more stream of the connection, if there is one.
+    pub(crate) fn begin_stream(&self) -> Option<StreamSlot> {
+        self.connections.streams.begin(&self.connections, self.client.as_ref())
     }
 }
 

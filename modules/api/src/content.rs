@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::body::too_large;
+use crate::compression::Coding;
 use crate::problem::Problem;
 
 const JSON: &str = "application/json";
@@ -23,14 +24,6 @@ const CODINGS: HeaderValue = HeaderValue::from_static("br, zstd, gzip");
 const MOST_CODINGS: usize = 2;
 /// Of zstd: 8 MiB, the largest window that RFC 9659 lets a decoder of HTTP need.
 const WINDOW_LOG: u32 = 23;
-
-/// A coding of a request body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
-    Brotli,
-    Gzip,
-    Zstd,
-}
 
 /// 417 for an expectation that the service does not know. The server meets `100-continue`.
 pub(crate) fn check_expectation(headers: &HeaderMap) -> Result<(), Problem> {
@@ -94,12 +87,10 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Problem> {
     for value in headers.get_all(header::CONTENT_ENCODING) {
         let value = value.to_str().map_err(|_| refused("the content coding is not known"))?;
         for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            match name.to_ascii_lowercase().as_str() {
-                "identity" => {}
-                "br" => codings.push(Coding::Brotli),
-                "gzip" | "x-gzip" => codings.push(Coding::Gzip),
-                "zstd" => codings.push(Coding::Zstd),
-                _ => return Err(refused("the content coding of the request body is not supported")),
+            match Coding::named(name) {
+                Some(coding) => codings.push(coding),
+                None if name.eq_ignore_ascii_case("identity") => {}
+                None => return Err(refused("the content coding of the request body is not supported")),
             }
         }
     }

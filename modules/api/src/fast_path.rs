@@ -24,16 +24,18 @@ use tower_service::Service as _;
 
 use crate::caller::Caller;
 use crate::client::Peer;
-use crate::conditions::{MIN_VERSION, freshness};
+use crate::compression::{AcceptedCodings, Compression};
+use crate::conditions::{MIN_VERSION, freshness, version_tag};
 use crate::limits::{self, LimitHeaders, Policy, RequestLimits};
 use crate::metrics::{HttpMetrics, HttpSeries};
 use crate::negotiation::accepts_json;
 use crate::params::id_of;
 use crate::pipeline::{RequestPipeline, ReservedForProbes};
 use crate::problem::Problem;
+use crate::reply::{Spliced, cacheable_with_limits};
 use crate::request_context::{RequestContext, begin_trace, log_quick_access};
 use crate::request_id::REQUEST_ID;
-use crate::routes::products::{PRODUCT_ACCESS, PRODUCT_AREA, PRODUCT_ROUTE, find, product_answer};
+use crate::routes::products::{PRODUCT_ACCESS, PRODUCT_AREA, PRODUCT_HEAD, PRODUCT_ROUTE, find};
 use crate::state::ApiState;
 
 /// Answers all requests: by the fast path where it applies, else by the router. A cheap handle.
@@ -89,14 +91,14 @@ impl ApiService {
                 && let Ok(headers) = policy.admit(allowed)
                 && let Some(response) = products.hit(id, &request, peer, &caller, headers, (begin, begin))
             {
-                return Either::Left(ready(Ok(response)));
+                return products.finish(response);
             }
             let answering = products.answer_when_decided(decision, subject, caller, read(request, true));
             return Either::Right(Either::Left(Box::pin(answering)));
         }
         let hit = |caller| products.hit(id, &request, peer, &caller, LimitHeaders::none(), (begin, begin));
         match caller.and_then(hit) {
-            Some(response) => Either::Left(ready(Ok(response))),
+            Some(response) => products.finish(response),
             None => Either::Right(Either::Left(Box::pin(products.fetch(read(request, false))))),
         }
     }
@@ -130,6 +132,8 @@ fn is_plain<B>(request: &Request<B>, known_host: Option<&HeaderValue>) -> bool {
             Some(value) == known_host
         }
         name if name == header::ACCEPT => value == "*/*",
+        // With weights, it may refuse an answer without a coding.
+        name if name == header::ACCEPT_ENCODING => !value.as_bytes().contains(&b';'),
         name => !matters.contains(name),
     });
     plain && hosts == 1 && request.uri().authority().is_none()
@@ -164,7 +168,11 @@ impl ProductFastPath {
         if !caller.sees_product(&product) {
             return None;
         }
-        let mut response = product_answer(&self.products, limits, headers, id, &product, source, begin);
+        let compression = &self.pipeline.compression;
+        let asked = if compression.applies_to(product.payload.len()) { request.headers() } else { headers };
+        let body = Spliced::timed(PRODUCT_HEAD, &product.payload, source, begin);
+        let tag = version_tag(id.get(), product.revision, self.products.history());
+        let mut response = cacheable_with_limits(compression, limits, asked, &tag, body);
         let request_id = self.pipeline.request_ids.id_of(headers);
         let id = request_id.to_str().unwrap_or_default();
         let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
@@ -179,10 +187,24 @@ impl ProductFastPath {
         Some(response)
     }
 
+    /// The response, when its body is compressed if it has to be.
+    fn finish(self: &Arc<Self>, response: Response) -> Answering {
+        if !Compression::is_unfinished(&response) {
+            return Either::Left(ready(Ok(response)));
+        }
+        let products = Arc::clone(self);
+        let finishing = async move { Ok(products.pipeline.compression.finish_spliced(response).await) };
+        Either::Right(Either::Left(Box::pin(finishing)))
+    }
+
     /// The headers, if they need no problem: that needs the pipeline.
     fn checked<'a, B>(&self, request: &'a Request<B>, peer: &Peer) -> Option<&'a HeaderMap> {
         let headers = request.headers();
-        if headers.contains_key(header::IF_MATCH) || headers.contains_key(header::EXPECT) {
+        if headers.contains_key(header::IF_MATCH)
+            || headers.contains_key(header::EXPECT)
+            // A small answer is compressed there.
+            || AcceptedCodings::of(headers).identity_refused
+        {
             return None;
         }
         self.pipeline.hosts.check(request.version(), request.uri(), headers).ok()?;
@@ -210,6 +232,9 @@ impl ProductFastPath {
                 let (limits, begin) = (LimitHeaders::none(), Instant::now());
                 let hit = self.hit(read.id, &read.request, &read.peer, &caller, limits, (read.arrived, begin));
                 let mut response = match hit {
+                    Some(response) if Compression::is_unfinished(&response) => {
+                        Box::pin(self.pipeline.compression.finish_spliced(response)).await
+                    }
                     Some(response) => response,
                     // Boxed separately, so that the future of a hit stays small.
                     None => Box::pin(self.fetch(read)).await?,
@@ -257,7 +282,10 @@ impl ProductFastPath {
         let finding = pin!(async {
             match &identified {
                 Ok(Some(caller)) => match authorizer.check((PRODUCT_AREA, PRODUCT_ACCESS), caller) {
-                    Ok(()) => find(&self.products, caller, id, headers).await.into_response(),
+                    Ok(()) => {
+                        let compression = &self.pipeline.compression;
+                        find(&self.products, compression, caller, id, headers).await.into_response()
+                    }
                     Err(problem) => {
                         self.pipeline.note_refusal(Some(caller), address, &Method::GET, PRODUCT_ROUTE);
                         problem.into_response()

@@ -34,6 +34,7 @@
 //!     max_connections: None,
 //!     max_connections_per_address: None,
 //!     uploads: UploadOptions { most: 1024, bytes: 128 << 20, timeout: Duration::from_secs(10) },
+//!     compression: true,
 //!     cors_origins: Vec::new(),
 //!     allowed_hosts: None,
 //!     cache_prefix: "product:".to_owned(),
@@ -67,6 +68,7 @@ mod authorizer;
 mod body;
 mod caller;
 mod client;
+mod compression;
 mod conditions;
 mod connections;
 mod content;
@@ -74,11 +76,13 @@ mod cookie;
 mod descriptors;
 mod fast_path;
 mod hosts;
+mod http2;
 mod limits;
 mod metrics;
 mod module;
 mod negotiation;
 mod openapi;
+mod opening;
 mod operations;
 mod options;
 mod origins;

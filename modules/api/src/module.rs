@@ -20,6 +20,9 @@ use crate::unknown_proxy::UnknownProxy;
 /// The part of the stop timeout in which requests may finish. The rest is for closing the connections that are left.
 const FOR_ANSWERS: f64 = 0.8;
 
+/// A stream of HTTP/2 to which nothing happens is reset so long after each wait of a request has timed out.
+const AFTER_ALL_WAITS: Duration = Duration::from_secs(1);
+
 /// The life cycle of the HTTP server.
 pub struct ApiModule {
     options: ApiOptions,
@@ -40,7 +43,7 @@ impl ApiModule {
         let open = Arc::clone(&connections);
         let help = "Connections of clients that are open";
         services.registry.watch_gauge("http_connections", help, &[], move || open.len() as u64);
-        let state = ApiState::new(&options, services);
+        let state = ApiState::new(&options, services)?;
         let unknown_proxy = Arc::clone(&Arc::<RequestLimits>::from_ref(&state).unknown_proxy);
         let service = service(state, &options, tasks.stopping())?;
         Ok(ApiModule { options, service, connections, unknown_proxy, address: OnceLock::new(), tasks })
@@ -59,7 +62,9 @@ fn connections(options: &ApiOptions) -> Connections {
         );
     }
     tracing::info!("up to {max} connections, {max_per_client} from one address, with {of_descriptors} descriptors");
-    let bounds = ConnectionBounds { max, max_per_client, idle: options.idle_timeout };
+    let waits = [options.idle_timeout, options.request_timeout, options.uploads.timeout];
+    let stalled = waits.into_iter().max().unwrap_or_default() + AFTER_ALL_WAITS;
+    let bounds = ConnectionBounds { max, max_per_client, idle: options.idle_timeout, stalled };
     Connections::new(bounds, options.limits.trusted_proxies.clone())
 }
 

@@ -12,6 +12,7 @@ mod rules;
 
 use std::sync::{Arc, LazyLock};
 
+use axum::Extension;
 use axum::http::header;
 use axum::routing::{self, MethodRouter};
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{Components, OpenApi as Description};
 use utoipa::{Modify, OpenApi};
 
+use crate::compression::Lasting;
 use crate::cookie::SECURE_NAME;
 use crate::operations::Operations;
 use crate::problem::Problem;
@@ -73,7 +75,7 @@ pub(crate) fn route<S: Clone + Send + Sync + 'static>(
     let json = Arc::new(LazyLock::new(build));
     routing::get(async move || {
         let json = LazyLock::force(&json).clone().map_err(Problem::internal);
-        json.map(|json| ([(header::CONTENT_TYPE, "application/json")], json))
+        json.map(|json| ([(header::CONTENT_TYPE, "application/json")], Extension(Lasting), json))
     })
 }
 

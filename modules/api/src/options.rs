@@ -27,6 +27,8 @@ pub struct ApiOptions {
     pub max_connections_per_address: Option<usize>,
     /// Bounds of the request bodies in progress.
     pub uploads: UploadOptions,
+    /// Whether answers are compressed for clients that accept it.
+    pub compression: bool,
     /// Allowed CORS origins, as browsers write them; empty turns CORS off, `*` allows all.
     pub cors_origins: Vec<String>,
     /// Hosts that requests may name beside loopback; others get 421. `None`: any.

@@ -30,6 +30,7 @@ use crate::actor::actor;
 use crate::authorizer::Authorizer;
 use crate::body::{JsonBody, check_length, check_start};
 use crate::caller::Caller;
+use crate::compression::{Compression, add_vary};
 use crate::conditions::{self, check_untagged};
 use crate::content::{self, Decoder, check_expectation};
 use crate::hosts::Hosts;
@@ -56,6 +57,7 @@ pub(crate) struct RequestPipeline {
     max_under_way: usize,
     under_way: Semaphore,
     pub(crate) uploads: Uploads,
+    pub(crate) compression: Compression,
     metrics: HttpMetrics,
     limits: Arc<RequestLimits>,
     audit: AuditLog,
@@ -87,6 +89,7 @@ impl RequestPipeline {
             max_under_way,
             under_way: Semaphore::new(max_under_way),
             uploads: Uploads::new(options.uploads, stopping),
+            compression: FromRef::from_ref(state),
             metrics,
             limits: FromRef::from_ref(state),
             audit: FromRef::from_ref(state),
@@ -111,13 +114,20 @@ impl RequestPipeline {
     }
 
     async fn answer(&self, context: RequestContext<'_>, answering: impl Future<Output = Response>) -> Response {
-        let mut response = match context.accepts_json {
-            true => answering.instrument(context.trace.span().clone()).await,
-            false => Problem::new(StatusCode::NOT_ACCEPTABLE, "this resource is available as application/json only")
-                .into_response(),
+        let codings = self.compression.offered_of(context.codings);
+        let mut response = if !context.accepts_json {
+            not_acceptable("this resource is available as application/json only")
+        } else if codings.nothing() {
+            not_acceptable("Accept-Encoding refuses all codings of this resource, and an answer without one")
+        } else {
+            answering.instrument(context.trace.span().clone()).await
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             problem.write_to(&mut response, &context.request_id, context.dialect);
+        }
+        if self.compression.has_work(codings, context.route, &response) {
+            // Boxed, so that the future of a small answer stays small.
+            response = Box::pin(self.compression.finish(codings, response)).await;
         }
         reply::complete(context.method, &mut response);
         self.authorizer.keep_private(response.headers_mut());
@@ -178,7 +188,15 @@ impl RequestPipeline {
             let answering = pin!(next.run(Request::from_parts(parts, body)));
             let response = self.bounded(probe, answering).await?;
             Ok(match conditions {
-                Some(conditions) => conditions::apply(&conditions, response),
+                Some(conditions) => {
+                    // A 304 has the fields of the answer that it stands for, but not its size.
+                    let varies = self.compression.may_compress(route.unwrap_or_default(), &response);
+                    let mut response = conditions::apply(&conditions, response);
+                    if varies && response.status() == StatusCode::NOT_MODIFIED {
+                        add_vary(response.headers_mut());
+                    }
+                    response
+                }
                 None => response,
             })
         };
@@ -335,6 +353,10 @@ pub(crate) async fn middleware(
         pipeline.answer_whole(probe, route, request, next).await
     });
     pipeline.handle(context, answering).await
+}
+
+fn not_acceptable(detail: &str) -> Response {
+    Problem::new(StatusCode::NOT_ACCEPTABLE, detail).into_response()
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> &str {

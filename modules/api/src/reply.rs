@@ -2,7 +2,7 @@
 //! only copy is the one into the send buffer.
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -13,6 +13,7 @@ use hotshelf_domain::{History, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::compression::{Compression, add_vary};
 use crate::conditions::{self, Outcome, version_tag};
 use crate::limits::{LimitHeaders, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::request_id::REQUEST_ID;
@@ -47,6 +48,53 @@ static LIMITED: LazyLock<HeaderMap> = LazyLock::new(|| {
     headers
 });
 
+/// A body of the cache: `head` and `payload`, which last as long as the entry, and an end that differs from answer to
+/// answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Spliced<'a> {
+    pub(crate) head: &'static str,
+    pub(crate) payload: &'a Bytes,
+    pub(crate) end: End,
+}
+
+/// The end of a body: where it came from and, if it `begun` at a known time, how long that took.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) source: Source,
+    pub(crate) begun: Option<Instant>,
+}
+
+impl<'a> Spliced<'a> {
+    /// The answer to a request that was begun at that time, with `from_cache` and `duration_ms`.
+    pub(crate) fn timed(head: &'static str, payload: &'a Bytes, source: Source, begun: Instant) -> Self {
+        Spliced { head, payload, end: End { source, begun: Some(begun) } }
+    }
+
+    /// An answer with `from_cache` alone.
+    pub(crate) fn untimed(payload: &'a Bytes, source: Source) -> Self {
+        Spliced { head: "", payload, end: End { source, begun: None } }
+    }
+
+    /// The whole body.
+    pub(crate) fn whole(&self) -> Bytes {
+        self.end.after(self.head.as_bytes(), self.payload)
+    }
+}
+
+impl End {
+    /// The end alone.
+    pub(crate) fn bytes(self) -> Bytes {
+        self.after(b"", b"")
+    }
+
+    fn after(self, head: &[u8], payload: &[u8]) -> Bytes {
+        match self.begun {
+            Some(begun) => splice(head, payload, self.source, begun.elapsed()),
+            None => splice_origin(payload, self.source),
+        }
+    }
+}
+
 /// Adds the headers that every response has: whether caches may store it, and that its type is not to be guessed.
 pub(crate) fn complete(method: &str, response: &mut Response) {
     let storable = [StatusCode::OK, StatusCode::NOT_MODIFIED].contains(&response.status());
@@ -58,7 +106,7 @@ pub(crate) fn complete(method: &str, response: &mut Response) {
 }
 
 /// `head`, `payload`, then `from_cache` and `duration_ms`, then `}`.
-pub(crate) fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration) -> Bytes {
+fn splice(head: &[u8], payload: &[u8], source: Source, took: Duration) -> Bytes {
     let origin: &[u8] = match source.is_hit() {
         true => b",\"from_cache\":true,\"duration_ms\":",
         false => b",\"from_cache\":false,\"duration_ms\":",
@@ -110,18 +158,20 @@ pub(crate) fn tagged(id: i64, version: Version, history: History) -> HeaderMap {
 }
 
 /// 200 with the body, 304 if the client has this state, or 412 if it wants another one.
-pub(crate) fn cacheable(request: &HeaderMap, tag: &str, source: Source, body: impl FnOnce() -> Bytes) -> Response {
-    cacheable_with_limits(LimitHeaders::none(), request, tag, source, body)
+pub(crate) fn cacheable(compression: &Compression, request: &HeaderMap, tag: &str, body: Spliced<'_>) -> Response {
+    cacheable_with_limits(compression, LimitHeaders::none(), request, tag, body)
 }
 
 /// The same with the headers of a rate limit.
 pub(crate) fn cacheable_with_limits(
+    compression: &Compression,
     limits: LimitHeaders,
     request: &HeaderMap,
     tag: &str,
-    source: Source,
-    body: impl FnOnce() -> Bytes,
+    body: Spliced<'_>,
 ) -> Response {
+    let source = body.end.source;
+    let compressed = compression.applies_to(body.payload.len());
     let outcome = conditions::outcome(request, Some(tag));
     // Tags have only digits, letters, dashes and quotes, so this cannot fail.
     let tag = HeaderValue::from_str(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
@@ -140,6 +190,9 @@ pub(crate) fn cacheable_with_limits(
         headers.insert(header::CACHE_CONTROL, REVALIDATE);
         headers.insert(CACHE_STATUS, cache_status(source));
         limits.add_to(headers);
+        if compressed {
+            add_vary(headers);
+        }
         return response;
     }
     let (mut tag, mut status) = (Some(tag), Some(cache_status(source)));
@@ -161,8 +214,15 @@ pub(crate) fn cacheable_with_limits(
             *value = differs;
         }
     }
-    let mut response = Response::new(Body::from(body()));
+    if !compressed {
+        let mut response = Response::new(Body::from(body.whole()));
+        *response.headers_mut() = headers;
+        return response;
+    }
+    add_vary(&mut headers);
+    let mut response = Response::new(Body::empty());
     *response.headers_mut() = headers;
+    compression.answer(request, body, &mut response);
     response
 }
 

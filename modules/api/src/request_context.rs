@@ -8,6 +8,7 @@ use hotshelf_lifecycle::at_once_for_request;
 use hotshelf_telemetry::RequestTrace;
 use tracing::Level;
 
+use crate::compression::AcceptedCodings;
 use crate::metrics::HttpSeries;
 use crate::negotiation::accepts_json;
 use crate::problem::Dialect;
@@ -26,6 +27,7 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) probe: bool,
     /// Whether the client accepts JSON.
     pub(crate) accepts_json: bool,
+    pub(crate) codings: AcceptedCodings,
     pub(crate) trace: RequestTrace,
     /// The metrics of its method and route with status 200, if they need not be looked up.
     pub(crate) answered: Option<&'a HttpSeries>,
@@ -46,6 +48,7 @@ impl<'a> RequestContext<'a> {
             dialect: Dialect::of(path),
             probe: path.starts_with("/health"),
             accepts_json: accepts_json(request.uri(), request.headers()),
+            codings: AcceptedCodings::of(request.headers()),
             answered: None,
         }
     }

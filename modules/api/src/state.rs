@@ -11,8 +11,9 @@ use hotshelf_database::Database;
 use hotshelf_lifecycle::HealthBoard;
 use hotshelf_product::{ProductService, Warmer};
 use hotshelf_ratelimit::RateLimiter;
-use hotshelf_stats::Registry;
+use hotshelf_stats::{MetricsError, Registry};
 
+use crate::compression::Compression;
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, RequestLimits};
 use crate::options::{ApiOptions, UserOptions};
@@ -78,6 +79,7 @@ parts! {
     auth: Option<Auth>,
     audit: AuditLog,
     cookies: Cookies,
+    compression: Compression,
     api_key_ttl: ApiKeyTtl,
     cache_prefix: CachePrefix,
     statistics: CacheStatistics,
@@ -89,14 +91,15 @@ parts! {
 }
 
 impl ApiState {
-    pub(crate) fn new(options: &ApiOptions, services: ApiServices) -> Self {
+    pub(crate) fn new(options: &ApiOptions, services: ApiServices) -> Result<Self, MetricsError> {
         let ApiServices { products, auth, audit, warmer, limiter, statistics, registry, health } = services;
-        ApiState(Arc::new(Parts {
+        Ok(ApiState(Arc::new(Parts {
             repository: products.repository().clone(),
             products,
             auth,
             audit,
             cookies: Cookies::new(options.users),
+            compression: Compression::new(options.compression, &registry)?,
             api_key_ttl: ApiKeyTtl::new(options.users),
             cache_prefix: CachePrefix(options.cache_prefix.as_str().into()),
             statistics,
@@ -105,6 +108,6 @@ impl ApiState {
             warmer,
             request_limits: Arc::new(RequestLimits::new(&options.limits, &limiter)),
             account_limits: Arc::new(AccountLimits::new(&options.limits, &limiter)),
-        }))
+        })))
     }
 }

@@ -23,6 +23,9 @@ struct Answer {
     next_cursor: Option<String>,
 }
 
+/// Compressed answers must be as fresh as plain ones.
+const CODINGS: [Option<&str>; 6] = [None, None, None, Some("zstd"), Some("br"), Some("gzip")];
+
 impl From<Claim> for Answer {
     fn from(claim: Claim) -> Self {
         Answer { claims: vec![claim], next_cursor: None }
@@ -54,6 +57,9 @@ impl Workload {
 
     async fn ask(&self, instance: usize, asked: &Asked, freshness: Freshness, after: Option<i64>) -> Option<Answer> {
         let mut request = self.client(instance).get(&asked.target());
+        if let Some(coding) = CODINGS[rand::random_range(0..CODINGS.len())] {
+            request = request.header("accept-encoding", coding);
+        }
         match (freshness, asked) {
             (Freshness::NoCache, _) => request = request.header("cache-control", "no-cache"),
             (Freshness::MinVersion, Asked::Product(id) | Asked::Details(id)) => {

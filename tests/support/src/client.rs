@@ -10,6 +10,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use crate::coding;
 use crate::metrics::Metrics;
 
 /// Longer than the service may need for any answer.
@@ -128,12 +129,10 @@ impl Request {
     /// When the connection fails, or no answer arrives within 30 s.
     pub async fn try_send(self) -> Result<Reply, reqwest::Error> {
         let response = self.builder.send().await?;
-        Ok(Reply {
-            request: self.what,
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: response.text().await?,
-        })
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await?.to_vec();
+        let body = coding::decoded(&headers, &bytes);
+        Ok(Reply { request: self.what, status, headers, bytes, body })
     }
 }
 
@@ -157,6 +156,7 @@ pub struct Reply {
     pub status: u16,
     /// The headers, with names in lower case.
     pub headers: HeaderMap,
+    bytes: Vec<u8>,
     body: String,
 }
 
@@ -171,7 +171,12 @@ impl Reply {
         self
     }
 
-    /// The body as text.
+    /// The body as it was sent, with its coding.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The body as text, decoded if it has a coding.
     pub fn text(&self) -> &str {
         &self.body
     }

@@ -2,7 +2,8 @@ use super::*;
 use crate::activity::RequestGuard;
 
 fn connections(max: usize, max_per_client: usize) -> Arc<Connections> {
-    let bounds = ConnectionBounds { max, max_per_client, idle: Duration::from_secs(60) };
+    let bounds =
+        ConnectionBounds { max, max_per_client, idle: Duration::from_secs(60), stalled: Duration::from_secs(61) };
     Arc::new(Connections::new(bounds, "10.0.0.0/8".parse().unwrap()))
 }
 
@@ -88,4 +89,22 @@ async fn each_kind_of_nothing_has_its_time() {
     assert_eq!(order(&working), Some(CloseOrder::End));
     drop((request, working));
     watch.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_have_the_bounds_of_connections() {
+    let connections = connections(10, 4);
+    let (one, other, proxy) = (
+        connections.admit(address("192.0.2.1")),
+        connections.admit(address("192.0.2.2")),
+        connections.admit(address("10.1.2.3")),
+    );
+    let of =
+        |guard: &ConnectionGuard, count: usize| (0..count).filter_map(|_| guard.begin_stream()).collect::<Vec<_>>();
+    let (first, second) = (of(&one, 6), of(&other, 1));
+    assert_eq!((first.len(), second.len(), of(&connections.admit(address("192.0.2.1")), 1).len()), (4, 1, 0));
+    assert_eq!(of(&proxy, 10).len(), 5);
+    drop(first);
+    assert_eq!(of(&proxy, 10).len(), 9);
+    assert_eq!(of(&one, 6).len(), 4);
 }

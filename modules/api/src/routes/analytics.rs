@@ -7,11 +7,12 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use hotshelf_product::ProductService;
 
+use crate::compression::Compression;
 use crate::conditions::{freshness, page_tag};
 use crate::openapi::schemas;
 use crate::params::QueryReader;
 use crate::problem::Problem;
-use crate::reply::{cacheable, splice};
+use crate::reply::{Spliced, cacheable};
 
 /// Returns the number of products and their price range, per organization and category. Only this response may be out
 /// of date: the report is rebuilt once a day, and on request.
@@ -27,6 +28,7 @@ use crate::reply::{cacheable, splice};
 )]
 pub(crate) async fn catalogue(
     State(products): State<ProductService>,
+    State(compression): State<Compression>,
     query: QueryReader,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -36,6 +38,6 @@ pub(crate) async fn catalogue(
         false => products.analytics(freshness(&headers)?).await?,
     };
     let report = found.value.ok_or_else(|| Problem::internal("there are no analytics"))?;
-    let body = || splice(b"", &report.payload, found.source, begin.elapsed());
-    Ok(cacheable(&headers, &page_tag(report.revision), found.source, body))
+    let body = Spliced::timed("", &report.payload, found.source, begin);
+    Ok(cacheable(&compression, &headers, &page_tag(report.revision), body))
 }

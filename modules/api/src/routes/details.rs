@@ -12,11 +12,12 @@ use serde::Serialize;
 
 use crate::body::JsonBody;
 use crate::caller::Caller;
+use crate::compression::Compression;
 use crate::conditions::{expectation, freshness, version_tag};
 use crate::openapi::{FreshnessHeaders, WriteConditions, schemas};
 use crate::params::IdPath;
 use crate::problem::Problem;
-use crate::reply::{cacheable, splice, tagged};
+use crate::reply::{Spliced, cacheable, tagged};
 
 #[derive(Serialize)]
 struct Written {
@@ -37,6 +38,7 @@ struct Written {
 )]
 pub(crate) async fn get(
     State(products): State<ProductService>,
+    State(compression): State<Compression>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
@@ -44,8 +46,9 @@ pub(crate) async fn get(
     let begin = Instant::now();
     let found = products.details_within(id, caller.scope(), freshness(&headers)?).await?;
     let details = found.value.ok_or(StoreError::NotFound(id))?;
-    let body = || splice(b"", &details.payload, found.source, begin.elapsed());
-    Ok(cacheable(&headers, &version_tag(id.get(), details.revision, products.history()), found.source, body))
+    let tag = version_tag(id.get(), details.revision, products.history());
+    let body = Spliced::timed("", &details.payload, found.source, begin);
+    Ok(cacheable(&compression, &headers, &tag, body))
 }
 
 /// Replaces the fields, the images or both, each as a whole.

@@ -13,11 +13,12 @@ use hotshelf_domain::{OrganizationId, ProductScope, SchemaId};
 use hotshelf_product::{ProductIds, ProductService};
 
 use crate::caller::Caller;
+use crate::compression::Compression;
 use crate::conditions::{freshness, page_tag};
 use crate::openapi::{NumberedPageParameters, SearchParameters, schemas};
 use crate::params::{IdPath, MemberPageQuery};
 use crate::problem::Problem;
-use crate::reply::{cacheable, splice, splice_origin, streamed};
+use crate::reply::{Spliced, cacheable, splice_origin, streamed};
 
 /// Returns a page of the products of an organization.
 #[utoipa::path(
@@ -32,12 +33,13 @@ use crate::reply::{cacheable, splice, splice_origin, streamed};
 )]
 pub(crate) async fn of_organization(
     State(products): State<ProductService>,
+    State(compression): State<Compression>,
     caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
     query: MemberPageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    page(&products, caller.members_of_organization(id)?, query, &headers).await
+    page(&products, &compression, caller.members_of_organization(id)?, query, &headers).await
 }
 
 /// Returns a page of the products of a schema.
@@ -53,12 +55,13 @@ pub(crate) async fn of_organization(
 )]
 pub(crate) async fn of_schema(
     State(products): State<ProductService>,
+    State(compression): State<Compression>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     query: MemberPageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    page(&products, caller.members_of_schema(&products, id).await?, query, &headers).await
+    page(&products, &compression, caller.members_of_schema(&products, id).await?, query, &headers).await
 }
 
 /// Returns the ids of all products of an organization, in ascending order. Long lists are streamed.
@@ -71,11 +74,12 @@ pub(crate) async fn of_schema(
 )]
 pub(crate) async fn ids_of_organization(
     State(products): State<ProductService>,
+    State(compression): State<Compression>,
     caller: Caller,
     IdPath(id): IdPath<OrganizationId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    ids(&products, caller.members_of_organization(id)?, &headers).await
+    ids(&products, &compression, caller.members_of_organization(id)?, &headers).await
 }
 
 /// Returns the ids of all products of a schema, in ascending order. Long lists are streamed.
@@ -88,29 +92,36 @@ pub(crate) async fn ids_of_organization(
 )]
 pub(crate) async fn ids_of_schema(
     State(products): State<ProductService>,
+    State(compression): State<Compression>,
     caller: Caller,
     IdPath(id): IdPath<SchemaId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    ids(&products, caller.members_of_schema(&products, id).await?, &headers).await
+    ids(&products, &compression, caller.members_of_schema(&products, id).await?, &headers).await
 }
 
 async fn page(
     products: &ProductService,
+    compression: &Compression,
     members: ProductScope,
     query: MemberPageQuery,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
     let page = products.member_page(query.of(members), freshness(headers)?).await?;
-    let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
-    Ok(cacheable(headers, &page_tag(page.revision), page.source, body))
+    let body = Spliced::timed("", &page.open_json, page.source, begin);
+    Ok(cacheable(compression, headers, &page_tag(page.revision), body))
 }
 
-async fn ids(products: &ProductService, members: ProductScope, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn ids(
+    products: &ProductService,
+    compression: &Compression,
+    members: ProductScope,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     Ok(match products.product_ids(members, freshness(headers)?).await? {
         ProductIds::Whole { open_json, revision, source } => {
-            cacheable(headers, &page_tag(revision), source, || splice_origin(&open_json, source))
+            cacheable(compression, headers, &page_tag(revision), Spliced::untimed(&open_json, source))
         }
         ProductIds::Many => {
             let rest = stream::once(async { Ok(splice_origin(b"", Source::Bypassed)) });

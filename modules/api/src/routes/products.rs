@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hotshelf_cache::{Source, Value};
 use hotshelf_domain::{Area, Product, ProductDraft, ProductId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
@@ -15,19 +14,21 @@ use utoipa::ToSchema;
 use crate::actor::By;
 use crate::body::JsonBody;
 use crate::caller::Caller;
+use crate::compression::Compression;
 use crate::conditions::{expectation, freshness, page_tag, version_tag};
 use crate::content;
-use crate::limits::LimitHeaders;
 use crate::openapi::{
     FilterParameters, FreshnessHeaders, IdsParameter, PageParameters, SearchParameters, WriteConditions, schemas,
 };
 use crate::operations::Access;
 use crate::params::{IdPath, ListQuery};
 use crate::problem::Problem;
-use crate::reply::{Done, cacheable, cacheable_with_limits, splice, tagged};
+use crate::reply::{Done, Spliced, cacheable, tagged};
 
 /// One product.
 pub(crate) const PRODUCT_ROUTE: &str = "/api/v1/products/{id}";
+/// How its answer begins.
+pub(crate) const PRODUCT_HEAD: &str = "{\"product\":";
 /// Who may read it.
 pub(crate) const PRODUCT_ACCESS: Access = Access::Viewer;
 /// To which part of the API that belongs.
@@ -54,16 +55,18 @@ struct ProductWritten {
 )]
 pub(crate) async fn get(
     State(products): State<ProductService>,
+    State(compression): State<Compression>,
     caller: Caller,
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    find(&products, &caller, id, &headers).await
+    find(&products, &compression, &caller, id, &headers).await
 }
 
 /// The answer to a request of that caller with these headers.
 pub(crate) async fn find(
     products: &ProductService,
+    compression: &Compression,
     caller: &Caller,
     id: ProductId,
     headers: &HeaderMap,
@@ -71,22 +74,9 @@ pub(crate) async fn find(
     let begin = Instant::now();
     let found = products.get_within(id, caller.scope(), freshness(headers)?).await?;
     let product = found.value.ok_or(StoreError::NotFound(id))?;
-    Ok(product_answer(products, LimitHeaders::none(), headers, id, &product, found.source, begin))
-}
-
-/// The answer to a request for this product that came in at `begin`.
-pub(crate) fn product_answer(
-    products: &ProductService,
-    limits: LimitHeaders,
-    request: &HeaderMap,
-    id: ProductId,
-    product: &Value,
-    source: Source,
-    begin: Instant,
-) -> Response {
-    let body = || splice(b"{\"product\":", &product.payload, source, begin.elapsed());
+    let body = Spliced::timed(PRODUCT_HEAD, &product.payload, found.source, begin);
     let tag = version_tag(id.get(), product.revision, products.history());
-    cacheable_with_limits(limits, request, &tag, source, body)
+    Ok(cacheable(compression, headers, &tag, body))
 }
 
 /// Returns a page of the products or, with `ids`, exactly these products.
@@ -101,6 +91,7 @@ pub(crate) fn product_answer(
 )]
 pub(crate) async fn list(
     State(products): State<ProductService>,
+    State(compression): State<Compression>,
     caller: Caller,
     query: ListQuery,
     headers: HeaderMap,
@@ -115,8 +106,8 @@ pub(crate) async fn list(
         }
         ListQuery::Products(ids) => products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
     };
-    let body = || splice(b"", &page.open_json, page.source, begin.elapsed());
-    Ok(cacheable(&headers, &page_tag(page.revision), page.source, body))
+    let body = Spliced::timed("", &page.open_json, page.source, begin);
+    Ok(cacheable(&compression, &headers, &page_tag(page.revision), body))
 }
 
 /// Creates a product.

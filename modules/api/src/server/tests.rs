@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
+use axum::http::Request;
 use axum::{Router, routing};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -32,7 +33,7 @@ impl Served {
         let slow = move || async move { Body::from_stream(stream::iter(0..10).then(piece)) };
         let endless = || async { Body::from_stream(stream::repeat(Ok::<_, Infallible>(Bytes::from(vec![0; 65_536])))) };
         let router = Router::new().route("/slow", routing::get(slow)).route("/endless", routing::get(endless));
-        let bounds = ConnectionBounds { max: 10, max_per_client: 10, idle: IDLE };
+        let bounds = ConnectionBounds { max: 10, max_per_client: 10, idle: IDLE, stalled: IDLE };
         let connections = Arc::new(Connections::new(bounds, TrustedProxies::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stopping) = (listener.local_addr().unwrap(), CancellationToken::new());
@@ -54,6 +55,33 @@ impl Served {
         };
         timeout(TIMEOUT, nobody).await.unwrap();
     }
+}
+
+/// A connection of HTTP/2, whose task also tells how it ended.
+async fn http2(served: &Served) -> (h2::client::SendRequest<Bytes>, tokio::task::JoinHandle<Result<(), h2::Error>>) {
+    let stream = TcpStream::connect(served.address).await.unwrap();
+    let mut settings = h2::client::Builder::new();
+    // A stream that is not read leaves room for the others.
+    let (send, connection) = settings.initial_connection_window_size(1 << 20).handshake(stream).await.unwrap();
+    (send.ready().await.unwrap(), tokio::spawn(connection))
+}
+
+/// The body of the answer to `GET path`.
+async fn get(send: &h2::client::SendRequest<Bytes>, path: &str) -> h2::RecvStream {
+    let request = Request::get(format!("http://x{path}")).body(()).unwrap();
+    let (answer, _) = send.clone().ready().await.unwrap().send_request(request, true).unwrap();
+    timeout(TIMEOUT, answer).await.unwrap().unwrap().into_body()
+}
+
+/// Reads all of it, as fast as it comes.
+async fn read_stream(mut body: h2::RecvStream) -> Result<usize, h2::Error> {
+    let mut length = 0;
+    while let Some(data) = timeout(TIMEOUT, body.data()).await.unwrap() {
+        let data = data?;
+        length += data.len();
+        body.flow_control().release_capacity(data.len())?;
+    }
+    Ok(length)
 }
 
 async fn read(mut connection: TcpStream) -> String {
@@ -124,5 +152,53 @@ async fn a_stop_ends_downloads_that_take_too_long() {
     let mut buffer = vec![0; 65_536];
     let ends = async { while download.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
     timeout(TIMEOUT, ends).await.unwrap();
+    served.wait_for_nobody().await;
+}
+
+#[tokio::test]
+async fn a_long_download_of_http_2_is_not_idle_and_an_idle_connection_is_told_goodbye() {
+    let served = Served::start().await;
+    let (send, connection) = http2(&served).await;
+    assert_eq!(read_stream(get(&send, "/slow").await).await.unwrap(), 10 * "piece ".len());
+    let ended = timeout(TIMEOUT, connection).await.unwrap().unwrap();
+    let goodbye =
+        ended.map_or_else(|error| error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR), |()| true);
+    assert!(goodbye && send.ready().await.is_err());
+    served.wait_for_nobody().await;
+}
+
+#[tokio::test]
+async fn a_stream_whose_client_takes_nothing_is_reset_and_the_others_go_on() {
+    let served = Served::start().await;
+    let (send, _connection) = http2(&served).await;
+    let deaf = get(&send, "/endless").await;
+    assert_eq!(read_stream(get(&send, "/slow").await).await.unwrap(), 10 * "piece ".len());
+    let error = read_stream(deaf).await.unwrap_err();
+    assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_of_http_2_that_takes_nothing_is_cut() {
+    let served = Served::start().await;
+    let (send, connection) = http2(&served).await;
+    let _deaf = get(&send, "/endless").await;
+    let _ = timeout(TIMEOUT, connection).await.unwrap();
+    served.wait_for_nobody().await;
+}
+
+#[tokio::test]
+async fn a_stop_lets_downloads_of_http_2_end_and_waits_for_no_deaf_client() {
+    let served = Served::start().await;
+    let (send, connection) = http2(&served).await;
+    let (idle, idle_connection) = http2(&served).await;
+    let (deaf, deaf_connection) = http2(&served).await;
+    let (download, _unread) = (get(&send, "/slow").await, get(&deaf, "/endless").await);
+    served.connections.finish_within(10 * TIMEOUT);
+    served.stopping.cancel();
+    assert_eq!(read_stream(download).await.unwrap(), 10 * "piece ".len());
+    for ended in [connection, idle_connection, deaf_connection] {
+        let _ = timeout(TIMEOUT, ended).await.unwrap();
+    }
+    assert!(idle.ready().await.is_err());
     served.wait_for_nobody().await;
 }
