@@ -5,6 +5,7 @@ use crate::ids::{ApiKeyId, InvitationId, OrganizationId, ProductId, SchemaId, Se
 use crate::invalid::Invalid;
 use crate::page::PageError;
 use crate::product::Version;
+use crate::quota::{Resource, Usage};
 
 /// Why a store could not do what it was asked. One kind per thing that a caller can do about it; cheap to clone,
 /// because many may wait for the same answer.
@@ -49,6 +50,16 @@ pub enum StoreError {
     /// The organization has more users than when they were looked at. Nothing was changed; look again.
     #[error("organization {0} has got another user meanwhile")]
     MembersChanged(OrganizationId),
+    /// The organization has as much of it as it may have. Nothing was changed.
+    #[error("organization {organization} has {} {resource} and may have {}", .usage.used, .usage.limit.unwrap_or_default())]
+    QuotaExceeded {
+        /// The organization.
+        organization: OrganizationId,
+        /// Of what.
+        resource: Resource,
+        /// How much there is, and may be.
+        usage: Usage,
+    },
     /// There is no such schema.
     #[error("schema {0} does not exist")]
     NoSuchSchema(SchemaId),
@@ -165,6 +176,7 @@ impl StoreError {
             | StoreError::OrganizationBuiltIn(_)
             | StoreError::Suspended(_)
             | StoreError::MembersChanged(_)
+            | StoreError::QuotaExceeded { .. }
             | StoreError::NoSuchSchema(_)
             | StoreError::NoSuchPage(_)
             | StoreError::SchemaPreconditionFailed { .. }

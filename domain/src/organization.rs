@@ -7,6 +7,7 @@ use crate::check::named;
 use crate::fields::{Fields, MalformedInput};
 use crate::ids::OrganizationId;
 use crate::invalid::{FieldErrors, Invalid};
+use crate::quota::Quotas;
 
 const NAME_MAX: usize = 255;
 
@@ -35,17 +36,26 @@ impl OrganizationChange {
         Fields::parse(json).map(OrganizationChange)
     }
 
-    /// Whether the organization is to be suspended.
+    /// What is to be changed.
     ///
     /// # Errors
     /// [`Invalid`] with every broken rule.
-    pub fn into_suspended(self) -> Result<bool, Invalid> {
+    pub fn into_patch(self) -> Result<OrganizationPatch, Invalid> {
         let OrganizationChange(mut given) = self;
         let suspended = given.take("suspended", "must be true or false");
-        let mut errors = given.finish();
-        let suspended = errors.required("suspended", suspended, Ok);
-        errors.or(suspended)
+        let expectation = "must be an object with products, users and schemas, each a whole number or null";
+        let quotas = given.take("quotas", expectation);
+        given.finish().or(Some(OrganizationPatch { suspended, quotas }))
     }
+}
+
+/// A valid change of an organization. What it does not name stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationPatch {
+    /// Whether it is to be suspended.
+    pub suspended: Option<bool>,
+    /// Its quotas, all of them; where they have none, those of the service hold.
+    pub quotas: Option<Quotas>,
 }
 
 /// An organization that nobody has checked yet.

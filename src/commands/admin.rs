@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use clap::Subcommand;
-use hotshelf_domain::{Actor, Email, Invalid, Organization, OrganizationId, Role, new_password};
+use hotshelf_domain::{Actor, Email, Invalid, Organization, OrganizationId, OrganizationPatch, Role, new_password};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -79,7 +79,8 @@ async fn list(config: &Config) -> Result<(), Failure> {
 async fn suspend(organization: OrganizationId, suspended: bool, config: &Config) -> Result<(), Failure> {
     let mut catalogue = wiring::catalogue(config).await?;
     let auth = catalogue.users(config).await?;
-    let change = async { Ok(auth.suspend(organization, suspended, Actor::command_line()).await?) };
+    let patch = OrganizationPatch { suspended: Some(suspended), quotas: None };
+    let change = async { Ok(auth.change_organization(organization, patch, Actor::command_line()).await?) };
     let changed = wiring::run(catalogue.container, change).await?;
     print(&format!("organization {} is {}\n", changed.id, if suspended { "suspended" } else { "resumed" }))
 }

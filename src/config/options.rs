@@ -4,6 +4,7 @@ use hotshelf_accounts::{AccountOptions, MailLinks, MailOptions, Registration, Se
 use hotshelf_api::{ApiOptions, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{CacheOptions, Tiers};
 use hotshelf_database::DatabaseOptions;
+use hotshelf_domain::Quotas;
 use hotshelf_product::{Ttls, WarmOptions};
 use hotshelf_ratelimit::RateLimitOptions;
 use hotshelf_redis_client::{Credentials, RedisOptions, Servers};
@@ -26,7 +27,7 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
     let () = s.database_url;
     Config {
         api: api(s),
-        database: DatabaseOptions { path: s.db_path.clone(), shared: s.shared_db },
+        database: DatabaseOptions { path: s.db_path.clone(), shared: s.shared_db, quotas: quotas(s) },
         ttls: ttls(s),
         audit_rate: s.audit_rate,
         audit_kept: s.audit_kept,
@@ -144,6 +145,10 @@ fn rate_limits(s: &Settings, redis: &RedisOptions) -> RateLimitOptions {
         prefix: s.cache_prefix.clone(),
         on_loss: s.rate_limit_on_loss,
     }
+}
+
+fn quotas(s: &Settings) -> Quotas {
+    Quotas { products: s.quota_products, users: s.quota_users, schemas: s.quota_schemas }
 }
 
 fn ttls(s: &Settings) -> Ttls {

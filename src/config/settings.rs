@@ -259,6 +259,20 @@ settings! {
         audit_kept: Duration = "90days", kept, "a duration from 1s to 3650days, such as 90days",
             see: "operations.md#audit-log";
     }
+    "Quotas" {
+        /// Products that an organization may have. Empty: any number. Organization 1 has no quotas, and operators can
+        /// give another organization its own.
+        quota_products: Option<u32> = "", |text| optional(text, |text| number(text, 0..=u32::MAX)),
+            "a whole number from 0 to 4294967295", see: "operations.md#quotas";
+
+        /// Users that an organization may have. Empty: any number.
+        quota_users: Option<u32> = "", |text| optional(text, |text| number(text, 1..=u32::MAX)),
+            "a whole number from 1 to 4294967295", needs: &[Users], see: "operations.md#quotas";
+
+        /// Schemas that an organization may have. Empty: any number.
+        quota_schemas: Option<u32> = "", |text| optional(text, |text| number(text, 0..=u32::MAX)),
+            "a whole number from 0 to 4294967295", see: "operations.md#quotas";
+    }
     "Warming" {
         /// Interval at which the most read products and the first pages are loaded into the cache.
         /// They are loaded at the start, too. With `0s`, only when a request or a command asks for it.

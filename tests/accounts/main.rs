@@ -15,6 +15,7 @@ mod isolation;
 mod organizations;
 mod password_rules;
 mod passwords;
+mod quotas;
 mod registration;
 mod report;
 mod sessions;

@@ -117,6 +117,8 @@ actions! {
     OrganizationSuspended: "organization.suspended", Change, Done;
     /// A suspended organization was resumed.
     OrganizationResumed: "organization.resumed", Change, Done;
+    /// An operator has given an organization quotas of its own, or taken them away.
+    OrganizationQuotasChanged: "organization.quotas_changed", Change, Done;
     /// An organization was deleted with all that belongs to it.
     OrganizationDeleted: "organization.deleted", Change, Done;
     /// A product was deleted.

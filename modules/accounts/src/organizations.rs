@@ -2,7 +2,7 @@
 
 use hotshelf_cache::{Committed, Fencing, WriteError};
 use hotshelf_database::Database;
-use hotshelf_domain::{Actor, Organization, OrganizationId, StoreError, UserId};
+use hotshelf_domain::{Actor, Organization, OrganizationId, OrganizationPatch, StoreError, UserId};
 
 use crate::auth::Auth;
 use crate::error::AuthError;
@@ -11,14 +11,19 @@ use crate::error::AuthError;
 const ATTEMPTS: usize = 10;
 
 impl Auth {
-    /// Suspends an organization, or resumes it. While it is suspended, no instance lets any of its users in, by any
-    /// session or key; all of them are as before when it is resumed.
+    /// Changes an organization: suspends or resumes it, and sets its quotas. While it is suspended, no instance lets any
+    /// of its users in, by any session or key; all of them are as before when it is resumed.
     ///
     /// # Errors
     /// [`StoreError::NoSuchOrganization`], [`StoreError::OrganizationBuiltIn`] among others.
-    pub async fn suspend(&self, id: OrganizationId, suspended: bool, by: Actor) -> Result<Organization, AuthError> {
+    pub async fn change_organization(
+        &self,
+        id: OrganizationId,
+        patch: OrganizationPatch,
+        by: Actor,
+    ) -> Result<Organization, AuthError> {
         let change = async move |database: Database, members, fencing| {
-            database.set_suspended(id, suspended, members, by, fencing).await
+            database.change_organization(id, patch, members, by, fencing).await
         };
         self.change_all(id, change).await
     }
@@ -27,7 +32,7 @@ impl Auth {
     /// here on. The products are still to be deleted.
     ///
     /// # Errors
-    /// As [`suspend`](Auth::suspend).
+    /// As [`change_organization`](Auth::change_organization).
     pub async fn end_organization(&self, id: OrganizationId, by: Actor) -> Result<(), AuthError> {
         let change =
             async move |database: Database, members, fencing| database.end_organization(id, members, by, fencing).await;

@@ -30,6 +30,14 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may know what an organization has: an admin, or anybody with `AUTH=off`.
+    pub(crate) fn is_admin(&self) -> bool {
+        match self {
+            Caller::Anybody => true,
+            Caller::User(principal) => principal.role == Role::Admin,
+        }
+    }
+
     /// Whether the caller is an operator, with `AUTH=on`.
     pub(crate) fn is_operator(&self) -> bool {
         match self {

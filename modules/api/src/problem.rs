@@ -198,6 +198,7 @@ impl From<StoreError> for Problem {
             StoreError::EmailTaken
             | StoreError::LastAdmin(_)
             | StoreError::OrganizationBuiltIn(_)
+            | StoreError::QuotaExceeded { .. }
             | StoreError::SchemaBuiltIn(_)
             | StoreError::SchemaInUse { .. } => with_status(StatusCode::CONFLICT),
             StoreError::NotVerified(_) | StoreError::NoAdmin(_) | StoreError::Suspended(_) => {

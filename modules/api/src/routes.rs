@@ -48,7 +48,7 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Viewer, routes!(organizations::list))
         .operation(Access::Operator, routes!(organizations::create))
         .operation(Access::Viewer, routes!(organizations::get))
-        .operation(Access::OperatorSession, routes!(organizations::suspend))
+        .operation(Access::OperatorSession, routes!(organizations::change))
         .operation(Access::OperatorSession, routes!(organizations::delete))
         .area(Area::Schemas)
         .operation(Access::Editor, routes!(schemas::create))

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::StoreError;
+use hotshelf_domain::{Quotas, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Registry;
 use parking_lot::Mutex;
@@ -46,6 +46,8 @@ pub struct DatabaseOptions {
     pub path: PathBuf,
     /// Several processes share the database. Otherwise a lock file keeps a second one out.
     pub shared: bool,
+    /// What each organization may have that has no quotas of its own.
+    pub quotas: Quotas,
 }
 
 /// The database: the truth that the cache is filled from.
@@ -66,7 +68,7 @@ pub struct DatabaseOptions {
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
-/// let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false };
+/// let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
 /// let database = Database::open(options, &Registry::new()?).await?;
 ///
 /// let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;
@@ -88,6 +90,8 @@ struct Inner {
     operations: Operations,
     condition: Arc<Condition>,
     identity: Arc<Identity>,
+    /// Of organizations that have none of their own.
+    quotas: Quotas,
     /// The connection that was opened first. As long as one is open, SQLite keeps the files beside the database.
     first: Arc<Mutex<SqliteConnection>>,
 }
@@ -177,6 +181,7 @@ impl Database {
             ending,
             condition,
             identity,
+            quotas: options.quotas,
             first,
         })))
     }

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use hotshelf_cache::Epoch;
 use hotshelf_domain::{
     ApiKey, AuditRecord, Email, Image, Invitation, InvitationId, NewApiKey, NewImage, NewInvitation, NewOrganization,
-    NewProduct, NewSchema, NewSession, NewUser, Organization, OrganizationId, Product, ProductId, ProductPatch, Role,
-    Schema, SchemaId, Session, SessionId, StoreError, TokenHash, User, UserId, Version,
+    NewProduct, NewSchema, NewSession, NewUser, Organization, OrganizationId, Product, ProductId, ProductPatch, Quotas,
+    Resource, Role, Schema, SchemaId, Session, SessionId, StoreError, TokenHash, User, UserId, Version,
 };
 use serde_json::{Map, Value};
 
@@ -76,6 +76,15 @@ pub(crate) trait OrganizationTx: Tx {
 
     /// The organization, unless it has ended. No other transaction changes it before this one ends.
     fn organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, Self::Error>;
+
+    /// What the organization may have by its own quotas.
+    fn quotas(&mut self, id: OrganizationId) -> Result<Quotas, Self::Error>;
+
+    /// Writes the quotas of an organization.
+    fn set_quotas(&mut self, id: OrganizationId, quotas: Quotas) -> Result<(), Self::Error>;
+
+    /// How much of it the organization has, at this point of the transaction.
+    fn used(&mut self, id: OrganizationId, resource: Resource) -> Result<i64, Self::Error>;
 
     /// Suspends or resumes it.
     fn set_suspended(&mut self, id: OrganizationId, suspended: bool) -> Result<(), Self::Error>;

@@ -9,6 +9,7 @@ pub(crate) mod details;
 pub(crate) mod epoch;
 pub(crate) mod organizations;
 pub(crate) mod products;
+pub(crate) mod quotas;
 mod references;
 pub(crate) mod registration;
 pub(crate) mod schemas;

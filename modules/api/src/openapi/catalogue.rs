@@ -173,11 +173,38 @@ pub(crate) struct Organization {
     created_at: DateTime<Utc>,
 }
 
-/// Whether an organization is to be suspended.
+/// A change of an organization. What it does not name stays.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OrganizationChange {
-    suspended: bool,
+    /// Whether it is to be suspended.
+    suspended: Option<bool>,
+    /// All quotas of its own. Where one is missing or `null`, the setting of the service holds.
+    quotas: Option<Quotas>,
+}
+
+/// What an organization may have at most.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Quotas {
+    products: Option<u32>,
+    users: Option<u32>,
+    schemas: Option<u32>,
+}
+
+/// What an organization has, and may have.
+#[derive(ToSchema)]
+pub(crate) struct OrganizationUsage {
+    products: Usage,
+    users: Usage,
+    schemas: Usage,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Usage {
+    used: i64,
+    /// `null` without a limit.
+    limit: Option<u32>,
 }
 
 #[derive(ToSchema)]

@@ -8,7 +8,9 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use hotshelf_database::Database;
-use hotshelf_domain::{Organization, OrganizationChange, OrganizationDraft, OrganizationId, StoreError};
+use hotshelf_domain::{
+    Organization, OrganizationChange, OrganizationDraft, OrganizationId, OrganizationUsage, StoreError,
+};
 use hotshelf_product::ProductService;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -45,11 +47,22 @@ impl From<Organization> for OrganizationView {
 struct OrganizationAnswer {
     #[schema(value_type = schemas::Organization)]
     organization: OrganizationView,
+    /// What it has, and may have; for its admins and for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schemas::OrganizationUsage>)]
+    usage: Option<OrganizationUsage>,
 }
 
 impl From<Organization> for OrganizationAnswer {
     fn from(organization: Organization) -> Self {
-        OrganizationAnswer { organization: organization.into() }
+        OrganizationAnswer { organization: organization.into(), usage: None }
+    }
+}
+
+impl OrganizationAnswer {
+    async fn with_usage(organization: Organization, repository: &Database) -> Result<Self, StoreError> {
+        let usage = repository.usage(organization.id).await?;
+        Ok(OrganizationAnswer { organization: organization.into(), usage: Some(usage) })
     }
 }
 
@@ -104,11 +117,14 @@ pub(crate) async fn get(
     let organization = found
         .filter(|found| caller.sees(found.id) || caller.is_operator())
         .ok_or(StoreError::NoSuchOrganization(id))?;
-    Ok(Json(OrganizationAnswer::from(organization)))
+    if !caller.is_admin() {
+        return Ok(Json(OrganizationAnswer::from(organization)));
+    }
+    Ok(Json(OrganizationAnswer::with_usage(organization, &repository).await?))
 }
 
-/// Suspends or resumes an organization. After the response, no instance lets a user of a suspended organization in, by
-/// any session or API key. The products stay.
+/// Changes an organization: suspends or resumes it, and sets its quotas. After the response, no instance lets a user of
+/// a suspended organization in, by any session, API key or token. The products stay.
 #[utoipa::path(
     patch, path = "/api/v1/organizations/{id}", tag = "organizations", request_body = schemas::OrganizationChange,
     responses(
@@ -117,14 +133,16 @@ pub(crate) async fn get(
         (status = 409, description = "the organization is built in"),
     )
 )]
-pub(crate) async fn suspend(
+pub(crate) async fn change(
+    State(repository): State<Database>,
     Accounts(auth): Accounts,
     By(by): By,
     IdPath(id): IdPath<OrganizationId>,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
-    let suspended = OrganizationChange::from_json(&body)?.into_suspended()?;
-    Ok(Json(OrganizationAnswer::from(auth.suspend(id, suspended, by).await?)))
+    let patch = OrganizationChange::from_json(&body)?.into_patch()?;
+    let organization = auth.change_organization(id, patch, by).await?;
+    Ok(Json(OrganizationAnswer::with_usage(organization, &repository).await?))
 }
 
 /// Deletes an organization with its users, sessions, API keys, products and schemas. Its users are refused from the

@@ -1,15 +1,18 @@
 //! Organizations and schemas.
 
+use diesel::Connection;
+use diesel::sqlite::SqliteConnection;
 use hotshelf_cache::{Committed, Fencing};
 use hotshelf_domain::{
-    Actor, Expect, NewOrganization, NewSchema, Organization, OrganizationId, ProductId, Schema, SchemaId, SchemaPatch,
-    StoreError, UserId,
+    Actor, Expect, NewOrganization, NewSchema, Organization, OrganizationId, OrganizationPatch, OrganizationUsage,
+    ProductId, Schema, SchemaId, SchemaPatch, StoreError, UserId,
 };
 
 use super::Database;
 use crate::port::{OrganizationTx, SchemaTx, UserTx};
 use crate::sqlite;
-use crate::usecases::{organizations, schemas};
+use crate::sqlite::error::SqlError;
+use crate::usecases::{organizations, quotas, schemas};
 
 impl Database {
     /// Stores a new organization under an id that none ever had.
@@ -36,19 +39,29 @@ impl Database {
         self.0.readers.keyed.read(move |conn| conn.members(id)).await
     }
 
-    /// Suspends or resumes an organization whose users are `fenced`, and no others: their cached entries are.
+    /// What an organization has, and may have, all of one moment.
+    pub async fn usage(&self, id: OrganizationId) -> Result<OrganizationUsage, StoreError> {
+        let of_service = self.0.quotas;
+        let usage = move |conn: &mut SqliteConnection| {
+            conn.transaction::<_, SqlError, _>(|conn| quotas::usage(conn, id, of_service))
+        };
+        self.0.readers.keyed.read(usage).await
+    }
+
+    /// Suspends or resumes an organization whose users are `fenced`, and no others: their cached entries are. Sets its
+    /// quotas; where they say nothing, those of the service hold. What it has already stays.
     ///
     /// # Errors
     /// [`StoreError::NoSuchOrganization`], [`StoreError::OrganizationBuiltIn`], [`StoreError::MembersChanged`].
-    pub async fn set_suspended(
+    pub async fn change_organization(
         &self,
         id: OrganizationId,
-        suspended: bool,
+        patch: OrganizationPatch,
         fenced: Vec<UserId>,
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<Organization>, StoreError> {
-        let work = move |conn: &mut _| organizations::set_suspended(conn, id, suspended, &fenced, &by);
+        let work = move |conn: &mut _| organizations::change(conn, id, patch, &fenced, &by);
         self.commit_recorded(1, fencing, work).await
     }
 
@@ -56,7 +69,7 @@ impl Database {
     /// are still to be deleted ([`ending_organizations`](Database::ending_organizations)); nobody adds any.
     ///
     /// # Errors
-    /// As [`set_suspended`](Database::set_suspended).
+    /// As [`change_organization`](Database::change_organization).
     pub async fn end_organization(
         &self,
         id: OrganizationId,
@@ -91,9 +104,10 @@ impl Database {
     /// Stores a new schema under an id that none ever had.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] when its organization does not exist.
+    /// [`StoreError::Invalid`] when its organization does not exist; [`StoreError::QuotaExceeded`].
     pub async fn create_schema(&self, new: NewSchema) -> Result<Schema, StoreError> {
-        self.0.writer.submit(1, move |conn| schemas::create(conn, &new)).await
+        let quotas = self.0.quotas;
+        self.0.writer.submit(1, move |conn| schemas::create(conn, &new, quotas)).await
     }
 
     /// The schema, `None` when there is none.

@@ -31,9 +31,10 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::Invalid`] when its organization does not exist, or its schema does not, or belongs to another
-    /// one, or its fields do not fit the schema.
+    /// one, or its fields do not fit the schema; [`StoreError::QuotaExceeded`].
     pub async fn create(&self, new: NewProduct, fencing: Fencing) -> Result<Committed<Product>, StoreError> {
-        self.commit(1, fencing, move |conn| products::create(conn, &new)).await
+        let quotas = self.0.quotas;
+        self.commit(1, fencing, move |conn| products::create(conn, &new, quotas)).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
@@ -106,7 +107,8 @@ impl Database {
         all_or_nothing: bool,
         fencing: Fencing,
     ) -> Result<Committed<Vec<Result<ProductId, Invalid>>>, StoreError> {
-        self.commit(new.len(), fencing, move |conn| bulk::create(conn, &new, all_or_nothing)).await
+        let quotas = self.0.quotas;
+        self.commit(new.len(), fencing, move |conn| bulk::create(conn, &new, all_or_nothing, quotas)).await
     }
 
     /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order

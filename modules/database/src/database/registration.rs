@@ -18,7 +18,7 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::EmailTaken`]; [`StoreError::EmailMoved`] when another than `instead_of` has it;
-    /// [`StoreError::NoSuchOrganization`]; [`StoreError::NotInvited`].
+    /// [`StoreError::NoSuchOrganization`]; [`StoreError::NotInvited`]; [`StoreError::QuotaExceeded`].
     pub async fn add_user(
         &self,
         new: NewUser,
@@ -26,7 +26,9 @@ impl Database {
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<User>, StoreError> {
-        self.commit_recorded(1, fencing, move |conn| registration::add_user(conn, &new, instead_of, &by)).await
+        let quotas = self.0.quotas;
+        let add = move |conn: &mut _| registration::add_user(conn, &new, instead_of, &by, quotas);
+        self.commit_recorded(1, fencing, add).await
     }
 
     /// Stores a token by which the user can prove the address, until then.

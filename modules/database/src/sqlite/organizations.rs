@@ -4,12 +4,14 @@ use chrono::Utc;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{NewOrganization, Organization, OrganizationId, ProductId, SchemaId};
+use hotshelf_domain::{NewOrganization, Organization, OrganizationId, ProductId, Quotas, Resource, SchemaId};
 
 use super::reader::Reader;
 use super::rows::{corrupt, time_of};
-use super::schema::organizations::dsl::{created_at, ended_at, ending, id, name, organizations, suspended_at};
-use super::schema::{products, schemas};
+use super::schema::organizations::dsl::{
+    created_at, ended_at, ending, id, name, organizations, quota_products, quota_schemas, quota_users, suspended_at,
+};
+use super::schema::{organization_counts, products, schemas, users};
 use super::statement::Statement;
 use crate::port::OrganizationTx;
 use crate::sqlite::error::SqlError;
@@ -39,6 +41,38 @@ impl OrganizationTx for SqliteConnection {
         let row = (name.eq(&new.name), created_at.eq(Utc::now().timestamp_millis()));
         let inserted = diesel::insert_into(organizations).values(row);
         from_row(inserted.returning((id, name, created_at, suspended_at)).get_result(self)?)
+    }
+
+    fn quotas(&mut self, wanted: OrganizationId) -> Result<Quotas, SqlError> {
+        let quotas = organizations.find(wanted.get()).select((quota_products, quota_users, quota_schemas));
+        let row: Option<(Option<i64>, Option<i64>, Option<i64>)> = quotas.first(self).optional()?;
+        let (of_products, of_users, of_schemas) = row.unwrap_or_default();
+        let quota = |stored: Option<i64>| stored.map(|stored| u32::try_from(stored).unwrap_or(u32::MAX));
+        Ok(Quotas { products: quota(of_products), users: quota(of_users), schemas: quota(of_schemas) })
+    }
+
+    fn set_quotas(&mut self, wanted: OrganizationId, quotas: Quotas) -> Result<(), SqlError> {
+        let quota = |given: Option<u32>| given.map(i64::from);
+        let set = (
+            quota_products.eq(quota(quotas.products)),
+            quota_users.eq(quota(quotas.users)),
+            quota_schemas.eq(quota(quotas.schemas)),
+        );
+        diesel::update(organizations.find(wanted.get())).set(set).execute(self)?;
+        Ok(())
+    }
+
+    fn used(&mut self, of: OrganizationId, resource: Resource) -> Result<i64, SqlError> {
+        let of = of.get();
+        Ok(match resource {
+            // Triggers count them.
+            Resource::Products => {
+                let live = organization_counts::table.find(of).select(organization_counts::live);
+                live.first(self).optional()?.unwrap_or_default()
+            }
+            Resource::Users => users::table.filter(users::organization_id.eq(of)).count().get_result(self)?,
+            Resource::Schemas => schemas::table.filter(schemas::organization_id.eq(of)).count().get_result(self)?,
+        })
     }
 
     fn set_suspended(&mut self, wanted: OrganizationId, suspended: bool) -> Result<(), SqlError> {

@@ -73,6 +73,17 @@ diesel::table! {
         suspended_at -> Nullable<BigInt>,
         ended_at -> Nullable<BigInt>,
         ending -> BigInt,
+        quota_products -> Nullable<BigInt>,
+        quota_users -> Nullable<BigInt>,
+        quota_schemas -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    organization_counts (organization_id) {
+        organization_id -> BigInt,
+        live -> BigInt,
+        in_stock -> BigInt,
     }
 }
 

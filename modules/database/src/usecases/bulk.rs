@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use hotshelf_domain::{Actor, AuditAction, ErrorRoom, Invalid, NewProduct, ProductId, StoreError};
+use hotshelf_domain::{Actor, AuditAction, ErrorRoom, Invalid, NewProduct, ProductId, Quotas, StoreError};
 
 use super::audit::Recorded;
 use super::products::insert;
+use super::quotas::ProductRoom;
 use super::references::References;
 use crate::port::{ProductTx, WriteTx};
 
@@ -15,9 +16,18 @@ pub(crate) fn create<T: WriteTx>(
     tx: &mut T,
     new: &[NewProduct],
     all_or_nothing: bool,
+    quotas: Quotas,
 ) -> Result<Vec<Result<ProductId, Invalid>>, T::Error> {
     let (mut references, mut room) = (References::default(), ErrorRoom::default());
-    let checked = new.iter().map(|new| Ok(references.check(tx, new)?.map_err(|invalid| room.fit(invalid))));
+    let mut places = ProductRoom::new(quotas);
+    let checked = new.iter().map(|new| {
+        let mut checked = references.check(tx, new)?;
+        if checked.is_ok() {
+            let place = places.take(tx, new.organization_id)?;
+            checked = place.map_err(|full| Invalid::one("organization_id", &full.to_string()));
+        }
+        Ok(checked.map_err(|invalid| room.fit(invalid)))
+    });
     let checked: Vec<Result<(), Invalid>> = checked.collect::<Result<_, T::Error>>()?;
     if all_or_nothing && checked.iter().any(Result::is_err) {
         let wrong = checked.into_iter().enumerate().filter_map(|(index, checked)| Some((index, checked.err()?)));

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use hotshelf_domain::{
-    Actor, AuditAction, AuditRecord, AuditTarget, NewOrganization, Organization, OrganizationId, StoreError, UserId,
+    Actor, AuditAction, AuditRecord, AuditTarget, NewOrganization, Organization, OrganizationId, OrganizationPatch,
+    StoreError, UserId,
 };
 
 use super::audit::Recorded;
@@ -20,23 +21,33 @@ pub(crate) fn create<T: OrganizationTx>(
     Ok(Recorded::new(organization, record))
 }
 
-/// Suspends or resumes it, if it has no other users than those whose cached entries are fenced. Where nothing changes,
-/// nothing is recorded.
-pub(crate) fn set_suspended<T: WriteTx>(
+/// Suspends or resumes it, and sets its quotas, whichever the patch names. It is suspended or resumed if it has no
+/// other users than those whose cached entries are fenced. What stays as it was is not recorded.
+pub(crate) fn change<T: WriteTx>(
     tx: &mut T,
     id: OrganizationId,
-    suspended: bool,
+    patch: OrganizationPatch,
     fenced: &[UserId],
     by: &Actor,
 ) -> Result<Recorded<Organization>, T::Error> {
-    let (organization, _) = alterable(tx, id, fenced)?;
-    if organization.suspended == suspended {
-        return Ok(Recorded { value: organization, records: Vec::new() });
+    let organization = alterable(tx, id)?;
+    let mut changed = Recorded { value: organization.clone(), records: Vec::new() };
+    if let Some(suspended) = patch.suspended {
+        fenced_members(tx, id, fenced)?;
+        if suspended != organization.suspended {
+            tx.set_suspended(id, suspended)?;
+            changed.value.suspended = suspended;
+            let action = if suspended { AuditAction::OrganizationSuspended } else { AuditAction::OrganizationResumed };
+            changed = changed.and(about(id, by, action).with(organization.name));
+        }
     }
-    tx.set_suspended(id, suspended)?;
-    let action = if suspended { AuditAction::OrganizationSuspended } else { AuditAction::OrganizationResumed };
-    let record = about(id, by, action).with(organization.name.clone());
-    Ok(Recorded::new(Organization { suspended, ..organization }, record))
+    if let Some(quotas) = patch.quotas
+        && quotas != tx.quotas(id)?
+    {
+        tx.set_quotas(id, quotas)?;
+        changed = changed.and(about(id, by, AuditAction::OrganizationQuotasChanged).with(quotas.to_string()));
+    }
+    Ok(changed)
 }
 
 /// Ends it with all its users, on the same condition. Its products are still to be deleted.
@@ -46,7 +57,8 @@ pub(crate) fn end<T: WriteTx>(
     fenced: &[UserId],
     by: &Actor,
 ) -> Result<Recorded<()>, T::Error> {
-    let (organization, members) = alterable(tx, id, fenced)?;
+    let organization = alterable(tx, id)?;
+    let members = fenced_members(tx, id, fenced)?;
     members.iter().try_for_each(|member| tx.delete_user(*member))?;
     tx.end_organization(id)?;
     let users = match members.len() {
@@ -77,19 +89,20 @@ fn about(id: OrganizationId, by: &Actor, action: AuditAction) -> AuditRecord {
     by.for_organization(id).does(action).to(AuditTarget::Organization(id))
 }
 
-/// The organization, if it may be suspended and ended, with its users, all of whom have to be fenced.
-fn alterable<T: WriteTx>(
-    tx: &mut T,
-    id: OrganizationId,
-    fenced: &[UserId],
-) -> Result<(Organization, Vec<UserId>), T::Error> {
+/// The organization, if it may be changed and ended.
+fn alterable<T: OrganizationTx>(tx: &mut T, id: OrganizationId) -> Result<Organization, T::Error> {
     let organization = tx.organization(id)?.ok_or(StoreError::NoSuchOrganization(id))?;
     if id == OrganizationId::BUILT_IN {
         return Err(StoreError::OrganizationBuiltIn(id).into());
     }
+    Ok(organization)
+}
+
+/// Its users, all of whom have to be fenced.
+fn fenced_members<T: UserTx>(tx: &mut T, id: OrganizationId, fenced: &[UserId]) -> Result<Vec<UserId>, T::Error> {
     let (members, fenced) = (tx.members(id)?, fenced.iter().collect::<HashSet<_>>());
     match members.iter().all(|member| fenced.contains(member)) {
-        true => Ok((organization, members)),
+        true => Ok(members),
         false => Err(StoreError::MembersChanged(id).into()),
     }
 }

@@ -1,15 +1,17 @@
 //! One product.
 
 use hotshelf_domain::{
-    Actor, AuditAction, AuditTarget, Expect, NewProduct, Product, ProductId, ProductPatch, StoreError, Version,
+    Actor, AuditAction, AuditTarget, Expect, NewProduct, Product, ProductId, ProductPatch, Quotas, StoreError, Version,
 };
 
 use super::audit::Recorded;
+use super::quotas::ProductRoom;
 use super::references::{self, References};
 use crate::port::{ProductTx, WriteTx};
 
-pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewProduct) -> Result<Product, T::Error> {
+pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewProduct, quotas: Quotas) -> Result<Product, T::Error> {
     References::default().check(tx, new)?.map_err(StoreError::from)?;
+    ProductRoom::new(quotas).take(tx, new.organization_id)??;
     insert(tx, new)
 }
 

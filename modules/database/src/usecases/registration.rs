@@ -4,12 +4,13 @@
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
     Actor, AuditAction, AuditRecord, AuditTarget, Email, Home, Invalid, Invitation, InvitationId, NewInvitation,
-    NewUser, OrganizationId, Role, StoreError, TokenHash, User, UserId,
+    NewUser, OrganizationId, Quotas, Resource, Role, StoreError, TokenHash, User, UserId,
 };
 
 use super::accounts::known;
 use super::audit::Recorded;
 use super::organizations::end_deserted;
+use super::quotas::check_room;
 use crate::port::{InvitationTx, OrganizationTx, WriteTx};
 
 /// Invitations of one organization that wait for their guests.
@@ -22,6 +23,7 @@ pub(crate) fn add_user<T: WriteTx>(
     new: &NewUser,
     instead_of: Option<UserId>,
     by: &Actor,
+    quotas: Quotas,
 ) -> Result<Recorded<User>, T::Error> {
     let (organization, role) = match &new.home {
         Home::In(organization) => (open(tx, *organization)?, new.role),
@@ -42,6 +44,7 @@ pub(crate) fn add_user<T: WriteTx>(
         }
         tx.delete_user(holder.id)?;
     }
+    check_room(tx, organization, Resource::Users, quotas)?;
     let user = tx.insert_user(&NewUser { role, ..new.clone() }, organization)?;
     let record = match new.home {
         // Whoever registers is the one who acts.

@@ -1,15 +1,19 @@
 //! Schemas.
 
-use hotshelf_domain::{Expect, Invalid, NewSchema, Schema, SchemaId, SchemaPatch, StoreError, does_not_exist};
+use hotshelf_domain::{
+    Expect, Invalid, NewSchema, Quotas, Resource, Schema, SchemaId, SchemaPatch, StoreError, does_not_exist,
+};
 
+use super::quotas::check_room;
 use crate::port::{SchemaTx, WriteTx};
 
-pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewSchema) -> Result<Schema, T::Error> {
+pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewSchema, quotas: Quotas) -> Result<Schema, T::Error> {
     let organization = new.organization_id;
     if !tx.has_organization(organization)? {
         let invalid = Invalid::one("organization_id", &does_not_exist(organization));
         return Err(StoreError::from(invalid).into());
     }
+    check_room(tx, organization, Resource::Schemas, quotas)?;
     tx.insert_schema(new)
 }
 

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use hotshelf_cache::Fencing;
 use hotshelf_domain::{
-    Actor, AuditQuery, Home, LeavingSessions, NewSession, NewUser, OrganizationDraft, OrganizationId, Role, SchemaId,
-    StoreError, User,
+    Actor, AuditQuery, Home, LeavingSessions, NewSession, NewUser, OrganizationDraft, OrganizationId,
+    OrganizationPatch, Role, SchemaId, StoreError, User,
 };
 
 use crate::adapter::Adapter;
@@ -77,7 +77,8 @@ pub(crate) async fn a_suspended_one_takes_nobody_in_until_it_is_resumed(adapter:
     let ann = add("ann@acme.example").await.unwrap().value;
     let suspend = async |id, suspended, fenced: &[&User]| {
         let fenced = fenced.iter().map(|user| user.id).collect();
-        database.set_suspended(id, suspended, fenced, Actor::default(), Fencing::Fenced).await
+        let patch = OrganizationPatch { suspended: Some(suspended), quotas: None };
+        database.change_organization(id, patch, fenced, Actor::default(), Fencing::Fenced).await
     };
     // Whose entry is not fenced might be let in from the cache.
     let unfenced = suspend(acme.id, true, &[]).await.unwrap_err();
@@ -146,6 +147,8 @@ async fn a_database_gets_the_migration_that_is_older_than_its_newest() {
     storage.outsider("DELETE FROM __diesel_schema_migrations WHERE version = '00000000000015'");
     let world = World::on(storage.open().await);
     let acme = world.organization("Acme").await;
-    let suspended = world.products.set_suspended(acme.id, true, vec![], Actor::default(), Fencing::Fenced).await;
+    let suspend = OrganizationPatch { suspended: Some(true), quotas: None };
+    let suspended =
+        world.products.change_organization(acme.id, suspend, vec![], Actor::default(), Fencing::Fenced).await;
     assert!(suspended.unwrap().value.suspended);
 }
