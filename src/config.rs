@@ -19,10 +19,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hotshelf_accounts::{AccountOptions, MailOptions};
+use hotshelf_accounts::{AccountOptions, IssuedOptions, MailOptions};
 use hotshelf_api::ApiOptions;
 use hotshelf_cache::CacheOptions;
 use hotshelf_database::DatabaseOptions;
+use hotshelf_issuer::IssuerOptions;
 use hotshelf_product::{Ttls, WarmOptions};
 use hotshelf_ratelimit::RateLimitOptions;
 use hotshelf_telemetry::TraceOptions;
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) audit_rate: f64,
     pub(crate) audit_kept: Duration,
     pub(crate) accounts: AccountOptions,
+    /// The outside issuer whose tokens are accepted, and the meaning of their claims.
+    pub(crate) issued: Option<(IssuerOptions, IssuedOptions)>,
     pub(crate) mail: MailOptions,
     pub(crate) warm: WarmOptions,
     pub(crate) rate_limits: RateLimitOptions,

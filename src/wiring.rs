@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use hotshelf_accounts::{AccessMetrics, Auth};
+use hotshelf_accounts::{AccessMetrics, Auth, Issued};
 use hotshelf_api::{ApiModule, ApiServices};
 use hotshelf_audit::AuditLog;
-use hotshelf_cache::Cache;
+use hotshelf_cache::{Cache, SealKey};
 use hotshelf_cache_module::{CacheModule, CacheStatistics};
 use hotshelf_database::Database;
 use hotshelf_domain::StoreError;
+use hotshelf_issuer::Issuer;
 use hotshelf_lifecycle::{Container, Running, StartError};
 use hotshelf_product::{ProductService, WarmOptions, Warmer};
 use hotshelf_ratelimit::RateLimiter;
@@ -40,8 +41,12 @@ async fn build(config: &Config, audit_rate: f64) -> Result<Catalogue, StartError
     let repository = async { Ok(Database::open(config.database.clone(), &registry).await?) };
     let repository = container.init("database", repository).await?;
     let repository = Database::clone(&repository);
-    let (options, epoch) = (config.cache.clone(), Arc::new(repository.clone()));
+    let (mut options, epoch) = (config.cache.clone(), Arc::new(repository.clone()));
     let cache = async {
+        // Instances that share the database get the same secret.
+        if options.seal_key.is_none() && options.tiers.have_redis() {
+            options.seal_key = Some(SealKey::new(repository.seal_secret().await?));
+        }
         let cache = Cache::new(options, epoch, StoreError::changed_nothing)?;
         Ok(CacheModule::new(cache, &registry)?)
     };
@@ -86,8 +91,12 @@ impl Catalogue {
         let accounts = Database::clone(&self.repository);
         let auth = async {
             let (mailer, options) = (config.mail.clone().mailer()?, config.accounts.clone());
+            let issued = match config.issued.clone() {
+                Some((issuer, options)) => Some(Issued::new(Issuer::new(issuer)?, options)),
+                None => None,
+            };
             let metrics = AccessMetrics::register(&self.registry)?;
-            Ok(Auth::new(self.cache.clone(), accounts, options, mailer, audit, metrics)?)
+            Ok(Auth::new(self.cache.clone(), accounts, options, mailer, issued, audit, metrics)?)
         };
         Ok(Auth::clone(&*self.container.init("accounts", auth).await?))
     }

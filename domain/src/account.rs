@@ -9,7 +9,7 @@ mod registration;
 mod role;
 
 pub use area::{Area, Areas};
-pub use draft::{ApiKeyBounds, ApiKeyDraft, NewApiKey, TextsDraft, UserDraft};
+pub use draft::{ApiKeyBounds, ApiKeyDraft, NewApiKey, RevocationDraft, RevokedToken, TextsDraft, UserDraft};
 pub use email::Email;
 pub use password::{check_context, new_password, normalized_password};
 pub use records::{

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::account::{Email, User};
+use crate::account::{Email, TokenHash, User};
 use crate::ids::{ApiKeyId, InvitationId, OrganizationId, ProductId, SchemaId, SessionId, UserId};
 
 pub use action::{AuditAction, AuditKind, AuditOutcome};
@@ -39,6 +39,20 @@ pub enum AuditCredential {
     Session(SessionId),
     /// An API key.
     ApiKey(ApiKeyId),
+    /// A token of an outside issuer.
+    Issued(IssuedId),
+}
+
+/// Identifies a token of an outside issuer in the audit log: the beginning of a hash, because its id (`jti`) is chosen
+/// by the issuer and may contain personal data. Two tokens with the same `jti` have the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IssuedId(u64);
+
+impl IssuedId {
+    /// Of the token whose revocation is stored under this hash.
+    pub fn new(revocation: &TokenHash) -> Self {
+        IssuedId(revocation.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte)))
+    }
 }
 
 /// Where something was asked for.
@@ -59,6 +73,8 @@ pub enum AuditTarget {
     Session(SessionId),
     /// An API key.
     ApiKey(ApiKeyId),
+    /// A token of an outside issuer.
+    Issued(IssuedId),
     /// An invitation.
     Invitation(InvitationId),
     /// An organization.
@@ -101,7 +117,7 @@ pub struct AuditEntry {
     pub user_id: Option<UserId>,
     /// The address of the user at that time.
     pub email: Option<String>,
-    /// `session:7` or `api_key:7`.
+    /// `session:7`, `api_key:7` or `jwt:0123456789abcdef`.
     pub credential: Option<String>,
     /// Whose admins see the entry.
     pub organization_id: Option<OrganizationId>,
@@ -198,7 +214,14 @@ impl fmt::Display for AuditCredential {
         match self {
             AuditCredential::Session(id) => write!(f, "session:{id}"),
             AuditCredential::ApiKey(id) => write!(f, "api_key:{id}"),
+            AuditCredential::Issued(id) => write!(f, "jwt:{id}"),
         }
+    }
+}
+
+impl fmt::Display for IssuedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 
@@ -217,6 +240,7 @@ impl fmt::Display for AuditTarget {
             AuditTarget::User(id) => write!(f, "user:{id}"),
             AuditTarget::Session(id) => write!(f, "session:{id}"),
             AuditTarget::ApiKey(id) => write!(f, "api_key:{id}"),
+            AuditTarget::Issued(id) => write!(f, "jwt:{id}"),
             AuditTarget::Invitation(id) => write!(f, "invitation:{id}"),
             AuditTarget::Organization(id) => write!(f, "organization:{id}"),
             AuditTarget::Schema(id) => write!(f, "schema:{id}"),

@@ -49,12 +49,13 @@ pub mod words;
 
 pub use account::{
     ApiKey, ApiKeyBounds, ApiKeyDraft, ApiKeyListing, Area, Areas, Email, Home, Invitation, InvitationDraft,
-    LeavingSessions, NewApiKey, NewInvitation, NewSession, NewUser, Registrant, RegistrationDraft, Role, Session,
-    TextsDraft, TokenHash, Used, User, UserDraft, check_context, new_password, normalized_password,
+    LeavingSessions, NewApiKey, NewInvitation, NewSession, NewUser, Registrant, RegistrationDraft, RevocationDraft,
+    RevokedToken, Role, Session, TextsDraft, TokenHash, Used, User, UserDraft, check_context, new_password,
+    normalized_password,
 };
 pub use audit::{
     Actor, AuditAction, AuditCredential, AuditEntry, AuditKind, AuditOrigin, AuditOutcome, AuditPlace, AuditQuery,
-    AuditRecord, AuditTarget,
+    AuditRecord, AuditTarget, IssuedId,
 };
 pub use check::does_not_exist;
 pub use details::{DetailsDraft, DetailsPatch, Image, ImageDraft, NewImage, ProductDetails, not_of_the_product};

@@ -1,10 +1,11 @@
 //! From single settings to the options of the crates, including what two settings say about each other.
 
-use hotshelf_accounts::{AccountOptions, MailLinks, MailOptions, Registration, SessionOptions};
+use hotshelf_accounts::{AccountOptions, IssuedOptions, MailLinks, MailOptions, Registration, SessionOptions};
 use hotshelf_api::{ApiOptions, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{CacheOptions, Tiers};
 use hotshelf_database::DatabaseOptions;
 use hotshelf_domain::Quotas;
+use hotshelf_issuer::IssuerOptions;
 use hotshelf_product::{Ttls, WarmOptions};
 use hotshelf_ratelimit::RateLimitOptions;
 use hotshelf_redis_client::{Credentials, RedisOptions, Servers};
@@ -23,6 +24,7 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
         values.refuse("shared_db", reason);
     }
     let redis = redis(s, values);
+    let issued = issued(s, values);
     // Only checked.
     let () = s.database_url;
     Config {
@@ -32,6 +34,7 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
         audit_rate: s.audit_rate,
         audit_kept: s.audit_kept,
         accounts: accounts(s),
+        issued,
         mail: mail(s),
         warm: WarmOptions { interval: s.warm_interval, products: s.warm_products, rate: s.warm_rate },
         rate_limits: rate_limits(s, &redis),
@@ -134,14 +137,14 @@ fn cache(s: &Settings, redis: RedisOptions) -> CacheOptions {
         write_strategy: s.cache_write_strategy,
         redis,
         key_prefix: s.cache_prefix.clone(),
+        seal_key: s.redis_seal_key.clone(),
     }
 }
 
 /// Instances that share cached entries share their counts.
 fn rate_limits(s: &Settings, redis: &RedisOptions) -> RateLimitOptions {
-    let shared = matches!(s.cache_backend, Tiers::Tiered | Tiers::Redis);
     RateLimitOptions {
-        redis: shared.then(|| redis.clone()),
+        redis: s.cache_backend.have_redis().then(|| redis.clone()),
         prefix: s.cache_prefix.clone(),
         on_loss: s.rate_limit_on_loss,
     }
@@ -187,6 +190,37 @@ fn sessions(s: &Settings) -> SessionOptions {
         negative_ttl: s.cache_negative_ttl,
         grace: s.cache_grace,
     }
+}
+
+/// `None` also if a setting is missing: then the start fails.
+fn issued(s: &Settings, values: &mut Values) -> Option<(IssuerOptions, IssuedOptions)> {
+    let issuer = s.jwt_issuer.clone()?;
+    if s.jwt_jwks.is_none() && values.is_good("jwt_jwks") {
+        values.refuse("jwt_jwks", "JWT_ISSUER needs the keys of the issuer");
+    }
+    if s.jwt_audience.is_empty() && values.is_good("jwt_audience") {
+        values
+            .refuse("jwt_audience", "JWT_ISSUER needs a name of this service, or tokens for others would be accepted");
+    }
+    if s.jwt_create_users && s.jwt_organization_claim.is_none() {
+        values.refuse("jwt_create_users", "needs JWT_ORGANIZATION_CLAIM: a new user has to belong to an organization");
+    }
+    let issuer = IssuerOptions {
+        issuer,
+        audience: s.jwt_audience.clone(),
+        keys: s.jwt_jwks.clone()?,
+        algorithms: s.jwt_algorithms.clone(),
+        skew: s.jwt_skew,
+        refresh: s.jwt_jwks_refresh,
+    };
+    let options = IssuedOptions {
+        user_claim: s.jwt_user_claim.clone(),
+        organization_claim: s.jwt_organization_claim.clone(),
+        role_claim: s.jwt_role_claim.clone(),
+        roles: s.jwt_roles.clone(),
+        create_users: s.jwt_create_users,
+    };
+    Some((issuer, options))
 }
 
 fn mail(s: &Settings) -> MailOptions {

@@ -1,5 +1,6 @@
 //! From the text of a setting to its value.
 
+mod issuer;
 mod network;
 mod rate_limits;
 mod redis;
@@ -12,9 +13,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use issuer::{algorithms, key_source, roles, words};
 pub(crate) use network::{allowed_hosts, collector, cors_origins, host, link, smtp_url};
 pub(crate) use rate_limits::{limit, route_limits};
-pub(crate) use redis::{CLUSTERS_HAVE_ONE_DATABASE, RedisUrl, redis_addr, redis_url};
+pub(crate) use redis::{CLUSTERS_HAVE_ONE_DATABASE, RedisUrl, redis_addr, redis_url, seal_key};
 
 /// Why a text is no value.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,6 +89,11 @@ pub(crate) fn ttl(text: &str) -> Parsed<Duration> {
 /// Nothing to 30 days.
 pub(crate) fn up_to_30_days(text: &str) -> Parsed<Duration> {
     duration(text, Duration::ZERO..=30 * DAY)
+}
+
+/// Nothing to an hour.
+pub(crate) fn up_to_an_hour(text: &str) -> Parsed<Duration> {
+    duration(text, Duration::ZERO..=3_600 * SECOND)
 }
 
 /// 1 second to 3650 days.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use hotshelf_accounts::Registration;
 use hotshelf_api::{RouteLimit, TrustedProxies};
-use hotshelf_cache::{Tiers, WriteStrategy};
+use hotshelf_cache::{SealKey, Tiers, WriteStrategy};
+use hotshelf_domain::Role;
+use hotshelf_issuer::{KeySource, SignatureAlgorithm};
 use hotshelf_ratelimit::{Limit, OnLoss};
 use hotshelf_redis_client::Address;
 use tracing_subscriber::EnvFilter;
@@ -114,6 +116,12 @@ settings! {
         /// Password of Redis. Better kept in the environment than in a file.
         redis_password: Option<String> = "", |text| optional(text, any_text), "a password", visibility: Hidden,
             may_be_empty: true, needs: &[Redis];
+
+        /// Secret that seals the entries in Redis, so that nobody else can forge them: random, and the same on all
+        /// instances. Empty: a secret that the database keeps. Better kept in the environment than in a file.
+        redis_seal_key: Option<SealKey> = "", |text| optional(text, seal_key),
+            "at least 32 characters, such as the output of `openssl rand -hex 32`",
+            visibility: Hidden, needs: &[Redis], see: "security.md#redis";
 
         /// Logical database of Redis.
         redis_db: u8 = "0", |text| number(text, 0..=u8::MAX), "a whole number from 0 to 255", needs: &[Redis];
@@ -253,6 +261,49 @@ settings! {
         invitation_url: Option<String> = "", |text| optional(text, link),
             "http:// or https:// and more, such as https://shop.example/register?invitation=", visibility: Url,
             needs: &[Users];
+    }
+    "Tokens of an outside issuer" {
+        /// Issuer whose tokens (JWTs) are accepted beside sessions and API keys: the value of `iss`. Empty: none.
+        jwt_issuer: Option<String> = "", |text| optional(text, line),
+            "the name of the issuer, such as https://id.example", needs: &[Users],
+            see: "security.md#tokens-of-an-outside-issuer";
+
+        /// Where the issuer publishes its keys (JWKS).
+        jwt_jwks: Option<KeySource> = "", |text| optional(text, key_source),
+            "an https:// URL, an http:// URL on this machine, or the path of a file", needs: &[Users, Issuer];
+
+        /// Names of this service: a token must have one of them in `aud`.
+        jwt_audience: Vec<String> = "", words, "names separated by commas", needs: &[Users, Issuer];
+
+        /// Difference that is allowed between the clocks of the issuer and of this machine.
+        jwt_skew: Duration = "60s", up_to_an_hour, "a duration from 0s to 1h, such as 60s", needs: &[Users, Issuer];
+
+        /// Algorithms of signatures that are accepted.
+        jwt_algorithms: Vec<SignatureAlgorithm> = "RS256,ES256,EdDSA", algorithms,
+            "some of RS256, ES256 and EdDSA, separated by commas", needs: &[Users, Issuer];
+
+        /// Interval at which the keys are read. A key that is not published any more is accepted until then.
+        jwt_jwks_refresh: Duration = "10m", ttl, TTL, needs: &[Users, Issuer];
+
+        /// Claim with the e-mail address of the user. With `email`, `email_verified` must not be false.
+        jwt_user_claim: String = "email", line, "the name of a claim", needs: &[Users, Issuer];
+
+        /// Claim with the id of the user's organization. A token for another organization is refused. Empty: not
+        /// compared.
+        jwt_organization_claim: Option<String> = "", |text| optional(text, line), "the name of a claim",
+            needs: &[Users, Issuer];
+
+        /// Claim with a role of the user, or a list of roles. The highest that JWT_ROLES names bounds the rights of the
+        /// token. Empty: a token has the rights of its user.
+        jwt_role_claim: Option<String> = "", |text| optional(text, line), "the name of a claim",
+            needs: &[Users, Issuer];
+
+        /// Role in this service for each role of the issuer.
+        jwt_roles: Vec<(String, Role)> = "viewer=viewer,editor=editor,admin=admin", roles,
+            "pairs such as shop-admin=admin, separated by commas", needs: &[Users, Issuer];
+
+        /// Whether the first token of an unknown user creates the user, in the organization that it names.
+        jwt_create_users: bool = "false", boolean, BOOLEAN, needs: &[Users, Issuer];
     }
     "Audit log" {
         /// How long the entries of the audit log are kept (who logged in, changed rights, deleted).

@@ -9,6 +9,7 @@ mod audit;
 mod caching;
 mod ends;
 mod fixture;
+mod forgery;
 mod instances;
 mod invitations;
 mod isolation;
@@ -20,6 +21,7 @@ mod registration;
 mod report;
 mod sessions;
 mod table;
+mod tokens;
 
 use hotshelf_testkit::{Service, ServiceBuilder};
 

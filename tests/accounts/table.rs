@@ -66,6 +66,7 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("POST /api/v1/auth/forgot-password", "{}",           [400, 400, 400, 400, 400]),
     ("POST /api/v1/auth/reset-password", "{}",            [400, 400, 400, 400, 400]),
     ("POST /api/v1/auth/change-password", "{}",           [401, 400, 400, 400, 400]),
+    ("POST /api/v1/auth/tokens/revoke", "{}",             [401, 400, 400, 400, 400]),
     ("GET /api/v1/auth/session", "",                      [401, 200, 200, 200, 200]),
     ("GET /api/v1/auth/sessions", "",                     [401, 200, 200, 200, 200]),
     ("DELETE /api/v1/auth/sessions/999999", "",           [401, 404, 404, 404, 404]),

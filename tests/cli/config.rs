@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in test functions, but not in their helpers")]
 
+mod issuer;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

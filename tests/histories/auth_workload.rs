@@ -1,7 +1,7 @@
-//! Authentication under load: users log in and out, get other roles, create API keys, reset passwords, open too many
-//! sessions and are removed, their organization is suspended and resumed, their addresses are taken over, on any
-//! instance, while other clients try every instance with their tokens. After the acknowledgement, a revoked right must
-//! be refused.
+//! Authentication under load: users log in and out, get other roles, create API keys, use tokens of an outside issuer
+//! until they are revoked, reset passwords, open too many sessions and are removed, their organization is suspended and
+//! resumed, their addresses are taken over, on any instance, while other clients try every instance with their tokens.
+//! After the acknowledgement, a revoked right must be refused.
 
 mod staff;
 mod timeline;
@@ -60,6 +60,7 @@ impl AuthWorkload {
         tasks.spawn(worker().crowd_out(Arc::clone(staff)));
         tasks.spawn(worker().make_keys_and_lose_them(Arc::clone(staff)));
         tasks.spawn(worker().take_in_and_remove());
+        tasks.spawn(worker().show_and_revoke());
         tasks.spawn(worker().make_keys_that_end());
         AuthWorkload { stopping, tasks, timelines }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hotshelf_testkit::token_issuer::{AUDIENCE, ISSUER, SigningKey, key_set};
 use hotshelf_testkit::users::{self, create_admin, log_in};
 use hotshelf_testkit::{Client, Network, PATIENCE, Proxy, RedisServer, Service, ServiceBuilder, wait_until};
 use tempfile::TempDir;
@@ -20,6 +21,7 @@ pub(crate) const USERS_ON: (&str, &str) = ("AUTH", "on");
 
 /// Beside the database.
 const MAILS: &str = "mail.log";
+const KEYS: &str = "keys.json";
 
 /// The lines of each instance's log in an explanation.
 const LOG_LINES: usize = 30;
@@ -193,6 +195,17 @@ impl Program {
     }
 }
 
+/// The key that tokens of the outside issuer are signed with.
+pub(crate) fn signing_key() -> SigningKey {
+    SigningKey::rsa("of the histories", 0)
+}
+
+fn trusting_the_issuer(service: ServiceBuilder, database: &Path) -> ServiceBuilder {
+    let keys = database.with_file_name(KEYS);
+    std::fs::write(&keys, key_set(&[&signing_key()])).unwrap();
+    service.env("JWT_ISSUER", ISSUER).env("JWT_AUDIENCE", AUDIENCE).env("JWT_JWKS", keys.display())
+}
+
 fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> ServiceBuilder {
     // The audit is off: it must not repair in the background what the checker has to find.
     let service = Service::builder(env!("CARGO_BIN_EXE_hotshelf")).env("AUDIT_RATE", 0).env("WARM_INTERVAL", "1s");
@@ -201,6 +214,7 @@ fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> 
         1 => service.database(database),
         _ => service.shared_db(database),
     };
+    let service = if environment.contains(&USERS_ON) { trusting_the_issuer(service, database) } else { service };
     let settings = if environment.contains(&USERS_ON) { &users::USERS_ON[..] } else { &[] };
     settings.iter().chain(environment).fold(service, |service, (name, value)| service.env(name, value))
 }

@@ -199,7 +199,8 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         };
         let mut consulted: Vec<_> = entries.iter().map(in_memory).collect();
         let Some(redis) = &self.0.redis else { return consulted };
-        let open: Vec<usize> = (0..entries.len()).filter(|i| matches!(consulted[*i], Consulted::Miss(_))).collect();
+        let is_open = |i: &usize| matches!(consulted[*i], Consulted::Miss(_)) && self.redis_for(&entries[*i]).is_some();
+        let open: Vec<usize> = (0..entries.len()).filter(is_open).collect();
         let asked: Vec<EntryRef> = open.iter().map(|i| entries[*i].clone()).collect();
         for (i, lookup) in open.into_iter().zip(redis.lookup_many(&asked, Until::ItsEndAtOnce).await) {
             let Consulted::Miss(permit) = &mut consulted[i] else { continue };

@@ -16,7 +16,7 @@ use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
 use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
-use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, UNTOLD};
+use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, Seal, SealKey, UNTOLD};
 use crate::rng;
 use crate::tier::{Copy, DeleteError, TierName};
 use crate::write_counters::WriteCounters;
@@ -125,7 +125,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     ) -> Self {
         let shared = options.shared_database;
         let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
-        let wants_redis = matches!(options.tiers, Tiers::Redis | Tiers::Tiered);
+        let wants_redis = options.tiers.have_redis();
         let (write_counters, tasks) = (Arc::new(WriteCounters::new()), Tasks::default());
         let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
         let memory = wants_memory.then(|| {
@@ -134,8 +134,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         });
         let coherence = Arc::new(Coherence::new(Arc::clone(&write_counters), Arc::clone(&lease), memory.clone()));
         let redis = wants_redis.then(|| {
+            let seal_key = options.seal_key.unwrap_or_else(SealKey::random);
             let setup = RedisSetup {
                 names: Names::new(options.key_prefix.clone()),
+                seal: Seal::new(&seal_key),
                 shared,
                 epoch_store: Arc::clone(&epoch_store),
                 coherence: Arc::clone(&coherence),

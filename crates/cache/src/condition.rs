@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::redis::OTHER_SEAL;
+
 /// How a cache is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -14,6 +16,8 @@ pub enum Condition {
         /// Why.
         reason: String,
     },
+    /// Redis is used, and holds values with a wrong seal.
+    OtherSeal,
     /// Redis was not reached yet.
     NotConnectedYet,
     /// The cache serves without Redis, and tries to reach it again.
@@ -51,6 +55,7 @@ impl fmt::Display for Condition {
                 f,
                 "Redis is up, but the writes of other instances are not heard ({reason}); memory serves nothing"
             ),
+            Condition::OtherSeal => write!(f, "Redis is up, but {OTHER_SEAL}"),
             Condition::NotConnectedYet => f.write_str("Redis is not connected yet; serving without it"),
             Condition::RedisDown { reason } => write!(f, "Redis is down ({reason}); serving without it"),
             Condition::ServiceEnded { reason } => f.write_str(reason),

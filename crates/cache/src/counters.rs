@@ -183,7 +183,7 @@ impl Default for RedisCounters {
     fn default() -> Self {
         RedisCounters {
             // Shown before the first failure, so that there is something to watch.
-            errors: Mutex::new(BTreeMap::from([("lookup", 0)])),
+            errors: Mutex::new(BTreeMap::from([("lookup", 0), ("seal", 0)])),
             commands: COMMANDS.map(|command| (command, AtomicDurations::default())).into(),
         }
     }

@@ -178,6 +178,7 @@ mod tests {
             negative_ttl: ttl,
             grace: ttl,
             absence: Absence::NotKept,
+            in_redis: true,
         };
         let entry = Namespace::alone(options).entry(key());
         let write_counters = WriteCounters::new();

@@ -42,8 +42,8 @@ pub enum NamespaceError {
         /// Whose keys they could be.
         other: String,
     },
-    /// There is a namespace of that name that has other keys, or keeps absences by another rule.
-    #[error("there is a namespace `{name}` already, with other keys or another rule for what does not exist")]
+    /// There is a namespace of that name that has other keys, or keeps its entries by other rules.
+    #[error("there is a namespace `{name}` already, with other keys or other rules for what is kept where")]
     Different {
         /// The namespace that was asked for.
         name: &'static str,
@@ -102,6 +102,7 @@ pub(crate) struct KeySpace {
     name: &'static str,
     keys: Keys,
     absence: Absence,
+    in_redis: bool,
     /// Some entry of the namespace was looked up with tags.
     has_dependents: AtomicBool,
     /// That one was looked up with others than it was filled with, was told.
@@ -111,11 +112,12 @@ pub(crate) struct KeySpace {
 
 impl KeySpace {
     pub(crate) fn of(options: &NamespaceOptions) -> Arc<Self> {
-        let NamespaceOptions { name, keys, absence, .. } = options;
+        let NamespaceOptions { name, keys, absence, in_redis, .. } = options;
         Arc::new(KeySpace {
             name,
             keys: *keys,
             absence: absence.clone(),
+            in_redis: *in_redis,
             has_dependents: AtomicBool::new(false),
             mixed_use_told: AtomicBool::new(false),
             counters: Counters::default(),
@@ -164,7 +166,7 @@ impl KeySpaces {
 
     /// The part of a namespace. The same one, when there is a namespace of that name, which must then be the same.
     pub(crate) fn register(&self, options: &NamespaceOptions) -> Result<Arc<KeySpace>, NamespaceError> {
-        let NamespaceOptions { name, keys, absence, .. } = options;
+        let NamespaceOptions { name, keys, absence, in_redis, .. } = options;
         let (name, keys) = (*name, *keys);
         if name.is_empty() || name.contains(':') {
             return Err(NamespaceError::Invalid { name, why: "its name must be some text without `:`" });
@@ -177,7 +179,7 @@ impl KeySpaces {
         }
         let mut taken = self.0.lock();
         if let Some(same) = taken.iter().find(|key_space| key_space.name == name) {
-            let agrees = same.keys == keys && same.absence == *absence;
+            let agrees = same.keys == keys && same.absence == *absence && same.in_redis == *in_redis;
             return if agrees { Ok(Arc::clone(same)) } else { Err(NamespaceError::Different { name }) };
         }
         if let Some(other) = taken.iter().find(|key_space| key_space.keys.meet(keys)) {
@@ -198,7 +200,7 @@ mod tests {
 
     fn options(name: &'static str, keys: Keys) -> NamespaceOptions {
         let ttl = Duration::from_secs(1);
-        NamespaceOptions { name, keys, ttl, negative_ttl: ttl, grace: ttl, absence: Absence::NotKept }
+        NamespaceOptions { name, keys, ttl, negative_ttl: ttl, grace: ttl, absence: Absence::NotKept, in_redis: true }
     }
 
     fn registered(taken: &KeySpaces, name: &'static str, keys: Keys) -> Result<(), NamespaceError> {
@@ -256,7 +258,8 @@ mod tests {
         assert!(Arc::ptr_eq(&taken.register(&first).unwrap(), &taken.register(&first.clone()).unwrap()));
         let others = [
             NamespaceOptions { keys: Keys::Beginning("person:"), ..first.clone() },
-            NamespaceOptions { absence: Absence::DependsOn(Tag::new("users")), ..first },
+            NamespaceOptions { absence: Absence::DependsOn(Tag::new("users")), ..first.clone() },
+            NamespaceOptions { in_redis: false, ..first },
         ];
         for other in others {
             assert_eq!(taken.register(&other).unwrap_err(), NamespaceError::Different { name: "user" });

@@ -23,14 +23,14 @@
 //! let options = CacheOptions {
 //!     tiers: Tiers::Memory, shared_database: false, memory_bytes: 64 << 20,
 //!     write_strategy: WriteStrategy::Invalidate,
-//!     redis: RedisOptions::default(), key_prefix: "product:".into(),
+//!     redis: RedisOptions::default(), key_prefix: "product:".into(), seal_key: None,
 //! };
 //! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false)?;
 //! let everything = Tag::new("products");
 //! let products = cache.namespace(NamespaceOptions {
 //!     name: "product", keys: Keys::Beginning("id:"),
 //!     ttl: Duration::from_secs(300), negative_ttl: Duration::from_secs(10), grace: Duration::from_secs(600),
-//!     absence: Absence::DependsOn(everything.clone()),
+//!     absence: Absence::DependsOn(everything.clone()), in_redis: true,
 //! })?;
 //! let seventh = products.entry(Key::numbered("id:", 7));
 //! let load = || async { Ok(Some(Value { payload: Bytes::from_static(b"{}"), revision: 1, attribute: 0 })) };
@@ -91,6 +91,7 @@ pub use key::Key;
 pub use key_space::{Keys, NamespaceError};
 pub use namespace::{Absence, EntryRef, Namespace, NamespaceOptions, Tag};
 pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
+pub use redis::SealKey;
 pub use tier::{DeleteError, InvalidationUnconfirmed};
 pub use value::{Found, Read, Source, Value};
 pub use write::{KeyGuard, Write, WriteError};

@@ -45,6 +45,10 @@ pub struct NamespaceOptions {
     pub grace: Duration,
     /// What is kept where there is no such thing.
     pub absence: Absence,
+    /// Whether Redis stores the values. If not, it holds only leases and fences of these entries, so that a client that
+    /// can write to Redis can neither make up a value nor put back an old one. For values that grant rights. With Redis
+    /// as the only tier, each lookup loads.
+    pub in_redis: bool,
 }
 
 /// What a namespace keeps of what does not exist.
@@ -152,6 +156,11 @@ impl Namespace {
     #[cfg(test)]
     pub(crate) fn counts(&self) -> crate::counters::Counts {
         self.0.key_space.counters.read()
+    }
+
+    /// Whether Redis stores values of its entries.
+    pub(crate) fn in_redis(&self) -> bool {
+        self.0.options.in_redis
     }
 
     /// Whether it is kept that something does not exist.

@@ -1,5 +1,7 @@
 use hotshelf_redis_client::RedisOptions;
 
+use crate::redis::SealKey;
+
 /// Which tiers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tiers {
@@ -11,6 +13,13 @@ pub enum Tiers {
     Memory,
     /// None: every lookup loads.
     None,
+}
+
+impl Tiers {
+    /// Whether Redis is one of them.
+    pub fn have_redis(self) -> bool {
+        matches!(self, Tiers::Tiered | Tiers::Redis)
+    }
 }
 
 /// What a finished write leaves in the cache.
@@ -39,6 +48,9 @@ pub struct CacheOptions {
     pub redis: RedisOptions,
     /// In front of every key in Redis.
     pub key_prefix: String,
+    /// The secret that seals the values in Redis, the same for all processes that share them. `None`: a random one of
+    /// this process, so that no other process, and none after a restart, reads its values.
+    pub seal_key: Option<SealKey>,
 }
 
 /// The options contradict each other; each kind says what to do.
@@ -76,6 +88,7 @@ mod tests {
                     write_strategy: WriteStrategy::Invalidate,
                     redis: RedisOptions::default(),
                     key_prefix: String::new(),
+                    seal_key: None,
                 };
                 let refused = options.check() == Err(OptionsError::SharedMemoryAlone);
                 assert_eq!(refused, shared_database && tiers == Tiers::Memory, "{tiers:?}, {shared_database}");

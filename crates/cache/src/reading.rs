@@ -17,6 +17,7 @@ use crate::counters::Event;
 use crate::flights::{Flight, Role};
 use crate::key::Key;
 use crate::namespace::{EntryRef, Namespace, Tag};
+use crate::redis::RedisTier;
 use crate::tier::{Fill, FillPermit, Hit, Lookup, Until};
 use crate::value::{Found, Read, Source, Value};
 
@@ -222,7 +223,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
                 Lookup::Miss(snapshot) => permit.memory = Some(snapshot),
             }
         }
-        if let Some(redis) = &self.0.redis {
+        if let Some(redis) = self.redis_for(entry) {
             match redis.lookup(entry, until).await {
                 Lookup::Hit(hit) if read.accepts(hit.value.as_ref()) => return self.found_in_redis(entry, hit, permit),
                 Lookup::Hit(_) => {}
@@ -230,6 +231,13 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             }
         }
         Consulted::Miss(permit)
+    }
+
+    /// Redis, if lookups of the entry need it: for the value, or, if Redis does not keep the entry, for the lease that
+    /// tells memory whether another process writes it.
+    pub(crate) fn redis_for(&self, entry: &EntryRef) -> Option<&Arc<RedisTier>> {
+        let asked = entry.namespace.in_redis() || self.0.shared && self.0.memory.is_some();
+        self.0.redis.as_ref().filter(|_| asked)
     }
 
     pub(crate) fn found_in_memory(&self, entry: &EntryRef, hit: Hit) -> Consulted {
@@ -303,6 +311,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             && (!self.0.shared || fills[0] == Some(Fill::Stored))
         {
             fills[1] = Some(memory.fill(entry, snapshot, value.as_ref(), ttl));
+        }
+        if !entry.namespace.in_redis() {
+            // Redis has deleted the lease and stored no value.
+            fills[0] = fills[0].filter(|fill| *fill != Fill::Stored);
         }
         let (stored, refused) = (fills.contains(&Some(Fill::Stored)), fills.contains(&Some(Fill::Refused)));
         if stored {

@@ -10,6 +10,7 @@ mod link;
 mod listener;
 mod names;
 mod reading;
+mod seal;
 mod state;
 mod supervisor;
 mod writing;
@@ -40,16 +41,26 @@ pub(crate) use link::Connector;
 pub(crate) use link::{Agreement, InvalidationStream, Link, Presence, Renewal};
 use listener::Heartbeats;
 pub(crate) use names::{Names, RESERVED};
+use seal::Place;
+pub use seal::SealKey;
+pub(crate) use seal::{Counted, Seal, SealedNumber};
 pub(crate) use state::ServerRunId;
 use state::{Envelope, Generation, NO_GENERATION, State, Stored};
 pub(crate) use supervisor::UNTOLD;
 pub(crate) use writing::GENERATION_TTL;
 
+/// For the log and the health report.
+pub(crate) const OTHER_SEAL: &str = "entries in Redis carry another seal and are not read: another instance has \
+                          another REDIS_SEAL_KEY, or somebody else writes to Redis";
+/// The health report contains [`OTHER_SEAL`] until no wrong seal was found for so long.
+const FORGERY_TOLD: Duration = Duration::from_secs(60);
 /// TTL of a lease: a loader that has died keeps others from filling no longer than this.
 const LEASE_TTL: Duration = Duration::from_secs(3);
+
 /// What the tier works with.
 pub(crate) struct RedisSetup {
     pub(crate) names: Names,
+    pub(crate) seal: Seal,
     /// Other processes write to the same database.
     pub(crate) shared: bool,
     pub(crate) epoch_store: Arc<dyn EpochStore>,
@@ -84,6 +95,8 @@ pub(crate) struct RedisTier {
     disconnection: Trouble,
     /// As the server told it last.
     memory: Mutex<ServerMemory>,
+    /// Whether values with a wrong seal were found.
+    forgeries: Trouble,
     setup: RedisSetup,
 }
 
@@ -118,12 +131,37 @@ impl RedisTier {
             outages: Trouble::default(),
             disconnection: Trouble::default(),
             memory: Mutex::default(),
+            forgeries: Trouble::default(),
             setup,
         })
     }
 
     fn name_of(&self, entry: &EntryRef) -> String {
         self.setup.names.entry(&entry.key)
+    }
+
+    /// The key of the entry, for its seal.
+    fn place<'a>(&'a self, entry: &'a EntryRef) -> Place<'a> {
+        Place { seal: &self.setup.seal, prefix: self.setup.names.prefix(), key: entry.key.as_str() }
+    }
+
+    /// The state of an entry's key. A value with a wrong seal is counted and reported, and is foreign.
+    fn open(&self, link: &ActiveLink, entry: &EntryRef, held: Bytes) -> State {
+        match state::open(held, self.run(link), self.history(), self.place(entry)) {
+            State::Unsealed(head) => {
+                self.tell_forgery(entry.key.as_str());
+                State::Foreign(head)
+            }
+            state => state,
+        }
+    }
+
+    /// Counts a wrong seal, and logs the first one: again after a minute without any.
+    fn tell_forgery(&self, key: &str) {
+        self.setup.counters.count_error("seal");
+        if self.forgeries.failed(OTHER_SEAL) {
+            tracing::warn!(key, "{OTHER_SEAL}");
+        }
     }
 
     /// The server's run, as leases and fences of this history name it.
@@ -175,9 +213,9 @@ impl RedisTier {
 
     /// The value that stands there, also an expired one.
     async fn standing(&self, entry: &EntryRef) -> Result<Option<Stored>, RedisError> {
-        let Some(link) = self.link.load_full() else { return Ok(None) };
+        let Some(link) = self.link.load_full().filter(|_| entry.namespace.in_redis()) else { return Ok(None) };
         let held = link.get(&self.name_of(entry)).await?;
-        match held.map(|held| state::open(held, self.run(&link))) {
+        match held.map(|held| self.open(&link, entry, held)) {
             Some(State::Value(stored)) if self.stands(&link, entry, &stored, None).await? => Ok(Some(stored)),
             _ => Ok(None),
         }
@@ -205,7 +243,7 @@ impl RedisTier {
             self.count_error("lookup", &error);
             Lookup::Miss(None)
         });
-        if matches!(answer, Lookup::Miss(_)) {
+        if matches!(answer, Lookup::Miss(_)) && entry.namespace.in_redis() {
             entry.namespace.count(Event::MissL2);
         }
         answer
@@ -238,8 +276,15 @@ impl RedisTier {
             (true, None) => return Fill::Failed,
             (false, _) => NO_GENERATION,
         };
-        let sealed = Envelope { history: self.history(), epoch: permit.epoch, generation, ttl }.seal(value);
-        match self.replace(entry, permit.expected, sealed, ttl + entry.namespace.grace(value.is_none())).await {
+        let (sealed, kept) = if entry.namespace.in_redis() {
+            let envelope = Envelope { history: self.history(), epoch: permit.epoch, generation, ttl };
+            (envelope.seal(self.place(entry), value), ttl + entry.namespace.grace(absent))
+        } else {
+            // Deletes the lease. If it is still there, no writer has begun since the lookup, and memory may store the
+            // value.
+            (Bytes::new(), LEASE_TTL)
+        };
+        match self.replace(entry, permit.expected, sealed, kept).await {
             Ok(true) => Fill::Stored,
             Ok(false) => Fill::Refused,
             Err(error) => {
@@ -263,7 +308,9 @@ impl RedisTier {
             self.count_error("overdue", &error);
             None
         })?;
-        Some((stored.value?, stored.overdue))
+        // Redis deletes the value at this time, unless somebody has removed its TTL.
+        let in_time = stored.overdue < entry.namespace.grace(stored.value.is_none());
+        stored.value.filter(|_| in_time).map(|value| (value, stored.overdue))
     }
 
     /// The copy that a lookup would be answered with.
@@ -312,6 +359,9 @@ impl RedisTier {
                 Some(reason) => Condition::RedisDown { reason },
                 None => Condition::NotConnectedYet,
             };
+        }
+        if self.forgeries.succeeded_after(FORGERY_TOLD).is_none() && self.forgeries.stands() {
+            return Condition::OtherSeal;
         }
         // The log may not believe yet that it is over.
         match self.disconnection.cause().filter(|_| !self.setup.coherence.is_subscribed()) {

@@ -134,7 +134,15 @@ mod tests {
         let ttl = Duration::from_secs(1);
         let absence = Absence::DependsOn(Tag::new("things"));
         let shape = Keys::Beginning("id:");
-        let options = NamespaceOptions { name: "thing", keys: shape, ttl, negative_ttl: ttl, grace: ttl, absence };
+        let options = NamespaceOptions {
+            name: "thing",
+            keys: shape,
+            ttl,
+            negative_ttl: ttl,
+            grace: ttl,
+            absence,
+            in_redis: true,
+        };
         let namespace = Namespace::alone(options);
         keys.into_iter().map(|key| namespace.entry(key)).collect()
     }

@@ -12,6 +12,8 @@ use crate::fields::{Fields, MalformedInput};
 use crate::invalid::Invalid;
 
 const NAME_MAX: usize = 100;
+/// In bytes.
+const TOKEN_ID_MAX: usize = 256;
 
 /// Somebody whom an admin adds, or changes.
 pub struct UserDraft(Fields);
@@ -136,6 +138,55 @@ fn areas(names: Vec<String>) -> Result<Areas, String> {
         return Err("must not be empty".to_owned());
     }
     names.iter().map(|name| name.parse::<Area>()).collect()
+}
+
+/// A request to revoke a token of an outside issuer.
+pub struct RevocationDraft(Fields);
+
+/// Names a token of an outside issuer. Has no `Debug`, so that no log contains the token.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RevokedToken {
+    /// The whole token.
+    Token(String),
+    /// Its id (`jti`): 1 to 256 bytes.
+    Id(String),
+}
+
+impl RevocationDraft {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// When `json` is no JSON object at all.
+    pub fn from_json(json: &[u8]) -> Result<Self, MalformedInput> {
+        Fields::parse(json).map(RevocationDraft)
+    }
+
+    /// The token, or its id.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every broken rule.
+    pub fn into_revoked(self) -> Result<RevokedToken, Invalid> {
+        let RevocationDraft(mut given) = self;
+        let [token, id] = given.take_texts(["token", "jti"]);
+        let mut errors = given.finish();
+        let id = errors.check("jti", id, |id| match id.len() {
+            1..=TOKEN_ID_MAX => Ok(id),
+            _ => Err(format!("must have 1 to {TOKEN_ID_MAX} bytes")),
+        });
+        let revoked = match (token, id) {
+            (Some(token), None) => Some(RevokedToken::Token(token)),
+            (None, Some(id)) => Some(RevokedToken::Id(id)),
+            (Some(_), Some(_)) => {
+                errors.add("jti", "is not needed beside the token");
+                None
+            }
+            (None, None) => {
+                errors.add("token", "is required, or jti");
+                None
+            }
+        };
+        errors.or(revoked)
+    }
 }
 
 /// A JSON object of texts that all have to be there, such as an address and a password.

@@ -107,6 +107,8 @@ actions! {
     ApiKeyRemoved: "api_key.removed", Change, Done;
     /// An API key was shown after its end.
     ApiKeyExpired: "api_key.expired", Access, Refused;
+    /// A token of an outside issuer was revoked, other than by a logout.
+    TokenRevoked: "token.revoked", Change, Done;
     /// An admin has invited somebody.
     InvitationCreated: "invitation.created", Change, Done;
     /// An admin has revoked an invitation.

@@ -15,15 +15,18 @@ use hotshelf_domain::{
 use hotshelf_lifecycle::Tasks;
 use parking_lot::Mutex;
 
-use crate::entry::{API_KEY, Credential, IDENTITY, Identity, KeyEntry, SESSION, SessionEntry};
+use crate::entry::{
+    API_KEY, Credential, IDENTITY, ISSUED, Identity, IssuedEntry, KeyEntry, REVOKED, SESSION, SessionEntry,
+};
 use crate::error::AuthError;
+use crate::issued::{Issued, IssuedPrincipal};
 use crate::letters::MailLinks;
 use crate::mailer::Mailer;
 use crate::metrics::AccessMetrics;
 use crate::outbox::{MailWorker, Outbox};
 use crate::passwords::Passwords;
 use crate::registration::Registration;
-use crate::token::{Token, TokenKind};
+use crate::token::{Shown, TokenKind};
 use crate::uses::{KeyUses, SessionUses};
 
 /// An authenticated caller.
@@ -46,6 +49,8 @@ pub enum AuthMethod {
     Session(SessionPrincipal),
     /// A program's key.
     ApiKey(ApiKeyId),
+    /// A token of the outside issuer.
+    Issued(IssuedPrincipal),
 }
 
 /// A principal that was authenticated by a session.
@@ -92,26 +97,31 @@ pub struct SessionOptions {
     pub grace: Duration,
 }
 
-/// Who may come in, and who decides that, from memory and Redis with the database as the truth. A cheap handle.
+/// Who may come in, and who decides that, from memory with the database as the truth. A cheap handle.
 ///
 /// | entry | key | invalid when |
 /// |---|---|---|
 /// | a session | `session:<hash of its token>` | it ends, or leaves for the newest of a hundred |
 /// | an API key | `apikey:<hash of its token>` | it is removed; its end is in the entry |
 /// | who somebody is | `account:<user>` | role, address, organization change; all sessions or keys end; it is removed |
+/// | an outside issuer's token | `jwt:<hash of it>` | never: its end, its key and its revocation count with each use |
+/// | whether such a token is revoked | `revoked:<hash of its id>` | it is revoked |
 ///
 /// All sessions of a user, or all API keys, end with their generation, which is in the entry that says who the user is.
-/// Once the end of a session, or another role, was acknowledged, no instance accepts the old one any more. Losing Redis
-/// ends no session.
+/// Once the end of a session, or another role, was acknowledged, no instance accepts the old one any more. Redis keeps
+/// none of these entries: losing it ends no session, and writing to it grants no right.
 #[derive(Clone)]
 pub struct Auth(pub(crate) Arc<State>);
 
 pub(crate) struct State {
-    cache: Cache<StoreError>,
+    pub(crate) cache: Cache<StoreError>,
     pub(crate) database: Database,
     sessions: Namespace,
     api_keys: Namespace,
     identities: Namespace,
+    issued_tokens: Namespace,
+    pub(crate) revocations: Namespace,
+    pub(crate) issued: Option<Issued>,
     pub(crate) registration: Registration,
     pub(crate) session_uses: SessionUses,
     pub(crate) key_uses: KeyUses,
@@ -125,7 +135,7 @@ pub(crate) struct State {
 }
 
 impl Auth {
-    /// On this cache and this database.
+    /// On this cache and this database. `issued`: the outside issuer whose tokens are accepted, if any.
     ///
     /// # Errors
     /// When other entries of this cache have the same keys.
@@ -134,6 +144,7 @@ impl Auth {
         database: Database,
         options: AccountOptions,
         mailer: Mailer,
+        issued: Option<Issued>,
         audit: AuditLog,
         metrics: AccessMetrics,
     ) -> Result<Self, NamespaceError> {
@@ -141,16 +152,21 @@ impl Auth {
         let SessionOptions { session_ttl, session_max_ttl, entry_ttl: ttl, negative_ttl, grace } = sessions;
         // Nobody knows a token before it is there, nor asks for a user who is not. Lookups are not counted: they are
         // parts of requests, and would make the hit rates of what those are about look better than they are.
-        let namespace = |name, beginning| {
-            let (keys, absence) = (Keys::Beginning(beginning), Absence::UntilItExpires);
-            let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence };
+        let namespace = |name, beginning, absence| {
+            let keys = Keys::Beginning(beginning);
+            // Not in Redis: a client that can write there must neither give anybody a right nor restore an ended one.
+            let options = NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence, in_redis: false };
             Ok(cache.namespace(options)?.uncounted())
         };
         let (outbox, mail_worker) = Outbox::new(database.clone(), mailer, links, metrics.clone());
         let state = State {
-            sessions: namespace("session", SESSION)?,
-            api_keys: namespace("api_key", API_KEY)?,
-            identities: namespace("account", IDENTITY)?,
+            sessions: namespace("session", SESSION, Absence::UntilItExpires)?,
+            api_keys: namespace("api_key", API_KEY, Absence::UntilItExpires)?,
+            identities: namespace("account", IDENTITY, Absence::UntilItExpires)?,
+            // A refused token may be accepted later, when its key is published or its user exists.
+            issued_tokens: namespace("issued", ISSUED, Absence::NotKept)?,
+            revocations: namespace("revoked", REVOKED, Absence::NotKept)?,
+            issued,
             registration,
             session_uses: SessionUses::new(session_ttl, session_max_ttl),
             key_uses: KeyUses::new(),
@@ -169,16 +185,26 @@ impl Auth {
     /// Who shows this token, if this process' memory knows; otherwise the answer is with
     /// [`authenticate`](Auth::authenticate). A use: the session goes on.
     pub fn peek(&self, token: &str) -> Option<Principal> {
-        let (kind, token_hash) = Token::recognize(token)?;
+        let shown = self.recognize(token)?;
         let (cache, read) = (&self.0.cache, Read::default());
-        let (value, _) = match kind {
-            TokenKind::Session => cache.peek(&self.0.sessions, &SessionEntry::key(&token_hash), read)?,
-            TokenKind::ApiKey => cache.peek(&self.0.api_keys, &KeyEntry::key(&token_hash), read)?,
-            TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => return None,
+        let (value, _) = match shown {
+            Shown::Own(TokenKind::Session, hash) => cache.peek(&self.0.sessions, &SessionEntry::key(&hash), read)?,
+            Shown::Own(TokenKind::ApiKey, hash) => cache.peek(&self.0.api_keys, &KeyEntry::key(&hash), read)?,
+            Shown::Own(TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation, _) => return None,
+            Shown::Issued(hash) => cache.peek(&self.0.issued_tokens, &IssuedEntry::key(&hash), read)?,
         };
-        let credential = Credential::unpack(kind, &value.payload)?;
+        let credential = Credential::unpack(shown, &value.payload)?;
+        if let Credential::Issued(token) = &credential
+            && self.peek_revoked(&token.revocation)?
+        {
+            return None;
+        }
         let (value, _) = cache.peek(&self.0.identities, &Identity::key(credential.user()), read)?;
-        self.principal(token_hash, credential, Identity::unpack(&value.payload)?)
+        self.principal(shown, credential, Identity::unpack(&value.payload)?)
+    }
+
+    fn recognize(&self, token: &str) -> Option<Shown> {
+        Shown::recognize(token, self.0.issued.is_some())
     }
 
     /// Who shows this token; `None` when nobody has it, or not any more. A use: the session goes on. `by` says from
@@ -186,9 +212,9 @@ impl Auth {
     ///
     /// # Errors
     /// [`AuthError::Write`] when the database had to be asked and failed.
-    pub async fn authenticate(&self, token: &str, by: impl FnOnce() -> Actor) -> Result<Option<Principal>, AuthError> {
-        let principal = match Token::recognize(token) {
-            Some((kind, token_hash)) => self.find(kind, token_hash, by).await?,
+    pub async fn authenticate(&self, token: &str, by: impl Fn() -> Actor) -> Result<Option<Principal>, AuthError> {
+        let principal = match self.recognize(token) {
+            Some(shown) => self.find(shown, token, by).await?,
             None => None,
         };
         if principal.is_none() {
@@ -197,37 +223,45 @@ impl Auth {
         Ok(principal)
     }
 
-    async fn find(
-        &self,
-        kind: TokenKind,
-        token_hash: TokenHash,
-        by: impl FnOnce() -> Actor,
-    ) -> Result<Option<Principal>, StoreError> {
-        // Cached entries may be older than each other, or of another version of the service, and the session may have
-        // been extended since it was cached: the database decides before somebody is refused who was somebody.
+    async fn find(&self, shown: Shown, token: &str, by: impl Fn() -> Actor) -> Result<Option<Principal>, StoreError> {
+        // Cached entries may be older than each other, and the session may have been extended since it was cached: the
+        // database decides before somebody is refused who was somebody.
         for read in [Read::default(), Read { bypass: true, ..Read::default() }] {
-            let Some(value) = self.credential(kind, token_hash, read).await? else { return Ok(None) };
-            let Some(credential) = Credential::unpack(kind, &value.payload) else { continue };
-            let Some(value) = self.identity(credential.user(), read).await? else { return Ok(None) };
-            let Some(identity) = Identity::unpack(&value.payload) else { continue };
+            let Some(credential) = self.credential(shown, token, read, &by).await? else { return Ok(None) };
+            if let Credential::Issued(token) = &credential
+                && self.is_revoked(token.revocation, read).await?
+            {
+                return Ok(None);
+            }
+            let Some(identity) = self.identity(credential.user(), read).await? else {
+                // Since the token was verified, its user may have been removed and another one may have its address.
+                if matches!(credential, Credential::Issued(_)) {
+                    continue;
+                }
+                return Ok(None);
+            };
             if let Credential::ApiKey(key) = credential
                 && key.has_ended(Utc::now())
             {
                 self.note_expired(key, &identity, by());
                 return Ok(None);
             }
-            if let Some(principal) = self.principal(token_hash, credential, identity) {
+            if let Some(principal) = self.principal(shown, credential, identity) {
                 return Ok(Some(principal));
             }
         }
         Ok(None)
     }
 
-    /// `None` for what has ended, by itself or with others of its generation. Notes the use.
-    fn principal(&self, token_hash: TokenHash, credential: Credential, identity: Identity) -> Option<Principal> {
+    /// Decides whether a credential authenticates this identity now, and with which rights: the only place that does,
+    /// for sessions, API keys and tokens of the issuer alike. `None` for a credential that has ended, by itself or with
+    /// its generation. Notes the use.
+    fn principal(&self, shown: Shown, credential: Credential, identity: Identity) -> Option<Principal> {
         let now = Utc::now();
         match credential {
+            Credential::Issued(token) => token.principal(identity, &self.0.issued.as_ref()?.issuer, now),
             Credential::Session(session) => {
+                let Shown::Own(_, token_hash) = shown else { return None };
                 if session.has_ended(now) || session.generation != identity.session_generation {
                     return None;
                 }
@@ -261,24 +295,37 @@ impl Auth {
 
     async fn credential(
         &self,
-        kind: TokenKind,
-        token_hash: TokenHash,
+        shown: Shown,
+        token: &str,
         read: Read,
-    ) -> Result<Option<Value>, StoreError> {
-        let entry = match kind {
-            TokenKind::Session => self.session_entry(&token_hash),
-            TokenKind::ApiKey => self.key_entry(&token_hash),
-            TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => return Ok(None),
+        by: &impl Fn() -> Actor,
+    ) -> Result<Option<Credential>, StoreError> {
+        let found = match shown {
+            Shown::Own(kind, token_hash) => {
+                let entry = match kind {
+                    TokenKind::Session => self.session_entry(&token_hash),
+                    TokenKind::ApiKey => self.key_entry(&token_hash),
+                    TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => return Ok(None),
+                };
+                let database = self.0.database.clone();
+                let load = move || load_credential(database.clone(), kind, token_hash);
+                self.0.cache.get_or_load(entry, read, load).await?
+            }
+            Shown::Issued(token_hash) => {
+                let entry = self.0.issued_tokens.entry(IssuedEntry::key(&token_hash));
+                let (auth, token, by) = (self.clone(), Arc::<str>::from(token), by());
+                let load = move || load_issued(auth.clone(), Arc::clone(&token), by.clone());
+                self.0.cache.get_or_load(entry, read, load).await?
+            }
         };
-        let database = self.0.database.clone();
-        let load = move || load_credential(database.clone(), kind, token_hash);
-        Ok(self.0.cache.get_or_load(entry, read, load).await?.value)
+        Ok(found.value.and_then(|value| Credential::unpack(shown, &value.payload)))
     }
 
-    async fn identity(&self, user: UserId, read: Read) -> Result<Option<Value>, StoreError> {
+    async fn identity(&self, user: UserId, read: Read) -> Result<Option<Identity>, StoreError> {
         let database = self.0.database.clone();
         let load = move || load_identity(database.clone(), user);
-        Ok(self.0.cache.get_or_load(self.identity_entry(user), read, load).await?.value)
+        let found = self.0.cache.get_or_load(self.identity_entry(user), read, load).await?;
+        Ok(found.value.and_then(|value| Identity::unpack(&value.payload)))
     }
 
     pub(crate) fn session_entry(&self, token_hash: &TokenHash) -> EntryRef {
@@ -318,6 +365,13 @@ async fn load_credential(
         TokenKind::ApiKey => database.api_key(token_hash).await?.as_ref().map(KeyEntry::pack),
         TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => None,
     })
+}
+
+async fn load_issued(auth: Auth, token: Arc<str>, by: Actor) -> Result<Option<Value>, StoreError> {
+    match &auth.0.issued {
+        Some(issued) => issued.load(&auth, &token, &by).await,
+        None => Ok(None),
+    }
 }
 
 async fn load_identity(database: Database, user: UserId) -> Result<Option<Value>, StoreError> {

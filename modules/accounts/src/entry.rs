@@ -6,13 +6,17 @@ use hotshelf_cache::{Key, Value};
 use hotshelf_domain::{
     ApiKey, ApiKeyId, Areas, Email, OrganizationId, Role, Session, SessionId, TokenHash, User, UserId,
 };
+use hotshelf_issuer::KeyName;
 
-use crate::token::TokenKind;
+use crate::token::{Shown, TokenKind};
 
 /// What the keys of sessions begin with, those of API keys, and those of who somebody is.
 pub(crate) const SESSION: &str = "session:";
 pub(crate) const API_KEY: &str = "apikey:";
 pub(crate) const IDENTITY: &str = "account:";
+/// What the keys of tokens of an outside issuer begin with, and those of their revocations.
+pub(crate) const ISSUED: &str = "jwt:";
+pub(crate) const REVOKED: &str = "revoked:";
 
 /// In the byte of the role. A version that does not know them takes the entry for none, and lets nobody in by it.
 const UNVERIFIED: u8 = 0x10;
@@ -82,6 +86,7 @@ impl Identity {
 pub(crate) enum Credential {
     Session(SessionEntry),
     ApiKey(KeyEntry),
+    Issued(IssuedEntry),
 }
 
 /// What is cached of a session. Its end may have been moved since; it never comes earlier.
@@ -112,11 +117,12 @@ const NEVER: i64 = i64::MAX;
 
 impl Credential {
     /// Of the tokens that are a credential.
-    pub(crate) fn unpack(kind: TokenKind, payload: &[u8]) -> Option<Self> {
-        match kind {
-            TokenKind::Session => SessionEntry::unpack(payload).map(Credential::Session),
-            TokenKind::ApiKey => KeyEntry::unpack(payload).map(Credential::ApiKey),
-            TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation => None,
+    pub(crate) fn unpack(shown: Shown, payload: &[u8]) -> Option<Self> {
+        match shown {
+            Shown::Own(TokenKind::Session, _) => SessionEntry::unpack(payload).map(Credential::Session),
+            Shown::Own(TokenKind::ApiKey, _) => KeyEntry::unpack(payload).map(Credential::ApiKey),
+            Shown::Own(TokenKind::Reset | TokenKind::Proof | TokenKind::Invitation, _) => None,
+            Shown::Issued(_) => IssuedEntry::unpack(payload).map(Credential::Issued),
         }
     }
 
@@ -124,7 +130,71 @@ impl Credential {
         match self {
             Credential::Session(session) => session.user,
             Credential::ApiKey(key) => key.user,
+            Credential::Issued(token) => token.user,
         }
+    }
+}
+
+/// What is cached of a verified token of an outside issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IssuedEntry {
+    pub(crate) user: UserId,
+    /// When it expires, in milliseconds since 1970.
+    pub(crate) end: i64,
+    /// The key that has signed it.
+    pub(crate) key: KeyName,
+    /// Its highest role; `None`: the role of its user.
+    pub(crate) role: Option<Role>,
+    /// The organization that its user must have, if it names one.
+    pub(crate) organization: Option<OrganizationId>,
+    /// The hash under which a revocation is stored.
+    pub(crate) revocation: TokenHash,
+}
+
+impl IssuedEntry {
+    pub(crate) fn key(token_hash: &TokenHash) -> Key {
+        hashed_key(ISSUED, token_hash)
+    }
+
+    pub(crate) fn pack(&self) -> Value {
+        let organization = self.organization.map_or(0, OrganizationId::get);
+        let role = self.role.map_or(ANY_ROLE, |role| role as u8);
+        let numbers = [self.user.get(), self.end, self.key.0.cast_signed(), organization];
+        pack(numbers, &[&[role][..], &self.revocation].concat())
+    }
+
+    fn unpack(payload: &[u8]) -> Option<Self> {
+        let ([user, end, key, organization], rest) = unpack(payload)?;
+        let (role, revocation) = rest.split_first()?;
+        Some(IssuedEntry {
+            user: UserId::new(user)?,
+            end,
+            key: KeyName(key.cast_unsigned()),
+            role: if *role == ANY_ROLE { None } else { Some(role_of(*role)?) },
+            organization: if organization == 0 { None } else { Some(OrganizationId::new(organization)?) },
+            revocation: revocation.try_into().ok()?,
+        })
+    }
+}
+
+/// The byte of a role that says: the role of the user.
+const ANY_ROLE: u8 = u8::MAX;
+
+/// The entry that says whether a token of an outside issuer is revoked.
+pub(crate) struct Revocation;
+
+impl Revocation {
+    pub(crate) fn key(revocation: &TokenHash) -> Key {
+        hashed_key(REVOKED, revocation)
+    }
+
+    pub(crate) fn pack(is_revoked: bool) -> Value {
+        Value::unversioned(Bytes::from_static(if is_revoked { &[1] } else { &[0] }))
+    }
+
+    /// Every payload but that of `pack(false)` says yes, so that a damaged entry admits no revoked token.
+    pub(crate) fn is_revoked(payload: &[u8]) -> bool {
+        payload != [0]
     }
 }
 
@@ -153,26 +223,16 @@ impl KeyEntry {
         hashed_key(API_KEY, token_hash)
     }
 
-    /// Of a key without an end and without scopes in the form that earlier versions know. They do not know the other
-    /// form, and so let nobody in by a key whose end or scopes they would not heed.
     pub(crate) fn pack(key: &ApiKey) -> Value {
-        let numbers = [key.id.get(), key.user_id.get(), key.generation];
-        if key.expires_at.is_none() && key.scopes == Areas::ALL {
-            return pack(numbers, &[key.role as u8]);
-        }
         let end = key.expires_at.map_or(NEVER, |end| end.timestamp_millis());
-        pack(numbers, &[&[key.role as u8, key.scopes.to_bits()][..], &end.to_be_bytes()].concat())
+        let numbers = [key.id.get(), key.user_id.get(), key.generation, end];
+        pack(numbers, &[key.role as u8, key.scopes.to_bits()])
     }
 
     fn unpack(payload: &[u8]) -> Option<Self> {
-        let ([id, user, generation], rest) = unpack(payload)?;
-        let (role, scopes, expires_at) = match rest {
-            [role] => (*role, Areas::ALL, NEVER),
-            [role, scopes, end @ ..] => (*role, Areas::from_bits(*scopes), i64::from_be_bytes(end.try_into().ok()?)),
-            [] => return None,
-        };
-        let (id, user, role) = (ApiKeyId::new(id)?, UserId::new(user)?, role_of(role)?);
-        Some(KeyEntry { id, user, role, scopes, generation, expires_at })
+        let ([id, user, generation, expires_at], [role, scopes]) = unpack(payload)? else { return None };
+        let (id, user, role) = (ApiKeyId::new(id)?, UserId::new(user)?, role_of(*role)?);
+        Some(KeyEntry { id, user, role, scopes: Areas::from_bits(*scopes), generation, expires_at })
     }
 
     pub(crate) fn has_ended(&self, now: DateTime<Utc>) -> bool {
@@ -254,12 +314,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_an_end_or_scopes_has_another_form_than_before() {
+    fn entries_of_api_keys_read_back() {
         let end = DateTime::from_timestamp_millis(1_764_000_000_000);
         let some: Areas = [Area::Cache].into_iter().collect();
-        for (role, expires_at, scopes, length) in Role::ALL
-            .into_iter()
-            .flat_map(|role| [(role, None, Areas::ALL, 25), (role, end, some, 34), (role, None, some, 34)])
+        for (role, expires_at, scopes) in
+            Role::ALL.into_iter().flat_map(|role| [(role, None, Areas::ALL), (role, end, some), (role, None, some)])
         {
             let key = ApiKey {
                 id: ApiKeyId::new(4).unwrap(),
@@ -273,7 +332,6 @@ mod tests {
                 scopes,
             };
             let value = KeyEntry::pack(&key);
-            assert_eq!(value.payload.len(), length);
             let entry = KeyEntry::unpack(&value.payload).unwrap();
             assert_eq!((entry.id, entry.user, entry.role, entry.generation), (key.id, key.user_id, role, 5));
             assert_eq!(
@@ -281,10 +339,29 @@ mod tests {
                 (scopes, expires_at.map_or(NEVER, |end| end.timestamp_millis()))
             );
             for length in 0..value.payload.len() {
-                let cut = KeyEntry::unpack(&value.payload[..length]);
-                assert!(cut.is_none() || length == 25, "{length}");
+                assert_eq!(KeyEntry::unpack(&value.payload[..length]), None);
             }
         }
+    }
+
+    #[test]
+    fn entries_of_issued_tokens_read_back() {
+        let issued = IssuedEntry {
+            user: UserId::new(7).unwrap(),
+            end: 1_800_000_000_000,
+            key: KeyName(u64::MAX),
+            role: None,
+            organization: None,
+            revocation: [7; 32],
+        };
+        for role in [None, Some(Role::Viewer), Some(Role::Admin)] {
+            for organization in [None, OrganizationId::new(3)] {
+                let entry = IssuedEntry { role, organization, ..issued };
+                assert_eq!(IssuedEntry::unpack(&entry.pack().payload), Some(entry));
+            }
+        }
+        assert!(Revocation::is_revoked(&Revocation::pack(true).payload) && Revocation::is_revoked(b""));
+        assert!(!Revocation::is_revoked(&Revocation::pack(false).payload));
     }
 
     #[test]
@@ -292,6 +369,7 @@ mod tests {
         for payload in [&b""[..], &[0; 8], &[0; 25], &[0; 64], &[9; 24], &[9; 25], &[9; 33]] {
             assert_eq!(SessionEntry::unpack(payload), None);
             assert_eq!(KeyEntry::unpack(payload), None);
+            assert_eq!(IssuedEntry::unpack(payload), None);
             assert_eq!(Identity::unpack(&Bytes::copy_from_slice(payload)), None);
         }
     }

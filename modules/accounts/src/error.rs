@@ -25,6 +25,17 @@ pub enum AuthError {
     /// A hash could not be made or read; a defect.
     #[error("a password could not be hashed: {0}")]
     Hash(String),
+    /// No tokens of an outside issuer are accepted.
+    #[error("the service accepts no tokens of an outside issuer")]
+    NoIssuer,
+    /// The issuer has not signed the token, or it is not valid now.
+    #[error("this is no valid token of the issuer")]
+    NotIssued,
+    /// The token is another user's.
+    #[error(
+        "a token can be revoked by its user and by an admin of the user's organization, and by its id by operators"
+    )]
+    NotYours,
     /// The cache or the database refused or failed.
     #[error(transparent)]
     Write(#[from] WriteError<StoreError>),

@@ -1,5 +1,5 @@
-//! For accounts: who may come in, by a password, a session or an API key, and what they may do then. Knows no HTTP and
-//! no SQL. May depend on `audit`, `cache`, `domain`, `stats` and `lifecycle`.
+//! For accounts: who may come in, by a password, a session, an API key or a token of an outside issuer, and what they
+//! may do then. Knows no HTTP and no SQL. May depend on `audit`, `cache`, `domain`, `issuer`, `stats` and `lifecycle`.
 //!
 //! A password is checked once, at the login; after that, a request shows a token, and [`Auth::peek`] answers from
 //! memory whose it is. Whatever takes a right away (a logout, another role, a new password, a removed key) is a write
@@ -19,7 +19,8 @@
 //! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
-//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
+//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
+//! #     key_prefix: String::new(), seal_key: None };
 //! # let accounts = Database::open(database, &registry).await?;
 //! # let cache = Cache::new(options, Arc::new(accounts.clone()), StoreError::changed_nothing)?;
 //! # let minute = Duration::from_secs(60);
@@ -28,7 +29,8 @@
 //! let options = AccountOptions { sessions, registration: Registration::Open, links: MailLinks::default() };
 //! let mailer = MailOptions::File(directory.path().join("mail.log")).mailer()?;
 //! let audit = AuditLog::new(accounts.clone(), Duration::from_secs(86_400), &registry)?;
-//! let auth = Auth::new(cache, accounts, options, mailer, audit, AccessMetrics::register(&registry)?)?;
+//! let metrics = AccessMetrics::register(&registry)?;
+//! let auth = Auth::new(cache, accounts, options, mailer, None, audit, metrics)?;
 //!
 //! let (password, by) = ("correct horse".to_owned(), Actor::command_line());
 //! let (home, email) = (OrganizationId::BUILT_IN, "ann@shop.example".parse()?);
@@ -47,6 +49,7 @@ mod api_keys;
 mod auth;
 mod entry;
 mod error;
+mod issued;
 mod letters;
 mod mailer;
 mod metrics;
@@ -64,6 +67,7 @@ mod uses;
 pub use auth::{AccountOptions, Auth, AuthMethod, Principal, SessionOptions, SessionPrincipal};
 pub use entry::Identity;
 pub use error::AuthError;
+pub use issued::{Issued, IssuedOptions, IssuedPrincipal};
 pub use letters::MailLinks;
 pub use mailer::{MailOptions, Mailer};
 pub use metrics::AccessMetrics;

@@ -24,6 +24,9 @@ impl Module for Auth {
         if let Some(mail_worker) = self.0.mail_worker.lock().take() {
             tasks.spawn_loop("mail", mail_worker.run(tasks.stopping()));
         }
+        if let Some(issued) = &self.0.issued {
+            tasks.spawn_loop("keys of the issuer", issued.issuer.clone().run(tasks.stopping()));
+        }
         let (auth, stopping) = (self.clone(), tasks.stopping());
         tasks.spawn_loop("API key uses", async move {
             while stopping.run_until_cancelled(sleep(KEY_USES_INTERVAL)).await.is_some() {
@@ -62,7 +65,10 @@ impl Module for Auth {
     async fn health(&self) -> Health {
         match self.0.tasks.ended_early().first() {
             Some(task) => Health::unhealthy(format!("task `{task}` has died; restart the service")),
-            None => Health::healthy("knowing users"),
+            None => match self.0.issued.as_ref().and_then(|issued| issued.issuer.trouble()) {
+                Some(trouble) => Health::degraded(trouble),
+                None => Health::healthy("knowing users"),
+            },
         }
     }
 }

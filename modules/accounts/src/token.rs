@@ -3,6 +3,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hotshelf_domain::TokenHash;
+use hotshelf_issuer::LONGEST_TOKEN;
 use sha2::{Digest, Sha256};
 
 /// Bytes of chance in a token: 256 bits, which nobody guesses.
@@ -81,6 +82,33 @@ impl Token {
     }
 }
 
+/// A token of a request, by its form and its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// One that this service creates.
+    Own(TokenKind, TokenHash),
+    /// One in the form of an outside issuer's.
+    Issued(TokenHash),
+}
+
+impl Shown {
+    /// The kind of a token, by its form alone. `issued`: whether tokens of an outside issuer are accepted.
+    pub(crate) fn recognize(text: &str, issued: bool) -> Option<Self> {
+        if let Some((kind, token_hash)) = Token::recognize(text) {
+            return Some(Shown::Own(kind, token_hash));
+        }
+        (issued && is_compact(text)).then(|| Shown::Issued(hash_of(text)))
+    }
+}
+
+/// Whether a text has the form of a JWT: three parts of base64url separated by dots (RFC 7515, section 7.1), and at
+/// most [`LONGEST_TOKEN`] bytes.
+fn is_compact(text: &str) -> bool {
+    let letters = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_' | b'.');
+    let dots = || text.bytes().filter(|letter| *letter == b'.').count();
+    text.len() <= LONGEST_TOKEN && text.bytes().all(letters) && dots() == 2
+}
+
 /// A plain hash is enough where there are 256 bits to guess. It also makes the time of a lookup tell nothing about the
 /// token.
 fn hash_of(text: &str) -> TokenHash {
@@ -90,5 +118,22 @@ fn hash_of(text: &str) -> TokenHash {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}…", self.0.get(..4).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_recognized_by_its_form() {
+        let own = Token::new(TokenKind::Session);
+        assert_eq!(Shown::recognize(own.expose(), true), Some(Shown::Own(TokenKind::Session, own.hash())));
+        assert_eq!(Shown::recognize("e30.e30.AA", true), Some(Shown::Issued(hash_of("e30.e30.AA"))));
+        assert_eq!(Shown::recognize("e30.e30.AA", false), None);
+        let long = format!("e30.{}.AA", "A".repeat(LONGEST_TOKEN));
+        for text in ["", "e30.e30", "e30.e30.AA.AA", "e30.e30.A=", "e30. e30.AA", "hss_guess", &long] {
+            assert_eq!(Shown::recognize(text, true), None, "{text}");
+        }
     }
 }

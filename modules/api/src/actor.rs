@@ -36,6 +36,7 @@ pub(crate) fn actor(caller: Option<&Caller>, address: Option<IpAddr>) -> Actor {
     let credential = match method {
         AuthMethod::Session(session) => AuditCredential::Session(session.session),
         AuthMethod::ApiKey(key) => AuditCredential::ApiKey(*key),
+        AuthMethod::Issued(token) => token.credential(),
     };
     Actor {
         user: Some(identity.user),

@@ -181,6 +181,11 @@ fn check((area, access): (Area, Access), principal: &Principal) -> Result<(), Pr
     let by_session = || match principal.method {
         AuthMethod::Session(_) => Ok(()),
         AuthMethod::ApiKey(_) => Err("API keys may not do this, use a session".to_owned()),
+        AuthMethod::Issued(_) => Err("tokens of an outside issuer may not do this, use a session".to_owned()),
+    };
+    let can_end = || match principal.method {
+        AuthMethod::Session(_) | AuthMethod::Issued(_) => Ok(()),
+        AuthMethod::ApiKey(_) => Err("API keys may not do this, use a session".to_owned()),
     };
     // Nobody should be managed, or get a mail, in the name of an address that may be another's.
     let verified = || {
@@ -201,6 +206,7 @@ fn check((area, access): (Area, Access), principal: &Principal) -> Result<(), Pr
             Err("only the organization that runs the service may do this".to_owned())
         }
         Access::Session => by_session(),
+        Access::Ending => can_end(),
         Access::AdminSession => has_role(Role::Admin).and_then(|()| by_session()).and_then(|()| verified()),
     };
     let allowed = allowed.and_then(|()| match principal.scopes.allow(area) {

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 pub(crate) enum Caller {
     /// `AUTH=off`: the caller is unknown and sees everything.
     Anybody,
-    /// An authenticated user, by a session or an API key.
+    /// An authenticated user, by a session, an API key or a token of an outside issuer.
     User(Principal),
 }
 
@@ -183,8 +183,28 @@ where
         let Accounts(auth) = Accounts::from_request_parts(parts, state).await?;
         match &principal(parts)?.method {
             AuthMethod::Session(principal) => Ok(SessionUser { auth, principal: principal.clone() }),
-            AuthMethod::ApiKey(_) => Err(Problem::internal("an API key came past the authorizer")),
+            AuthMethod::ApiKey(_) | AuthMethod::Issued(_) => {
+                Err(Problem::internal("something else than a session came past the authorizer"))
+            }
         }
+    }
+}
+
+/// A user, however authenticated, with the accounts service.
+pub(crate) struct AnyUser {
+    pub(crate) auth: Auth,
+    pub(crate) principal: Principal,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AnyUser
+where
+    Option<Auth>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Accounts(auth) = Accounts::from_request_parts(parts, state).await?;
+        Ok(AnyUser { auth, principal: principal(parts)?.clone() })
     }
 }
 

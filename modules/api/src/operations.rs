@@ -35,6 +35,8 @@ pub(crate) enum Access {
     Observer,
     /// A session of any role: an API key may not do what outlives it.
     Session,
+    /// A session, or a token of an outside issuer, of any role: an operation that ends it.
+    Ending,
     /// Role admin, by a session, with a verified address.
     AdminSession,
     /// The same of the built-in organization: operations that end rights in other organizations.
@@ -188,7 +190,7 @@ mod tests {
         assert_eq!(find(Method::POST, "/api/v1/products/bulk"), Ok((Access::Editor, Some(8 << 20))));
         assert_eq!(find(Method::PATCH, "/api/v1/products/{id}"), Ok((Access::Editor, Some(1 << 20))));
         assert_eq!(find(Method::POST, "/api/v1/auth/login"), Ok((Access::Public, Some(16 << 10))));
-        assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Access::Session, None)));
+        assert_eq!(find(Method::POST, "/api/v1/auth/logout"), Ok((Access::Ending, None)));
         assert_eq!(find(Method::PUT, "/api/v1/products"), Err((405, "GET,HEAD,POST,OPTIONS".to_owned())));
         assert_eq!(find(Method::GET, "/nowhere"), Err((500, String::new())));
     }

@@ -162,6 +162,9 @@ impl From<AuthError> for Problem {
             AuthError::WrongCredentials => Problem::unauthorized(error.to_string(), "Bearer"),
             AuthError::Busy | AuthError::TooMuchMail => Problem::unavailable(format!("{error}, try again")),
             AuthError::Hash(_) => Problem::internal(error),
+            AuthError::NoIssuer => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
+            AuthError::NotIssued => Problem::new(StatusCode::BAD_REQUEST, error.to_string()),
+            AuthError::NotYours => Problem::new(StatusCode::FORBIDDEN, error.to_string()),
             AuthError::Write(error) => error.into(),
         }
     }

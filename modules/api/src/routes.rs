@@ -18,6 +18,7 @@ pub(crate) mod registration;
 pub(crate) mod schemas;
 pub(crate) mod sessions;
 pub(crate) mod statistics;
+pub(crate) mod tokens;
 pub(crate) mod users;
 
 use hotshelf_domain::Area;
@@ -62,7 +63,8 @@ pub(crate) fn operations() -> Operations {
         .operation(Access::Public, routes!(registration::verify))
         .operation(Access::Session, routes!(registration::resend))
         .operation(Access::Public, routes!(auth::login))
-        .operation(Access::Session, routes!(auth::logout))
+        .operation(Access::Ending, routes!(auth::logout))
+        .operation(Access::Ending, routes!(tokens::revoke))
         .operation(Access::Session, routes!(auth::session))
         .operation(Access::Public, routes!(passwords::forgot))
         .operation(Access::Public, routes!(passwords::reset))

@@ -55,9 +55,10 @@ impl<E: Clone + Send + Sync + 'static> Module for CacheModule<E> {
         let message = condition.to_string();
         match condition {
             Condition::Off | Condition::InMemory | Condition::RedisUp => Health::healthy(message),
-            Condition::Disconnected { .. } | Condition::NotConnectedYet | Condition::RedisDown { .. } => {
-                Health::degraded(message)
-            }
+            Condition::Disconnected { .. }
+            | Condition::OtherSeal
+            | Condition::NotConnectedYet
+            | Condition::RedisDown { .. } => Health::degraded(message),
             Condition::ServiceEnded { .. } | Condition::TaskDied { .. } => Health::unhealthy(message),
         }
     }

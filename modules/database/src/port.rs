@@ -243,6 +243,17 @@ pub(crate) trait InvitationTx: Tx {
     fn delete_invitations_by(&mut self, user: UserId) -> Result<(), Self::Error>;
 }
 
+/// Revoked tokens of an outside issuer.
+pub(crate) trait RevocationTx: Tx {
+    /// Revokes a token until `expires_at`; `None`: for ever. A later end extends a revocation. Returns whether the
+    /// token was not revoked before.
+    fn insert_revocation(
+        &mut self,
+        token_hash: &TokenHash,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<bool, Self::Error>;
+}
+
 /// The audit log.
 pub(crate) trait AuditTx: Tx {
     /// Adds an entry, of this time (milliseconds since 1970). Nothing changes one afterwards.

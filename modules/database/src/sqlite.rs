@@ -24,6 +24,7 @@ pub(crate) mod rebuild;
 pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod schemas;
+pub(crate) mod seal;
 pub(crate) mod search_index;
 pub(crate) mod statement;
 pub(crate) mod writer;

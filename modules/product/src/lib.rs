@@ -17,7 +17,8 @@
 //! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
-//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(), key_prefix: String::new() };
+//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
+//! #     key_prefix: String::new(), seal_key: None };
 //! let repository = Database::open(database, &registry).await?;
 //! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing)?;
 //! let products = ProductService::new(cache, repository, Ttls::default(), 0.0)?;

@@ -82,7 +82,7 @@ impl ProductService {
         let namespace = |name, keys, ttl| {
             let Ttls { negative: negative_ttl, grace, .. } = ttls;
             let absence = Absence::DependsOn(tags::everything());
-            cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence })
+            cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence, in_redis: true })
         };
         let products = namespace("product", keys::PRODUCTS, ttls.product)?;
         let state = State {

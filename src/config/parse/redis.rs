@@ -1,5 +1,6 @@
 //! Where Redis is.
 
+use hotshelf_cache::SealKey;
 use hotshelf_redis_client::{Address, Credentials, Servers};
 
 use super::network::{address_host, remote_port, split_address};
@@ -23,6 +24,17 @@ pub(crate) struct RedisUrl {
     pub(crate) tls: bool,
     pub(crate) credentials: Credentials,
     pub(crate) database: Option<u8>,
+}
+
+/// The fewest characters: 32 hexadecimal digits have 128 bits.
+const SHORTEST_SEAL_KEY: usize = 32;
+
+/// The secret of the seal.
+pub(crate) fn seal_key(text: &str) -> Parsed<SealKey> {
+    match text.chars().count() {
+        SHORTEST_SEAL_KEY.. => Ok(SealKey::from_secret(text)),
+        _ => Err(Refusal::Malformed),
+    }
 }
 
 /// One server, sentinels or a cluster, by the scheme.

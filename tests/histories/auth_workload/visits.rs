@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
+use hotshelf_testkit::token_issuer::claims;
 use hotshelf_testkit::users::{PASSWORD, USERS};
 use hotshelf_testkit::{Client, Request};
 use rand::RngExt;
@@ -13,6 +14,7 @@ use tokio::time::sleep;
 use super::staff::{CROWD, KEEPER, MOST_SESSIONS, Staff, StaffUser, id_of, token_of};
 use super::timeline::{State, Timeline};
 use super::{AFTERWARDS, Acknowledged, Probing, RETRY_PAUSE, Worker};
+use crate::testbed::signing_key;
 
 const SESSION: &str = "/api/v1/auth/session";
 const SESSIONS: &str = "/api/v1/auth/sessions";
@@ -206,6 +208,20 @@ impl Worker {
             sleep(RETRY_PAUSE).await;
         }
         None
+    }
+
+    /// Shows a token of the outside issuer, which is revoked by its id.
+    pub(super) async fn show_and_revoke(mut self) {
+        let key = signing_key();
+        while self.working() {
+            let id = format!("{:x}", self.random.random::<u64>());
+            let mut claims = claims(KEEPER);
+            claims["jti"] = json!(id);
+            let token = key.token(&claims);
+            let given = State { granted: true, begun: Instant::now(), acknowledged: Instant::now(), instance: 0 };
+            let revoke = |client: Client| client.post("/api/v1/auth/tokens/revoke").json(&json!({"jti": id}));
+            self.until_taken(given, &[&token], revoke, &[204]).await;
+        }
     }
 
     /// Adds a user, who logs in and creates an API key, and removes the user.

@@ -41,6 +41,7 @@ mod redis_sentinels;
 mod resp;
 mod service;
 pub mod shapes;
+pub mod token_issuer;
 pub mod users;
 mod wait;
 

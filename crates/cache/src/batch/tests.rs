@@ -64,10 +64,12 @@ impl World {
             write_strategy: WriteStrategy::Invalidate,
             redis: RedisOptions::default(),
             key_prefix: String::new(),
+            seal_key: None,
         };
         let cache = Cache::new(options, Arc::new(Row), |_| false).unwrap();
         let (ttl, keys, absence) = (Duration::from_secs(300), Keys::Beginning("id:"), Absence::NotKept);
-        let options = NamespaceOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence };
+        let options =
+            NamespaceOptions { name: "thing", keys, ttl, negative_ttl: ttl, grace: ttl, absence, in_redis: true };
         let namespace = cache.namespace(options).unwrap();
         World { cache, namespace, loads: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
     }

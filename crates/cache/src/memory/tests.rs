@@ -22,7 +22,15 @@ impl World {
     fn of_bytes(max_bytes: u64) -> Self {
         let namespace = |name, keys| {
             let (keys, absence) = (Keys::Beginning(keys), Absence::DependsOn(Tag::new(EVERYTHING)));
-            let options = NamespaceOptions { name, keys, ttl: TTL, negative_ttl: NEGATIVE_TTL, grace: GRACE, absence };
+            let options = NamespaceOptions {
+                name,
+                keys,
+                ttl: TTL,
+                negative_ttl: NEGATIVE_TTL,
+                grace: GRACE,
+                absence,
+                in_redis: true,
+            };
             Namespace::alone(options)
         };
         let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));

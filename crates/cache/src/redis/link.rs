@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hotshelf_redis_client::RedisError;
 
+use super::seal::SealedNumber;
 use super::state::ServerRunId;
 use crate::counters::ServerMemory;
-use crate::epoch::{Epoch, History};
 
 /// A connection to one server. It is never repaired: a command that is sent again on a new connection could reach a
 /// server whose identity has not been checked. When a link ends, the supervisor opens a new one.
@@ -114,10 +114,11 @@ pub(super) type ActiveLink = Box<dyn Link>;
 /// What a process tells of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Presence {
-    pub(crate) history: History,
+    pub(crate) history: u64,
     /// The history that this one follows, 0 if it has not changed here.
     pub(crate) follows: u64,
-    pub(crate) epoch: Epoch,
+    pub(crate) epoch: SealedNumber,
+    pub(crate) commits: SealedNumber,
     /// Names the process; those that share the database have one name together.
     pub(crate) process: String,
     /// It takes the place of another process of this history that may still count as present.
@@ -130,12 +131,11 @@ impl Presence {
     /// As the script takes it.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let name = |history: u64| format!("{history:016x}");
-        let number = |number: u64| format!("{number:020}");
         vec![
-            name(self.history.name),
+            name(self.history),
             name(self.follows),
-            number(self.epoch.get()),
-            number(self.history.commits),
+            self.epoch.0.clone(),
+            self.commits.0.clone(),
             self.process.clone(),
             self.lasts.as_millis().to_string(),
             if self.opens { "open" } else { "beat" }.to_owned(),
@@ -146,8 +146,9 @@ impl Presence {
 /// What the server knows of those who work with its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Agreement {
-    /// They are of this history: the highest epoch and the most commits that any of them has told.
-    Known { epoch: Epoch, commits: u64 },
+    /// They are of this history: the highest epoch and the most commits that any of them has told. The caller has to
+    /// check their seals.
+    Known { epoch: SealedNumber, commits: SealedNumber },
     /// They are of another database, or of another history of this one.
     OtherDatabase { history: String },
     /// Another process has taken the place of this one. As long as it runs, it renews until when it counts as present.
@@ -159,11 +160,9 @@ impl Agreement {
     pub(crate) fn read(answer: &str) -> Result<Self, RedisError> {
         let nonsense = || RedisError::new(format!("the script `epoch` has answered `{answer}`"));
         let words: Vec<&str> = answer.split(' ').collect();
-        let number = |digits: &str| digits.parse().map_err(|_| nonsense());
+        let number = |word: &str| SealedNumber(word.to_owned());
         match words[..] {
-            ["ok", epoch, commits] => {
-                Ok(Agreement::Known { epoch: Epoch::new(number(epoch)?), commits: number(commits)? })
-            }
+            ["ok", epoch, commits] => Ok(Agreement::Known { epoch: number(epoch), commits: number(commits) }),
             ["database", history] => Ok(Agreement::OtherDatabase { history: history.to_owned() }),
             ["process", until] => Ok(Agreement::OtherProcess { present_until: until.to_owned() }),
             _ => Err(nonsense()),

@@ -57,6 +57,8 @@ impl RedisTier {
         entry: &EntryRef,
         until: Until,
     ) -> Result<Lookup<Option<RedisPermit>>, RedisError> {
+        // The holder of the lease will not store a value here, if Redis does not keep the entry.
+        let waits = self.setup.shared && until != Until::ItsEndAtOnce && entry.namespace.in_redis();
         let give_up = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
             let lease = match self.look(link, entry, until).await? {
@@ -64,7 +66,7 @@ impl RedisTier {
                 Looked::Loading(lease) => lease,
             };
             // Alone on the database, only an earlier run of this service can have left it.
-            if !self.setup.shared || until == Until::ItsEndAtOnce || tokio::time::Instant::now() >= give_up {
+            if !waits || tokio::time::Instant::now() >= give_up {
                 return Ok(Lookup::Miss(None));
             }
             // In this order: a change after the question wakes.
@@ -100,7 +102,7 @@ impl RedisTier {
             let permit = RedisPermit { expected, leased, epoch, generation, if_absent };
             Looked::Answer(Lookup::Miss(Some(permit)))
         };
-        let state = held.map(|held| state::open(held, self.run(link)));
+        let state = held.map(|held| self.open(link, entry, held));
         if let Some(State::Foreign(head)) = state {
             // It makes room for a lease now, not for the value after the load: few bytes (or none) may also be how
             // something begins that a writer leaves meanwhile.
@@ -113,7 +115,7 @@ impl RedisTier {
         match state {
             None => Ok(permit(lease.clone(), true)),
             Some(State::Leased(lease)) => Ok(Looked::Loading(lease)),
-            Some(State::Fenced | State::Foreign(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
+            Some(State::Fenced | State::Foreign(_) | State::Unsealed(_)) => Ok(Looked::Answer(Lookup::Miss(None))),
             Some(State::Value(stored)) => {
                 let head = stored.head.clone();
                 let hit = self.serve(link, entry, until, stored, generation).await?;
@@ -131,6 +133,10 @@ impl RedisTier {
         stored: Stored,
         known: Option<Generation>,
     ) -> Result<Option<Hit>, RedisError> {
+        // Redis does not keep the entry: an earlier version has left this value, or somebody else.
+        if !entry.namespace.in_redis() {
+            return Ok(None);
+        }
         let due = stored.value.is_some() && stored.ttl < entry.namespace.refresh_ahead();
         let good = !stored.ttl.is_zero() && (until != Until::ItIsDue || !due);
         if !good || !self.stands(link, entry, &stored, known).await? {
@@ -184,7 +190,7 @@ impl RedisTier {
         }
         let link = &link;
         let answers = entries.iter().zip(held).map(async |(entry, held)| {
-            if let Some(State::Value(stored)) = held.map(|held| state::open(held, self.run(link)))
+            if let Some(State::Value(stored)) = held.map(|held| self.open(link, entry, held))
                 && let Ok(Some(hit)) = self.serve(link, entry, until, stored, None).await
             {
                 return Lookup::Hit(hit);

@@ -11,9 +11,9 @@ use hotshelf_lifecycle::Failure;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::RedisTier;
 use super::link::{ActiveLink, Agreement, Presence};
-use crate::epoch::History;
+use super::{Counted, RedisTier, SealedNumber};
+use crate::epoch::Epoch;
 
 /// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
 const HEARTBEAT: Duration = Duration::from_millis(250);
@@ -21,8 +21,9 @@ const HEARTBEAT: Duration = Duration::from_millis(250);
 const MEMORY_LOOK: Duration = Duration::from_secs(15);
 /// Heartbeats in a row that may fail.
 const MISSED_HEARTBEATS: u32 = 2;
-/// One that finds the database behind, one after it was asked, one of a new history, and some to spare.
-const MOST_ANNOUNCEMENTS: usize = 5;
+/// One that finds the database behind, one after it was asked, one of a new history, one that finds another seal, and
+/// some to spare.
+const MOST_ANNOUNCEMENTS: usize = 6;
 /// For how long a process counts as present after its last heartbeat: longer than many heartbeats, so that a pause is
 /// not its end.
 const PRESENCE: Duration = Duration::from_secs(3);
@@ -83,10 +84,10 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
         }
         *last_server = Some(link.server().to_owned());
         match agree_on_epoch(tier, &link, true).await? {
-            Agreement::Known { .. } => Ok(()),
-            Agreement::OtherDatabase { history } => Err(keys_of_another(tier, &history).into()),
+            Announced::Agreed => Ok(()),
+            Announced::OtherDatabase { history } => Err(keys_of_another(tier, &history).into()),
             // Whoever opens takes the place.
-            Agreement::OtherProcess { .. } => Err("another process came in between".into()),
+            Announced::OtherProcess { .. } => Err("another process came in between".into()),
         }
     };
     if let Err(error) = vouched.await {
@@ -96,38 +97,56 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
     Ok(Arc::new(link))
 }
 
+/// The result of telling the server who this process is.
+enum Announced {
+    Agreed,
+    OtherDatabase { history: String },
+    OtherProcess { present_until: String },
+}
+
 /// Tells the server who this is and the epoch, and learns of one that another process has opened. The database decides.
-async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Agreement, Failure> {
-    let store = &tier.setup.epoch_store;
+async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Announced, Failure> {
+    let (store, key) = (&tier.setup.epoch_store, tier.setup.names.epoch());
     let mut asked = false;
     for _ in 0..MOST_ANNOUNCEMENTS {
-        let presence = presence(tier, opens);
-        let told = presence.history;
-        match link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await? {
-            Agreement::Known { epoch, commits } if epoch <= tier.epoch() && commits <= told.commits => {
-                tier.has_agreed.store(true, Ordering::Release);
-                return Ok(Agreement::Known { epoch, commits });
-            }
-            // Whoever opens an epoch, or commits, does so in the database first.
-            Agreement::Known { .. } if !asked => {
-                asked = true;
-                let current = store.reconcile(link.server()).await?;
-                tier.adopt_history();
-                tier.adopt(current);
-            }
-            Agreement::Known { .. } => {
-                // Unless another process, which shares the database, has done so meanwhile.
-                let epoch = store.begin_history(told.name).await?;
-                tier.adopt_history();
-                tier.adopt(epoch);
-                tracing::warn!(
-                    "the database is older than what Redis knows of it under `{}`: it was put back to an earlier state. It \
-                     has begun a new history: ids go on a million later, entity tags from before do not match, all sessions end",
-                    tier.setup.names.prefix()
-                );
-            }
-            others => return Ok(others),
+        let (history, commits) = (tier.history(), told_commits(tier));
+        let (epoch, most_commits) =
+            match link.agree_on_epoch(&key, &presence(tier, history, commits, opens, PRESENCE)).await? {
+                Agreement::Known { epoch, commits } => (epoch, commits),
+                Agreement::OtherDatabase { history } => return Ok(Announced::OtherDatabase { history }),
+                Agreement::OtherProcess { present_until } => return Ok(Announced::OtherProcess { present_until }),
+            };
+        let opened =
+            |number: SealedNumber, what| number.open(&tier.setup.seal, tier.setup.names.prefix(), history, what);
+        let (Some(epoch), Some(most_commits)) = (opened(epoch, Counted::Epoch), opened(most_commits, Counted::Commits))
+        else {
+            // Somebody else has written these numbers. They are deleted, so that they do not hide those of other
+            // processes.
+            tier.tell_forgery(&key);
+            link.unlink(vec![key.clone()]).await?;
+            continue;
+        };
+        if Epoch::new(epoch) <= tier.epoch() && most_commits <= commits {
+            tier.has_agreed.store(true, Ordering::Release);
+            return Ok(Announced::Agreed);
         }
+        if !asked {
+            // Whoever opens an epoch, or commits, does so in the database first.
+            asked = true;
+            let current = store.reconcile(link.server()).await?;
+            tier.adopt_history();
+            tier.adopt(current);
+            continue;
+        }
+        // Unless another process, which shares the database, has done so meanwhile.
+        let epoch = store.begin_history(history).await?;
+        tier.adopt_history();
+        tier.adopt(epoch);
+        tracing::warn!(
+            "the database is older than what Redis knows of it under `{}`: it was put back to an earlier state. It has \
+             begun a new history: ids go on a million later, entity tags from before do not match, all sessions end",
+            tier.setup.names.prefix()
+        );
     }
     Err("what Redis knows of the database changes all the time".into())
 }
@@ -135,25 +154,31 @@ async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Res
 /// How far the database has come is known to Redis when it stops, and nobody waits for a process that is gone.
 async fn leave(tier: &RedisTier, link: &ActiveLink) {
     let lasts = if tier.setup.shared { PRESENCE } else { Duration::ZERO };
-    let presence = Presence { lasts, ..presence(tier, false) };
+    let presence = presence(tier, tier.history(), told_commits(tier), false, lasts);
     if let Err(error) = link.agree_on_epoch(&tier.setup.names.epoch(), &presence).await {
         tier.count_error("epoch", &error);
     }
 }
 
-fn presence(tier: &RedisTier, opens: bool) -> Presence {
+/// The number of commits that this process tells.
+fn told_commits(tier: &RedisTier) -> u64 {
+    // What was committed before the first contact with Redis is no sign that the database is not behind it.
+    let first = !tier.setup.shared && !tier.has_agreed.load(Ordering::Acquire);
+    match first {
+        true => tier.commits_at_start.load(Ordering::Acquire),
+        false => tier.setup.epoch_store.history().commits,
+    }
+}
+
+fn presence(tier: &RedisTier, history: u64, commits: u64, opens: bool, lasts: Duration) -> Presence {
     let process = match tier.setup.shared {
         true => "shared".to_owned(),
         false => tier.heartbeats.instance().to_owned(),
     };
-    // What was committed before the first contact with Redis is no sign that the database is not behind it.
-    let first = !tier.setup.shared && !tier.has_agreed.load(Ordering::Acquire);
-    let commits = match first {
-        true => tier.commits_at_start.load(Ordering::Acquire),
-        false => tier.setup.epoch_store.history().commits,
-    };
-    let history = History { name: tier.history(), commits };
-    Presence { history, follows: tier.follows(), epoch: tier.epoch(), process, opens, lasts: PRESENCE }
+    let sealed = |what, number| SealedNumber::new(&tier.setup.seal, tier.setup.names.prefix(), history, what, number);
+    let epoch = sealed(Counted::Epoch, tier.epoch().get());
+    let commits = sealed(Counted::Commits, commits);
+    Presence { history, follows: tier.follows(), epoch, commits, process, opens, lasts }
 }
 
 fn keys_of_another(tier: &RedisTier, history: &str) -> String {
@@ -254,17 +279,17 @@ struct OtherProcess {
 /// not told of is to be noticed.
 const LOOKS_AT_OTHER: u32 = 4;
 
-/// What to make of the other process, `None` until it is known: one that runs stays [`Agreement::OtherProcess`]. When
+/// What to make of the other process, `None` until it is known: one that runs stays [`Announced::OtherProcess`]. When
 /// it does not renew its presence for enough looks, this process takes its place back.
 async fn confirm_other(
     tier: &RedisTier,
     link: &ActiveLink,
     other: &mut Option<OtherProcess>,
     present_until: String,
-) -> Result<Option<Agreement>, Failure> {
+) -> Result<Option<Announced>, Failure> {
     match other {
         Some(known) if known.present_until != present_until => {
-            return Ok(Some(Agreement::OtherProcess { present_until }));
+            return Ok(Some(Announced::OtherProcess { present_until }));
         }
         Some(known) => known.looks += 1,
         None => *other = Some(OtherProcess { present_until, looks: 1 }),
@@ -293,16 +318,16 @@ async fn heartbeat(
         PeerServer::Same | PeerServer::Unknown => {}
     }
     let agreed = match agree_on_epoch(tier, link, false).await? {
-        Agreement::OtherProcess { present_until } => confirm_other(tier, link, other, present_until).await?,
+        Announced::OtherProcess { present_until } => confirm_other(tier, link, other, present_until).await?,
         agreed => {
             *other = None;
             Some(agreed)
         }
     };
     match agreed {
-        None | Some(Agreement::Known { .. }) => {}
-        Some(Agreement::OtherDatabase { history }) => return Ok(Some(keys_of_another(tier, &history))),
-        Some(Agreement::OtherProcess { .. }) => return Ok(Some(tier.setup.coherence.end(UNTOLD))),
+        None | Some(Announced::Agreed) => {}
+        Some(Announced::OtherDatabase { history }) => return Ok(Some(keys_of_another(tier, &history))),
+        Some(Announced::OtherProcess { .. }) => return Ok(Some(tier.setup.coherence.end(UNTOLD))),
     }
     if tier.setup.shared && matches!(peers, PeerServer::Same) {
         let (names, instance) = (&tier.setup.names, tier.heartbeats.instance());

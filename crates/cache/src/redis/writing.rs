@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, try_join};
 use hotshelf_redis_client::RedisError;
 
 use super::RedisTier;
@@ -157,10 +157,10 @@ impl RedisTier {
     async fn end(&self, link: &ActiveLink, intent: &Intent, keep: &HashMap<Key, Value>) -> Result<(), RedisError> {
         let value = |entry: &EntryRef| {
             // What depends on a tag is invalid with this very write.
-            let value = keep.get(&entry.key).filter(|_| !entry.depends(false))?;
+            let value = keep.get(&entry.key).filter(|_| !entry.depends(false) && entry.namespace.in_redis())?;
             let ttl = entry.namespace.next_ttl(false);
             let envelope = Envelope { history: self.history(), epoch: intent.epoch, generation: NO_GENERATION, ttl };
-            Some((envelope.seal(Some(value)), ttl + entry.namespace.grace(false)))
+            Some((envelope.seal(self.place(entry), Some(value)), ttl + entry.namespace.grace(false)))
         };
         let release = self.release(link, intent.token, intent.entries.iter(), value);
         let (released, invalidated) = join(release, self.invalidate(link, &intent.tags)).await;
@@ -179,7 +179,16 @@ impl RedisTier {
         let release = async |entry: &&EntryRef| {
             let (name, fence) = (self.name_of(entry), state::fence(token, self.run(link)));
             let (value, ttl) = value(entry).unwrap_or((Bytes::new(), FENCE_TTL));
-            link.release(&name, self.marker_of(&name).as_deref(), fence, value, ttl).await
+            let marker = self.marker_of(&name);
+            let released = link.release(&name, marker.as_deref(), fence, value, ttl);
+            match &marker {
+                // Somebody may have removed the fence and put it back, so that the memory of another process has loaded
+                // the old value meanwhile. The second push invalidates it.
+                Some(marker) if !entry.namespace.in_redis() => {
+                    try_join(released, link.publish_marker(marker)).await.map(|(released, ())| released)
+                }
+                _ => released.await,
+            }
         };
         for batch in entries.chunks(BATCH) {
             join_all(batch.iter().map(release)).await.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -12,8 +12,7 @@ use super::host::Host;
 use super::random;
 use super::wire::SimulatedRedis;
 use super::world::World;
-use crate::epoch::{Epoch, History};
-use crate::redis::{Agreement, Connector, FredConnector, Link, Presence, Renewal, ServerRunId};
+use crate::redis::{Agreement, Connector, FredConnector, Link, Presence, Renewal, SealedNumber, ServerRunId};
 use crate::{clock, rng};
 
 const KEYS: [&str; 3] = ["c:one", "c:two", "c:three"];
@@ -116,11 +115,13 @@ impl Content {
 
 /// Few histories and processes, so that they meet.
 fn presence() -> Presence {
-    let history = History { name: random::below(3), commits: random::below(50) };
+    let history = random::below(3);
+    // Of few lengths, as another version would have.
+    let number = || SealedNumber(format!("{:020}{}", random::below(50), random::pick(&["", ".aa", ".ab"])));
     let process = random::pick(&["shared", "one", "another"]).to_owned();
     let lasts = random::pick(&[SHORT, LONG]);
-    let (epoch, follows, opens) = (Epoch::new(random::below(50)), random::below(3), random::one_in(2));
-    Presence { history, follows, epoch, process, opens, lasts }
+    let (follows, opens) = (random::below(3), random::one_in(2));
+    Presence { history, follows, epoch: number(), commits: number(), process, opens, lasts }
 }
 
 impl Step {

@@ -21,7 +21,7 @@ impl Describe for Bytes {
             Some(b'W') if self.len() == 33 => format!("awaited lease {}", name(1)),
             Some(b'F') if self.len() == 33 => format!("fence {}", name(1)),
             Some(b'O') if self.len() == 33 => format!("overtaken fence {}", name(1)),
-            Some(b'V') if self.len() >= 75 => {
+            Some(b'V') if self.len() >= 91 => {
                 let revision = if self[2] == 1 { format!("version {}", number(51)) } else { "absence".to_owned() };
                 format!("[{revision} of epoch {} generation {} #{}]", number(27), name(35), name(3))
             }

@@ -29,13 +29,18 @@ pub(super) enum Fault {
     RedisRestartsOld,
     Flushall,
     Evicted,
+    /// Somebody who can write to Redis copies a value to another key.
+    ValueMoved,
+    /// Somebody who can write to Redis removes the lease or fence of an entry that Redis does not keep, and puts it
+    /// back some time later.
+    PutBack,
     /// A generation ends that a reader has proposed.
     GenerationEnds,
     DatabaseDown,
     Crash,
 }
 
-pub(super) const FAULTS: [Fault; 15] = [
+pub(super) const FAULTS: [Fault; 17] = [
     Fault::CutOff,
     Fault::ConnectionLost,
     Fault::PushesLost,
@@ -48,6 +53,8 @@ pub(super) const FAULTS: [Fault; 15] = [
     Fault::RedisRestartsOld,
     Fault::Flushall,
     Fault::Evicted,
+    Fault::ValueMoved,
+    Fault::PutBack,
     Fault::GenerationEnds,
     Fault::DatabaseDown,
     Fault::Crash,
@@ -92,6 +99,12 @@ async fn befall(fault: Fault, world: &Arc<World>, process: &Process, running: &R
         Fault::RedisRestartsOld => restart(world, running, true).await,
         Fault::Flushall => world.server.lock().flush(),
         Fault::Evicted => world.server.lock().evict(),
+        Fault::ValueMoved => world.server.lock().move_value(),
+        Fault::PutBack => {
+            let taken = world.server.lock().take_away();
+            sleep(random::up_to(1_500)).await;
+            taken.into_iter().for_each(|(name, held)| world.server.lock().put_back(&name, held));
+        }
         Fault::GenerationEnds => world.server.lock().end_generation(),
         Fault::DatabaseDown => put_off(&mut world.database.lock().down_until),
         Fault::Crash => {}

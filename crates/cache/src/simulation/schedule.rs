@@ -62,6 +62,20 @@ impl Plan {
             Some(Defect::GenerationsOfWritersAreRenewed) => {
                 Plan { kinds: vec![Fault::Crash], faults: 8, ttl: Duration::from_secs(300), slow_writes: 3, ..self }
             }
+            // A writer loses its fence to a writer of another process, commits after it and releases before it.
+            Some(Defect::OvertakenWriterLeavesItsValue) => Plan {
+                processes: 2,
+                write_strategy: WriteStrategy::WriteThrough,
+                kinds: vec![Fault::Flushall],
+                faults: 8,
+                slow_writes: 3,
+                writes: 70,
+                pace: 1,
+                things: 1,
+                clients: 5,
+                steps: 12,
+                ..self
+            },
             _ => self,
         }
     }

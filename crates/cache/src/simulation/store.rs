@@ -9,8 +9,7 @@ use hotshelf_redis_client::RedisError;
 
 use super::Defect;
 use crate::clock::unix_millis;
-use crate::epoch::Epoch;
-use crate::redis::{Agreement, Presence, Renewal};
+use crate::redis::{Agreement, Presence, Renewal, SealedNumber};
 
 #[derive(Clone, Default)]
 pub(super) struct Store {
@@ -187,7 +186,9 @@ impl Store {
     }
 
     pub(super) fn publish_marker(&mut self, marker: &str) -> Answer<()> {
-        self.mark_if(Some(marker));
+        if self.defect != Some(Defect::EndsAreToldOnce) || marker.contains("}beat:") {
+            self.mark_if(Some(marker));
+        }
         Ok(())
     }
 
@@ -195,7 +196,11 @@ impl Store {
         let held = self.get(key).unwrap_or_default();
         let words: Vec<&str> = std::str::from_utf8(&held).unwrap_or_default().split(' ').collect();
         let (own, mut known) =
-            (format!("{:016x}", presence.history.name), (presence.epoch.get(), presence.history.commits));
+            (format!("{:016x}", presence.history), [presence.epoch.0.as_str(), presence.commits.0.as_str()]);
+        let answer = |[epoch, commits]: [&str; 2]| {
+            let number = |word: &str| SealedNumber(word.to_owned());
+            Ok(Agreement::Known { epoch: number(epoch), commits: number(commits) })
+        };
         if let [history, epoch, commits, process, present_until] = words[..] {
             let present = present_until.parse::<u64>().is_ok_and(|until| until > unix_millis());
             let followed = history == format!("{:016x}", presence.follows) && process == presence.process;
@@ -207,19 +212,25 @@ impl Store {
                 return Ok(Agreement::OtherProcess { present_until: present_until.to_owned() });
             }
             if history == own {
-                let higher = |known: &str, told: u64| known.parse().unwrap_or(0).max(told);
                 let told = known;
-                known = (higher(epoch, known.0), higher(commits, known.1));
-                if other && known != told {
-                    return Ok(Agreement::Known { epoch: Epoch::new(known.0), commits: known.1 });
+                let counts = |known: &str, told: &str| known.len() == told.len() && known > told;
+                let higher = |known, told| if counts(known, told) { known } else { told };
+                known = [higher(epoch, known[0]), higher(commits, known[1])];
+                if other && (epoch > told[0] || commits > told[1]) {
+                    return answer(known);
                 }
             }
         }
-        let (epoch, commits) = known;
         let present_until = unix_millis() + presence.lasts.as_millis() as u64;
-        let state = format!("{own} {epoch:020} {commits:020} {} {present_until}", presence.process);
+        let state = format!("{own} {} {} {present_until}", known.join(" "), presence.process);
+        let answer = answer(known);
         self.set(key, state.into(), None)?;
-        Ok(Agreement::Known { epoch: Epoch::new(epoch), commits })
+        answer
+    }
+
+    /// Sets a key as a client that does not follow the protocol.
+    pub(super) fn overwrite(&mut self, key: &str, bytes: Bytes) {
+        self.keys.insert(key.to_owned(), Held { bytes, ends: Some(unix_millis() + 30_000) });
     }
 
     pub(super) fn unlink(&mut self, keys: &[String]) -> u64 {

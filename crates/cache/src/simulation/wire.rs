@@ -314,7 +314,7 @@ impl Link for SimulatedLink {
 
     async fn agree_on_epoch(&self, key: &str, presence: &Presence) -> Result<Agreement, RedisError> {
         let (key, presence) = (key.to_owned(), presence.clone());
-        command!(self, store, "agree on epoch", [presence.epoch.get()], store.agree_on_epoch(&key, &presence))
+        command!(self, store, "agree on epoch", [presence.epoch.0.clone()], store.agree_on_epoch(&key, &presence))
     }
 
     async fn scan(&self, _: String, pattern: &str, _: u32) -> Result<(String, Vec<String>), RedisError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
@@ -10,8 +11,11 @@ use super::database::Database;
 use super::host::Connection;
 use super::store::Store;
 use super::{Defect, random};
-use crate::redis::{GENERATION_TTL, ServerRunId};
+use crate::redis::{GENERATION_TTL, SealKey, ServerRunId};
 use crate::rng;
+
+/// A part of the keys of entries that Redis does not keep.
+const NOT_KEPT: &str = ":@right:";
 
 pub(super) struct World {
     pub(super) database: Mutex<Database>,
@@ -71,6 +75,14 @@ impl World {
             trace: traced.then(Mutex::default),
             violation: Mutex::default(),
         })
+    }
+
+    /// The secret of all processes.
+    pub(super) fn seal_key(&self) -> SealKey {
+        match self.defect {
+            Some(Defect::SealsAreNotChecked) => SealKey::unchecked(),
+            _ => SealKey::new([7; 32]),
+        }
     }
 
     pub(super) fn note(&self, line: impl FnOnce() -> String) {
@@ -139,6 +151,33 @@ impl Server {
             self.forgot = true;
             self.store.unlink(&[names[random::below(names.len() as u64) as usize].clone()]);
         }
+    }
+
+    /// Copies the value of one key to another key.
+    pub(super) fn move_value(&mut self) {
+        let entries: Vec<_> = self.store.names().into_iter().filter(|name| name.contains(":id:")).collect();
+        let values: Vec<_> = entries.iter().filter_map(|name| self.store.get(name)).collect();
+        let values: Vec<_> = values.into_iter().filter(|held| held.starts_with(b"V")).collect();
+        if !values.is_empty() {
+            self.forgot = true;
+            self.store.overwrite(&random::pick(&entries), random::pick(&values));
+        }
+    }
+
+    /// Removes and returns the lease or fence of an entry that Redis does not keep.
+    pub(super) fn take_away(&mut self) -> Option<(String, Bytes)> {
+        let not_kept = |name: &String| name.contains(NOT_KEPT);
+        let names: Vec<_> = self.store.names().into_iter().filter(not_kept).collect();
+        let name = (!names.is_empty()).then(|| random::pick(&names))?;
+        let held = self.store.get(&name)?;
+        self.forgot = true;
+        self.store.unlink(std::slice::from_ref(&name));
+        Some((name, held))
+    }
+
+    pub(super) fn put_back(&mut self, name: &str, held: Bytes) {
+        self.forgot = true;
+        self.store.overwrite(name, held);
     }
 
     /// Ends one of the generations that readers have proposed, which bars nothing: nothing is forgotten with it.

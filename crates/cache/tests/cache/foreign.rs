@@ -25,10 +25,10 @@ async fn a_foreign_string_is_replaced() {
     assert!(stored(&world.read(1).await));
 }
 
-/// Makes of the value in Redis what the version before attributes would have left.
+/// Makes of the value in Redis what the version before the seal would have left.
 fn rewrite_in_the_layout_before(world: &World, id: i64) {
     const REWRITE: &str = "local held = redis.call('GET', KEYS[1]) \
-        redis.call('SET', KEYS[1], 'V\\3' .. string.sub(held, 3, 67) .. string.sub(held, 76), 'KEEPTTL')";
+        redis.call('SET', KEYS[1], 'V\\5' .. string.sub(held, 3, 75) .. string.sub(held, 92), 'KEEPTTL')";
     world.redis().command(&["EVAL", REWRITE, "1", &name(id)]);
 }
 

@@ -6,6 +6,7 @@
 mod batches;
 mod contract;
 mod foreign;
+mod forger;
 mod large;
 mod lives;
 mod loads;

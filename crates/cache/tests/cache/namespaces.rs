@@ -33,7 +33,7 @@ struct School {
 
 fn options(name: &'static str, keys: Keys, absence: Absence) -> NamespaceOptions {
     let life = Duration::from_secs(300);
-    NamespaceOptions { name, keys, ttl: life, negative_ttl: life, grace: life, absence }
+    NamespaceOptions { name, keys, ttl: life, negative_ttl: life, grace: life, absence, in_redis: true }
 }
 
 impl School {

@@ -115,6 +115,11 @@ impl Truth {
         *self.mode.lock().unwrap() = mode;
     }
 
+    /// The text of a thing that exists.
+    pub(crate) fn text(&self, id: i64) -> String {
+        self.rows.lock().unwrap().things[&id].0.clone()
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.rows.lock().unwrap().epoch
     }

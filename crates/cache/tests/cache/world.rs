@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Absence, Cache, CacheOptions, Counts, EntryRef, Event, Found, Key, Keys, Namespace, NamespaceOptions, Read, Source,
-    Tag, Tiers, Write, WriteError, WriteStrategy,
+    Absence, Cache, CacheOptions, Counts, EntryRef, Event, Found, Key, Keys, Namespace, NamespaceOptions, Read,
+    SealKey, Source, Tag, Tiers, Write, WriteError, WriteStrategy,
 };
 use hotshelf_redis_client::{RedisOptions, Servers};
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
@@ -57,7 +57,16 @@ impl World {
         let address = redis.map_or("127.0.0.1:1", RedisServer::address).parse().unwrap();
         let redis = RedisOptions { command_timeout: COMMAND_TIMEOUT, ..RedisOptions::new(Servers::One(address)) };
         let key_prefix = PREFIX.to_owned();
-        CacheOptions { tiers, shared_database: false, memory_bytes: 16 << 20, write_strategy, redis, key_prefix }
+        let seal_key = Some(SealKey::new([7; 32]));
+        CacheOptions {
+            tiers,
+            shared_database: false,
+            memory_bytes: 16 << 20,
+            write_strategy,
+            redis,
+            key_prefix,
+            seal_key,
+        }
     }
 
     pub(crate) async fn new(options: CacheOptions, redis: Option<Arc<RedisServer>>, truth: Arc<Truth>) -> Self {
@@ -70,7 +79,7 @@ impl World {
         let namespace = |name, keys| {
             let (ttl, negative_ttl, keys) = (life, Duration::from_secs(60), Keys::Beginning(keys));
             let (grace, absence) = (Duration::from_secs(600), Absence::DependsOn(everything.clone()));
-            cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence }).unwrap()
+            cache.namespace(NamespaceOptions { name, keys, ttl, negative_ttl, grace, absence, in_redis: true }).unwrap()
         };
         let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
         cache.start().await.unwrap();
@@ -127,7 +136,8 @@ impl World {
         Self::living(options, Some(Arc::new(redis)), Arc::clone(&self.truth), self.life).await.up().await
     }
 
-    async fn process_living(&self, life: Duration) -> Self {
+    /// Another process on the same database and the same Redis, whose entries live for so long.
+    pub(crate) async fn process_living(&self, life: Duration) -> Self {
         Self::living(self.options.clone(), self.redis.clone(), Arc::clone(&self.truth), life).await.up().await
     }
 

@@ -138,6 +138,16 @@ pub(crate) struct PasswordChange {
     password: String,
 }
 
+/// A token of an outside issuer to revoke: itself, or its id.
+#[derive(ToSchema)]
+pub(crate) struct Revocation {
+    /// The token as it is shown.
+    token: Option<String>,
+    /// Its id, for operators.
+    #[schema(min_length = 1, max_length = 256)]
+    jti: Option<String>,
+}
+
 /// An API key without its token.
 #[derive(ToSchema)]
 pub(crate) struct ApiKey {
@@ -193,7 +203,7 @@ pub(crate) struct AuditEntry {
     user_id: Option<i64>,
     /// The address of the user at that time.
     email: Option<String>,
-    /// `session:7` or `api_key:7`.
+    /// `session:7`, `api_key:7` or `jwt:0123456789abcdef`.
     credential: Option<String>,
     organization_id: Option<i64>,
     /// What it was done to, such as `user:7`.

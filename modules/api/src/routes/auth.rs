@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use hotshelf_accounts::AuthMethod;
 use hotshelf_audit::AuditLog;
 use hotshelf_domain::{AuditAction, Session, TextsDraft, User};
 use serde::Serialize;
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 use crate::actor::By;
 use crate::authorizer::shown_token;
 use crate::body::JsonBody;
-use crate::caller::{Accounts, SessionUser};
+use crate::caller::{Accounts, AnyUser, SessionUser};
 use crate::cookie::Cookies;
 use crate::limits::{AccountLimits, Client};
 use crate::openapi::schemas;
@@ -82,7 +83,7 @@ pub(crate) async fn login(
     Ok((limit, no_store(), cookies.keep(token.expose()), answer).into_response())
 }
 
-/// Ends the session. After the response, no instance accepts its token.
+/// Ends the session, or revokes the token of the outside issuer. After the response, no instance accepts the token.
 #[utoipa::path(
     post, path = "/api/v1/auth/logout", tag = "auth",
     responses(
@@ -92,10 +93,14 @@ pub(crate) async fn login(
 )]
 pub(crate) async fn logout(
     State(cookies): State<Cookies>,
-    SessionUser { auth, principal }: SessionUser,
+    AnyUser { auth, principal }: AnyUser,
     By(by): By,
 ) -> Result<impl IntoResponse, Problem> {
-    auth.end_session(principal.token_hash, by).await?;
+    match &principal.method {
+        AuthMethod::Session(session) => auth.end_session(session.token_hash, by).await?,
+        AuthMethod::Issued(token) => auth.revoke_own(token, by).await?,
+        AuthMethod::ApiKey(_) => return Err(Problem::internal("an API key came past the authorizer")),
+    }
     Ok((StatusCode::NO_CONTENT, cookies.forget()))
 }
 

@@ -9,7 +9,7 @@ use hotshelf_domain::{
 
 use super::Database;
 use crate::port::{ResetTx, UserTx};
-use crate::sqlite::accounts::{api_keys, invitations, proofs, resets, sessions, users};
+use crate::sqlite::accounts::{api_keys, invitations, proofs, resets, revocations, sessions, users};
 use crate::usecases::accounts;
 use hotshelf_cache::{Committed, Fencing};
 
@@ -165,14 +165,33 @@ impl Database {
         self.0.writer.submit(1, move |conn| sessions::extend(conn, &used, max_ttl)).await
     }
 
-    /// Forgets some of the sessions, and all permissions, proofs and invitations, that have ended by themselves; tells
-    /// how many sessions, 0 when none are left.
+    /// Revokes a token of an outside issuer, found by this hash, until `expires_at`, or for ever if that is `None`. The
+    /// revocation and its entry in the audit log are one transaction. A token that is revoked already is no error, and
+    /// is not recorded again.
+    pub async fn revoke_token(
+        &self,
+        token_hash: TokenHash,
+        expires_at: Option<DateTime<Utc>>,
+        by: Actor,
+        fencing: Fencing,
+    ) -> Result<Committed<()>, StoreError> {
+        self.commit_recorded(1, fencing, move |conn| accounts::revoke_token(conn, &token_hash, expires_at, &by)).await
+    }
+
+    /// Whether a token of an outside issuer is revoked.
+    pub async fn is_revoked(&self, token_hash: TokenHash) -> Result<bool, StoreError> {
+        self.0.readers.keyed.read(move |conn| revocations::is_revoked(conn, &token_hash)).await
+    }
+
+    /// Deletes some of the sessions and revocations, and all permissions, proofs and invitations, that have expired;
+    /// returns how many sessions and revocations, 0 when none is left. One call deletes at most a thousand of each,
+    /// because other writes wait for it.
     pub async fn forget_ended(&self) -> Result<usize, StoreError> {
         let forget = |conn: &mut SqliteConnection| {
             resets::forget_ended(conn)?;
             proofs::forget_ended(conn)?;
             invitations::forget_ended(conn)?;
-            sessions::forget_ended(conn)
+            Ok(revocations::forget_ended(conn)? + sessions::forget_ended(conn)?)
         };
         self.0.writer.submit(1, forget).await
     }

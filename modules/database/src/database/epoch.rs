@@ -5,14 +5,14 @@ use std::sync::Arc;
 use diesel::Connection;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_cache::{Epoch, EpochStore};
-use hotshelf_domain::History;
+use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::{Failure, async_trait};
 use tokio_util::sync::CancellationToken;
 
 use super::Database;
 use crate::port::EpochTx;
 use crate::sqlite::error::SqlError;
-use crate::sqlite::history;
+use crate::sqlite::{history, seal};
 use crate::usecases::epoch;
 
 impl Database {
@@ -27,6 +27,21 @@ impl Database {
     /// [`StoreError::Replaced`]: hotshelf_domain::StoreError::Replaced
     pub fn replaced(&self) -> CancellationToken {
         self.0.identity.noticed()
+    }
+}
+
+impl Database {
+    /// The secret of the seal: 32 random bytes, which the first call stores in the database. Every process that opens
+    /// the database gets the same ones.
+    ///
+    /// # Errors
+    /// As any read or write.
+    pub async fn seal_secret(&self) -> Result<[u8; seal::SECRET], StoreError> {
+        if let Some(secret) = self.0.readers.keyed.read(seal::secret).await? {
+            return Ok(secret);
+        }
+        let new = rand::random();
+        self.0.writer.submit(1, move |conn| seal::secret_or(conn, new)).await
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod invitations;
 pub(crate) mod proofs;
 pub(crate) mod resets;
+pub(crate) mod revocations;
 pub(crate) mod sessions;
 pub(crate) mod users;
 

@@ -49,6 +49,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    revoked_tokens (token_hash) {
+        token_hash -> Binary,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    redis_seal (singleton) {
+        singleton -> BigInt,
+        secret -> Binary,
+    }
+}
+
+diesel::table! {
     database_history (singleton) {
         singleton -> BigInt,
         history -> BigInt,

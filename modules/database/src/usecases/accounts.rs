@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
-    Actor, ApiKey, AuditAction, AuditCredential, AuditTarget, Invalid, LeavingSessions, NewApiKey, NewSession,
-    OrganizationId, Role, Session, SessionId, StoreError, TokenHash, User, UserId,
+    Actor, ApiKey, AuditAction, AuditCredential, AuditTarget, Invalid, IssuedId, LeavingSessions, NewApiKey,
+    NewSession, OrganizationId, Role, Session, SessionId, StoreError, TokenHash, User, UserId,
 };
 
 use super::audit::Recorded;
 use super::registration::proven;
-use crate::port::{ApiKeyTx, SessionTx, UserTx, WriteTx};
+use crate::port::{ApiKeyTx, RevocationTx, SessionTx, UserTx, WriteTx};
 
 /// Sessions of one user.
 pub(crate) const SESSIONS_MAX: i64 = 100;
@@ -187,6 +187,22 @@ pub(crate) fn remove_api_key<T: ApiKeyTx>(
     let Some(key) = tx.delete_api_key(token_hash)? else { return Ok(Recorded { value: (), records: Vec::new() }) };
     let record = by.does(AuditAction::ApiKeyRemoved).to(AuditTarget::ApiKey(key.id));
     Ok(Recorded::new((), record.with(format!("{}, of user {}", key.name, key.user_id))))
+}
+
+/// Revokes a token of an outside issuer. That it is revoked already is as good, and not recorded.
+pub(crate) fn revoke_token<T: RevocationTx>(
+    tx: &mut T,
+    token_hash: &TokenHash,
+    end: Option<DateTime<Utc>>,
+    by: &Actor,
+) -> Result<Recorded<()>, T::Error> {
+    if !tx.insert_revocation(token_hash, end)? {
+        return Ok(Recorded { value: (), records: Vec::new() });
+    }
+    let id = IssuedId::new(token_hash);
+    let is_own = by.credential == Some(AuditCredential::Issued(id));
+    let action = if is_own { AuditAction::Logout } else { AuditAction::TokenRevoked };
+    Ok(Recorded::new((), by.does(action).to(AuditTarget::Issued(id))))
 }
 
 /// The user, who must exist.

@@ -1,10 +1,11 @@
 //! Sessions and API keys in the database: what ends, and that nothing brings it back.
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Actor, Area, Areas, Home, LeavingSessions, NewApiKey, NewSession, NewUser, OrganizationId, Role, Session,
-    StoreError, TokenHash, Used, User,
+    Actor, Area, Areas, AuditAction, AuditQuery, Home, LeavingSessions, NewApiKey, NewSession, NewUser, OrganizationId,
+    Role, Session, StoreError, TokenHash, Used, User,
 };
 
 use crate::adapter::{Adapter, Storage};
@@ -160,4 +161,42 @@ pub(crate) async fn the_end_and_the_scopes_of_a_key_are_kept_and_admins_find_it(
     assert_eq!(accounts.forget_api_keys(in_seconds(0)).await.unwrap(), 1);
     assert_eq!(accounts.forget_api_keys(in_seconds(0)).await.unwrap(), 0);
     assert_eq!(accounts.api_keys_of(ann.id).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn revocations_are_recorded_once_and_forgotten_in_batches(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
+    let accounts = &house.accounts;
+    // One of them expired less than the largest difference of clocks ago.
+    let (expired, just_expired, later) = (in_seconds(-2 * 60 * 60), in_seconds(-60), in_seconds(60));
+    let revoke = async |token_hash: TokenHash, end: Option<DateTime<Utc>>| {
+        accounts.revoke_token(token_hash, end, Actor::default(), Fencing::Fenced).await.unwrap();
+    };
+    let numbered = |number: u16| {
+        let mut token_hash = [7; 32];
+        token_hash[..2].copy_from_slice(&number.to_be_bytes());
+        token_hash
+    };
+    // Several at once, so that they share commits; not all, because a bounded number of writes may wait.
+    for first in [0, 500, 1_000] {
+        join_all((first..first + 500).map(|number| revoke(numbered(number), Some(expired)))).await;
+    }
+    let (without_end, extended) = (token_hash(1), token_hash(2));
+    revoke(without_end, Some(expired)).await;
+    revoke(without_end, None).await;
+    revoke(extended, Some(expired)).await;
+    revoke(extended, Some(later)).await;
+    revoke(extended, Some(expired)).await;
+    revoke(token_hash(3), Some(just_expired)).await;
+    let query = AuditQuery { action: Some(AuditAction::TokenRevoked), limit: 2_000, ..AuditQuery::default() };
+    let recorded = accounts.audit_log(query).await.unwrap();
+    assert_eq!(recorded.len(), 1_503, "what is revoked already is not recorded again");
+
+    assert_eq!(accounts.forget_ended().await.unwrap(), 1_000);
+    assert_eq!(accounts.forget_ended().await.unwrap(), 500);
+    assert_eq!(accounts.forget_ended().await.unwrap(), 0);
+    for kept in [without_end, extended, token_hash(3)] {
+        assert!(accounts.is_revoked(kept).await.unwrap());
+    }
+    assert!(!accounts.is_revoked(numbered(0)).await.unwrap());
+    assert!(!accounts.is_revoked(token_hash(4)).await.unwrap());
 }

@@ -106,6 +106,7 @@ macro_rules! contract {
                     a_reset_ends_the_keys_and_a_session_that_has_ended_makes_none,
                     the_last_use_of_a_key_never_moves_back,
                     the_end_and_the_scopes_of_a_key_are_kept_and_admins_find_it,
+                    revocations_are_recorded_once_and_forgotten_in_batches,
                 }
                 counters {
                     the_report_adds_up,

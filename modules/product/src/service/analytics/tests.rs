@@ -30,6 +30,7 @@ impl Fixture {
             write_strategy: WriteStrategy::Invalidate,
             redis: RedisOptions::default(),
             key_prefix: String::new(),
+            seal_key: None,
         };
         let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing).unwrap();
         Fixture {

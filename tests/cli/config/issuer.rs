@@ -1,0 +1,47 @@
+//! Settings on outside issuers of tokens, and on the seal of what Redis holds: one wrong value makes one line.
+
+use super::Hotshelf;
+
+const WHOLE: [(&str, &str); 4] = [
+    ("AUTH", "on"),
+    ("JWT_ISSUER", "https://id.example"),
+    ("JWT_JWKS", "https://id.example/keys"),
+    ("JWT_AUDIENCE", "hotshelf"),
+];
+
+/// With one setting of the whole changed.
+fn with((name, value): (&str, &str)) -> Hotshelf {
+    let kept = WHOLE.iter().filter(|(known, _)| *known != name);
+    kept.fold(Hotshelf::check_config(), |started, (name, value)| started.env(name, value)).env(name, value)
+}
+
+#[test]
+fn a_wrong_setting_of_an_issuer_makes_one_line() {
+    with(("JWT_CREATE_USERS", "false")).table();
+    let roles = "pairs such as shop-admin=admin, separated by commas";
+    let place = "an https:// URL, an http:// URL on this machine, or the path of a file";
+    let algorithms = "some of RS256, ES256 and EdDSA, separated by commas";
+    for (name, value, why) in [
+        ("JWT_JWKS", "ftp://id.example/keys", format!("expected {place}")),
+        ("JWT_SKEW", "2h", "expected a duration from 0s to 1h, such as 60s".to_owned()),
+        ("JWT_JWKS_REFRESH", "0s", "expected a duration from 1s to 30days, such as 90s, 5m or 1h30m".to_owned()),
+        ("JWT_ALGORITHMS", "HS256", format!("expected {algorithms}")),
+        ("JWT_ALGORITHMS", "RS256,none", format!("expected {algorithms}")),
+        ("JWT_AUDIENCE", "a,,b", "expected names separated by commas".to_owned()),
+        ("JWT_ROLES", "boss=owner", format!("expected {roles}")),
+        ("JWT_ROLES", "boss", format!("expected {roles}")),
+        ("JWT_CREATE_USERS", "perhaps", "expected true, false, 1 or 0".to_owned()),
+    ] {
+        with((name, value)).assert_refused(&[&format!("{name}={value:?} (environment): {why}")]);
+    }
+}
+
+#[test]
+fn the_secret_of_the_seal_is_long_and_stays_hidden() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let table = Hotshelf::check_config().env("REDIS_SEAL_KEY", secret).table();
+    assert_eq!(table.row("REDIS_SEAL_KEY"), ("***", "environment"));
+    let expected = "expected at least 32 characters, such as the output of `openssl rand -hex 32`";
+    let line = format!("REDIS_SEAL_KEY=\"***\" (environment): {expected}");
+    Hotshelf::check_config().env("REDIS_SEAL_KEY", &secret[1..]).assert_refused(&[&line]);
+}
