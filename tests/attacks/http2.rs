@@ -158,13 +158,24 @@ async fn clients_that_read_nothing_hold_a_bounded_number_of_answers() {
     let product = |n: usize| json!({"name": format!("Cup {n}"), "price": 1, "description": "long ".repeat(190)});
     let products: Vec<_> = (0..100).map(product).collect();
     service.post(&format!("{PRODUCTS}/bulk")).json(&json!({"products": products})).await.expect(201);
+    let page = format!("{PRODUCTS}?limit=100");
+    let size = u32::try_from(service.get(&page).await.expect(200).bytes().len()).unwrap();
+    // No room for a single byte of an answer, for one, for one of its last piece, and for all but the last.
+    for window in [0, 1, size - size % (16 << 10) + 1, size - 200] {
+        hold_answers(&service, &page, window).await;
+    }
+}
+
+/// Asks for more answers than there are places, with so much room (bytes) for each, and reads none.
+async fn hold_answers(service: &Service, page: &str, window: u32) {
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(window).initial_connection_window_size(64 << 20);
     let (mut connections, mut unread) = (Vec::new(), Vec::new());
     let (mut answered, mut refused) = (0, 0);
     for _ in 0..2 {
-        // No room for a single byte of an answer.
-        let http2 = Http2::connect_with(service.address(), h2::client::Builder::new().initial_window_size(0)).await;
+        let http2 = Http2::connect_with(service.address(), &builder).await;
         for _ in 0..60 {
-            let (answer, _) = http2.begin(http2.head("GET", &format!("{PRODUCTS}?limit=100")), true).await.unwrap();
+            let (answer, _) = http2.begin(http2.head("GET", page), true).await.unwrap();
             let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
             match answer.status().as_u16() {
                 200 => answered += 1,
@@ -175,7 +186,7 @@ async fn clients_that_read_nothing_hold_a_bounded_number_of_answers() {
         }
         connections.push(http2);
     }
-    assert_eq!((answered, refused), (64, 56));
+    assert_eq!((answered, refused), (64, 56), "with a window of {window} bytes");
     let other = Http2::connect(service.address()).await;
     other.get("/health/live").await.expect(200);
     other.get(PRODUCTS).await.expect(503);

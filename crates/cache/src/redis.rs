@@ -159,6 +159,7 @@ impl RedisTier {
     /// Counts a wrong seal, and logs the first one: again after a minute without any.
     fn tell_forgery(&self, key: &str) {
         self.setup.counters.count_error("seal");
+        let _ = self.forgeries.succeeded_after(FORGERY_TOLD);
         if self.forgeries.failed(OTHER_SEAL) {
             tracing::warn!(key, "{OTHER_SEAL}");
         }

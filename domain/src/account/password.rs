@@ -13,6 +13,7 @@ use crate::invalid::Invalid;
 
 /// In characters that can be seen, spaces between them included.
 const PASSWORD_MIN: usize = 8;
+const TOO_SHORT: &str = "must be at least 8 characters";
 /// In bytes: a hash is made of all of them.
 const PASSWORD_MAX: usize = 1_024;
 /// A shorter word of the context is in many a good password.
@@ -62,6 +63,11 @@ pub(super) fn checked_password(text: String) -> Result<String, String> {
     if text.len() > PASSWORD_MAX {
         return Err(format!("must be at most {PASSWORD_MAX} bytes"));
     }
+    // As it was typed: normalizing and folding make several characters of one.
+    let typed = ComposingNormalizerBorrowed::new_nfc().normalize(&text);
+    if visible(&typed).chars().count() < PASSWORD_MIN {
+        return Err(TOO_SHORT.to_owned());
+    }
     let password = normalized_password(&text);
     match weakness(&folded(&password)) {
         Some(message) => Err(message),
@@ -74,13 +80,18 @@ fn folded(text: &str) -> String {
     normalized_password(&CaseMapper::new().fold_string(&normalized_password(text))).trim().to_owned()
 }
 
+/// The characters that can be seen, with the spaces between them.
+fn visible(text: &str) -> String {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    let seen = text.chars().filter(|letter| !letter.is_control() && !ignorable.contains(*letter));
+    seen.collect::<String>().trim().to_owned()
+}
+
 /// Why a folded password is refused.
 fn weakness(folded: &str) -> Option<String> {
-    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    let seen = folded.chars().filter(|letter| !letter.is_control() && !ignorable.contains(*letter));
-    let seen: String = seen.collect::<String>().trim().to_owned();
+    let seen = visible(folded);
     if seen.chars().count() < PASSWORD_MIN {
-        return Some(format!("must be at least {PASSWORD_MIN} characters"));
+        return Some(TOO_SHORT.to_owned());
     }
     let letters: Vec<char> = seen.chars().collect();
     if repeats(&letters) || is_sequence(&letters) || COMMON.binary_search(&seen.as_str()).is_ok() {
@@ -133,6 +144,9 @@ mod tests {
             "\u{3164}\u{3164}\u{3164}\u{3164}\u{3164}\u{3164}\u{3164}\u{3164}",
             "pass\u{200b}word",
             "ééééééééé",
+            // One character, and eighteen of them after normalization.
+            "\u{fdfa}",
+            "ßqßx",
         ] {
             assert!(new_password(weak.to_owned()).is_err(), "{weak:?}");
         }

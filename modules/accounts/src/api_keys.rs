@@ -7,7 +7,7 @@ use hotshelf_domain::{
 
 use crate::auth::{Auth, SessionPrincipal};
 use crate::error::AuthError;
-use crate::letters::{Letter, Notice};
+use crate::letters::Notice;
 use crate::token::{Token, TokenKind};
 
 impl Auth {
@@ -25,7 +25,7 @@ impl Auth {
         let token = Token::new(TokenKind::ApiKey);
         let (user, by) = (principal.identity.user, principal.session);
         let key = self.0.database.add_api_key(user, by, new, token.hash(), actor).await?;
-        self.0.outbox.tell(Letter::Notice(principal.identity.address(), Notice::KeyCreated(key.name.clone())));
+        self.0.outbox.tell(principal.identity.address(), Notice::KeyCreated(key.name.clone()));
         Ok((token, key))
     }
 

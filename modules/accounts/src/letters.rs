@@ -20,8 +20,8 @@ pub struct MailLinks {
 /// A mail that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Letter {
-    /// Lets the user of that address choose a password, if there is one.
-    Password(Email, Occasion),
+    /// Lets the user of the first of these addresses that somebody has choose a password.
+    Password(Vec<Email>, Occasion),
     /// Lets the user of that address prove it, if there is one who has not.
     Proof(Email),
     /// Lets whoever reads it register.

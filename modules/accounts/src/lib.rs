@@ -54,6 +54,7 @@ mod letters;
 mod mailer;
 mod metrics;
 mod module;
+mod notices;
 mod organizations;
 mod outbox;
 mod password_changes;

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use hotshelf_database::Database;
-use hotshelf_domain::StoreError;
+use hotshelf_domain::{Email, StoreError};
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::AuthError;
-use crate::letters::{self, Letter, MailLinks};
+use crate::letters::{self, Letter, MailLinks, Notice};
 use crate::mailer::{Mail, Mailer};
 use crate::metrics::AccessMetrics;
+use crate::notices::Notices;
 use crate::token::{Token, TokenKind};
 
 /// Mails that may wait; whoever wants to send one more is told that it cannot be now.
@@ -26,7 +29,10 @@ const RESET_TTL: TimeDelta = TimeDelta::hours(1);
 const PROOF_TTL: TimeDelta = TimeDelta::hours(24);
 
 /// The mails that wait.
-pub(crate) struct Outbox(mpsc::Sender<Letter>);
+pub(crate) struct Outbox {
+    queue: mpsc::Sender<Letter>,
+    notices: Mutex<Notices>,
+}
 
 /// Writes and sends the mails.
 pub(crate) struct MailWorker {
@@ -45,12 +51,20 @@ impl Outbox {
         metrics: AccessMetrics,
     ) -> (Self, MailWorker) {
         let (queue, mails) = mpsc::channel(MOST_WAITING);
-        (Outbox(queue), MailWorker { database, mailer, links, metrics, mails })
+        (Outbox { queue, notices: Mutex::default() }, MailWorker { database, mailer, links, metrics, mails })
     }
 
-    /// Sends a mail about something that has happened, if there is room: what has happened stays so.
-    pub(crate) fn tell(&self, letter: Letter) {
-        if self.0.try_send(letter).is_err() {
+    /// Sends a mail about something that has happened, if there is room: what has happened stays so. Half of the places
+    /// are for mails that somebody has asked for, and an address gets a few notices an hour, so that who makes many
+    /// changes neither holds up the mails of others nor floods a mailbox.
+    pub(crate) fn tell(&self, to: Email, notice: Notice) {
+        if self.queue.capacity() <= MOST_WAITING / 2 {
+            return tracing::warn!("too many mails are waiting: a user is not told of a change of the account");
+        }
+        if !self.notices.lock().admit(&to, Instant::now()) {
+            return tracing::info!("a user is not told of one more change of the account");
+        }
+        if self.queue.try_send(Letter::Notice(to, notice)).is_err() {
             tracing::warn!("too many mails are waiting: a user is not told of a change of the account");
         }
     }
@@ -60,7 +74,7 @@ impl Outbox {
     /// # Errors
     /// [`AuthError::TooMuchMail`].
     pub(crate) fn reserve(&self) -> Result<OwnedPermit<Letter>, AuthError> {
-        self.0.clone().try_reserve_owned().map_err(|_| AuthError::TooMuchMail)
+        self.queue.clone().try_reserve_owned().map_err(|_| AuthError::TooMuchMail)
     }
 }
 
@@ -92,11 +106,14 @@ impl MailWorker {
     /// `None` when nobody is to get it.
     async fn write(&self, letter: Letter) -> Result<Option<Mail>, StoreError> {
         Ok(match letter {
-            Letter::Password(to, occasion) => {
-                let Some((user, _)) = self.database.credentials(to.clone()).await? else { return Ok(None) };
-                let token = Token::new(TokenKind::Reset);
-                self.database.allow_reset(user.id, token.hash(), Utc::now() + RESET_TTL).await?;
-                Some(self.links.password(to, occasion, &token))
+            Letter::Password(spellings, occasion) => {
+                for email in spellings {
+                    let Some((user, _)) = self.database.credentials(email).await? else { continue };
+                    let token = Token::new(TokenKind::Reset);
+                    self.database.allow_reset(user.id, token.hash(), Utc::now() + RESET_TTL).await?;
+                    return Ok(Some(self.links.password(user.email, occasion, &token)));
+                }
+                None
             }
             Letter::Proof(to) => {
                 let holder = self.database.credentials(to.clone()).await?;
@@ -129,14 +146,12 @@ impl MailWorker {
 
 #[cfg(test)]
 mod tests {
-    use hotshelf_domain::Email;
-
     use super::*;
 
     #[test]
     fn a_letter_has_its_place_before_it_is_promised() {
         let (queue, mut mails) = mpsc::channel(2);
-        let outbox = Outbox(queue);
+        let outbox = Outbox { queue, notices: Mutex::default() };
         let first = outbox.reserve().unwrap();
         let unused = outbox.reserve().unwrap();
         assert!(matches!(outbox.reserve(), Err(AuthError::TooMuchMail)));
@@ -147,5 +162,15 @@ mod tests {
         assert!(matches!(outbox.reserve(), Err(AuthError::TooMuchMail)), "it waits");
         assert_eq!(mails.try_recv().unwrap(), Letter::Proof(ann));
         drop((second, outbox.reserve().unwrap()));
+    }
+
+    #[test]
+    fn notices_leave_half_of_the_places_to_others() {
+        let (queue, _mails) = mpsc::channel(MOST_WAITING);
+        let outbox = Outbox { queue, notices: Mutex::default() };
+        for user in 0..MOST_WAITING {
+            outbox.tell(format!("user{user}@shop.example").parse().unwrap(), Notice::PasswordChanged);
+        }
+        assert_eq!(outbox.queue.capacity(), MOST_WAITING / 2);
     }
 }

@@ -15,10 +15,10 @@ impl Auth {
     ///
     /// # Errors
     /// [`AuthError::TooMuchMail`], whether there is such a user or not.
-    pub fn forgot_password(&self, email: Email, by: &Actor) -> Result<(), AuthError> {
+    pub fn forgot_password(&self, spellings: Vec<Email>, by: &Actor) -> Result<(), AuthError> {
         let mail = self.0.outbox.reserve()?;
-        self.0.audit.note(by.claiming(Some(email.clone())).does(AuditAction::PasswordRequested));
-        mail.send(Letter::Password(email, Occasion::Forgotten));
+        self.0.audit.note(by.claiming(spellings.last().cloned()).does(AuditAction::PasswordRequested));
+        mail.send(Letter::Password(spellings, Occasion::Forgotten));
         Ok(())
     }
 
@@ -39,7 +39,7 @@ impl Auth {
         let commit =
             async move |database: Database, fencing| database.reset_password(token_hash, hash, by, fencing).await;
         self.write(vec![self.identity_entry(user)], commit).await?;
-        self.0.outbox.tell(Letter::Notice(known.email, Notice::PasswordReset));
+        self.0.outbox.tell(known.email, Notice::PasswordReset);
         Ok(())
     }
 
@@ -93,7 +93,10 @@ impl Auth {
             database.set_password(user, (verified, hash), keep, by, fencing).await
         };
         self.write(entries, commit).await?;
-        self.0.outbox.tell(Letter::Notice(email, Notice::PasswordChanged));
+        // Whoever reads the mail of an unverified address may be somebody else.
+        if principal.identity.verified {
+            self.0.outbox.tell(email, Notice::PasswordChanged);
+        }
         Ok(())
     }
 }

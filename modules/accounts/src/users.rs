@@ -40,7 +40,7 @@ impl Auth {
         let verified = password_hash.is_some();
         let user = self.settle(NewUser { email, password_hash, home, role, verified }, &by).await?;
         if let Some(place) = place {
-            place.send(Letter::Password(user.email.clone(), Occasion::Added));
+            place.send(Letter::Password(vec![user.email.clone()], Occasion::Added));
         }
         Ok(user)
     }
@@ -76,8 +76,8 @@ impl Auth {
         let before = self.user(organization, id).await?;
         let commit = async move |database: Database, fencing| database.set_role(id, role, by, fencing).await;
         let user = self.write(vec![self.identity_entry(id)], commit).await?;
-        if user.role != before.role {
-            self.0.outbox.tell(Letter::Notice(user.email.clone(), Notice::RoleChanged(role)));
+        if user.role != before.role && user.verified {
+            self.0.outbox.tell(user.email.clone(), Notice::RoleChanged(role));
         }
         Ok(user)
     }

@@ -25,8 +25,11 @@ use workers::Workers;
 
 use crate::reply::{End, Spliced};
 
-/// Smaller bodies (bytes) fit into a packet as they are.
+/// Smaller bodies (bytes) fit into a packet as they are. Of a body of the cache, its lasting part counts.
 const MIN_SIZE: usize = 1 << 10;
+/// Other bodies are compressed if they are larger by so much: no body of the cache has as many bytes beside its lasting
+/// part, so that one which was found too small is not compressed after all on another way.
+const MARGIN: usize = 1 << 8;
 /// Routes whose answers are not compressed, because some contain a token: the size of a compressed answer tells about
 /// its content (BREACH).
 const SECRET: &str = "/api/v1/auth/";
@@ -105,7 +108,7 @@ impl Compression {
     pub(crate) fn may_compress(&self, route: &str, response: &Response) -> bool {
         let has_content = !matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
         let open = has_content && !self.is_off() && !route.starts_with(SECRET) && !varies_by_coding(response.headers());
-        open && size(response).is_none_or(|size| self.applies_to(size))
+        open && size(response).is_none_or(|size| self.applies_to(size.saturating_sub(MARGIN)))
     }
 
     /// Whether the response has to be [finished](Compression::finish): its body is compressed, or would be for another
@@ -127,8 +130,10 @@ impl Compression {
         if size(&response).is_some() {
             return self.compress_whole(coding, accepted.identity_refused, response).await;
         }
+        // Each holds the memory of its encoder for as long as the client takes.
+        let Some(place) = self.0.workers.try_stream() else { return response };
         let body = std::mem::take(response.body_mut());
-        encode(&mut response, coding, streams::compressed(coding, body, Arc::clone(&self.0.workers)));
+        encode(&mut response, coding, streams::compressed(coding, body, Arc::clone(&self.0.workers), place));
         response
     }
 

@@ -36,8 +36,8 @@ const MAX_ERROR_RESETS: usize = 100;
 /// Detects a client that has disappeared.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// A body is handed over in pieces of this size (bytes), each when the client has made room for it. Handed over as a
-/// whole, it would look as if it were sent.
+/// A body is handed over in pieces of this size (bytes), each when the client has made room for a byte of it. Handed over
+/// as a whole, it would look as if it were sent.
 const PIECE: usize = 16 << 10;
 
 /// Serves a connection until it ends or is ordered to.
@@ -81,7 +81,8 @@ pub(crate) async fn serve<S: Read + Write + Unpin>(
     match drive(connection.as_mut(), http2::Connection::graceful_shutdown, activity, heard).await {
         Some(served) => served,
         None => {
-            // A client that is told so knows which of its requests were not begun, and may repeat them.
+            // A client that is told so does not take the end for a fault. Which of its requests were begun it does not
+            // learn, since the connection does not wait for an answer.
             connection.as_mut().graceful_shutdown();
             connection.now_or_never().unwrap_or(Ok(()))
         }
@@ -150,13 +151,19 @@ impl hyper::body::Body for StreamBody {
                 other => return other,
             };
             match frame.into_data() {
+                Ok(data) if data.is_empty() => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Ok(data) => self.rest = data,
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
         self.guard.has_answered();
-        let piece = self.rest.len().min(PIECE);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
+        // The last byte goes alone: it is asked for when the client has made room for all before it. Until then, the
+        // stream keeps its place. It is copied, so that it does not keep the body in memory.
+        let piece = match self.rest.len() {
+            1 => Bytes::copy_from_slice(&std::mem::take(&mut self.rest)),
+            length => self.rest.split_to((length - 1).min(PIECE)),
+        };
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

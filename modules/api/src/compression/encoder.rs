@@ -11,6 +11,8 @@ const GZIP_LEVEL: u32 = 6;
 /// Windows of decoders: enough for the body, and no more than each decoder must have (RFC 8878, RFC 7932).
 pub(super) const MIN_WINDOW_LOG: u32 = 10;
 const MAX_WINDOW_LOG: u32 = 21;
+/// Of a stream, whose encoder stays in memory for as long as the client takes (some hundred KiB).
+const STREAM_WINDOW_LOG: u32 = 17;
 /// The buffer of the Brotli encoder.
 const BUFFER: usize = 4 << 10;
 
@@ -23,7 +25,7 @@ pub(super) enum Encoder {
 impl Encoder {
     /// For about so many bytes; `None`: nobody knows how many.
     pub(super) fn new(coding: Coding, size: Option<usize>) -> io::Result<Self> {
-        let bits = size.map_or(MAX_WINDOW_LOG, |size| usize::BITS - size.leading_zeros());
+        let bits = size.map_or(STREAM_WINDOW_LOG, |size| usize::BITS - size.leading_zeros());
         let window_log = bits.clamp(MIN_WINDOW_LOG, MAX_WINDOW_LOG);
         Ok(match coding {
             Coding::Zstd => {

@@ -7,15 +7,17 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::{once, try_unfold};
 use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::coding::Coding;
 use super::encoder::Encoder;
 use super::workers::Workers;
 
-/// The body with this coding.
-pub(super) fn compressed(coding: Coding, body: Body, workers: Arc<Workers>) -> Body {
+/// The body with this coding. It takes the place until it has ended.
+pub(super) fn compressed(coding: Coding, body: Body, workers: Arc<Workers>, place: OwnedSemaphorePermit) -> Body {
     Body::from_stream(try_unfold(Some((body, None)), move |state: Option<(Body, Option<Encoder>)>| {
         let workers = Arc::clone(&workers);
+        let _place = &place;
         async move {
             let Some((mut body, mut encoder)) = state else { return Ok(None) };
             loop {

@@ -7,14 +7,18 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use hotshelf_stats::{IntCounter, MetricsError, Registry};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 /// Bodies that are compressed or wait for it. Further ones are sent as they are.
 const MAX_PLACES: usize = 256;
 
+/// Streams that are compressed at the same time. Further ones are sent as they are.
+const MAX_STREAMS: usize = 64;
+
 pub(super) struct Workers {
     places: Semaphore,
+    streams: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     compressed: IntCounter,
     refused: IntCounter,
@@ -27,8 +31,17 @@ impl Workers {
         let compressed = registry.counter("http_compressions_total", help)?;
         let help = "Bodies that were not compressed because too many others were";
         let refused = registry.counter("http_compressions_refused_total", help)?;
-        let (places, threads) = (Semaphore::new(MAX_PLACES), Arc::new(Semaphore::new(threads)));
-        Ok(Workers { places, threads, compressed, refused })
+        let (places, streams) = (Semaphore::new(MAX_PLACES), Arc::new(Semaphore::new(MAX_STREAMS)));
+        Ok(Workers { places, streams, threads: Arc::new(Semaphore::new(threads)), compressed, refused })
+    }
+
+    /// A place for one more stream, if there is one.
+    pub(super) fn try_stream(&self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.streams).try_acquire_owned().ok();
+        if place.is_none() {
+            self.refused.inc();
+        }
+        place
     }
 
     /// Runs the job, or returns `None` at once if too many wait. `None` also if it fails.
@@ -66,6 +79,16 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+
+    #[test]
+    fn as_many_streams_as_there_are_places_are_compressed() {
+        let workers = Workers::new(&Registry::new().unwrap()).unwrap();
+        let mut streams: Vec<_> = (0..MAX_STREAMS).map(|_| workers.try_stream().unwrap()).collect();
+        assert!(workers.try_stream().is_none());
+        assert_eq!(workers.refused.get(), 1);
+        streams.pop();
+        assert!(workers.try_stream().is_some());
+    }
 
     #[tokio::test]
     async fn when_too_many_wait_a_body_is_sent_as_it_is() {

@@ -30,14 +30,17 @@ pub(crate) async fn forgot(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     let [email] = TextsDraft::from_json(&body, ["email"])?.into_texts()?;
-    let email = match (email.parse::<Email>(), Email::spellings(&email).pop()) {
-        (Ok(email), _) | (Err(_), Some(email)) => email,
-        (Err(message), None) => return Err(wrong("email", message)),
+    let spellings = Email::spellings(&email);
+    // The last one is as it would be stored today, so that all spellings of a mailbox have one limit.
+    let mailbox = match (spellings.last(), email.parse::<Email>()) {
+        (Some(mailbox), _) => mailbox.clone(),
+        (None, Ok(email)) => email,
+        (None, Err(message)) => return Err(wrong("email", message)),
     };
     let limit = limits.forgot_password.count(&client).await?;
     // Counted per mailbox, so that many clients cannot flood it. The client does not learn it.
-    if limits.reset_mail(&email).await.is_ok() {
-        auth.forgot_password(email, &by)?;
+    if limits.reset_mail(&mailbox).await.is_ok() {
+        auth.forgot_password(spellings, &by)?;
     }
     Ok((StatusCode::ACCEPTED, limit, ()))
 }

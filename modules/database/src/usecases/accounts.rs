@@ -167,6 +167,9 @@ pub(crate) fn add_api_key<T: WriteTx>(
     if !known.verified {
         return Err(StoreError::NotVerified(user).into());
     }
+    if known.suspended {
+        return Err(StoreError::Suspended(known.organization_id).into());
+    }
     if tx.count_api_keys(user)? >= API_KEYS_MAX {
         let message = format!("would be one too many: a user has at most {API_KEYS_MAX}");
         return Err(StoreError::from(Invalid::one("api_key", &message)).into());

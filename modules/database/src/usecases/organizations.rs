@@ -75,7 +75,11 @@ pub(crate) fn end_deserted<T: OrganizationTx + UserTx>(
     id: OrganizationId,
     by: &Actor,
 ) -> Result<Option<AuditRecord>, T::Error> {
-    let Some(organization) = tx.organization(id)?.filter(|_| id != OrganizationId::BUILT_IN) else { return Ok(None) };
+    let organization = tx.organization(id)?;
+    // A suspended one stays until the operator decides.
+    let Some(organization) = organization.filter(|found| id != OrganizationId::BUILT_IN && !found.suspended) else {
+        return Ok(None);
+    };
     if !tx.members(id)?.is_empty() {
         return Ok(None);
     }

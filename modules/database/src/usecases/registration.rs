@@ -11,7 +11,7 @@ use super::accounts::known;
 use super::audit::Recorded;
 use super::organizations::end_deserted;
 use super::quotas::check_room;
-use crate::port::{InvitationTx, OrganizationTx, WriteTx};
+use crate::port::{InvitationTx, OrganizationTx, UserTx, WriteTx};
 
 /// Invitations of one organization that wait for their guests.
 const INVITATIONS_MAX: i64 = 100;
@@ -35,6 +35,7 @@ pub(crate) fn add_user<T: WriteTx>(
         }
     };
     let holder = tx.holder(&new.email)?;
+    let mut founded = false;
     if let Some(holder) = &holder {
         if holder.verified {
             return Err(StoreError::EmailTaken.into());
@@ -42,6 +43,7 @@ pub(crate) fn add_user<T: WriteTx>(
         if instead_of != Some(holder.id) {
             return Err(StoreError::EmailMoved.into());
         }
+        founded = has_founded(tx, holder)?;
         tx.delete_user(holder.id)?;
     }
     check_room(tx, organization, Resource::Users, quotas)?;
@@ -56,7 +58,13 @@ pub(crate) fn add_user<T: WriteTx>(
     let added = Recorded::new(user, record);
     let Some(holder) = holder else { return Ok(added) };
     let removal = removal(&holder, by, "the address was not verified, and another has taken it over");
-    with_the_organization(tx, added.and(removal), &holder, by)
+    with_the_organization(tx, added.and(removal), &holder, founded, by)
+}
+
+/// Whether the organization was made for the registration of this unverified user: one who was added chooses a password
+/// by a mail, which verifies the address, and one who was invited has shown that already.
+fn has_founded<T: UserTx>(tx: &mut T, unverified: &User) -> Result<bool, T::Error> {
+    Ok(tx.password_hash(unverified.id)?.is_some())
 }
 
 /// Of a user who never verified the address.
@@ -119,19 +127,25 @@ pub(crate) fn end_unverified<T: WriteTx>(tx: &mut T, id: UserId) -> Result<Recor
     let Some(user) = tx.user(id)?.filter(|user| !user.verified) else {
         return Ok(Recorded { value: (), records: Vec::new() });
     };
+    let founded = has_founded(tx, &user)?;
     tx.delete_user(id)?;
     let nobody = Actor::default();
     let removed = Recorded::new((), removal(&user, &nobody, "the address was not verified in time"));
-    with_the_organization(tx, removed, &user, &nobody)
+    with_the_organization(tx, removed, &user, founded, &nobody)
 }
 
-/// With an unverified user ends the organization that was made for the registration.
+/// With an unverified user ends the organization that the registration has `founded`. Any other stays, also without
+/// users: its operator has removed them, and its products are not the business of whoever takes the address over.
 fn with_the_organization<T: WriteTx, V>(
     tx: &mut T,
     removed: Recorded<V>,
     user: &User,
+    founded: bool,
     by: &Actor,
 ) -> Result<Recorded<V>, T::Error> {
+    if !founded {
+        return Ok(removed);
+    }
     Ok(match end_deserted(tx, user.organization_id, by)? {
         None => removed,
         Some(ended) => removed.and(ended),
@@ -150,6 +164,9 @@ pub(crate) fn invite<T: WriteTx>(
     }
     if !by.verified {
         return Err(StoreError::NotVerified(by.id).into());
+    }
+    if by.suspended {
+        return Err(StoreError::Suspended(by.organization_id).into());
     }
     if tx.holder(&new.email)?.is_some_and(|holder| holder.verified) {
         return Err(StoreError::EmailTaken.into());

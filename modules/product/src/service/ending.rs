@@ -55,10 +55,14 @@ impl ProductService {
     }
 
     async fn finish_all(&self) -> Result<(), ProductError> {
+        let mut outcome = Ok(());
         for id in self.0.repository.ending_organizations().await? {
-            self.finish_organization(id, &Actor::default()).await?;
-            tracing::info!(organization = id.get(), "the products of an ended organization are deleted");
+            // One that cannot be finished holds up no other.
+            match self.finish_organization(id, &Actor::default()).await {
+                Ok(()) => tracing::info!(organization = id.get(), "the products of an ended organization are deleted"),
+                Err(error) => outcome = Err(error),
+            }
         }
-        Ok(())
+        outcome
     }
 }
