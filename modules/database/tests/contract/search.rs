@@ -205,7 +205,8 @@ pub(crate) async fn names_of_every_script_are_in_one_order_through_cursors_and_s
     mixed.sort_by_key(|(place, _)| (place * 7) % ordered.len());
     let ids = shop.create(mixed.iter().map(|(_, name)| named(name)).collect()).await;
     shop.storage.outsider(
-        "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0); UPDATE products SET organization_id = 2 WHERE id % 3 = 0",
+        "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0);
+         UPDATE products SET organization_id = 2 WHERE id % 3 = 0",
     );
     let name_of = |id| mixed[ids.iter().position(|known| *known == id).unwrap()].1;
     for limit in [1, 3, 100] {
