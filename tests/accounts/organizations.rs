@@ -279,3 +279,18 @@ async fn users_are_told_of_changes_of_their_accounts() {
         assert!(!fixture.mail().contains(secret), "{secret}");
     }
 }
+
+/// Its only admin was removed by an operator, and the last user never chose a password.
+#[tokio::test]
+async fn an_organization_does_not_end_because_another_adds_its_last_user() {
+    let fixture = Fixture::open().await;
+    let cup = create_named(&fixture.other, "Cup").await;
+    let bob = json!({"email": "bob@two.example"});
+    fixture.other.post(USERS).json(&bob).await.expect(201);
+    let ann = me(&fixture.other).await["id"].clone();
+    fixture.admin.delete(&format!("{USERS}/{ann}")).await.expect(204);
+    let added = fixture.admin.post(USERS).json(&bob).await.expect(201).json();
+    assert_eq!(added["user"]["organization_id"], 1);
+    fixture.admin.get(&organization(&fixture)).await.expect(200);
+    assert_eq!(live_products(&fixture), 1, "{cup}");
+}

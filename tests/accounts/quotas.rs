@@ -1,7 +1,7 @@
 //! What an organization may have at most.
 
 use hotshelf_testkit::catalogue::{PRODUCTS, path};
-use hotshelf_testkit::users::{PASSWORD, USERS};
+use hotshelf_testkit::users::{PASSWORD, USERS, mailed};
 use hotshelf_testkit::{Client, Reply};
 use serde_json::{Value, json};
 
@@ -80,6 +80,22 @@ async fn an_operator_gives_an_organization_quotas_of_its_own() {
     fixture.other.patch(&target).json(&json!({"quotas": {}})).await.expect(403);
     fixture.admin.patch("/api/v1/organizations/1").json(&json!({"quotas": {"products": 5}})).await.expect(409);
     fixture.admin.patch("/api/v1/organizations/99").json(&json!({"quotas": {}})).await.expect(404);
+}
+
+/// An invitation of before the organization was full is refused, and can be used later.
+#[tokio::test]
+async fn whoever_is_invited_needs_room_as_well() {
+    let fixture = Fixture::open_with(&QUOTAS).await;
+    let guest = json!({"email": "guest@two.example", "role": "viewer"});
+    fixture.other.post("/api/v1/invitations").json(&guest).await.expect(201);
+    let token = mailed(&fixture.mails(), "guest@two.example", "hsi_").await;
+    let second = json!({"email": "second@two.example", "password": PASSWORD});
+    let second = fixture.other.post(USERS).json(&second).await.expect(201).json()["user"]["id"].clone();
+    let registration = json!({"email": "guest@two.example", "password": PASSWORD, "organization": "Two",
+        "invitation": token});
+    fixture.post("/api/v1/auth/register").json(&registration).await.expect(409);
+    fixture.other.delete(&format!("{USERS}/{second}")).await.expect(204);
+    fixture.post("/api/v1/auth/register").json(&registration).await.expect(201);
 }
 
 /// Many at the same time share commits, and are counted one by one.
