@@ -91,6 +91,12 @@ pub enum StoreError {
     /// The address belongs to another user than when it was looked at. Nothing was changed; look again.
     #[error("the e-mail address has come to another user meanwhile")]
     EmailMoved,
+    /// The user with the address was removed after the token was issued that would create the user. Nothing was changed.
+    #[error("the user with this e-mail address was removed after the token was issued")]
+    RemovedSince,
+    /// The keys of the outside issuer could not be read yet, so no token of it can be verified. Nothing was changed.
+    #[error("the keys of the issuer of the token cannot be read")]
+    NoIssuerKeys,
     /// The user has not proven yet to read the mail to the address. Nothing was changed.
     #[error("the e-mail address of user {0} is not verified")]
     NotVerified(UserId),
@@ -185,6 +191,8 @@ impl StoreError {
             | StoreError::NoSuchUser(_)
             | StoreError::EmailTaken
             | StoreError::EmailMoved
+            | StoreError::RemovedSince
+            | StoreError::NoIssuerKeys
             | StoreError::NotVerified(_)
             | StoreError::NoAdmin(_)
             | StoreError::NoSuchProof

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The most of each resource that one organization may have; `None` where there is no limit. The built-in organization
 /// has none.
@@ -10,11 +10,19 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Quotas {
     /// Products that are not deleted.
+    #[serde(deserialize_with = "number")]
     pub products: Option<u32>,
     /// Users, those included who have not verified their addresses.
+    #[serde(deserialize_with = "number")]
     pub users: Option<u32>,
     /// Schemas.
+    #[serde(deserialize_with = "number")]
     pub schemas: Option<u32>,
+}
+
+/// A number; what is missing is left out, never `null`.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    u32::deserialize(deserializer).map(Some)
 }
 
 impl Quotas {

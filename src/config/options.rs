@@ -169,17 +169,21 @@ fn ttls(s: &Settings) -> Ttls {
 }
 
 fn accounts(s: &Settings) -> AccountOptions {
-    // Beyond this machine, strangers may find the service.
-    let default = if is_loopback(&s.http_host) { Registration::Open } else { Registration::Off };
     AccountOptions {
         sessions: sessions(s),
-        registration: s.registration.unwrap_or(default),
+        registration: registration(s),
         links: MailLinks {
             reset: s.password_reset_url.clone(),
             verification: s.verification_url.clone(),
             invitation: s.invitation_url.clone(),
         },
     }
+}
+
+fn registration(s: &Settings) -> Registration {
+    // Beyond this machine, strangers may find the service.
+    let default = if is_loopback(&s.http_host) { Registration::Open } else { Registration::Off };
+    s.registration.unwrap_or(default)
 }
 
 fn sessions(s: &Settings) -> SessionOptions {
@@ -204,6 +208,13 @@ fn issued(s: &Settings, values: &mut Values) -> Option<(IssuerOptions, IssuedOpt
     }
     if s.jwt_create_users && s.jwt_organization_claim.is_none() {
         values.refuse("jwt_create_users", "needs JWT_ORGANIZATION_CLAIM: a new user has to belong to an organization");
+    }
+    // Everybody may become an admin, and the addresses that an admin adds with a password count as verified.
+    let anybody_adds = s.auth && registration(s) == Registration::Open;
+    if anybody_adds && s.jwt_organization_claim.is_none() && values.is_good("jwt_organization_claim") {
+        let why = "JWT_ISSUER needs it, or REGISTRATION=invite or off: with open registration, a stranger can add \
+            anybody's address to an organization, where the tokens of that person would be accepted";
+        values.refuse("jwt_organization_claim", why);
     }
     let issuer = IssuerOptions {
         issuer,

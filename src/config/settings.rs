@@ -282,14 +282,15 @@ settings! {
         jwt_algorithms: Vec<SignatureAlgorithm> = "RS256,ES256,EdDSA", algorithms,
             "some of RS256, ES256 and EdDSA, separated by commas", needs: &[Users, Issuer];
 
-        /// Interval at which the keys are read. A key that is not published any more is accepted until then.
+        /// Interval at which the keys are read. A key that is not published any more is accepted until then, and for
+        /// up to a day more while the keys cannot be read.
         jwt_jwks_refresh: Duration = "10m", ttl, TTL, needs: &[Users, Issuer];
 
-        /// Claim with the e-mail address of the user. With `email`, `email_verified` must not be false.
+        /// Claim with the e-mail address of the user. With `email`, `email_verified` must be true or missing.
         jwt_user_claim: String = "email", line, "the name of a claim", needs: &[Users, Issuer];
 
         /// Claim with the id of the user's organization. A token for another organization is refused. Empty: not
-        /// compared.
+        /// compared, which is refused while everybody may register.
         jwt_organization_claim: Option<String> = "", |text| optional(text, line), "the name of a claim",
             needs: &[Users, Issuer];
 
@@ -302,7 +303,8 @@ settings! {
         jwt_roles: Vec<(String, Role)> = "viewer=viewer,editor=editor,admin=admin", roles,
             "pairs such as shop-admin=admin, separated by commas", needs: &[Users, Issuer];
 
-        /// Whether the first token of an unknown user creates the user, in the organization that it names.
+        /// Whether the first token of an unknown user creates the user, in the organization that it names. The token
+        /// must have the address in `email`, and `email_verified` must be true.
         jwt_create_users: bool = "false", boolean, BOOLEAN, needs: &[Users, Issuer];
     }
     "Audit log" {

@@ -203,7 +203,11 @@ pub(crate) fn signing_key() -> SigningKey {
 fn trusting_the_issuer(service: ServiceBuilder, database: &Path) -> ServiceBuilder {
     let keys = database.with_file_name(KEYS);
     std::fs::write(&keys, key_set(&[&signing_key()])).unwrap();
-    service.env("JWT_ISSUER", ISSUER).env("JWT_AUDIENCE", AUDIENCE).env("JWT_JWKS", keys.display())
+    service
+        .env("JWT_ISSUER", ISSUER)
+        .env("JWT_AUDIENCE", AUDIENCE)
+        .env("JWT_JWKS", keys.display())
+        .env("JWT_ORGANIZATION_CLAIM", "org")
 }
 
 fn hotshelf(instances: usize, database: &Path, environment: &[(&str, &str)]) -> ServiceBuilder {

@@ -1,6 +1,7 @@
 //! Whether the issuer has signed a token, and whether the token is valid now.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -64,6 +65,12 @@ pub enum Refused {
     /// The issuer publishes no key for this `kid` and this algorithm.
     #[error("it names no key that the issuer publishes")]
     UnknownKey,
+    /// The keys could not be read yet, so nobody can tell whether it is good.
+    #[error("the keys of the issuer are not known")]
+    NoKeys,
+    /// It has critical extensions (`crit`), of which none is understood here.
+    #[error("it has critical extensions")]
+    Critical,
     /// It is malformed, forged, expired, not valid yet, of another issuer, or for another audience.
     #[error("{0}")]
     Invalid(String),
@@ -76,6 +83,8 @@ pub struct ValidToken {
     pub claims: Claims,
     /// Its id (`jti`), if it has one.
     pub id: Option<String>,
+    /// When it was issued (`iat`), in seconds since 1970, if it says so.
+    pub issued_at: Option<i64>,
     /// When it expires, in milliseconds since 1970: its `exp` and the skew.
     pub end: i64,
     /// The key that has signed it. The token is valid only while this key is [published](Issuer::publishes).
@@ -92,6 +101,8 @@ struct State {
     keys: ArcSwap<Keys>,
     /// Its holder reads the published keys. So at most one request to the issuer is in flight.
     reading: Mutex<Reads>,
+    /// Whether the last read of the keys has failed, or there was none yet.
+    unread: AtomicBool,
     /// Why the keys cannot be read, or that there is none.
     trouble: Trouble,
 }
@@ -99,7 +110,17 @@ struct State {
 #[derive(Default)]
 struct Reads {
     last: Option<Instant>,
-    last_success: Option<Instant>,
+    /// The first failure after the last success.
+    failing_since: Option<Instant>,
+}
+
+impl Reads {
+    /// A read has failed. Returns whether the known keys are too old to be used. Their age counts from the first failure
+    /// and not from the last success: between two reads there may be more than [`KEPT`].
+    fn failed(&mut self, now: Instant) -> bool {
+        let since = *self.failing_since.get_or_insert(now);
+        now.duration_since(since) >= KEPT
+    }
 }
 
 impl Issuer {
@@ -113,7 +134,8 @@ impl Issuer {
         let reader = Reader::new(options.keys.clone()).map_err(failed)?;
         let (keys, reading, trouble) = (ArcSwap::default(), Mutex::default(), Trouble::default());
         trouble.failed("the keys were not read yet");
-        Ok(Issuer(Arc::new(State { options, reader, keys, reading, trouble })))
+        let unread = AtomicBool::new(true);
+        Ok(Issuer(Arc::new(State { options, reader, keys, reading, unread, trouble })))
     }
 
     /// The name of the issuer, as in `iss`.
@@ -162,13 +184,16 @@ impl Issuer {
         if !header.typ.as_deref().is_none_or(is_bearer_type) {
             return Err(Refused::Type);
         }
+        if header.crit.is_some() {
+            return Err(Refused::Critical);
+        }
         let algorithm = SignatureAlgorithm::of(header.alg).filter(|it| self.0.options.algorithms.contains(it));
         let algorithm = algorithm.ok_or(Refused::Algorithm)?;
         let key = match self.key(&header, algorithm) {
             Some(key) => key,
             None => {
                 self.read_for(&header).await;
-                self.key(&header, algorithm).ok_or(Refused::UnknownKey)?
+                self.key(&header, algorithm).ok_or_else(|| self.without_a_key())?
             }
         };
         let decoded: TokenData<Claims> = decode(token, &key.decoding, &self.expected(algorithm)).map_err(invalid)?;
@@ -177,6 +202,12 @@ impl Issuer {
 
     fn key(&self, header: &Header, algorithm: SignatureAlgorithm) -> Option<Key> {
         self.0.keys.load().find(header.kid.as_deref(), algorithm).cloned()
+    }
+
+    /// Why there is no key for a token.
+    fn without_a_key(&self) -> Refused {
+        let unread = self.0.unread.load(Ordering::Acquire) && self.0.keys.load().len() == 0;
+        if unread { Refused::NoKeys } else { Refused::UnknownKey }
     }
 
     /// Keys that the token itself names or contains (`jwk`, `jku`, `x5u` …) are ignored.
@@ -209,7 +240,7 @@ impl Issuer {
         }
         let Some(end) = claims.time("exp") else { return refuse("it has no end") };
         let end = end.saturating_add(skew).saturating_mul(1_000);
-        Ok(ValidToken { claims, id, end, key })
+        Ok(ValidToken { claims, id, issued_at: issued, end, key })
     }
 
     /// Reads the published keys for a token that names an unknown one, unless they were read within [`PAUSE`].
@@ -239,9 +270,10 @@ impl Issuer {
         };
         match read {
             Ok(keys) => {
-                reads.last_success = reads.last;
+                reads.failing_since = None;
                 let usable = keys.len();
                 state.keys.store(Arc::new(keys));
+                state.unread.store(false, Ordering::Release);
                 if usable == 0 {
                     self.tell("there is no key that a token could be checked with".to_owned());
                 } else if state.trouble.succeeded().is_some() {
@@ -250,7 +282,8 @@ impl Issuer {
                 true
             }
             Err(error) => {
-                if reads.last_success.is_none_or(|success| success.elapsed() >= KEPT) {
+                state.unread.store(true, Ordering::Release);
+                if reads.failed(Instant::now()) {
                     state.keys.store(Arc::default());
                 }
                 self.tell(error.to_string());
@@ -280,4 +313,22 @@ fn is_bearer_type(name: &str) -> bool {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The interval between two reads may be longer than the keys are kept after a failure.
+    #[test]
+    fn the_keys_are_kept_for_a_day_after_the_first_failure() {
+        let (mut reads, day) = (Reads::default(), Duration::from_secs(24 * 60 * 60));
+        let last_success = Instant::now();
+        let failure = last_success + 7 * day;
+        assert!(!reads.failed(failure), "one failed read drops no key");
+        assert!(!reads.failed(failure + day - Duration::from_secs(1)));
+        assert!(reads.failed(failure + day));
+        reads.failing_since = None;
+        assert!(!reads.failed(failure + 2 * day), "it has succeeded meanwhile");
+    }
 }

@@ -2,7 +2,7 @@
 //! not followed: the service connects only to the address that the operator has configured.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use hotshelf_lifecycle::Failure;
 
 /// The most bytes of a key set.
 const LONGEST: usize = 1 << 20;
-/// For connecting, the TLS handshake, the request and the whole answer together.
+/// For reading the file; or for connecting, the TLS handshake, the request and the whole answer together.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where an issuer publishes its keys.
@@ -110,7 +110,10 @@ impl Reader {
         match &self.source {
             KeySource::File(path) => {
                 let path = path.clone();
-                tokio::task::spawn_blocking(move || read_file(&path)).await?
+                match timeout(TIMEOUT, tokio::task::spawn_blocking(move || read_file(&path))).await {
+                    Ok(read) => read?,
+                    Err(_) => Err(format!("the file was not read within {TIMEOUT:?}").into()),
+                }
             }
             KeySource::Url(url) => match timeout(TIMEOUT, self.request(url)).await {
                 Ok(answer) => answer,
@@ -154,6 +157,10 @@ async fn ask(url: &Uri, stream: impl HyperRead + HyperWrite + Unpin + Send + 'st
 }
 
 fn read_file(path: &PathBuf) -> Result<Bytes, Failure> {
+    // Opening a FIFO waits until somebody writes to it.
+    if !fs::metadata(path)?.is_file() {
+        return Err("it is no regular file".into());
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > LONGEST {

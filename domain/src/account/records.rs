@@ -48,6 +48,13 @@ pub enum Home {
     /// To that of the invitation with this token, or, if the invitation founds one, to this one. The invitation decides
     /// about the role, too.
     Invited(TokenHash, NewOrganization),
+    /// To that which a token of the outside issuer names.
+    Issued {
+        /// The organization, which exists.
+        organization: OrganizationId,
+        /// When the token was issued, in seconds since 1970.
+        issued_at: Option<i64>,
+    },
 }
 
 /// A user that has no id yet.

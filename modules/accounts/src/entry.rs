@@ -364,6 +364,22 @@ mod tests {
         assert!(!Revocation::is_revoked(&Revocation::pack(false).payload));
     }
 
+    /// `tests/accounts/forgery.rs` writes these payloads to Redis. They prove something only if they are good.
+    #[test]
+    fn forged_entries_would_give_rights() {
+        let numbers = |numbers: [i64; 4]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<_>>();
+        let now = Utc::now();
+        let session = SessionEntry::unpack(&numbers([777_777, 1, 1, 99_999_999_999_999])).unwrap();
+        assert_eq!((session.user.get(), session.generation, session.has_ended(now)), (1, 1, false));
+        let key = KeyEntry::unpack(&[&numbers([999, 1, 1, i64::MAX])[..], &[2, 0xff]].concat()).unwrap();
+        assert_eq!((key.user.get(), key.role, key.scopes), (1, Role::Admin, Areas::ALL));
+        assert_eq!((key.generation, key.has_ended(now)), (1, false));
+        let account = [&numbers([3, 1, 1, 1])[..], &[2], b"viewer@one.example"].concat();
+        let identity = Identity::unpack(&Bytes::from(account)).unwrap();
+        assert_eq!((identity.role, identity.verified, identity.suspended), (Role::Admin, true, false));
+        assert_eq!((identity.session_generation, identity.key_generation), (1, 1));
+    }
+
     #[test]
     fn what_is_no_entry_is_none() {
         for payload in [&b""[..], &[0; 8], &[0; 25], &[0; 64], &[9; 24], &[9; 25], &[9; 33]] {

@@ -9,7 +9,8 @@ use hotshelf_domain::{
     Actor, Areas, AuditCredential, Email, Home, IssuedId, NewUser, OrganizationId, RevokedToken, Role, StoreError,
     TokenHash, User,
 };
-use hotshelf_issuer::{Claims, Issuer, ValidToken};
+use hotshelf_issuer::{Claims, Issuer, Refused, ValidToken};
+use hotshelf_lifecycle::Trouble;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
@@ -43,12 +44,14 @@ pub struct IssuedOptions {
 pub struct Issued {
     pub(crate) issuer: Issuer,
     options: IssuedOptions,
+    /// Why users are not created, so that the log says it once.
+    creation: Trouble,
 }
 
 impl Issued {
     /// Accepts the tokens of this issuer.
     pub fn new(issuer: Issuer, options: IssuedOptions) -> Self {
-        Issued { issuer, options }
+        Issued { issuer, options, creation: Trouble::default() }
     }
 
     /// Verifies a token and returns its cache entry; `None` if it is refused. The reason goes to the log only, because
@@ -60,32 +63,32 @@ impl Issued {
         };
         let valid = match self.issuer.validate(token).await {
             Ok(valid) => valid,
+            // The token may be good. So the client has to try again, and this is no guess.
+            Err(Refused::NoKeys) => return Err(StoreError::NoIssuerKeys),
             Err(reason) => return refused(&reason.to_string()),
         };
-        let meaning = match self.meaning(&valid.claims) {
+        let meaning = match self.meaning(&valid) {
             Ok(meaning) => meaning,
             Err(reason) => return refused(reason),
         };
         let revocation = self.revocation_of(token, &valid);
         let by = Actor { credential: Some(AuditCredential::Issued(IssuedId::new(&revocation))), ..by.clone() };
-        let Some(user) = self.user(auth, &meaning, &by).await? else { return refused("there is no such user") };
+        let Some(user) = self.user(auth, &meaning, &by).await? else { return refused("it has no user") };
         let (role, organization) = (meaning.role, meaning.organization);
         let entry = IssuedEntry { user: user.id, end: valid.end, key: valid.key, role, organization, revocation };
         Ok(Some(entry.pack()))
     }
 
-    fn meaning(&self, claims: &Claims) -> Result<Meaning, &'static str> {
-        let options = &self.options;
-        let unverified = match claims.get(VERIFIED) {
-            None | Some(Json::Bool(true)) => false,
-            // Some issuers send a string instead of a Boolean.
-            Some(other) => other.as_str() != Some("true"),
-        };
-        if options.user_claim == EMAIL && unverified {
+    fn meaning(&self, valid: &ValidToken) -> Result<Meaning, &'static str> {
+        let (options, claims) = (&self.options, &valid.claims);
+        let verified = says_verified(claims);
+        if options.user_claim == EMAIL && verified == Some(false) {
             return Err("the e-mail address is not verified");
         }
-        let email = claims.text(&options.user_claim).and_then(|text| text.parse().ok());
-        let email: Email = email.ok_or("it has no e-mail address")?;
+        let address_in = |claim: &str| claims.text(claim).and_then(|text| text.parse::<Email>().ok());
+        let email = address_in(&options.user_claim).ok_or("it has no e-mail address")?;
+        // With another claim for the user, `email_verified` is still about `email`.
+        let proven = verified == Some(true) && address_in(EMAIL).as_ref() == Some(&email);
         let organization = match &options.organization_claim {
             None => None,
             Some(claim) => Some(organization_of(claims.get(claim)).ok_or("it has no organization")?),
@@ -97,15 +100,16 @@ impl Issued {
                 Some(claims.texts(claim).filter_map(role_of).max().ok_or("it has no role that means anything here")?)
             }
         };
-        Ok(Meaning { email, organization, role })
+        Ok(Meaning { email, proven, organization, role, issued_at: valid.issued_at })
     }
 
-    /// The user with the address of the token. Creates the user if the options say so. [`IssuedEntry::principal`]
-    /// refuses a user whose address is not verified here.
+    /// The user with the address of the token. Creates the user if the options say so and the token says that the
+    /// address is verified. [`IssuedEntry::principal`] refuses a user whose address is not verified here.
     async fn user(&self, auth: &Auth, meaning: &Meaning, by: &Actor) -> Result<Option<User>, StoreError> {
         let find = async || auth.0.database.credentials(meaning.email.clone()).await;
         let known = find().await?;
-        let (true, Some(organization)) = (self.options.create_users, meaning.organization) else {
+        let creates = self.options.create_users && meaning.proven;
+        let (true, Some(organization)) = (creates, meaning.organization) else {
             return Ok(known.map(|(user, _)| user));
         };
         match known {
@@ -115,26 +119,52 @@ impl Issued {
             // The address is verified, or an admin has added the user, who has to choose a password first.
             Some((user, _)) => return Ok(Some(user)),
         }
-        let (home, role) = (Home::In(organization), meaning.role.unwrap_or(Role::Viewer));
+        let home = Home::Issued { organization, issued_at: meaning.issued_at };
+        let role = meaning.role.unwrap_or(Role::Viewer);
         let new = NewUser { email: meaning.email.clone(), password_hash: None, home, role, verified: true };
         match auth.settle(new, by).await {
-            Ok(user) => Ok(Some(user)),
+            Ok(user) => {
+                self.creation.succeeded();
+                Ok(Some(user))
+            }
             // Another request has created the user meanwhile.
             Err(AuthError::Write(WriteError::Store(StoreError::EmailTaken))) => Ok(find().await?.map(|(user, _)| user)),
-            Err(AuthError::Write(WriteError::Store(StoreError::NoSuchOrganization(_)))) => Ok(None),
-            Err(AuthError::Write(WriteError::Store(error))) => Err(error),
-            Err(error) => {
-                tracing::warn!(%error, "a user could not be made for a token of the issuer");
+            Err(AuthError::Write(WriteError::Store(StoreError::NoSuchOrganization(_) | StoreError::RemovedSince))) => {
                 Ok(None)
+            }
+            Err(AuthError::Write(WriteError::Store(error))) if error.is_failure() => Err(error),
+            // The client must not learn from the answer that the organization is full or suspended: the token is refused
+            // like any other whose user does not exist.
+            Err(AuthError::Write(WriteError::Store(error))) => {
+                self.tell(&error);
+                Ok(None)
+            }
+            // Another write has the address, or this one is not confirmed.
+            Err(error) => {
+                self.tell(&error);
+                Err(StoreError::Overloaded("a user could not be created for a token, try again"))
             }
         }
     }
 
-    /// The hash under which a revocation of the token is stored: of its id, or of the whole token if it has no id.
+    /// Says why a user is not created. Each request with such a token tries it again, so the log has one line, until a
+    /// user is created again.
+    fn tell(&self, error: &dyn std::error::Error) {
+        if self.creation.failed(error.to_string()) {
+            tracing::warn!(%error, "no user is created for a token of the issuer");
+        }
+    }
+
+    /// The hash under which a revocation of the token is stored: of its id, or of what the issuer has signed of it if it
+    /// has no id. The signature is not part of it: anybody can make another good ECDSA signature from one, (r, n - s)
+    /// from (r, s).
     fn revocation_of(&self, token: &str, valid: &ValidToken) -> TokenHash {
         match &valid.id {
             Some(id) => self.revocation_of_id(id),
-            None => Sha256::digest([b"token\0", token.as_bytes()].concat()).into(),
+            None => {
+                let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+                Sha256::digest([b"token\0", signed.as_bytes()].concat()).into()
+            }
         }
     }
 
@@ -146,9 +176,19 @@ impl Issued {
 /// The meaning of the claims of a token.
 struct Meaning {
     email: Email,
+    /// Whether the token says that its user has verified this address.
+    proven: bool,
     organization: Option<OrganizationId>,
     /// `None`: the role of the user.
     role: Option<Role>,
+    /// In seconds since 1970.
+    issued_at: Option<i64>,
+}
+
+/// Whether the issuer has verified the address in `email`; `None` if the token does not say.
+fn says_verified(claims: &Claims) -> Option<bool> {
+    // Some issuers send a string instead of a Boolean.
+    claims.get(VERIFIED).map(|said| said.as_bool().unwrap_or(said.as_str() == Some("true")))
 }
 
 /// An id as a number, or as a string of digits.
@@ -192,23 +232,26 @@ impl Auth {
     pub async fn revoke(&self, principal: &Principal, which: RevokedToken, by: Actor) -> Result<(), AuthError> {
         let issued = self.0.issued.as_ref().ok_or(AuthError::NoIssuer)?;
         let is_operator = principal.role == Role::Admin && principal.organization() == OrganizationId::BUILT_IN;
-        let (revocation, end) = match which {
-            RevokedToken::Id(id) if is_operator => (issued.revocation_of_id(&id), None),
+        let (revocation, end, user) = match which {
+            RevokedToken::Id(id) if is_operator => (issued.revocation_of_id(&id), None, None),
             RevokedToken::Id(_) => return Err(AuthError::NotYours),
             RevokedToken::Token(token) => {
-                let valid = issued.issuer.validate(&token).await.map_err(|_| AuthError::NotIssued)?;
-                let meaning = issued.meaning(&valid.claims).map_err(|_| AuthError::NotIssued)?;
+                let valid = issued.issuer.validate(&token).await.map_err(|reason| match reason {
+                    Refused::NoKeys => StoreError::NoIssuerKeys.into(),
+                    _ => AuthError::NotIssued,
+                })?;
+                let meaning = issued.meaning(&valid).map_err(|_| AuthError::NotIssued)?;
                 let user = self.0.database.credentials(meaning.email).await?.map(|(user, _)| user);
                 let own = |user: &User| user.id == principal.identity.user;
                 let is_admin = principal.role == Role::Admin;
                 let of_admin = |user: &User| is_admin && user.organization_id == principal.organization();
-                if !is_operator && !user.is_some_and(|user| own(&user) || of_admin(&user)) {
+                if !is_operator && !user.as_ref().is_some_and(|user| own(user) || of_admin(user)) {
                     return Err(AuthError::NotYours);
                 }
-                (issued.revocation_of(&token, &valid), DateTime::from_timestamp_millis(valid.end))
+                (issued.revocation_of(&token, &valid), DateTime::from_timestamp_millis(valid.end), user)
             }
         };
-        self.store_revocation(revocation, end, by).await
+        self.store_revocation(revocation, end, user, by).await
     }
 
     /// Revokes the token of the principal: a logout. The guarantee is that of [`revoke`](Auth::revoke).
@@ -216,17 +259,19 @@ impl Auth {
     /// # Errors
     /// The errors of other writes.
     pub async fn revoke_own(&self, shown: &IssuedPrincipal, by: Actor) -> Result<(), AuthError> {
-        self.store_revocation(shown.revocation, DateTime::from_timestamp_millis(shown.end), by).await
+        self.store_revocation(shown.revocation, DateTime::from_timestamp_millis(shown.end), None, by).await
     }
 
     async fn store_revocation(
         &self,
         revocation: TokenHash,
         end: Option<DateTime<Utc>>,
+        user: Option<User>,
         by: Actor,
     ) -> Result<(), AuthError> {
         let entries = vec![self.0.revocations.entry(Revocation::key(&revocation))];
-        let commit = async move |database: Database, fencing| database.revoke_token(revocation, end, by, fencing).await;
+        let commit =
+            async move |database: Database, fencing| database.revoke_token(revocation, end, user, by, fencing).await;
         Ok(self.write(entries, commit).await?)
     }
 }

@@ -55,7 +55,7 @@ impl Auth {
     /// The name of the organization; empty if there is none, which another check finds.
     async fn name_of(&self, home: &Home) -> Result<String, StoreError> {
         let organization = match home {
-            Home::In(organization) => *organization,
+            Home::In(organization) | Home::Issued { organization, .. } => *organization,
             Home::New(new) => return Ok(new.name.clone()),
             Home::Invited(by, new) => match self.0.database.invitation(*by).await? {
                 Some(invitation) if !invitation.new_organization => invitation.organization_id,

@@ -75,8 +75,11 @@ impl Auth {
             let instead_of = match holder {
                 None => None,
                 Some((holder, _)) if holder.verified => return Err(StoreError::EmailTaken.into()),
-                // An admin has added this user, who is to choose a password. Anybody may register, but not end that.
-                Some((_, None)) if matches!(new.home, Home::New(_)) => return Err(StoreError::EmailTaken.into()),
+                // An admin has added this user, who is to choose a password. Neither a registration, which is open to
+                // anybody, nor a token may end that.
+                Some((_, None)) if matches!(new.home, Home::New(_) | Home::Issued { .. }) => {
+                    return Err(StoreError::EmailTaken.into());
+                }
                 Some((holder, Some(_) | None)) => Some(holder.id),
             };
             match self.add_instead_of(new.clone(), instead_of, by.clone()).await {

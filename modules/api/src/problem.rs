@@ -204,9 +204,11 @@ impl From<StoreError> for Problem {
             | StoreError::QuotaExceeded { .. }
             | StoreError::SchemaBuiltIn(_)
             | StoreError::SchemaInUse { .. } => with_status(StatusCode::CONFLICT),
-            StoreError::NotVerified(_) | StoreError::NoAdmin(_) | StoreError::Suspended(_) => {
-                with_status(StatusCode::FORBIDDEN)
-            }
+            StoreError::NotVerified(_)
+            | StoreError::NoAdmin(_)
+            | StoreError::RemovedSince
+            | StoreError::Suspended(_) => with_status(StatusCode::FORBIDDEN),
+            StoreError::NoIssuerKeys => Problem::unavailable(format!("{error}, try again")),
             StoreError::VersionConflict { .. }
             | StoreError::TooManySessions(_)
             | StoreError::EmailMoved

@@ -32,6 +32,7 @@ pub(crate) trait WriteTx:
     + ResetTx
     + ProofTx
     + InvitationTx
+    + RemovalTx
     + AuditTx
     + EpochTx
 {
@@ -241,6 +242,18 @@ pub(crate) trait InvitationTx: Tx {
 
     /// Deletes all invitations that the user made.
     fn delete_invitations_by(&mut self, user: UserId) -> Result<(), Self::Error>;
+}
+
+/// Addresses of removed users.
+pub(crate) trait RemovalTx: Tx {
+    /// Notes that the user with this address is removed now.
+    fn insert_removal(&mut self, email: &Email) -> Result<(), Self::Error>;
+
+    /// When the last user with this address was removed, in milliseconds since 1970, if that is noted.
+    fn removed_at(&mut self, email: &Email) -> Result<Option<i64>, Self::Error>;
+
+    /// Forgets that a user with this address was removed.
+    fn delete_removal(&mut self, email: &Email) -> Result<(), Self::Error>;
 }
 
 /// Revoked tokens of an outside issuer.

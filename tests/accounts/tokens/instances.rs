@@ -1,10 +1,10 @@
 //! Two instances that trust an issuer whose keys are published over HTTP.
 
 use hotshelf_testkit::catalogue::PRODUCTS;
-use hotshelf_testkit::token_issuer::{AUDIENCE, ISSUER, SigningKey, TokenIssuer, claims};
-use hotshelf_testkit::users::{USERS_ON, add_user, create_admin, log_in};
+use hotshelf_testkit::token_issuer::{AUDIENCE, ISSUER, SigningKey, TokenIssuer, claims, unix_seconds};
+use hotshelf_testkit::users::{USERS, USERS_ON, add_user, create_admin, log_in};
 use hotshelf_testkit::{Client, PATIENCE, RedisServer, Service, ServiceBuilder, wait_until};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{LEASE, REVOKE, and, rights};
@@ -23,15 +23,20 @@ struct Two {
 
 impl Two {
     async fn start(keys: &[&SigningKey]) -> Self {
+        Self::start_with(keys, &[]).await
+    }
+
+    async fn start_with(keys: &[&SigningKey], settings: &[(&str, &str)]) -> Self {
         let (redis, directory) = (RedisServer::start(), tempfile::tempdir().unwrap());
         let issuer = TokenIssuer::start(keys).await;
         let builder = hotshelf().shared_db(&directory.path().join("products.db")).redis(&redis);
-        let builder = USERS_ON.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
+        let builder = USERS_ON.iter().chain(settings).fold(builder, |builder, (name, value)| builder.env(name, value));
         let builder: ServiceBuilder = builder
             .env("JWT_ISSUER", ISSUER)
             .env("JWT_AUDIENCE", AUDIENCE)
             .env("JWT_JWKS", issuer.url())
             .env("JWT_JWKS_REFRESH", "1s")
+            .env("REGISTRATION", "off")
             .env("REDIS_COMMAND_TIMEOUT", "1s");
         create_admin(&builder, "admin@one.example");
         let (first, second) = tokio::join!(builder.clone().start(), builder.start());
@@ -64,6 +69,36 @@ async fn a_revocation_holds_on_every_instance() {
     }
     let keys = two.redis.keys("*");
     assert!(!keys.iter().any(|key| key.starts_with("product:jwt:") || key.starts_with("product:revoked:")), "{keys:?}");
+}
+
+/// A removal holds for the tokens from before it, although they could create the user again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_user_comes_back_by_a_newer_token_only() {
+    let key = SigningKey::ed("d");
+    let settings = [("JWT_CREATE_USERS", "true"), ("JWT_ORGANIZATION_CLAIM", "org")];
+    let two = Two::start_with(&[&key], &settings).await;
+    let new = and(claims("new@one.example"), json!({"org": 1}));
+    let both = |claims: &Value| {
+        let token = key.token(claims);
+        [two.first.with_token(&token), two.second.with_token(&token)]
+    };
+    let mut timeless = new.clone();
+    timeless.as_object_mut().unwrap().remove("iat");
+    let [here, there] = both(&new);
+    assert_eq!((rights(&here).await, rights(&there).await), ("viewer", "viewer"));
+    let users = two.admin.get(USERS).await.expect(200).json();
+    let user = users["users"].as_array().unwrap().iter().find(|user| user["email"] == "new@one.example").unwrap();
+    two.admin.delete(&format!("{USERS}/{}", user["id"])).await.expect(204);
+    assert_eq!(rights(&here).await, "none");
+    wait_until("the other instance refuses it", LEASE, async || rights(&there).await == "none").await;
+    for [here, there] in [[here, there], both(&timeless), both(&and(new.clone(), json!({"n": 1})))] {
+        for _ in 0..3 {
+            assert_eq!((rights(&here).await, rights(&there).await), ("none", "none"));
+        }
+    }
+    let later = and(new, json!({"iat": unix_seconds() + 1}));
+    let [here, there] = both(&later);
+    assert_eq!((rights(&here).await, rights(&there).await), ("viewer", "viewer"));
 }
 
 /// The tokens of a key that is not published any more are refused, also those that were verified before.
@@ -99,9 +134,10 @@ async fn unknown_keys_do_not_reach_the_issuer() {
     let (known, unknown) = (SigningKey::ec("known"), SigningKey::ec("unknown"));
     let issuer = TokenIssuer::start(&[&known]).await;
     let url = issuer.url();
-    let settings = [("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE), ("JWT_JWKS", &*url)];
+    let settings =
+        [("JWT_ISSUER", ISSUER), ("JWT_AUDIENCE", AUDIENCE), ("JWT_JWKS", &*url), ("JWT_ORGANIZATION_CLAIM", "org")];
     let fixture = Fixture::open_with(&settings).await;
-    let viewer = fixture.with_token(&known.token(&claims("viewer@one.example")));
+    let viewer = fixture.with_token(&known.token(&and(claims("viewer@one.example"), json!({"org": 1}))));
     wait_until("the keys are known", PATIENCE, async || rights(&viewer).await == "viewer").await;
     let before = issuer.requests();
     for number in 0..100 {

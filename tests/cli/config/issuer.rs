@@ -2,11 +2,12 @@
 
 use super::Hotshelf;
 
-const WHOLE: [(&str, &str); 4] = [
+const WHOLE: [(&str, &str); 5] = [
     ("AUTH", "on"),
     ("JWT_ISSUER", "https://id.example"),
     ("JWT_JWKS", "https://id.example/keys"),
     ("JWT_AUDIENCE", "hotshelf"),
+    ("JWT_ORGANIZATION_CLAIM", "org"),
 ];
 
 /// With one setting of the whole changed.
@@ -34,6 +35,26 @@ fn a_wrong_setting_of_an_issuer_makes_one_line() {
     ] {
         with((name, value)).assert_refused(&[&format!("{name}={value:?} (environment): {why}")]);
     }
+}
+
+/// An admin's word for an address is that of everybody where everybody may become an admin.
+#[test]
+fn open_registration_needs_an_organization_in_the_tokens() {
+    let without = || {
+        let kept = WHOLE.iter().filter(|(name, _)| *name != "JWT_ORGANIZATION_CLAIM");
+        kept.fold(Hotshelf::check_config(), |started, (name, value)| started.env(name, value))
+    };
+    let why = "JWT_ISSUER needs it, or REGISTRATION=invite or off: with open registration, a stranger can add anybody's \
+        address to an organization, where the tokens of that person would be accepted";
+    let line = format!("JWT_ORGANIZATION_CLAIM=\"\" (default): {why}");
+    // On this machine, registration is open by default.
+    without().assert_refused(&[&line]);
+    without().env("HTTP_HOST", "0.0.0.0").env("REGISTRATION", "open").assert_refused(&[&line]);
+    for closed in ["invite", "off"] {
+        without().env("REGISTRATION", closed).table();
+    }
+    without().env("HTTP_HOST", "0.0.0.0").table();
+    with(("REGISTRATION", "open")).table();
 }
 
 #[test]

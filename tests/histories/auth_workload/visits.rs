@@ -216,7 +216,7 @@ impl Worker {
         while self.working() {
             let id = format!("{:x}", self.random.random::<u64>());
             let mut claims = claims(KEEPER);
-            claims["jti"] = json!(id);
+            (claims["jti"], claims["org"]) = (json!(id), json!(1));
             let token = key.token(&claims);
             let given = State { granted: true, begun: Instant::now(), acknowledged: Instant::now(), instance: 0 };
             let revoke = |client: Client| client.post("/api/v1/auth/tokens/revoke").json(&json!({"jti": id}));

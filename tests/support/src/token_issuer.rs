@@ -205,6 +205,28 @@ pub fn claims(email: &str) -> Value {
     json!({"iss": ISSUER, "aud": AUDIENCE, "exp": now + 600, "iat": now, "email": email, "email_verified": true})
 }
 
+/// The same token of an EC key with its other good signature, which anybody can compute: (r, n - s) instead of (r, s).
+///
+/// # Panics
+/// For what is no token of an EC key.
+pub fn with_the_other_signature(token: &str) -> String {
+    let (signed, signature) = token.rsplit_once('.').expect("a token");
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).expect("a signature");
+    let mut borrowed = 0;
+    for place in (0..32).rev() {
+        let digit = i16::from(P256_ORDER[place]) - i16::from(signature[32 + place]) - borrowed;
+        borrowed = i16::from(digit < 0);
+        signature[32 + place] = digit.rem_euclid(256) as u8;
+    }
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// The order of the group of P-256 (NIST SP 800-186, section 3.2.1.3).
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
 /// The time in tokens.
 ///
 /// # Panics

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hotshelf_issuer::{Issuer, IssuerOptions, Refused};
+use hotshelf_issuer::{Issuer, IssuerOptions, KeySource, Refused};
 use hotshelf_testkit::token_issuer::{SigningKey, TokenIssuer, claims};
 use hotshelf_testkit::{PATIENCE, wait_until};
 use serde_json::{Value, json};
@@ -143,9 +143,24 @@ async fn keys_that_are_not_there_are_told() {
     let key = SigningKey::ec("e");
     let setup = Setup::publishing("no key set");
     assert!(setup.issuer.trouble().unwrap().contains("not read yet"));
-    setup.refuses(&key.token(&claims("ann@shop.example")), "without keys").await;
+    assert_eq!(setup.check(&key.token(&claims("ann@shop.example"))).await, Err(Refused::NoKeys));
     assert!(setup.issuer.trouble().unwrap().contains("no key set"));
     assert!(setup.directory.path().exists());
+}
+
+/// Opening a FIFO to which nobody writes would never end.
+#[tokio::test]
+async fn keys_are_in_a_regular_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("keys.json");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for path in [fifo.as_path(), directory.path()] {
+        let issuer = Issuer::new(options(KeySource::File(path.to_owned()))).unwrap();
+        let token = SigningKey::ec("e").token(&claims("ann@shop.example"));
+        let checked = tokio::time::timeout(Duration::from_secs(3), issuer.validate(&token)).await;
+        assert_eq!(checked, Ok(Err(Refused::NoKeys)), "{}", path.display());
+        assert!(issuer.trouble().unwrap().contains("no regular file"));
+    }
 }
 
 /// Nothing listens at the address of the issuer.
@@ -154,7 +169,7 @@ async fn an_issuer_that_is_down_is_reported() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let issuer = Issuer::new(options(format!("http://{address}/keys").parse().unwrap())).unwrap();
     let token = SigningKey::ec("e").token(&claims("ann@shop.example"));
-    assert_eq!(issuer.validate(&token).await, Err(Refused::UnknownKey));
+    assert_eq!(issuer.validate(&token).await, Err(Refused::NoKeys));
     let trouble = issuer.trouble().unwrap();
     assert!(trouble.contains("refused"), "{trouble}");
 }

@@ -177,9 +177,13 @@ async fn a_token_brings_no_key_and_nothing_that_is_not_understood() {
         setup.refuses(&own.token_with(&header("own"), &good), what).await;
         setup.check(&known.token_with(&header("e"), &good)).await.unwrap();
     }
-    for crit in
-        [json!({"crit": ["exp"]}), json!({"crit": []}), json!({"crit": ["b64"], "b64": false}), json!({"b64": false})]
-    {
+    for crit in [
+        json!({"crit": ["exp"]}),
+        json!({"crit": []}),
+        json!({"crit": ["b64"], "b64": false}),
+        json!({"crit": ["b64"], "b64": true}),
+        json!({"b64": false}),
+    ] {
         let mut header = json!({"alg": "ES256", "kid": "e"});
         header.as_object_mut().unwrap().extend(crit.as_object().unwrap().clone());
         setup.refuses(&known.token_with(&header, &good), &crit.to_string()).await;

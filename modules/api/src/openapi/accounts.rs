@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
-use super::rules::{name_of_home, name_of_key, role, role_or_viewer};
+use super::rules::{areas, name_of_home, name_of_key, role, role_or_viewer};
 
 /// A user.
 #[derive(ToSchema)]
@@ -160,8 +160,10 @@ pub(crate) struct ApiKey {
     #[schema(required)]
     last_used_at: Option<DateTime<Utc>>,
     /// `null` for a key that has no end.
+    #[schema(required)]
     expires_at: Option<DateTime<Utc>>,
     /// The parts of the API that the key may use; `null` for all.
+    #[schema(required)]
     scopes: Option<Vec<String>>,
 }
 
@@ -184,8 +186,8 @@ pub(crate) struct ApiKeyInput {
     role: Option<String>,
     /// From then on, the key is refused. Default: no end, or the latest that the service allows.
     expires_at: Option<DateTime<Utc>>,
-    /// `products`, `schemas`, `organizations`, `users`, `cache`, `statistics` or `audit`; default: all.
-    #[schema(min_items = 1)]
+    /// The parts of the API that the key may use; default: all.
+    #[schema(schema_with = areas)]
     scopes: Option<Vec<String>>,
 }
 
@@ -200,17 +202,25 @@ pub(crate) struct AuditEntry {
     /// `done` or `refused`.
     outcome: String,
     /// As whom it was done, or tried.
+    #[schema(required)]
     user_id: Option<i64>,
     /// The address of the user at that time.
+    #[schema(required)]
     email: Option<String>,
     /// `session:7`, `api_key:7` or `jwt:0123456789abcdef`.
+    #[schema(required)]
     credential: Option<String>,
+    #[schema(required)]
     organization_id: Option<i64>,
     /// What it was done to, such as `user:7`.
+    #[schema(required)]
     target: Option<String>,
+    #[schema(required)]
     detail: Option<String>,
     /// The address of the client, or `command line`.
+    #[schema(required)]
     origin: Option<String>,
+    #[schema(required)]
     request_id: Option<String>,
     /// How many times, or to how many objects.
     count: i64,

@@ -179,7 +179,7 @@ pub(crate) struct Organization {
 pub(crate) struct OrganizationChange {
     /// Whether it is to be suspended.
     suspended: Option<bool>,
-    /// All quotas of its own. Where one is missing or `null`, the setting of the service holds.
+    /// All quotas of its own. Where one is missing, the setting of the service holds.
     quotas: Option<Quotas>,
 }
 
@@ -187,9 +187,12 @@ pub(crate) struct OrganizationChange {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Quotas {
-    products: Option<u32>,
-    users: Option<u32>,
-    schemas: Option<u32>,
+    #[schema(minimum = 0, maximum = 4_294_967_295_i64)]
+    products: Option<i64>,
+    #[schema(minimum = 0, maximum = 4_294_967_295_i64)]
+    users: Option<i64>,
+    #[schema(minimum = 0, maximum = 4_294_967_295_i64)]
+    schemas: Option<i64>,
 }
 
 /// What an organization has, and may have.
@@ -204,7 +207,8 @@ pub(crate) struct OrganizationUsage {
 pub(crate) struct Usage {
     used: i64,
     /// `null` without a limit.
-    limit: Option<u32>,
+    #[schema(required)]
+    limit: Option<i64>,
 }
 
 #[derive(ToSchema)]

@@ -97,7 +97,8 @@ pub(crate) struct AuditParameters {
     /// For admins of organization 1, who see the entries of all organizations if they name none
     #[param(minimum = 1)]
     organization_id: Option<i64>,
-    /// Such as `login.failed`
+    /// What was done
+    #[param(schema_with = rules::audit_action)]
     action: Option<String>,
     /// What was done as this user
     #[param(minimum = 1)]

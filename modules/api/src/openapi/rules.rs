@@ -1,6 +1,7 @@
 //! The rules of values that clients send, as the document states them. The domain enforces them; a rule that two values
 //! have to keep together cannot be stated here.
 
+use hotshelf_domain::{Area, AuditAction};
 use serde_json::Value;
 use utoipa::openapi::schema::{AdditionalProperties, KnownFormat, SchemaFormat};
 use utoipa::openapi::{Array, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
@@ -85,6 +86,18 @@ pub(super) fn role() -> Object {
 /// Of an API key: at most the role of its user.
 pub(super) fn role_or_viewer() -> Object {
     ObjectBuilder::from(role()).default(Some(Value::from("viewer"))).build()
+}
+
+/// Parts of the API that an API key is restricted to.
+pub(super) fn areas() -> Array {
+    let description = "The parts of the API that the key may use; default: all.";
+    let areas = ArrayBuilder::new().items(words(Area::ALL.map(Area::as_str))).min_items(Some(1));
+    areas.unique_items(true).description(Some(description)).build()
+}
+
+pub(super) fn audit_action() -> Object {
+    let actions = AuditAction::ALL.iter().map(|action| action.as_str());
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(actions)).build()
 }
 
 pub(super) fn name_of_key() -> Object {

@@ -61,6 +61,7 @@ struct ApiKeyPage {
     #[schema(value_type = Vec<schemas::ApiKeyListing>)]
     api_keys: Vec<ApiKeyListing>,
     /// Continues the list; `null` on the last page.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

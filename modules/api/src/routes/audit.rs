@@ -19,6 +19,7 @@ struct AuditPage {
     #[schema(value_type = Vec<schemas::AuditEntry>)]
     entries: Vec<AuditEntry>,
     /// Continues the list; `null` on the last page.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

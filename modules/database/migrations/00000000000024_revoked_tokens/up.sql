@@ -1,5 +1,5 @@
 -- Tokens of an outside issuer that the service refuses although they have not expired. The hash is of the token's id
--- (`jti`), or of the whole token if it has none.
+-- (`jti`), or of what the issuer has signed of the token if it has none.
 CREATE TABLE revoked_tokens (
     token_hash BLOB PRIMARY KEY NOT NULL CHECK (length(token_hash) = 32),
     -- When the token expires, in milliseconds since 1970. NULL if unknown: then the row is kept for ever.

@@ -167,15 +167,17 @@ impl Database {
 
     /// Revokes a token of an outside issuer, found by this hash, until `expires_at`, or for ever if that is `None`. The
     /// revocation and its entry in the audit log are one transaction. A token that is revoked already is no error, and
-    /// is not recorded again.
+    /// is not recorded again. `user`: whose token it is, if that is known.
     pub async fn revoke_token(
         &self,
         token_hash: TokenHash,
         expires_at: Option<DateTime<Utc>>,
+        user: Option<User>,
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit_recorded(1, fencing, move |conn| accounts::revoke_token(conn, &token_hash, expires_at, &by)).await
+        let revoke = move |conn: &mut _| accounts::revoke_token(conn, &token_hash, expires_at, user.as_ref(), &by);
+        self.commit_recorded(1, fencing, revoke).await
     }
 
     /// Whether a token of an outside issuer is revoked.

@@ -18,7 +18,8 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::EmailTaken`]; [`StoreError::EmailMoved`] when another than `instead_of` has it;
-    /// [`StoreError::NoSuchOrganization`]; [`StoreError::NotInvited`]; [`StoreError::QuotaExceeded`].
+    /// [`StoreError::NoSuchOrganization`]; [`StoreError::NotInvited`]; [`StoreError::QuotaExceeded`];
+    /// [`StoreError::RemovedSince`] for a token of an outside issuer.
     pub async fn add_user(
         &self,
         new: NewUser,

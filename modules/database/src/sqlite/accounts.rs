@@ -3,6 +3,7 @@
 pub(crate) mod api_keys;
 pub(crate) mod invitations;
 pub(crate) mod proofs;
+mod removals;
 pub(crate) mod resets;
 pub(crate) mod revocations;
 pub(crate) mod sessions;

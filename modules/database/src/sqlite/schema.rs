@@ -57,6 +57,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    removed_users (email_hash) {
+        email_hash -> Binary,
+        removed_at -> BigInt,
+    }
+}
+
+diesel::table! {
     redis_seal (singleton) {
         singleton -> BigInt,
         secret -> Binary,

@@ -8,7 +8,7 @@ use hotshelf_domain::{
 
 use super::audit::Recorded;
 use super::registration::proven;
-use crate::port::{ApiKeyTx, RevocationTx, SessionTx, UserTx, WriteTx};
+use crate::port::{ApiKeyTx, RemovalTx, RevocationTx, SessionTx, UserTx, WriteTx};
 
 /// Sessions of one user.
 pub(crate) const SESSIONS_MAX: i64 = 100;
@@ -29,7 +29,7 @@ pub(crate) fn set_role<T: WriteTx>(tx: &mut T, id: UserId, role: Role, by: &Acto
 
 /// An operator may also remove the last admin, but not of the built-in organization. The entry of the audit log belongs
 /// to the organization that loses the user.
-pub(crate) fn remove_user<T: UserTx>(
+pub(crate) fn remove_user<T: WriteTx>(
     tx: &mut T,
     id: UserId,
     by_operator: bool,
@@ -39,9 +39,20 @@ pub(crate) fn remove_user<T: UserTx>(
     if !by_operator || user.organization_id == OrganizationId::BUILT_IN {
         check_not_last_admin(tx, &user)?;
     }
-    tx.delete_user(id)?;
+    delete(tx, &user)?;
     let record = by.for_organization(user.organization_id).does(AuditAction::UserRemoved).to(AuditTarget::User(id));
     Ok(Recorded::new((), record.with(format!("{}, {}", user.email, user.role))))
+}
+
+/// Deletes a user whom somebody decides to remove, and notes the removal: a token of the outside issuer from before must
+/// not create the user again. Not for somebody who has registered and not verified the address: anybody can do that with
+/// the address of another, whose tokens are good.
+pub(super) fn delete<T: UserTx + RemovalTx>(tx: &mut T, user: &User) -> Result<(), T::Error> {
+    // An admin has added a user without a password.
+    if user.verified || tx.password_hash(user.id)?.is_none() {
+        tx.insert_removal(&user.email)?;
+    }
+    tx.delete_user(user.id)
 }
 
 /// Whoever asks has shown the password whose hash was `verified`, in the session that is kept.
@@ -192,11 +203,13 @@ pub(crate) fn remove_api_key<T: ApiKeyTx>(
     Ok(Recorded::new((), record.with(format!("{}, of user {}", key.name, key.user_id))))
 }
 
-/// Revokes a token of an outside issuer. That it is revoked already is as good, and not recorded.
+/// Revokes a token of an outside issuer. That it is revoked already is as good, and not recorded. The entry of the audit
+/// log belongs to the organization of the user whose token it is, if that is known.
 pub(crate) fn revoke_token<T: RevocationTx>(
     tx: &mut T,
     token_hash: &TokenHash,
     end: Option<DateTime<Utc>>,
+    user: Option<&User>,
     by: &Actor,
 ) -> Result<Recorded<()>, T::Error> {
     if !tx.insert_revocation(token_hash, end)? {
@@ -205,7 +218,11 @@ pub(crate) fn revoke_token<T: RevocationTx>(
     let id = IssuedId::new(token_hash);
     let is_own = by.credential == Some(AuditCredential::Issued(id));
     let action = if is_own { AuditAction::Logout } else { AuditAction::TokenRevoked };
-    Ok(Recorded::new((), by.does(action).to(AuditTarget::Issued(id))))
+    let record = match user {
+        None => by.does(action),
+        Some(user) => by.for_organization(user.organization_id).does(action).with(format!("of user {}", user.id)),
+    };
+    Ok(Recorded::new((), record.to(AuditTarget::Issued(id))))
 }
 
 /// The user, who must exist.

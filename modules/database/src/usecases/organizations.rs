@@ -7,6 +7,7 @@ use hotshelf_domain::{
     StoreError, UserId,
 };
 
+use super::accounts::{delete, known};
 use super::audit::Recorded;
 use crate::port::{OrganizationTx, UserTx, WriteTx};
 
@@ -59,7 +60,10 @@ pub(crate) fn end<T: WriteTx>(
 ) -> Result<Recorded<()>, T::Error> {
     let organization = alterable(tx, id)?;
     let members = fenced_members(tx, id, fenced)?;
-    members.iter().try_for_each(|member| tx.delete_user(*member))?;
+    for member in &members {
+        let user = known(tx, *member)?;
+        delete(tx, &user)?;
+    }
     tx.end_organization(id)?;
     let users = match members.len() {
         1 => "1 user".to_owned(),

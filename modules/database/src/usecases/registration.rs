@@ -11,7 +11,7 @@ use super::accounts::known;
 use super::audit::Recorded;
 use super::organizations::end_deserted;
 use super::quotas::check_room;
-use crate::port::{InvitationTx, OrganizationTx, UserTx, WriteTx};
+use crate::port::{InvitationTx, OrganizationTx, RemovalTx, UserTx, WriteTx};
 
 /// Invitations of one organization that wait for their guests.
 const INVITATIONS_MAX: i64 = 100;
@@ -26,7 +26,7 @@ pub(crate) fn add_user<T: WriteTx>(
     quotas: Quotas,
 ) -> Result<Recorded<User>, T::Error> {
     let (organization, role) = match &new.home {
-        Home::In(organization) => (open(tx, *organization)?, new.role),
+        Home::In(organization) | Home::Issued { organization, .. } => (open(tx, *organization)?, new.role),
         Home::New(organization) => (tx.insert_organization(organization)?.id, new.role),
         Home::Invited(by, organization) => {
             let invitation = accepted(tx, by, &new.email)?;
@@ -34,6 +34,14 @@ pub(crate) fn add_user<T: WriteTx>(
             (if invitation.new_organization { tx.insert_organization(organization)?.id } else { home }, invitation.role)
         }
     };
+    match &new.home {
+        Home::Issued { issued_at, .. } => check_not_removed(tx, &new.email, *issued_at)?,
+        // An admin lets the user in again.
+        Home::In(_) | Home::Invited(..) => tx.delete_removal(&new.email)?,
+        // Anybody may register with the address of another. So this must not make the tokens from before the removal
+        // good again.
+        Home::New(_) => {}
+    }
     let holder = tx.holder(&new.email)?;
     let mut founded = false;
     if let Some(holder) = &holder {
@@ -52,7 +60,9 @@ pub(crate) fn add_user<T: WriteTx>(
         // Whoever registers is the one who acts.
         Home::New(_) | Home::Invited(..) => by.as_user(&user).does(AuditAction::UserRegistered),
         // At the machine itself, it is done for the organization.
-        Home::In(_) => by.for_organization(by.organization.unwrap_or(organization)).does(AuditAction::UserAdded),
+        Home::In(_) | Home::Issued { .. } => {
+            by.for_organization(by.organization.unwrap_or(organization)).does(AuditAction::UserAdded)
+        }
     };
     let record = record.to(AuditTarget::User(user.id)).with(format!("{}, {}", user.email, user.role));
     let added = Recorded::new(user, record);
@@ -65,6 +75,17 @@ pub(crate) fn add_user<T: WriteTx>(
 /// by a mail, which verifies the address, and one who was invited has shown that already.
 fn has_founded<T: UserTx>(tx: &mut T, unverified: &User) -> Result<bool, T::Error> {
     Ok(tx.password_hash(unverified.id)?.is_some())
+}
+
+/// A token creates no user who was removed after the token was issued, or in the same second: times in tokens are in
+/// seconds.
+fn check_not_removed<T: RemovalTx>(tx: &mut T, email: &Email, issued_at: Option<i64>) -> Result<(), T::Error> {
+    match tx.removed_at(email)? {
+        Some(removed_at) if issued_at.is_none_or(|issued_at| issued_at <= removed_at.div_euclid(1_000)) => {
+            Err(StoreError::RemovedSince.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Of a user who never verified the address.

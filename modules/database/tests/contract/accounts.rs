@@ -1,11 +1,11 @@
-//! Sessions and API keys in the database: what ends, and that nothing brings it back.
+//! Sessions, API keys and users in the database: what ends, and that nothing brings it back.
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use hotshelf_cache::Fencing;
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Actor, Area, Areas, AuditAction, AuditQuery, Home, LeavingSessions, NewApiKey, NewSession, NewUser, OrganizationId,
-    Role, Session, StoreError, TokenHash, Used, User,
+    Actor, Area, Areas, AuditAction, AuditQuery, Home, LeavingSessions, NewApiKey, NewSession, NewUser,
+    OrganizationDraft, OrganizationId, Role, Session, StoreError, TokenHash, Used, User,
 };
 
 use crate::adapter::{Adapter, Storage};
@@ -169,7 +169,7 @@ pub(crate) async fn revocations_are_recorded_once_and_forgotten_in_batches(adapt
     // One of them expired less than the largest difference of clocks ago.
     let (expired, just_expired, later) = (in_seconds(-2 * 60 * 60), in_seconds(-60), in_seconds(60));
     let revoke = async |token_hash: TokenHash, end: Option<DateTime<Utc>>| {
-        accounts.revoke_token(token_hash, end, Actor::default(), Fencing::Fenced).await.unwrap();
+        accounts.revoke_token(token_hash, end, None, Actor::default(), Fencing::Fenced).await.unwrap();
     };
     let numbered = |number: u16| {
         let mut token_hash = [7; 32];
@@ -199,4 +199,73 @@ pub(crate) async fn revocations_are_recorded_once_and_forgotten_in_batches(adapt
     }
     assert!(!accounts.is_revoked(numbered(0)).await.unwrap());
     assert!(!accounts.is_revoked(token_hash(4)).await.unwrap());
+}
+
+/// The entry of the audit log is for the admins of the user, whoever revokes the token.
+pub(crate) async fn a_revocation_is_recorded_for_the_organization_of_the_user(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
+    let (accounts, ann) = (&house.accounts, &house.ann);
+    let elsewhere = Actor::default().for_organization(OrganizationId::new(7).unwrap());
+    for (number, user) in [(1, Some(ann.clone())), (2, None)] {
+        let revoke = accounts.revoke_token(token_hash(number), None, user, elsewhere.clone(), Fencing::Fenced);
+        revoke.await.unwrap();
+    }
+    let recorded = async |organization| {
+        let action = Some(AuditAction::TokenRevoked);
+        let query = AuditQuery { organization, action, limit: 10, ..AuditQuery::default() };
+        let entries = accounts.audit_log(query).await.unwrap();
+        entries.into_iter().map(|entry| entry.detail).collect::<Vec<_>>()
+    };
+    assert_eq!(recorded(Some(ann.organization_id)).await, [Some(format!("of user {}", ann.id))]);
+    assert_eq!(recorded(elsewhere.organization).await, [None]);
+}
+
+/// Only somebody who is trusted can make the tokens from before a removal good again.
+pub(crate) async fn a_token_from_before_a_removal_creates_no_user(adapter: Adapter) {
+    let house = Accounts::new(adapter).await;
+    let accounts = &house.accounts;
+    let add = async |home: Home, verified: bool, with_password: bool| {
+        let password_hash = with_password.then(|| "hash".to_owned());
+        let email = "bob@shop.example".parse().unwrap();
+        let bob = NewUser { email, password_hash, home, role: Role::Viewer, verified };
+        let holder = accounts.credentials(bob.email.clone()).await.unwrap().map(|(holder, _)| holder.id);
+        Ok::<_, StoreError>(accounts.add_user(bob, holder, Actor::default(), Fencing::Fenced).await?.value)
+    };
+    let organization = OrganizationId::BUILT_IN;
+    let by_token = |issued_at| Home::Issued { organization, issued_at };
+    let remove = async |user: User| {
+        accounts.remove_user(user.id, true, Actor::default(), Fencing::Fenced).await.unwrap();
+    };
+    let refused = async |issued_at: Option<i64>| {
+        let refused = add(by_token(issued_at), true, false).await.unwrap_err();
+        assert!(matches!(refused, StoreError::RemovedSince) && refused.changed_nothing(), "{issued_at:?}: {refused}");
+    };
+    // As long as nobody was removed, the time of the token does not matter.
+    remove(add(by_token(None), true, false).await.unwrap()).await;
+    let now = Utc::now().timestamp();
+    for issued_at in [None, Some(0), Some(now - 1), Some(now - 600)] {
+        refused(issued_at).await;
+    }
+    // A registration that nobody has verified makes no difference, whether it goes on or has ended.
+    let named = |name: &str| {
+        let draft = OrganizationDraft::from_json(format!(r#"{{"name": "{name}"}}"#).as_bytes()).unwrap();
+        draft.into_new().unwrap()
+    };
+    let found = Home::New(named("Bob"));
+    let registered = add(found.clone(), false, true).await.unwrap();
+    refused(Some(now - 1)).await;
+    accounts.end_unverified(registered.id, Fencing::Fenced).await.unwrap();
+    refused(Some(now - 1)).await;
+    // A token that was issued later is good, and takes over a registration that was not verified.
+    add(found, false, true).await.unwrap();
+    remove(add(by_token(Some(now + 60)), true, false).await.unwrap()).await;
+    refused(Some(now - 1)).await;
+    // The removal of a user whom an admin has added counts, also before the user has chosen a password.
+    let added = add(Home::In(organization), false, false).await.unwrap();
+    remove(added).await;
+    refused(Some(now - 1)).await;
+    let other = accounts.create_organization(named("Acme"), Actor::default()).await.unwrap();
+    let added = add(Home::In(other.id), true, true).await.unwrap();
+    accounts.end_organization(other.id, vec![added.id], Actor::default(), Fencing::Fenced).await.unwrap();
+    refused(Some(now - 1)).await;
 }

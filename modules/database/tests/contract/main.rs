@@ -107,6 +107,8 @@ macro_rules! contract {
                     the_last_use_of_a_key_never_moves_back,
                     the_end_and_the_scopes_of_a_key_are_kept_and_admins_find_it,
                     revocations_are_recorded_once_and_forgotten_in_batches,
+                    a_revocation_is_recorded_for_the_organization_of_the_user,
+                    a_token_from_before_a_removal_creates_no_user,
                 }
                 counters {
                     the_report_adds_up,
