@@ -91,7 +91,7 @@ pub enum StoreError {
     /// The address belongs to another user than when it was looked at. Nothing was changed; look again.
     #[error("the e-mail address has come to another user meanwhile")]
     EmailMoved,
-    /// The user with the address was removed after the token was issued that would create the user. Nothing was changed.
+    /// The user with the address was removed after the token was issued. Nothing was changed.
     #[error("the user with this e-mail address was removed after the token was issued")]
     RemovedSince,
     /// The keys of the outside issuer could not be read yet, so no token of it can be verified. Nothing was changed.

@@ -115,8 +115,8 @@ struct Reads {
 }
 
 impl Reads {
-    /// A read has failed. Returns whether the known keys are too old to be used. Their age counts from the first failure
-    /// and not from the last success: between two reads there may be more than [`KEPT`].
+    /// A read has failed. Returns whether the known keys are too old to be used. Their age counts from the first
+    /// failure and not from the last success: between two reads there may be more than [`KEPT`].
     fn failed(&mut self, now: Instant) -> bool {
         let since = *self.failing_since.get_or_insert(now);
         now.duration_since(since) >= KEPT

@@ -133,8 +133,8 @@ impl Issued {
                 Ok(None)
             }
             Err(AuthError::Write(WriteError::Store(error))) if error.is_failure() => Err(error),
-            // The client must not learn from the answer that the organization is full or suspended: the token is refused
-            // like any other whose user does not exist.
+            // The client must not learn from the answer that the organization is full or suspended: the token is
+            // refused like any other whose user does not exist.
             Err(AuthError::Write(WriteError::Store(error))) => {
                 self.tell(&error);
                 Ok(None)
@@ -155,9 +155,9 @@ impl Issued {
         }
     }
 
-    /// The hash under which a revocation of the token is stored: of its id, or of what the issuer has signed of it if it
-    /// has no id. The signature is not part of it: anybody can make another good ECDSA signature from one, (r, n - s)
-    /// from (r, s).
+    /// The hash under which a revocation of the token is stored: of its id, or of what the issuer has signed of it if
+    /// it has no id. The signature is not part of it: anybody can make another good ECDSA signature from one: from
+    /// (r, s) the signature (r, n - s).
     fn revocation_of(&self, token: &str, valid: &ValidToken) -> TokenHash {
         match &valid.id {
             Some(id) => self.revocation_of_id(id),

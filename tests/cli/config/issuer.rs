@@ -44,8 +44,8 @@ fn open_registration_needs_an_organization_in_the_tokens() {
         let kept = WHOLE.iter().filter(|(name, _)| *name != "JWT_ORGANIZATION_CLAIM");
         kept.fold(Hotshelf::check_config(), |started, (name, value)| started.env(name, value))
     };
-    let why = "JWT_ISSUER needs it, or REGISTRATION=invite or off: with open registration, a stranger can add anybody's \
-        address to an organization, where the tokens of that person would be accepted";
+    let why = "JWT_ISSUER needs it, or REGISTRATION=invite or off: with open registration, a stranger can add \
+        anybody's address to an organization, where the tokens of that person would be accepted";
     let line = format!("JWT_ORGANIZATION_CLAIM=\"\" (default): {why}");
     // On this machine, registration is open by default.
     without().assert_refused(&[&line]);

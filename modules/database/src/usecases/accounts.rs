@@ -44,9 +44,9 @@ pub(crate) fn remove_user<T: WriteTx>(
     Ok(Recorded::new((), record.with(format!("{}, {}", user.email, user.role))))
 }
 
-/// Deletes a user whom somebody decides to remove, and notes the removal: a token of the outside issuer from before must
-/// not create the user again. Not for somebody who has registered and not verified the address: anybody can do that with
-/// the address of another, whose tokens are good.
+/// Deletes a user whom somebody decides to remove, and notes the removal: a token of the outside issuer from before
+/// must not create the user again. Not for somebody who has registered and not verified the address: anybody can do
+/// that with the address of another, whose tokens are good.
 pub(super) fn delete<T: UserTx + RemovalTx>(tx: &mut T, user: &User) -> Result<(), T::Error> {
     // An admin has added a user without a password.
     if user.verified || tx.password_hash(user.id)?.is_none() {
@@ -203,8 +203,8 @@ pub(crate) fn remove_api_key<T: ApiKeyTx>(
     Ok(Recorded::new((), record.with(format!("{}, of user {}", key.name, key.user_id))))
 }
 
-/// Revokes a token of an outside issuer. That it is revoked already is as good, and not recorded. The entry of the audit
-/// log belongs to the organization of the user whose token it is, if that is known.
+/// Revokes a token of an outside issuer. That it is revoked already is as good, and not recorded. The entry of the
+/// audit log belongs to the organization of the user whose token it is, if that is known.
 pub(crate) fn revoke_token<T: RevocationTx>(
     tx: &mut T,
     token_hash: &TokenHash,
