@@ -37,6 +37,26 @@ fn a_wrong_setting_of_an_issuer_makes_one_line() {
     }
 }
 
+#[test]
+fn an_issuer_needs_all_that_makes_its_tokens_safe() {
+    let http = "http:// is allowed for this machine only: somebody in the network could replace the keys";
+    let audience = "JWT_ISSUER needs a name of this service, or tokens for others would be accepted";
+    for (setting, line) in [
+        (("JWT_JWKS", ""), "JWT_JWKS=\"\" (default): JWT_ISSUER needs the keys of the issuer".to_owned()),
+        (("JWT_AUDIENCE", ""), format!("JWT_AUDIENCE=\"\" (default): {audience}")),
+        (("JWT_JWKS", "http://id.example/keys"), format!("JWT_JWKS=\"http://id.example/keys\" (environment): {http}")),
+        (
+            ("JWT_ROLES", "boss=admin,boss=viewer"),
+            "JWT_ROLES=\"boss=admin,boss=viewer\" (environment): the role `boss` occurs twice".to_owned(),
+        ),
+    ] {
+        with(setting).assert_refused(&[&line]);
+    }
+    let why = "needs JWT_ORGANIZATION_CLAIM: a new user has to belong to an organization";
+    let homeless = with(("JWT_ORGANIZATION_CLAIM", "")).env("REGISTRATION", "off").env("JWT_CREATE_USERS", "true");
+    homeless.assert_refused(&[&format!("JWT_CREATE_USERS=\"true\" (environment): {why}")]);
+}
+
 /// An admin's word for an address is that of everybody where everybody may become an admin.
 #[test]
 fn open_registration_needs_an_organization_in_the_tokens() {
