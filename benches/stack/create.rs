@@ -92,7 +92,7 @@ pub(crate) async fn bare(database: &Path) -> Result<Router, Failure> {
 
 /// Creates the tables, with write-ahead logging, as the service does.
 async fn prepare(database: &Path) -> Result<(), Failure> {
-    let options = DatabaseOptions { path: database.to_owned(), shared: false, quotas: Default::default() };
+    let options = DatabaseOptions::at(database.to_owned());
     Database::open(options, &Registry::new()?).await?.close(Duration::from_secs(5)).await?;
     Ok(())
 }

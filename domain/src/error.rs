@@ -51,7 +51,11 @@ pub enum StoreError {
     #[error("organization {0} has got another user meanwhile")]
     MembersChanged(OrganizationId),
     /// The organization has as much of it as it may have. Nothing was changed.
-    #[error("organization {organization} has {} {resource} and may have {}", .usage.used, .usage.limit.unwrap_or_default())]
+    #[error(
+        "organization {organization} has {} {resource} and may have {}",
+        .usage.used,
+        .usage.limit.unwrap_or_default()
+    )]
     QuotaExceeded {
         /// The organization.
         organization: OrganizationId,

@@ -58,6 +58,25 @@ impl Fields {
         self.take(name, "must be an integer").map(|Integer(number)| number)
     }
 
+    /// A whole number of that type.
+    pub(crate) fn take_within<T: TryFrom<i64>>(&mut self, name: &str, expectation: &str) -> Option<T> {
+        let Integer(number) = self.take(name, expectation)?;
+        let within = T::try_from(number).ok();
+        if within.is_none() {
+            self.error(name, expectation);
+        }
+        within
+    }
+
+    /// An object, read by `read`; its errors are reported under its name.
+    pub(crate) fn take_object<T>(&mut self, name: &str, read: impl Fn(&mut Fields) -> T) -> Option<T> {
+        let unread = self.take(name, "must be an object")?;
+        let mut object = Fields::of(unread, format!("{}{name}.", self.path));
+        let value = read(&mut object);
+        self.errors.append(object.finish());
+        Some(value)
+    }
+
     /// Replaces a field that is `null`.
     pub(crate) fn replace_null(&mut self, name: &str, json: &'static str) {
         if let Some(raw) = self.unread.fields.get_mut(name).filter(|raw| raw.get() == "null")

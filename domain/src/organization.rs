@@ -43,9 +43,7 @@ impl OrganizationChange {
     pub fn into_patch(self) -> Result<OrganizationPatch, Invalid> {
         let OrganizationChange(mut given) = self;
         let suspended = given.take("suspended", "must be true or false");
-        let expectation =
-            "must be an object with products, users and schemas, each a whole number, or without some of them";
-        let quotas = given.take("quotas", expectation);
+        let quotas = given.take_object("quotas", Quotas::read);
         given.finish().or(Some(OrganizationPatch { suspended, quotas }))
     }
 }

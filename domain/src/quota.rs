@@ -2,30 +2,29 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
+
+use crate::fields::Fields;
 
 /// The most of each resource that one organization may have; `None` where there is no limit. The built-in organization
 /// has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quotas {
     /// Products that are not deleted.
-    #[serde(deserialize_with = "number")]
     pub products: Option<u32>,
     /// Users, those included who have not verified their addresses.
-    #[serde(deserialize_with = "number")]
     pub users: Option<u32>,
     /// Schemas.
-    #[serde(deserialize_with = "number")]
     pub schemas: Option<u32>,
 }
 
-/// A number; what is missing is left out, never `null`.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    u32::deserialize(deserializer).map(Some)
-}
-
 impl Quotas {
+    /// Those that the object names.
+    pub(crate) fn read(given: &mut Fields) -> Self {
+        let mut quota = |name| given.take_within(name, "must be a whole number from 0 to 4294967295");
+        Quotas { products: quota("products"), users: quota("users"), schemas: quota("schemas") }
+    }
+
     /// These, and where they say nothing, the others.
     pub fn or(self, others: Quotas) -> Quotas {
         Quotas {

@@ -42,7 +42,9 @@ fn forged(redis: &RedisServer, payload: &[u8]) -> String {
 /// Sets a key to these bytes; `sealed`: in the present layout, with a tag that was made up.
 fn set(redis: &RedisServer, key: &str, hex: &str, sealed: bool) {
     const SET: &str = "local bytes = string.gsub(ARGV[1], '..', function(x) return string.char(tonumber(x, 16)) end) \
-        if ARGV[2] == '1' then bytes = 'V\\7' .. string.sub(bytes, 3, 75) .. string.rep('t', 16) .. string.sub(bytes, 76) end \
+        if ARGV[2] == '1' then \
+            bytes = 'V\\7' .. string.sub(bytes, 3, 75) .. string.rep('t', 16) .. string.sub(bytes, 76) \
+        end \
         redis.call('SET', KEYS[1], bytes, 'PX', 3600000)";
     redis.command(&["EVAL", SET, "1", key, hex, if sealed { "1" } else { "0" }]);
 }

@@ -64,7 +64,7 @@ async fn an_operator_gives_an_organization_quotas_of_its_own() {
     assert_eq!(change(json!({"products": 1})).await["products"], json!({"used": 0, "limit": 1}));
     create(other).await.expect(201);
     create(other).await.expect(409);
-    assert_eq!(change(json!({"products": 7})).await["users"]["limit"], 2);
+    assert_eq!(change(json!({"products": 7.0})).await["users"]["limit"], 2);
     create(other).await.expect(201);
     assert_eq!(change(json!({})).await["products"], json!({"used": 2, "limit": 5}));
     // A quota below what there is ends nothing.
@@ -74,9 +74,15 @@ async fn an_operator_gives_an_organization_quotas_of_its_own() {
     let changes = fixture.other.get("/api/v1/audit?action=organization.quotas_changed").await.expect(200).json();
     assert_eq!(changes["entries"].as_array().unwrap().len(), 4, "{changes}");
     assert_eq!(changes["entries"][0]["detail"], "products: 0, users: as the service, schemas: as the service");
-    for bad in
-        [json!({"products": -1}), json!({"products": null}), json!({"products": "many"}), json!({"bytes": 1}), json!(5)]
-    {
+    for bad in [
+        json!({"products": -1}),
+        json!({"products": null}),
+        json!({"products": 1.5}),
+        json!({"products": 4294967296_i64}),
+        json!({"products": "many"}),
+        json!({"bytes": 1}),
+        json!(5),
+    ] {
         fixture.admin.patch(&target).json(&json!({"quotas": bad})).await.expect(400);
     }
     fixture.other.patch(&target).json(&json!({"quotas": {}})).await.expect(403);

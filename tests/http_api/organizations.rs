@@ -174,7 +174,7 @@ async fn pages_are_numbered_from_one() {
         assert_eq!(ids(&shown), expected);
         assert_eq!([&shown["page"], &shown["limit"], &shown["pages"], &shown["total"]], [number, 2, 3, 5]);
     }
-    let far = page(&service, shop, "?page=46116860184273879&limit=100").await;
+    let far = page(&service, shop, "?page=1000000000000&limit=100").await;
     assert_eq!((ids(&far), &far["total"]), (vec![], &json!(5)));
 }
 
@@ -196,6 +196,7 @@ async fn a_bad_parameter_is_named() {
     let bad = [
         ("page=0", "page"),
         ("page=-1", "page"),
+        ("page=1000000000001", "page"),
         ("page=x", "page"),
         ("page=", "page"),
         ("page=9223372036854775807", "page"),

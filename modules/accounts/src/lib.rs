@@ -17,7 +17,7 @@
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
 //! # let registry = hotshelf_stats::Registry::new()?;
-//! # let database = hotshelf_database::DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
+//! # let database = hotshelf_database::DatabaseOptions::at(directory.path().join("products.db"));
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
 //! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
 //! #     key_prefix: String::new(), seal_key: None };

@@ -11,8 +11,8 @@ use crate::error::AuthError;
 const ATTEMPTS: usize = 10;
 
 impl Auth {
-    /// Changes an organization: suspends or resumes it, and sets its quotas. While it is suspended, no instance lets any
-    /// of its users in, by any session or key; all of them are as before when it is resumed.
+    /// Changes an organization: suspends or resumes it, and sets its quotas. While it is suspended, no instance lets
+    /// any of its users in, by any session or key; all of them are as before when it is resumed.
     ///
     /// # Errors
     /// [`StoreError::NoSuchOrganization`], [`StoreError::OrganizationBuiltIn`] among others.

@@ -36,8 +36,8 @@ const MAX_ERROR_RESETS: usize = 100;
 /// Detects a client that has disappeared.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// A body is handed over in pieces of this size (bytes), each when the client has made room for a byte of it. Handed over
-/// as a whole, it would look as if it were sent.
+/// A body is handed over in pieces of this size (bytes), each when the client has made room for a byte of it. Handed
+/// over as a whole, it would look as if it were sent.
 const PIECE: usize = 16 << 10;
 
 /// Serves a connection until it ends or is ordered to.

@@ -12,7 +12,7 @@
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
 //! # let registry = Registry::new()?;
-//! # let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
+//! # let options = DatabaseOptions::at(directory.path().join("products.db"));
 //! let database = Database::open(options, &registry).await?;
 //! let audit = AuditLog::new(database.clone(), Duration::from_secs(90 * 86_400), &registry)?;
 //! audit.start().await?;

@@ -50,6 +50,13 @@ pub struct DatabaseOptions {
     pub quotas: Quotas,
 }
 
+impl DatabaseOptions {
+    /// The database in this file, for this process alone and without quotas.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        DatabaseOptions { path: path.into(), shared: false, quotas: Quotas::default() }
+    }
+}
+
 /// The database: the truth that the cache is filled from.
 ///
 /// A cheap handle. A write that has returned `Ok` is on disk: it survives the end of the process and the loss of
@@ -68,7 +75,7 @@ pub struct DatabaseOptions {
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// # let directory = tempfile::tempdir()?;
-/// let options = DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
+/// let options = DatabaseOptions::at(directory.path().join("products.db"));
 /// let database = Database::open(options, &Registry::new()?).await?;
 ///
 /// let draft = ProductDraft::from_json(br#"{"name": "Cup", "price": 4.5}"#)?;

@@ -91,7 +91,7 @@ async fn open(path: &Path) -> Result<Database, OpenError> {
 }
 
 async fn open_as(path: &Path, shared: bool) -> Result<Database, OpenError> {
-    let options = DatabaseOptions { path: path.to_owned(), shared, quotas: Default::default() };
+    let options = DatabaseOptions { shared, ..DatabaseOptions::at(path.to_owned()) };
     Database::open(options, &Registry::new().expect("a registry")).await
 }
 

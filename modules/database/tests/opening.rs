@@ -11,7 +11,7 @@ use hotshelf_stats::Registry;
 use tempfile::TempDir;
 
 async fn open(directory: &TempDir, shared: bool) -> Result<Database, OpenError> {
-    let options = DatabaseOptions { path: directory.path().join("products.db"), shared, quotas: Default::default() };
+    let options = DatabaseOptions { shared, ..DatabaseOptions::at(directory.path().join("products.db")) };
     Database::open(options, &Registry::new().expect("a registry")).await
 }
 
@@ -43,8 +43,7 @@ async fn what_is_no_database_is_refused_by_name() {
     let error = open(&directory, false).await.err().expect("refused");
     assert!(error.to_string().starts_with("cannot open"), "{error}");
 
-    let options =
-        DatabaseOptions { path: "/nonexistent/products.db".into(), shared: false, quotas: Default::default() };
+    let options = DatabaseOptions::at("/nonexistent/products.db");
     let error = Database::open(options, &Registry::new().unwrap()).await.err().expect("refused");
     assert!(error.to_string().contains("/nonexistent/products.db.lock"), "{error}");
 }

@@ -247,9 +247,9 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
     state.requests.fetch_add(1, Ordering::SeqCst);
     let (status, body) = state.answer().clone();
     let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nlocation: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nlocation: /elsewhere\r\n\
+         connection: close\r\n\r\n",
         body.len(),
-        "/elsewhere"
     );
     // The client may have closed the connection.
     if state.withholds_the_body.load(Ordering::SeqCst) {

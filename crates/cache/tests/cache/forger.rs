@@ -65,8 +65,8 @@ async fn no_byte_of_a_value_can_be_changed() {
     }
 }
 
-/// What the seal does not prevent: an older value of the same key has the right seal. A read that needs the present value
-/// gets it, and so does every read after the next write.
+/// What the seal does not prevent: an older value of the same key has the right seal. A read that needs the present
+/// value gets it, and so does every read after the next write.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_value_that_is_put_back_is_served_to_reads_without_conditions() {
     let world = two_things().await;

@@ -147,8 +147,8 @@ async fn delete_fails_while_redis_is_away() {
     }
 }
 
-/// The clock of the process that filled a copy was far ahead of all others, or far behind. Its ends of copies are those of
-/// a process whose entries live long, or not at all: the seal covers the end, so the test cannot change it in Redis.
+/// The clock of the process that filled a copy was far ahead of all others, or far behind. Its ends of copies are those
+/// of a process whose entries live long, or not at all: the seal covers the end, so the test cannot change it in Redis.
 #[tokio::test(flavor = "multi_thread")]
 async fn tags_by_wall_clock() {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

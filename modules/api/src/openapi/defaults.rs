@@ -119,6 +119,8 @@ fn add_errors(path: &str, operation: &mut Operation, public: bool) {
         add("400", described("the request is malformed, or a parameter is invalid"));
         add("406", described("the client accepts no application/json"));
         add("412", described("a precondition of the request does not hold"));
+        add("417", described("the client expects something other than 100-continue"));
+        add("421", described("the request is for a host that this service does not answer for"));
         add("429", rate_limited());
     }
     if is_about_users(path) {

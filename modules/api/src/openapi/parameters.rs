@@ -119,7 +119,7 @@ pub(crate) struct AuditParameters {
 #[into_params(parameter_in = Query)]
 pub(crate) struct NumberedPageParameters {
     /// Number of the page, from 1; default 1
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 1_000_000_000_000_i64)]
     page: Option<i64>,
     /// Products per page; default 20
     #[param(minimum = 1, maximum = 100)]

@@ -88,10 +88,13 @@ fn list(mut query: QueryReader, scope: Option<OrganizationId>) -> Result<ListQue
     Ok(ListQuery::Page(PageRequest { filter, order, start, limit }))
 }
 
+/// No list is as long.
+const MAX_PAGE: i64 = 1_000_000_000_000;
+
 fn member_page(mut query: QueryReader) -> Result<MemberPageQuery, FieldErrors> {
     let limit = take_limit(&mut query);
-    let fits = |page: &i64| *page >= 1 && (page - 1).checked_mul(i64::from(limit)).is_some();
-    let page = query.take_if("page", fits, "must be an integer of 1 or more").unwrap_or(1);
+    let fits = |page: &i64| (1..=MAX_PAGE).contains(page);
+    let page = query.take_if("page", fits, "must be an integer from 1 to 1000000000000").unwrap_or(1);
     let search = take_search(&mut query);
     let filter = Filter { search, ..Filter::default() };
     let order = take_order(&mut query, &filter);

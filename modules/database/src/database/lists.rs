@@ -136,8 +136,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_list_that_takes_long_is_read_where_it_holds_nobody_up() {
         let directory = tempfile::tempdir().unwrap();
-        let options =
-            DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
+        let options = DatabaseOptions::at(directory.path().join("products.db"));
         let registry = Registry::new().unwrap();
         let catalogue = Database::open(options, &registry).await.unwrap();
         for (heavy, expected) in [(false, 2), (true, 1)] {
@@ -158,8 +157,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_stop_ends_reads_when_half_of_its_time_is_over() {
         let directory = tempfile::tempdir().unwrap();
-        let options =
-            DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
+        let options = DatabaseOptions::at(directory.path().join("products.db"));
         let catalogue = Database::open(options, &Registry::new().unwrap()).await.unwrap();
         let read = catalogue.clone();
         let endless = |conn: &Reader| Statement::new(ENDLESS).number(conn);

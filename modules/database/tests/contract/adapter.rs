@@ -50,6 +50,6 @@ impl Storage {
 
 /// SQLite's file.
 pub(crate) async fn open(path: &Path) -> Database {
-    let options = DatabaseOptions { path: path.to_owned(), shared: false, quotas: Default::default() };
+    let options = DatabaseOptions::at(path.to_owned());
     Database::open(options, &Registry::new().expect("a registry")).await.expect("opened")
 }

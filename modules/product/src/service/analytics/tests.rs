@@ -20,8 +20,7 @@ struct Fixture {
 impl Fixture {
     async fn open() -> Self {
         let (directory, registry) = (tempfile::tempdir().unwrap(), Registry::new().unwrap());
-        let database =
-            DatabaseOptions { path: directory.path().join("products.db"), shared: false, quotas: Default::default() };
+        let database = DatabaseOptions::at(directory.path().join("products.db"));
         let repository = Database::open(database, &registry).await.unwrap();
         let options = CacheOptions {
             tiers: Tiers::Memory,
