@@ -1,11 +1,16 @@
 //! A real Redis Cluster that belongs to one test.
 
+use std::time::{Duration, Instant};
+
 use crate::redis::RedisServer;
 use crate::resp::{self, RedisReply};
 use crate::wait::block_until;
 
 const PRIMARIES: usize = 3;
 const SLOTS: usize = 16_384;
+
+/// A replica gives up a fail-over that was asked for after five seconds (`CLUSTER_MF_TIMEOUT`).
+const GIVEN_UP: Duration = Duration::from_millis(5500);
 
 /// Three primaries with a replica each, which takes over some seconds after its primary has failed.
 pub struct RedisCluster {
@@ -99,14 +104,27 @@ impl RedisCluster {
         block_until("all nodes serve all slots", || self.is_whole());
     }
 
-    /// Promotes a replica of this primary while the primary is healthy.
+    /// Promotes a replica of this primary while the primary is healthy, and returns when it is promoted.
     ///
     /// # Panics
-    /// When it has none.
+    /// When it has none, or the replica is not promoted in time.
     pub fn fail_over(&self, primary: &RedisServer) {
         let follows = format!("master_port:{}", primary.port());
         let replica = self.nodes.iter().find(|node| node.runs() && node.informs("replication", &follows));
-        replica.expect("the primary has a replica").command(&["CLUSTER", "FAILOVER"]);
+        let replica = replica.expect("the primary has a replica");
+        let mut begun: Option<Instant> = None;
+        block_until("the replica is promoted", || {
+            if replica.is_primary() {
+                return true;
+            }
+            // "OK" only means that the replica has begun. It gives up when the other primaries do not vote for it,
+            // for example because it does not know their present epoch yet.
+            if begun.is_none_or(|begun| begun.elapsed() > GIVEN_UP) {
+                replica.command(&["CLUSTER", "FAILOVER"]);
+                begun = Some(Instant::now());
+            }
+            false
+        });
     }
 
     /// Moves the slot of this key, with all keys in it, to another primary.
