@@ -1,14 +1,13 @@
 //! The products to read, stored in a database as a user does: by `hotshelf import`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
 use tempfile::TempDir;
 
 use crate::failure::Failure;
-use crate::service::BINARY;
 
 /// A database file in a directory of its own, which is removed with it.
 pub(crate) struct Catalogue {
@@ -22,12 +21,12 @@ impl Catalogue {
         Ok(Catalogue { directory: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))? })
     }
 
-    /// Products with the ids 1 to `products`.
-    pub(crate) fn with(products: usize) -> Result<Self, Failure> {
+    /// Products with the ids 1 to `products`, stored by that build: an older one opens no database of a newer one.
+    pub(crate) fn with(build: &Path, products: usize) -> Result<Self, Failure> {
         let catalogue = Catalogue::empty()?;
         let file = catalogue.file("products.csv");
         fs::write(&file, csv(products)?)?;
-        let mut import = Command::new(BINARY);
+        let mut import = Command::new(build);
         import.arg("import").arg(&file).arg("--strict").env_clear();
         let import = import.env("DB_PATH", catalogue.database()).env("CACHE_BACKEND", "none").output()?;
         if import.status.success() {

@@ -33,7 +33,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
 }
 
 pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
-    let catalogue = Catalogue::with(HOT_PRODUCTS)?;
+    let catalogue = Catalogue::with(build, HOT_PRODUCTS)?;
     let service = service::on(build, &catalogue).backend("memory").start().await;
     cached_bodies(&service, HOT_PRODUCTS).await?;
     let workload = Workload::reads(HOT_PRODUCTS);

@@ -68,7 +68,7 @@ pub(crate) async fn many_limited(build: &Path) -> Result<Running, Failure> {
 
 /// Memory and Redis, with a limit.
 async fn limited(build: &Path, workload: Arc<Workload>) -> Result<Running, Failure> {
-    let (redis, catalogue) = (RedisServer::start(), Catalogue::with(HOT_PRODUCTS)?);
+    let (redis, catalogue) = (RedisServer::start(), Catalogue::with(build, HOT_PRODUCTS)?);
     let limited = service::on(build, &catalogue).redis(&redis).env("TRUSTED_PROXIES", "127.0.0.1");
     let service = limited.env("RATE_LIMIT", "on").env("RATE_LIMIT_API", LIMIT).start().await;
     warm(service.client()).await?;
@@ -78,7 +78,7 @@ async fn limited(build: &Path, workload: Arc<Workload>) -> Result<Running, Failu
 
 /// The same without limits and users.
 async fn free(build: &Path) -> Result<Running, Failure> {
-    let (redis, catalogue) = (RedisServer::start(), Catalogue::with(HOT_PRODUCTS)?);
+    let (redis, catalogue) = (RedisServer::start(), Catalogue::with(build, HOT_PRODUCTS)?);
     let service = service::on(build, &catalogue).redis(&redis).start().await;
     warm(service.client()).await?;
     let (observer, workload) = (service.client().clone(), Workload::reads(HOT_PRODUCTS));
@@ -87,7 +87,7 @@ async fn free(build: &Path) -> Result<Running, Failure> {
 
 /// With limits and users.
 pub(crate) async fn guarded(build: &Path) -> Result<Running, Failure> {
-    let (redis, catalogue) = (RedisServer::start(), Catalogue::with(HOT_PRODUCTS)?);
+    let (redis, catalogue) = (RedisServer::start(), Catalogue::with(build, HOT_PRODUCTS)?);
     let guarded = service::on(build, &catalogue).redis(&redis).env("RATE_LIMIT", "on").env("RATE_LIMIT_API", LIMIT);
     let guarded = USERS_ON.iter().fold(guarded, |guarded, (name, value)| guarded.env(name, value));
     create_admin(&guarded, "admin@one.example");

@@ -39,7 +39,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
 }
 
 pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
-    let catalogue = Catalogue::with(PRODUCTS)?;
+    let catalogue = Catalogue::with(build, PRODUCTS)?;
     let service = service::on(build, &catalogue).backend("none").start().await;
     let (observer, workload) = (service.client().clone(), Workload::reads(PRODUCTS));
     Ok(Running { service, observer, workload, reads: Some(Reads::Misses), redis: None, catalogue })

@@ -28,7 +28,7 @@ const REQUESTS: usize = 50_000;
 const SEED: u64 = 1;
 
 pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
-    let (running, theirs) = (start(Path::new(BINARY)).await?, Catalogue::with(PRODUCTS)?);
+    let (running, theirs) = (start(Path::new(BINARY)).await?, Catalogue::with(Path::new(BINARY), PRODUCTS)?);
     let aside = BareProcess::start("aside", theirs.database())?;
     let contenders = [
         Contender::service("hotshelf, memory tier", &running),
@@ -44,7 +44,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
 }
 
 pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
-    let catalogue = Catalogue::with(PRODUCTS)?;
+    let catalogue = Catalogue::with(build, PRODUCTS)?;
     let service = service::on(build, &catalogue).backend("memory").start().await;
     let observer = service.client().clone();
     Ok(Running { service, observer, workload: workload(), reads: None, redis: None, catalogue })

@@ -34,7 +34,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
 }
 
 pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
-    let catalogue = seeded(PRODUCTS)?;
+    let catalogue = seeded(build, PRODUCTS)?;
     let service = service::on(build, &catalogue).backend("memory").start().await;
     for path in paths() {
         // The first read fills the cache.

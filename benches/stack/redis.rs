@@ -37,7 +37,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
 }
 
 pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
-    let catalogue = Catalogue::with(HOT_PRODUCTS)?;
+    let catalogue = Catalogue::with(build, HOT_PRODUCTS)?;
     let redis = RedisServer::start();
     let service = service::on(build, &catalogue).backend("redis").redis(&redis).start().await;
     wait_for_redis(&service).await?;

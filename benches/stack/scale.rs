@@ -44,7 +44,7 @@ struct Answers {
 
 pub(crate) async fn run(plan: &Plan) -> Result<(), Failure> {
     println!("\nscale: one client, no cache, {SMALL} and {LARGE} products");
-    let (few, many) = (seeded(SMALL)?, seeded(LARGE)?);
+    let (few, many) = (seeded(Path::new(BINARY), SMALL)?, seeded(Path::new(BINARY), LARGE)?);
     let small = service::on(Path::new(BINARY), &few).backend("none").start().await;
     let large = service::on(Path::new(BINARY), &many).backend("none").start().await;
     let (asked, asked_of_many) = (questions(&small, SMALL).await?, questions(&large, LARGE).await?);
@@ -58,10 +58,10 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// A catalogue made by `hotshelf seed`.
-pub(crate) fn seeded(products: u64) -> Result<Catalogue, Failure> {
+pub(crate) fn seeded(build: &Path, products: u64) -> Result<Catalogue, Failure> {
     let catalogue = Catalogue::empty()?;
     let begin = Instant::now();
-    let mut seed = Command::new(BINARY);
+    let mut seed = Command::new(build);
     seed.args(["seed", "--products", &products.to_string(), "--seed", &SEED.to_string()]).env_clear();
     let seeded = seed.env("DB_PATH", catalogue.database()).env("CACHE_BACKEND", "none").output()?;
     if !seeded.status.success() {
