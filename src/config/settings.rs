@@ -59,7 +59,7 @@ settings! {
         max_connections_per_address: Option<usize> = "", |text| optional(text, |text| number(text, 1..=1_000_000)),
             UP_TO_A_MILLION, see: "operations.md#connections";
 
-        /// Compresses answers over 1 KiB for clients that accept zstd, br or gzip.
+        /// Compresses answers over 1 KiB for clients that accept br, zstd or gzip.
         http_compression: bool = "on", on_or_off, "on or off", see: "operations.md#compression";
 
         /// Request bodies that are received at a time. A quarter of them may come from one address. Further ones are

@@ -5,14 +5,15 @@ use axum::http::{HeaderMap, HeaderValue, header};
 /// A coding that compresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Coding {
-    Zstd,
     Brotli,
+    Zstd,
     Gzip,
 }
 
 impl Coding {
-    /// The best first: zstd makes pages about as small as the others, in half of their time.
-    pub(crate) const ALL: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
+    /// The best first: Brotli makes a page a tenth smaller than zstd, in more time. A page is compressed once for all that
+    /// are sent of it, so the time hardly counts. gzip is no better than zstd, and slower.
+    pub(crate) const ALL: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
 
     /// Its name in `Content-Encoding`.
     pub(crate) fn name(self) -> &'static str {
@@ -138,7 +139,7 @@ mod tests {
             (&[][..], (None, false)),
             (&[""], (None, false)),
             (&["gzip"], (Some("gzip"), false)),
-            (&["gzip, deflate, br, zstd"], (Some("zstd"), false)),
+            (&["gzip, deflate, br, zstd"], (Some("br"), false)),
             (&["gzip", "br"], (Some("br"), false)),
             (&["GZip"], (Some("gzip"), false)),
             (&["x-gzip"], (Some("gzip"), false)),
@@ -151,14 +152,14 @@ mod tests {
             (&["identity"], (None, false)),
             (&["identity, gzip"], (Some("gzip"), false)),
             (&["identity;q=0.6, gzip;q=0.5"], (None, false)),
-            (&["identity;q=0.5, *;q=0.5"], (Some("zstd"), false)),
-            (&["*"], (Some("zstd"), false)),
-            (&["zstd;q=0, *"], (Some("br"), false)),
+            (&["identity;q=0.5, *;q=0.5"], (Some("br"), false)),
+            (&["*"], (Some("br"), false)),
+            (&["br;q=0, *"], (Some("zstd"), false)),
             (&["*;q=0"], (None, true)),
             (&["*;q=0, identity"], (None, false)),
             (&["*;q=0, gzip"], (Some("gzip"), true)),
             (&["identity;q=0"], (None, true)),
-            (&["identity;q=0, *"], (Some("zstd"), true)),
+            (&["identity;q=0, *"], (Some("br"), true)),
             (&["identity;q=0, br;q=0.1"], (Some("br"), true)),
         ] {
             assert_eq!(accepted(values), expected, "{values:?}");

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use super::coding::Coding;
 
-/// The levels cost less than 0.1 ms for a page of 20 products; the next ones save little and cost much more.
+/// The levels cost up to 0.2 ms for a page of 20 products; the next ones save little and cost much more.
 const ZSTD_LEVEL: i32 = 3;
-const BROTLI_QUALITY: u32 = 4;
+const BROTLI_QUALITY: u32 = 5;
 const GZIP_LEVEL: u32 = 6;
 /// Windows of decoders: enough for the body, and no more than each decoder must have (RFC 8878, RFC 7932).
 pub(super) const MIN_WINDOW_LOG: u32 = 10;
