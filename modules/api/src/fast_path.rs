@@ -11,7 +11,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures_util::future::Either;
@@ -80,27 +80,30 @@ impl ApiService {
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
         let caller = products.pipeline.authorizer.peek_reader((PRODUCT_AREA, PRODUCT_ACCESS), request.headers());
-        let products = Arc::clone(products);
         let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
-        if let (Some(policy), Some(caller)) = (&products.policy, caller.clone()) {
-            let named = caller.subject();
-            let subject = named.unwrap_or_else(|| products.limits.client_of(peer, request.headers()));
-            let decision = policy.decide_at_once(&subject);
-            // Decided in memory, as it mostly is for a busy caller: then a hit needs no future either.
-            if let Some(allowed @ Decision::Allowed(_)) = decision
-                && let Ok(headers) = policy.admit(allowed)
-                && let Some(response) = products.hit(id, &request, peer, &caller, headers, (begin, begin))
-            {
-                return products.finish(response);
-            }
-            let answering = products.answer_when_decided(decision, subject, caller, read(request, true));
-            return Either::Right(Either::Left(Box::pin(answering)));
+        let fetch = |request| -> Answering {
+            Either::Right(Either::Left(Box::pin(Arc::clone(products).fetch(read(request, false)))))
+        };
+        let Some(caller) = caller else { return fetch(request) };
+        let Some(policy) = &products.policy else {
+            return match products.hit(id, &request, peer, &caller, LimitHeaders::none(), (begin, begin)) {
+                Some(response) => products.finish(response),
+                None => fetch(request),
+            };
+        };
+        let named = caller.subject();
+        let subject = named.unwrap_or_else(|| products.limits.client_of(peer, request.headers()));
+        let decision = policy.decide_at_once(&subject);
+        // Decided in memory, as it mostly is for a busy caller: then a hit needs no future either.
+        if let Some(allowed @ Decision::Allowed(_)) = decision
+            && let Ok(headers) = policy.admit(allowed)
+            && let Some(response) = products.hit(id, &request, peer, &caller, headers, (begin, begin))
+        {
+            return products.finish(response);
         }
-        let hit = |caller| products.hit(id, &request, peer, &caller, LimitHeaders::none(), (begin, begin));
-        match caller.and_then(hit) {
-            Some(response) => products.finish(response),
-            None => Either::Right(Either::Left(Box::pin(products.fetch(read(request, false))))),
-        }
+        let products = Arc::clone(products);
+        let answering = products.answer_when_decided(decision, subject, caller, read(request, true));
+        Either::Right(Either::Left(Box::pin(answering)))
     }
 }
 
@@ -122,11 +125,11 @@ fn product_read<B>(request: &Request<B>) -> Option<ProductId> {
 
 /// Whether no header influences a response from memory, and there is one `Host`, the known one. One pass over the
 /// headers is cheaper than a lookup of each relevant name.
-fn is_plain<B>(request: &Request<B>, known_host: Option<&HeaderValue>) -> bool {
+fn is_plain(uri: &Uri, headers: &HeaderMap, known_host: Option<&HeaderValue>) -> bool {
     let matters =
         [header::CACHE_CONTROL, header::IF_NONE_MATCH, header::IF_MATCH, header::EXPECT, MIN_VERSION, REQUEST_ID];
     let mut hosts = 0;
-    let plain = request.headers().iter().all(|(name, value)| match name {
+    let plain = headers.iter().all(|(name, value)| match name {
         name if name == header::HOST => {
             hosts += 1;
             Some(value) == known_host
@@ -136,7 +139,14 @@ fn is_plain<B>(request: &Request<B>, known_host: Option<&HeaderValue>) -> bool {
         name if name == header::ACCEPT_ENCODING => !value.as_bytes().contains(&b';'),
         name => !matters.contains(name),
     });
-    plain && hosts == 1 && request.uri().authority().is_none()
+    plain && hosts == 1 && uri.authority().is_none()
+}
+
+/// Remembers the host of a request that was checked.
+fn remember_host(peer: &Peer, uri: &Uri, headers: &HeaderMap) {
+    if let Some(host) = headers.get(header::HOST).filter(|_| uri.authority().is_none()) {
+        peer.remember_host(host);
+    }
 }
 
 impl ProductFastPath {
@@ -160,7 +170,8 @@ impl ProductFastPath {
         (arrived, begin): (Instant, Instant),
     ) -> Option<Response> {
         let nothing = HeaderMap::new();
-        let headers = if is_plain(request, peer.known_host()) { &nothing } else { self.checked(request, peer)? };
+        let plain = is_plain(request.uri(), request.headers(), peer.known_host());
+        let headers = if plain { &nothing } else { self.checked(request, peer)? };
         if !accepts_json(request.uri(), headers) {
             return None;
         }
@@ -208,9 +219,7 @@ impl ProductFastPath {
             return None;
         }
         self.pipeline.hosts.check(request.version(), request.uri(), headers).ok()?;
-        if let Some(host) = headers.get(header::HOST).filter(|_| request.uri().authority().is_none()) {
-            peer.remember_host(host);
-        }
+        remember_host(peer, request.uri(), headers);
         Some(headers)
     }
 
@@ -265,10 +274,13 @@ impl ProductFastPath {
 
     /// Authorizes the caller, counts the request unless it was counted, and loads the product.
     async fn answer(&self, id: ProductId, peer: &Peer, request: &Parts, counted: bool) -> Response {
-        if let Err(problem) = self.pipeline.check_request(request) {
-            return problem.into_response();
-        }
         let headers = &request.headers;
+        if !is_plain(&request.uri, headers, peer.known_host()) {
+            if let Err(problem) = self.pipeline.check_request(request) {
+                return problem.into_response();
+            }
+            remember_host(peer, &request.uri, headers);
+        }
         let client = self.limits.client_of(peer, headers);
         let authorizer = &self.pipeline.authorizer;
         let address = Some(self.limits.address_of(peer, headers));

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hotshelf_cache::Source;
@@ -25,28 +25,27 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// Maximum number of headers of a response from the cache.
 const HEADERS: usize = 10;
-const CACHE_STATUS: axum::http::HeaderName = axum::http::HeaderName::from_static("cache-status");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The headers of a 200. Cloning this map and replacing the values that differ costs a third of building it header by
-/// header. The pipeline sets the last value.
-static ANSWERED: LazyLock<HeaderMap> = LazyLock::new(|| {
+/// header. Those that differ come first, so that they are found without a comparison of names. The pipeline sets the
+/// request's id.
+static ANSWERED: LazyLock<HeaderMap> = LazyLock::new(|| answered(&[]));
+
+/// The same with the headers of a rate limit.
+static LIMITED: LazyLock<HeaderMap> = LazyLock::new(|| answered(&[RATE_LIMIT_POLICY, RATE_LIMIT]));
+
+fn answered(limits: &[HeaderName]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(HEADERS);
+    for name in [header::ETAG, CACHE_STATUS].iter().chain(limits) {
+        headers.insert(name, HeaderValue::from_static(""));
+    }
     headers.insert(header::CONTENT_TYPE, JSON);
-    headers.insert(header::ETAG, HeaderValue::from_static(""));
     headers.insert(header::CACHE_CONTROL, REVALIDATE);
-    headers.insert(CACHE_STATUS, HeaderValue::from_static(""));
     headers.insert(REQUEST_ID, HeaderValue::from_static(""));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers
-});
-
-/// The same with the headers of a rate limit.
-static LIMITED: LazyLock<HeaderMap> = LazyLock::new(|| {
-    let mut headers = ANSWERED.clone();
-    headers.insert(RATE_LIMIT_POLICY, HeaderValue::from_static(""));
-    headers.insert(RATE_LIMIT, HeaderValue::from_static(""));
-    headers
-});
+}
 
 /// A body of the cache: `head` and `payload`, which last as long as the entry, and an end that differs from answer to
 /// answer.
@@ -195,25 +194,10 @@ pub(crate) fn cacheable_with_limits(
         }
         return response;
     }
-    let (mut tag, mut status) = (Some(tag), Some(cache_status(source)));
-    let (mut policy, mut limit) = limits.0.unzip();
+    let (policy, limit) = limits.0.unzip();
     let mut headers = if limit.is_some() { LIMITED.clone() } else { ANSWERED.clone() };
-    for (name, value) in &mut headers {
-        let differs = if name == header::ETAG {
-            tag.take()
-        } else if name == CACHE_STATUS {
-            status.take()
-        } else if name == RATE_LIMIT_POLICY {
-            policy.take()
-        } else if name == RATE_LIMIT {
-            limit.take()
-        } else {
-            None
-        };
-        if let Some(differs) = differs {
-            *value = differs;
-        }
-    }
+    let differing = [tag, cache_status(source)].into_iter().chain(policy).chain(limit);
+    headers.values_mut().zip(differing).for_each(|(value, differs)| *value = differs);
     if !compressed {
         let mut response = Response::new(Body::from(body.whole()));
         *response.headers_mut() = headers;
@@ -251,6 +235,13 @@ fn cache_status(source: Source) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_headers_that_differ_come_first() {
+        let names = |headers: &HeaderMap| headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(&ANSWERED)[..2], ["etag", "cache-status"]);
+        assert_eq!(names(&LIMITED)[..4], ["etag", "cache-status", "ratelimit-policy", "ratelimit"]);
+    }
 
     #[test]
     fn the_duration_has_three_decimals() {
