@@ -58,7 +58,7 @@ const DEFECTS: [(Defect, u64); 11] = [
     (Defect::ServersAreAlike, 2_850),
     (Defect::UncoveredWritesKeepTheEpoch, 0),
     (Defect::SealsAreNotChecked, 0),
-    (Defect::EndsAreToldOnce, 500),
+    (Defect::EndsAreToldOnce, 1_500),
 ];
 
 /// The first of so many seeds, from `first`, whose schedule breaks the promise; all of them are run by all cores.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::describe::Describe;
 use super::process::Process;
 use super::random;
 use super::schedule::{Plan, Running};
@@ -99,16 +101,33 @@ async fn befall(fault: Fault, world: &Arc<World>, process: &Process, running: &R
         Fault::RedisRestartsOld => restart(world, running, true).await,
         Fault::Flushall => world.server.lock().flush(),
         Fault::Evicted => world.server.lock().evict(),
-        Fault::ValueMoved => world.server.lock().move_value(),
+        Fault::ValueMoved => {
+            if let Some((value, name)) = world.server.lock().move_value() {
+                world.note(|| format!("somebody copies {} to {name}", value.describe()));
+            }
+        }
         Fault::PutBack => {
-            let taken = world.server.lock().take_away();
-            sleep(random::up_to(1_500)).await;
+            let taken = take_away(world).await;
+            let away = if random::below(2) == 0 { 100 } else { 1_500 };
+            sleep(random::up_to(away)).await;
             taken.into_iter().for_each(|(name, held)| world.server.lock().put_back(&name, held));
         }
         Fault::GenerationEnds => world.server.lock().end_generation(),
         Fault::DatabaseDown => put_off(&mut world.database.lock().down_until),
         Fault::Crash => {}
     }
+}
+
+/// Waits for a fence, because fences stand for a short time only; takes a lease if none comes.
+async fn take_away(world: &World) -> Option<(String, Bytes)> {
+    for _ in 0..500 {
+        let taken = world.server.lock().take_away(|held| held.starts_with(b"F"));
+        if taken.is_some() {
+            return taken;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    world.server.lock().take_away(|_| true)
 }
 
 /// It lasts for a while from now, or for as long as it would have.

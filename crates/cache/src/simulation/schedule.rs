@@ -76,6 +76,20 @@ impl Plan {
                 steps: 12,
                 ..self
             },
+            // A fence is away while the other process reads the entry, and back before the write ends.
+            Some(Defect::EndsAreToldOnce) => Plan {
+                processes: 2,
+                tiers: Tiers::Tiered,
+                kinds: vec![Fault::PutBack],
+                faults: 8,
+                ttl: Duration::from_secs(300),
+                slow_writes: 3,
+                pace: 1,
+                things: 1,
+                clients: 5,
+                steps: 12,
+                ..self
+            },
             _ => self,
         }
     }

@@ -1,5 +1,6 @@
 //! Everything outside of the processes: the database, the Redis server, and the record of what happens.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub(super) struct Server {
     pub(super) start: u64,
     pub(super) run: ServerRunId,
     streams: Vec<StreamEnd>,
+    /// Values that somebody has copied to another key.
+    copied: HashSet<Bytes>,
     /// Fences may have been lost.
     pub(super) forgot: bool,
 }
@@ -65,6 +68,7 @@ impl World {
             start: 0,
             run: rng::bytes(),
             streams: Vec::new(),
+            copied: HashSet::new(),
             forgot: false,
         };
         Arc::new(World {
@@ -153,23 +157,29 @@ impl Server {
         }
     }
 
-    /// Copies the value of one key to another key.
-    pub(super) fn move_value(&mut self) {
+    /// Copies the value of one key to another key, and says what to where. A copy is not copied again: it could come
+    /// back to its own key when that holds a newer value, and an older value under its own key is believed (see
+    /// `redis/seal.rs`).
+    pub(super) fn move_value(&mut self) -> Option<(Bytes, String)> {
         let entries: Vec<_> = self.store.names().into_iter().filter(|name| name.contains(":id:")).collect();
-        let values: Vec<_> = entries.iter().filter_map(|name| self.store.get(name)).collect();
-        let values: Vec<_> = values.into_iter().filter(|held| held.starts_with(b"V")).collect();
-        if !values.is_empty() {
-            self.forgot = true;
-            self.store.overwrite(&random::pick(&entries), random::pick(&values));
+        let values = entries.iter().filter_map(|name| self.store.get(name));
+        let values: Vec<_> = values.filter(|held| held.starts_with(b"V") && !self.copied.contains(held)).collect();
+        if values.is_empty() {
+            return None;
         }
+        let (name, value) = (random::pick(&entries), random::pick(&values));
+        self.forgot = true;
+        self.copied.insert(value.clone());
+        self.store.overwrite(&name, value.clone());
+        Some((value, name))
     }
 
-    /// Removes and returns the lease or fence of an entry that Redis does not keep.
-    pub(super) fn take_away(&mut self) -> Option<(String, Bytes)> {
-        let not_kept = |name: &String| name.contains(NOT_KEPT);
-        let names: Vec<_> = self.store.names().into_iter().filter(not_kept).collect();
-        let name = (!names.is_empty()).then(|| random::pick(&names))?;
-        let held = self.store.get(&name)?;
+    /// Removes and returns such a lease or fence of an entry that Redis does not keep.
+    pub(super) fn take_away(&mut self, such: impl Fn(&Bytes) -> bool) -> Option<(String, Bytes)> {
+        let names = self.store.names().into_iter().filter(|name| name.contains(NOT_KEPT));
+        let held = names.filter_map(|name| Some((name.clone(), self.store.get(&name)?)));
+        let such: Vec<_> = held.filter(|(_, held)| such(held)).collect();
+        let (name, held) = (!such.is_empty()).then(|| random::pick(&such))?;
         self.forgot = true;
         self.store.unlink(std::slice::from_ref(&name));
         Some((name, held))
