@@ -183,7 +183,7 @@ impl ProductFastPath {
         let asked = if compression.applies_to(product.payload.len()) { request.headers() } else { headers };
         let body = Spliced::timed(PRODUCT_HEAD, &product.payload, source, begin);
         let tag = version_tag(id.get(), product.revision, self.products.history());
-        let mut response = cacheable_with_limits(compression, limits, asked, &tag, body);
+        let mut response = cacheable_with_limits(compression, limits, asked, tag, body);
         let request_id = self.pipeline.request_ids.id_of(headers);
         let id = request_id.to_str().unwrap_or_default();
         let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);

@@ -143,21 +143,24 @@ pub(crate) fn streamed(body: Body, source: Source) -> Response {
 }
 
 /// The headers of an answer that was made of a cached value with this tag.
-pub(crate) fn cached(tag: &str, source: Source) -> HeaderMap {
-    let tag = HeaderValue::from_str(tag).ok().map(|tag| (header::ETAG, tag));
-    let others = [(header::CACHE_CONTROL, REVALIDATE), (CACHE_STATUS, cache_status(source))];
-    others.into_iter().chain(tag).collect()
+pub(crate) fn cached(tag: HeaderValue, source: Source) -> HeaderMap {
+    let headers = [(header::CACHE_CONTROL, REVALIDATE), (CACHE_STATUS, cache_status(source)), (header::ETAG, tag)];
+    HeaderMap::from_iter(headers)
 }
 
 /// The ETag of a product or a schema, so that the client can update it without reading it again.
 pub(crate) fn tagged(id: i64, version: Version, history: History) -> HeaderMap {
     let version = u64::try_from(version.get()).unwrap_or_default();
-    let tag = HeaderValue::from_str(&version_tag(id, version, history));
-    tag.into_iter().map(|tag| (header::ETAG, tag)).collect()
+    HeaderMap::from_iter([(header::ETAG, version_tag(id, version, history))])
 }
 
 /// 200 with the body, 304 if the client has this state, or 412 if it wants another one.
-pub(crate) fn cacheable(compression: &Compression, request: &HeaderMap, tag: &str, body: Spliced<'_>) -> Response {
+pub(crate) fn cacheable(
+    compression: &Compression,
+    request: &HeaderMap,
+    tag: HeaderValue,
+    body: Spliced<'_>,
+) -> Response {
     cacheable_with_limits(compression, LimitHeaders::none(), request, tag, body)
 }
 
@@ -166,14 +169,12 @@ pub(crate) fn cacheable_with_limits(
     compression: &Compression,
     limits: LimitHeaders,
     request: &HeaderMap,
-    tag: &str,
+    tag: HeaderValue,
     body: Spliced<'_>,
 ) -> Response {
     let source = body.end.source;
     let compressed = compression.applies_to(body.payload.len());
-    let outcome = conditions::outcome(request, Some(tag));
-    // Tags have only digits, letters, dashes and quotes, so this cannot fail.
-    let tag = HeaderValue::from_str(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
+    let outcome = conditions::outcome(request, Some(&tag));
     if outcome == Outcome::Failed {
         let mut response = conditions::failed().into_response();
         limits.add_to(response.headers_mut());

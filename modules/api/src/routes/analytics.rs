@@ -39,5 +39,5 @@ pub(crate) async fn catalogue(
     };
     let report = found.value.ok_or_else(|| Problem::internal("there are no analytics"))?;
     let body = Spliced::timed("", &report.payload, found.source, begin);
-    Ok(cacheable(&compression, &headers, &page_tag(report.revision), body))
+    Ok(cacheable(&compression, &headers, page_tag(report.revision), body))
 }

@@ -48,7 +48,7 @@ pub(crate) async fn get(
     let details = found.value.ok_or(StoreError::NotFound(id))?;
     let tag = version_tag(id.get(), details.revision, products.history());
     let body = Spliced::timed("", &details.payload, found.source, begin);
-    Ok(cacheable(&compression, &headers, &tag, body))
+    Ok(cacheable(&compression, &headers, tag, body))
 }
 
 /// Replaces the fields, the images or both, each as a whole.

@@ -55,7 +55,7 @@ pub(crate) async fn get(
     let product: Product = serde_json::from_slice(&product.payload)
         .map_err(|error| Problem::internal(format!("the cached entry of product {id} does not parse: {error}")))?;
     let source = if found.source.is_hit() { "cache" } else { "database" };
-    let headers = cached(&version_tag(id.get(), revision, products.history()), found.source);
+    let headers = cached(version_tag(id.get(), revision, products.history()), found.source);
     Ok((headers, Json(success("Product retrieved successfully", product, source))).into_response())
 }
 

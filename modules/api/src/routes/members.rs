@@ -110,7 +110,7 @@ async fn page(
     let begin = Instant::now();
     let page = products.member_page(query.of(members), freshness(headers)?).await?;
     let body = Spliced::timed("", &page.open_json, page.source, begin);
-    Ok(cacheable(compression, headers, &page_tag(page.revision), body))
+    Ok(cacheable(compression, headers, page_tag(page.revision), body))
 }
 
 async fn ids(
@@ -121,7 +121,7 @@ async fn ids(
 ) -> Result<Response, Problem> {
     Ok(match products.product_ids(members, freshness(headers)?).await? {
         ProductIds::Whole { open_json, revision, source } => {
-            cacheable(compression, headers, &page_tag(revision), Spliced::untimed(&open_json, source))
+            cacheable(compression, headers, page_tag(revision), Spliced::untimed(&open_json, source))
         }
         ProductIds::Many => {
             let rest = stream::once(async { Ok(splice_origin(b"", Source::Bypassed)) });

@@ -76,7 +76,7 @@ pub(crate) async fn find(
     let product = found.value.ok_or(StoreError::NotFound(id))?;
     let body = Spliced::timed(PRODUCT_HEAD, &product.payload, found.source, begin);
     let tag = version_tag(id.get(), product.revision, products.history());
-    Ok(cacheable(compression, headers, &tag, body))
+    Ok(cacheable(compression, headers, tag, body))
 }
 
 /// Returns a page of the products or, with `ids`, exactly these products.
@@ -107,7 +107,7 @@ pub(crate) async fn list(
         ListQuery::Products(ids) => products.get_many(&ids, caller.scope(), freshness(&headers)?).await?,
     };
     let body = Spliced::timed("", &page.open_json, page.source, begin);
-    Ok(cacheable(&compression, &headers, &page_tag(page.revision), body))
+    Ok(cacheable(&compression, &headers, page_tag(page.revision), body))
 }
 
 /// Creates a product.
