@@ -11,8 +11,8 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// The best first: Brotli makes a page a tenth smaller than zstd, in more time. A page is compressed once for all that
-    /// are sent of it, so the time hardly counts. gzip is no better than zstd, and slower.
+    /// The best first: Brotli makes a page a tenth smaller than zstd, in more time. A page is compressed once for all
+    /// that are sent of it, so the time hardly counts. gzip is no better than zstd, and slower.
     pub(crate) const ALL: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
 
     /// Its name in `Content-Encoding`.
