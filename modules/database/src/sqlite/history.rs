@@ -2,8 +2,9 @@
 
 use diesel::dsl::{max, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::SqliteConnection;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sqlite::{Sqlite, SqliteConnection};
 use hotshelf_domain::History;
 
 use super::lock::Record;
@@ -61,10 +62,25 @@ pub(crate) fn schema_version(conn: &mut SqliteConnection) -> QueryResult<i64> {
 
 /// Counts one group of writes, inside its transaction.
 pub(crate) fn count_group(conn: &mut SqliteConnection) -> QueryResult<Row> {
-    use database_history::dsl::{commits, history, writer};
-    let counted = diesel::update(database_history::table).set(commits.eq(commits + 1));
-    counted.returning((history, commits, writer)).get_result(conn)
+    CountGroup.get_result(conn)
 }
+
+/// Every group runs it. Unlike diesel's updates, this lets the connection keep the prepared statement.
+#[derive(Clone, Copy, QueryId)]
+struct CountGroup;
+
+impl Query for CountGroup {
+    type SqlType = (BigInt, BigInt, Nullable<BigInt>);
+}
+
+impl QueryFragment<Sqlite> for CountGroup {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE database_history SET commits = commits + 1 RETURNING history, commits, writer");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for CountGroup {}
 
 /// The highest id that was given to anything.
 fn highest_id(conn: &mut SqliteConnection) -> QueryResult<i64> {

@@ -5,7 +5,6 @@
 
 use std::fmt::Write;
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::query_dsl::methods::LoadQuery;
@@ -17,6 +16,9 @@ use super::schema::{product_search, products, search_pending};
 
 /// How many products are in memory at a time.
 const BATCH: i64 = 1_000;
+
+// Unlike a piece of SQL, this lets the connection keep the prepared statement.
+diesel::prefix_operator!(Signed, "+", BigInt);
 
 /// What is entered of a product.
 #[derive(Queryable, Selectable)]
@@ -66,7 +68,7 @@ fn noted_after(conn: &mut SqliteConnection, id: i64) -> QueryResult<Vec<Entry>> 
 fn noted(id: i64) -> impl LoadQuery<'static, SqliteConnection, Entry> + QueryFragment<Sqlite> {
     // With the sign, it cannot be looked up by the product's id. What is noted is gone at the end of each
     // transaction, so SQLite has no statistics of it, and after an ANALYZE would rather go through all products.
-    let noted_id = sql::<BigInt>("+search_pending.id");
+    let noted_id = Signed::new(search_pending::id);
     let noted = search_pending::table.inner_join(products::table.on(products::id.eq(noted_id)));
     let noted = noted.filter(search_pending::id.gt(id)).filter(products::deleted_at.is_null());
     noted.order(search_pending::id).limit(BATCH).select(Entry::as_select())
