@@ -113,6 +113,19 @@ pub(crate) struct Measurement {
     pub(crate) disturbed: usize,
 }
 
+impl Measurement {
+    /// With the rounds of other processes of the same servers.
+    pub(crate) fn and(mut self, other: Measurement) -> Self {
+        for (series, other) in self.servers.iter_mut().zip(other.servers) {
+            series.answered += other.answered;
+            series.rounds.extend(other.rounds);
+        }
+        self.repeated += other.repeated;
+        self.disturbed += other.disturbed;
+        self
+    }
+}
+
 /// Warms every server up, then measures them round by round: A B, B A, A B ….
 pub(crate) async fn in_turns(plan: &Plan, contenders: &[Contender]) -> Result<Measurement, Failure> {
     let mut servers = Vec::new();
