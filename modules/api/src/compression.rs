@@ -107,8 +107,12 @@ impl Compression {
     /// is large and says so already, or it is small.
     pub(crate) fn may_compress(&self, route: &str, response: &Response) -> bool {
         let has_content = !matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
-        let open = has_content && !self.is_off() && !route.starts_with(SECRET) && !varies_by_coding(response.headers());
-        open && size(response).is_none_or(|size| self.applies_to(size.saturating_sub(MARGIN)))
+        // The cheapest questions first: most answers are small.
+        has_content
+            && size(response).is_none_or(|size| self.applies_to(size.saturating_sub(MARGIN)))
+            && !self.is_off()
+            && !route.starts_with(SECRET)
+            && !varies_by_coding(response.headers())
     }
 
     /// Whether the response has to be [finished](Compression::finish): its body is compressed, or would be for another

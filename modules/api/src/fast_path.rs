@@ -32,10 +32,10 @@ use crate::negotiation::accepts_json;
 use crate::params::id_of;
 use crate::pipeline::{RequestPipeline, ReservedForProbes};
 use crate::problem::Problem;
-use crate::reply::{Spliced, cacheable_with_limits};
+use crate::reply::{Differing, Spliced, cacheable_with};
 use crate::request_context::{RequestContext, begin_trace, log_quick_access};
 use crate::request_id::REQUEST_ID;
-use crate::routes::products::{PRODUCT_ACCESS, PRODUCT_AREA, PRODUCT_HEAD, PRODUCT_ROUTE, find};
+use crate::routes::products::{Asked, PRODUCT_ACCESS, PRODUCT_AREA, PRODUCT_HEAD, PRODUCT_ROUTE, find};
 use crate::state::ApiState;
 
 /// Answers all requests: by the fast path where it applies, else by the router. A cheap handle.
@@ -80,13 +80,15 @@ impl ApiService {
             return Either::Right(Either::Right(self.router.clone().call(request)));
         };
         let caller = products.pipeline.authorizer.peek_reader((PRODUCT_AREA, PRODUCT_ACCESS), request.headers());
-        let read = |request, counted| ProductRead { id, peer: peer.clone(), request, arrived: begin, counted };
+        let plain = is_plain(request.uri(), request.headers(), peer.known_host());
+        let read = |request, counted| ProductRead { id, peer: peer.clone(), request, plain, arrived: begin, counted };
         let fetch = |request| -> Answering {
             Either::Right(Either::Left(Box::pin(Arc::clone(products).fetch(read(request, false)))))
         };
         let Some(caller) = caller else { return fetch(request) };
         let Some(policy) = &products.policy else {
-            return match products.hit(id, &request, peer, &caller, LimitHeaders::none(), (begin, begin)) {
+            let looked_up = products.hit((id, plain), &request, peer, &caller, LimitHeaders::none(), (begin, begin));
+            return match looked_up {
                 Some(response) => products.finish(response),
                 None => fetch(request),
             };
@@ -97,7 +99,7 @@ impl ApiService {
         // Decided in memory, as it mostly is for a busy caller: then a hit needs no future either.
         if let Some(allowed @ Decision::Allowed(_)) = decision
             && let Ok(headers) = policy.admit(allowed)
-            && let Some(response) = products.hit(id, &request, peer, &caller, headers, (begin, begin))
+            && let Some(response) = products.hit((id, plain), &request, peer, &caller, headers, (begin, begin))
         {
             return products.finish(response);
         }
@@ -112,6 +114,8 @@ struct ProductRead {
     id: ProductId,
     peer: Peer,
     request: Request<Incoming>,
+    /// See [`is_plain`].
+    plain: bool,
     arrived: Instant,
     /// Whether it was already counted against its rate limit.
     counted: bool,
@@ -162,7 +166,7 @@ impl ProductFastPath {
     /// is the start of the request for the metrics, `begin` that of the lookup for `duration_ms`.
     fn hit<B>(
         &self,
-        id: ProductId,
+        (id, plain): (ProductId, bool),
         request: &Request<B>,
         peer: &Peer,
         caller: &Caller,
@@ -170,7 +174,6 @@ impl ProductFastPath {
         (arrived, begin): (Instant, Instant),
     ) -> Option<Response> {
         let nothing = HeaderMap::new();
-        let plain = is_plain(request.uri(), request.headers(), peer.known_host());
         let headers = if plain { &nothing } else { self.checked(request, peer)? };
         if !accepts_json(request.uri(), headers) {
             return None;
@@ -183,18 +186,16 @@ impl ProductFastPath {
         let asked = if compression.applies_to(product.payload.len()) { request.headers() } else { headers };
         let body = Spliced::timed(PRODUCT_HEAD, &product.payload, source, begin);
         let tag = version_tag(id.get(), product.revision, self.products.history());
-        let mut response = cacheable_with_limits(compression, limits, asked, tag, body);
         let request_id = self.pipeline.request_ids.id_of(headers);
-        let id = request_id.to_str().unwrap_or_default();
-        let trace = begin_trace(request, "GET", PRODUCT_ROUTE, id);
+        let trace = begin_trace(request, "GET", PRODUCT_ROUTE, request_id.to_str().unwrap_or_default());
+        let mut response = cacheable_with(compression, asked, Differing { tag, request_id, limits }, body);
         let status = response.status();
         let series = if status == StatusCode::OK { &self.answered } else { &self.not_modified };
         let taken = arrived.elapsed();
         series.record(taken);
-        log_quick_access(id, "GET", PRODUCT_ROUTE, status, taken);
+        log_quick_access(response.headers(), "GET", PRODUCT_ROUTE, status, taken);
         trace.end(status.as_u16());
         self.pipeline.authorizer.keep_private(response.headers_mut());
-        response.headers_mut().insert(REQUEST_ID, request_id);
         Some(response)
     }
 
@@ -239,7 +240,8 @@ impl ProductFastPath {
         match admitted {
             Ok(headers) => {
                 let (limits, begin) = (LimitHeaders::none(), Instant::now());
-                let hit = self.hit(read.id, &read.request, &read.peer, &caller, limits, (read.arrived, begin));
+                let asked = (read.id, read.plain);
+                let hit = self.hit(asked, &read.request, &read.peer, &caller, limits, (read.arrived, begin));
                 let mut response = match hit {
                     Some(response) if Compression::is_unfinished(&response) => {
                         Box::pin(self.pipeline.compression.finish_spliced(response)).await
@@ -261,21 +263,21 @@ impl ProductFastPath {
 
     /// Answers through the whole pipeline.
     async fn fetch(self: Arc<Self>, read: ProductRead) -> Answer {
-        let ProductRead { id, peer, request, arrived, counted } = read;
+        let ProductRead { id, peer, request, plain, arrived, counted } = read;
         let context = RequestContext::of(&request, PRODUCT_ROUTE, &self.pipeline.request_ids, arrived);
         let context = RequestContext { answered: Some(&self.answered), ..context };
         let request = request.into_parts().0;
         // Pinned here, so that the future is passed on as a pointer and not moved.
-        let answering = pin!(self.answer(id, &peer, &request, counted));
+        let answering = pin!(self.answer((id, plain), &peer, &request, counted));
         let bounded =
             pin!(async { self.pipeline.bounded(false, answering).await.unwrap_or_else(Problem::into_response) });
         Ok(self.pipeline.handle(context, bounded).await)
     }
 
     /// Authorizes the caller, counts the request unless it was counted, and loads the product.
-    async fn answer(&self, id: ProductId, peer: &Peer, request: &Parts, counted: bool) -> Response {
-        let headers = &request.headers;
-        if !is_plain(&request.uri, headers, peer.known_host()) {
+    async fn answer(&self, (id, plain): (ProductId, bool), peer: &Peer, request: &Parts, counted: bool) -> Response {
+        let (headers, nothing) = (&request.headers, HeaderMap::new());
+        if !plain {
             if let Err(problem) = self.pipeline.check_request(request) {
                 return problem.into_response();
             }
@@ -295,8 +297,9 @@ impl ProductFastPath {
             match &identified {
                 Ok(Some(caller)) => match authorizer.check((PRODUCT_AREA, PRODUCT_ACCESS), caller) {
                     Ok(()) => {
-                        let compression = &self.pipeline.compression;
-                        find(&self.products, compression, caller, id, headers).await.into_response()
+                        let conditions = if plain { &nothing } else { headers };
+                        let asked = Asked { id, conditions, codings: headers };
+                        find(&self.products, &self.pipeline.compression, caller, asked).await.into_response()
                     }
                     Err(problem) => {
                         self.pipeline.note_refusal(Some(caller), address, &Method::GET, PRODUCT_ROUTE);

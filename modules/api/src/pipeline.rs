@@ -129,7 +129,10 @@ impl RequestPipeline {
             // Boxed, so that the future of a small answer stays small.
             response = Box::pin(self.compression.finish(codings, response)).await;
         }
-        reply::complete(context.method, &mut response);
+        // A product has these headers already.
+        if context.answered.is_none() || response.status() != StatusCode::OK {
+            reply::complete(context.method, &mut response);
+        }
         self.authorizer.keep_private(response.headers_mut());
         response.headers_mut().insert(REQUEST_ID, context.request_id);
         let (status, taken) = (response.status(), context.begin.elapsed());

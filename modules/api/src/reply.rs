@@ -28,8 +28,8 @@ const HEADERS: usize = 10;
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The headers of a 200. Cloning this map and replacing the values that differ costs a third of building it header by
-/// header. Those that differ come first, so that they are found without a comparison of names. The pipeline sets the
-/// request's id.
+/// header. Those that differ come first, in the order of [`Differing`], so that they are found without a comparison of
+/// names.
 static ANSWERED: LazyLock<HeaderMap> = LazyLock::new(|| answered(&[]));
 
 /// The same with the headers of a rate limit.
@@ -37,14 +37,20 @@ static LIMITED: LazyLock<HeaderMap> = LazyLock::new(|| answered(&[RATE_LIMIT_POL
 
 fn answered(limits: &[HeaderName]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(HEADERS);
-    for name in [header::ETAG, CACHE_STATUS].iter().chain(limits) {
+    for name in [header::ETAG, CACHE_STATUS, REQUEST_ID].iter().chain(limits) {
         headers.insert(name, HeaderValue::from_static(""));
     }
     headers.insert(header::CONTENT_TYPE, JSON);
     headers.insert(header::CACHE_CONTROL, REVALIDATE);
-    headers.insert(REQUEST_ID, HeaderValue::from_static(""));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers
+}
+
+/// The headers of a response from the cache that differ from answer to answer.
+pub(crate) struct Differing {
+    pub(crate) tag: HeaderValue,
+    pub(crate) request_id: HeaderValue,
+    pub(crate) limits: LimitHeaders,
 }
 
 /// A body of the cache: `head` and `payload`, which last as long as the entry, and an end that differs from answer to
@@ -161,22 +167,25 @@ pub(crate) fn cacheable(
     tag: HeaderValue,
     body: Spliced<'_>,
 ) -> Response {
-    cacheable_with_limits(compression, LimitHeaders::none(), request, tag, body)
+    // The pipeline sets the id of the request, and the limits.
+    let request_id = HeaderValue::from_static("");
+    cacheable_with(compression, request, Differing { tag, request_id, limits: LimitHeaders::none() }, body)
 }
 
-/// The same with the headers of a rate limit.
-pub(crate) fn cacheable_with_limits(
+/// The same with these headers.
+pub(crate) fn cacheable_with(
     compression: &Compression,
-    limits: LimitHeaders,
     request: &HeaderMap,
-    tag: HeaderValue,
+    differing: Differing,
     body: Spliced<'_>,
 ) -> Response {
+    let Differing { tag, request_id, limits } = differing;
     let source = body.end.source;
     let compressed = compression.applies_to(body.payload.len());
     let outcome = conditions::outcome(request, Some(&tag));
     if outcome == Outcome::Failed {
         let mut response = conditions::failed().into_response();
+        response.headers_mut().insert(REQUEST_ID, request_id);
         limits.add_to(response.headers_mut());
         return response;
     }
@@ -189,6 +198,7 @@ pub(crate) fn cacheable_with_limits(
         headers.insert(header::ETAG, tag);
         headers.insert(header::CACHE_CONTROL, REVALIDATE);
         headers.insert(CACHE_STATUS, cache_status(source));
+        headers.insert(REQUEST_ID, request_id);
         limits.add_to(headers);
         if compressed {
             add_vary(headers);
@@ -197,7 +207,7 @@ pub(crate) fn cacheable_with_limits(
     }
     let (policy, limit) = limits.0.unzip();
     let mut headers = if limit.is_some() { LIMITED.clone() } else { ANSWERED.clone() };
-    let differing = [tag, cache_status(source)].into_iter().chain(policy).chain(limit);
+    let differing = [tag, cache_status(source), request_id].into_iter().chain(policy).chain(limit);
     headers.values_mut().zip(differing).for_each(|(value, differs)| *value = differs);
     if !compressed {
         let mut response = Response::new(Body::from(body.whole()));
@@ -240,8 +250,8 @@ mod tests {
     #[test]
     fn the_headers_that_differ_come_first() {
         let names = |headers: &HeaderMap| headers.keys().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(names(&ANSWERED)[..2], ["etag", "cache-status"]);
-        assert_eq!(names(&LIMITED)[..4], ["etag", "cache-status", "ratelimit-policy", "ratelimit"]);
+        assert_eq!(names(&ANSWERED)[..3], ["etag", "cache-status", "x-request-id"]);
+        assert_eq!(names(&LIMITED)[..5], ["etag", "cache-status", "x-request-id", "ratelimit-policy", "ratelimit"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hotshelf_lifecycle::at_once_for_request;
 use hotshelf_telemetry::RequestTrace;
 use tracing::Level;
@@ -12,7 +12,7 @@ use crate::compression::AcceptedCodings;
 use crate::metrics::HttpSeries;
 use crate::negotiation::accepts_json;
 use crate::problem::Dialect;
-use crate::request_id::RequestIds;
+use crate::request_id::{REQUEST_ID, RequestIds};
 
 /// The target of the access log.
 const ACCESS: &str = "hotshelf_access";
@@ -59,9 +59,10 @@ pub(crate) fn begin_trace<B>(request: &Request<B>, method: &'static str, route: 
     RequestTrace::begin(method, route, id, |header| request.headers().get(header)?.to_str().ok())
 }
 
-/// As [`log_access`], for a request that was answered without its id in scope.
-pub(crate) fn log_quick_access(request_id: &str, method: &str, route: &str, status: StatusCode, taken: Duration) {
+/// As [`log_access`], for a request that was answered without its id in scope: the headers of the answer have it.
+pub(crate) fn log_quick_access(answer: &HeaderMap, method: &str, route: &str, status: StatusCode, taken: Duration) {
     if tracing::enabled!(target: ACCESS, Level::DEBUG) {
+        let request_id = answer.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
         at_once_for_request(Arc::from(request_id), || log_access(method, route, status, taken));
     }
 }

@@ -60,22 +60,31 @@ pub(crate) async fn get(
     IdPath(id): IdPath<ProductId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    find(&products, &compression, &caller, id, &headers).await
+    find(&products, &compression, &caller, Asked { id, conditions: &headers, codings: &headers }).await
 }
 
-/// The answer to a request of that caller with these headers.
+/// A request for a product.
+pub(crate) struct Asked<'a> {
+    pub(crate) id: ProductId,
+    /// The headers in which conditions are looked for.
+    pub(crate) conditions: &'a HeaderMap,
+    /// The headers in which the accepted codings are looked for.
+    pub(crate) codings: &'a HeaderMap,
+}
+
+/// The answer to such a request of that caller.
 pub(crate) async fn find(
     products: &ProductService,
     compression: &Compression,
     caller: &Caller,
-    id: ProductId,
-    headers: &HeaderMap,
+    Asked { id, conditions, codings }: Asked<'_>,
 ) -> Result<Response, Problem> {
     let begin = Instant::now();
-    let found = products.get_within(id, caller.scope(), freshness(headers)?).await?;
+    let found = products.get_within(id, caller.scope(), freshness(conditions)?).await?;
     let product = found.value.ok_or(StoreError::NotFound(id))?;
     let body = Spliced::timed(PRODUCT_HEAD, &product.payload, found.source, begin);
     let tag = version_tag(id.get(), product.revision, products.history());
+    let headers = if compression.applies_to(product.payload.len()) { codings } else { conditions };
     Ok(cacheable(compression, headers, tag, body))
 }
 
