@@ -92,7 +92,7 @@ pub(super) fn role_or_viewer() -> Object {
 pub(super) fn areas() -> Array {
     let description = "The parts of the API that the key may use; default: all.";
     let areas = ArrayBuilder::new().items(words(Area::ALL.map(Area::as_str))).min_items(Some(1));
-    areas.unique_items(true).description(Some(description)).build()
+    areas.description(Some(description)).build()
 }
 
 pub(super) fn audit_action() -> Object {

@@ -104,13 +104,14 @@ fn member_page(mut query: QueryReader) -> Result<MemberPageQuery, FieldErrors> {
 
 fn ids(text: &str) -> Result<Vec<ProductId>, String> {
     let mut ids = Vec::new();
-    for id in text.split(',') {
+    for (place, id) in text.split(',').enumerate() {
+        // One that comes again counts, too: each is compared with those before it.
+        if place == MAX_IDS {
+            return Err(format!("must be at most {MAX_IDS} ids"));
+        }
         let id = id_of(id.trim()).ok_or("must be positive integers, separated by commas")?;
         if !ids.contains(&id) {
             ids.push(id);
-        }
-        if ids.len() > MAX_IDS {
-            return Err(format!("must be at most {MAX_IDS} ids"));
         }
     }
     Ok(ids)
@@ -240,6 +241,7 @@ mod tests {
         assert!(read("3,,1").is_err() && read("-1").is_err() && read("a").is_err());
         let many = |count: i64| (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
         assert!(read(&many(1_000)).is_ok() && read(&many(1_001)).is_err());
+        assert!(read(&vec!["7"; 1_000].join(",")).is_ok() && read(&vec!["7"; 1_001].join(",")).is_err());
     }
 
     #[test]
