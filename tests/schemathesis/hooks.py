@@ -20,6 +20,11 @@ def before_call(context, case, kwargs):
     spare_the_admin(case)
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
+    if isinstance(case.path_parameters, dict):
+        # A link that schemathesis infers from a response may lead through a field that is null there.
+        case.path_parameters = {
+            name: 1 if value in (None, "None") else value for name, value in case.path_parameters.items()
+        }
     if isinstance(case.query, dict):
         case.query = keep_query_rules(dict(case.query))
     if isinstance(case.body, dict):
