@@ -19,26 +19,32 @@ const EQUAL: f64 = 0.03;
 
 /// The same build twice.
 pub(crate) async fn same(plan: &Plan) -> Result<Comparison, Failure> {
-    let (one, other) = (hit::start(Path::new(BINARY)).await?, hit::start(Path::new(BINARY)).await?);
-    let contenders = [Contender::service("hotshelf", &one), Contender::service("hotshelf again", &other)];
-    Ok(Comparison::new("same", Aim::Equal { within: EQUAL }, rounds::in_turns(plan, &contenders).await?))
+    let build = Path::new(BINARY);
+    let measured = measure(Case::Same, plan, [("hotshelf", build), ("hotshelf again", build)]).await?;
+    Ok(Comparison::new("same", Aim::Equal { within: EQUAL }, measured))
 }
 
 /// This build and the other one, in that case of the benchmark.
 pub(crate) async fn against(case: Case, plan: &Plan, other: &Path) -> Result<Comparison, Failure> {
+    let measured = measure(case, plan, [("hotshelf", Path::new(BINARY)), ("the other build", other)]).await?;
+    Ok(Comparison::new(case.name(), Aim::Any, measured))
+}
+
+/// Several processes of each build, one pair after the other.
+async fn measure(case: Case, plan: &Plan, builds: [(&'static str, &Path); 2]) -> Result<Measurement, Failure> {
     let part = Plan { rounds: plan.rounds.div_ceil(4), repeats: plan.repeats.div_ceil(4), ..*plan };
     let mut all: Option<Measurement> = None;
     for _ in 0..STARTS.min(plan.rounds) {
-        let (ours, theirs) = (start(case, Path::new(BINARY)).await?, start(case, other).await?);
-        let contenders = [Contender::service("hotshelf", &ours), Contender::service("the other build", &theirs)];
+        let [(one_name, one), (other_name, other)] = builds;
+        let (one, other) = (start(case, one).await?, start(case, other).await?);
+        let contenders = [Contender::service(one_name, &one), Contender::service(other_name, &other)];
         let measured = rounds::in_turns(&part, &contenders).await?;
         all = Some(match all {
             Some(before) => before.and(measured),
             None => measured,
         });
     }
-    let all = all.ok_or("no process was started")?;
-    Ok(Comparison::new(case.name(), Aim::Any, all))
+    Ok(all.ok_or("no process was started")?)
 }
 
 async fn start(case: Case, build: &Path) -> Result<Running, Failure> {

@@ -49,7 +49,9 @@ impl Comparison {
     }
 
     pub(crate) fn print(&self) {
-        println!("\n{:<44} {:>11} {:>8} {:>8} {:>8}", self.case, "requests/s", "p50 ms", "p99 ms", "CPU µs");
+        let of = self.service.rounds.len();
+        let case = format!("{}, {of} rounds", self.case);
+        println!("\n{case:<44} {:>11} {:>8} {:>8} {:>8}", "requests/s", "p50 ms", "p99 ms", "CPU µs");
         for Series { name, rounds, .. } in [&self.service].into_iter().chain(&self.bare) {
             let median_of = |value: fn(&Round) -> f64| median(rounds.iter().map(value));
             let per_second = median_of(|round| round.measured.per_second);
@@ -61,7 +63,6 @@ impl Comparison {
             let cpu = milliseconds(cpu) * 1_000.0 / answered as f64;
             println!("  {name:<42} {per_second:>11.0} {p50:>8.2} {p99:>8.2} {cpu:>8.2}");
         }
-        let of = self.service.rounds.len();
         if self.repeated > 0 {
             println!(
                 "  {} further rounds were done again: others used the machine, or not all was as meant",
@@ -105,10 +106,7 @@ impl Aim {
 pub(crate) fn print_conditions(plan: &Plan) {
     let cores = std::thread::available_parallelism().map_or("?".to_owned(), |cores| cores.to_string());
     println!("hotshelf against the bare stack, over HTTP on the loopback interface");
-    println!(
-        "{cores} cores, {CLIENTS} connections, {} rounds of {:?} in turns; medians of the rounds",
-        plan.rounds, plan.round
-    );
+    println!("{cores} cores, {CLIENTS} connections, rounds of {:?} in turns; medians of the rounds", plan.round);
     println!("a round in which others use more than {:.0} % of the machine is done again", TOO_BUSY * 100.0);
 }
 
