@@ -141,6 +141,9 @@ pub enum StoreError {
     /// changed; try again later.
     #[error("the database is overloaded: {0}")]
     Overloaded(&'static str),
+    /// The database failed, in its own words, before the commit. Nothing was changed.
+    #[error("the database failed: {0}")]
+    NotCommitted(Arc<str>),
     /// The database failed, in its own words, and a write that was under way may or may not have been committed.
     #[error("the database failed: {0}")]
     Unavailable(Arc<str>),
@@ -208,6 +211,7 @@ impl StoreError {
             | StoreError::NoSuchSession(_)
             | StoreError::NoSuchApiKey(_)
             | StoreError::NoSuchReset
+            | StoreError::NotCommitted(_)
             | StoreError::Overloaded(_) => true,
             StoreError::Unavailable(_) | StoreError::Replaced { .. } | StoreError::Closed => false,
         }
@@ -217,7 +221,11 @@ impl StoreError {
     pub fn is_failure(&self) -> bool {
         matches!(
             self,
-            StoreError::Overloaded(_) | StoreError::Unavailable(_) | StoreError::Replaced { .. } | StoreError::Closed
+            StoreError::Overloaded(_)
+                | StoreError::NotCommitted(_)
+                | StoreError::Unavailable(_)
+                | StoreError::Replaced { .. }
+                | StoreError::Closed
         )
     }
 }

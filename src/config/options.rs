@@ -3,7 +3,7 @@
 use hotshelf_accounts::{AccountOptions, IssuedOptions, MailLinks, MailOptions, Registration, SessionOptions};
 use hotshelf_api::{ApiOptions, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{CacheOptions, Tiers};
-use hotshelf_database::DatabaseOptions;
+use hotshelf_database::{DatabaseOptions, Location};
 use hotshelf_domain::Quotas;
 use hotshelf_issuer::IssuerOptions;
 use hotshelf_product::{Ttls, WarmOptions};
@@ -29,7 +29,10 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
     let () = s.database_url;
     Config {
         api: api(s),
-        database: DatabaseOptions { path: s.db_path.clone(), shared: s.shared_db, quotas: quotas(s) },
+        database: DatabaseOptions {
+            location: Location::File { path: s.db_path.clone(), shared: s.shared_db },
+            quotas: quotas(s),
+        },
         ttls: ttls(s),
         audit_rate: s.audit_rate,
         audit_kept: s.audit_kept,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hotshelf_cache::Tiers;
+use hotshelf_database::Location;
 use hotshelf_redis_client::{Address, RedisOptions, Servers};
 
 use super::*;
@@ -25,8 +26,8 @@ fn every_default_is_a_good_value() {
     let config = load(&[]).unwrap();
     assert_eq!((config.api.host.as_str(), config.api.port), ("127.0.0.1", 3000));
     assert_eq!(config.api.cors_origins, Vec::<String>::new());
-    assert_eq!(config.database.path, PathBuf::from("./products.db"));
-    assert!(!config.database.shared);
+    let Location::File { path, shared } = &config.database.location else { panic!("a file") };
+    assert_eq!((path, *shared), (&PathBuf::from("./products.db"), false));
     let redis = config.cache.redis;
     assert_eq!((redis.servers, redis.tls), (one("localhost", 6379), false));
     assert_eq!((redis.credentials.username, redis.credentials.password, redis.database), (None, None, 0));

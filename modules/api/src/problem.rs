@@ -238,7 +238,7 @@ impl From<StoreError> for Problem {
                 Problem::unavailable("the database file was replaced, an operator must restart the service")
                     .caused_by(&error)
             }
-            StoreError::Unavailable(_) | StoreError::Closed => {
+            StoreError::NotCommitted(_) | StoreError::Unavailable(_) | StoreError::Closed => {
                 Problem::unavailable("the database is unavailable, try again").caused_by(&error)
             }
         }

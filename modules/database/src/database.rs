@@ -8,33 +8,30 @@ mod lists;
 mod products;
 mod registration;
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{Quotas, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Registry;
-use parking_lot::Mutex;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::OpenError;
+use crate::backend::{Backend, Target};
+use crate::engine::condition::{self, Condition};
+use crate::engine::heartbeat;
+use crate::engine::operation::Operation;
+use crate::engine::point_reads::PointReads;
+use crate::engine::readers::{self, Readers};
+use crate::engine::writer::Writer;
+use crate::error::{OpenError, SqlError};
 use crate::metrics::DatabaseMetrics;
-use crate::sqlite::condition::{self, Condition};
-use crate::sqlite::connect;
-use crate::sqlite::error::SqlError;
-use crate::sqlite::heartbeat;
-use crate::sqlite::identity::{Identity, Target};
-use crate::sqlite::lock::DatabaseLock;
-use crate::sqlite::operation::Operation;
-use crate::sqlite::permissions::close_to_others;
-use crate::sqlite::point_reads::PointReads;
-use crate::sqlite::readers::{self, Readers};
-use crate::sqlite::writer::Writer;
+use crate::port::Tx;
+use crate::postgres::{Postgres, ServerUrl};
+use crate::sqlite::Sqlite;
 use crate::usecases;
 pub use audit::Noted;
 use hotshelf_cache::{Committed, Fencing};
@@ -42,18 +39,47 @@ use hotshelf_cache::{Committed, Fencing};
 /// Which database, and who else is in it.
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
-    /// The SQLite file, made when it is not there.
-    pub path: PathBuf,
-    /// Several processes share the database. Otherwise a lock file keeps a second one out.
-    pub shared: bool,
+    /// Where it is.
+    pub location: Location,
     /// What each organization may have that has no quotas of its own.
     pub quotas: Quotas,
+}
+
+/// Where a database is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// A SQLite file, made when it is not there.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Several processes share it. Otherwise a lock file keeps a second one out.
+        shared: bool,
+    },
+    /// A database of a PostgreSQL server, which any number of processes share.
+    Server(ServerUrl),
 }
 
 impl DatabaseOptions {
     /// The database in this file, for this process alone and without quotas.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        DatabaseOptions { path: path.into(), shared: false, quotas: Quotas::default() }
+        Location::File { path: path.into(), shared: false }.into()
+    }
+}
+
+impl From<Location> for DatabaseOptions {
+    /// Without quotas.
+    fn from(location: Location) -> Self {
+        DatabaseOptions { location, quotas: Quotas::default() }
+    }
+}
+
+impl Location {
+    /// Opens the database. Blocks.
+    fn open(self) -> Result<Arc<dyn Backend>, OpenError> {
+        Ok(match self {
+            Location::File { path, shared } => Arc::new(Sqlite::open(&path, shared)?),
+            Location::Server(url) => Arc::new(Postgres::open(url)?),
+        })
     }
 }
 
@@ -96,11 +122,9 @@ struct Inner {
     ending: Ending,
     operations: Operations,
     condition: Arc<Condition>,
-    identity: Arc<Identity>,
+    backend: Arc<dyn Backend>,
     /// Of organizations that have none of their own.
     quotas: Quotas,
-    /// The connection that was opened first. As long as one is open, SQLite keeps the files beside the database.
-    first: Arc<Mutex<SqliteConnection>>,
 }
 
 /// How a stop interrupts work.
@@ -154,31 +178,20 @@ impl Database {
     /// # Errors
     /// [`OpenError`], each kind with what to do about it.
     pub async fn open(options: DatabaseOptions, registry: &Registry) -> Result<Self, OpenError> {
-        let path = canonical(options.path)?;
-        let url = path.to_str().ok_or_else(|| OpenError::Path(path.clone()))?.to_owned();
-        let failed = |cause: String| OpenError::Open { database: path.clone(), cause };
-        let (file, address) = (path.clone(), url.clone());
-        let opened = tokio::task::spawn_blocking(move || {
-            close_to_others(&file);
-            let lock = DatabaseLock::acquire(&file, options.shared)?;
-            let (conn, opened) = connect::prepare(&file, &address, &lock, options.shared)?;
-            let identity = Identity::new(&file, lock, opened.row);
-            let identity = identity.map_err(|error| OpenError::Open { database: file, cause: error.to_string() })?;
-            Ok::<_, OpenError>((Arc::new(identity), Arc::new(Mutex::new(conn))))
-        });
-        let (identity, first) = opened.await.map_err(|error| failed(error.to_string()))??;
-
-        let metrics = DatabaseMetrics::register(registry).map_err(|error| failed(error.to_string()))?;
+        let DatabaseOptions { location, quotas } = options;
+        let opened = spawn_blocking(move || location.open()).await;
+        let backend = opened.map_err(|died| OpenError::Died(died.to_string()))??;
+        let metrics = DatabaseMetrics::register(registry, backend.system());
+        let metrics = metrics.map_err(|error| OpenError::Metrics(error.to_string()))?;
         let tasks = Tasks::default();
         let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));
-        let target = |ending| Target { url: url.clone(), identity: Arc::clone(&identity), ending };
+        let target = |ending| Target { backend: Arc::clone(&backend), ending };
         let readers = Readers::new(target(ending.reads.clone()), &condition, &metrics);
         let finds = Operation::new(&metrics, "find");
         let commits = Operation::new(&metrics, "commit");
         let writer = Writer::spawn(target(ending.writes.clone()), &tasks, commits, &condition);
-        heartbeat::spawn(Arc::clone(&identity), Arc::clone(&first), writer.clone(), &tasks);
+        heartbeat::spawn(Arc::clone(&backend), writer.clone(), &tasks);
         condition::spawn_probe(Arc::clone(&condition), writer.clone(), readers.watch.clone(), &tasks);
-        tracing::info!(path = %path.display(), shared = options.shared, "database open");
         Ok(Database(Arc::new(Inner {
             writer,
             point_reads: PointReads::spawn(&readers.point, readers::POINT.running, &tasks, finds, &metrics),
@@ -187,15 +200,14 @@ impl Database {
             tasks,
             ending,
             condition,
-            identity,
-            quotas: options.quotas,
-            first,
+            backend,
+            quotas,
         })))
     }
 
     /// Reads a row, to find out whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let answer = self.0.operations.ping.of(self.0.readers.watch.read(condition::read_probe)).await;
+        let answer = self.0.operations.ping.of(self.0.readers.watch.read(|tx| tx.probe_read())).await;
         self.0.condition.reads.note_probe(&answer);
         answer
     }
@@ -212,10 +224,10 @@ impl Database {
         });
     }
 
-    /// Ends the reads, finishes the writes that were accepted, refuses new ones, and checkpoints.
+    /// Ends the reads, finishes the writes that were accepted, refuses new ones, and brings SQLite's log into its file.
     ///
     /// # Errors
-    /// When that took longer than `limit` or the checkpoint failed; nothing acknowledged is lost either way.
+    /// When that took longer than `limit` or failed; nothing acknowledged is lost either way.
     pub async fn close(&self, limit: Duration) -> Result<(), StoreError> {
         let end = Instant::now() + limit;
         self.0.ending.reads.cancel();
@@ -230,18 +242,14 @@ impl Database {
         if !stopped || timeout_at(end, self.0.readers.close()).await.is_err() {
             return Err(StoreError::Overloaded("reads or writes were still under way"));
         }
-        // A log must not be moved into a file that it does not belong to.
-        if !self.0.identity.may_move_the_log() {
-            return self.0.identity.confirm();
-        }
-        let first = Arc::clone(&self.0.first);
-        let checkpoint = tokio::task::spawn_blocking(move || connect::checkpoint(&mut first.lock()));
-        let checkpoint = timeout_at(end, checkpoint).await;
-        let checkpoint = checkpoint.map_err(|_| StoreError::Overloaded("the checkpoint was still under way"))?;
-        if !checkpoint.map_err(|died| StoreError::failed(format!("the checkpoint died: {died}")))?? {
-            tracing::warn!("the write-ahead log stays beside the database: another process is at work on it");
-        }
-        self.0.identity.confirm()
+        let backend = Arc::clone(&self.0.backend);
+        let closed = timeout_at(end, spawn_blocking(move || backend.close())).await;
+        let closed = closed.map_err(|_| StoreError::Overloaded("the checkpoint was still under way"))?;
+        closed.map_err(|died| StoreError::failed(format!("the checkpoint died: {died}")))?
+    }
+
+    pub(crate) fn title(&self) -> String {
+        self.0.backend.title()
     }
 
     pub(crate) fn condition(&self) -> &Condition {
@@ -257,25 +265,8 @@ impl Database {
         &self,
         rows: usize,
         fencing: Fencing,
-        work: impl Fn(&mut SqliteConnection) -> Result<T, SqlError> + Send + 'static,
+        work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
-        self.0.writer.submit(rows, move |conn| usecases::epoch::commit(conn, fencing, &work)).await
-    }
-}
-
-/// The one name under which every process finds the same lock file: symbolic links are followed, as SQLite does.
-fn canonical(path: PathBuf) -> Result<PathBuf, OpenError> {
-    match std::fs::metadata(&path) {
-        Ok(file) if file.nlink() > 1 => return Err(OpenError::HardLinked { database: path, names: file.nlink() }),
-        Ok(_) => {
-            return path.canonicalize().map_err(|error| OpenError::Open { database: path, cause: error.to_string() });
-        }
-        // It is created when it is opened, or that fails and says why.
-        Err(_) => {}
-    }
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match (directory.canonicalize(), path.file_name()) {
-        (Ok(directory), Some(name)) => Ok(directory.join(name)),
-        _ => Ok(path),
+        self.0.writer.submit(rows, move |tx| usecases::epoch::commit(tx, fencing, &work)).await
     }
 }

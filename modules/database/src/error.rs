@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use hotshelf_domain::{Invalid, PageError, StoreError};
+
 /// Why the database cannot be opened; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -51,6 +53,20 @@ pub enum OpenError {
         /// The newest migration that this program knows.
         known: String,
     },
+    /// The server cannot be reached, or not be used.
+    #[error("cannot open the database at {server}: {cause}")]
+    Server {
+        /// Its hosts and the database.
+        server: String,
+        /// What went wrong, in the server's words.
+        cause: String,
+    },
+    /// The opening has panicked; always a defect.
+    #[error("the opening of the database broke off: {0}")]
+    Died(String),
+    /// The metrics of the database could not be registered; always a defect.
+    #[error("cannot count what the database does: {0}")]
+    Metrics(String),
     /// The file is there but cannot be used as a database.
     #[error("cannot open {}: {cause}", .database.display())]
     Open {
@@ -59,4 +75,46 @@ pub enum OpenError {
         /// What went wrong, in the database's words.
         cause: String,
     },
+}
+
+/// Why work on a connection ended early. In here `?` takes what the libraries return and what the rules say; callers
+/// outside of this crate see the [`StoreError`] in it, which knows no library.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct SqlError(pub(crate) StoreError);
+
+impl From<StoreError> for SqlError {
+    fn from(error: StoreError) -> Self {
+        SqlError(error)
+    }
+}
+
+impl From<SqlError> for StoreError {
+    fn from(error: SqlError) -> Self {
+        error.0
+    }
+}
+
+impl From<Invalid> for SqlError {
+    fn from(invalid: Invalid) -> Self {
+        StoreError::from(invalid).into()
+    }
+}
+
+impl From<PageError> for SqlError {
+    fn from(error: PageError) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<serde_json::Error> for SqlError {
+    fn from(error: serde_json::Error) -> Self {
+        StoreError::from_serialization(error.to_string()).into()
+    }
+}
+
+impl From<diesel::result::Error> for SqlError {
+    fn from(error: diesel::result::Error) -> Self {
+        StoreError::failed(error.to_string()).into()
+    }
 }

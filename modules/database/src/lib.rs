@@ -1,16 +1,26 @@
 //! For the truth: products, organizations, schemas and users, on disk. Knows no HTTP and no cache. May depend on
 //! `domain`, `stats` and `lifecycle`.
 //!
-//! - [`Database`] is SQLite with one group-committing writer and readers in pools.
+//! - [`Database`] has one group-committing writer and readers in pools (`engine`), over a kind of database
+//!   (`sqlite`, `postgres`).
 //! - What a write names that only the database knows, such as an organization, is checked in the write's transaction.
 
+mod backend;
 mod database;
+mod engine;
 mod error;
+mod listing;
 mod metrics;
 mod module;
 mod port;
+mod postgres;
+mod rows;
+mod search_words;
 mod sqlite;
+mod statement;
+mod tables;
 mod usecases;
 
-pub use database::{Database, DatabaseOptions, Noted};
+pub use database::{Database, DatabaseOptions, Location, Noted};
 pub use error::OpenError;
+pub use postgres::{InvalidUrl, ServerUrl};

@@ -4,16 +4,19 @@ use hotshelf_stats::{Histogram, HistogramVec, IntCounter, IntCounterVec, Metrics
 pub(crate) struct DatabaseMetrics {
     /// For the gauges of the lanes.
     pub(crate) registry: Registry,
+    /// The database, by the names of OpenTelemetry.
+    pub(crate) system: &'static str,
     queries: HistogramVec,
     errors: IntCounterVec,
     reads_refused: IntCounterVec,
 }
 
 impl DatabaseMetrics {
-    pub(crate) fn register(registry: &Registry) -> Result<Self, MetricsError> {
+    pub(crate) fn register(registry: &Registry, system: &'static str) -> Result<Self, MetricsError> {
         let refused = "Reads that the database did not finish, because of other reads or their own length";
         Ok(DatabaseMetrics {
             registry: registry.clone(),
+            system,
             queries: registry.latencies("db_query_duration_seconds", "Time of a database operation", &["operation"])?,
             errors: registry.counters("db_errors_total", "Database operations that failed", &["operation"])?,
             reads_refused: registry.counters("db_reads_refused_total", refused, &["lane", "reason"])?,
@@ -44,6 +47,6 @@ impl DatabaseMetrics {
 #[cfg(test)]
 impl DatabaseMetrics {
     pub(crate) fn unseen() -> Self {
-        Self::register(&Registry::new().unwrap()).unwrap()
+        Self::register(&Registry::new().unwrap(), "sqlite").unwrap()
     }
 }

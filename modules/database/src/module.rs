@@ -23,7 +23,7 @@ impl Module for Database {
         }
         let condition = self.condition();
         match (condition.reads.cause(), condition.writes.cause()) {
-            (None, None) => Health::healthy("SQLite answers"),
+            (None, None) => Health::healthy(format!("{} answers", self.title())),
             // The ping has succeeded, so it is not the database as a whole.
             (Some(cause), None) => Health::degraded(format!("some reads fail ({cause})")),
             // Whoever shares the file can write no more than this process, and reads are most of what a catalogue is

@@ -1,30 +1,27 @@
-//! What is SQLite's: one group-committing writer, readers in pools, gathered reads by id, and the statements.
+//! SQLite: a file of this machine, and the statements that are its own.
 
-pub(crate) mod accounts;
-pub(crate) mod admission;
-pub(crate) mod audit;
-pub(crate) mod condition;
+mod backend;
 pub(crate) mod connect;
-pub(crate) mod details;
-pub(crate) mod epoch;
-pub(crate) mod error;
-pub(crate) mod heartbeat;
-pub(crate) mod history;
+mod error;
+mod history;
 pub(crate) mod identity;
-pub(crate) mod listing;
-pub(crate) mod lock;
-pub(crate) mod operation;
-pub(crate) mod organizations;
-pub(crate) mod permissions;
-pub(crate) mod point_reads;
-pub(crate) mod read_counts;
+mod lock;
+mod permissions;
+mod products;
 pub(crate) mod reader;
-pub(crate) mod readers;
-pub(crate) mod rebuild;
-pub(crate) mod rows;
-pub(crate) mod schema;
-pub(crate) mod schemas;
-pub(crate) mod seal;
+mod rebuild;
 pub(crate) mod search_index;
-pub(crate) mod statement;
-pub(crate) mod writer;
+mod writer;
+
+#[path = "statements/mod.rs"]
+mod statements;
+
+pub(crate) use backend::Sqlite;
+use products::count_products;
+
+/// What the [`statements`] run on.
+type Connection = diesel::sqlite::SqliteConnection;
+
+/// Functions of several numbers: the largest and the smallest.
+const LATER_OF: &str = "max";
+const EARLIER_OF: &str = "min";

@@ -1,5 +1,5 @@
 //! What each write does, once for every database: in which order things are checked, what is refused, and what else
-//! changes with it. Generic over the [`port`](crate::port); each function runs inside a transaction that its caller
+//! changes with it. Over the [`port`](crate::port); each function runs inside a transaction that its caller
 //! has begun, and an error from it undoes all of it.
 
 pub(crate) mod accounts;

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hotshelf_database::{Database, DatabaseOptions, OpenError};
+use hotshelf_database::{Database, DatabaseOptions, Location, OpenError};
 use hotshelf_domain::{History, Product, ProductDraft, StoreError};
 use hotshelf_stats::Registry;
 use tempfile::TempDir;
@@ -91,7 +91,7 @@ async fn open(path: &Path) -> Result<Database, OpenError> {
 }
 
 async fn open_as(path: &Path, shared: bool) -> Result<Database, OpenError> {
-    let options = DatabaseOptions { shared, ..DatabaseOptions::at(path.to_owned()) };
+    let options = DatabaseOptions::from(Location::File { path: path.to_owned(), shared });
     Database::open(options, &Registry::new().expect("a registry")).await
 }
 

@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use hotshelf_cache::Fencing;
-use hotshelf_database::{Database, DatabaseOptions, OpenError};
+use hotshelf_database::{Database, DatabaseOptions, Location, OpenError};
 use hotshelf_domain::ProductDraft;
 use hotshelf_stats::Registry;
 use tempfile::TempDir;
 
 async fn open(directory: &TempDir, shared: bool) -> Result<Database, OpenError> {
-    let options = DatabaseOptions { shared, ..DatabaseOptions::at(directory.path().join("products.db")) };
+    let options = DatabaseOptions::from(Location::File { path: directory.path().join("products.db"), shared });
     Database::open(options, &Registry::new().expect("a registry")).await
 }
 

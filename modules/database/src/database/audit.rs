@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{AuditEntry, AuditQuery, AuditRecord, StoreError};
 use hotshelf_lifecycle::at_once_for_request;
 
 use super::Database;
-use crate::sqlite::audit;
-use crate::sqlite::error::SqlError;
+use crate::error::SqlError;
+use crate::listing::audit_log;
+use crate::port::Tx;
 use crate::usecases::audit::{Recorded, note, recorded, taken_apart};
 use hotshelf_cache::{Committed, Fencing};
 
@@ -23,36 +23,36 @@ impl Database {
     /// A page of the audit log, from the newest entry to the oldest.
     pub async fn audit_log(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
         let party = query.organization;
-        self.0.operations.audit_log.of(self.list(party, false, move |conn| audit::page(conn, &query))).await
+        self.0.operations.audit_log.of(self.list(party, false, move |conn| audit_log::page(conn, &query))).await
     }
 
     /// Records what was no write of its own. Of somebody who was not let in, only the address is known: the entry
     /// belongs to the organization of the user who has it, if there is one.
     pub async fn note_audited(&self, noted: Vec<Noted>) -> Result<(), StoreError> {
-        let records = self.0.writer.submit(noted.len(), move |conn| note(conn, &noted)).await?;
+        let records = self.0.writer.submit(noted.len(), move |tx| note(tx, &noted)).await?;
         records.iter().for_each(log);
         Ok(())
     }
 
     /// Forgets some entries that are older than that; tells how many, 0 when none are left.
     pub async fn forget_audited_before(&self, end: DateTime<Utc>) -> Result<usize, StoreError> {
-        self.forget_audited(move |conn| audit::older(conn, end.timestamp_millis())).await
+        self.forget_audited(move |tx| tx.older_audits(end.timestamp_millis())).await
     }
 
     /// Of the entries about who came and who was refused, forgets some of the oldest if there are more than `most`;
     /// tells how many.
     pub async fn forget_access_beyond(&self, most: u32) -> Result<usize, StoreError> {
-        self.forget_audited(move |conn| audit::access_beyond(conn, most.into())).await
+        self.forget_audited(move |tx| tx.audits_of_access_beyond(most.into())).await
     }
 
     /// Looks first: mostly there is nothing to write.
     async fn forget_audited(
         &self,
-        which: impl FnOnce(&mut SqliteConnection) -> Result<Vec<i64>, SqlError> + Send + 'static,
+        which: impl FnOnce(&mut dyn Tx) -> Result<Vec<i64>, SqlError> + Send + 'static,
     ) -> Result<usize, StoreError> {
         match self.0.readers.keyed.read(which).await? {
             ids if ids.is_empty() => Ok(0),
-            ids => self.0.writer.submit(ids.len(), move |conn| audit::forget(conn, &ids)).await,
+            ids => self.0.writer.submit(ids.len(), move |tx| tx.forget_audits(&ids)).await,
         }
     }
 
@@ -62,11 +62,11 @@ impl Database {
         &self,
         rows: usize,
         fencing: Fencing,
-        work: impl Fn(&mut SqliteConnection) -> Result<Recorded<T>, SqlError> + Send + 'static,
+        work: impl Fn(&mut dyn Tx) -> Result<Recorded<T>, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
         let database = self.clone();
         let committing = async move {
-            let committed = database.commit(rows, fencing, move |conn| recorded(conn, &work)).await?;
+            let committed = database.commit(rows, fencing, move |tx| recorded(tx, &work)).await?;
             let (committed, records) = taken_apart(committed);
             records.iter().for_each(log);
             Ok(committed)
@@ -77,7 +77,7 @@ impl Database {
     /// The same, of a write that no cached entry depends on.
     pub(super) async fn write_recorded<T: Send + 'static>(
         &self,
-        work: impl Fn(&mut SqliteConnection) -> Result<Recorded<T>, SqlError> + Send + 'static,
+        work: impl Fn(&mut dyn Tx) -> Result<Recorded<T>, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
         Ok(self.commit_recorded(1, Fencing::Fenced, work).await?.value)
     }

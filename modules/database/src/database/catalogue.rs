@@ -1,7 +1,5 @@
 //! Organizations and schemas.
 
-use diesel::Connection;
-use diesel::sqlite::SqliteConnection;
 use hotshelf_cache::{Committed, Fencing};
 use hotshelf_domain::{
     Actor, Expect, NewOrganization, NewSchema, Organization, OrganizationId, OrganizationPatch, OrganizationUsage,
@@ -9,42 +7,35 @@ use hotshelf_domain::{
 };
 
 use super::Database;
-use crate::port::{OrganizationTx, SchemaTx, UserTx};
-use crate::sqlite;
-use crate::sqlite::error::SqlError;
+use crate::listing;
+use crate::port::Tx;
 use crate::usecases::{organizations, quotas, schemas};
 
 impl Database {
     /// Stores a new organization under an id that none ever had.
     pub async fn create_organization(&self, new: NewOrganization, by: Actor) -> Result<Organization, StoreError> {
-        self.write_recorded(move |conn| organizations::create(conn, &new, &by)).await
+        self.write_recorded(move |tx| organizations::create(tx, &new, &by)).await
     }
 
     /// The organization, `None` when there is none.
     pub async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
-        self.0
-            .operations
-            .organizations
-            .of(self.0.readers.keyed.read(move |conn| sqlite::organizations::find(conn, id)))
-            .await
+        self.0.operations.organizations.of(self.0.readers.keyed.read(move |tx| tx.organization(id))).await
     }
 
     /// All organizations, by id.
     pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        self.0.operations.organizations.of(self.list(None, false, sqlite::organizations::all)).await
+        self.0.operations.organizations.of(self.list(None, false, listing::organizations::all)).await
     }
 
     /// The users of an organization, by id.
     pub async fn members(&self, id: OrganizationId) -> Result<Vec<UserId>, StoreError> {
-        self.0.readers.keyed.read(move |conn| conn.members(id)).await
+        self.0.readers.keyed.read(move |tx| tx.members(id)).await
     }
 
     /// What an organization has, and may have, all of one moment.
     pub async fn usage(&self, id: OrganizationId) -> Result<OrganizationUsage, StoreError> {
         let of_service = self.0.quotas;
-        let usage = move |conn: &mut SqliteConnection| {
-            conn.transaction::<_, SqlError, _>(|conn| quotas::usage(conn, id, of_service))
-        };
+        let usage = move |tx: &mut dyn Tx| tx.moment(|tx| quotas::usage(tx, id, of_service));
         self.0.readers.keyed.read(usage).await
     }
 
@@ -61,7 +52,7 @@ impl Database {
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<Organization>, StoreError> {
-        let work = move |conn: &mut _| organizations::change(conn, id, patch, &fenced, &by);
+        let work = move |tx: &mut dyn Tx| organizations::change(tx, id, patch, &fenced, &by);
         self.commit_recorded(1, fencing, work).await
     }
 
@@ -78,27 +69,27 @@ impl Database {
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
         let rows = 1 + fenced.len();
-        self.commit_recorded(rows, fencing, move |conn| organizations::end(conn, id, &fenced, &by)).await
+        self.commit_recorded(rows, fencing, move |tx| organizations::end(tx, id, &fenced, &by)).await
     }
 
     /// The organizations that have ended and may still have products.
     pub async fn ending_organizations(&self) -> Result<Vec<OrganizationId>, StoreError> {
-        self.0.readers.keyed.read(sqlite::organizations::ending_ones).await
+        self.0.readers.keyed.read(|tx| tx.ending_organizations()).await
     }
 
     /// Some of the products of an organization, also of one that has ended.
     pub async fn some_products(&self, of: OrganizationId, limit: u32) -> Result<Vec<ProductId>, StoreError> {
-        self.0.readers.keyed.read(move |conn| sqlite::organizations::some_products(conn, of, limit.into())).await
+        self.0.readers.keyed.read(move |tx| tx.some_products(of, limit.into())).await
     }
 
     /// The schemas of an organization.
     pub async fn schemas_of(&self, of: OrganizationId) -> Result<Vec<SchemaId>, StoreError> {
-        self.0.readers.keyed.read(move |conn| sqlite::organizations::schemas_of(conn, of)).await
+        self.0.readers.keyed.read(move |tx| tx.schemas_of(of)).await
     }
 
     /// Deletes the schemas of an organization that has ended and has no products any more.
     pub async fn finish_organization(&self, id: OrganizationId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit(1, fencing, move |conn| conn.finish_organization(id)).await
+        self.commit(1, fencing, move |tx| tx.finish_organization(id)).await
     }
 
     /// Stores a new schema under an id that none ever had.
@@ -107,12 +98,12 @@ impl Database {
     /// [`StoreError::Invalid`] when its organization does not exist; [`StoreError::QuotaExceeded`].
     pub async fn create_schema(&self, new: NewSchema) -> Result<Schema, StoreError> {
         let quotas = self.0.quotas;
-        self.0.writer.submit(1, move |conn| schemas::create(conn, &new, quotas)).await
+        self.0.writer.submit(1, move |tx| schemas::create(tx, &new, quotas)).await
     }
 
     /// The schema, `None` when there is none.
     pub async fn schema(&self, id: SchemaId) -> Result<Option<Schema>, StoreError> {
-        self.0.operations.schemas.of(self.0.readers.keyed.read(move |conn| conn.schema(id))).await
+        self.0.operations.schemas.of(self.0.readers.keyed.read(move |tx| tx.schema(id))).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
@@ -124,6 +115,6 @@ impl Database {
     /// [`StoreError::NoSuchSchema`], [`StoreError::SchemaBuiltIn`], [`StoreError::SchemaPreconditionFailed`],
     /// [`StoreError::SchemaInUse`] when products would not fit.
     pub async fn update_schema(&self, id: SchemaId, patch: SchemaPatch, expect: Expect) -> Result<Schema, StoreError> {
-        self.0.writer.submit(1, move |conn| schemas::update(conn, id, &patch, &expect)).await
+        self.0.writer.submit(1, move |tx| schemas::update(tx, id, &patch, &expect)).await
     }
 }

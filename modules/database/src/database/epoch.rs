@@ -1,24 +1,19 @@
 //! The epoch of all cached entries, and the history of the database that it counts up in.
 
-use std::sync::Arc;
-
-use diesel::Connection;
-use diesel::sqlite::SqliteConnection;
 use hotshelf_cache::{Epoch, EpochStore};
 use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::{Failure, async_trait};
 use tokio_util::sync::CancellationToken;
 
 use super::Database;
-use crate::port::EpochTx;
-use crate::sqlite::error::SqlError;
-use crate::sqlite::{history, seal};
+use crate::engine::readers::deadline;
+use crate::port::SECRET;
 use crate::usecases::epoch;
 
 impl Database {
     /// The history of the database: versions and ids of another one do not count here. One look at memory.
     pub fn history(&self) -> History {
-        self.0.identity.history()
+        self.0.backend.history()
     }
 
     /// Cancelled when the database was found not to be the one that was opened ([`StoreError::Replaced`]): by a write
@@ -26,7 +21,7 @@ impl Database {
     ///
     /// [`StoreError::Replaced`]: hotshelf_domain::StoreError::Replaced
     pub fn replaced(&self) -> CancellationToken {
-        self.0.identity.noticed()
+        self.0.backend.replaced()
     }
 }
 
@@ -36,12 +31,12 @@ impl Database {
     ///
     /// # Errors
     /// As any read or write.
-    pub async fn seal_secret(&self) -> Result<[u8; seal::SECRET], StoreError> {
-        if let Some(secret) = self.0.readers.keyed.read(seal::secret).await? {
+    pub async fn seal_secret(&self) -> Result<[u8; SECRET], StoreError> {
+        if let Some(secret) = self.0.readers.keyed.read(|tx| tx.secret()).await? {
             return Ok(secret);
         }
         let new = rand::random();
-        self.0.writer.submit(1, move |conn| seal::secret_or(conn, new)).await
+        self.0.writer.submit(1, move |tx| tx.secret_or(new)).await
     }
 }
 
@@ -50,7 +45,7 @@ impl Database {
 impl EpochStore for Database {
     /// The commits of other processes are those of the last heartbeat or the last [`current`](EpochStore::current).
     fn history(&self) -> hotshelf_cache::History {
-        let commits = self.0.identity.commits().cast_unsigned();
+        let commits = self.0.backend.commits().cast_unsigned();
         hotshelf_cache::History { name: Database::history(self).get(), commits }
     }
 
@@ -61,34 +56,22 @@ impl EpochStore for Database {
             return Ok(current);
         }
         let server = server.to_owned();
-        Ok(self.0.writer.submit(1, move |conn| epoch::reconcile(conn, &server)).await?)
+        Ok(self.0.writer.submit(1, move |tx| epoch::reconcile(tx, &server)).await?)
     }
 
     async fn current(&self) -> Result<(Epoch, String), Failure> {
-        let (known, identity) = (self.0.identity.commits(), Arc::clone(&self.0.identity));
-        let read = self.0.readers.watch.read(move |conn| {
-            let (row, current) =
-                conn.transaction(|conn| Ok::<_, SqlError>((history::current(conn)?, conn.epoch()?)))?;
-            identity.confirm_committed(row, known)?;
-            Ok(current)
-        });
+        let read = self.0.readers.watch.read_within(None, deadline(), |conn, _| conn.current_epoch());
         Ok(self.0.operations.epoch.of(read).await?)
     }
 
     async fn advance(&self) -> Result<Epoch, Failure> {
-        Ok(self.0.writer.submit(1, SqliteConnection::advance_epoch).await?)
+        Ok(self.0.writer.submit(1, |tx| tx.advance_epoch()).await?)
     }
 
     /// Ids go on a million later, every cached entry becomes invalid, and all sessions end.
     async fn begin_history(&self, known: u64) -> Result<Epoch, Failure> {
-        let begun = self.0.writer.submit(1, move |conn| {
-            // Another process that shares the database may have begun one.
-            if history::current(conn)?.history() == History::new(known) {
-                history::begin(conn, 0)?;
-            }
-            Ok(history::current(conn)?.history())
-        });
-        self.0.identity.adopt(begun.await?);
+        let begun = self.0.writer.submit(1, move |tx| tx.begin_history(History::new(known)));
+        self.0.backend.adopt(begun.await?);
         Ok(self.current().await?.0)
     }
 }

@@ -7,11 +7,11 @@ use hotshelf_domain::{
 };
 
 use super::Database;
-use crate::sqlite::admission::Party;
-use crate::sqlite::error::SqlError;
-use crate::sqlite::reader::Reader;
-use crate::sqlite::readers::deadline;
-use crate::sqlite::{listing, read_counts};
+use crate::backend::ListReader;
+use crate::engine::admission::Party;
+use crate::engine::readers::deadline;
+use crate::error::SqlError;
+use crate::listing;
 
 /// A list that takes longer costs more than was estimated. It begins again in the pool of the heavy reads, so that the
 /// next lists do not wait for it.
@@ -72,7 +72,7 @@ impl Database {
 
     /// How often products were read, as it was kept last, those that were read most first.
     pub async fn read_counts(&self, limit: u32) -> Result<Vec<(ProductId, u64)>, StoreError> {
-        let counts = self.0.readers.keyed.read(move |conn| read_counts::most_read(conn, limit.into())).await?;
+        let counts = self.0.readers.keyed.read(move |tx| tx.most_read(limit.into())).await?;
         let known = |(id, reads): (i64, i64)| Some((ProductId::new(id)?, u64::try_from(reads).ok()?));
         Ok(counts.into_iter().filter_map(known).collect())
     }
@@ -82,7 +82,7 @@ impl Database {
         let rows = counts.iter().filter(|(_, reads)| *reads > 0);
         let rows = rows.map(|(id, reads)| (id.get(), i64::try_from(*reads).unwrap_or(i64::MAX)));
         let rows: Vec<(i64, i64)> = rows.collect();
-        self.0.writer.submit(1, move |conn| read_counts::replace(conn, &rows)).await
+        self.0.writer.submit(1, move |tx| tx.replace_read_counts(&rows)).await
     }
 
     /// Whether a read that came now would have to wait for others. Background work asks, to give way.
@@ -95,7 +95,7 @@ impl Database {
         &self,
         party: Party,
         heavy: bool,
-        query: impl Fn(&Reader) -> Result<T, SqlError> + Clone + Send + 'static,
+        query: impl Fn(&dyn ListReader) -> Result<T, SqlError> + Clone + Send + 'static,
     ) -> Result<T, StoreError> {
         let deadline = deadline();
         if !heavy {
@@ -110,8 +110,7 @@ impl Database {
                 return Ok(answer);
             }
         }
-        let long = move |conn: &mut Reader, limit: &_| conn.within(limit, query);
-        self.0.readers.heavy.read_within(party, deadline, long).await
+        self.0.readers.heavy.read_within(party, deadline, move |conn, limit| conn.within(limit, query)).await
     }
 }
 
@@ -131,7 +130,6 @@ mod tests {
     use super::*;
     use crate::DatabaseOptions;
     use crate::sqlite::reader::ENDLESS;
-    use crate::sqlite::statement::Statement;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_list_that_takes_long_is_read_where_it_holds_nobody_up() {
@@ -142,9 +140,9 @@ mod tests {
         for (heavy, expected) in [(false, 2), (true, 1)] {
             let reads = Arc::new(AtomicUsize::new(0));
             let seen = Arc::clone(&reads);
-            let query = move |conn: &Reader| match (reads.fetch_add(1, Ordering::SeqCst), heavy) {
-                (0, false) => Statement::new(ENDLESS).number(conn),
-                _ => Statement::new("SELECT 1").number(conn),
+            let query = move |conn: &dyn ListReader| match (reads.fetch_add(1, Ordering::SeqCst), heavy) {
+                (0, false) => conn.statement(ENDLESS).number(conn),
+                _ => conn.statement("SELECT 1").number(conn),
             };
             assert_eq!(catalogue.list(None, heavy, query).await.unwrap(), 1);
             assert_eq!(seen.load(Ordering::SeqCst), expected);
@@ -160,7 +158,7 @@ mod tests {
         let options = DatabaseOptions::at(directory.path().join("products.db"));
         let catalogue = Database::open(options, &Registry::new().unwrap()).await.unwrap();
         let read = catalogue.clone();
-        let endless = |conn: &Reader| Statement::new(ENDLESS).number(conn);
+        let endless = |conn: &dyn ListReader| conn.statement(ENDLESS).number(conn);
         let reading = tokio::spawn(async move { read.list(None, true, endless).await });
         catalogue.prepare_close(Duration::from_millis(400));
         assert!(matches!(reading.await.unwrap(), Err(StoreError::Closed)));

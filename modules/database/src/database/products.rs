@@ -2,16 +2,13 @@
 
 use std::collections::HashMap;
 
-use diesel::Connection;
-use diesel::sqlite::SqliteConnection;
 use hotshelf_domain::{
     Actor, DetailsPatch, Expect, Invalid, NewProduct, Product, ProductDetails, ProductId, ProductPatch, StoreError,
     Version,
 };
 
 use super::Database;
-use crate::sqlite::error::SqlError;
-use crate::sqlite::rows;
+use crate::port::Tx;
 use crate::usecases::{bulk, details, products};
 use hotshelf_cache::{Committed, Fencing};
 
@@ -24,7 +21,8 @@ impl Database {
     /// Those of the products that exist, in one query. Up to some thousands of ids.
     pub async fn find_many(&self, ids: &[ProductId]) -> Result<HashMap<ProductId, Product>, StoreError> {
         let ids = ids.to_owned();
-        self.0.operations.find_many.of(self.0.readers.keyed.read(move |conn| rows::find_many(conn, &ids))).await
+        let found = self.0.operations.find_many.of(self.0.readers.keyed.read(move |tx| tx.products(&ids))).await?;
+        Ok(found.into_iter().map(|product| (product.id, product)).collect())
     }
 
     /// Stores a new product, with its fields and images, under an id that no product ever had.
@@ -34,7 +32,7 @@ impl Database {
     /// one, or its fields do not fit the schema; [`StoreError::QuotaExceeded`].
     pub async fn create(&self, new: NewProduct, fencing: Fencing) -> Result<Committed<Product>, StoreError> {
         let quotas = self.0.quotas;
-        self.commit(1, fencing, move |conn| products::create(conn, &new, quotas)).await
+        self.commit(1, fencing, move |tx| products::create(tx, &new, quotas)).await
     }
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
@@ -53,7 +51,7 @@ impl Database {
         expected_version: Option<Version>,
         fencing: Fencing,
     ) -> Result<Committed<Product>, StoreError> {
-        self.commit(1, fencing, move |conn| products::update(conn, id, &patch, &expect, expected_version)).await
+        self.commit(1, fencing, move |tx| products::update(tx, id, &patch, &expect, expected_version)).await
     }
 
     /// Takes the product out of the catalogue; its id is never used again.
@@ -68,14 +66,13 @@ impl Database {
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        let delete = move |conn: &mut _| products::delete(conn, id, &expect, expected_version, &by);
+        let delete = move |tx: &mut dyn Tx| products::delete(tx, id, &expect, expected_version, &by);
         self.commit_recorded(1, fencing, delete).await
     }
 
     /// The product with its fields and images, all of one moment; `None` when there is none or no longer.
     pub async fn details(&self, id: ProductId) -> Result<Option<ProductDetails>, StoreError> {
-        let find =
-            move |conn: &mut SqliteConnection| conn.transaction::<_, SqlError, _>(|conn| details::find(conn, id));
+        let find = move |tx: &mut dyn Tx| tx.moment(|tx| details::find(tx, id));
         self.0.operations.details.of(self.0.readers.keyed.read(find)).await
     }
 
@@ -93,7 +90,7 @@ impl Database {
         expected_version: Option<Version>,
         fencing: Fencing,
     ) -> Result<Committed<ProductDetails>, StoreError> {
-        self.commit(1, fencing, move |conn| details::put(conn, id, &patch, &expect, expected_version)).await
+        self.commit(1, fencing, move |tx| details::put(tx, id, &patch, &expect, expected_version)).await
     }
 
     /// Stores many products in one transaction, and says of each, in the same order, which id it got or why it could
@@ -108,7 +105,7 @@ impl Database {
         fencing: Fencing,
     ) -> Result<Committed<Vec<Result<ProductId, Invalid>>>, StoreError> {
         let quotas = self.0.quotas;
-        self.commit(new.len(), fencing, move |conn| bulk::create(conn, &new, all_or_nothing, quotas)).await
+        self.commit(new.len(), fencing, move |tx| bulk::create(tx, &new, all_or_nothing, quotas)).await
     }
 
     /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order
@@ -119,6 +116,6 @@ impl Database {
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.commit_recorded(ids.len(), fencing, move |conn| bulk::delete(conn, &ids, &by)).await
+        self.commit_recorded(ids.len(), fencing, move |tx| bulk::delete(tx, &ids, &by)).await
     }
 }

@@ -7,8 +7,7 @@ use hotshelf_domain::{
 };
 
 use super::Database;
-use crate::port::{InvitationTx, ProofTx};
-use crate::sqlite::accounts::{invitations, users};
+use crate::port::Tx;
 use crate::usecases::registration;
 
 impl Database {
@@ -28,7 +27,7 @@ impl Database {
         fencing: Fencing,
     ) -> Result<Committed<User>, StoreError> {
         let quotas = self.0.quotas;
-        let add = move |conn: &mut _| registration::add_user(conn, &new, instead_of, &by, quotas);
+        let add = move |tx: &mut dyn Tx| registration::add_user(tx, &new, instead_of, &by, quotas);
         self.commit_recorded(1, fencing, add).await
     }
 
@@ -37,12 +36,12 @@ impl Database {
     /// # Errors
     /// [`StoreError::NoSuchUser`].
     pub async fn allow_proof(&self, id: UserId, token_hash: TokenHash, until: DateTime<Utc>) -> Result<(), StoreError> {
-        self.0.writer.submit(1, move |conn| registration::allow_proof(conn, id, &token_hash, until)).await
+        self.0.writer.submit(1, move |tx| registration::allow_proof(tx, id, &token_hash, until)).await
     }
 
     /// The user whose address this token proves.
     pub async fn proof_of(&self, token_hash: TokenHash) -> Result<Option<UserId>, StoreError> {
-        self.0.readers.keyed.read(move |conn| conn.user_of_proof(&token_hash)).await
+        self.0.readers.keyed.read(move |tx| tx.user_of_proof(&token_hash)).await
     }
 
     /// Uses up the token: the address of its user, whose password has the hash `shown`, is verified.
@@ -56,17 +55,17 @@ impl Database {
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        self.commit_recorded(1, fencing, move |conn| registration::verify(conn, &token_hash, &shown, &by)).await
+        self.commit_recorded(1, fencing, move |tx| registration::verify(tx, &token_hash, &shown, &by)).await
     }
 
     /// Some of those who registered before that time and have not verified their addresses.
     pub async fn unverified(&self, before: DateTime<Utc>, limit: i64) -> Result<Vec<UserId>, StoreError> {
-        self.0.readers.keyed.read(move |conn| users::unverified(conn, before, limit)).await
+        self.0.readers.keyed.read(move |tx| tx.unverified(before, limit)).await
     }
 
     /// Removes the user, unless the address was verified meanwhile.
     pub async fn end_unverified(&self, id: UserId, fencing: Fencing) -> Result<Committed<()>, StoreError> {
-        self.commit_recorded(1, fencing, move |conn| registration::end_unverified(conn, id)).await
+        self.commit_recorded(1, fencing, move |tx| registration::end_unverified(tx, id)).await
     }
 
     /// Stores an invitation.
@@ -75,17 +74,17 @@ impl Database {
     /// [`StoreError::NoAdmin`] and [`StoreError::NotVerified`] about who invites; [`StoreError::EmailTaken`];
     /// [`StoreError::Invalid`] when too many are open.
     pub async fn invite(&self, new: NewInvitation, by: Actor) -> Result<Invitation, StoreError> {
-        self.write_recorded(move |conn| registration::invite(conn, &new, &by)).await
+        self.write_recorded(move |tx| registration::invite(tx, &new, &by)).await
     }
 
     /// The open invitations of an organization, by id.
     pub async fn invitations(&self, organization: OrganizationId) -> Result<Vec<Invitation>, StoreError> {
-        self.0.readers.keyed.read(move |conn| invitations::of(conn, organization)).await
+        self.0.readers.keyed.read(move |tx| tx.invitations_of(organization)).await
     }
 
     /// The invitation with this token, if it is valid.
     pub async fn invitation(&self, token_hash: TokenHash) -> Result<Option<Invitation>, StoreError> {
-        self.0.readers.keyed.read(move |conn| conn.invitation_of(&token_hash)).await
+        self.0.readers.keyed.read(move |tx| tx.invitation_of(&token_hash)).await
     }
 
     /// Revokes an invitation of the organization.
@@ -98,6 +97,6 @@ impl Database {
         id: InvitationId,
         by: Actor,
     ) -> Result<(), StoreError> {
-        self.write_recorded(move |conn| registration::revoke(conn, organization, id, &by)).await
+        self.write_recorded(move |tx| registration::revoke(tx, organization, id, &by)).await
     }
 }

@@ -16,16 +16,16 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use hotshelf_domain::StoreError;
 
-use super::error::SqlError;
 use super::history::{self, Beginning, Opened};
 use super::lock::DatabaseLock;
 use super::permissions::OWNER_ALONE;
 use super::rebuild;
 use crate::error::OpenError;
+use crate::error::SqlError;
 
 type MigrationResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// Comes first: without it, the pragmas after it would fail while another connection holds a lock.
 const WAIT_FOR_LOCKS: &str = "PRAGMA busy_timeout = 5000;";

@@ -1,55 +1,8 @@
-use diesel::sqlite::SqliteConnection;
-use hotshelf_domain::{Invalid, PageError, StoreError};
+//! What SQLite says, by its code.
 
-use crate::port::{Tx, WriteTx};
+use hotshelf_domain::StoreError;
 
-/// Why work on a connection ended early. In here `?` takes what diesel and rusqlite return and what the rules say;
-/// callers outside of `sqlite/` see the [`StoreError`] in it, which knows no library.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct SqlError(pub(crate) StoreError);
-
-impl Tx for SqliteConnection {
-    type Error = SqlError;
-}
-
-impl WriteTx for SqliteConnection {}
-
-impl From<StoreError> for SqlError {
-    fn from(error: StoreError) -> Self {
-        SqlError(error)
-    }
-}
-
-impl From<SqlError> for StoreError {
-    fn from(error: SqlError) -> Self {
-        error.0
-    }
-}
-
-impl From<Invalid> for SqlError {
-    fn from(invalid: Invalid) -> Self {
-        StoreError::from(invalid).into()
-    }
-}
-
-impl From<PageError> for SqlError {
-    fn from(error: PageError) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
-impl From<serde_json::Error> for SqlError {
-    fn from(error: serde_json::Error) -> Self {
-        StoreError::from_serialization(error.to_string()).into()
-    }
-}
-
-impl From<diesel::result::Error> for SqlError {
-    fn from(error: diesel::result::Error) -> Self {
-        StoreError::failed(error.to_string()).into()
-    }
-}
+use crate::error::SqlError;
 
 impl From<rusqlite::Error> for SqlError {
     fn from(error: rusqlite::Error) -> Self {

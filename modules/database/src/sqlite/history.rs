@@ -8,9 +8,9 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use hotshelf_domain::History;
 
 use super::lock::Record;
-use super::schema::{database_history, password_resets, sessions, sqlite_sequence};
-use crate::port::EpochTx;
-use crate::sqlite::error::SqlError;
+use crate::error::SqlError;
+use crate::port::{EpochTx, HistoryTx};
+use crate::tables::{database_history, password_resets, sessions, sqlite_sequence};
 
 /// Ids that a restored database skips: more than are given between two backups, where nothing tells how many were.
 const SKIPPED: i64 = 1_000_000;
@@ -147,4 +147,14 @@ pub(crate) fn begin(conn: &mut SqliteConnection, highest_known: i64) -> Result<(
     diesel::delete(sessions::table).execute(conn)?;
     diesel::delete(password_resets::table).execute(conn)?;
     Ok(())
+}
+
+impl HistoryTx for SqliteConnection {
+    fn begin_history(&mut self, known: History) -> Result<History, SqlError> {
+        // Another process that shares the database may have begun one.
+        if current(self)?.history() == known {
+            begin(self, 0)?;
+        }
+        Ok(current(self)?.history())
+    }
 }

@@ -10,8 +10,10 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -22,9 +24,9 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::connect_to_file;
-use super::error::SqlError;
 use super::history::{self, Row};
 use super::lock::{DatabaseLock, Record, beside};
+use crate::error::SqlError;
 
 /// What an operator has to do. The log that lies beside the file belongs to the database from before.
 const PUT_BACK: &str =
@@ -41,15 +43,6 @@ type FileId = (u64, u64);
 
 /// When a file was written last, and its length.
 type Change = (SystemTime, u64);
-
-/// The database that connections are opened to, and when they are not used any more.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) url: String,
-    pub(crate) identity: Arc<Identity>,
-    /// Cancelled: reads under way are interrupted, and nothing more is begun.
-    pub(crate) ending: CancellationToken,
-}
 
 /// The database as it was opened.
 pub(crate) struct Identity {

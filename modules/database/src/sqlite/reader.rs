@@ -6,11 +6,13 @@
 use std::cell::RefCell;
 
 use hotshelf_domain::StoreError;
-use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use rusqlite::types::{ToSql, ToSqlOutput};
+use rusqlite::{Connection, OpenFlags, params_from_iter};
 
-use super::error::SqlError;
-use super::readers::Limit;
-use super::statement::Statement;
+use crate::backend::{ListReader, ReadConnection};
+use crate::engine::readers::Limit;
+use crate::error::SqlError;
+use crate::statement::{Dialect, Row, Statement, Value};
 
 /// Steps of SQLite's virtual machine between two looks at the limit: some microseconds of plain ones. One that goes
 /// through the full-text index stands for more work: of a search for twenty letters in 400,000 products, so many take
@@ -40,17 +42,34 @@ impl Reader {
             seen: RefCell::default(),
         })
     }
+}
 
-    /// Reads until the limit at most: the statement that is running then is interrupted, and the connection can be
-    /// used for the next read.
-    pub(crate) fn within<T>(
+impl ReadConnection for Reader {}
+
+impl ListReader for Reader {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn each_row(
         &self,
-        limit: &Limit,
-        read: impl FnOnce(&Reader) -> Result<T, SqlError>,
-    ) -> Result<T, SqlError> {
+        statement: &Statement,
+        row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        #[cfg(test)]
+        self.seen.borrow_mut().push(statement.text.clone());
+        let mut prepared = self.conn.prepare_cached(&statement.text)?;
+        let mut rows = prepared.query(params_from_iter(&statement.parameters))?;
+        while let Some(found) = rows.next()? {
+            row(found)?;
+        }
+        Ok(())
+    }
+
+    fn run_within(&self, limit: &Limit, read: &mut dyn FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
         let limit = limit.clone();
         self.conn.progress_handler(STEPS, Some(move || limit.is_over()))?;
-        let answer = read(self);
+        let answer = read();
         self.conn.progress_handler(0, None::<fn() -> bool>)?;
         if !self.conn.is_autocommit() {
             return Err(StoreError::failed("a read has left its transaction open".to_owned()).into());
@@ -58,23 +77,50 @@ impl Reader {
         answer
     }
 
-    /// All that `read` reads is of the same moment.
-    pub(crate) fn transaction<T>(&self, read: impl FnOnce(&Reader) -> Result<T, SqlError>) -> Result<T, SqlError> {
+    fn at_one_moment(&self, read: &mut dyn FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
         // Rolled back when it is dropped, which is as good: nothing was written.
         let _moment = self.conn.unchecked_transaction()?;
-        read(self)
+        read()
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn integer(&self, column: usize) -> Result<i64, SqlError> {
+        Ok(self.get(column)?)
     }
 
-    pub(crate) fn rows<T, F>(&self, statement: &Statement, row: F) -> Result<Vec<T>, SqlError>
-    where
-        F: FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    {
-        #[cfg(test)]
-        self.seen.borrow_mut().push(statement.text.clone());
-        let mut prepared = self.conn.prepare_cached(&statement.text)?;
-        let rows = prepared.query_map(params_from_iter(&statement.parameters), row)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    fn integer_or_null(&self, column: usize) -> Result<Option<i64>, SqlError> {
+        Ok(self.get(column)?)
     }
+
+    fn text(&self, column: usize) -> Result<String, SqlError> {
+        Ok(self.get(column)?)
+    }
+
+    fn text_or_null(&self, column: usize) -> Result<Option<String>, SqlError> {
+        Ok(self.get(column)?)
+    }
+
+    fn bytes(&self, column: usize) -> Result<Vec<u8>, SqlError> {
+        Ok(self.get(column)?)
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Value::Integer(number) => Ok(ToSqlOutput::from(*number)),
+            Value::Text(text) => Ok(ToSqlOutput::from(text.as_str())),
+            Value::Bytes(bytes) => Ok(ToSqlOutput::from(bytes.as_slice())),
+            // For `json_each`.
+            Value::Ids(ids) => Ok(ToSqlOutput::from(list(ids))),
+        }
+    }
+}
+
+fn list(ids: &[i64]) -> String {
+    let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+    format!("[{}]", ids.join(","))
 }
 
 /// A statement that would run for ever.
@@ -119,10 +165,11 @@ mod tests {
         let (_directory, reader) = reader();
         let begin = Instant::now();
         let limit = Limit::of(Duration::from_millis(50));
-        let endless = reader.within(&limit, |conn| conn.transaction(|conn| Statement::new(ENDLESS).number(conn)));
+        let reader: &dyn ListReader = &reader;
+        let endless = reader.within(&limit, |conn| conn.moment(|conn| conn.statement(ENDLESS).number(conn)));
         assert!(overloaded(&endless), "{endless:?}");
         assert!(begin.elapsed() >= Duration::from_millis(50));
-        let one = reader.within(&Limit::of(Duration::from_secs(60)), |conn| Statement::new("SELECT 1").number(conn));
+        let one = reader.within(&Limit::of(Duration::from_secs(60)), |conn| conn.statement("SELECT 1").number(conn));
         assert_eq!(one.unwrap(), 1);
     }
 
@@ -138,10 +185,10 @@ mod tests {
         )
         .unwrap();
         let words = "\"a\"* AND \"b\"* AND \"c\"* AND \"d\"* AND \"nowhere\"";
-        let search = |conn: &Reader| {
-            let found = Statement::new("SELECT count(*) FROM product_search WHERE product_search MATCH ");
-            found.bind(words.to_owned()).number(conn)
+        let search = |conn: &dyn ListReader| {
+            conn.statement("SELECT count(*) FROM product_search WHERE ").matching(words).number(conn)
         };
+        let reader: &dyn ListReader = &reader;
         assert_eq!(reader.within(&Limit::of(Duration::from_secs(60)), search).unwrap(), 0);
         let over = Limit::of(Duration::ZERO);
         assert!(overloaded(&reader.within(&over, search)));
@@ -151,7 +198,8 @@ mod tests {
     fn it_reads_and_writes_nothing() {
         let (_directory, reader) = reader();
         let write = "DELETE FROM products RETURNING id";
-        let refused = reader.within(&Limit::of(Duration::from_secs(60)), |conn| Statement::new(write).number(conn));
+        let reader: &dyn ListReader = &reader;
+        let refused = reader.within(&Limit::of(Duration::from_secs(60)), |conn| conn.statement(write).number(conn));
         let refused = refused.map_err(StoreError::from);
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     }

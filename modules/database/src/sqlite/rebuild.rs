@@ -13,8 +13,8 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 
-use super::schema::product_rebuild;
 use super::search_index::Entry;
+use crate::tables::product_rebuild;
 
 /// Products in one transaction: some tenths of a second.
 const BATCH: i64 = 20_000;

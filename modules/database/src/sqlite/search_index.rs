@@ -1,18 +1,15 @@
 //! The full-text index follows the rows: what a group of writes has changed is entered before the group is committed.
-//!
-//! The index knows nothing of texts. It is given words (`hotshelf_domain::words`), each behind the organization it
-//! belongs to, and the schema and the category of the product in the same form.
-
-use std::fmt::Write;
 
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
 use diesel::query_dsl::methods::LoadQuery;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
-use hotshelf_domain::{SchemaId, name_key, words};
+use hotshelf_domain::name_key;
 
-use super::schema::{product_search, products, search_pending};
+use crate::search_words::{Indexed, beginning};
+use crate::statement::Dialect;
+use crate::tables::{product_search, products, search_pending};
 
 /// How many products are in memory at a time.
 const BATCH: i64 = 1_000;
@@ -22,7 +19,7 @@ diesel::prefix_operator!(Signed, "+", BigInt);
 
 /// What is entered of a product.
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = products, check_for_backend(diesel::sqlite::Sqlite))]
+#[diesel(table_name = products)]
 pub(crate) struct Entry {
     pub(crate) id: i64,
     name: String,
@@ -83,13 +80,10 @@ impl Entry {
 
     /// Makes the product found by its words. It must not be in the index already.
     pub(crate) fn enter(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
-        let begin = beginning(self.organization_id);
+        let Entry { name, description, category, schema_id: schema, .. } = self;
+        let begin = beginning(Dialect::Sqlite, self.organization_id);
         let mut words = String::with_capacity(512);
-        for word in words::stored([&self.name, &self.description, &self.category]) {
-            words.extend([&begin, &word, " "]);
-        }
-        // Writing to a string does not fail.
-        let _ = write!(words, "{begin}{} {begin}{}", schema_word(self.schema_id), category_word(&self.category));
+        Indexed { name, description, category, schema: *schema }.each_word(|word| words.extend([&begin, word, " "]));
         let entry = (product_search::rowid.eq(self.id), product_search::words.eq(words));
         diesel::insert_into(product_search::table).values(entry).execute(conn)?;
         Ok(())
@@ -100,52 +94,6 @@ impl Entry {
         diesel::update(products::table.find(self.id)).set(key).execute(conn)?;
         Ok(())
     }
-}
-
-/// The FTS5 query for the products of an organization that have all these words.
-pub(crate) fn query<'a>(
-    organization: i64,
-    words: impl Iterator<Item = &'a str>,
-    schema: Option<SchemaId>,
-    category: Option<&str>,
-) -> String {
-    let begin = beginning(organization);
-    let mut terms: Vec<String> = words.map(|word| found_by(&begin, word)).collect();
-    // These are whole words. None that is searched for begins like them.
-    terms.extend(schema.map(|schema| format!("\"{begin}{}\"", schema_word(schema.get()))));
-    terms.extend(category.map(|category| format!("\"{begin}{}\"", category_word(category))));
-    terms.join(" AND ")
-}
-
-/// The FTS5 query for the products of an organization with a word that begins so.
-pub(crate) fn begins(organization: i64, word: &str) -> String {
-    format!("\"{}{word}\"*", beginning(organization))
-}
-
-/// Quoted, and made of letters, digits and symbols only: no text is an operator.
-fn found_by(begin: &str, word: &str) -> String {
-    let one = |word: &str| format!("\"{begin}{word}\"*");
-    if !word.contains('-') {
-        return one(word);
-    }
-    let parts: Vec<String> = words::parts(word).map(one).collect();
-    format!("(({}) OR {})", parts.join(" AND "), one(&words::as_one(word)))
-}
-
-/// As many characters for every organization: the index has lists for beginnings of certain lengths.
-fn beginning(organization: i64) -> String {
-    format!("{organization:016x}")
-}
-
-fn schema_word(schema: i64) -> String {
-    format!("!s{schema}")
-}
-
-fn category_word(category: &str) -> String {
-    category.bytes().fold("!c".to_owned(), |mut word, byte| {
-        let _ = write!(word, "{byte:02x}");
-        word
-    })
 }
 
 #[cfg(test)]

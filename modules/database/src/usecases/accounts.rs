@@ -8,14 +8,15 @@ use hotshelf_domain::{
 
 use super::audit::Recorded;
 use super::registration::proven;
-use crate::port::{ApiKeyTx, RemovalTx, RevocationTx, SessionTx, UserTx, WriteTx};
+use crate::error::SqlError;
+use crate::port::{ApiKeyTx, RevocationTx, SessionTx, Tx, UserTx};
 
 /// Sessions of one user.
 pub(crate) const SESSIONS_MAX: i64 = 100;
 /// API keys of one user.
 const API_KEYS_MAX: i64 = 100;
 
-pub(crate) fn set_role<T: WriteTx>(tx: &mut T, id: UserId, role: Role, by: &Actor) -> Result<Recorded<User>, T::Error> {
+pub(crate) fn set_role(tx: &mut dyn Tx, id: UserId, role: Role, by: &Actor) -> Result<Recorded<User>, SqlError> {
     let user = known(tx, id)?;
     if role != Role::Admin {
         check_not_last_admin(tx, &user)?;
@@ -29,12 +30,12 @@ pub(crate) fn set_role<T: WriteTx>(tx: &mut T, id: UserId, role: Role, by: &Acto
 
 /// An operator may also remove the last admin, but not of the built-in organization. The entry of the audit log belongs
 /// to the organization that loses the user.
-pub(crate) fn remove_user<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn remove_user(
+    tx: &mut dyn Tx,
     id: UserId,
     by_operator: bool,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     let user = known(tx, id)?;
     if !by_operator || user.organization_id == OrganizationId::BUILT_IN {
         check_not_last_admin(tx, &user)?;
@@ -47,7 +48,7 @@ pub(crate) fn remove_user<T: WriteTx>(
 /// Deletes a user whom somebody decides to remove, and notes the removal: a token of the outside issuer from before
 /// must not create the user again. Not for somebody who has registered and not verified the address: anybody can do
 /// that with the address of another, whose tokens are good.
-pub(super) fn delete<T: UserTx + RemovalTx>(tx: &mut T, user: &User) -> Result<(), T::Error> {
+pub(super) fn delete(tx: &mut dyn Tx, user: &User) -> Result<(), SqlError> {
     // An admin has added a user without a password.
     if user.verified || tx.password_hash(user.id)?.is_none() {
         tx.insert_removal(&user.email)?;
@@ -56,13 +57,13 @@ pub(super) fn delete<T: UserTx + RemovalTx>(tx: &mut T, user: &User) -> Result<(
 }
 
 /// Whoever asks has shown the password whose hash was `verified`, in the session that is kept.
-pub(crate) fn set_password<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn set_password(
+    tx: &mut dyn Tx,
     id: UserId,
     (verified, hash): (&str, &str),
     keep: SessionId,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     if tx.password_hash(id)?.as_deref() != Some(verified) {
         return Err(StoreError::SessionsEnded(id).into());
     }
@@ -72,30 +73,30 @@ pub(crate) fn set_password<T: WriteTx>(
 }
 
 /// Of the same password: nothing ends.
-pub(crate) fn replace_hash<T: UserTx>(tx: &mut T, id: UserId, verified: &str, hash: &str) -> Result<(), T::Error> {
+pub(crate) fn replace_hash(tx: &mut dyn UserTx, id: UserId, verified: &str, hash: &str) -> Result<(), SqlError> {
     if tx.password_hash(id)?.as_deref() == Some(verified) {
         tx.set_password_hash(id, hash)?;
     }
     Ok(())
 }
 
-pub(crate) fn allow_reset<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn allow_reset(
+    tx: &mut dyn Tx,
     id: UserId,
     token_hash: &TokenHash,
     until: DateTime<Utc>,
-) -> Result<(), T::Error> {
+) -> Result<(), SqlError> {
     known(tx, id)?;
     tx.insert_reset(id, token_hash, until)
 }
 
 /// With the password end all sessions, all API keys and all invitations by the user. The mail has proven the address.
-pub(crate) fn reset_password<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn reset_password(
+    tx: &mut dyn Tx,
     token_hash: &TokenHash,
     hash: &str,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     let user = tx.user_of_reset(token_hash)?.ok_or(StoreError::NoSuchReset)?;
     let record = by.as_user(&known(tx, user)?).does(AuditAction::PasswordReset).to(AuditTarget::User(user));
     // Cached keys that the caller could not name are invalid as well: they are of an earlier generation.
@@ -108,12 +109,12 @@ pub(crate) fn reset_password<T: WriteTx>(
 }
 
 /// Stores the session, and ends those that are `leaving`.
-pub(crate) fn open_session<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn open_session(
+    tx: &mut dyn Tx,
     new: &NewSession,
     leaving: &LeavingSessions,
     by: &Actor,
-) -> Result<Recorded<Session>, T::Error> {
+) -> Result<Recorded<Session>, SqlError> {
     let user = known(tx, new.user_id)?;
     if user.suspended {
         return Err(StoreError::Suspended(user.organization_id).into());
@@ -141,37 +142,37 @@ pub(crate) fn open_session<T: WriteTx>(
 }
 
 /// Ends one session. That there is none is as good, and not recorded.
-pub(crate) fn end_session<T: SessionTx>(
-    tx: &mut T,
+pub(crate) fn end_session(
+    tx: &mut dyn SessionTx,
     token_hash: &TokenHash,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     let Some(id) = tx.delete_session(token_hash)? else { return Ok(Recorded { value: (), records: Vec::new() }) };
     let is_own = by.credential == Some(AuditCredential::Session(id));
     let action = if is_own { AuditAction::Logout } else { AuditAction::SessionEnded };
     Ok(Recorded::new((), by.does(action).to(AuditTarget::Session(id))))
 }
 
-pub(crate) fn end_sessions<T: WriteTx>(tx: &mut T, user: UserId, by: &Actor) -> Result<Recorded<()>, T::Error> {
+pub(crate) fn end_sessions(tx: &mut dyn Tx, user: UserId, by: &Actor) -> Result<Recorded<()>, SqlError> {
     end_sessions_but(tx, user, None)?;
     Ok(Recorded::new((), by.does(AuditAction::SessionsEnded).to(AuditTarget::User(user))))
 }
 
-fn end_sessions_but<T: WriteTx>(tx: &mut T, user: UserId, keep: Option<SessionId>) -> Result<(), T::Error> {
+fn end_sessions_but(tx: &mut dyn Tx, user: UserId, keep: Option<SessionId>) -> Result<(), SqlError> {
     known(tx, user)?;
     let generation = tx.next_session_generation(user)?;
     tx.delete_sessions(user, keep)?;
     keep.map_or(Ok(()), |keep| tx.set_generation(user, keep, generation))
 }
 
-pub(crate) fn add_api_key<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn add_api_key(
+    tx: &mut dyn Tx,
     user: UserId,
     by: SessionId,
     new: &NewApiKey,
     token_hash: &TokenHash,
     actor: &Actor,
-) -> Result<Recorded<ApiKey>, T::Error> {
+) -> Result<Recorded<ApiKey>, SqlError> {
     // A change that has ended the session may have been meant to end the keys that it made, too.
     let known = check_still_open(tx, user, by)?;
     // It would outlive the account of whoever has registered with the address of another.
@@ -193,11 +194,11 @@ pub(crate) fn add_api_key<T: WriteTx>(
 }
 
 /// Removes one of the user's keys. That there is none is as good, and not recorded.
-pub(crate) fn remove_api_key<T: ApiKeyTx>(
-    tx: &mut T,
+pub(crate) fn remove_api_key(
+    tx: &mut dyn ApiKeyTx,
     token_hash: &TokenHash,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     let Some(key) = tx.delete_api_key(token_hash)? else { return Ok(Recorded { value: (), records: Vec::new() }) };
     let record = by.does(AuditAction::ApiKeyRemoved).to(AuditTarget::ApiKey(key.id));
     Ok(Recorded::new((), record.with(format!("{}, of user {}", key.name, key.user_id))))
@@ -205,13 +206,13 @@ pub(crate) fn remove_api_key<T: ApiKeyTx>(
 
 /// Revokes a token of an outside issuer. That it is revoked already is as good, and not recorded. The entry of the
 /// audit log belongs to the organization of the user whose token it is, if that is known.
-pub(crate) fn revoke_token<T: RevocationTx>(
-    tx: &mut T,
+pub(crate) fn revoke_token(
+    tx: &mut dyn RevocationTx,
     token_hash: &TokenHash,
     end: Option<DateTime<Utc>>,
     user: Option<&User>,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     if !tx.insert_revocation(token_hash, end)? {
         return Ok(Recorded { value: (), records: Vec::new() });
     }
@@ -226,12 +227,12 @@ pub(crate) fn revoke_token<T: RevocationTx>(
 }
 
 /// The user, who must exist.
-pub(super) fn known<T: UserTx>(tx: &mut T, id: UserId) -> Result<User, T::Error> {
+pub(super) fn known(tx: &mut dyn UserTx, id: UserId) -> Result<User, SqlError> {
     Ok(tx.user(id)?.ok_or(StoreError::NoSuchUser(id))?)
 }
 
 /// Checks that the session exists in the user's current generation; returns the user.
-fn check_still_open<T: WriteTx>(tx: &mut T, user: UserId, id: SessionId) -> Result<User, T::Error> {
+fn check_still_open(tx: &mut dyn Tx, user: UserId, id: SessionId) -> Result<User, SqlError> {
     let known = known(tx, user)?;
     match tx.generation_of(user, id)? {
         Some(generation) if generation == known.session_generation => Ok(known),
@@ -239,14 +240,14 @@ fn check_still_open<T: WriteTx>(tx: &mut T, user: UserId, id: SessionId) -> Resu
     }
 }
 
-fn check_not_last_admin<T: UserTx>(tx: &mut T, user: &User) -> Result<(), T::Error> {
+fn check_not_last_admin(tx: &mut dyn UserTx, user: &User) -> Result<(), SqlError> {
     if user.verified && user.role == Role::Admin && tx.count_admins(user.organization_id)? <= 1 {
         return Err(StoreError::LastAdmin(user.id).into());
     }
     Ok(())
 }
 
-fn replace_password<T: WriteTx>(tx: &mut T, user: UserId, hash: &str, keep: Option<SessionId>) -> Result<(), T::Error> {
+fn replace_password(tx: &mut dyn Tx, user: UserId, hash: &str, keep: Option<SessionId>) -> Result<(), SqlError> {
     tx.set_password_hash(user, hash)?;
     tx.delete_resets(user)?;
     end_sessions_but(tx, user, keep)

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use hotshelf_cache::Committed;
 use hotshelf_domain::AuditRecord;
 
-use crate::port::{AuditTx, UserTx};
+use crate::error::SqlError;
+use crate::port::Tx;
 
 /// The result of a write, with what is recorded of it.
 pub(crate) struct Recorded<V> {
@@ -24,10 +25,10 @@ impl<V> Recorded<V> {
 }
 
 /// The work, and the records of it: both or neither.
-pub(crate) fn recorded<T: AuditTx, V>(
-    tx: &mut T,
-    work: impl FnOnce(&mut T) -> Result<Recorded<V>, T::Error>,
-) -> Result<Recorded<V>, T::Error> {
+pub(crate) fn recorded<V>(
+    tx: &mut dyn Tx,
+    work: impl FnOnce(&mut dyn Tx) -> Result<Recorded<V>, SqlError>,
+) -> Result<Recorded<V>, SqlError> {
     let done = work(tx)?;
     let now = Utc::now().timestamp_millis();
     done.records.iter().try_for_each(|record| tx.insert_audit(record, now))?;
@@ -42,10 +43,7 @@ pub(crate) fn taken_apart<V>(committed: Committed<Recorded<V>>) -> (Committed<V>
 
 /// Records what was no write, each with the time when it happened first. Whoever was not let in has only said to be
 /// somebody: whose address that is, is found out here, where nobody waits for it.
-pub(crate) fn note<T: AuditTx + UserTx>(
-    tx: &mut T,
-    noted: &[(DateTime<Utc>, AuditRecord)],
-) -> Result<Vec<AuditRecord>, T::Error> {
+pub(crate) fn note(tx: &mut dyn Tx, noted: &[(DateTime<Utc>, AuditRecord)]) -> Result<Vec<AuditRecord>, SqlError> {
     let mut records = Vec::with_capacity(noted.len());
     for (at, record) in noted {
         let mut record = record.clone();

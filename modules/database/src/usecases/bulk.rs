@@ -8,16 +8,17 @@ use super::audit::Recorded;
 use super::products::insert;
 use super::quotas::ProductRoom;
 use super::references::References;
-use crate::port::{ProductTx, WriteTx};
+use crate::error::SqlError;
+use crate::port::{ProductTx, Tx};
 
 /// Creates those that are valid; the others are named in their places. With `all_or_nothing`, it creates all of them,
 /// or none and names everything that is wrong.
-pub(crate) fn create<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn create(
+    tx: &mut dyn Tx,
     new: &[NewProduct],
     all_or_nothing: bool,
     quotas: Quotas,
-) -> Result<Vec<Result<ProductId, Invalid>>, T::Error> {
+) -> Result<Vec<Result<ProductId, Invalid>>, SqlError> {
     let (mut references, mut room) = (References::default(), ErrorRoom::default());
     let mut places = ProductRoom::new(quotas);
     let checked = new.iter().map(|new| {
@@ -28,7 +29,7 @@ pub(crate) fn create<T: WriteTx>(
         }
         Ok(checked.map_err(|invalid| room.fit(invalid)))
     });
-    let checked: Vec<Result<(), Invalid>> = checked.collect::<Result<_, T::Error>>()?;
+    let checked: Vec<Result<(), Invalid>> = checked.collect::<Result<_, SqlError>>()?;
     if all_or_nothing && checked.iter().any(Result::is_err) {
         let wrong = checked.into_iter().enumerate().filter_map(|(index, checked)| Some((index, checked.err()?)));
         return Err(StoreError::InvalidMany(wrong.collect()).into());
@@ -41,11 +42,11 @@ pub(crate) fn create<T: WriteTx>(
 }
 
 /// Deletes those that exist, and returns each of them once, in the order given. One record names all of them.
-pub(crate) fn delete<T: ProductTx>(
-    tx: &mut T,
+pub(crate) fn delete(
+    tx: &mut dyn ProductTx,
     ids: &[ProductId],
     by: &Actor,
-) -> Result<Recorded<Vec<ProductId>>, T::Error> {
+) -> Result<Recorded<Vec<ProductId>>, SqlError> {
     let mut deleted = HashSet::new();
     let mut in_order = Vec::new();
     for id in ids {

@@ -4,22 +4,23 @@ use hotshelf_domain::{DetailsPatch, Expect, Product, ProductDetails, ProductId, 
 
 use super::products::expected;
 use super::references;
-use crate::port::{DetailsTx, WriteTx};
+use crate::error::SqlError;
+use crate::port::{DetailsTx, Tx};
 
 /// All parts are of the moment of the transaction.
-pub(crate) fn find<T: WriteTx>(tx: &mut T, id: ProductId) -> Result<Option<ProductDetails>, T::Error> {
+pub(crate) fn find(tx: &mut dyn Tx, id: ProductId) -> Result<Option<ProductDetails>, SqlError> {
     let product = tx.product(id)?;
     product.map(|product| of(tx, product)).transpose()
 }
 
 /// Keeps the image ids that the patch names, and gives the other images new ones.
-pub(crate) fn put<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn put(
+    tx: &mut dyn Tx,
     id: ProductId,
     patch: &DetailsPatch,
     expect: &Expect,
     expected_version: Option<Version>,
-) -> Result<ProductDetails, T::Error> {
+) -> Result<ProductDetails, SqlError> {
     let current = expected(tx, id, expect, expected_version)?;
     if *patch == DetailsPatch::default() {
         return of(tx, current);
@@ -35,7 +36,7 @@ pub(crate) fn put<T: WriteTx>(
     of(tx, product)
 }
 
-fn of<T: DetailsTx>(tx: &mut T, product: Product) -> Result<ProductDetails, T::Error> {
+fn of(tx: &mut dyn DetailsTx, product: Product) -> Result<ProductDetails, SqlError> {
     let (fields, images) = (tx.fields(product.id)?, tx.images(product.id)?);
     Ok(ProductDetails { product, fields, images })
 }

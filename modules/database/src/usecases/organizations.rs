@@ -9,13 +9,14 @@ use hotshelf_domain::{
 
 use super::accounts::{delete, known};
 use super::audit::Recorded;
-use crate::port::{OrganizationTx, UserTx, WriteTx};
+use crate::error::SqlError;
+use crate::port::{OrganizationTx, Tx, UserTx};
 
-pub(crate) fn create<T: OrganizationTx>(
-    tx: &mut T,
+pub(crate) fn create(
+    tx: &mut dyn OrganizationTx,
     new: &NewOrganization,
     by: &Actor,
-) -> Result<Recorded<Organization>, T::Error> {
+) -> Result<Recorded<Organization>, SqlError> {
     let organization = tx.insert_organization(new)?;
     let record = by.does(AuditAction::OrganizationCreated).to(AuditTarget::Organization(organization.id));
     let record = record.with(organization.name.clone());
@@ -24,13 +25,13 @@ pub(crate) fn create<T: OrganizationTx>(
 
 /// Suspends or resumes it, and sets its quotas, whichever the patch names. It is suspended or resumed if it has no
 /// other users than those whose cached entries are fenced. What stays as it was is not recorded.
-pub(crate) fn change<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn change(
+    tx: &mut dyn Tx,
     id: OrganizationId,
     patch: OrganizationPatch,
     fenced: &[UserId],
     by: &Actor,
-) -> Result<Recorded<Organization>, T::Error> {
+) -> Result<Recorded<Organization>, SqlError> {
     let organization = alterable(tx, id)?;
     let mut changed = Recorded { value: organization.clone(), records: Vec::new() };
     if let Some(suspended) = patch.suspended {
@@ -52,12 +53,12 @@ pub(crate) fn change<T: WriteTx>(
 }
 
 /// Ends it with all its users, on the same condition. Its products are still to be deleted.
-pub(crate) fn end<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn end(
+    tx: &mut dyn Tx,
     id: OrganizationId,
     fenced: &[UserId],
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     let organization = alterable(tx, id)?;
     let members = fenced_members(tx, id, fenced)?;
     for member in &members {
@@ -74,11 +75,7 @@ pub(crate) fn end<T: WriteTx>(
 }
 
 /// Ends it if nobody belongs to it; returns what is to be recorded then.
-pub(crate) fn end_deserted<T: OrganizationTx + UserTx>(
-    tx: &mut T,
-    id: OrganizationId,
-    by: &Actor,
-) -> Result<Option<AuditRecord>, T::Error> {
+pub(crate) fn end_deserted(tx: &mut dyn Tx, id: OrganizationId, by: &Actor) -> Result<Option<AuditRecord>, SqlError> {
     let organization = tx.organization(id)?;
     // A suspended one stays until the operator decides.
     let Some(organization) = organization.filter(|found| id != OrganizationId::BUILT_IN && !found.suspended) else {
@@ -98,7 +95,7 @@ fn about(id: OrganizationId, by: &Actor, action: AuditAction) -> AuditRecord {
 }
 
 /// The organization, if it may be changed and ended.
-fn alterable<T: OrganizationTx>(tx: &mut T, id: OrganizationId) -> Result<Organization, T::Error> {
+fn alterable(tx: &mut dyn OrganizationTx, id: OrganizationId) -> Result<Organization, SqlError> {
     let organization = tx.organization(id)?.ok_or(StoreError::NoSuchOrganization(id))?;
     if id == OrganizationId::BUILT_IN {
         return Err(StoreError::OrganizationBuiltIn(id).into());
@@ -107,7 +104,7 @@ fn alterable<T: OrganizationTx>(tx: &mut T, id: OrganizationId) -> Result<Organi
 }
 
 /// Its users, all of whom have to be fenced.
-fn fenced_members<T: UserTx>(tx: &mut T, id: OrganizationId, fenced: &[UserId]) -> Result<Vec<UserId>, T::Error> {
+fn fenced_members(tx: &mut dyn UserTx, id: OrganizationId, fenced: &[UserId]) -> Result<Vec<UserId>, SqlError> {
     let (members, fenced) = (tx.members(id)?, fenced.iter().collect::<HashSet<_>>());
     match members.iter().all(|member| fenced.contains(member)) {
         true => Ok(members),

@@ -7,16 +7,17 @@ use hotshelf_domain::{
 use super::audit::Recorded;
 use super::quotas::ProductRoom;
 use super::references::{self, References};
-use crate::port::{ProductTx, WriteTx};
+use crate::error::SqlError;
+use crate::port::{ProductTx, Tx};
 
-pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewProduct, quotas: Quotas) -> Result<Product, T::Error> {
+pub(crate) fn create(tx: &mut dyn Tx, new: &NewProduct, quotas: Quotas) -> Result<Product, SqlError> {
     References::default().check(tx, new)?.map_err(StoreError::from)?;
     ProductRoom::new(quotas).take(tx, new.organization_id)??;
     insert(tx, new)
 }
 
 /// The caller has checked what the product refers to.
-pub(super) fn insert<T: WriteTx>(tx: &mut T, new: &NewProduct) -> Result<Product, T::Error> {
+pub(super) fn insert(tx: &mut dyn Tx, new: &NewProduct) -> Result<Product, SqlError> {
     let product = tx.insert_product(new)?;
     if !new.fields.is_empty() {
         tx.set_fields(product.id, &new.fields)?;
@@ -27,13 +28,13 @@ pub(super) fn insert<T: WriteTx>(tx: &mut T, new: &NewProduct) -> Result<Product
     Ok(product)
 }
 
-pub(crate) fn update<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn update(
+    tx: &mut dyn Tx,
     id: ProductId,
     patch: &ProductPatch,
     expect: &Expect,
     expected_version: Option<Version>,
-) -> Result<Product, T::Error> {
+) -> Result<Product, SqlError> {
     let current = expected(tx, id, expect, expected_version)?;
     if patch.is_empty() {
         return Ok(current);
@@ -42,13 +43,13 @@ pub(crate) fn update<T: WriteTx>(
     tx.update_product(id, patch, current.version.next())
 }
 
-pub(crate) fn delete<T: ProductTx>(
-    tx: &mut T,
+pub(crate) fn delete(
+    tx: &mut dyn ProductTx,
     id: ProductId,
     expect: &Expect,
     expected_version: Option<Version>,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     expected(tx, id, expect, expected_version)?;
     tx.delete_product(id)?;
     Ok(Recorded::new((), by.does(AuditAction::ProductDeleted).to(AuditTarget::Product(id))))
@@ -56,12 +57,12 @@ pub(crate) fn delete<T: ProductTx>(
 
 /// The product, if it is as the client expects and at the version that the cache has seen. The client's condition comes
 /// first, so that its answer does not depend on other writers.
-pub(super) fn expected<T: ProductTx>(
-    tx: &mut T,
+pub(super) fn expected(
+    tx: &mut dyn ProductTx,
     id: ProductId,
     expect: &Expect,
     expected_version: Option<Version>,
-) -> Result<Product, T::Error> {
+) -> Result<Product, SqlError> {
     let product = tx.product(id)?.ok_or(StoreError::NotFound(id))?;
     let current = product.version;
     if !expect.holds(current, Some(product.updated_at)) {

@@ -6,14 +6,15 @@ use std::collections::hash_map::Entry;
 
 use hotshelf_domain::{OrganizationId, OrganizationUsage, Quotas, Resource, StoreError, Usage};
 
+use crate::error::SqlError;
 use crate::port::OrganizationTx;
 
 /// How much of it the organization has, and may have: by its own quotas, or else by those of the service.
-pub(crate) fn usage<T: OrganizationTx>(
-    tx: &mut T,
+pub(crate) fn usage(
+    tx: &mut dyn OrganizationTx,
     id: OrganizationId,
     of_service: Quotas,
-) -> Result<OrganizationUsage, T::Error> {
+) -> Result<OrganizationUsage, SqlError> {
     let quotas = in_force(tx, id, of_service)?;
     Ok(OrganizationUsage {
         products: Usage { used: tx.used(id, Resource::Products)?, limit: quotas.products },
@@ -23,12 +24,12 @@ pub(crate) fn usage<T: OrganizationTx>(
 }
 
 /// Checks that there is room for one more.
-pub(super) fn check_room<T: OrganizationTx>(
-    tx: &mut T,
+pub(super) fn check_room(
+    tx: &mut dyn OrganizationTx,
     id: OrganizationId,
     resource: Resource,
     of_service: Quotas,
-) -> Result<(), T::Error> {
+) -> Result<(), SqlError> {
     let usage = usage_of(tx, id, resource, of_service)?;
     if usage.room() == Some(0) {
         return Err(StoreError::QuotaExceeded { organization: id, resource, usage }.into());
@@ -48,11 +49,11 @@ impl ProductRoom {
     }
 
     /// Takes a place for one more, if there is one. The built-in organization costs no query.
-    pub(super) fn take<T: OrganizationTx>(
+    pub(super) fn take(
         &mut self,
-        tx: &mut T,
+        tx: &mut dyn OrganizationTx,
         id: OrganizationId,
-    ) -> Result<Result<(), StoreError>, T::Error> {
+    ) -> Result<Result<(), StoreError>, SqlError> {
         if id == OrganizationId::BUILT_IN {
             return Ok(Ok(()));
         }
@@ -70,12 +71,12 @@ impl ProductRoom {
 }
 
 /// Counts nothing where there is no limit.
-fn usage_of<T: OrganizationTx>(
-    tx: &mut T,
+fn usage_of(
+    tx: &mut dyn OrganizationTx,
     id: OrganizationId,
     resource: Resource,
     of_service: Quotas,
-) -> Result<Usage, T::Error> {
+) -> Result<Usage, SqlError> {
     let quotas = in_force(tx, id, of_service)?;
     let limit = match resource {
         Resource::Products => quotas.products,
@@ -86,6 +87,6 @@ fn usage_of<T: OrganizationTx>(
     Ok(Usage { used, limit })
 }
 
-fn in_force<T: OrganizationTx>(tx: &mut T, id: OrganizationId, of_service: Quotas) -> Result<Quotas, T::Error> {
+fn in_force(tx: &mut dyn OrganizationTx, id: OrganizationId, of_service: Quotas) -> Result<Quotas, SqlError> {
     if id == OrganizationId::BUILT_IN { Ok(Quotas::default()) } else { Ok(tx.quotas(id)?.or(of_service)) }
 }

@@ -9,7 +9,8 @@ use hotshelf_domain::{
     ProductPatch, Schema, SchemaId, StoreError, does_not_exist, not_of_the_product,
 };
 
-use crate::port::{OrganizationTx, SchemaTx, WriteTx};
+use crate::error::SqlError;
+use crate::port::{OrganizationTx, SchemaTx, Tx};
 
 /// What the new products of one transaction refer to; looked up once, however many they are.
 #[derive(Default)]
@@ -20,7 +21,7 @@ pub(super) struct References {
 
 impl References {
     /// A product of the built-in organization and schema, without details, costs no query.
-    pub(super) fn check<T: WriteTx>(&mut self, tx: &mut T, new: &NewProduct) -> Result<Result<(), Invalid>, T::Error> {
+    pub(super) fn check(&mut self, tx: &mut dyn Tx, new: &NewProduct) -> Result<Result<(), Invalid>, SqlError> {
         let mut errors = FieldErrors::default();
         if !self.has_organization(tx, new.organization_id)? {
             errors.append(missing("organization_id", new.organization_id));
@@ -35,7 +36,7 @@ impl References {
         Ok(verdict(errors))
     }
 
-    fn has_organization<T: OrganizationTx>(&mut self, tx: &mut T, id: OrganizationId) -> Result<bool, T::Error> {
+    fn has_organization(&mut self, tx: &mut dyn OrganizationTx, id: OrganizationId) -> Result<bool, SqlError> {
         if id == OrganizationId::BUILT_IN {
             return Ok(true);
         }
@@ -45,7 +46,7 @@ impl References {
         })
     }
 
-    fn schema<T: SchemaTx>(&mut self, tx: &mut T, id: SchemaId) -> Result<Option<&Schema>, T::Error> {
+    fn schema(&mut self, tx: &mut dyn SchemaTx, id: SchemaId) -> Result<Option<&Schema>, SqlError> {
         let schema = match self.schemas.entry(id) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(tx.schema(id)?),
@@ -55,7 +56,7 @@ impl References {
 }
 
 /// Checks that the product keeps its organization, and that its details fit its new schema.
-pub(super) fn check_patch<T: WriteTx>(tx: &mut T, current: &Product, patch: &ProductPatch) -> Result<(), T::Error> {
+pub(super) fn check_patch(tx: &mut dyn Tx, current: &Product, patch: &ProductPatch) -> Result<(), SqlError> {
     let mut errors = FieldErrors::default();
     if patch.organization_id.is_some_and(|id| id != current.organization_id) {
         errors.append(error("organization_id", "cannot be changed"));
@@ -70,7 +71,7 @@ pub(super) fn check_patch<T: WriteTx>(tx: &mut T, current: &Product, patch: &Pro
 }
 
 /// Checks that the fields fit the product's schema, and that the named images are its own.
-pub(super) fn check_details<T: WriteTx>(tx: &mut T, current: &Product, patch: &DetailsPatch) -> Result<(), T::Error> {
+pub(super) fn check_details(tx: &mut dyn Tx, current: &Product, patch: &DetailsPatch) -> Result<(), SqlError> {
     let mut errors = FieldErrors::default();
     if let Some(fields) = &patch.fields {
         let (product, id) = (current.id, current.schema_id);

@@ -11,20 +11,21 @@ use super::accounts::known;
 use super::audit::Recorded;
 use super::organizations::end_deserted;
 use super::quotas::check_room;
-use crate::port::{InvitationTx, OrganizationTx, RemovalTx, UserTx, WriteTx};
+use crate::error::SqlError;
+use crate::port::{InvitationTx, OrganizationTx, RemovalTx, Tx, UserTx};
 
 /// Invitations of one organization that wait for their guests.
 const INVITATIONS_MAX: i64 = 100;
 
 /// Stores the user. The one who has the address and never verified it is removed, if it is the one that the caller
 /// names: the cached entry of no other is fenced.
-pub(crate) fn add_user<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn add_user(
+    tx: &mut dyn Tx,
     new: &NewUser,
     instead_of: Option<UserId>,
     by: &Actor,
     quotas: Quotas,
-) -> Result<Recorded<User>, T::Error> {
+) -> Result<Recorded<User>, SqlError> {
     let (organization, role) = match &new.home {
         Home::In(organization) | Home::Issued { organization, .. } => (open(tx, *organization)?, new.role),
         Home::New(organization) => (tx.insert_organization(organization)?.id, new.role),
@@ -73,13 +74,13 @@ pub(crate) fn add_user<T: WriteTx>(
 
 /// Whether the organization was made for the registration of this unverified user: one who was added chooses a password
 /// by a mail, which verifies the address, and one who was invited has shown that already.
-fn has_founded<T: UserTx>(tx: &mut T, unverified: &User) -> Result<bool, T::Error> {
+fn has_founded(tx: &mut dyn UserTx, unverified: &User) -> Result<bool, SqlError> {
     Ok(tx.password_hash(unverified.id)?.is_some())
 }
 
 /// A token creates no user who was removed after the token was issued, or in the same second: times in tokens are in
 /// seconds.
-fn check_not_removed<T: RemovalTx>(tx: &mut T, email: &Email, issued_at: Option<i64>) -> Result<(), T::Error> {
+fn check_not_removed(tx: &mut dyn RemovalTx, email: &Email, issued_at: Option<i64>) -> Result<(), SqlError> {
     match tx.removed_at(email)? {
         Some(removed_at) if issued_at.is_none_or(|issued_at| issued_at <= removed_at.div_euclid(1_000)) => {
             Err(StoreError::RemovedSince.into())
@@ -95,7 +96,7 @@ fn removal(user: &User, by: &Actor, why: &str) -> AuditRecord {
 }
 
 /// The organization, which must exist and not be suspended.
-fn open<T: OrganizationTx>(tx: &mut T, id: OrganizationId) -> Result<OrganizationId, T::Error> {
+fn open(tx: &mut dyn OrganizationTx, id: OrganizationId) -> Result<OrganizationId, SqlError> {
     match tx.organization(id)? {
         None => Err(StoreError::NoSuchOrganization(id).into()),
         Some(organization) if organization.suspended => Err(StoreError::Suspended(id).into()),
@@ -104,30 +105,30 @@ fn open<T: OrganizationTx>(tx: &mut T, id: OrganizationId) -> Result<Organizatio
 }
 
 /// Uses the invitation up.
-fn accepted<T: InvitationTx>(tx: &mut T, by: &TokenHash, email: &Email) -> Result<Invitation, T::Error> {
+fn accepted(tx: &mut dyn InvitationTx, by: &TokenHash, email: &Email) -> Result<Invitation, SqlError> {
     let invitation = tx.invitation_of(by)?.filter(|invitation| invitation.email == *email);
     let invitation = invitation.ok_or(StoreError::NotInvited)?;
     tx.delete_invitation(invitation.organization_id, invitation.id)?;
     Ok(invitation)
 }
 
-pub(crate) fn allow_proof<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn allow_proof(
+    tx: &mut dyn Tx,
     id: UserId,
     token_hash: &TokenHash,
     until: DateTime<Utc>,
-) -> Result<(), T::Error> {
+) -> Result<(), SqlError> {
     known(tx, id)?;
     tx.insert_proof(id, token_hash, until)
 }
 
 /// Whoever asks has shown the password whose hash was `shown`, and reads the mail: both are the user's.
-pub(crate) fn verify<T: WriteTx>(
-    tx: &mut T,
+pub(crate) fn verify(
+    tx: &mut dyn Tx,
     token_hash: &TokenHash,
     shown: &str,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     let user = tx.user_of_proof(token_hash)?.ok_or(StoreError::NoSuchProof)?;
     if tx.password_hash(user)?.as_deref() != Some(shown) {
         return Err(StoreError::NoSuchProof.into());
@@ -138,13 +139,13 @@ pub(crate) fn verify<T: WriteTx>(
 }
 
 /// What was still to prove it ends.
-pub(super) fn proven<T: WriteTx>(tx: &mut T, user: UserId) -> Result<(), T::Error> {
+pub(super) fn proven(tx: &mut dyn Tx, user: UserId) -> Result<(), SqlError> {
     tx.set_verified(user)?;
     tx.delete_proofs(user)
 }
 
 /// Removes the user, unless the address was verified meanwhile.
-pub(crate) fn end_unverified<T: WriteTx>(tx: &mut T, id: UserId) -> Result<Recorded<()>, T::Error> {
+pub(crate) fn end_unverified(tx: &mut dyn Tx, id: UserId) -> Result<Recorded<()>, SqlError> {
     let Some(user) = tx.user(id)?.filter(|user| !user.verified) else {
         return Ok(Recorded { value: (), records: Vec::new() });
     };
@@ -157,13 +158,13 @@ pub(crate) fn end_unverified<T: WriteTx>(tx: &mut T, id: UserId) -> Result<Recor
 
 /// With an unverified user ends the organization that the registration has `founded`. Any other stays, also without
 /// users: its operator has removed them, and its products are not the business of whoever takes the address over.
-fn with_the_organization<T: WriteTx, V>(
-    tx: &mut T,
+fn with_the_organization<V>(
+    tx: &mut dyn Tx,
     removed: Recorded<V>,
     user: &User,
     founded: bool,
     by: &Actor,
-) -> Result<Recorded<V>, T::Error> {
+) -> Result<Recorded<V>, SqlError> {
     if !founded {
         return Ok(removed);
     }
@@ -173,11 +174,7 @@ fn with_the_organization<T: WriteTx, V>(
     })
 }
 
-pub(crate) fn invite<T: WriteTx>(
-    tx: &mut T,
-    new: &NewInvitation,
-    actor: &Actor,
-) -> Result<Recorded<Invitation>, T::Error> {
+pub(crate) fn invite(tx: &mut dyn Tx, new: &NewInvitation, actor: &Actor) -> Result<Recorded<Invitation>, SqlError> {
     let by = known(tx, new.invited_by)?;
     // The right may have ended since the request was authorized, and with it the invitations that were there.
     if by.role != Role::Admin {
@@ -202,12 +199,12 @@ pub(crate) fn invite<T: WriteTx>(
     Ok(Recorded::new(invitation, record))
 }
 
-pub(crate) fn revoke<T: InvitationTx>(
-    tx: &mut T,
+pub(crate) fn revoke(
+    tx: &mut dyn InvitationTx,
     organization: OrganizationId,
     id: InvitationId,
     by: &Actor,
-) -> Result<Recorded<()>, T::Error> {
+) -> Result<Recorded<()>, SqlError> {
     if !tx.delete_invitation(organization, id)? {
         return Err(StoreError::NoSuchInvitation(id).into());
     }

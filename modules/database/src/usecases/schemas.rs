@@ -5,9 +5,10 @@ use hotshelf_domain::{
 };
 
 use super::quotas::check_room;
-use crate::port::{SchemaTx, WriteTx};
+use crate::error::SqlError;
+use crate::port::{SchemaTx, Tx};
 
-pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewSchema, quotas: Quotas) -> Result<Schema, T::Error> {
+pub(crate) fn create(tx: &mut dyn Tx, new: &NewSchema, quotas: Quotas) -> Result<Schema, SqlError> {
     let organization = new.organization_id;
     if !tx.has_organization(organization)? {
         let invalid = Invalid::one("organization_id", &does_not_exist(organization));
@@ -17,12 +18,12 @@ pub(crate) fn create<T: WriteTx>(tx: &mut T, new: &NewSchema, quotas: Quotas) ->
     tx.insert_schema(new)
 }
 
-pub(crate) fn update<T: SchemaTx>(
-    tx: &mut T,
+pub(crate) fn update(
+    tx: &mut dyn SchemaTx,
     id: SchemaId,
     patch: &SchemaPatch,
     expect: &Expect,
-) -> Result<Schema, T::Error> {
+) -> Result<Schema, SqlError> {
     let current = tx.schema(id)?.ok_or(StoreError::NoSuchSchema(id))?;
     if id == SchemaId::BUILT_IN {
         return Err(StoreError::SchemaBuiltIn(id).into());
@@ -40,7 +41,7 @@ pub(crate) fn update<T: SchemaTx>(
         ..current
     };
     if !changed.accepts_all_of(&current) {
-        match tx.count_products_with(id, |fields| changed.check(fields).is_err())? {
+        match tx.count_products_with(id, &|fields| changed.check(fields).is_err())? {
             0 => {}
             products => return Err(StoreError::SchemaInUse { schema: id, products }.into()),
         }

@@ -108,7 +108,7 @@ async fn the_products_of_an_older_database_are_counted_and_found() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("products.db");
     let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-    connection.batch_execute(include_str!("../../migrations/00000000000001_catalogue/up.sql")).unwrap();
+    connection.batch_execute(include_str!("../../migrations/sqlite/00000000000001_catalogue/up.sql")).unwrap();
     connection
         .batch_execute(
             "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL,

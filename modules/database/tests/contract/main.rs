@@ -146,3 +146,4 @@ macro_rules! contract {
 }
 
 contract!(sqlite, Adapter::Sqlite);
+contract!(postgres, Adapter::Postgres);

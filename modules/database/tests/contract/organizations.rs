@@ -143,7 +143,7 @@ async fn a_database_gets_the_migration_that_is_older_than_its_newest() {
     let database = storage.open().await;
     database.close(Duration::from_secs(5)).await.unwrap();
     drop(database);
-    storage.outsider(include_str!("../../migrations/00000000000015_end_of_organizations/down.sql"));
+    storage.outsider(include_str!("../../migrations/sqlite/00000000000015_end_of_organizations/down.sql"));
     storage.outsider("DELETE FROM __diesel_schema_migrations WHERE version = '00000000000015'");
     let world = World::on(storage.open().await);
     let acme = world.organization("Acme").await;

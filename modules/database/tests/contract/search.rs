@@ -55,13 +55,15 @@ pub(crate) async fn operators_are_nothing_but_text(adapter: Adapter) {
 
 pub(crate) async fn the_scope_of_a_search_is_exact(adapter: Adapter) {
     let shop = Shop::new(adapter).await;
-    shop.create(["Cup", "Cup", "Cup"].map(named).to_vec()).await;
-    shop.storage.outsider(
-        "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0), (22, 'Twenty-two', 0);
-         UPDATE products SET organization_id = 2, category = 'A' WHERE id = 1;
-         UPDATE products SET organization_id = 22, category = 'AB' WHERE id = 2;",
-    );
-    shop.create(vec![named("Other")]).await;
+    for number in 2..=22 {
+        shop.organization(&number.to_string()).await;
+    }
+    let cup = |organization, category: &str| ProductDraft {
+        organization_id: Some(organization),
+        category: Some(category.to_owned()),
+        ..named("Cup")
+    };
+    shop.create(vec![cup(2, "A"), cup(22, "AB"), named("Cup"), named("Other")]).await;
     let of = async |filter: Filter| {
         let filter = Filter { search: searched("cup"), ..filter };
         shop.walk(&filter, Order::default(), 10).await.into_iter().map(|id| id.get()).collect::<Vec<_>>()
@@ -203,11 +205,12 @@ pub(crate) async fn names_of_every_script_are_in_one_order_through_cursors_and_s
     ];
     let mut mixed: Vec<(usize, &str)> = ordered.into_iter().enumerate().collect();
     mixed.sort_by_key(|(place, _)| (place * 7) % ordered.len());
-    let ids = shop.create(mixed.iter().map(|(_, name)| named(name)).collect()).await;
-    shop.storage.outsider(
-        "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0);
-         UPDATE products SET organization_id = 2 WHERE id % 3 = 0",
-    );
+    shop.organization("Two").await;
+    let drafts = mixed.iter().enumerate().map(|(index, (_, name))| {
+        let organization_id = Some(if index % 3 == 2 { 2 } else { 1 });
+        ProductDraft { organization_id, ..named(name) }
+    });
+    let ids = shop.create(drafts.collect()).await;
     let name_of = |id| mixed[ids.iter().position(|known| *known == id).unwrap()].1;
     for limit in [1, 3, 100] {
         for descending in [false, true] {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hotshelf_database::Database;
 use hotshelf_domain::{
-    Actor, Expect, Filter, Order, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId, Search,
+    Actor, Expect, Filter, Order, OrganizationDraft, PageIds, PageRequest, PageStart, Product, ProductDraft, ProductId,
+    SchemaDraft, Search,
 };
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -34,22 +35,41 @@ impl Shop {
     /// With so many random products, some deleted again, in organizations 1, 2 and 3 with schemas 1, 2 and 3.
     pub(crate) async fn stocked(adapter: Adapter, count: usize) -> Self {
         let mut shop = Shop::new(adapter).await;
-        let drafts: Vec<_> = (0..count).map(|_| shop.draft()).collect();
+        for name in ["Two", "Three", "Empty"] {
+            shop.organization(name).await;
+        }
+        for (organization, name) in [(2, "Lamp"), (1, "Cup"), (1, "Unused")] {
+            let draft = format!(r#"{{"organization_id":{organization},"name":"{name}","fields":[]}}"#);
+            let draft = SchemaDraft::from_json(draft.as_bytes()).expect("an object");
+            shop.products.create_schema(draft.into_new().expect("valid")).await.expect("created");
+        }
+        let drafts: Vec<_> = (1..=count as i64).map(|id| shop.draft_of(id)).collect();
         for batch in drafts.chunks(1_000) {
             shop.create(batch.to_vec()).await;
         }
-        shop.storage.outsider(
-            "INSERT INTO organizations (id, name, created_at) VALUES (2, 'Two', 0), (3, 'Three', 0), (4, 'Empty', 0);
-             INSERT INTO schemas VALUES (2, 2, 'Lamp', '[]', 1), (3, 1, 'Cup', '[]', 1), (4, 1, 'Unused', '[]', 1);
-             UPDATE products SET organization_id = 2, schema_id = 1 + id % 2 WHERE id % 3 = 1;
-             UPDATE products SET organization_id = 3 WHERE id % 30 = 2;
-             UPDATE products SET schema_id = 3 WHERE organization_id = 1 AND id % 40 = 0;
-             UPDATE products SET created_at = created_at - id % 5, updated_at = updated_at + id % 7;",
-        );
+        shop.storage.outsider("UPDATE products SET created_at = created_at - id % 5, updated_at = updated_at + id % 7");
         for id in (1..=count as i64).step_by(17) {
             shop.delete(ProductId::new(id).unwrap()).await;
         }
         shop
+    }
+
+    /// Its id is the number of the organization.
+    pub(crate) async fn organization(&self, name: &str) {
+        let draft = OrganizationDraft { name: Some(name.to_owned()), ..OrganizationDraft::default() };
+        let new = draft.into_new().expect("a valid name");
+        self.products.create_organization(new, Actor::default()).await.expect("created");
+    }
+
+    /// Of the product that is to have this id.
+    fn draft_of(&mut self, id: i64) -> ProductDraft {
+        let (organization, schema) = match id {
+            id if id % 30 == 2 => (3, 1),
+            id if id % 3 == 1 => (2, 1 + id % 2),
+            id if id % 40 == 0 => (1, 3),
+            _ => (1, 1),
+        };
+        ProductDraft { organization_id: Some(organization), schema_id: Some(schema), ..self.draft() }
     }
 
     pub(crate) fn draft(&mut self) -> ProductDraft {

@@ -1,0 +1,143 @@
+//! The row that names the history of the database and the server that it goes on in, and what a new history begins with.
+//!
+//! A promoted standby and a restored backup may lack what was acknowledged. They are at another place than the row says,
+//! or have counted fewer groups than are known. So what they give next must not have the names of what is lost: a new
+//! history has other epochs, ids a million further on, and a name that stands in the entity tags.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use hotshelf_domain::History;
+
+use super::connection::Connection;
+use super::place::{Place, here};
+use super::sql::statement;
+use crate::error::SqlError;
+use crate::port::HistoryTx;
+use crate::rows::corrupt;
+
+/// Before the database is opened for the first time.
+pub(super) const UNNAMED: i64 = 0;
+/// Epochs that a new history skips: more than can have been opened since what the database has lost.
+const SKIPPED_EPOCHS: i64 = 1 << 20;
+/// The bits of an epoch below the timeline, so that no two timelines give the same.
+const TIMELINE: u32 = 40;
+
+/// The row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) history: i64,
+    /// Groups of writes that were committed, in all histories.
+    pub(super) commits: i64,
+    /// Where the history goes on; `None` before the first one.
+    pub(super) place: Option<Place>,
+    /// The history before it, and how many groups were committed in it.
+    pub(super) before: i64,
+    pub(super) begun_at: i64,
+    /// Its first epoch. That of a later history is higher.
+    pub(super) first_epoch: i64,
+    /// Where the connection leads to that has read the row.
+    pub(super) here: Place,
+}
+
+type Columns = (i64, i64, String, i64, i64, i64, String);
+
+impl Row {
+    fn new((history, commits, place, before, begun_at, first_epoch, here): Columns) -> Result<Self, SqlError> {
+        let unknown = |()| corrupt("the row of the history names no server");
+        let place = if place.is_empty() { None } else { Some(place.parse().map_err(unknown)?) };
+        Ok(Row { history, commits, place, before, begun_at, first_epoch, here: here.parse().map_err(unknown)? })
+    }
+}
+
+statement! {
+    Look {} -> (BigInt, BigInt, Text, BigInt, BigInt, BigInt, Text, BigInt, Text);
+    concat!(
+        "SELECT history, commits, place, before, begun_at, first_epoch, ", here!(), ", epoch, server \
+         FROM database_history, copy_epoch"
+    )
+}
+
+/// The row, the epoch, and the Redis server that this was reconciled with.
+pub(super) fn look(conn: &mut Connection) -> Result<(Row, i64, String), SqlError> {
+    type Found = (i64, i64, String, i64, i64, i64, String, i64, String);
+    let (history, commits, place, before, begun_at, first_epoch, here, epoch, server): Found =
+        Look {}.get_result(conn)?;
+    Ok((Row::new((history, commits, place, before, begun_at, first_epoch, here))?, epoch, server))
+}
+
+statement! {
+    CountGroup {} -> (BigInt, BigInt, Text, BigInt, BigInt, BigInt, Text, Text);
+    concat!(
+        "UPDATE database_history SET commits = commits + 1 \
+         RETURNING history, commits, place, before, begun_at, first_epoch, ", here!(), ", pg_current_xact_id()::text"
+    )
+}
+
+/// Counts a group, first in its transaction: no other process writes from then on until it ends. Returns the row, and
+/// the id of the transaction.
+pub(super) fn count_group(conn: &mut Connection) -> Result<(Row, String), SqlError> {
+    type Found = (i64, i64, String, i64, i64, i64, String, String);
+    let (history, commits, place, before, begun_at, first_epoch, here, transaction): Found =
+        CountGroup {}.get_result(conn)?;
+    Ok((Row::new((history, commits, place, before, begun_at, first_epoch, here))?, transaction))
+}
+
+statement! {
+    /// The epoch is higher than any that was known.
+    RaiseEpoch { skipped: BigInt = i64, least: BigInt = i64 } -> BigInt;
+    "UPDATE copy_epoch SET epoch = greatest(epoch + ?, ?) RETURNING epoch"
+}
+
+statement! {
+    Name { history: BigInt = i64, first_epoch: BigInt = i64 };
+    concat!(
+        "UPDATE database_history SET before = history, begun_at = commits - 1, history = ?, first_epoch = ?, place = ",
+        here!()
+    )
+}
+
+statement! {
+    /// Every sequence that gives ids.
+    SkipIds {};
+    "SELECT setval(s, nextval(s) + 1000000) FROM unnest(ARRAY['products_id_seq', 'product_images_id_seq', \
+        'organizations_id_seq', 'schemas_id_seq', 'users_id_seq', 'sessions_id_seq', 'api_keys_id_seq', \
+        'invitations_id_seq', 'audit_log_id_seq']::regclass[]) AS s"
+}
+
+/// Names the history of a new database, inside a group.
+pub(super) fn begin_first(conn: &mut Connection) -> Result<(), SqlError> {
+    name(conn, 0, i64::from(conn.place.timeline) << TIMELINE)
+}
+
+/// Begins another history, inside a group: `known_epoch` was given before.
+pub(super) fn begin(conn: &mut Connection, known_epoch: i64) -> Result<(), SqlError> {
+    let least = (i64::from(conn.place.timeline) << TIMELINE).max(known_epoch.saturating_add(SKIPPED_EPOCHS));
+    name(conn, SKIPPED_EPOCHS, least)?;
+    SkipIds {}.execute(conn)?;
+    // Some have ended since, and that is lost.
+    diesel::sql_query("TRUNCATE sessions").execute(conn)?;
+    diesel::sql_query("DELETE FROM password_resets").execute(conn)?;
+    Ok(())
+}
+
+fn name(conn: &mut Connection, skipped: i64, least: i64) -> Result<(), SqlError> {
+    let first_epoch: i64 = RaiseEpoch { skipped, least }.get_result(conn)?;
+    let history = loop {
+        match rand::random() {
+            UNNAMED => {}
+            random => break random,
+        }
+    };
+    Name { history, first_epoch }.execute(conn)?;
+    Ok(())
+}
+
+impl HistoryTx for Connection {
+    fn begin_history(&mut self, known: History) -> Result<History, SqlError> {
+        let (row, epoch, _) = look(self)?;
+        if History::from_row(row.history) == known {
+            begin(self, epoch)?;
+        }
+        Ok(History::from_row(look(self)?.0.history))
+    }
+}

@@ -1,0 +1,115 @@
+//! Brings the tables up to date, one process at a time: the others wait for a row. With nothing pending, no lock is
+//! taken.
+
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+
+use super::connection::Connection;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Made by whoever comes first. Of several that make it at once, all but one fail, and find it made.
+const LOCK: &str = "CREATE TABLE IF NOT EXISTS hotshelf_migration (singleton bigint PRIMARY KEY CHECK (singleton = 1));
+    INSERT INTO hotshelf_migration VALUES (1) ON CONFLICT DO NOTHING;
+    CREATE TABLE IF NOT EXISTS __diesel_schema_migrations (
+        version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP);";
+/// For the lock to be made.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What was done.
+pub(super) enum Migrated {
+    /// So many migrations were run.
+    UpToDate(usize),
+    /// A newer program was there: the newest migration that is not known here, and the newest that is.
+    Newer { found: String, known: String },
+}
+
+pub(super) fn run(conn: &mut Connection) -> Result<Migrated, Failed> {
+    let known = MigrationSource::<Pg>::migrations(&MIGRATIONS)?;
+    if let Some(outcome) = outcome(&known, &applied(conn)?) {
+        return Ok(outcome);
+    }
+    make_lock(conn)?;
+    conn.batch_execute("BEGIN")?;
+    let ran = in_turn(conn, &known);
+    match &ran {
+        Ok(_) => conn.batch_execute("COMMIT")?,
+        Err(_) => conn.batch_execute("ROLLBACK")?,
+    }
+    ran
+}
+
+/// With the lock. The groups of instances that are running wait for the row of the history, and so for no table that they
+/// have begun to use.
+fn in_turn(conn: &mut Connection, known: &[Box<dyn Migration<Pg>>]) -> Result<Migrated, Failed> {
+    conn.batch_execute("SELECT singleton FROM hotshelf_migration FOR UPDATE")?;
+    if exists(conn, "database_history")? {
+        conn.batch_execute("SELECT singleton FROM database_history FOR UPDATE")?;
+    }
+    let applied = applied(conn)?;
+    if let Some(outcome) = outcome(known, &applied) {
+        return Ok(outcome);
+    }
+    let mut ran = 0;
+    for migration in known.iter().filter(|migration| !applied.contains(&version(&***migration))) {
+        tracing::info!(version = version(&**migration), "migrating the database");
+        migration.run(conn)?;
+        diesel::sql_query("INSERT INTO __diesel_schema_migrations (version) VALUES ($1)")
+            .bind::<Text, _>(version(&**migration))
+            .execute(conn)?;
+        ran += 1;
+    }
+    Ok(Migrated::UpToDate(ran))
+}
+
+/// What there is to say without running any: `None` when some are pending.
+fn outcome(known: &[Box<dyn Migration<Pg>>], applied: &[String]) -> Option<Migrated> {
+    let known: Vec<String> = known.iter().map(|migration| version(&**migration)).collect();
+    if let Some(found) = applied.iter().filter(|version| !known.contains(version)).max() {
+        let known = known.into_iter().max().unwrap_or_default();
+        return Some(Migrated::Newer { found: found.clone(), known });
+    }
+    known.iter().all(|version| applied.contains(version)).then_some(Migrated::UpToDate(0))
+}
+
+fn version(migration: &dyn Migration<Pg>) -> String {
+    let version: MigrationVersion<'_> = migration.name().version();
+    version.to_string()
+}
+
+fn applied(conn: &mut Connection) -> QueryResult<Vec<String>> {
+    if !exists(conn, "__diesel_schema_migrations")? {
+        return Ok(Vec::new());
+    }
+    diesel::dsl::sql::<Text>("SELECT version::text FROM __diesel_schema_migrations ORDER BY version").load(conn)
+}
+
+fn exists(conn: &mut Connection, table: &str) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::sql::<Bool>("to_regclass(").bind::<Text, _>(table).sql(") IS NOT NULL"))
+        .get_result(conn)
+}
+
+fn make_lock(conn: &mut Connection) -> QueryResult<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match conn.batch_execute(LOCK) {
+            Err(error) if Instant::now() < end && exists_already(&error) => std::thread::sleep(PAUSE),
+            made => return made,
+        }
+    }
+}
+
+/// Two that make a table of one name at once meet in PostgreSQL's own tables.
+fn exists_already(error: &diesel::result::Error) -> bool {
+    let text = error.to_string();
+    text.contains("already exists") || text.contains("duplicate key")
+}

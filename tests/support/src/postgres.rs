@@ -1,0 +1,356 @@
+//! A real PostgreSQL server that belongs to a test, or to all tests of a process.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::port::free_port;
+use crate::wait::block_until;
+
+/// The role of the service: an ordinary one, which owns its databases.
+const ROLE: &str = "hotshelf";
+const PASSWORD: &str = "secret";
+
+/// Tests end by themselves, and what is on disk goes with them: nothing has to reach it.
+const SETTINGS: [&str; 7] = [
+    "fsync=off",
+    "full_page_writes=off",
+    "listen_addresses=127.0.0.1",
+    "max_connections=300",
+    "shared_buffers=64MB",
+    "wal_keep_size=64MB",
+    "hot_standby_feedback=on",
+];
+/// Replication and the tests themselves need no password, the service does.
+const ACCESS: &str = "local all all trust
+host replication all 127.0.0.1/32 trust
+host all postgres 127.0.0.1/32 trust
+host all all 127.0.0.1/32 scram-sha-256
+";
+/// Runs the server until its standard input ends: so it ends with the test, however that ends. With a directory, that
+/// goes, too.
+const UNTIL_THE_TEST_ENDS: &str = r#"directory=$1; shift
+"$@" & server=$!
+cat >/dev/null
+kill -QUIT "$server" 2>/dev/null; wait "$server" 2>/dev/null
+[ -z "$directory" ] || rm -rf "$directory""#;
+
+/// A PostgreSQL server on a loopback port and in a directory of its own. The address stays the same when it is stopped
+/// and started.
+///
+/// Shared by reference: tasks of a test may use it while another task restarts it.
+pub struct PostgresServer {
+    /// Removed with the server, unless that is shared.
+    _directory: Option<TempDir>,
+    root: PathBuf,
+    port: u16,
+    settings: Vec<String>,
+    // Held while it starts and stops, so that these do not overlap.
+    running: Mutex<Option<Child>>,
+}
+
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+impl PostgresServer {
+    /// Starts an empty server and returns when it answers.
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL on this machine, or it does not start.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`start`](PostgresServer::start), with further settings such as `["synchronous_standby_names=*"]`.
+    ///
+    /// # Panics
+    /// As [`start`](PostgresServer::start).
+    pub fn start_with(settings: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().to_owned();
+        let server = Self::in_directory(Some(directory), root, settings);
+        server.make();
+        server
+    }
+
+    /// The server of all tests of this process. It ends with the process.
+    ///
+    /// # Panics
+    /// As [`start`](PostgresServer::start).
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<PostgresServer> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let root = tempfile::tempdir().expect("a directory").keep();
+            let server = Self::in_directory(None, root, &[]);
+            server.make();
+            server
+        })
+    }
+
+    /// A standby that follows the primary.
+    ///
+    /// # Panics
+    /// As [`start`](PostgresServer::start).
+    pub fn standby_of(primary: &PostgresServer, settings: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().to_owned();
+        let standby = Self::in_directory(Some(directory), root, settings);
+        let port = primary.port.to_string();
+        let data = standby.data();
+        let copied = standby
+            .program("pg_basebackup")
+            .args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", "fast", "-R", "-D"])
+            .arg(&data)
+            .output();
+        succeeded("pg_basebackup", copied);
+        standby.start_again();
+        standby
+    }
+
+    fn in_directory(directory: Option<TempDir>, root: PathBuf, settings: &[&str]) -> Self {
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).expect("our directory");
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let server =
+            PostgresServer { _directory: directory, root, port: free_port(), settings, running: Mutex::default() };
+        if is_root() {
+            let owned = Command::new("chown").arg("postgres").arg(&server.root).output();
+            succeeded("chown", owned);
+        }
+        server
+    }
+
+    /// Makes a cluster, and the role of the service.
+    fn make(&self) {
+        let made = self
+            .program("initdb")
+            .args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-A", "trust", "-D"])
+            .arg(self.data())
+            .output();
+        succeeded("initdb", made);
+        fs::write(self.data().join("pg_hba.conf"), ACCESS).expect("written");
+        self.start_again();
+        self.run("postgres", &format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'"));
+    }
+
+    /// Starts it where it was stopped or killed, and returns when it answers.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        let mut running = self.running();
+        let mut server = self.program("postgres");
+        server.arg("-D").arg(self.data()).args(["-p", &self.port.to_string(), "-k"]).arg(&self.root);
+        for setting in SETTINGS.iter().copied().chain(self.settings.iter().map(String::as_str)) {
+            server.args(["-c", setting]);
+        }
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.root.join("log")).expect("a log");
+        let leftover = if self._directory.is_none() { self.root.as_path() } else { Path::new("") };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", UNTIL_THE_TEST_ENDS, "sh"]).arg(leftover).arg(server.get_program()).args(server.get_args());
+        shell.stdin(Stdio::piped()).stdout(log.try_clone().expect("a log")).stderr(log);
+        *running = Some(shell.spawn().expect("there is a shell"));
+        drop(running);
+        let port = self.port.to_string();
+        block_until("PostgreSQL answers", || {
+            let mut asked = self.program("pg_isready");
+            asked.args(["-q", "-p", &port, "-h"]).arg(&self.root).status().is_ok_and(|status| status.success())
+        });
+    }
+
+    /// Stops it: what is under way is ended.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop(&self) {
+        self.end("INT");
+    }
+
+    /// Kills it and all its processes, as a loss of power would.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&self) {
+        self.end("KILL");
+    }
+
+    fn end(&self, signal: &str) {
+        let mut running = self.running();
+        let mut shell = running.take().expect("it runs");
+        let processes = self.processes();
+        let (main, others) = processes.split_last().expect("it runs");
+        if signal == "KILL" {
+            others.iter().for_each(|process| signal_to(*process, signal));
+        }
+        signal_to(*main, signal);
+        block_until("PostgreSQL has ended", || processes.iter().all(|process| !is_alive(*process)));
+        drop(shell.stdin.take());
+        shell.wait().expect("our child");
+    }
+
+    /// Suspends all its processes: it neither answers nor closes its connections.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pause(&self) {
+        self.processes().iter().rev().for_each(|process| signal_to(*process, "STOP"));
+    }
+
+    /// Ends a [`pause`](PostgresServer::pause).
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resume(&self) {
+        self.processes().iter().for_each(|process| signal_to(*process, "CONT"));
+    }
+
+    /// Makes a standby a primary, and returns when it is one.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn promote(&self) {
+        assert_eq!(self.ask("postgres", "SELECT pg_promote(true, 60)"), "t");
+    }
+
+    /// Makes an empty database of the role of the service, and returns its name.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn database(&self) -> String {
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        self.run("postgres", &format!("CREATE DATABASE {name} OWNER {ROLE}"));
+        name
+    }
+
+    /// The address of a database, with the user and the password of the service.
+    pub fn url(&self, database: &str) -> String {
+        self.url_at(database, &[self.port])
+    }
+
+    /// The address of a database on several loopback ports, such as those of proxies.
+    pub fn url_at(&self, database: &str, ports: &[u16]) -> String {
+        let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        format!("postgres://{ROLE}:{PASSWORD}@{}/{database}", hosts.join(","))
+    }
+
+    /// Its port on the loopback interface.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs SQL in a database, as its superuser.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn run(&self, database: &str, sql: &str) {
+        self.ask(database, sql);
+    }
+
+    /// Runs SQL in a database, as its superuser, and returns what it selects: a line for each row, with `|` between
+    /// columns.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn ask(&self, database: &str, sql: &str) -> String {
+        let asked = self
+            .program("psql")
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "postgres",
+                "-p",
+                &self.port.to_string(),
+                "-h",
+            ])
+            .arg(&self.root)
+            .args(["-d", database, "-c", sql])
+            .output();
+        succeeded("psql", asked).trim_end().to_owned()
+    }
+
+    /// What it has logged.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.root.join("log")).expect("the log is readable")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Child>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its processes, the first one last.
+    fn processes(&self) -> Vec<u32> {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).expect("it runs");
+        let main: u32 = file.lines().next().and_then(|line| line.trim().parse().ok()).expect("a process id");
+        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &main.to_string()]).output();
+        let children = String::from_utf8(children.expect("there is ps").stdout).expect("numbers");
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).chain([main]).collect()
+    }
+
+    /// A program of PostgreSQL. It refuses to run as root.
+    fn program(&self, name: &str) -> Command {
+        let path = programs().join(name);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
+            command
+        } else {
+            Command::new(path)
+        };
+        command.current_dir(&self.root).env_remove("PGOPTIONS").env("LC_ALL", "C.UTF-8");
+        command
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        if let Some(mut shell) = self.running().take() {
+            drop(shell.stdin.take());
+            let _ = shell.wait();
+        }
+    }
+}
+
+/// Where Debian installs them, the newest version first; else where the shell finds them.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).max();
+    newest.map_or_else(PathBuf::new, |version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")))
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+fn signal_to(process: u32, name: &str) {
+    // One that ends by itself meanwhile is as good.
+    let _ = Command::new("sh").args(["-c", &format!("kill -{name} {process} 2>/dev/null")]).status();
+}
+
+fn is_alive(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which is in parentheses.
+    status.rsplit(')').next().is_some_and(|rest| !matches!(rest.trim_start().chars().next(), None | Some('Z')))
+}
+
+fn succeeded(program: &str, output: io::Result<Output>) -> String {
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}: is PostgreSQL installed?"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} failed: {said}");
+    String::from_utf8(output.stdout).expect("text")
+}
