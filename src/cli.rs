@@ -60,6 +60,8 @@ pub(crate) enum Task {
     Seed(Seed),
     /// Load the most read products into Redis, before the service starts or while it runs
     Warm,
+    /// Bring the tables of the database up to date, then exit. The service does so at its start
+    Migrate,
     /// Create admins, and manage organizations and users
     #[command(subcommand)]
     Admin(Admin),

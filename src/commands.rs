@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod migrate;
 mod progress;
 pub(crate) mod seed;
 pub(crate) mod serve;

@@ -4,9 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use hotshelf_accounts::AuthError;
+use hotshelf_database::OpenError;
 use hotshelf_domain::{Invalid, StoreError};
 use hotshelf_lifecycle::{StartError, StopError};
 use hotshelf_product::{ProductError, WarmError};
+use hotshelf_stats::MetricsError;
 use hotshelf_telemetry::TraceError;
 
 /// One sentence for the person at the terminal.
@@ -41,6 +43,10 @@ pub(crate) enum Failure {
     InvalidSeed(#[from] Invalid),
     #[error("the products could not be read: {0}")]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     #[error(
         "`hotshelf warm` loads into Redis, and CACHE_BACKEND={backend} uses none: start the service, which warms itself"
     )]

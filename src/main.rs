@@ -18,7 +18,7 @@ use hotshelf_telemetry::Exporter;
 use mimalloc::MiMalloc;
 
 use cli::{Cli, Command, Task};
-use commands::{serve, warm};
+use commands::{migrate, serve, warm};
 use config::{Config, Values};
 use failure::Failure;
 
@@ -95,6 +95,7 @@ fn block_on(task: Task, config: &Config, values: &Values) -> Result<(), Failure>
             Task::Seed(seed) => seed.run(config).await,
             Task::Admin(admin) => admin.run(config).await,
             Task::Warm => warm::run(config).await,
+            Task::Migrate => migrate::run(config).await,
         }
     });
     // A dropped runtime would wait for blocked database work. Its open transactions are rolled back.

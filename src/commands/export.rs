@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::TypedValueParser;
-use hotshelf_database::Database;
+use hotshelf_database::{Database, Location};
 use hotshelf_domain::{PageRequest, PageStart};
 use hotshelf_formats::{ExportFormat, ProductWriter};
 
@@ -37,8 +37,10 @@ fn format() -> impl TypedValueParser<Value = ExportFormat> {
 impl Export {
     pub(crate) async fn run(&self, config: &Config) -> Result<(), Failure> {
         let format = self.format.or_else(|| ExportFormat::of_path(&self.file)).ok_or(Failure::NoExportFormat)?;
-        if !config.database.path.exists() {
-            return Err(Failure::NoDatabase { path: config.database.path.clone() });
+        if let Location::File { path, .. } = &config.database.location
+            && !path.exists()
+        {
+            return Err(Failure::NoDatabase { path: path.clone() });
         }
         let Catalogue { container, repository, .. } = wiring::catalogue(config).await?;
         let exported = wiring::run(container, self.write(&repository, format)).await?;

@@ -1,5 +1,7 @@
 //! From single settings to the options of the crates, including what two settings say about each other.
 
+use std::fs;
+
 use hotshelf_accounts::{AccountOptions, IssuedOptions, MailLinks, MailOptions, Registration, SessionOptions};
 use hotshelf_api::{ApiOptions, LimitOptions, UploadOptions, UserOptions};
 use hotshelf_cache::{CacheOptions, Tiers};
@@ -23,16 +25,15 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
         let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
         values.refuse("shared_db", reason);
     }
+    if s.database_url.is_some() && s.cache_backend == Tiers::Memory {
+        let reason = "contradicts CACHE_BACKEND=memory: a memory-only cache cannot hear the other instances' writes";
+        values.refuse("database_url", reason);
+    }
     let redis = redis(s, values);
     let issued = issued(s, values);
-    // Only checked.
-    let () = s.database_url;
     Config {
         api: api(s),
-        database: DatabaseOptions {
-            location: Location::File { path: s.db_path.clone(), shared: s.shared_db },
-            quotas: quotas(s),
-        },
+        database: DatabaseOptions { location: location(s, values), quotas: quotas(s) },
         ttls: ttls(s),
         audit_rate: s.audit_rate,
         audit_kept: s.audit_kept,
@@ -46,6 +47,23 @@ pub(super) fn config(s: &Settings, values: &mut Values) -> Config {
         traces: traces(s),
         shutdown_timeout: s.shutdown_timeout,
         allow_insecure: s.auth_off_anyway,
+    }
+}
+
+fn location(s: &Settings, values: &mut Values) -> Location {
+    let Some(url) = s.database_url.clone() else {
+        return Location::File { path: s.db_path.clone(), shared: s.shared_db };
+    };
+    let Some(file) = &s.db_password_file else { return Location::Server(url) };
+    if url.has_password() {
+        values.refuse("db_password_file", "contradicts the password in DATABASE_URL: leave one of them out");
+    }
+    match fs::read_to_string(file) {
+        Ok(text) => Location::Server(url.with_password(text.lines().next().unwrap_or_default())),
+        Err(error) => {
+            values.refuse("db_password_file", format!("cannot be read: {error}"));
+            Location::Server(url)
+        }
     }
 }
 
@@ -135,7 +153,7 @@ fn redis(s: &Settings, values: &mut Values) -> RedisOptions {
 fn cache(s: &Settings, redis: RedisOptions) -> CacheOptions {
     CacheOptions {
         tiers: s.cache_backend,
-        shared_database: s.shared_db,
+        shared_database: s.shared_db || s.database_url.is_some(),
         memory_bytes: s.cache_l1_bytes,
         write_strategy: s.cache_write_strategy,
         redis,

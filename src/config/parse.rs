@@ -14,7 +14,7 @@ use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use issuer::{algorithms, key_source, roles, words};
-pub(crate) use network::{allowed_hosts, collector, cors_origins, host, link, smtp_url};
+pub(crate) use network::{allowed_hosts, collector, cors_origins, database_url, host, link, smtp_url};
 pub(crate) use rate_limits::{limit, route_limits};
 pub(crate) use redis::{CLUSTERS_HAVE_ONE_DATABASE, RedisUrl, redis_addr, redis_url, seal_key};
 

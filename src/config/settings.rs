@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use hotshelf_accounts::Registration;
 use hotshelf_api::{RouteLimit, TrustedProxies};
 use hotshelf_cache::{SealKey, Tiers, WriteStrategy};
+use hotshelf_database::ServerUrl;
 use hotshelf_domain::Role;
 use hotshelf_issuer::{KeySource, SignatureAlgorithm};
 use hotshelf_ratelimit::{Limit, OnLoss};
@@ -89,16 +90,22 @@ settings! {
     }
     "Database" {
         /// SQLite file, created when it does not exist. It has to be on a local disk.
-        db_path: PathBuf = "./products.db", database_path, "the path of a file (no :memory: and no file: address)";
+        db_path: PathBuf = "./products.db", database_path, "the path of a file (no :memory: and no file: address)",
+            needs: &[SqliteFile];
 
-        /// Reserved for PostgreSQL: any value is refused.
-        database_url: () = "", |text| match text {
-            "" => Ok(()),
-            _ => refuse("only SQLite is supported so far: unset DATABASE_URL and use DB_PATH, the path of its file"),
-        }, "no value", visibility: Url;
+        /// Other instances use the same database file. Set it on every one of them. PostgreSQL is always shared.
+        shared_db: bool = "false", boolean, BOOLEAN, needs: &[SqliteFile], see: "operations.md#several-instances";
 
-        /// Other instances use the same database file. Set it on every one of them.
-        shared_db: bool = "false", boolean, BOOLEAN, see: "operations.md#several-instances";
+        /// Database of a PostgreSQL server (13 or newer), instead of a file. Of several hosts, the first that answers as
+        /// the primary is used. Connections to other machines are encrypted, and the certificate is verified.
+        database_url: Option<ServerUrl> = "", |text| optional(text, database_url),
+            "postgres://user:password@host[:port][,host…]/database?sslmode=require|disable&sslrootcert=FILE, special \
+             characters in the password percent-encoded",
+            visibility: Url, see: "operations.md#postgresql";
+
+        /// File with the password of the database, instead of one in `DATABASE_URL`. Its first line counts.
+        db_password_file: Option<PathBuf> = "", |text| optional(text, |path| Ok(PathBuf::from(path))),
+            "the path of a file", needs: &[Server];
     }
     "Redis" {
         /// Redis server.

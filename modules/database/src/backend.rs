@@ -33,11 +33,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Opens one for lists.
     fn open_lists(&self) -> Result<Box<dyn ListReader>, StoreError>;
 
-    /// The history, as it is known in this process. A look at memory.
-    fn history(&self) -> History;
-
-    /// How many groups were committed in it, as far as is known in this process. A look at memory.
-    fn commits(&self) -> i64;
+    /// The history, and how many groups were committed in it, as far as is known in this process. A look at memory.
+    fn progress(&self) -> (History, i64);
 
     /// Another history that this process has begun.
     fn adopt(&self, history: History);
@@ -59,6 +56,11 @@ pub(crate) trait WriteConnection: Send {
     /// Writes the group in one transaction and settles the outcome of each of its writes. `false`: the connection is
     /// not to be used again.
     fn write(&mut self, group: &mut Group) -> bool;
+
+    /// Whether it has not ended since. A look at memory.
+    fn is_usable(&self) -> bool {
+        true
+    }
 }
 
 /// A connection on which is read.

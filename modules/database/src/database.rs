@@ -8,6 +8,7 @@ mod lists;
 mod products;
 mod registration;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -70,6 +71,16 @@ impl From<Location> for DatabaseOptions {
     /// Without quotas.
     fn from(location: Location) -> Self {
         DatabaseOptions { location, quotas: Quotas::default() }
+    }
+}
+
+/// Without a password.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::File { path, .. } => write!(f, "{}", path.display()),
+            Location::Server(url) => write!(f, "PostgreSQL at {url}"),
+        }
     }
 }
 

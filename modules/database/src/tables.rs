@@ -64,6 +64,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    write_probe (singleton) {
+        singleton -> BigInt,
+        probes -> BigInt,
+    }
+}
+
+diesel::table! {
     redis_seal (singleton) {
         singleton -> BigInt,
         secret -> Binary,

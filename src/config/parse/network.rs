@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use hotshelf_database::{InvalidUrl, ServerUrl};
 use url::Url;
 
 use super::{Parsed, Refusal, checked, number, refuse};
@@ -45,6 +46,11 @@ pub(super) fn split_address(text: &str) -> (&str, Option<&str>) {
 pub(super) fn address_host(text: &str) -> Parsed<String> {
     // Without brackets, the port of `::1:6379` cannot be told from the address.
     if text.contains(':') && !text.starts_with('[') { Err(Refusal::Malformed) } else { host(text) }
+}
+
+/// The address of a PostgreSQL server.
+pub(crate) fn database_url(text: &str) -> Parsed<ServerUrl> {
+    text.parse().map_err(|error: InvalidUrl| Refusal::Because(error.to_string()))
 }
 
 /// `*`, nothing, or host names separated by commas, without ports: the service answers on any.

@@ -6,9 +6,16 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::Service;
+use crate::postgres::{self, PostgresServer};
+use crate::psql::Psql;
 
 /// Another connection to the database of a service.
-pub struct ExternalWriter(Connection);
+pub struct ExternalWriter(Database);
+
+enum Database {
+    Sqlite(Connection),
+    Postgres(Psql),
+}
 
 /// Counts to that number: a statement that only takes time.
 fn counting(to: u64) -> String {
@@ -20,9 +27,14 @@ fn counting(to: u64) -> String {
 impl ExternalWriter {
     /// Opens the database file at that path.
     pub fn on_database(path: &Path) -> Self {
+        if postgres::is_chosen()
+            && let Some(database) = PostgresServer::shared().known_instead_of(path)
+        {
+            return ExternalWriter(Database::Postgres(PostgresServer::shared().session(&database)));
+        }
         let connection = Connection::open(path).expect("open the database");
         connection.busy_timeout(Duration::from_secs(5)).expect("set the busy timeout");
-        ExternalWriter(connection)
+        ExternalWriter(Database::Sqlite(connection))
     }
 
     /// Opens the database of a service.
@@ -33,18 +45,37 @@ impl ExternalWriter {
     /// Runs statements without a result.
     #[track_caller]
     pub fn run(&mut self, sql: &str) {
-        self.0.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        match &mut self.0 {
+            Database::Sqlite(connection) => {
+                connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+            }
+            Database::Postgres(session) => drop(session.run(sql)),
+        }
     }
 
     /// The number that a query returns.
     #[track_caller]
     pub fn number(&mut self, query: &str) -> i64 {
-        self.0.query_row(query, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{query}: {error}"))
+        match &mut self.0 {
+            Database::Sqlite(connection) => {
+                connection.query_row(query, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{query}: {error}"))
+            }
+            Database::Postgres(session) => {
+                let lines = session.run(query);
+                let number = lines.last().and_then(|line| line.parse().ok());
+                number.unwrap_or_else(|| panic!("{query}: {lines:?}"))
+            }
+        }
     }
 
     /// From here to [`let_write`](ExternalWriter::let_write), every write of the service waits.
     pub fn hold_writes_up(&mut self) {
-        self.run("BEGIN IMMEDIATE");
+        let begin = match &self.0 {
+            Database::Sqlite(_) => "BEGIN IMMEDIATE",
+            // The row that every group of writes changes first.
+            Database::Postgres(_) => "BEGIN; SELECT 1 FROM database_history FOR UPDATE",
+        };
+        self.run(begin);
     }
 
     /// Ends what [`hold_writes_up`](ExternalWriter::hold_writes_up) began.
@@ -52,11 +83,17 @@ impl ExternalWriter {
         self.run("ROLLBACK");
     }
 
-    /// Fails if a transaction is open, for reading or for writing, because then the log cannot be moved into the
-    /// database.
+    /// Fails if a transaction is open, for reading or for writing.
     #[track_caller]
     pub fn assert_no_transaction_is_left(&mut self) {
-        assert_eq!(self.number("PRAGMA wal_checkpoint(TRUNCATE)"), 0, "a transaction is open");
+        let open = match &self.0 {
+            // Then the log cannot be moved into the database.
+            Database::Sqlite(_) => "PRAGMA wal_checkpoint(TRUNCATE)",
+            Database::Postgres(_) => {
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+            }
+        };
+        assert_eq!(self.number(open), 0, "a transaction is open");
     }
 
     /// From here to [`restore_products`](ExternalWriter::restore_products), reads and writes of products fail.
@@ -67,6 +104,14 @@ impl ExternalWriter {
     /// From here to [`restore_products`](ExternalWriter::restore_products), each read of a product takes about this
     /// long: a view that counts first replaces the table.
     pub fn slow_reads_down(&mut self, duration: Duration) {
+        if let Database::Postgres(_) = self.0 {
+            self.hide_products();
+            let seconds = duration.as_secs_f64();
+            // Once for each statement.
+            return self.run(&format!(
+                "CREATE VIEW products AS SELECT * FROM shelved WHERE (SELECT count(*) FROM pg_sleep({seconds})) = 1"
+            ));
+        }
         const SAMPLE: u64 = 200_000;
         let sample = |_| {
             let begin = Instant::now();

@@ -35,6 +35,7 @@ mod port;
 mod postgres;
 mod process;
 mod proxy;
+mod psql;
 mod raw_http;
 mod redis;
 mod redis_cluster;

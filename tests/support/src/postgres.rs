@@ -1,5 +1,6 @@
 //! A real PostgreSQL server that belongs to a test, or to all tests of a process.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 use crate::port::free_port;
+use crate::psql::Psql;
 use crate::wait::block_until;
 
 /// The role of the service: an ordinary one, which owns its databases.
@@ -51,8 +53,18 @@ pub struct PostgresServer {
     root: PathBuf,
     port: u16,
     settings: Vec<String>,
+    instead_of: Mutex<HashMap<PathBuf, String>>,
     // Held while it starts and stops, so that these do not overlap.
     running: Mutex<Option<Child>>,
+}
+
+/// Whether the services of the tests use PostgreSQL, each its own database on one server, instead of SQLite.
+pub(crate) fn is_chosen() -> bool {
+    match std::env::var("HOTSHELF_TEST_DATABASE").as_deref() {
+        Ok("postgres") => true,
+        Ok("sqlite") | Err(_) => false,
+        Ok(other) => panic!("HOTSHELF_TEST_DATABASE is sqlite or postgres, not {other}"),
+    }
 }
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -115,8 +127,8 @@ impl PostgresServer {
     fn in_directory(directory: Option<TempDir>, root: PathBuf, settings: &[&str]) -> Self {
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).expect("our directory");
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let server =
-            PostgresServer { _directory: directory, root, port: free_port(), settings, running: Mutex::default() };
+        let (port, instead_of, running) = (free_port(), Mutex::default(), Mutex::default());
+        let server = PostgresServer { _directory: directory, root, port, settings, instead_of, running };
         if is_root() {
             let owned = Command::new("chown").arg("postgres").arg(&server.root).output();
             succeeded("chown", owned);
@@ -226,6 +238,25 @@ impl PostgresServer {
         name
     }
 
+    /// The name of the database that stands for this file: the same for the same path, made when it is first asked for.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub(crate) fn database_instead_of(&self, file: &Path) -> String {
+        let mut known = self.instead_of.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(file.to_owned()).or_insert_with(|| self.database()).clone()
+    }
+
+    /// The name of the database that stands for this file, if a service was started with it.
+    pub(crate) fn known_instead_of(&self, file: &Path) -> Option<String> {
+        self.instead_of.lock().unwrap_or_else(PoisonError::into_inner).get(file).cloned()
+    }
+
+    /// A session of the role of the service.
+    pub(crate) fn session(&self, database: &str) -> Psql {
+        Psql::start(self.program("psql").args(["-d", &self.url(database)]))
+    }
+
     /// The address of a database, with the user and the password of the service.
     pub fn url(&self, database: &str) -> String {
         self.url_at(database, &[self.port])
@@ -275,6 +306,50 @@ impl PostgresServer {
             .args(["-d", database, "-c", sql])
             .output();
         succeeded("psql", asked).trim_end().to_owned()
+    }
+
+    /// A copy of all its files, while it is stopped.
+    ///
+    /// # Panics
+    /// When they cannot be copied.
+    pub fn snapshot(&self) -> TempDir {
+        let copy = tempfile::tempdir().expect("a directory");
+        let copied = Command::new("cp").arg("-a").arg(self.data()).arg(copy.path().join("data")).output();
+        succeeded("cp", copied);
+        copy
+    }
+
+    /// Puts it back to that state, while it is stopped.
+    ///
+    /// # Panics
+    /// When the files cannot be copied.
+    pub fn put_back(&self, snapshot: &TempDir) {
+        fs::remove_dir_all(self.data()).expect("our directory");
+        let copied = Command::new("cp").arg("-a").arg(snapshot.path().join("data")).arg(self.data()).output();
+        succeeded("cp", copied);
+    }
+
+    /// All of a database, as SQL.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn dump(&self, database: &str) -> String {
+        let mut dump = self.program("pg_dump");
+        dump.args(["-U", "postgres", "-p", &self.port.to_string(), "-h"]).arg(&self.root).arg(database);
+        succeeded("pg_dump", dump.output())
+    }
+
+    /// Runs what [`dump`](PostgresServer::dump) has returned.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn restore(&self, database: &str, dump: &str) {
+        let file = self.root.join("restore.sql");
+        fs::write(&file, dump).expect("written");
+        let mut restore = self.program("psql");
+        restore.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-p", &self.port.to_string(), "-h"]);
+        restore.arg(&self.root).args(["-d", database, "-f"]).arg(&file);
+        succeeded("psql", restore.output());
     }
 
     /// What it has logged.

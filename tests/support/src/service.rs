@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::port::free_port;
+use crate::postgres::{self, PostgresServer};
 use crate::process::Process;
 use crate::redis::RedisServer;
 use crate::wait::{PATIENCE, POLL};
@@ -71,6 +72,9 @@ impl ServiceBuilder {
     pub fn command(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = Command::new(&self.binary);
         command.args(arguments).env_clear().envs(&self.environment);
+        if let Some(path) = self.environment.get("DB_PATH") {
+            self.choose_database(&mut command, Path::new(path));
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let mut stdin = child.stdin.take().expect("a standard input");
@@ -101,6 +105,17 @@ impl ServiceBuilder {
         fs::create_dir(directory.path().join("work")).expect("a directory to work in");
         let running = self.launch(directory.path()).await?;
         Ok(Service { builder: self, running: Some(running.process), client: running.client, directory })
+    }
+
+    /// With `HOTSHELF_TEST_DATABASE=postgres`, a database of a server stands for each file. A service that keeps its
+    /// cache in memory alone has its database alone, too, and keeps its file.
+    fn choose_database(&self, command: &mut Command, file: &Path) {
+        let alone = self.environment.get("CACHE_BACKEND").is_some_and(|backend| backend == "memory");
+        if postgres::is_chosen() && !alone && !self.environment.contains_key("DATABASE_URL") {
+            let server = PostgresServer::shared();
+            let url = server.url(&server.database_instead_of(file));
+            command.env_remove("DB_PATH").env_remove("SHARED_DB").env("DATABASE_URL", url);
+        }
     }
 
     async fn launch(&self, directory: &Path) -> Result<Running, EarlyExit> {
@@ -135,6 +150,8 @@ impl ServiceBuilder {
         // The cache is not warmed unless a test requests it, because tests expect an empty cache.
         command.env("WARM_INTERVAL", "0s");
         command.env("HTTP_PORT", port.to_string()).env("DB_PATH", own_database(directory)).envs(&self.environment);
+        let path = self.environment.get("DB_PATH").map_or_else(|| own_database(directory), PathBuf::from);
+        self.choose_database(&mut command, &path);
         let process = Process::start(&mut command, log_file(directory))
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.binary.display()));
         Running { process, client: Client::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) }

@@ -154,6 +154,9 @@ fn category(text: &str) -> Result<Option<String>, String> {
     if text.chars().count() > 100 {
         return Err("must be at most 100 characters".to_owned());
     }
+    if text.contains('\0') {
+        return Err("must have no null character".to_owned());
+    }
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 

@@ -13,7 +13,7 @@ use crate::usecases::epoch;
 impl Database {
     /// The history of the database: versions and ids of another one do not count here. One look at memory.
     pub fn history(&self) -> History {
-        self.0.backend.history()
+        self.0.backend.progress().0
     }
 
     /// Cancelled when the database was found not to be the one that was opened ([`StoreError::Replaced`]): by a write
@@ -45,8 +45,8 @@ impl Database {
 impl EpochStore for Database {
     /// The commits of other processes are those of the last heartbeat or the last [`current`](EpochStore::current).
     fn history(&self) -> hotshelf_cache::History {
-        let commits = self.0.backend.commits().cast_unsigned();
-        hotshelf_cache::History { name: Database::history(self).get(), commits }
+        let (history, commits) = self.0.backend.progress();
+        hotshelf_cache::History { name: history.get(), commits: commits.cast_unsigned() }
     }
 
     async fn reconcile(&self, server: &str) -> Result<Epoch, Failure> {

@@ -237,7 +237,7 @@ impl Connection {
 
     async fn connection(&mut self) -> Result<Box<dyn WriteConnection>, StoreError> {
         self.target.backend.confirm()?;
-        if let Some(conn) = self.open.take() {
+        if let Some(conn) = self.open.take().filter(|conn| conn.is_usable()) {
             return Ok(conn);
         }
         let backend = Arc::clone(&self.target.backend);

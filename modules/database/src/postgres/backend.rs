@@ -1,26 +1,30 @@
 //! PostgreSQL as the engine sees it.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use hotshelf_cache::Epoch;
 use hotshelf_domain::{History, StoreError};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, wait};
-use super::history;
+use super::connection::Connection;
+use super::history::{self, Look, Row};
 use super::identity::{Found, Identity};
-use super::link::{CONNECT_TIMEOUT, Purpose, Server};
+use super::link::{CONNECT_TIMEOUT, Link, Purpose, Server, said};
 use super::migrations::{self, Migrated};
 use super::place::Connections;
 use super::reader::Reader;
 use super::url::ServerUrl;
-use super::writer::Writer;
+use super::writer::{self, Writer};
 use crate::backend::{Backend, KeyedConnection, ListReader, ReadConnection, WriteConnection};
 use crate::error::{OpenError, SqlError};
 use crate::port::Tx;
+use crate::tables::write_probe;
 
 /// A database of a PostgreSQL server.
 pub(crate) struct Postgres {
@@ -47,60 +51,88 @@ impl Postgres {
                 return Err(OpenError::Newer { database: title.clone().into(), found, known });
             }
         }
-        let found = history::look(&mut conn).map_err(|error| failed(StoreError::from(error).to_string()));
-        let (row, epoch, _) = found?;
+        let looked = history::look(&mut conn).map_err(|error| failed(StoreError::from(error).to_string()));
+        let Look { row, epoch, .. } = looked?;
         let identity = Arc::new(Identity::new(&row, epoch));
         let postgres = Postgres { server, identity, runtime, watch: Mutex::default() };
-        if postgres.identity.judge(&row, row.commits, Some(epoch), false) != Found::Current {
-            postgres.begin_history().map_err(|error| failed(error.to_string()))?;
-        }
-        tracing::info!(server = %postgres.server.url(), history = %postgres.history(), "database open");
+        postgres.settle(&row, epoch).map_err(|error| failed(error.to_string()))?;
+        tracing::info!(server = %postgres.server.url(), history = %postgres.progress().0, "database open");
         Ok(postgres)
     }
 
-    /// Writes a group with nothing in it.
-    fn begin_history(&self) -> Result<(), StoreError> {
-        use crate::engine::writer::{Group, Job};
-        let mut writer = self.open_writer()?;
-        let soon = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        let (job, mut begun) = Job::new(soon, 1, |_| Ok(()));
-        let mut group = Group::new(vec![job], CancellationToken::new());
-        writer.write(&mut group);
-        group.answer();
-        begun.try_recv().unwrap_or(Err(StoreError::Closed))
+    /// Begins a history where that has to be, in a group with nothing else in it.
+    fn settle(&self, row: &Row, epoch: i64) -> Result<(), StoreError> {
+        if self.identity.judge(row, epoch, self.identity.before()) == Found::Current {
+            return Ok(());
+        }
+        let mut conn = open_connection(&self.server, &self.identity, Purpose::Writing, &self.runtime)?;
+        let begun = writer::begin(&mut conn, &self.identity)?;
+        history::forget_writers(&mut conn)?;
+        conn.commit(CONNECT_TIMEOUT).map_err(StoreError::failed)?;
+        writer::acknowledge(&self.identity, &begun);
+        Ok(())
     }
 
-    fn read_connection(&self) -> Result<Connection, StoreError> {
-        let conn = open_connection(&self.server, &self.identity, Purpose::Reading, &self.runtime)?;
-        self.identity.confirm(conn.place)?;
-        Ok(conn)
-    }
-
-    /// Looks into the database, and keeps what is found.
     fn look(&self, conn: &mut Connection) -> Result<Found, SqlError> {
-        let commits = self.identity.commits();
-        let (row, epoch, _) = history::look(conn)?;
-        Ok(self.identity.judge(&row, commits, Some(epoch), false))
+        let before = self.identity.before();
+        let Look { row, epoch, .. } = history::look(conn)?;
+        let found = self.identity.judge(&row, epoch, before);
+        if found == Found::Unsettled {
+            // Whoever waits there for an answer waits in vain, and what is read there may be overwritten here.
+            self.identity.connections.keep_only(row.here);
+        }
+        Ok(found)
+    }
+
+    /// A connection that leads to the database of now.
+    fn read_link(&self) -> Result<Link, StoreError> {
+        let before = self.identity.before();
+        let opening = async {
+            let link = connect(&self.server, &self.identity, Purpose::Reading).await?;
+            let Look { row, epoch, .. } = history::look_on(&link.client).await?;
+            match self.identity.judge(&row, epoch, before) {
+                Found::Current => Ok(link),
+                Found::Unsettled | Found::Older => Err(not_of_now()),
+            }
+        };
+        bounded(&self.runtime, opening)
     }
 }
 
-/// The first one, whatever place it leads to. A pooler that gives connections of its own to transactions leads two
-/// connections to one process of the server.
+fn not_of_now() -> StoreError {
+    StoreError::failed("the connection does not lead to the database of now".to_owned())
+}
+
+/// The first one, whatever place it leads to.
+///
+/// A pooler that gives its connections to transactions, and not to sessions, is refused: settings would be those of
+/// others, and a connection could lead to another server from one statement to the next. While a second session holds a
+/// transaction, the first one is served by another process of the server then, or by that one.
 fn first_connection(server: &Server, runtime: &Handle) -> Result<Connection, String> {
     let connections = Connections::default();
-    let connect = || async {
-        let link = server.connect(Purpose::LongWork, &connections).await.map_err(|error| error.to_string())?;
-        let process = link.client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(super::link::said)?;
-        Ok::<_, String>((process.get::<_, i32>(0), link))
+    let connect = async || server.connect(Purpose::Migrating, None, &connections).await;
+    let process = async |link: &Link| {
+        let row = link.client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(said)?;
+        Ok::<i32, String>(row.get(0))
     };
-    let (process, link) = runtime.block_on(connect())?;
-    let (other, _other) = runtime.block_on(connect())?;
-    if process == other {
-        return Err("a pooler between it and this service gives its connections to transactions: let it give them to \
-                    sessions (pool_mode = session), or connect to the server itself"
-            .to_owned());
-    }
-    Connection::new(link, runtime.clone()).map_err(|error| error.to_string())
+    let opening = async {
+        let first = connect().await.map_err(|error| error.to_string())?;
+        let alone = process(&first).await?;
+        let second = connect().await.map_err(|error| error.to_string())?;
+        second.client.batch_execute("BEGIN").await.map_err(said)?;
+        let (beside, other) = (process(&first).await?, process(&second).await?);
+        if alone != beside || alone == other {
+            return Err(
+                "a pooler between it and this service gives its connections to transactions: let it give them \
+                        to sessions (pool_mode = session), or connect to the server itself"
+                    .to_owned(),
+            );
+        }
+        Ok(first)
+    };
+    let first = runtime.block_on(async { timeout(3 * CONNECT_TIMEOUT, opening).await });
+    let first = first.unwrap_or_else(|_| Err("it does not answer".to_owned()))?;
+    Connection::new(first, runtime.clone()).map_err(|error| error.to_string())
 }
 
 /// To the primary, wherever that is now.
@@ -110,20 +142,17 @@ pub(super) fn open_connection(
     purpose: Purpose,
     runtime: &Handle,
 ) -> Result<Connection, StoreError> {
-    Connection::new(open_link(server, identity, purpose, runtime)?, runtime.clone())
+    Connection::new(bounded(runtime, connect(server, identity, purpose))?, runtime.clone())
 }
 
-fn open_link(
-    server: &Server,
-    identity: &Identity,
-    purpose: Purpose,
-    runtime: &Handle,
-) -> Result<super::link::Link, StoreError> {
-    let connecting = async {
-        let link = server.connect(purpose, &identity.connections).await;
-        link.map_err(|error| StoreError::failed(format!("no connection to PostgreSQL: {error}")))
-    };
-    wait(runtime, 2 * CONNECT_TIMEOUT, connecting)
+async fn connect(server: &Server, identity: &Identity, purpose: Purpose) -> Result<Link, StoreError> {
+    let link = server.connect(purpose, Some(identity.place()), &identity.connections).await;
+    link.map_err(|error| StoreError::failed(format!("no connection to PostgreSQL: {error}")))
+}
+
+fn bounded<T>(runtime: &Handle, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let done = runtime.block_on(async { timeout(2 * CONNECT_TIMEOUT, work).await });
+    done.unwrap_or_else(|_| Err(StoreError::failed("PostgreSQL does not answer".to_owned())))
 }
 
 impl Backend for Postgres {
@@ -141,29 +170,21 @@ impl Backend for Postgres {
 
     fn open_writer(&self) -> Result<Box<dyn WriteConnection>, StoreError> {
         let opened = Writer::open(Arc::clone(&self.server), Arc::clone(&self.identity), self.runtime.clone());
-        Ok(Box::new(opened.map_err(|error| match error {
-            // No write was sent.
-            StoreError::Unavailable(cause) => StoreError::NotCommitted(cause),
-            error => error,
-        })?))
+        Ok(Box::new(opened.map_err(writer::not_committed)?))
     }
 
     fn open_keyed(&self) -> Result<Box<dyn KeyedConnection>, StoreError> {
-        Ok(Box::new(Keyed { conn: self.read_connection()?, identity: Arc::clone(&self.identity) }))
+        let conn = Connection::new(self.read_link()?, self.runtime.clone())?;
+        Ok(Box::new(Keyed { conn, identity: Arc::clone(&self.identity) }))
     }
 
     fn open_lists(&self) -> Result<Box<dyn ListReader>, StoreError> {
-        let link = open_link(&self.server, &self.identity, Purpose::Reading, &self.runtime)?;
-        self.identity.confirm(link.place)?;
+        let link = self.read_link()?;
         Ok(Box::new(Reader::new(link, Arc::clone(&self.server), Arc::clone(&self.identity), self.runtime.clone())))
     }
 
-    fn history(&self) -> History {
-        self.identity.history()
-    }
-
-    fn commits(&self) -> i64 {
-        self.identity.commits()
+    fn progress(&self) -> (History, i64) {
+        self.identity.progress()
     }
 
     /// Known already, from the group that has begun it.
@@ -176,7 +197,7 @@ impl Backend for Postgres {
     fn heartbeat(&self) -> bool {
         let mut watch = self.watch.lock();
         if watch.is_none() {
-            match open_connection(&self.server, &self.identity, Purpose::Reading, &self.runtime) {
+            match open_connection(&self.server, &self.identity, Purpose::Watching, &self.runtime) {
                 Ok(conn) => *watch = Some(conn),
                 Err(error) => tracing::debug!(%error, "the database cannot be looked at"),
             }
@@ -212,6 +233,9 @@ struct Keyed {
 
 impl ReadConnection for Keyed {
     fn confirm(&self) -> Result<(), StoreError> {
+        if !self.conn.is_usable() {
+            return Err(StoreError::failed("the connection has ended".to_owned()));
+        }
         self.identity.confirm(self.conn.place)
     }
 }
@@ -222,17 +246,15 @@ impl KeyedConnection for Keyed {
     }
 
     fn current_epoch(&mut self) -> Result<(Epoch, String), SqlError> {
-        let commits = self.identity.commits();
-        let (row, epoch, server) = history::look(&mut self.conn)?;
-        match self.identity.judge(&row, commits, Some(epoch), false) {
+        let before = self.identity.before();
+        let Look { row, epoch, server } = history::look(&mut self.conn)?;
+        match self.identity.judge(&row, epoch, before) {
             Found::Current => {
                 let epoch =
                     Epoch::try_from(epoch).map_err(|error| StoreError::from_serialization(error.to_string()))?;
                 Ok((epoch, server))
             }
-            Found::Unsettled | Found::Older => {
-                Err(StoreError::failed("the connection does not lead to the database of now".to_owned()).into())
-            }
+            Found::Unsettled | Found::Older => Err(not_of_now().into()),
         }
     }
 }
@@ -250,6 +272,7 @@ impl Tx for Connection {
     }
 
     fn probe_write(&mut self) -> Result<(), SqlError> {
-        Ok(self.batch_execute("UPDATE write_probe SET probes = probes + 1")?)
+        diesel::update(write_probe::table).set(write_probe::probes.eq(write_probe::probes + 1)).execute(self)?;
+        Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! A connection that diesel's statements run on. It blocks: each piece of work on a database is one closure on a blocking
-//! thread, whatever the database is.
+//! thread, whatever the database is. It does not wait for ever: a server may hang, and a network may swallow everything.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,62 +10,69 @@ use diesel::connection::{
     TransactionManager,
 };
 use diesel::expression::QueryMetadata;
-use diesel::migration::{CREATE_MIGRATIONS_TABLE, MigrationConnection};
 use diesel::pg::{Pg, PgQueryBuilder};
 use diesel::query_builder::{Query, QueryBuilder, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionError, ConnectionResult, QueryResult};
-use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncConnection, AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::StreamExt;
 use hotshelf_domain::StoreError;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::link::{Link, Notices};
 use super::place::Place;
 
-type Inner = AsyncConnectionWrapper<AsyncPgConnection>;
-
 pub(crate) struct Connection {
-    inner: Inner,
+    inner: AsyncPgConnection,
     transactions: AnsiTransactionManager,
     runtime: Handle,
     notices: Arc<Notices>,
+    /// Cancelled when the connection has ended.
+    ended: CancellationToken,
     /// Where it leads to.
     pub(super) place: Place,
+    /// For a statement.
+    patience: Duration,
+    /// A statement has not been answered in time: its answer may still come, in place of another's.
+    late: bool,
     /// Statements that may have changed something.
     written: u64,
     /// Whether a statement has failed: PostgreSQL undoes the whole transaction then.
     failed: bool,
+    /// Whether the transaction has begun a history.
+    pub(super) history_begun: bool,
     /// What the transaction has still to enter.
     pub(super) changes: Changes,
-}
-
-/// How the commit has ended.
-pub(super) enum Commit {
-    Done,
-    /// The server refused, and has undone the transaction.
-    Refused(String),
-    /// Nobody knows.
-    InDoubt(String),
 }
 
 impl Connection {
     /// On a blocking thread.
     pub(super) fn new(link: Link, runtime: Handle) -> Result<Self, StoreError> {
-        let Link { client, place, notices } = link;
-        let inner = runtime.block_on(AsyncPgConnection::try_from(client));
+        let Link { client, place, notices, ended, purpose } = link;
+        let inner = runtime.block_on(async { timeout(purpose.patience(), AsyncPgConnection::try_from(client)).await });
+        let inner = inner.map_err(|_| StoreError::failed(NO_ANSWER.to_owned()))?;
         let inner = inner.map_err(|error| StoreError::failed(error.to_string()))?;
         Ok(Connection {
-            inner: inner.into(),
+            inner,
             transactions: AnsiTransactionManager::default(),
             runtime,
             notices,
+            ended,
             place,
+            patience: purpose.patience(),
+            late: false,
             written: 0,
             failed: false,
+            history_begun: false,
             changes: Changes::default(),
         })
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        !self.late && !self.ended.is_cancelled()
     }
 
     /// Statements that may have changed something, since the connection was opened.
@@ -79,7 +86,7 @@ impl Connection {
 
     /// Begins a transaction in which nothing has happened yet.
     pub(super) fn begin(&mut self) -> QueryResult<()> {
-        (self.failed, self.changes) = (false, Changes::default());
+        (self.failed, self.history_begun, self.changes) = (false, false, Changes::default());
         self.batch_execute("BEGIN")
     }
 
@@ -90,42 +97,56 @@ impl Connection {
 
     /// Commits, and waits so long for it. It is never interrupted: an interrupted wait for a synchronous replica would
     /// end with a commit that the replica may not have.
-    pub(super) fn commit(&mut self, patience: Duration) -> Commit {
+    ///
+    /// # Errors
+    /// Whatever goes wrong, the transaction may have been committed: some errors come after that.
+    pub(super) fn commit(&mut self, patience: Duration) -> Result<(), String> {
         self.notices.take_warning();
         // Of a transaction in which a statement has failed, COMMIT is no error, but a rollback. SELECT fails there.
-        let commit = SimpleAsyncConnection::batch_execute(&mut *self.inner, "SELECT 1; COMMIT");
+        let commit = SimpleAsyncConnection::batch_execute(&mut self.inner, "SELECT 1; COMMIT");
         match self.runtime.block_on(async { timeout(patience, commit).await }) {
-            Err(_) => Commit::InDoubt("it takes too long".to_owned()),
-            // Committed here, and perhaps not on the synchronous replica, whose answer somebody has cancelled.
-            Ok(Ok(())) if self.notices.take_warning() => Commit::InDoubt("the server warned".to_owned()),
-            Ok(Ok(())) => Commit::Done,
-            Ok(Err(diesel::result::Error::DatabaseError(kind, said)))
-                if !matches!(
-                    kind,
-                    diesel::result::DatabaseErrorKind::UnableToSendCommand
-                        | diesel::result::DatabaseErrorKind::ClosedConnection
-                ) && !ends_connection(said.message()) =>
-            {
-                Commit::Refused(said.message().to_owned())
+            Err(_) => {
+                self.late = true;
+                Err("it takes too long".to_owned())
             }
-            Ok(Err(error)) => Commit::InDoubt(error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            // Committed here, and perhaps not on the synchronous replica, for whose answer it does not wait any more.
+            Ok(Ok(())) if self.notices.take_warning() => Err("the server has warned".to_owned()),
+            Ok(Ok(())) => Ok(()),
         }
-    }
-
-    fn note<T>(&mut self, result: &QueryResult<T>) {
-        self.failed |= result.is_err();
     }
 }
 
-/// Whether the server says of a connection that it ends. It may have committed before.
-fn ends_connection(message: &str) -> bool {
-    message.contains("terminating connection")
+const NO_ANSWER: &str = "PostgreSQL does not answer";
+
+/// Waits for an answer, so long at most.
+fn answered<T>(
+    runtime: &Handle,
+    patience: Duration,
+    late: &mut bool,
+    work: impl Future<Output = QueryResult<T>>,
+) -> QueryResult<T> {
+    if *late {
+        return Err(no_answer());
+    }
+    match runtime.block_on(async { timeout(patience, work).await }) {
+        Ok(answer) => answer,
+        Err(_) => {
+            *late = true;
+            Err(no_answer())
+        }
+    }
+}
+
+fn no_answer() -> Error {
+    Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new(NO_ANSWER.to_owned()))
 }
 
 impl SimpleConnection for Connection {
     fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
-        let done = SimpleConnection::batch_execute(&mut self.inner, query);
-        self.note(&done);
+        let work = SimpleAsyncConnection::batch_execute(&mut self.inner, query);
+        let done = answered(&self.runtime, self.patience, &mut self.late, work);
+        self.failed |= done.is_err();
         done
     }
 }
@@ -145,8 +166,9 @@ impl diesel::Connection for Connection {
         T: QueryFragment<Pg> + QueryId,
     {
         self.written += 1;
-        let done = self.inner.execute_returning_count(source);
-        self.note(&done);
+        let work = self.inner.execute_returning_count(source);
+        let done = answered(&self.runtime, self.patience, &mut self.late, work);
+        self.failed |= done.is_err();
         done
     }
 
@@ -169,7 +191,7 @@ impl diesel::Connection for Connection {
 
 impl LoadConnection for Connection {
     type Cursor<'conn, 'query> = std::vec::IntoIter<QueryResult<Self::Row<'conn, 'query>>>;
-    type Row<'conn, 'query> = <Inner as LoadConnection>::Row<'conn, 'query>;
+    type Row<'conn, 'query> = <AsyncPgConnection as AsyncConnectionCore>::Row<'conn, 'query>;
 
     /// All rows at once: a statement may fail behind the first of them, and that must not go unnoticed.
     fn load<'conn, 'query, T>(&'conn mut self, source: T) -> QueryResult<Self::Cursor<'conn, 'query>>
@@ -178,8 +200,10 @@ impl LoadConnection for Connection {
         Pg: QueryMetadata<T::SqlType>,
     {
         self.written += u64::from(may_write(&source));
-        let rows: QueryResult<Vec<_>> = self.inner.load(source).map(Iterator::collect);
-        self.failed |= rows.as_ref().map_or(true, |rows: &Vec<_>| rows.iter().any(QueryResult::is_err));
+        let loading = self.inner.load(source);
+        let work = async { Ok(loading.await?.collect::<Vec<_>>().await) };
+        let rows = answered(&self.runtime, self.patience, &mut self.late, work);
+        self.failed |= rows.as_ref().map_or(true, |rows| rows.iter().any(QueryResult::is_err));
         Ok(rows?.into_iter())
     }
 }
@@ -187,20 +211,4 @@ impl LoadConnection for Connection {
 fn may_write<T: QueryFragment<Pg>>(source: &T) -> bool {
     let mut builder = PgQueryBuilder::default();
     source.to_sql(&mut builder, &Pg).is_err() || !builder.finish().starts_with("SELECT")
-}
-
-impl MigrationConnection for Connection {
-    fn setup(&mut self) -> QueryResult<usize> {
-        self.batch_execute(CREATE_MIGRATIONS_TABLE).map(|()| 0)
-    }
-}
-
-/// Waits for a future on a blocking thread, so long at most.
-pub(super) fn wait<T>(
-    runtime: &Handle,
-    limit: Duration,
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let late = || StoreError::failed("PostgreSQL does not answer".to_owned());
-    runtime.block_on(async { timeout(limit, work).await }).unwrap_or_else(|_| Err(late()))
 }

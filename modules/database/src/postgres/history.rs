@@ -4,16 +4,20 @@
 //! or have counted fewer groups than are known. So what they give next must not have the names of what is lost: a new
 //! history has other epochs, ids a million further on, and a name that stands in the entity tags.
 
+use chrono::Utc;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use hotshelf_domain::History;
+use hotshelf_domain::{History, StoreError};
+use tokio_postgres::Client;
 
 use super::connection::Connection;
+use super::link::said;
 use super::place::{Place, here};
 use super::sql::statement;
 use crate::error::SqlError;
 use crate::port::HistoryTx;
 use crate::rows::corrupt;
+use crate::tables::{password_resets, sessions};
 
 /// Before the database is opened for the first time.
 pub(super) const UNNAMED: i64 = 0;
@@ -39,47 +43,90 @@ pub(super) struct Row {
     pub(super) here: Place,
 }
 
-type Columns = (i64, i64, String, i64, i64, i64, String);
-
 impl Row {
-    fn new((history, commits, place, before, begun_at, first_epoch, here): Columns) -> Result<Self, SqlError> {
+    fn new(
+        history: i64,
+        commits: i64,
+        place: &str,
+        [before, begun_at, first_epoch]: [i64; 3],
+        here: &str,
+    ) -> Result<Self, SqlError> {
         let unknown = |()| corrupt("the row of the history names no server");
         let place = if place.is_empty() { None } else { Some(place.parse().map_err(unknown)?) };
         Ok(Row { history, commits, place, before, begun_at, first_epoch, here: here.parse().map_err(unknown)? })
     }
 }
 
-statement! {
-    Look {} -> (BigInt, BigInt, Text, BigInt, BigInt, BigInt, Text, BigInt, Text);
-    concat!(
-        "SELECT history, commits, place, before, begun_at, first_epoch, ", here!(), ", epoch, server \
-         FROM database_history, copy_epoch"
-    )
+/// What a look into the database has found.
+pub(super) struct Look {
+    pub(super) row: Row,
+    pub(super) epoch: i64,
+    /// The Redis server that the epoch was reconciled with.
+    pub(super) server: String,
 }
 
-/// The row, the epoch, and the Redis server that this was reconciled with.
-pub(super) fn look(conn: &mut Connection) -> Result<(Row, i64, String), SqlError> {
+const LOOK: &str = concat!(
+    "SELECT history, commits, place, before, begun_at, first_epoch, ",
+    here!(),
+    ", epoch, server \
+     FROM database_history, copy_epoch"
+);
+
+statement! {
+    LookNow {} -> (BigInt, BigInt, Text, BigInt, BigInt, BigInt, Text, BigInt, Text);
+    LOOK
+}
+
+pub(super) fn look(conn: &mut Connection) -> Result<Look, SqlError> {
     type Found = (i64, i64, String, i64, i64, i64, String, i64, String);
     let (history, commits, place, before, begun_at, first_epoch, here, epoch, server): Found =
-        Look {}.get_result(conn)?;
-    Ok((Row::new((history, commits, place, before, begun_at, first_epoch, here))?, epoch, server))
+        LookNow {}.get_result(conn)?;
+    let row = Row::new(history, commits, &place, [before, begun_at, first_epoch], &here)?;
+    Ok(Look { row, epoch, server })
+}
+
+/// The same on a connection without diesel.
+pub(super) async fn look_on(client: &Client) -> Result<Look, SqlError> {
+    let found = client.query_one(LOOK, &[]).await.map_err(|error| StoreError::failed(said(error)))?;
+    let [before, begun_at, first_epoch] = [3, 4, 5].map(|column| found.get(column));
+    let row = Row::new(found.get(0), found.get(1), found.get(2), [before, begun_at, first_epoch], found.get(6))?;
+    Ok(Look { row, epoch: found.get(7), server: found.get(8) })
 }
 
 statement! {
-    CountGroup {} -> (BigInt, BigInt, Text, BigInt, BigInt, BigInt, Text, Text);
+    /// The row of this process is its own: nobody else waits for it.
+    CountGroup { writer: BigInt = i64, token: BigInt = i64, now: BigInt = i64 }
+        -> (BigInt, BigInt, Text, BigInt, BigInt, BigInt, Text, BigInt);
     concat!(
-        "UPDATE database_history SET commits = commits + 1 \
-         RETURNING history, commits, place, before, begun_at, first_epoch, ", here!(), ", pg_current_xact_id()::text"
+        "WITH own AS (INSERT INTO group_writers AS w (writer, token, previous, written_at) VALUES (?, ?, 0, ?) \
+             ON CONFLICT (writer) DO UPDATE \
+                 SET previous = w.token, token = excluded.token, written_at = excluded.written_at \
+             RETURNING previous) \
+         UPDATE database_history SET commits = commits + 1 \
+         RETURNING history, commits, place, before, begun_at, first_epoch, ", here!(), ", (SELECT previous FROM own)"
     )
 }
 
 /// Counts a group, first in its transaction: no other process writes from then on until it ends. Returns the row, and
-/// the id of the transaction.
-pub(super) fn count_group(conn: &mut Connection) -> Result<(Row, String), SqlError> {
-    type Found = (i64, i64, String, i64, i64, i64, String, String);
-    let (history, commits, place, before, begun_at, first_epoch, here, transaction): Found =
-        CountGroup {}.get_result(conn)?;
-    Ok((Row::new((history, commits, place, before, begun_at, first_epoch, here))?, transaction))
+/// the token of the last group of this writer that was committed, 0 if there is none.
+pub(super) fn count_group(conn: &mut Connection, writer: i64, token: i64) -> Result<(Row, i64), SqlError> {
+    type Found = (i64, i64, String, i64, i64, i64, String, i64);
+    let now = Utc::now().timestamp_millis();
+    let (history, commits, place, before, begun_at, first_epoch, here, previous): Found =
+        CountGroup { writer, token, now }.get_result(conn)?;
+    Ok((Row::new(history, commits, &place, [before, begun_at, first_epoch], &here)?, previous))
+}
+
+statement! {
+    ForgetWriters { before: BigInt = i64 };
+    "DELETE FROM group_writers WHERE written_at < ?"
+}
+
+/// Forgets processes that have not written for a month.
+pub(super) fn forget_writers(conn: &mut Connection) -> Result<(), SqlError> {
+    let before = (Utc::now() - chrono::TimeDelta::days(30)).timestamp_millis();
+    ForgetWriters { before }.execute(conn)?;
+    Ok(())
 }
 
 statement! {
@@ -115,8 +162,8 @@ pub(super) fn begin(conn: &mut Connection, known_epoch: i64) -> Result<(), SqlEr
     name(conn, SKIPPED_EPOCHS, least)?;
     SkipIds {}.execute(conn)?;
     // Some have ended since, and that is lost.
-    diesel::sql_query("TRUNCATE sessions").execute(conn)?;
-    diesel::sql_query("DELETE FROM password_resets").execute(conn)?;
+    diesel::delete(sessions::table).execute(conn)?;
+    diesel::delete(password_resets::table).execute(conn)?;
     Ok(())
 }
 
@@ -134,10 +181,11 @@ fn name(conn: &mut Connection, skipped: i64, least: i64) -> Result<(), SqlError>
 
 impl HistoryTx for Connection {
     fn begin_history(&mut self, known: History) -> Result<History, SqlError> {
-        let (row, epoch, _) = look(self)?;
+        let Look { row, epoch, .. } = look(self)?;
         if History::from_row(row.history) == known {
             begin(self, epoch)?;
+            self.history_begun = true;
         }
-        Ok(History::from_row(look(self)?.0.history))
+        Ok(History::from_row(look(self)?.row.history))
     }
 }

@@ -20,8 +20,15 @@ struct Known {
     commits: i64,
     /// The highest epoch that was seen.
     epoch: i64,
-    /// Why nothing may be read: a new history has to begin first.
-    unsettled: Option<&'static str>,
+    /// A new history has to begin before anything is read.
+    unsettled: bool,
+}
+
+/// What was known before a look, to compare it with.
+#[derive(Clone, Copy)]
+pub(super) struct Before {
+    history: i64,
+    commits: i64,
 }
 
 /// What a look has found.
@@ -31,7 +38,8 @@ pub(super) enum Found {
     Current,
     /// It may lack what was acknowledged: a new history has to begin.
     Unsettled,
-    /// It is from before what is known, at another place: an old primary, for instance.
+    /// It is from before what is known, at another place, such as an old primary; or a new history has begun since the
+    /// look.
     Older,
 }
 
@@ -42,6 +50,8 @@ pub(super) struct Identity {
     in_doubt: AtomicBool,
     /// Never cancelled: a server that comes back is used again.
     replaced: CancellationToken,
+    /// Names this process among the writers.
+    pub(super) writer: i64,
 }
 
 impl Identity {
@@ -53,28 +63,32 @@ impl Identity {
                 place: row.here,
                 commits: row.commits,
                 epoch,
-                unsettled: None,
+                unsettled: false,
             }),
             connections: Connections::default(),
             in_doubt: AtomicBool::new(false),
             replaced: CancellationToken::new(),
+            writer: rand::random(),
         }
     }
 
-    pub(super) fn history(&self) -> History {
-        History::from_row(self.known.lock().history)
+    /// The history, and how many groups were committed.
+    pub(super) fn progress(&self) -> (History, i64) {
+        let known = self.known.lock();
+        (History::from_row(known.history), known.commits)
     }
 
     pub(super) fn place(&self) -> Place {
         self.known.lock().place
     }
 
-    pub(super) fn commits(&self) -> i64 {
-        self.known.lock().commits
-    }
-
     pub(super) fn epoch(&self) -> i64 {
         self.known.lock().epoch
+    }
+
+    pub(super) fn before(&self) -> Before {
+        let known = self.known.lock();
+        Before { history: known.history, commits: known.commits }
     }
 
     pub(super) fn replaced(&self) -> CancellationToken {
@@ -84,69 +98,57 @@ impl Identity {
     /// Fails unless a connection to that place leads to the database that is known.
     pub(super) fn confirm(&self, place: Place) -> Result<(), StoreError> {
         let known = self.known.lock();
-        match known.unsettled {
-            Some(why) => Err(StoreError::failed(why.to_owned())),
-            None if known.place != place => {
-                Err(StoreError::failed("the connection leads to another server than the database is on".to_owned()))
-            }
-            None => Ok(()),
+        if known.unsettled {
+            return Err(StoreError::failed("the database is another server's or an earlier one".to_owned()));
         }
+        if known.place != place {
+            return Err(StoreError::failed(
+                "the connection leads to another server than the database is on".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
-    /// What was found, compared with what is known. `commits` is what was known before the row was asked for. Found
-    /// current, it is known from now on. `in_group`: the group has counted itself.
-    pub(super) fn judge(&self, row: &Row, commits: i64, epoch: Option<i64>, in_group: bool) -> Found {
+    /// Compares what a look outside of a group has found with what is known. Found current, it is known from now on.
+    pub(super) fn judge(&self, row: &Row, epoch: i64, before: Before) -> Found {
         let mut known = self.known.lock();
-        let least = if in_group { commits + 1 } else { commits };
-        let found = if row.history == UNNAMED || row.place != Some(row.here) {
-            // What is not ours by then is older, if its history was known to end.
-            if row.history != known.history && row.first_epoch <= known.first_epoch {
-                Found::Older
-            } else {
-                Found::Unsettled
-            }
-        } else if row.history == known.history {
-            if row.commits < least { Found::Unsettled } else { Found::Current }
-        } else if row.first_epoch > known.first_epoch {
-            Found::Current
-        } else if row.here == known.place {
-            // The same server was put back to an earlier state.
-            Found::Unsettled
-        } else {
-            Found::Older
-        };
+        let found = compare(&known, row, before, before.commits);
         match found {
-            Found::Current if !in_group => self.adopt(&mut known, row, epoch),
-            Found::Current => {}
-            Found::Unsettled => {
-                known.unsettled =
-                    Some("the database is another server's or an earlier one: a new history has to begin");
-            }
+            Found::Current => self.adopt(&mut known, row, epoch),
+            Found::Unsettled => known.unsettled = true,
             Found::Older => {}
         }
         found
     }
 
-    /// The group that has counted itself, and perhaps begun a history, is committed.
-    pub(super) fn committed(&self, row: &Row, epoch: Option<i64>) {
-        self.adopt(&mut self.known.lock(), row, epoch);
+    /// The same of a group that has counted itself and is not committed yet.
+    pub(super) fn judge_group(&self, row: &Row, before: Before) -> Found {
+        let mut known = self.known.lock();
+        let found = compare(&known, row, before, before.commits + 1);
+        known.unsettled |= found == Found::Unsettled;
+        found
     }
 
-    fn adopt(&self, known: &mut Known, row: &Row, epoch: Option<i64>) {
+    /// The group that has counted itself, and perhaps begun a history, is committed.
+    pub(super) fn committed(&self, row: &Row, epoch: Option<i64>) {
+        let mut known = self.known.lock();
+        let epoch = epoch.unwrap_or(known.epoch);
+        self.adopt(&mut known, row, epoch);
+    }
+
+    fn adopt(&self, known: &mut Known, row: &Row, epoch: i64) {
         let moved = known.place != row.here;
         if row.history == known.history {
             known.commits = known.commits.max(row.commits);
         } else {
-            tracing::warn!(
-                before = %History::from_row(known.history), now = %History::from_row(row.history), server = %row.here,
-                "the database has begun a new history: ids go on a million later, entity tags from before do not \
-                 match, all sessions end"
-            );
+            if known.history != UNNAMED {
+                announce(known, row);
+            }
             (known.history, known.commits, known.first_epoch) = (row.history, row.commits, row.first_epoch);
         }
         known.place = row.here;
-        known.epoch = known.epoch.max(epoch.unwrap_or(known.epoch)).max(row.first_epoch);
-        known.unsettled = None;
+        known.epoch = known.epoch.max(epoch).max(row.first_epoch);
+        known.unsettled = false;
         if moved {
             self.connections.keep_only(row.here);
         }
@@ -158,11 +160,101 @@ impl Identity {
         self.in_doubt.store(true, Ordering::Release);
     }
 
-    pub(super) fn take_doubt(&self) -> bool {
-        self.in_doubt.swap(false, Ordering::AcqRel)
+    /// The epoch has advanced since.
+    pub(super) fn end_doubt(&self) {
+        self.in_doubt.store(false, Ordering::Release);
     }
 
     pub(super) fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(Ordering::Acquire)
+    }
+}
+
+/// `least`: so many groups the row has to count, if nothing was lost.
+fn compare(known: &Known, row: &Row, before: Before, least: i64) -> Found {
+    if row.history == before.history && known.history != before.history {
+        // Another thread has found a new history while this one looked.
+        return Found::Older;
+    }
+    let settled = row.history != UNNAMED && row.place == Some(row.here);
+    if row.history == known.history {
+        let complete = row.history != before.history || row.commits >= least;
+        return if settled && complete { Found::Current } else { Found::Unsettled };
+    }
+    match (row.first_epoch > known.first_epoch, settled) {
+        (true, true) => Found::Current,
+        (true, false) => Found::Unsettled,
+        // The same server was put back to an earlier state, or another that lacks the last history was promoted.
+        (false, _) if row.here == known.place || row.here.is_later_than(known.place) => Found::Unsettled,
+        (false, _) => Found::Older,
+    }
+}
+
+fn announce(known: &Known, row: &Row) {
+    tracing::warn!(
+        before = %History::from_row(known.history), now = %History::from_row(row.history), server = %row.here,
+        "the database has begun a new history: ids go on a million later, entity tags from before do not match, all \
+         sessions end"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(system: i64, timeline: u32) -> Place {
+        format!("{system}/{timeline}/1/1").parse().unwrap()
+    }
+
+    fn row(history: i64, commits: i64, named: Place, first_epoch: i64, here: Place) -> Row {
+        Row { history, commits, place: Some(named), before: 0, begun_at: 0, first_epoch, here }
+    }
+
+    /// Knows history 5, with 10 groups, on timeline 2.
+    fn identity() -> Identity {
+        Identity::new(&row(5, 10, place(1, 2), 200, place(1, 2)), 200)
+    }
+
+    #[test]
+    fn what_is_found_is_compared_with_what_is_known() {
+        let (here, later, earlier, other) = (place(1, 2), place(1, 3), place(1, 1), place(9, 1));
+        for (found, expected) in [
+            (row(5, 10, here, 200, here), Found::Current),
+            (row(5, 12, here, 200, here), Found::Current),
+            // It lacks a group.
+            (row(5, 9, here, 200, here), Found::Unsettled),
+            // A standby was promoted, a copy restored elsewhere.
+            (row(5, 10, here, 200, later), Found::Unsettled),
+            (row(5, 10, here, 200, other), Found::Unsettled),
+            // Another process has begun a history.
+            (row(6, 3, later, 300, later), Found::Current),
+            (row(6, 3, later, 300, place(1, 4)), Found::Unsettled),
+            // An old primary; the same server, put back; a standby that never had history 5.
+            (row(4, 9, earlier, 100, earlier), Found::Older),
+            (row(4, 9, here, 100, here), Found::Unsettled),
+            (row(4, 9, earlier, 100, later), Found::Unsettled),
+        ] {
+            let identity = identity();
+            assert_eq!(identity.judge(&found, 0, identity.before()), expected, "{found:?}");
+            assert_eq!(identity.confirm(found.here).is_ok(), expected == Found::Current, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_has_to_count_itself() {
+        let (identity, here) = (identity(), place(1, 2));
+        assert_eq!(identity.judge_group(&row(5, 11, here, 200, here), identity.before()), Found::Current);
+        assert_eq!(identity.judge_group(&row(5, 10, here, 200, here), identity.before()), Found::Unsettled);
+    }
+
+    #[test]
+    fn a_look_that_was_overtaken_by_a_new_history_says_nothing() {
+        let (identity, here, later) = (identity(), place(1, 2), place(1, 3));
+        let before = identity.before();
+        identity.committed(&row(6, 3, later, 300, later), Some(300));
+        assert_eq!(identity.judge(&row(5, 10, here, 200, later), 0, before), Found::Older);
+        // A group that waited meanwhile is in the new history, whose groups are fewer.
+        assert_eq!(identity.judge_group(&row(6, 4, later, 300, later), before), Found::Current);
+        assert!(identity.confirm(later).is_ok() && identity.confirm(here).is_err());
     }
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hotshelf_lifecycle::Failure;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -26,8 +28,8 @@ use super::url::ServerUrl;
 
 /// To open a connection, whatever hosts there are.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-/// To try one host while there are others.
-const HOST_TIMEOUT: Duration = Duration::from_secs(2);
+/// For other hosts, when the one at the known place has answered.
+const GRACE: Duration = Duration::from_millis(100);
 /// When a peer that does not answer counts as gone. While data is not acknowledged,
 const UNACKNOWLEDGED: Duration = Duration::from_secs(8);
 /// and while nothing is on its way.
@@ -43,20 +45,48 @@ pub(super) enum Purpose {
     Writing,
     /// Reads of requests.
     Reading,
-    /// Migrations and other work that may take long.
-    LongWork,
+    /// Heartbeats.
+    Watching,
+    /// Migrations.
+    Migrating,
 }
 
-/// Waits for locks are shorter than the time after which a write is not begun any more. The statement of a group that
-/// takes longest looks at all products of a schema.
-const WRITING: &str = "SET lock_timeout = '4s'; SET statement_timeout = '60s'; \
-    SET idle_in_transaction_session_timeout = '60s'";
-const READING: &str = "SET statement_timeout = '6s'; SET idle_in_transaction_session_timeout = '10s'; \
-    SET default_transaction_read_only = on";
-const LONG_WORK: &str = "SET lock_timeout = '60s'; SET statement_timeout = 0";
-/// `off` and `local` acknowledge what a crash or a fail-over may lose although the replicas are synchronous.
-const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
-    WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+impl Purpose {
+    /// For the answer to a statement. Longer than what the server takes for one at most.
+    pub(super) fn patience(self) -> Duration {
+        Duration::from_secs(match self {
+            Purpose::Writing => 12,
+            Purpose::Reading => 7,
+            Purpose::Watching => 2,
+            Purpose::Migrating => 3_600,
+        })
+    }
+
+    /// A process that vanishes or stands still within a group holds up the groups of all others, for seconds at most.
+    /// Waits for locks are shorter than the time after which a write is not begun any more.
+    fn settings(self) -> &'static str {
+        match self {
+            Purpose::Writing => {
+                "SET lock_timeout = '4s'; SET statement_timeout = '10s'; \
+                 SET idle_in_transaction_session_timeout = '5s';"
+            }
+            Purpose::Reading | Purpose::Watching => {
+                "SET statement_timeout = '6s'; SET idle_in_transaction_session_timeout = '10s'; \
+                 SET default_transaction_read_only = on;"
+            }
+            Purpose::Migrating => "SET lock_timeout = '60s'; SET statement_timeout = 0;",
+        }
+    }
+}
+
+/// Of all connections. `off` and `local` acknowledge what a crash or a fail-over may lose although the replicas are
+/// synchronous; the other values stay as they are, whatever the configuration of the server becomes. A warning says that
+/// a commit may not be on a replica.
+const SETTINGS: &str = "SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'; \
+    SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; \
+    SET tcp_user_timeout = 8000; \
+    SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
+        WHEN 'off' THEN 'on' WHEN 'local' THEN 'on' ELSE current_setting('synchronous_commit') END, false);";
 
 /// Where connections are opened to.
 pub(super) struct Server {
@@ -70,6 +100,9 @@ pub(super) struct Link {
     /// The server that it leads to, at the time when it was opened.
     pub(super) place: Place,
     pub(super) notices: Arc<Notices>,
+    /// Cancelled when it has ended.
+    pub(super) ended: CancellationToken,
+    pub(super) purpose: Purpose,
 }
 
 /// Why no connection was opened, in one line.
@@ -95,20 +128,44 @@ impl Server {
     }
 
     /// Opens a connection to the primary. It ends when connections to its place are of no use any more.
-    pub(super) async fn connect(&self, purpose: Purpose, connections: &Connections) -> Result<Link, ConnectError> {
+    ///
+    /// All hosts are asked at once. Of several that say that they are the primary, one may be that of before: so the
+    /// highest timeline is taken, and of those the `known` place.
+    pub(super) async fn connect(
+        &self,
+        purpose: Purpose,
+        known: Option<Place>,
+        connections: &Connections,
+    ) -> Result<Link, ConnectError> {
         let hosts = self.url.hosts();
-        let end = Instant::now() + CONNECT_TIMEOUT;
-        let mut reasons = Vec::new();
-        for (host, port) in &hosts {
-            let host_end = if hosts.len() == 1 { end } else { end.min(Instant::now() + HOST_TIMEOUT) };
-            let opened = timeout_at(host_end, self.connect_to(host, *port, purpose, connections)).await;
-            match opened.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
-                Ok(link) => return Ok(link),
-                Err(reason) if hosts.len() == 1 => reasons.push(reason),
-                Err(reason) => reasons.push(format!("{}: {reason}", name(host, *port))),
+        let asked = hosts.iter().map(async |(host, port)| {
+            let opened = self.connect_to(host, *port, purpose, connections).await;
+            opened.map_err(|reason| if hosts.len() == 1 { reason } else { format!("{}: {reason}", name(host, *port)) })
+        });
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        let (mut best, mut reasons): (Option<Link>, Vec<String>) = (None, Vec::new());
+        let mut end = Instant::now() + CONNECT_TIMEOUT;
+        while let Ok(Some(answer)) = timeout_at(end, asked.next()).await {
+            match answer {
+                Ok(link) => {
+                    if known == Some(link.place) {
+                        end = end.min(Instant::now() + GRACE);
+                    }
+                    let better = best.as_ref().is_none_or(|best| {
+                        link.place.is_later_than(best.place)
+                            || (known == Some(link.place) && !best.place.is_later_than(link.place))
+                    });
+                    if better {
+                        best = Some(link);
+                    }
+                }
+                Err(reason) => reasons.push(reason),
             }
         }
-        Err(ConnectError(reasons.join("; ")))
+        if !asked.is_empty() {
+            reasons.push("no answer in time".to_owned());
+        }
+        best.ok_or_else(|| ConnectError(reasons.join("; ")))
     }
 
     async fn connect_to(
@@ -128,7 +185,7 @@ impl Server {
         config.application_name(given.get_application_name().unwrap_or("hotshelf"));
         given.get_password().map(|password| config.password(password));
         given.get_options().map(|options| config.options(options));
-        config.channel_binding(given.get_channel_binding()).ssl_negotiation(given.get_ssl_negotiation());
+        config.channel_binding(given.get_channel_binding());
         config.target_session_attrs(TargetSessionAttrs::Any).connect_timeout(CONNECT_TIMEOUT);
         config.tcp_user_timeout(UNACKNOWLEDGED).keepalives_idle(IDLE);
         config.keepalives_interval(PROBES.0).keepalives_retries(PROBES.1);
@@ -147,13 +204,13 @@ impl Server {
             }
         };
         let place = set_up(&client, purpose).await?;
-        let of_no_use = connections.to(place);
+        let (of_no_use, ended) = (connections.to(place), lost.clone());
         tokio::spawn(async move {
             // Cancelled as well when the connection has ended.
             lost.run_until_cancelled(of_no_use.cancelled()).await;
             lost.cancel();
         });
-        Ok(Link { client, place, notices })
+        Ok(Link { client, place, notices, ended, purpose })
     }
 
     /// Asks the server to interrupt the statement that is running on that connection. Only for reads: a commit must
@@ -195,16 +252,7 @@ async fn set_up(client: &Client, purpose: Purpose) -> Result<Place, String> {
     if encoding != "UTF8" {
         return Err(format!("the database has the encoding {encoding}: create one with ENCODING 'UTF8'"));
     }
-    let settings = match purpose {
-        Purpose::Writing => WRITING,
-        Purpose::Reading => READING,
-        Purpose::LongWork => LONG_WORK,
-    };
-    client.batch_execute("SET default_transaction_isolation = 'read committed'").await.map_err(said)?;
-    client.batch_execute(settings).await.map_err(said)?;
-    if purpose != Purpose::Reading {
-        client.batch_execute(DURABLE).await.map_err(said)?;
-    }
+    client.batch_execute(&format!("{SETTINGS} {}", purpose.settings())).await.map_err(said)?;
     let here = client.query_one(concat!("SELECT ", here!()), &[]).await.map_err(said)?;
     here.get::<_, String>(0).parse().map_err(|()| "it does not tell which server it is".to_owned())
 }

@@ -1,7 +1,8 @@
 //! Brings the tables up to date, one process at a time: the others wait for a row. With nothing pending, no lock is
 //! taken.
 
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
@@ -16,13 +17,13 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// Made by whoever comes first. Of several that make it at once, all but one fail, and find it made.
-const LOCK: &str = "CREATE TABLE IF NOT EXISTS hotshelf_migration (singleton bigint PRIMARY KEY CHECK (singleton = 1));
-    INSERT INTO hotshelf_migration VALUES (1) ON CONFLICT DO NOTHING;
-    CREATE TABLE IF NOT EXISTS __diesel_schema_migrations (
+/// Made by whoever comes first.
+const LOCK: &str =
+    "CREATE TABLE IF NOT EXISTS hotshelf_migration_lock (singleton bigint PRIMARY KEY CHECK (singleton = 1));
+    INSERT INTO hotshelf_migration_lock VALUES (1) ON CONFLICT DO NOTHING;
+    CREATE TABLE IF NOT EXISTS hotshelf_migrations (
         version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP);";
-/// For the lock to be made.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What was done.
@@ -51,7 +52,7 @@ pub(super) fn run(conn: &mut Connection) -> Result<Migrated, Failed> {
 /// With the lock. The groups of instances that are running wait for the row of the history, and so for no table that they
 /// have begun to use.
 fn in_turn(conn: &mut Connection, known: &[Box<dyn Migration<Pg>>]) -> Result<Migrated, Failed> {
-    conn.batch_execute("SELECT singleton FROM hotshelf_migration FOR UPDATE")?;
+    conn.batch_execute("SELECT singleton FROM hotshelf_migration_lock FOR UPDATE")?;
     if exists(conn, "database_history")? {
         conn.batch_execute("SELECT singleton FROM database_history FOR UPDATE")?;
     }
@@ -63,7 +64,7 @@ fn in_turn(conn: &mut Connection, known: &[Box<dyn Migration<Pg>>]) -> Result<Mi
     for migration in known.iter().filter(|migration| !applied.contains(&version(&***migration))) {
         tracing::info!(version = version(&**migration), "migrating the database");
         migration.run(conn)?;
-        diesel::sql_query("INSERT INTO __diesel_schema_migrations (version) VALUES ($1)")
+        diesel::sql_query("INSERT INTO hotshelf_migrations (version) VALUES ($1)")
             .bind::<Text, _>(version(&**migration))
             .execute(conn)?;
         ran += 1;
@@ -87,10 +88,10 @@ fn version(migration: &dyn Migration<Pg>) -> String {
 }
 
 fn applied(conn: &mut Connection) -> QueryResult<Vec<String>> {
-    if !exists(conn, "__diesel_schema_migrations")? {
+    if !exists(conn, "hotshelf_migrations")? {
         return Ok(Vec::new());
     }
-    diesel::dsl::sql::<Text>("SELECT version::text FROM __diesel_schema_migrations ORDER BY version").load(conn)
+    diesel::dsl::sql::<Text>("SELECT version::text FROM hotshelf_migrations ORDER BY version").load(conn)
 }
 
 fn exists(conn: &mut Connection, table: &str) -> QueryResult<bool> {
@@ -98,18 +99,15 @@ fn exists(conn: &mut Connection, table: &str) -> QueryResult<bool> {
         .get_result(conn)
 }
 
+/// Two that make a table of one name at once meet in PostgreSQL's own tables: one of them fails.
 fn make_lock(conn: &mut Connection) -> QueryResult<()> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match conn.batch_execute(LOCK) {
-            Err(error) if Instant::now() < end && exists_already(&error) => std::thread::sleep(PAUSE),
-            made => return made,
+    let mut made = conn.batch_execute(LOCK);
+    for _ in 0..TRIES {
+        if made.is_ok() {
+            break;
         }
+        thread::sleep(PAUSE);
+        made = conn.batch_execute(LOCK);
     }
-}
-
-/// Two that make a table of one name at once meet in PostgreSQL's own tables.
-fn exists_already(error: &diesel::result::Error) -> bool {
-    let text = error.to_string();
-    text.contains("already exists") || text.contains("duplicate key")
+    made
 }

@@ -1,6 +1,6 @@
 //! A connection for lists and for gathered reads. It blocks, as all reads do, and its statements can be interrupted.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use hotshelf_domain::StoreError;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
 use super::identity::Identity;
@@ -32,11 +33,21 @@ pub(super) struct Reader {
     prepared: RefCell<HashMap<String, tokio_postgres::Statement>>,
     /// Of the read that is under way.
     limit: RefCell<Option<Limit>>,
+    /// A statement was interrupted too late, or not at all: what comes next may meet its interruption or its answer.
+    spoilt: Cell<bool>,
 }
 
 impl Reader {
     pub(super) fn new(link: Link, server: Arc<Server>, identity: Arc<Identity>, runtime: Handle) -> Self {
-        Reader { link, server, identity, runtime, prepared: RefCell::default(), limit: RefCell::default() }
+        Reader {
+            link,
+            server,
+            identity,
+            runtime,
+            prepared: RefCell::default(),
+            limit: RefCell::default(),
+            spoilt: Cell::default(),
+        }
     }
 
     async fn query(&self, statement: &Statement) -> Result<Vec<tokio_postgres::Row>, StoreError> {
@@ -62,46 +73,52 @@ impl Reader {
     /// Waits for the answer until the limit, and asks the server to interrupt the statement then.
     async fn within_limit<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let limit = self.limit.borrow().clone();
-        let Some(limit) = limit else {
-            let late = |_| Err(StoreError::failed("PostgreSQL does not answer".to_owned()));
-            return timeout(PATIENCE, work).await.unwrap_or_else(late);
-        };
+        let Some(limit) = limit else { return self.without_limit(work).await };
         tokio::pin!(work);
         tokio::select! {
             biased;
             done = &mut work => return done,
             () = limit.over() => {}
         }
-        // The answer is awaited all the same: then the connection can be used for the next read.
         let ended = timeout(TO_END, async {
             self.server.cancel(&self.link.client).await;
             work.await
         });
-        match ended.await {
-            Ok(_) => Err(StoreError::Overloaded("the read took too long")),
-            Err(_) => Err(StoreError::failed("PostgreSQL does not end a statement".to_owned())),
-        }
+        // Only where the statement itself has met the interruption, none is on its way any more.
+        let interrupted = matches!(ended.await, Ok(Err(StoreError::Overloaded(_))));
+        self.spoilt.set(!interrupted);
+        Err(StoreError::Overloaded("the read took too long"))
     }
 
-    fn batch(&self, sql: &'static str) -> Result<(), SqlError> {
+    async fn without_limit<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        timeout(PATIENCE, work).await.unwrap_or_else(|_| {
+            self.spoilt.set(true);
+            Err(StoreError::failed("PostgreSQL does not answer".to_owned()))
+        })
+    }
+
+    /// Begins or ends a transaction, whatever the limit is. If that fails, nobody knows whether one is open.
+    fn control(&self, sql: &'static str) -> Result<(), SqlError> {
         let batch = async { self.link.client.batch_execute(sql).await.map_err(failed) };
-        Ok(self.runtime.block_on(self.within_limit(batch))?)
+        let done = self.runtime.block_on(self.without_limit(batch));
+        if done.is_err() {
+            self.spoilt.set(true);
+        }
+        Ok(done?)
     }
 }
 
 /// The server interrupts a statement when the time is over that any may take.
 fn failed(error: tokio_postgres::Error) -> StoreError {
     match error.code() {
-        Some(code) if *code == tokio_postgres::error::SqlState::QUERY_CANCELED => {
-            StoreError::Overloaded("the read took too long")
-        }
+        Some(code) if *code == SqlState::QUERY_CANCELED => StoreError::Overloaded("the read took too long"),
         _ => StoreError::failed(said(error)),
     }
 }
 
 impl ReadConnection for Reader {
     fn confirm(&self) -> Result<(), StoreError> {
-        if self.link.client.is_closed() {
+        if self.spoilt.get() || self.link.client.is_closed() {
             return Err(StoreError::failed("the connection has ended".to_owned()));
         }
         self.identity.confirm(self.link.place)
@@ -130,13 +147,10 @@ impl ListReader for Reader {
     }
 
     fn at_one_moment(&self, read: &mut dyn FnMut() -> Result<(), SqlError>) -> Result<(), SqlError> {
-        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        self.control("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         let answer = read();
-        // Nothing was written. The limit may be over, and the transaction has to end all the same.
-        let limit = self.limit.take();
-        let ended = self.batch("ROLLBACK");
-        *self.limit.borrow_mut() = limit;
-        ended.and(answer)
+        // Nothing was written.
+        self.control("ROLLBACK").and(answer)
     }
 }
 

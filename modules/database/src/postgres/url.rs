@@ -81,7 +81,17 @@ impl FromStr for ServerUrl {
                 Some(("sslmode", "allow" | "verify-ca")) => {
                     return Err(malformed("where sslmode is require or disable"));
                 }
-                _ => known.push(parameter),
+                // Else it would be shown with the rest of the address.
+                Some(("user" | "password", _)) => {
+                    return Err(malformed("with the user and the password before the host"));
+                }
+                Some(("sslmode" | "application_name" | "options" | "channel_binding", _)) => known.push(parameter),
+                _ => {
+                    return Err(malformed(
+                        "with no other parameters than sslmode, sslrootcert, application_name, options and \
+                         channel_binding",
+                    ));
+                }
             }
         }
         // What the library says of it may repeat a part of the address, and with it the password.
@@ -203,6 +213,7 @@ mod tests {
             "postgres://u:s3cret@h:port/d",
             "postgres://h/d",
             "postgres:///d?user=u",
+            "postgres://u@h/d?password=s3cret",
             "postgres://u:s3cret@h/d?sslmode=allow",
             "postgres://u:s3cret@h/d?sslrootcert=%zz",
         ] {

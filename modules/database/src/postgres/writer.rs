@@ -8,14 +8,14 @@
 //! the transaction is undone, and the others are run again without it; the failed one gets a transaction of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hotshelf_domain::StoreError;
+use hotshelf_domain::{History, StoreError};
 use tokio::runtime::Handle;
 
-use super::connection::{Commit, Connection};
-use super::doubt::{Decision, Doubt};
-use super::history::{self, Row};
+use super::connection::Connection;
+use super::doubt;
+use super::history::{self, Look, Row};
 use super::identity::{Found, Identity};
 use super::link::{Purpose, Server};
 use super::{changes, open_connection};
@@ -24,10 +24,13 @@ use crate::engine::writer::{Group, Job};
 use crate::error::SqlError;
 use crate::port::EpochTx;
 
-/// While another process holds the row: nothing was changed.
-const NOT_BEGUN: StoreError = StoreError::Overloaded("no write can be begun");
+/// Writes that are taken out of a group, at most. If there are more, each of the group gets its own transaction: to run
+/// the rest again and again would take longer.
+const TAKEN_OUT: usize = 4;
 /// For a commit. One that takes longer waits for a synchronous replica that is gone.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
+const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+/// A wait for a lock that ends with an error is longer than that, and than any other failure to begin.
+const LOCK_WAIT: Duration = Duration::from_millis(3_900);
 
 pub(super) struct Writer {
     conn: Connection,
@@ -36,21 +39,29 @@ pub(super) struct Writer {
     runtime: Handle,
 }
 
-/// The writes of a transaction, and what became of it.
+/// What became of the transaction of some writes.
 enum Attempt {
-    /// It has ended, and all were settled.
-    Settled { usable: bool },
-    /// The transaction was undone because of the write in this place.
-    Undone(usize),
+    /// It has ended, and all of them are settled.
+    Settled,
+    /// It was undone, because the write in this place has failed with this error.
+    Failed(usize, StoreError),
+    /// It was undone, because what all of them have changed could not be entered.
+    NotEntered(StoreError),
+    /// It was undone, and the connection is of no use any more.
+    Lost(StoreError),
 }
 
 /// A transaction in which the group is counted.
-struct Begun {
-    row: Row,
-    transaction: String,
-    /// Of a history that begins with it, or of an epoch that was advanced.
+pub(super) struct Begun {
+    pub(super) row: Row,
+    /// Of the last group of this process that was committed.
+    pub(super) previous: i64,
+    pub(super) token: i64,
+    /// The epoch, if it has advanced.
     epoch: Option<i64>,
-    doubted: bool,
+    /// Whether it is in another history than was known.
+    in_other_history: bool,
+    ends_doubt: bool,
 }
 
 impl Writer {
@@ -63,160 +74,170 @@ impl Writer {
 impl WriteConnection for Writer {
     fn write(&mut self, group: &mut Group) -> bool {
         let mut jobs = group.timely();
-        let mut alone = Vec::new();
+        let mut alone: Vec<&mut Job> = Vec::new();
         while !jobs.is_empty() {
             match self.attempt(&mut jobs) {
-                Attempt::Settled { usable: true } => break,
-                Attempt::Settled { usable: false } => {
-                    settle(&mut alone, &Err(StoreError::NotCommitted("the connection was lost".into())));
+                Attempt::Settled => break,
+                Attempt::Failed(index, _) if alone.len() < TAKEN_OUT => alone.push(jobs.remove(index)),
+                Attempt::Failed(..) | Attempt::NotEntered(_) => {
+                    alone.append(&mut jobs);
+                }
+                Attempt::Lost(error) => {
+                    settle(jobs.iter_mut().chain(&mut alone), &error);
                     return false;
                 }
-                Attempt::Undone(index) => alone.push(jobs.remove(index)),
             }
         }
-        while let Some(job) = alone.pop() {
-            let mut one = vec![job];
-            match self.attempt(&mut one) {
-                Attempt::Settled { usable: true } => {}
-                Attempt::Settled { usable: false } => {
-                    settle(&mut alone, &Err(StoreError::NotCommitted("the connection was lost".into())));
+        for index in 0..alone.len() {
+            match self.attempt(&mut alone[index..=index]) {
+                Attempt::Settled => {}
+                Attempt::Failed(_, error) | Attempt::NotEntered(error) => {
+                    alone[index].settle(Err(not_committed(error)));
+                }
+                Attempt::Lost(error) => {
+                    settle(alone[index..].iter_mut(), &error);
                     return false;
                 }
-                // Its own error is its answer.
-                Attempt::Undone(_) => settle(&mut one, &Ok(())),
             }
         }
-        true
+        self.conn.is_usable()
+    }
+
+    fn is_usable(&self) -> bool {
+        self.conn.is_usable()
     }
 }
 
 impl Writer {
     /// Runs the writes in one transaction.
     fn attempt(&mut self, jobs: &mut [&mut Job]) -> Attempt {
-        let begun = match self.begin() {
+        let mut begun = match begin(&mut self.conn, &self.identity) {
             Ok(begun) => begun,
-            Err(error) => {
-                settle(jobs, &Err(not_begun(error)));
-                return Attempt::Settled { usable: false };
-            }
+            Err(error) => return Attempt::Lost(error),
         };
+        if begun.in_other_history {
+            // They were prepared in another one, where versions and ids may mean something else.
+            let outcome = self.commit(&begun);
+            let again = outcome.err().unwrap_or(StoreError::Overloaded("the database has begun a new history"));
+            settle(jobs.iter_mut(), &again);
+            return Attempt::Settled;
+        }
         for (index, job) in jobs.iter_mut().enumerate() {
             let written = self.conn.written();
             // A write that was refused before it changed anything leaves nothing to undo.
-            let refused = job.run(&mut self.conn).is_err();
-            if refused && (self.conn.has_failed() || self.conn.written() > written) {
-                return self.undo(jobs, begun, index);
+            if let Err(error) = job.run(&mut self.conn)
+                && (self.conn.has_failed() || self.conn.written() > written)
+            {
+                return self.undo(Attempt::Failed(index, error));
             }
         }
         if let Err(error) = changes::enter(&mut self.conn) {
             tracing::debug!(%error, writes = jobs.len(), "what a group has changed cannot be entered");
-            return match jobs {
-                // Each is tried alone, and the one whose change it is hears of it.
-                [_, ..] if jobs.len() > 1 => self.undo(jobs, begun, 0),
-                _ => {
-                    settle(jobs, &Err(StoreError::NotCommitted(error.to_string().into())));
-                    self.undone(begun)
-                }
-            };
+            return self.undo(Attempt::NotEntered(StoreError::failed(error.to_string())));
+        }
+        if self.conn.history_begun {
+            match history::look(&mut self.conn) {
+                Ok(Look { row, epoch, .. }) => (begun.row, begun.epoch) = (row, Some(epoch)),
+                Err(error) => return self.undo(Attempt::Lost(error.into())),
+            }
         }
         let outcome = self.commit(&begun);
-        settle(jobs, &outcome);
-        Attempt::Settled { usable: outcome.is_ok() }
+        jobs.iter_mut().for_each(|job| job.settle(outcome.clone()));
+        Attempt::Settled
     }
 
-    /// Begins a transaction that no other process is in.
-    fn begin(&mut self) -> Result<Begun, SqlError> {
-        let commits = self.identity.commits();
-        self.conn.begin()?;
-        let (row, transaction) = history::count_group(&mut self.conn)?;
-        let (mut row, mut epoch) = (row, None);
-        match self.identity.judge(&row, commits, None, true) {
-            Found::Current => {}
-            Found::Older => {
-                let older = "the connection leads to an earlier state of the database, such as an old primary";
-                return Err(StoreError::NotCommitted(older.into()).into());
+    fn undo(&mut self, attempt: Attempt) -> Attempt {
+        match (self.conn.roll_back(), attempt) {
+            (Ok(()), attempt) => attempt,
+            (Err(_), Attempt::Failed(_, error) | Attempt::NotEntered(error) | Attempt::Lost(error)) => {
+                Attempt::Lost(error)
             }
-            Found::Unsettled => {
-                match row.history {
-                    history::UNNAMED => history::begin_first(&mut self.conn)?,
-                    _ => history::begin(&mut self.conn, self.identity.epoch())?,
-                }
-                let (begun, first_epoch, _) = history::look(&mut self.conn)?;
-                (row, epoch) = (begun, Some(first_epoch));
-            }
-        }
-        let doubted = self.identity.take_doubt();
-        if doubted {
-            match self.conn.advance_epoch() {
-                Ok(advanced) => epoch = Some(advanced.get().cast_signed()),
-                Err(error) => {
-                    self.identity.doubt();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(Begun { row, transaction, epoch, doubted })
-    }
-
-    fn undo(&mut self, jobs: &mut [&mut Job], begun: Begun, index: usize) -> Attempt {
-        match self.undone(begun) {
-            Attempt::Settled { usable: true } => Attempt::Undone(index),
-            lost => {
-                settle(jobs, &Err(StoreError::NotCommitted("the connection was lost".into())));
-                lost
-            }
+            (Err(_), Attempt::Settled) => Attempt::Settled,
         }
     }
 
-    /// Undoes the transaction.
-    fn undone(&mut self, begun: Begun) -> Attempt {
-        if begun.doubted {
-            self.identity.doubt();
-        }
-        Attempt::Settled { usable: self.conn.roll_back().is_ok() }
-    }
-
+    /// The commit, and what it has changed of what is known.
     fn commit(&mut self, begun: &Begun) -> Result<(), StoreError> {
-        let outcome = match self.conn.commit(COMMIT_PATIENCE) {
-            Commit::Done => Ok(()),
-            Commit::Refused(why) => Err(StoreError::NotCommitted(why.into())),
-            Commit::InDoubt(why) => self.resolve(begun, &why),
-        };
-        match &outcome {
-            Ok(()) => self.identity.committed(&begun.row, begun.epoch),
-            Err(_) if begun.doubted => self.identity.doubt(),
-            Err(_) => {}
-        }
-        outcome
-    }
-
-    /// Finds out, on another connection, whether the transaction was committed.
-    fn resolve(&mut self, begun: &Begun, why: &str) -> Result<(), StoreError> {
-        tracing::warn!(why, "whether a group of writes was committed is in doubt");
-        let doubt = Doubt { row: &begun.row, transaction: &begun.transaction };
-        match doubt.resolve(&self.server, &self.identity, &self.runtime) {
-            Decision::Committed => Ok(()),
-            Decision::NotCommitted => Err(StoreError::NotCommitted(why.into())),
-            Decision::Unknown(cause) => {
-                // Whatever was read meanwhile may be from before it.
-                self.identity.doubt();
-                let what = "whether the write was committed is not known";
-                Err(StoreError::failed(format!("{what} ({why}; then: {cause})")))
+        if let Err(why) = self.conn.commit(COMMIT_PATIENCE) {
+            tracing::warn!(why, "whether a group of writes was committed is in doubt");
+            match doubt::resolve(begun.token, &self.server, &self.identity, &self.runtime) {
+                // The group that has found it knows more.
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(StoreError::NotCommitted(why.into())),
+                Err(cause) => {
+                    // Whatever was read meanwhile may be from before it.
+                    self.identity.doubt();
+                    let what = "whether the write was committed is not known";
+                    return Err(StoreError::failed(format!("{what} ({why}; then: {cause})")));
+                }
             }
         }
+        acknowledge(&self.identity, begun);
+        Ok(())
     }
 }
 
-fn settle(jobs: &mut [&mut Job], outcome: &Result<(), StoreError>) {
-    for job in jobs {
-        job.settle(outcome.clone());
-    }
-}
-
+/// Begins a transaction that no other process is in, and a new history where that has to be.
+///
+/// # Errors
 /// Nothing was changed.
-fn not_begun(error: SqlError) -> StoreError {
-    match StoreError::from(error) {
-        StoreError::Unavailable(cause) if cause.contains("lock timeout") => NOT_BEGUN,
+pub(super) fn begin(conn: &mut Connection, identity: &Identity) -> Result<Begun, StoreError> {
+    let started = Instant::now();
+    try_begin(conn, identity).map_err(|error| match StoreError::from(error) {
+        StoreError::Unavailable(cause) if started.elapsed() > LOCK_WAIT && conn.is_usable() => {
+            tracing::debug!(%cause, "no write can be begun, another process holds the row of the history");
+            StoreError::Overloaded("no write can be begun")
+        }
+        error => not_committed(error),
+    })
+}
+
+fn try_begin(conn: &mut Connection, identity: &Identity) -> Result<Begun, SqlError> {
+    let before = identity.before();
+    let (known, _) = identity.progress();
+    conn.begin()?;
+    let token = rand::random();
+    let (row, previous) = history::count_group(conn, identity.writer, token)?;
+    let ends_doubt = identity.is_in_doubt();
+    let mut begun = Begun { row, previous, token, epoch: None, in_other_history: false, ends_doubt };
+    let unnamed = begun.row.history == history::UNNAMED;
+    match identity.judge_group(&begun.row, before) {
+        Found::Current => {}
+        Found::Older => {
+            let older = "the connection leads to an earlier state of the database, such as an old primary";
+            return Err(StoreError::failed(older.to_owned()).into());
+        }
+        Found::Unsettled => {
+            match unnamed {
+                true => history::begin_first(conn)?,
+                false => history::begin(conn, identity.epoch())?,
+            }
+            let Look { row, epoch, .. } = history::look(conn)?;
+            (begun.row, begun.epoch) = (row, Some(epoch));
+        }
+    }
+    begun.in_other_history = !unnamed && History::from_row(begun.row.history) != known;
+    if ends_doubt {
+        begun.epoch = Some(conn.advance_epoch()?.get().cast_signed());
+    }
+    Ok(begun)
+}
+
+/// It is committed.
+pub(super) fn acknowledge(identity: &Identity, begun: &Begun) {
+    identity.committed(&begun.row, begun.epoch);
+    if begun.ends_doubt {
+        identity.end_doubt();
+    }
+}
+
+fn settle<'a, 'b: 'a>(jobs: impl Iterator<Item = &'a mut &'b mut Job>, error: &StoreError) {
+    jobs.for_each(|job| job.settle(Err(error.clone())));
+}
+
+/// Of a transaction that was undone.
+pub(super) fn not_committed(error: StoreError) -> StoreError {
+    match error {
         StoreError::Unavailable(cause) => StoreError::NotCommitted(cause),
         error => error,
     }

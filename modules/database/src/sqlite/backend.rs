@@ -80,12 +80,8 @@ impl Backend for Sqlite {
         self.of_this(Box::new(Reader::open(&self.url)?))
     }
 
-    fn history(&self) -> History {
-        self.identity.history()
-    }
-
-    fn commits(&self) -> i64 {
-        self.identity.commits()
+    fn progress(&self) -> (History, i64) {
+        (self.identity.history(), self.identity.commits())
     }
 
     fn adopt(&self, history: History) {

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use hotshelf_domain::{
     Actor, AuditAction, AuditRecord, AuditTarget, Email, Home, Invalid, Invitation, InvitationId, NewInvitation,
-    NewUser, OrganizationId, Quotas, Resource, Role, StoreError, TokenHash, User, UserId,
+    NewOrganization, NewUser, OrganizationId, Quotas, Resource, Role, StoreError, TokenHash, User, UserId,
 };
 
 use super::accounts::known;
@@ -26,32 +26,30 @@ pub(crate) fn add_user(
     by: &Actor,
     quotas: Quotas,
 ) -> Result<Recorded<User>, SqlError> {
-    let (organization, role) = match &new.home {
-        Home::In(organization) | Home::Issued { organization, .. } => (open(tx, *organization)?, new.role),
-        Home::New(organization) => (tx.insert_organization(organization)?.id, new.role),
-        Home::Invited(by, organization) => {
-            let invitation = accepted(tx, by, &new.email)?;
-            let home = open(tx, invitation.organization_id)?;
-            (if invitation.new_organization { tx.insert_organization(organization)?.id } else { home }, invitation.role)
-        }
-    };
+    // What refuses comes before what changes something: so most refusals leave nothing to undo.
+    let (home, role) = home_of(tx, new)?;
+    if let Home::Issued { issued_at, .. } = &new.home {
+        check_not_removed(tx, &new.email, *issued_at)?;
+    }
+    let holder = replaceable_holder(tx, &new.email, instead_of)?;
     match &new.home {
-        Home::Issued { issued_at, .. } => check_not_removed(tx, &new.email, *issued_at)?,
         // An admin lets the user in again.
-        Home::In(_) | Home::Invited(..) => tx.delete_removal(&new.email)?,
+        Home::In(_) => tx.delete_removal(&new.email)?,
+        Home::Invited(by, _) => {
+            let invitation = invitation(tx, by, &new.email)?;
+            tx.delete_invitation(invitation.organization_id, invitation.id)?;
+            tx.delete_removal(&new.email)?;
+        }
         // Anybody may register with the address of another. So this must not make the tokens from before the removal
         // good again.
-        Home::New(_) => {}
+        Home::New(_) | Home::Issued { .. } => {}
     }
-    let holder = tx.holder(&new.email)?;
+    let organization = match home {
+        Destination::Existing(organization) => organization,
+        Destination::Founded(organization) => tx.insert_organization(organization)?.id,
+    };
     let mut founded = false;
     if let Some(holder) = &holder {
-        if holder.verified {
-            return Err(StoreError::EmailTaken.into());
-        }
-        if instead_of != Some(holder.id) {
-            return Err(StoreError::EmailMoved.into());
-        }
         founded = has_founded(tx, holder)?;
         tx.delete_user(holder.id)?;
     }
@@ -70,6 +68,44 @@ pub(crate) fn add_user(
     let Some(holder) = holder else { return Ok(added) };
     let removal = removal(&holder, by, "the address was not verified, and another has taken it over");
     with_the_organization(tx, added.and(removal), &holder, founded, by)
+}
+
+/// Where a user comes in.
+enum Destination<'a> {
+    Existing(OrganizationId),
+    /// It is made for the user.
+    Founded(&'a NewOrganization),
+}
+
+/// Where the user comes in, and with which role.
+fn home_of<'a>(tx: &mut dyn Tx, new: &'a NewUser) -> Result<(Destination<'a>, Role), SqlError> {
+    Ok(match &new.home {
+        Home::In(organization) | Home::Issued { organization, .. } => {
+            (Destination::Existing(open(tx, *organization)?), new.role)
+        }
+        Home::New(organization) => (Destination::Founded(organization), new.role),
+        Home::Invited(by, organization) => {
+            let invitation = invitation(tx, by, &new.email)?;
+            let home = open(tx, invitation.organization_id)?;
+            let founds = invitation.new_organization;
+            let destination = if founds { Destination::Founded(organization) } else { Destination::Existing(home) };
+            (destination, invitation.role)
+        }
+    })
+}
+
+/// The one who has the address, if that is the one whose cached entry is fenced, and never verified it.
+fn replaceable_holder(
+    tx: &mut dyn UserTx,
+    email: &Email,
+    instead_of: Option<UserId>,
+) -> Result<Option<User>, SqlError> {
+    let holder = tx.holder(email)?;
+    match &holder {
+        Some(holder) if holder.verified => Err(StoreError::EmailTaken.into()),
+        Some(holder) if instead_of != Some(holder.id) => Err(StoreError::EmailMoved.into()),
+        _ => Ok(holder),
+    }
 }
 
 /// Whether the organization was made for the registration of this unverified user: one who was added chooses a password
@@ -104,12 +140,10 @@ fn open(tx: &mut dyn OrganizationTx, id: OrganizationId) -> Result<OrganizationI
     }
 }
 
-/// Uses the invitation up.
-fn accepted(tx: &mut dyn InvitationTx, by: &TokenHash, email: &Email) -> Result<Invitation, SqlError> {
+/// The invitation with that token, if it is for that address.
+fn invitation(tx: &mut dyn InvitationTx, by: &TokenHash, email: &Email) -> Result<Invitation, SqlError> {
     let invitation = tx.invitation_of(by)?.filter(|invitation| invitation.email == *email);
-    let invitation = invitation.ok_or(StoreError::NotInvited)?;
-    tx.delete_invitation(invitation.organization_id, invitation.id)?;
-    Ok(invitation)
+    Ok(invitation.ok_or(StoreError::NotInvited)?)
 }
 
 pub(crate) fn allow_proof(

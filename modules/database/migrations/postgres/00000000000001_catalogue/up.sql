@@ -138,8 +138,17 @@ CREATE TABLE database_history (
     begun_at    bigint NOT NULL,
     -- Its first epoch. That of a later history is higher.
     first_epoch bigint NOT NULL
-);
+) WITH (fillfactor = 50);
 INSERT INTO database_history VALUES (1, 0, 0, '', 0, 0, 0);
+
+-- The last group of each process. A process that was not told whether a group was committed finds it here, or not.
+CREATE TABLE group_writers (
+    writer     bigint PRIMARY KEY,
+    token      bigint NOT NULL,
+    previous   bigint NOT NULL,
+    -- In milliseconds since 1970.
+    written_at bigint NOT NULL
+) WITH (fillfactor = 50);
 
 -- What the service writes to find out whether it still can, when nobody else writes.
 CREATE TABLE write_probe (
