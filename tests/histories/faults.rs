@@ -46,6 +46,12 @@ pub(crate) enum Fault {
     InstanceKilled,
     /// An instance is suspended (SIGSTOP) and resumed.
     InstancePaused,
+    /// The primary of the database is killed, and its synchronous standby promoted.
+    FailOver,
+    /// The primary is suspended (SIGSTOP) and resumed.
+    PrimaryPaused,
+    /// One instance and the database are disconnected: nothing arrives, or no answers, or connections are reset.
+    DatabaseCut,
 }
 
 impl Fault {
@@ -64,6 +70,10 @@ impl Fault {
         Fault::InstancePaused,
     ];
 
+    /// Of a replicated database.
+    pub(crate) const OF_DATABASE: [Fault; 4] =
+        [Fault::FailOver, Fault::PrimaryPaused, Fault::DatabaseCut, Fault::FailOver];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Fault::None => "none",
@@ -78,6 +88,9 @@ impl Fault {
             Fault::CutReset => "cut off: resets",
             Fault::InstanceKilled => "instance killed in writes",
             Fault::InstancePaused => "instance paused for 3 s",
+            Fault::FailOver => "primary killed, standby promoted",
+            Fault::PrimaryPaused => "primary paused for 3 s",
+            Fault::DatabaseCut => "cut off from the database",
         }
     }
 
@@ -139,6 +152,24 @@ impl Fault {
                 testbed.reach_redis(&[victim]).await;
             }
             Fault::InstancePaused => pause_instance(testbed, victim).await,
+            Fault::FailOver => {
+                testbed.replicated().fail_over();
+                testbed.reach_database().await;
+            }
+            Fault::PrimaryPaused => {
+                testbed.replicated().pause_primary();
+                sleep(INSTANCE_PAUSE).await;
+                testbed.replicated().resume_primary();
+                testbed.reach_database().await;
+            }
+            Fault::DatabaseCut => {
+                for network in [Network::Reset, Network::Mute, Network::Silent] {
+                    testbed.replicated().set_network(victim, network);
+                    sleep(NOTICED).await;
+                    testbed.replicated().set_network(victim, Network::Whole);
+                    testbed.reach_database().await;
+                }
+            }
         }
     }
 }

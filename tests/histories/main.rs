@@ -27,6 +27,7 @@ mod fault_run;
 mod faults;
 mod history;
 mod load;
+mod replicated;
 mod report;
 mod rest;
 mod testbed;
@@ -91,6 +92,18 @@ async fn two_instances_keep_the_promise_under_every_fault() {
         broken_promises("two instances, write-through", 2, &[WRITE_THROUGH, USERS_ON]),
     );
     assert_none(&[invalidate, write_through]);
+}
+
+/// Nothing acknowledged is lost, as the standby is synchronous, and nothing older is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_keep_the_promise_while_their_database_fails_over() {
+    let testbed = Testbed::of_replicated(2, &SHORT_LIVES).await;
+    let mut fault_run = FaultRun::new("two instances, PostgreSQL with a standby", testbed);
+    let mut broken = Vec::new();
+    for fault in Fault::OF_DATABASE {
+        broken.extend(fault_run.run(fault).await.complaints());
+    }
+    assert_none(&[broken]);
 }
 
 /// Values in memory expire soon, as usual in a cache-aside with two tiers.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::control::{Plain, PlainOptions};
 use crate::history::Source;
+use crate::replicated::Replicated;
 use crate::workload::{Workload, redis_is_up};
 
 /// The time by which reads of another instance than the one that wrote may lag: the memory lease.
@@ -29,6 +30,7 @@ const LOG_LINES: usize = 30;
 pub(crate) struct Testbed {
     pub(crate) redis: RedisServer,
     pub(crate) instances: Vec<Instance>,
+    pub(crate) replicated: Option<Replicated>,
     pub(crate) workload: Arc<Workload>,
     /// The file with the instances' mails.
     pub(crate) mail: PathBuf,
@@ -77,6 +79,23 @@ impl Testbed {
         Self::assemble(redis, built, directory, true).await
     }
 
+    /// Instances of the service over a PostgreSQL database with a synchronous standby.
+    pub(crate) async fn of_replicated(instances: usize, environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("products.db");
+        let (redis, replicated) = (RedisServer::start(), Replicated::start(instances).await);
+        let mut built = Vec::new();
+        for instance in 0..instances {
+            let network = Proxy::start(redis.address()).await;
+            let service = hotshelf(instances, &database, environment).env("DATABASE_URL", replicated.url(instance));
+            let service = service.env("REDIS_ADDR", network.address()).start().await;
+            let client = service.client().clone();
+            built.push(Instance { program: Program::Hotshelf(service, client), network });
+        }
+        let testbed = Self::assemble(redis, built, directory, true).await;
+        Testbed { replicated: Some(replicated), ..testbed }
+    }
+
     /// Instances of the plain cache-aside over one database.
     pub(crate) async fn of_plain(instances: usize, options: PlainOptions) -> Self {
         let redis = RedisServer::start();
@@ -94,7 +113,7 @@ impl Testbed {
         let clients = instances.iter().map(|instance| Mutex::new(instance.program.client().clone())).collect();
         let mail = directory.path().join(MAILS);
         let workload = Workload::new(LEASE, clients, is_service);
-        let testbed = Testbed { redis, instances, workload, mail, _directory: directory };
+        let testbed = Testbed { redis, instances, replicated: None, workload, mail, _directory: directory };
         for instance in 0..testbed.instances.len() {
             testbed.wait_for_redis(instance).await;
         }

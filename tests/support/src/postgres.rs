@@ -112,16 +112,25 @@ impl PostgresServer {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().to_owned();
         let standby = Self::in_directory(Some(directory), root, settings);
-        let port = primary.port.to_string();
-        let data = standby.data();
-        let copied = standby
+        standby.follow(primary);
+        standby
+    }
+
+    /// Forgets what it has, while it is stopped, and starts as a standby of the primary.
+    ///
+    /// # Panics
+    /// As [`start`](PostgresServer::start).
+    pub fn follow(&self, primary: &PostgresServer) {
+        let (port, data) = (primary.port.to_string(), self.data());
+        // Of a new one, there is none yet.
+        let _ = fs::remove_dir_all(&data);
+        let copied = self
             .program("pg_basebackup")
             .args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", "fast", "-R", "-D"])
             .arg(&data)
             .output();
         succeeded("pg_basebackup", copied);
-        standby.start_again();
-        standby
+        self.start_again();
     }
 
     fn in_directory(directory: Option<TempDir>, root: PathBuf, settings: &[&str]) -> Self {
