@@ -5,6 +5,7 @@ mod database_trouble;
 mod disk;
 mod identity;
 mod overload;
+mod postgres;
 mod rebuild;
 mod redis;
 mod redis_refusals;

@@ -57,7 +57,7 @@ pub use http2::{Http2, Http2Reply, RequestHead};
 pub use metrics::{Metrics, Sample};
 pub use monitor::Monitor;
 pub use old_redis::OldRedis;
-pub use postgres::PostgresServer;
+pub use postgres::{Pooler, PostgresServer};
 pub use proxy::{Network, Proxy};
 pub use raw_http::exchange;
 pub use redis::RedisServer;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,12 +13,21 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 use crate::port::free_port;
+use crate::process::Process;
 use crate::psql::Psql;
 use crate::wait::block_until;
 
 /// The role of the service: an ordinary one, which owns its databases.
 const ROLE: &str = "hotshelf";
 const PASSWORD: &str = "secret";
+
+const AUTHORITY: &str = "authority.pem";
+/// The files from `tls/make.sh`.
+const TLS_FILES: [(&str, &str); 3] = [
+    (AUTHORITY, include_str!("../tls/authority.pem")),
+    ("server.pem", include_str!("../tls/server.pem")),
+    ("server.key", include_str!("../tls/server.key")),
+];
 
 /// Tests end by themselves, and what is on disk goes with them: nothing has to reach it.
 const SETTINGS: [&str; 7] = [
@@ -90,6 +100,58 @@ impl PostgresServer {
         server
     }
 
+    /// As [`start`](PostgresServer::start), with TLS, of which [`tls_authority`](PostgresServer::tls_authority) is the
+    /// authority.
+    ///
+    /// # Panics
+    /// As [`start`](PostgresServer::start).
+    pub fn start_with_tls() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().to_owned();
+        let mut server = Self::in_directory(Some(directory), root, &["ssl=on"]);
+        for (name, content) in TLS_FILES {
+            let path = server.root.join(name);
+            fs::write(&path, content).expect("written");
+            // PostgreSQL refuses a key that others can read.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("our file");
+            server.own(&path);
+        }
+        for (setting, name) in [("ssl_cert_file", "server.pem"), ("ssl_key_file", "server.key")] {
+            server.settings.push(format!("{setting}={}", server.root.join(name).display()));
+        }
+        server.make();
+        server
+    }
+
+    /// The file with the certificate of the authority.
+    pub fn tls_authority(&self) -> PathBuf {
+        self.root.join(AUTHORITY)
+    }
+
+    /// Starts a PgBouncer in front of it, with this `pool_mode`, and returns it with its port.
+    ///
+    /// # Panics
+    /// When there is no `pgbouncer` on this machine, or it does not start.
+    pub fn pooler(&self, mode: &str) -> Pooler {
+        let port = free_port();
+        let (settings, users) = (self.root.join("pgbouncer.ini"), self.root.join("users.txt"));
+        fs::write(&users, format!("\"{ROLE}\" \"{PASSWORD}\"\n")).expect("written");
+        let text = format!(
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = plain\nauth_file = {}\npool_mode = {mode}\n",
+            self.port,
+            users.display()
+        );
+        fs::write(&settings, text).expect("written");
+        self.own(&settings);
+        self.own(&users);
+        let mut pgbouncer = self.as_postgres(Path::new("/usr/sbin/pgbouncer"));
+        let process = Process::start(pgbouncer.arg("-q").arg(&settings), self.root.join("pgbouncer.log"));
+        let pooler = Pooler { _process: process.expect("there is pgbouncer"), port };
+        block_until("PgBouncer listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        pooler
+    }
+
     /// The server of all tests of this process. It ends with the process.
     ///
     /// # Panics
@@ -138,11 +200,15 @@ impl PostgresServer {
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let (port, instead_of, running) = (free_port(), Mutex::default(), Mutex::default());
         let server = PostgresServer { _directory: directory, root, port, settings, instead_of, running };
-        if is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(&server.root).output();
-            succeeded("chown", owned);
-        }
+        server.own(&server.root);
         server
+    }
+
+    /// Makes it a file of the user that PostgreSQL runs as.
+    fn own(&self, path: &Path) {
+        if is_root() {
+            succeeded("chown", Command::new("chown").arg("postgres").arg(path).output());
+        }
     }
 
     /// Makes a cluster, and the role of the service.
@@ -388,7 +454,10 @@ impl PostgresServer {
 
     /// A program of PostgreSQL. It refuses to run as root.
     fn program(&self, name: &str) -> Command {
-        let path = programs().join(name);
+        self.as_postgres(&programs().join(name))
+    }
+
+    fn as_postgres(&self, path: &Path) -> Command {
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
             command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
@@ -398,6 +467,19 @@ impl PostgresServer {
         };
         command.current_dir(&self.root).env_remove("PGOPTIONS").env("LC_ALL", "C.UTF-8");
         command
+    }
+}
+
+/// A PgBouncer. Dropping it ends it.
+pub struct Pooler {
+    _process: Process,
+    port: u16,
+}
+
+impl Pooler {
+    /// Its port on the loopback interface.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 }
 

@@ -234,23 +234,46 @@ fn name(host: &Host, port: u16) -> String {
     }
 }
 
+/// What a server says of itself.
+struct About {
+    /// As `server_version_num`.
+    version: i32,
+    standby: bool,
+    encoding: String,
+    read_only: bool,
+}
+
+impl About {
+    async fn ask(client: &Client) -> Result<Self, String> {
+        let about = "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), \
+                     current_setting('server_encoding'), current_setting('transaction_read_only') = 'on'";
+        let row = client.query_one(about, &[]).await.map_err(said)?;
+        Ok(About { version: row.get(0), standby: row.get(1), encoding: row.get(2), read_only: row.get(3) })
+    }
+
+    /// Why it cannot be used.
+    fn refusal(&self) -> Option<String> {
+        let About { version, standby, encoding, read_only } = self;
+        if *version < OLDEST {
+            return Some(format!("it is PostgreSQL {}: version 13 or newer is needed", version / 10_000));
+        }
+        if *standby {
+            return Some("it is a standby, which can only be read: name the primary, or all servers".to_owned());
+        }
+        if *read_only {
+            return Some("the user or the database is read-only (default_transaction_read_only)".to_owned());
+        }
+        if encoding != "UTF8" {
+            return Some(format!("the database has the encoding {encoding}: create one with ENCODING 'UTF8'"));
+        }
+        None
+    }
+}
+
 /// Checks that the server can be used, and applies the settings.
 async fn set_up(client: &Client, purpose: Purpose) -> Result<Place, String> {
-    let about = "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), \
-                 current_setting('server_encoding'), current_setting('transaction_read_only') = 'on'";
-    let row = client.query_one(about, &[]).await.map_err(said)?;
-    let (version, standby, encoding): (i32, bool, String) = (row.get(0), row.get(1), row.get(2));
-    if version < OLDEST {
-        return Err(format!("it is PostgreSQL {}: version 13 or newer is needed", version / 10_000));
-    }
-    if standby {
-        return Err("it is a standby, which can only be read: name the primary, or all servers".to_owned());
-    }
-    if row.get(3) {
-        return Err("the user or the database is read-only (default_transaction_read_only)".to_owned());
-    }
-    if encoding != "UTF8" {
-        return Err(format!("the database has the encoding {encoding}: create one with ENCODING 'UTF8'"));
+    if let Some(refusal) = About::ask(client).await?.refusal() {
+        return Err(refusal);
     }
     client.batch_execute(&format!("{SETTINGS} {}", purpose.settings())).await.map_err(said)?;
     let here = client.query_one(concat!("SELECT ", here!()), &[]).await.map_err(said)?;
@@ -354,4 +377,24 @@ async fn drive<S: TlsStream + Unpin>(
     };
     lost.run_until_cancelled(messages).await;
     lost.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_cannot_be_used_are_refused_in_words() {
+        let good = || About { version: 130_000, standby: false, encoding: "UTF8".to_owned(), read_only: false };
+        assert_eq!(good().refusal(), None);
+        for (about, begins) in [
+            (About { version: 120_017, ..good() }, "it is PostgreSQL 12: version 13 or newer"),
+            (About { standby: true, ..good() }, "it is a standby"),
+            (About { read_only: true, ..good() }, "the user or the database is read-only"),
+            (About { encoding: "LATIN1".to_owned(), ..good() }, "the database has the encoding LATIN1"),
+        ] {
+            let refusal = about.refusal().unwrap();
+            assert!(refusal.starts_with(begins), "{refusal}");
+        }
+    }
 }
