@@ -4,6 +4,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Parser, Subcommand};
 
 use crate::commands::admin::Admin;
+use crate::commands::copy::Copy;
 use crate::commands::export::Export;
 use crate::commands::health::HealthCheck;
 use crate::commands::import::Import;
@@ -62,6 +63,8 @@ pub(crate) enum Task {
     Warm,
     /// Bring the tables of the database up to date, then exit. The service does so at its start
     Migrate,
+    /// Copy everything from one database into another, such as from a file to PostgreSQL. Stop the service first
+    Copy(Copy),
     /// Create admins, and manage organizations and users
     #[command(subcommand)]
     Admin(Admin),

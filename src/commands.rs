@@ -1,6 +1,7 @@
 //! The commands that run with a configuration and a runtime, one file each.
 
 pub(crate) mod admin;
+pub(crate) mod copy;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;

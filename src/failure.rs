@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     Database(#[from] OpenError),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    #[error("there is no database at {}", .path.display())]
+    NothingToCopy { path: PathBuf },
     #[error(
         "`hotshelf warm` loads into Redis, and CACHE_BACKEND={backend} uses none: start the service, which warms itself"
     )]

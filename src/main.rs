@@ -96,6 +96,7 @@ fn block_on(task: Task, config: &Config, values: &Values) -> Result<(), Failure>
             Task::Admin(admin) => admin.run(config).await,
             Task::Warm => warm::run(config).await,
             Task::Migrate => migrate::run(config).await,
+            Task::Copy(copy) => copy.run(config).await,
         }
     });
     // A dropped runtime would wait for blocked database work. Its open transactions are rolled back.

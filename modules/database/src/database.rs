@@ -259,6 +259,26 @@ impl Database {
         closed.map_err(|died| StoreError::failed(format!("the checkpoint died: {died}")))?
     }
 
+    pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.0.backend
+    }
+
+    /// A read of rows by their keys.
+    pub(crate) async fn keyed_read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.0.readers.keyed.read(query).await
+    }
+
+    /// A write that nothing else is to be in a group with.
+    pub(crate) async fn write_alone<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.0.writer.submit(usize::MAX, work).await
+    }
+
     pub(crate) fn title(&self) -> String {
         self.0.backend.title()
     }

@@ -6,6 +6,7 @@
 //! - What a write names that only the database knows, such as an organization, is checked in the write's transaction.
 
 mod backend;
+mod copying;
 mod database;
 mod engine;
 mod error;
@@ -21,6 +22,7 @@ mod statement;
 mod tables;
 mod usecases;
 
+pub use copying::{Copied, copied_columns};
 pub use database::{Database, DatabaseOptions, Location, Noted};
 pub use error::OpenError;
 pub use postgres::{InvalidUrl, ServerUrl};

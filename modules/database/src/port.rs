@@ -16,6 +16,7 @@ use hotshelf_domain::{
 };
 use serde_json::{Map, Value};
 
+use crate::copying::{Cell, Table};
 use crate::error::SqlError;
 pub(crate) use accounts::{ApiKeyTx, InvitationTx, ProofTx, RemovalTx, ResetTx, RevocationTx, SessionTx, UserTx};
 
@@ -38,6 +39,7 @@ pub(crate) trait Tx:
     + EpochTx
     + HistoryTx
     + SealTx
+    + CopyTx
 {
     /// Runs `read` once. All that it reads is of the same moment. Not inside a write, where that is so anyway.
     fn at_one_moment(&mut self, read: &mut dyn FnMut(&mut dyn Tx) -> Result<(), SqlError>) -> Result<(), SqlError>;
@@ -207,4 +209,19 @@ pub(crate) trait HistoryTx {
     /// Begins a new history, unless another than `known` has begun: ids go on a million later, the epoch advances, and
     /// all sessions end. Returns the history that counts from then on.
     fn begin_history(&mut self, known: History) -> Result<History, SqlError>;
+}
+
+/// What a [copy](crate::copying) of a whole database needs.
+pub(crate) trait CopyTx {
+    /// Deletes what a new database has, and fails if there is more.
+    fn clear_for_copy(&mut self) -> Result<(), SqlError>;
+
+    /// Inserts rows with what follows from them, such as counters.
+    fn insert_rows(&mut self, table: &Table, rows: &[Vec<Cell>]) -> Result<(), SqlError>;
+
+    /// The last ids that were given in the tables [`WITH_IDS`](crate::copying::WITH_IDS), 0 where none was.
+    fn last_ids(&mut self) -> Result<Vec<i64>, SqlError>;
+
+    /// Ids go on behind these.
+    fn raise_ids(&mut self, last_ids: &[i64]) -> Result<(), SqlError>;
 }

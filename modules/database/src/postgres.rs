@@ -3,6 +3,7 @@
 mod backend;
 mod changes;
 mod connection;
+mod copying;
 mod doubt;
 mod history;
 mod identity;

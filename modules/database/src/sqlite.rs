@@ -2,6 +2,7 @@
 
 mod backend;
 pub(crate) mod connect;
+mod copying;
 mod error;
 mod history;
 pub(crate) mod identity;

@@ -28,6 +28,7 @@ pub(crate) trait Row {
     fn text(&self, column: usize) -> Result<String, SqlError>;
     fn text_or_null(&self, column: usize) -> Result<Option<String>, SqlError>;
     fn bytes(&self, column: usize) -> Result<Vec<u8>, SqlError>;
+    fn bytes_or_null(&self, column: usize) -> Result<Option<Vec<u8>>, SqlError>;
 }
 
 /// The connection keeps the prepared statement, which saves half of a short read's time. There are some hundred texts

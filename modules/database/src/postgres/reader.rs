@@ -174,6 +174,10 @@ impl Row for tokio_postgres::Row {
     fn bytes(&self, column: usize) -> Result<Vec<u8>, SqlError> {
         value(self, column)
     }
+
+    fn bytes_or_null(&self, column: usize) -> Result<Option<Vec<u8>>, SqlError> {
+        value(self, column)
+    }
 }
 
 fn value<'a, T: tokio_postgres::types::FromSql<'a>>(

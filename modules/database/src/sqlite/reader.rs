@@ -104,6 +104,10 @@ impl Row for rusqlite::Row<'_> {
     fn bytes(&self, column: usize) -> Result<Vec<u8>, SqlError> {
         Ok(self.get(column)?)
     }
+
+    fn bytes_or_null(&self, column: usize) -> Result<Option<Vec<u8>>, SqlError> {
+        Ok(self.get(column)?)
+    }
 }
 
 impl ToSql for Value {

@@ -12,6 +12,7 @@ mod accounts;
 mod adapter;
 mod audit;
 mod bulk;
+mod copying;
 mod counters;
 mod details;
 mod filters;
