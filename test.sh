@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. On a fresh machine it needs Rust and a C compiler, and installs redis-server and curl when missing.
+# Runs every test. On a fresh machine it needs Rust and a C compiler, and installs redis-server, PostgreSQL and a few
+# tools when they are missing.
 #
 #   ./test.sh          what a change has to pass
 #   ./test.sh --fast   while you work: format, lints, and the tests that start no server. Installs nothing
@@ -20,13 +21,13 @@ install() {
         as_root=(sudo --non-interactive)
         [ -t 0 ] && as_root=(sudo)
     fi
-    command -v apt-get >/dev/null || fail "missing: $*. There is no apt-get: install it by hand (Redis 7 or newer)"
+    command -v apt-get >/dev/null || fail "missing: $*. There is no apt-get: install it by hand (Redis 7, PostgreSQL 13, or newer)"
     say "installing $*"
     # On a stale mirror list the update may fail in part and the installation still work.
     "${as_root[@]}" apt-get update -qq || say "apt-get update failed, trying with what is known"
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
-        fail "$* cannot be installed: install it by hand (Redis 7 or newer)"
+        fail "$* cannot be installed: install it by hand (Redis 7, PostgreSQL 13, or newer)"
 }
 
 fast() {
@@ -35,7 +36,9 @@ fast() {
     cargo clippy --workspace --all-targets --locked -- -D warnings
     say "unit tests, and all tests of domain, database, formats and lifecycle"
     cargo test --locked --workspace --lib --bins -- --skip simulation::contract
-    cargo test --locked -p hotshelf-domain -p hotshelf-database -p hotshelf-formats -p hotshelf-lifecycle --test '*'
+    cargo test --locked -p hotshelf-domain -p hotshelf-formats -p hotshelf-lifecycle --test '*'
+    cargo test --locked -p hotshelf-database --test contract --test identity --test opening -- \
+        --skip postgres:: --skip copying::
     say "the fast tests passed"
 }
 
@@ -64,6 +67,9 @@ missing=()
 for tool in redis-server curl jq; do
     command -v "$tool" >/dev/null || missing+=("$tool")
 done
+command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer)
+# Its programs are not on the path. The tests start servers of their own; none of Debian's has to run.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 say "$(redis-server --version)"
 [ -z "${HOTSHELF_LONG:-}" ] || schemathesis
@@ -72,4 +78,8 @@ command -v promtool >/dev/null || say "promtool is not installed: the alert rule
 
 say "cargo test --workspace --locked ${profile[*]:-}"
 cargo test --workspace --locked "${profile[@]}"
+say "the same on PostgreSQL: the protocol, fail-over of Redis, and histories of two instances"
+export HOTSHELF_TEST_DATABASE=postgres
+cargo test --locked "${profile[@]}" --workspace --test cache_protocol --test failover
+cargo test --locked "${profile[@]}" --workspace --test histories two_instances
 say "all tests passed; the table of the histories is in target/histories.txt"

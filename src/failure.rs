@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     Database(#[from] OpenError),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    #[error("the work broke off: {0}")]
+    Died(String),
     #[error("there is no database at {}", .path.display())]
     NothingToCopy { path: PathBuf },
     #[error(

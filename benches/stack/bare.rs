@@ -15,7 +15,7 @@ use clap::Subcommand;
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;
-use crate::{create, hit, miss, mixed, redis};
+use crate::{create, hit, miss, mixed, postgres, redis};
 
 /// The kind of counterpart of this process, with its arguments.
 #[derive(Subcommand)]
@@ -30,6 +30,10 @@ pub(crate) enum Counterpart {
     MissBlocking { database: String },
     /// Stores each product in a transaction of its own
     Create { database: PathBuf },
+    /// Answers by one query of diesel-async on PostgreSQL
+    PostgresMiss { url: String },
+    /// Stores each product in a transaction of its own in PostgreSQL
+    PostgresCreate { url: String },
     /// Keeps products and pages, and drops all pages at every write
     Aside { database: PathBuf },
 }
@@ -42,6 +46,8 @@ pub(crate) fn run(counterpart: &Counterpart) -> Result<(), Failure> {
         Counterpart::MissAsync { database } => serve(miss::asynchronous::bare(database)),
         Counterpart::MissBlocking { database } => serve(miss::blocking::bare(database)),
         Counterpart::Create { database } => serve(create::bare(database)),
+        Counterpart::PostgresMiss { url } => serve(postgres::bare_miss(url)),
+        Counterpart::PostgresCreate { url } => serve(postgres::bare_create(url)),
         Counterpart::Aside { database } => serve(mixed::aside::bare(database)),
     }
 }

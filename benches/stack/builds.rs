@@ -58,6 +58,13 @@ async fn start(case: Case, build: &Path) -> Result<Running, Failure> {
         Case::Limits => limits::one_limited(build).await,
         Case::Callers => limits::many_limited(build).await,
         Case::Users => limits::guarded(build).await,
-        Case::Scale => Err("scale is not measured against another build: run it with each of them".into()),
+        Case::Scale | Case::PostgresMiss | Case::PostgresCreate | Case::PostgresScale => {
+            Err("this case is not measured against another build: run it with each of them".into())
+        }
     }
+}
+
+/// Whether the case can be measured against another build.
+pub(crate) fn compares(case: Case) -> bool {
+    !matches!(case, Case::Scale | Case::PostgresMiss | Case::PostgresCreate | Case::PostgresScale)
 }

@@ -14,7 +14,7 @@ use chrono::Utc;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use hotshelf_database::{Database, DatabaseOptions};
-use hotshelf_domain::{Price, Product};
+use hotshelf_domain::{OrganizationId, Price, Product, ProductId, SchemaId, Version};
 use hotshelf_stats::Registry;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -28,7 +28,7 @@ use crate::rounds::{self, Contender, Plan};
 use crate::rows::{self, ProductRow, connect, failed, products};
 use crate::service::{self, BINARY, Running};
 
-const PRODUCT: &str = r#"{"name":"Standing desk lamp","description":"Dimmable LED lamp with a heavy base, three colour temperatures and a shade of brushed steel; 140 cm high","price":89.95,"stock":12,"category":"Home & living"}"#;
+pub(crate) const PRODUCT: &str = r#"{"name":"Standing desk lamp","description":"Dimmable LED lamp with a heavy base, three colour temperatures and a shade of brushed steel; 140 cm high","price":89.95,"stock":12,"category":"Home & living"}"#;
 
 pub(crate) async fn run(plan: &Plan) -> Result<Comparison, Failure> {
     let (running, theirs) = (start(Path::new(BINARY)).await?, Catalogue::empty()?);
@@ -59,18 +59,39 @@ pub(crate) async fn start(build: &Path) -> Result<Running, Failure> {
 }
 
 #[derive(Deserialize)]
-struct NewProduct {
-    name: String,
-    description: String,
-    price: Price,
-    stock: i64,
-    category: String,
+pub(crate) struct NewProduct {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) price: Price,
+    pub(crate) stock: i64,
+    pub(crate) category: String,
+}
+
+impl NewProduct {
+    /// The product that was stored under that id.
+    pub(crate) fn stored(&self, id: i64, now: i64) -> Result<Product, Failure> {
+        let NewProduct { name, description, price, stock, category } = self;
+        let time = chrono::DateTime::from_timestamp_millis(now).ok_or("not a time")?;
+        Ok(Product {
+            id: ProductId::new(id).ok_or("not an id")?,
+            name: name.clone(),
+            description: description.clone(),
+            price: *price,
+            stock: *stock,
+            category: category.clone(),
+            organization_id: OrganizationId::BUILT_IN,
+            schema_id: SchemaId::BUILT_IN,
+            version: Version::FIRST,
+            created_at: time,
+            updated_at: time,
+        })
+    }
 }
 
 #[derive(Serialize)]
-struct Created {
-    product: Product,
-    message: &'static str,
+pub(crate) struct Created {
+    pub(crate) product: Product,
+    pub(crate) message: &'static str,
 }
 
 type Stored = Result<Product, Failure>;

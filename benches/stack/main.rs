@@ -20,6 +20,7 @@ mod machine;
 mod miss;
 mod mixed;
 mod pages;
+mod postgres;
 mod redis;
 mod report;
 mod rounds;
@@ -87,6 +88,12 @@ enum Case {
     Users,
     /// A million products against a thousand, without a cache
     Scale,
+    /// A product from PostgreSQL, against axum and the same query
+    PostgresMiss,
+    /// Durable creates in PostgreSQL, against axum and one transaction per row
+    PostgresCreate,
+    /// A million products against a thousand in PostgreSQL, without a cache
+    PostgresScale,
 }
 
 impl Case {
@@ -103,6 +110,9 @@ impl Case {
             Case::Callers => "callers",
             Case::Users => "users",
             Case::Scale => "scale",
+            Case::PostgresMiss => "postgres-miss",
+            Case::PostgresCreate => "postgres-create",
+            Case::PostgresScale => "postgres-scale",
         }
     }
 
@@ -119,8 +129,14 @@ impl Case {
             Case::Limits => limits::one_caller(plan).await?,
             Case::Callers => limits::many_callers(plan).await?,
             Case::Users => limits::users(plan).await?,
+            Case::PostgresMiss => postgres::misses(plan).await?,
+            Case::PostgresCreate => postgres::creates(plan).await?,
             Case::Scale => {
                 scale::run(plan).await?;
+                return Ok(None);
+            }
+            Case::PostgresScale => {
+                scale::on_postgres(plan).await?;
                 return Ok(None);
             }
         }))
@@ -147,7 +163,7 @@ fn main() -> ExitCode {
 fn compare(options: &Options) -> Result<ExitCode, Failure> {
     let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
     let chosen = |case: &&Case| match &options.cases[..] {
-        [] => options.against.is_none() || **case != Case::Scale,
+        [] => options.against.is_none() || builds::compares(**case),
         cases => cases.contains(case),
     };
     // One thread: the load must leave the machine to the servers.

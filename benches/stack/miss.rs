@@ -58,6 +58,6 @@ fn view(row: ProductRow, begin: Instant) -> Result<Json<View>, Failure> {
     Ok(Json(View { product, from_cache: false, duration_ms: micros as f64 / 1_000.0 }))
 }
 
-fn answer(found: Result<ProductRow, Failure>, begin: Instant) -> Response {
+pub(crate) fn answer(found: Result<ProductRow, Failure>, begin: Instant) -> Response {
     found.and_then(|row| view(row, begin)).map_or_else(|failure| failed(&failure), IntoResponse::into_response)
 }

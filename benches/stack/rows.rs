@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
 use diesel::connection::SimpleConnection;
 use diesel::dsl::AsSelect;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use hotshelf_domain::{OrganizationId, Price, Product, ProductId, SchemaId, Version};
@@ -32,7 +33,7 @@ diesel::table! {
 }
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = products, check_for_backend(Sqlite))]
+#[diesel(table_name = products)]
 pub(crate) struct ProductRow {
     id: i64,
     name: String,
@@ -79,6 +80,13 @@ pub(crate) fn connect(database: &str) -> ConnectionResult<SqliteConnection> {
 #[diesel::dsl::auto_type]
 pub(crate) fn live_product(id: i64) -> _ {
     let row: AsSelect<ProductRow, Sqlite> = ProductRow::as_select();
+    products::table.filter(products::deleted_at.is_null()).filter(products::id.eq(id)).select(row)
+}
+
+/// The same on PostgreSQL.
+#[diesel::dsl::auto_type]
+pub(crate) fn live_product_of_server(id: i64) -> _ {
+    let row: AsSelect<ProductRow, Pg> = ProductRow::as_select();
     products::table.filter(products::deleted_at.is_null()).filter(products::id.eq(id)).select(row)
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hotshelf_testkit::Client;
+use hotshelf_testkit::{Client, PostgresServer, Service};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use crate::catalogue::Catalogue;
 use crate::failure::Failure;
 use crate::http::Connection;
 use crate::load::quantile;
+use crate::postgres::{self, DURABLE};
 use crate::rounds::Plan;
 use crate::service::{self, BINARY};
 
@@ -28,6 +29,7 @@ const RARE: usize = 20;
 const DEEP: u64 = 40;
 /// The aim of the ratio of the p99 of the large catalogue to that of the small one.
 const AIM: f64 = 2.0;
+const POSTGRES_AIM: f64 = 1.5;
 
 /// A kind of read, with its requests.
 struct Question {
@@ -47,12 +49,34 @@ pub(crate) async fn run(plan: &Plan) -> Result<(), Failure> {
     let (few, many) = (seeded(Path::new(BINARY), SMALL)?, seeded(Path::new(BINARY), LARGE)?);
     let small = service::on(Path::new(BINARY), &few).backend("none").start().await;
     let large = service::on(Path::new(BINARY), &many).backend("none").start().await;
-    let (asked, asked_of_many) = (questions(&small, SMALL).await?, questions(&large, LARGE).await?);
+    compare(plan, &small, &large, AIM).await
+}
+
+/// The same on PostgreSQL.
+pub(crate) async fn on_postgres(plan: &Plan) -> Result<(), Failure> {
+    println!("\npostgres-scale: one client, no cache, {SMALL} and {LARGE} products");
+    let server = PostgresServer::start_with(&DURABLE);
+    let mut services = Vec::new();
+    for products in [SMALL, LARGE] {
+        let database = server.database();
+        let took = postgres::seed(&server.url(&database), usize::try_from(products)?)?;
+        println!("  {products} products made in {:.1} s", took.as_secs_f64());
+        // As the server does by itself, some minutes later.
+        server.run(&database, "VACUUM ANALYZE");
+        let none = Catalogue::empty()?;
+        let service = service::on(Path::new(BINARY), &none).env("DATABASE_URL", server.url(&database));
+        services.push(service.backend("none").start().await);
+    }
+    compare(plan, &services[0], &services[1], POSTGRES_AIM).await
+}
+
+async fn compare(plan: &Plan, small: &Service, large: &Service, aim: f64) -> Result<(), Failure> {
+    let (asked, asked_of_many) = (questions(small, SMALL).await?, questions(large, LARGE).await?);
     let mut answers = Vec::new();
     for (question, of_many) in asked.iter().zip(&asked_of_many) {
         answers.push(measure(plan, (small.address(), question), (large.address(), of_many)).await?);
     }
-    print(answers);
+    print(answers, aim);
     println!("  the service on {LARGE} products keeps {} MiB in memory", resident_mebibytes(large.pid())?);
     Ok(())
 }
@@ -151,7 +175,7 @@ async fn measure(
     Ok(Answers { name: small.1.name, small: small_times, large: large_times })
 }
 
-fn print(all: Vec<Answers>) {
+fn print(all: Vec<Answers>, aim: f64) {
     println!("\n{:<54} {:>9} {:>9} {:>9} {:>9}", "ms", "p50 1k", "p50 1M", "p99 1k", "p99 1M");
     for Answers { name, mut small, mut large } in all {
         small.sort_unstable();
@@ -160,9 +184,9 @@ fn print(all: Vec<Answers>) {
             [(&small, 0.5), (&large, 0.5), (&small, 0.99), (&large, 0.99)].map(|(times, share)| quantile(times, share));
         let milliseconds = |duration: Duration| duration.as_secs_f64() * 1_000.0;
         let ratio = many99.as_secs_f64() / few99.as_secs_f64();
-        let verdict = if ratio <= AIM { "reached" } else { "missed" };
+        let verdict = if ratio <= aim { "reached" } else { "missed" };
         println!(
-            "  {name:<52} {:>9.3} {:>9.3} {:>9.3} {:>9.3} {ratio:>7.2}  aim {AIM:.2} {verdict}",
+            "  {name:<52} {:>9.3} {:>9.3} {:>9.3} {:>9.3} {ratio:>7.2}  aim {aim:.2} {verdict}",
             milliseconds(few50),
             milliseconds(many50),
             milliseconds(few99),

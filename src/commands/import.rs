@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::wiring::{self, Catalogue};
 
 /// Products in one transaction.
-const BATCH: usize = 1_000;
+const BATCH: usize = 4_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {

@@ -5,6 +5,7 @@ mod products;
 use std::time::Instant;
 
 use clap::Args;
+use hotshelf_domain::NewProduct;
 use hotshelf_product::ProductService;
 use indicatif::ProgressBar;
 
@@ -15,7 +16,7 @@ use crate::wiring::{self, Catalogue};
 use products::Generator;
 
 /// Products in one transaction.
-const BATCH: u64 = 1_000;
+const BATCH: u64 = 4_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Seed {
@@ -41,14 +42,24 @@ impl Seed {
 
     async fn store(&self, products: &ProductService, progress: &ProgressBar) -> Result<(), Failure> {
         let mut generator = Generator::new(self.seed);
-        let mut stored = 0;
-        while stored < self.products {
-            let count = BATCH.min(self.products - stored);
-            let batch = (0..count).map(|_| generator.product()).collect::<Result<_, _>>()?;
-            products.create_many(batch, true).await?;
+        let (mut made, mut stored) = (0, 0);
+        let mut batch = self.batch(&mut generator, &mut made)?;
+        while !batch.is_empty() {
+            let (count, products) = (batch.len() as u64, products.clone());
+            let storing = tokio::spawn(async move { products.create_many(batch, true).await });
+            // The next ones are made meanwhile.
+            batch = self.batch(&mut generator, &mut made)?;
+            storing.await.map_err(|died| Failure::Died(died.to_string()))??;
             stored += count;
             progress.set_position(stored);
         }
         Ok(())
+    }
+
+    /// The next products, none when there are enough.
+    fn batch(&self, generator: &mut Generator, made: &mut u64) -> Result<Vec<NewProduct>, Failure> {
+        let count = BATCH.min(self.products - *made);
+        *made += count;
+        Ok((0..count).map(|_| generator.product()).collect::<Result<_, _>>()?)
     }
 }

@@ -74,6 +74,11 @@ pub(crate) trait ProductTx {
     /// Inserts the row alone, without fields and images, at the first version and with an id that no product ever had.
     fn insert_product(&mut self, new: &NewProduct) -> Result<Product, SqlError>;
 
+    /// As [`insert_product`](ProductTx::insert_product), of many. Returns the ids in the order given.
+    fn insert_products(&mut self, new: &[&NewProduct]) -> Result<Vec<ProductId>, SqlError> {
+        new.iter().map(|new| Ok(self.insert_product(new)?.id)).collect()
+    }
+
     /// Writes what the patch names, the version and the time of a product that exists.
     fn update_product(&mut self, id: ProductId, patch: &ProductPatch, version: Version) -> Result<Product, SqlError>;
 

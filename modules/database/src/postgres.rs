@@ -7,6 +7,7 @@ mod copying;
 mod doubt;
 mod history;
 mod identity;
+mod inserts;
 mod link;
 mod migrations;
 mod place;

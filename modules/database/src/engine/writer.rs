@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotshelf_domain::StoreError;
+use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Histogram;
 use tokio::sync::{mpsc, oneshot};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::condition::Condition;
 use super::operation::Operation;
-use crate::backend::{Target, WriteConnection};
+use crate::backend::{Backend, Target, WriteConnection};
 use crate::error::SqlError;
 use crate::port::Tx;
 
@@ -61,6 +61,8 @@ where
 
 pub(crate) struct Job {
     begin_before: Instant,
+    /// The history of the database in which it was prepared: versions and ids of another one mean something else.
+    pub(crate) prepared_in: History,
     /// About how many it writes.
     rows: usize,
     write: Box<dyn PendingWrite>,
@@ -71,6 +73,7 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn new<T, W>(
         begin_before: Instant,
+        prepared_in: History,
         rows: usize,
         work: W,
     ) -> (Self, oneshot::Receiver<Result<T, StoreError>>)
@@ -79,7 +82,8 @@ impl Job {
         W: Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
     {
         let (reply, result) = oneshot::channel();
-        (Job { begin_before, rows, write: Box::new(Pending { work, done: None, reply }), outcome: None }, result)
+        let write = Box::new(Pending { work, done: None, reply });
+        (Job { begin_before, prepared_in, rows, write, outcome: None }, result)
     }
 
     pub(crate) fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
@@ -139,6 +143,7 @@ impl Group {
 #[derive(Clone)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Job>,
+    backend: Arc<dyn Backend>,
     operation: Operation,
     condition: Arc<Condition>,
 }
@@ -147,6 +152,7 @@ impl Writer {
     pub(crate) fn spawn(target: Target, tasks: &Tasks, operation: Operation, condition: &Arc<Condition>) -> Self {
         let (queue, mut jobs) = mpsc::channel(QUEUE);
         let stopping = tasks.stopping();
+        let backend = Arc::clone(&target.backend);
         let mut connection = Connection { target, open: None, commits: operation.durations.clone() };
         tasks.spawn_loop("database writer", async move {
             loop {
@@ -162,7 +168,7 @@ impl Writer {
                 }
             }
         });
-        Writer { queue, operation, condition: Arc::clone(condition) }
+        Writer { queue, backend, operation, condition: Arc::clone(condition) }
     }
 
     /// Runs `work`, which writes about so many rows, in one transaction with others; an error from it undoes what it
@@ -185,7 +191,7 @@ impl Writer {
         rows: usize,
         work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (job, result) = Job::new(Instant::now() + TIMEOUT, rows, work);
+        let (job, result) = Job::new(Instant::now() + TIMEOUT, self.backend.progress().0, rows, work);
         self.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded("too many writes are waiting"),
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -268,10 +274,8 @@ fn in_groups(jobs: Vec<Job>) -> Vec<Vec<Job>> {
 mod tests {
     use super::*;
 
-    fn job(begin_before: Instant, rows: usize) -> (Job, oneshot::Receiver<Result<i64, StoreError>>) {
-        Job::new(begin_before, rows, |tx| {
-            tx.used(hotshelf_domain::OrganizationId::BUILT_IN, hotshelf_domain::Resource::Products)
-        })
+    fn job(begin_before: Instant, rows: usize) -> (Job, oneshot::Receiver<Result<(), StoreError>>) {
+        Job::new(begin_before, History::new(1), rows, |_| Ok(()))
     }
 
     #[test]

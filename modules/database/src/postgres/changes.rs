@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
 use super::connection::Connection;
+use super::inserts;
 use super::sql::statement;
 use crate::rows::ProductRow;
 use crate::search_words::{Indexed, beginning};
@@ -36,9 +37,10 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn inserted(&mut self, row: &ProductRow) {
+    /// With its [`words`].
+    pub(super) fn inserted(&mut self, row: &ProductRow, words: String) {
         self.count(row, 1);
-        self.words.insert(row.id, Some(words(row)));
+        self.words.insert(row.id, Some(words));
     }
 
     pub(super) fn updated(&mut self, old: &ProductRow, new: &ProductRow) {
@@ -70,8 +72,8 @@ impl Changes {
     }
 }
 
-/// As the text of a `tsvector`. Words are letters, digits and symbols.
-fn words(row: &ProductRow) -> String {
+/// What the product is found by, as the text of a `tsvector`. Words are letters, digits and symbols.
+pub(super) fn words(row: &ProductRow) -> String {
     let ProductRow { name, description, category, schema_id: schema, .. } = row;
     let begin = beginning(Dialect::Postgres, row.organization_id);
     let mut text = String::with_capacity(512);
@@ -141,6 +143,7 @@ statement! {
 
 /// Enters what the transaction has changed.
 pub(super) fn enter(conn: &mut Connection) -> QueryResult<()> {
+    inserts::flush(conn)?;
     let Changes { counts, words } = std::mem::take(&mut conn.changes);
     enter_counts(conn, counts)?;
     enter_words(conn, words)

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
+use super::inserts::{self, Inserts};
 use super::link::{Link, Notices};
 use super::place::Place;
 
@@ -44,6 +45,11 @@ pub(crate) struct Connection {
     failed: bool,
     /// Whether the transaction has begun a history.
     pub(super) history_begun: bool,
+    /// The number of the group that is under way, and of the last one that was committed here.
+    pub(super) group: i64,
+    pub(super) last_group: i64,
+    /// Products that the transaction has still to insert.
+    pub(super) inserts: Inserts,
     /// What the transaction has still to enter.
     pub(super) changes: Changes,
 }
@@ -67,6 +73,9 @@ impl Connection {
             written: 0,
             failed: false,
             history_begun: false,
+            group: 0,
+            last_group: 0,
+            inserts: Inserts::default(),
             changes: Changes::default(),
         })
     }
@@ -87,11 +96,13 @@ impl Connection {
     /// Begins a transaction in which nothing has happened yet.
     pub(super) fn begin(&mut self) -> QueryResult<()> {
         (self.failed, self.history_begun, self.changes) = (false, false, Changes::default());
+        self.inserts.undone();
         self.batch_execute("BEGIN")
     }
 
     pub(super) fn roll_back(&mut self) -> QueryResult<()> {
         self.changes = Changes::default();
+        self.inserts.undone();
         self.batch_execute("ROLLBACK")
     }
 
@@ -112,8 +123,22 @@ impl Connection {
             Ok(Err(error)) => Err(error.to_string()),
             // Committed here, and perhaps not on the synchronous replica, for whose answer it does not wait any more.
             Ok(Ok(())) if self.notices.take_warning() => Err("the server has warned".to_owned()),
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.inserts.committed();
+                self.last_group = self.group;
+                Ok(())
+            }
         }
+    }
+
+    /// Something will be written before the next statement.
+    pub(super) fn will_write(&mut self) {
+        self.written += 1;
+    }
+
+    /// Before a statement, which has to find what is there.
+    fn insert_first(&mut self) -> QueryResult<()> {
+        if self.inserts.is_empty() { Ok(()) } else { inserts::flush(self) }
     }
 }
 
@@ -144,6 +169,7 @@ fn no_answer() -> Error {
 
 impl SimpleConnection for Connection {
     fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
+        self.insert_first()?;
         let work = SimpleAsyncConnection::batch_execute(&mut self.inner, query);
         let done = answered(&self.runtime, self.patience, &mut self.late, work);
         self.failed |= done.is_err();
@@ -165,6 +191,7 @@ impl diesel::Connection for Connection {
     where
         T: QueryFragment<Pg> + QueryId,
     {
+        self.insert_first()?;
         self.written += 1;
         let work = self.inner.execute_returning_count(source);
         let done = answered(&self.runtime, self.patience, &mut self.late, work);
@@ -199,6 +226,7 @@ impl LoadConnection for Connection {
         T: Query + QueryFragment<Pg> + QueryId + 'query,
         Pg: QueryMetadata<T::SqlType>,
     {
+        self.insert_first()?;
         self.written += u64::from(may_write(&source));
         let loading = self.inner.load(source);
         let work = async { Ok(loading.await?.collect::<Vec<_>>().await) };

@@ -50,7 +50,9 @@ impl CopyTx for Connection {
         }
         insert.execute(self)?;
         if table.name == PRODUCTS {
-            rows.iter().filter_map(|row| live_product(row)).for_each(|row| self.changes.inserted(&row));
+            rows.iter()
+                .filter_map(|row| live_product(row))
+                .for_each(|row| self.changes.inserted(&row, changes::words(&row)));
             // Batch by batch, so that the words of a million products are not in memory.
             changes::enter(self)?;
         }

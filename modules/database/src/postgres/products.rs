@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use hotshelf_domain::{NewProduct, Product, ProductId, ProductPatch, Version, name_key};
 
 use super::connection::Connection;
+use super::inserts;
 use crate::error::SqlError;
 use crate::port::ProductTx;
 use crate::rows::ProductRow;
@@ -25,27 +26,12 @@ impl ProductTx for Connection {
     }
 
     fn insert_product(&mut self, new: &NewProduct) -> Result<Product, SqlError> {
-        let mut row = ProductRow::of_new(new);
-        let values = (
-            (
-                products::name.eq(&row.name),
-                products::description.eq(&row.description),
-                products::category.eq(&row.category),
-                products::price.eq(row.price),
-                products::stock.eq(row.stock),
-                products::organization_id.eq(row.organization_id),
-                products::schema_id.eq(row.schema_id),
-            ),
-            (
-                products::version.eq(row.version),
-                products::created_at.eq(row.created_at),
-                products::updated_at.eq(row.updated_at),
-                products::name_key.eq(name_key(&row.name)),
-            ),
-        );
-        row.id = diesel::insert_into(products::table).values(values).returning(products::id).get_result(self)?;
-        self.changes.inserted(&row);
-        row.into_product()
+        inserts::insert(self, ProductRow::of_new(new))?.into_product()
+    }
+
+    fn insert_products(&mut self, new: &[&NewProduct]) -> Result<Vec<ProductId>, SqlError> {
+        let ids = inserts::insert_many(self, new.iter().map(|new| ProductRow::of_new(new)).collect())?;
+        Ok(ids.into_iter().map(ProductId::from_row).collect())
     }
 
     fn update_product(&mut self, id: ProductId, patch: &ProductPatch, version: Version) -> Result<Product, SqlError> {

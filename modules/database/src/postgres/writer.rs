@@ -59,8 +59,6 @@ pub(super) struct Begun {
     pub(super) token: i64,
     /// The epoch, if it has advanced.
     epoch: Option<i64>,
-    /// Whether it is in another history than was known.
-    in_other_history: bool,
     ends_doubt: bool,
 }
 
@@ -111,18 +109,17 @@ impl WriteConnection for Writer {
 impl Writer {
     /// Runs the writes in one transaction.
     fn attempt(&mut self, jobs: &mut [&mut Job]) -> Attempt {
+        self.conn.inserts.expected = jobs.len();
         let mut begun = match begin(&mut self.conn, &self.identity) {
             Ok(begun) => begun,
             Err(error) => return Attempt::Lost(error),
         };
-        if begun.in_other_history {
-            // They were prepared in another one, where versions and ids may mean something else.
-            let outcome = self.commit(&begun);
-            let again = outcome.err().unwrap_or(StoreError::Overloaded("the database has begun a new history"));
-            settle(jobs.iter_mut(), &again);
-            return Attempt::Settled;
-        }
+        let history = History::from_row(begun.row.history);
         for (index, job) in jobs.iter_mut().enumerate() {
+            if job.prepared_in != history {
+                job.settle(Err(StoreError::Overloaded("the database has begun a new history")));
+                continue;
+            }
             let written = self.conn.written();
             // A write that was refused before it changed anything leaves nothing to undo.
             if let Err(error) = job.run(&mut self.conn)
@@ -142,7 +139,7 @@ impl Writer {
             }
         }
         let outcome = self.commit(&begun);
-        jobs.iter_mut().for_each(|job| job.settle(outcome.clone()));
+        jobs.iter_mut().filter(|job| job.prepared_in == history).for_each(|job| job.settle(outcome.clone()));
         Attempt::Settled
     }
 
@@ -194,13 +191,15 @@ pub(super) fn begin(conn: &mut Connection, identity: &Identity) -> Result<Begun,
 
 fn try_begin(conn: &mut Connection, identity: &Identity) -> Result<Begun, SqlError> {
     let before = identity.before();
-    let (known, _) = identity.progress();
     conn.begin()?;
     let token = rand::random();
     let (row, previous) = history::count_group(conn, identity.writer, token)?;
+    if row.commits != conn.last_group + 1 {
+        conn.inserts.forget_ids();
+    }
+    conn.group = row.commits;
     let ends_doubt = identity.is_in_doubt();
-    let mut begun = Begun { row, previous, token, epoch: None, in_other_history: false, ends_doubt };
-    let unnamed = begun.row.history == history::UNNAMED;
+    let mut begun = Begun { row, previous, token, epoch: None, ends_doubt };
     match identity.judge_group(&begun.row, before) {
         Found::Current => {}
         Found::Older => {
@@ -208,15 +207,14 @@ fn try_begin(conn: &mut Connection, identity: &Identity) -> Result<Begun, SqlErr
             return Err(StoreError::failed(older.to_owned()).into());
         }
         Found::Unsettled => {
-            match unnamed {
-                true => history::begin_first(conn)?,
-                false => history::begin(conn, identity.epoch())?,
+            match begun.row.history {
+                history::UNNAMED => history::begin_first(conn)?,
+                _ => history::begin(conn, identity.epoch())?,
             }
             let Look { row, epoch, .. } = history::look(conn)?;
             (begun.row, begun.epoch) = (row, Some(epoch));
         }
     }
-    begun.in_other_history = !unnamed && History::from_row(begun.row.history) != known;
     if ends_doubt {
         begun.epoch = Some(conn.advance_epoch()?.get().cast_signed());
     }

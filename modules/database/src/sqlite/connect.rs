@@ -174,6 +174,16 @@ fn switch_to_wal(conn: &mut SqliteConnection) -> QueryResult<()> {
 mod tests {
     use super::*;
 
+    /// Set in `.cargo/config.toml`. Without it, everything works, and each statement with a limit is parsed at every run.
+    #[test]
+    fn sqlite_is_compiled_as_it_should_be() {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        for option in ["ENABLE_QPSG", "THREADSAFE=2", "DEFAULT_MEMSTATUS=0"] {
+            let used = format!("SELECT sqlite_compileoption_used('{option}')");
+            assert_eq!(diesel::dsl::sql::<Integer>(&used).get_result::<i32>(&mut conn).unwrap(), 1, "{option}");
+        }
+    }
+
     #[test]
     fn a_checkpoint_says_whether_the_log_is_empty() {
         let directory = tempfile::tempdir().unwrap();

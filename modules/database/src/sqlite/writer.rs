@@ -110,7 +110,7 @@ mod tests {
 
     use diesel::connection::SimpleConnection;
     use hotshelf_cache::Epoch;
-    use hotshelf_domain::{OrganizationDraft, OrganizationId};
+    use hotshelf_domain::{History, OrganizationDraft, OrganizationId};
     use tokio::sync::oneshot;
     use tokio_util::sync::CancellationToken;
 
@@ -120,7 +120,7 @@ mod tests {
     type Reply<T> = oneshot::Receiver<Result<T, StoreError>>;
 
     fn job(begin_before: Instant) -> (Job, Reply<Epoch>) {
-        Job::new(begin_before, 1, |tx| tx.advance_epoch())
+        Job::new(begin_before, History::new(1), 1, |tx| tx.advance_epoch())
     }
 
     fn overloaded(reply: Reply<Epoch>) -> bool {
@@ -177,7 +177,7 @@ mod tests {
         let enter = |number: i64| {
             let draft = OrganizationDraft { name: Some(number.to_string()), ..OrganizationDraft::default() };
             let new = draft.into_new().unwrap();
-            Job::new(soon, 1, move |tx| {
+            Job::new(soon, History::new(1), 1, move |tx| {
                 tx.insert_organization(&new)?;
                 if number == 3 { Err(StoreError::Overloaded("after it has written").into()) } else { Ok(()) }
             })

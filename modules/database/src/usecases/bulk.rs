@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use hotshelf_domain::{Actor, AuditAction, ErrorRoom, Invalid, NewProduct, ProductId, Quotas, StoreError};
 
 use super::audit::Recorded;
-use super::products::insert;
+use super::products::insert_details;
 use super::quotas::ProductRoom;
 use super::references::References;
 use crate::error::SqlError;
@@ -34,8 +34,15 @@ pub(crate) fn create(
         let wrong = checked.into_iter().enumerate().filter_map(|(index, checked)| Some((index, checked.err()?)));
         return Err(StoreError::InvalidMany(wrong.collect()).into());
     }
-    let created = new.iter().zip(checked).map(|(new, checked)| match checked {
-        Ok(()) => Ok(Ok(insert(tx, new)?.id)),
+    let valid: Vec<&NewProduct> =
+        new.iter().zip(&checked).filter(|(_, checked)| checked.is_ok()).map(|(new, _)| new).collect();
+    let ids = tx.insert_products(&valid)?;
+    for (new, id) in valid.iter().zip(&ids) {
+        insert_details(tx, *id, new)?;
+    }
+    let (mut ids, too_few) = (ids.into_iter(), || StoreError::failed("an insert brought too few ids".to_owned()));
+    let created = checked.into_iter().map(|checked| match checked {
+        Ok(()) => Ok(Ok(ids.next().ok_or_else(too_few)?)),
         Err(invalid) => Ok(Err(invalid)),
     });
     created.collect()

@@ -17,15 +17,21 @@ pub(crate) fn create(tx: &mut dyn Tx, new: &NewProduct, quotas: Quotas) -> Resul
 }
 
 /// The caller has checked what the product refers to.
-pub(super) fn insert(tx: &mut dyn Tx, new: &NewProduct) -> Result<Product, SqlError> {
+fn insert(tx: &mut dyn Tx, new: &NewProduct) -> Result<Product, SqlError> {
     let product = tx.insert_product(new)?;
+    insert_details(tx, product.id, new)?;
+    Ok(product)
+}
+
+/// Fields and images of a product that was just inserted.
+pub(super) fn insert_details(tx: &mut dyn Tx, id: ProductId, new: &NewProduct) -> Result<(), SqlError> {
     if !new.fields.is_empty() {
-        tx.set_fields(product.id, &new.fields)?;
+        tx.set_fields(id, &new.fields)?;
     }
     if !new.images.is_empty() {
-        tx.set_images(product.id, &new.images)?;
+        tx.set_images(id, &new.images)?;
     }
-    Ok(product)
+    Ok(())
 }
 
 pub(crate) fn update(
