@@ -2,6 +2,7 @@
 //! durable creates, against a transaction for each, which writes the same rows.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path as Parameter, State};
@@ -14,7 +15,7 @@ use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::deadpool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use hotshelf_domain::words;
-use hotshelf_testkit::PostgresServer;
+use hotshelf_testkit::{PostgresServer, RedisServer};
 
 use crate::bare::BareProcess;
 use crate::catalogue::Catalogue;
@@ -37,7 +38,7 @@ pub(crate) async fn misses(plan: &Plan) -> Result<Comparison, Failure> {
     let server = PostgresServer::start_with(&DURABLE);
     let url = server.url(&server.database());
     seed(&url, PRODUCTS)?;
-    let running = start(&url, Workload::reads(PRODUCTS), Some(Reads::Misses)).await?;
+    let running = start(&url, Workload::reads(PRODUCTS), Some(Reads::Misses), None).await?;
     let bare = BareProcess::start("postgres-miss", &url)?;
     let contenders = [
         Contender::service("hotshelf on PostgreSQL, no cache", &running),
@@ -49,7 +50,8 @@ pub(crate) async fn misses(plan: &Plan) -> Result<Comparison, Failure> {
 pub(crate) async fn creates(plan: &Plan) -> Result<Comparison, Failure> {
     let server = PostgresServer::start_with(&DURABLE);
     let (ours, theirs) = (server.database(), server.database());
-    let running = start(&server.url(&ours), Workload::creates(PRODUCT), None).await?;
+    let redis = RedisServer::start();
+    let running = start(&server.url(&ours), Workload::creates(PRODUCT), None, Some(redis)).await?;
     // The tables of the service.
     seed(&server.url(&theirs), 0)?;
     let bare = BareProcess::start("postgres-create", server.url(&theirs))?;
@@ -81,11 +83,25 @@ pub(crate) fn seed(url: &str, products: usize) -> Result<Duration, Failure> {
     Ok(begin.elapsed())
 }
 
-async fn start(url: &str, workload: std::sync::Arc<Workload>, reads: Option<Reads>) -> Result<Running, Failure> {
+/// With both tiers if there is a Redis, else without a cache.
+async fn start(
+    url: &str,
+    workload: Arc<Workload>,
+    reads: Option<Reads>,
+    redis: Option<RedisServer>,
+) -> Result<Running, Failure> {
     let catalogue = Catalogue::empty()?;
-    let service = service::on(Path::new(BINARY), &catalogue).env("DATABASE_URL", url).backend("none").start().await;
+    let service = service::on(Path::new(BINARY), &catalogue).env("DATABASE_URL", url);
+    let service = match &redis {
+        Some(redis) => service.redis(redis),
+        None => service.backend("none"),
+    };
+    let service = service.start().await;
     let observer = service.client().clone();
-    Ok(Running { service, observer, workload, reads, redis: None, catalogue })
+    if redis.is_some() {
+        service::wait_for_redis(&observer).await?;
+    }
+    Ok(Running { service, observer, workload, reads, redis, catalogue })
 }
 
 type Pool = deadpool::Pool<AsyncPgConnection>;

@@ -96,11 +96,10 @@ settings! {
         /// Other instances use the same database file. Set it on every one of them. PostgreSQL is always shared.
         shared_db: bool = "false", boolean, BOOLEAN, needs: &[SqliteFile], see: "operations.md#several-instances";
 
-        /// Database of a PostgreSQL server (13 or newer), instead of a file. Of several hosts, the first that answers as
-        /// the primary is used. Connections to other machines are encrypted, and the certificate is verified.
+        /// Database of a PostgreSQL server (13 or newer), instead of a file. Of several hosts, the primary is used. Connections to other machines are encrypted, and the certificate is verified.
         database_url: Option<ServerUrl> = "", |text| optional(text, database_url),
-            "postgres://user:password@host[:port][,host…]/database?sslmode=require|disable&sslrootcert=FILE, special \
-             characters in the password percent-encoded",
+            "postgres://user:password@host[:port][,host…]/database, with the parameters sslmode (require or disable) and \
+             sslrootcert (a file), special characters in the password percent-encoded",
             visibility: Url, see: "operations.md#postgresql";
 
         /// File with the password of the database, instead of one in `DATABASE_URL`. Its first line counts.

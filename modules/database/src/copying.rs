@@ -3,7 +3,11 @@
 //! It is read in one moment and written in one transaction: a copy that fails leaves the target as it was. What follows
 //! from the rows is made anew, such as counters and search words, and the target keeps its own history.
 
+use std::iter;
+use std::sync::Arc;
+
 use hotshelf_domain::StoreError;
+use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 
 use crate::backend::ListReader;
@@ -182,6 +186,9 @@ pub(crate) const WITH_IDS: [&str; 9] = [
     "audit_log",
 ];
 
+/// The rows of the first two tables that a new database has: what is built in.
+const IN_NEW: [i64; 2] = [1, 1];
+
 /// A value of a column.
 pub(crate) type Cell = Option<Value>;
 
@@ -200,44 +207,39 @@ pub fn copied_columns() -> impl Iterator<Item = String> {
 }
 
 impl Database {
-    /// Copies everything into another database that has nothing in it yet. Returns how many rows of each table there
-    /// are, which were counted and compared afterwards.
+    /// Copies everything into another database that has nothing in it yet, in one transaction. Returns how many rows of
+    /// each table there are; in the copy, they were counted before the commit.
     ///
     /// # Errors
     /// [`StoreError::NotCommitted`] when the other database is not empty, and whatever reading and writing fail with.
     /// Nothing is copied then.
     pub async fn copy_into(&self, target: &Database) -> Result<Vec<Copied>, StoreError> {
-        let source = self.clone();
-        let source_ids = self.keyed_read(|tx| tx.last_ids()).await?;
-        let copied = target.write_alone(move |tx| source.copy(tx, &source_ids)).await?;
-        let (here, there) = (self.count_rows().await?, target.count_rows().await?);
-        if here != there || copied != there {
-            return Err(StoreError::failed(format!("the rows of both differ: {here:?} and {there:?}")));
+        let last_ids = self.keyed_read(|tx| tx.last_ids()).await?;
+        let backend = Arc::clone(self.backend());
+        let opened = spawn_blocking(move || backend.open_lists()).await;
+        let source = Mutex::new(opened.map_err(|died| StoreError::failed(died.to_string()))??);
+        target.write_alone(move |target| copy(&**source.lock(), target, &last_ids)).await
+    }
+}
+
+fn copy(source: &dyn ListReader, target: &mut dyn Tx, last_ids: &[i64]) -> Result<Vec<Copied>, SqlError> {
+    for (table, new) in TABLES.iter().zip(IN_NEW.into_iter().chain(iter::repeat(0))) {
+        if target.count_rows(table)? != new {
+            return Err(StoreError::NotCommitted("the database to copy into is not empty".into()).into());
         }
-        Ok(copied)
     }
-
-    /// Blocks.
-    fn copy(&self, target: &mut dyn Tx, last_ids: &[i64]) -> Result<Vec<Copied>, SqlError> {
-        target.clear_for_copy()?;
-        let source = self.backend().open_lists()?;
-        let copied = source.moment(|source| TABLES.iter().map(|table| copy_table(source, target, table)).collect());
-        target.raise_ids(last_ids)?;
-        copied
+    target.clear_for_copy()?;
+    let copied: Vec<Copied> =
+        source.moment(|source| TABLES.iter().map(|table| copy_table(source, target, table)).collect())?;
+    target.raise_ids(last_ids)?;
+    for (table, Copied { rows, .. }) in TABLES.iter().zip(&copied) {
+        let there = target.count_rows(table)?;
+        if there != *rows {
+            let what = format!("of {rows} rows of {}, {there} were copied", table.name);
+            return Err(StoreError::NotCommitted(what.into()).into());
+        }
     }
-
-    async fn count_rows(&self) -> Result<Vec<Copied>, StoreError> {
-        let backend = self.backend().clone();
-        let counting = spawn_blocking(move || {
-            let reader = backend.open_lists()?;
-            let count = |table: &'static Table| {
-                let counted = reader.statement("SELECT count(*) FROM ").sql(table.name).number(&*reader);
-                counted.map(|rows| Copied { table: table.name, rows })
-            };
-            Ok::<_, StoreError>(TABLES.iter().map(count).collect::<Result<_, SqlError>>()?)
-        });
-        counting.await.map_err(|died| StoreError::failed(died.to_string()))?
-    }
+    Ok(copied)
 }
 
 fn copy_table(source: &dyn ListReader, target: &mut dyn Tx, table: &'static Table) -> Result<Copied, SqlError> {

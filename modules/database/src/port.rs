@@ -227,6 +227,9 @@ pub(crate) trait CopyTx {
     /// The last ids that were given in the tables [`WITH_IDS`](crate::copying::WITH_IDS), 0 where none was.
     fn last_ids(&mut self) -> Result<Vec<i64>, SqlError>;
 
-    /// Ids go on behind these.
+    /// How many rows there are.
+    fn count_rows(&mut self, table: &Table) -> Result<i64, SqlError>;
+
+    /// Ids go on behind these, and behind those that there are.
     fn raise_ids(&mut self, last_ids: &[i64]) -> Result<(), SqlError>;
 }

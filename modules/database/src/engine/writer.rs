@@ -257,8 +257,8 @@ fn in_groups(jobs: Vec<Job>) -> Vec<Vec<Job>> {
     let mut room = 0;
     for job in jobs {
         match groups.last_mut() {
-            Some(group) if job.rows <= room => {
-                room -= job.rows;
+            Some(group) if job.rows.max(1) <= room => {
+                room -= job.rows.max(1);
                 group.push(job);
             }
             _ => {

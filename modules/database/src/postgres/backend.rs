@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -26,13 +27,16 @@ use crate::error::{OpenError, SqlError};
 use crate::port::Tx;
 use crate::tables::write_probe;
 
+/// Between two connections for heartbeats.
+const ASK_ALL: Duration = Duration::from_secs(5);
+
 /// A database of a PostgreSQL server.
 pub(crate) struct Postgres {
     server: Arc<Server>,
     identity: Arc<Identity>,
     runtime: Handle,
     /// For the heartbeats.
-    watch: Mutex<Option<Connection>>,
+    watch: Mutex<Option<(Connection, Instant)>>,
 }
 
 impl Postgres {
@@ -76,12 +80,7 @@ impl Postgres {
     fn look(&self, conn: &mut Connection) -> Result<Found, SqlError> {
         let before = self.identity.before();
         let Look { row, epoch, .. } = history::look(conn)?;
-        let found = self.identity.judge(&row, epoch, before);
-        if found == Found::Unsettled {
-            // Whoever waits there for an answer waits in vain, and what is read there may be overwritten here.
-            self.identity.connections.keep_only(row.here);
-        }
-        Ok(found)
+        Ok(self.identity.judge(&row, epoch, before))
     }
 
     /// A connection that leads to the database of now.
@@ -196,13 +195,14 @@ impl Backend for Postgres {
 
     fn heartbeat(&self) -> bool {
         let mut watch = self.watch.lock();
-        if watch.is_none() {
+        // Now and then, all hosts are asked whether there is a later primary.
+        if watch.as_ref().is_none_or(|(_, opened)| opened.elapsed() > ASK_ALL) {
             match open_connection(&self.server, &self.identity, Purpose::Watching, &self.runtime) {
-                Ok(conn) => *watch = Some(conn),
+                Ok(conn) => *watch = Some((conn, Instant::now())),
                 Err(error) => tracing::debug!(%error, "the database cannot be looked at"),
             }
         }
-        let Some(conn) = watch.as_mut() else { return false };
+        let Some((conn, _)) = watch.as_mut() else { return false };
         match self.look(conn) {
             Ok(Found::Current) => self.identity.is_in_doubt(),
             Ok(Found::Unsettled) => true,

@@ -19,6 +19,9 @@ use crate::statement::Dialect;
 /// Bytes of a word that are entered. A lexeme has at most 2,046, and no search has words of so many.
 const LONGEST: usize = 1_900;
 
+/// Products whose words are entered by one statement.
+const AT_ONCE: usize = 1_000;
+
 /// Organization, schema, category.
 type Key = (i64, i64, String);
 
@@ -194,8 +197,8 @@ fn enter_words(conn: &mut Connection, words: BTreeMap<i64, Option<String>>) -> Q
             None => gone.push(id),
         }
     }
-    if !ids.is_empty() {
-        EnterWords { ids, words: texts }.execute(conn)?;
+    for (ids, texts) in ids.chunks(AT_ONCE).zip(texts.chunks(AT_ONCE)) {
+        EnterWords { ids: ids.to_vec(), words: texts.to_vec() }.execute(conn)?;
     }
     if !gone.is_empty() {
         ForgetWords { ids: gone }.execute(conn)?;

@@ -16,6 +16,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::{AsyncConnection, AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::StreamExt;
+use hotshelf_cache::Epoch;
 use hotshelf_domain::StoreError;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     failed: bool,
     /// Whether the transaction has begun a history.
     pub(super) history_begun: bool,
+    /// The epoch, if the transaction has advanced it.
+    pub(super) advanced: Option<Epoch>,
     /// The number of the group that is under way, and of the last one that was committed here.
     pub(super) group: i64,
     pub(super) last_group: i64,
@@ -73,6 +76,7 @@ impl Connection {
             written: 0,
             failed: false,
             history_begun: false,
+            advanced: None,
             group: 0,
             last_group: 0,
             inserts: Inserts::default(),
@@ -95,7 +99,7 @@ impl Connection {
 
     /// Begins a transaction in which nothing has happened yet.
     pub(super) fn begin(&mut self) -> QueryResult<()> {
-        (self.failed, self.history_begun, self.changes) = (false, false, Changes::default());
+        (self.failed, self.history_begun, self.changes, self.advanced) = (false, false, Changes::default(), None);
         self.inserts.undone();
         self.batch_execute("BEGIN")
     }
@@ -138,7 +142,14 @@ impl Connection {
 
     /// Before a statement, which has to find what is there.
     fn insert_first(&mut self) -> QueryResult<()> {
-        if self.inserts.is_empty() { Ok(()) } else { inserts::flush(self) }
+        if self.inserts.is_empty() {
+            return Ok(());
+        }
+        // Whose they are has counted them already.
+        let written = self.written;
+        let done = inserts::flush(self);
+        self.written = written;
+        done
     }
 }
 

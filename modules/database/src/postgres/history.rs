@@ -161,6 +161,7 @@ pub(super) fn begin(conn: &mut Connection, known_epoch: i64) -> Result<(), SqlEr
     let least = (i64::from(conn.place.timeline) << TIMELINE).max(known_epoch.saturating_add(SKIPPED_EPOCHS));
     name(conn, SKIPPED_EPOCHS, least)?;
     SkipIds {}.execute(conn)?;
+    conn.inserts.forget_ids();
     // Some have ended since, and that is lost.
     diesel::delete(sessions::table).execute(conn)?;
     diesel::delete(password_resets::table).execute(conn)?;

@@ -17,6 +17,8 @@ struct Known {
     history: i64,
     first_epoch: i64,
     place: Place,
+    /// The latest timeline that was seen. Whatever is on an earlier one is an old primary.
+    latest: Place,
     commits: i64,
     /// The highest epoch that was seen.
     epoch: i64,
@@ -61,6 +63,7 @@ impl Identity {
                 history: row.history,
                 first_epoch: row.first_epoch,
                 place: row.here,
+                latest: row.here,
                 commits: row.commits,
                 epoch,
                 unsettled: false,
@@ -115,17 +118,29 @@ impl Identity {
         let found = compare(&known, row, before, before.commits);
         match found {
             Found::Current => self.adopt(&mut known, row, epoch),
-            Found::Unsettled => known.unsettled = true,
+            Found::Unsettled => self.unsettle(&mut known, row),
             Found::Older => {}
         }
         found
+    }
+
+    /// A new history has to begin there. Whoever waits elsewhere for an answer waits in vain, and what is read there may
+    /// be overwritten here.
+    fn unsettle(&self, known: &mut Known, row: &Row) {
+        known.unsettled = true;
+        if row.here.is_later_than(known.latest) {
+            known.latest = row.here;
+        }
+        self.connections.keep_only(row.here);
     }
 
     /// The same of a group that has counted itself and is not committed yet.
     pub(super) fn judge_group(&self, row: &Row, before: Before) -> Found {
         let mut known = self.known.lock();
         let found = compare(&known, row, before, before.commits + 1);
-        known.unsettled |= found == Found::Unsettled;
+        if found == Found::Unsettled {
+            self.unsettle(&mut known, row);
+        }
         found
     }
 
@@ -147,6 +162,9 @@ impl Identity {
             (known.history, known.commits, known.first_epoch) = (row.history, row.commits, row.first_epoch);
         }
         known.place = row.here;
+        if !known.latest.is_later_than(row.here) {
+            known.latest = row.here;
+        }
         known.epoch = known.epoch.max(epoch).max(row.first_epoch);
         known.unsettled = false;
         if moved {
@@ -174,6 +192,9 @@ impl Identity {
 fn compare(known: &Known, row: &Row, before: Before, least: i64) -> Found {
     if row.history == before.history && known.history != before.history {
         // Another thread has found a new history while this one looked.
+        return Found::Older;
+    }
+    if known.latest.is_later_than(row.here) {
         return Found::Older;
     }
     let settled = row.history != UNNAMED && row.place == Some(row.here);
@@ -238,6 +259,15 @@ mod tests {
             assert_eq!(identity.judge(&found, 0, identity.before()), expected, "{found:?}");
             assert_eq!(identity.confirm(found.here).is_ok(), expected == Found::Current, "{found:?}");
         }
+    }
+
+    #[test]
+    fn behind_a_later_timeline_nothing_is_current_any_more() {
+        let (identity, here, later) = (identity(), place(1, 2), place(1, 3));
+        assert_eq!(identity.judge(&row(5, 10, here, 200, later), 0, identity.before()), Found::Unsettled);
+        assert_eq!(identity.judge(&row(5, 11, here, 200, here), 0, identity.before()), Found::Older);
+        assert_eq!(identity.judge_group(&row(5, 11, here, 200, here), identity.before()), Found::Older);
+        assert!(identity.confirm(here).is_err());
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::rows::ProductRow;
 /// Products in one statement. What a larger group has inserted is entered into the counters and the search meanwhile:
 /// no statement may take long, and the words of a million products are not kept in memory.
 const AT_ONCE: usize = 4_000;
+/// So many are worth a thread.
+const MANY: usize = 200;
 
 statement! {
     NextIds { count: BigInt = i64 } -> BigInt;
@@ -72,9 +74,10 @@ impl Inserts {
         self.used.clear();
     }
 
-    /// Another process has taken ids since. Later groups have higher ones.
+    /// Another process has taken ids since, and later groups have higher ones; or one of these is taken already.
     pub(super) fn forget_ids(&mut self) {
         self.ids.clear();
+        self.used.clear();
     }
 }
 
@@ -93,12 +96,12 @@ pub(super) fn insert_many(conn: &mut Connection, rows: Vec<ProductRow>) -> Resul
     while rows.peek().is_some() {
         let some: Vec<ProductRow> = rows.by_ref().take(AT_ONCE).collect();
         let (count, first) = (some.len(), ids.len());
+        conn.will_write();
         for row in some {
             let id = next_id(conn, count + first - ids.len())?;
             ids.push(id);
             conn.inserts.rows.push(ProductRow { id, ..row });
         }
-        conn.will_write();
         if count == AT_ONCE {
             flush(conn)?;
             changes::enter(conn)?;
@@ -145,11 +148,19 @@ pub(super) fn flush(conn: &mut Connection) -> QueryResult<()> {
         updated: integers(|row| row.updated_at),
         name_keys: rows.iter().map(|row| name_key(&row.name)).collect(),
     };
-    // The words are made while the server inserts.
-    let (inserted, words) = thread::scope(|scope| {
-        let words = scope.spawn(|| rows.iter().map(changes::words).collect::<Vec<_>>());
-        (insert.execute(conn), words.join())
-    });
+    // Those of many are made while the server inserts.
+    let words = || rows.iter().map(changes::words).collect::<Vec<_>>();
+    let (inserted, words) = if rows.len() < MANY {
+        (insert.execute(conn), Ok(words()))
+    } else {
+        thread::scope(|scope| {
+            let words = scope.spawn(words);
+            (insert.execute(conn), words.join())
+        })
+    };
+    if inserted.is_err() {
+        conn.inserts.forget_ids();
+    }
     inserted?;
     let died = |_| diesel::result::Error::QueryBuilderError("the words of products could not be made".into());
     rows.iter().zip(words.map_err(died)?).for_each(|(row, words)| conn.changes.inserted(row, words));

@@ -71,7 +71,7 @@ impl Purpose {
                  SET idle_in_transaction_session_timeout = '5s';"
             }
             Purpose::Reading | Purpose::Watching => {
-                "SET statement_timeout = '6s'; SET idle_in_transaction_session_timeout = '10s'; \
+                "SET statement_timeout = '6s'; SET idle_in_transaction_session_timeout = '60s'; \
                  SET default_transaction_read_only = on;"
             }
             Purpose::Migrating => "SET lock_timeout = '60s'; SET statement_timeout = 0;",

@@ -76,6 +76,11 @@ impl WriteConnection for Writer {
         while !jobs.is_empty() {
             match self.attempt(&mut jobs) {
                 Attempt::Settled => break,
+                // Nothing else was in its transaction.
+                Attempt::Failed(_, error) | Attempt::NotEntered(error) if jobs.len() == 1 => {
+                    settle(jobs.iter_mut(), &not_committed(error));
+                    break;
+                }
                 Attempt::Failed(index, _) if alone.len() < TAKEN_OUT => alone.push(jobs.remove(index)),
                 Attempt::Failed(..) | Attempt::NotEntered(_) => {
                     alone.append(&mut jobs);
@@ -135,7 +140,7 @@ impl Writer {
         if self.conn.history_begun {
             match history::look(&mut self.conn) {
                 Ok(Look { row, epoch, .. }) => (begun.row, begun.epoch) = (row, Some(epoch)),
-                Err(error) => return self.undo(Attempt::Lost(error.into())),
+                Err(error) => return self.undo(Attempt::NotEntered(error.into())),
             }
         }
         let outcome = self.commit(&begun);
@@ -144,12 +149,10 @@ impl Writer {
     }
 
     fn undo(&mut self, attempt: Attempt) -> Attempt {
-        match (self.conn.roll_back(), attempt) {
-            (Ok(()), attempt) => attempt,
-            (Err(_), Attempt::Failed(_, error) | Attempt::NotEntered(error) | Attempt::Lost(error)) => {
-                Attempt::Lost(error)
-            }
-            (Err(_), Attempt::Settled) => Attempt::Settled,
+        match self.conn.roll_back() {
+            Ok(()) => attempt,
+            // The error of one write is no answer to the others.
+            Err(error) => Attempt::Lost(StoreError::NotCommitted(error.to_string().into())),
         }
     }
 
@@ -158,8 +161,11 @@ impl Writer {
         if let Err(why) = self.conn.commit(COMMIT_PATIENCE) {
             tracing::warn!(why, "whether a group of writes was committed is in doubt");
             match doubt::resolve(begun.token, &self.server, &self.identity, &self.runtime) {
-                // The group that has found it knows more.
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    // Its fences may have ended meanwhile. The group that has found it knows the rest.
+                    self.identity.doubt();
+                    return Ok(());
+                }
                 Ok(false) => return Err(StoreError::NotCommitted(why.into())),
                 Err(cause) => {
                     // Whatever was read meanwhile may be from before it.

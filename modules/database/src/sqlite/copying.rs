@@ -3,28 +3,23 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
-use hotshelf_domain::StoreError;
 
 use crate::copying::{Cell, Kind, Table, WITH_IDS};
 use crate::error::SqlError;
 use crate::port::CopyTx;
 use crate::statement::Value;
-use crate::tables::{organizations, products, schemas, sqlite_sequence, users};
+use crate::tables::{organizations, schemas, sqlite_sequence};
 
 impl CopyTx for SqliteConnection {
     fn clear_for_copy(&mut self) -> Result<(), SqlError> {
-        let counts: [i64; 4] = [
-            products::table.count().get_result(self)?,
-            users::table.count().get_result(self)?,
-            organizations::table.count().get_result(self)?,
-            schemas::table.count().get_result(self)?,
-        ];
-        if counts != [0, 0, 1, 1] {
-            return Err(StoreError::NotCommitted("the database to copy into is not empty".into()).into());
-        }
         diesel::delete(schemas::table).execute(self)?;
         diesel::delete(organizations::table).execute(self)?;
         Ok(())
+    }
+
+    fn count_rows(&mut self, table: &Table) -> Result<i64, SqlError> {
+        let count = format!("SELECT count(*) AS number FROM {}", table.name);
+        Ok(diesel::sql_query(count).get_result::<Number>(self)?.number)
     }
 
     fn insert_rows(&mut self, table: &Table, rows: &[Vec<Cell>]) -> Result<(), SqlError> {
@@ -65,4 +60,10 @@ impl CopyTx for SqliteConnection {
         }
         Ok(())
     }
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
 }

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use hotshelf_cache::Epoch;
 use hotshelf_domain::StoreError;
 
-use super::Connection;
+use super::{Connection, advance_once};
 use crate::error::SqlError;
 use crate::port::EpochTx;
 use crate::tables::copy_epoch::dsl;
@@ -16,8 +16,10 @@ impl EpochTx for Connection {
     }
 
     fn advance_epoch(&mut self) -> Result<Epoch, SqlError> {
-        let next = dsl::epoch.eq(dsl::epoch + 1);
-        from_row(diesel::update(dsl::copy_epoch).set(next).returning(dsl::epoch).get_result(self)?)
+        advance_once(self, |conn| {
+            let next = dsl::epoch.eq(dsl::epoch + 1);
+            from_row(diesel::update(dsl::copy_epoch).set(next).returning(dsl::epoch).get_result(conn)?)
+        })
     }
 
     fn set_server(&mut self, server: &str) -> Result<(), SqlError> {

@@ -21,4 +21,4 @@ mod seal;
 mod sessions;
 mod users;
 
-use super::{Connection, EARLIER_OF, LATER_OF, count_products};
+use super::{Connection, EARLIER_OF, LATER_OF, advance_once, count_products};
