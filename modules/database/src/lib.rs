@@ -5,6 +5,8 @@
 //!   (`sqlite`, `postgres`).
 //! - What a write names that only the database knows, such as an organization, is checked in the write's transaction.
 
+#![expect(clippy::duplicate_mod, reason = "each adapter includes the statements as a module of its own")]
+
 mod backend;
 mod copying;
 mod database;

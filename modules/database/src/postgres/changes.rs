@@ -83,7 +83,7 @@ pub(super) fn words(row: &ProductRow) -> String {
     Indexed { name, description, category, schema: *schema }.each_word(|word| {
         text.push('\'');
         text.push_str(&begin);
-        for character in word[..word.floor_char_boundary(LONGEST)].chars() {
+        for character in word.char_indices().take_while(|(at, _)| *at < LONGEST).map(|(_, character)| character) {
             // Quoted, as is what escapes.
             if matches!(character, '\'' | '\\') {
                 text.push(character);

@@ -19,7 +19,7 @@ const ROOT_CERTIFICATES: &str = "sslrootcert";
 /// machine trusts. Shown without the password.
 #[derive(Clone, PartialEq)]
 pub struct ServerUrl {
-    pub(super) config: Config,
+    pub(super) config: Box<Config>,
     pub(super) encrypted: bool,
     pub(super) root_certificates: Option<PathBuf>,
 }
@@ -113,7 +113,7 @@ impl FromStr for ServerUrl {
             (Some(_), _) => true,
             (None, _) => !local || root_certificates.is_some(),
         };
-        Ok(ServerUrl { config, encrypted, root_certificates })
+        Ok(ServerUrl { config: Box::new(config), encrypted, root_certificates })
     }
 }
 
