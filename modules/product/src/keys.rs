@@ -197,7 +197,11 @@ fn text(text: &str) -> String {
     if !text.is_empty() && text.len() <= TEXT_MAX && text.bytes().all(plain) {
         text.replace(' ', "+")
     } else {
-        format!("#{:x}", Sha256::digest(text.as_bytes()))
+        let mut key = "#".to_owned();
+        for byte in Sha256::digest(text.as_bytes()) {
+            let _ = write!(key, "{byte:02x}");
+        }
+        key
     }
 }
 
