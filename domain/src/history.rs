@@ -26,6 +26,12 @@ impl History {
         HistoryDigits(std::array::from_fn(digit))
     }
 
+    /// Of its digits, exactly as they are shown.
+    pub fn from_digits(digits: &str) -> Option<Self> {
+        let history = History(u64::from_str_radix(digits, 16).ok()?);
+        (*history.digits() == *digits).then_some(history)
+    }
+
     /// Of a row that a database has kept: the same bits with a sign.
     pub const fn from_row(bits: i64) -> Self {
         History(bits.cast_unsigned())

@@ -73,7 +73,7 @@ pub use page::{PageError, PageIds, PageRequest, PageStart, ProductPage};
 pub use patch::{Changes, ProductPatch};
 pub use place::{BadPlace, Place, PlaceKey};
 pub use price::{Price, PriceError};
-pub use product::{Expect, Product, Version};
+pub use product::{Expect, Product, Version, VersionInHistory};
 pub use quota::{OrganizationUsage, Quotas, Resource, Usage};
 pub use report::{CatalogueReport, CategoryReport, OrganizationReport};
 pub use schema::{FieldKind, NewSchema, Schema, SchemaDraft, SchemaField, SchemaPatch};

@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::history::History;
 use crate::ids::{OrganizationId, ProductId, SchemaId};
 use crate::price::Price;
 
@@ -40,15 +41,24 @@ impl fmt::Display for Version {
     }
 }
 
+/// A version, and the history of the database that gave it: another history gives the same number to another state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionInHistory {
+    /// The history.
+    pub history: History,
+    /// The version.
+    pub version: Version,
+}
+
 /// What a write requires of the product, or the schema, it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// That it exists.
     Anything,
     /// That it is at one of these versions.
-    OneOf(Vec<Version>),
+    OneOf(Vec<VersionInHistory>),
     /// That it is at none of these versions.
-    NoneOf(Vec<Version>),
+    NoneOf(Vec<VersionInHistory>),
     /// That it was not changed after this second. Holds for what keeps no time of its last change.
     UnmodifiedSince(DateTime<Utc>),
     /// That both hold.
@@ -57,7 +67,7 @@ pub enum Expect {
 
 impl Expect {
     /// Whether the write may be about what is at this version, and was changed at this time if it keeps that.
-    pub fn holds(&self, current: Version, changed: Option<DateTime<Utc>>) -> bool {
+    pub fn holds(&self, current: VersionInHistory, changed: Option<DateTime<Utc>>) -> bool {
         match self {
             Expect::Anything => true,
             Expect::OneOf(versions) => versions.contains(&current),

@@ -55,16 +55,19 @@ async fn after_the_loader_is_killed_one_of_the_waiting_readers_loads() {
     assert_eq!(state(&pair.redis, &entry(&product)), 'L', "it was stopped too late");
     outsider.restore_products();
 
+    // One alone first: for all of them to arrive may take longer than the lease of the first instance lasts.
+    let waiting = tokio::spawn(pair.second.get(&path(&product)).into_future());
+    let waited_for = async || state(&pair.redis, &entry(&product)) == 'W';
+    wait_until("the second instance waits", PATIENCE, waited_for).await;
     let second = pair.second.client().clone();
-    let waiting = tokio::spawn({
+    let others = tokio::spawn({
         let product = product.clone();
         async move { all_read(&[&second], &product, REQUESTS).await }
     });
-    let waited_for = async || state(&pair.redis, &entry(&product)) == 'W';
-    wait_until("the second instance waits", PATIENCE, waited_for).await;
     pair.first.kill();
     assert!(loading.await.unwrap().is_err(), "a killed service does not answer");
-    assert_eq!(waiting.await.unwrap(), REQUESTS);
+    assert_eq!(waiting.await.unwrap().expect(200).json()["product"], product);
+    assert_eq!(others.await.unwrap(), REQUESTS);
     assert_eq!(loads(&[&pair.second]).await - before, 1.0);
 }
 

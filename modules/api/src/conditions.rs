@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use hotshelf_cache::Read;
-use hotshelf_domain::{Expect, FieldError, History, Version};
+use hotshelf_domain::{Expect, FieldError, History, Version, VersionInHistory};
 
 use crate::problem::Problem;
 use tags::{Field, Listed, Malformed, listed};
@@ -100,9 +100,8 @@ pub(crate) fn failed() -> Problem {
 }
 
 /// What a write expects of the product or the schema with this id.
-pub(crate) fn expectation(headers: &HeaderMap, id: i64, history: History) -> Result<Expect, Problem> {
-    let versions =
-        |tags: Vec<&[u8]>| tags.into_iter().filter_map(|tag| version_in(tag, id, history)).collect::<Vec<_>>();
+pub(crate) fn expectation(headers: &HeaderMap, id: i64) -> Result<Expect, Problem> {
+    let versions = |tags: Vec<&[u8]>| tags.into_iter().filter_map(|tag| version_in(tag, id)).collect::<Vec<_>>();
     let first = match field(headers, &header::IF_MATCH)? {
         Field::Absent => unmodified_since(headers).map(Expect::UnmodifiedSince),
         Field::Any => None,
@@ -128,12 +127,13 @@ fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Field<'a>, Pro
     })
 }
 
-/// `None`: the tag belongs to something else, or to another history.
-fn version_in(tag: &[u8], id: i64, history: History) -> Option<Version> {
+/// `None`: the tag belongs to something else.
+fn version_in(tag: &[u8], id: i64) -> Option<VersionInHistory> {
     let tag = std::str::from_utf8(tag).ok()?;
-    let version = tag.strip_prefix(&format!("\"{id}-"))?.strip_suffix(&format!("-{history}\""))?;
+    let (version, history) = tag.strip_prefix(&format!("\"{id}-"))?.strip_suffix('"')?.split_once('-')?;
     let digits = version.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| version.parse().ok().map(Version::new)).flatten()
+    let version = digits.then(|| version.parse().ok().map(Version::new)).flatten()?;
+    Some(VersionInHistory { history: History::from_digits(history)?, version })
 }
 
 /// A value that is no date is ignored, as section 13.1.4 demands.
@@ -201,11 +201,15 @@ mod tests {
             let value = value.replace('@', "-00000000000000a5");
             headers.append(name, HeaderValue::from_str(&value).expect("a value"));
         }
-        expectation(&headers, 4, HISTORY).map_err(|problem| problem.status.as_u16())
+        expectation(&headers, 4).map_err(|problem| problem.status.as_u16())
     }
 
-    fn versions(numbers: &[i64]) -> Vec<Version> {
-        numbers.iter().copied().map(Version::new).collect()
+    fn versions(numbers: &[i64]) -> Vec<VersionInHistory> {
+        versions_in(HISTORY, numbers)
+    }
+
+    fn versions_in(history: History, numbers: &[i64]) -> Vec<VersionInHistory> {
+        numbers.iter().map(|number| VersionInHistory { history, version: Version::new(*number) }).collect()
     }
 
     #[test]
@@ -219,7 +223,11 @@ mod tests {
         assert_eq!(expect(&["\"4-7@\""]), Ok(Expect::OneOf(versions(&[7]))));
         assert_eq!(expect(&["\"4-7@\", W/\"4-8@\"", "\"4-9@\""]), Ok(Expect::OneOf(versions(&[7, 8, 9]))));
         assert_eq!(expect(&[version_tag(4, 7, HISTORY).to_str().unwrap()]), Ok(Expect::OneOf(versions(&[7]))));
-        for nothing in ["\"5-7@\"", "\"4-x@\"", "\"4-+7@\"", "\"4-7\"", "\"4-7-00000000000000a6\"", "\"\"", ""] {
+        let other = Expect::OneOf(versions_in(History::new(0xa6), &[7]));
+        assert_eq!(expect(&["\"4-7-00000000000000a6\""]), Ok(other));
+        for nothing in
+            ["\"5-7@\"", "\"4-x@\"", "\"4-+7@\"", "\"4-7\"", "\"4-7-a5\"", "\"4-7-00000000000000A5\"", "\"\"", ""]
+        {
             assert_eq!(expect(&[nothing]), Ok(Expect::OneOf(vec![])), "{nothing}");
         }
         for malformed in ["4-7@", "garbage", "*, \"4-7@\"", "\"4-7@", "w/\"4-7@\"", "\"4-7@\" \"4-8@\""] {

@@ -154,7 +154,9 @@ pub(crate) fn cached(tag: HeaderValue, source: Source) -> HeaderMap {
     HeaderMap::from_iter(headers)
 }
 
-/// The ETag of a product or a schema, so that the client can update it without reading it again.
+/// The ETag of a product or a schema, so that the client can update it without reading it again. `history`: as it was
+/// before the write. When another has begun since, the tag matches nothing, and the client has to read again; with the
+/// new one it could match a version that the client has never seen.
 pub(crate) fn tagged(id: i64, version: Version, history: History) -> HeaderMap {
     let version = u64::try_from(version.get()).unwrap_or_default();
     HeaderMap::from_iter([(header::ETAG, version_tag(id, version, history))])

@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotshelf_domain::{Quotas, StoreError};
+use hotshelf_domain::{History, Quotas, StoreError};
 use hotshelf_lifecycle::Tasks;
 use hotshelf_stats::Registry;
 use tokio::task::spawn_blocking;
@@ -298,6 +298,17 @@ impl Database {
         fencing: Fencing,
         work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
-        self.0.writer.submit(rows, move |tx| usecases::epoch::commit(tx, fencing, &work)).await
+        self.commit_in(self.history(), rows, fencing, work).await
+    }
+
+    /// The same of a write whose caller has seen rows in this history: in another one it is refused.
+    async fn commit_in<T: Send + 'static>(
+        &self,
+        history: History,
+        rows: usize,
+        fencing: Fencing,
+        work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<Committed<T>, StoreError> {
+        self.0.writer.submit_in(history, rows, move |tx| usecases::epoch::commit(tx, fencing, &work)).await
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hotshelf_cache::{Committed, EpochStore, Fencing};
 use hotshelf_database::{Database, DatabaseOptions, Location};
-use hotshelf_domain::{Expect, Product, ProductDraft, ProductId, StoreError};
+use hotshelf_domain::{Actor, Expect, Product, ProductDraft, ProductId, StoreError, VersionInHistory};
 use hotshelf_stats::Registry;
 use hotshelf_testkit::{Network, PATIENCE, PostgresServer, Proxy, wait_until};
 
@@ -186,6 +186,14 @@ async fn a_server_that_is_put_back_to_an_earlier_state_begins_another_history() 
     assert_ne!(database.history(), history);
     assert!(new.id.get() > lost.id.get() + 500_000 && epoch(&database).await > before);
     assert_eq!(database.find(lost.id).await.unwrap(), None);
+
+    // What was seen before leads to the wrong cached entries: at the same version, the row may be another.
+    let (seen, patch) = (VersionInHistory { history, version: cup.version }, draft("Mug").into_patch().unwrap());
+    let updated = database.update(cup.id, patch, Expect::Anything, Some(seen), Fencing::Fenced).await.map(|_| ());
+    let deleted = database.delete_many(vec![cup.id], history, Actor::default(), Fencing::Fenced).await.map(|_| ());
+    for refused in [updated, deleted] {
+        assert!(matches!(refused, Err(StoreError::Overloaded(_))), "{refused:?}");
+    }
     assert_eq!(database.find(cup.id).await.unwrap(), Some(cup));
 }
 

@@ -72,7 +72,8 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     caller.check_owns(&products, id).await?;
     let patch = DetailsDraft::from_json(&body)?.into_patch()?;
-    let details = products.put_details(id, patch, expectation(&headers, id.get(), products.history())?).await?;
-    let tag = tagged(id.get(), details.product.version, products.history());
+    let history = products.history();
+    let details = products.put_details(id, patch, expectation(&headers, id.get())?).await?;
+    let tag = tagged(id.get(), details.product.version, history);
     Ok((tag, Json(Written { details, message: "Product details updated successfully" })).into_response())
 }

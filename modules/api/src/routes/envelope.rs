@@ -69,8 +69,9 @@ pub(crate) async fn create(
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    let history = products.history();
     let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
-    let tag = tagged(product.id.get(), product.version, products.history());
+    let tag = tagged(product.id.get(), product.version, history);
     let created = success("Product created successfully", product, "database");
     let location = [(header::LOCATION, format!("/products/{}", created.data.id))];
     Ok((StatusCode::CREATED, location, tag, Json(created)).into_response())
@@ -91,8 +92,9 @@ pub(crate) async fn update(
 ) -> Result<Response, Problem> {
     caller.check_owns(&products, id).await?;
     let patch = ProductDraft::from_json(&body)?.into_patch()?;
-    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())?).await?;
-    let tag = tagged(id.get(), product.version, products.history());
+    let history = products.history();
+    let product = products.update(id, patch, expectation(&headers, id.get())?).await?;
+    let tag = tagged(id.get(), product.version, history);
     Ok((tag, Json(success("Product updated successfully", product, "database"))).into_response())
 }
 

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hotshelf_domain::{Area, Product, ProductDraft, ProductId, StoreError};
+use hotshelf_domain::{Area, History, Product, ProductDraft, ProductId, StoreError};
 use hotshelf_product::ProductService;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -132,9 +132,10 @@ pub(crate) async fn create(
     caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    let history = products.history();
     let product = products.create(caller.new_product(ProductDraft::from_json(&body)?)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/products/{}", product.id))];
-    let written = written(product, "Product created successfully", &products);
+    let written = written(product, "Product created successfully", history);
     Ok((StatusCode::CREATED, location, written).into_response())
 }
 
@@ -163,12 +164,13 @@ pub(crate) async fn update(
         false => ProductDraft::from_json(&body)?,
     };
     let patch = draft.into_patch()?;
-    let product = products.update(id, patch, expectation(&headers, id.get(), products.history())?).await?;
-    Ok(written(product, "Product updated successfully", &products))
+    let history = products.history();
+    let product = products.update(id, patch, expectation(&headers, id.get())?).await?;
+    Ok(written(product, "Product updated successfully", history))
 }
 
-fn written(product: Product, message: &'static str, products: &ProductService) -> impl IntoResponse + use<> {
-    let tag = tagged(product.id.get(), product.version, products.history());
+fn written(product: Product, message: &'static str, history: History) -> impl IntoResponse + use<> {
+    let tag = tagged(product.id.get(), product.version, history);
     (tag, Json(ProductWritten { product, message }))
 }
 
@@ -191,6 +193,6 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     caller.check_owns(&products, id).await?;
-    products.delete(id, expectation(&headers, id.get(), products.history())?, by).await?;
+    products.delete(id, expectation(&headers, id.get())?, by).await?;
     Ok(Json(Done { message: "Product deleted successfully" }))
 }

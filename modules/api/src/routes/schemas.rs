@@ -36,9 +36,10 @@ pub(crate) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let mut draft = SchemaDraft::from_json(&body)?;
     draft.organization_id = caller.home(draft.organization_id)?;
+    let history = repository.history();
     let schema = repository.create_schema(draft.into_new()?).await?;
     let location = [(header::LOCATION, format!("/api/v1/schemas/{}", schema.id))];
-    Ok((StatusCode::CREATED, location, answer(schema, repository.history())))
+    Ok((StatusCode::CREATED, location, answer(schema, history)))
 }
 
 /// Returns a schema.
@@ -82,8 +83,9 @@ pub(crate) async fn update(
 ) -> Result<impl IntoResponse, Problem> {
     caller.members_of_schema(&products, id).await?;
     let patch = SchemaDraft::from_json(&body)?.into_patch()?;
-    let schema = repository.update_schema(id, patch, expectation(&headers, id.get(), repository.history())?).await?;
-    Ok(answer(schema, repository.history()))
+    let history = repository.history();
+    let schema = repository.update_schema(id, patch, expectation(&headers, id.get())?).await?;
+    Ok(answer(schema, history))
 }
 
 /// The answer that is a schema, with its ETag.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use hotshelf_domain::{AuditEntry, AuditQuery, AuditRecord, StoreError};
+use hotshelf_domain::{AuditEntry, AuditQuery, AuditRecord, History, StoreError};
 use hotshelf_lifecycle::at_once_for_request;
 
 use super::Database;
@@ -64,9 +64,20 @@ impl Database {
         fencing: Fencing,
         work: impl Fn(&mut dyn Tx) -> Result<Recorded<T>, SqlError> + Send + 'static,
     ) -> Result<Committed<T>, StoreError> {
+        self.commit_recorded_in(self.history(), rows, fencing, work).await
+    }
+
+    /// The same of a write whose caller has seen rows in this history: in another one it is refused.
+    pub(super) async fn commit_recorded_in<T: Send + 'static>(
+        &self,
+        history: History,
+        rows: usize,
+        fencing: Fencing,
+        work: impl Fn(&mut dyn Tx) -> Result<Recorded<T>, SqlError> + Send + 'static,
+    ) -> Result<Committed<T>, StoreError> {
         let database = self.clone();
         let committing = async move {
-            let committed = database.commit(rows, fencing, move |tx| recorded(tx, &work)).await?;
+            let committed = database.commit_in(history, rows, fencing, move |tx| recorded(tx, &work)).await?;
             let (committed, records) = taken_apart(committed);
             records.iter().for_each(log);
             Ok(committed)

@@ -115,6 +115,7 @@ impl Database {
     /// [`StoreError::NoSuchSchema`], [`StoreError::SchemaBuiltIn`], [`StoreError::SchemaPreconditionFailed`],
     /// [`StoreError::SchemaInUse`] when products would not fit.
     pub async fn update_schema(&self, id: SchemaId, patch: SchemaPatch, expect: Expect) -> Result<Schema, StoreError> {
-        self.0.writer.submit(1, move |tx| schemas::update(tx, id, &patch, &expect)).await
+        let history = self.history();
+        self.0.writer.submit_in(history, 1, move |tx| schemas::update(tx, id, &patch, &expect, history)).await
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use hotshelf_domain::{
-    Actor, DetailsPatch, Expect, Invalid, NewProduct, Product, ProductDetails, ProductId, ProductPatch, StoreError,
-    Version,
+    Actor, DetailsPatch, Expect, History, Invalid, NewProduct, Product, ProductDetails, ProductId, ProductPatch,
+    StoreError, VersionInHistory,
 };
 
 use super::Database;
 use crate::port::Tx;
+use crate::usecases::products::Seen;
 use crate::usecases::{bulk, details, products};
 use hotshelf_cache::{Committed, Fencing};
 
@@ -37,21 +38,23 @@ impl Database {
 
     /// Changes what the patch names and counts the version up by one. A patch that names nothing changes nothing.
     ///
-    /// From `expected_version` the caller derived which cached entries the write invalidates: at another version, they
-    /// may be others.
+    /// From the version `seen` the caller derived which cached entries the write invalidates: at another version, or in
+    /// another history, they may be others.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::PreconditionFailed`], then [`StoreError::VersionConflict`] when the
-    /// product is not at the expected version; [`StoreError::Invalid`] when it cannot have the schema.
+    /// product is not at the version that was seen; [`StoreError::Invalid`] when it cannot have the schema;
+    /// [`StoreError::Overloaded`] when that version is of an earlier history.
     pub async fn update(
         &self,
         id: ProductId,
         patch: ProductPatch,
         expect: Expect,
-        expected_version: Option<Version>,
+        seen: Option<VersionInHistory>,
         fencing: Fencing,
     ) -> Result<Committed<Product>, StoreError> {
-        self.commit(1, fencing, move |tx| products::update(tx, id, &patch, &expect, expected_version)).await
+        let seen = self.seen(seen);
+        self.commit_in(seen.history(), 1, fencing, move |tx| products::update(tx, id, &patch, &expect, seen)).await
     }
 
     /// Takes the product out of the catalogue; its id is never used again.
@@ -62,12 +65,13 @@ impl Database {
         &self,
         id: ProductId,
         expect: Expect,
-        expected_version: Option<Version>,
+        seen: Option<VersionInHistory>,
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<()>, StoreError> {
-        let delete = move |tx: &mut dyn Tx| products::delete(tx, id, &expect, expected_version, &by);
-        self.commit_recorded(1, fencing, delete).await
+        let seen = self.seen(seen);
+        let delete = move |tx: &mut dyn Tx| products::delete(tx, id, &expect, seen, &by);
+        self.commit_recorded_in(seen.history(), 1, fencing, delete).await
     }
 
     /// The product with its fields and images, all of one moment; `None` when there is none or no longer.
@@ -87,10 +91,11 @@ impl Database {
         id: ProductId,
         patch: DetailsPatch,
         expect: Expect,
-        expected_version: Option<Version>,
+        seen: Option<VersionInHistory>,
         fencing: Fencing,
     ) -> Result<Committed<ProductDetails>, StoreError> {
-        self.commit(1, fencing, move |tx| details::put(tx, id, &patch, &expect, expected_version)).await
+        let seen = self.seen(seen);
+        self.commit_in(seen.history(), 1, fencing, move |tx| details::put(tx, id, &patch, &expect, seen)).await
     }
 
     /// Stores many products in one transaction, and says of each, in the same order, which id it got or why it could
@@ -110,12 +115,22 @@ impl Database {
 
     /// Takes the products out of the catalogue, in one transaction, and returns those that were in it, in the order
     /// given. On any error, none is deleted.
+    ///
+    /// `history`: that in which the caller has derived which cached entries the write invalidates.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when another history has begun.
     pub async fn delete_many(
         &self,
         ids: Vec<ProductId>,
+        history: History,
         by: Actor,
         fencing: Fencing,
     ) -> Result<Committed<Vec<ProductId>>, StoreError> {
-        self.commit_recorded(ids.len(), fencing, move |tx| bulk::delete(tx, &ids, &by)).await
+        self.commit_recorded_in(history, ids.len(), fencing, move |tx| bulk::delete(tx, &ids, &by)).await
+    }
+
+    fn seen(&self, seen: Option<VersionInHistory>) -> Seen {
+        Seen::new(seen, || self.history())
     }
 }

@@ -179,7 +179,18 @@ impl Writer {
         rows: usize,
         work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let outcome = self.operation.shared(self.enqueue(rows, work)).await;
+        self.submit_in(self.backend.progress().0, rows, work).await
+    }
+
+    /// As [`submit`](Writer::submit), of a write whose caller has seen rows in this history. In another one it is
+    /// refused: the same ids and versions mean something else there.
+    pub(crate) async fn submit_in<T: Send + 'static>(
+        &self,
+        history: History,
+        rows: usize,
+        work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let outcome = self.operation.shared(self.enqueue_in(history, rows, work)).await;
         self.condition.writes.note(&outcome);
         outcome
     }
@@ -191,7 +202,16 @@ impl Writer {
         rows: usize,
         work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (job, result) = Job::new(Instant::now() + TIMEOUT, self.backend.progress().0, rows, work);
+        self.enqueue_in(self.backend.progress().0, rows, work).await
+    }
+
+    async fn enqueue_in<T: Send + 'static>(
+        &self,
+        history: History,
+        rows: usize,
+        work: impl Fn(&mut dyn Tx) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, result) = Job::new(Instant::now() + TIMEOUT, history, rows, work);
         self.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded("too many writes are waiting"),
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,

@@ -1,8 +1,8 @@
 //! The fields and the images of a product.
 
-use hotshelf_domain::{DetailsPatch, Expect, Product, ProductDetails, ProductId, ProductPatch, Version};
+use hotshelf_domain::{DetailsPatch, Expect, Product, ProductDetails, ProductId, ProductPatch};
 
-use super::products::expected;
+use super::products::{Seen, expected};
 use super::references;
 use crate::error::SqlError;
 use crate::port::{DetailsTx, Tx};
@@ -19,9 +19,9 @@ pub(crate) fn put(
     id: ProductId,
     patch: &DetailsPatch,
     expect: &Expect,
-    expected_version: Option<Version>,
+    seen: Seen,
 ) -> Result<ProductDetails, SqlError> {
-    let current = expected(tx, id, expect, expected_version)?;
+    let current = expected(tx, id, expect, seen)?;
     if *patch == DetailsPatch::default() {
         return of(tx, current);
     }

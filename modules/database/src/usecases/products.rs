@@ -1,7 +1,8 @@
 //! One product.
 
 use hotshelf_domain::{
-    Actor, AuditAction, AuditTarget, Expect, NewProduct, Product, ProductId, ProductPatch, Quotas, StoreError, Version,
+    Actor, AuditAction, AuditTarget, Expect, History, NewProduct, Product, ProductId, ProductPatch, Quotas, StoreError,
+    Version, VersionInHistory,
 };
 
 use super::audit::Recorded;
@@ -39,9 +40,9 @@ pub(crate) fn update(
     id: ProductId,
     patch: &ProductPatch,
     expect: &Expect,
-    expected_version: Option<Version>,
+    seen: Seen,
 ) -> Result<Product, SqlError> {
-    let current = expected(tx, id, expect, expected_version)?;
+    let current = expected(tx, id, expect, seen)?;
     if patch.is_empty() {
         return Ok(current);
     }
@@ -53,12 +54,30 @@ pub(crate) fn delete(
     tx: &mut dyn ProductTx,
     id: ProductId,
     expect: &Expect,
-    expected_version: Option<Version>,
+    seen: Seen,
     by: &Actor,
 ) -> Result<Recorded<()>, SqlError> {
-    expected(tx, id, expect, expected_version)?;
+    expected(tx, id, expect, seen)?;
     tx.delete_product(id)?;
     Ok(Recorded::new((), by.does(AuditAction::ProductDeleted).to(AuditTarget::Product(id))))
+}
+
+/// What the caller of a write has seen of the product: nothing, or a version. The write is refused in any other history.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    history: History,
+    version: Option<Version>,
+}
+
+impl Seen {
+    /// `now`: the history, for a caller that has seen nothing.
+    pub(crate) fn new(seen: Option<VersionInHistory>, now: impl FnOnce() -> History) -> Self {
+        Seen { history: seen.map_or_else(now, |seen| seen.history), version: seen.map(|seen| seen.version) }
+    }
+
+    pub(crate) fn history(self) -> History {
+        self.history
+    }
 }
 
 /// The product, if it is as the client expects and at the version that the cache has seen. The client's condition comes
@@ -67,14 +86,15 @@ pub(super) fn expected(
     tx: &mut dyn ProductTx,
     id: ProductId,
     expect: &Expect,
-    expected_version: Option<Version>,
+    seen: Seen,
 ) -> Result<Product, SqlError> {
     let product = tx.product(id)?.ok_or(StoreError::NotFound(id))?;
     let current = product.version;
-    if !expect.holds(current, Some(product.updated_at)) {
+    let version = VersionInHistory { history: seen.history, version: current };
+    if !expect.holds(version, Some(product.updated_at)) {
         return Err(StoreError::PreconditionFailed { id, current }.into());
     }
-    if expected_version.is_some_and(|expected| expected != current) {
+    if seen.version.is_some_and(|version| version != current) {
         return Err(StoreError::VersionConflict { id, current }.into());
     }
     Ok(product)

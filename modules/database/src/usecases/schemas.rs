@@ -1,7 +1,8 @@
 //! Schemas.
 
 use hotshelf_domain::{
-    Expect, Invalid, NewSchema, Quotas, Resource, Schema, SchemaId, SchemaPatch, StoreError, does_not_exist,
+    Expect, History, Invalid, NewSchema, Quotas, Resource, Schema, SchemaId, SchemaPatch, StoreError, VersionInHistory,
+    does_not_exist,
 };
 
 use super::quotas::check_room;
@@ -23,12 +24,13 @@ pub(crate) fn update(
     id: SchemaId,
     patch: &SchemaPatch,
     expect: &Expect,
+    history: History,
 ) -> Result<Schema, SqlError> {
     let current = tx.schema(id)?.ok_or(StoreError::NoSuchSchema(id))?;
     if id == SchemaId::BUILT_IN {
         return Err(StoreError::SchemaBuiltIn(id).into());
     }
-    if !expect.holds(current.version, None) {
+    if !expect.holds(VersionInHistory { history, version: current.version }, None) {
         return Err(StoreError::SchemaPreconditionFailed { id, current: current.version }.into());
     }
     if *patch == SchemaPatch::default() {

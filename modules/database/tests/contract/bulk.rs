@@ -61,12 +61,16 @@ pub(crate) async fn those_that_exist_are_deleted_together(adapter: Adapter) {
     world.products.delete(id(2), Expect::Anything, None, Actor::default(), Fencing::Fenced).await.unwrap();
     let before = world.products.advance().await.unwrap().get();
     let asked = [4, 99, 2, 1, 4].map(id).to_vec();
-    let deleted = world.products.delete_many(asked, Actor::default(), Fencing::Unfenced).await.unwrap();
+    let history = world.products.history();
+    let deleted = world.products.delete_many(asked, history, Actor::default(), Fencing::Unfenced).await.unwrap();
     assert_eq!((deleted.value, deleted.epoch), (vec![id(4), id(1)], Some(Epoch::new(before + 1))));
     for gone in [1, 2, 4] {
         assert_eq!(world.products.find(id(gone)).await.unwrap(), None);
     }
     assert_eq!(world.products.find(id(3)).await.unwrap().unwrap().version, Version::FIRST);
     assert_eq!(world.create(r#"{"name":"A","price":1}"#).await.unwrap().id, id(5));
-    assert_eq!(world.products.delete_many(Vec::new(), Actor::default(), Fencing::Fenced).await.unwrap().value, []);
+    assert_eq!(
+        world.products.delete_many(Vec::new(), history, Actor::default(), Fencing::Fenced).await.unwrap().value,
+        []
+    );
 }

@@ -72,6 +72,7 @@ macro_rules! contract {
                     a_write_that_was_overtaken_changes_nothing,
                     a_write_that_has_seen_the_current_version_happens,
                     what_the_client_expects_comes_first,
+                    what_was_seen_in_another_history_is_seen_no_more,
                 }
                 audit {
                     what_happened_is_recorded_and_what_did_not_is_not,

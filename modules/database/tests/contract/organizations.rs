@@ -128,7 +128,7 @@ pub(crate) async fn one_that_has_ended_is_gone_with_its_users_and_its_products_f
     assert_eq!(database.ending_organizations().await.unwrap(), [acme.id]);
     assert_eq!(database.some_products(acme.id, 10).await.unwrap(), [cup.id]);
     assert_eq!(database.schemas_of(acme.id).await.unwrap(), [schema.id]);
-    database.delete_many(vec![cup.id], Actor::default(), Fencing::Fenced).await.unwrap();
+    database.delete_many(vec![cup.id], database.history(), Actor::default(), Fencing::Fenced).await.unwrap();
     database.finish_organization(acme.id, Fencing::Fenced).await.unwrap();
     assert!(database.ending_organizations().await.unwrap().is_empty());
     assert_eq!(database.schema(schema.id).await.unwrap(), None);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hotshelf_database::Database;
 use hotshelf_domain::{
     Actor, Expect, PageRequest, PageStart, Place, Product, ProductDraft, ProductId, StoreError, Version,
+    VersionInHistory,
 };
 
 use crate::adapter::{Adapter, Storage};
@@ -71,7 +72,8 @@ pub(crate) async fn each_change_counts_the_version_and_an_empty_one_does_not(ada
 pub(crate) async fn a_lost_race_changes_nothing(adapter: Adapter) {
     let catalogue = Catalogue::new(adapter).await;
     let id = catalogue.create("Cup").await.id;
-    let first = Expect::OneOf(vec![Version::FIRST]);
+    let history = catalogue.products.history();
+    let first = Expect::OneOf(vec![VersionInHistory { history, version: Version::FIRST }]);
     catalogue.set_stock(id, 1, first.clone()).await.expect("the first wins");
 
     let error = catalogue.set_stock(id, 2, first.clone()).await.expect_err("the second loses");

@@ -1,5 +1,5 @@
 use hotshelf_cache::Fencing;
-use hotshelf_domain::{Actor, Expect, FieldKind, SchemaId, StoreError, Version};
+use hotshelf_domain::{Actor, Expect, FieldKind, SchemaId, StoreError, Version, VersionInHistory};
 use serde_json::Value;
 
 use crate::adapter::Adapter;
@@ -83,7 +83,8 @@ pub(crate) async fn a_change_that_products_would_not_fit_is_refused_and_says_how
         world.create(&size(fits)).await.unwrap();
     }
     let gone = world.create(&size("M")).await.unwrap();
-    world.products.delete_many(vec![gone.id], Actor::default(), Fencing::Fenced).await.unwrap();
+    let history = world.products.history();
+    world.products.delete_many(vec![gone.id], history, Actor::default(), Fencing::Fenced).await.unwrap();
 
     let only_small = r#"{"fields":[{"name":"size","type":"select","options":["S"]}]}"#;
     let error = world.change_schema(SHIRT, only_small).await.unwrap_err();
@@ -114,7 +115,8 @@ pub(crate) async fn products_without_details_do_not_fit_a_schema_that_requires_s
 pub(crate) async fn a_schema_counts_its_changes_and_refuses_those_of_another_version(adapter: Adapter) {
     let world = shirts(adapter).await;
     let update = async |json: &str, expect| world.products.update_schema(SHIRT, schema_patch(json), expect).await;
-    let first = Expect::OneOf(vec![Version::FIRST]);
+    let history = world.products.history();
+    let first = Expect::OneOf(vec![VersionInHistory { history, version: Version::FIRST }]);
     assert_eq!(update("{}", Expect::Anything).await.unwrap().version, Version::FIRST);
     let renamed = update(r#"{"name":"Blouses"}"#, first.clone()).await.unwrap();
     assert_eq!((renamed.name.as_str(), renamed.version, renamed.fields.len()), ("Blouses", Version::new(2), 2));

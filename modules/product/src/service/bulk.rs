@@ -53,6 +53,7 @@ impl ProductService {
         by: Actor,
     ) -> Result<(Vec<ProductId>, Vec<ProductScope>), WriteError<StoreError>> {
         Step::AfterFence.reached();
+        let history = self.history();
         let homes = match self.0.repository.find_many(&ids).await {
             Ok(found) => distinct(found.values().map(tags::home)),
             Err(error) => {
@@ -63,7 +64,7 @@ impl ProductService {
         let sets = self.kept_sets(&homes).await;
         write.also_invalidate(tags::memberships(&homes)).await;
         let commit = async |fencing| {
-            let deleted = self.0.repository.delete_many(ids, by, fencing).await?;
+            let deleted = self.0.repository.delete_many(ids, history, by, fencing).await?;
             Step::AfterCommit.reached();
             Ok(deleted)
         };

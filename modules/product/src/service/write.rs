@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use hotshelf_cache::{Committed, EntryRef, Fencing, KeyGuard, Tag, WriteError, WriteStrategy};
 use hotshelf_database::Database;
-use hotshelf_domain::{Expect, Product, ProductId, ProductScope, StoreError, Version};
+use hotshelf_domain::{Expect, Product, ProductId, ProductScope, StoreError, VersionInHistory};
 
 use super::ProductService;
 use crate::crash::Step;
@@ -51,7 +51,7 @@ impl ProductService {
         id: ProductId,
         expect: &Expect,
         affects: impl Fn(&Product) -> (Vec<Tag>, Vec<Home>),
-        commit: impl Fn(Database, Version, Fencing) -> F + Clone + Send + 'static,
+        commit: impl Fn(Database, VersionInHistory, Fencing) -> F + Clone + Send + 'static,
     ) -> Result<T, ProductError>
     where
         T: Send + 'static,
@@ -59,11 +59,11 @@ impl ProductService {
     {
         for _ in 0..ATTEMPTS {
             let guard = self.0.cache.lock_keys(self.entries(id).to_vec()).await?;
-            let current = self.current(id, expect).await?;
+            let (current, seen) = self.current(id, expect).await?;
             let (tags, homes) = affects(&current);
             let sets = self.kept_sets(&homes).await;
             let commit = commit.clone();
-            let commit = move |database, fencing| commit(database, current.version, fencing);
+            let commit = move |database, fencing| commit(database, seen, fencing);
             match self.write(guard, tags, commit).await {
                 Err(ProductError::Write(WriteError::Store(StoreError::VersionConflict { .. }))) => {}
                 written => {
@@ -80,10 +80,13 @@ impl ProductService {
 
     /// As it is in the database now, if that is what the write expects: a write that will be refused invalidates
     /// nothing.
-    async fn current(&self, id: ProductId, expect: &Expect) -> Result<Product, StoreError> {
+    async fn current(&self, id: ProductId, expect: &Expect) -> Result<(Product, VersionInHistory), StoreError> {
+        // Before the look: if another history begins meanwhile, the write is refused.
+        let history = self.history();
         let current = self.0.repository.find(id).await?.ok_or(StoreError::NotFound(id))?;
-        match expect.holds(current.version, Some(current.updated_at)) {
-            true => Ok(current),
+        let seen = VersionInHistory { history, version: current.version };
+        match expect.holds(seen, Some(current.updated_at)) {
+            true => Ok((current, seen)),
             false => Err(StoreError::PreconditionFailed { id, current: current.version }),
         }
     }

@@ -45,10 +45,10 @@ impl ProductService {
             (tags::changed(current, &changes, new_schema), homes.unwrap_or_default())
         };
         let wanted = (patch.clone(), expect.clone());
-        let commit = move |database: Database, version, fencing| {
+        let commit = move |database: Database, seen, fencing| {
             let (patch, expect) = wanted.clone();
             async move {
-                let updated = database.update(id, patch, expect, Some(version), fencing).await?;
+                let updated = database.update(id, patch, expect, Some(seen), fencing).await?;
                 let leaves = entry(&updated.value).into_iter().collect();
                 Ok(updated.leaving(leaves))
             }
@@ -68,10 +68,10 @@ impl ProductService {
     ) -> Result<ProductDetails, ProductError> {
         let affects = |current: &Product| (tags::changed(current, &Changes::default(), None), Vec::new());
         let wanted = (patch, expect.clone());
-        let commit = move |database: Database, version, fencing| {
+        let commit = move |database: Database, seen, fencing| {
             let (patch, expect) = wanted.clone();
             async move {
-                let put = database.put_details(id, patch, expect, Some(version), fencing).await?;
+                let put = database.put_details(id, patch, expect, Some(seen), fencing).await?;
                 let details = &put.value;
                 let with_details = render::details(details).ok().map(|value| (keys::details(id), value));
                 let leaves = entry(&details.product).into_iter().chain(with_details).collect();
@@ -91,9 +91,9 @@ impl ProductService {
             (tags::memberships(&homes), homes)
         };
         let wanted = (expect.clone(), by);
-        let commit = move |database: Database, version, fencing| {
+        let commit = move |database: Database, seen, fencing| {
             let (expect, by) = wanted.clone();
-            async move { database.delete(id, expect, Some(version), by, fencing).await }
+            async move { database.delete(id, expect, Some(seen), by, fencing).await }
         };
         self.change(id, &expect, affects, commit).await
     }
