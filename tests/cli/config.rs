@@ -263,7 +263,9 @@ fn secrets_are_masked() {
         .env("REDIS_PASSWORD", "hunter2")
         .env("REDIS_SENTINEL_PASSWORD", "hunter2")
         .env("REDIS_URL", "redis-sentinel://app:correct-horse@a.example,b.example:1/shop/2")
+        .env("DATABASE_URL", "postgres://app:hunter2@db/catalogue")
         .table();
+    assert_eq!(table.row("DATABASE_URL"), ("postgres://***@db/catalogue", "environment"));
     assert_eq!(table.row("REDIS_SENTINEL_PASSWORD"), ("***", "environment"));
     assert_eq!(table.row("REDIS_PASSWORD"), ("***", "environment, overridden by REDIS_URL"));
     assert_eq!(table.row("REDIS_URL"), ("redis-sentinel://***@a.example,b.example:1/shop/2", "environment"));
@@ -277,12 +279,13 @@ fn secrets_are_masked_in_refusals_too() {
                redis-cluster://[…@]host[:port],…, with rediss for TLS, special characters in the password percent-encoded";
     Hotshelf::check_config()
         .env("REDIS_URL", "redis://:hunter2")
-        .env("DATABASE_URL", "postgres://app:hunter2@db/catalogue")
+        .env("DATABASE_URL", "postgres://app:hunter2@db/catalogue?colour=red")
         .file("hotshelf.toml", "redis_password = [\"hunter2\"]")
         .assert_refused(&[
             "REDIS_PASSWORD=(sequence) (redis_password in hotshelf.toml): expected a password, in one string",
-            "DATABASE_URL=\"postgres://***\" (environment): only SQLite is supported so far: unset DATABASE_URL and use \
-             DB_PATH, the path of its file",
+            "DATABASE_URL=\"postgres://***\" (environment): must be of the form postgres://user:password@host[,host…]/\
+             database?sslmode=…, with no other parameters than sslmode, sslrootcert, application_name, options and \
+             channel_binding",
             &format!("REDIS_URL=\"redis://***\" (environment): {url}"),
         ]);
 }
