@@ -312,13 +312,13 @@ async fn an_import_onto_a_full_disk_stores_whole_batches_or_nothing() {
     let mut service = start(&disk).await;
     assert!(service.terminate().await.success());
     let (builder, files) = (disk.preload(hotshelf()).backend("none"), tempfile::tempdir().unwrap());
-    let csv = products_to_import(&files, 2_500);
+    let csv = products_to_import(&files, 7_000);
     let cause = format!("the database failed: {FULL}");
     let nothing = format!("hotshelf: the products could not be stored: {cause}");
-    let some = format!("hotshelf: 2000 products were imported from {csv}, then no more could be stored: {cause}");
-    for (arguments, said, kept) in [(&["import", "--strict", &csv][..], nothing, 0), (&["import", &csv], some, 2_000)] {
-        // Less than one transaction with all products needs, and more than two transactions of 1,000.
-        disk.begin(Fault::FULL.after(3_000_000));
+    let some = format!("hotshelf: 4000 products were imported from {csv}, then no more could be stored: {cause}");
+    for (arguments, said, kept) in [(&["import", "--strict", &csv][..], nothing, 0), (&["import", &csv], some, 4_000)] {
+        // Less than one transaction with all products needs, and more than one of 4,000.
+        disk.begin(Fault::FULL.after(7_000_000));
         assert_eq!(failure(&builder, arguments).last(), Some(&said));
         disk.end();
         service.restart().await;
