@@ -99,7 +99,7 @@ async fn wait_for_entries(redis: &RedisServer) {
 
 #[tokio::test]
 async fn matching_entries_are_deleted_from_memory_and_loaded_again() {
-    for service in [hotshelf().backend("memory").start().await, hotshelf().without_redis().start().await] {
+    for service in [hotshelf().backend("memory").start().await, hotshelf().without_redis().on_sqlite().start().await] {
         fill(&service).await;
         for (pattern, keys) in patterns() {
             assert_eq!(delete(&service, pattern).await, keys.len() as u64, "{pattern}");

@@ -18,7 +18,7 @@ fn assert_enveloped(body: &Value) {
 
 #[tokio::test]
 async fn a_product_is_created_read_and_changed() {
-    let service = hotshelf().start().await;
+    let service = hotshelf().backend("memory").start().await;
     let reply = service.post("/products").json(&json!({"name": "Laptop", "price": 999.99})).await.expect(201);
     assert_eq!(reply.header("content-type"), "application/json");
     let created = reply.json();
@@ -41,7 +41,7 @@ async fn a_product_is_created_read_and_changed() {
 
 #[tokio::test]
 async fn both_apis_show_the_same_product_from_the_same_cache() {
-    let service = hotshelf().start().await;
+    let service = hotshelf().backend("memory").start().await;
     let product = create(&service, &laptop()).await;
     read(&service, &product).await;
     let enveloped = service.get("/products/1").await.expect(200).json();

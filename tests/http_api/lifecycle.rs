@@ -76,7 +76,7 @@ async fn a_port_in_use_is_a_named_start_up_error() {
 
 #[tokio::test]
 async fn a_database_that_cannot_be_opened_is_named_at_start_up() {
-    let builder = hotshelf().env("DB_PATH", "/nowhere/products.db");
+    let builder = hotshelf().on_sqlite().env("DB_PATH", "/nowhere/products.db");
     let Err(exit) = builder.try_start().await else { panic!("it started without its database") };
     assert!(!exit.status.success());
     assert!(exit.log.contains("/nowhere/products.db"), "{exit}");
@@ -84,9 +84,10 @@ async fn a_database_that_cannot_be_opened_is_named_at_start_up() {
 
 #[tokio::test]
 async fn a_second_process_on_the_same_database_is_refused() {
-    let first = hotshelf().start().await;
+    let first = hotshelf().on_sqlite().start().await;
     let product = create(&first, &laptop()).await;
-    let Err(exit) = hotshelf().database(&first.database()).try_start().await else { panic!("both started") };
+    let second = hotshelf().on_sqlite().database(&first.database());
+    let Err(exit) = second.try_start().await else { panic!("both started") };
     assert!(!exit.status.success());
     assert!(exit.status.signal().is_none(), "{exit}");
     let sentence = |line: &str| line.contains("products.db") && line.contains("SHARED_DB");

@@ -41,7 +41,7 @@ async fn omitted_fields_get_their_defaults() {
 
 #[tokio::test]
 async fn a_read_returns_the_created_product_then_from_the_cache() {
-    let service = hotshelf().start().await;
+    let service = hotshelf().backend("memory").start().await;
     let product = create(&service, &laptop()).await;
     for from_cache in [false, true] {
         let reply = lookup(&service, &product).await;

@@ -47,9 +47,7 @@ async fn is_cached(client: &Client, path: &str) -> bool {
 
 /// Runs `hotshelf warm` with the settings of that service.
 fn warm_by_hand(service: &Service, redis: &RedisServer) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hotshelf"));
-    command.arg("warm").env_clear().current_dir(service.database().parent().unwrap());
-    command.env("DB_PATH", service.database()).env("REDIS_ADDR", redis.address()).output().unwrap()
+    hotshelf().on_sqlite().database(&service.database()).redis(redis).command(&["warm"], "")
 }
 
 #[tokio::test]
@@ -137,7 +135,7 @@ async fn without_a_database_it_fails_and_reports_that() {
 #[tokio::test]
 async fn the_command_fills_redis() {
     let redis = RedisServer::start();
-    let mut service = hotshelf().redis(&redis).backend("redis").start().await;
+    let mut service = hotshelf().on_sqlite().redis(&redis).backend("redis").start().await;
     wait_for_redis(&service, "up").await;
     create_products(&service).await;
     read_the_favourite(&service).await;

@@ -69,6 +69,11 @@ pub(crate) trait ReadConnection: Send {
     fn confirm(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Whether it can be used again.
+    fn is_usable(&self) -> bool {
+        true
+    }
 }
 
 /// One for rows by their keys.

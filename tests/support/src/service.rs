@@ -30,6 +30,7 @@ const NOBODY: &str = "127.0.0.1:1";
 pub struct ServiceBuilder {
     binary: PathBuf,
     environment: BTreeMap<String, String>,
+    on_sqlite: bool,
 }
 
 impl ServiceBuilder {
@@ -62,6 +63,12 @@ impl ServiceBuilder {
     /// Uses the database in that file together with other instances.
     pub fn shared_db(self, path: &Path) -> Self {
         self.database(path).env("SHARED_DB", true)
+    }
+
+    /// Keeps its SQLite file, whichever database the tests run on: for what only SQLite does.
+    pub fn on_sqlite(mut self) -> Self {
+        self.on_sqlite = true;
+        self
     }
 
     /// Runs a command of the service with these settings, and `input` as its standard input. Returns its exit status
@@ -111,7 +118,7 @@ impl ServiceBuilder {
     /// cache in memory alone has its database alone, too, and keeps its file.
     fn choose_database(&self, command: &mut Command, file: &Path) {
         let alone = self.environment.get("CACHE_BACKEND").is_some_and(|backend| backend == "memory");
-        if postgres::is_chosen() && !alone && !self.environment.contains_key("DATABASE_URL") {
+        if postgres::is_chosen() && !alone && !self.on_sqlite && !self.environment.contains_key("DATABASE_URL") {
             let server = PostgresServer::shared();
             let url = server.url(&server.database_instead_of(file));
             command.env_remove("DB_PATH").env_remove("SHARED_DB").env("DATABASE_URL", url);
@@ -208,7 +215,7 @@ impl Service {
     /// Returns a builder for a service with this `binary`; in the tests of a package with a binary `hotshelf`, that is
     /// `env!("CARGO_BIN_EXE_hotshelf")`.
     pub fn builder(binary: impl Into<PathBuf>) -> ServiceBuilder {
-        ServiceBuilder { binary: binary.into(), environment: BTreeMap::new() }.without_redis()
+        ServiceBuilder { binary: binary.into(), environment: BTreeMap::new(), on_sqlite: false }.without_redis()
     }
 
     /// The client, which tasks can clone. A restart replaces it.

@@ -285,7 +285,8 @@ impl<C: ReadConnection + ?Sized + 'static> Pool<C> {
         let answer = query(&mut *conn, limit).map_err(StoreError::from);
         let answer = answer.and_then(|answer| conn.confirm().map(|()| answer));
         // One that has failed is not used again; nor is one whose read panics.
-        if !matches!(answer, Err(StoreError::Unavailable(_))) && !self.target.ending.is_cancelled() {
+        let failed = matches!(answer, Err(StoreError::Unavailable(_))) || !conn.is_usable();
+        if !failed && !self.target.ending.is_cancelled() {
             self.idle.lock().push(conn);
         }
         answer
@@ -296,7 +297,7 @@ impl<C: ReadConnection + ?Sized + 'static> Pool<C> {
         loop {
             let idle = self.idle.lock().pop();
             match idle {
-                Some(conn) if conn.confirm().is_err() => {}
+                Some(conn) if !conn.is_usable() || conn.confirm().is_err() => {}
                 Some(conn) => return Ok(conn),
                 None => return (self.open)(&*self.target.backend),
             }

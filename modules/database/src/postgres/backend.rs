@@ -233,10 +233,11 @@ struct Keyed {
 
 impl ReadConnection for Keyed {
     fn confirm(&self) -> Result<(), StoreError> {
-        if !self.conn.is_usable() {
-            return Err(StoreError::failed("the connection has ended".to_owned()));
-        }
         self.identity.confirm(self.conn.place)
+    }
+
+    fn is_usable(&self) -> bool {
+        self.conn.is_usable()
     }
 }
 

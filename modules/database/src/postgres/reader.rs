@@ -84,10 +84,12 @@ impl Reader {
             self.server.cancel(&self.link.client).await;
             work.await
         });
-        // Only where the statement itself has met the interruption, none is on its way any more.
-        let interrupted = matches!(ended.await, Ok(Err(StoreError::Overloaded(_))));
-        self.spoilt.set(!interrupted);
-        Err(StoreError::Overloaded("the read took too long"))
+        let ended = ended.await.unwrap_or(Err(StoreError::failed("PostgreSQL does not answer".to_owned())));
+        if !matches!(ended, Err(StoreError::Overloaded(_))) {
+            // Only where the statement itself has met the interruption, none is on its way any more.
+            self.spoilt.set(true);
+        }
+        ended.map_err(|_| StoreError::Overloaded("the read took too long"))
     }
 
     async fn without_limit<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -118,10 +120,11 @@ fn failed(error: tokio_postgres::Error) -> StoreError {
 
 impl ReadConnection for Reader {
     fn confirm(&self) -> Result<(), StoreError> {
-        if self.spoilt.get() || self.link.client.is_closed() {
-            return Err(StoreError::failed("the connection has ended".to_owned()));
-        }
         self.identity.confirm(self.link.place)
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.spoilt.get() && !self.link.client.is_closed()
     }
 }
 

@@ -194,3 +194,24 @@ fn a_place_is_left_for_others_on_every_machine() {
         }
     }
 }
+
+/// A connection that is of no use after one read.
+struct Once(bool);
+
+impl ReadConnection for Once {
+    fn is_usable(&self) -> bool {
+        !self.0
+    }
+}
+
+#[tokio::test]
+async fn an_answer_counts_though_its_connection_is_not_used_again() {
+    let (target, _directory) = sqlite(&CancellationToken::new());
+    let bounds = Bounds { running: 1, running_of_one: 1, waiting: 1, waiting_of_one: 1 };
+    let pool = Pool::new("test", bounds, |_| Ok(Box::new(Once(false))), &target, None, &DatabaseMetrics::unseen());
+    for _ in 0..2 {
+        let query = |conn: &mut Once, _: &Limit| Ok(std::mem::replace(&mut conn.0, true));
+        assert!(!pool.read_within(None, deadline(), query).await.expect("answered"));
+    }
+    assert_eq!(pool.idle(), 0);
+}
