@@ -126,7 +126,7 @@ async fn the_command_takes_an_unverified_address_over() {
     let squatter = log_in(&fixture, "boss@corp.example").await.token().unwrap().to_owned();
     fixture.service.terminate().await;
     let database = fixture.directory.path().join("products.db");
-    create_admin(&hotshelf().database(&database).env("AUTH", "on"), "boss@corp.example");
+    create_admin(&hotshelf().database(&database).backend("memory").env("AUTH", "on"), "boss@corp.example");
     fixture.service.restart().await;
     assert_eq!(products(&fixture.with_token(&squatter)).await, 401);
     assert_eq!(me(&log_in(&fixture, "boss@corp.example").await).await["organization_id"], 1);
