@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     FailOver,
     /// The primary is suspended (SIGSTOP) and resumed.
     PrimaryPaused,
+    /// The pooler between the instances and the database is killed and started again.
+    PoolerKilled,
     /// One instance and the database are disconnected: nothing arrives, or no answers, or connections are reset.
     DatabaseCut,
 }
@@ -74,6 +76,14 @@ impl Fault {
     pub(crate) const OF_DATABASE: [Fault; 4] =
         [Fault::FailOver, Fault::PrimaryPaused, Fault::DatabaseCut, Fault::FailOver];
 
+    /// Of a database behind a pooler.
+    pub(crate) const OF_POOLER: [Fault; 5] =
+        [Fault::None, Fault::PoolerKilled, Fault::RedisEmptied, Fault::InstancePaused, Fault::PoolerKilled];
+
+    /// In which it matters how long an instance takes a second to be.
+    pub(crate) const OF_TIME: [Fault; 5] =
+        [Fault::None, Fault::CutSilent, Fault::CutMute, Fault::InstancePaused, Fault::RedisPaused];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Fault::None => "none",
@@ -90,6 +100,7 @@ impl Fault {
             Fault::InstancePaused => "instance paused for 3 s",
             Fault::FailOver => "primary killed, standby promoted",
             Fault::PrimaryPaused => "primary paused for 3 s",
+            Fault::PoolerKilled => "PgBouncer killed",
             Fault::DatabaseCut => "cut off from the database",
         }
     }
@@ -160,6 +171,12 @@ impl Fault {
                 testbed.replicated().pause_primary();
                 sleep(INSTANCE_PAUSE).await;
                 testbed.replicated().resume_primary();
+                testbed.reach_database().await;
+            }
+            Fault::PoolerKilled => {
+                testbed.pooled().end();
+                sleep(NOTICED).await;
+                testbed.pooled().start_again();
                 testbed.reach_database().await;
             }
             Fault::DatabaseCut => {

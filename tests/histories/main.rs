@@ -27,6 +27,7 @@ mod fault_run;
 mod faults;
 mod history;
 mod load;
+mod pooled;
 mod replicated;
 mod report;
 mod rest;
@@ -39,6 +40,7 @@ use auth_workload::AuthWorkload;
 use control::PlainOptions;
 use fault_run::FaultRun;
 use faults::Fault;
+use hotshelf_testkit::ClockFault;
 use testbed::{Testbed, USERS_ON};
 
 const WRITE_THROUGH: (&str, &str) = ("CACHE_WRITE_STRATEGY", "write_through");
@@ -64,6 +66,14 @@ async fn broken_promises(topology: &str, instances: usize, environment: &[(&str,
         if let Some(accounts) = accounts {
             broken.extend(accounts.close(topology, fault.name()).await.complaints());
         }
+    }
+    broken
+}
+
+async fn broken_under(faults: &[Fault], mut fault_run: FaultRun) -> Vec<String> {
+    let mut broken = Vec::new();
+    for fault in faults {
+        broken.extend(fault_run.run(*fault).await.complaints());
     }
     broken
 }
@@ -98,12 +108,25 @@ async fn two_instances_keep_the_promise_under_every_fault() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_keep_the_promise_while_their_database_fails_over() {
     let testbed = Testbed::of_replicated(2, &SHORT_LIVES).await;
-    let mut fault_run = FaultRun::new("two instances, PostgreSQL with a standby", testbed);
-    let mut broken = Vec::new();
-    for fault in Fault::OF_DATABASE {
-        broken.extend(fault_run.run(fault).await.complaints());
-    }
-    assert_none(&[broken]);
+    let fault_run = FaultRun::new("two instances, PostgreSQL, standby", testbed);
+    assert_none(&[broken_under(&Fault::OF_DATABASE, fault_run).await]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_instances_keep_the_promise_behind_a_pooler() {
+    let testbed = Testbed::of_pooled(3, &SHORT_LIVES).await;
+    let fault_run = FaultRun::new("three instances, PostgreSQL, PgBouncer", testbed);
+    assert_none(&[broken_under(&Fault::OF_POOLER, fault_run).await]);
+}
+
+/// The clock of one is a percent slow, so that it takes its memory lease to be longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_keep_the_promise_with_a_slow_clock() {
+    let clock = ClockFault::new(0.99);
+    let slow = |instance, service| if instance == 1 { clock.preload(service) } else { service };
+    let testbed = Testbed::of_different(2, &SHORT_LIVES, slow).await;
+    let fault_run = FaultRun::new("two instances, one clock 1 % slow", testbed);
+    assert_none(&[broken_under(&Fault::OF_TIME, fault_run).await]);
 }
 
 /// Values in memory expire soon, as usual in a cache-aside with two tiers.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::control::{Plain, PlainOptions};
 use crate::history::Source;
+use crate::pooled::Pooled;
 use crate::replicated::Replicated;
 use crate::workload::{Workload, redis_is_up};
 
@@ -31,6 +32,7 @@ pub(crate) struct Testbed {
     pub(crate) redis: RedisServer,
     pub(crate) instances: Vec<Instance>,
     pub(crate) replicated: Option<Replicated>,
+    pub(crate) pooled: Option<Pooled>,
     pub(crate) workload: Arc<Workload>,
     /// The file with the instances' mails.
     pub(crate) mail: PathBuf,
@@ -54,6 +56,15 @@ pub(crate) enum Program {
 impl Testbed {
     /// Instances of the service; several of them share the database. `environment` goes to each.
     pub(crate) async fn of_hotshelf(instances: usize, environment: &[(&str, &str)]) -> Self {
+        Self::of_different(instances, environment, |_, service| service).await
+    }
+
+    /// The same, each instance started as `adapted`.
+    pub(crate) async fn of_different(
+        instances: usize,
+        environment: &[(&str, &str)],
+        adapted: impl Fn(usize, ServiceBuilder) -> ServiceBuilder,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("products.db");
         let redis = RedisServer::start();
@@ -65,10 +76,10 @@ impl Testbed {
             );
         }
         let mut built: Vec<Instance> = Vec::new();
-        for _ in 0..instances {
+        for instance in 0..instances {
             let network = Proxy::start(redis.address()).await;
-            let service =
-                hotshelf(instances, &database, environment).env("REDIS_ADDR", network.address()).start().await;
+            let service = adapted(instance, hotshelf(instances, &database, environment));
+            let service = service.env("REDIS_ADDR", network.address()).start().await;
             let client = match built.first().and_then(|first| first.program.client().token()) {
                 Some(token) => service.client().with_token(token),
                 None if has_users => log_in(&service, "admin@one.example").await,
@@ -81,19 +92,18 @@ impl Testbed {
 
     /// Instances of the service over a PostgreSQL database with a synchronous standby.
     pub(crate) async fn of_replicated(instances: usize, environment: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("products.db");
-        let (redis, replicated) = (RedisServer::start(), Replicated::start(instances).await);
-        let mut built = Vec::new();
-        for instance in 0..instances {
-            let network = Proxy::start(redis.address()).await;
-            let service = hotshelf(instances, &database, environment).env("DATABASE_URL", replicated.url(instance));
-            let service = service.env("REDIS_ADDR", network.address()).start().await;
-            let client = service.client().clone();
-            built.push(Instance { program: Program::Hotshelf(service, client), network });
-        }
-        let testbed = Self::assemble(redis, built, directory, true).await;
+        let replicated = Replicated::start(instances).await;
+        let with_url = |instance, service: ServiceBuilder| service.env("DATABASE_URL", replicated.url(instance));
+        let testbed = Self::of_different(instances, environment, with_url).await;
         Testbed { replicated: Some(replicated), ..testbed }
+    }
+
+    /// Instances of the service that reach a PostgreSQL database by a PgBouncer.
+    pub(crate) async fn of_pooled(instances: usize, environment: &[(&str, &str)]) -> Self {
+        let pooled = Pooled::start();
+        let with_url = |_, service: ServiceBuilder| service.env("DATABASE_URL", pooled.url());
+        let testbed = Self::of_different(instances, environment, with_url).await;
+        Testbed { pooled: Some(pooled), ..testbed }
     }
 
     /// Instances of the plain cache-aside over one database.
@@ -113,7 +123,8 @@ impl Testbed {
         let clients = instances.iter().map(|instance| Mutex::new(instance.program.client().clone())).collect();
         let mail = directory.path().join(MAILS);
         let workload = Workload::new(LEASE, clients, is_service);
-        let testbed = Testbed { redis, instances, replicated: None, workload, mail, _directory: directory };
+        let testbed =
+            Testbed { redis, instances, replicated: None, pooled: None, workload, mail, _directory: directory };
         for instance in 0..testbed.instances.len() {
             testbed.wait_for_redis(instance).await;
         }

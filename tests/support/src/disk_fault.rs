@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
+use crate::preload;
 use crate::service::ServiceBuilder;
 
 const SOURCE: &str = include_str!("disk_fault.c");
@@ -63,13 +63,7 @@ impl DiskFault {
     pub fn new() -> Self {
         let disk = DiskFault { directory: tempfile::tempdir().expect("a directory"), begun: AtomicU64::new(0) };
         fs::create_dir(disk.path("disk")).expect("a directory for the database");
-        fs::write(disk.path("disk_fault.c"), SOURCE).expect("the source is written");
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-o"])
-            .args([disk.path("disk_fault.so"), disk.path("disk_fault.c")])
-            .arg("-ldl");
-        let built = cc.output().expect("there is a C compiler");
-        assert!(built.status.success(), "{cc:?}: {}", String::from_utf8_lossy(&built.stderr));
+        preload::compile(disk.directory.path(), "disk_fault", SOURCE);
         disk
     }
 

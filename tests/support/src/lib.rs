@@ -22,6 +22,7 @@
 mod background_load;
 pub mod catalogue;
 mod client;
+mod clock_fault;
 mod coding;
 mod disk_fault;
 mod external_writer;
@@ -33,6 +34,7 @@ mod monitor;
 mod old_redis;
 mod port;
 mod postgres;
+mod preload;
 mod process;
 mod proxy;
 mod psql;
@@ -49,6 +51,7 @@ mod wait;
 
 pub use background_load::{BackgroundLoad, Outcome};
 pub use client::{Client, Reply, Request};
+pub use clock_fault::ClockFault;
 pub use disk_fault::{DiskFault, Fault};
 pub use external_writer::ExternalWriter;
 pub use half_sent::HalfSentRequest;

@@ -133,12 +133,20 @@ impl PostgresServer {
     /// # Panics
     /// When there is no `pgbouncer` on this machine, or it does not start.
     pub fn pooler(&self, mode: &str) -> Pooler {
-        let port = free_port();
+        self.pooler_at(mode, free_port())
+    }
+
+    /// The same on that port, such as that of one that was dropped.
+    ///
+    /// # Panics
+    /// As [`pooler`](PostgresServer::pooler).
+    pub fn pooler_at(&self, mode: &str, port: u16) -> Pooler {
         let (settings, users) = (self.root.join("pgbouncer.ini"), self.root.join("users.txt"));
         fs::write(&users, format!("\"{ROLE}\" \"{PASSWORD}\"\n")).expect("written");
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = plain\nauth_file = {}\npool_mode = {mode}\n",
+             unix_socket_dir =\nauth_type = plain\nauth_file = {}\npool_mode = {mode}\n\
+             default_pool_size = 100\nmax_client_conn = 400\n",
             self.port,
             users.display()
         );
