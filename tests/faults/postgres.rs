@@ -1,7 +1,7 @@
 //! Servers that cannot be used are refused with one line, and one that goes away is missed for as long as it is away.
 
 use hotshelf_testkit::catalogue::{PRODUCTS, create, laptop, lookup, path};
-use hotshelf_testkit::{PATIENCE, PostgresServer, ServiceBuilder, wait_until};
+use hotshelf_testkit::{BackgroundLoad, PATIENCE, PostgresServer, RedisServer, ServiceBuilder, wait_until};
 
 use crate::hotshelf;
 
@@ -152,4 +152,43 @@ async fn a_primary_that_goes_away_is_missed_until_it_is_back() {
     let health = async || service.get("/health").await.json()["modules"]["database"]["message"].to_string();
     wait_until("it is healthy again", PATIENCE, async || health().await.contains("(primary, timeline 1) answers"))
         .await;
+}
+
+/// As a newer version does, with a name that no version has.
+fn migrate(server: &PostgresServer, database: &str, number: u32, statements: &str, expands: bool) {
+    let record =
+        format!("INSERT INTO hotshelf_migrations (version, expands) VALUES ('9999000000000{number}', {expands})");
+    let lock = "SELECT FROM hotshelf_migration_lock FOR UPDATE; SELECT FROM database_history FOR UPDATE";
+    server.run(database, &format!("BEGIN; {lock}; {statements}; {record}; COMMIT"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_version_goes_on_beside_a_newer_one_that_has_only_added_to_the_database() {
+    let (server, redis) = (PostgresServer::start(), RedisServer::start());
+    let database = server.database();
+    let older = || hotshelf().env("DATABASE_URL", server.url(&database)).redis(&redis);
+    let mut first = older().start().await;
+    let load = BackgroundLoad::start(&first).await;
+    load.more(200).await;
+    let add = "ALTER TABLE products ADD COLUMN supplier bigint NOT NULL DEFAULT 0; \
+               CREATE TABLE suppliers (id bigint PRIMARY KEY, name text NOT NULL); \
+               CREATE INDEX products_by_supplier ON products (supplier, id)";
+    migrate(&server, &database, 2, add, true);
+    load.more(200).await;
+
+    // Also one that is started again, as when its machine is replaced halfway through the upgrade.
+    let second = older().start().await;
+    let product = create(&second, &laptop()).await;
+    assert_eq!(lookup(&first, &product).await.expect(200).json()["product"], product);
+    load.more(200).await;
+    let outcome = load.stop().await;
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    let supplier = format!("SELECT supplier FROM products WHERE id = {}", product["id"]);
+    assert_eq!(server.ask(&database, &supplier), "0");
+
+    // What the newer version needs has been taken away from the older one.
+    migrate(&server, &database, 3, "ALTER TABLE products DROP COLUMN category", false);
+    let said = refusal(&older());
+    assert!(said.contains("99990000000003") && said.contains("newer"), "{said}");
+    assert!(first.terminate().await.success());
 }

@@ -16,6 +16,7 @@ mod column;
 mod counts;
 mod fulltext;
 mod index_scan;
+pub(crate) mod indexes;
 mod merge;
 pub(crate) mod organizations;
 mod rank;
@@ -35,6 +36,7 @@ pub(crate) use analytics::report;
 use counts::OrganizationCount;
 use fulltext::Hits;
 use index_scan::{IndexScan, Window};
+use indexes::in_order;
 use sorted_subset::Subset;
 
 /// A set of so many products is small: to read and sort them takes about as long as to find the first page of a list
@@ -186,8 +188,8 @@ impl<'a> List<'a> {
             return Ok(Some(Subset::Prices));
         }
         // No set that contains the list is smaller than the list.
-        let in_order = by == OrderBy::Id || (by == OrderBy::Price && filter.category.is_some());
-        if self.counted() > SMALL || in_order {
+        let leads_there = by == OrderBy::Id || (by == OrderBy::Price && filter.category.is_some());
+        if self.counted() > SMALL || leads_there {
             return Ok(None);
         }
         let mut sets = Vec::new();
@@ -215,25 +217,9 @@ impl<'a> List<'a> {
 
 /// The indexes that have the list in order.
 fn scans<'a>(filter: &'a Filter, by: OrderBy, counts: &[OrganizationCount]) -> Vec<IndexScan<'a>> {
-    let scan = |organization| IndexScan { filter, by, index: index_of(by, filter), organization, search: None };
+    let scan = |organization| IndexScan { filter, by, index: in_order(by, filter), organization, search: None };
     if by == OrderBy::Id && filter.category.is_none() {
         return vec![scan(filter.organization.map(|id| id.get()))];
     }
     counts.iter().map(|count| scan(Some(count.organization))).collect()
-}
-
-/// The index that has the list of each organization in order or, by id, that of all of them together.
-fn index_of(by: OrderBy, filter: &Filter) -> &'static str {
-    match by {
-        OrderBy::Price if filter.category.is_some() => "products_of_category_by_price",
-        OrderBy::Name => "products_by_name",
-        OrderBy::Price => "products_by_price",
-        OrderBy::Stock => "products_by_stock",
-        OrderBy::CreatedAt => "products_by_created_at",
-        OrderBy::UpdatedAt => "products_by_updated_at",
-        OrderBy::Id | OrderBy::Relevance if filter.category.is_some() => "products_of_category",
-        OrderBy::Id | OrderBy::Relevance if filter.schema.is_some() => "products_of_schema",
-        OrderBy::Id | OrderBy::Relevance if filter.organization.is_some() => "products_of_organization",
-        OrderBy::Id | OrderBy::Relevance => "products_live",
-    }
 }

@@ -4,6 +4,7 @@ use hotshelf_domain::{ProductId, StoreError};
 
 use crate::backend::ListReader;
 use crate::error::SqlError;
+use crate::listing::indexes::Index;
 
 /// Where the statements of lists differ from one database to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +39,13 @@ pub(crate) struct Statement {
     dialect: Dialect,
     pub(crate) text: String,
     pub(crate) parameters: Vec<Value>,
+    /// Along which the products are to be read.
+    index: Option<Index>,
 }
 
 impl Statement {
     pub(crate) fn new(dialect: Dialect, sql: &'static str) -> Self {
-        Statement { dialect, text: sql.to_owned(), parameters: Vec::new() }
+        Statement { dialect, text: sql.to_owned(), parameters: Vec::new(), index: None }
     }
 
     pub(crate) fn sql(mut self, sql: &'static str) -> Self {
@@ -61,16 +64,39 @@ impl Statement {
 
     /// One more condition.
     pub(crate) fn and(self, column: &'static str, comparison: &'static str, value: impl Into<Value>) -> Self {
-        self.sql(" AND ").sql(column).sql(comparison).bind(value)
+        let sought = self.index.is_none_or(|index| index.columns.contains(&column));
+        if sought || self.dialect == Dialect::Sqlite {
+            return self.sql(" AND ").sql(column).sql(comparison).bind(value);
+        }
+        // The same condition, which PostgreSQL estimates in the same way, and for which it uses no index.
+        self.sql(" AND (").sql(column).sql(comparison).bind(value).sql(") IS TRUE")
     }
 
-    /// Behind a table: the index along which it is to be read. SQLite is told which, and refuses a statement that it
-    /// cannot run so. PostgreSQL takes no such advice and has statistics instead.
-    pub(crate) fn along(self, index: &'static str) -> Self {
-        match self.dialect {
-            Dialect::Sqlite => self.sql(" INDEXED BY ").sql(index),
+    /// The order of a small set, in a statement that is to read this set and sort it. PostgreSQL might read another index
+    /// instead, which has the order.
+    pub(crate) fn sorted_by(self, column: &'static str) -> Self {
+        let key = match (self.dialect, column) {
+            (Dialect::Sqlite, column) => column,
+            (Dialect::Postgres, "p.id") => "p.id + 0",
+            (Dialect::Postgres, "p.name_key") => "p.name_key || ''::bytea",
+            (Dialect::Postgres, "p.price") => "p.price + 0",
+            (Dialect::Postgres, "p.stock") => "p.stock + 0",
+            (Dialect::Postgres, "p.created_at") => "p.created_at + 0",
+            (Dialect::Postgres, "p.updated_at") => "p.updated_at + 0",
+            (Dialect::Postgres, column) => column,
+        };
+        self.sql(" ORDER BY ").sql(key)
+    }
+
+    /// Behind `products p`: the index along which it is to be read. SQLite is told which, and refuses a statement that it
+    /// cannot run so. PostgreSQL takes no such advice. Of conditions whose values it does not know yet, it believes that
+    /// they leave few rows, and would seek these in other indexes and sort them; so they are written for no index.
+    pub(crate) fn along(self, index: Index) -> Self {
+        let told = match self.dialect {
+            Dialect::Sqlite => self.sql(" INDEXED BY ").sql(index.name),
             Dialect::Postgres => self,
-        }
+        };
+        Statement { index: Some(index), ..told }
     }
 
     /// A condition: what stands before it is one of these ids.

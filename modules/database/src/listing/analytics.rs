@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{SubsecRound, Utc};
 use hotshelf_domain::{CatalogueReport, CategoryReport, OrganizationId, OrganizationReport, Price, StoreError};
 
+use super::indexes::OF_CATEGORY_BY_PRICE;
 use crate::backend::ListReader;
 use crate::error::SqlError;
 use crate::statement::Statement;
@@ -22,7 +23,7 @@ pub(crate) fn report(conn: &dyn ListReader) -> Result<CatalogueReport, SqlError>
     conn.moment(|conn| {
         let generated_at = Utc::now().trunc_subsecs(3);
         let counts = groups(conn, &conn.statement(COUNTS))?.into_iter();
-        let prices = conn.statement(PRICES).along("products_of_category_by_price").sql(IN_ORDER);
+        let prices = conn.statement(PRICES).along(OF_CATEGORY_BY_PRICE).sql(IN_ORDER);
         let mut counts: BTreeMap<_, _> = counts
             .map(|(organization, category, live, in_stock)| ((organization, category), (live, in_stock)))
             .collect();

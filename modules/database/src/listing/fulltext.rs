@@ -2,11 +2,12 @@
 
 use hotshelf_domain::{Filter, Invalid, OrderBy, Place, ProductId, Search, StoreError, words};
 
+use super::List;
 use super::column;
 use super::counts::{self, OrganizationCount};
 use super::index_scan::{IndexScan, Window};
+use super::indexes::in_order;
 use super::sorted_subset::Subset;
-use super::{List, index_of};
 use crate::backend::ListReader;
 use crate::error::SqlError;
 use crate::search_words::{begins, query};
@@ -140,7 +141,7 @@ impl Part {
     /// The list of what is found in the order of the column.
     pub(super) fn scan<'a>(&'a self, filter: &'a Filter, by: OrderBy) -> IndexScan<'a> {
         let organization = Some(self.organization);
-        IndexScan { filter, by, index: index_of(by, filter), organization, search: Some(&self.query) }
+        IndexScan { filter, by, index: in_order(by, filter), organization, search: Some(&self.query) }
     }
 }
 

@@ -4,6 +4,7 @@ use hotshelf_domain::{Filter, OrderBy, Place, PlaceKey};
 
 use super::column::{self, Bounds, column, compare_keys, value};
 use super::fulltext::found_by_id;
+use super::indexes::Index;
 use crate::backend::ListReader;
 use crate::error::SqlError;
 use crate::statement::Statement;
@@ -24,7 +25,7 @@ pub(super) struct IndexScan<'a> {
     pub(super) filter: &'a Filter,
     pub(super) by: OrderBy,
     /// Along which the list is read.
-    pub(super) index: &'static str,
+    pub(super) index: Index,
     pub(super) organization: Option<i64>,
     /// Only what this query of the full-text index finds.
     pub(super) search: Option<&'a str>,

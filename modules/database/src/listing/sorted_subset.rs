@@ -5,6 +5,7 @@ use hotshelf_domain::{Filter, OrderBy, Place, PlaceKey, ProductId};
 use super::List;
 use super::column::{self, Bounds, column, value};
 use super::index_scan::Window;
+use super::indexes;
 use crate::error::SqlError;
 use crate::statement::Statement;
 
@@ -67,7 +68,7 @@ impl Subset<'_> {
                 }
             };
         }
-        let statement = statement.sql(" ORDER BY ").sql(column).sql(order).sql(", p.id");
+        let statement = statement.sorted_by(column).sql(order).sql(", p.id");
         column::load(by, statement.page(window.limit, window.offset), list.conn)
     }
 
@@ -80,11 +81,11 @@ impl Subset<'_> {
                     None => joined,
                 };
             }
-            Subset::Prices if filter.category.is_some() => "products_of_category_by_price",
-            Subset::Prices => "products_by_price",
-            Subset::Category => "products_of_category",
-            Subset::Schema => "products_of_schema",
-            Subset::OutOfStock => "products_by_stock",
+            Subset::Prices if filter.category.is_some() => indexes::OF_CATEGORY_BY_PRICE,
+            Subset::Prices => indexes::BY_PRICE,
+            Subset::Category => indexes::OF_CATEGORY,
+            Subset::Schema => indexes::OF_SCHEMA,
+            Subset::OutOfStock => indexes::BY_STOCK,
         };
         let statement = select.sql(" FROM products p").along(index).sql(" WHERE p.deleted_at IS NULL");
         match (filter.organization, self) {

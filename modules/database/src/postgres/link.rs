@@ -64,6 +64,10 @@ impl Purpose {
 
     /// A process that vanishes or stands still within a group holds up the groups of all others, for seconds at most.
     /// Waits for locks are shorter than the time after which a write is not begun any more.
+    ///
+    /// What is read in the order of an index has one. The planner would rather read the whole table where it believes that
+    /// much of it is wanted, or that the table is as small as before an import; and compile a query whose cost it
+    /// overrates, which takes longer than to run it.
     fn settings(self) -> &'static str {
         match self {
             Purpose::Writing => {
@@ -72,7 +76,8 @@ impl Purpose {
             }
             Purpose::Reading | Purpose::Watching => {
                 "SET statement_timeout = '6s'; SET idle_in_transaction_session_timeout = '60s'; \
-                 SET default_transaction_read_only = on;"
+                 SET default_transaction_read_only = on; \
+                 SET enable_seqscan = off; SET random_page_cost = 1.1; SET jit = off;"
             }
             Purpose::Migrating => "SET lock_timeout = '60s'; SET statement_timeout = 0;",
         }

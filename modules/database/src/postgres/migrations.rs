@@ -22,15 +22,26 @@ const LOCK: &str =
     "CREATE TABLE IF NOT EXISTS hotshelf_migration_lock (singleton bigint PRIMARY KEY CHECK (singleton = 1));
     INSERT INTO hotshelf_migration_lock VALUES (1) ON CONFLICT DO NOTHING;
     CREATE TABLE IF NOT EXISTS hotshelf_migrations (
-        version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP);";
+        version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
+        expands boolean NOT NULL DEFAULT false);";
+/// The end of the name of a migration that only adds what a program without it does not need to know (the pattern
+/// "parallel change", expand and contract): such programs go on with the database, and may be started again.
+const EXPANDS: &str = "_expand";
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// One that was run, by whichever program.
+struct Applied {
+    version: String,
+    expands: bool,
+}
 
 /// What was done.
 pub(super) enum Migrated {
     /// So many migrations were run.
     UpToDate(usize),
-    /// A newer program was there: the newest migration that is not known here, and the newest that is.
+    /// A newer program was there and did more than to add: the newest migration that is not known here, and the newest
+    /// that is.
     Newer { found: String, known: String },
 }
 
@@ -61,11 +72,12 @@ fn in_turn(conn: &mut Connection, known: &[Box<dyn Migration<Pg>>]) -> Result<Mi
         return Ok(outcome);
     }
     let mut ran = 0;
-    for migration in known.iter().filter(|migration| !applied.contains(&version(&***migration))) {
+    for migration in known.iter().filter(|migration| !has(&applied, &version(&***migration))) {
         tracing::info!(version = version(&**migration), "migrating the database");
         migration.run(conn)?;
-        diesel::sql_query("INSERT INTO hotshelf_migrations (version) VALUES ($1)")
+        diesel::sql_query("INSERT INTO hotshelf_migrations (version, expands) VALUES ($1, $2)")
             .bind::<Text, _>(version(&**migration))
+            .bind::<Bool, _>(migration.name().to_string().ends_with(EXPANDS))
             .execute(conn)?;
         ran += 1;
     }
@@ -73,13 +85,18 @@ fn in_turn(conn: &mut Connection, known: &[Box<dyn Migration<Pg>>]) -> Result<Mi
 }
 
 /// What there is to say without running any: `None` when some are pending.
-fn outcome(known: &[Box<dyn Migration<Pg>>], applied: &[String]) -> Option<Migrated> {
+fn outcome(known: &[Box<dyn Migration<Pg>>], applied: &[Applied]) -> Option<Migrated> {
     let known: Vec<String> = known.iter().map(|migration| version(&**migration)).collect();
-    if let Some(found) = applied.iter().filter(|version| !known.contains(version)).max() {
+    let newer = applied.iter().filter(|found| !known.contains(&found.version) && !found.expands);
+    if let Some(found) = newer.map(|found| &found.version).max() {
         let known = known.into_iter().max().unwrap_or_default();
         return Some(Migrated::Newer { found: found.clone(), known });
     }
-    known.iter().all(|version| applied.contains(version)).then_some(Migrated::UpToDate(0))
+    known.iter().all(|version| has(applied, version)).then_some(Migrated::UpToDate(0))
+}
+
+fn has(applied: &[Applied], version: &str) -> bool {
+    applied.iter().any(|found| found.version == version)
 }
 
 fn version(migration: &dyn Migration<Pg>) -> String {
@@ -87,11 +104,13 @@ fn version(migration: &dyn Migration<Pg>) -> String {
     version.to_string()
 }
 
-fn applied(conn: &mut Connection) -> QueryResult<Vec<String>> {
+fn applied(conn: &mut Connection) -> QueryResult<Vec<Applied>> {
     if !exists(conn, "hotshelf_migrations")? {
         return Ok(Vec::new());
     }
-    diesel::dsl::sql::<Text>("SELECT version::text FROM hotshelf_migrations ORDER BY version").load(conn)
+    let found: Vec<(String, bool)> =
+        diesel::dsl::sql::<(Text, Bool)>("SELECT version::text, expands FROM hotshelf_migrations").load(conn)?;
+    Ok(found.into_iter().map(|(version, expands)| Applied { version, expands }).collect())
 }
 
 fn exists(conn: &mut Connection, table: &str) -> QueryResult<bool> {
