@@ -150,7 +150,7 @@ async fn a_primary_that_goes_away_is_missed_until_it_is_back() {
     wait_until("it is written again", PATIENCE, async || service.post(PRODUCTS).json(&laptop()).await.status == 201)
         .await;
     let health = async || service.get("/health").await.json()["modules"]["database"]["message"].to_string();
-    wait_until("it is healthy again", PATIENCE, async || health().await.contains("(primary, timeline 1) answers"))
+    wait_until("it is healthy again", PATIENCE, async || health().await.contains("(primary, timeline 1, history "))
         .await;
 }
 

@@ -50,6 +50,7 @@ async fn every_documented_metric_exists() {
         ("http_request_duration_seconds", "histogram"),
         ("http_requests_under_way", "gauge"),
         ("db_query_duration_seconds", "histogram"),
+        ("db_info", "gauge"),
         ("db_errors_total", "counter"),
         ("db_connections", "gauge"),
         ("db_reads_waiting", "gauge"),
@@ -71,6 +72,7 @@ async fn the_labels_are_the_documented_ones() {
     let expected = [
         ("cache_hits_total", vec!["tier", "type"]),
         ("cache_misses_total", vec!["type"]),
+        ("db_info", vec!["database", "history", "role", "system", "timeline"]),
         ("cache_loads_total", vec!["outcome", "type"]),
         ("cache_coalesced_total", vec!["type"]),
         ("cache_fills_refused_total", vec!["type"]),

@@ -21,6 +21,12 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// By the names of OpenTelemetry (`db.system.name`).
     fn system(&self) -> &'static str;
 
+    /// Where it is, without a password.
+    fn location(&self) -> String;
+
+    /// The timeline of the server, 0 for a file.
+    fn timeline(&self) -> u32;
+
     /// Fails while nothing may be read and written. A look at memory.
     fn confirm(&self) -> Result<(), StoreError>;
 

@@ -193,6 +193,7 @@ impl Database {
         let opened = spawn_blocking(move || location.open()).await;
         let backend = opened.map_err(|died| OpenError::Died(died.to_string()))??;
         let metrics = DatabaseMetrics::register(registry, backend.system());
+        let metrics = metrics.and_then(|metrics| metrics.watch_database(Arc::clone(&backend)).map(|()| metrics));
         let metrics = metrics.map_err(|error| OpenError::Metrics(error.to_string()))?;
         let tasks = Tasks::default();
         let (ending, condition) = (Ending::default(), Arc::new(Condition::new()));

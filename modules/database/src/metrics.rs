@@ -1,4 +1,8 @@
+use std::sync::Arc;
+
 use hotshelf_stats::{Histogram, HistogramVec, IntCounter, IntCounterVec, MetricsError, Registry};
+
+use crate::backend::Backend;
 
 /// Counts and times what the database is asked for.
 pub(crate) struct DatabaseMetrics {
@@ -36,6 +40,21 @@ impl DatabaseMetrics {
     /// Counts the reads of one lane that were not finished, by the reason.
     pub(crate) fn reads_refused(&self, lane: &str, reason: &str) -> IntCounter {
         self.reads_refused.with_label_values(&[lane, reason])
+    }
+
+    /// Shows which database this is, and in which history. Fails when that is shown already.
+    pub(crate) fn watch_database(&self, backend: Arc<dyn Backend>) -> Result<(), MetricsError> {
+        let help = "The database in use: always 1, with what it is in the labels";
+        self.registry.watch_info("db_info", help, move || {
+            vec![
+                ("system", backend.system().to_owned()),
+                ("database", backend.location()),
+                // Nothing is read from others.
+                ("role", "primary".to_owned()),
+                ("timeline", backend.timeline().to_string()),
+                ("history", backend.progress().0.to_string()),
+            ]
+        })
     }
 
     /// Shows how many reads wait in a lane.

@@ -33,6 +33,31 @@ impl<F: Fn() -> u64 + Send + Sync> Collector for Watched<F> {
     }
 }
 
+/// Labels that change, on a gauge that is always 1.
+struct Info<F> {
+    name: &'static str,
+    help: &'static str,
+    read: F,
+}
+
+impl<F: Fn() -> Vec<(&'static str, String)> + Send + Sync> Collector for Info<F> {
+    /// None: the values of the labels are not known beforehand.
+    fn desc(&self) -> Vec<&Desc> {
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let labels = (self.read)().into_iter().map(|(label, value)| (label.to_owned(), value));
+        let gauge = IntGauge::with_opts(Opts::new(self.name, self.help).const_labels(labels.collect()));
+        gauge
+            .map(|gauge| {
+                gauge.set(1);
+                gauge.collect()
+            })
+            .unwrap_or_default()
+    }
+}
+
 impl Registry {
     /// With what the system knows about the process (CPU time, memory, open files), and which release it is.
     ///
@@ -93,6 +118,20 @@ impl Registry {
         let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
         let gauge = IntGauge::with_opts(Opts::new(name, help).const_labels(labels.collect()));
         let _ = gauge.and_then(|gauge| self.collector(Watched { gauge, read }));
+    }
+
+    /// Shows what `read` returns, at each scrape, as the labels of a gauge of that name, whose value is always 1. `read`
+    /// must be quick.
+    ///
+    /// # Errors
+    /// [`MetricsError`].
+    pub fn watch_info(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> Vec<(&'static str, String)> + Send + Sync + 'static,
+    ) -> Result<(), MetricsError> {
+        self.collector(Info { name, help, read })
     }
 
     /// Registers what makes its metrics at each scrape.

@@ -156,7 +156,16 @@ fn bounded<T>(runtime: &Handle, work: impl Future<Output = Result<T, StoreError>
 
 impl Backend for Postgres {
     fn title(&self) -> String {
-        format!("PostgreSQL at {} (primary, timeline {})", self.server.url(), self.identity.place().timeline)
+        let (timeline, history) = (self.timeline(), self.identity.progress().0);
+        format!("PostgreSQL at {} (primary, timeline {timeline}, history {history})", self.server.url())
+    }
+
+    fn location(&self) -> String {
+        self.server.url().to_string()
+    }
+
+    fn timeline(&self) -> u32 {
+        self.identity.place().timeline
     }
 
     fn system(&self) -> &'static str {

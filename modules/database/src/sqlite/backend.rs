@@ -63,6 +63,14 @@ impl Backend for Sqlite {
         "sqlite"
     }
 
+    fn location(&self) -> String {
+        self.url.clone()
+    }
+
+    fn timeline(&self) -> u32 {
+        0
+    }
+
     fn confirm(&self) -> Result<(), StoreError> {
         self.identity.confirm()
     }
