@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder};
@@ -35,20 +37,19 @@ impl<F: Fn() -> u64 + Send + Sync> Collector for Watched<F> {
 
 /// Labels that change, on a gauge that is always 1.
 struct Info<F> {
-    name: &'static str,
-    help: &'static str,
+    /// Its name and help. The values of the labels are not known beforehand.
+    desc: Desc,
     read: F,
 }
 
 impl<F: Fn() -> Vec<(&'static str, String)> + Send + Sync> Collector for Info<F> {
-    /// None: the values of the labels are not known beforehand.
     fn desc(&self) -> Vec<&Desc> {
-        Vec::new()
+        vec![&self.desc]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let labels = (self.read)().into_iter().map(|(label, value)| (label.to_owned(), value));
-        let gauge = IntGauge::with_opts(Opts::new(self.name, self.help).const_labels(labels.collect()));
+        let gauge = IntGauge::with_opts(Opts::new(&self.desc.fq_name, &self.desc.help).const_labels(labels.collect()));
         gauge
             .map(|gauge| {
                 gauge.set(1);
@@ -127,11 +128,12 @@ impl Registry {
     /// [`MetricsError`].
     pub fn watch_info(
         &self,
-        name: &'static str,
-        help: &'static str,
+        name: &str,
+        help: &str,
         read: impl Fn() -> Vec<(&'static str, String)> + Send + Sync + 'static,
     ) -> Result<(), MetricsError> {
-        self.collector(Info { name, help, read })
+        let desc = Desc::new(name.to_owned(), help.to_owned(), Vec::new(), HashMap::new())?;
+        self.collector(Info { desc, read })
     }
 
     /// Registers what makes its metrics at each scrape.
