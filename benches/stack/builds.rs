@@ -58,7 +58,7 @@ async fn start(case: Case, build: &Path) -> Result<Running, Failure> {
         Case::Limits => limits::one_limited(build).await,
         Case::Callers => limits::many_limited(build).await,
         Case::Users => limits::guarded(build).await,
-        Case::Scale | Case::PostgresMiss | Case::PostgresCreate | Case::PostgresScale => {
+        Case::Scale | Case::PostgresMiss | Case::PostgresHits | Case::PostgresCreate | Case::PostgresScale => {
             Err("this case is not measured against another build: run it with each of them".into())
         }
     }
@@ -66,5 +66,5 @@ async fn start(case: Case, build: &Path) -> Result<Running, Failure> {
 
 /// Whether the case can be measured against another build.
 pub(crate) fn compares(case: Case) -> bool {
-    !matches!(case, Case::Scale | Case::PostgresMiss | Case::PostgresCreate | Case::PostgresScale)
+    !matches!(case, Case::Scale | Case::PostgresMiss | Case::PostgresHits | Case::PostgresCreate | Case::PostgresScale)
 }

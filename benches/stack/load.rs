@@ -52,15 +52,16 @@ pub(crate) struct Measured {
     pub(crate) p99: Duration,
 }
 
-/// Puts the server under load for `duration`. Every request that was sent is answered when this returns.
+/// Puts the servers under load for `duration`, each with the same share of the connections. Every request that was sent
+/// is answered when this returns.
 pub(crate) async fn measure(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     workload: &Arc<Workload>,
     duration: Duration,
 ) -> Result<Measured, Failure> {
     let mut connections = Vec::new();
-    for _ in 0..CLIENTS {
-        connections.push(Connection::open(address).await?);
+    for address in addresses.iter().cycle().take(CLIENTS) {
+        connections.push(Connection::open(*address).await?);
     }
     let begin = Instant::now();
     let mut clients = JoinSet::new();

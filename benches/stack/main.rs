@@ -90,6 +90,8 @@ enum Case {
     Scale,
     /// A product from PostgreSQL, against axum and the same query
     PostgresMiss,
+    /// A product from the memory of two instances on PostgreSQL, against one instance
+    PostgresHits,
     /// Durable creates in PostgreSQL, against axum and one transaction per row
     PostgresCreate,
     /// A million products against a thousand in PostgreSQL, without a cache
@@ -111,6 +113,7 @@ impl Case {
             Case::Users => "users",
             Case::Scale => "scale",
             Case::PostgresMiss => "postgres-miss",
+            Case::PostgresHits => "postgres-hits",
             Case::PostgresCreate => "postgres-create",
             Case::PostgresScale => "postgres-scale",
         }
@@ -130,6 +133,7 @@ impl Case {
             Case::Callers => limits::many_callers(plan).await?,
             Case::Users => limits::users(plan).await?,
             Case::PostgresMiss => postgres::misses(plan).await?,
+            Case::PostgresHits => postgres::hits(plan).await?,
             Case::PostgresCreate => postgres::creates(plan).await?,
             Case::Scale => {
                 scale::run(plan).await?;

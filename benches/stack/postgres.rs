@@ -21,12 +21,13 @@ use crate::bare::BareProcess;
 use crate::catalogue::Catalogue;
 use crate::create::{Created, NewProduct, PRODUCT};
 use crate::failure::Failure;
+use crate::hit::HOT_PRODUCTS;
 use crate::load::Workload;
 use crate::miss::answer;
 use crate::report::{Aim, Comparison};
 use crate::rounds::{self, Contender, Plan, Reads};
 use crate::rows::{ProductRow, failed, live_product_of_server};
-use crate::service::{self, BINARY, Running};
+use crate::service::{self, BINARY, Running, cached_bodies};
 
 const PRODUCTS: usize = 100_000;
 /// More of them make the counterpart no faster on few cores.
@@ -45,6 +46,28 @@ pub(crate) async fn misses(plan: &Plan) -> Result<Comparison, Failure> {
         Contender::bare("axum, diesel-async, pool of 16", &bare, &running.workload),
     ];
     Ok(Comparison::new("postgres-miss", Aim::AtLeast(1.5), rounds::in_turns(plan, &contenders).await?))
+}
+
+/// Two instances serve about twice as much, if there are processors for both and for the load.
+pub(crate) async fn hits(plan: &Plan) -> Result<Comparison, Failure> {
+    let (server, redis) = (PostgresServer::start_with(&DURABLE), RedisServer::start());
+    let url = server.url(&server.database());
+    seed(&url, HOT_PRODUCTS)?;
+    let mut instances = Vec::new();
+    for _ in 0..2 {
+        let catalogue = Catalogue::empty()?;
+        let service = service::on(Path::new(BINARY), &catalogue).env("DATABASE_URL", &url).redis(&redis).start().await;
+        let (observer, workload) = (service.client().clone(), Workload::reads(HOT_PRODUCTS));
+        service::wait_for_redis(&observer).await?;
+        cached_bodies(&observer, HOT_PRODUCTS).await?;
+        instances.push(Running { service, observer, workload, reads: Some(Reads::Hits), redis: None, catalogue });
+    }
+    let one = || instances.iter().map(|running| Contender::service("one instance", running));
+    let two = Contender::together("two instances on PostgreSQL, memory tier", one()).ok_or("no instances")?;
+    let contenders: Vec<Contender> = [two].into_iter().chain(one().take(1)).collect();
+    let enough = std::thread::available_parallelism()?.get() >= 6;
+    let aim = if enough { Aim::AtLeast(1.9) } else { Aim::Any };
+    Ok(Comparison::new("postgres-hits", aim, rounds::in_turns(plan, &contenders).await?))
 }
 
 pub(crate) async fn creates(plan: &Plan) -> Result<Comparison, Failure> {

@@ -38,26 +38,39 @@ pub(crate) enum Reads {
     Misses,
 }
 
-/// A server to measure, with its name.
+/// A server to measure, or several that share the load, with a name.
 pub(crate) struct Contender {
     name: &'static str,
-    address: SocketAddr,
-    pid: u32,
+    addresses: Vec<SocketAddr>,
+    pids: Vec<u32>,
     workload: Arc<Workload>,
-    /// For the service: the token for its statistics, and what these must show.
-    reads: Option<(Client, Reads)>,
+    /// For the service: whom to ask for its statistics, and what these must show.
+    reads: Option<(Vec<Client>, Reads)>,
 }
 
 impl Contender {
     pub(crate) fn service(name: &'static str, running: &Running) -> Self {
-        let reads = running.reads.map(|reads| (running.observer.clone(), reads));
-        let (address, pid) = (running.service.address(), running.service.pid());
-        Contender { name, address, pid, workload: Arc::clone(&running.workload), reads }
+        let reads = running.reads.map(|reads| (vec![running.observer.clone()], reads));
+        let (addresses, pids) = (vec![running.service.address()], vec![running.service.pid()]);
+        Contender { name, addresses, pids, workload: Arc::clone(&running.workload), reads }
+    }
+
+    /// All of them at once.
+    pub(crate) fn together(name: &'static str, contenders: impl IntoIterator<Item = Contender>) -> Option<Self> {
+        let together = contenders.into_iter().reduce(|mut all, one| {
+            all.addresses.extend(one.addresses);
+            all.pids.extend(one.pids);
+            if let (Some((all, _)), Some((one, _))) = (&mut all.reads, one.reads) {
+                all.extend(one);
+            }
+            all
+        });
+        together.map(|all| Contender { name, ..all })
     }
 
     pub(crate) fn bare(name: &'static str, process: &BareProcess, workload: &Arc<Workload>) -> Self {
-        let (address, pid) = (process.address, process.pid());
-        Contender { name, address, pid, workload: Arc::clone(workload), reads: None }
+        let (addresses, pids) = (vec![process.address], vec![process.pid()]);
+        Contender { name, addresses, pids, workload: Arc::clone(workload), reads: None }
     }
 
     /// Uses these requests instead of its own.
@@ -68,11 +81,11 @@ impl Contender {
     /// Puts it under load for a while. Returns the reason why the round does not count, if there is one.
     async fn turn(&self, duration: Duration) -> Result<(Round, Option<String>), Failure> {
         let before = self.lookups().await?;
-        let (begin, spent) = (Spent::now()?, machine::spent_by(self.pid)?);
-        let measured = load::measure(self.address, &self.workload, duration).await;
+        let (begin, spent) = (Spent::now()?, self.spent()?);
+        let measured = load::measure(&self.addresses, &self.workload, duration).await;
         let measured = measured.map_err(|error| format!("{}: {error}", self.name))?;
         let others = Spent::now()?.others_since(&begin);
-        let cpu = machine::spent_by(self.pid)?.saturating_sub(spent);
+        let cpu = self.spent()?.saturating_sub(spent);
         let wrong = match (before, self.lookups().await?, &self.reads) {
             (Some(before), Some(after), Some((_, reads))) => after.are_not_all(*reads, before, measured.answered),
             _ => None,
@@ -80,11 +93,17 @@ impl Contender {
         Ok((Round { measured, cpu, others }, wrong))
     }
 
+    fn spent(&self) -> Result<Duration, Failure> {
+        self.pids.iter().map(|pid| machine::spent_by(*pid)).sum()
+    }
+
     async fn lookups(&self) -> Result<Option<Lookups>, Failure> {
-        match &self.reads {
-            Some((client, _)) => Lookups::of(client).await.map(Some),
-            None => Ok(None),
+        let Some((clients, _)) = &self.reads else { return Ok(None) };
+        let mut lookups = Lookups::default();
+        for client in clients {
+            lookups = lookups + Lookups::of(client).await?;
         }
+        Ok(Some(lookups))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The service under measurement: its start, and its statistics.
 
+use std::ops::Add;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,10 +73,18 @@ pub(crate) async fn cached_bodies(client: &Client, last: usize) -> Result<Vec<St
 }
 
 /// The lookups that the service has counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lookups {
     hits: u64,
     misses: u64,
+}
+
+impl Add for Lookups {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Lookups { hits: self.hits + other.hits, misses: self.misses + other.misses }
+    }
 }
 
 impl Lookups {
