@@ -4,7 +4,7 @@ use std::fs;
 
 use hotshelf_accounts::{AccountOptions, IssuedOptions, MailLinks, MailOptions, Registration, SessionOptions};
 use hotshelf_api::{ApiOptions, LimitOptions, UploadOptions, UserOptions};
-use hotshelf_cache::{CacheOptions, Tiers};
+use hotshelf_cache::{CacheOptions, Consistency, Tiers};
 use hotshelf_database::{DatabaseOptions, Location};
 use hotshelf_domain::Quotas;
 use hotshelf_issuer::IssuerOptions;
@@ -154,6 +154,7 @@ fn cache(s: &Settings, redis: RedisOptions) -> CacheOptions {
     CacheOptions {
         tiers: s.cache_backend,
         shared_database: s.shared_db || s.database_url.is_some(),
+        consistency: Consistency::Bounded,
         memory_bytes: s.cache_l1_bytes,
         write_strategy: s.cache_write_strategy,
         redis,

@@ -6,16 +6,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sample;
-use crate::coherence::{Coherence, MemoryLease};
+use crate::coherence::Coherence;
 use crate::condition::Condition;
 use crate::counters::{RedisCounters, RedisState, Statistics};
 use crate::epoch::EpochStore;
-use crate::flights::Flights;
+use crate::flights::{Flights, Joining};
+use crate::instances::Instances;
 use crate::key_space::NamespaceError;
+use crate::lease::Lease;
 use crate::locks::KeyLocks;
 use crate::memory::MemoryTier;
 use crate::namespace::{EntryRef, Namespace, NamespaceOptions};
-use crate::options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
+use crate::options::{CacheOptions, Consistency, OptionsError, Tiers, WriteStrategy};
 use crate::redis::{Connector, FredConnector, Names, RedisSetup, RedisTier, Seal, SealKey, UNTOLD};
 use crate::rng;
 use crate::tier::{Copy, DeleteError, TierName};
@@ -43,6 +45,8 @@ pub(crate) struct CacheState<E> {
     pub(crate) redis: Option<Arc<RedisTier>>,
     /// Other processes write to the same database.
     pub(crate) shared: bool,
+    /// Those, if an acknowledged write is to be seen by all of them.
+    pub(crate) instances: Option<Arc<Instances>>,
     pub(crate) write_counters: Arc<WriteCounters>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) flights: Flights<E>,
@@ -72,6 +76,26 @@ async fn watch_for_others<E: Send + Sync + 'static>(cache: Cache<E>, name: Strin
             cache.0.coherence.end(UNTOLD);
         }
     }
+}
+
+/// Without a link to Redis, whose heartbeats tell the others of this process, keeps what others have to know of its
+/// writes.
+async fn beat_without_redis<E: Clone + Send + Sync + 'static>(
+    cache: Cache<E>,
+    instances: Arc<Instances>,
+    stopping: CancellationToken,
+) {
+    let mut beats = interval(LOOK_FOR_OTHERS);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stopping.run_until_cancelled(beats.tick()).await.is_some() {
+        if cache.redis_state() != RedisState::Up
+            && let Err(error) = instances.beat_unlinked().await
+        {
+            tracing::debug!(%error, "the row of this instance could not be written");
+        }
+    }
+    // Nobody waits for a process that has ended.
+    let _ = instances.withdraw().await;
 }
 
 impl<E> CacheState<E> {
@@ -127,7 +151,12 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let wants_memory = matches!(options.tiers, Tiers::Memory | Tiers::Tiered);
         let wants_redis = options.tiers.have_redis();
         let (write_counters, tasks) = (Arc::new(WriteCounters::new()), Tasks::default());
-        let lease = Arc::new(if shared { MemoryLease::none() } else { MemoryLease::endless() });
+        let linearizable = shared && options.consistency == Consistency::Linearizable;
+        let lease_if = |needed: bool| Arc::new(if needed { Lease::none() } else { Lease::endless() });
+        let (lease, redis_lease) = (lease_if(shared), lease_if(linearizable));
+        let name: String = rng::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let leases = [Arc::clone(&redis_lease), Arc::clone(&lease)];
+        let instances = linearizable.then(|| Instances::new(Arc::clone(&epoch_store), name.clone(), leases));
         let memory = wants_memory.then(|| {
             let (write_counters, lease) = (Arc::clone(&write_counters), Arc::clone(&lease));
             Arc::new(MemoryTier::new(options.memory_bytes, write_counters, lease, shared, wants_redis))
@@ -138,7 +167,11 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             let setup = RedisSetup {
                 names: Names::new(options.key_prefix.clone()),
                 seal: Seal::new(&seal_key),
+                instance: name,
                 shared,
+                instances: instances.clone(),
+                has_memory: wants_memory,
+                lease: redis_lease,
                 epoch_store: Arc::clone(&epoch_store),
                 coherence: Arc::clone(&coherence),
                 counters: Arc::clone(&counters),
@@ -147,16 +180,22 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
             RedisTier::new(connector, setup)
         });
 
+        let joining = match (shared, linearizable) {
+            (false, _) => Joining::AtAnyAge,
+            (true, false) => Joining::Young,
+            (true, true) => Joining::NotStarted,
+        };
         let (key_spaces, redis_counters) = (Arc::default(), counters);
         let statistics = Statistics { key_spaces, redis_counters, memory: memory.clone(), redis: redis.clone() };
         Cache(Arc::new(CacheState {
             memory,
             redis,
             shared,
+            instances,
             write_counters,
             coherence,
-            flights: Flights::new(shared),
-            refreshes: Flights::new(false),
+            flights: Flights::new(joining),
+            refreshes: Flights::new(Joining::AtAnyAge),
             locks: KeyLocks::default(),
             write_strategy: options.write_strategy,
             sample: Sample::default(),
@@ -174,6 +213,10 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
     /// # Errors
     /// When the epoch could not be advanced.
     pub async fn start(&self) -> Result<(), Failure> {
+        if let Some(instances) = &self.0.instances {
+            let beats = beat_without_redis(self.clone(), Arc::clone(instances), self.0.tasks.stopping());
+            self.0.tasks.spawn_loop("cache revocations", beats);
+        }
         match &self.0.redis {
             Some(redis) => Arc::clone(redis).start(),
             // With each write, if others have one.

@@ -2,15 +2,14 @@
 
 use std::future::Future;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::key::Key;
+use crate::lease::{LEASE, Lease};
 use crate::memory::MemoryTier;
 use crate::rng::Hashing;
 use crate::write_counters::WriteCounters;
@@ -18,59 +17,10 @@ use crate::write_counters::WriteCounters;
 /// A power of two. Readers that wait for keys of one stripe wake each other, and look again.
 const WAITING_STRIPES: usize = 256;
 
-/// Until when memory may serve: as long as it is known to have heard of all writes that were acknowledged before.
-///
-/// A lease in the sense of Gray and Cheriton ("Leases: An Efficient Fault-Tolerant Mechanism for Distributed File Cache
-/// Consistency", SOSP '89): it ends by itself, by the monotonic clock, also when this process cannot run.
-pub(crate) struct MemoryLease {
-    begin: Instant,
-    /// In nanoseconds since the beginning.
-    until: AtomicU64,
-    ended: AtomicBool,
-}
-
-impl MemoryLease {
-    /// For ever: nobody else writes.
-    pub(crate) fn endless() -> Self {
-        MemoryLease { begin: Instant::now(), until: AtomicU64::new(u64::MAX), ended: AtomicBool::new(false) }
-    }
-
-    /// Until it is renewed, not at all.
-    pub(crate) fn none() -> Self {
-        MemoryLease { begin: Instant::now(), until: AtomicU64::new(0), ended: AtomicBool::new(false) }
-    }
-
-    pub(crate) fn holds_at(&self, now: Instant) -> bool {
-        let until = self.until.load(Ordering::Acquire);
-        until == u64::MAX || self.nanoseconds(now) < until
-    }
-
-    fn renew(&self, until: Instant) {
-        self.until.fetch_max(self.nanoseconds(until), Ordering::AcqRel);
-        // Whichever of the two comes last, `end` or this, the lease is over.
-        if self.ended.load(Ordering::SeqCst) {
-            self.revoke();
-        }
-    }
-
-    fn end(&self) {
-        self.ended.store(true, Ordering::SeqCst);
-        self.revoke();
-    }
-
-    fn revoke(&self) {
-        self.until.store(0, Ordering::Release);
-    }
-
-    fn nanoseconds(&self, moment: Instant) -> u64 {
-        u64::try_from(moment.saturating_duration_since(self.begin).as_nanos()).unwrap_or(u64::MAX - 1)
-    }
-}
-
 /// What this process knows of the writes of others, and what it does with it.
 pub(crate) struct Coherence {
     write_counters: Arc<WriteCounters>,
-    lease: Arc<MemoryLease>,
+    lease: Arc<Lease>,
     memory: Option<Arc<MemoryTier>>,
     waiting: Box<[Notify]>,
     hasher: Hashing,
@@ -80,11 +30,7 @@ pub(crate) struct Coherence {
 }
 
 impl Coherence {
-    pub(crate) fn new(
-        write_counters: Arc<WriteCounters>,
-        lease: Arc<MemoryLease>,
-        memory: Option<Arc<MemoryTier>>,
-    ) -> Self {
+    pub(crate) fn new(write_counters: Arc<WriteCounters>, lease: Arc<Lease>, memory: Option<Arc<MemoryTier>>) -> Self {
         let waiting = (0..WAITING_STRIPES).map(|_| Notify::new()).collect();
         let hasher = Hashing::default();
         let (end, ending) = (OnceLock::new(), CancellationToken::new());
@@ -140,9 +86,22 @@ impl Coherence {
         self.waiting.iter().for_each(Notify::notify_waiters);
     }
 
-    /// Everything that was done before `moment` has been heard.
-    pub(crate) fn heard_all_until(&self, moment: Instant, lease: Duration) {
-        self.lease.renew(moment + lease);
+    /// Everything that was done before `moment` has been heard. `term`: of the lease, then.
+    pub(crate) fn heard_all_until(&self, moment: Instant, term: u64) {
+        self.lease.renew(term, moment + LEASE);
+    }
+
+    /// The lease on what memory holds.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// This process is about to change this entry, which is fenced: memory serves no older value from now on.
+    pub(crate) fn entry_fenced(&self, key: &Key) {
+        match &self.memory {
+            Some(memory) => memory.forget(key),
+            None => self.write_counters.advance(key, || {}),
+        }
     }
 
     /// Nothing is heard any more.
@@ -153,7 +112,7 @@ impl Coherence {
 
     /// Whether changes are being heard.
     pub(crate) fn is_subscribed(&self) -> bool {
-        self.lease.holds_at(Instant::now())
+        self.lease.holds()
     }
 
     /// Ends with the next change of the key after this call, or sooner.

@@ -9,6 +9,9 @@ use crate::value::Value;
 pub struct Epoch(u64);
 
 impl Epoch {
+    /// Higher than any that is ever opened.
+    pub const MAX: Epoch = Epoch(i64::MAX as u64);
+
     /// The epoch of that number.
     pub const fn new(number: u64) -> Self {
         Epoch(number)
@@ -80,6 +83,38 @@ pub struct History {
     pub commits: u64,
 }
 
+/// One instance of those that share the database, as its row tells.
+///
+/// A lease is known by the number of the beat that asked for it last. Whoever has seen such a number for longer than
+/// a lease lasts, by its own monotonic clock, knows that the lease is over; no clocks are compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// Random: no two processes have the same.
+    pub name: String,
+    /// Grows each time the instance stores its row.
+    pub beat: u64,
+    /// The instance has gone over to this epoch, and all of its writes that were fenced under an older one are
+    /// committed or given up. [`Epoch::MAX`] if it has neither copies nor fences.
+    pub epoch: Epoch,
+    /// The beat that asked last for a lease on what Redis holds; 0 without one.
+    pub redis: u64,
+    /// The beat that asked last for a lease on what memory holds; 0 without one.
+    pub memory: u64,
+    /// It writes without Redis: nobody may hold a lease.
+    pub revokes: bool,
+}
+
+/// What the database tells of those who share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sharers {
+    /// The current epoch.
+    pub epoch: Epoch,
+    /// The server that the epoch was reconciled with last.
+    pub server: String,
+    /// The rows of all instances.
+    pub instances: Vec<Instance>,
+}
+
 /// Where the epoch of all copies in the shared tier is kept: with the truth, so that it is as durable as the writes.
 ///
 /// Each value in the shared tier carries the history and the epoch it was loaded in, and counts only while those are
@@ -104,4 +139,24 @@ pub trait EpochStore: Send + Sync + 'static {
     /// than any before. Somebody remembers a later state of this history than the database has: it was put back to an
     /// earlier one, and what was given since must not be given again.
     async fn begin_history(&self, known: u64) -> Result<Epoch, Failure>;
+
+    /// The current epoch and the rows of all instances. Only where several processes share the database and are to be
+    /// [`Linearizable`](crate::Consistency::Linearizable), as the two below: without them, nothing is cached there.
+    async fn sharers(&self) -> Result<Sharers, Failure> {
+        Err("this database keeps no rows of the instances that share it".into())
+    }
+
+    /// Stores the row of an instance in place of the one before, and then, in a transaction that begins after that
+    /// commit, reads as [`sharers`](EpochStore::sharers). Called every 250 ms. The row need not survive the loss of
+    /// the machine that all instances run on; where they run on several, it has to survive a restart of the database.
+    async fn beat(&self, row: &Instance) -> Result<Sharers, Failure> {
+        let _ = row;
+        self.sharers().await
+    }
+
+    /// Removes the row of that name, if it is still the one of that beat.
+    async fn remove_instance(&self, name: &str, beat: u64) -> Result<(), Failure> {
+        let _ = (name, beat);
+        Ok(())
+    }
 }

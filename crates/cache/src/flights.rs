@@ -17,8 +17,18 @@ use crate::write_counters::Snapshot;
 /// that comes after it never joins a flight that started before it and may bring the old value.
 type FlightId = (Key, Snapshot);
 
-/// The snapshot tells of writes in this process only. Where others write too, a lookup joins no flight that is older
-/// than this, which bounds how far back its answer may reach.
+/// Which flights a lookup joins. The snapshot tells of the writes of this process, and of what was heard of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joining {
+    /// Any: nobody else writes.
+    AtAnyAge,
+    /// Those that are younger than [`JOIN_WINDOW`]: so far back may the answer reach.
+    Young,
+    /// Those that wait for one before them: no answer may be of a time before the lookup. Mostly the one before
+    /// brings what the tiers have when the next one looks, so there is no more to load than otherwise.
+    NotStarted,
+}
+
 const JOIN_WINDOW: Duration = Duration::from_millis(500);
 
 pub(crate) type Completed<E> = Result<Found, E>;
@@ -27,7 +37,7 @@ type InFlight<E> = Arc<Mutex<HashMap<FlightId, Waiter<E>, Hashing>>>;
 
 pub(crate) struct Flights<E> {
     in_flight: InFlight<E>,
-    others_write: bool,
+    joining: Joining,
 }
 
 pub(crate) enum Role<E> {
@@ -61,8 +71,8 @@ struct Call<E> {
 }
 
 impl<E: Clone> Flights<E> {
-    pub(crate) fn new(others_write: bool) -> Self {
-        Flights { in_flight: Arc::default(), others_write }
+    pub(crate) fn new(joining: Joining) -> Self {
+        Flights { in_flight: Arc::default(), joining }
     }
 
     pub(crate) fn join(&self, key: &Key, snapshot: Snapshot) -> Role<E> {
@@ -70,7 +80,7 @@ impl<E: Clone> Flights<E> {
         let mut in_flight = self.in_flight.lock();
         let flight = in_flight.get(&id);
         if let Some(flight) = flight
-            && (!self.others_write || flight.call.started_within(JOIN_WINDOW))
+            && flight.call.is_joined(self.joining)
         {
             return Role::Waiter(flight.clone());
         }
@@ -138,9 +148,12 @@ impl<E> Call<E> {
         self.started.get_or_init(Instant::now);
     }
 
-    /// Also before it has started.
-    fn started_within(&self, window: Duration) -> bool {
-        self.started.get().is_none_or(|moment| moment.elapsed() < window)
+    fn is_joined(&self, joining: Joining) -> bool {
+        self.started.get().is_none_or(|started| match joining {
+            Joining::AtAnyAge => true,
+            Joining::Young => started.elapsed() < JOIN_WINDOW,
+            Joining::NotStarted => false,
+        })
     }
 }
 
@@ -211,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiters_get_what_the_leader_brings() {
-        let (flights, (snapshot, _)) = (Flights::new(false), snapshots());
+        let (flights, (snapshot, _)) = (Flights::new(Joining::AtAnyAge), snapshots());
         let flight = leader(&flights, snapshot);
         let (first, second) = (waiter(&flights, snapshot), waiter(&flights, snapshot));
         flight.complete(completing());
@@ -223,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn when_the_leader_is_lost_a_waiter_leads() {
-        let (flights, (snapshot, _)) = (Flights::new(false), snapshots());
+        let (flights, (snapshot, _)) = (Flights::new(Joining::AtAnyAge), snapshots());
         let flight = leader(&flights, snapshot);
         let (first, second) = (waiter(&flights, snapshot), waiter(&flights, snapshot));
         drop(flight);
@@ -238,7 +251,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flight_from_before_a_write_is_not_joined() {
-        let (flights, (before, after)) = (Flights::new(false), snapshots());
+        let (flights, (before, after)) = (Flights::new(Joining::AtAnyAge), snapshots());
         let older = leader(&flights, before);
         let newer = leader(&flights, after);
         older.complete(Err("the old value"));
@@ -250,7 +263,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn where_others_write_an_older_flight_is_replaced() {
-        let (flights, (snapshot, _)) = (Flights::new(true), snapshots());
+        let (flights, (snapshot, _)) = (Flights::new(Joining::Young), snapshots());
         let older = leader(&flights, snapshot);
         let early = waiter(&flights, snapshot);
         advance(JOIN_WINDOW).await;
@@ -270,9 +283,25 @@ mod tests {
         assert_eq!(flights.count(), 0);
     }
 
+    #[tokio::test]
+    async fn where_no_answer_may_be_older_than_its_question_the_next_flight_is_joined() {
+        let (flights, (snapshot, _)) = (Flights::new(Joining::NotStarted), snapshots());
+        let first = leader(&flights, snapshot);
+        let mut second = leader(&flights, snapshot);
+        let joined = waiter(&flights, snapshot);
+        assert!(second.start().now_or_never().is_none(), "one load at a time");
+        first.complete(Err("may be old"));
+        second.start().await;
+        let third = leader(&flights, snapshot);
+        second.complete(completing());
+        assert_eq!(joined.wait().await, Some(completing()));
+        drop(third);
+        assert_eq!(flights.count(), 0);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn alone_on_the_database_a_flight_is_joined_at_any_age() {
-        let (flights, (snapshot, _)) = (Flights::new(false), snapshots());
+        let (flights, (snapshot, _)) = (Flights::new(Joining::AtAnyAge), snapshots());
         let flight = leader(&flights, snapshot);
         advance(JOIN_WINDOW * 100).await;
         drop(waiter(&flights, snapshot));

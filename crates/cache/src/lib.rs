@@ -21,8 +21,8 @@
 //! # let epoch_row = Arc::new(Row);
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! let options = CacheOptions {
-//!     tiers: Tiers::Memory, shared_database: false, memory_bytes: 64 << 20,
-//!     write_strategy: WriteStrategy::Invalidate,
+//!     tiers: Tiers::Memory, shared_database: false, consistency: Consistency::Linearizable,
+//!     memory_bytes: 64 << 20, write_strategy: WriteStrategy::Invalidate,
 //!     redis: RedisOptions::default(), key_prefix: "product:".into(), seal_key: None,
 //! };
 //! let cache: Cache<std::io::ErrorKind> = Cache::new(options, epoch_row, |_| false)?;
@@ -65,8 +65,10 @@ mod condition;
 mod counters;
 mod epoch;
 mod flights;
+mod instances;
 mod key;
 mod key_space;
+mod lease;
 mod locks;
 mod memory;
 mod namespace;
@@ -85,12 +87,12 @@ pub use batch::BatchError;
 pub use cache::Cache;
 pub use condition::Condition;
 pub use counters::{Counts, Durations, Event, RedisState, ServerMemory, Statistics, TierLevels};
-pub use epoch::{Committed, Epoch, EpochStore, Fencing, History, InvalidEpoch};
+pub use epoch::{Committed, Epoch, EpochStore, Fencing, History, Instance, InvalidEpoch, Sharers};
 pub use hotshelf_redis_client::RedisOptions;
 pub use key::Key;
 pub use key_space::{Keys, NamespaceError};
 pub use namespace::{Absence, EntryRef, Namespace, NamespaceOptions, Tag};
-pub use options::{CacheOptions, OptionsError, Tiers, WriteStrategy};
+pub use options::{CacheOptions, Consistency, OptionsError, Tiers, WriteStrategy};
 pub use redis::SealKey;
 pub use tier::{DeleteError, InvalidationUnconfirmed};
 pub use value::{Found, Read, Source, Value};

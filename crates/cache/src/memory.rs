@@ -13,9 +13,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wildmatch::WildMatch;
 
-use crate::coherence::MemoryLease;
 use crate::counters::{Event, TierLevels};
 use crate::key::Key;
+use crate::lease::Lease;
 use crate::namespace::{EntryRef, Namespace, Tag};
 use crate::redis::GENERATION_TTL;
 use crate::rng::Hashing;
@@ -30,7 +30,7 @@ const OVERHEAD: usize = 200;
 pub(crate) struct MemoryTier {
     entries: Moka<Key, Arc<Entry>, Hashing>,
     write_counters: Arc<WriteCounters>,
-    lease: Arc<MemoryLease>,
+    lease: Arc<Lease>,
     /// Other processes write to the same database.
     shared: bool,
     /// There is a tier behind this one, of which it takes copies.
@@ -101,7 +101,7 @@ impl MemoryTier {
     pub(crate) fn new(
         max_bytes: u64,
         write_counters: Arc<WriteCounters>,
-        lease: Arc<MemoryLease>,
+        lease: Arc<Lease>,
         shared: bool,
         copies: bool,
     ) -> Self {
@@ -122,13 +122,17 @@ impl MemoryTier {
 
     /// The value that nothing has invalidated, expired or not.
     fn standing(&self, key: &Key, tags: Option<&[Tag]>, now: Instant) -> Option<Arc<Entry>> {
+        // Before all else: whoever renews the lease has applied the writes that it vouches for.
+        if !self.lease.holds_at(now) {
+            return None;
+        }
         let copy = self.entries.get(key)?;
         if !copy.goes_with(tags) {
             copy.namespace.key_space().tell_mixed_use(key);
             return None;
         }
         let current = copy.flushes == self.write_counters.flushes() && self.write_counters.hold(&copy.dependencies);
-        (current && self.lease.holds_at(now)).then_some(copy)
+        current.then_some(copy)
     }
 
     fn keep(&self, entry: &EntryRef, value: Option<&Value>, snapshot: Snapshot, ttl: Duration) {

@@ -31,6 +31,19 @@ pub enum WriteStrategy {
     WriteThrough,
 }
 
+/// What an acknowledged write means for the other processes that share the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Consistency {
+    /// No read on any process that starts after the acknowledgement returns what was there before. A write waits until
+    /// every process has confirmed that it has heard of it: normally one or two round trips to Redis more, and never
+    /// longer than a lease (1 s) because of a process that does not answer.
+    #[default]
+    Linearizable,
+    /// The memory of another process may lag: by a millisecond normally, by a lease (1 s) at most. Writes wait for
+    /// nobody.
+    Bounded,
+}
+
 /// How the cache is built.
 #[derive(Clone, Debug)]
 pub struct CacheOptions {
@@ -39,6 +52,8 @@ pub struct CacheOptions {
     /// Other processes write to the same database. Memory then serves only while it is certain to hear of their writes
     /// through Redis.
     pub shared_database: bool,
+    /// What a write waits for, if they do. The same for all of them.
+    pub consistency: Consistency,
     /// Bound of the memory tier in bytes, keys and bookkeeping included.
     pub memory_bytes: u64,
     /// What a finished write leaves.
@@ -84,6 +99,7 @@ mod tests {
                 let options = CacheOptions {
                     tiers,
                     shared_database,
+                    consistency: Consistency::Linearizable,
                     memory_bytes: 1 << 20,
                     write_strategy: WriteStrategy::Invalidate,
                     redis: RedisOptions::default(),

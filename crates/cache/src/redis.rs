@@ -3,9 +3,11 @@
 //! value is of the current epoch.
 
 mod compression;
+mod confirmations;
 mod deletion;
 mod fred_link;
 mod generations;
+mod heartbeat;
 mod link;
 mod listener;
 mod names;
@@ -30,9 +32,12 @@ use crate::coherence::Coherence;
 use crate::condition::Condition;
 use crate::counters::{Event, RedisCounters, RedisState, ServerMemory, TierLevels};
 use crate::epoch::{Epoch, EpochStore};
+use crate::instances::Instances;
+use crate::lease::Lease;
 use crate::namespace::EntryRef;
 use crate::tier::{Copy, Fill, Lookup, TierName, Token, Until};
 use crate::value::Value;
+use confirmations::Confirmations;
 pub(crate) use fred_link::FredConnector;
 use generations::Generations;
 use link::ActiveLink;
@@ -61,8 +66,16 @@ const LEASE_TTL: Duration = Duration::from_secs(3);
 pub(crate) struct RedisSetup {
     pub(crate) names: Names,
     pub(crate) seal: Seal,
+    /// Names this process.
+    pub(crate) instance: String,
     /// Other processes write to the same database.
     pub(crate) shared: bool,
+    /// Those, if an acknowledged write is to be seen by all of them.
+    pub(crate) instances: Option<Arc<Instances>>,
+    /// There is a tier in front of this one, which takes copies.
+    pub(crate) has_memory: bool,
+    /// On what Redis holds.
+    pub(crate) lease: Arc<Lease>,
     pub(crate) epoch_store: Arc<dyn EpochStore>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) counters: Arc<RedisCounters>,
@@ -86,6 +99,11 @@ pub(crate) struct RedisTier {
     adopting: Mutex<()>,
     orphans: Mutex<Vec<(String, Token)>>,
     heartbeats: Heartbeats,
+    confirmations: Confirmations,
+    /// Without it, no value is taken for the current one.
+    lease: Arc<Lease>,
+    /// Another instance writes without Redis: nobody has a lease.
+    is_suspended: AtomicBool,
     generations: Generations,
     /// Why there is no link. `None` before the first try.
     down: Mutex<Option<String>>,
@@ -125,7 +143,10 @@ impl RedisTier {
             epoch: AtomicU64::new(0),
             adopting: Mutex::new(()),
             orphans: Mutex::default(),
-            heartbeats: Heartbeats::new(),
+            heartbeats: Heartbeats::new(setup.instance.clone()),
+            confirmations: Confirmations::default(),
+            lease: Arc::clone(&setup.lease),
+            is_suspended: AtomicBool::new(false),
             generations: Generations::default(),
             down: Mutex::default(),
             outages: Trouble::default(),
@@ -199,6 +220,8 @@ impl RedisTier {
         let _adopting = self.adopting.lock();
         if self.epoch.fetch_max(epoch.get(), Ordering::AcqRel) < epoch.get() && self.setup.shared {
             self.setup.coherence.everything_changed();
+            // Others may wait for that.
+            self.setup.instances.iter().for_each(|instances| instances.hurry());
         }
     }
 
@@ -240,6 +263,10 @@ impl RedisTier {
     /// out of reach, the right to fill it.
     pub(crate) async fn lookup(&self, entry: &EntryRef, until: Until) -> Lookup<Option<RedisPermit>> {
         let Some(link) = self.link.load_full() else { return Lookup::Miss(None) };
+        // Before the epoch is looked at: whoever renews the lease has gone over to the one that was current then.
+        if !self.lease.holds() {
+            return Lookup::Miss(None);
+        }
         let answer = self.look_and_wait(&link, entry, until).await.unwrap_or_else(|error| {
             self.count_error("lookup", &error);
             Lookup::Miss(None)
@@ -345,6 +372,7 @@ impl RedisTier {
         let tasks = self.setup.tasks.clone();
         tasks.spawn_loop("redis supervisor", supervisor::run(Arc::clone(&self), tasks.stopping()));
         if self.setup.shared {
+            tasks.spawn_loop("redis confirmations", confirmations::confirm(Arc::clone(&self), tasks.stopping()));
             tasks.spawn_loop("redis listener", listener::run(self, tasks.stopping()));
         }
     }

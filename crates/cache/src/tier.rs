@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::epoch::{Epoch, Fencing};
+use crate::instances::Uncommitted;
 use crate::key::Key;
 use crate::namespace::{EntryRef, Tag};
 use crate::redis::RedisPermit;
@@ -82,10 +83,9 @@ pub(crate) struct Intent {
 }
 
 /// How the beginning of a write went in Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
-    /// The entries are fenced, in this epoch: nobody reads an old copy there or leaves one.
-    Fenced { epoch: Epoch },
+    /// The entries are fenced, in this epoch: nobody reads an old copy there or leaves one, nor has one in memory.
+    Fenced { epoch: Epoch, uncommitted: Option<Uncommitted> },
     /// Redis is out of reach and may go on holding an old copy, which must be invalidated with the commit.
     Unfenced,
     /// Another process is writing one of them.

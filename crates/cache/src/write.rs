@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::counters::Event;
 use crate::epoch::{Committed, Epoch, Fencing};
+use crate::instances::{Revocation, Uncommitted};
 use crate::key::Key;
 use crate::locks::KeyLock;
 use crate::namespace::{EntryRef, Tag};
@@ -54,6 +55,10 @@ pub struct Write<E> {
     cache: Cache<E>,
     intent: Intent,
     fencing: Fencing,
+    /// Until the commit, where other instances have to know of it.
+    uncommitted: Option<Uncommitted>,
+    /// Of a write without Redis, where nobody is to serve an older value.
+    revocation: Option<Revocation>,
     ended: bool,
     _locks: Vec<KeyLock>,
 }
@@ -145,22 +150,38 @@ impl<E: Clone + Send + Sync + 'static> KeyGuard<E> {
         let told = !cache.0.shared || cache.0.redis.is_some();
         let fencing = if told { Fencing::Fenced } else { Fencing::Unfenced };
         // From here on, dropping this value undoes what was begun.
-        let mut write = Write { cache, intent, fencing, ended: false, _locks: locks };
+        let mut write =
+            Write { cache, intent, fencing, uncommitted: None, revocation: None, ended: false, _locks: locks };
         // Memory needs no bar: what is copied from here to the commit is dropped before the write is acknowledged.
-        let Some(redis) = write.cache.0.redis.clone() else { return Ok(write) };
-        match redis.begin(&write.intent).await {
-            Begun::Fenced { epoch } => write.intent.epoch = epoch,
-            Begun::Unfenced => write.fencing = Fencing::Unfenced,
-            Begun::Conflict => {
-                write.ended = true;
-                return Err(WriteError::Locked);
+        if let Some(redis) = write.cache.0.redis.clone() {
+            match redis.begin(&write.intent).await {
+                Begun::Fenced { epoch, uncommitted } => {
+                    (write.intent.epoch, write.uncommitted) = (epoch, uncommitted);
+                }
+                Begun::Unfenced => write.fencing = Fencing::Unfenced,
+                Begun::Conflict => {
+                    write.ended = true;
+                    return Err(WriteError::Locked);
+                }
             }
+        }
+        if write.fencing == Fencing::Unfenced {
+            write.revoke().await;
         }
         Ok(write)
     }
 }
 
 impl<E> Write<E> {
+    /// Keeps all other instances from serving what no fence bars. If that fails, so will the commit.
+    async fn revoke(&mut self) {
+        let Some(instances) = &self.cache.0.instances else { return };
+        match instances.revoke().await {
+            Ok(revocation) => self.revocation = Some(revocation),
+            Err(error) => tracing::debug!(%error, "leases could not be revoked"),
+        }
+    }
+
     /// How the database has to be written.
     pub fn fencing(&self) -> Fencing {
         self.fencing
@@ -173,6 +194,7 @@ impl<E> Write<E> {
             && !redis.also_invalidate(&self.intent, &tags).await
         {
             self.fencing = Fencing::Unfenced;
+            self.revoke().await;
         }
         self.intent.tags.extend(tags);
     }
@@ -212,12 +234,17 @@ impl<E> Write<E> {
         leaves: impl IntoIterator<Item = (Key, Value)>,
         epoch: Option<Epoch>,
     ) -> Result<(), InvalidationUnconfirmed> {
+        self.uncommitted = None;
         let keep = self.kept(leaves);
         // Redis first: memory may copy from it until it has finished.
         let mut confirmed = Ok(());
         if let Some(redis) = &self.cache.0.redis {
             let outcome = Outcome::Changed { keep: &keep, epoch, fencing: self.fencing };
             confirmed = redis.finish(&self.intent, outcome).await;
+        }
+        if let (Some(instances), Some(epoch)) = (&self.cache.0.instances, epoch) {
+            let settled = instances.settle(epoch).await;
+            confirmed = confirmed.and(settled.map_err(|cause| InvalidationUnconfirmed(cause.to_string())));
         }
         if let Some(memory) = &self.cache.0.memory {
             memory.finish(&self.intent.entries, &keep);

@@ -7,7 +7,7 @@
 //! use hotshelf_api::{ApiModule, ApiOptions, ApiServices, LimitOptions, TrustedProxies, UploadOptions};
 //! use hotshelf_lifecycle::Container;
 //! use hotshelf_ratelimit::{Limit, OnLoss, RateLimitOptions, RateLimiter};
-//! # use hotshelf_cache::{Cache, CacheOptions, RedisOptions, Tiers, WriteStrategy};
+//! # use hotshelf_cache::{Cache, CacheOptions, Consistency, RedisOptions, Tiers, WriteStrategy};
 //! # use hotshelf_product::{Ttls, ProductService, WarmOptions, Warmer};
 //!
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -15,7 +15,7 @@
 //! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions::at(directory.path().join("products.db"));
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
-//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
+//! #     consistency: Consistency::Linearizable, write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
 //! #     key_prefix: String::new(), seal_key: None };
 //! # let repository = hotshelf_database::Database::open(database, &registry).await?;
 //! # let changed_nothing = hotshelf_domain::StoreError::changed_nothing;

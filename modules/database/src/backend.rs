@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hotshelf_cache::Epoch;
+use hotshelf_cache::{Epoch, Instance, Sharers};
 use hotshelf_domain::{History, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +53,12 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// the other groups.
     fn heartbeat(&self) -> bool;
 
+    /// Stores the row of an instance that shares the database, unless a newer row of it is there.
+    fn store_instance(&self, row: &Instance) -> Result<(), StoreError>;
+
+    /// Removes the row of an instance, if it is still the one of that beat.
+    fn remove_instance(&self, name: &str, beat: u64) -> Result<(), StoreError>;
+
     /// At the end, when no other connection is open any more.
     fn close(&self) -> Result<(), StoreError>;
 }
@@ -89,6 +95,9 @@ pub(crate) trait KeyedConnection: ReadConnection {
     /// The epoch and the Redis server that it was reconciled with last. Looks first whether the database is still the
     /// one, and keeps the result, as [`Backend::heartbeat`].
     fn current_epoch(&mut self) -> Result<(Epoch, String), SqlError>;
+
+    /// The same, with the rows of the instances that share the database.
+    fn sharers(&mut self) -> Result<Sharers, SqlError>;
 }
 
 /// One for lists: its statements can be interrupted, as their work depends on what is asked for.

@@ -8,6 +8,7 @@ mod doubt;
 mod history;
 mod identity;
 mod inserts;
+mod instances;
 mod link;
 mod migrations;
 mod place;

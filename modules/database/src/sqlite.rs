@@ -6,6 +6,7 @@ mod copying;
 mod error;
 mod history;
 pub(crate) mod identity;
+mod instances;
 mod lock;
 mod permissions;
 mod products;

@@ -11,13 +11,13 @@
 //! use hotshelf_domain::{Expect, ProductDraft, StoreError};
 //! use hotshelf_product::{Ttls, ProductService};
 //!
-//! # use hotshelf_cache::{CacheOptions, RedisOptions, Tiers, WriteStrategy};
+//! # use hotshelf_cache::{CacheOptions, Consistency, RedisOptions, Tiers, WriteStrategy};
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 //! # let directory = tempfile::tempdir()?;
 //! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions::at(directory.path().join("products.db"));
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
-//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
+//! #     consistency: Consistency::Linearizable, write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
 //! #     key_prefix: String::new(), seal_key: None };
 //! let repository = Database::open(database, &registry).await?;
 //! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing)?;

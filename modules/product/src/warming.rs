@@ -99,7 +99,7 @@ impl Condition {
 /// # use std::sync::Arc;
 /// # use std::time::Duration;
 /// use hotshelf_product::{WarmOptions, Warmer};
-/// # use hotshelf_cache::{Cache, CacheOptions, Read, RedisOptions, Tiers, WriteStrategy};
+/// # use hotshelf_cache::{Cache, CacheOptions, Consistency, Read, RedisOptions, Tiers, WriteStrategy};
 /// # use hotshelf_product::{Ttls, ProductService};
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -107,7 +107,7 @@ impl Condition {
 /// # let registry = hotshelf_stats::Registry::new()?;
 /// # let database = hotshelf_database::DatabaseOptions::at(directory.path().join("products.db"));
 /// # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
-/// #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
+/// #     consistency: Consistency::Linearizable, write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
 /// #     key_prefix: String::new(), seal_key: None };
 /// # let repository = hotshelf_database::Database::open(database, &registry).await?;
 /// # let changed_nothing = hotshelf_domain::StoreError::changed_nothing;

@@ -12,7 +12,7 @@ use super::*;
 use crate::epoch::{Epoch, EpochStore, History};
 use crate::key_space::Keys;
 use crate::namespace::{Absence, Namespace, NamespaceOptions};
-use crate::options::{CacheOptions, Tiers, WriteStrategy};
+use crate::options::{CacheOptions, Consistency, Tiers, WriteStrategy};
 use crate::value::Source;
 
 /// Longer than a flight may be joined.
@@ -60,6 +60,7 @@ impl World {
             // Redis is never connected to.
             tiers: Tiers::Tiered,
             shared_database: true,
+            consistency: Consistency::Linearizable,
             memory_bytes: 1 << 20,
             write_strategy: WriteStrategy::Invalidate,
             redis: RedisOptions::default(),

@@ -35,8 +35,7 @@ impl World {
         };
         let (things, pages) = (namespace("thing", "id:"), namespace("page", "list:"));
         let write_counters = Arc::new(WriteCounters::new());
-        let tier =
-            MemoryTier::new(max_bytes, Arc::clone(&write_counters), Arc::new(MemoryLease::endless()), false, false);
+        let tier = MemoryTier::new(max_bytes, Arc::clone(&write_counters), Arc::new(Lease::endless()), false, false);
         World { tier, write_counters, things, pages }
     }
 

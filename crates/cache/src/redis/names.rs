@@ -27,6 +27,11 @@ pub(crate) enum Marker {
     Tag(String),
     /// The heartbeat of that number of this process or another, where that hash tag leads.
     Heartbeat { instance: String, number: u64, hash_tag: String },
+    /// That process asks who has heard of all that it has done before, where that hash tag leads and in other parts of
+    /// the server, so many with this one.
+    Barrier { of: String, number: u64, hash_tag: String, parts: usize },
+    /// One process has heard of all that another one had done before its barrier of that number.
+    Confirmation { of: String, by: String, number: u64 },
 }
 
 impl Names {
@@ -76,6 +81,14 @@ impl Names {
         format!("{}chg:{{{hash_tag}}}beat:{instance}:{number}", self.prefix)
     }
 
+    pub(crate) fn barrier(&self, hash_tag: &str, of: &str, number: u64, parts: usize) -> String {
+        format!("{}chg:{{{hash_tag}}}barrier:{of}:{number}:{parts}", self.prefix)
+    }
+
+    pub(crate) fn confirmation(&self, hash_tag: &str, of: &str, by: &str, number: u64) -> String {
+        format!("{}chg:{{{hash_tag}}}heard:{of}:{by}:{number}", self.prefix)
+    }
+
     /// What the marker of that name tells; `None` if it is no marker.
     pub(crate) fn read(&self, marker: &str) -> Option<Marker> {
         let marker = marker.strip_prefix(&self.prefix)?.strip_prefix("chg:")?;
@@ -86,12 +99,23 @@ impl Names {
         if let Some(name) = marker.strip_suffix('}') {
             return Some(Marker::Entry(Key::new(name.strip_prefix(&self.prefix)?)));
         }
-        let (hash_tag, heartbeat) = marker.split_once("}beat:")?;
-        let (instance, number) = heartbeat.split_once(':')?;
-        Some(Marker::Heartbeat {
-            instance: instance.to_owned(),
-            number: number.parse().ok()?,
-            hash_tag: hash_tag.to_owned(),
+        let (hash_tag, told) = marker.split_once('}')?;
+        let hash_tag = hash_tag.to_owned();
+        let words: Vec<&str> = told.split(':').collect();
+        Some(match words[..] {
+            ["beat", instance, number] => {
+                Marker::Heartbeat { instance: instance.to_owned(), number: number.parse().ok()?, hash_tag }
+            }
+            ["barrier", of, number, parts] => Marker::Barrier {
+                of: of.to_owned(),
+                number: number.parse().ok()?,
+                hash_tag,
+                parts: parts.parse().ok()?,
+            },
+            ["heard", of, by, number] => {
+                Marker::Confirmation { of: of.to_owned(), by: by.to_owned(), number: number.parse().ok()? }
+            }
+            _ => return None,
         })
     }
 }
@@ -115,6 +139,8 @@ mod tests {
         assert_eq!(slot(&names.generation(&prices)), generation);
         assert_eq!(slot(&names.tag_marker(&prices)), generation);
         assert_eq!(slot(&names.heartbeat("a1", 42, "6")), slot("6"));
+        assert_eq!(slot(&names.barrier("6", "a1", 42, 3)), slot("6"));
+        assert_eq!(slot(&names.confirmation("6", "a1", "b2", 42)), slot("6"));
     }
 
     #[test]
@@ -132,6 +158,11 @@ mod tests {
             assert_eq!(read(names.tag_marker(&products)), Some(tag));
             let heartbeat = Marker::Heartbeat { instance: "a1".to_owned(), number: 42, hash_tag: "6".to_owned() };
             assert_eq!(read(names.heartbeat("a1", 42, "6")), Some(heartbeat));
+            let [of, by, hash_tag] = ["a1", "b2", "6"].map(str::to_owned);
+            let barrier = Marker::Barrier { of: of.clone(), number: 7, hash_tag, parts: 3 };
+            assert_eq!(read(names.barrier("6", "a1", 7, 3)), Some(barrier));
+            let confirmation = Marker::Confirmation { of, by, number: 7 };
+            assert_eq!(read(names.confirmation("6", "a1", "b2", 7)), Some(confirmation));
             assert_eq!(names.read("other"), None);
         }
     }

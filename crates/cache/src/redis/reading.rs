@@ -179,6 +179,9 @@ impl RedisTier {
         let (true, Some(link)) = (entries.len() > 1, self.link.load_full()) else {
             return join_all(entries.iter().map(|entry| self.lookup(entry, until))).await;
         };
+        if !self.lease.holds() {
+            return entries.iter().map(|_| Lookup::Miss(None)).collect();
+        }
         let held = link.get_many(entries.iter().map(|entry| self.name_of(entry)).collect()).await;
         let held = held.unwrap_or_else(|error| {
             self.count_error("lookup", &error);

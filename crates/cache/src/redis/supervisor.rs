@@ -6,21 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use hotshelf_lifecycle::Failure;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::heartbeat::{HEARTBEAT, keep_beating};
 use super::link::{ActiveLink, Agreement, Presence};
 use super::{Counted, RedisTier, SealedNumber};
 use crate::epoch::Epoch;
 
-/// How often a link is asked whether it is alive; also how soon an epoch that another process has opened is known here.
-const HEARTBEAT: Duration = Duration::from_millis(250);
 /// Between two looks at the memory of the server: as often as metrics are usually scraped.
 const MEMORY_LOOK: Duration = Duration::from_secs(15);
-/// Heartbeats in a row that may fail.
-const MISSED_HEARTBEATS: u32 = 2;
 /// One that finds the database behind, one after it was asked, one of a new history, one that finds another seal, and
 /// some to spare.
 const MOST_ANNOUNCEMENTS: usize = 6;
@@ -52,6 +48,7 @@ pub(super) async fn run(tier: Arc<RedisTier>, stopping: CancellationToken) {
                     true => leave(&tier, &link).await,
                     false => announce_down(&tier, reason),
                 }
+                withdraw(&tier).await;
                 // After it was announced: closing a connection to a server that hangs takes time.
                 link.close().await;
                 if stopping.is_cancelled() {
@@ -83,6 +80,11 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
             tier.adopt(store.advance().await?);
         }
         *last_server = Some(link.server().to_owned());
+        if let Some(instances) = &tier.setup.instances {
+            // Whoever still serves what another server holds, or has fenced there what is not committed yet, does not
+            // hear of what is written here.
+            instances.noted_by_all(tier.epoch()).await?;
+        }
         match agree_on_epoch(tier, &link, true).await? {
             Announced::Agreed => Ok(()),
             Announced::OtherDatabase { history } => Err(keys_of_another(tier, &history).into()),
@@ -98,14 +100,14 @@ async fn open(tier: &RedisTier, last_server: &mut Option<String>) -> Result<Arc<
 }
 
 /// The result of telling the server who this process is.
-enum Announced {
+pub(super) enum Announced {
     Agreed,
     OtherDatabase { history: String },
     OtherProcess { present_until: String },
 }
 
 /// Tells the server who this is and the epoch, and learns of one that another process has opened. The database decides.
-async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Announced, Failure> {
+pub(super) async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Result<Announced, Failure> {
     let (store, key) = (&tier.setup.epoch_store, tier.setup.names.epoch());
     let mut asked = false;
     for _ in 0..MOST_ANNOUNCEMENTS {
@@ -151,6 +153,17 @@ async fn agree_on_epoch(tier: &RedisTier, link: &ActiveLink, opens: bool) -> Res
     Err("what Redis knows of the database changes all the time".into())
 }
 
+/// Nobody waits for an instance that serves nothing. If the database cannot be told, others wait until the leases would
+/// have ended.
+async fn withdraw(tier: &RedisTier) {
+    if let Some(instances) = &tier.setup.instances {
+        instances.suspend();
+        if let Ok(Err(error)) = timeout(HEARTBEAT, instances.withdraw()).await {
+            tracing::debug!(%error, "the row of this instance could not be removed");
+        }
+    }
+}
+
 /// How far the database has come is known to Redis when it stops, and nobody waits for a process that is gone.
 async fn leave(tier: &RedisTier, link: &ActiveLink) {
     let lasts = if tier.setup.shared { PRESENCE } else { Duration::ZERO };
@@ -181,7 +194,7 @@ fn presence(tier: &RedisTier, history: u64, commits: u64, opens: bool, lasts: Du
     Presence { history, follows: tier.follows(), epoch, commits, process, opens, lasts }
 }
 
-fn keys_of_another(tier: &RedisTier, history: &str) -> String {
+pub(super) fn keys_of_another(tier: &RedisTier, history: &str) -> String {
     format!(
         "another database (history {history}) is at work with the keys `{}*` there: give one of the two services a \
          CACHE_PREFIX or a Redis of its own",
@@ -219,128 +232,6 @@ async fn follow_memory(tier: &RedisTier, link: &ActiveLink) -> String {
     }
 }
 
-/// Sends heartbeats until too many in a row have failed; then tells why.
-async fn keep_beating(tier: &RedisTier, link: &ActiveLink) -> String {
-    let mut heartbeats = interval(HEARTBEAT);
-    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut missed, mut other) = (0, None);
-    loop {
-        heartbeats.tick().await;
-        match heartbeat(tier, link, &mut other).await {
-            Ok(Some(reason)) => return reason,
-            Ok(None) => {
-                missed = 0;
-                tell_the_end(tier);
-                tier.release_orphans(link).await;
-            }
-            Err(error) => {
-                missed += 1;
-                tier.count_error("beat", &error);
-                if missed == MISSED_HEARTBEATS {
-                    return format!("no answer: {error}");
-                }
-            }
-        }
-    }
-}
-
-/// What the database tells of the other processes.
-enum PeerServer {
-    /// They work on the same server.
-    Same,
-    /// Another server's memory goes with the epoch now: what this one holds is not told to them, nor theirs here.
-    Another,
-    /// It could not be asked. Redis is as good as before, but memory must not take its pushes for complete.
-    Unknown,
-}
-
-/// A process that is cut off from Redis advances the epoch in the database with its writes.
-async fn check_peers(tier: &RedisTier, link: &ActiveLink) -> PeerServer {
-    match timeout(HEARTBEAT, tier.setup.epoch_store.current()).await {
-        Ok(Ok((_, server))) if server != link.server() => PeerServer::Another,
-        Ok(Ok((epoch, _))) => {
-            tier.adopt_history();
-            tier.adopt(epoch);
-            PeerServer::Same
-        }
-        Ok(Err(_)) | Err(_) => PeerServer::Unknown,
-    }
-}
-
-/// Another process that has taken the place of this one. One that runs renews its presence with each of its
-/// heartbeats. What is not renewed was the last command of a process that is gone, such as the one that ran before this
-/// one, carried out late.
-struct OtherProcess {
-    present_until: String,
-    looks: u32,
-}
-
-/// Heartbeats in which another process that runs renews its presence at least once: a second, in which one that was
-/// not told of is to be noticed.
-const LOOKS_AT_OTHER: u32 = 4;
-
-/// What to make of the other process, `None` until it is known: one that runs stays [`Announced::OtherProcess`]. When
-/// it does not renew its presence for enough looks, this process takes its place back.
-async fn confirm_other(
-    tier: &RedisTier,
-    link: &ActiveLink,
-    other: &mut Option<OtherProcess>,
-    present_until: String,
-) -> Result<Option<Announced>, Failure> {
-    match other {
-        Some(known) if known.present_until != present_until => {
-            return Ok(Some(Announced::OtherProcess { present_until }));
-        }
-        Some(known) => known.looks += 1,
-        None => *other = Some(OtherProcess { present_until, looks: 1 }),
-    }
-    if other.as_ref().is_some_and(|other| other.looks > LOOKS_AT_OTHER) {
-        *other = None;
-        return agree_on_epoch(tier, link, true).await.map(Some);
-    }
-    Ok(None)
-}
-
-/// Returns why the link is of no use any more, if it is not.
-async fn heartbeat(
-    tier: &RedisTier,
-    link: &ActiveLink,
-    other: &mut Option<OtherProcess>,
-) -> Result<Option<String>, Failure> {
-    let begin = Instant::now();
-    let peers = check_peers(tier, link).await;
-    match peers {
-        PeerServer::Another if tier.setup.shared => {
-            return Ok(Some("the other instances are on another server".to_owned()));
-        }
-        // This process has named its server last, unless another one has come that nobody told of this one.
-        PeerServer::Another => return Ok(Some(tier.setup.coherence.end(UNTOLD))),
-        PeerServer::Same | PeerServer::Unknown => {}
-    }
-    let agreed = match agree_on_epoch(tier, link, false).await? {
-        Announced::OtherProcess { present_until } => confirm_other(tier, link, other, present_until).await?,
-        agreed => {
-            *other = None;
-            Some(agreed)
-        }
-    };
-    match agreed {
-        None | Some(Announced::Agreed) => {}
-        Some(Announced::OtherDatabase { history }) => return Ok(Some(keys_of_another(tier, &history))),
-        Some(Announced::OtherProcess { .. }) => return Ok(Some(tier.setup.coherence.end(UNTOLD))),
-    }
-    if tier.setup.shared && matches!(peers, PeerServer::Same) {
-        let (names, instance) = (&tier.setup.names, tier.heartbeats.instance());
-        let number = tier.heartbeats.begin(begin, link.hash_tags());
-        let publishing = link
-            .hash_tags()
-            .iter()
-            .map(async |hash_tag| link.publish_marker(&names.heartbeat(instance, number, hash_tag)).await);
-        try_join_all(publishing).await?;
-    }
-    Ok(None)
-}
-
 fn announce_up(tier: &RedisTier) {
     if !tier.outages.stands() {
         tracing::info!(epoch = tier.epoch().get(), "Redis is up");
@@ -349,7 +240,7 @@ fn announce_up(tier: &RedisTier) {
 }
 
 /// Logs that an outage is over: at once, or, if there was one just before, when it has been over for a while.
-fn tell_the_end(tier: &RedisTier) {
+pub(super) fn tell_the_end(tier: &RedisTier) {
     if let Some(down) = tier.outages.succeeded() {
         tracing::info!(epoch = tier.epoch().get(), ?down, "Redis is up");
     }

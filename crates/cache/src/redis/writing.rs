@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{join, join_all, try_join};
+use hotshelf_lifecycle::Failure;
 use hotshelf_redis_client::RedisError;
 
 use super::RedisTier;
@@ -63,13 +64,21 @@ impl RedisTier {
     /// Before the database is written.
     pub(crate) async fn begin(&self, intent: &Intent) -> Begun {
         let Some(link) = self.link.load_full() else { return Begun::Unfenced };
+        // Before the fences: whoever opens another server waits until they have had their purpose.
+        let uncommitted = self.setup.instances.as_ref().map(|instances| instances.begin_fenced(self.epoch()));
         let give_up = tokio::time::Instant::now() + FENCE_TIMEOUT;
         let mut tags = &intent.tags[..];
         loop {
             // Once: a generation outlasts the timeout of the writer, and each invalidates every page of all processes.
             let tags = std::mem::take(&mut tags);
             match join(self.fence(&link, intent), self.invalidate(&link, tags)).await {
-                (Ok(true), Ok(())) => return Begun::Fenced { epoch: self.epoch() },
+                (Ok(true), Ok(())) if self.fences_are_heard(&link, intent).await => {
+                    return Begun::Fenced { epoch: self.epoch(), uncommitted };
+                }
+                (Ok(true), Ok(())) => {
+                    self.orphan(intent);
+                    return Begun::Unfenced;
+                }
                 (Ok(false), Ok(())) if tokio::time::Instant::now() >= give_up => return Begun::Conflict,
                 (Ok(false), Ok(())) => {
                     tokio::time::sleep(Duration::from_millis(rng::within(FENCE_PAUSES))).await;
@@ -80,6 +89,20 @@ impl RedisTier {
                     self.orphan(intent);
                     return Begun::Unfenced;
                 }
+            }
+        }
+    }
+
+    /// Waits until no memory serves what is fenced. So nobody reads the old value after somebody has read the new one.
+    /// `false` when the other instances are on another server, or the database cannot tell.
+    async fn fences_are_heard(&self, link: &ActiveLink, intent: &Intent) -> bool {
+        let Some(instances) = self.setup.instances.as_ref().filter(|_| !intent.entries.is_empty()) else { return true };
+        intent.entries.iter().for_each(|entry| self.setup.coherence.entry_fenced(&entry.key));
+        match self.heard_by_all(link, instances).await {
+            Ok(server) => server == link.server(),
+            Err(error) => {
+                tracing::debug!(%error, "nobody knows who serves what is fenced");
+                false
             }
         }
     }
@@ -119,21 +142,48 @@ impl RedisTier {
         };
         // Without a link there is no command that could fail: its loss has been told already.
         if let Some(link) = self.link.load_full() {
-            match join(self.end(&link, intent, keep), self.is_where_the_others_are(&link, changed)).await {
-                (Ok(()), true) => return Ok(()),
-                (Ok(()), false) => tracing::debug!("the others are on another server, or nobody knows"),
-                (Err(error), _) => self.count_error("release", &error),
+            match self.end_and_tell(&link, intent, keep, changed).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => tracing::debug!("the others are on another server, or nobody knows"),
+                Err(error) => self.count_error("release", &error),
             }
         }
         self.orphan(intent);
         if changed {
             // The fences may be lost, and the tags may not be invalidated. If that cannot be confirmed, the epoch
             // advances on disk before the write is acknowledged, which invalidates everything.
-            let epoch =
-                self.setup.epoch_store.advance().await.map_err(|cause| InvalidationUnconfirmed(cause.to_string()))?;
+            let unconfirmed = |cause: Failure| InvalidationUnconfirmed(cause.to_string());
+            let epoch = self.setup.epoch_store.advance().await.map_err(unconfirmed)?;
             self.adopt(epoch);
+            if let Some(instances) = &self.setup.instances {
+                instances.settle(epoch).await.map_err(unconfirmed)?;
+            }
         }
         Ok(())
+    }
+
+    /// Releases all entries, and makes sure that all other processes know it. `false`: they do not.
+    async fn end_and_tell(
+        &self,
+        link: &ActiveLink,
+        intent: &Intent,
+        keep: &HashMap<Key, Value>,
+        changed: bool,
+    ) -> Result<bool, RedisError> {
+        let Some(instances) = self.setup.instances.as_ref().filter(|_| changed) else {
+            let (ended, is_there) =
+                join(self.end(link, intent, keep), self.is_where_the_others_are(link, changed)).await;
+            return ended.map(|()| is_there);
+        };
+        self.end(link, intent, keep).await?;
+        // Asked after the release: whoever gets a lease later than the answer has heard of it.
+        match self.heard_by_all(link, instances).await {
+            Ok(server) => Ok(server == link.server()),
+            Err(error) => {
+                tracing::debug!(%error, "nobody knows who serves what was written");
+                Ok(false)
+            }
+        }
     }
 
     /// Whether the other processes, if there are any, still work on the server of this link. After a fail-over, or

@@ -1,6 +1,7 @@
 //! A simulated database with its history: what it held, and which of it was acknowledged when. A *track* is a thing, or
 //! the page of all things; each change of it is a version.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use super::host::Host;
 use super::world::World;
 use super::{Defect, random};
-use crate::epoch::{Epoch, EpochStore, Fencing, History};
+use crate::epoch::{Epoch, EpochStore, Fencing, History, Instance, Sharers};
 use crate::value::Value;
 
 /// The track of the page.
@@ -30,6 +31,7 @@ pub(super) struct Database {
     pub(super) epoch: u64,
     pub(super) history: History,
     server: String,
+    instances: Vec<Instance>,
     pub(super) down_until: Instant,
     /// Writes that were committed and not acknowledged.
     pub(super) open_ended: usize,
@@ -85,7 +87,8 @@ impl Database {
         let track = |track| Track { versions: vec![exists(track)], acknowledged: Vec::new() };
         let (tracks, now) = ((0..=things).map(track).collect(), Instant::now());
         let history = History { name: 7, commits: 0 };
-        Database { tracks, epoch: 1, history, server: String::new(), down_until: now, open_ended: 0, defect }
+        let (server, instances) = (String::new(), Vec::new());
+        Database { tracks, epoch: 1, history, server, instances, down_until: now, open_ended: 0, defect }
     }
 
     pub(super) fn is_down(&self) -> bool {
@@ -199,28 +202,36 @@ pub(super) struct EpochRow {
 }
 
 impl EpochRow {
-    /// The epoch after the question, and the server of then.
-    async fn ask(
+    /// One transaction.
+    async fn ask<T: fmt::Debug + Send>(
         &self,
         what: &'static str,
-        change: impl FnOnce(&mut Database) + Send,
-    ) -> Result<(Epoch, String), Failure> {
+        ask: impl FnOnce(&mut Database) -> T + Send,
+    ) -> Result<T, Failure> {
         self.host.alive().await;
         random::step().await;
         self.host.alive().await;
         let answer = {
             let mut database = self.world.database.lock();
-            if database.is_down() {
-                Err(Failure::from("the database is down"))
-            } else {
-                change(&mut database);
-                Ok((database.epoch, database.server.clone()))
-            }
+            if database.is_down() { Err(Failure::from("the database is down")) } else { Ok(ask(&mut database)) }
         };
-        self.world.note(|| format!("{} database: {what} epoch -> {answer:?}", self.host.name()));
+        self.world.note(|| format!("{} database: {what} -> {answer:?}", self.host.name()));
         random::step().await;
         self.host.alive().await;
-        let (epoch, server) = answer?;
+        answer
+    }
+
+    /// The epoch after the change, and the server of then.
+    async fn ask_epoch(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&mut Database) + Send,
+    ) -> Result<(Epoch, String), Failure> {
+        let ask = |database: &mut Database| {
+            change(database);
+            (database.epoch, database.server.clone())
+        };
+        let (epoch, server) = self.ask(what, ask).await?;
         self.host.hear_of(epoch);
         Ok((Epoch::new(epoch), server))
     }
@@ -235,11 +246,11 @@ impl EpochStore for EpochRow {
                 database.epoch += 1;
             }
         };
-        Ok(self.ask("reconcile", change).await?.0)
+        Ok(self.ask_epoch("reconcile", change).await?.0)
     }
 
     async fn current(&self) -> Result<(Epoch, String), Failure> {
-        self.ask("current", |_| {}).await
+        self.ask_epoch("current", |_| {}).await
     }
 
     fn history(&self) -> History {
@@ -253,11 +264,47 @@ impl EpochStore for EpochRow {
                 database.epoch += 1;
             }
         };
-        Ok(self.ask("begin history", change).await?.0)
+        Ok(self.ask_epoch("begin history", change).await?.0)
     }
 
     async fn advance(&self) -> Result<Epoch, Failure> {
         self.host.count_advance();
-        Ok(self.ask("advance", |database| database.epoch += 1).await?.0)
+        Ok(self.ask_epoch("advance", |database| database.epoch += 1).await?.0)
+    }
+
+    async fn sharers(&self) -> Result<Sharers, Failure> {
+        let ask = |database: &mut Database| Sharers {
+            epoch: Epoch::new(database.epoch),
+            server: database.server.clone(),
+            instances: database.instances.clone(),
+        };
+        let sharers = self.ask("instances", ask).await?;
+        self.host.hear_of(sharers.epoch.get());
+        Ok(sharers)
+    }
+
+    async fn beat(&self, row: &Instance) -> Result<Sharers, Failure> {
+        let store = |database: &mut Database| {
+            let known = database.instances.iter().position(|known| known.name == row.name);
+            if known.is_some_and(|known| database.instances[known].beat >= row.beat) {
+                return;
+            }
+            known.map(|known| database.instances.swap_remove(known));
+            let shown = Instance {
+                redis: if database.defect == Some(Defect::LeasesOnRedisAreNotTold) { 0 } else { row.redis },
+                memory: if database.defect == Some(Defect::LeasesOnMemoryAreNotTold) { 0 } else { row.memory },
+                ..row.clone()
+            };
+            database.instances.push(shown);
+        };
+        self.ask("store instance", store).await?;
+        self.sharers().await
+    }
+
+    async fn remove_instance(&self, name: &str, beat: u64) -> Result<(), Failure> {
+        let remove = |database: &mut Database| {
+            database.instances.retain(|known| known.name != name || known.beat != beat);
+        };
+        self.ask("remove instance", remove).await
     }
 }

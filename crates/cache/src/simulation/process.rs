@@ -16,7 +16,7 @@ use crate::epoch::{Epoch, Fencing};
 use crate::key::Key;
 use crate::key_space::Keys;
 use crate::namespace::{Absence, EntryRef, Namespace, NamespaceOptions, Tag};
-use crate::options::CacheOptions;
+use crate::options::{CacheOptions, Consistency};
 use crate::tier::TierName;
 use crate::value::{Found, Read, Source, Value};
 use crate::write::Write;
@@ -36,6 +36,7 @@ pub(super) struct Process {
     /// Both of them a page depends on.
     tags: [Tag; 2],
     alone: bool,
+    linearizable: bool,
 }
 
 impl Process {
@@ -47,6 +48,7 @@ impl Process {
         let options = CacheOptions {
             tiers: plan.tiers,
             shared_database: plan.processes > 1,
+            consistency: plan.consistency,
             memory_bytes: 1 << 20,
             write_strategy: plan.write_strategy,
             redis: RedisOptions::default(),
@@ -66,7 +68,18 @@ impl Process {
         let rights = namespace("right", Keys::NumberThen(":right"), false);
         world.note(|| format!("p{number} starts"));
         cache.start().await.unwrap();
-        Process { host, cache, world, things, details, rights, pages, tags, alone: plan.processes == 1 }
+        Process {
+            host,
+            cache,
+            world,
+            things,
+            details,
+            rights,
+            pages,
+            tags,
+            alone: plan.processes == 1,
+            linearizable: plan.consistency == Consistency::Linearizable,
+        }
     }
 
     /// The entries of the track: a page has one, a thing has three.
@@ -144,8 +157,10 @@ impl Process {
         }
         let database = self.world.database.lock();
         let from_memory = matches!(found.source, Source::L1 { .. } | Source::Stale { .. });
+        // What is marked as stale may be.
+        let exact = sharp || self.linearizable && !matches!(found.source, Source::Stale { .. });
         let floor =
-            if sharp { database.strict_floor(track, reader) } else { database.floor(track, reader, from_memory) };
+            if exact { database.strict_floor(track, reader) } else { database.floor(track, reader, from_memory) };
         let name = self.host.name();
         self.world.note(|| format!("{name} got {} of track {track}, allowed from {floor}", shown(found)));
         if !database.has_been(track, found.value.as_ref(), floor) {

@@ -12,12 +12,13 @@ use super::faults::{FAULTS, Fault};
 use super::process::Process;
 use super::world::World;
 use super::{Defect, faults, random};
-use crate::options::{Tiers, WriteStrategy};
+use crate::options::{Consistency, Tiers, WriteStrategy};
 use crate::{clock, rng};
 
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) processes: usize,
+    pub(super) consistency: Consistency,
     pub(super) tiers: Tiers,
     pub(super) write_strategy: WriteStrategy,
     pub(super) ttl: Duration,
@@ -39,7 +40,8 @@ pub(super) struct Plan {
 impl Plan {
     fn throw() -> Self {
         Plan {
-            processes: random::pick(&[1, 2, 2]),
+            processes: random::pick(&[1, 2, 2, 3]),
+            consistency: random::pick(&[Consistency::Linearizable, Consistency::Linearizable, Consistency::Bounded]),
             tiers: random::pick(&[Tiers::Tiered, Tiers::Tiered, Tiers::Redis]),
             write_strategy: random::pick(&[WriteStrategy::Invalidate, WriteStrategy::WriteThrough]),
             ttl: random::pick(&[Duration::from_secs(1), Duration::from_secs(300)]),
@@ -76,9 +78,23 @@ impl Plan {
                 steps: 12,
                 ..self
             },
+            // A fence is lost, a reader loads what is about to be changed, and its value is to stay.
+            Some(Defect::ReleaseSparesWhatStands) => Plan {
+                processes: 2,
+                kinds: vec![Fault::Flushall],
+                faults: 8,
+                ttl: Duration::from_secs(300),
+                slow_writes: 3,
+                pace: 1,
+                things: 1,
+                clients: 5,
+                steps: 12,
+                ..self
+            },
             // A fence is away while the other process reads the entry, and back before the write ends.
             Some(Defect::EndsAreToldOnce) => Plan {
                 processes: 2,
+                consistency: Consistency::Bounded,
                 tiers: Tiers::Tiered,
                 kinds: vec![Fault::PutBack],
                 faults: 8,

@@ -186,7 +186,7 @@ impl Store {
     }
 
     pub(super) fn publish_marker(&mut self, marker: &str) -> Answer<()> {
-        if self.defect != Some(Defect::EndsAreToldOnce) || marker.contains("}beat:") {
+        if self.defect != Some(Defect::EndsAreToldOnce) || !is_change(marker) {
             self.mark_if(Some(marker));
         }
         Ok(())
@@ -257,4 +257,9 @@ fn valid(ttl: Option<Duration>) -> Answer<Option<u64>> {
 /// Whether `held` is a fence of the same run as `fence`.
 fn is_fence(held: &Bytes, fence: &Bytes) -> bool {
     held.len() == fence.len() && matches!(held.first(), Some(b'F' | b'O')) && held.get(17..) == fence.get(17..)
+}
+
+/// Whether the marker tells of a change, and does not ask or confirm who has heard of what.
+pub(super) fn is_change(marker: &str) -> bool {
+    !["}beat:", "}barrier:", "}heard:"].iter().any(|kind| marker.contains(kind))
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::database::Database;
 use super::host::Connection;
-use super::store::Store;
+use super::store::{Store, is_change};
 use super::{Defect, random};
 use crate::redis::{GENERATION_TTL, SealKey, ServerRunId};
 use crate::rng;
@@ -124,7 +124,7 @@ impl Server {
     pub(super) fn end_turn(&mut self) {
         let mut marked: Vec<String> = std::mem::take(&mut self.store.marked).into_iter().collect();
         if self.store.defect == Some(Defect::PushesGetLost) {
-            marked.retain(|marker| marker.contains("chg:{beat:"));
+            marked.retain(|marker| !is_change(marker));
         }
         for end in 1..marked.len() {
             marked.swap(end, random::below(end as u64 + 1) as usize);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use hotshelf_cache::{Epoch, EpochStore, Fencing, History, Value};
+use hotshelf_cache::{Epoch, EpochStore, Fencing, History, Instance, Sharers, Value};
 use hotshelf_lifecycle::{Failure, async_trait};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
@@ -27,6 +27,7 @@ struct Rows {
     things: BTreeMap<i64, (String, u64)>,
     epoch: u64,
     server: String,
+    instances: BTreeMap<String, Instance>,
     history: History,
 }
 
@@ -146,7 +147,7 @@ impl Default for Rows {
     fn default() -> Self {
         static DATABASES: AtomicU64 = AtomicU64::new(1);
         let history = History { name: DATABASES.fetch_add(1 << 32, Ordering::SeqCst), commits: 0 };
-        Rows { things: BTreeMap::new(), epoch: 0, server: String::new(), history }
+        Rows { things: BTreeMap::new(), epoch: 0, server: String::new(), instances: BTreeMap::new(), history }
     }
 }
 
@@ -190,5 +191,26 @@ impl EpochStore for Truth {
         let mut rows = self.rows.lock().unwrap();
         rows.epoch += 1;
         Ok(Epoch::new(rows.epoch))
+    }
+
+    async fn sharers(&self) -> Result<Sharers, Failure> {
+        let rows = self.rows.lock().unwrap();
+        let instances = rows.instances.values().cloned().collect();
+        Ok(Sharers { epoch: Epoch::new(rows.epoch), server: rows.server.clone(), instances })
+    }
+
+    async fn beat(&self, row: &Instance) -> Result<Sharers, Failure> {
+        {
+            let mut rows = self.rows.lock().unwrap();
+            if rows.instances.get(&row.name).is_none_or(|known| known.beat < row.beat) {
+                rows.instances.insert(row.name.clone(), row.clone());
+            }
+        }
+        self.sharers().await
+    }
+
+    async fn remove_instance(&self, name: &str, beat: u64) -> Result<(), Failure> {
+        self.rows.lock().unwrap().instances.retain(|known, row| known != name || row.beat != beat);
+        Ok(())
     }
 }

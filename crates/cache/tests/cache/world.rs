@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotshelf_cache::{
-    Absence, Cache, CacheOptions, Counts, EntryRef, Event, Found, Key, Keys, Namespace, NamespaceOptions, Read,
-    SealKey, Source, Tag, Tiers, Write, WriteError, WriteStrategy,
+    Absence, Cache, CacheOptions, Consistency, Counts, EntryRef, Event, Found, Key, Keys, Namespace, NamespaceOptions,
+    Read, SealKey, Source, Tag, Tiers, Write, WriteError, WriteStrategy,
 };
 use hotshelf_redis_client::{RedisOptions, Servers};
 use hotshelf_testkit::{PATIENCE, RedisServer, wait_until};
@@ -61,6 +61,7 @@ impl World {
         CacheOptions {
             tiers,
             shared_database: false,
+            consistency: Consistency::Linearizable,
             memory_bytes: 16 << 20,
             write_strategy,
             redis,

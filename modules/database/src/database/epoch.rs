@@ -1,8 +1,11 @@
 //! The epoch of all cached entries, and the history of the database that it counts up in.
 
-use hotshelf_cache::{Epoch, EpochStore};
+use std::sync::Arc;
+
+use hotshelf_cache::{Epoch, EpochStore, Instance, Sharers};
 use hotshelf_domain::{History, StoreError};
 use hotshelf_lifecycle::{Failure, async_trait};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::Database;
@@ -62,6 +65,22 @@ impl EpochStore for Database {
     async fn current(&self) -> Result<(Epoch, String), Failure> {
         let read = self.0.readers.watch.read_within(None, deadline(), |conn, _| conn.current_epoch());
         Ok(self.0.operations.epoch.of(read).await?)
+    }
+
+    async fn sharers(&self) -> Result<Sharers, Failure> {
+        let read = self.0.readers.watch.read_within(None, deadline(), |conn, _| conn.sharers());
+        Ok(self.0.operations.epoch.of(read).await?)
+    }
+
+    async fn beat(&self, row: &Instance) -> Result<Sharers, Failure> {
+        let (backend, row) = (Arc::clone(&self.0.backend), row.clone());
+        spawn_blocking(move || backend.store_instance(&row)).await??;
+        self.sharers().await
+    }
+
+    async fn remove_instance(&self, name: &str, beat: u64) -> Result<(), Failure> {
+        let (backend, name) = (Arc::clone(&self.0.backend), name.to_owned());
+        Ok(spawn_blocking(move || backend.remove_instance(&name, beat)).await??)
     }
 
     async fn advance(&self) -> Result<Epoch, Failure> {

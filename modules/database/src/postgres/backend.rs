@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use hotshelf_cache::Epoch;
+use hotshelf_cache::{Epoch, Instance, Sharers};
 use hotshelf_domain::{History, StoreError};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::history::{self, Look, Row};
-use super::identity::{Found, Identity};
+use super::identity::{Before, Found, Identity};
+use super::instances;
 use super::link::{CONNECT_TIMEOUT, Link, Purpose, Server, said};
 use super::migrations::{self, Migrated};
 use super::place::Connections;
@@ -37,6 +38,8 @@ pub(crate) struct Postgres {
     runtime: Handle,
     /// For the heartbeats.
     watch: Mutex<Option<(Connection, Instant)>>,
+    /// For the row of this process.
+    instances: Mutex<Option<Connection>>,
 }
 
 impl Postgres {
@@ -58,7 +61,7 @@ impl Postgres {
         let looked = history::look(&mut conn).map_err(|error| failed(StoreError::from(error).to_string()));
         let Look { row, epoch, .. } = looked?;
         let identity = Arc::new(Identity::new(&row, epoch));
-        let postgres = Postgres { server, identity, runtime, watch: Mutex::default() };
+        let postgres = Postgres { server, identity, runtime, watch: Mutex::default(), instances: Mutex::default() };
         postgres.settle(&row, epoch).map_err(|error| failed(error.to_string()))?;
         tracing::info!(server = %postgres.server.url(), history = %postgres.progress().0, "database open");
         Ok(postgres)
@@ -95,6 +98,26 @@ impl Postgres {
             }
         };
         bounded(&self.runtime, opening)
+    }
+}
+
+impl Postgres {
+    /// On the connection for the rows of instances.
+    fn with_instances(&self, work: impl FnOnce(&mut Connection) -> Result<(), SqlError>) -> Result<(), StoreError> {
+        let mut instances = self.instances.lock();
+        let usable = instances.take().filter(|conn| conn.is_usable() && self.identity.confirm(conn.place).is_ok());
+        let mut conn = match usable {
+            Some(conn) => conn,
+            None => {
+                let mut conn = open_connection(&self.server, &self.identity, Purpose::Watching, &self.runtime)?;
+                conn.batch_execute(instances::SETTINGS).map_err(|error| StoreError::failed(error.to_string()))?;
+                self.identity.confirm(conn.place)?;
+                conn
+            }
+        };
+        work(&mut conn)?;
+        *instances = Some(conn);
+        Ok(())
     }
 }
 
@@ -228,8 +251,17 @@ impl Backend for Postgres {
         }
     }
 
+    fn store_instance(&self, row: &Instance) -> Result<(), StoreError> {
+        self.with_instances(|conn| instances::store(conn, row))
+    }
+
+    fn remove_instance(&self, name: &str, beat: u64) -> Result<(), StoreError> {
+        self.with_instances(|conn| instances::remove(conn, name, beat))
+    }
+
     fn close(&self) -> Result<(), StoreError> {
         *self.watch.lock() = None;
+        *self.instances.lock() = None;
         Ok(())
     }
 }
@@ -257,7 +289,22 @@ impl KeyedConnection for Keyed {
 
     fn current_epoch(&mut self) -> Result<(Epoch, String), SqlError> {
         let before = self.identity.before();
-        let Look { row, epoch, server } = history::look(&mut self.conn)?;
+        let look = history::look(&mut self.conn)?;
+        self.current(look, before)
+    }
+
+    fn sharers(&mut self) -> Result<Sharers, SqlError> {
+        let before = self.identity.before();
+        let (look, instances) = history::look_at_sharers(&mut self.conn)?;
+        let (epoch, server) = self.current(look, before)?;
+        Ok(Sharers { epoch, server, instances })
+    }
+}
+
+impl Keyed {
+    /// What a look has found, if it is the database of now.
+    fn current(&self, look: Look, before: Before) -> Result<(Epoch, String), SqlError> {
+        let Look { row, epoch, server } = look;
         match self.identity.judge(&row, epoch, before) {
             Found::Current => {
                 let epoch =

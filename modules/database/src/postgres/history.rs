@@ -7,10 +7,12 @@
 use chrono::Utc;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use hotshelf_cache::Instance;
 use hotshelf_domain::{History, StoreError};
 use tokio_postgres::Client;
 
 use super::connection::Connection;
+use super::instances::{self, rows_as_text};
 use super::link::said;
 use super::place::{Place, here};
 use super::sql::statement;
@@ -63,6 +65,23 @@ pub(super) struct Look {
     pub(super) epoch: i64,
     /// The Redis server that the epoch was reconciled with.
     pub(super) server: String,
+}
+
+statement! {
+    LookAtSharers {} -> (BigInt, BigInt, Text, BigInt, BigInt, BigInt, Text, BigInt, Text, Text);
+    concat!(
+        "SELECT history, commits, place, before, begun_at, first_epoch, ", here!(), ", epoch, server, ",
+        rows_as_text!(), " FROM database_history, copy_epoch"
+    )
+}
+
+/// The same, and the rows of the instances.
+pub(super) fn look_at_sharers(conn: &mut Connection) -> Result<(Look, Vec<Instance>), SqlError> {
+    type Found = (i64, i64, String, i64, i64, i64, String, i64, String, String);
+    let (history, commits, place, before, begun_at, first_epoch, here, epoch, server, instances): Found =
+        LookAtSharers {}.get_result(conn)?;
+    let row = Row::new(history, commits, &place, [before, begun_at, first_epoch], &here)?;
+    Ok((Look { row, epoch, server }, instances::parse(&instances)?))
 }
 
 const LOOK: &str = concat!(
@@ -153,13 +172,14 @@ statement! {
 
 /// Names the history of a new database, inside a group.
 pub(super) fn begin_first(conn: &mut Connection) -> Result<(), SqlError> {
-    name(conn, 0, i64::from(conn.place.timeline) << TIMELINE)
+    name(conn, 0, i64::from(conn.place.timeline) << TIMELINE).map(drop)
 }
 
 /// Begins another history, inside a group: `known_epoch` was given before.
 pub(super) fn begin(conn: &mut Connection, known_epoch: i64) -> Result<(), SqlError> {
     let least = (i64::from(conn.place.timeline) << TIMELINE).max(known_epoch.saturating_add(SKIPPED_EPOCHS));
-    name(conn, SKIPPED_EPOCHS, least)?;
+    let history = name(conn, SKIPPED_EPOCHS, least)?;
+    instances::forget(conn, history)?;
     SkipIds {}.execute(conn)?;
     conn.inserts.forget_ids();
     // Some have ended since, and that is lost.
@@ -168,7 +188,7 @@ pub(super) fn begin(conn: &mut Connection, known_epoch: i64) -> Result<(), SqlEr
     Ok(())
 }
 
-fn name(conn: &mut Connection, skipped: i64, least: i64) -> Result<(), SqlError> {
+fn name(conn: &mut Connection, skipped: i64, least: i64) -> Result<i64, SqlError> {
     let first_epoch: i64 = RaiseEpoch { skipped, least }.get_result(conn)?;
     let history = loop {
         match rand::random() {
@@ -177,7 +197,7 @@ fn name(conn: &mut Connection, skipped: i64, least: i64) -> Result<(), SqlError>
         }
     };
     Name { history, first_epoch }.execute(conn)?;
-    Ok(())
+    Ok(history)
 }
 
 impl HistoryTx for Connection {

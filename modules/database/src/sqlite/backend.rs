@@ -7,7 +7,7 @@ use std::sync::Arc;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use hotshelf_cache::Epoch;
+use hotshelf_cache::{Epoch, Instance, Sharers};
 use hotshelf_domain::{History, StoreError};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::connect::{checkpoint, connect, prepare};
 use super::history;
 use super::identity::Identity;
+use super::instances::InstanceFile;
 use super::lock::DatabaseLock;
 use super::permissions::close_to_others;
 use super::reader::Reader;
@@ -27,6 +28,7 @@ use crate::port::{EpochTx, Tx};
 pub(crate) struct Sqlite {
     url: String,
     identity: Arc<Identity>,
+    instances: Arc<InstanceFile>,
     /// The connection that was opened first. As long as one is open, SQLite keeps the files beside the database.
     first: Mutex<SqliteConnection>,
 }
@@ -43,7 +45,8 @@ impl Sqlite {
         let identity =
             identity.map_err(|error| OpenError::Open { database: path.clone(), cause: error.to_string() })?;
         tracing::info!(path = %path.display(), shared, "database open");
-        Ok(Sqlite { url, identity: Arc::new(identity), first: Mutex::new(conn) })
+        let instances = Arc::new(InstanceFile::of(&path));
+        Ok(Sqlite { url, identity: Arc::new(identity), instances, first: Mutex::new(conn) })
     }
 
     /// Fails unless what was just opened is the database that was opened first, and not another one that has its name
@@ -81,7 +84,11 @@ impl Backend for Sqlite {
 
     fn open_keyed(&self) -> Result<Box<dyn KeyedConnection>, StoreError> {
         let conn = connect(&self.url).map_err(|error| StoreError::failed(error.to_string()))?;
-        self.of_this(Box::new(Keyed { conn, identity: Arc::clone(&self.identity) }))
+        self.of_this(Box::new(Keyed {
+            conn,
+            identity: Arc::clone(&self.identity),
+            instances: Arc::clone(&self.instances),
+        }))
     }
 
     fn open_lists(&self) -> Result<Box<dyn ListReader>, StoreError> {
@@ -116,7 +123,16 @@ impl Backend for Sqlite {
         identity.file_has_changed()
     }
 
+    fn store_instance(&self, row: &Instance) -> Result<(), StoreError> {
+        Ok(self.instances.store(row)?)
+    }
+
+    fn remove_instance(&self, name: &str, beat: u64) -> Result<(), StoreError> {
+        Ok(self.instances.remove(name, beat)?)
+    }
+
     fn close(&self) -> Result<(), StoreError> {
+        self.instances.close();
         // A log must not be moved into a file that it does not belong to.
         if self.identity.may_move_the_log() && !checkpoint(&mut self.first.lock())? {
             tracing::warn!("the write-ahead log stays beside the database: another process is at work on it");
@@ -129,6 +145,7 @@ impl Backend for Sqlite {
 struct Keyed {
     conn: SqliteConnection,
     identity: Arc<Identity>,
+    instances: Arc<InstanceFile>,
 }
 
 impl ReadConnection for Keyed {}
@@ -144,6 +161,12 @@ impl KeyedConnection for Keyed {
         let (row, current) = self.conn.transaction(read)?;
         self.identity.confirm_committed(row, known)?;
         Ok(current)
+    }
+
+    fn sharers(&mut self) -> Result<Sharers, SqlError> {
+        let instances = self.instances.rows()?;
+        let (epoch, server) = self.current_epoch()?;
+        Ok(Sharers { epoch, server, instances })
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use hotshelf_cache::{Cache, CacheOptions, RedisOptions, Tiers, WriteStrategy};
+use hotshelf_cache::{Cache, CacheOptions, Consistency, RedisOptions, Tiers, WriteStrategy};
 use hotshelf_database::DatabaseOptions;
 use hotshelf_domain::ProductDraft;
 use hotshelf_stats::Registry;
@@ -25,6 +25,7 @@ impl Fixture {
         let options = CacheOptions {
             tiers: Tiers::Memory,
             shared_database: false,
+            consistency: Consistency::Linearizable,
             memory_bytes: 1 << 20,
             write_strategy: WriteStrategy::Invalidate,
             redis: RedisOptions::default(),
