@@ -5,7 +5,7 @@
 //! has applied those, and answers with a marker of its own. Both carry the number of the barrier: whoever has confirmed
 //! one has confirmed all before it. Nothing of this is kept in Redis, so nothing is lost with it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,12 +32,12 @@ pub(super) struct Confirmations {
     turn: tokio::sync::Mutex<Option<Arc<Round>>>,
     numbers: Mutex<Numbers>,
     /// What others have confirmed of this process' barriers.
-    confirmed: Mutex<HashMap<String, u64>>,
+    confirmed: Mutex<BTreeMap<String, u64>>,
     news: Notify,
     /// The barriers of others of which some part was heard.
-    heard: Mutex<HashMap<String, Heard>>,
+    heard: Mutex<BTreeMap<String, Heard>>,
     /// The barriers of others that are to be confirmed.
-    due: Mutex<HashMap<String, u64>>,
+    due: Mutex<BTreeMap<String, u64>>,
     is_due: Notify,
 }
 
@@ -58,7 +58,7 @@ struct Round {
 
 struct Heard {
     number: u64,
-    hash_tags: HashSet<String>,
+    hash_tags: BTreeSet<String>,
 }
 
 impl Confirmations {
@@ -86,9 +86,9 @@ impl Confirmations {
     /// A barrier of another process was heard where that hash tag leads, one of so many parts of the server.
     pub(super) fn barrier_heard(&self, of: &str, number: u64, hash_tag: String, parts: usize) {
         let mut heard = self.heard.lock();
-        let known = heard.entry(of.to_owned()).or_insert(Heard { number, hash_tags: HashSet::new() });
+        let known = heard.entry(of.to_owned()).or_insert(Heard { number, hash_tags: BTreeSet::new() });
         if number > known.number {
-            *known = Heard { number, hash_tags: HashSet::new() };
+            *known = Heard { number, hash_tags: BTreeSet::new() };
         }
         // Whoever asks for the later one has done what the earlier one is about before.
         if number < known.number {

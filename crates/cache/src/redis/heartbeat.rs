@@ -28,6 +28,7 @@ pub(super) async fn keep_beating(tier: &RedisTier, link: &ActiveLink) -> String 
     let (mut missed, mut other) = (0, None);
     loop {
         tokio::select! {
+            biased;
             _ = heartbeats.tick() => {}
             () = hurried(tier) => heartbeats.reset(),
         }

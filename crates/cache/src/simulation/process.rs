@@ -9,7 +9,7 @@ use super::database::{Change, Database, Down, EpochRow, PAGE, Reader};
 use super::host::Host;
 use super::wire::SimulatedRedis;
 use super::world::World;
-use super::{random, schedule::Plan};
+use super::{Defect, random, schedule::Plan};
 use crate::cache::Cache;
 use crate::condition::Condition;
 use crate::epoch::{Epoch, Fencing};
@@ -109,7 +109,12 @@ impl Process {
     /// One read; what it brings must be as new as what was acknowledged before it began.
     pub(super) async fn read(&self, track: usize) {
         self.host.alive().await;
-        let entry = random::pick(&self.entries(track));
+        let mut entries = self.entries(track);
+        if self.world.defect == Some(Defect::EndsAreToldOnce) {
+            // It shows in nothing else.
+            entries.retain(|entry| entry.namespace.name() != "product" && entry.namespace.name() != "details");
+        }
+        let entry = random::pick(&entries);
         let state = &self.cache.0;
         let joins = state.flights.started(&entry.key, state.write_counters.snapshot(&entry));
         let (reader, firm) = {

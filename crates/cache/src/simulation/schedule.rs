@@ -94,7 +94,7 @@ impl Plan {
             // A fence is away while the other process reads the entry, and back before the write ends.
             Some(Defect::EndsAreToldOnce) => Plan {
                 processes: 2,
-                consistency: Consistency::Bounded,
+                consistency: Consistency::Linearizable,
                 tiers: Tiers::Tiered,
                 kinds: vec![Fault::PutBack],
                 faults: 8,

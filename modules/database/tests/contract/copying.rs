@@ -72,6 +72,7 @@ const OWN: [&str; 13] = [
     "copy_epoch",
     "database_history",
     "group_writers",
+    "instances",
     "hotshelf_migrations",
     "hotshelf_migration_lock",
     "organization_counts",
