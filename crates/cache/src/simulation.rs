@@ -109,7 +109,7 @@ fn no_schedule_breaks_the_promise() {
         return;
     }
     let long = std::env::var_os("HOTSHELF_LONG").is_some_and(|long| long != "0");
-    let count = number("HOTSHELF_SCHEDULES").unwrap_or(if long { 1_000_000 } else { 2_000 });
+    let count = number("HOTSHELF_SCHEDULES").unwrap_or(if long { 1_000_000 } else { 3_000 });
     let begin = Instant::now();
     if let Some(seed) = first_violation(number("HOTSHELF_FIRST").unwrap_or(0), count, None) {
         replay(seed, None);
