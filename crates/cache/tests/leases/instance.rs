@@ -68,7 +68,8 @@ pub(crate) fn beat(scenario: &Scenario, world: &mut World, number: usize) -> boo
     if !matches!(instance.link, Link::Up(_)) || instance.beating.is_some() || instance.beat >= scenario.beats[number] {
         return false;
     }
-    let serves = !instance.suspended && !(number == WRITING && world.writer.revokes);
+    let is_revoking = number == WRITING && world.writer.revokes;
+    let serves = !instance.suspended && !is_revoking;
     let memory = serves && instance.hears.is_some() && instance.returning.is_none();
     world.instances[number].beat += 1;
     world.instances[number].beating = Some(Beating { redis: serves, memory, in_term: true });
