@@ -5,8 +5,8 @@
 //!
 //! - `HOTSHELF_SEED=7 cargo test -p hotshelf-cache --lib simulation -- --nocapture` replays one and prints its trace.
 //! - `HOTSHELF_LONG=1` runs a million of them.
-//! - `HOTSHELF_DEFECT=FillDoesNotCompare cargo test -p hotshelf-cache --lib each_defect -- --nocapture` looks for a seed
-//!   that finds that one out.
+//! - `HOTSHELF_DEFECT=FillDoesNotCompare cargo test -p hotshelf-cache --lib each_defect -- --nocapture` looks for a
+//!   seed that finds that one out.
 //!
 //! What holds in each: a read brings nothing that is older than the newest write that was acknowledged before it began,
 //! but for the exceptions of `docs/consistency/promise.md`; and at rest, no tier holds anything older than the database

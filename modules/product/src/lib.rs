@@ -17,7 +17,8 @@
 //! # let registry = hotshelf_stats::Registry::new()?;
 //! # let database = hotshelf_database::DatabaseOptions::at(directory.path().join("products.db"));
 //! # let options = CacheOptions { tiers: Tiers::Memory, shared_database: false, memory_bytes: 1 << 20,
-//! #     consistency: Consistency::Linearizable, write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
+//! #     consistency: Consistency::Linearizable,
+//! #     write_strategy: WriteStrategy::Invalidate, redis: RedisOptions::default(),
 //! #     key_prefix: String::new(), seal_key: None };
 //! let repository = Database::open(database, &registry).await?;
 //! let cache = Cache::new(options, Arc::new(repository.clone()), StoreError::changed_nothing)?;

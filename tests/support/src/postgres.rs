@@ -483,8 +483,8 @@ impl PostgresServer {
     }
 }
 
-/// A PgBouncer. Dropping it ends it. When it ends by itself, as version 1.18 does now and then under load, it is started
-/// again, as a service manager does.
+/// A PgBouncer. Dropping it ends it. When it ends by itself, as version 1.18 does now and then under load, it is
+/// started again, as a service manager does.
 pub struct Pooler {
     keeper: Keeper,
     port: u16,

@@ -1,26 +1,27 @@
-//! A model of leases and confirmations, by which an acknowledged write is seen by every process at once, searched by a
-//! checker (`stateright`) in every order in which its steps and the faults can follow each other.
+//! A model of leases and confirmations, by which an acknowledged write is seen by every process at once, searched
+//! by a checker (`stateright`) in every order in which its steps and the faults can follow each other.
 //!
-//! **What a step is.** One command in Redis, one transaction or one statement in the database, one critical section of a
-//! process. Between any two of them, anything else may happen.
+//! **What a step is.** One command in Redis, one transaction or one statement in the database, one critical
+//! section of a process. Between any two of them, anything else may happen.
 //!
-//! **The world.** Two processes with their links, epochs, memories, leases and pushes; the database with its epoch, the
-//! Redis server that goes with it, and a row for each process; two Redis servers, of which one may take the place of the
-//! other while that goes on; and one write by the first process. `../model` has the rest of the protocol: what happens to
-//! an entry in Redis.
+//! **The world.** Two processes with their links, epochs, memories, leases and pushes; the database with its
+//! epoch, the Redis server that goes with it, and a row for each process; two Redis servers, of which one may take
+//! the place of the other while that goes on; and one write by the first process. `../model` has the rest of the
+//! protocol: what happens to an entry in Redis.
 //!
-//! **Time** is nothing but an event: the leases that a beat asked for end. A writer knows that they have when it has seen
-//! the number of the beat for longer than a lease lasts, which is always later, as the rates of the clocks differ less
-//! than the two times. So the clocks may go as they like.
+//! **Time** is nothing but an event: the leases that a beat asked for end. A writer knows that they have when it
+//! has seen the number of the beat for longer than a lease lasts, which is always later, as the rates of the
+//! clocks differ less than the two times. So the clocks may go as they like.
 //!
-//! **The promise** is two invariants. *Fresh*: once the write is acknowledged, no process would answer with what was there
-//! before, from memory or from Redis. *Ordered*: once it is committed, which somebody may see in the database, none would
-//! either. Entries that depend on a generation have the first only, as they are loaded and kept while they are written.
+//! **The promise** is two invariants. *Fresh*: once the write is acknowledged, no process would answer with what
+//! was there before, from memory or from Redis. *Ordered*: once it is committed, which somebody may see in the
+//! database, none would either. Entries that depend on a generation have the first only, as they are loaded and
+//! kept while they are written.
 //!
 //! **Guards** are left out one by one, and each time the checker has to find how an invariant breaks.
 //!
-//! **Not covered**: fences that Redis loses, a process that takes longer for a commit than a lease lasts while a server
-//! takes over, more than two processes.
+//! **Not covered**: fences that Redis loses, a process that takes longer for a commit than a lease lasts while a
+//! server takes over, more than two processes.
 
 mod guard;
 mod instance;

@@ -1,6 +1,6 @@
-//! The rows of the processes that share the database file, in a small file beside it. In the database itself, each would
-//! wait for the groups of the others, whose writers hand the lock to each other; and a lease does not last as long as
-//! that may take.
+//! The rows of the processes that share the database file, in a small file beside it. In the database itself, each
+//! would wait for the groups of the others, whose writers hand the lock to each other; and a lease does not last as
+//! long as that may take.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
