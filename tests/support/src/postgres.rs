@@ -3,28 +3,22 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
+use crate::pooler::Pooler;
 use crate::port::free_port;
-use crate::process::Process;
 use crate::psql::Psql;
 use crate::wait::block_until;
 
 /// The role of the service: an ordinary one, which owns its databases.
 const ROLE: &str = "hotshelf";
 const PASSWORD: &str = "secret";
-
-/// Between two looks whether a process that is to be kept has ended.
-const AGAIN: Duration = Duration::from_millis(20);
 
 const AUTHORITY: &str = "authority.pem";
 /// The files from `tls/make.sh`.
@@ -160,9 +154,7 @@ impl PostgresServer {
         self.own(&users);
         let mut pgbouncer = self.as_postgres(Path::new("/usr/sbin/pgbouncer"));
         pgbouncer.arg("-q").arg(&settings);
-        let pooler = Pooler { keeper: Keeper::start(pgbouncer, self.root.join("pgbouncer.log")), port };
-        block_until("PgBouncer listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
-        pooler
+        Pooler::start(pgbouncer, self.root.join("pgbouncer.log"), port)
     }
 
     /// The server of all tests of this process. It ends with the process.
@@ -480,55 +472,6 @@ impl PostgresServer {
         };
         command.current_dir(&self.root).env_remove("PGOPTIONS").env("LC_ALL", "C.UTF-8");
         command
-    }
-}
-
-/// A PgBouncer. Dropping it ends it. When it ends by itself, as version 1.18 does now and then under load, it is
-/// started again, as a service manager does.
-pub struct Pooler {
-    keeper: Keeper,
-    port: u16,
-}
-
-impl Pooler {
-    /// Its port on the loopback interface.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        self.keeper.end();
-    }
-}
-
-/// Starts a process again whenever it ends.
-struct Keeper {
-    ending: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Keeper {
-    fn start(mut command: Command, log: PathBuf) -> Self {
-        let mut start = move || Process::start(&mut command, log.clone()).expect("there is pgbouncer");
-        let mut process = start();
-        let ending = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&ending);
-        let keep = move || {
-            while !told.load(Ordering::Relaxed) {
-                if process.exited().is_some() {
-                    process = start();
-                }
-                thread::sleep(AGAIN);
-            }
-        };
-        Keeper { ending, thread: Some(thread::spawn(keep)) }
-    }
-
-    fn end(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
-        self.thread.take().map(JoinHandle::join);
     }
 }
 
