@@ -57,6 +57,11 @@ impl Plan {
         }
     }
 
+    /// Two processes with many clients and slow writes, all at one thing.
+    fn crowded(self) -> Self {
+        Plan { processes: 2, faults: 8, slow_writes: 3, pace: 1, things: 1, clients: 5, steps: 12, ..self }
+    }
+
     /// Some defects show only where much comes together: a schedule that is to find one has that.
     fn that_may_show(self, defect: Option<Defect>) -> Self {
         match defect {
@@ -66,45 +71,22 @@ impl Plan {
             }
             // A writer loses its fence to a writer of another process, commits after it and releases before it.
             Some(Defect::OvertakenWriterLeavesItsValue) => Plan {
-                processes: 2,
                 write_strategy: WriteStrategy::WriteThrough,
                 kinds: vec![Fault::Flushall],
-                faults: 8,
-                slow_writes: 3,
                 writes: 70,
-                pace: 1,
-                things: 1,
-                clients: 5,
-                steps: 12,
-                ..self
+                ..self.crowded()
             },
             // A fence is lost, a reader loads what is about to be changed, and its value is to stay.
-            Some(Defect::ReleaseSparesWhatStands) => Plan {
-                processes: 2,
-                kinds: vec![Fault::Flushall],
-                faults: 8,
-                ttl: Duration::from_secs(300),
-                slow_writes: 3,
-                pace: 1,
-                things: 1,
-                clients: 5,
-                steps: 12,
-                ..self
-            },
+            Some(Defect::ReleaseSparesWhatStands) => {
+                Plan { kinds: vec![Fault::Flushall], ttl: Duration::from_secs(300), ..self.crowded() }
+            }
             // A fence is away while the other process reads the entry, and back before the write ends.
             Some(Defect::EndsAreToldOnce) => Plan {
-                processes: 2,
                 consistency: Consistency::Linearizable,
                 tiers: Tiers::Tiered,
                 kinds: vec![Fault::PutBack],
-                faults: 8,
                 ttl: Duration::from_secs(300),
-                slow_writes: 3,
-                pace: 1,
-                things: 1,
-                clients: 5,
-                steps: 12,
-                ..self
+                ..self.crowded()
             },
             _ => self,
         }
