@@ -371,8 +371,10 @@ impl RedisTier {
         self.commits_at_start.store(self.setup.epoch_store.history().commits, Ordering::Release);
         let tasks = self.setup.tasks.clone();
         tasks.spawn_loop("redis supervisor", supervisor::run(Arc::clone(&self), tasks.stopping()));
-        if self.setup.shared {
+        if self.setup.instances.is_some() {
             tasks.spawn_loop("redis confirmations", confirmations::confirm(Arc::clone(&self), tasks.stopping()));
+        }
+        if self.setup.shared {
             tasks.spawn_loop("redis listener", listener::run(self, tasks.stopping()));
         }
     }

@@ -3,9 +3,9 @@
 //! Redis tells those who track the prefix of the markers (`CLIENT TRACKING … BCAST`) at the end of each turn of its
 //! event loop. Without pushes, nobody can tell whether nothing was written or the stream is broken. So each process
 //! sends *heartbeats*, markers of its own, by the connection for commands: when one comes back here, so has everything
-//! that happened before it. In a cluster, where each primary tells its own changes only, a heartbeat has a marker on each of
-//! them, and is back when all are. No answer to a command could prove that: it may overtake the push of an earlier
-//! write.
+//! that happened before it. In a cluster, where each primary tells its own changes only, a heartbeat has a marker on
+//! each of them, and is back when all are. No answer to a command could prove that: it may overtake the push of an
+//! earlier write.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -186,7 +186,8 @@ fn apply(tier: &RedisTier, marker: Marker, failures: &mut u32) {
                 tracing::info!(?lasted, "the writes of other instances are heard again");
             }
         }
-        Marker::Barrier { of, number, hash_tag, parts } if of != own => {
+        // Nobody waits for a process that keeps no row.
+        Marker::Barrier { of, number, hash_tag, parts } if of != own && tier.setup.instances.is_some() => {
             tier.confirmations.barrier_heard(&of, number, hash_tag, parts);
         }
         Marker::Confirmation { of, by, number } if of == own => tier.confirmations.confirmed(&by, number),
