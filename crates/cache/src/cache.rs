@@ -11,7 +11,7 @@ use crate::condition::Condition;
 use crate::counters::{RedisCounters, RedisState, Statistics};
 use crate::epoch::EpochStore;
 use crate::flights::{Flights, Joining};
-use crate::instances::Instances;
+use crate::instances::{Instances, Leases};
 use crate::key_space::NamespaceError;
 use crate::lease::Lease;
 use crate::locks::KeyLocks;
@@ -155,7 +155,7 @@ impl<E: Clone + Send + Sync + 'static> Cache<E> {
         let lease_if = |needed: bool| Arc::new(if needed { Lease::none() } else { Lease::endless() });
         let (lease, redis_lease) = (lease_if(shared), lease_if(linearizable));
         let name: String = rng::bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let leases = [Arc::clone(&redis_lease), Arc::clone(&lease)];
+        let leases = Leases { redis: Arc::clone(&redis_lease), memory: wants_memory.then(|| Arc::clone(&lease)) };
         let instances = linearizable.then(|| Instances::new(Arc::clone(&epoch_store), name.clone(), leases));
         let memory = wants_memory.then(|| {
             let (write_counters, lease) = (Arc::clone(&write_counters), Arc::clone(&lease));

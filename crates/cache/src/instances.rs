@@ -22,8 +22,8 @@ const REVOKED_AFTER_WRITE: Duration = Duration::from_secs(1);
 pub(crate) struct Instances {
     store: Arc<dyn EpochStore>,
     name: String,
-    /// Those of this process: on what Redis holds, and on what memory holds.
-    leases: [Arc<Lease>; 2],
+    /// Of this process.
+    leases: Leases,
     /// One beat at a time.
     own: tokio::sync::Mutex<Own>,
     seen: Mutex<HashMap<String, Seen>>,
@@ -31,6 +31,14 @@ pub(crate) struct Instances {
     uncommitted: Mutex<BTreeMap<Epoch, usize>>,
     revoking: Mutex<Revoking>,
     hurry: Notify,
+}
+
+/// The leases of a process.
+pub(crate) struct Leases {
+    /// On what Redis holds.
+    pub(crate) redis: Arc<Lease>,
+    /// On what memory holds, if there is such a tier.
+    pub(crate) memory: Option<Arc<Lease>>,
 }
 
 #[derive(Default)]
@@ -138,7 +146,7 @@ impl Blockers {
 }
 
 impl Instances {
-    pub(crate) fn new(store: Arc<dyn EpochStore>, name: String, leases: [Arc<Lease>; 2]) -> Arc<Self> {
+    pub(crate) fn new(store: Arc<dyn EpochStore>, name: String, leases: Leases) -> Arc<Self> {
         Arc::new(Instances {
             store,
             name,
@@ -157,9 +165,16 @@ impl Instances {
     }
 
     /// Stores the row of this process and looks at the others. `epoch` is the one that it has gone over to, `None` if
-    /// it has no link to Redis.
+    /// it has no link to Redis. What the row does not ask for is revoked.
     pub(crate) async fn beat(&self, epoch: Option<Epoch>, asks: Asks) -> Result<Observed, Failure> {
         let mut own = self.own.lock().await;
+        // In turn with the other beats: one of them may have got a lease since its caller has looked.
+        if !asks.redis {
+            self.leases.redis.revoke();
+        }
+        if asks.memory == AskMemory::No {
+            self.leases.memory.iter().for_each(|lease| lease.revoke());
+        }
         own.beat += 1;
         own.memory = match asks.memory {
             AskMemory::No => 0,
@@ -170,7 +185,7 @@ impl Instances {
         let row = Instance {
             name: self.name.clone(),
             beat: own.beat,
-            epoch: epoch.map_or(Epoch::MAX, |epoch| self.noted(epoch)),
+            epoch: self.noted(epoch.unwrap_or(Epoch::MAX)),
             redis: if asks.redis { own.beat } else { 0 },
             memory: own.memory,
             revokes: self.revokes(),
@@ -185,16 +200,18 @@ impl Instances {
 
     /// Serves nothing until the next beat that asks for leases.
     pub(crate) fn suspend(&self) {
-        self.leases.iter().for_each(|lease| lease.revoke());
+        self.leases.redis.revoke();
+        self.leases.memory.iter().for_each(|lease| lease.revoke());
     }
 
     /// Gives up all leases, and the row with them.
     pub(crate) async fn withdraw(&self) -> Result<(), Failure> {
-        self.suspend();
         if self.revokes() {
             return self.beat(None, Asks::NONE).await.map(drop);
         }
         let mut own = self.own.lock().await;
+        // In turn with the beats, for the same reason as there.
+        self.suspend();
         if own.is_stored {
             self.store.remove_instance(&self.name, own.beat).await?;
             (own.is_stored, own.memory) = (false, 0);
@@ -355,5 +372,90 @@ impl Drop for Uncommitted {
                 uncommitted.remove(&self.epoch);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::epoch::History;
+    use crate::lease::LEASE;
+
+    /// Holds one row. Each beat waits for its turn, and none gives up a lease that holds.
+    struct Store {
+        lease: Arc<Lease>,
+        row: Mutex<Option<Instance>>,
+        turn: tokio::sync::Semaphore,
+    }
+
+    #[async_trait]
+    impl EpochStore for Store {
+        fn history(&self) -> History {
+            History::default()
+        }
+
+        async fn reconcile(&self, _: &str) -> Result<Epoch, Failure> {
+            Ok(Epoch::default())
+        }
+
+        async fn current(&self) -> Result<(Epoch, String), Failure> {
+            Ok((Epoch::default(), String::new()))
+        }
+
+        async fn advance(&self) -> Result<Epoch, Failure> {
+            Ok(Epoch::default())
+        }
+
+        async fn begin_history(&self, _: u64) -> Result<Epoch, Failure> {
+            Ok(Epoch::default())
+        }
+
+        async fn sharers(&self) -> Result<Sharers, Failure> {
+            Ok(Sharers { instances: self.row.lock().iter().cloned().collect(), ..Sharers::default() })
+        }
+
+        async fn beat(&self, row: &Instance) -> Result<Sharers, Failure> {
+            self.turn.acquire().await?.forget();
+            assert!(row.redis != 0 || !self.lease.holds(), "a row without the lease that holds");
+            *self.row.lock() = Some(row.clone());
+            self.sharers().await
+        }
+
+        async fn remove_instance(&self, _: &str, _: u64) -> Result<(), Failure> {
+            assert!(!self.lease.holds(), "no row, and the lease holds");
+            *self.row.lock() = None;
+            Ok(())
+        }
+    }
+
+    /// Whose last beat has asked for a lease is in a beat that asks again; `gives_up` comes meanwhile, and the lease is
+    /// renewed before its turn.
+    async fn assert_gives_up_with_lease<T>(gives_up: impl AsyncFn(Arc<Instances>) -> T) {
+        let lease = Arc::new(Lease::none());
+        let (row, turn) = (Mutex::default(), tokio::sync::Semaphore::new(0));
+        let store = Arc::new(Store { lease: Arc::clone(&lease), row, turn });
+        let leases = Leases { redis: Arc::clone(&lease), memory: None };
+        let instances = Instances::new(Arc::clone(&store) as Arc<dyn EpochStore>, "a1".to_owned(), leases);
+        let asks = Asks { redis: true, memory: AskMemory::No };
+        let mut beat = Box::pin(instances.beat(Some(Epoch::new(1)), asks));
+        assert!(beat.as_mut().now_or_never().is_none(), "it waits for its turn");
+        let mut giving_up = Box::pin(gives_up(Arc::clone(&instances)));
+        assert!(giving_up.as_mut().now_or_never().is_none(), "it waits for the beat");
+        let term = lease.term();
+        store.turn.add_permits(2);
+        assert!(beat.await.is_ok());
+        lease.renew(term, Instant::now() + LEASE);
+        assert!(lease.holds());
+        giving_up.await;
+        assert!(!lease.holds());
+    }
+
+    #[tokio::test]
+    async fn a_row_is_given_up_with_the_leases() {
+        assert_gives_up_with_lease(async |instances| instances.withdraw().await.unwrap()).await;
+        assert_gives_up_with_lease(async |instances| drop(instances.beat(None, Asks::NONE).await.unwrap())).await;
     }
 }
